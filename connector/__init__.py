@@ -1,0 +1,1 @@
+"""What the edges of Campaign Connector share: rules, store, intake, outbox, channels and Temporal's seam."""

@@ -1,0 +1,37 @@
+"""The names that Temporal knows us by: workflows, activities, messages, queues, ids."""
+
+from __future__ import annotations
+
+FOLLOW_UP = "FollowUp"
+REGISTRY = "Registry"
+SEND = "send"
+CARRY_OUT_ORDER = "carry_out_order"
+END_WAITS = "end_waits"
+REPORT_EXCEPTION = "report_exception"
+
+ENDED = "ended"
+"""Signal from the outbox: the store ended this follow-up; carries an `Ended`."""
+EXCEPTION = "exception"
+"""Signal from anyone else: an interaction as reported; it goes through intake, which decides."""
+STATUS = "status"
+ORDERS = "orders"
+
+
+def main_queue(workspace: str) -> str:
+    """The task queue of workflows and database steps."""
+    return f"connector-{workspace}"
+
+
+def channel_queue(workspace: str, channel: str) -> str:
+    """The task queue of one channel's sends, so that one channel's outage holds up no other."""
+    return f"connector-{workspace}-send-{channel}"
+
+
+def registry_id(workspace: str) -> str:
+    """The workflow id of the workspace's registry."""
+    return f"registry/{workspace}"
+
+
+def follow_up_id(workspace: str, campaign: str, user_key: str, follow_up: str) -> str:
+    """The workflow id of one follow-up (design 6)."""
+    return f"follow-up/{workspace}/{campaign}/{user_key}/{follow_up}"

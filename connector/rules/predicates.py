@@ -1,0 +1,94 @@
+"""Audience predicates as written: attributes, past interactions, past events, and their combinations (design 8)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from connector.rules.conditions import EventCondition, InteractionCondition
+from connector.rules.values import Definition, Duration, Text
+
+OPERATORS = (
+    "is", "is_not", "in", "not_in", "more_than", "at_least", "less_than", "at_most", "contains", "exists",
+)  # fmt: skip
+
+
+class AttributePredicate(Definition):
+    """One attribute compared by exactly one operator. A missing one satisfies only is_not, not_in, exists: false."""
+
+    attribute: Text
+    is_: Any = Field(None, alias="is")
+    is_not: Any = None
+    in_: list[Any] | None = Field(None, alias="in")
+    not_in: list[Any] | None = None
+    more_than: Any = None
+    at_least: Any = None
+    less_than: Any = None
+    at_most: Any = None
+    contains: Any = None
+    exists: bool | None = None
+
+    @model_validator(mode="after")
+    def _one_operator(self) -> AttributePredicate:
+        if len(self.model_fields_set - {"attribute"}) != 1:
+            raise ValueError(f"compare the attribute by exactly one of {', '.join(OPERATORS)}")
+        return self
+
+    @property
+    def operator(self) -> str:
+        """The operator's name as written, one of OPERATORS."""
+        return next(iter(self.model_fields_set - {"attribute"})).rstrip("_")
+
+    @property
+    def operand(self) -> Any:
+        """What the attribute is compared with."""
+        return getattr(self, next(iter(self.model_fields_set - {"attribute"})))
+
+
+class PastInteraction(InteractionCondition):
+    """An interaction that the user had, at any time or `within` a duration before the moment of judging."""
+
+    within: Duration | None = None
+
+
+class PastEvent(EventCondition):
+    """An event that the user did, at any time or `within` a duration before the moment of judging."""
+
+    within: Duration | None = None
+
+
+class Interacted(Definition):
+    """The user had this interaction."""
+
+    interacted: PastInteraction
+
+
+class Did(Definition):
+    """The user did this event."""
+
+    did: PastEvent
+
+
+class All(Definition):
+    """Every one of them holds. An empty list is refused at publish (P7)."""
+
+    all: list[Predicate]
+
+
+class Any_(Definition):
+    """At least one of them holds. An empty list is refused at publish (P7)."""
+
+    any: list[Predicate]
+
+
+class Not(Definition):
+    """It does not hold."""
+
+    not_: Predicate = Field(alias="not")
+
+
+Predicate = Literal["everyone"] | All | Any_ | Not | AttributePredicate | Interacted | Did
+
+for _model in (All, Any_, Not):
+    _model.model_rebuild()

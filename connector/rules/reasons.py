@@ -1,0 +1,51 @@
+"""The closed words of an outcome: why a follow-up did not send, and in which state it is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a follow-up did not send. One code out of this enumeration stands on every refusal, drop and end."""
+
+    BEFORE_PUBLISH = "before_publish"
+    TARGET_INACTIVE = "target_inactive"
+    NOT_LIVE = "not_live"
+    NOT_IN_AUDIENCE = "not_in_audience"
+    NOT_ELIGIBLE_AGAIN = "not_eligible_again"
+    ALREADY_WAITING = "already_waiting"
+    DUPLICATE = "duplicate"
+    EXCEPTION = "exception"
+    LATE_EXCEPTION = "late_exception"
+    SUPERSEDED = "superseded"
+    STOPPED = "stopped"
+    OUTSIDE_CAMPAIGN_DURATION = "outside_campaign_duration"
+    OUTSIDE_TIME_OF_DAY = "outside_time_of_day"
+    QUIET_HOURS = "quiet_hours"
+    STALE = "stale"
+    FREQUENCY_CAPPED = "frequency_capped"
+    NO_CONSENT = "no_consent"
+    UNREACHABLE = "unreachable"
+    ABORTED_BY_TEMPLATE = "aborted_by_template"
+    CONTROL_GROUP = "control_group"
+    SEND_FAILED = "send_failed"
+    SEND_UNKNOWN = "send_unknown"
+    CANCELLED_BY_OPERATOR = "cancelled_by_operator"
+    ERASED = "erased"
+
+
+class State(StrEnum):
+    """Where a follow-up stands. Waiting, held and sending are open; the others are final."""
+
+    WAITING = "waiting"
+    HELD = "held"
+    SENDING = "sending"
+    SENT = "sent"
+    EXCEPTED = "excepted"
+    DROPPED = "dropped"
+    CONTROL = "control"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
+OPEN_STATES = frozenset({State.WAITING, State.HELD, State.SENDING})

@@ -1,0 +1,39 @@
+"""A user as services describe one (design 8)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator
+
+from connector.rules.values import ChannelName, Definition, Text
+
+Consent = Literal["subscribed", "unsubscribed"]
+
+
+class User(Definition):
+    """Who someone is, where messages reach them, and what they agreed to. No word on consent means subscribed (W1)."""
+
+    id: Text
+    email: Text | None = None
+    phone: Text | None = None
+    push_tokens: tuple[Text, ...] = ()
+    time_zone: Text | None = None
+    first_name: Text | None = None
+    attributes: dict[str, Any] = Field(default_factory=dict)
+    consent: dict[ChannelName, Consent] = Field(default_factory=dict)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        return value if value is None else check_zone(value)
+
+
+def check_zone(name: str) -> str:
+    """Return `name` where it is an IANA time zone; raises ValueError with an example otherwise."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError) as error:
+        raise ValueError(f"{name!r} is not an IANA time zone; write one like Europe/Berlin") from error
+    return name

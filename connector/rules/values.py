@@ -1,0 +1,78 @@
+"""The small value types that definitions are written in: ids, durations, wall-clock times, zones."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import time, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+
+_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+_DURATION = re.compile(r"(\d{1,9}) (second|minute|hour|day|week)s?")
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+
+
+class Definition(BaseModel):
+    """The base of every model that people write: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class UnquotedTime(str):
+    """A wall-clock time that stands in YAML without quotes, where readers of YAML disagree on its meaning."""
+
+
+def parse_duration(value: Any) -> timedelta:
+    """Read "N seconds|minutes|hours|days|weeks" (the singular too); raises ValueError for anything else."""
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f'{value!r} is not a duration; write "N seconds|minutes|hours|days|weeks", like "30 minutes"')
+    seconds = int(match[1]) * _UNITS[match[2]]
+    if seconds > 100 * 366 * 86400:
+        raise ValueError(f"{value!r} is longer than a hundred years")
+    return timedelta(seconds=seconds)
+
+
+def format_duration(value: timedelta) -> str:
+    """Write a duration of whole seconds in its largest unit that divides it: timedelta(hours=24) is "1 day"."""
+    seconds = int(value.total_seconds())
+    unit, size = next((u, s) for u, s in reversed(_UNITS.items()) if seconds % s == 0)
+    count = seconds // size
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+def parse_clock(value: Any) -> time:
+    """Read a quoted "HH:MM"; raises ValueError with what would be right."""
+    if isinstance(value, time):
+        return value
+    if isinstance(value, UnquotedTime) or isinstance(value, int):
+        raise ValueError(f'must be quoted: "HH:MM", like "09:00" (it reads as {str(value)!r} without quotes)')
+    match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f'{value!r} is not a time of day; write a quoted "HH:MM" between "00:00" and "23:59"')
+    return time(int(match[1]), int(match[2]))
+
+
+def canonical_json(value: Any) -> str:
+    """The one spelling of a JSON value: sorted keys, no spaces. Used for keys, hashes and ids."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _no_null(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("must not contain null characters")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
+Clock = Annotated[
+    time, BeforeValidator(parse_clock), PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str)
+]
+Id = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Text = Annotated[str, Field(strict=True, max_length=255, min_length=1), BeforeValidator(lambda v: _no_null(v) if isinstance(v, str) else v)]
+Zone = Literal["user", "company"]
+ChannelName = Literal["email", "sms", "push", "webhook", "in_app_message", "content_card", "news_feed_card"]

@@ -1,0 +1,1 @@
+"""What happened, remembered in SQL: SQLite embedded, PostgreSQL where one machine is not enough."""

@@ -1,0 +1,270 @@
+"""The tables (design 7). `workspace` is in every key; every instant is UTC with microseconds.
+
+Only `users` and `user_aliases` hold personal data. Everything else names a user by the surrogate `user_key`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Dialect
+
+metadata = MetaData()
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime: timestamptz on PostgreSQL, sortable text on SQLite."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """Keep the zone where the database can."""
+        return dialect.type_descriptor(DateTime(timezone=dialect.name == "postgresql"))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive datetimes; SQLite gets the UTC wall clock."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime may not be stored")
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give back aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Serial = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _key(name: str) -> Column[Any]:
+    return Column(name, String(255), primary_key=True)
+
+
+catalogue = Table(
+    "catalogue",
+    metadata,
+    _key("workspace"),
+    Column("version", BigInteger, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("definition", Json, nullable=False),
+    comment="One row a workspace: the version that every order raises, and the workspace's own definition.",
+)
+entries = Table(
+    "entries",
+    metadata,
+    _key("workspace"),
+    _key("id"),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("newest_revision", Integer, nullable=False),
+    Column("live_revision", Integer),
+    Column("first_effective_at", Instant),
+    Column("changed_in", BigInteger, nullable=False),
+    Index("entries_changed_in", "workspace", "changed_in"),
+    comment="A campaign or card: draft, active, stopped or archived, and the catalogue version that last changed it.",
+)
+revisions = Table(
+    "revisions",
+    metadata,
+    _key("workspace"),
+    _key("id"),
+    Column("revision", Integer, primary_key=True),
+    Column("definition", Json, nullable=False),
+    Column("saved_at", Instant, nullable=False),
+    Column("effective_at", Instant),
+    comment="Every saved definition; effective_at is the instant at which publish made it live.",
+)
+publications = Table(
+    "publications",
+    metadata,
+    Column("workspace", String(255), nullable=False),
+    Column("window_id", Serial, primary_key=True),
+    Column("id", String(255), nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+    Index("publications_of", "workspace", "id"),
+    comment="The windows [opened_at, closed_at) in which a campaign or card was live.",
+)
+orders = Table(
+    "orders",
+    metadata,
+    _key("workspace"),
+    _key("order_id"),
+    Column("verb", String(16), nullable=False),
+    Column("ids", Json, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("ordered_at", Instant, nullable=False),
+    Column("receipt", Json, nullable=False),
+    comment="What the registry carried out. A repeated order id answers with its receipt and changes nothing.",
+)
+users = Table(
+    "users",
+    metadata,
+    _key("workspace"),
+    _key("user_key"),
+    Column("email", Text),
+    Column("phone", Text),
+    Column("push_tokens", Json, nullable=False),
+    Column("time_zone", String(255)),
+    Column("first_name", Text),
+    Column("attributes", Json, nullable=False),
+    Column("consent", Json, nullable=False),
+    Column("newest_t", Instant),
+    Column("created_at", Instant, nullable=False),
+    comment="One row a user. newest_t is the newest interaction judged; anything not after it is judged by folding.",
+)
+user_aliases = Table(
+    "user_aliases",
+    metadata,
+    _key("workspace"),
+    _key("external_id"),
+    Column("user_key", String(64), nullable=False),
+    Index("user_aliases_key", "workspace", "user_key"),
+    comment="The ids by which services know a user.",
+)
+interactions = Table(
+    "interactions",
+    metadata,
+    _key("workspace"),
+    Column("day", Date, primary_key=True),
+    _key("id"),
+    Column("seq", BigInteger, nullable=False),
+    Column("user_key", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("topic", String(255), nullable=False),
+    Column("target", String(255)),
+    Column("target_kind", String(16)),
+    Column("t", Instant, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("properties", Json, nullable=False),
+    Index("interactions_of_user", "workspace", "user_key", "t"),
+    Index("interactions_on_target", "workspace", "target", "topic"),
+    Index("interactions_received", "workspace", "received_at"),
+    postgresql_partition_by="RANGE (day)",
+    comment="The log. day is the UTC date of occurred_at; on PostgreSQL the table is partitioned by it.",
+)
+follow_ups = Table(
+    "follow_ups",
+    metadata,
+    _key("workspace"),
+    _key("id"),
+    Column("campaign", String(255), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("window_id", BigInteger, nullable=False),
+    Column("user_key", String(64), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("trigger_id", String(255), nullable=False),
+    Column("trigger", Json, nullable=False),
+    Column("triggered_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("channels", Json, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32)),
+    Column("exception_id", String(255)),
+    Column("exception_at", Instant),
+    Column("decided_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("ended_outside", Boolean, nullable=False, server_default=text("false")),
+    Column("started_at", Instant),
+    Column("signalled_at", Instant),
+    Index(
+        "follow_ups_one_wait", "workspace", "campaign", "user_key", "key", unique=True,
+        postgresql_where=text("state IN ('waiting', 'held', 'sending')"),
+        sqlite_where=text("state IN ('waiting', 'held', 'sending')"),
+    ),
+    Index("follow_ups_of_user", "workspace", "user_key"),
+    Index("follow_ups_of_campaign", "workspace", "campaign", "state"),
+    Index(
+        "follow_ups_to_start", "workspace", "due_at",
+        postgresql_where=text("started_at IS NULL AND state = 'waiting'"),
+        sqlite_where=text("started_at IS NULL AND state = 'waiting'"),
+    ),
+    Index(
+        "follow_ups_to_signal", "workspace", "decided_at",
+        postgresql_where=text("ended_outside AND started_at IS NOT NULL AND signalled_at IS NULL"),
+        sqlite_where=text("ended_outside AND started_at IS NOT NULL AND signalled_at IS NULL"),
+    ),
+    comment="One user's passage through one follow-on. trigger is {kind, topic, target, target_kind, properties}.",
+)  # fmt: skip
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _key("workspace"),
+    _key("id"),
+    Column("follow_up_id", String(255), nullable=False),
+    Column("campaign", String(255), nullable=False),
+    Column("user_key", String(64), nullable=False),
+    Column("channel", String(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32)),
+    Column("fault", String(64)),
+    Column("attempt", Integer, nullable=False),
+    Column("claimed_at", Instant),
+    Column("decided_at", Instant),
+    Column("provider_id", Text),
+    Index("deliveries_one_each", "workspace", "follow_up_id", "channel", unique=True),
+    Index("deliveries_of_user", "workspace", "user_key", "claimed_at"),
+    comment="One message on one channel: open, claimed, sent, dropped, failed or unknown.",
+)
+receipts = Table(
+    "receipts",
+    metadata,
+    _key("workspace"),
+    _key("campaign"),
+    _key("user_key"),
+    Column("key", Text, primary_key=True),
+    Column("received_at", Instant, nullable=False),
+    comment="Who received what last (T1, W3); kept beyond the log.",
+)
+assignments = Table(
+    "assignments",
+    metadata,
+    _key("workspace"),
+    _key("campaign"),
+    _key("user_key"),
+    Column("control", Boolean, nullable=False),
+    Column("variant", String(255)),
+    comment="The first assignment to control group and variant, which is kept (T4).",
+)
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("workspace", String(255), nullable=False),
+    Column("seq", Serial, primary_key=True),
+    Column("campaign", String(255), nullable=False),
+    Column("user_key", String(64), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("interaction_id", String(255), nullable=False),
+    Column("t", Instant, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("decided_at", Instant, nullable=False),
+    Index("decisions_of_user", "workspace", "user_key", "t"),
+    comment="Refusals at the trigger, and late exceptions that were noted.",
+)

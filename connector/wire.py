@@ -1,0 +1,91 @@
+"""What crosses Temporal's wire. Frozen, tolerant of unknown fields, and without personal data (guarantee 8)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Wire(BaseModel):
+    """The base of everything that stands in a history."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class FollowUpStart(Wire):
+    """The input of a follow-up. `due_at` is UTC; `channels` are those of the revision it began with."""
+
+    workspace: str
+    follow_up_id: str
+    campaign: str
+    user_key: str
+    due_at: datetime
+    channels: tuple[str, ...]
+
+
+class SendRequest(Wire):
+    """One channel of one follow-up is to be judged and sent now."""
+
+    workspace: str
+    follow_up_id: str
+    campaign: str
+    channel: str
+
+
+class SendOutcome(Wire):
+    """What came of it. `held`: try again at `until` (UTC). `ended`: the row had already ended.
+
+    `moved`: the newest live content no longer has this channel; `channels` are those that it has instead.
+    """
+
+    outcome: Literal["sent", "held", "dropped", "control", "failed", "ended", "moved"]
+    reason: str | None = None
+    until: datetime | None = None
+    channels: tuple[str, ...] = ()
+
+
+class Ended(Wire):
+    """The store ended the follow-up from outside: an exception, a stop, a new trigger, an operator."""
+
+    state: str
+    reason: str | None = None
+
+
+class ReportedException(Wire):
+    """An interaction that somebody sent to a waiting follow-up by signal, in the wire form of design 8, without user."""
+
+    workspace: str
+    user_key: str
+    item: dict[str, Any]
+
+
+class Order(Wire):
+    """A lifecycle order: ids only, and an id of its own that makes repeating it harmless."""
+
+    workspace: str
+    order_id: str
+    verb: Literal["publish", "stop", "resume", "archive"]
+    ids: tuple[str, ...]
+    with_follow_ons: bool = False
+    allow_missed: bool = False
+
+
+class OrderReceipt(Wire):
+    """What an order changed. `effective_at` is UTC; `changed` is in the order in which it took effect."""
+
+    order_id: str
+    verb: str
+    changed: tuple[str, ...]
+    unchanged: tuple[str, ...] = ()
+    effective_at: datetime | None = None
+    version: int
+    warnings: tuple[str, ...] = ()
+
+
+class StoppedWindow(Wire):
+    """The follow-ons whose waits are to be ended in pages, because their windows were closed (P9)."""
+
+    workspace: str
+    campaigns: tuple[str, ...]
