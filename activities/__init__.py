@@ -1,0 +1,1 @@
+"""What touches the world: the activities. They know the rules, the store and the channels, not who starts them."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -18,7 +19,7 @@ class Smtp(BaseSettings):
     port: int = 587
     username: str | None = None
     password: SecretStr | None = None
-    tls: str = "starttls"
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
     sender: str | None = None
     timeout_seconds: float = 20.0
 
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = 8080
     retention_days: int = 90
+    smtp: Smtp = Field(default_factory=Smtp)
     send_timeout: timedelta = timedelta(seconds=20)
     channel_rates: dict[str, float] = {}
     channel_concurrency: int = 50

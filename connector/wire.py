@@ -35,12 +35,13 @@ class SendRequest(Wire):
 
 
 class SendOutcome(Wire):
-    """What came of it. `held`: try again at `until` (UTC). `ended`: the row had already ended.
+    """What came of it. `held`: try again at `until` (UTC). `ended`: the row had already ended, in `state`.
 
     `moved`: the newest live content no longer has this channel; `channels` are those that it has instead.
     """
 
     outcome: Literal["sent", "held", "dropped", "control", "failed", "ended", "moved"]
+    state: str | None = None
     reason: str | None = None
     until: datetime | None = None
     channels: tuple[str, ...] = ()
@@ -54,7 +55,7 @@ class Ended(Wire):
 
 
 class ReportedException(Wire):
-    """An interaction that somebody sent to a waiting follow-up by signal, in the wire form of design 8, without user."""
+    """An interaction that somebody signalled to a waiting follow-up, in the wire form of design 8, without user."""
 
     workspace: str
     user_key: str

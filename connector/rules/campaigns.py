@@ -135,6 +135,7 @@ class Campaign(Definition):
 
     @property
     def id(self) -> str:
+        """Its id; campaigns and cards share one space of ids."""
         return self.campaign
 
     @property
@@ -164,6 +165,7 @@ class Card(Definition):
 
     @property
     def id(self) -> str:
+        """Its id; campaigns and cards share one space of ids."""
         return self.card
 
 

@@ -67,6 +67,7 @@ class Entry:
 
     @property
     def is_card(self) -> bool:
+        """Whether this is a News Feed card."""
         return isinstance(self.newest.definition, Card)
 
     @property
@@ -101,7 +102,10 @@ Listeners = Mapping[Topic, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All entries of a workspace at one version, with an index from topics to the live follow-ons that listen."""
+    """All entries of a workspace at one version, with an index from topics to the follow-ons that ever listened.
+
+    Stopped and archived ones stay in it, so that what they no longer count is refused with its reason (P2).
+    """
 
     version: int = 0
     workspace: Workspace = field(default_factory=Workspace)
@@ -126,7 +130,7 @@ class Catalogue:
         return Catalogue(version, workspace or self.workspace, merged, listeners, changed_at or self.changed_at)
 
     def listening_to(self, item: Item) -> tuple[Entry, ...]:
-        """The live follow-ons of which some published revision's trigger has the item's topic.
+        """The follow-ons of which some published revision's trigger has the item's topic.
 
         The cost does not depend on how many campaigns there are.
         """
@@ -141,8 +145,6 @@ class Catalogue:
 
 
 def _topics(entry: Entry) -> set[Topic]:
-    if entry.state != "active":
-        return set()
     deliveries = (entry.follow_on(revision) for revision in entry.published)
     return {topic_listened_to(condition) for delivery in deliveries if delivery for condition in delivery.trigger}
 
@@ -153,5 +155,7 @@ def _listen(listeners: dict[Topic, tuple[str, ...]], entry: Entry) -> None:
 
 
 def _unlisten(listeners: dict[Topic, tuple[str, ...]], entry: Entry | None) -> None:
-    for topic in _topics(entry) if entry is not None else ():
+    if entry is None:
+        return
+    for topic in _topics(entry):
         listeners[topic] = tuple(name for name in listeners.get(topic, ()) if name != entry.id)

@@ -52,7 +52,7 @@ RECEIVE = {
     "push": T.RECEIVE_PUSH,
     "webhook": T.RECEIVE_WEBHOOK,
 }
-"""The interaction that handing a message to its provider makes, by channel (M4). Cards and in-app messages have none."""
+"""The interaction that handing a message over makes, by channel (M4). Cards and in-app messages have none."""
 
 
 class _Reported(BaseModel):
@@ -80,10 +80,6 @@ class _Reported(BaseModel):
         """The campaign or card that the user interacted with; None for an event."""
         return None
 
-    @property
-    def name_or_type(self) -> str:
-        raise NotImplementedError
-
 
 class Interaction(_Reported):
     """One user did one thing with one campaign or card at one time."""
@@ -102,10 +98,12 @@ class Interaction(_Reported):
 
     @property
     def target(self) -> str:
+        """The id of the campaign or card."""
         return self.campaign or self.card or ""
 
     @property
     def name_or_type(self) -> str:
+        """The type, as on the wire."""
         return self.type.value
 
 
@@ -130,6 +128,7 @@ class Event(_Reported):
 
     @property
     def name_or_type(self) -> str:
+        """The event's name, built in or of one's own."""
         return self.name or ""
 
 

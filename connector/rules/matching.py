@@ -46,7 +46,7 @@ def meets(item: Item, condition: Condition) -> bool:
         return False
     if isinstance(condition, InteractionCondition) and not _refined(item.properties, condition):
         return False
-    return all(_equal(item.properties.get(name, _MISSING), value) for name, value in condition.where.items())
+    return all(json_equal(item.properties.get(name, _MISSING), value) for name, value in condition.where.items())
 
 
 def counts_despite_robots(item: Item, robots: Robots) -> bool:
@@ -58,7 +58,7 @@ def counts_despite_robots(item: Item, robots: Robots) -> bool:
 
 def same_as_trigger(properties: Mapping[str, Any], trigger: Mapping[str, Any], names: tuple[str, ...]) -> bool:
     """Whether every named property is there in both and equal; missing is never the same (X3)."""
-    return all(_equal(properties.get(name, _MISSING), trigger.get(name, _OTHER)) for name in names)
+    return all(json_equal(properties.get(name, _MISSING), trigger.get(name, _OTHER)) for name in names)
 
 
 _MISSING = object()
@@ -72,7 +72,7 @@ def _target(named: Interaction | InteractionCondition) -> str:
 def _refined(properties: Mapping[str, Any], condition: InteractionCondition) -> bool:
     for name in ("button", "url", "alias", "page"):
         wanted = getattr(condition, name)
-        if wanted is not None and not _equal(properties.get(name, _MISSING), wanted):
+        if wanted is not None and not json_equal(properties.get(name, _MISSING), wanted):
             return False
     if condition.opens in ("human", "machine") and properties.get("opens") != condition.opens:
         return False
@@ -81,12 +81,12 @@ def _refined(properties: Mapping[str, Any], condition: InteractionCondition) -> 
     return True
 
 
-def _equal(left: Any, right: Any) -> bool:
+def json_equal(left: Any, right: Any) -> bool:
     """Exact equality of JSON values: 1 and 1.0 are the same number, true is not 1."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_equal, left, right))
+        return len(left) == len(right) and all(map(json_equal, left, right))
     if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(_equal(value, right[name]) for name, value in left.items())
+        return left.keys() == right.keys() and all(json_equal(value, right[name]) for name, value in left.items())
     return bool(left == right)

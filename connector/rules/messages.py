@@ -38,10 +38,14 @@ class Email(Definition):
 
 
 class Sms(Definition):
+    """A text message."""
+
     body: Template
 
 
 class Push(Definition):
+    """A push notification, with its buttons and the pages of its story."""
+
     title: Template
     body: Template
     link: Template | None = None
@@ -59,18 +63,24 @@ class Webhook(Definition):
 
 
 class InAppMessage(Definition):
+    """A message shown inside the app."""
+
     title: Template
     body: Template
     buttons: tuple[Button, ...] = ()
 
 
 class ContentCard(Definition):
+    """A card in the app's feed of content."""
+
     title: Template
     body: Template
     link: Template | None = None
 
 
 class NewsFeedCard(Definition):
+    """A card in the News Feed."""
+
     title: Template
     body: Template
     link: Template | None = None

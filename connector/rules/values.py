@@ -49,7 +49,7 @@ def parse_clock(value: Any) -> time:
     """Read a quoted "HH:MM"; raises ValueError with what would be right."""
     if isinstance(value, time):
         return value
-    if isinstance(value, UnquotedTime) or isinstance(value, int):
+    if isinstance(value, UnquotedTime | int):
         raise ValueError(f'must be quoted: "HH:MM", like "09:00" (it reads as {str(value)!r} without quotes)')
     match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
     if match is None:
@@ -62,8 +62,8 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def _no_null(value: str) -> str:
-    if "\x00" in value:
+def _no_null(value: Any) -> Any:
+    if isinstance(value, str) and "\x00" in value:
         raise ValueError("must not contain null characters")
     return value
 
@@ -73,6 +73,6 @@ Clock = Annotated[
     time, BeforeValidator(parse_clock), PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str)
 ]
 Id = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
-Text = Annotated[str, Field(strict=True, max_length=255, min_length=1), BeforeValidator(lambda v: _no_null(v) if isinstance(v, str) else v)]
+Text = Annotated[str, Field(strict=True, max_length=255, min_length=1), BeforeValidator(_no_null)]
 Zone = Literal["user", "company"]
 ChannelName = Literal["email", "sms", "push", "webhook", "in_app_message", "content_card", "news_feed_card"]

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Sequence,
     String,
     Table,
     Text,
@@ -28,6 +29,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 
 metadata = MetaData()
+
+arrivals = Sequence("arrivals", metadata=metadata)
+"""PostgreSQL's arrival numbers; SQLite keeps its own in `sequences`."""
 
 
 class Instant(TypeDecorator[datetime]):
@@ -121,6 +125,13 @@ orders = Table(
     Column("receipt", Json, nullable=False),
     comment="What the registry carried out. A repeated order id answers with its receipt and changes nothing.",
 )
+sequences = Table(
+    "sequences",
+    metadata,
+    _key("workspace"),
+    Column("last", BigInteger, nullable=False),
+    comment="SQLite's arrival numbers, taken under the one writer's lock; PostgreSQL has a real sequence.",
+)
 users = Table(
     "users",
     metadata,
@@ -188,6 +199,7 @@ follow_ups = Table(
     Column("reason", String(32)),
     Column("exception_id", String(255)),
     Column("exception_at", Instant),
+    Column("dispatched_at", Instant),
     Column("decided_at", Instant),
     Column("created_at", Instant, nullable=False),
     Column("ended_outside", Boolean, nullable=False, server_default=text("false")),

@@ -1,0 +1,43 @@
+# Everything runs in .venv, which is made on first use from Python >= 3.11 and the package index that pip is set up for.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint bench clean
+
+help: ## show what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+install: $(STAMP) ## make .venv and install everything into it
+
+demo: $(STAMP) ## start everything, play three use cases, and stop (make demo ARGS=--stay keeps it up)
+	@$(BIN)/connector demo $(ARGS)
+
+test: $(STAMP) ## run the tests (make test ARGS="-k intake" for some of them)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP) ## measure against bare baselines (make bench ARGS=--quick for a first look)
+	@$(BIN)/python -m bench.run $(ARGS)
+
+clean: ## remove .venv and what tools have cached
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) > /dev/null || { \
+	  echo "make: '$(PYTHON)' was not found; install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; \
+	  exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: $$($(PYTHON) --version) is too old; this needs 3.11 or newer, for example: make PYTHON=python3.12" >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@touch $@

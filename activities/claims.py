@@ -1,0 +1,218 @@
+"""The transaction before a send: the user's lock, the due-time list as of now, and the claim (guarantees 3 and 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.intake import Intake
+from connector.rules.assignment import Assignment, assign, content_for
+from connector.rules.audience import asks_history
+from connector.rules.campaigns import Campaign
+from connector.rules.catalogue import Catalogue
+from connector.rules.due import Control, Drop, DueFacts, Hold, judge
+from connector.rules.interactions import Interaction, InteractionType
+from connector.rules.judging import Past
+from connector.rules.messages import Messages
+from connector.rules.passages import Passage
+from connector.rules.reasons import Reason, State
+from connector.rules.users import User
+from connector.store.deliveries import (
+    Delivery,
+    DeliveryState,
+    change_channels,
+    delivery_id,
+    end_as,
+    hold_until,
+    load_deliveries,
+    load_past_sends,
+    mark_sending,
+    settle,
+    write_delivery,
+)
+from connector.store.follow_ups import keep_assignment, load_passage, load_receipts, save_receipt
+from connector.store.log import load_items
+from connector.store.users import load_users, lock_user
+from connector.wire import SendOutcome, SendRequest
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A message that is ours to send now, with all that rendering it needs."""
+
+    passage: Passage
+    delivery: Delivery
+    user: User
+    campaign: Campaign
+    content: Messages
+    dispatched_at: datetime
+
+
+class Claiming:
+    """One attempt to claim one channel of one follow-up, inside a transaction of the caller's."""
+
+    def __init__(
+        self,
+        c: AsyncConnection,
+        catalogue: Catalogue,
+        intake: Intake,
+        request: SendRequest,
+        *,
+        now: datetime,
+        attempt: int,
+    ) -> None:
+        self._c, self._catalogue, self._intake, self._request = c, catalogue, intake, request
+        self._now, self._attempt = now, attempt
+
+    async def claim(self) -> Claim | SendOutcome:
+        """Judge the message as of now; a claim where it is to go, else what came of it."""
+        passage = await self._locked()
+        if passage is None:
+            return SendOutcome(outcome="ended")
+        self._passage = passage
+        self._messages = await load_deliveries(self._c, self._request.workspace, passage.id)
+        earlier = self._messages.get(self._request.channel)
+        if earlier is not None and earlier.state is not DeliveryState.OPEN:
+            return await self._answered_before(earlier)
+        if not passage.is_open:
+            return SendOutcome(outcome="ended", state=passage.state.value, reason=passage.reason)
+        return await self._judged()
+
+    async def _locked(self) -> Passage | None:
+        """The row as it stands once the user's lock is held."""
+        request = self._request
+        seen = await load_passage(self._c, request.workspace, request.follow_up_id)
+        if seen is None:
+            return None
+        await lock_user(self._c, request.workspace, seen.user_key)
+        return await load_passage(self._c, request.workspace, request.follow_up_id)
+
+    async def _answered_before(self, earlier: Delivery) -> SendOutcome:
+        """An earlier attempt decided, or left a claim without an outcome: then nobody knows, and it is not resent."""
+        if earlier.state is DeliveryState.CLAIMED:
+            unknown = replace(earlier, state=DeliveryState.UNKNOWN, reason=Reason.SEND_UNKNOWN)
+            await self._write(unknown, decided_at=self._now, fault="attempt_lost")
+            await self._receipt(earlier.claimed_at or self._now)
+            return await self._settled(unknown)
+        return outcome_for(earlier.state, earlier.reason)
+
+    async def _judged(self) -> Claim | SendOutcome:
+        user = (await load_users(self._c, self._request.workspace, [self._passage.user_key]))[self._passage.user_key]
+        facts = await self._facts(user.user)
+        content = content_for(facts.campaign, facts.assignment)
+        if not facts.assignment.control and (content is None or self._request.channel not in content.channels):
+            return await self._moved(content.channels if content else ())
+        verdict = judge(facts)
+        if isinstance(verdict, Hold):
+            await hold_until(self._c, self._request.workspace, self._passage, verdict.until)
+            return SendOutcome(outcome="held", until=verdict.until)
+        if isinstance(verdict, Drop):
+            dropped = self._delivery(DeliveryState.DROPPED, verdict.reason)
+            await self._write(dropped, decided_at=self._now)
+            return await self._settled(dropped)
+        if isinstance(verdict, Control):
+            return await self._enrolled(user.user)
+        assert content is not None  # noqa: S101 - only control users have no content, and they have been enrolled
+        claimed = replace(self._delivery(DeliveryState.CLAIMED), claimed_at=self._now)
+        await self._write(claimed)
+        await mark_sending(self._c, self._request.workspace, self._passage, self._now)
+        return Claim(self._passage, claimed, user.user, facts.campaign, content, self._now)
+
+    async def _facts(self, user: User) -> DueFacts:
+        workspace, passage = self._request.workspace, self._passage
+        receipts = await load_receipts(self._c, workspace, [passage.user_key], [passage.campaign])
+        capped = bool(self._catalogue.workspace.frequency_caps)
+        facts = DueFacts(
+            now=self._now,
+            next_at=passage.next_at,
+            entry=self._catalogue.entries[passage.campaign],
+            window_id=passage.window_id,
+            workspace=self._catalogue.workspace,
+            channel=self._request.channel,
+            user=user,
+            history=Past(()),
+            received_at=self._received_before(receipts),
+            past_sends=await load_past_sends(self._c, workspace, passage.user_key, self._now) if capped else (),
+            assignment=Assignment(control=False),
+            follow_up_id=passage.id,
+        )
+        facts = replace(facts, assignment=await self._assignment(facts.campaign, received=bool(receipts)))
+        if asks_history(facts.campaign.audience) and facts.follow_on and facts.follow_on.recheck_audience:
+            past = await load_items(self._c, workspace, {passage.user_key: None})
+            facts = replace(facts, history=Past(past[passage.user_key]))
+        return facts
+
+    def _received_before(self, receipts: Mapping[tuple[str, str, str], datetime]) -> datetime | None:
+        """The last receipt, unless it is this follow-up's own on another channel."""
+        if any(message.state in (DeliveryState.SENT, DeliveryState.UNKNOWN) for message in self._messages.values()):
+            return None
+        return receipts.get((self._passage.campaign, self._passage.user_key, self._passage.key))
+
+    async def _assignment(self, campaign: Campaign, *, received: bool) -> Assignment:
+        """The assignment that is kept (T4); whoever received before there was a control group stays out of it."""
+        drawn = assign(campaign, self._passage.user_key)
+        if campaign.control_group == 0 and not campaign.variants:
+            return Assignment(control=False)
+        if received and drawn.control:
+            drawn = assign(campaign.model_copy(update={"control_group": 0}), self._passage.user_key)
+        where = (self._request.workspace, campaign.id, self._passage.user_key)
+        return Assignment(*await keep_assignment(self._c, *where, drawn.control, drawn.variant))
+
+    async def _moved(self, channels: tuple[str, ...]) -> SendOutcome:
+        """The newest live content (P10) goes out on other channels."""
+        begun = tuple(channel for channel in channels if channel not in self._passage.channels)
+        await change_channels(self._c, self._request.workspace, self._passage, channels)
+        self._passage = replace(self._passage, channels=channels)
+        await settle(self._c, self._request.workspace, self._passage, self._messages, self._now)
+        return SendOutcome(outcome="moved", channels=begun)
+
+    async def _enrolled(self, user: User) -> SendOutcome:
+        """W3: one enrolment at the moment of the message, which counts as a receipt."""
+        await end_as(self._c, self._request.workspace, self._passage, State.CONTROL, Reason.CONTROL_GROUP, self._now)
+        await self._receipt(self._now)
+        enrolment = Interaction(
+            id=f"enroll-{self._passage.id}",
+            user=user.id,
+            type=InteractionType.ENROLL_IN_CONTROL_GROUP,
+            campaign=self._passage.campaign,
+            occurred_at=self._now,
+        )
+        await self._intake.take_in_within(self._c, self._catalogue, [enrolment])
+        return SendOutcome(outcome="control", state=State.CONTROL.value, reason=Reason.CONTROL_GROUP.value)
+
+    async def _settled(self, message: Delivery) -> SendOutcome:
+        messages = {**self._messages, message.channel: message}
+        await settle(self._c, self._request.workspace, self._passage, messages, self._now)
+        return outcome_for(message.state, message.reason)
+
+    def _delivery(self, state: DeliveryState, reason: Reason | None = None) -> Delivery:
+        return Delivery(delivery_id(self._passage.id, self._request.channel), self._request.channel, state, reason)
+
+    async def _write(self, delivery: Delivery, *, decided_at: datetime | None = None, fault: str | None = None) -> None:
+        await write_delivery(
+            self._c,
+            self._request.workspace,
+            self._passage,
+            delivery,
+            known=delivery.channel in self._messages,
+            attempt=self._attempt,
+            decided_at=decided_at,
+            fault=fault,
+        )
+
+    async def _receipt(self, at: datetime) -> None:
+        passage = self._passage
+        where = (self._request.workspace, passage.campaign, passage.user_key, passage.key)
+        await save_receipt(self._c, *where, at)
+
+
+def outcome_for(state: DeliveryState, reason: Reason | None) -> SendOutcome:
+    """What the workflow is told of a message that has been decided."""
+    if state is DeliveryState.SENT:
+        return SendOutcome(outcome="sent", state=State.SENT.value)
+    if state is DeliveryState.DROPPED:
+        return SendOutcome(outcome="dropped", state=State.DROPPED.value, reason=reason)
+    return SendOutcome(outcome="failed", state=State.FAILED.value, reason=reason)

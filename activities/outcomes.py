@@ -1,0 +1,112 @@
+"""The transactions after a send: what became of a claimed message, written once (guarantee 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.claims import Claim
+from connector.rules.interactions import RECEIVE, Interaction
+from connector.rules.reasons import Reason
+from connector.store.deliveries import DeliveryState, load_deliveries, release, settle, write_delivery
+from connector.store.follow_ups import save_receipt
+from connector.store.log import facts_of
+from connector.store.users import lock_user
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What became of a message. `fault` is a code of ours; `provider_id` is the provider's id for the message."""
+
+    state: DeliveryState
+    reason: Reason | None = None
+    fault: str | None = None
+    provider_id: str | None = None
+
+
+async def conclude(
+    c: AsyncConnection, workspace: str, claim: Claim, conclusion: Conclusion, *, now: datetime, attempt: int
+) -> None:
+    """Write a message's final state, settle its follow-up, and remember the receipt where there was or may be one."""
+    await lock_user(c, workspace, claim.passage.user_key)
+    out = conclusion.state in (DeliveryState.SENT, DeliveryState.UNKNOWN)
+    await _write(c, workspace, claim, conclusion, now=now, attempt=attempt, claimed=out)
+    if out:
+        passage = claim.passage
+        await save_receipt(c, workspace, passage.campaign, passage.user_key, passage.key, claim.dispatched_at)
+    await settle(c, workspace, claim.passage, await load_deliveries(c, workspace, claim.passage.id), now)
+
+
+async def give_back(c: AsyncConnection, workspace: str, claim: Claim, fault: str, *, attempt: int) -> None:
+    """Nothing went out: undo the claim, so that an exception that comes before the next attempt counts (X1)."""
+    await lock_user(c, workspace, claim.passage.user_key)
+    opened = Conclusion(DeliveryState.OPEN, fault=fault)
+    await _write(c, workspace, claim, opened, now=None, attempt=attempt, claimed=False)
+    await release(c, workspace, claim.passage, await load_deliveries(c, workspace, claim.passage.id))
+
+
+def receive_of(claim: Claim) -> Interaction | None:
+    """The interaction that handing this message over makes, at the instant of its dispatch (M4)."""
+    kind = RECEIVE.get(claim.delivery.channel)
+    if kind is None:
+        return None
+    return Interaction(
+        id=f"receive-{claim.delivery.id}",
+        user=claim.user.id,
+        type=kind,
+        campaign=claim.passage.campaign,
+        occurred_at=claim.dispatched_at,
+        properties={"dispatch": claim.passage.id},
+    )
+
+
+def variables_of(claim: Claim) -> Mapping[str, Any]:
+    """What templates see: the user as known now, the campaign, and what triggered it."""
+    trigger = facts_of(claim.passage.trigger.item)
+    described = {
+        "id": claim.passage.trigger.id,
+        "type": trigger["topic"],
+        "campaign": trigger["target"] if trigger["target_kind"] == "campaign" else None,
+        "card": trigger["target"] if trigger["target_kind"] == "card" else None,
+        "occurred_at": claim.passage.trigger.t.isoformat(),
+        "properties": trigger["properties"],
+    }
+    return {
+        "user": {**claim.user.attributes, **claim.user.model_dump(mode="json", exclude={"push_tokens"})},
+        "campaign": {"id": claim.campaign.id, "name": claim.campaign.name or claim.campaign.id},
+        "trigger": described,
+        "event": {**trigger["properties"], "name": trigger["topic"], "properties": trigger["properties"]},
+    }
+
+
+async def _write(
+    c: AsyncConnection,
+    workspace: str,
+    claim: Claim,
+    conclusion: Conclusion,
+    *,
+    now: datetime | None,
+    attempt: int,
+    claimed: bool,
+) -> None:
+    message = replace(
+        claim.delivery,
+        state=conclusion.state,
+        reason=conclusion.reason,
+        claimed_at=claim.dispatched_at if claimed else None,
+    )
+    await write_delivery(
+        c,
+        workspace,
+        claim.passage,
+        message,
+        known=True,
+        attempt=attempt,
+        decided_at=now,
+        fault=conclusion.fault,
+        provider_id=conclusion.provider_id,
+    )

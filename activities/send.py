@@ -1,0 +1,140 @@
+"""The activity that sends: claim, render, hand over, record. At most one message a delivery (guarantee 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import structlog
+from connector.templates import Aborted, TemplateFault, render
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.claims import Claim, Claiming, outcome_for
+from activities.outcomes import Conclusion, conclude, give_back, receive_of, variables_of
+from connector import names
+from connector.channels.protocol import Address, Channel, HandedOver, OutcomeUnknown, Outgoing, Rejected, TryLater
+from connector.intake import Intake
+from connector.rules.catalogue import Catalogue
+from connector.rules.reasons import Reason
+from connector.store.catalogue_cache import CatalogueCache
+from connector.store.database import Database
+from connector.store.deliveries import DeliveryState
+from connector.store.versions import read_head
+from connector.wire import SendOutcome, SendRequest
+
+_log = structlog.get_logger("send")
+_T = TypeVar("_T")
+
+
+class Sender:
+    """Sends the messages of one workspace.
+
+    Args:
+        channels: by name; a message for one that is missing fails with `no_provider`.
+        changed: called when a send may have begun follow-ups of other campaigns, so that the outbox looks at once.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        cache: CatalogueCache,
+        intake: Intake,
+        channels: Mapping[str, Channel],
+        workspace: str,
+        *,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._database, self._cache, self._intake = database, cache, intake
+        self._channels, self._workspace, self._changed = channels, workspace, changed
+
+    @activity.defn(name=names.SEND)
+    async def send(self, request: SendRequest) -> SendOutcome:
+        """Judge one message as of this attempt's start, and send it where nothing speaks against it.
+
+        Raises:
+            ApplicationError: the provider surely did not take it; the next attempt judges it anew.
+        """
+        claim = await self._claim(request)
+        if isinstance(claim, SendOutcome):
+            self._changed()
+            return claim
+        try:
+            handed_over = await self._hand_over(claim)
+        except TryLater as fault:
+            await self._give_back(claim, fault.code)
+            raise ApplicationError(
+                fault.code,
+                type=fault.code,
+                next_retry_delay=fault.retry_after,
+                category=ApplicationErrorCategory.BENIGN,
+            ) from None
+        except (Rejected, OutcomeUnknown, TemplateFault, Aborted) as fault:
+            return await self._conclude(claim, _conclusion_of(fault))
+        return await self._conclude(claim, Conclusion(DeliveryState.SENT, provider_id=handed_over.provider_id))
+
+    async def _claim(self, request: SendRequest) -> Claim | SendOutcome:
+        info = activity.info()
+
+        async def claim(c: AsyncConnection, catalogue: Catalogue) -> Claim | SendOutcome:
+            claiming = Claiming(c, catalogue, self._intake, request, now=info.started_time, attempt=info.attempt)
+            return await claiming.claim()
+
+        return await self._under_lock(claim)
+
+    async def _hand_over(self, claim: Claim) -> HandedOver:
+        channel = self._channels.get(claim.delivery.channel)
+        if channel is None:
+            raise Rejected("no_provider", f"no provider is set up for {claim.delivery.channel}")
+        user = claim.user
+        message = Outgoing(
+            delivery_id=claim.delivery.id,
+            campaign=claim.passage.campaign,
+            channel=claim.delivery.channel,
+            address=Address(user.id, user.email, user.phone, tuple(user.push_tokens)),
+            content=render(claim.content, claim.delivery.channel, variables_of(claim)),
+        )
+        return await channel.send(message)
+
+    async def _conclude(self, claim: Claim, conclusion: Conclusion) -> SendOutcome:
+        """Write what became of it, and take its `receive_*` in, in one transaction: chains just work."""
+        info = activity.info()
+        received = receive_of(claim) if conclusion.state is DeliveryState.SENT else None
+        if conclusion.fault is not None:
+            _log.warning("not_sent", delivery=claim.delivery.id, reason=conclusion.reason, fault=conclusion.fault)
+
+        async def record(c: AsyncConnection, catalogue: Catalogue) -> None:
+            await conclude(c, self._workspace, claim, conclusion, now=info.started_time, attempt=info.attempt)
+            if received is not None:
+                await self._intake.take_in_within(c, catalogue, [received])
+
+        await self._under_lock(record)
+        self._changed()
+        return outcome_for(conclusion.state, conclusion.reason)
+
+    async def _give_back(self, claim: Claim, fault: str) -> None:
+        attempt = activity.info().attempt
+        _log.info("send_is_tried_again", delivery=claim.delivery.id, fault=fault, attempt=attempt)
+
+        async def undo(c: AsyncConnection, _: Catalogue) -> None:
+            await give_back(c, self._workspace, claim, fault, attempt=attempt)
+
+        await self._under_lock(undo)
+
+    async def _under_lock(self, act: Callable[[AsyncConnection, Catalogue], Awaitable[_T]]) -> _T:
+        """Do something in one transaction that sees the newest catalogue, loaded before it."""
+        while True:
+            catalogue = await self._cache.at_least(self._database)
+            async with self._database.write(self._workspace) as connection:
+                if (await read_head(connection, self._workspace)).version == catalogue.version:
+                    return await act(connection, catalogue)
+
+
+def _conclusion_of(fault: Rejected | OutcomeUnknown | TemplateFault | Aborted) -> Conclusion:
+    if isinstance(fault, Rejected):
+        return Conclusion(DeliveryState.FAILED, Reason.SEND_FAILED, fault.code)
+    if isinstance(fault, OutcomeUnknown):
+        return Conclusion(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN, fault.code)
+    code = "template_aborted" if isinstance(fault, Aborted) else "template_fault"
+    return Conclusion(DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE, code)

@@ -1,0 +1,61 @@
+"""The console: shows messages instead of sending them, for development. Its lines hold personal data."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any, Protocol
+
+import structlog
+
+from connector.channels.protocol import HandedOver, Outgoing
+
+_LONGEST = 200
+
+
+class Writer(Protocol):
+    """What a line is written with."""
+
+    def __call__(self, event: str, /, **fields: str) -> object:
+        """Write one line: what happened, and its fields."""
+        ...
+
+
+class Console:
+    """Any of the seven channels, shown as one line a message: channel, campaign, user, title and body.
+
+    Args:
+        write: where lines go; None: the logger `channel.console`, at info.
+    """
+
+    def __init__(self, write: Writer | None = None) -> None:
+        self._write: Writer = write or structlog.get_logger("channel.console").info
+
+    async def send(self, message: Outgoing) -> HandedOver:
+        """Show `message`. Never fails."""
+        self._write(
+            "message",
+            channel=message.channel,
+            campaign=message.campaign,
+            user=message.address.user_id,
+            title=_one_line(_title(message.content)),
+            body=_one_line(_body(message.content)),
+        )
+        return HandedOver()
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _title(content: dict[str, Any]) -> str:
+    if "url" in content:
+        return f"{content.get('method') or 'POST'} {content['url']}"
+    return content.get("subject") or content.get("title") or ""
+
+
+def _body(content: dict[str, Any]) -> str:
+    return content.get("body") or content.get("text") or content.get("html") or ""
+
+
+def _one_line(text: str) -> str:
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return textwrap.shorten(printable, _LONGEST, placeholder="…")

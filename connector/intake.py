@@ -1,0 +1,228 @@
+"""Taking in what users did: one short transaction a batch, in which the rules judge what is new (design 3).
+
+The statements of a batch do not grow with its size, nor with the number of campaigns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.items import parse_item, with_id
+from connector.rules.catalogue import Catalogue
+from connector.rules.errors import InvalidItem
+from connector.rules.fold import Begin, Change, End, Note, Refuse
+from connector.rules.interactions import Interaction, InteractionType, Item, Logged
+from connector.rules.judging import EVER, Judging, Known
+from connector.rules.passages import Passage
+from connector.store.catalogue_cache import CatalogueCache
+from connector.store.database import Database, database_now
+from connector.store.follow_ups import (
+    count_generations,
+    end_passages,
+    insert_passages,
+    load_passages,
+    load_receipts,
+    write_decisions,
+)
+from connector.store.log import load_items, seen_dispatches, take_numbers, write_new
+from connector.store.orders import VersionMoved
+from connector.store.users import load_users, raise_newest, resolve_and_lock
+from connector.store.versions import read_head
+
+Status = Literal["accepted", "duplicate", "invalid"]
+
+
+@dataclass(frozen=True)
+class ItemResult:
+    """What became of one item of a batch. An invalid one says in `fault` what was wrong and what would be right."""
+
+    status: Status
+    id: str | None = None
+    fault: str | None = None
+
+
+class Intake:
+    """Takes items in for one workspace.
+
+    Args:
+        retention: how long the log is kept; what happened before that is refused as `stale`.
+    """
+
+    def __init__(self, database: Database, cache: CatalogueCache, workspace: str, *, retention: timedelta) -> None:
+        self._database, self._cache, self._workspace = database, cache, workspace
+        self._retention = retention
+
+    async def take_in(self, items: Sequence[Any]) -> list[ItemResult]:
+        """Take a batch in and judge it, all in one transaction; start nothing (the outbox does).
+
+        Args:
+            items: interactions and events, as models or in wire form; a bad one stops no other.
+
+        Raises:
+            StoreUnavailable: nothing was stored; the batch may be sent again as it is.
+        """
+        while True:
+            catalogue = await self._cache.at_least(self._database)
+            try:
+                async with self._database.write(self._workspace) as connection:
+                    return await self.take_in_within(connection, catalogue, items)
+            except VersionMoved:
+                continue
+
+    async def take_in_within(self, c: AsyncConnection, catalogue: Catalogue, items: Sequence[Any]) -> list[ItemResult]:
+        """The same inside a transaction of the caller's, which holds the catalogue lock.
+
+        Raises:
+            VersionMoved: the catalogue is no longer the newest; nothing has been changed yet.
+        """
+        head = await read_head(c, self._workspace)
+        if head.version != catalogue.version:
+            raise VersionMoved("the catalogue has changed")
+        now = await database_now(c)
+        if head.changed_at is not None and now < head.changed_at:
+            now = head.changed_at  # the clock was set back: what is judged after an order is not before it
+        return await _Batch(c, self._workspace, catalogue, now, self._retention).take(items)
+
+
+class _Batch:
+    """One batch on its way through the transaction."""
+
+    def __init__(
+        self, c: AsyncConnection, workspace: str, catalogue: Catalogue, now: datetime, retention: timedelta
+    ) -> None:
+        self._c, self._workspace, self._catalogue = c, workspace, catalogue
+        self._now, self._retention = now, retention
+        self._results: list[ItemResult] = []
+
+    async def take(self, items: Sequence[Any]) -> list[ItemResult]:
+        wanted = self._well_formed(items)
+        if not wanted:
+            return self._results
+        user_keys = await resolve_and_lock(
+            self._c, self._workspace, sorted({item.user for item in wanted.values()}), self._now
+        )
+        await self._drop_repeated_dispatches(wanted, user_keys)
+        logged = await self._log(wanted, user_keys)
+        if logged:
+            await self._judge(logged)
+        return self._results
+
+    def _well_formed(self, items: Sequence[Any]) -> dict[int, Item]:
+        """The items that can be taken, by their place; the results of all others are given."""
+        wanted: dict[int, Item] = {}
+        seen: set[str] = set()
+        for place, raw in enumerate(items):
+            try:
+                item = self._checked(raw)
+            except InvalidItem as fault:
+                given = raw.get("id") if isinstance(raw, dict) else getattr(raw, "id", None)
+                self._results.append(ItemResult("invalid", given if isinstance(given, str) else None, str(fault)))
+                continue
+            repeated = item.id in seen
+            self._results.append(ItemResult("duplicate" if repeated else "accepted", item.id))
+            if not repeated and item.id is not None:
+                seen.add(item.id)
+                wanted[place] = item
+        return wanted
+
+    def _checked(self, raw: Any) -> Item:
+        item = with_id(parse_item(raw))
+        if item.occurred_at < self._now - self._retention:
+            days = self._retention.days
+            raise InvalidItem(f"stale: occurred_at is more than {days} days ago, longer than the log is kept")
+        return item
+
+    async def _drop_repeated_dispatches(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
+        """M3: a push that several devices of a user received is one interaction."""
+        pushes = {place: name for place, item in wanted.items() if (name := _dispatch_of(item)) is not None}
+        if not pushes:
+            return
+        keys = {user_keys[wanted[place].user] for place in pushes}
+        seen = await seen_dispatches(self._c, self._workspace, keys)
+        for place, (campaign, dispatch) in pushes.items():
+            mark = (user_keys[wanted[place].user], campaign, dispatch)
+            if mark in seen:
+                self._results[place] = replace(self._results[place], status="duplicate")
+                del wanted[place]
+            seen.add(mark)
+
+    async def _log(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> dict[str, list[Logged]]:
+        """Log what is new, and return it by user key."""
+        if not wanted:
+            return {}
+        numbers = await take_numbers(self._c, self._workspace, len(wanted))
+        entries = {
+            place: Logged.model_construct(
+                id=item.id or "", seq=number, t=min(item.occurred_at, self._now), received_at=self._now, item=item
+            )
+            for (place, item), number in zip(wanted.items(), numbers, strict=True)
+        }
+        new = await write_new(self._c, self._workspace, list(entries.values()), user_keys)
+        found: dict[str, list[Logged]] = {}
+        for place, entry in entries.items():
+            if entry.id in new:
+                found.setdefault(user_keys[entry.item.user], []).append(entry)
+            else:
+                self._results[place] = replace(self._results[place], status="duplicate")
+        return found
+
+    async def _judge(self, logged: Mapping[str, list[Logged]]) -> None:
+        known = await self._load(logged)
+        judging = Judging(self._catalogue, self._now)
+        changes: list[tuple[str, Change]] = []
+        for user_key, entries in logged.items():
+            changes += [(user_key, change) for change in judging.judge(known[user_key], entries)]
+        await self._store(changes)
+        await raise_newest(
+            self._c, self._workspace, {user_key: max(e.t for e in entries) for user_key, entries in logged.items()}
+        )
+
+    async def _load(self, logged: Mapping[str, list[Logged]]) -> dict[str, Known]:
+        """What the rules need to know of these users, in a fixed number of statements."""
+        c, workspace, keys = self._c, self._workspace, sorted(logged)
+        earliest = min(entry.t for entries in logged.values() for entry in entries)
+        users = await load_users(c, workspace, keys)
+        passages = await load_passages(c, workspace, keys, earliest)
+        listening = {e.id for entries in logged.values() for i in entries for e in self._catalogue.listening_to(i.item)}
+        waiting = {passage.campaign for found in passages.values() for passage in found}
+        receipts = await load_receipts(c, workspace, keys, sorted(listening | waiting))
+        known = {key: Known(users[key].user, key, users[key].newest_t, passages[key], receipts) for key in keys}
+        return known | await self._with_past(known, logged)
+
+    async def _with_past(self, known: Mapping[str, Known], logged: Mapping[str, list[Logged]]) -> dict[str, Known]:
+        """Those of the users whose log must be looked at: for an audience, or because something came late."""
+        judging = Judging(self._catalogue, self._now)
+        needed = {key: judging.past_needed(known[key], entries) for key, entries in logged.items()}
+        since = {key: None if at is EVER else at for key, at in needed.items() if at is not None}
+        if not since:
+            return {}
+        items = await load_items(self._c, self._workspace, since)
+        triggers = sorted({entry.id for entries in items.values() for entry in entries})
+        generations = await count_generations(self._c, self._workspace, sorted(since), triggers)
+        return {key: replace(known[key], past=past, generations=generations) for key, past in items.items()}
+
+    async def _store(self, changes: Sequence[tuple[str, Change]]) -> None:
+        begun: dict[str, Passage] = {}
+        ended: dict[str, Passage] = {}
+        for _, change in changes:
+            if isinstance(change, Begin):
+                begun[change.passage.id] = change.passage
+            elif isinstance(change, End):
+                (begun if change.passage.id in begun else ended)[change.passage.id] = change.passage
+        # Ends go first, so that a wait that gives way has left its place in the unique index.
+        await end_passages(self._c, self._workspace, list(ended.values()))
+        await insert_passages(self._c, self._workspace, list(begun.values()), self._now)
+        told = [(key, c) for key, c in changes if isinstance(c, Refuse | Note)]
+        await write_decisions(self._c, self._workspace, told, self._now)
+
+
+def _dispatch_of(item: Item) -> tuple[str, str] | None:
+    if not isinstance(item, Interaction) or item.type is not InteractionType.RECEIVE_PUSH:
+        return None
+    dispatch = item.properties.get("dispatch")
+    return None if dispatch is None else (item.target, str(dispatch))

@@ -1,0 +1,57 @@
+"""Reports in wire form: parsed, told what is wrong with them, and given an id where they have none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from connector.rules.errors import InvalidItem
+from connector.rules.interactions import Event, Interaction, InteractionType, Item
+from connector.rules.values import canonical_json
+
+_INTERACTIONS = frozenset(kind.value for kind in InteractionType)
+_EVENTS = frozenset(get_args(Event.model_fields["type"].annotation))
+
+
+def parse_item(data: Any) -> Item:
+    """One interaction or event from its wire form (design 8); models pass as they are.
+
+    Raises:
+        InvalidItem: what is wrong with which field, and what would be right.
+    """
+    if isinstance(data, Interaction | Event):
+        return data
+    if not isinstance(data, Mapping):
+        raise InvalidItem("an interaction is an object with user, type, occurred_at and what the type needs")
+    kind = data.get("type")
+    if not isinstance(kind, str) or kind not in _INTERACTIONS | _EVENTS:
+        raise InvalidItem(
+            f"type: {kind!r} is not known; it is one of {', '.join(sorted(_INTERACTIONS | _EVENTS))} "
+            "(an event of your own has the type event and a name)"
+        )
+    try:
+        return Interaction.model_validate(data) if kind in _INTERACTIONS else Event.model_validate(data)
+    except ValidationError as error:
+        raise InvalidItem("; ".join(_words(fault) for fault in error.errors())) from None
+
+
+def with_id(item: Item) -> Item:
+    """The item with an id; one without gets it from user, type, target or name, properties and second (M6)."""
+    if item.id is not None:
+        return item
+    second = item.occurred_at.replace(microsecond=0).timestamp()
+    kind = "card" if isinstance(item, Interaction) and item.card is not None else "campaign"
+    facts = [item.user, item.name_or_type, kind, item.target, item.properties, second]
+    digest = hashlib.sha256(canonical_json(facts).encode()).hexdigest()
+    return item.model_copy(update={"id": f"made-{digest[:40]}"})
+
+
+def _words(fault: Mapping[str, Any]) -> str:
+    place = ".".join(str(part) for part in fault["loc"])
+    words = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "timezone_aware":
+        words = "needs a time zone, like 2026-03-02T12:00:00Z"
+    return f"{place}: {words}" if place else words

@@ -1,0 +1,148 @@
+"""The outbox: starts a workflow for every new row and signals every one that ended from outside (guarantee 6).
+
+What does not go through stays marked in the store and is done by a later sweep, so that Temporal down loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+import structlog
+from sqlalchemy import RowMapping
+from temporalio.client import Client
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from connector import names
+from connector.store.database import Database, StoreUnavailable
+from connector.store.pending import mark_signalled, mark_started, take_to_signal, take_to_start
+from connector.temporal import start_arguments
+from connector.wire import Ended, FollowUpStart
+
+_log = structlog.get_logger("outbox")
+_AT_ONCE = 50
+
+
+class Outbox:
+    """Brings Temporal to what the store says, for one workspace.
+
+    Args:
+        client: Temporal's, or a way to get it: the outbox can begin before Temporal is there.
+        sweep_seconds: how long it rests between two sweeps when nobody nudges it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        workspace: str,
+        client: Client | Callable[[], Awaitable[Client]],
+        *,
+        sweep_seconds: float = 5.0,
+    ) -> None:
+        self._database, self._workspace, self._client = database, workspace, client
+        self._sweep_seconds = sweep_seconds
+        self._nudged = asyncio.Event()
+
+    def nudge(self) -> None:
+        """Something is to be done now; the loop does not wait for its next sweep."""
+        self._nudged.set()
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Sweep until `stopped`. Temporal or the database being away is logged, and tried again."""
+        while not stopped.is_set():
+            self._nudged.clear()
+            try:
+                done = await self.flush()
+            except (RPCError, StoreUnavailable, RuntimeError, OSError) as error:
+                _log.warning("outbox_waits", error=type(error).__name__)
+                done = 0
+            if done == 0:
+                await self._rest(stopped)
+
+    async def flush(self, limit: int = 1000) -> int:
+        """Start and signal what is due now, oldest due first, at most `limit` of each; returns how many it did.
+
+        Raises:
+            RPCError: Temporal does not answer. StoreUnavailable: the database does not.
+        """
+        async with self._database.read() as connection:
+            if not await take_to_start(connection, self._workspace, 1) and not await take_to_signal(
+                connection, self._workspace, 1
+            ):
+                return 0
+        client = self._client if isinstance(self._client, Client) else await self._client()
+        return await self._start(client, limit) + await self._signal(client, limit)
+
+    async def _start(self, client: Client, limit: int) -> int:
+        async with self._database.read() as connection:
+            rows = await take_to_start(connection, self._workspace, limit)
+        begun = await _all(rows, lambda row: _start_one(client, self._workspace, row))
+        if begun:
+            async with self._database.write(self._workspace) as connection:
+                await mark_started(connection, self._workspace, begun)
+        _raise_if_nothing_went(rows, begun)
+        return len(begun)
+
+    async def _signal(self, client: Client, limit: int) -> int:
+        async with self._database.read() as connection:
+            rows = await take_to_signal(connection, self._workspace, limit)
+        told = await _all(rows, lambda row: _signal_one(client, self._workspace, row))
+        if told:
+            async with self._database.write(self._workspace) as connection:
+                await mark_signalled(connection, self._workspace, told)
+        _raise_if_nothing_went(rows, told)
+        return len(told)
+
+    async def _rest(self, stopped: asyncio.Event) -> None:
+        waits = [asyncio.create_task(event.wait()) for event in (stopped, self._nudged)]
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(waits, timeout=self._sweep_seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+
+async def _all(rows: Sequence[RowMapping], act: Callable[[RowMapping], Awaitable[None]]) -> list[str]:
+    """Do something for every row, many at once; returns the ids of those for which it went through."""
+    free = asyncio.Semaphore(_AT_ONCE)
+    done: list[str] = []
+
+    async def one(row: RowMapping) -> None:
+        async with free:
+            try:
+                await act(row)
+            except RPCError as error:
+                _log.warning("outbox_retries", follow_up=row["id"], status=error.status.name)
+            else:
+                done.append(row["id"])
+
+    await asyncio.gather(*(one(row) for row in rows))
+    return done
+
+
+def _raise_if_nothing_went(rows: Sequence[RowMapping], done: Sequence[str]) -> None:
+    if rows and not done:
+        raise RPCError("Temporal took none of them", RPCStatusCode.UNAVAILABLE, b"")
+
+
+async def _start_one(client: Client, workspace: str, row: RowMapping) -> None:
+    start = FollowUpStart(
+        workspace=workspace,
+        follow_up_id=row["id"],
+        campaign=row["campaign"],
+        user_key=row["user_key"],
+        due_at=row["due_at"],
+        channels=tuple(row["channels"]),
+    )
+    with suppress(WorkflowAlreadyStartedError):  # an earlier sweep started it and could not mark it
+        await client.start_workflow(names.FOLLOW_UP, start, **start_arguments(start))
+
+
+async def _signal_one(client: Client, workspace: str, row: RowMapping) -> None:
+    handle = client.get_workflow_handle(names.follow_up_id(workspace, row["campaign"], row["user_key"], row["id"]))
+    try:
+        await handle.signal(names.ENDED, Ended(state=row["state"], reason=row["reason"]))
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:  # it has ended by itself: nothing is left to tell
+            raise

@@ -1,0 +1,55 @@
+"""Control group and variants, by a hash of user and campaign (T4)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connector.rules.campaigns import Campaign, Variant
+from connector.rules.messages import Messages
+from connector.rules.values import canonical_json
+
+_BUCKETS = 10_000
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Whether a user is in the control group, and the name of the variant otherwise, where there are variants."""
+
+    control: bool
+    variant: str | None = None
+
+
+def assign(campaign: Campaign, user: str) -> Assignment:
+    """What the hash gives a user, named by the surrogate key. The store keeps the first assignment that it gave."""
+    if _bucket("control", campaign.id, user) < campaign.control_group * (_BUCKETS // 100):
+        return Assignment(control=True)
+    return Assignment(control=False, variant=_draw(campaign.variants or (), campaign.id, user))
+
+
+def content_for(campaign: Campaign, assignment: Assignment) -> Messages | None:
+    """The messages that an assignment gives; a variant that no longer exists is drawn anew among those that do."""
+    if not campaign.variants:
+        return campaign.messages
+    chosen = {variant.name: variant.messages for variant in campaign.variants}
+    if assignment.variant in chosen:
+        return chosen[assignment.variant]
+    return chosen[_draw(campaign.variants, campaign.id, assignment.variant or "") or campaign.variants[0].name]
+
+
+def _draw(variants: Sequence[Variant], campaign: str, user: str) -> str | None:
+    """A variant by weight, over the variants in the order of their names, so that reordering them moves nobody."""
+    ordered = sorted(variants, key=lambda variant: variant.name)
+    point = _bucket("variant", campaign, user) * sum(variant.weight for variant in ordered)
+    for variant in ordered:
+        point -= variant.weight * _BUCKETS
+        if point < 0:
+            return variant.name
+    return None
+
+
+def _bucket(purpose: str, campaign: str, user: str) -> int:
+    """A stable number in [0, 10,000): the first 8 bytes of SHA-256 over a canonical text with its version."""
+    digest = hashlib.sha256(canonical_json([purpose, 1, campaign, user]).encode()).digest()
+    return int.from_bytes(digest[:8], "big") % _BUCKETS

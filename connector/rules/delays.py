@@ -1,0 +1,69 @@
+"""When a follow-up is due (D1 to D5). Everything that comes out is UTC."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from connector.rules.campaigns import After, Delay, Next
+from connector.rules.values import Zone, canonical_json
+
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def due_at(delay: Delay | None, triggered_at: datetime, *, user_zone: str | None, company_zone: str) -> datetime:
+    """When a follow-up triggered at that time is due; without a delay it is due at once (D1, D2)."""
+    if delay is None:
+        return triggered_at
+    if isinstance(delay, After):
+        return triggered_at + delay.after
+    zone = zone_of(delay.zone, user_zone=user_zone, company_zone=company_zone)
+    triggered_on = triggered_at.astimezone(zone).date()
+    if isinstance(delay, Next):
+        ahead = (_WEEKDAYS.index(delay.next) - triggered_on.weekday() - 1) % 7 + 1
+    else:
+        ahead = delay.in_days
+    return max(triggered_at, local_instant(triggered_on + timedelta(days=ahead), delay.at, zone))
+
+
+def spread_share(spread: timedelta | None, *, campaign: str, user: str) -> timedelta:
+    """A stable share in [0, spread) of whole microseconds, the same on every machine and release (D5)."""
+    if not spread:
+        return timedelta(0)
+    digest = hashlib.sha256(canonical_json(["spread", 1, campaign, user]).encode()).digest()
+    whole = spread // timedelta(microseconds=1)
+    return timedelta(microseconds=int.from_bytes(digest[:8], "big") % whole)
+
+
+def zone_of(choice: Zone, *, user_zone: str | None, company_zone: str) -> ZoneInfo:
+    """The zone that a definition means by `user` or `company`; a user without a usable one has the company's (D3)."""
+    if choice == "user" and user_zone is not None:
+        try:
+            return ZoneInfo(user_zone)
+        except (ValueError, OSError, KeyError):
+            pass
+    return ZoneInfo(company_zone)
+
+
+def local_instant(day: date, at: time, zone: ZoneInfo) -> datetime:
+    """The instant of a wall-clock time: the first instant after a gap, the first of two where it exists twice (D3)."""
+    wall = datetime.combine(day, at)
+    instant = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == wall:
+        return instant
+    return _end_of_gap(wall, zone)
+
+
+def _end_of_gap(wall: datetime, zone: ZoneInfo) -> datetime:
+    """The instant at which clocks jump over `wall`: between its readings with the offsets after and before."""
+    early = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    late = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    before = early.astimezone(zone).utcoffset()
+    while late - early > timedelta(seconds=1):
+        middle = early + (late - early) // 2
+        if middle.astimezone(zone).utcoffset() == before:
+            early = middle
+        else:
+            late = middle
+    return late.replace(microsecond=0)

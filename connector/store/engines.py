@@ -1,0 +1,72 @@
+"""The SQLAlchemy engines: how each database is connected to, and how its transactions begin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+Dialect = Literal["sqlite", "postgresql"]
+
+_DRIVERS: dict[str, str] = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+_BUSY_MILLISECONDS = 30_000
+
+
+def open_engines(url: str) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
+    """The dialect, the engine that writes and the one that reads.
+
+    Raises:
+        ValueError: the URL names neither a SQLite file nor a PostgreSQL database.
+    """
+    parsed = make_url(url)
+    if parsed.drivername not in _DRIVERS:
+        raise ValueError(f"{parsed.drivername!r} is not supported; write sqlite:///FILE or postgresql://HOST/NAME")
+    parsed = parsed.set(drivername=_DRIVERS[parsed.drivername])
+    return _open_sqlite(parsed) if parsed.drivername.startswith("sqlite") else _open_postgresql(parsed)
+
+
+def _open_postgresql(url: URL) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
+    engine = create_async_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        pool_size=10,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args={"application_name": "campaign-connector", "connect_timeout": 10},
+    )
+    reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return "postgresql", engine, reader
+
+
+def _open_sqlite(url: URL) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
+    if url.database in (None, "", ":memory:"):
+        raise ValueError("SQLite in memory is not supported; write sqlite:///FILE")
+    Path(str(url.database)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    timeout = {"timeout": _BUSY_MILLISECONDS / 1000}
+    writer = create_async_engine(url, pool_size=1, max_overflow=0, connect_args=timeout)
+    reader = create_async_engine(url, pool_size=4, connect_args=timeout)
+    _begin_with(writer, "BEGIN IMMEDIATE", ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL"))
+    _begin_with(reader, "BEGIN", ("PRAGMA query_only=ON",))
+    return "sqlite", writer, reader
+
+
+def _begin_with(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -> None:
+    """Let SQLAlchemy begin transactions, not the driver, which would begin them deferred and not before DDL."""
+
+    def connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}", "PRAGMA foreign_keys=ON", *pragmas):
+            cursor.execute(pragma)
+        cursor.close()
+
+    event.listen(engine.sync_engine, "connect", connect)
+    event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql(begin))

@@ -1,0 +1,34 @@
+"""Bringing a database to the newest version of the tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+from connector.store.database import Database, database_now
+from connector.store.partitions import ensure_partitions
+
+_SCRIPTS = Path(__file__).with_name("migrations")
+_LOCK = "/migrations"  # no workspace: ids begin with a letter or a digit
+
+
+async def migrate(database: Database) -> None:
+    """Make or upgrade the tables, in one transaction. Run again it changes nothing; two at once wait for each other.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached.
+    """
+    async with database.write(_LOCK, lock="exclusive") as connection:
+        await connection.run_sync(_upgrade)
+        today = (await database_now(connection)).date()
+    await ensure_partitions(database, today)
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,156 @@
+"""Users and the ids by which services know them. The only personal data that the store holds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import RowMapping, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.rules.users import User
+from connector.store.sets import among, instants
+from connector.store.tables import user_aliases, users
+
+
+@dataclass(frozen=True)
+class StoredUser:
+    """A user with the surrogate key, and the event time of the newest item judged for them (UTC)."""
+
+    user: User
+    user_key: str
+    newest_t: datetime | None
+
+
+async def resolve_and_lock(
+    c: AsyncConnection, workspace: str, external_ids: Collection[str], now: datetime
+) -> dict[str, str]:
+    """The surrogate keys of these ids, with their rows locked in sorted order; unknown users are created bare.
+
+    The number of statements does not depend on the number of users.
+    """
+    known = await _known(c, workspace, external_ids)
+    if missing := sorted(set(external_ids) - known.keys()):
+        await _create(c, workspace, missing, now)
+        known = await _known(c, workspace, external_ids)
+    await _lock(c, workspace, known.values())
+    return known
+
+
+async def lock_user(c: AsyncConnection, workspace: str, user_key: str) -> None:
+    """Lock one user's row until the transaction ends (guarantee 3)."""
+    await _lock(c, workspace, [user_key])
+
+
+async def load_users(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> dict[str, StoredUser]:
+    """These users by surrogate key, in one statement."""
+    statement = (
+        select(users, user_aliases.c.external_id)
+        .join(
+            user_aliases,
+            (user_aliases.c.workspace == users.c.workspace) & (user_aliases.c.user_key == users.c.user_key),
+        )
+        .where(users.c.workspace == workspace, among(c, users.c.user_key, user_keys))
+        .order_by(user_aliases.c.external_id.desc())
+    )
+    return {row["user_key"]: _stored(row) for row in (await c.execute(statement)).mappings()}
+
+
+async def find_user(c: AsyncConnection, workspace: str, external_id: str) -> StoredUser | None:
+    """The user whom services know by this id, None where nobody told of one."""
+    known = await _known(c, workspace, [external_id])
+    if external_id not in known:
+        return None
+    stored = (await load_users(c, workspace, known.values()))[known[external_id]]
+    return StoredUser(stored.user.model_copy(update={"id": external_id}), stored.user_key, stored.newest_t)
+
+
+async def save_user(c: AsyncConnection, workspace: str, user: User, now: datetime) -> str:
+    """Put this description in the place of whatever was known, and return the surrogate key."""
+    user_key = (await resolve_and_lock(c, workspace, [user.id], now))[user.id]
+    described = user.model_dump(mode="json", exclude={"id"})
+    where = (users.c.workspace == workspace, users.c.user_key == user_key)
+    await c.execute(update(users).where(*where).values(**described))
+    return user_key
+
+
+async def merge_user(
+    c: AsyncConnection, workspace: str, external_id: str, changes: Mapping[str, Any], now: datetime
+) -> str:
+    """Merge changes into what is known: attributes and consent by their keys, everything else as a whole.
+
+    Raises:
+        pydantic.ValidationError: the changes are not well formed.
+    """
+    User.model_validate({**changes, "id": external_id})
+    await resolve_and_lock(c, workspace, [external_id], now)
+    stored = await find_user(c, workspace, external_id)
+    assert stored is not None  # noqa: S101 - it was resolved in this transaction
+    return await save_user(c, workspace, merged(stored.user, changes), now)
+
+
+def merged(user: User, changes: Mapping[str, Any]) -> User:
+    """A user with these changes: attributes and consent by their keys, everything else as a whole."""
+    data = user.model_dump(mode="json")
+    for name, value in changes.items():
+        together = name in ("attributes", "consent") and isinstance(value, Mapping)
+        data[name] = {**data[name], **value} if together else value
+    return User.model_validate({**data, "id": user.id})
+
+
+async def raise_newest(c: AsyncConnection, workspace: str, newest: Mapping[str, datetime]) -> None:
+    """Remember up to which event time these users' items have been judged."""
+    if not newest:
+        return
+    told = instants(c, newest)
+    await c.execute(
+        update(users)
+        .where(users.c.workspace == workspace, users.c.user_key == told.c.key)
+        .where(or_(users.c.newest_t.is_(None), users.c.newest_t < told.c.value))
+        .values(newest_t=told.c.value)
+    )
+
+
+async def _known(c: AsyncConnection, workspace: str, external_ids: Collection[str]) -> dict[str, str]:
+    table = user_aliases.c
+    statement = select(table.external_id, table.user_key).where(
+        table.workspace == workspace, among(c, table.external_id, external_ids)
+    )
+    return {row.external_id: row.user_key for row in await c.execute(statement)}
+
+
+async def _create(c: AsyncConnection, workspace: str, external_ids: list[str], now: datetime) -> None:
+    """Create bare users; where another transaction was quicker with an alias, its user stays and ours goes."""
+    keys = {external_id: uuid4().hex for external_id in external_ids}
+    build = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(user_aliases)
+    rows = [{"workspace": workspace, "external_id": name, "user_key": key} for name, key in keys.items()]
+    taken = await c.execute(build.on_conflict_do_nothing().returning(user_aliases.c.user_key), rows)
+    bare = {"workspace": workspace, "push_tokens": [], "attributes": {}, "consent": {}, "created_at": now}
+    created = [{**bare, "user_key": user_key} for user_key in taken.scalars()]
+    if created:
+        await c.execute(insert(users), created)
+
+
+async def _lock(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> None:
+    if c.dialect.name == "postgresql":  # on SQLite the transaction excludes every other writer
+        table = users.c
+        where = (table.workspace == workspace, among(c, table.user_key, user_keys))
+        await c.execute(select(table.user_key).where(*where).order_by(table.user_key).with_for_update())
+
+
+def _stored(row: RowMapping) -> StoredUser:
+    user = User.model_construct(
+        id=row["external_id"],
+        email=row["email"],
+        phone=row["phone"],
+        push_tokens=tuple(row["push_tokens"]),
+        time_zone=row["time_zone"],
+        first_name=row["first_name"],
+        attributes=row["attributes"],
+        consent=row["consent"],
+    )
+    return StoredUser(user, row["user_key"], row["newest_t"])

@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from email import message_from_bytes
+from email.policy import default
+from ssl import SSLContext
+from typing import Any
+
+import pytest
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+
+from connector.channels.email import Email
+from connector.channels.protocol import Address, HandedOver, OutcomeUnknown, Outgoing, Rejected, SendError, TryLater
+from connector.settings import Smtp
+
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+
+TIMEOUT = 0.4
+SETTINGS = Smtp(host="localhost", tls="none", sender="Shop <news@shop.test>", timeout_seconds=TIMEOUT)
+
+
+def outgoing(to: str = "ann@example.com") -> Outgoing:
+    content = {"subject": "Grüße", "text": "Hello\n.\nthere", "html": "<p>Hello</p>"}
+    return Outgoing("d-1", "welcome", "email", Address("u-1", to), content)
+
+
+class Mailbox:
+    """Takes all mail, but answers the commands in `replies` so; a None hangs, and "drop" cuts the line."""
+
+    def __init__(self, **replies: str | None) -> None:
+        self.replies = replies
+        self.letters: list[Envelope] = []
+        self.sessions: list[Session] = []
+
+    async def _answer(self, command: str, server: SMTP, usual: str) -> str:
+        reply = self.replies.get(command, usual)
+        if reply is None or reply == "drop":
+            if reply == "drop":
+                server.transport.abort()
+            await asyncio.Event().wait()
+        return reply
+
+    async def handle_EHLO(self, server: SMTP, session: Session, _: Envelope, hostname: str, responses: list[str]):
+        session.host_name = hostname
+        reply = await self._answer("ehlo", server, "")
+        return [reply] if reply else responses
+
+    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, _: list[str]) -> str:
+        envelope.mail_from = address
+        return await self._answer("mail", server, "250 OK")
+
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, _: list[str]) -> str:
+        envelope.rcpt_tos.append(address)
+        return await self._answer("rcpt", server, "250 OK")
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.letters.append(envelope)
+        self.sessions.append(session)
+        return await self._answer("data", server, "250 OK")
+
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        return await self._answer("quit", server, "221 Bye")
+
+
+@asynccontextmanager
+async def serving(mailbox: Mailbox, *, implicit: SSLContext | None = None, **options: Any) -> AsyncIterator[int]:
+    """A real SMTP server on 127.0.0.1; gives its port."""
+    loop = asyncio.get_running_loop()
+    options = {"auth_require_tls": False, "enable_SMTPUTF8": True} | options
+    make = lambda: SMTP(mailbox, loop=loop, hostname="mx.test", **options)  # noqa: E731
+    server = await loop.create_server(make, "127.0.0.1", 0, ssl=implicit)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def send(
+    port: int, message: Outgoing | None = None, *, trusting: SSLContext | None = None, **settings: Any
+) -> HandedOver:
+    """Send through a channel of its own, its settings changed so."""
+    changed = Smtp(**SETTINGS.model_dump() | {"port": port} | settings)
+    return await Email(changed, tls=trusting).send(message or outgoing())
+
+
+def sign_in(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
+    """Let `shop` in with `s3cret`."""
+    good = (data.login, data.password) == (b"shop", b"s3cret")
+    return AuthResult(success=good, handled=False)
+
+
+AUTH = {"authenticator": sign_in, "auth_required": True}
+
+
+async def test_a_message_arrives():
+    """The server gets one mail, from the sender to the user, with both alternatives, as written."""
+    mailbox = Mailbox()
+    async with serving(mailbox) as port:
+        handed = await send(port)
+    assert handed == HandedOver("<d-1@shop.test>")
+    [envelope] = mailbox.letters
+    assert (envelope.mail_from, envelope.rcpt_tos) == ("news@shop.test", ["ann@example.com"])
+    mail = message_from_bytes(envelope.content, policy=default)
+    assert (mail["Subject"], mail["Message-ID"]) == ("Grüße", "<d-1@shop.test>")
+    assert mail.get_body(("plain",)).get_content().split() == ["Hello", ".", "there"]
+    assert mail.get_body(("html",)).get_content().strip() == "<p>Hello</p>"
+
+
+@pytest.mark.parametrize("mode", ["starttls", "implicit"])
+async def test_tls_and_authentication(mode: str, certificate):
+    """With either kind of TLS the line is encrypted before the password goes over it."""
+    mailbox = Mailbox()
+    tls = {"implicit": certificate.serving} if mode == "implicit" else {"tls_context": certificate.serving}
+    strict = {"auth_require_tls": mode == "starttls"}
+    async with serving(mailbox, **tls, **AUTH, **strict) as port:
+        await send(port, trusting=certificate.trusting, tls=mode, username="shop", password="s3cret")
+    assert mailbox.sessions[0].authenticated
+    assert mode == "implicit" or mailbox.sessions[0].ssl is not None
+
+
+@pytest.mark.parametrize("mode", ["starttls", "implicit"])
+async def test_an_untrusted_certificate_sends_nothing(mode: str, certificate):
+    """A certificate that nobody vouches for is a fault of the settings: nothing goes out, it can be mended."""
+    mailbox = Mailbox()
+    tls = {"implicit": certificate.serving} if mode == "implicit" else {"tls_context": certificate.serving}
+    async with serving(mailbox, **tls) as port:
+        with pytest.raises(TryLater) as fault:
+            await send(port, tls=mode)
+    assert fault.value.code == "smtp_tls"
+    assert mailbox.letters == []
+
+
+async def test_a_server_without_starttls_sends_nothing():
+    """Where TLS is asked for and not offered, the mail stays here: never in clear by default."""
+    mailbox = Mailbox()
+    async with serving(mailbox) as port:
+        with pytest.raises(TryLater) as fault:
+            await send(port, tls="starttls")
+    assert (fault.value.code, mailbox.letters) == ("smtp_tls", [])
+
+
+@pytest.mark.parametrize("credentials", [{}, {"username": "shop", "password": "wrong"}])
+async def test_a_refused_sign_in_is_tried_later(credentials: dict[str, str]):
+    """Wrong credentials, or none where they are required, are for the operator to mend; nothing was sent."""
+    mailbox = Mailbox()
+    async with serving(mailbox, **AUTH) as port:
+        with pytest.raises(TryLater) as fault:
+            await send(port, **credentials)
+    assert (fault.value.code, mailbox.letters) == ("smtp_auth", [])
+
+
+@pytest.mark.parametrize(
+    ("replies", "kind", "code"),
+    [
+        ({"mail": "550 5.7.1 Not from you"}, Rejected, "sender_refused"),
+        ({"rcpt": "550 5.1.1 <ann@example.com> unknown"}, Rejected, "recipient_refused"),
+        ({"data": "554 5.7.1 Spam"}, Rejected, "message_refused"),
+        ({"mail": "451 Busy"}, TryLater, "smtp_451"),
+        ({"rcpt": "450 4.2.0 <ann@example.com> greylisted"}, TryLater, "smtp_450"),
+        ({"data": "452 4.3.1 Full"}, TryLater, "smtp_452"),
+        ({"rcpt": "421 Closing"}, TryLater, "smtp_421"),
+        ({"mail": "drop"}, TryLater, "smtp_envelope"),
+        ({"rcpt": "drop"}, TryLater, "smtp_envelope"),
+        ({"data": "drop"}, OutcomeUnknown, "smtp_no_answer"),
+        ({"ehlo": None}, TryLater, "smtp_envelope"),
+        ({"rcpt": None}, TryLater, "smtp_envelope"),
+        ({"data": None}, OutcomeUnknown, "smtp_no_answer"),
+    ],
+)
+async def test_faults(replies: dict[str, str | None], kind: type[SendError], code: str):
+    """5xx refuses for good, 4xx for now; a loss before DATA sent nothing, one after it may have (guarantee 4)."""
+    async with serving(Mailbox(**replies)) as port:
+        with pytest.raises(SendError) as fault:
+            await send(port)
+    assert (type(fault.value), fault.value.code) == (kind, code)
+    assert "ann" not in str(fault.value)
+    assert fault.value.__cause__ is None
+
+
+@pytest.mark.parametrize("reply", ["drop", None, "500 What"])
+async def test_an_accepted_message_stays_accepted(reply: str | None):
+    """Once the server took the mail, a goodbye that goes wrong changes nothing."""
+    mailbox = Mailbox(quit=reply)
+    async with serving(mailbox) as port:
+        assert await send(port)
+    assert len(mailbox.letters) == 1
+
+
+@pytest.mark.parametrize("mode", ["none", "implicit"])
+async def test_a_silent_server_is_tried_later(mode: str, raw_server):
+    """A server that takes the connection and says nothing costs no more than the timeout; nothing was sent."""
+
+    async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async with raw_server(say_nothing) as port, asyncio.timeout(TIMEOUT * 4):
+        with pytest.raises(TryLater) as fault:
+            await send(port, tls=mode)
+    assert fault.value.code == "smtp_connect"
+
+
+async def test_a_slow_server_is_bounded_in_all(raw_server):
+    """Answers that each come just in time still end at the timeout of the whole."""
+
+    async def dawdle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mx.test\r\n")
+        while await reader.readline():
+            await asyncio.sleep(TIMEOUT * 0.75)
+            writer.write(b"250 fine\r\n")
+
+    async with raw_server(dawdle) as port:
+        with pytest.raises(TryLater) as fault:
+            await send(port)
+    assert (fault.value.code, str(fault.value)) == ("smtp_envelope", "smtp_envelope: TimeoutError")
+
+
+async def test_a_server_that_serves_nobody_is_tried_later(raw_server):
+    """A greeting of 554 is about the server, not about this message: nothing is given up for it."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"554 5.3.2 No service here\r\n")
+        await reader.read()
+
+    async with raw_server(refuse) as port:
+        with pytest.raises(TryLater) as fault:
+            await send(port)
+    assert str(fault.value) == "smtp_connect: 554 5.3.2"
+
+
+async def test_no_server_is_tried_later(free_port: int):
+    """Nothing listens: nothing was sent."""
+    with pytest.raises(TryLater) as fault:
+        await send(free_port)
+    assert fault.value.code == "smtp_connect"
+
+
+async def test_an_international_name_needs_the_servers_word():
+    """A name beyond ASCII goes out by SMTPUTF8 (RFC 6531) where the server takes it, and is refused where not."""
+    mailbox = Mailbox()
+    async with serving(mailbox) as port:
+        await send(port, outgoing("änn@bücher.example"))
+    assert mailbox.letters[0].rcpt_tos == ["änn@xn--bcher-kva.example"]
+    async with serving(mailbox, enable_SMTPUTF8=False) as port:
+        with pytest.raises(Rejected) as refusal:
+            await send(port, outgoing("änn@bücher.example"))
+    assert refusal.value.code == "address_unsupported"
+
+
+async def test_sends_do_not_wait_for_each_other():
+    """Many messages at once go over connections of their own and all arrive."""
+    mailbox = Mailbox()
+    async with serving(mailbox) as port:
+        channel = Email(SETTINGS.model_copy(update={"port": port, "timeout_seconds": 5.0}))
+        await asyncio.gather(*(channel.send(outgoing()) for _ in range(20)))
+    assert len(mailbox.letters) == 20
+
+
+async def test_a_hidden_recipient_never_reaches_the_server():
+    """A line break in an address or a subject is refused before any connection."""
+    with pytest.raises(Rejected) as refusal:
+        await send(1, outgoing("ann@example.com\r\nRCPT TO:<evil@x.test>"))
+    assert refusal.value.code == "email_invalid"

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector.channels.letter import Letter, write_letter
+from connector.channels.protocol import Address, Outgoing, Rejected
+
+AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
+HEADERS = {"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
+ENCODED_BREAK = "=?utf-8?q?x=0D=0ABcc:_evil=40x.test?="
+
+
+def write(
+    *, to: str | None = "ann@example.com", sender: str | None = "news@shop.test", delivery: str = "d-1", **content: str
+) -> Letter:
+    content = {"subject": "Hi", "text": "Hello"} | content
+    return write_letter(Outgoing(delivery, "welcome", "email", Address("u-1", to), content), sender=sender, at=AT)
+
+
+def read(letter: Letter) -> EmailMessage:
+    return message_from_bytes(letter.data, policy=default)
+
+
+def test_a_letter_has_its_headers():
+    """From, To, Subject and Date are those of the message."""
+    mail = read(write(**{"subject": "Grüße", "from": "Zoë's Shop <zoe@shop.test>"}))
+    assert mail["From"].addresses[0].display_name == "Zoë's Shop"
+    assert (mail["To"], mail["Subject"], mail["Date"].datetime) == ("ann@example.com", "Grüße", AT)
+
+
+def test_the_message_id_is_the_deliverys():
+    """The id is the same in every attempt and differs between deliveries, whatever characters these have."""
+    first = write(delivery="follow-up/a b/1:email")
+    assert first.message_id == write(delivery="follow-up/a b/1:email", text="else").message_id
+    assert first.message_id == read(first)["Message-ID"] == "<follow-up%2Fa%20b%2F1%3Aemail@shop.test>"
+    assert first.message_id != write(delivery="d-2").message_id
+
+
+@pytest.mark.parametrize(
+    ("content", "kinds"),
+    [
+        ({"text": "Hello"}, ["text/plain"]),
+        ({"text": None, "html": "<p>Hé</p>"}, ["text/html"]),
+        ({"text": "Hello", "html": "<p>Hé</p>"}, ["multipart/alternative", "text/plain", "text/html"]),
+    ],
+)
+def test_bodies(content: dict[str, str], kinds: list[str]):
+    """Text and HTML together are alternatives, the HTML last (RFC 2046); alone each is the whole mail."""
+    assert [part.get_content_type() for part in read(write(**content)).walk()] == kinds
+
+
+def test_any_text_arrives_as_written():
+    """Letters beyond ASCII, long lines and lone dots survive a transport of 7 bits."""
+    text = "Ünïcode ✓ " + "x" * 3000 + "\n.\n..end\n"
+    letter = write(text=text)
+    assert letter.data.isascii()
+    assert read(letter).get_content().replace("\r\n", "\n") == text
+
+
+@pytest.mark.parametrize(
+    ("to", "written", "international"),
+    [
+        ("ann@example.com", "ann@example.com", False),
+        (" ann@example.com ", "ann@example.com", False),
+        ("ann@bücher.example", "ann@xn--bcher-kva.example", False),
+        ("änn@bücher.example", "änn@xn--bcher-kva.example", True),
+    ],
+)
+def test_recipients(to: str, written: str, international: bool):
+    """An international domain goes out in ASCII; only a name beyond ASCII asks the server for SMTPUTF8."""
+    letter = write(to=to)
+    assert (letter.recipient, letter.international) == (written, international)
+
+
+@pytest.mark.parametrize(
+    ("sender", "name", "address"),
+    [
+        ("news@shop.test", "", "news@shop.test"),
+        ("<news@shop.test>", "", "news@shop.test"),
+        ("Shop, Inc. <news@shop.test>", "Shop, Inc.", "news@shop.test"),
+        ('"Shop \\"1\\", Inc." <news@shop.test>', 'Shop "1", Inc.', "news@shop.test"),
+        ("Bücher <news@bücher.example>", "Bücher", "news@xn--bcher-kva.example"),
+        ("商店 Ünï <news@shop.test>", "商店 Ünï", "news@shop.test"),
+    ],
+)
+def test_senders(sender: str, name: str, address: str):
+    """A sender is an address, with or without a name in any letters."""
+    [found] = read(write(sender=sender))["From"].addresses
+    assert (found.display_name, found.addr_spec) == (name, address)
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"to": None}, "no_address"),
+        ({"to": "ann"}, "email_invalid"),
+        ({"to": "ann@"}, "email_invalid"),
+        ({"to": "@example.com"}, "email_invalid"),
+        ({"to": "ann@example..com"}, "email_invalid"),
+        ({"to": "ann@a.test, bob@b.test"}, "email_invalid"),
+        ({"to": "ann@a.test\r\nBcc: evil@x.test"}, "email_invalid"),
+        ({"to": "ann@a.test> SIZE=1"}, "email_invalid"),
+        ({"sender": None}, "no_sender"),
+        ({"from": "Ann"}, "email_invalid"),
+        ({"from": "a@a.test, b@b.test"}, "email_invalid"),
+        ({"from": "a@a.test\nBcc: evil@x.test"}, "email_invalid"),
+        ({"from": f"{ENCODED_BREAK} <a@a.test>"}, "email_invalid"),
+        ({"subject": "Hi\nBcc: evil@x.test"}, "email_invalid"),
+        ({"subject": "Hi\r\n\r\nbody"}, "email_invalid"),
+        ({"subject": "Hi\u2028there"}, "email_invalid"),
+        ({"subject": ENCODED_BREAK}, "email_invalid"),
+        ({"subject": "=?utf-8?b?DQo=?="}, "email_invalid"),
+        ({"text": "\ud800"}, "email_invalid"),
+        ({"text": None}, "email_invalid"),
+    ],
+)
+def test_what_is_no_email_is_rejected(given: dict[str, str], code: str):
+    """Bad addresses and hidden line breaks are refused for good, and the error quotes nothing of them."""
+    with pytest.raises(Rejected) as refusal:
+        write(**given)
+    assert refusal.value.code == code
+    assert "evil" not in str(refusal.value)
+
+
+PIECES = st.lists(
+    st.sampled_from(["\r", "\n", "\x0b", "\x85", "\u2029", "=?utf-8?q?", "=0A", "=0D=0A", "?=", "=?utf-8?b?DQo=?=",
+                     "Bcc: evil@x.test", "<", ">", "@", ",", ";", ":", '"', "\\", "(", ")", " "]) | st.text(max_size=8),
+    max_size=8,
+).map("".join)  # fmt: skip
+
+
+@given(subject=PIECES, name=PIECES, to=PIECES)
+def test_no_text_adds_a_header_or_a_recipient(subject: str, name: str, to: str):
+    """Whatever a template renders, a letter that is written has our headers alone, once, and one recipient."""
+    try:
+        letter = write(**{"subject": subject, "from": f"{name} <news@shop.test>", "to": f"ann{to}@example.com"})
+    except Rejected:
+        return
+    mail = read(letter)
+    assert set(mail.keys()) == HEADERS
+    assert len(mail.keys()) == len(HEADERS)
+    assert len(mail["To"].addresses) == len(mail["From"].addresses) == 1
+    assert not {"\r", "\n", "<", ">"} & set(letter.recipient.rpartition("@")[2])

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import get_args
+
+import pytest
+from pydantic import ValidationError
+
+from connector.channels.console import Console
+from connector.channels.email import Email
+from connector.channels.select import open_channels
+from connector.channels.webhook import Webhook
+from connector.rules.values import ChannelName
+from connector.settings import Settings, Smtp
+
+NO_SMTP = Smtp(host=None)
+SMTP = Smtp(host="mx.test", sender="news@shop.test")
+
+
+@pytest.mark.parametrize(
+    ("smtp", "default_console", "kinds"),
+    [
+        (NO_SMTP, False, {"webhook": Webhook}),
+        (SMTP, False, {"webhook": Webhook, "email": Email}),
+        (NO_SMTP, True, dict.fromkeys(get_args(ChannelName), Console) | {"webhook": Webhook}),
+        (SMTP, True, dict.fromkeys(get_args(ChannelName), Console) | {"webhook": Webhook, "email": Email}),
+    ],
+)
+async def test_the_settings_choose(smtp: Smtp, default_console: bool, kinds: dict[str, type]):
+    """Email needs a server, webhooks nothing; the rest is the console's, or absent."""
+    channels = open_channels(Settings(smtp=smtp), default_console=default_console)
+    assert {name: type(channel) for name, channel in channels.items()} == kinds
+    for channel in channels.values():
+        await channel.close()
+
+
+def test_smtp_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch):
+    """CONNECTOR_SMTP_* name the server, CONNECTOR_SEND_TIMEOUT the webhooks' bound."""
+    monkeypatch.setenv("CONNECTOR_SMTP_HOST", "mx.test")
+    monkeypatch.setenv("CONNECTOR_SMTP_TLS", "implicit")
+    monkeypatch.setenv("CONNECTOR_SEND_TIMEOUT", "PT5S")
+    settings = Settings()
+    assert (settings.smtp.host, settings.smtp.tls) == ("mx.test", "implicit")
+    assert settings.send_timeout == timedelta(seconds=5)
+
+
+def test_an_unknown_kind_of_tls_is_refused(monkeypatch: pytest.MonkeyPatch):
+    """A misspelt TLS mode never falls back to sending in clear."""
+    monkeypatch.setenv("CONNECTOR_SMTP_TLS", "ssl")
+    with pytest.raises(ValidationError, match="starttls"):
+        Settings()
+
+
+def test_a_bad_webhook_secret_is_refused():
+    """A secret that signs nothing stops the start, not the first send."""
+    with pytest.raises(ValueError, match="whsec_"):
+        open_channels(Settings(webhook_secret="whsec_***"), default_console=False)

@@ -1,0 +1,86 @@
+"""The migrations make the tables that the code says, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, insert, text
+
+from connector.store.database import Database
+from connector.store.migrate import migrate
+from connector.store.partitions import ensure_partitions
+from connector.store.tables import interactions, metadata
+
+
+def _differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"include_object": _is_ours})
+    return list(compare_metadata(context, metadata))
+
+
+def _is_ours(_object: object, name: str | None, kind: str, *_: object) -> bool:
+    return not (kind == "table" and name is not None and name.startswith("interactions_"))
+
+
+async def test_migrated_tables_are_those_of_the_metadata(database: Database) -> None:
+    """Nothing is missing and nothing is left over."""
+    async with database.read() as connection:
+        assert await connection.run_sync(_differences) == []
+
+
+async def test_migrating_again_changes_nothing(database: Database) -> None:
+    """`connector setup` can be run again."""
+    await migrate(database)
+    async with database.read() as connection:
+        assert await connection.run_sync(_differences) == []
+
+
+async def test_two_who_migrate_at_once_wait_for_each_other(tmp_path: Path, postgresql_server: Any) -> None:
+    """Every process may run `connector setup` when it starts."""
+    name = postgresql_server.create()
+    for url in (f"sqlite:///{tmp_path / 'new' / 'connector.db'}", postgresql_server.url(name)):
+        databases = [Database.open(url) for _ in range(3)]
+        await asyncio.gather(*(migrate(database) for database in databases))
+        async with databases[0].read() as connection:
+            assert await connection.run_sync(_differences) == []
+        for database in databases:
+            await database.close()
+    postgresql_server.drop(name)
+
+
+async def test_days_ahead_have_partitions_of_their_own(postgresql_database: Database) -> None:
+    """The log is partitioned by day; today and the days ahead are there, and asking again changes nothing."""
+    today = date(2027, 2, 27)
+    for _ in range(2):
+        await ensure_partitions(postgresql_database, today, ahead_days=3)
+    await _log(postgresql_database, today + timedelta(days=3), "new")
+    assert await _partition_of(postgresql_database, "new") == "interactions_20270302"
+
+
+async def test_a_day_that_has_rows_already_stays_where_they_are(postgresql_database: Database) -> None:
+    """Nothing fails and nothing is lost where rows lie in the default partition."""
+    today = date(2027, 2, 27)
+    await _log(postgresql_database, today, "old")
+    await ensure_partitions(postgresql_database, today, ahead_days=1)
+    await _log(postgresql_database, today, "second")
+    await _log(postgresql_database, today + timedelta(days=1), "next")
+    found = [await _partition_of(postgresql_database, name) for name in ("old", "second", "next")]
+    assert found == ["interactions_other_days", "interactions_other_days", "interactions_20270228"]
+
+
+async def _log(database: Database, day: date, name: str) -> None:
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    item = {"workspace": "default", "day": day, "id": name, "seq": 1, "user_key": "k", "kind": "event", "topic": "x"}
+    times = {"t": noon, "occurred_at": noon, "received_at": noon, "properties": {}}
+    async with database.write("default") as connection:
+        await connection.execute(insert(interactions), [item | times])
+
+
+async def _partition_of(database: Database, name: str) -> str:
+    async with database.read() as connection:
+        found = text("SELECT tableoid::regclass::text FROM interactions WHERE id = :name")
+        return str((await connection.execute(found, {"name": name})).scalar_one())

@@ -1,0 +1,203 @@
+"""Users: their surrogate keys, their locks, and what is known of them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import ValidationError
+from sqlalchemy import func, select, text
+
+from connector.rules.users import User
+from connector.store.database import Database
+from connector.store.tables import user_aliases, users
+from connector.store.users import (
+    find_user,
+    load_users,
+    lock_user,
+    merge_user,
+    raise_newest,
+    resolve_and_lock,
+    save_user,
+)
+
+W = "default"
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+ANNA = User(
+    id="anna",
+    email="anna@example.com",
+    phone="+15550100",
+    push_tokens=("token-1", "token-2"),
+    time_zone="Asia/Tokyo",
+    first_name="Anna",
+    attributes={"tier": "gold", "seen": 3, "beta": True, "cities": ["Kyoto"]},
+    consent={"email": "subscribed", "sms": "unsubscribed"},
+)
+
+
+async def test_an_unknown_user_is_made_bare_and_keeps_the_key(database: Database) -> None:
+    """A user who was not described has nothing but an id; the key is opaque and stays."""
+    async with database.write(W) as c:
+        first = await resolve_and_lock(c, W, ["u-1", "u-2", "u-1"], NOW)
+    async with database.write(W) as c:
+        assert await resolve_and_lock(c, W, ["u-2", "u-1"], NOW) == first
+        stored = await load_users(c, W, first.values())
+    assert len(set(first.values())) == 2
+    assert all(len(key) == 32 and "u-" not in key for key in first.values())
+    assert stored[first["u-1"]].user == User(id="u-1")
+    assert stored[first["u-1"]].newest_t is None
+
+
+async def test_what_was_saved_is_loaded(database: Database) -> None:
+    """Every part of a description comes back as it was."""
+    async with database.write(W) as c:
+        user_key = await save_user(c, W, ANNA, NOW)
+    async with database.read() as c:
+        loaded = (await load_users(c, W, [user_key]))[user_key]
+        found = await find_user(c, W, "anna")
+        assert await find_user(c, W, "nobody") is None
+    assert loaded.user == ANNA
+    assert found == loaded
+
+
+async def test_saving_replaces_the_whole_description(database: Database) -> None:
+    """PUT leaves nothing of what was there before."""
+    async with database.write(W) as c:
+        user_key = await save_user(c, W, ANNA, NOW)
+        assert await save_user(c, W, User(id="anna", first_name="Ann"), NOW) == user_key
+        assert (await load_users(c, W, [user_key]))[user_key].user == User(id="anna", first_name="Ann")
+
+
+async def test_merging_goes_by_key_in_attributes_and_consent(database: Database) -> None:
+    """PATCH merges attributes and consent per key; the rest replaces."""
+    changes = {"attributes": {"tier": "silver"}, "consent": {"push": "unsubscribed"}, "push_tokens": ["token-3"]}
+    async with database.write(W) as c:
+        user_key = await save_user(c, W, ANNA, NOW)
+        await merge_user(c, W, "anna", changes, NOW)
+        merged = (await load_users(c, W, [user_key]))[user_key].user
+    assert merged.attributes == ANNA.attributes | {"tier": "silver"}
+    assert merged.consent == ANNA.consent | {"push": "unsubscribed"}
+    assert merged.push_tokens == ("token-3",)
+    assert merged.email == ANNA.email
+
+
+async def test_merging_into_nobody_makes_the_user(database: Database) -> None:
+    """The first thing told of a user may be a PATCH."""
+    async with database.write(W) as c:
+        await merge_user(c, W, "new", {"first_name": "Nora"}, NOW)
+        found = await find_user(c, W, "new")
+    assert found is not None
+    assert found.user == User(id="new", first_name="Nora")
+
+
+async def test_a_merge_that_is_not_well_formed_changes_nothing(database: Database) -> None:
+    """An unknown zone is refused before anything is written."""
+    async with database.write(W) as c:
+        with pytest.raises(ValidationError, match="Europe/Berlin"):
+            await merge_user(c, W, "new", {"time_zone": "Mars/Base"}, NOW)
+        assert await find_user(c, W, "new") is None
+
+
+async def test_two_ids_of_one_user_lead_to_the_same_key(database: Database) -> None:
+    """External ids go through an alias table; each finds the user under the id that was asked for."""
+    async with database.write(W) as c:
+        user_key = await save_user(c, W, ANNA, NOW)
+        await c.execute(user_aliases.insert().values(workspace=W, external_id="a-17", user_key=user_key))
+        assert await resolve_and_lock(c, W, ["anna", "a-17"], NOW) == {"anna": user_key, "a-17": user_key}
+        found = await find_user(c, W, "anna")
+        other = await find_user(c, W, "a-17")
+    assert found is not None
+    assert other is not None
+    assert (found.user.id, other.user.id) == ("anna", "a-17")
+    assert found.user_key == other.user_key == user_key
+
+
+async def test_workspaces_do_not_share_users(database: Database) -> None:
+    """The same id in another workspace is another user."""
+    async with database.write(W) as c:
+        one = await save_user(c, W, ANNA, NOW)
+        two = (await resolve_and_lock(c, "other", ["anna"], NOW))["anna"]
+        assert one != two
+        assert await load_users(c, "other", [one]) == {}
+
+
+async def test_the_newest_time_only_rises(database: Database) -> None:
+    """Guarantee 3: up to which event time a user was judged never goes back, to the microsecond."""
+    early, late = NOW, NOW + timedelta(microseconds=1)
+    async with database.write(W) as c:
+        keys = await resolve_and_lock(c, W, ["a", "b", "c"], NOW)
+        await raise_newest(c, W, {keys["a"]: early, keys["b"]: late})
+        await raise_newest(c, W, {keys["a"]: late, keys["b"]: early})
+        await raise_newest(c, W, {})
+        stored = await load_users(c, W, keys.values())
+    assert [stored[keys[name]].newest_t for name in "abc"] == [late, late, None]
+
+
+async def test_the_number_of_statements_does_not_depend_on_the_batch(database: Database) -> None:
+    """Statements per batch, not per user; also beyond SQLite's limit of variables."""
+    counts = []
+    for size in (1, 900):
+        names = [f"{size}-{number}" for number in range(size)]
+        async with database.write(W) as c:
+            with database.count_statements() as count:
+                keys = await resolve_and_lock(c, W, names, NOW)
+                await resolve_and_lock(c, W, names, NOW)
+                await raise_newest(c, W, dict.fromkeys(keys.values(), NOW))
+                assert len(await load_users(c, W, keys.values())) == size
+            counts.append(len(count.statements))
+    assert counts[0] == counts[1]
+
+
+async def test_more_users_than_a_statement_has_variables(database: Database) -> None:
+    """A set of values is one parameter, so 40,000 users can be asked for at once."""
+    async with database.write(W) as c:
+        keys = await resolve_and_lock(c, W, ["here"], NOW)
+        asked = [f"nobody-{number}" for number in range(40_000)]
+        assert list(await load_users(c, W, [*asked, *keys.values()])) == list(keys.values())
+
+
+async def test_batches_with_overlapping_new_users_do_not_deadlock(database: Database) -> None:
+    """Guarantee 3: rows are locked in sorted order, and every batch sees the same key for the same user."""
+
+    async def batch(number: int) -> dict[str, str]:
+        names = [f"u-{(number * 7 + step * (-1) ** number) % 40}" for step in range(30)]
+        async with database.write(W) as c:
+            return await resolve_and_lock(c, W, names, NOW)
+
+    async with asyncio.timeout(60):
+        results = await asyncio.gather(*(batch(number) for number in range(24)))
+    together: dict[str, str] = {}
+    for result in results:
+        assert together | result == result | together
+        together |= result
+    async with database.read() as c:
+        rows = (await c.execute(select(func.count()).select_from(users))).scalar_one()
+    assert rows == len(together) == 40
+
+
+async def test_a_locked_user_waits_and_another_does_not(postgresql_database: Database) -> None:
+    """Guarantee 3: trigger, exception and claim of one user never cross; other users go on."""
+    database = postgresql_database
+    async with database.write(W) as c:
+        keys = await resolve_and_lock(c, W, ["a", "b"], NOW)
+
+    async def lock(name: str) -> None:
+        async with database.write(W) as c:
+            await lock_user(c, W, keys[name])
+
+    async with database.write(W) as c:
+        await lock_user(c, W, keys["a"])
+        await asyncio.wait_for(lock("b"), 5)
+        waiting = asyncio.create_task(lock("a"))
+        await _until_somebody_waits(database)
+        assert not waiting.done()
+    await asyncio.wait_for(waiting, 5)
+
+
+async def _until_somebody_waits(database: Database) -> None:
+    async with asyncio.timeout(5):
+        while True:
+            async with database.read() as c:
+                if (await c.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))).scalar_one():
+                    return
