@@ -39,5 +39,6 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "make: $$($(PYTHON) --version) is too old; this needs 3.11 or newer, for example: make PYTHON=python3.12" >&2; \
 	  exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@echo 'installing into .venv, once; this takes about a minute'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[dev]' -c constraints.txt
 	@touch $@

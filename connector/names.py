@@ -9,6 +9,8 @@ CARRY_OUT_ORDER = "carry_out_order"
 END_WAITS = "end_waits"
 REPORT_EXCEPTION = "report_exception"
 
+STATE_ATTRIBUTE = "FollowUpState"
+
 ENDED = "ended"
 """Signal from the outbox: the store ended this follow-up; carries an `Ended`."""
 EXCEPTION = "exception"

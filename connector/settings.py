@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_", extra="ignore")
 
     workspace: str = "default"
+    dev: bool = False
     data: Path = Path(".connector")
     database_url: str | None = None
     api_keys: list[SecretStr] = []

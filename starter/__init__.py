@@ -1,1 +1,1 @@
-"""Everything that begins or steers work: the HTTP API, the command line, `connector dev`."""
+"""Everything that begins or steers work: the HTTP API, the command line, and `connector dev`."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field, field_validator, model_validator
+from pydantic import Field, Tag, field_validator, model_validator
 
+from connector.rules.choices import WORD, told_apart
 from connector.rules.conditions import Condition, EventCondition
 from connector.rules.messages import Messages, Template
 from connector.rules.predicates import Predicate
 from connector.rules.users import check_zone
-from connector.rules.values import ChannelName, Clock, Definition, Duration, Id, Text, Zone, parse_duration
+from connector.rules.values import ChannelName, Clock, Definition, Duration, Id, Instant, Text, Zone, parse_duration
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
@@ -37,7 +38,13 @@ class InDays(Definition):
     zone: Zone = "user"
 
 
-Delay = After | Next | InDays
+Delay = Annotated[
+    Annotated[After, Tag("After")] | Annotated[Next, Tag("Next")] | Annotated[InDays, Tag("InDays")],
+    told_apart(
+        {"after": After, "next": Next, "in_days": InDays},
+        right='write {after: 1 day}, {next: saturday, at: "15:15"} or {in_days: 1, at: "09:00"}',
+    ),
+]
 
 
 class TimeOfDay(Definition):
@@ -58,10 +65,26 @@ class QuietHours(Definition):
     then: Literal["hold", "drop"] = "hold"
 
 
+QuietHoursChoice = Annotated[
+    Annotated[Literal["none"], WORD] | Annotated[QuietHours, Tag("QuietHours")],
+    told_apart(
+        {"from": QuietHours, "to": QuietHours},
+        words=("none",),
+        right='write none or {from: "22:00", to: "06:00"}',
+    ),
+]
+
+
 class EligibleAfter(Definition):
     """Again so long after the receipt, in seconds (T1)."""
 
     after: Duration
+
+
+EligibleAgain = Annotated[
+    Annotated[Literal["never", "always"], WORD] | Annotated[EligibleAfter, Tag("EligibleAfter")],
+    told_apart({"after": EligibleAfter}, words=("never", "always"), right="write never, always or {after: 30 days}"),
+]
 
 
 class Conversion(EventCondition):
@@ -87,11 +110,11 @@ class ActionBased(Definition):
     exceptions: tuple[Condition, ...] = ()
     retrigger: Literal["ignore", "restart"] = "ignore"
     key: Annotated[Text | None, Field(pattern=r"^properties\.[^.].*$")] = None
-    start: AwareDatetime | None = None
-    end: AwareDatetime | None = None
+    start: Instant | None = None
+    end: Instant | None = None
     time_of_day: TimeOfDay | None = None
-    quiet_hours: Literal["none"] | QuietHours | None = None
-    eligible_again: Literal["never", "always"] | EligibleAfter = "never"
+    quiet_hours: QuietHoursChoice | None = None
+    eligible_again: EligibleAgain = "never"
     spread: Duration | None = None
     recheck_audience: bool = False
     ignore_frequency_caps: bool = False
@@ -108,7 +131,10 @@ class Scheduled(Definition):
     """The delivery of an original that goes to its audience at publish or at a time."""
 
     type: Literal["scheduled"]
-    send: Literal["at_publish"] | SendAt
+    send: Annotated[
+        Annotated[Literal["at_publish"], WORD] | Annotated[SendAt, Tag("SendAt")],
+        told_apart({"at": SendAt}, words=("at_publish",), right='write at_publish or {at: "2026-04-01 09:00"}'),
+    ]
     per_minute: Annotated[int, Field(strict=True, ge=1)] | None = None
 
 
@@ -180,7 +206,10 @@ class FrequencyCap(Definition):
 
     channel: ChannelName | Literal["any"] = "any"
     at_most: Annotated[int, Field(strict=True, ge=0)]
-    per: Literal["day", "week"] | PerDays
+    per: Annotated[
+        Annotated[Literal["day", "week"], WORD] | Annotated[PerDays, Tag("PerDays")],
+        told_apart({"days": PerDays}, words=("day", "week"), right="write day, week or {days: 3}"),
+    ]
 
     @property
     def days(self) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, Tag, model_validator
 
+from connector.rules.choices import told_apart
 from connector.rules.interactions import CARD_INTERACTIONS, InteractionType
 from connector.rules.values import Definition, Id, Text
 
@@ -64,4 +65,10 @@ class EventCondition(Definition):
     same: tuple[Text, ...] = ()
 
 
-Condition = InteractionCondition | EventCondition
+Condition = Annotated[
+    Annotated[InteractionCondition, Tag("InteractionCondition")] | Annotated[EventCondition, Tag("EventCondition")],
+    told_apart(
+        {"interaction": InteractionCondition, "event": EventCondition},
+        right="write {interaction: …, campaign: …} or {event: …}",
+    ),
+]

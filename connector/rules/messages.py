@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from connector.rules.values import ChannelName, Definition, Text
 
 Template = Annotated[str, StringConstraints(strict=True, max_length=1_000_000)]
 
 
-class Button(Definition):
-    """A button of a push or an in-app message. Interactions name it by `id`."""
+class _Part(Definition):
+    """A part of a message that interactions name by its id. A plain text in its place is the id alone."""
 
     id: Text
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_id(cls, data: Any) -> Any:
+        return {"id": data} if isinstance(data, str) else data
+
+
+class Button(_Part):
+    """A button of a push or an in-app message."""
+
     label: Template | None = None
     link: Template | None = None
 
 
-class Page(Definition):
-    """A page of a push story. Interactions name it by `id`."""
+class Page(_Part):
+    """A page of a push story."""
 
-    id: Text
     title: Template | None = None
     body: Template | None = None
     link: Template | None = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, Tag, model_validator
 
+from connector.rules.choices import WORD, told_apart
 from connector.rules.conditions import EventCondition, InteractionCondition
 from connector.rules.values import Definition, Duration, Text
 
@@ -88,7 +89,20 @@ class Not(Definition):
     not_: Predicate = Field(alias="not")
 
 
-Predicate = Literal["everyone"] | All | Any_ | Not | AttributePredicate | Interacted | Did
+Predicate = Annotated[
+    Annotated[Literal["everyone"], WORD]
+    | Annotated[All, Tag("All")]
+    | Annotated[Any_, Tag("Any_")]
+    | Annotated[Not, Tag("Not")]
+    | Annotated[AttributePredicate, Tag("AttributePredicate")]
+    | Annotated[Interacted, Tag("Interacted")]
+    | Annotated[Did, Tag("Did")],
+    told_apart(
+        {"all": All, "any": Any_, "not": Not, "attribute": AttributePredicate, "interacted": Interacted, "did": Did},
+        words=("everyone",),
+        right="write everyone, or a mapping with one of the keys all, any, not, attribute, interacted, did",
+    ),
+]
 
 for _model in (All, Any_, Not):
     _model.model_rebuild()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 _DURATION = re.compile(r"(\d{1,9}) (second|minute|hour|day|week)s?")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
@@ -57,6 +58,13 @@ def parse_clock(value: Any) -> time:
     return time(int(match[1]), int(match[2]))
 
 
+def parse_instant(value: Any) -> Any:
+    """Let an RFC 3339 text through to pydantic, which asks for its zone; raises ValueError for anything else."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value)):
+        return value
+    raise ValueError(f"{value!r} is not a time; write one with its zone, like 2026-03-02T09:00:00+01:00")
+
+
 def canonical_json(value: Any) -> str:
     """The one spelling of a JSON value: sorted keys, no spaces. Used for keys, hashes and ids."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -69,6 +77,7 @@ def _no_null(value: Any) -> Any:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
+Instant = Annotated[AwareDatetime, BeforeValidator(parse_instant)]
 Clock = Annotated[
     time, BeforeValidator(parse_clock), PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str)
 ]

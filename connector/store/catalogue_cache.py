@@ -17,27 +17,14 @@ class CatalogueCache:
         self._newest = Catalogue()
         self._loading = asyncio.Lock()
 
-    @property
-    def newest(self) -> Catalogue:
-        """What has been loaded last, without looking whether it still holds."""
-        return self._newest
-
-    async def load(self, database: Database) -> Catalogue:
-        """The catalogue at its present version; only what changed since the last look is read."""
-        async with self._loading:
-            return await self._read(database)
-
     async def at_least(self, database: Database, version: int | None = None) -> Catalogue:
         """The catalogue at `version` or a later one; nothing is read where that is known. None: the present one.
 
-        However many ask at once, one of them reads. `version` comes from the database, so it is there to be read.
+        Only what changed since the last look is read, and however many ask at once for a version, it is read once.
+        `version` comes from the database, so it is there to be read. Raises StoreUnavailable.
         """
-        if version is None:
-            return await self.load(database)
         async with self._loading:
-            return self._newest if self._newest.version >= version else await self._read(database)
-
-    async def _read(self, database: Database) -> Catalogue:
-        async with database.read() as connection:
-            self._newest = await load_catalogue(connection, self._workspace, self._newest)
-        return self._newest
+            if version is None or self._newest.version < version:
+                async with database.read() as connection:
+                    self._newest = await load_catalogue(connection, self._workspace, self._newest)
+            return self._newest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,8 @@ _DRIVERS: dict[str, str] = {
     "postgresql": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
 }
-_BUSY_MILLISECONDS = 30_000
+_BUSY_SECONDS = 30.0
+_WAL_ATTEMPTS = 20
 
 
 def open_engines(url: str) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
@@ -50,12 +52,29 @@ def _open_sqlite(url: URL) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
     if url.database in (None, "", ":memory:"):
         raise ValueError("SQLite in memory is not supported; write sqlite:///FILE")
     Path(str(url.database)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    timeout = {"timeout": _BUSY_MILLISECONDS / 1000}
+    timeout = {"timeout": _BUSY_SECONDS}
     writer = create_async_engine(url, pool_size=1, max_overflow=0, connect_args=timeout)
     reader = create_async_engine(url, pool_size=4, connect_args=timeout)
-    _begin_with(writer, "BEGIN IMMEDIATE", ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL"))
+    event.listen(writer.sync_engine, "connect", _switch_to_wal)
+    _begin_with(writer, "BEGIN IMMEDIATE", ("PRAGMA synchronous=FULL",))
     _begin_with(reader, "BEGIN", ("PRAGMA query_only=ON",))
     return "sqlite", writer, reader
+
+
+def _switch_to_wal(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for attempt in range(_WAL_ATTEMPTS):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError:
+            # Refused without waiting while another process switches a new file; the begin of a transaction waits.
+            if attempt == _WAL_ATTEMPTS - 1:
+                raise
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("ROLLBACK")
+    cursor.close()
 
 
 def _begin_with(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -> None:
@@ -64,7 +83,7 @@ def _begin_with(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -> No
     def connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in (f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}", "PRAGMA foreign_keys=ON", *pragmas):
+        for pragma in ("PRAGMA foreign_keys=ON", *pragmas):
             cursor.execute(pragma)
         cursor.close()
 

@@ -17,8 +17,9 @@ from connector.settings import Smtp
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 
-TIMEOUT = 0.4
-SETTINGS = Smtp(host="localhost", tls="none", sender="Shop <news@shop.test>", timeout_seconds=TIMEOUT)
+SHORT, LONG = 0.4, 10.0
+"""Seconds: for servers that hang, and for those that answer, however busy the machine is."""
+SETTINGS = Smtp(host="localhost", tls="none", sender="Shop <news@shop.test>", timeout_seconds=LONG)
 
 
 def outgoing(to: str = "ann@example.com") -> Outgoing:
@@ -173,7 +174,7 @@ async def test_faults(replies: dict[str, str | None], kind: type[SendError], cod
     """5xx refuses for good, 4xx for now; a loss before DATA sent nothing, one after it may have (guarantee 4)."""
     async with serving(Mailbox(**replies)) as port:
         with pytest.raises(SendError) as fault:
-            await send(port)
+            await send(port, timeout_seconds=SHORT if None in replies.values() else LONG)
     assert (type(fault.value), fault.value.code) == (kind, code)
     assert "ann" not in str(fault.value)
     assert fault.value.__cause__ is None
@@ -184,7 +185,7 @@ async def test_an_accepted_message_stays_accepted(reply: str | None):
     """Once the server took the mail, a goodbye that goes wrong changes nothing."""
     mailbox = Mailbox(quit=reply)
     async with serving(mailbox) as port:
-        assert await send(port)
+        assert await send(port, timeout_seconds=SHORT if reply is None else LONG)
     assert len(mailbox.letters) == 1
 
 
@@ -195,9 +196,9 @@ async def test_a_silent_server_is_tried_later(mode: str, raw_server):
     async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
-    async with raw_server(say_nothing) as port, asyncio.timeout(TIMEOUT * 4):
+    async with raw_server(say_nothing) as port, asyncio.timeout(LONG):
         with pytest.raises(TryLater) as fault:
-            await send(port, tls=mode)
+            await send(port, tls=mode, timeout_seconds=SHORT)
     assert fault.value.code == "smtp_connect"
 
 
@@ -207,12 +208,12 @@ async def test_a_slow_server_is_bounded_in_all(raw_server):
     async def dawdle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mx.test\r\n")
         while await reader.readline():
-            await asyncio.sleep(TIMEOUT * 0.75)
+            await asyncio.sleep(SHORT * 0.75)
             writer.write(b"250 fine\r\n")
 
     async with raw_server(dawdle) as port:
         with pytest.raises(TryLater) as fault:
-            await send(port)
+            await send(port, timeout_seconds=SHORT)
     assert (fault.value.code, str(fault.value)) == ("smtp_envelope", "smtp_envelope: TimeoutError")
 
 
@@ -252,7 +253,7 @@ async def test_sends_do_not_wait_for_each_other():
     """Many messages at once go over connections of their own and all arrive."""
     mailbox = Mailbox()
     async with serving(mailbox) as port:
-        channel = Email(SETTINGS.model_copy(update={"port": port, "timeout_seconds": 5.0}))
+        channel = Email(SETTINGS.model_copy(update={"port": port}))
         await asyncio.gather(*(channel.send(outgoing()) for _ in range(20)))
     assert len(mailbox.letters) == 20
 

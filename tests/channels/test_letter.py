@@ -144,6 +144,7 @@ def test_no_text_adds_a_header_or_a_recipient(subject: str, name: str, to: str):
     except Rejected:
         return
     mail = read(letter)
+    assert mail["Subject"] == subject.strip()
     assert set(mail.keys()) == HEADERS
     assert len(mail.keys()) == len(HEADERS)
     assert len(mail["To"].addresses) == len(mail["From"].addresses) == 1

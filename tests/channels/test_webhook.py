@@ -14,14 +14,15 @@ from pytest_httpserver import HTTPServer
 from connector.channels.protocol import Address, HandedOver, OutcomeUnknown, Outgoing, Rejected, SendError, TryLater
 from connector.channels.webhook import Webhook
 
-TIMEOUT = timedelta(seconds=0.4)
+SHORT, LONG = timedelta(seconds=0.4), timedelta(seconds=10)
+"""For receivers that hang, and for those that answer, however busy the machine is."""
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 async def send(url: str, *, channel: dict[str, Any] | None = None, **content: Any) -> HandedOver:
     """Send through a channel of its own; private addresses are allowed unless `channel` says otherwise."""
-    options = {"timeout": TIMEOUT, "allow_private": True, "clock": NOW.timestamp} | (channel or {})
+    options = {"timeout": LONG, "allow_private": True, "clock": NOW.timestamp} | (channel or {})
     webhook = Webhook(**options)
     try:
         return await webhook.send(Outgoing("d-1", "welcome", "webhook", Address("u-1"), {"url": url} | content))
@@ -70,7 +71,7 @@ async def test_the_signature_is_verified_by_the_standard(httpserver: HTTPServer)
 def test_a_secret_that_is_none_is_refused_at_once(secret: str):
     """A bad secret fails at the start, and is not shown."""
     with pytest.raises(ValueError, match="whsec_") as fault:
-        Webhook(timeout=TIMEOUT, secret=secret)
+        Webhook(timeout=LONG, secret=secret)
     assert "base64" not in str(fault.value).replace("followed by base64", "")
 
 
@@ -143,7 +144,7 @@ async def test_a_resolver_that_hangs_costs_no_more_than_the_timeout():
         return []
 
     with pytest.raises(TryLater) as fault:
-        await send("http://receiver.test/", channel={"resolve": hang})
+        await send("http://receiver.test/", channel={"resolve": hang, "timeout": SHORT})
     assert fault.value.code == "webhook_connect"
 
 
@@ -171,7 +172,7 @@ async def test_a_lost_answer_is_unknown(receiver, raw_server):
     """Once the request is out, a receiver that hangs, drops or babbles may have done its work (guarantee 4)."""
     async with raw_server(receiver) as port:
         with pytest.raises(OutcomeUnknown) as fault:
-            await send(f"http://127.0.0.1:{port}/?user=ann", body="x")
+            await send(f"http://127.0.0.1:{port}/?user=ann", body="x", channel={"timeout": SHORT})
     assert fault.value.code == "webhook_no_answer"
     assert fault.value.__cause__ is None
 
@@ -231,7 +232,7 @@ async def test_a_receiver_that_never_shakes_hands_is_tried_later(raw_server):
     """Silence before TLS is up: the request never left."""
     async with raw_server(hang) as port:
         with pytest.raises(TryLater) as fault:
-            await send(f"https://127.0.0.1:{port}/")
+            await send(f"https://127.0.0.1:{port}/", channel={"timeout": SHORT})
     assert fault.value.code == "webhook_connect"
 
 
@@ -308,7 +309,7 @@ async def test_sends_do_not_wait_for_each_other(raw_server):
         writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
     waiting, all_here, count = asyncio.Semaphore(0), asyncio.Event(), 120
-    webhook = Webhook(timeout=timedelta(seconds=10), allow_private=True)
+    webhook = Webhook(timeout=LONG, allow_private=True)
     async with raw_server(answer) as port:
         message = Outgoing("d-1", "welcome", "webhook", Address("u-1"), {"url": f"http://127.0.0.1:{port}/"})
         sends = [asyncio.create_task(webhook.send(message)) for _ in range(count)]

@@ -157,23 +157,35 @@ async def test_more_users_than_a_statement_has_variables(database: Database) -> 
         assert list(await load_users(c, W, [*asked, *keys.values()])) == list(keys.values())
 
 
-async def test_batches_with_overlapping_new_users_do_not_deadlock(database: Database) -> None:
-    """Guarantee 3: rows are locked in sorted order, and every batch sees the same key for the same user."""
+async def test_batches_with_overlapping_new_users_agree_on_their_keys(database: Database) -> None:
+    """Whoever names a new user first, all get the same key, and nobody is made twice."""
 
-    async def batch(number: int) -> dict[str, str]:
-        names = [f"u-{(number * 7 + step * (-1) ** number) % 40}" for step in range(30)]
+    async def batch(names: list[str]) -> dict[str, str]:
         async with database.write(W) as c:
             return await resolve_and_lock(c, W, names, NOW)
 
+    names = [f"u-{number:03}" for number in range(200)]
     async with asyncio.timeout(60):
-        results = await asyncio.gather(*(batch(number) for number in range(24)))
-    together: dict[str, str] = {}
-    for result in results:
-        assert together | result == result | together
-        together |= result
+        found = await asyncio.gather(*(batch(names[::step]) for step in (1, -1, 2, -2, 3, -3)))
+    assert all(result.items() <= found[0].items() for result in found)
     async with database.read() as c:
-        rows = (await c.execute(select(func.count()).select_from(users))).scalar_one()
-    assert rows == len(together) == 40
+        assert (await c.execute(select(func.count()).select_from(users))).scalar_one() == len(names)
+
+
+async def test_batches_that_name_new_users_in_opposite_orders_do_not_deadlock(postgresql_database: Database) -> None:
+    """Guarantee 3: users are made in sorted order. Taken as named, each batch here would hold what the other needs."""
+    database = postgresql_database
+
+    async def batch(*names: str) -> dict[str, str]:
+        async with database.write(W) as c:
+            return await resolve_and_lock(c, W, names, NOW)
+
+    async with database.write(W) as c:
+        await resolve_and_lock(c, W, ["m"], NOW)  # holds both batches in the middle of theirs
+        forth, back = asyncio.create_task(batch("a", "m", "z")), asyncio.create_task(batch("z", "m", "a"))
+        await _until_waiting(database, 2)
+    async with asyncio.timeout(30):
+        assert await forth == await back
 
 
 async def test_a_locked_user_waits_and_another_does_not(postgresql_database: Database) -> None:
@@ -190,14 +202,17 @@ async def test_a_locked_user_waits_and_another_does_not(postgresql_database: Dat
         await lock_user(c, W, keys["a"])
         await asyncio.wait_for(lock("b"), 5)
         waiting = asyncio.create_task(lock("a"))
-        await _until_somebody_waits(database)
+        await _until_waiting(database, 1)
         assert not waiting.done()
     await asyncio.wait_for(waiting, 5)
 
 
-async def _until_somebody_waits(database: Database) -> None:
-    async with asyncio.timeout(5):
+async def _until_waiting(database: Database, count: int) -> None:
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(10):
         while True:
             async with database.read() as c:
-                if (await c.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))).scalar_one():
+                if (await c.execute(waiting)).scalar_one() >= count:
                     return

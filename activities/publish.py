@@ -1,0 +1,99 @@
+"""The registry's activities: one order judged and committed, and the waits of what was stopped ended."""
+
+from __future__ import annotations
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from connector import names
+from connector.rules.catalogue import Catalogue
+from connector.rules.errors import OrderRefused
+from connector.rules.publishing import (
+    Missed,
+    OrderPlan,
+    missed_to_count,
+    plan_archive,
+    plan_publish,
+    plan_resume,
+    plan_stop,
+)
+from connector.store.catalogue_cache import CatalogueCache
+from connector.store.database import Database
+from connector.store.log import count_on_targets
+from connector.store.orders import VersionMoved, commit_order, find_receipt, next_instant
+from connector.store.stopping import end_page
+from connector.store.versions import read_head
+from connector.wire import Order, OrderReceipt, StoppedWindow
+
+_PAGE = 5_000
+_MOVES = {"stop": plan_stop, "resume": plan_resume, "archive": plan_archive}
+
+
+class Publisher:
+    """Carries out the orders of one workspace."""
+
+    def __init__(self, database: Database, cache: CatalogueCache, workspace: str) -> None:
+        self._database, self._cache, self._workspace = database, cache, workspace
+
+    @activity.defn(name=names.CARRY_OUT_ORDER)
+    async def carry_out_order(self, order: Order) -> OrderReceipt:
+        """Judge an order by the newest catalogue and commit it by compare-and-set; a repeated one changes nothing.
+
+        Raises:
+            ApplicationError: of type OrderRefused, with the problems as its details; nothing was changed.
+        """
+        while True:
+            catalogue = await self._cache.at_least(self._database)
+            missed = await self._missed(catalogue, order)
+            try:
+                return await self._commit(catalogue, order, missed)
+            except VersionMoved:
+                continue
+            except OrderRefused as refusal:
+                raise ApplicationError(
+                    "the order is refused",
+                    refusal.problems,
+                    type=OrderRefused.__name__,
+                    non_retryable=True,
+                    category=ApplicationErrorCategory.BENIGN,
+                ) from None
+
+    @activity.defn(name=names.END_WAITS)
+    async def end_waits(self, stopped: StoppedWindow) -> int:
+        """End what waits in closed windows of these campaigns, page by page; the outbox tells the workflows (P9)."""
+        ended = 0
+        while True:
+            async with self._database.write(self._workspace) as connection:
+                page = await end_page(connection, self._workspace, stopped.campaigns, _PAGE)
+            ended += page
+            activity.heartbeat(ended)
+            if page < _PAGE:
+                return ended
+
+    async def _missed(self, catalogue: Catalogue, order: Order) -> Missed:
+        if order.verb != "publish":
+            return {}
+        wanted = missed_to_count(catalogue, order.ids, with_follow_ons=order.with_follow_ons)
+        async with self._database.read() as connection:
+            return await count_on_targets(connection, self._workspace, wanted)
+
+    async def _commit(self, catalogue: Catalogue, order: Order, missed: Missed) -> OrderReceipt:
+        async with self._database.write(self._workspace, lock="exclusive") as connection:
+            done = await find_receipt(connection, self._workspace, order.order_id)
+            if done is not None:
+                return done
+            if (await read_head(connection, self._workspace)).version != catalogue.version:
+                raise VersionMoved("the catalogue has changed since it was loaded")
+            now = await next_instant(connection, self._workspace)
+            if order.verb == "publish":
+                plan: OrderPlan = plan_publish(
+                    catalogue,
+                    order.ids,
+                    now=now,
+                    with_follow_ons=order.with_follow_ons,
+                    allow_missed=order.allow_missed,
+                    missed=missed,
+                )
+            else:
+                plan = _MOVES[order.verb](catalogue, order.ids)
+            return await commit_order(connection, order, plan, expected_version=catalogue.version, effective_at=now)

@@ -1,0 +1,81 @@
+"""What a measurement comes to: two medians, their ratio, and the aim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured. Quick sizes show that the bench works; their ratios say little."""
+
+    rounds: int
+    starts: int
+    drains: int
+    batches: int
+    few_campaigns: int
+    many_campaigns: int
+    few_waiting: int
+    many_waiting: int
+
+
+FULL = Sizes(
+    rounds=5, starts=1000, drains=500, batches=10,
+    few_campaigns=10, many_campaigns=10_000, few_waiting=1_000, many_waiting=20_000,
+)  # fmt: skip
+QUICK = Sizes(
+    rounds=2, starts=60, drains=30, batches=2,
+    few_campaigns=10, many_campaigns=200, few_waiting=50, many_waiting=100,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of the table.
+
+    `ours` and `baseline` are medians over the rounds, in `unit`; the ratio is the median of the rounds' own ratios,
+    so that a machine that grows slower half-way does not count.
+    """
+
+    name: str
+    unit: str
+    baseline_is: str
+    ours: float
+    baseline: float
+    ratio: float
+    aim: float
+    better: Literal["higher", "lower"]
+
+    @property
+    def met(self) -> bool:
+        """Whether the ratio is at least, or at most, what is aimed at."""
+        return self.ratio >= self.aim if self.better == "higher" else self.ratio <= self.aim
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figure for `--json`."""
+        return {**asdict(self), "met": self.met}
+
+
+def figure(
+    name: str,
+    unit: str,
+    baseline_is: str,
+    rounds: Sequence[tuple[float, float]],
+    *,
+    aim: float,
+    better: Literal["higher", "lower"],
+) -> Figure:
+    """The figure of some rounds, each (ours, baseline) measured one right after the other."""
+    return Figure(
+        name=name,
+        unit=unit,
+        baseline_is=baseline_is,
+        ours=median(ours for ours, _ in rounds),
+        baseline=median(baseline for _, baseline in rounds),
+        ratio=median(ours / baseline for ours, baseline in rounds),
+        aim=aim,
+        better=better,
+    )

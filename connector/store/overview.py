@@ -1,0 +1,121 @@
+"""What came of things, for people: lists of follow-ups and refusals, and how many there are in which state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Select, String, Table, func, null, select, type_coerce, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.rules.reasons import State
+from connector.store.sets import among
+from connector.store.tables import Instant, decisions, deliveries, follow_ups, user_aliases
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One follow-up, or one trigger that was refused, as it stands now. Times are UTC; `key` is '' when unset.
+
+    `channels` are those on which a message went out. A refusal has neither `id`, `due_at`, `next_at` nor `exception`.
+    """
+
+    id: str | None
+    campaign: str
+    user: str | None
+    trigger: str
+    key: str
+    triggered_at: datetime
+    due_at: datetime | None
+    next_at: datetime | None
+    state: str
+    reason: str | None
+    exception: str | None
+    decided_at: datetime | None
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many follow-ups or refusals of a campaign are in one state for one reason."""
+
+    campaign: str
+    state: str
+    reason: str | None
+    count: int
+
+
+async def list_follow_ups(
+    c: AsyncConnection,
+    workspace: str,
+    *,
+    campaign: str | None = None,
+    user_key: str | None = None,
+    state: str | None = None,
+    limit: int = 100,
+) -> list[Listed]:
+    """The follow-ups that all of these fit, newest trigger first, at most `limit`.
+
+    Args:
+        state: `refused` lists the triggers that the rules refused; they became no follow-up, so nothing else does.
+    """
+    table = decisions if state == State.REFUSED else follow_ups
+    statement = _columns_of(table).where(table.c.workspace == workspace).limit(limit)
+    for column, value in ((table.c.campaign, campaign), (table.c.user_key, user_key), (table.c.state, state)):
+        if value is not None:
+            statement = statement.where(column == value)
+    found = [Listed(*row) for row in await c.execute(statement)]
+    sent = await _sent_channels(c, workspace, [listed.id for listed in found if listed.id is not None])
+    return [replace(listed, channels=tuple(sent.get(listed.id or "", ()))) for listed in found]
+
+
+async def count_follow_ups(c: AsyncConnection, workspace: str, campaign: str | None = None) -> list[Count]:
+    """How many there are by campaign, state and reason, refusals and noted late exceptions included."""
+    parts = []
+    for table in (follow_ups, decisions):
+        group = (table.c.campaign, table.c.state, table.c.reason)
+        part = select(*group, func.count().label("count")).where(table.c.workspace == workspace).group_by(*group)
+        parts.append(part if campaign is None else part.where(table.c.campaign == campaign))
+    rows = await c.execute(union_all(*parts))
+    return sorted((Count(*row) for row in rows), key=lambda count: (count.campaign, count.state, count.reason or ""))
+
+
+def _columns_of(table: Table) -> Select[Any]:
+    """The fields of `Listed` in their order, newest first."""
+    refused = table is decisions
+    t = table.c.t if refused else table.c.triggered_at
+    user = (
+        select(func.min(user_aliases.c.external_id))
+        .where(user_aliases.c.workspace == table.c.workspace, user_aliases.c.user_key == table.c.user_key)
+        .scalar_subquery()
+    )
+    return select(
+        _or_null(table, "id", String),
+        table.c.campaign,
+        user,
+        table.c.interaction_id if refused else table.c.trigger_id,
+        table.c.key,
+        t,
+        _or_null(table, "due_at", Instant),
+        _or_null(table, "next_at", Instant),
+        table.c.state,
+        table.c.reason,
+        _or_null(table, "exception_id", String),
+        table.c.decided_at,
+    ).order_by(t.desc())
+
+
+def _or_null(table: Table, name: str, kind: Any) -> Column[Any] | Any:
+    return table.c[name] if name in table.c else type_coerce(null(), kind).label(name)
+
+
+async def _sent_channels(c: AsyncConnection, workspace: str, ids: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    if ids:
+        table = deliveries.c
+        sent = (table.workspace == workspace, among(c, table.follow_up_id, ids), table.state == "sent")
+        for row in await c.execute(select(table.follow_up_id, table.channel).where(*sent).order_by(table.channel)):
+            found.setdefault(row.follow_up_id, []).append(row.channel)
+    return found

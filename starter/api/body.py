@@ -1,0 +1,58 @@
+"""Bodies: JSON, of a bounded size, and with its faults told by their place."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from pydantic_core import from_json
+
+from starter.api.errors import ApiError
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
+
+
+async def read_json(request: Request) -> Any:
+    """The body as JSON values; None where there is none. Any Content-Type will do.
+
+    Raises:
+        ApiError: 413 for more than 10 MB, 400 with line and column for what is not JSON.
+    """
+    body = await _read_bounded(request)
+    if not body:
+        return None
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise ApiError(400, "invalid_json", f"the body is not JSON: {error}") from None
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object. Raises ApiError, also where it is something else."""
+    return _object(await read_json(request))
+
+
+async def read_options(request: Request) -> dict[str, Any]:
+    """The body as a JSON object that may be left out. Raises ApiError."""
+    value = await read_json(request)
+    return {} if value is None else _object(value)
+
+
+JsonObject = Annotated[dict[str, Any], Depends(read_object)]
+JsonOptions = Annotated[dict[str, Any], Depends(read_options)]
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ApiError(422, "invalid", "the body must be a JSON object")
+    return value
+
+
+async def _read_bounded(request: Request) -> bytes:
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise ApiError(413, "too_large", f"the body is larger than {MAX_BODY_BYTES} bytes; send less at once")
+        chunks.append(chunk)
+    return b"".join(chunks)

@@ -1,0 +1,91 @@
+"""`/v1/campaigns/{id}`: what is written, what is live, and the orders that change it. Cards share the ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from connector.rules.campaigns import Publishable, Workspace, parse_definition
+from connector.rules.catalogue import Entry
+from connector.rules.errors import DefinitionError
+from connector.rules.lints import warnings
+from connector.store.catalogue import save_drafts
+from connector.store.database import database_now
+from connector.templates import check_templates
+from starter.api.body import JsonObject, JsonOptions
+from starter.api.errors import ApiError, not_found
+from starter.api.openapi import body_of
+from starter.api.options import NoOptions, PublishOptions
+from starter.api.parts import PartsHere
+from starter.catalogue_view import view_with_definition
+from starter.compose import Parts
+from starter.orders import Verb, order_now
+
+router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
+
+
+@router.get("/{id}")
+async def read_campaign(id: str, parts: PartsHere) -> dict[str, Any]:
+    """The newest saved definition, and what is live of it since when."""
+    return view_with_definition(await _entry(parts, id))
+
+
+@router.put("/{id}", openapi_extra=body_of("Campaign", "Card"))
+async def save_campaign(id: str, body: JsonObject, parts: PartsHere) -> dict[str, Any]:
+    """Save a draft; what is live does not change until it is published (P10)."""
+    definition = _definition(id, body)
+    if faults := check_templates(definition):
+        raise DefinitionError(faults)
+    async with parts.database.write(parts.workspace) as connection:
+        now = await database_now(connection)
+        (saved,) = await save_drafts(connection, parts.workspace, [definition], now)
+    catalogue = await parts.cache.at_least(parts.database)
+    notes = warnings(definition, catalogue, now)
+    return {"id": saved.id, "revision": saved.revision, "change": saved.change, "warnings": notes}
+
+
+@router.post("/{id}/publish", openapi_extra=body_of("PublishOptions", required=False))
+async def publish(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
+    """Make the newest saved revision live (P5)."""
+    return await _order(parts, "publish", id, PublishOptions.model_validate(options))
+
+
+@router.post("/{id}/stop")
+async def stop(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
+    """End its waiting and held follow-ups as `dropped: stopped`, and begin none (P9)."""
+    return await _order(parts, "stop", id, NoOptions.model_validate(options))
+
+
+@router.post("/{id}/resume")
+async def resume(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
+    """Make it live again as it was; what happened meanwhile is not picked up (P9)."""
+    return await _order(parts, "resume", id, NoOptions.model_validate(options))
+
+
+@router.post("/{id}/archive")
+async def archive(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
+    """Stop it for good; it cannot be edited any more (P9)."""
+    return await _order(parts, "archive", id, NoOptions.model_validate(options))
+
+
+async def _order(parts: Parts, verb: Verb, id: str, options: BaseModel) -> dict[str, Any]:
+    await _entry(parts, id)
+    receipt = await order_now(parts, verb, [id], **options.model_dump())
+    return receipt.model_dump(mode="json")
+
+
+async def _entry(parts: Parts, id: str) -> Entry:
+    entry = (await parts.cache.at_least(parts.database)).entries.get(id)
+    if entry is None:
+        raise not_found(f"the campaign or card {id}")
+    return entry
+
+
+def _definition(id: str, body: dict[str, Any]) -> Publishable:
+    word = "card" if "card" in body else "campaign"
+    definition = parse_definition({word: id, **body})
+    if isinstance(definition, Workspace) or definition.id != id:
+        raise ApiError(422, "invalid", f"the body is about {body.get(word)!r}, the path names {id!r}")
+    return definition

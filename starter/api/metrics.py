@@ -1,0 +1,19 @@
+"""`GET /metrics` in Prometheus' text form. Labels are routes and outcomes, never ids."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+
+requests_answered = Histogram(
+    "connector_http_request_seconds", "Time to answer a request.", ["method", "route", "status"]
+)
+interactions_taken = Counter("connector_interactions", "Interactions and events reported over HTTP.", ["status"])
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/metrics", response_class=Response)
+async def read_metrics() -> Response:
+    """Counters and times of this process."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

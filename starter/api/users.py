@@ -1,0 +1,58 @@
+"""`/v1/users/{id}`: who users are, where messages reach them, and what they agreed to."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from connector.rules.users import User
+from connector.store.database import database_now
+from connector.store.users import find_user, merge_user, save_user
+from starter.api.body import JsonObject
+from starter.api.errors import ApiError, not_found
+from starter.api.openapi import body_of
+from starter.api.parts import PartsHere
+
+router = APIRouter(prefix="/v1/users", tags=["users"])
+
+UserId = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
+
+
+@router.put("/{id}", openapi_extra=body_of("User"))
+async def replace_user(id: UserId, body: JsonObject, parts: PartsHere) -> dict[str, Any]:
+    """Put this description in the place of whatever was known."""
+    user = User.model_validate({**_without_id(body, id), "id": id})
+    async with parts.database.write(parts.workspace) as connection:
+        await save_user(connection, parts.workspace, user, await database_now(connection))
+    return user.model_dump(mode="json")
+
+
+@router.patch("/{id}", openapi_extra=body_of("User"))
+async def change_user(id: UserId, body: JsonObject, parts: PartsHere) -> dict[str, Any]:
+    """Merge: attributes and consent by their keys, everything else as a whole. An unknown user is made."""
+    changes = _without_id(body, id)
+    async with parts.database.write(parts.workspace) as connection:
+        await merge_user(connection, parts.workspace, id, changes, await database_now(connection))
+        stored = await find_user(connection, parts.workspace, id)
+    if stored is None:
+        raise not_found(f"the user {id}")
+    return stored.user.model_dump(mode="json")
+
+
+@router.get("/{id}")
+async def read_user(id: UserId, parts: PartsHere) -> dict[str, Any]:
+    """What is known of a user."""
+    async with parts.database.read() as connection:
+        stored = await find_user(connection, parts.workspace, id)
+    if stored is None:
+        raise not_found(f"the user {id}")
+    return stored.user.model_dump(mode="json")
+
+
+def _without_id(body: dict[str, Any], id: str) -> dict[str, Any]:
+    if body.get("id", id) != id:
+        raise ApiError(
+            422, "invalid", f"the body's id is {body['id']!r}, the path's is {id!r}; leave it out of the body"
+        )
+    return {name: value for name, value in body.items() if name != "id"}

@@ -1,0 +1,28 @@
+"""Follow-ups as the API and the command line show them, in the words of `simulate`'s output (design 8)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from connector.store.overview import Listed
+from starter.instants import write_instant
+
+
+def view(listed: Listed) -> dict[str, Any]:
+    """One follow-up or refusal in JSON values; times are UTC with `Z`, `key` is null when unset."""
+    shown = {
+        "id": listed.id,
+        "campaign": listed.campaign,
+        "user": listed.user,
+        "trigger": listed.trigger,
+        "key": json.loads(listed.key) if listed.key else None,
+        "triggered_at": write_instant(listed.triggered_at),
+        "due_at": write_instant(listed.due_at),
+        "next_at": write_instant(listed.next_at),
+        "state": listed.state,
+        "reason": listed.reason,
+        "decided_at": write_instant(listed.decided_at),
+        "channels": list(listed.channels),
+    }
+    return shown if listed.exception is None else {**shown, "exception": listed.exception}

@@ -1,0 +1,72 @@
+"""Whether everything that the work needs is there."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Literal
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from connector import names
+from connector.store.database import Database, StoreUnavailable
+from connector.store.versions import read_head
+from starter.compose import Parts
+from starter.temporal_link import TemporalUnavailable
+
+_PATIENCE_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What is there. Without the database nothing works; without the others interactions are accepted and kept."""
+
+    database: bool
+    temporal: bool
+    worker: bool
+
+    @property
+    def status(self) -> Literal["ready", "degraded", "not_ready"]:
+        """`degraded`: interactions are accepted, and their follow-ups begin when the rest is back."""
+        if not self.database:
+            return "not_ready"
+        return "ready" if self.temporal and self.worker else "degraded"
+
+
+async def look(parts: Parts) -> Readiness:
+    """Ask the database and Temporal, each for a few seconds at most."""
+    database, (temporal, worker) = await asyncio.gather(
+        _database_answers(parts.database, parts.workspace), _temporal_answers(parts)
+    )
+    return Readiness(database, temporal, worker)
+
+
+async def _database_answers(database: Database, workspace: str) -> bool:
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS), database.read() as connection:
+            await read_head(connection, workspace)
+    except (StoreUnavailable, TimeoutError):
+        return False
+    return True
+
+
+async def _temporal_answers(parts: Parts) -> tuple[bool, bool]:
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            client = await parts.temporal.client()
+            return True, await _worker_polls(client, names.main_queue(parts.workspace))
+    except (TemporalUnavailable, RPCError, TimeoutError):
+        return False, False
+
+
+async def _worker_polls(client: Client, queue: str) -> bool:
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=queue),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    )
+    return bool((await client.workflow_service.describe_task_queue(request)).pollers)

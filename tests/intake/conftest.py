@@ -1,0 +1,78 @@
+"""A small running house for intake: definitions applied and published on a real database."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select, update
+
+from connector.intake import Intake, ItemResult
+from connector.rules.campaigns import parse_definition
+from connector.rules.publishing import plan_archive, plan_publish, plan_resume, plan_stop
+from connector.store.catalogue_cache import CatalogueCache
+from connector.store.database import Database
+from connector.store.drafts import save_drafts
+from connector.store.orders import commit_order, next_instant
+from connector.store.tables import decisions, entries, follow_ups, publications, revisions
+from connector.wire import Order
+
+PLANS = {"stop": plan_stop, "resume": plan_resume, "archive": plan_archive}
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+class House:
+    """Applies, publishes and takes in, each in its own transaction, as the edges do."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.cache = CatalogueCache("default")
+        self.intake = Intake(database, self.cache, "default", retention=timedelta(days=90))
+
+    async def live(self, *definitions: dict[str, Any], since: datetime | None = LONG_AGO) -> None:
+        """Apply these and publish them together, as if at `since`; None: now."""
+        parsed = [parse_definition(definition) for definition in definitions]
+        async with self.database.write("default", lock="exclusive") as c:
+            await save_drafts(c, "default", parsed, await next_instant(c, "default"))
+        await self.order("publish", *[d.id for d in parsed if hasattr(d, "id")])
+        if since is not None:
+            async with self.database.write("default", lock="exclusive") as c:
+                await c.execute(update(publications).values(opened_at=since))
+                await c.execute(update(revisions).where(revisions.c.effective_at.is_not(None)).values(effective_at=since))
+                await c.execute(update(entries).values(first_effective_at=since))
+
+    async def order(self, verb: str, *ids: str) -> datetime:
+        """Carry out an order and return the instant at which it took effect."""
+        order = Order(workspace="default", order_id=uuid4().hex, verb=verb, ids=ids)
+        catalogue = await self.cache.at_least(self.database)
+        async with self.database.write("default", lock="exclusive") as c:
+            now = await next_instant(c, "default")
+            plan = plan_publish(catalogue, ids, now=now) if verb == "publish" else PLANS[verb](catalogue, ids)
+            await commit_order(c, order, plan, expected_version=catalogue.version, effective_at=now)
+        return now
+
+    async def take_in(self, *items: dict[str, Any]) -> list[ItemResult]:
+        """One batch."""
+        return await self.intake.take_in(items)
+
+    async def rows(self) -> Sequence[Any]:
+        """Every follow-up, oldest trigger first."""
+        async with self.database.read() as c:
+            return (await c.execute(select(follow_ups).order_by(follow_ups.c.triggered_at, follow_ups.c.id))).all()
+
+    async def outcomes(self) -> list[tuple[str, str, str | None]]:
+        """(trigger, state, exception or reason) of every follow-up, in the order of their triggers."""
+        return [(row.trigger_id, row.state, row.exception_id or row.reason) for row in await self.rows()]
+
+    async def refusals(self) -> list[tuple[str, str, str]]:
+        """(campaign, interaction, reason) of every refusal and note."""
+        async with self.database.read() as c:
+            found = (await c.execute(select(decisions).order_by(decisions.c.seq))).all()
+        return [(row.campaign, row.interaction_id, row.reason) for row in found]
+
+
+@pytest.fixture
+def house(database: Database) -> House:
+    """On each of the two databases."""
+    return House(database)

@@ -1,0 +1,268 @@
+"""Intake on both databases: what starts, what is refused, what is called off, in order and out of it."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from connector.store.database import Database
+
+BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)  # noqa: TID251 - a test's "now"
+
+
+def at(minutes: float) -> str:
+    """So many minutes after the base, in wire form."""
+    return (BASE + timedelta(minutes=minutes)).isoformat()
+
+
+def follow_on(name: str, trigger: Any, **delivery: Any) -> dict[str, Any]:
+    """A follow-on in wire form."""
+    top = {key: delivery.pop(key) for key in ("audience", "control_group", "messages", "variants") if key in delivery}
+    triggers = trigger if isinstance(trigger, list) else [trigger]
+    return {
+        "campaign": name,
+        "delivery": {"type": "action_based", "trigger": triggers, **delivery},
+        "messages": {"push": {"title": "Hi", "body": "there"}},
+        **top,
+    }
+
+
+ORIGINAL = {"campaign": "o", "delivery": {"type": "external"}}
+PUSHED = {"interaction": "receive_push", "campaign": "o"}
+
+
+def push(name: str, minutes: float, user: str = "u", **properties: Any) -> dict[str, Any]:
+    """A push of the original that was received."""
+    return {
+        "id": name,
+        "user": user,
+        "type": "receive_push",
+        "campaign": "o",
+        "occurred_at": at(minutes),
+        "properties": properties,
+    }
+
+
+def buy(name: str, minutes: float, user: str = "u", **properties: Any) -> dict[str, Any]:
+    """A purchase."""
+    return {
+        "id": name,
+        "user": user,
+        "type": "make_purchase",
+        "occurred_at": at(minutes),
+        "properties": properties,
+    }
+
+
+def opened(name: str, minutes: float) -> dict[str, Any]:
+    """An open of the original's push."""
+    return {"id": name, "user": "u", "type": "open_push", "campaign": "o", "occurred_at": at(minutes)}
+
+
+async def test_trigger_starts_one_wait_and_a_repetition_changes_nothing(house) -> None:
+    """M6: an id seen before changes nothing, in one batch or a later one."""
+    await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 day"}))
+    results = await house.take_in(push("e1", 0), push("e1", 0), {"type": "nonsense"})
+    assert [r.status for r in results] == ["accepted", "duplicate", "invalid"]
+    assert [r.status for r in await house.take_in(push("e1", 0))] == ["duplicate"]
+    [row] = await house.rows()
+    assert (row.state, row.trigger_id, row.due_at - row.triggered_at) == ("waiting", "e1", timedelta(days=1))
+
+
+async def test_interactions_without_an_id_are_known_again(house) -> None:
+    """M6: without an id, user, type, target, properties and second make it."""
+    await house.live(ORIGINAL)
+    bare = {k: v for k, v in push("x", 0).items() if k != "id"}
+    results = await house.take_in(bare, bare, bare | {"occurred_at": at(1)})
+    assert [r.status for r in results] == ["accepted", "duplicate", "accepted"]
+
+
+async def test_devices_of_one_dispatch_are_one_interaction(house) -> None:
+    """M3: three devices, one trigger."""
+    await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 day"}, eligible_again="always"))
+    batch = [push(f"e{n}", n / 60, dispatch="d1") for n in range(3)]
+    assert [r.status for r in await house.take_in(*batch)] == ["accepted", "duplicate", "duplicate"]
+    assert [r.status for r in await house.take_in(push("e9", 1, dispatch="d1"))] == ["duplicate"]
+    assert len(await house.rows()) == 1
+
+
+async def test_time_in_the_future_is_taken_as_the_arrival(house) -> None:
+    """M7: t = min(occurred_at, received_at)."""
+    await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 day"}))
+    await house.take_in(push("e1", 60 * 24 * 365))
+    [row] = await house.rows()
+    assert row.triggered_at == row.created_at
+
+
+async def test_too_old_is_refused_as_stale(house) -> None:
+    """Older than the log's retention is refused, and the others of the batch are not touched by it."""
+    await house.live(ORIGINAL)
+    old, good = await house.take_in(push("e1", -60 * 24 * 91), push("e2", 0))
+    assert (old.status, good.status) == ("invalid", "accepted")
+    assert old.fault is not None
+    assert "stale" in old.fault
+
+
+async def test_before_publication_is_refused(house) -> None:
+    """P2: by event time, exact to the instant."""
+    await house.live(ORIGINAL)
+    await house.live(follow_on("f", PUSHED, delay={"after": "1 day"}), since=BASE)
+    await house.take_in(push("e1", -1), push("e2", 0))
+    assert await house.refusals() == [("f", "e1", "before_publish")]
+    assert await house.outcomes() == [("e2", "waiting", None)]
+
+
+async def test_stopped_follow_on_and_stopped_target(house) -> None:
+    """P1, P2, P9: a stopped follow-on is not live; a stopped target is not at work."""
+    await house.live(ORIGINAL, follow_on("f", PUSHED), follow_on("g", PUSHED))
+    await house.order("stop", "f")
+    await house.take_in(push("e1", 0))
+    await house.order("stop", "o")
+    await house.take_in(push("e2", 60 * 24))
+    refused = await house.refusals()
+    assert ("f", "e1", "not_live") in refused
+    assert ("g", "e2", "target_inactive") in refused
+
+
+async def test_audience_and_eligibility_refuse_at_the_trigger(house) -> None:
+    """The list at the trigger gives its reasons in its order."""
+    gold = {"attribute": "tier", "is": "gold"}
+    await house.live(ORIGINAL, follow_on("f", PUSHED, audience=gold))
+    await house.take_in(push("e1", 0))
+    assert await house.refusals() == [("f", "e1", "not_in_audience")]
+
+
+async def test_past_interactions_count_as_they_stood_before(house) -> None:
+    """An audience that asks for a past purchase sees only what happened before the event."""
+    bought = {"did": {"event": "make_purchase", "within": "7 days"}}
+    await house.live(ORIGINAL, follow_on("f", PUSHED, audience=bought, delay={"after": "1 day"}))
+    await house.take_in(push("e1", 0))
+    await house.take_in(buy("b1", 1))
+    await house.take_in(push("e2", 2))
+    assert await house.refusals() == [("f", "e1", "not_in_audience")]
+    assert await house.outcomes() == [("e2", "waiting", None)]
+
+
+ABANDONED = follow_on(
+    "f",
+    PUSHED,
+    delay={"after": "12 hours"},
+    exceptions=[{"event": "make_purchase"}, {"interaction": "open_push", "campaign": "o"}],
+)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_first_exception_ends_the_wait_in_any_order_of_arrival(house, order: tuple[int, ...]) -> None:
+    """X1, X3, T5, case 10: the first by event time is the one recorded, whatever arrives first."""
+    await house.live(ORIGINAL, ABANDONED)
+    items = [push("e1", 0), buy("b1", 10), opened("b2", 20)]
+    for place in order:
+        await house.take_in(items[place])
+    assert await house.outcomes() == [("e1", "excepted", "b1")]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(2))))
+async def test_before_the_trigger_is_no_exception(house, order: tuple[int, ...]) -> None:
+    """X1, case 9: a purchase one minute before the trigger."""
+    await house.live(ORIGINAL, ABANDONED)
+    items = [buy("b1", -1), push("e1", 0)]
+    for place in order:
+        await house.take_in(items[place])
+    assert await house.outcomes() == [("e1", "waiting", None)]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(2))))
+@pytest.mark.parametrize(("exception", "ends"), [(opened, True), (buy, False)])
+async def test_at_the_triggers_instant_only_its_own_target_counts(house, order, exception, ends) -> None:
+    """X2: exactly at the trigger's instant, and in either order of arrival."""
+    await house.live(ORIGINAL, ABANDONED)
+    items = [push("e1", 0), exception("b1", 0)]
+    for place in order:
+        await house.take_in(items[place])
+    assert await house.outcomes() == [("e1", "excepted", "b1") if ends else ("e1", "waiting", None)]
+
+
+async def test_two_of_one_batch_at_one_instant(house) -> None:
+    """X2: the same when both come in one batch."""
+    await house.live(ORIGINAL, ABANDONED)
+    await house.take_in(opened("b1", 0), push("e1", 0))
+    assert await house.outcomes() == [("e1", "excepted", "b1")]
+
+
+async def test_excepted_user_may_be_triggered_again(house) -> None:
+    """X4, T1, case 13: whoever did not receive stays eligible."""
+    await house.live(ORIGINAL, ABANDONED)
+    await house.take_in(push("e1", 0), buy("b1", 1), push("e2", 2))
+    assert await house.outcomes() == [("e1", "excepted", "b1"), ("e2", "waiting", None)]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(2))))
+async def test_ignored_second_trigger(house, order: tuple[int, ...]) -> None:
+    """T2, T5, case 14: the earlier trigger has the wait, in either order of arrival."""
+    await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "4 hours"}))
+    items = [push("e1", 0), push("e2", 20)]
+    for place in order:
+        await house.take_in(items[place])
+    open_rows = [outcome for outcome in await house.outcomes() if outcome[1] == "waiting"]
+    assert open_rows == [("e1", "waiting", None)]
+    if order == (0, 1):
+        assert await house.refusals() == [("f", "e2", "already_waiting")]
+
+
+async def test_restart_takes_the_latest_by_event_time(house) -> None:
+    """T2, case 14: the newer supersedes; an earlier one that arrives late is refused as superseded."""
+    await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "4 hours"}, retrigger="restart"))
+    await house.take_in(push("e1", 0))
+    await house.take_in(push("e3", 20))
+    await house.take_in(push("e2", 10))
+    assert await house.outcomes() == [("e1", "dropped", "superseded"), ("e3", "waiting", None)]
+    assert await house.refusals() == [("f", "e2", "superseded")]
+
+
+async def test_trigger_that_is_also_an_exception_restarts(house) -> None:
+    """T3, case 12: debounce, whatever `retrigger` says."""
+    seen = {"event": "seen"}
+    await house.live(follow_on("f", seen, delay={"after": "3 hours"}, exceptions=[seen]))
+    for n in (0, 5, 10):
+        await house.take_in({"id": f"e{n}", "user": "u", "type": "event", "name": "seen", "occurred_at": at(n)})
+    assert await house.outcomes() == [
+        ("e0", "dropped", "superseded"),
+        ("e5", "dropped", "superseded"),
+        ("e10", "waiting", None),
+    ]
+
+
+async def test_keys_wait_apart(house) -> None:
+    """Case 24, X3: one wait per sku; buying one ends only its own; missing is never the same."""
+    cart = {"event": "cart_updated"}
+    exception = {"event": "make_purchase", "same": ["sku"]}
+    await house.live(follow_on("f", cart, delay={"after": "3 hours"}, key="properties.sku", exceptions=[exception]))
+    for name, sku in (("a", "A"), ("b", "B")):
+        item = {"id": name, "user": "u", "type": "event", "name": "cart_updated", "occurred_at": at(0)}
+        await house.take_in(item | {"properties": {"sku": sku}})
+    await house.take_in(buy("p0", 1), buy("p1", 2, sku="B"))
+    assert await house.outcomes() == [("a", "waiting", None), ("b", "excepted", "p1")]
+
+
+async def test_late_trigger_takes_the_wait_from_a_later_one(house) -> None:
+    """T5: an exception between the two triggers belongs to the first one, once it is known."""
+    await house.live(ORIGINAL, ABANDONED)
+    await house.take_in(push("e2", 20))
+    await house.take_in(buy("b1", 10))
+    await house.take_in(push("e1", 0))
+    assert await house.outcomes() == [("e1", "excepted", "b1"), ("e2", "waiting", None)]
+
+
+async def test_statements_do_not_grow_with_the_batch(house, database: Database) -> None:
+    """A batch of 200 users takes as many statements as one of 2."""
+    await house.live(ORIGINAL, ABANDONED)
+    await house.take_in(push("e", 0))
+    counts = []
+    for size in (2, 200):
+        batch = [push(f"e{size}-{n}", 0, user=f"u{size}-{n}") for n in range(size)]
+        with database.count_statements() as count:
+            await house.take_in(*batch)
+        counts.append(len(count.statements))
+    assert counts[0] == counts[1]
+    assert counts[1] <= 18
