@@ -102,7 +102,7 @@ class Claiming:
     async def _judged(self) -> Claim | SendOutcome:
         user = (await load_users(self._c, self._request.workspace, [self._passage.user_key]))[self._passage.user_key]
         facts = await self._facts(user.user)
-        content = content_for(facts.campaign, facts.assignment)
+        content = content_for(facts.campaign, facts.assignment, self._passage.user_key)
         if not facts.assignment.control and (content is None or self._request.channel not in content.channels):
             return await self._moved(content.channels if content else ())
         verdict = judge(facts)

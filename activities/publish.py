@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
@@ -30,10 +33,21 @@ _MOVES = {"stop": plan_stop, "resume": plan_resume, "archive": plan_archive}
 
 
 class Publisher:
-    """Carries out the orders of one workspace."""
+    """Carries out the orders of one workspace.
 
-    def __init__(self, database: Database, cache: CatalogueCache, workspace: str) -> None:
-        self._database, self._cache, self._workspace = database, cache, workspace
+    Args:
+        changed: called when follow-ups were ended, so that the outbox looks at once.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        cache: CatalogueCache,
+        workspace: str,
+        *,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._database, self._cache, self._workspace, self._changed = database, cache, workspace, changed
 
     @activity.defn(name=names.CARRY_OUT_ORDER)
     async def carry_out_order(self, order: Order) -> OrderReceipt:
@@ -65,9 +79,10 @@ class Publisher:
         while True:
             async with self._database.write(self._workspace) as connection:
                 page = await end_page(connection, self._workspace, stopped.campaigns, _PAGE)
-            ended += page
+            self._changed()
+            ended += page.ended
             activity.heartbeat(ended)
-            if page < _PAGE:
+            if page.seen < _PAGE:
                 return ended
 
     async def _missed(self, catalogue: Catalogue, order: Order) -> Missed:
@@ -85,15 +100,19 @@ class Publisher:
             if (await read_head(connection, self._workspace)).version != catalogue.version:
                 raise VersionMoved("the catalogue has changed since it was loaded")
             now = await next_instant(connection, self._workspace)
-            if order.verb == "publish":
-                plan: OrderPlan = plan_publish(
-                    catalogue,
-                    order.ids,
-                    now=now,
-                    with_follow_ons=order.with_follow_ons,
-                    allow_missed=order.allow_missed,
-                    missed=missed,
-                )
-            else:
-                plan = _MOVES[order.verb](catalogue, order.ids)
+            plan = _plan(catalogue, order, missed, now)
             return await commit_order(connection, order, plan, expected_version=catalogue.version, effective_at=now)
+
+
+def _plan(catalogue: Catalogue, order: Order, missed: Missed, now: datetime) -> OrderPlan:
+    """What the rules of publishing say; raises OrderRefused."""
+    if order.verb != "publish":
+        return _MOVES[order.verb](catalogue, order.ids)
+    return plan_publish(
+        catalogue,
+        order.ids,
+        now=now,
+        with_follow_ons=order.with_follow_ons,
+        allow_missed=order.allow_missed,
+        missed=missed,
+    )

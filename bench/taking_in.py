@@ -69,6 +69,8 @@ async def _clicks(ground: Ground, originals: int, count: int) -> Sequence[Intera
     step = max(1, originals // BATCH)
     spread = (f"original-{(number * step) % originals}" for number in range(count))
     return [
-        Interaction(id=str(uuid4()), user=f"u-{uuid4()}", type=InteractionType.CLICK_EMAIL, campaign=name, occurred_at=now)
+        Interaction(
+            id=str(uuid4()), user=f"u-{uuid4()}", type=InteractionType.CLICK_EMAIL, campaign=name, occurred_at=now
+        )
         for name in islice(spread, count)
     ]

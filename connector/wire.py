@@ -54,6 +54,14 @@ class Ended(Wire):
     reason: str | None = None
 
 
+class FollowUpStatus(Wire):
+    """What a follow-up does now: why it waits until when (UTC), what it sends on, and what ended it."""
+
+    waits: dict[str, datetime]
+    sending: tuple[str, ...] = ()
+    ended: Ended | None = None
+
+
 class ReportedException(Wire):
     """An interaction that somebody signalled to a waiting follow-up, in the wire form of design 8, without user."""
 
@@ -86,7 +94,19 @@ class OrderReceipt(Wire):
 
 
 class StoppedWindow(Wire):
-    """The follow-ons whose waits are to be ended in pages, because their windows were closed (P9)."""
+    """The campaigns whose waits are to be ended, because their windows were closed (P9). Empty: the whole workspace."""
 
     workspace: str
     campaigns: tuple[str, ...]
+
+
+class RegistryState(Wire):
+    """What a registry takes from run to run: a short log, and the campaigns whose waits are still to be ended.
+
+    `continued` is false where nothing is known of what an earlier registry left undone.
+    """
+
+    workspace: str
+    log: tuple[str, ...] = ()
+    to_end: tuple[str, ...] = ()
+    continued: bool = False

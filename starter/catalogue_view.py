@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from connector.rules.catalogue import Entry, Revision
-from starter.instants import write_instant
 from connector.store.versions import written
+from starter.instants import write_instant
 
 
 def view(entry: Entry) -> dict[str, Any]:

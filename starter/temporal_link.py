@@ -45,7 +45,7 @@ async def _connect() -> Client:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await connect(attempts=1)
     except (RuntimeError, TimeoutError) as error:
-        address = os.environ.get("TEMPORAL_ADDRESS", "localhost:7233, or as its profile says")
+        address = os.environ.get("TEMPORAL_ADDRESS", "localhost:7233 (or as its profile says)")
         raise TemporalUnavailable(
-            f"Temporal cannot be reached ({address}); start it, for example with `connector dev`, or set TEMPORAL_ADDRESS"
+            f"Temporal cannot be reached at {address}; start `connector dev`, or set TEMPORAL_ADDRESS to where it runs"
         ) from error

@@ -23,6 +23,7 @@ import pytest
 
 from connector.store.database import Database
 from connector.store.migrate import migrate
+from tests.house import House
 
 _STATUS: list[int] = []
 
@@ -206,3 +207,9 @@ async def _opened(url: str) -> AsyncIterator[Database]:
         yield opened
     finally:
         await opened.close()
+
+
+@pytest.fixture
+def house(database: Database) -> House:
+    """A small running house, on each of the two databases."""
+    return House(database)

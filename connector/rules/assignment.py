@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from connector.rules.campaigns import Campaign, Variant
 from connector.rules.messages import Messages
@@ -25,28 +26,30 @@ def assign(campaign: Campaign, user: str) -> Assignment:
     """What the hash gives a user, named by the surrogate key. The store keeps the first assignment that it gave."""
     if _bucket("control", campaign.id, user) < campaign.control_group * (_BUCKETS // 100):
         return Assignment(control=True)
-    return Assignment(control=False, variant=_draw(campaign.variants or (), campaign.id, user))
+    variant = _draw(campaign.variants, campaign.id, user) if campaign.variants else None
+    return Assignment(control=False, variant=variant)
 
 
-def content_for(campaign: Campaign, assignment: Assignment) -> Messages | None:
-    """The messages that an assignment gives; a variant that no longer exists is drawn anew among those that do."""
+def content_for(campaign: Campaign, assignment: Assignment, user: str = "") -> Messages | None:
+    """The messages that an assignment gives.
+
+    A variant that no longer exists, or that was none when the assignment was kept, is drawn anew for the user, named
+    by the surrogate key, among those there are; without a user, all of one former variant get the same.
+    """
     if not campaign.variants:
         return campaign.messages
-    chosen = {variant.name: variant.messages for variant in campaign.variants}
-    if assignment.variant in chosen:
-        return chosen[assignment.variant]
-    return chosen[_draw(campaign.variants, campaign.id, assignment.variant or "") or campaign.variants[0].name]
+    contents = {variant.name: variant.messages for variant in campaign.variants}
+    if assignment.variant is not None and assignment.variant in contents:
+        return contents[assignment.variant]
+    return contents[_draw(campaign.variants, campaign.id, user or assignment.variant or "")]
 
 
-def _draw(variants: Sequence[Variant], campaign: str, user: str) -> str | None:
+def _draw(variants: Sequence[Variant], campaign: str, user: str) -> str:
     """A variant by weight, over the variants in the order of their names, so that reordering them moves nobody."""
     ordered = sorted(variants, key=lambda variant: variant.name)
     point = _bucket("variant", campaign, user) * sum(variant.weight for variant in ordered)
-    for variant in ordered:
-        point -= variant.weight * _BUCKETS
-        if point < 0:
-            return variant.name
-    return None
+    reached = accumulate(variant.weight * _BUCKETS for variant in ordered)
+    return next(variant.name for variant, end in zip(ordered, reached, strict=True) if point < end)
 
 
 def _bucket(purpose: str, campaign: str, user: str) -> int:

@@ -244,13 +244,13 @@ def parse_definition(data: Any) -> Campaign | Card | Workspace:
         ValueError: it is neither; pydantic.ValidationError: it has faults.
     """
     if isinstance(data, dict):
-        for word, model in _KINDS.items():
+        for word, model in KINDS.items():
             if word in data:
                 return model.model_validate(data)
     raise ValueError("a definition begins with campaign, card or workspace")
 
 
-_KINDS: dict[str, type[Campaign] | type[Card] | type[Workspace]] = {
+KINDS: dict[str, type[Campaign] | type[Card] | type[Workspace]] = {
     "campaign": Campaign,
     "card": Card,
     "workspace": Workspace,

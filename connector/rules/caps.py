@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from connector.rules.campaigns import FrequencyCap
 from connector.rules.delays import zone_of
@@ -43,18 +44,17 @@ def capped(
     if channel not in CAPPED_CHANNELS:
         return False
     zone = zone_of("user", user_zone=user_zone, company_zone=company_zone)
+    others = [send for send in past if send.follow_up_id != follow_up_id and send.channel in CAPPED_CHANNELS]
     today = now.astimezone(zone).date()
-    for cap in caps:
-        if cap.channel not in ("any", channel):
-            continue
-        first_day = today - timedelta(days=cap.days - 1)
-        counted = {
-            send.follow_up_id
-            for send in past
-            if send.channel in CAPPED_CHANNELS
-            and cap.channel in ("any", send.channel)
-            and first_day <= send.at.astimezone(zone).date() <= today
-        }
-        if len(counted - {follow_up_id}) >= cap.at_most:
-            return True
-    return False
+    return any(
+        _sent(cap, others, today, zone) >= cap.at_most  # one more would be too many
+        for cap in caps
+        if cap.channel in ("any", channel)
+    )
+
+
+def _sent(cap: FrequencyCap, past: Sequence[PastSend], today: date, zone: ZoneInfo) -> int:
+    """How many follow-ups went out on what the cap counts, within its calendar days."""
+    since = today - timedelta(days=cap.days - 1)
+    counted = (send for send in past if cap.channel in ("any", send.channel))
+    return len({send.follow_up_id for send in counted if since <= send.at.astimezone(zone).date() <= today})

@@ -13,7 +13,10 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 
 
 def due_at(delay: Delay | None, triggered_at: datetime, *, user_zone: str | None, company_zone: str) -> datetime:
-    """When a follow-up triggered at that time is due; without a delay it is due at once (D1, D2)."""
+    """When a follow-up triggered at that time is due; without a delay it is due at once (D1, D2).
+
+    Never before the trigger: `in_days: 0` with a time of day that has passed is due at once.
+    """
     if delay is None:
         return triggered_at
     if isinstance(delay, After):
@@ -48,17 +51,15 @@ def zone_of(choice: Zone, *, user_zone: str | None, company_zone: str) -> ZoneIn
 
 def local_instant(day: date, at: time, zone: ZoneInfo) -> datetime:
     """The instant of a wall-clock time: the first instant after a gap, the first of two where it exists twice (D3)."""
-    wall = datetime.combine(day, at)
-    instant = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if instant.astimezone(zone).replace(tzinfo=None) == wall:
+    wall = datetime.combine(day, at, zone)
+    instant = wall.astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
         return instant
-    return _end_of_gap(wall, zone)
+    return clock_change(wall.replace(fold=1).astimezone(UTC), instant, zone)
 
 
-def _end_of_gap(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The instant at which clocks jump over `wall`: between its readings with the offsets after and before."""
-    early = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    late = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+def clock_change(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
+    """The first instant after `early` at which the zone's clocks are set differently; `late` is after that (UTC)."""
     before = early.astimezone(zone).utcoffset()
     while late - early > timedelta(seconds=1):
         middle = early + (late - early) // 2

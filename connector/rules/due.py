@@ -117,7 +117,10 @@ def time_of_day(facts: DueFacts) -> Verdict | None:
 
 
 def quiet_hours(facts: DueFacts) -> Verdict | None:
-    """Held to the end of the quiet, or dropped; in-app messages and cards disturb nobody (W2)."""
+    """Held to the end of the quiet, or dropped; in-app messages and cards disturb nobody (W2).
+
+    A hold that lasts to the campaign's `end` or beyond is not cut short: it is judged then, and dropped.
+    """
     hours = _quiet_hours_of(facts)
     if hours is None or facts.channel not in CAPPED_CHANNELS:
         return None

@@ -34,6 +34,8 @@ class AttributePredicate(Definition):
     def _one_operator(self) -> AttributePredicate:
         if len(self.model_fields_set - {"attribute"}) != 1:
             raise ValueError(f"compare the attribute by exactly one of {', '.join(OPERATORS)}")
+        if self.operand is None and self.operator not in ("is", "is_not"):
+            raise ValueError(f"{self.operator} needs something to compare with; write exists: false for no value")
         return self
 
     @property

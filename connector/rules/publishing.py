@@ -55,16 +55,18 @@ def plan_publish(
     problems += [f"{entry.id} is archived, which is final" for entry in entries if entry.state == "archived"]
     changing = [entry for entry in entries if not _is_published(entry)]
     names = {entry.id for entry in changing}
+    misses = _misses(catalogue, names)
     for entry in changing:
         problems += _target_problems(catalogue, entry)
         problems += refusals(entry.newest.definition, catalogue, now)
         if not allow_missed:
-            problems += _launch_problems(catalogue, entry, names)
+            problems += _launch_problems(entry, misses.get(entry.id, {}))
     problems += circles(catalogue, names)
     if problems:
         raise OrderRefused(problems)
     notes = [f"{entry.id} is active and has nothing new; nothing changed" for entry in entries if entry.id not in names]
     for entry in changing:
+        notes += _draft_warnings(entry, misses.get(entry.id, {}))
         notes += _order_warnings(catalogue, entry, names, missed or {}, now)
         notes += warnings(entry.newest.definition, catalogue, now)
     unchanged = tuple(entry.id for entry in entries if entry.id not in names)
@@ -163,10 +165,10 @@ def _target_problem(catalogue: Catalogue, name: str, role: str, condition: Inter
     return []
 
 
-def _launch_problems(catalogue: Catalogue, entry: Entry, publishing: set[str]) -> list[str]:
+def _launch_problems(entry: Entry, drafts: Mapping[str, set[str]]) -> list[str]:
     """P3: a draft follow-on of a launch-time interaction would miss this launch."""
     problems = []
-    for name, kinds in _draft_listeners(catalogue, entry, publishing).items():
+    for name, kinds in drafts.items():
         if missed := sorted(kinds & LAUNCH_TIME):
             problems.append(
                 f"publishing {entry.id} now would make the draft follow-on {name} miss its {', '.join(missed)}; "
@@ -175,24 +177,32 @@ def _launch_problems(catalogue: Catalogue, entry: Entry, publishing: set[str]) -
     return problems
 
 
-def _draft_listeners(catalogue: Catalogue, entry: Entry, publishing: set[str]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for name in follow_ons_of(catalogue).get(entry.id, ()):
-        if catalogue.entries[name].state == "draft" and name not in publishing:
-            kinds = {c.interaction.value for c in listens_to(catalogue.entries[name]) if c.target == entry.id}
-            found[name] = kinds
+def _misses(catalogue: Catalogue, publishing: set[str]) -> dict[str, dict[str, set[str]]]:
+    """By target: the draft follow-ons that stay drafts, with the interactions that each listens to."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for target, names in follow_ons_of(catalogue).items():
+        for name in names:
+            if catalogue.entries[name].state == "draft" and name not in publishing:
+                kinds = {c.interaction.value for c in listens_to(catalogue.entries[name]) if c.target == target}
+                found.setdefault(target, {})[name] = kinds
     return found
+
+
+def _draft_warnings(entry: Entry, drafts: Mapping[str, set[str]]) -> list[str]:
+    """P3: who will miss what."""
+    return [
+        f"the draft follow-on {name} listens to {entry.id} ({', '.join(sorted(kinds))}) and will miss it"
+        for name, kinds in drafts.items()
+    ]
 
 
 def _order_warnings(
     catalogue: Catalogue, entry: Entry, publishing: set[str], missed: Missed, now: datetime
 ) -> list[str]:
-    """P3 and P4: who has missed, or will miss, what."""
-    notes = []
-    for name, kinds in _draft_listeners(catalogue, entry, publishing).items():
-        notes.append(f"the draft follow-on {name} listens to {entry.id} ({', '.join(sorted(kinds))}) and will miss it")
+    """P4: what a follow-on of an active target has missed; asked at its first publication only."""
     if entry.windows:
-        return notes
+        return []
+    notes = []
     for condition in listens_to(entry):
         if not _is_active(catalogue, condition.target) or condition.target in publishing:
             continue

@@ -177,5 +177,5 @@ def _due(facts: TriggerFacts) -> datetime:
 def _channels(facts: TriggerFacts) -> tuple[str, ...]:
     live_now = facts.entry.live
     campaign = live_now.definition if live_now and isinstance(live_now.definition, Campaign) else facts.campaign
-    content = content_for(campaign, assign(campaign, facts.user_key))
+    content = content_for(campaign, assign(campaign, facts.user_key), facts.user_key)
     return content.channels if content else ()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from connector.store.database import Database, database_now
@@ -27,8 +29,20 @@ async def migrate(database: Database) -> None:
     await ensure_partitions(database, today)
 
 
+async def is_migrated(database: Database) -> bool:
+    """Whether the tables are there, and are those of this version. Raises StoreUnavailable."""
+    async with database.read() as connection:
+        there = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_heads())
+    return set(there) == set(ScriptDirectory.from_config(_config()).get_heads())
+
+
 def _upgrade(connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    return config

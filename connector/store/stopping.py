@@ -2,53 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.reasons import Reason, State
-from connector.store.database import database_now
 from connector.store.sets import among
-from connector.store.tables import follow_ups, publications
+from connector.store.tables import follow_ups, publications, users
 
 _CALLABLE_OFF = (State.WAITING.value, State.HELD.value)
 
 
-async def end_page(c: AsyncConnection, workspace: str, campaigns: Collection[str], limit: int) -> int:
-    """End at most `limit` follow-ups that wait in closed windows of these campaigns; returns how many it ended.
+@dataclass(frozen=True)
+class Page:
+    """How many follow-ups one step looked at, and how many of them it ended."""
 
-    What is going out finishes. The users' rows are locked by nobody here: the state is a guard in the update, and the
-    claim looks at the window itself.
+    seen: int
+    ended: int
+
+
+async def end_page(c: AsyncConnection, workspace: str, campaigns: Collection[str], limit: int) -> Page:
+    """End at most `limit` follow-ups that wait in closed windows, as of the instant at which their window closed.
+
+    What is going out finishes. The users are locked first, in sorted order, as intake and send do (guarantee 3).
+
+    Args:
+        campaigns: whose windows; empty: those of the whole workspace.
     """
-    table = follow_ups.c
-    closed = (
-        select(publications.c.window_id)
-        .where(
-            publications.c.workspace == workspace,
-            among(c, publications.c.id, campaigns),
-            publications.c.closed_at.is_not(None),
-        )
-        .scalar_subquery()
-    )
-    waiting = (
-        select(table.id)
-        .where(
-            table.workspace == workspace,
-            among(c, table.campaign, campaigns),
-            table.state.in_(_CALLABLE_OFF),
-            table.window_id.in_(closed),
-        )
-        .limit(limit)
-    )
-    ended = (
+    waiting = await _find_waiting(c, workspace, campaigns, limit)
+    await _lock_users(c, workspace, {row.user_key for row in waiting})
+    closed_at = select(publications.c.closed_at).where(publications.c.window_id == follow_ups.c.window_id)
+    ended = await c.execute(
         update(follow_ups)
-        .where(table.workspace == workspace, table.id.in_(waiting), table.state.in_(_CALLABLE_OFF))
+        .where(follow_ups.c.workspace == workspace, among(c, follow_ups.c.id, [row.id for row in waiting]))
+        .where(follow_ups.c.state.in_(_CALLABLE_OFF))
         .values(
             state=State.DROPPED.value,
             reason=Reason.STOPPED.value,
-            decided_at=await database_now(c),
+            decided_at=closed_at.scalar_subquery(),
             ended_outside=True,
         )
     )
-    return (await c.execute(ended)).rowcount
+    return Page(seen=len(waiting), ended=ended.rowcount)
+
+
+async def _find_waiting(
+    c: AsyncConnection, workspace: str, campaigns: Collection[str], limit: int
+) -> Sequence[Row[tuple[str, str]]]:
+    statement = (
+        select(follow_ups.c.id, follow_ups.c.user_key)
+        .join(publications, publications.c.window_id == follow_ups.c.window_id)
+        .where(follow_ups.c.workspace == workspace, follow_ups.c.state.in_(_CALLABLE_OFF))
+        .where(publications.c.closed_at.is_not(None))
+        .limit(limit)
+    )
+    if campaigns:
+        statement = statement.where(among(c, follow_ups.c.campaign, campaigns))
+    return (await c.execute(statement)).all()
+
+
+async def _lock_users(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> None:
+    chosen = (users.c.workspace == workspace, among(c, users.c.user_key, user_keys))
+    await c.execute(select(users.c.user_key).where(*chosen).order_by(users.c.user_key).with_for_update())

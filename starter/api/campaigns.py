@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from connector.rules.campaigns import Publishable, Workspace, parse_definition
+from connector.definitions import parse_mapping
+from connector.rules.campaigns import Publishable, Workspace
 from connector.rules.catalogue import Entry
 from connector.rules.errors import DefinitionError
 from connector.rules.lints import warnings
@@ -85,7 +86,7 @@ async def _entry(parts: Parts, id: str) -> Entry:
 
 def _definition(id: str, body: dict[str, Any]) -> Publishable:
     word = "card" if "card" in body else "campaign"
-    definition = parse_definition({word: id, **body})
+    definition = parse_mapping({word: id, **body})
     if isinstance(definition, Workspace) or definition.id != id:
         raise ApiError(422, "invalid", f"the body is about {body.get(word)!r}, the path names {id!r}")
     return definition

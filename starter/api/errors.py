@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -12,9 +12,9 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
+from connector.faults import explain
 from connector.rules.errors import DefinitionError, Fault, OrderRefused
 from connector.store.database import StoreUnavailable
-from starter.faults import faults_of
 from starter.temporal_link import TemporalUnavailable
 
 RETRY_AFTER_SECONDS = 2
@@ -87,11 +87,16 @@ def _refused(error: OrderRefused) -> ApiError:
     return ApiError(409, "refused", str(error), details={"problems": error.problems})
 
 
-_TOLD: dict[type[Exception], Any] = {
+def _unprocessable(error: RequestValidationError) -> ApiError:
+    """A query or path parameter; the first step of its place says which of the two, and is left out."""
+    return _invalid([Fault(".".join(map(str, fault["loc"][1:])), fault["msg"]) for fault in error.errors()])
+
+
+_TOLD: dict[type[Exception], Callable[[Any], ApiError]] = {
     StoreUnavailable: lambda _: unavailable("store_unavailable", "the database cannot be used now; try again"),
     TemporalUnavailable: lambda error: unavailable("temporal_unavailable", str(error)),
     OrderRefused: _refused,
     DefinitionError: lambda error: _invalid(error.faults),
-    ValidationError: lambda error: _invalid(faults_of(error.errors())),
-    RequestValidationError: lambda error: _invalid(faults_of(error.errors(), skip=1)),
+    ValidationError: lambda error: _invalid([Fault(key, words) for key, words in explain(error, None)]),
+    RequestValidationError: _unprocessable,
 }

@@ -37,9 +37,7 @@ def _items_of(body: dict[str, Any]) -> list[Any]:
     if not isinstance(items, list) or body.keys() != {"interactions"}:
         raise ApiError(422, "invalid", 'the body must be {"interactions": [...]}, with nothing beside it')
     if len(items) > MAX_ITEMS:
-        message = (
-            f"{len(items)} interactions are more than {MAX_ITEMS}; nothing was taken, send them in several requests"
-        )
+        message = f"{len(items)} interactions are more than {MAX_ITEMS}; nothing was taken, send several requests"
         raise ApiError(413, "too_many_interactions", message)
     return items
 

@@ -27,6 +27,7 @@ class Requests:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request_id = _id_of(scope)

@@ -52,7 +52,5 @@ async def read_user(id: UserId, parts: PartsHere) -> dict[str, Any]:
 
 def _without_id(body: dict[str, Any], id: str) -> dict[str, Any]:
     if body.get("id", id) != id:
-        raise ApiError(
-            422, "invalid", f"the body's id is {body['id']!r}, the path's is {id!r}; leave it out of the body"
-        )
+        raise ApiError(422, "invalid", f"the body's id is not the path's, {id!r}; leave it out of the body")
     return {name: value for name, value in body.items() if name != "id"}

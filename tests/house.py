@@ -1,11 +1,10 @@
-"""A small running house for intake: definitions applied and published on a real database."""
+"""A small running house for tests: definitions published on a real database, and items as services report them."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import pytest
 from sqlalchemy import select, update
 
 from connector.intake import Intake, ItemResult
@@ -39,7 +38,9 @@ class House:
         if since is not None:
             async with self.database.write("default", lock="exclusive") as c:
                 await c.execute(update(publications).values(opened_at=since))
-                await c.execute(update(revisions).where(revisions.c.effective_at.is_not(None)).values(effective_at=since))
+                await c.execute(
+                    update(revisions).where(revisions.c.effective_at.is_not(None)).values(effective_at=since)
+                )
                 await c.execute(update(entries).values(first_effective_at=since))
 
     async def order(self, verb: str, *ids: str) -> datetime:
@@ -72,7 +73,61 @@ class House:
         return [(row.campaign, row.interaction_id, row.reason) for row in found]
 
 
-@pytest.fixture
-def house(database: Database) -> House:
-    """On each of the two databases."""
-    return House(database)
+BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)  # noqa: TID251 - a test's "now"
+
+
+def at(minutes: float) -> str:
+    """So many minutes after the base, in wire form."""
+    return (BASE + timedelta(minutes=minutes)).isoformat()
+
+
+def follow_on(name: str, trigger: Any, **delivery: Any) -> dict[str, Any]:
+    """A follow-on in wire form."""
+    top = {key: delivery.pop(key) for key in ("audience", "control_group", "messages", "variants") if key in delivery}
+    triggers = trigger if isinstance(trigger, list) else [trigger]
+    return {
+        "campaign": name,
+        "delivery": {"type": "action_based", "trigger": triggers, **delivery},
+        "messages": {"push": {"title": "Hi", "body": "there"}},
+        **top,
+    }
+
+
+ORIGINAL = {"campaign": "o", "delivery": {"type": "external"}}
+PUSHED = {"interaction": "receive_push", "campaign": "o"}
+
+
+def push(name: str, minutes: float, user: str = "u", **properties: Any) -> dict[str, Any]:
+    """A push of the original that was received."""
+    return {
+        "id": name,
+        "user": user,
+        "type": "receive_push",
+        "campaign": "o",
+        "occurred_at": at(minutes),
+        "properties": properties,
+    }
+
+
+def buy(name: str, minutes: float, user: str = "u", **properties: Any) -> dict[str, Any]:
+    """A purchase."""
+    return {
+        "id": name,
+        "user": user,
+        "type": "make_purchase",
+        "occurred_at": at(minutes),
+        "properties": properties,
+    }
+
+
+def opened(name: str, minutes: float) -> dict[str, Any]:
+    """An open of the original's push."""
+    return {"id": name, "user": "u", "type": "open_push", "campaign": "o", "occurred_at": at(minutes)}
+
+
+ABANDONED = follow_on(
+    "f",
+    PUSHED,
+    delay={"after": "12 hours"},
+    exceptions=[{"event": "make_purchase"}, {"interaction": "open_push", "campaign": "o"}],
+)

@@ -1,0 +1,91 @@
+"""`make bench`: measures, and prints a table. Every figure is a ratio to a baseline measured in the same run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench import draining, starting, taking_in, waiting
+from bench.figures import FULL, QUICK, Figure, Sizes
+from bench.progress import Progress, shown
+from bench.server import served
+
+NAMES = ("starting", "draining", "taking_in", "waiting")
+
+
+async def measure(names: tuple[str, ...], sizes: Sizes, progress: Progress) -> list[Figure]:
+    """Measure these figures one after another, on one embedded server."""
+    with tempfile.TemporaryDirectory(prefix="connector-bench-") as name:
+        folder = Path(name)
+        async with served() as client:
+            measures: dict[str, Callable[[], Awaitable[Figure]]] = {
+                "starting": lambda: starting.measure(sizes, folder, client, progress),
+                "draining": lambda: draining.measure(sizes, folder, client, progress),
+                "taking_in": lambda: taking_in.measure(sizes, folder, progress),
+                "waiting": lambda: waiting.measure(sizes, folder, client, progress),
+            }
+            return [await measures[name]() for name in names]
+
+
+def main(
+    only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(NAMES)}; may be repeated.")] = None,
+    quick: Annotated[bool, typer.Option(help="Small sizes: shows that it works; the ratios say little.")] = False,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of each figure, in place of the usual.")] = None,
+    starts: Annotated[int | None, typer.Option(min=1, help="Follow-ups started in a round.")] = None,
+    drains: Annotated[int | None, typer.Option(min=1, help="Follow-ups drained in a round.")] = None,
+    campaigns: Annotated[int | None, typer.Option(min=10, help="Campaigns of the large catalogue.")] = None,
+    waits: Annotated[int | None, typer.Option(min=2, help="Follow-ups that wait in the large worker.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
+) -> None:
+    """Measure the connector against bare baselines."""
+    unknown = set(only or ()) - set(NAMES)
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: not one of {', '.join(NAMES)}", param_hint="--only")
+    told = {"rounds": rounds, "starts": starts, "drains": drains, "many_campaigns": campaigns, "many_waiting": waits}
+    sizes = replace(QUICK if quick else FULL, **{name: size for name, size in told.items() if size is not None})
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
+    with shown() as progress:
+        figures = asyncio.run(measure(tuple(only or NAMES), sizes, progress))
+    if as_json:
+        print(json.dumps({"quick": quick, "figures": [figure.as_dict() for figure in figures]}, indent=2))
+    else:
+        Console().print(_table(figures))
+
+
+def _table(figures: list[Figure]) -> Table:
+    table = Table(title="Campaign Connector against bare baselines (medians)", title_justify="left")
+    for heading in ("figure", "ours", "baseline", "", "ratio", "aim"):
+        table.add_column(heading, justify="left" if heading in ("figure", "") else "right")
+    for figure in figures:
+        sign = "≥" if figure.better == "higher" else "≤"
+        verdict = "[green]met[/]" if figure.met else "[red]missed[/]"
+        table.add_row(
+            figure.name,
+            f"{figure.ours:,.2f} {figure.unit}",
+            f"{figure.baseline:,.2f} {figure.unit}",
+            figure.baseline_is,
+            f"{figure.ratio:.2f}",
+            f"{sign} {figure.aim} {verdict}",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except SystemExit as ended:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ended.code if isinstance(ended.code, int) else 0)  # the SDK sometimes aborts at interpreter exit

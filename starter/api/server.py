@@ -1,0 +1,66 @@
+"""Serving the application over HTTP until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+import uvicorn
+
+from connector.settings import Settings
+from connector.store.database import Database, StoreUnavailable
+from starter.api.app import create_app
+from starter.api.keys import keys_for
+from starter.compose import opened
+from starter.ports import listen
+from starter.unready import require_tables
+
+_log = structlog.get_logger("api")
+_GRACE_SECONDS = 5
+
+
+class _Server(uvicorn.Server):
+    """Ends when we say so: uvicorn's own signal handling would end the process by the signal."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event) -> None:
+    """Serve until `stopped`, then answer what has been asked already, for a few seconds at most.
+
+    Raises:
+        KeysMissing: this host needs a key. PortTaken: somebody else listens. NotSetUp: the tables are missing.
+    """
+    keys = keys_for(settings, host)
+    with listen(host, port, option="--port") as socket:
+        async with opened(settings) as parts:
+            await _check_tables(parts.database)
+            config = uvicorn.Config(
+                create_app(parts, keys),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+            server = _Server(config)
+            serving = asyncio.create_task(server.serve(sockets=[socket]))
+            _log.info("api_listens", host=host, port=socket.getsockname()[1])
+            stop = asyncio.create_task(stopped.wait())
+            await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
+            server.should_exit = True
+            await serving
+            stop.cancel()
+
+
+async def _check_tables(database: Database) -> None:
+    """A database that is away comes back; one without tables needs somebody."""
+    try:
+        await require_tables(database)
+    except StoreUnavailable:
+        _log.warning("database_unreachable", note="requests are answered with 503 until it is back")

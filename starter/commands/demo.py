@@ -1,0 +1,25 @@
+"""`connector demo`: the three use cases, played."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from starter.commands.session import run
+
+
+def demo(
+    stay: Annotated[bool, typer.Option("--stay", help="Keep everything up afterwards, to look around.")] = False,
+) -> None:
+    """Start everything in a folder of its own, play three use cases on short delays, and show what came of them.
+
+    Examples:
+
+      connector demo
+
+      connector demo --stay
+    """
+    from starter.demo import play  # only this command needs its story
+
+    raise typer.Exit(run(play(stay=stay)))

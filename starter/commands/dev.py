@@ -1,0 +1,73 @@
+"""`connector dev`: everything on one machine, from one command."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from connector.logs import configure_logs
+from starter.commands.session import DataOption, JsonOption, run
+from starter.configuration import read_settings
+from starter.dev import DevPorts, run_dev
+from starter.dev_file import Running
+from starter.terminal import say, say_json
+from starter.until_told import stop_on_signals
+
+Port = typer.Option(min=0, max=65535, help="0: any free one.")
+
+
+def dev(
+    data: DataOption = None,
+    api_port: Annotated[int, Port] = 8080,
+    temporal_port: Annotated[int, Port] = 7233,
+    ui_port: Annotated[int, Port] = 8233,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Without Temporal's Web UI.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run everything here until Ctrl-C: Temporal with its Web UI, a worker and the API, on one data folder.
+
+    Messages of channels without a provider are shown instead of sent. Run again on the same folder, it goes on where
+    it was; what waited in the meantime is judged as of now.
+
+    Examples:
+
+      connector dev
+
+      connector dev --data /tmp/try --api-port 0 --temporal-port 0 --ui-port 0
+    """
+    settings = read_settings(data)
+    configure_logs(settings.log_format)
+    ports = DevPorts(api=api_port, temporal=temporal_port, ui=None if no_ui else ui_port)
+
+    def ready(running: Running) -> None:
+        if as_json:
+            say_json(running.model_dump())
+        else:
+            say(_banner(running, str(settings.data)))
+
+    async def work() -> None:
+        await run_dev(settings, ports, stop_on_signals(), ready=ready)
+
+    run(work())
+
+
+def _banner(running: Running, data: str) -> str:
+    lines = [
+        "",
+        "  Campaign Connector is ready.",
+        "",
+        f"  API            {running.api_url}        (described at {running.api_url}/docs)",
+        f"  Temporal UI    {running.ui_url or 'off'}",
+        f"  Temporal       {running.temporal_address}",
+        f"  data           {data}",
+        "",
+        "  Next, in another terminal:",
+        "    connector apply examples && connector publish --with-follow-ons abandoned-cart",
+        "    connector interact --user u-17 --type event --name cart_abandoned",
+        "    connector status",
+        "",
+        "  Ctrl-C stops everything.",
+        "",
+    ]
+    return "\n".join(lines)

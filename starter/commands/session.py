@@ -1,0 +1,46 @@
+"""What a command works with: the parts, on a database that has been set up, and Temporal where `connector dev` runs it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from connector.logs import configure_logs
+from starter.compose import Parts, opened
+from starter.configuration import read_settings
+from starter.dev_file import find_temporal
+from starter.unready import require_folder, require_tables
+
+T = TypeVar("T")
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", envvar="CONNECTOR_DATA", file_okay=False, help="The data folder.", show_default=".connector"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work to its end."""
+    return asyncio.run(work)
+
+
+@asynccontextmanager
+async def session(data: Path | None, *, level: str = "ERROR") -> AsyncIterator[Parts]:
+    """The parts for one command.
+
+    Raises:
+        NotSetUp: `connector setup` or `connector dev` has not been run.
+    """
+    settings = read_settings(data)
+    configure_logs(settings.log_format, level=level)
+    find_temporal(settings.data)
+    require_folder(settings)
+    async with opened(settings) as parts:
+        await require_tables(parts.database)
+        yield parts

@@ -1,0 +1,92 @@
+"""`connector status`: what is live, and what came of the follow-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from connector.rules.catalogue import Catalogue, Entry
+from connector.rules.errors import ConnectorError
+from connector.store.overview import Count, count_follow_ups
+from starter.catalogue_view import view
+from starter.commands.session import DataOption, JsonOption, run, session
+from starter.terminal import say, say_json, table
+
+
+class Unknown(ConnectorError):
+    """No campaign or card has that id."""
+
+
+def status(
+    campaign: Annotated[str | None, typer.Argument(help="One campaign or card; all of them where left out.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what is live since when, and how many follow-ups wait, were sent, or were not and why.
+
+    Examples:
+
+      connector status
+
+      connector status cart-reminder --json
+    """
+    catalogue, counts = run(_look(data, campaign))
+    if campaign is None:
+        _show_all(catalogue, counts, as_json)
+    elif campaign in catalogue.entries:
+        _show_one(_with_counts(catalogue.entries[campaign], counts), as_json)
+    else:
+        raise Unknown(f"{campaign} is not known; apply its definition first")
+
+
+async def _look(data: Path | None, campaign: str | None) -> tuple[Catalogue, list[Count]]:
+    async with session(data) as parts:
+        catalogue = await parts.cache.at_least(parts.database)
+        async with parts.database.read() as connection:
+            return catalogue, await count_follow_ups(connection, parts.workspace, campaign)
+
+
+def _with_counts(entry: Entry, counts: Sequence[Count]) -> dict[str, Any]:
+    own = [count for count in counts if count.campaign == entry.id]
+    shown = [{"state": count.state, "reason": count.reason, "count": count.count} for count in own]
+    return {**view(entry), "follow_ups": shown}
+
+
+def _show_all(catalogue: Catalogue, counts: Sequence[Count], as_json: bool) -> None:
+    shown = [_with_counts(catalogue.entries[name], counts) for name in sorted(catalogue.entries)]
+    if as_json:
+        return say_json({"version": catalogue.version, "campaigns": shown})
+    if not shown:
+        return say("nothing has been applied yet; begin with `connector apply PATH`")
+    header = ("id", "kind", "state", "live", "newest", "waiting", "sent", "not sent", "refused")
+    return say(table(header, [_row(one) for one in shown]))
+
+
+def _row(shown: dict[str, Any]) -> tuple[object, ...]:
+    waiting, sent, refused = (
+        _sum(shown, states) for states in ({"waiting", "held", "sending"}, {"sent"}, {"refused"})
+    )
+    others = _sum(shown, {"excepted", "dropped", "control", "failed"})
+    live, newest = shown["live_revision"], shown["newest_revision"]
+    return shown["id"], shown["kind"], shown["state"], live, newest, waiting, sent, others, refused
+
+
+def _sum(shown: dict[str, Any], states: set[str]) -> int:
+    return sum(count["count"] for count in shown["follow_ups"] if count["state"] in states)
+
+
+def _show_one(shown: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        return say_json(shown)
+    say(f"{shown['kind']} {shown['id']}: {shown['state']}")
+    say(f"live revision: {shown['live_revision'] or '-'} (since {shown['effective_at'] or '-'})")
+    say(f"newest revision: {shown['newest_revision']}")
+    for window in shown["windows"]:
+        say(f"was live from {window['opened_at']} to {window['closed_at'] or 'now'}")
+    if shown["follow_ups"]:
+        rows = [(count["state"], count["reason"], count["count"]) for count in shown["follow_ups"]]
+        say("\n" + table(("state", "reason", "count"), rows))
+    return None

@@ -1,0 +1,37 @@
+"""The settings of this process, with their faults told by the variables that people set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from connector.rules.errors import ConnectorError
+from connector.settings import Settings
+
+
+class SettingsWrong(ConnectorError):
+    """A CONNECTOR_* variable has a value that cannot be used."""
+
+
+def read_settings(data: Path | None = None) -> Settings:
+    """The settings as the environment has them.
+
+    Args:
+        data: the data folder, where the command line names one.
+
+    Raises:
+        SettingsWrong: which variable is wrong, and what would be right; never its value, which may be a secret.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SettingsWrong("; ".join(f"{_variable(fault['loc'])}: {fault['msg']}" for fault in error.errors())) from None
+    except SettingsError as error:
+        raise SettingsWrong(f"{error}; lists and mappings are written as JSON, like '[\"one\", \"two\"]'") from None
+    return settings if data is None else settings.model_copy(update={"data": data})
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    return "CONNECTOR_" + "_".join(str(step) for step in place[:1]).upper()

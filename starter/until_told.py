@@ -1,0 +1,30 @@
+"""Running until a signal says stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM, SIGINT or SIGHUP sets. Called inside the running loop."""
+    stopped = asyncio.Event()
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
+
+
+async def unless_stopped(work: Coroutine[Any, Any, T], stopped: asyncio.Event) -> T | None:
+    """The result of `work`; None where `stopped` came first, and then the work is cancelled."""
+    task, stop = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
+    try:
+        await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+        return await task if task.done() else None
+    finally:
+        task.cancel()
+        stop.cancel()

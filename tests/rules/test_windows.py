@@ -1,0 +1,138 @@
+"""Hours of the day: when a message may go, and when it must be quiet (W1), over midnight and changes of clocks (D3)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from connector.rules.campaigns import QuietHours, TimeOfDay
+from connector.rules.windows import next_opening, quiet_until, within
+
+NEW_YORK = "America/New_York"
+ZONES = (NEW_YORK, "Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "Asia/Kolkata")
+CLOCKS = st.times().map(lambda at: at.replace(second=0, microsecond=0))
+ANY_TIME = st.datetimes(datetime(2024, 1, 1), datetime(2029, 1, 1), timezones=st.just(UTC))
+CHANGES = (datetime(2026, 3, 8, 7, tzinfo=UTC), datetime(2026, 11, 1, 6, tzinfo=UTC))
+NEAR_A_CHANGE = st.builds(
+    lambda change, minutes: change + timedelta(minutes=minutes), st.sampled_from(CHANGES), st.integers(-3000, 300)
+)
+NOWS = ANY_TIME | NEAR_A_CHANGE
+
+
+def _hours(model: type, opens: str, closes: str, zone: str = "user") -> object:
+    return model.model_validate({"from": opens, "to": closes, "zone": zone})
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes", "now", "opening"),
+    [
+        ("09:00", "17:00", "2026-03-04T01:00:00Z", "2026-03-04T14:00:00Z"),  # case 16: Tuesday 20:00 local
+        ("09:00", "17:00", "2026-03-04T13:59:59Z", "2026-03-04T14:00:00Z"),
+        ("09:00", "17:00", "2026-03-04T14:00:00Z", "2026-03-04T14:00:00Z"),
+        ("09:00", "17:00", "2026-03-04T21:59:59Z", "2026-03-04T21:59:59Z"),
+        ("09:00", "17:00", "2026-03-04T22:00:00Z", "2026-03-05T14:00:00Z"),
+        ("09:00", "17:00", "2026-03-07T23:00:00Z", "2026-03-08T13:00:00Z"),  # clocks go forward in the night
+        ("22:00", "06:00", "2026-03-04T10:59:00Z", "2026-03-04T10:59:00Z"),  # over midnight
+        ("22:00", "06:00", "2026-03-04T11:00:00Z", "2026-03-05T03:00:00Z"),
+        ("02:30", "04:00", "2026-03-08T06:00:00Z", "2026-03-08T07:00:00Z"),  # 02:30 does not exist: after the gap
+        ("02:15", "02:45", "2026-03-08T06:00:00Z", "2026-03-09T06:15:00Z"),  # wholly in the gap: not that day
+        ("01:30", "02:00", "2026-11-01T05:00:00Z", "2026-11-01T05:30:00Z"),  # 01:30 exists twice: the first
+        ("01:30", "02:00", "2026-11-01T06:10:00Z", "2026-11-01T06:30:00Z"),  # and the second, after that
+        ("00:30", "01:15", "2026-11-01T05:20:00Z", "2026-11-01T06:00:00Z"),  # the clock goes back into the hours
+    ],
+)
+def test_next_opening(opens: str, closes: str, now: str, opening: str) -> None:
+    """W1, D3: now when inside [from, to), else the first instant that is."""
+    hours, at = _hours(TimeOfDay, opens, closes), datetime.fromisoformat(now)
+    found = next_opening(hours, at, user_zone=NEW_YORK, company_zone="UTC")  # type: ignore[arg-type]
+    assert found == datetime.fromisoformat(opening)
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes", "now", "until"),
+    [
+        ("22:00", "06:00", "2026-03-04T10:30:00Z", "2026-03-04T11:00:00Z"),  # case 17: 05:30 local
+        ("22:00", "06:00", "2026-03-05T03:00:00Z", "2026-03-05T11:00:00Z"),  # 22:00 is quiet
+        ("22:00", "06:00", "2026-03-04T11:00:00Z", None),  # 06:00 is not
+        ("22:00", "06:00", "2026-03-05T02:59:59Z", None),
+        ("12:00", "14:00", "2026-03-04T17:30:00Z", "2026-03-04T19:00:00Z"),
+        ("22:00", "06:00", "2026-03-08T03:00:00Z", "2026-03-08T10:00:00Z"),  # the night is an hour shorter
+        ("22:00", "02:30", "2026-03-08T06:30:00Z", "2026-03-08T07:00:00Z"),  # 02:30 does not exist
+        ("22:00", "06:00", "2026-11-01T02:00:00Z", "2026-11-01T11:00:00Z"),  # the night is an hour longer
+        ("22:00", "01:30", "2026-11-01T05:10:00Z", "2026-11-01T05:30:00Z"),
+        ("22:00", "01:30", "2026-11-01T06:10:00Z", "2026-11-01T06:30:00Z"),  # the clock reads 01:10 once more
+        ("10:00", "10:00", "2026-03-04T15:00:00Z", None),  # equal ends hold nothing
+    ],
+)
+def test_quiet_until(opens: str, closes: str, now: str, until: str | None) -> None:
+    """W1, D3: the end of the quiet that now falls into; None where it is not quiet."""
+    hours, at = _hours(QuietHours, opens, closes), datetime.fromisoformat(now)
+    found = quiet_until(hours, at, user_zone=NEW_YORK, company_zone="UTC")  # type: ignore[arg-type]
+    assert found == (until and datetime.fromisoformat(until))
+
+
+@pytest.mark.parametrize(
+    ("zone", "user_zone", "opening"),
+    [
+        ("user", "Asia/Tokyo", "2026-03-04T00:00:00Z"),
+        ("user", None, "2026-03-03T14:00:00Z"),
+        ("user", "Nowhere/Else", "2026-03-03T14:00:00Z"),
+        ("company", "Asia/Tokyo", "2026-03-03T14:00:00Z"),
+    ],
+)
+def test_hours_are_read_in_their_zone(zone: str, user_zone: str | None, opening: str) -> None:
+    """D3: the user's zone, else the company's."""
+    hours, now = _hours(TimeOfDay, "09:00", "10:00", zone), datetime(2026, 3, 3, 12, tzinfo=UTC)
+    found = next_opening(hours, now, user_zone=user_zone, company_zone=NEW_YORK)  # type: ignore[arg-type]
+    assert found == datetime.fromisoformat(opening)
+
+
+def test_a_skipped_day_is_passed_over() -> None:
+    """D3: where a zone leaves out a date, the hours open on the next one there is."""
+    hours, now = _hours(TimeOfDay, "09:00", "10:00"), datetime(2011, 12, 29, 21, tzinfo=UTC)  # the 29th, 11:00
+    found = next_opening(hours, now, user_zone="Pacific/Apia", company_zone="UTC")  # type: ignore[arg-type]
+    assert found == datetime(2011, 12, 31, 9, tzinfo=ZoneInfo("Pacific/Apia"))
+
+
+def test_hours_that_hold_nothing_are_named() -> None:
+    """P7 refuses them at publish; asked all the same, they say what is wrong with them."""
+    hours = _hours(TimeOfDay, "09:00", "09:00")
+    with pytest.raises(ValueError, match="from 09:00 to 09:00 never open"):
+        next_opening(hours, CHANGES[0], user_zone=None, company_zone="UTC")  # type: ignore[arg-type]
+
+
+@given(CLOCKS, CLOCKS, NOWS, st.sampled_from(ZONES), st.floats(0, 1, exclude_max=True))
+@example(time(2, 15), time(2, 45), CHANGES[0] - timedelta(hours=1), NEW_YORK, 0.9)
+@example(time(0, 30), time(1, 15), CHANGES[1] - timedelta(minutes=30), NEW_YORK, 0.5)
+def test_opening_is_the_first_instant_inside(
+    opens: time, closes: time, now: datetime, zone: str, share: float
+) -> None:
+    """W1: it is inside by the clock on the wall, not before now, and nothing between now and it is inside."""
+    assume(opens != closes)
+    hours = TimeOfDay.model_validate({"from": opens, "to": closes})
+    found = next_opening(hours, now, user_zone=zone, company_zone="UTC")
+    assert found >= now
+    assert within(_wall(found, zone), opens, closes)
+    assert found == now or not within(_wall(now + (found - now) * share, zone), opens, closes)
+
+
+@given(CLOCKS, CLOCKS, NOWS, st.sampled_from(ZONES), st.floats(0, 1, exclude_max=True))
+@example(time(22), time(1, 30), CHANGES[1] + timedelta(minutes=10), NEW_YORK, 0.9)
+@example(time(3), time(2, 30), CHANGES[0] - timedelta(hours=1), NEW_YORK, 0.9)
+def test_quiet_lasts_to_its_end(opens: time, closes: time, now: datetime, zone: str, share: float) -> None:
+    """W1: the end of the quiet is not quiet, and every instant before it is."""
+    hours = QuietHours.model_validate({"from": opens, "to": closes})
+    until = quiet_until(hours, now, user_zone=zone, company_zone="UTC")
+    assert (until is not None) == within(_wall(now, zone), opens, closes)
+    if until is not None:
+        assert until > now
+        assert quiet_until(hours, until, user_zone=zone, company_zone="UTC") is None
+        assert within(_wall(now + (until - now) * share, zone), opens, closes)
+
+
+def _wall(instant: datetime, zone: str) -> time:
+    return instant.astimezone(ZoneInfo(zone)).time()

@@ -1,0 +1,91 @@
+"""How workflows call the activities: on which queue, for how long, how often again, and under which words in the UI."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+from connector import names
+from connector.wire import (
+    FollowUpStart,
+    Order,
+    OrderReceipt,
+    ReportedException,
+    SendOutcome,
+    SendRequest,
+    StoppedWindow,
+)
+from workflows import steps
+
+_ATTEMPT = timedelta(seconds=30)
+"""Longer than any provider's own timeout, so that a slow provider's answer is still heard (guarantee 4)."""
+_AGAIN = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
+"""Without an end: each attempt judges anew, and drops what has become stale (D4)."""
+
+_ORDER = timedelta(minutes=1)
+_PATIENCE = timedelta(minutes=10)
+"""An order that the store cannot take for so long fails, so that the ones behind it get an answer too."""
+
+_ALL_PAGES = timedelta(hours=1)
+_ONE_PAGE = timedelta(seconds=30)
+
+
+async def send(start: FollowUpStart, channel: str) -> SendOutcome:
+    """Have one channel of a follow-up judged and sent, on that channel's own queue."""
+    return await workflow.execute_activity(
+        steps.send,
+        SendRequest(
+            workspace=start.workspace, follow_up_id=start.follow_up_id, campaign=start.campaign, channel=channel
+        ),
+        task_queue=names.channel_queue(start.workspace, channel),
+        start_to_close_timeout=_ATTEMPT,
+        retry_policy=_AGAIN,
+        summary=channel,
+    )
+
+
+async def report_exception(start: FollowUpStart, item: dict[str, Any]) -> str:
+    """Have an interaction of a follow-up's user taken in; resolves with accepted, duplicate or invalid."""
+    return await workflow.execute_activity(
+        steps.report_exception,
+        ReportedException(workspace=start.workspace, user_key=start.user_key, item=item),
+        start_to_close_timeout=_ATTEMPT,
+        retry_policy=_AGAIN,
+        summary="reported exception",
+    )
+
+
+async def carry_out_order(order: Order) -> OrderReceipt:
+    """Have an order judged and committed; an ActivityError caused by OrderRefused where it is not allowed."""
+    return await workflow.execute_activity(
+        steps.carry_out_order,
+        order,
+        start_to_close_timeout=_ORDER,
+        schedule_to_close_timeout=_PATIENCE,
+        retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=10)),
+        summary=f"{order.verb} {named(order.ids)}",
+    )
+
+
+async def end_waits(workspace: str, campaigns: tuple[str, ...]) -> int:
+    """Have everything ended that waits in closed windows of these campaigns; resolves with how many there were.
+
+    Args:
+        campaigns: empty: all of the workspace.
+    """
+    return await workflow.execute_activity(
+        steps.end_waits,
+        StoppedWindow(workspace=workspace, campaigns=campaigns),
+        start_to_close_timeout=_ALL_PAGES,
+        heartbeat_timeout=_ONE_PAGE,
+        retry_policy=_AGAIN,
+        summary=f"end the waits of {named(campaigns) or 'whatever is stopped'}",
+    )
+
+
+def named(ids: tuple[str, ...]) -> str:
+    """A few ids in words; summaries are short."""
+    return ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
