@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 import sys
-from contextlib import AsyncExitStack
+import traceback
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import get_args
 
@@ -19,14 +19,17 @@ from activities.publish import Publisher
 from activities.report import Reporter
 from activities.send import Sender
 from connector import names
+from connector.channels.protocol import Channel
 from connector.channels.select import open_channels
 from connector.intake import Intake
+from connector.logs import configure_logs
 from connector.outbox import Outbox
 from connector.rules.values import ChannelName
 from connector.settings import Settings
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.database import Database
 from connector.temporal import connect
+from starter.until_told import stop_on_signals, unless_stopped
 from workflows.follow_up import FollowUp
 from workflows.registry import Registry
 
@@ -36,40 +39,48 @@ _GRACE = timedelta(seconds=30)
 
 
 async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Client | None = None) -> None:
-    """Run until `stopped`, then let what has begun end."""
-    client = client or await connect(attempts=None)
-    async with AsyncExitStack() as stack:
-        database = Database.open(settings.database)
-        stack.push_async_callback(database.close)
-        channels = open_channels(settings, default_console=settings.dev)
-        for channel in set(channels.values()):
-            stack.push_async_callback(channel.close)
-        workspace = settings.workspace
-        cache = CatalogueCache(workspace)
-        intake = Intake(database, cache, workspace, retention=timedelta(days=settings.retention_days))
-        outbox = Outbox(database, workspace, client, sweep_seconds=settings.sweep_seconds)
-        sender = Sender(database, cache, intake, channels, workspace, changed=outbox.nudge)
-        publisher = Publisher(database, cache, workspace)
-        reporter = Reporter(database, intake, workspace, changed=outbox.nudge)
-        for channel_name in get_args(ChannelName):
-            await stack.enter_async_context(_channel_worker(client, settings, channel_name, sender))
-        await stack.enter_async_context(
-            Worker(
-                client,
-                task_queue=names.main_queue(workspace),
-                workflows=[FollowUp, Registry],
-                activities=[publisher.carry_out_order, publisher.end_waits, reporter.report_exception],
-                graceful_shutdown_timeout=_GRACE,
-            )
-        )
-        sweep = asyncio.create_task(outbox.run(stopped))
-        _log.info("worker_runs", workspace=workspace, channels=sorted(channels))
-        await stopped.wait()
-        await sweep
+    """Run until `stopped`, then let what has begun end.
+
+    Args:
+        client: Temporal's; None: connect as TEMPORAL_* say, and wait for a server that is not there yet.
+
+    Raises:
+        ExceptionGroup: a part of it could not go on; the others have been stopped.
+    """
+    client = client or await unless_stopped(connect(attempts=None), stopped)
+    if client is None:
+        return
+    async with _opened_database(settings) as database, _opened_channels(settings) as channels:
+        outbox = Outbox(database, settings.workspace, client, sweep_seconds=settings.sweep_seconds)
+        async with asyncio.TaskGroup() as group:
+            for worker in _workers(settings, client, database, channels, outbox):
+                group.create_task(_run_until(stopped, worker))
+            group.create_task(outbox.run(stopped))
+            _log.info("worker_runs", workspace=settings.workspace, channels=sorted(channels))
     _log.info("worker_stopped")
 
 
-def _channel_worker(client: Client, settings: Settings, channel: str, sender: Sender) -> Worker:
+def _workers(
+    settings: Settings, client: Client, database: Database, channels: Mapping[str, Channel], outbox: Outbox
+) -> list[Worker]:
+    """One for the workflows and what they do in the store, and one for each channel's sends."""
+    workspace = settings.workspace
+    cache = CatalogueCache(workspace)
+    intake = Intake(database, cache, workspace, retention=timedelta(days=settings.retention_days))
+    sender = Sender(database, cache, intake, channels, workspace, changed=outbox.nudge)
+    publisher = Publisher(database, cache, workspace, changed=outbox.nudge)
+    reporter = Reporter(database, intake, workspace, changed=outbox.nudge)
+    main = Worker(
+        client,
+        task_queue=names.main_queue(workspace),
+        workflows=[FollowUp, Registry],
+        activities=[publisher.carry_out_order, publisher.end_waits, reporter.report_exception],
+        graceful_shutdown_timeout=_GRACE,
+    )
+    return [main, *(_channel_worker(settings, client, name, sender) for name in get_args(ChannelName))]
+
+
+def _channel_worker(settings: Settings, client: Client, channel: str, sender: Sender) -> Worker:
     return Worker(
         client,
         task_queue=names.channel_queue(settings.workspace, channel),
@@ -80,21 +91,47 @@ def _channel_worker(client: Client, settings: Settings, channel: str, sender: Se
     )
 
 
-async def _until_told(settings: Settings) -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, stopped.set)
-    await run_worker(settings, stopped)
+async def _run_until(stopped: asyncio.Event, worker: Worker) -> None:
+    async with worker:
+        await stopped.wait()
+
+
+@asynccontextmanager
+async def _opened_database(settings: Settings) -> AsyncIterator[Database]:
+    database = Database.open(settings.database)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _opened_channels(settings: Settings) -> AsyncIterator[dict[str, Channel]]:
+    channels = open_channels(settings, default_console=settings.dev)
+    try:
+        yield channels
+    finally:
+        for channel in set(channels.values()):
+            await channel.close()
+
+
+async def _run_until_told() -> None:
+    settings = Settings()
+    configure_logs(settings.log_format)
+    await run_worker(settings, stop_on_signals())
 
 
 def main() -> None:
-    """Run a worker as the environment says; ends the process."""
-    asyncio.run(_until_told(Settings()))
+    """Run a worker as the environment says until SIGTERM, and end the process."""
+    code = 0
+    try:
+        asyncio.run(_run_until_told())
+    except Exception:
+        traceback.print_exc()
+        code = 1
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # the SDK sometimes aborts in the interpreter's own end on CPython 3.11
+    os._exit(code)  # the SDK sometimes aborts in the interpreter's own end on CPython 3.11
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from temporalio.service import RPCError
 
 from connector import names
 from connector.rules.errors import ConnectorError, OrderRefused
-from connector.wire import Order, OrderReceipt
+from connector.wire import Order, OrderReceipt, RegistryState
 
 _PATIENCE = timedelta(seconds=30)
 
@@ -29,42 +30,47 @@ class RegistryUnavailable(ConnectorError):
 async def give_order(client: Client, order: Order, *, patience: timedelta = _PATIENCE) -> OrderReceipt:
     """Have an order judged and carried out; the registry is started where it does not run.
 
+    Args:
+        patience: how long to wait for the answer; the order may still be carried out after that.
+
     Raises:
         OrderRefused: with every problem; nothing was changed.
-        RegistryUnavailable: no answer came within `patience`.
+        RegistryUnavailable: no answer came in time; giving the same order again is harmless.
     """
-    start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-        names.REGISTRY,
-        {"workspace": order.workspace},
-        id=names.registry_id(order.workspace),
-        task_queue=names.main_queue(order.workspace),
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        static_summary=f"registry of {order.workspace}",
-    )
     try:
-        receipt: OrderReceipt = await client.execute_update_with_start_workflow(
-            order.verb,
-            order,
-            start_workflow_operation=start,
-            id=order.order_id,
-            result_type=OrderReceipt,
-            rpc_timeout=patience,
-        )
-        return receipt
+        async with asyncio.timeout(patience.total_seconds()):
+            return await _ask(client, order)
     except WorkflowUpdateFailedError as error:
-        raise _refusal(error) from None
-    except WorkflowUpdateRPCTimeoutOrCancelledError:
+        raise _told(error) from None
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
         raise RegistryUnavailable(
-            "nobody answered: no worker is polling; start one with `connector worker`, then give the order again"
+            f"no worker is polling {names.main_queue(order.workspace)!r}, or it is busy: no answer in "
+            f"{patience.total_seconds():g} seconds; start one with `connector worker`, then give the order again"
         ) from None
     except RPCError as error:
         raise RegistryUnavailable(f"Temporal does not answer ({error.status.name}); is it running?") from None
 
 
-def _refusal(error: WorkflowUpdateFailedError) -> ConnectorError:
-    cause: BaseException | None = error.cause
-    if isinstance(cause, ActivityError):
-        cause = cause.cause
+async def _ask(client: Client, order: Order) -> OrderReceipt:
+    start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+        names.REGISTRY,
+        RegistryState(workspace=order.workspace),
+        id=names.registry_id(order.workspace),
+        task_queue=names.main_queue(order.workspace),
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary=f"registry of {order.workspace}",
+    )
+    receipt: OrderReceipt = await client.execute_update_with_start_workflow(
+        order.verb, order, start_workflow_operation=start, id=order.order_id, result_type=OrderReceipt
+    )
+    return receipt
+
+
+def _told(error: WorkflowUpdateFailedError) -> ConnectorError:
+    """What the registry answered, in our own words."""
+    cause = error.cause.cause if isinstance(error.cause, ActivityError) else error.cause
     if isinstance(cause, ApplicationError) and cause.type == OrderRefused.__name__:
         return OrderRefused([str(problem) for problem in cause.details[0]])
-    return OrderRefused([str(cause)])
+    if isinstance(error.cause, ApplicationError):
+        return OrderRefused([error.cause.message])
+    return RegistryUnavailable("the store could not take the order; is the database there? Give the order again")

@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = None
     webhook_allow_private: bool = False
     sweep_seconds: float = 5.0
-    log_format: str = "auto"
+    log_format: Literal["auto", "pretty", "json"] = "auto"
 
     @property
     def database(self) -> str:

@@ -34,7 +34,7 @@ _MOST_MARKUP = 500
 class TemplateFault(ConnectorError):
     """A template could not be rendered. `line` counts from 1 in the template, 0 where it is not known.
 
-    `detail` may quote the template, never the user's data.
+    `detail` may quote the user's data: keep it out of Temporal and of logs.
     """
 
     def __init__(self, campaign: str, channel: str, field: str, line: int, detail: str) -> None:

@@ -42,7 +42,7 @@ _LONGEST_PAUSE = 30.0
 
 
 def connector_plugin() -> SimplePlugin:
-    """What client, worker, tests and Replayer must have in common."""
+    """What client, worker, tests and Replayer must have in common: the data converter and the sandbox."""
     return SimplePlugin(
         "campaign-connector",
         data_converter=pydantic_data_converter,
@@ -87,7 +87,7 @@ async def register_search_attributes(client: Client) -> list[str]:
         await operator.add_search_attributes(
             AddSearchAttributesRequest(
                 namespace=client.namespace,
-                search_attributes={key.name: _indexed(key) for key in missing},
+                search_attributes={key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in missing},
             )
         )
     return [key.name for key in missing]
@@ -127,15 +127,7 @@ def start_arguments(start: FollowUpStart) -> dict[str, Any]:
 
 
 def _short(instant: datetime) -> str:
-    return instant.replace(microsecond=0).isoformat().replace("+00:00", "Z")
-
-
-def _indexed(key: SearchAttributeKey[Any]) -> IndexedValueType.ValueType:
-    kinds = {
-        "keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
-        "datetime": IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
-    }
-    return kinds["datetime" if key is DUE_AT else "keyword"]
+    return f"{instant:%Y-%m-%d %H:%MZ}"
 
 
 def _sandbox(runner: WorkflowRunner | None) -> WorkflowRunner:

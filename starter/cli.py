@@ -65,3 +65,7 @@ def run_command(words: Sequence[str]) -> int:
         traceback.print_exc()
         return 1
     return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -27,9 +27,11 @@ def read_settings(data: Path | None = None) -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        raise SettingsWrong("; ".join(f"{_variable(fault['loc'])}: {fault['msg']}" for fault in error.errors())) from None
+        raise SettingsWrong(
+            "; ".join(f"{_variable(fault['loc'])}: {fault['msg']}" for fault in error.errors())
+        ) from None
     except SettingsError as error:
-        raise SettingsWrong(f"{error}; lists and mappings are written as JSON, like '[\"one\", \"two\"]'") from None
+        raise SettingsWrong(f'{error}; lists and mappings are written as JSON, like \'["one", "two"]\'') from None
     return settings if data is None else settings.model_copy(update={"data": data})
 
 

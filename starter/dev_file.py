@@ -46,3 +46,4 @@ def find_temporal(data: Path) -> None:
     running = read_running(data)
     if running is not None and not {"TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE"} & os.environ.keys():
         os.environ["TEMPORAL_ADDRESS"] = running.temporal_address
+        os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull  # a default profile may mean another server's keys

@@ -33,4 +33,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Rows under a header, in aligned columns; None is shown as a dash."""
     texts = [tuple(header), *(tuple("-" if cell is None else str(cell) for cell in row) for row in rows)]
     widths = [max(len(row[place]) for row in texts) for place in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in texts)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in texts
+    )

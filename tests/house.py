@@ -9,11 +9,12 @@ from sqlalchemy import select, update
 
 from connector.intake import Intake, ItemResult
 from connector.rules.campaigns import parse_definition
+from connector.rules.errors import OrderRefused
 from connector.rules.publishing import plan_archive, plan_publish, plan_resume, plan_stop
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.database import Database
 from connector.store.drafts import save_drafts
-from connector.store.orders import commit_order, next_instant
+from connector.store.orders import VersionMoved, commit_order, next_instant
 from connector.store.tables import decisions, entries, follow_ups, publications, revisions
 from connector.wire import Order
 
@@ -52,6 +53,17 @@ class House:
             plan = plan_publish(catalogue, ids, now=now) if verb == "publish" else PLANS[verb](catalogue, ids)
             await commit_order(c, order, plan, expected_version=catalogue.version, effective_at=now)
         return now
+
+    async def order_until_done(self, verb: str, *ids: str) -> None:
+        """Give an order as often as others come before it; a refusal is an answer too."""
+        while True:
+            try:
+                await self.order(verb, *ids)
+            except VersionMoved:
+                continue
+            except OrderRefused:
+                pass
+            return
 
     async def take_in(self, *items: dict[str, Any]) -> list[ItemResult]:
         """One batch."""

@@ -136,6 +136,11 @@ class Catalogue:
         """
         return tuple(self.entries[name] for name in self.listeners.get(topic_of(item), ()))
 
+    def is_active(self, name: str) -> bool:
+        """Whether there is such a campaign or card, and it is live."""
+        entry = self.entries.get(name)
+        return entry is not None and entry.state == "active"
+
     def target_of(self, item: Item) -> Entry | None:
         """The campaign or card that the item is about; None for events, unknown ids and ids of the other kind (M5)."""
         if not isinstance(item, Interaction):

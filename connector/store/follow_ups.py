@@ -15,6 +15,7 @@ from connector.rules.interactions import Logged
 from connector.rules.passages import Passage
 from connector.rules.reasons import OPEN_STATES, Reason, State
 from connector.store.log import facts_of, item_from
+from connector.store.sets import among
 from connector.store.tables import assignments, decisions, follow_ups, receipts
 
 Receipts = dict[tuple[str, str, str], datetime]
@@ -30,7 +31,7 @@ async def load_passages(
         select(follow_ups)
         .where(
             table.workspace == workspace,
-            table.user_key.in_(user_keys),
+            among(c, table.user_key, user_keys),
             or_(table.state.in_(OPEN_STATES), table.decided_at > ended_after),
         )
         .order_by(table.triggered_at, table.created_at)
@@ -55,7 +56,7 @@ async def count_generations(
     """How many follow-ups each trigger has begun already, by (campaign, user key, key, trigger id)."""
     table = follow_ups.c
     statement = select(table.campaign, table.user_key, table.key, table.trigger_id).where(
-        table.workspace == workspace, table.user_key.in_(user_keys), table.trigger_id.in_(trigger_ids)
+        table.workspace == workspace, among(c, table.user_key, user_keys), among(c, table.trigger_id, trigger_ids)
     )
     counts: dict[tuple[str, str, str, str], int] = {}
     for row in await c.execute(statement):
@@ -79,7 +80,7 @@ async def end_passages(c: AsyncConnection, workspace: str, passages: Sequence[Pa
         .where(
             table.workspace == workspace,
             table.id == bindparam("row_id"),
-            table.state.not_in([State.SENDING, State.SENT, State.CONTROL, State.FAILED]),
+            *(table.state != state.value for state in (State.SENDING, State.SENT, State.CONTROL, State.FAILED)),
         )
         .values(
             state=bindparam("to_state"),
@@ -114,7 +115,7 @@ async def load_receipts(
         return {}
     table = receipts.c
     statement = select(table.campaign, table.user_key, table.key, table.received_at).where(
-        table.workspace == workspace, table.user_key.in_(user_keys), table.campaign.in_(campaigns)
+        table.workspace == workspace, among(c, table.user_key, user_keys), among(c, table.campaign, campaigns)
     )
     return {(row.campaign, row.user_key, row.key): row.received_at for row in await c.execute(statement)}
 

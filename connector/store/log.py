@@ -6,12 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, func, or_, select
+from sqlalchemy import RowMapping, and_, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.interactions import Event, Interaction, InteractionType, Item, Logged
+from connector.store.sets import among, instants
 from connector.store.tables import arrivals, interactions, sequences
+
+_BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
+"""Before everything, with a day's room for zones."""
 
 
 async def write_new(
@@ -49,11 +53,11 @@ async def load_items(
     if not since:
         return found
     table = interactions.c
-    always = [user_key for user_key, instant in since.items() if instant is None]
-    from_then = [and_(table.user_key == user_key, table.t >= t) for user_key, t in since.items() if t is not None]
+    began = instants(c, {user_key: t or _BEGINNING for user_key, t in since.items()})
     statement = (
         select(interactions)
-        .where(table.workspace == workspace, or_(table.user_key.in_(always), *from_then))
+        .join(began, and_(table.user_key == began.c.key, table.t >= began.c.value))
+        .where(table.workspace == workspace)
         .order_by(table.t, table.seq)
     )
     for row in (await c.execute(statement)).mappings():
@@ -66,7 +70,7 @@ async def seen_dispatches(c: AsyncConnection, workspace: str, user_keys: Collect
     table = interactions.c
     statement = select(table.user_key, table.target, table.properties).where(
         table.workspace == workspace,
-        table.user_key.in_(user_keys),
+        among(c, table.user_key, user_keys),
         table.topic == InteractionType.RECEIVE_PUSH.value,
     )
     return {

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.reasons import Reason, State
 from connector.store.sets import among
-from connector.store.tables import follow_ups, publications, users
+from connector.store.tables import follow_ups, publications
+from connector.store.users import lock_users
 
 _CALLABLE_OFF = (State.WAITING.value, State.HELD.value)
 
@@ -32,7 +34,7 @@ async def end_page(c: AsyncConnection, workspace: str, campaigns: Collection[str
         campaigns: whose windows; empty: those of the whole workspace.
     """
     waiting = await _find_waiting(c, workspace, campaigns, limit)
-    await _lock_users(c, workspace, {row.user_key for row in waiting})
+    await lock_users(c, workspace, {row.user_key for row in waiting})
     closed_at = select(publications.c.closed_at).where(publications.c.window_id == follow_ups.c.window_id)
     ended = await c.execute(
         update(follow_ups)
@@ -50,7 +52,7 @@ async def end_page(c: AsyncConnection, workspace: str, campaigns: Collection[str
 
 async def _find_waiting(
     c: AsyncConnection, workspace: str, campaigns: Collection[str], limit: int
-) -> Sequence[Row[tuple[str, str]]]:
+) -> Sequence[Row[Any]]:
     statement = (
         select(follow_ups.c.id, follow_ups.c.user_key)
         .join(publications, publications.c.window_id == follow_ups.c.window_id)
@@ -61,8 +63,3 @@ async def _find_waiting(
     if campaigns:
         statement = statement.where(among(c, follow_ups.c.campaign, campaigns))
     return (await c.execute(statement)).all()
-
-
-async def _lock_users(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> None:
-    chosen = (users.c.workspace == workspace, among(c, users.c.user_key, user_keys))
-    await c.execute(select(users.c.user_key).where(*chosen).order_by(users.c.user_key).with_for_update())

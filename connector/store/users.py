@@ -37,13 +37,13 @@ async def resolve_and_lock(
     if missing := sorted(set(external_ids) - known.keys()):
         await _create(c, workspace, missing, now)
         known = await _known(c, workspace, external_ids)
-    await _lock(c, workspace, known.values())
+    await lock_users(c, workspace, known.values())
     return known
 
 
 async def lock_user(c: AsyncConnection, workspace: str, user_key: str) -> None:
     """Lock one user's row until the transaction ends (guarantee 3)."""
-    await _lock(c, workspace, [user_key])
+    await lock_users(c, workspace, [user_key])
 
 
 async def load_users(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> dict[str, StoredUser]:
@@ -135,7 +135,8 @@ async def _create(c: AsyncConnection, workspace: str, external_ids: list[str], n
         await c.execute(insert(users), created)
 
 
-async def _lock(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> None:
+async def lock_users(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> None:
+    """Hold these users' rows until the transaction ends, taken in sorted order so that no two wait for each other."""
     if c.dialect.name == "postgresql":  # on SQLite the transaction excludes every other writer
         table = users.c
         where = (table.workspace == workspace, among(c, table.user_key, user_keys))

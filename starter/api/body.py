@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
+from connector.definitions.faults import faults_of
+from connector.rules.errors import DefinitionError
 from starter.api.errors import ApiError
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
+
+M = TypeVar("M", bound=BaseModel)
 
 
 async def read_json(request: Request) -> Any:
@@ -36,6 +42,14 @@ async def read_options(request: Request) -> dict[str, Any]:
     """The body as a JSON object that may be left out. Raises ApiError."""
     value = await read_json(request)
     return {} if value is None else _object(value)
+
+
+def checked(model: type[M], data: Mapping[str, Any]) -> M:
+    """The data as that model. Raises DefinitionError with every fault, by its key."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise DefinitionError(faults_of(error, model, data)) from None
 
 
 JsonObject = Annotated[dict[str, Any], Depends(read_object)]

@@ -10,12 +10,10 @@ from pydantic import BaseModel
 from connector.definitions import parse_mapping
 from connector.rules.campaigns import Publishable, Workspace
 from connector.rules.catalogue import Entry
-from connector.rules.errors import DefinitionError
 from connector.rules.lints import warnings
 from connector.store.catalogue import save_drafts
 from connector.store.database import database_now
-from connector.templates import check_templates
-from starter.api.body import JsonObject, JsonOptions
+from starter.api.body import JsonObject, JsonOptions, checked
 from starter.api.errors import ApiError, not_found
 from starter.api.openapi import body_of
 from starter.api.options import NoOptions, PublishOptions
@@ -37,8 +35,6 @@ async def read_campaign(id: str, parts: PartsHere) -> dict[str, Any]:
 async def save_campaign(id: str, body: JsonObject, parts: PartsHere) -> dict[str, Any]:
     """Save a draft; what is live does not change until it is published (P10)."""
     definition = _definition(id, body)
-    if faults := check_templates(definition):
-        raise DefinitionError(faults)
     async with parts.database.write(parts.workspace) as connection:
         now = await database_now(connection)
         (saved,) = await save_drafts(connection, parts.workspace, [definition], now)
@@ -50,25 +46,25 @@ async def save_campaign(id: str, body: JsonObject, parts: PartsHere) -> dict[str
 @router.post("/{id}/publish", openapi_extra=body_of("PublishOptions", required=False))
 async def publish(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
     """Make the newest saved revision live (P5)."""
-    return await _order(parts, "publish", id, PublishOptions.model_validate(options))
+    return await _order(parts, "publish", id, checked(PublishOptions, options))
 
 
 @router.post("/{id}/stop")
 async def stop(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
     """End its waiting and held follow-ups as `dropped: stopped`, and begin none (P9)."""
-    return await _order(parts, "stop", id, NoOptions.model_validate(options))
+    return await _order(parts, "stop", id, checked(NoOptions, options))
 
 
 @router.post("/{id}/resume")
 async def resume(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
     """Make it live again as it was; what happened meanwhile is not picked up (P9)."""
-    return await _order(parts, "resume", id, NoOptions.model_validate(options))
+    return await _order(parts, "resume", id, checked(NoOptions, options))
 
 
 @router.post("/{id}/archive")
 async def archive(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
     """Stop it for good; it cannot be edited any more (P9)."""
-    return await _order(parts, "archive", id, NoOptions.model_validate(options))
+    return await _order(parts, "archive", id, checked(NoOptions, options))
 
 
 async def _order(parts: Parts, verb: Verb, id: str, options: BaseModel) -> dict[str, Any]:

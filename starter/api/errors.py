@@ -9,10 +9,8 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from connector.faults import explain
 from connector.rules.errors import DefinitionError, Fault, OrderRefused
 from connector.store.database import StoreUnavailable
 from starter.temporal_link import TemporalUnavailable
@@ -97,6 +95,5 @@ _TOLD: dict[type[Exception], Callable[[Any], ApiError]] = {
     TemporalUnavailable: lambda error: unavailable("temporal_unavailable", str(error)),
     OrderRefused: _refused,
     DefinitionError: lambda error: _invalid(error.faults),
-    ValidationError: lambda error: _invalid([Fault(key, words) for key, words in explain(error, None)]),
     RequestValidationError: _unprocessable,
 }

@@ -11,13 +11,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from connector.definitions import Definitions, read_definitions
+from connector.definitions import read_definitions
 from connector.rules.campaigns import Campaign, Card, Workspace
 from connector.rules.errors import DefinitionError, Fault
 from connector.rules.lints import warnings
 from connector.store.catalogue import Saved, save_drafts
 from connector.store.database import database_now
-from connector.templates import check_templates
 from starter.commands.session import DataOption, JsonOption, run, session
 from starter.compose import Parts
 from starter.terminal import say, say_json, table, warn
@@ -56,24 +55,12 @@ def _read(paths: Sequence[Path]) -> list[Definition]:
     with _working("Reading definitions"):
         for path in paths:
             try:
-                definitions = read_definitions(path)
+                found += read_definitions(path).all
             except DefinitionError as error:
                 faults += error.faults
-            else:
-                faults += _template_faults(definitions)
-                found += definitions.all
     if faults:
         raise DefinitionError(faults)
     return found
-
-
-def _template_faults(definitions: Definitions) -> list[Fault]:
-    """Template faults, placed where their definition begins."""
-    placed = []
-    for definition in (*definitions.cards, *definitions.campaigns):
-        file, _, line = definitions.places[definition.id].rpartition(":")
-        placed += [Fault(fault.key, fault.problem, file, int(line)) for fault in check_templates(definition)]
-    return placed
 
 
 async def _save(data: Path | None, definitions: Sequence[Definition]) -> tuple[list[Saved], list[str]]:

@@ -1,4 +1,4 @@
-"""What a command works with: the parts, on a database that has been set up, and Temporal where `connector dev` runs it."""
+"""What a command works with: the parts, on a database that has been set up, and the Temporal of `connector dev`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ T = TypeVar("T")
 
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", envvar="CONNECTOR_DATA", file_okay=False, help="The data folder.", show_default=".connector"),
+    typer.Option(
+        "--data", envvar="CONNECTOR_DATA", file_okay=False, help="The data folder.", show_default=".connector"
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

@@ -66,9 +66,7 @@ def _show_all(catalogue: Catalogue, counts: Sequence[Count], as_json: bool) -> N
 
 
 def _row(shown: dict[str, Any]) -> tuple[object, ...]:
-    waiting, sent, refused = (
-        _sum(shown, states) for states in ({"waiting", "held", "sending"}, {"sent"}, {"refused"})
-    )
+    waiting, sent, refused = (_sum(shown, states) for states in ({"waiting", "held", "sending"}, {"sent"}, {"refused"}))
     others = _sum(shown, {"excepted", "dropped", "control", "failed"})
     live, newest = shown["live_revision"], shown["newest_revision"]
     return shown["id"], shown["kind"], shown["state"], live, newest, waiting, sent, others, refused

