@@ -52,7 +52,7 @@ async def end_page(c: AsyncConnection, workspace: str, campaigns: Collection[str
 
 async def _find_waiting(
     c: AsyncConnection, workspace: str, campaigns: Collection[str], limit: int
-) -> Sequence[Row[Any]]:
+) -> Sequence[Row[Any, Any]]:
     statement = (
         select(follow_ups.c.id, follow_ups.c.user_key)
         .join(publications, publications.c.window_id == follow_ups.c.window_id)

@@ -139,9 +139,7 @@ async def test_end_that_comes_before_the_first_task_counts(environment: Workflow
     house = Running(environment, recorder)
     handle = await house.start(delay=timedelta(0))
     await handle.signal(names.ENDED, Ended(state="dropped", reason="stopped"))
-    main = Worker(
-        house.client, task_queue=names.main_queue(house.workspace), workflows=[FollowUp], debug_mode=True
-    )
+    main = Worker(house.client, task_queue=names.main_queue(house.workspace), workflows=[FollowUp], debug_mode=True)
     async with main:
         assert await handle.result() == "dropped"
     assert recorder.asked == []

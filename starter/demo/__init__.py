@@ -1,0 +1,5 @@
+"""`connector demo`: the three use cases of the field, played on a real server within a minute or so."""
+
+from starter.demo.programme import play
+
+__all__ = ["play"]

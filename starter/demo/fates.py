@@ -1,0 +1,47 @@
+"""What is to come of each user in the demo, and the table that holds it against what came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rich.table import Table
+
+Outcome = tuple[str, str | None]
+NOTHING: Outcome = ("nothing", None)
+
+
+@dataclass(frozen=True)
+class Fate:
+    """One user and one follow-on: what the user did, and the state and reason that must come of it.
+
+    The state `nothing` means that no follow-up began and none was refused.
+    """
+
+    user: str
+    campaign: str
+    deed: str
+    state: str
+    reason: str | None = None
+
+    @property
+    def expected(self) -> Outcome:
+        """The state and the reason."""
+        return (self.state, self.reason)
+
+
+def compare(fates: Mapping[Fate, Outcome]) -> tuple[Table, bool]:
+    """The summary, and whether everything came as it must."""
+    table = Table(title="What came of them", title_justify="left", title_style="bold")
+    for heading in ("user", "what they did", "follow-on", "came to", ""):
+        table.add_column(heading)
+    for fate, outcome in fates.items():
+        right = outcome == fate.expected
+        verdict = "[green]as it must[/]" if right else f"[red]must be {_words(fate.expected)}[/]"
+        table.add_row(fate.user, fate.deed, fate.campaign, _words(outcome), verdict)
+    return table, all(outcome == fate.expected for fate, outcome in fates.items())
+
+
+def _words(outcome: Outcome) -> str:
+    state, reason = outcome
+    return state if reason is None else f"{state}: {reason}"
