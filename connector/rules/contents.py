@@ -1,17 +1,24 @@
-"""Does a target's content have what a trigger or exception listens for? Only where we know its messages (P7)."""
+"""Do a target's messages have what a trigger or an exception listens for? (P7)
+
+Only looked at where we send the messages ourselves. Every revision that was ever published counts, besides the newest:
+its messages are still out there.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from html.parser import HTMLParser
 
 from connector.rules.campaigns import ActionBased, Campaign, External
-from connector.rules.catalogue import Catalogue
+from connector.rules.catalogue import Catalogue, Entry
 from connector.rules.conditions import InteractionCondition
 from connector.rules.interactions import InteractionType
 from connector.rules.messages import Messages
+from connector.rules.values import ChannelName
 
 T = InteractionType
-_CHANNEL_OF: dict[InteractionType, str] = {
+_CHANNEL_OF: dict[InteractionType, ChannelName] = {
     T.VIEW_IN_APP_MESSAGE: "in_app_message",
     T.CLICK_IN_APP_MESSAGE: "in_app_message",
     T.CLICK_IN_APP_MESSAGE_BUTTON: "in_app_message",
@@ -32,70 +39,100 @@ _CHANNEL_OF: dict[InteractionType, str] = {
     T.VIEW_NEWS_FEED_CARD: "news_feed_card",
     T.CLICK_NEWS_FEED_CARD: "news_feed_card",
 }
+"""The channel that a message must be on for the interaction to happen; enrolments and conversions need none."""
 
 
-def content_problems(follow_on: ActionBased, catalogue: Catalogue) -> list[str]:
-    """What the triggers and exceptions name that their targets' messages do not have."""
-    problems = []
+@dataclass(frozen=True)
+class _Known:
+    """What we know of a target: its revisions' definitions and all the messages that they send."""
+
+    campaigns: tuple[Campaign, ...]
+    messages: tuple[Messages, ...]
+
+
+def content_problems(follow_on: ActionBased, catalogue: Catalogue) -> Iterator[str]:
+    """The channels, aliases and buttons that it names and its targets' messages do not have (P7)."""
+    for condition, known in _known_targets(follow_on, catalogue):
+        channel = _CHANNEL_OF.get(condition.interaction)
+        channels = sorted({name for message in known.messages for name in message.channels})
+        if channel is not None and channel not in channels:
+            yield (
+                f"{condition.interaction} of {condition.target} cannot happen: {condition.target} has no message on "
+                f"{channel}, only on {', '.join(channels)}; listen to another interaction, or add the message"
+            )
+        elif condition.alias is not None:
+            yield from _unless_there("alias", condition.alias, condition.target, _aliases(known))
+        elif condition.button is not None:
+            yield from _unless_there("button", condition.button, condition.target, _buttons(known, channel))
+
+
+def content_warnings(follow_on: ActionBased, catalogue: Catalogue) -> Iterator[str]:
+    """What its targets do not have as they are, so that it will not happen: pages, conversions, a control group."""
+    for condition, known in _known_targets(follow_on, catalogue):
+        lacks = f"{condition.target} has no"
+        if condition.page is not None:
+            yield from _unless_there("page", condition.page, condition.target, _pages(known))
+        elif condition.interaction is T.PERFORM_CONVERSION_EVENT:
+            letter = condition.conversion or "A"
+            if not any(len(campaign.conversions) > "ABCD".index(letter) for campaign in known.campaigns):
+                yield f"{lacks} conversion {letter}, so that it cannot happen; add it to {condition.target}"
+        elif condition.interaction is T.ENROLL_IN_CONTROL_GROUP and not any(c.control_group for c in known.campaigns):
+            yield f"{lacks} control group, so that nobody can be enrolled in it; add it to {condition.target}"
+
+
+def _known_targets(follow_on: ActionBased, catalogue: Catalogue) -> Iterator[tuple[InteractionCondition, _Known]]:
     for condition in (*follow_on.trigger, *follow_on.exceptions):
-        if not isinstance(condition, InteractionCondition):
-            continue
-        target = catalogue.entries.get(condition.campaign or "")
-        definition = target.newest.definition if target else None
-        if isinstance(definition, Campaign):
-            problems += _problems(condition, definition)
-    return problems
+        if isinstance(condition, InteractionCondition):
+            entry = catalogue.entries.get(condition.campaign or "")
+            known = _knowledge_of(entry) if entry else None
+            if known is not None:
+                yield condition, known
 
 
-def _problems(condition: InteractionCondition, target: Campaign) -> list[str]:
-    known = [variant.messages for variant in target.variants or ()]
-    known += [target.messages] if target.messages is not None else []
-    if isinstance(target.delivery, External) and not known:
-        return []
-    problems = []
-    channel = _CHANNEL_OF.get(condition.interaction)
-    if channel is not None and not any(channel in content.channels for content in known):
-        return [f"{condition.interaction} cannot happen: {target.id} sends no {channel}"]
-    if condition.interaction is T.ENROLL_IN_CONTROL_GROUP and target.control_group == 0:
-        problems.append(f"{condition.interaction} cannot happen: {target.id} has no control group")
-    number = ord(condition.conversion or "A") - ord("A")
-    if condition.interaction is T.PERFORM_CONVERSION_EVENT and number >= len(target.conversions):
-        problems.append(f"{target.id} has no conversion {condition.conversion or 'A'}")
-    for kind, wanted, there in (
-        ("alias", condition.alias, _aliases(known)),
-        ("button", condition.button, _buttons(known, channel)),
-        ("page", condition.page, _pages(known)),
-    ):
-        if wanted is not None and wanted not in there and not any("{" in name for name in there):
-            has = ", ".join(sorted(there)) or "none"
-            problems.append(f"{target.id} has no {kind} {wanted!r}; it has {has}")
-    return problems
+def _knowledge_of(entry: Entry) -> _Known | None:
+    """What we know of a campaign; None where another system sends it, and for cards."""
+    definitions = [revision.definition for revision in (*entry.published, entry.newest)]
+    campaigns = tuple(definition for definition in definitions if isinstance(definition, Campaign))
+    if len(campaigns) < len(definitions) or any(isinstance(c.delivery, External) for c in campaigns):
+        return None
+    contents = (m for c in campaigns for m in (c.messages, *(variant.messages for variant in c.variants or ())))
+    return _Known(campaigns, tuple(message for message in contents if message is not None))
 
 
-def _aliases(contents: list[Messages]) -> set[str]:
-    reader = _Aliases()
-    for content in contents:
-        if content.email is not None and content.email.html is not None:
-            reader.feed(content.email.html)
-    return reader.found
+def _unless_there(kind: str, wanted: str, target: str, there: set[str]) -> Iterator[str]:
+    """A problem unless the name is there, or may be made by a template."""
+    if wanted not in there and not any("{{" in name or "{%" in name for name in there):
+        has = f"only {', '.join(sorted(there))}" if there else "none"
+        yield f"{target} has no {kind} {wanted}, {has}; it would never be clicked: name one that is there, or add it"
 
 
-def _buttons(contents: list[Messages], channel: str | None) -> set[str]:
-    messages = [content.push if channel == "push" else content.in_app_message for content in contents]
+def _aliases(known: _Known) -> set[str]:
+    found: set[str] = set()
+    for message in known.messages:
+        if message.email is not None and message.email.html is not None:
+            reader = _AliasReader()
+            reader.feed(message.email.html)
+            reader.close()
+            found |= reader.found
+    return found
+
+
+def _buttons(known: _Known, channel: ChannelName | None) -> set[str]:
+    messages = [message.push if channel == "push" else message.in_app_message for message in known.messages]
     return {button.id for message in messages if message is not None for button in message.buttons}
 
 
-def _pages(contents: list[Messages]) -> set[str]:
-    return {page.id for content in contents if content.push for page in content.push.pages}
+def _pages(known: _Known) -> set[str]:
+    return {page.id for message in known.messages if message.push is not None for page in message.push.pages}
 
 
-class _Aliases(HTMLParser):
-    """Collects the data-alias of every link."""
+class _AliasReader(HTMLParser):
+    """Collects the data-alias of every element."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Remember the alias of a link."""
-        self.found.update(value for name, value in attrs if tag == "a" and name == "data-alias" and value)
+        """Remember the alias, where it has one."""
+        self.found.update(value for name, value in attrs if name == "data-alias" and value)

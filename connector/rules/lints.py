@@ -1,16 +1,18 @@
-"""What is refused (P7) and warned of (P8) at publish, one function a rule, each with what to do about it."""
+"""What is refused (P7) and warned of (P8) at publish: one function a rule, each with what to do about it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from connector.rules.campaigns import ActionBased, After, Campaign, EligibleAfter, Publishable, QuietHours, Workspace
+from connector.rules.caps import CAPPED_CHANNELS
 from connector.rules.catalogue import Catalogue
-from connector.rules.conditions import EventCondition, InteractionCondition
-from connector.rules.contents import content_problems
+from connector.rules.conditions import Condition, EventCondition, InteractionCondition
+from connector.rules.contents import content_problems, content_warnings
 from connector.rules.interactions import InteractionType
-from connector.rules.predicates import All, Any_, Interacted, Not, Predicate
+from connector.rules.matching import topic_listened_to
+from connector.rules.predicates import All, Any_, Did, Interacted, Not, Predicate
 from connector.rules.values import format_duration
 from connector.rules.windows import within
 
@@ -18,133 +20,181 @@ _LONGEST_ELIGIBILITY = timedelta(days=720)
 
 
 def refusals(definition: Publishable, catalogue: Catalogue, now: datetime) -> list[str]:
-    """Every reason why this definition may not be published as of `now` (P7)."""
+    """Every reason why this definition may not be published as of `now`, UTC (P7)."""
     if not isinstance(definition, Campaign):
         return []
-    problems = list(_empty_predicates(definition.audience))
+    problems = list(empty_predicates(definition.audience))
     if definition.follow_on is not None:
-        for lint in _REFUSALS:
-            problems += lint(definition.follow_on, catalogue.workspace, now)
+        for lint in _OF_FOLLOW_ONS:
+            problems += lint(definition.follow_on, now)
+        problems += inside_quiet_hours(definition, catalogue.workspace)
         problems += content_problems(definition.follow_on, catalogue)
     return [f"{definition.id}: {problem}" for problem in problems]
 
 
 def warnings(definition: Publishable, catalogue: Catalogue, now: datetime) -> list[str]:
-    """What will surprise somebody, though it may be published (P8)."""
+    """What will surprise somebody, though it may be published as of `now`, UTC (P8)."""
     if not isinstance(definition, Campaign) or definition.follow_on is None:
         return []
     follow_on = definition.follow_on
-    notes = [*_audience_requires_trigger(definition.audience, follow_on), *_machine_opens(follow_on)]
+    notes = [
+        *audience_requires_trigger(definition.audience, follow_on),
+        *machine_opens(follow_on),
+        *starts_later(follow_on, now),
+        *content_warnings(follow_on, catalogue),
+    ]
     return [f"{definition.id}: {note}" for note in notes]
 
 
-def exception_without_delay(follow_on: ActionBased, _workspace: Workspace, _now: datetime) -> list[str]:
+def exception_without_delay(follow_on: ActionBased, _now: datetime) -> Iterator[str]:
     """P7: there is no wait in which it could come."""
     if follow_on.exceptions and follow_on.delay is None:
-        return ["exceptions need a delay: without one the message goes at once; add `delay`, or take them out"]
-    return []
+        yield "its exceptions could never come: without a delay it sends at once; add `delay`, or take them out"
 
 
-def session_start_twice(follow_on: ActionBased, _workspace: Workspace, _now: datetime) -> list[str]:
+def session_start_twice(follow_on: ActionBased, _now: datetime) -> Iterator[str]:
     """P7: `start_session` as both trigger and exception."""
-
-    def named(conditions: tuple[object, ...]) -> bool:
-        return any(isinstance(c, EventCondition) and c.event == "start_session" for c in conditions)
-
-    if named(follow_on.trigger) and named(follow_on.exceptions):
-        return ["start_session is both trigger and exception, so every session would call off the last one's message"]
-    return []
+    if _names_session_start(follow_on.trigger) and _names_session_start(follow_on.exceptions):
+        yield (
+            "start_session is both trigger and exception: every session would call off the message of the one before; "
+            "take it out of one of the two"
+        )
 
 
-def delay_beyond_end(follow_on: ActionBased, _workspace: Workspace, now: datetime) -> list[str]:
-    """P7: an `after` longer than the campaign lasts."""
+def delay_beyond_end(follow_on: ActionBased, now: datetime) -> Iterator[str]:
+    """P7: an `after` longer than the campaign's duration, which is end - start, or end - now where it has no start."""
     if not isinstance(follow_on.delay, After) or follow_on.end is None:
-        return []
-    left = follow_on.end - max(follow_on.start or now, now) if follow_on.start is None else None
-    lasts = left if left is not None else follow_on.end - (follow_on.start or now)
-    if lasts > timedelta(0) and follow_on.delay.after > lasts:
-        waits = format_duration(follow_on.delay.after)
-        return [f"the delay of {waits} is longer than the campaign lasts, so nothing would ever go; move `end`"]
-    return []
+        return
+    lasts = follow_on.end - (follow_on.start or now)
+    if timedelta(0) < lasts < follow_on.delay.after:
+        yield (
+            f"its delay of {format_duration(follow_on.delay.after)} is longer than it runs, so that every message "
+            "would be due after `end` and be dropped; shorten the delay or move `end`"
+        )
 
 
-def window_never_opens(follow_on: ActionBased, workspace: Workspace, now: datetime) -> list[str]:
-    """P7: nothing could ever go."""
-    problems = []
-    if follow_on.end is not None and follow_on.end <= (follow_on.start or now):
-        problems.append("`end` is not after `start`, so the campaign never runs")
-    elif follow_on.end is not None and follow_on.end <= now:
-        problems.append("`end` has passed, so nothing would ever go")
-    hours, quiet = follow_on.time_of_day, _quiet_hours(follow_on, workspace)
+def never_runs(follow_on: ActionBased, now: datetime) -> Iterator[str]:
+    """P7: an `end` that is not after `start` or now."""
+    if follow_on.end is None:
+        return
+    if follow_on.start is not None and follow_on.end <= follow_on.start:
+        yield "its `end` is not after its `start`, so that it would never run; move one of them"
+    elif follow_on.end <= now:
+        yield f"its `end` ({follow_on.end.isoformat()}) has passed, so that every message would be dropped; move it"
+
+
+def empty_hours(follow_on: ActionBased, _now: datetime) -> Iterator[str]:
+    """P7: hours that end as they begin."""
+    hours, quiet = follow_on.time_of_day, follow_on.quiet_hours
     if hours is not None and hours.from_ == hours.to:
-        problems.append("`time_of_day` opens and closes at the same time, so it never opens")
-    if isinstance(follow_on.quiet_hours, QuietHours) and follow_on.quiet_hours.from_ == follow_on.quiet_hours.to:
-        problems.append("`quiet_hours` begin and end at the same time; write `none` to opt out")
-    elif hours is not None and quiet is not None and hours.zone == quiet.zone:
-        inside = within(hours.from_, quiet.from_, quiet.to)
-        if inside and _minutes(hours.from_, hours.to) <= _minutes(hours.from_, quiet.to):
-            problems.append("`time_of_day` is wholly inside the quiet hours, so nothing would ever go")
-    return problems
+        yield (
+            f"its `time_of_day` opens and closes at {hours.to:%H:%M}, so that it would never open; "
+            "write other hours, or leave it out for the whole day"
+        )
+    if isinstance(quiet, QuietHours) and quiet.from_ == quiet.to:
+        yield f"its `quiet_hours` begin and end at {quiet.to:%H:%M}; write other hours, or none for no quiet hours"
 
 
-def eligibility_too_long(follow_on: ActionBased, _workspace: Workspace, _now: datetime) -> list[str]:
+def eligibility_too_long(follow_on: ActionBased, _now: datetime) -> Iterator[str]:
     """P7: `eligible_again` over 720 days."""
     rule = follow_on.eligible_again
     if isinstance(rule, EligibleAfter) and rule.after > _LONGEST_ELIGIBILITY:
-        return ["`eligible_again` may be at most 720 days; write `never` for good"]
-    return []
+        yield "its `eligible_again` is longer than 720 days, which nobody remembers; shorten it, or write never"
 
 
-_REFUSALS: tuple[Callable[[ActionBased, Workspace, datetime], list[str]], ...] = (
+_OF_FOLLOW_ONS: tuple[Callable[[ActionBased, datetime], Iterator[str]], ...] = (
     exception_without_delay,
     session_start_twice,
     delay_beyond_end,
-    window_never_opens,
+    never_runs,
+    empty_hours,
     eligibility_too_long,
 )
 
 
-def _quiet_hours(follow_on: ActionBased, workspace: Workspace) -> QuietHours | None:
-    own = follow_on.quiet_hours
-    return None if own == "none" else own or workspace.quiet_hours
+def inside_quiet_hours(campaign: Campaign, workspace: Workspace) -> Iterator[str]:
+    """P7: a `time_of_day` wholly inside the quiet hours of the same clock, where a channel keeps quiet hours (W2)."""
+    follow_on = campaign.follow_on
+    hours, own = (follow_on.time_of_day, follow_on.quiet_hours) if follow_on else (None, None)
+    quiet = None if own == "none" else own or workspace.quiet_hours
+    if hours is None or quiet is None or hours.zone != quiet.zone or CAPPED_CHANNELS.isdisjoint(_channels(campaign)):
+        return
+    opens_in_quiet = hours.from_ != hours.to and within(hours.from_, quiet.from_, quiet.to)
+    if opens_in_quiet and _minutes(hours.from_, hours.to) <= _minutes(hours.from_, quiet.to):
+        yield (
+            f"its `time_of_day` ({hours.from_:%H:%M} to {hours.to:%H:%M}) is wholly inside the "
+            f"{'workspace' if own is None else 'campaign'}'s quiet hours ({quiet.from_:%H:%M} to {quiet.to:%H:%M}), so "
+            "that nothing would ever go; move one of them, or write quiet_hours: none"
+        )
 
 
-def _minutes(opens: object, closes: object) -> int:
-    start, end = (t.hour * 60 + t.minute for t in (opens, closes))  # type: ignore[attr-defined]
-    return int((end - start) % (24 * 60))
+def empty_predicates(predicate: Predicate) -> Iterator[str]:
+    """P7: an `all` or `any` of nothing, anywhere in the audience."""
+    if isinstance(predicate, All) and not predicate.all:
+        yield "an empty `all` in its audience would let everyone in; write everyone, or what they must be"
+    if isinstance(predicate, Any_) and not predicate.any:
+        yield "an empty `any` in its audience would let nobody in; write everyone, or what they may be"
+    for part in _parts(predicate):
+        yield from empty_predicates(part)
 
 
-def _empty_predicates(predicate: Predicate) -> Iterator[str]:
-    if isinstance(predicate, All | Any_):
-        parts = predicate.all if isinstance(predicate, All) else predicate.any
-        if not parts:
-            yield "an empty `all` or `any` in the audience means nobody or everybody; write what you mean"
-        for part in parts:
-            yield from _empty_predicates(part)
-    elif isinstance(predicate, Not):
-        yield from _empty_predicates(predicate.not_)
-
-
-def _audience_requires_trigger(predicate: Predicate, follow_on: ActionBased) -> Iterator[str]:
+def audience_requires_trigger(predicate: Predicate, follow_on: ActionBased) -> Iterator[str]:
     """P8: the audience is looked at as it stands before the event, so a user's first one is missed."""
-    parts = predicate.all if isinstance(predicate, All) else [predicate]
-    for part in parts:
-        if isinstance(part, Interacted):
-            wanted = (part.interacted.interaction, part.interacted.target)
-            triggers = [c for c in follow_on.trigger if isinstance(c, InteractionCondition)]
-            if wanted in [(c.interaction, c.target) for c in triggers]:
-                yield (
-                    f"the audience requires the very {wanted[0]} that triggers, and is looked at before it: "
-                    "each user's first one will be missed; take it out of the audience"
-                )
+    triggers = {topic_listened_to(condition) for condition in follow_on.trigger}
+    for condition in _required(predicate):
+        if topic_listened_to(condition) in triggers:
+            name = condition.event if isinstance(condition, EventCondition) else condition.interaction
+            yield (
+                f"its audience requires the very {name} that triggers it, and is looked at before it: "
+                "each user's first one will be missed; take it out of the audience"
+            )
 
 
-def _machine_opens(follow_on: ActionBased) -> Iterator[str]:
+def machine_opens(follow_on: ActionBased) -> Iterator[str]:
     """P8: an open that nobody made calls the message off."""
     for condition in follow_on.exceptions:
-        is_open = isinstance(condition, InteractionCondition) and condition.interaction is InteractionType.OPEN_EMAIL
-        if is_open and condition.opens in (None, "any", "machine"):  # type: ignore[union-attr]
+        if (
+            isinstance(condition, InteractionCondition)
+            and condition.interaction is InteractionType.OPEN_EMAIL
+            and condition.opens != "human"
+        ):
             yield (
-                "some readers' mail programs open every mail, and such an open calls the message off; "
-                "write `opens: human` to count people only"
+                f"its exception open_email of {condition.target} counts opens by machines too: some readers' mail "
+                "programs open every mail, which would call the message off; write opens: human"
             )
+
+
+def starts_later(follow_on: ActionBased, now: datetime) -> Iterator[str]:
+    """What happens between the publication and `start` does not count."""
+    if follow_on.start is not None and follow_on.start > now:
+        yield f"what happens before its `start` ({follow_on.start.isoformat()}) will not start it"
+
+
+def _names_session_start(conditions: tuple[Condition, ...]) -> bool:
+    return any(isinstance(c, EventCondition) and c.event == "start_session" for c in conditions)
+
+
+def _channels(campaign: Campaign) -> set[str]:
+    contents = [campaign.messages, *(variant.messages for variant in campaign.variants or ())]
+    return {channel for content in contents if content is not None for channel in content.channels}
+
+
+def _minutes(opens: time, closes: time) -> int:
+    return ((closes.hour - opens.hour) * 60 + closes.minute - opens.minute) % (24 * 60)
+
+
+def _parts(predicate: Predicate) -> list[Predicate]:
+    if isinstance(predicate, All | Any_):
+        return predicate.all if isinstance(predicate, All) else predicate.any
+    return [predicate.not_] if isinstance(predicate, Not) else []
+
+
+def _required(predicate: Predicate) -> Iterator[Condition]:
+    """What a user must have done to be in the audience, as far as it is plain."""
+    if isinstance(predicate, Interacted):
+        yield predicate.interacted
+    elif isinstance(predicate, Did):
+        yield predicate.did
+    elif isinstance(predicate, All) or (isinstance(predicate, Any_) and len(predicate.any) == 1):
+        for part in _parts(predicate):
+            yield from _required(part)

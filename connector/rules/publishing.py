@@ -15,6 +15,8 @@ from connector.rules.listening import circles, listens_to, publication_order, wi
 from connector.rules.missing import Missed, already_missed, launch_problems, left_behind, will_miss
 from connector.rules.targets import target_problems
 
+__all__ = ["Missed", "OrderPlan", "missed_to_count", "plan_archive", "plan_publish", "plan_resume", "plan_stop"]
+
 
 @dataclass(frozen=True)
 class OrderPlan:
@@ -47,7 +49,7 @@ def plan_publish(
     """
     entries = _entries(catalogue, with_draft_follow_ons(catalogue, ids) if with_follow_ons else ids)
     problems = [f"{entry.id} is archived, which is final" for entry in entries if entry.state == "archived"]
-    changing = [entry for entry in entries if not _is_published(entry)]
+    changing = [entry for entry in entries if entry.state != "archived" and not _is_published(entry)]
     names = {entry.id for entry in changing}
     behind = left_behind(catalogue, names)
     for entry in changing:

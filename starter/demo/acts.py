@@ -1,4 +1,4 @@
-"""The acts of the demo: three use cases, and what happened before they were published. Each returns its users' fates."""
+"""The acts of the demo: three use cases, and what came before publication. Each returns its users' fates."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ async def free_shipping(stage: Stage) -> list[Fate]:
     for fate in fates:
         await stage.describe(fate.user)
     push = {"campaign": "free-shipping"}
-    await stage.report(["mia", "noah"], "received the free-shipping push", type="receive_push", **push)
-    await stage.report(["mia"], "opens it", type="open_push", **push)
+    await stage.report(["mia", "noah"], "received the free-shipping push", {"type": "receive_push", **push})
+    await stage.report(["mia"], "opens it", {"type": "open_push", **push})
     await stage.settle(fates)
     return fates
 
@@ -42,11 +42,11 @@ async def onboarding(stage: Stage) -> list[Fate]:
     ]
     for fate in first:
         await stage.describe(fate.user)
-    await stage.report(["olga", "pete"], "sign up", type="event", name="signed_up")
+    await stage.report(["olga", "pete"], "sign up", {"type": "event", "name": "signed_up"})
     await stage.settle(first)
     button = {"type": "click_in_app_message_button", "campaign": "onboarding-1"}
-    await stage.report(["olga"], "follows the deep link", **button, properties={"button": "explore"})
-    await stage.report(["pete"], "clicks: later", **button, properties={"button": "later"})
+    await stage.report(["olga"], "follows the deep link", {**button, "properties": {"button": "explore"}})
+    await stage.report(["pete"], "clicks: later", {**button, "properties": {"button": "later"}})
     await stage.settle(second)
     return [*first, *second]
 
@@ -62,17 +62,17 @@ async def abandoned_cart(stage: Stage) -> list[Fate]:
         Fate("anna", reminder, "bought something", "excepted", "exception"),
         Fate("ben", reminder, "opened the first push", "excepted", "exception"),
         Fate("chloe", reminder, "did nothing", "sent"),
-        Fate("dan", reminder, "unsubscribed from pushes", "dropped", "no_consent"),
+        Fate("dan", reminder, "unsubscribed", "dropped", "no_consent"),
         Fate("eva", reminder, "removed the app", "dropped", "unreachable"),
     ]
     users = [fate.user for fate in fates]
     for user in users:
         await stage.describe(user)
-    await stage.report(users, "leave a cart behind", type="event", name="cart_abandoned")
+    await stage.report(users, "leave a cart behind", {"type": "event", "name": "cart_abandoned"})
     await stage.settle(fates, until=WAITING)
     purchase = {"product": "shoe-1", "price": 90, "currency": "EUR"}
-    await stage.report(["anna"], "buys the shoes", type="make_purchase", properties=purchase)
-    await stage.report(["ben"], "opens the first push", type="open_push", campaign="abandoned-cart")
+    await stage.report(["anna"], "buys the shoes", {"type": "make_purchase", "properties": purchase})
+    await stage.report(["ben"], "opens the first push", {"type": "open_push", "campaign": "abandoned-cart"})
     await stage.change("dan", "unsubscribes from pushes", consent={"push": "unsubscribed"})
     await stage.change("eva", "removes the app", push_tokens=[])
     await stage.settle(fates)
@@ -85,10 +85,10 @@ async def before_publication(stage: Stage) -> list[Fate]:
         "Before the publication",
         "A phone was offline and reports only now what its user did before the campaigns were published.",
     )
-    fate = Fate("finn", "fifteen-percent-off", "opened the push an hour ago", "refused", "before_publish")
+    fate = Fate("finn", "fifteen-percent-off", "opened it an hour ago", "refused", "before_publish")
     await stage.describe(fate.user)
-    hour = timedelta(hours=1)
-    await stage.report(["finn"], "opened the push an hour ago", ago=hour, type="open_push", campaign="free-shipping")
+    push = {"type": "open_push", "campaign": "free-shipping"}
+    await stage.report(["finn"], fate.deed, push, ago=timedelta(hours=1))
     await stage.settle([fate])
     return [fate]
 

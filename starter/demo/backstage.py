@@ -1,4 +1,4 @@
-"""What runs behind the demo: `connector dev` in a folder that is thrown away, and the commands that an operator types."""
+"""Behind the demo: `connector dev` in a folder that is thrown away, and the commands that an operator types."""
 
 from __future__ import annotations
 

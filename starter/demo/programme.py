@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import httpx
@@ -35,29 +34,28 @@ async def play(*, stay: bool) -> int:
     if not _EXAMPLES.is_dir():
         raise DemoFailed(f"{_EXAMPLES} is not there; the demo is played from a checkout, not from an installed package")
     console, stopped = Console(), stop_on_signals()
-    played: list[bool] = []
-    await unless_stopped(_perform(console, stay=stay, played=played), stopped)
-    return 0 if played == [True] else 1
-
-
-async def _perform(console: Console, *, stay: bool, played: list[bool]) -> None:
-    async with httpx.AsyncClient(timeout=20) as api:
+    async with httpx.AsyncClient(timeout=20, trust_env=False) as api:
         stage = Stage(console, api)
         stage.title("Campaign Connector", "Temporal, a worker and the API are starting, in a folder of their own.")
         async with set_up(stage.show_message) as backstage:
             api.base_url = httpx.URL(backstage.running.api_url)
             _show_links(stage, backstage.running)
-            await _publish(stage, backstage)
-            fates = [fate for act in ACTS for fate in await act(stage)]
-            table, right = compare({fate: await stage.outcome(fate) for fate in fates})
-            console.print()
-            console.print(table)
-            played.append(right)
-            if stay:
+            right = await unless_stopped(_perform(stage, backstage), stopped)
+            if stay and right is not None:
                 _show_links(stage, backstage.running)
                 stage.tell(f"everything stays up until Ctrl-C; try: connector status --data {backstage.data}")
-                await asyncio.Event().wait()
-        stage.tell("everything is stopped" if right else "[red]not everything came as it must[/]")
+                await stopped.wait()
+        stage.tell("everything is stopped")
+    return 0 if right else 1
+
+
+async def _perform(stage: Stage, backstage: Backstage) -> bool:
+    """Publish, play every act, and show what came of it; returns whether all came as it must."""
+    await _publish(stage, backstage)
+    fates = [fate for act in ACTS for fate in await act(stage)]
+    table, right = compare({fate: await stage.outcome(fate) for fate in fates})
+    stage.show(table)
+    return right
 
 
 async def _publish(stage: Stage, backstage: Backstage) -> None:

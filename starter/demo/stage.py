@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from starter.demo.fates import NOTHING, Fate, Outcome
 from starter.instants import write_instant
@@ -38,6 +39,11 @@ class Stage:
         """A line with the seconds since the beginning."""
         self._console.print(f"[dim]{monotonic() - self._begun:5.1f} s[/]  {text}", highlight=False)
 
+    def show(self, table: Table) -> None:
+        """A table under an empty line."""
+        self._console.print()
+        self._console.print(table)
+
     def show_message(self, message: Mapping[str, Any]) -> None:
         """A message as its user would see it."""
         text = " · ".join(str(message[part]) for part in ("title", "body") if message.get(part))
@@ -53,8 +59,10 @@ class Stage:
         self.tell(f"[bold]{user}[/] {deed}")
         (await self._api.patch(f"/v1/users/{user}", json=changes)).raise_for_status()
 
-    async def report(self, users: Sequence[str], deed: str, *, ago: timedelta = timedelta(0), **item: Any) -> None:
-        """Report that users did something, in one request."""
+    async def report(
+        self, users: Sequence[str], deed: str, item: Mapping[str, Any], *, ago: timedelta = timedelta(0)
+    ) -> None:
+        """Report that users did something some time ago, in one request. `item` is in wire form, without the user."""
         self.tell(f"[bold]{', '.join(users)}[/] {deed}")
         occurred_at = write_instant(_now() - ago)
         items = [{"user": user, "occurred_at": occurred_at, **item} for user in users]
@@ -87,7 +95,7 @@ class Stage:
         outcome = state, reason = await self.outcome(fate)
         if self._seen.get((fate.user, fate.campaign)) != state and outcome != NOTHING:
             self._seen[fate.user, fate.campaign] = state
-            why = f" ({reason})" if reason else ""
+            why = f" ({reason})" if reason not in (None, "exception") else ""
             self.tell(f"   {fate.campaign} for {fate.user}: [{_STYLES.get(state, 'default')}]{state}[/]{why}")
         return outcome
 

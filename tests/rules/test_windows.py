@@ -108,9 +108,7 @@ def test_hours_that_hold_nothing_are_named() -> None:
 @given(CLOCKS, CLOCKS, NOWS, st.sampled_from(ZONES), st.floats(0, 1, exclude_max=True))
 @example(time(2, 15), time(2, 45), CHANGES[0] - timedelta(hours=1), NEW_YORK, 0.9)
 @example(time(0, 30), time(1, 15), CHANGES[1] - timedelta(minutes=30), NEW_YORK, 0.5)
-def test_opening_is_the_first_instant_inside(
-    opens: time, closes: time, now: datetime, zone: str, share: float
-) -> None:
+def test_opening_is_the_first_instant_inside(opens: time, closes: time, now: datetime, zone: str, share: float) -> None:
     """W1: it is inside by the clock on the wall, not before now, and nothing between now and it is inside."""
     assume(opens != closes)
     hours = TimeOfDay.model_validate({"from": opens, "to": closes})

@@ -1,0 +1,394 @@
+"""The ordered list "at the due time" (behaviour.md; W1 to W4, D4, P9, P10), for one channel, as of now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from connector.rules.assignment import Assignment
+from connector.rules.campaigns import Campaign, Workspace
+from connector.rules.caps import PastSend
+from connector.rules.catalogue import Entry, Revision, Window
+from connector.rules.conditions import Condition
+from connector.rules.due import AT_THE_DUE_TIME, Control, Drop, DueFacts, Hold, Send, Verdict, judge
+from connector.rules.reasons import Reason
+from connector.rules.users import User
+
+NEW_YORK = "America/New_York"
+PUBLISHED = datetime(2026, 2, 1, tzinfo=UTC)
+NOON = "2026-03-03T12:00:00-05:00"
+OFFICE = {"from": "09:00", "to": "17:00"}
+NIGHT = {"from": "22:00", "to": "06:00"}
+GOLD = {"attribute": "tier", "is": "gold"}
+ADA = {"email": "ada@example.com", "phone": "+15550100", "push_tokens": ["t"], "time_zone": NEW_YORK}
+PUSH_A_DAY = [{"channel": "push", "at_most": 1, "per": "day"}]
+
+
+class Nothing:
+    """A past in which nothing happened."""
+
+    def past(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
+        return False
+
+
+class OnlyBefore:
+    """A past that remembers up to when it was asked."""
+
+    def __init__(self) -> None:
+        self.before: list[datetime] = []
+
+    def past(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
+        self.before.append(before)
+        return True
+
+
+def _campaign(audience: Any = "everyone", **delivery: Any) -> Campaign:
+    action = {"type": "action_based", "trigger": [{"event": "e"}], "eligible_again": "always", **delivery}
+    return Campaign.model_validate(
+        {"campaign": "c", "delivery": action, "audience": audience, "messages": {"sms": {"body": "b"}}}
+    )
+
+
+def _entry(*campaigns: Campaign) -> Entry:
+    revisions = tuple(Revision(n, c, PUBLISHED + timedelta(days=n)) for n, c in enumerate(campaigns, 1))
+    return Entry("c", "active", revisions, (Window(1, PUBLISHED),))
+
+
+def _facts(
+    now: str = NOON,
+    *,
+    workspace: dict[str, Any] | None = None,
+    user: dict[str, Any] | None = None,
+    channel: str = "push",
+    audience: Any = "everyone",
+    **delivery: Any,
+) -> DueFacts:
+    at = datetime.fromisoformat(now)
+    return DueFacts(
+        now=at,
+        next_at=at,
+        entry=_entry(_campaign(audience, **delivery)),
+        window_id=1,
+        workspace=Workspace.model_validate({"zone": NEW_YORK, **(workspace or {})}),
+        channel=channel,
+        user=User.model_validate({"id": "u", **ADA, **(user or {})}),
+        history=Nothing(),
+        received_at=None,
+        past_sends=(),
+        assignment=Assignment(control=False),
+        follow_up_id="own",
+    )
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def test_nothing_speaks_against_it() -> None:
+    """A follow-up to which no rule objects is sent."""
+    assert judge(_facts()) == Send()
+
+
+def test_the_order_of_the_list() -> None:
+    """Where everything objects, each step is heard in behaviour.md's order, once those before it are content."""
+    now = _at(NOON)
+    campaign = _campaign(
+        GOLD, end=now, time_of_day={"from": "01:00", "to": "02:00"}, recheck_audience=True, eligible_again="never",
+        quiet_hours={"from": "11:00", "to": "13:00", "then": "drop"},
+    )  # fmt: skip
+    facts = replace(
+        _facts(workspace={"frequency_caps": PUSH_A_DAY}, user={"push_tokens": [], "consent": {"push": "unsubscribed"}}),
+        entry=_entry(campaign),
+        window_id=2,
+        next_at=now - timedelta(days=2),
+        received_at=now - timedelta(days=9),
+        past_sends=[PastSend("another", "push", now)],
+        assignment=Assignment(control=True),
+    )
+    mended = (
+        {"window_id": 1},
+        {"next_at": now},
+        {"end": None},
+        {"time_of_day": None},
+        {"quiet_hours": "none"},
+        {"recheck_audience": False},
+        {"eligible_again": "always"},
+        {"consent": {}},
+        {"push_tokens": ("t",)},
+        {"past_sends": ()},
+        {"assignment": Assignment(control=False)},
+    )
+    verdicts = [judge(facts)]
+    for change in mended:
+        facts = _mend(facts, change)
+        verdicts.append(judge(facts))
+    assert verdicts == [
+        Drop(Reason.STOPPED),
+        Drop(Reason.STALE),
+        Drop(Reason.OUTSIDE_CAMPAIGN_DURATION),
+        Drop(Reason.OUTSIDE_TIME_OF_DAY),
+        Drop(Reason.QUIET_HOURS),
+        Drop(Reason.NOT_IN_AUDIENCE),
+        Drop(Reason.NOT_ELIGIBLE_AGAIN),
+        Drop(Reason.NO_CONSENT),
+        Drop(Reason.UNREACHABLE),
+        Drop(Reason.FREQUENCY_CAPPED),
+        Control(),
+        Send(),
+    ]
+    assert len(AT_THE_DUE_TIME) == len(verdicts) - 2  # consent and reachability are one step; Send is none
+
+
+def _mend(facts: DueFacts, change: dict[str, Any]) -> DueFacts:
+    """Mend one thing, wherever it stands: in the facts, the user or the campaign's delivery."""
+    (name,) = change
+    if name in User.model_fields:
+        return replace(facts, user=facts.user.model_copy(update=change))
+    if hasattr(facts, name):
+        return replace(facts, **change)
+    delivery = facts.campaign.delivery.model_copy(update=change)
+    return replace(facts, entry=_entry(facts.campaign.model_copy(update={"delivery": delivery})))
+
+
+@pytest.mark.parametrize(("window_id", "expected"), [(1, Drop(Reason.STOPPED)), (2, Send()), (3, Drop(Reason.STOPPED))])
+def test_only_the_window_it_began_in(window_id: int, expected: Verdict) -> None:
+    """P9: what began before a stop is not brought back by a resume (case 20)."""
+    windows = (Window(1, PUBLISHED, _at("2026-03-01T14:30:00Z")), Window(2, _at("2026-03-01T14:40:00Z")))
+    facts = replace(_facts(), window_id=window_id)
+    assert judge(replace(facts, entry=replace(facts.entry, windows=windows))) == expected
+
+
+def test_a_stopped_campaign_sends_nothing() -> None:
+    """P9: with its window closed the follow-up is dropped as stopped, though no revision is live."""
+    facts = _facts()
+    entry = replace(facts.entry, state="stopped", windows=(Window(1, PUBLISHED, _at(NOON)),))
+    assert judge(replace(facts, entry=entry)) == Drop(Reason.STOPPED)
+
+
+@pytest.mark.parametrize(
+    ("late", "stale_after", "expected"),
+    [
+        (timedelta(hours=24), "24 hours", Send()),
+        (timedelta(hours=24, microseconds=1), "24 hours", Drop(Reason.STALE)),
+        (timedelta(hours=2), "1 hour", Drop(Reason.STALE)),
+        (timedelta(hours=1), "24 hours", Send()),  # case 23: due 12:00, judged at 13:00
+    ],
+)
+def test_stale(late: timedelta, stale_after: str, expected: Verdict) -> None:
+    """D4, W4: dropped when more than `stale_after` past the time that it waited for."""
+    facts = _facts(workspace={"stale_after": stale_after})
+    assert judge(replace(facts, next_at=facts.now - late)) == expected
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ("2026-03-02T23:59:59Z", Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)),
+        ("2026-03-03T00:00:00Z", Send()),
+        ("2026-03-04T23:59:59Z", Send()),
+        ("2026-03-05T00:00:00Z", Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)),
+        ("2026-03-05T12:00:00Z", Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)),  # case 15: triggered 03-04T12:00, 24 h
+    ],
+)
+def test_duration_of_the_campaign(now: str, expected: Verdict) -> None:
+    """The campaign's [start, end): at its end nothing goes any more (case 15)."""
+    assert judge(_facts(now, start="2026-03-03T00:00:00Z", end="2026-03-05T00:00:00Z")) == expected
+
+
+@pytest.mark.parametrize(
+    ("outside", "end", "now", "expected"),
+    [
+        ("drop", None, "2026-03-04T01:00:00Z", Drop(Reason.OUTSIDE_TIME_OF_DAY)),  # case 16: Tuesday 20:00 local
+        ("next", None, "2026-03-04T01:00:00Z", Hold(_at("2026-03-04T14:00:00Z"))),  # case 16
+        ("next", "2026-03-04T14:00:01Z", "2026-03-04T01:00:00Z", Hold(_at("2026-03-04T14:00:00Z"))),
+        ("next", "2026-03-04T14:00:00Z", "2026-03-04T01:00:00Z", Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)),
+        ("drop", None, "2026-03-04T14:00:00Z", Send()),
+        ("drop", None, "2026-03-04T22:00:00Z", Drop(Reason.OUTSIDE_TIME_OF_DAY)),
+    ],
+)
+@pytest.mark.parametrize("channel", ["push", "in_app_message"])
+def test_time_of_day(channel: str, outside: str, end: str | None, now: str, expected: Verdict) -> None:
+    """Outside the hours dropped, or at the next opening unless the campaign has ended by then (case 16)."""
+    hours = {**OFFICE, "zone": "user", "outside": outside}
+    assert judge(_facts(now, channel=channel, time_of_day=hours, end=end)) == expected
+
+
+HOLD_TO_SIX = Hold(_at("2026-03-04T11:00:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("own", "of_workspace", "expected"),
+    [
+        (NIGHT, None, HOLD_TO_SIX),  # case 17
+        (None, NIGHT, HOLD_TO_SIX),
+        ("none", NIGHT, Send()),
+        ({"from": "05:00", "to": "05:45"}, NIGHT, Hold(_at("2026-03-04T10:45:00Z"))),
+        ({**NIGHT, "then": "drop"}, None, Drop(Reason.QUIET_HOURS)),
+        (None, {**NIGHT, "then": "drop"}, Drop(Reason.QUIET_HOURS)),
+        (None, None, Send()),
+    ],
+)
+def test_quiet_hours(own: Any, of_workspace: Any, expected: Verdict) -> None:
+    """Held to their end or dropped; the campaign's own count before the workspace's, and `none` opts out (case 17)."""
+    facts = _facts("2026-03-04T05:30:00-05:00", quiet_hours=own, workspace={"quiet_hours": of_workspace})
+    assert judge(facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("channel", "expected"),
+    [
+        ("email", HOLD_TO_SIX),
+        ("sms", HOLD_TO_SIX),
+        ("push", HOLD_TO_SIX),
+        ("webhook", HOLD_TO_SIX),
+        ("in_app_message", Send()),
+        ("content_card", Send()),
+        ("news_feed_card", Send()),
+    ],
+)
+def test_what_quiet_hours_hold(channel: str, expected: Verdict) -> None:
+    """W2: in-app messages and cards disturb nobody."""
+    assert judge(_facts("2026-03-04T05:30:00-05:00", channel=channel, quiet_hours=NIGHT)) == expected
+
+
+def test_a_hold_beyond_the_end_is_judged_then() -> None:
+    """Quiet hours hold to their own end; the campaign's end is looked at when that comes."""
+    facts = _facts("2026-03-04T05:30:00-05:00", quiet_hours=NIGHT, end="2026-03-04T10:45:00Z")
+    assert judge(facts) == HOLD_TO_SIX
+    woken = replace(facts, now=HOLD_TO_SIX.until, next_at=HOLD_TO_SIX.until)
+    assert judge(woken) == Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)
+
+
+def test_a_hold_ends_in_a_send() -> None:
+    """W1: windows are [from, to), so what is held is sent at the very instant that it was held to."""
+    facts = _facts("2026-03-04T05:30:00-05:00", quiet_hours=NIGHT, time_of_day={"from": "05:00", "to": "07:00"})
+    assert judge(facts) == HOLD_TO_SIX
+    assert judge(replace(facts, now=HOLD_TO_SIX.until, next_at=HOLD_TO_SIX.until)) == Send()
+
+
+@pytest.mark.parametrize(
+    ("recheck", "tier", "expected"),
+    [
+        (False, "silver", Send()),  # case 18
+        (True, "silver", Drop(Reason.NOT_IN_AUDIENCE)),  # case 18
+        (True, "gold", Send()),
+    ],
+)
+def test_audience_again(recheck: bool, tier: str, expected: Verdict) -> None:
+    """The audience is looked at again only with `recheck_audience` (case 18)."""
+    facts = _facts(audience=GOLD, recheck_audience=recheck, user={"attributes": {"tier": tier}})
+    assert judge(facts) == expected
+
+
+def test_audience_again_looks_before_now() -> None:
+    """The past that the audience asks for is the past as of now."""
+    history = OnlyBefore()
+    facts = _facts(audience={"did": {"event": "e"}}, recheck_audience=True)
+    assert judge(replace(facts, history=history)) == Send()
+    assert history.before == [facts.now]
+
+
+@pytest.mark.parametrize(
+    ("rule", "received_at", "expected"),
+    [
+        ("never", None, Send()),
+        ("never", "2026-02-01T00:00:00Z", Drop(Reason.NOT_ELIGIBLE_AGAIN)),
+        ("always", NOON, Send()),
+        ({"after": "1 day"}, "2026-03-02T12:00:00-05:00", Send()),
+        ({"after": "1 day"}, "2026-03-02T12:00:01-05:00", Drop(Reason.NOT_ELIGIBLE_AGAIN)),
+    ],
+)
+def test_eligible_again(rule: Any, received_at: str | None, expected: Verdict) -> None:
+    """T1, again at the due time: something may have been received meanwhile."""
+    facts = replace(_facts(eligible_again=rule), received_at=received_at and _at(received_at))
+    assert judge(facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("channel", "user", "expected"),
+    [
+        ("email", {"consent": {"email": "unsubscribed"}}, Drop(Reason.NO_CONSENT)),
+        ("email", {"consent": {"email": "unsubscribed"}, "email": None}, Drop(Reason.NO_CONSENT)),
+        ("email", {"consent": {"push": "unsubscribed"}}, Send()),
+        ("email", {"consent": {"email": "subscribed"}}, Send()),
+        ("webhook", {"consent": {"webhook": "unsubscribed"}}, Drop(Reason.NO_CONSENT)),
+        ("content_card", {"consent": {"content_card": "unsubscribed"}}, Drop(Reason.NO_CONSENT)),
+        ("email", {"email": None}, Drop(Reason.UNREACHABLE)),
+        ("sms", {"phone": None}, Drop(Reason.UNREACHABLE)),
+        ("push", {"push_tokens": []}, Drop(Reason.UNREACHABLE)),
+        ("push", {"email": None, "phone": None}, Send()),
+        *((channel, {"email": None, "phone": None, "push_tokens": []}, Send())
+          for channel in ("webhook", "in_app_message", "content_card", "news_feed_card")),
+    ],
+)  # fmt: skip
+def test_consent_and_address(channel: str, user: dict[str, Any], expected: Verdict) -> None:
+    """W1: no word on consent means subscribed; each channel is judged by its own consent and address."""
+    assert judge(_facts(channel=channel, user=user)) == expected
+
+
+@pytest.mark.parametrize(
+    ("now", "channel", "ignore", "expected"),
+    [
+        ("2026-03-03T00:30:00-05:00", "push", False, Send()),  # case 19: sent Monday 23:00
+        ("2026-03-02T23:30:00-05:00", "push", False, Drop(Reason.FREQUENCY_CAPPED)),
+        ("2026-03-02T23:30:00-05:00", "push", True, Send()),
+        ("2026-03-02T23:30:00-05:00", "email", False, Send()),
+    ],
+)
+def test_frequency_caps(now: str, channel: str, ignore: bool, expected: Verdict) -> None:
+    """W2: the workspace's caps hold unless the campaign ignores them (case 19)."""
+    facts = _facts(now, channel=channel, workspace={"frequency_caps": PUSH_A_DAY}, ignore_frequency_caps=ignore)
+    past = [PastSend("another", "push", _at("2026-03-02T23:00:00-05:00"))]
+    assert judge(replace(facts, past_sends=past)) == expected
+
+
+def test_own_push_does_not_cap_own_email() -> None:
+    """W2: a follow-up on several channels counts once for `any`."""
+    facts = _facts(channel="email", workspace={"frequency_caps": [{"channel": "any", "at_most": 1, "per": "day"}]})
+    sent = [PastSend("own", "push", facts.now)]
+    assert judge(replace(facts, past_sends=sent)) == Send()
+    assert judge(replace(facts, past_sends=sent, follow_up_id="another")) == Drop(Reason.FREQUENCY_CAPPED)
+
+
+def test_control_users_are_enrolled_where_a_message_would_go() -> None:
+    """W3: at the moment of the message, and not where the message would have been held or dropped."""
+    control = Assignment(control=True)
+    assert judge(replace(_facts(), assignment=control)) == Control()
+    quiet = _facts("2026-03-04T05:30:00-05:00", quiet_hours=NIGHT)
+    assert judge(replace(quiet, assignment=control)) == HOLD_TO_SIX
+
+
+def test_the_newest_live_revisions_rules_hold() -> None:
+    """P10: the list asks the newest published revision, and no draft."""
+    at_noon = {"from": "11:00", "to": "13:00", "then": "drop"}
+    facts = _facts()
+    entry = _entry(_campaign(), _campaign(quiet_hours=at_noon))
+    assert judge(replace(facts, entry=entry)) == Drop(Reason.QUIET_HOURS)
+    drafted = replace(entry, revisions=(entry.revisions[0], replace(entry.revisions[1], effective_at=None)))
+    assert judge(replace(facts, entry=drafted)) == Send()
+
+
+def test_zone_of_the_company_where_the_user_has_none() -> None:
+    """D3: hours in the user's zone are the company's for a user without one."""
+    hours = {**OFFICE, "zone": "user", "outside": "next"}
+    facts = _facts("2026-03-04T01:00:00Z", time_of_day=hours, user={"time_zone": None})
+    assert judge(facts) == Hold(_at("2026-03-04T14:00:00Z"))
+    tokyo = _facts("2026-03-04T01:00:00Z", time_of_day=hours, user={"time_zone": "Asia/Tokyo"})
+    assert judge(tokyo) == Send()
+
+
+def test_an_originals_list_has_only_what_concerns_it() -> None:
+    """A scheduled original has no hours, eligibility or rechecking of its own; the workspace's rules hold for it."""
+    original = Campaign.model_validate(
+        {"campaign": "c", "delivery": {"type": "scheduled", "send": "at_publish"}, "audience": GOLD,
+         "messages": {"sms": {"body": "b"}}}
+    )  # fmt: skip
+    facts = replace(_facts(workspace={"frequency_caps": PUSH_A_DAY}), entry=_entry(original), received_at=_at(NOON))
+    assert judge(facts) == Send()
+    capped = replace(facts, past_sends=[PastSend("another", "push", facts.now)])
+    assert judge(capped) == Drop(Reason.FREQUENCY_CAPPED)
+    night = replace(_facts("2026-03-04T05:30:00-05:00", workspace={"quiet_hours": NIGHT}), entry=_entry(original))
+    assert judge(night) == HOLD_TO_SIX

@@ -1,0 +1,270 @@
+"""Does this interaction or event meet this condition? (M1, M2, M5, X3) And which conditions can be written at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from connector.rules.conditions import Condition
+from connector.rules.interactions import Event, Interaction, InteractionType, Item
+from connector.rules.matching import (
+    Robots,
+    counts_despite_robots,
+    json_equal,
+    meets,
+    same_as_trigger,
+    topic_listened_to,
+    topic_of,
+)
+
+CONDITION: TypeAdapter[Condition] = TypeAdapter(Condition)
+AT = "2026-03-02T12:00:00Z"
+CARDS = ("view_news_feed_card", "click_news_feed_card")
+REQUIRED = {"click_in_app_message_button": {"button": "1"}, "click_email_alias": {"alias": "a"}}
+
+
+def _did(kind: str, *, card: bool = False, target: str = "o", **properties: Any) -> Interaction:
+    named = {"card" if card else "campaign": target}
+    return Interaction.model_validate({"user": "u", "type": kind, "occurred_at": AT, "properties": properties, **named})
+
+
+def _event(name: str, **properties: Any) -> Event:
+    return Event.model_validate(
+        {"user": "u", "type": "event", "name": name, "occurred_at": AT, "properties": properties}
+    )
+
+
+def _waits(kind: str, *, card: bool = False, target: str = "o", **refined: Any) -> Condition:
+    return CONDITION.validate_python({"interaction": kind, "card" if card else "campaign": target, **refined})
+
+
+@pytest.mark.parametrize("kind", [kind.value for kind in InteractionType])
+def test_every_kind_meets_itself_only(kind: str) -> None:
+    """M1: an interaction meets the condition of its own name; others only where one click has two names."""
+    met = {
+        other.value
+        for other in InteractionType
+        if meets(_did(kind, **REQUIRED.get(kind, {})), _waits(other.value, **REQUIRED.get(other.value, {})))
+    }
+    families = {
+        "click_email_alias": {"click_email_alias", "click_email"},
+        "click_in_app_message_button": {"click_in_app_message_button", "click_in_app_message"},
+    }
+    assert met == families.get(kind, {kind})
+
+
+@pytest.mark.parametrize(
+    ("item", "condition", "expected"),
+    [
+        # any click, whichever of the two wire types reports it
+        (_did("click_email"), _waits("click_email"), True),
+        (_did("click_email_alias", alias="x"), _waits("click_email"), True),
+        (_did("click_email", alias="cta_main"), _waits("click_email_alias", alias="cta_main"), True),
+        (_did("click_email", url="https://a"), _waits("click_email", url="https://a"), True),
+        (_did("click_email_alias", alias="x", url="https://a"), _waits("click_email", url="https://a"), True),
+        (_did("click_email", url="https://a/"), _waits("click_email", url="https://a"), False),
+        (_did("click_in_app_message"), _waits("click_in_app_message"), True),
+        (_did("click_in_app_message_button", button="1"), _waits("click_in_app_message"), True),
+        (_did("click_in_app_message", button="1"), _waits("click_in_app_message_button", button="1"), True),
+        (_did("click_in_app_message"), _waits("click_in_app_message_button", button="1"), False),
+        (_did("click_in_app_message_button", button="2"), _waits("click_in_app_message_button", button="1"), False),
+        # case 3
+        (_did("click_email_alias", alias="cta_main"), _waits("click_email_alias", alias="cta_main"), True),
+        (_did("click_email_alias", alias="footer"), _waits("click_email_alias", alias="cta_main"), False),
+        (_did("click_email", url="https://a"), _waits("click_email_alias", alias="cta_main"), False),
+        # case 4
+        (_did("click_push_button", button="snooze"), _waits("click_push_button", button="snooze"), True),
+        (_did("click_push_button", button="snooze"), _waits("open_push"), False),
+        (_did("open_push"), _waits("click_push_button"), False),
+        # button and page may be left open
+        (_did("click_push_button", button="snooze"), _waits("click_push_button"), True),
+        (_did("click_push_button"), _waits("click_push_button", button="snooze"), False),
+        (_did("click_push_story_page", page="2"), _waits("click_push_story_page"), True),
+        (_did("click_push_story_page", page="2"), _waits("click_push_story_page", page="3"), False),
+        # opaque strings, compared exactly
+        (_did("click_push_button", button="Snooze"), _waits("click_push_button", button="snooze"), False),
+        (_did("click_push_button", button=1), _waits("click_push_button", button="1"), False),
+        # the primary conversion where nothing else is said
+        (_did("perform_conversion_event"), _waits("perform_conversion_event"), True),
+        (_did("perform_conversion_event", conversion="A"), _waits("perform_conversion_event"), True),
+        (_did("perform_conversion_event", conversion="B"), _waits("perform_conversion_event"), False),
+        (_did("perform_conversion_event", conversion="B"), _waits("perform_conversion_event", conversion="B"), True),
+        (_did("perform_conversion_event"), _waits("perform_conversion_event", conversion="B"), False),
+    ],
+)
+def test_clicks_and_refinements(item: Item, condition: Condition, expected: bool) -> None:
+    """M1: what each interaction takes, by its refinements (cases 3 and 4)."""
+    assert meets(item, condition) is expected
+
+
+@pytest.mark.parametrize(
+    ("opens", "reported", "expected"),
+    [
+        (None, None, True),
+        (None, "machine", True),
+        ("any", None, True),
+        ("any", "human", True),
+        ("any", "machine", True),
+        ("human", "human", True),
+        ("human", "machine", False),
+        ("human", None, False),
+        ("machine", "machine", True),
+        ("machine", "human", False),
+        ("machine", None, False),
+    ],
+)
+def test_opens_by_their_classification(opens: str | None, reported: str | None, expected: bool) -> None:
+    """M2: `any` takes all; an open that nobody classified is only `any`."""
+    properties = {} if reported is None else {"opens": reported}
+    refined = {} if opens is None else {"opens": opens}
+    assert meets(_did("open_email", **properties), _waits("open_email", **refined)) is expected
+
+
+@pytest.mark.parametrize("kind", [kind.value for kind in InteractionType])
+def test_clicks_of_robots(kind: str) -> None:
+    """M2: a click flagged as a robot's does not count, unless the workspace counts them; other things always do."""
+    flagged = _did(kind, robot=True)
+    assert counts_despite_robots(flagged, "ignore") is not kind.startswith("click_")
+    assert counts_despite_robots(flagged, "count")
+
+
+@pytest.mark.parametrize(
+    ("item", "robots", "expected"),
+    [
+        (_did("click_email"), "ignore", True),
+        (_did("click_email", robot=False), "ignore", True),
+        (_event("clicked", robot=True), "ignore", True),
+        (_did("click_sms_link", robot=True), "ignore", False),
+    ],
+)
+def test_only_what_is_flagged_is_a_robots(item: Item, robots: Robots, expected: bool) -> None:
+    """M2: robots are told by `properties.robot: true` on a click, by nothing else."""
+    assert counts_despite_robots(item, robots) is expected
+
+
+@pytest.mark.parametrize("kind", CARDS)
+def test_ids_do_not_cross_over(kind: str) -> None:
+    """M5: a card `x` and a campaign `x` are two targets."""
+    for reported in (True, False):
+        for waited_for in (True, False):
+            met = meets(_did(kind, card=reported), _waits(kind, card=waited_for))
+            assert met is (reported == waited_for)
+
+
+def test_target_is_the_one_that_is_named() -> None:
+    """X3: an interaction with another campaign does not count."""
+    assert not meets(_did("open_push", target="other"), _waits("open_push"))
+    assert not meets(_did("open_push", target="O"), _waits("open_push"))
+
+
+@pytest.mark.parametrize(
+    ("item", "condition", "expected"),
+    [
+        (_event("cart_updated"), {"event": "cart_updated"}, True),
+        (_event("cart_updated"), {"event": "Cart_updated"}, False),
+        (_event("open_push"), {"interaction": "open_push", "campaign": "o"}, False),
+        (_did("open_push"), {"event": "open_push"}, False),
+        (_event("e", sku="A"), {"event": "e", "where": {"sku": "A"}}, True),
+        (_event("e", sku="A"), {"event": "e", "where": {"sku": "a"}}, False),
+        (_event("e", sku="A", n=1), {"event": "e", "where": {"sku": "A", "n": 1.0}}, True),
+        (_event("e", sku="A", n=1), {"event": "e", "where": {"sku": "A", "n": 2}}, False),
+        (_event("e", n=1), {"event": "e", "where": {"n": True}}, False),
+        (_event("e"), {"event": "e", "where": {"sku": None}}, False),
+        (_event("e", sku=None), {"event": "e", "where": {"sku": None}}, True),
+        (_did("open_push", os="ios"), {"interaction": "open_push", "campaign": "o", "where": {"os": "ios"}}, True),
+        (_did("open_push"), {"interaction": "open_push", "campaign": "o", "where": {"os": "ios"}}, False),
+    ],
+)
+def test_events_and_filters(item: Item, condition: dict[str, Any], expected: bool) -> None:
+    """X3: events by their names, filters compared exactly; what is missing equals nothing."""
+    assert meets(item, CONDITION.validate_python(condition)) is expected
+
+
+def test_a_purchase_is_an_event_by_its_type() -> None:
+    """Built-in events are waited for by their names."""
+    bought = Event.model_validate({"user": "u", "type": "make_purchase", "occurred_at": AT})
+    assert meets(bought, CONDITION.validate_python({"event": "make_purchase"}))
+    assert not meets(bought, CONDITION.validate_python({"event": "start_session"}))
+
+
+@pytest.mark.parametrize(
+    ("ours", "triggers", "names", "expected"),
+    [
+        ({"sku": "A"}, {"sku": "A"}, ("sku",), True),
+        ({"sku": "B"}, {"sku": "A"}, ("sku",), False),
+        ({}, {}, ("sku",), False),
+        ({"sku": None}, {}, ("sku",), False),
+        ({"sku": None}, {"sku": None}, ("sku",), True),
+        ({"sku": 1}, {"sku": True}, ("sku",), False),
+        ({"sku": "A", "size": 1}, {"sku": "A", "size": 2}, ("sku", "size"), False),
+        ({}, {}, (), True),
+    ],
+)
+def test_same(ours: dict[str, Any], triggers: dict[str, Any], names: tuple[str, ...], expected: bool) -> None:
+    """X3: `same` compares with the trigger's properties; missing is never the same."""
+    assert same_as_trigger(ours, triggers, names) is expected
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        (1, 1.0, True),
+        (1, True, False),
+        (0, False, False),
+        (True, True, True),
+        (True, False, False),
+        ("1", 1, False),
+        (None, None, True),
+        (None, False, False),
+        ([1, [True]], [1.0, [True]], True),
+        ([1, [True]], [1, [1]], False),
+        ([1], [1, 2], False),
+        ({"a": [1], "b": 2}, {"b": 2, "a": [1]}, True),
+        ({"a": True}, {"a": 1}, False),
+        ({"a": 1}, {"a": 1, "b": None}, False),
+    ],
+)
+def test_equality_of_json(left: Any, right: Any, expected: bool) -> None:
+    """Values are compared exactly, as JSON tells them apart: true is not 1, at any depth."""
+    assert (json_equal(left, right), json_equal(right, left)) == (expected, expected)
+
+
+@pytest.mark.parametrize(
+    ("item", "condition"),
+    [
+        (_did("click_email_alias", alias="a"), _waits("click_email")),
+        (_did("click_in_app_message"), _waits("click_in_app_message_button", button="1")),
+        (_did("view_news_feed_card", card=True), _waits("view_news_feed_card", card=True)),
+        (_event("e"), CONDITION.validate_python({"event": "e"})),
+    ],
+)
+def test_topics_find_every_candidate(item: Item, condition: Condition) -> None:
+    """The index finds all that may meet: the two names of a click have one topic."""
+    assert topic_of(item) == topic_listened_to(condition)
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ({"interaction": "click_email_alias", "campaign": "o"}, "click_email_alias must name its alias"),
+        ({"interaction": "click_in_app_message_button", "campaign": "o"}, "must name its button"),
+        ({"interaction": "open_email"}, "exactly one of campaign and card"),
+        ({"interaction": "view_news_feed_card", "campaign": "o", "card": "o"}, "exactly one of campaign and card"),
+        ({"interaction": "open_email", "card": "o"}, "a card has only the interactions"),
+        ({"interaction": "open_push", "campaign": "o", "button": "1"}, "button does not refine open_push"),
+        ({"interaction": "click_email", "campaign": "o", "alias": "a"}, "it goes with click_email_alias"),
+        ({"interaction": "open_email", "campaign": "o", "opens": "robot"}, "'any', 'human' or 'machine'"),
+        ({"interaction": "perform_conversion_event", "campaign": "o", "conversion": "E"}, "'A', 'B', 'C' or 'D'"),
+        ({"interaction": "open_mail", "campaign": "o"}, "Input should be 'view_in_app_message'"),
+        ({"interaction": "open_email", "campaign": "o", "extra": 1}, "Extra inputs are not permitted"),
+        ({"interaction": "open_email", "campaign": "no spaces"}, "should match pattern"),
+        ({"event": ""}, "at least 1 character"),
+        ({"event": "e", "campaign": "o"}, "Extra inputs are not permitted"),
+    ],
+)
+def test_conditions_that_cannot_be_written(condition: dict[str, Any], words: str) -> None:
+    """M1, M5: a condition that could not mean anything is refused with what would be right."""
+    with pytest.raises(ValidationError, match=words):
+        CONDITION.validate_python(condition)

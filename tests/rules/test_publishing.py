@@ -1,0 +1,322 @@
+"""What may be published, in which order, and what is said about it (P1 to P6, P9, P10)."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from connector.rules.campaigns import parse_definition
+from connector.rules.catalogue import Catalogue, Entry, Lifecycle, Revision, Window
+from connector.rules.errors import OrderRefused
+from connector.rules.publishing import (
+    OrderPlan,
+    missed_to_count,
+    plan_archive,
+    plan_publish,
+    plan_resume,
+    plan_stop,
+)
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+EARLIER = datetime(2026, 2, 1, tzinfo=UTC)
+PUSH = {"push": {"title": "t", "body": "b"}}
+
+
+def original(name: str) -> dict[str, Any]:
+    return {"campaign": name, "delivery": {"type": "external"}}
+
+
+def card(name: str) -> dict[str, Any]:
+    return {"card": name, "title": "t", "body": "b"}
+
+
+def follow_on(name: str, *triggers: Mapping[str, Any], **delivery: Any) -> dict[str, Any]:
+    return {
+        "campaign": name,
+        "delivery": {"type": "action_based", "trigger": list(triggers), **delivery},
+        "messages": PUSH,
+    }
+
+
+def on(target: str, interaction: str = "open_push") -> dict[str, str]:
+    return {"interaction": interaction, "campaign": target}
+
+
+def entry(state: Lifecycle, *definitions: dict[str, Any]) -> Entry:
+    """One campaign or card; all revisions but the last were published, and the last one too if it is the only one."""
+    parsed = [parse_definition(definition) for definition in definitions]
+    effective = [None if state == "draft" or (n and n == len(parsed) - 1) else EARLIER for n in range(len(parsed))]
+    revisions = [Revision(n + 1, d, at) for n, (d, at) in enumerate(zip(parsed, effective, strict=True))]  # type: ignore[arg-type]
+    windows = () if state == "draft" else (Window(1, EARLIER, None if state == "active" else NOW),)
+    return Entry(parsed[0].id, state, tuple(revisions), windows)  # type: ignore[union-attr]
+
+
+def catalogue(*entries: Entry) -> Catalogue:
+    return Catalogue().changed(entries, version=1)
+
+
+def publish(known: Catalogue, *ids: str, **options: Any) -> OrderPlan:
+    return plan_publish(known, ids, now=NOW, **options)
+
+
+def refusal(known: Catalogue, *ids: str, **options: Any) -> list[str]:
+    with pytest.raises(OrderRefused) as refused:
+        publish(known, *ids, **options)
+    return refused.value.problems
+
+
+F = follow_on("f", on("o"))
+LAUNCHED = follow_on("f", on("o", "receive_push"))
+
+
+class TestStates:
+    """P1, P9: draft → active ⇄ stopped → archived."""
+
+    @pytest.mark.parametrize("state", ["draft", "stopped"])
+    def test_publish_makes_active(self, state: Lifecycle) -> None:
+        """P5: the newest revision goes live, whatever the state was."""
+        assert publish(catalogue(entry(state, original("o"))), "o").sequence == ("o",)
+
+    def test_archived_is_final(self) -> None:
+        """P9: an archived one cannot be published, and nothing else is said about it."""
+        assert refusal(catalogue(entry("archived", follow_on("f", on("gone")))), "f") == [
+            "f is archived, which is final"
+        ]
+
+    @pytest.mark.parametrize(
+        ("plan", "state", "changes"),
+        [
+            (plan_stop, "active", True), (plan_stop, "stopped", False),
+            (plan_resume, "stopped", True), (plan_resume, "active", False),
+            (plan_archive, "draft", True), (plan_archive, "active", True),
+            (plan_archive, "stopped", True), (plan_archive, "archived", False),
+        ],
+    )  # fmt: skip
+    def test_moves(self, plan: Any, state: Lifecycle, changes: bool) -> None:
+        """P9: a move changes the state, or says that it has been made already."""
+        planned = plan(catalogue(entry(state, original("o"))), ["o"])
+        assert planned.sequence == (("o",) if changes else ())
+        assert planned.unchanged == (() if changes else ("o",))
+        assert [note for note in planned.warnings if "already" in note] == (
+            [] if changes else [f"o is {state} already; nothing changed"]
+        )
+
+    @pytest.mark.parametrize(
+        ("plan", "state"),
+        [(plan_stop, "draft"), (plan_stop, "archived"), (plan_resume, "draft"), (plan_resume, "archived")],
+    )
+    def test_moves_that_are_none(self, plan: Any, state: Lifecycle) -> None:
+        """P9: only what is live can be stopped, only what is stopped resumed; all or none."""
+        with pytest.raises(OrderRefused, match=r"^o is (a draft|archived)"):
+            plan(catalogue(entry(state, original("o")), entry("active", original("p"))), ["p", "o"])
+
+    def test_unknown_and_no_ids(self) -> None:
+        """Every id must be known, and there must be one."""
+        known = catalogue(entry("draft", original("welcome")))
+        assert refusal(known, "welcom", "zzz") == [
+            "welcom is not known; did you mean welcome?",
+            "zzz is not known; apply its definition first",
+        ]
+        assert refusal(known) == ["name at least one campaign or card"]
+
+    def test_nothing_new(self) -> None:
+        """P5: with nothing new on an active one it says so and changes nothing; a newer revision is something new."""
+        known = catalogue(entry("active", original("o")), entry("active", card("c"), card("c") | {"title": "new"}))
+        planned = publish(known, "o", "c")
+        assert (planned.sequence, planned.unchanged) == (("c",), ("o",))
+        assert planned.warnings == ("o is active and has nothing new; nothing changed",)
+
+
+class TestTargets:
+    """P3: what a follow-on names must exist."""
+
+    @pytest.mark.parametrize(
+        ("target", "problem"),
+        [
+            (None, "f: its trigger names the campaign o, which does not exist; apply it first"),
+            (entry("archived", original("o")), "f: its trigger names the campaign o, which is archived"),
+            (entry("draft", card("o")), "f: its trigger names the campaign o, which is a card; write card: o"),
+        ],
+    )
+    def test_refused(self, target: Entry | None, problem: str) -> None:
+        """P3, M5: an unknown, an archived and a wrongly named target."""
+        known = catalogue(entry("draft", F), *([target] if target else []))
+        assert [said[: len(problem)] for said in refusal(known, "f")] == [problem]
+
+    def test_draft_target_is_the_recommended_order(self) -> None:
+        """P3: the follow-on first, without a word."""
+        assert publish(catalogue(entry("draft", F), entry("draft", original("o"))), "f") == OrderPlan(("f",))
+
+    def test_exceptions_must_exist_only(self) -> None:
+        """P3: an exception may name an archived campaign, not an unknown one."""
+        excepted = follow_on("f", {"event": "e"}, delay={"after": "1 day"}, exceptions=[on("x")])
+        assert publish(catalogue(entry("draft", excepted), entry("archived", original("x"))), "f").sequence == ("f",)
+        assert (
+            "its exception names the campaign x, which does not exist"
+            in refusal(catalogue(entry("draft", excepted)), "f")[0]
+        )
+
+    def test_newest_revision_is_judged(self) -> None:
+        """P10: the revision that is to go live, not the one that is."""
+        edited = entry("active", F, follow_on("f", on("unknown")))
+        assert "unknown" in refusal(catalogue(edited, entry("active", original("o"))), "f")[0]
+
+
+class TestOrder:
+    """P3, P5: follow-ons before what they listen to."""
+
+    LAUNCH = ("enroll_in_control_group", "receive_email", "receive_sms", "receive_push", "receive_webhook")
+
+    @pytest.mark.parametrize("kind", LAUNCH)
+    def test_launch_that_a_draft_would_miss(self, kind: str) -> None:
+        """P3: refused, with the names and both ways out."""
+        known = catalogue(entry("draft", follow_on("f", on("o", kind))), entry("draft", original("o")))
+        (problem,) = refusal(known, "o")
+        assert all(word in problem for word in ("publishing o", "follow-on f", kind, "publish f o", "--allow-missed"))
+        assert publish(known, "o", allow_missed=True).sequence == ("o",)
+        assert publish(known, "o", "f").sequence == ("f", "o")
+
+    def test_other_interactions_are_warned_of(self) -> None:
+        """P3: an open comes later than the launch, so there is time."""
+        planned = publish(catalogue(entry("draft", F), entry("draft", original("o"))), "o")
+        assert planned.sequence == ("o",)
+        assert "draft follow-on f listens to o (open_push)" in planned.warnings[0]
+
+    @pytest.mark.parametrize("state", ["active", "stopped", "archived"])
+    def test_only_drafts_bind_the_order(self, state: Lifecycle) -> None:
+        """P3: a follow-on that was published before, or never will be, misses nothing."""
+        known = catalogue(entry(state, LAUNCHED), entry("draft", original("o")))
+        assert publish(known, "o") == OrderPlan(("o",))
+
+    def test_exceptions_do_not_bind_the_order(self) -> None:
+        """P3: a draft whose exception names the original does not stand in its way."""
+        draft = follow_on("f", {"event": "e"}, delay={"after": "1 day"}, exceptions=[on("o", "receive_push")])
+        assert publish(catalogue(entry("draft", draft), entry("draft", original("o"))), "o") == OrderPlan(("o",))
+
+    @pytest.mark.parametrize("ids", [("o", "f", "g"), ("g", "f", "o"), ("f", "o", "g", "f")])
+    def test_order_sorts_itself(self, ids: Sequence[str]) -> None:
+        """P5: g listens to f listens to o, in whichever order they are named."""
+        known = catalogue(
+            entry("draft", original("o")), entry("draft", LAUNCHED), entry("draft", follow_on("g", on("f")))
+        )
+        assert publish(known, *ids).sequence == ("g", "f", "o")
+
+    def test_all_or_none(self) -> None:
+        """P5: one refusal refuses the order, and every problem is told."""
+        known = catalogue(
+            entry("draft", original("o")), entry("draft", F), entry("draft", follow_on("g", on("nobody")))
+        )
+        assert len(refusal(known, "f", "g", "o")) == 1
+        known = known.changed([entry("archived", original("o"))], version=2)
+        assert len(refusal(known, "f", "g", "o")) == 3
+
+    def test_with_follow_ons(self) -> None:
+        """P5: the drafts that listen, and those that listen to them; not the stopped ones."""
+        known = catalogue(
+            entry("draft", original("o")),
+            entry("draft", LAUNCHED),
+            entry("draft", follow_on("g", on("f"))),
+            entry("stopped", follow_on("s", on("o"))),
+            entry("draft", follow_on("stranger", on("p"))),
+            entry("draft", original("p")),
+        )
+        assert publish(known, "o", with_follow_ons=True).sequence == ("g", "f", "o")
+
+
+class TestMissed:
+    """P4: publishing a follow-on of an active target."""
+
+    def test_count(self) -> None:
+        """P4, worked case 2: the warning counts the launch-time interactions that have gone by."""
+        known = catalogue(entry("draft", LAUNCHED), entry("active", original("o")))
+        assert missed_to_count(known, ["f"]) == {("o", "receive_push")}
+        planned = publish(known, "f", missed={("o", "receive_push"): 17})
+        assert planned.sequence == ("f",)
+        assert "17 receive_push have been missed" in planned.warnings[0]
+
+    def test_no_count_for_other_interactions(self) -> None:
+        """P4: warned without a number, and nothing is to be counted."""
+        known = catalogue(entry("draft", F), entry("active", original("o")))
+        assert missed_to_count(known, ["f", "unheard-of"]) == set()
+        assert publish(known, "f").warnings == ("o is active already: what has happened does not start f (open_push)",)
+
+    def test_follow_ons_of_what_is_named_are_counted_too(self) -> None:
+        """P4 with P5: what --with-follow-ons adds may have missed something."""
+        known = catalogue(entry("draft", LAUNCHED), entry("active", original("o")))
+        assert missed_to_count(known, ["o"]) == set()
+        assert missed_to_count(known, ["o"], with_follow_ons=True) == {("o", "receive_push")}
+
+    def test_new_revision_misses_only_what_it_newly_listens_to(self) -> None:
+        """P10: the clock goes on from the first publication."""
+        edited = follow_on("f", on("o"), on("p", "receive_push"))
+        known = catalogue(entry("active", F, edited), entry("active", original("o")), entry("active", original("p")))
+        assert [note.split()[0] for note in publish(known, "f").warnings] == ["p"]
+
+
+class TestCircles:
+    """P6: nobody may go round for ever."""
+
+    @staticmethod
+    def again(name: str, target: str, rule: Any = "always") -> dict[str, Any]:
+        return follow_on(name, on(target), eligible_again=rule)
+
+    @pytest.mark.parametrize("rule", ["always", {"after": "1 day"}])
+    def test_refused(self, rule: Any) -> None:
+        """P6: of two, and of one with itself; the way round is named."""
+        two = catalogue(entry("draft", self.again("f", "g", rule)), entry("draft", self.again("g", "f", "never")))
+        assert refusal(two, "f", "g")[0].startswith("f → g → f is a circle")
+        assert refusal(catalogue(entry("draft", self.again("f", "f", rule))), "f")[0].startswith("f → f is a circle")
+
+    def test_allowed_where_all_receive_once(self) -> None:
+        """P6: each campaign on it has eligible_again: never."""
+        known = catalogue(entry("draft", self.again("f", "g", "never")), entry("draft", self.again("g", "f", "never")))
+        assert publish(known, "f", "g").sequence == ("f", "g")
+
+    def test_way_with_a_tail_names_the_circle_only(self) -> None:
+        """P6: what merely leads into a circle is not on it."""
+        known = catalogue(
+            entry("draft", self.again("tail", "f")),
+            entry("draft", self.again("f", "g", "never")),
+            entry("draft", self.again("g", "f", "never")),
+        )
+        assert set(publish(known, "tail", "f", "g").sequence) == {"tail", "f", "g"}
+
+    def test_with_the_live(self) -> None:
+        """P6: a draft closes a circle with a live one; a draft that stays one does not."""
+        live = entry("active", self.again("g", "f"))
+        assert "circle" in refusal(catalogue(entry("draft", self.again("f", "g")), live), "f")[0]
+        left_a_draft = entry("draft", self.again("g", "f"))
+        assert publish(catalogue(entry("draft", self.again("f", "g")), left_a_draft), "f").sequence == ("f",)
+
+    def test_revision_that_breaks_a_circle(self) -> None:
+        """P6, P10: what counts is the revision that goes live."""
+        known = catalogue(
+            entry("active", self.again("f", "g"), follow_on("f", {"event": "e"})), entry("active", self.again("g", "f"))
+        )
+        assert publish(known, "f").sequence == ("f",)
+
+    def test_exceptions_make_no_circle(self) -> None:
+        """P6: only triggers lead on."""
+        calm = follow_on("g", {"event": "e"}, delay={"after": "1 day"}, exceptions=[on("f")], eligible_again="always")
+        known = catalogue(entry("draft", self.again("f", "g")), entry("draft", calm))
+        assert publish(known, "f", "g").sequence == ("f", "g")
+
+    def test_resume_closes_none_either(self) -> None:
+        """P6: resuming makes live as publishing does."""
+        known = catalogue(entry("stopped", self.again("f", "g")), entry("active", self.again("g", "f")))
+        with pytest.raises(OrderRefused, match="circle"):
+            plan_resume(known, ["f"])
+
+    def test_ten_thousand(self) -> None:
+        """A chain of 10,000 that bites its tail is found out, and a chain that does not is sorted, in good time."""
+        names = [f"c{number:05}" for number in range(10_000)]
+        chain = [entry("draft", self.again(a, b)) for a, b in zip(names, names[1:], strict=False)]
+        last = entry("draft", self.again(names[-1], "o", "never"))
+        known = catalogue(entry("draft", original("o")), *chain, last)
+        began = time.perf_counter()
+        assert publish(known, *reversed(names)).sequence == tuple(names)
+        biting = known.changed([entry("draft", self.again(names[-1], names[0]))], version=2)
+        assert refusal(biting, *names)[0].count("→") == 10_000
+        assert time.perf_counter() - began < 20

@@ -1,0 +1,173 @@
+"""What tests of workflows are played on: the real server with virtual time, and activities that answer as told."""
+
+import asyncio
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from temporalio import activity
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from connector import names
+from connector.rules.errors import OrderRefused
+from connector.temporal import connector_plugin, start_arguments
+from connector.wire import FollowUpStart, Order, OrderReceipt, ReportedException, SendOutcome, SendRequest, StoppedWindow
+from workflows.follow_up import FollowUp
+from workflows.registry import Registry
+
+DYNAMIC = {
+    "frontend.WorkflowTimeSkippingEnabled": "true",
+    "system.forceSearchAttributesCacheRefreshOnRead": "true",
+    "limit.historyCount.suggestContinueAsNew": "60",
+}
+PROBLEMS = ["refuse-me: has a problem", "refuse-me: has another"]
+SENT = SendOutcome(outcome="sent", state="sent")
+
+
+async def open_environment() -> WorkflowEnvironment:
+    """A server of our own: virtual time per workflow, and continue-as-new suggested early."""
+    binary = shutil.which("temporal") or str(Path(sys.executable).with_name("temporal"))
+    words = [word for name, value in DYNAMIC.items() for word in ("--dynamic-config-value", f"{name}={value}")]
+    return await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=binary, dev_server_extra_args=words, plugins=[connector_plugin()]
+    )
+
+
+def now() -> datetime:
+    """The clock that the server starts workflows by."""
+    return datetime.now(UTC)  # noqa: TID251 - the tests' own clock
+
+
+def held(delay: timedelta) -> SendOutcome:
+    """A channel that is held for so long from now."""
+    return SendOutcome(outcome="held", until=now() + delay)
+
+
+class Activities:
+    """Answers as told, and remembers what it was asked and when."""
+
+    def __init__(self, **answers: list[SendOutcome]) -> None:
+        self.answers = answers
+        self.sent: list[tuple[str, datetime]] = []
+        self.reported: list[ReportedException] = []
+        self.orders: list[Order] = []
+        self.ended: list[tuple[str, ...]] = []
+        self.busy = 0
+        self.may_send, self.may_end = asyncio.Event(), asyncio.Event()
+        self.may_send.set()
+        self.may_end.set()
+        self.on_report: Callable[[], Any] | None = None
+
+    @activity.defn(name=names.SEND)
+    async def send(self, request: SendRequest) -> SendOutcome:
+        self.sent.append((request.channel, activity.info().started_time))
+        await self.may_send.wait()
+        return self.answers[request.channel].pop(0)
+
+    @activity.defn(name=names.REPORT_EXCEPTION)
+    async def report_exception(self, reported: ReportedException) -> str:
+        self.reported.append(reported)
+        if self.on_report is not None:
+            await self.on_report()
+        return "accepted"
+
+    @activity.defn(name=names.CARRY_OUT_ORDER)
+    async def carry_out_order(self, order: Order) -> OrderReceipt:
+        self.busy += 1
+        assert self.busy == 1, "two orders at once"
+        await asyncio.sleep(0.01)
+        self.busy -= 1
+        if "refuse-me" in order.ids:
+            raise ApplicationError("refused", PROBLEMS, type=OrderRefused.__name__, non_retryable=True)
+        self.orders.append(order)
+        return OrderReceipt(order_id=order.order_id, verb=order.verb, changed=order.ids, version=len(self.orders))
+
+    @activity.defn(name=names.END_WAITS)
+    async def end_waits(self, stopped: StoppedWindow) -> int:
+        self.ended.append(stopped.campaigns)
+        if stopped.campaigns:
+            await self.may_end.wait()
+        return 0
+
+
+class Stage:
+    """One workspace of its own."""
+
+    def __init__(self, environment: WorkflowEnvironment, activities: Activities) -> None:
+        self.environment, self.activities = environment, activities
+        self.client: Client = environment.client
+        self.workspace = f"w{uuid4().hex[:8]}"
+
+    @asynccontextmanager
+    async def workers(self) -> AsyncIterator["Stage"]:
+        """Workers for everything, as long as the block runs."""
+        told = self.activities
+        async with AsyncExitStack() as stack:
+            for channel in told.answers:
+                queue = names.channel_queue(self.workspace, channel)
+                await stack.enter_async_context(Worker(self.client, task_queue=queue, activities=[told.send]))
+            main = Worker(
+                self.client,
+                task_queue=names.main_queue(self.workspace),
+                workflows=[FollowUp, Registry],
+                activities=[told.report_exception, told.carry_out_order, told.end_waits],
+                debug_mode=True,  # no deadlock detection: a test machine may be slow
+            )
+            await stack.enter_async_context(main)
+            yield self
+
+    async def follow_up(self, *channels: str, delay: timedelta = timedelta(0)) -> WorkflowHandle[Any, Any]:
+        """Start a follow-up as the outbox does."""
+        start = FollowUpStart(
+            workspace=self.workspace,
+            follow_up_id=uuid4().hex,
+            campaign="cart",
+            user_key=uuid4().hex,
+            due_at=now() + delay,
+            channels=channels or ("push",),
+        )
+        return await self.client.start_workflow(names.FOLLOW_UP, start, result_type=str, **start_arguments(start))
+
+    def order(self, verb: Any, *ids: str) -> Order:
+        """An order to this workspace's registry."""
+        return Order(workspace=self.workspace, order_id=uuid4().hex, verb=verb, ids=ids)
+
+    @property
+    def registry(self) -> WorkflowHandle[Any, Any]:
+        """The registry's newest run."""
+        return self.client.get_workflow_handle(names.registry_id(self.workspace))
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Poll until the condition holds; fails after ten seconds."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def until_event(handle: WorkflowHandle[Any, Any], kind: str) -> None:
+    """Poll until the history has an event of this kind."""
+    async with asyncio.timeout(10):
+        while kind not in await events_of(handle):
+            await asyncio.sleep(0.02)
+
+
+async def events_of(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """The kinds of the history's events, without virtual time's own."""
+    kinds = [EventType.Name(event.event_type) for event in (await handle.fetch_history()).events]
+    return [kind.removeprefix("EVENT_TYPE_") for kind in kinds if "TIME_SKIPPING" not in kind]
+
+
+async def state_of(handle: WorkflowHandle[Any, Any]) -> Any:
+    """What the search attribute says of its state."""
+    attributes = (await handle.describe()).typed_search_attributes
+    return {pair.key.name: pair.value for pair in attributes}[names.STATE_ATTRIBUTE]

@@ -1,0 +1,46 @@
+"""`connector demo` as a process: the three use cases on real servers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from starter.demo.fates import NOTHING, Fate, compare
+
+
+def _summary(outcomes: dict[Fate, tuple[str, str | None]]) -> tuple[str, bool]:
+    table, right = compare(outcomes)
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get(), right
+
+
+@pytest.mark.timeout(180)
+def test_every_user_of_the_demo_comes_to_the_end_that_they_must() -> None:
+    """The three use cases, five fates of an abandoned cart, and P2: what came before the publication."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "starter.cli", "demo"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=os.environ | {"COLUMNS": "120", "NO_COLOR": "1"},
+        text=True,
+        timeout=170,
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert ended.stdout.count("✓") == 12
+    assert "publish is refused" in ended.stdout
+
+
+def test_a_wrong_end_is_told() -> None:
+    """One user who came to another end makes the demo fail, and the summary says which."""
+    fates = [Fate("anna", "cart-reminder", "bought", "excepted", "exception"), Fate("ben", "x", "slept", "nothing")]
+    assert _summary({fates[0]: ("excepted", "exception"), fates[1]: NOTHING})[1]
+    text, right = _summary({fates[0]: ("sent", None), fates[1]: NOTHING})
+    assert not right
+    assert "must be excepted" in text
