@@ -9,7 +9,7 @@ from temporalio import activity
 
 from connector import names
 from connector.intake import Intake
-from connector.store.database import Database, database_now
+from connector.store.database import Database
 from connector.store.users import load_users
 from connector.wire import ReportedException
 
@@ -28,16 +28,17 @@ class Reporter:
     async def report_exception(self, reported: ReportedException) -> str:
         """Take the item in for the follow-up's user; resolves with accepted, duplicate or invalid.
 
-        An item without a time happened when it was signalled.
+        An item without a time happened when this activity was scheduled, whichever attempt takes it in.
         """
         async with self._database.read() as connection:
             users = await load_users(connection, self._workspace, [reported.user_key])
-            now = await database_now(connection)
         if reported.user_key not in users:
             return "invalid"
-        item = {"occurred_at": now.isoformat(), **reported.item, "user": users[reported.user_key].user.id}
+        told_at = activity.info().scheduled_time.isoformat()
+        item = {"occurred_at": told_at, **reported.item, "user": users[reported.user_key].user.id}
         [result] = await self._intake.take_in([item])
-        if result.status == "invalid":
-            _log.warning("signalled_exception_is_invalid", fault=result.fault)
+        if result.fault is not None:
+            place, _, _ = result.fault.partition(":")  # the rest may quote what was reported
+            _log.warning("reported_exception_is_invalid", user_key=reported.user_key, place=place)
         self._changed()
         return result.status

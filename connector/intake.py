@@ -106,6 +106,7 @@ class _Batch:
         user_keys = await resolve_and_lock(
             self._c, self._workspace, sorted({item.user for item in wanted.values()}), self._now
         )
+        self._refuse_erased(wanted, user_keys)
         await self._drop_repeated_dispatches(wanted, user_keys)
         logged = await self._log(wanted, user_keys)
         if logged:
@@ -136,6 +137,11 @@ class _Batch:
             days = self._retention.days
             raise InvalidItem(f"stale: occurred_at is more than {days} days ago, longer than the log is kept")
         return item
+
+    def _refuse_erased(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
+        """Guarantee 8: a late report does not bring an erased user back."""
+        for place in [place for place, item in wanted.items() if item.user not in user_keys]:
+            self._results[place] = ItemResult("invalid", wanted.pop(place).id, "erased: the user was erased")
 
     async def _drop_repeated_dispatches(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
         """M3: a push that several devices of a user received is one interaction."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from connector.rules.catalogue import Catalogue, Entry, Revision
 from connector.rules.conditions import InteractionCondition
-from connector.rules.graph import knots, way_round
+from connector.rules.graph import Graph, knots, way_round
+
+_MOST_NAMED = 20
+"""How many campaigns of a circle its problem names."""
 
 
 def listens_to(entry: Entry, revision: Revision | None = None) -> tuple[InteractionCondition, ...]:
@@ -57,19 +60,26 @@ def circles(catalogue: Catalogue, becoming_live: Mapping[str, Revision]) -> list
     graph = {name: [target for target in targets if target in live] for name, targets in graph.items() if targets}
     problems = []
     for knot in knots(graph, sorted(live)):
-        again = next((name for name in sorted(knot) if not _once_only(catalogue.entries[name], live[name])), None)
-        if again is not None and not becoming_live.keys().isdisjoint(knot):
-            problems += _problem(way_round(graph, again))
+        repeating = (name for name in sorted(knot) if not _once_only(catalogue.entries[name], live[name]))
+        again = None if becoming_live.keys().isdisjoint(knot) else next(repeating, None)
+        way = way_round(_within(graph, knot), again) if again else None
+        problems += [_problem(way)] if way else []
     return problems
 
 
-def _problem(way: list[str] | None) -> list[str]:
-    if way is None:
-        return []
-    return [
-        f"{' → '.join(reversed(way))} is a circle of follow-ons, which could send to one user for ever; "
+def _within(graph: Graph, names: Iterable[str]) -> Graph:
+    inside = set(names)
+    return {name: [target for target in graph.get(name, ()) if target in inside] for name in inside}
+
+
+def _problem(way: Sequence[str]) -> str:
+    names = list(reversed(way))
+    if len(names) > _MOST_NAMED:
+        names = [*names[: _MOST_NAMED // 2], f"… {len(names) - _MOST_NAMED} more …", *names[-_MOST_NAMED // 2 :]]
+    return (
+        f"{' → '.join(names)} is a circle of follow-ons, which could send to one user for ever; "
         "break it, or give each campaign on it `eligible_again: never`"
-    ]
+    )
 
 
 def _targets(conditions: Iterable[InteractionCondition]) -> list[str]:

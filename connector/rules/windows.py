@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from connector.rules.campaigns import QuietHours, TimeOfDay
 from connector.rules.delays import clock_change, zone_of
 
-_DAYS_AHEAD = 4
-"""Enough to find a boundary that one day lacks, even where a zone left out a whole day."""
+_DAYS = 3
+"""Today, tomorrow, and the day after, should tomorrow's clocks leave out the hours or the whole day."""
 
 
 def next_opening(hours: TimeOfDay, now: datetime, *, user_zone: str | None, company_zone: str) -> datetime:
@@ -51,7 +51,7 @@ def within(wall: time, opens: time, closes: time) -> bool:
 def _first(wanted: Callable[[time], bool], boundary: time, now: datetime, zone: ZoneInfo) -> datetime:
     """The first instant after `now` whose wall clock is wanted, where it comes to be so at the boundary."""
     today = now.astimezone(zone).date()
-    turns = (turn for ahead in range(_DAYS_AHEAD) for turn in _turns(today + timedelta(days=ahead), boundary, zone))
+    turns = (turn for ahead in range(_DAYS) for turn in _turns(today + timedelta(days=ahead), boundary, zone))
     found = [turn for turn in turns if turn > now and wanted(turn.astimezone(zone).time())]
     if not found:
         raise ValueError(f"hours from {boundary:%H:%M} to {boundary:%H:%M} never open; let them end at another time")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +13,14 @@ from sqlalchemy import RowMapping, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from connector.rules.errors import ConnectorError
 from connector.rules.users import User
 from connector.store.sets import among, instants
 from connector.store.tables import user_aliases, users
+
+
+class UserErased(ConnectorError):
+    """The user was erased, and nothing is kept or taken in for that id any more (guarantee 8)."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +37,12 @@ async def resolve_and_lock(
 ) -> dict[str, str]:
     """The surrogate keys of these ids, with their rows locked in sorted order; unknown users are created bare.
 
-    The number of statements does not depend on the number of users.
+    Erased users are left out (guarantee 8). The number of statements does not depend on the number of users.
     """
-    known = await _known(c, workspace, external_ids)
-    if missing := sorted(set(external_ids) - known.keys()):
+    known, erased = await _look_up(c, workspace, external_ids)
+    if missing := sorted(set(external_ids) - known.keys() - erased):
         await _create(c, workspace, missing, now)
-        known = await _known(c, workspace, external_ids)
+        known, _ = await _look_up(c, workspace, external_ids)
     await lock_users(c, workspace, known.values())
     return known
 
@@ -62,7 +68,7 @@ async def load_users(c: AsyncConnection, workspace: str, user_keys: Collection[s
 
 async def find_user(c: AsyncConnection, workspace: str, external_id: str) -> StoredUser | None:
     """The user whom services know by this id, None where nobody told of one."""
-    known = await _known(c, workspace, [external_id])
+    known, _ = await _look_up(c, workspace, [external_id])
     if external_id not in known:
         return None
     stored = (await load_users(c, workspace, known.values()))[known[external_id]]
@@ -70,8 +76,14 @@ async def find_user(c: AsyncConnection, workspace: str, external_id: str) -> Sto
 
 
 async def save_user(c: AsyncConnection, workspace: str, user: User, now: datetime) -> str:
-    """Put this description in the place of whatever was known, and return the surrogate key."""
-    user_key = (await resolve_and_lock(c, workspace, [user.id], now))[user.id]
+    """Put this description in the place of whatever was known, and return the surrogate key.
+
+    Raises:
+        UserErased: the user was erased and does not come back.
+    """
+    user_key = (await resolve_and_lock(c, workspace, [user.id], now)).get(user.id)
+    if user_key is None:
+        raise UserErased("the user was erased; an id that was erased is not used again")
     described = user.model_dump(mode="json", exclude={"id"})
     where = (users.c.workspace == workspace, users.c.user_key == user_key)
     await c.execute(update(users).where(*where).values(**described))
@@ -84,13 +96,13 @@ async def merge_user(
     """Merge changes into what is known: attributes and consent by their keys, everything else as a whole.
 
     Raises:
-        pydantic.ValidationError: the changes are not well formed.
+        pydantic.ValidationError: the changes are not well formed. UserErased: the user does not come back.
     """
     User.model_validate({**changes, "id": external_id})
     await resolve_and_lock(c, workspace, [external_id], now)
     stored = await find_user(c, workspace, external_id)
-    assert stored is not None  # noqa: S101 - it was resolved in this transaction
-    return await save_user(c, workspace, merged(stored.user, changes), now)
+    known = stored.user if stored else User(id=external_id)
+    return await save_user(c, workspace, merged(known, changes), now)
 
 
 def merged(user: User, changes: Mapping[str, Any]) -> User:
@@ -115,12 +127,23 @@ async def raise_newest(c: AsyncConnection, workspace: str, newest: Mapping[str, 
     )
 
 
-async def _known(c: AsyncConnection, workspace: str, external_ids: Collection[str]) -> dict[str, str]:
+def mark_of_erased(external_id: str) -> str:
+    """What is left of an erased user's id, so that a late report does not bring the user back."""
+    return "erased:" + hashlib.sha256(external_id.encode()).hexdigest()
+
+
+async def _look_up(
+    c: AsyncConnection, workspace: str, external_ids: Collection[str]
+) -> tuple[dict[str, str], set[str]]:
+    """The surrogate keys of the known ids, and the ids that were erased."""
     table = user_aliases.c
+    marks = {mark_of_erased(external_id): external_id for external_id in external_ids}
     statement = select(table.external_id, table.user_key).where(
-        table.workspace == workspace, among(c, table.external_id, external_ids)
+        table.workspace == workspace, among(c, table.external_id, [*external_ids, *marks])
     )
-    return {row.external_id: row.user_key for row in await c.execute(statement)}
+    found = {row.external_id: row.user_key for row in await c.execute(statement)}
+    erased = {marks[name] for name in found.keys() & marks.keys()}
+    return {name: found[name] for name in found.keys() - marks.keys()}, erased
 
 
 async def _create(c: AsyncConnection, workspace: str, external_ids: list[str], now: datetime) -> None:

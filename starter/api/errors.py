@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from connector.rules.errors import DefinitionError, Fault, OrderRefused
 from connector.store.database import StoreUnavailable
+from connector.store.users import UserErased
 from starter.temporal_link import TemporalUnavailable
 
 RETRY_AFTER_SECONDS = 2
@@ -93,6 +94,7 @@ def _unprocessable(error: RequestValidationError) -> ApiError:
 _TOLD: dict[type[Exception], Callable[[Any], ApiError]] = {
     StoreUnavailable: lambda _: unavailable("store_unavailable", "the database cannot be used now; try again"),
     TemporalUnavailable: lambda error: unavailable("temporal_unavailable", str(error)),
+    UserErased: lambda error: ApiError(410, "erased", str(error)),
     OrderRefused: _refused,
     DefinitionError: lambda error: _invalid(error.faults),
     RequestValidationError: _unprocessable,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path
 
 from connector.rules.users import User
 from connector.store.database import database_now
+from connector.store.erasure import erase_user
 from connector.store.users import find_user, merge_user, save_user
 from starter.api.body import JsonObject, checked
 from starter.api.errors import ApiError, not_found
@@ -49,6 +50,16 @@ async def read_user(id: UserId, parts: PartsHere) -> dict[str, Any]:
     if stored is None:
         raise not_found(f"the user {id}")
     return stored.user.model_dump(mode="json")
+
+
+@router.delete("/{id}", status_code=204)
+async def erase(id: UserId, parts: PartsHere) -> None:
+    """Erase a user for good: what waits ends as `dropped: erased`, and a late report does not bring them back."""
+    async with parts.database.write(parts.workspace) as connection:
+        erased = await erase_user(connection, parts.workspace, id, await database_now(connection))
+    if not erased:
+        raise not_found(f"the user {id}")
+    parts.outbox.nudge()
 
 
 def _without_id(body: dict[str, Any], id: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from connector.store.catalogue import Saved, save_drafts
 from connector.store.database import database_now
 from starter.commands.session import DataOption, JsonOption, run, session
 from starter.compose import Parts
-from starter.terminal import say, say_json, table, warn
+from starter.terminal import say, say_json, table, tell, warn
 
 Definition = Campaign | Card | Workspace
 
@@ -83,17 +83,13 @@ def _check_workspace(parts: Parts, definitions: Sequence[Definition]) -> None:
 
 
 def _show(saved: Sequence[Saved]) -> None:
-    changed = [(one.change, one.id, f"revision {one.revision}") for one in saved if one.change != "unchanged"]
+    changed = [(one.change, one.id, one.revision) for one in saved if one.change != "unchanged"]
     if changed:
-        say(table(("change", "id", "draft"), changed))
+        say(table(("change", "id", "revision"), changed))
     counts = Counter(one.change for one in saved)
     say(f"{counts['new']} new, {counts['edited']} edited, {counts['unchanged']} unchanged")
     if changed:
-        say("publish what you want live: connector publish " + " ".join(_few([name for _, name, _ in changed])))
-
-
-def _few(names: list[str]) -> list[str]:
-    return names if len(names) <= 3 else [*names[:3], "…"]
+        tell("what is live has not changed; `connector publish` makes drafts live")
 
 
 def _working(on: str) -> AbstractContextManager[Any]:

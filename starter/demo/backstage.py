@@ -61,19 +61,19 @@ async def set_up(show: Shown) -> AsyncIterator[Backstage]:
         log: deque[str] = deque(maxlen=20)
         listening = asyncio.create_task(_listen(process, show, log))
         try:
-            yield Backstage(data, await _ready(process, log))
+            yield Backstage(data, await _ready(process, listening, log))
         finally:
             await _stop(process)
             listening.cancel()
 
 
-async def _ready(process: asyncio.subprocess.Process, log: deque[str]) -> Running:
+async def _ready(process: asyncio.subprocess.Process, listening: asyncio.Task[None], log: deque[str]) -> Running:
     assert process.stdout is not None  # noqa: S101 - it was asked for
     with suppress(TimeoutError):
         line = await asyncio.wait_for(process.stdout.readline(), _READY_WITHIN)
         if line:
             return Running.model_validate_json(line)
-    await asyncio.sleep(0)  # what it said last is read before it is told
+        await asyncio.wait({listening}, timeout=5)  # until all of its last words are read
     raise DemoFailed("connector dev did not get ready. Its last words:\n" + "\n".join(log))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
@@ -34,18 +35,20 @@ async def play(*, stay: bool) -> int:
     if not _EXAMPLES.is_dir():
         raise DemoFailed(f"{_EXAMPLES} is not there; the demo is played from a checkout, not from an installed package")
     console, stopped = Console(), stop_on_signals()
-    async with httpx.AsyncClient(timeout=20, trust_env=False) as api:
+    async with httpx.AsyncClient(timeout=20, trust_env=False) as api, AsyncExitStack() as stack:
         stage = Stage(console, api)
         stage.title("Campaign Connector", "Temporal, a worker and the API are starting, in a folder of their own.")
-        async with set_up(stage.show_message) as backstage:
-            api.base_url = httpx.URL(backstage.running.api_url)
+        backstage = await unless_stopped(stack.enter_async_context(set_up(stage.show_message)), stopped)
+        if backstage is None:
+            return 1
+        api.base_url = httpx.URL(backstage.running.api_url)
+        _show_links(stage, backstage.running)
+        right = await unless_stopped(_perform(stage, backstage), stopped)
+        if stay and right is not None:
             _show_links(stage, backstage.running)
-            right = await unless_stopped(_perform(stage, backstage), stopped)
-            if stay and right is not None:
-                _show_links(stage, backstage.running)
-                stage.tell(f"everything stays up until Ctrl-C; try: connector status --data {backstage.data}")
-                await stopped.wait()
-        stage.tell("everything is stopped")
+            stage.tell(f"everything stays up until Ctrl-C; try: connector status --data {backstage.data}")
+            await stopped.wait()
+        stage.tell("stopping everything")
     return 0 if right else 1
 
 

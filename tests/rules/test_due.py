@@ -108,7 +108,7 @@ def test_the_order_of_the_list() -> None:
         past_sends=[PastSend("another", "push", now)],
         assignment=Assignment(control=True),
     )
-    mended = (
+    mended: tuple[dict[str, Any], ...] = (
         {"window_id": 1},
         {"next_at": now},
         {"end": None},
@@ -287,7 +287,7 @@ def test_audience_again_looks_before_now() -> None:
     """The past that the audience asks for is the past as of now."""
     history = OnlyBefore()
     facts = _facts(audience={"did": {"event": "e"}}, recheck_audience=True)
-    assert judge(replace(facts, history=history)) == Send()
+    assert judge(replace(facts, history=history, next_at=facts.now - timedelta(hours=1))) == Send()
     assert history.before == [facts.now]
 
 
@@ -303,7 +303,7 @@ def test_audience_again_looks_before_now() -> None:
 )
 def test_eligible_again(rule: Any, received_at: str | None, expected: Verdict) -> None:
     """T1, again at the due time: something may have been received meanwhile."""
-    facts = replace(_facts(eligible_again=rule), received_at=received_at and _at(received_at))
+    facts = replace(_facts(eligible_again=rule), received_at=_at(received_at) if received_at else None)
     assert judge(facts) == expected
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from pydantic import TypeAdapter
 
 from connector.rules.campaigns import ActionBased
 from connector.rules.eligibility import eligible_again
 
-RULE: TypeAdapter[object] = TypeAdapter(ActionBased.model_fields["eligible_again"].annotation)
+
+def _follow_on(rule: object) -> ActionBased:
+    written = {"type": "action_based", "trigger": [{"event": "e"}], "eligible_again": rule}
+    return ActionBased.model_validate(written)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,6 @@ RULE: TypeAdapter[object] = TypeAdapter(ActionBased.model_fields["eligible_again
 )
 def test_eligible_again_counts_from_receipt(rule: object, received_at: str | None, at: str, expected: bool) -> None:
     """T1: in seconds from the receipt; whoever did not receive stays eligible (case 13)."""
-    received = received_at and datetime.fromisoformat(received_at)
-    found = eligible_again(RULE.validate_python(rule), received, datetime.fromisoformat(at))  # type: ignore[arg-type]
+    received = datetime.fromisoformat(received_at) if received_at else None
+    found = eligible_again(_follow_on(rule).eligible_again, received, datetime.fromisoformat(at))
     assert found is expected

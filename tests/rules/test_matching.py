@@ -22,7 +22,10 @@ from connector.rules.matching import (
 CONDITION: TypeAdapter[Condition] = TypeAdapter(Condition)
 AT = "2026-03-02T12:00:00Z"
 CARDS = ("view_news_feed_card", "click_news_feed_card")
-REQUIRED = {"click_in_app_message_button": {"button": "1"}, "click_email_alias": {"alias": "a"}}
+REQUIRED: dict[str, dict[str, Any]] = {
+    "click_in_app_message_button": {"button": "1"},
+    "click_email_alias": {"alias": "a"},
+}
 
 
 def _did(kind: str, *, card: bool = False, target: str = "o", **properties: Any) -> Interaction:
@@ -117,8 +120,8 @@ def test_clicks_and_refinements(item: Item, condition: Condition, expected: bool
 )
 def test_opens_by_their_classification(opens: str | None, reported: str | None, expected: bool) -> None:
     """M2: `any` takes all; an open that nobody classified is only `any`."""
-    properties = {} if reported is None else {"opens": reported}
-    refined = {} if opens is None else {"opens": opens}
+    properties: dict[str, Any] = {} if reported is None else {"opens": reported}
+    refined: dict[str, Any] = {} if opens is None else {"opens": opens}
     assert meets(_did("open_email", **properties), _waits("open_email", **refined)) is expected
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -312,11 +313,12 @@ class TestCircles:
     def test_ten_thousand(self) -> None:
         """A chain of 10,000 that bites its tail is found out, and a chain that does not is sorted, in good time."""
         names = [f"c{number:05}" for number in range(10_000)]
-        chain = [entry("draft", self.again(a, b)) for a, b in zip(names, names[1:], strict=False)]
+        chain = [entry("draft", self.again(a, b)) for a, b in pairwise(names)]
         last = entry("draft", self.again(names[-1], "o", "never"))
         known = catalogue(entry("draft", original("o")), *chain, last)
         began = time.perf_counter()
         assert publish(known, *reversed(names)).sequence == tuple(names)
         biting = known.changed([entry("draft", self.again(names[-1], names[0]))], version=2)
-        assert refusal(biting, *names)[0].count("→") == 10_000
+        (problem,) = refusal(biting, *names)
+        assert "… 9981 more …" in problem
         assert time.perf_counter() - began < 20

@@ -1,8 +1,5 @@
 """`POST /v1/interactions`: a result an item, bounds, and what happens while a part is away."""
 
-import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,8 +12,104 @@ from connector.store.tables import follow_ups, interactions
 from starter.api.body import MAX_BODY_BYTES
 from starter.api.interactions import MAX_ITEMS
 from starter.compose import Parts, compose
-from tests.house import House
-from tests.starter.conftest import open_client
+from tests.house import ABANDONED, ORIGINAL, House, push
+from tests.starter.serving import open_client
 
 URL = "/v1/interactions"
-Ago = Callable[[float], str]
+
+
+async def count(parts: Parts, table: Any) -> int:
+    """How many rows a table has."""
+    async with parts.database.read() as c:
+        return int((await c.execute(select(func.count()).select_from(table))).scalar_one())
+
+
+async def test_each_item_is_judged_on_its_own(api: httpx.AsyncClient, parts: Parts) -> None:
+    """One bad item stops no other; its result says what was wrong with which field."""
+    naive = {**push("bad", 1), "occurred_at": "2026-03-02T12:00:00"}
+    answer = await api.post(URL, json={"interactions": [push("a", 1), naive, 5, push("a", 1), push("b", 2)]})
+    assert answer.status_code == 200
+    results = answer.json()["results"]
+    assert [(r["id"], r["status"]) for r in results] == [
+        ("a", "accepted"),
+        ("bad", "invalid"),
+        (None, "invalid"),
+        ("a", "duplicate"),
+        ("b", "accepted"),
+    ]
+    assert "occurred_at: needs a time zone" in results[1]["fault"]
+    assert [("fault" in r) for r in results] == [False, True, True, False, False]
+    assert await count(parts, interactions) == 2
+
+
+async def test_a_repeated_request_changes_nothing(api: httpx.AsyncClient, parts: Parts) -> None:
+    """M6: what was accepted once is a duplicate for ever after."""
+    body = {"interactions": [push("a", 1), push("b", 2)]}
+    await api.post(URL, json=body)
+    again = (await api.post(URL, json=body)).json()["results"]
+    assert [result["status"] for result in again] == ["duplicate", "duplicate"]
+    assert await count(parts, interactions) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code", "words"),
+    [
+        ('{"interactions": [', 400, "invalid_json", "line 1 column 18"),
+        ('{"interactions":\n [NaN]}', 400, "invalid_json", "line 2"),
+        ('{"interactions": ["\\ud800"]}', 400, "invalid_json", "line 1"),
+        ("", 422, "invalid", "must be a JSON object"),
+        ("[]", 422, "invalid", "must be a JSON object"),
+        ("{}", 422, "invalid", "interactions"),
+        ('{"interactions": {}}', 422, "invalid", "interactions"),
+        ('{"interactions": [], "more": 1}', 422, "invalid", "nothing beside it"),
+        ("[" * 100_000, 400, "invalid_json", "recursion"),
+    ],
+)
+async def test_a_body_of_the_wrong_shape(
+    api: httpx.AsyncClient, content: str, status: int, code: str, words: str
+) -> None:
+    """Broken JSON is told by its place, and a wrong shape by what would be right."""
+    answer = await api.post(URL, content=content)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (status, code)
+    assert words in error["message"]
+
+
+async def test_a_thousand_at_once_and_not_one_more(api: httpx.AsyncClient, parts: Parts) -> None:
+    """1,001 are refused as a whole; 1,000 are taken."""
+    items = [push(f"e{n}", 1, f"u{n % 50}") for n in range(MAX_ITEMS + 1)]
+    refused = await api.post(URL, json={"interactions": items})
+    assert refused.status_code == 413
+    assert refused.json()["error"]["code"] == "too_many_interactions"
+    assert await count(parts, interactions) == 0
+    taken = await api.post(URL, json={"interactions": items[1:]})
+    assert {result["status"] for result in taken.json()["results"]} == {"accepted"}
+    assert await count(parts, interactions) == MAX_ITEMS
+
+
+async def test_a_body_has_a_bound(api: httpx.AsyncClient) -> None:
+    """More than 10 MB is not read to its end."""
+    answer = await api.post(URL, content=b" " * (MAX_BODY_BYTES + 1))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
+async def test_with_temporal_away_all_is_accepted(api: httpx.AsyncClient, parts: Parts) -> None:
+    """Guarantee 5 and 6: what is accepted is stored, its follow-up waits to be started."""
+    await House(parts.database).live(ORIGINAL, ABANDONED)
+    answer = await api.post(URL, json={"interactions": [push("a", 1)]})
+    assert answer.json()["results"] == [{"id": "a", "status": "accepted"}]
+    async with parts.database.read() as c:
+        (row,) = (await c.execute(select(follow_ups.c.state, follow_ups.c.started_at))).all()
+    assert tuple(row) == ("waiting", None)
+
+
+async def test_with_the_database_away_nothing_is_accepted() -> None:
+    """503 with a time to try again, and no word of the database's own."""
+    database = Database.open("postgresql://nobody:secret@127.0.0.1:1/nowhere")
+    async with open_client(compose(Settings(), database)) as api:
+        answer = await api.post(URL, json={"interactions": [push("a", 1)]})
+    await database.close()
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"].isdigit()
+    assert answer.json()["error"]["code"] == "store_unavailable"
+    assert "secret" not in answer.text

@@ -20,7 +20,15 @@ from temporalio.worker import Worker
 from connector import names
 from connector.rules.errors import OrderRefused
 from connector.temporal import connector_plugin, start_arguments
-from connector.wire import FollowUpStart, Order, OrderReceipt, ReportedException, SendOutcome, SendRequest, StoppedWindow
+from connector.wire import (
+    FollowUpStart,
+    Order,
+    OrderReceipt,
+    ReportedException,
+    SendOutcome,
+    SendRequest,
+    StoppedWindow,
+)
 from workflows.follow_up import FollowUp
 from workflows.registry import Registry
 

@@ -116,7 +116,7 @@ async def test_without_a_worker_the_caller_is_told(environment: WorkflowEnvironm
     told = Activities()
     stage = Stage(environment, told)
     order = stage.order("publish", "a")
-    with pytest.raises(RegistryUnavailable, match="no worker is polling .* start one with `connector worker`"):
+    with pytest.raises(RegistryUnavailable, match=r"no worker is polling .* start one with `connector worker`"):
         await give_order(stage.client, order, patience=timedelta(seconds=0.5))
     async with stage.workers():
         assert (await give_order(stage.client, order)).changed == ("a",)

@@ -1,0 +1,240 @@
+"""What is refused at publish (P7) and warned of (P8)."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from connector.rules.campaigns import Campaign, Workspace, parse_definition
+from connector.rules.catalogue import Catalogue, Entry, Revision
+from connector.rules.lints import refusals, warnings
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+DAY = {"after": "1 day"}
+PURCHASE = {"event": "make_purchase"}
+NIGHT = {"from": "22:00", "to": "06:00"}
+
+
+def day(number: int) -> str:
+    return (NOW + timedelta(days=number)).isoformat()
+
+
+def campaign(*, audience: Any = "everyone", messages: Any = None, **delivery: Any) -> Campaign:
+    """A follow-on with these words in its delivery."""
+    parsed = parse_definition(
+        {
+            "campaign": "f",
+            "delivery": {"type": "action_based", "trigger": [{"event": "e"}]} | delivery,
+            "audience": audience,
+            "messages": messages or {"push": {"title": "t", "body": "b"}},
+        }
+    )
+    assert isinstance(parsed, Campaign)
+    return parsed
+
+
+def hours(opens: str, closes: str, **more: str) -> dict[str, str]:
+    return {"from": opens, "to": closes, **more}
+
+
+ALLOWED: list[dict[str, Any]] = [
+    {},
+    {"delay": DAY, "exceptions": [PURCHASE]},
+    {"delay": DAY, "trigger": [{"event": "start_session"}], "exceptions": [PURCHASE]},
+    {"delay": {"after": "2 days"}, "end": day(2)},
+    {"delay": {"after": "5 days"}, "start": day(-4), "end": day(1)},
+    {"delay": {"in_days": 9, "at": "09:00"}, "end": day(1)},
+    {"eligible_again": {"after": "720 days"}},
+    {"time_of_day": hours("21:00", "23:00"), "quiet_hours": NIGHT},
+    {"time_of_day": hours("05:00", "06:01"), "quiet_hours": NIGHT},
+    {"time_of_day": hours("23:00", "22:59"), "quiet_hours": NIGHT},
+    {"time_of_day": hours("23:00", "05:00", zone="company"), "quiet_hours": NIGHT},
+    {"time_of_day": hours("23:00", "05:00"), "quiet_hours": "none"},
+    {"audience": {"not": {"all": [{"attribute": "tier", "is": "gold"}]}}},
+]
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"exceptions": [PURCHASE]}, "without a delay"),
+    (
+        {"delay": DAY, "trigger": [{"event": "start_session"}], "exceptions": [{"event": "start_session"}]},
+        "start_session is both trigger and exception",
+    ),
+    ({"delay": {"after": "49 hours"}, "end": day(2)}, "delay of 49 hours is longer"),
+    ({"delay": {"after": "6 days"}, "start": day(-4), "end": day(1)}, "delay of 6 days is longer"),
+    ({"start": day(2), "end": day(2)}, "`end` is not after its `start`"),
+    ({"end": day(0)}, "has passed"),
+    ({"start": day(-9), "end": day(-1)}, "has passed"),
+    ({"time_of_day": hours("09:00", "09:00")}, "`time_of_day` opens and closes at 09:00"),
+    ({"quiet_hours": hours("09:00", "09:00")}, "`quiet_hours` begin and end at 09:00"),
+    ({"time_of_day": hours("22:00", "06:00"), "quiet_hours": NIGHT}, "wholly inside the campaign's quiet hours"),
+    ({"time_of_day": hours("23:00", "01:00"), "quiet_hours": NIGHT | {"then": "drop"}}, "wholly inside"),
+    ({"time_of_day": hours("01:00", "05:00", outside="next"), "quiet_hours": NIGHT}, "wholly inside"),
+    ({"eligible_again": {"after": "721 days"}}, "longer than 720 days"),
+    ({"audience": {"all": []}}, "would let everyone in"),
+    ({"audience": {"any": [{"not": {"any": []}}]}}, "would let nobody in"),
+]
+
+
+@pytest.mark.parametrize("words", ALLOWED)
+def test_allowed(words: dict[str, Any]) -> None:
+    """P7: what stands just on the right side of each rule."""
+    assert refusals(campaign(**words), Catalogue(), NOW) == []
+
+
+@pytest.mark.parametrize(("words", "problem"), REFUSED)
+def test_refused(words: dict[str, Any], problem: str) -> None:
+    """P7: each rule by itself, said once and with the campaign's name."""
+    (said,) = refusals(campaign(**words), Catalogue(), NOW)
+    assert said.startswith("f: ")
+    assert problem in said
+
+
+def test_every_refusal_at_once() -> None:
+    """P7: not only the first."""
+    wrong = campaign(exceptions=[PURCHASE], end=day(0), time_of_day=hours("09:00", "09:00"), audience={"all": []})
+    assert len(refusals(wrong, Catalogue(), NOW)) == 4
+
+
+@pytest.mark.parametrize(
+    ("messages", "refused"),
+    [({"sms": {"body": "b"}}, True), ({"in_app_message": {"title": "t", "body": "b"}}, False)],
+)
+def test_workspace_quiet_hours(messages: Any, refused: bool) -> None:
+    """P7, W2: the workspace's quiet hours count where the campaign has none, for the channels that keep them."""
+    catalogue = Catalogue(workspace=Workspace.model_validate({"quiet_hours": NIGHT}))
+    night = campaign(time_of_day=hours("23:00", "05:00"), messages=messages)
+    said = refusals(night, catalogue, NOW)
+    assert [("workspace's quiet hours" in problem) for problem in said] == ([True] if refused else [])
+
+
+HTML = '<p><a href="x" data-alias="cta">a</a><a data-alias=footer href=y>b</a><a href="z">c</a></p>'
+TARGET = {
+    "campaign": "o",
+    "delivery": {"type": "action_based", "trigger": [{"event": "e"}]},
+    "variants": [
+        {"name": "a", "messages": {"email": {"subject": "s", "html": HTML}}},
+        {
+            "name": "b",
+            "messages": {
+                "email": {"subject": "s", "html": '<a data-alias="only_b" href="x">a</a>'},
+                "push": {"title": "t", "body": "b", "buttons": ["snooze"], "pages": ["1"]},
+            },
+        },
+    ],
+    "conversions": [PURCHASE],
+}
+CLICK, BUTTON = "click_email_alias", "click_push_button"
+
+
+def known(*revisions: dict[str, Any], state: Any = "draft") -> Catalogue:
+    effective = [NOW if state == "active" else None for _ in revisions]
+    parsed = [Revision(n, parse_definition(d), at) for n, (d, at) in enumerate(zip(revisions, effective, strict=True))]  # type: ignore[arg-type]
+    return Catalogue().changed([Entry("o", state, tuple(parsed))], version=1)
+
+
+def listening(interaction: str, **refined: str) -> Campaign:
+    return campaign(trigger=[{"interaction": interaction, "campaign": "o", **refined}])
+
+
+@pytest.mark.parametrize(
+    ("interaction", "refined", "problem"),
+    [
+        (CLICK, {"alias": "cta"}, None),
+        (CLICK, {"alias": "footer"}, None),
+        (CLICK, {"alias": "only_b"}, None),
+        (CLICK, {"alias": "cta_main"}, "o has no alias cta_main, only cta, footer, only_b"),
+        ("click_email", {"url": "https://anything"}, None),
+        (BUTTON, {"button": "snooze"}, None),
+        (BUTTON, {}, None),
+        (BUTTON, {"button": "later"}, "o has no button later, only snooze"),
+        ("click_in_app_message_button", {"button": "x"}, "o has no message on in_app_message, only on email, push"),
+        ("receive_sms", {}, "receive_sms of o cannot happen"),
+        ("view_content_card", {}, "no message on content_card"),
+        ("open_email", {}, None),
+        ("enroll_in_control_group", {}, None),
+    ],
+)
+def test_what_the_target_has(interaction: str, refined: dict[str, str], problem: str | None) -> None:
+    """P7: channels, aliases and buttons are looked up in all of the target's variants."""
+    said = refusals(listening(interaction, **refined), known(TARGET), NOW)
+    assert [problem in one for one in said] == ([True] if problem else []) if problem else said == []
+
+
+def test_exceptions_are_looked_up_too() -> None:
+    """P7: an exception that cannot come is refused as a trigger is."""
+    excepted = campaign(delay=DAY, exceptions=[{"interaction": "receive_sms", "campaign": "o"}])
+    assert "receive_sms of o cannot happen" in refusals(excepted, known(TARGET), NOW)[0]
+
+
+def test_templated_aliases_may_be_anything() -> None:
+    """P7: what a template makes of an alias is not known, so any is allowed."""
+    html = {"email": {"subject": "s", "html": '<a data-alias="{{ campaign.id }}-x" href="x">a</a>'}}
+    target = {key: value for key, value in TARGET.items() if key != "variants"} | {"messages": html}
+    assert refusals(listening(CLICK, alias="whatever"), known(target), NOW) == []
+
+
+def test_external_targets_are_not_known() -> None:
+    """P7: another system sends them, so whatever is written here of their messages is not all."""
+    external = {"campaign": "o", "delivery": {"type": "external"}, "messages": {"push": {"title": "t", "body": "b"}}}
+    assert refusals(listening(CLICK, alias="cta"), known(external), NOW) == []
+
+
+def test_earlier_messages_are_still_out_there() -> None:
+    """P7: an alias that only an earlier published revision had may be clicked yet; one of an unpublished one not."""
+    plain = {key: value for key, value in TARGET.items() if key != "variants"}
+    newer = plain | {"messages": {"email": {"subject": "s", "html": "<p>no links</p>"}}}
+    assert refusals(listening(CLICK, alias="cta"), known(TARGET, newer, state="active"), NOW) == []
+    assert len(refusals(listening(CLICK, alias="cta"), known(TARGET, newer), NOW)) == 1
+
+
+def test_cards_have_nothing_to_refuse() -> None:
+    """A card has no delivery, and its interactions need no look-up."""
+    card = parse_definition({"card": "o", "title": "t", "body": "b"})
+    follow_on = campaign(trigger=[{"interaction": "click_news_feed_card", "card": "o"}])
+    catalogue = Catalogue().changed([Entry("o", "draft", (Revision(1, card),))], version=1)  # type: ignore[arg-type]
+    assert refusals(card, catalogue, NOW) == refusals(follow_on, catalogue, NOW) == []  # type: ignore[arg-type]
+
+
+OPEN = {"interaction": "open_email", "campaign": "o"}
+
+
+@pytest.mark.parametrize(
+    ("words", "note"),
+    [
+        ({}, None),
+        ({"trigger": [OPEN], "audience": {"interacted": OPEN}}, "requires the very open_email that triggers"),
+        ({"trigger": [OPEN], "audience": {"all": [{"all": [{"interacted": OPEN}]}]}}, "requires the very open_email"),
+        ({"trigger": [OPEN], "audience": {"any": [{"interacted": OPEN}]}}, "requires the very open_email"),
+        ({"audience": {"did": {"event": "e", "within": "7 days"}}}, "requires the very e that triggers"),
+        ({"trigger": [OPEN], "audience": {"any": [{"interacted": OPEN}, {"did": PURCHASE}]}}, None),
+        ({"trigger": [OPEN], "audience": {"not": {"interacted": OPEN}}}, None),
+        ({"trigger": [OPEN], "audience": {"interacted": OPEN | {"campaign": "p"}}}, None),
+        ({"delay": DAY, "exceptions": [OPEN]}, "programs open every mail"),
+        ({"delay": DAY, "exceptions": [OPEN | {"opens": "any"}]}, "programs open every mail"),
+        ({"delay": DAY, "exceptions": [OPEN | {"opens": "machine"}]}, "programs open every mail"),
+        ({"delay": DAY, "exceptions": [OPEN | {"opens": "human"}]}, None),
+        ({"start": day(1)}, "before its `start`"),
+        ({"start": day(0)}, None),
+    ],
+)
+def test_warnings(words: dict[str, Any], note: str | None) -> None:
+    """P8: the first one that would be missed, and the mail programs that open every mail."""
+    said = warnings(campaign(**words), Catalogue(), NOW)
+    assert [bool(note and note in one) for one in said] == ([True] if note else [])
+
+
+@pytest.mark.parametrize(
+    ("interaction", "refined", "note"),
+    [
+        ("perform_conversion_event", {}, None),
+        ("perform_conversion_event", {"conversion": "B"}, "o has no conversion B"),
+        ("click_push_story_page", {"page": "1"}, None),
+        ("click_push_story_page", {"page": "2"}, "o has no page 2, only 1"),
+        ("enroll_in_control_group", {}, "o has no control group"),
+    ],
+)
+def test_what_cannot_happen_as_things_are(interaction: str, refined: dict[str, str], note: str | None) -> None:
+    """Not P7's, so not refused: the target can be given it later."""
+    listener = listening(interaction, **refined)
+    assert refusals(listener, known(TARGET), NOW) == []
+    assert [bool(note and note in one) for one in warnings(listener, known(TARGET), NOW)] == ([True] if note else [])

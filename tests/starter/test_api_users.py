@@ -1,0 +1,79 @@
+"""`/v1/users/{id}`: replaced by PUT, merged by PATCH."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+URL = "/v1/users/u-17"
+ANNA = {
+    "email": "anna@example.com",
+    "time_zone": "Asia/Tokyo",
+    "attributes": {"tier": "gold", "seen": 3},
+    "consent": {"email": "subscribed"},
+}
+
+
+async def test_put_replaces(api: httpx.AsyncClient) -> None:
+    """Whatever is not in the new description is gone."""
+    assert (await api.put(URL, json=ANNA)).status_code == 200
+    answer = await api.put(URL, json={"id": "u-17", "phone": "+15550100"})
+    assert answer.status_code == 200
+    user = (await api.get(URL)).json()
+    assert user == answer.json()
+    assert (user["id"], user["phone"], user["email"], user["attributes"]) == ("u-17", "+15550100", None, {})
+
+
+async def test_patch_merges(api: httpx.AsyncClient) -> None:
+    """Attributes and consent by their keys, everything else as a whole."""
+    await api.put(URL, json=ANNA)
+    answer = await api.patch(URL, json={"attributes": {"seen": 4}, "consent": {"sms": "unsubscribed"}, "email": None})
+    user = answer.json()
+    assert user["attributes"] == {"tier": "gold", "seen": 4}
+    assert user["consent"] == {"email": "subscribed", "sms": "unsubscribed"}
+    assert (user["email"], user["time_zone"]) == (None, "Asia/Tokyo")
+    assert (await api.get(URL)).json() == user
+
+
+async def test_patch_makes_an_unknown_user(api: httpx.AsyncClient) -> None:
+    """A user need not have been described before."""
+    assert (await api.get(URL)).status_code == 404
+    assert (await api.patch(URL, json={"first_name": "Anna"})).json()["first_name"] == "Anna"
+    assert (await api.get(URL)).status_code == 200
+
+
+@pytest.mark.parametrize("verb", ["PUT", "PATCH"])
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        ({"emial": "anna@example.com"}, "emial"),
+        ({"time_zone": "Tokyo"}, "time_zone"),
+        ({"consent": {"email": "perhaps"}}, "consent.email"),
+        ({"consent": {"fax": "subscribed"}}, "consent.fax"),
+        ({"push_tokens": "token"}, "push_tokens"),
+        ({"email": 5}, "email"),
+    ],
+)
+async def test_a_wrong_description_changes_nothing(
+    api: httpx.AsyncClient, verb: str, body: dict[str, Any], key: str
+) -> None:
+    """422 names the key; what was known stays."""
+    await api.put(URL, json=ANNA)
+    answer = await api.request(verb, URL, json=body)
+    assert answer.status_code == 422
+    assert [fault["key"] for fault in answer.json()["error"]["details"]["faults"]] == [key]
+    assert (await api.get(URL)).json()["email"] == "anna@example.com"
+
+
+async def test_the_body_may_not_be_about_another_user(api: httpx.AsyncClient) -> None:
+    """A wrong path must not describe somebody else."""
+    answer = await api.put(URL, json={**ANNA, "id": "u-18"})
+    assert answer.status_code == 422
+    assert (await api.get(URL)).status_code == 404
+    assert (await api.get("/v1/users/u-18")).status_code == 404
+
+
+@pytest.mark.parametrize("id", ["%00", "a" * 256])
+async def test_an_id_that_cannot_be(api: httpx.AsyncClient, id: str) -> None:
+    """Ids have at most 255 characters, none of them null."""
+    assert (await api.get(f"/v1/users/{id}")).status_code == 422

@@ -1,0 +1,262 @@
+"""The command line: what it prints where, and with which exit code it ends."""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+import structlog
+
+from starter.cli import app, run_command
+from starter.ports import listen
+from tests.house import push
+
+Connector = Callable[..., tuple[int, str, str]]
+
+FOLDER = {
+    "workspace.yaml": "workspace: default\nzone: Europe/Berlin\n",
+    "carts.yaml": """\
+        campaign: o
+        delivery: {type: external}
+        ---
+        campaign: f
+        delivery:
+          type: action_based
+          trigger: [{interaction: receive_push, campaign: o}]
+          delay: {after: 12 hours}
+          exceptions: [{interaction: open_email, campaign: o}]
+        messages:
+          push: {title: Still there?, body: Hi}
+        """,
+}
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def data(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder that has been set up."""
+    monkeypatch.setenv("CONNECTOR_DATA", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def connector(capsys: pytest.CaptureFixture[str]) -> Connector:
+    """Run the command line in this process: (exit code, standard output, standard error)."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run_command(words)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two files of definitions."""
+    for name, text in FOLDER.items():
+        (tmp_path / "campaigns").mkdir(exist_ok=True)
+        (tmp_path / "campaigns" / name).write_text(dedent(text))
+    return tmp_path / "campaigns"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nonsense"],
+        ["status", "--nonsense"],
+        ["apply"],
+        ["apply", "not-there.yaml"],
+        ["publish"],
+        ["interact"],
+        ["interact", "--user", "u"],
+        ["interact", "--user", "u", "--type", "event", "--property", "sku"],
+        ["interact", "--user", "u", "--type", "event", "--property", "price:=ninety"],
+        ["interact", "--file", "not-there.jsonl"],
+        ["api", "--port", "70000"],
+        ["dev", "--api-port", "x"],
+    ],
+)
+def test_wrong_words(connector: Connector, words: list[str]) -> None:
+    """Exit code 2, with the fault on standard error and nothing on standard output."""
+    code, out, err = connector(*words)
+    assert (code, out) == (2, "")
+    assert err
+
+
+@pytest.mark.parametrize("command", [command.callback.__name__ for command in app.registered_commands])  # type: ignore[union-attr]
+def test_help_teaches(connector: Connector, command: str) -> None:
+    """Every command shows an example of itself."""
+    code, out, _ = connector(command, "--help")
+    assert code == 0
+    assert f"connector {command}" in out.partition("Example")[2]
+
+
+def test_without_data_nothing_is_made(connector: Connector, tmp_path: Path) -> None:
+    """Looking for data in the wrong place says so, and leaves no empty folder behind."""
+    code, out, err = connector("status", "--data", str(tmp_path / "typo"))
+    assert (code, out) == (1, "")
+    assert "connector dev" in err
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_database_without_tables(connector: Connector, tmp_path: Path) -> None:
+    """The way out is named."""
+    code, _, err = connector("status", "--data", str(tmp_path))
+    assert code == 1
+    assert "connector setup" in err
+
+
+def test_apply_says_what_is_new(connector: Connector, data: Path, folder: Path) -> None:
+    """P10: new, edited and unchanged drafts; warnings (P8) go to standard error."""
+    code, out, err = connector("apply", str(folder))
+    assert code == 0
+    assert "3 new, 0 edited, 0 unchanged" in out
+    assert "warning: f: " in err
+    (folder / "workspace.yaml").write_text("workspace: default\n")
+    code, out, _ = connector("apply", str(folder), "--json")
+    saved = {one["id"]: one["change"] for one in json.loads(out)["saved"]}
+    assert saved == {"default": "edited", "o": "unchanged", "f": "unchanged"}
+
+
+def test_apply_tells_every_fault_and_saves_nothing(connector: Connector, data: Path, folder: Path) -> None:
+    """Every file's faults at once, each with file, line and key."""
+    (folder / "one.yaml").write_text("campaign: one\ndleivery: {type: external}\n")
+    (folder / "two.yaml").write_text("campaign: two\ndelivery: {type: external}\ncontrol_group: 101\n")
+    code, out, err = connector("apply", str(folder))
+    assert (code, out) == (1, "")
+    assert f"{folder}/one.yaml:2: dleivery" in err
+    assert f"{folder}/two.yaml:3: control_group" in err
+    assert json.loads(connector("status", "--json")[1])["campaigns"] == []
+
+
+def test_apply_keeps_to_its_workspace(connector: Connector, data: Path, folder: Path) -> None:
+    """A folder of another company is not mixed in."""
+    (folder / "workspace.yaml").write_text("workspace: other\n")
+    code, _, err = connector("apply", str(folder))
+    assert code == 1
+    assert "CONNECTOR_WORKSPACE" in err
+
+
+def test_interact_takes_one_item(connector: Connector, data: Path) -> None:
+    """Stored with Temporal away; repeating it by its id changes nothing; it happened now unless said otherwise."""
+    words = ("interact", "--user", "u", "--type", "receive_push", "--campaign", "o", "--id", "e1")
+    code, out, err = connector(*words)
+    assert (code, out, err) == (0, "accepted e1\n", "")
+    assert connector(*words)[1] == "duplicate e1\n"
+
+
+def test_interact_starts_what_it_can(connector: Connector, data: Path) -> None:
+    """With nothing to start, Temporal is not even asked; properties keep the types they were given."""
+    code, out, _ = connector(
+        *("interact", "--user", "u", "--type", "make_purchase", "--property", "product=7", "--property", "price:=7"),
+        *("--at", "2020-01-01T00:00:00Z", "--json"),
+    )
+    result = json.loads(out)
+    assert (code, result["status"]) == (1, "invalid")
+    assert "stale" in result["fault"]
+
+
+@pytest.mark.parametrize("through", ["file", "stdin"])
+def test_interact_takes_a_file(
+    connector: Connector, data: Path, through: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faults name their line and stop no other; exit code 1 tells that there were some."""
+    lines = [json.dumps(push("a", 1)), "", "{broken", json.dumps({**push("b", 1), "type": "unknown"}), json.dumps(push("a", 1))]
+    text = "\n".join(lines)
+    (data / "lines.jsonl").write_text(text)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    code, out, err = connector("interact", "--file", str(data / "lines.jsonl") if through == "file" else "-")
+    assert (code, out) == (1, "1 accepted, 1 duplicate, 2 invalid\n")
+    assert "line 3: invalid: the line is not JSON" in err
+    assert "line 4: invalid: type: 'unknown'" in err
+
+
+def test_interact_in_json_gives_a_line_an_item(connector: Connector, data: Path) -> None:
+    """More than one batch, in order, with the lines of the file."""
+    (data / "lines.jsonl").write_text("\n".join(json.dumps(push(f"e{n}", 1, f"u{n % 9}")) for n in range(1, 1002)))
+    code, out, _ = connector("interact", "--file", str(data / "lines.jsonl"), "--json")
+    results = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [(result["line"], result["id"]) for result in results] == [(n, f"e{n}") for n in range(1, 1002)]
+    assert {result["status"] for result in results} == {"accepted"}
+
+
+def test_status_shows_drafts(connector: Connector, data: Path, folder: Path) -> None:
+    """All of them in a table, one with its windows, an unknown one as an error."""
+    connector("apply", str(folder))
+    code, out, _ = connector("status")
+    assert code == 0
+    assert [line.split()[:3] for line in out.splitlines()[1:]] == [["f", "campaign", "draft"], ["o", "campaign", "draft"]]
+    shown = json.loads(connector("status", "f", "--json")[1])
+    assert (shown["state"], shown["windows"], shown["follow_ups"]) == ("draft", [], [])
+    assert connector("status", "nobody")[0] == 1
+
+
+def test_orders_with_temporal_away(connector: Connector, data: Path, folder: Path) -> None:
+    """Exit code 1, with the address that was tried and the way out."""
+    connector("apply", str(folder))
+    code, out, err = connector("publish", "o")
+    assert (code, out) == (1, "")
+    assert "127.0.0.1:1" in err
+    assert "connector dev" in err
+
+
+def test_setup_migrates_before_it_misses_temporal(connector: Connector, tmp_path: Path) -> None:
+    """The database is up to date afterwards, and it can be run again."""
+    for _ in range(2):
+        code, _, err = connector("setup", "--data", str(tmp_path / "new"))
+        assert code == 1
+        assert "database: the tables" in err
+        assert "Temporal cannot be reached" in err
+    assert connector("status", "--data", str(tmp_path / "new"))[0] == 0
+
+
+def test_the_api_does_not_listen_without_keys(connector: Connector, data: Path) -> None:
+    """It says how keys are set."""
+    code, _, err = connector("api", "--port", "0")
+    assert code == 1
+    assert "CONNECTOR_API_KEYS" in err
+
+
+def test_a_port_that_is_taken(connector: Connector, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option that chooses another is named, for the API and for every part of `dev`."""
+    monkeypatch.setenv("CONNECTOR_API_KEYS", '["a key"]')
+    with listen("127.0.0.1", 0, option="") as taken:
+        port = str(taken.getsockname()[1])
+        for words, option in (
+            (("api", "--port", port), "--port"),
+            (("dev", "--api-port", port, "--temporal-port", "0", "--ui-port", "0"), "--api-port"),
+            (("dev", "--api-port", "0", "--temporal-port", port, "--ui-port", "0"), "--temporal-port"),
+            (("dev", "--api-port", "0", "--temporal-port", "0", "--ui-port", port), "--ui-port"),
+        ):
+            code, _, err = connector(*words)
+            assert code == 1
+            assert f"choose another port with {option}" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("API_KEYS", "secret"), ("API_PORT", "secret"), ("LOG_FORMAT", "secret")]
+)
+def test_wrong_settings(
+    connector: Connector, data: Path, name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable is named, its value, which may be a secret, is not."""
+    monkeypatch.setenv(f"CONNECTOR_{name}", value)
+    code, _, err = connector("status")
+    assert code == 1
+    assert name.lower() in err.lower()
+    assert "secret" not in err

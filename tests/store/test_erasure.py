@@ -1,0 +1,48 @@
+"""Erasing a user, on both databases (guarantee 8)."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select
+
+from connector.rules.users import User
+from connector.store.database import Database
+from connector.store.erasure import erase_user
+from connector.store.tables import metadata
+from connector.store.users import UserErased, find_user, save_user
+from tests.house import ABANDONED, ORIGINAL, House, push
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+ADA = User(id="ada@example.com", email="ada@example.com", first_name="Ada", attributes={"secret": "s3cret"})
+
+
+async def _everything(database: Database) -> str:
+    async with database.read() as c:
+        return " ".join([repr(row) for table in metadata.sorted_tables for row in await c.execute(select(table))])
+
+
+async def test_erased_user_leaves_nothing_and_does_not_come_back(house: House) -> None:
+    """The wait ends as `erased`; no personal data is left in any table; late reports and descriptions are refused."""
+    await house.live(ORIGINAL, ABANDONED)
+    async with house.database.write("default") as c:
+        await save_user(c, "default", ADA, NOW)
+    await house.take_in(push("e1", 0, user=ADA.id, note="s3cret"))
+    assert "s3cret" in await _everything(house.database)
+    async with house.database.write("default") as c:
+        assert await erase_user(c, "default", ADA.id, NOW)
+        assert not await erase_user(c, "default", ADA.id, NOW)
+    assert [(state, why) for _, state, why in await house.outcomes()] == [("dropped", "erased")]
+    left = await _everything(house.database)
+    assert not [word for word in ("ada@", "Ada", "s3cret") if word in left]
+    [late] = await house.take_in(push("e2", 1, user=ADA.id))
+    assert (late.status, late.fault) == ("invalid", "erased: the user was erased")
+    async with house.database.write("default") as c:
+        assert await find_user(c, "default", ADA.id) is None
+        with pytest.raises(UserErased):
+            await save_user(c, "default", ADA, NOW)
+
+
+async def test_erasing_somebody_unknown_says_so(house: House) -> None:
+    """Nothing to erase, nothing left behind."""
+    async with house.database.write("default") as c:
+        assert not await erase_user(c, "default", "nobody", NOW)
