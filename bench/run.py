@@ -29,7 +29,7 @@ async def measure(names: tuple[str, ...], sizes: Sizes, progress: Progress) -> l
     """Measure these figures one after another, on one embedded server."""
     with tempfile.TemporaryDirectory(prefix="connector-bench-") as name:
         folder = Path(name)
-        async with served() as client:
+        async with served(folder) as client:
             measures: dict[str, Callable[[], Awaitable[Figure]]] = {
                 "starting": lambda: starting.measure(sizes, folder, client, progress),
                 "draining": lambda: draining.measure(sizes, folder, client, progress),

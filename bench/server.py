@@ -1,28 +1,33 @@
-"""The embedded Temporal server that everything is measured on."""
+"""The embedded Temporal server that everything is measured on: the one of `connector dev`, on a file."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from temporalio.client import Client
-from temporalio.testing import WorkflowEnvironment
 
-from connector.temporal import SEARCH_ATTRIBUTES, connector_plugin
+from connector.temporal import connector_plugin
+from starter.ports import free_port
+from starter.temporal_server import server_command, wait_for_server
+
+_READY_WITHIN = 60
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[Client]:
-    """A client of a dev server of its own, in memory, without UI."""
-    beside = Path(sys.executable).parent
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=shutil.which("temporal", path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}"),
-        dev_server_log_level="error",
-        search_attributes=SEARCH_ATTRIBUTES,
-        plugins=[connector_plugin()],
-    ) as environment:
-        yield environment.client
+async def served(folder: Path) -> AsyncIterator[Client]:
+    """A client of a server of its own, which has its state in that folder."""
+    port = free_port(0, option="")
+    process = await asyncio.create_subprocess_exec(
+        *server_command(folder, port, None), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        address = f"127.0.0.1:{port}"
+        async with asyncio.timeout(_READY_WITHIN):
+            await wait_for_server(address)
+        yield await Client.connect(address, plugins=[connector_plugin()])
+    finally:
+        process.terminate()
+        await process.wait()

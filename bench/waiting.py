@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -39,14 +40,14 @@ async def measure(sizes: Sizes, folder: Path, client: Client, progress: Progress
     return figure(name, "MiB", f"{sizes.few_waiting:,} waiting", [(many, few)], aim=1.1, better="lower")
 
 
-async def _resident_with(ground: Ground, client: Client, process: subprocess.Popen[bytes], more: int) -> float:
+async def _resident_with(ground: Ground, client: Client, process: Process, more: int) -> float:
     outbox = Outbox(ground.database, ground.workspace, client)
     for start in range(0, more, _AT_A_TIME):
         await ground.trigger("go", [f"u-{os.urandom(8).hex()}" for _ in range(min(_AT_A_TIME, more - start))])
         while await outbox.flush():
             pass
     await _all_taken(client, names.main_queue(ground.workspace))
-    if process.poll() is not None:
+    if process.returncode is not None:
         raise RuntimeError(f"the worker ended with {process.returncode}")
     return _resident_mebibytes(process.pid)
 
@@ -73,16 +74,18 @@ def _resident_mebibytes(pid: int) -> float:
 
 
 @asynccontextmanager
-async def _worker_process(ground: Ground, client: Client) -> AsyncIterator[subprocess.Popen[bytes]]:
+async def _worker_process(ground: Ground, client: Client) -> AsyncIterator[Process]:
     environment = {
         "CONNECTOR_WORKSPACE": ground.workspace,
         "CONNECTOR_DATABASE_URL": ground.url,
         "TEMPORAL_ADDRESS": client.service_client.config.target_host,
         "TEMPORAL_NAMESPACE": client.namespace,
     }
-    process = subprocess.Popen([sys.executable, "worker.py"], cwd=_ROOT, env=os.environ | environment)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "worker.py", cwd=_ROOT, env=os.environ | environment, stdout=asyncio.subprocess.DEVNULL
+    )
     try:
         yield process
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        await process.wait()

@@ -136,6 +136,9 @@ class _Batch:
         if item.occurred_at < self._now - self._retention:
             days = self._retention.days
             raise InvalidItem(f"stale: occurred_at is more than {days} days ago, longer than the log is kept")
+        if isinstance(item, Interaction) and self._catalogue.target_of(item) is None:
+            kind = "campaign" if item.campaign is not None else "card"
+            raise InvalidItem(f"{kind}: {item.target!r} is not a {kind} that is known; apply its definition first")
         return item
 
     def _refuse_erased(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:

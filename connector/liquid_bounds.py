@@ -55,10 +55,11 @@ class _AbortTag(Tag):
     block = False
 
     def parse(self, stream: TokenStream) -> Node:
-        """Take the tag with its reason, which must be a quoted text."""
-        token = stream.eat(TOKEN_TAG)
-        if stream.current.kind != TOKEN_EXPRESSION:
+        """Take the tag with its reason, which must be a quoted text; the stream stays on the last token taken."""
+        token = stream.expect(TOKEN_TAG)
+        if stream.peek.kind != TOKEN_EXPRESSION:
             return _AbortNode(token, "")
+        next(stream)
         found = _REASON.fullmatch(stream.current.value)
         if found is None:
             raise LiquidSyntaxError("write abort_message, or abort_message('why')", token=token)

@@ -18,7 +18,7 @@ from connector.settings import Settings
 from connector.store.database import Database
 from connector.store.migrate import migrate
 from starter.children import Child
-from starter.dev_file import Running, remove_running, write_running
+from starter.dev_file import Running, pointed_at, remove_running, write_running
 from starter.leftovers import end_leftovers
 from starter.ports import free_port
 from starter.temporal_server import server_command, wait_for_server
@@ -79,7 +79,8 @@ class _Supervisor:
         self._data, self._ports = data, ports
         self._log = data / "temporal.log"
         self._log.write_bytes(b"")
-        environment = _environment(data, self._temporal_address)
+        found = pointed_at(self._temporal_address, os.environ)
+        environment = {**found, "CONNECTOR_DATA": str(data), "CONNECTOR_DEV": "1"}
         server = server_command(data, ports.temporal, ports.ui)
         self._temporal = Child("temporal", server, environment, log=self._log, started=self._tell)
         listen = ("--host", "127.0.0.1", "--port", str(ports.api))
@@ -171,13 +172,6 @@ async def _migrate(settings: Settings) -> None:
 
 def _connector(command: str, data: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "starter.cli", command, "--data", str(data), *words]
-
-
-def _environment(data: Path, temporal_address: str) -> dict[str, str]:
-    """Ours, with what leads to this Temporal in the place of whatever leads to another."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
-    temporal = {"TEMPORAL_ADDRESS": temporal_address, "TEMPORAL_CONFIG_FILE": os.devnull}
-    return {**kept, **temporal, "CONNECTOR_DATA": str(data), "CONNECTOR_DEV": "1"}
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -42,8 +43,15 @@ def remove_running(data: Path) -> None:
 
 
 def find_temporal(data: Path) -> None:
-    """Let Temporal's own configuration point at this folder's `connector dev`, unless it says something else itself."""
+    """Let this process use the Temporal of this folder's `connector dev`, unless the environment names another."""
     running = read_running(data)
     if running is not None and not {"TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE"} & os.environ.keys():
-        os.environ["TEMPORAL_ADDRESS"] = running.temporal_address
-        os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull  # a default profile may mean another server's keys
+        found = pointed_at(running.temporal_address, os.environ)
+        os.environ.clear()
+        os.environ.update(found)
+
+
+def pointed_at(temporal_address: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with this Temporal in it, and without the namespaces, keys and profiles of others."""
+    kept = {name: value for name, value in environment.items() if not name.startswith("TEMPORAL_")}
+    return {**kept, "TEMPORAL_ADDRESS": temporal_address, "TEMPORAL_CONFIG_FILE": os.devnull}

@@ -120,7 +120,7 @@ class _Collected:
             if fault.key not in told
         ]
         repeated = self._repeated(document)
-        self.faults += sorted([*document.faults, *located, *repeated], key=lambda fault: fault.line or 0)
+        self.faults += sorted([*repeated, *document.faults, *located], key=lambda fault: fault.line or 0)
         if definition is not None and not repeated:
             self.found.append(definition)
 

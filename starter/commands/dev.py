@@ -64,7 +64,7 @@ def _banner(running: Running, data: str) -> str:
         "",
         "  Next, in another terminal:",
         "    connector apply examples && connector publish --with-follow-ons abandoned-cart",
-        f"    curl -X PUT {running.api_url}/v1/users/u-17 -d '{{\"push_tokens\": [\"phone-1\"]}}'",
+        f'    curl -X PUT {running.api_url}/v1/users/u-17 -d \'{{"push_tokens": ["phone-1"]}}\'',
         "    connector interact --user u-17 --type event --name cart_abandoned",
         "    connector status",
         "",

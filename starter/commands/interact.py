@@ -22,6 +22,8 @@ from starter.terminal import say, say_json, tell
 
 Word = str | None
 
+_STDIN = Path("-")
+
 
 def interact(
     user: Annotated[Word, typer.Option(help="Who did it.")] = None,
@@ -35,7 +37,7 @@ def interact(
     id: Annotated[Word, typer.Option(help="Makes repeating it harmless; made from its content where left out.")] = None,
     at: Annotated[Word, typer.Option(help="When, like 2026-03-02T12:00:00Z; now where left out.")] = None,
     file: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, allow_dash=True, help="JSON lines; - is standard input.")
+        Path | None, typer.Option(help="JSON lines in the wire form of POST /v1/interactions; - is standard input.")
     ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -58,6 +60,8 @@ def interact(
         raise typer.BadParameter("--file has everything; leave the other options out")
     if file is None and not {"user", "type"} <= said.keys():
         raise typer.BadParameter("name --user and --type, or give a --file")
+    if file is not None and not (file == _STDIN or file.is_file()):
+        raise typer.BadParameter(f"there is no file {file}")
     item = {**said, "properties": dict(map(_property, property or []))}
     reported = run(_report(data, file, item))
     _show(reported, as_json, of_file=file is not None)
@@ -68,7 +72,7 @@ async def _report(data: Path | None, file: Path | None, item: dict[str, Any]) ->
         if file is None:
             reported = await take_all(parts, [(1, {"occurred_at": await _now(parts), **item})])
         else:
-            with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8") as lines:
+            with nullcontext(sys.stdin) if file == _STDIN else file.open(encoding="utf-8") as lines:
                 reported = await take_all(parts, read_lines(lines))
         await _begin(parts)
         return reported

@@ -53,6 +53,16 @@ async def test_too_old_is_refused_as_stale(house: House) -> None:
     assert "stale" in old.fault
 
 
+async def test_unknown_target_is_told(house: House) -> None:
+    """M5: an unknown campaign, and a campaign's id reported as a card's, are invalid; the others of the batch count."""
+    await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 day"}))
+    card = {"id": "c", "user": "u", "type": "view_news_feed_card", "card": "o", "occurred_at": at(0)}
+    unknown, crossed, good = await house.take_in(push("e0", 0) | {"campaign": "nobody"}, card, push("e1", 0))
+    assert (unknown.status, crossed.status, good.status) == ("invalid", "invalid", "accepted")
+    assert unknown.fault == "campaign: 'nobody' is not a campaign that is known; apply its definition first"
+    assert crossed.fault == "card: 'o' is not a card that is known; apply its definition first"
+
+
 async def test_before_publication_is_refused(house: House) -> None:
     """P2: by event time, exact to the instant."""
     await house.live(ORIGINAL)

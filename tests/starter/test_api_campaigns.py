@@ -79,9 +79,7 @@ async def test_an_order_for_what_is_unknown(api: httpx.AsyncClient, verb: str) -
     ("verb", "options"),
     [("publish", {"with_follow_on": True}), ("publish", {"allow_missed": "yes"}), ("stop", {"with_follow_ons": True})],
 )
-async def test_options_that_an_order_does_not_have(
-    api: httpx.AsyncClient, verb: str, options: dict[str, Any]
-) -> None:
+async def test_options_that_an_order_does_not_have(api: httpx.AsyncClient, verb: str, options: dict[str, Any]) -> None:
     """A misspelt option must not publish less, or more, than was meant."""
     await api.put(URL, json=ABANDONED)
     answer = await api.post(f"{URL}/{verb}", json=options)

@@ -24,7 +24,9 @@ async def told(parts: Parts) -> None:
 async def test_a_follow_up_in_the_words_of_simulate(told: None, api: httpx.AsyncClient) -> None:
     """Design 8: the same keys, times in UTC with Z, null for a key that is unset."""
     (found,) = (await api.get(URL, params={"user": "ben"})).json()["follow_ups"]
-    assert {"campaign", "user", "trigger", "key", "triggered_at", "due_at", "state", "reason", "decided_at"} <= set(found)
+    assert {"campaign", "user", "trigger", "key", "triggered_at", "due_at", "state", "reason", "decided_at"} <= set(
+        found
+    )
     assert (found["campaign"], found["user"], found["trigger"], found["key"]) == (NAME, "ben", "p-ben", None)
     assert (found["state"], found["reason"], found["exception"]) == ("excepted", "exception", "b-ben")
     assert found["channels"] == []

@@ -1,5 +1,6 @@
 """The command line: what it prints where, and with which exit code it ends."""
 
+import asyncio
 import io
 import json
 import logging
@@ -10,7 +11,10 @@ from textwrap import dedent
 
 import pytest
 import structlog
+from sqlalchemy import select
 
+from connector.store.database import Database
+from connector.store.tables import interactions
 from starter.cli import app, run_command
 from starter.ports import listen
 from tests.house import push
@@ -159,23 +163,34 @@ def test_interact_takes_one_item(connector: Connector, data: Path) -> None:
     assert connector(*words)[1] == "duplicate e1\n"
 
 
-def test_interact_starts_what_it_can(connector: Connector, data: Path) -> None:
-    """With nothing to start, Temporal is not even asked; properties keep the types they were given."""
-    code, out, _ = connector(
-        *("interact", "--user", "u", "--type", "make_purchase", "--property", "product=7", "--property", "price:=7"),
-        *("--at", "2020-01-01T00:00:00Z", "--json"),
-    )
-    result = json.loads(out)
-    assert (code, result["status"]) == (1, "invalid")
-    assert "stale" in result["fault"]
+def test_interact_refuses_what_is_too_old(connector: Connector, data: Path) -> None:
+    """What the log no longer covers is invalid, with exit code 1; the result says why."""
+    words = ("interact", "--user", "u", "--type", "start_session", "--at", "2020-01-01T00:00:00Z", "--json")
+    code, out, _ = connector(*words)
+    assert (code, json.loads(out)["status"]) == (1, "invalid")
+    assert "stale" in json.loads(out)["fault"]
+
+
+async def test_properties_keep_the_types_they_were_given(data: Path, sqlite_database: Database) -> None:
+    """KEY=TEXT is text, however much it looks like a number; KEY:=JSON is what it says."""
+    given = ("--property", "product=7", "--property", "price:=7", "--property", "note=a=b")
+    words = ("interact", "--user", "u", "--type", "make_purchase", *given)
+    assert await asyncio.to_thread(run_command, words) == 0
+    async with sqlite_database.read() as c:
+        (properties,) = (await c.execute(select(interactions.c.properties))).scalars()
+    assert properties == {"product": "7", "price": 7, "note": "a=b"}
 
 
 @pytest.mark.parametrize("through", ["file", "stdin"])
-def test_interact_takes_a_file(
-    connector: Connector, data: Path, through: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interact_takes_a_file(connector: Connector, data: Path, through: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Faults name their line and stop no other; exit code 1 tells that there were some."""
-    lines = [json.dumps(push("a", 1)), "", "{broken", json.dumps({**push("b", 1), "type": "unknown"}), json.dumps(push("a", 1))]
+    lines = [
+        json.dumps(push("a", 1)),
+        "",
+        "{broken",
+        json.dumps({**push("b", 1), "type": "unknown"}),
+        json.dumps(push("a", 1)),
+    ]
     text = "\n".join(lines)
     (data / "lines.jsonl").write_text(text)
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
@@ -200,7 +215,10 @@ def test_status_shows_drafts(connector: Connector, data: Path, folder: Path) -> 
     connector("apply", str(folder))
     code, out, _ = connector("status")
     assert code == 0
-    assert [line.split()[:3] for line in out.splitlines()[1:]] == [["f", "campaign", "draft"], ["o", "campaign", "draft"]]
+    assert [line.split()[:3] for line in out.splitlines()[1:]] == [
+        ["f", "campaign", "draft"],
+        ["o", "campaign", "draft"],
+    ]
     shown = json.loads(connector("status", "f", "--json")[1])
     assert (shown["state"], shown["windows"], shown["follow_ups"]) == ("draft", [], [])
     assert connector("status", "nobody")[0] == 1
@@ -248,9 +266,7 @@ def test_a_port_that_is_taken(connector: Connector, data: Path, monkeypatch: pyt
             assert f"choose another port with {option}" in err
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("API_KEYS", "secret"), ("API_PORT", "secret"), ("LOG_FORMAT", "secret")]
-)
+@pytest.mark.parametrize(("name", "value"), [("API_KEYS", "secret"), ("API_PORT", "secret"), ("LOG_FORMAT", "secret")])
 def test_wrong_settings(
     connector: Connector, data: Path, name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

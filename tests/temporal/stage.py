@@ -41,12 +41,15 @@ PROBLEMS = ["refuse-me: has a problem", "refuse-me: has another"]
 SENT = SendOutcome(outcome="sent", state="sent")
 
 
-async def open_environment() -> WorkflowEnvironment:
+async def open_environment(*, identity: str | None = None) -> WorkflowEnvironment:
     """A server of our own: virtual time per workflow, and continue-as-new suggested early."""
     binary = shutil.which("temporal") or str(Path(sys.executable).with_name("temporal"))
     words = [word for name, value in DYNAMIC.items() for word in ("--dynamic-config-value", f"{name}={value}")]
     return await WorkflowEnvironment.start_time_skipping_v2(
-        dev_server_existing_path=binary, dev_server_extra_args=words, plugins=[connector_plugin()]
+        dev_server_existing_path=binary,
+        dev_server_extra_args=words,
+        identity=identity,
+        plugins=[connector_plugin()],
     )
 
 
@@ -69,7 +72,7 @@ class Activities:
         self.reported: list[ReportedException] = []
         self.orders: list[Order] = []
         self.ended: list[tuple[str, ...]] = []
-        self.busy = 0
+        self.busy = self.failures = 0
         self.may_send, self.may_end = asyncio.Event(), asyncio.Event()
         self.may_send.set()
         self.may_end.set()
@@ -79,6 +82,8 @@ class Activities:
     async def send(self, request: SendRequest) -> SendOutcome:
         self.sent.append((request.channel, activity.info().started_time))
         await self.may_send.wait()
+        if activity.info().attempt <= self.failures:
+            raise ApplicationError("provider_busy", type="provider_busy")
         return self.answers[request.channel].pop(0)
 
     @activity.defn(name=names.REPORT_EXCEPTION)

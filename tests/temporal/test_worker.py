@@ -1,0 +1,184 @@
+"""The whole worker: real store, real intake, real outbox, real Temporal; messages go to the console."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select
+from temporalio.testing import WorkflowEnvironment
+
+import worker
+from connector import names
+from connector.intake import Intake
+from connector.registry_client import give_order
+from connector.rules.campaigns import parse_definition
+from connector.rules.users import User
+from connector.settings import Settings
+from connector.store.catalogue_cache import CatalogueCache
+from connector.store.database import Database, database_now
+from connector.store.drafts import save_drafts
+from connector.store.tables import follow_ups
+from connector.store.users import save_user
+from connector.wire import Order
+from tests.house import ORIGINAL, PUSHED, follow_on
+from tests.temporal.stage import now
+from worker import run_worker
+
+AT_ONCE = follow_on("at-once", PUSHED)
+LATER = follow_on("later", PUSHED, delay={"after": "1 day"}, exceptions=[{"event": "make_purchase"}])
+
+
+class Shop:
+    """A workspace of its own, as services and operators see it."""
+
+    def __init__(self, database: Database, environment: WorkflowEnvironment) -> None:
+        self.database, self.client = database, environment.client
+        self.workspace = f"w{uuid4().hex[:8]}"
+        self.intake = Intake(database, CatalogueCache(self.workspace), self.workspace, retention=timedelta(days=90))
+
+    async def open(self, *definitions: dict[str, Any]) -> None:
+        """Apply and publish, and describe the one user."""
+        async with self.database.write(self.workspace) as c:
+            at = await database_now(c)
+            await save_drafts(c, self.workspace, [parse_definition(one) for one in definitions], at)
+            await save_user(c, self.workspace, User(id="u", push_tokens=("t",)), at)
+        await self.order("publish", *(one["campaign"] for one in definitions))
+
+    async def order(self, verb: Any, *ids: str) -> None:
+        await give_order(self.client, Order(workspace=self.workspace, order_id=uuid4().hex, verb=verb, ids=ids))
+
+    async def receive_push(self) -> None:
+        item = {"id": "e1", "user": "u", "type": "receive_push", "campaign": "o", "occurred_at": now().isoformat()}
+        [result] = await self.intake.take_in([item])
+        assert result.status == "accepted"
+
+    async def becomes(self, campaign: str, state: str, *, started: bool = True) -> Any:
+        """Poll until this campaign's follow-up is in this state."""
+        statement = select(follow_ups).where(follow_ups.c.campaign == campaign)
+        async with asyncio.timeout(15):
+            while True:
+                async with self.database.read() as c:
+                    row = (await c.execute(statement)).one_or_none()
+                if row is not None and row.state == state and (row.started_at is not None) >= started:
+                    return row
+                await asyncio.sleep(0.05)
+
+    def workflow_of(self, row: Any) -> Any:
+        name = names.follow_up_id(self.workspace, row.campaign, row.user_key, row.id)
+        return self.client.get_workflow_handle(name, result_type=str)
+
+
+def settings_for(workspace: str, url: str, folder: Path) -> Settings:
+    return Settings(workspace=workspace, database_url=url, data=folder, dev=True, sweep_seconds=0.1)
+
+
+@pytest.fixture
+async def shop(
+    environment: WorkflowEnvironment, sqlite_database: Database, sqlite_url: str, tmp_path: Path
+) -> AsyncIterator[Shop]:
+    """The shop with its worker running, in real time."""
+    opened = Shop(sqlite_database, environment)
+    with environment.with_time_skipping_disabled():
+        async with _working(environment, settings_for(opened.workspace, sqlite_url, tmp_path)):
+            yield opened
+
+
+@asynccontextmanager
+async def _working(environment: WorkflowEnvironment, settings: Settings) -> AsyncIterator[None]:
+    stopped = asyncio.Event()
+    running = asyncio.create_task(run_worker(settings, stopped, client=environment.client))
+    try:
+        yield
+    finally:
+        stopped.set()
+        async with asyncio.timeout(10):
+            await running
+
+
+async def test_interaction_to_message(shop: Shop) -> None:
+    """Design 3: published, interacted with, sent; the workflow and the row agree."""
+    await shop.open(ORIGINAL, AT_ONCE)
+    await shop.receive_push()
+    assert await shop.workflow_of(await shop.becomes("at-once", "sent")).result() == "sent"
+
+
+async def test_exception_signalled_by_hand_calls_it_off(shop: Shop) -> None:
+    """Design 6: a signal from the `temporal` command goes through intake, which ends the row and signals back."""
+    await shop.open(ORIGINAL, LATER)
+    await shop.receive_push()
+    handle = shop.workflow_of(await shop.becomes("later", "waiting"))
+    await handle.signal(names.EXCEPTION, {"type": "no-such-type"})
+    await handle.signal(names.EXCEPTION, {"type": "make_purchase", "id": "p1"})
+    assert await handle.result() == "excepted"
+    assert (await shop.becomes("later", "excepted")).exception_id == "p1"
+
+
+async def test_stop_ends_the_waits_promptly(shop: Shop) -> None:
+    """P9: rows and workflows end, without anybody waiting for the due time."""
+    await shop.open(ORIGINAL, LATER)
+    await shop.receive_push()
+    handle = shop.workflow_of(await shop.becomes("later", "waiting"))
+    await shop.order("stop", "later")
+    assert await handle.result() == "dropped"
+    assert (await shop.becomes("later", "dropped")).reason == "stopped"
+
+
+async def test_part_that_cannot_go_on_stops_the_worker(
+    environment: WorkflowEnvironment, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker with a dead outbox would look alive and start nothing: it ends instead, and says why."""
+
+    async def fail(_: object, __: asyncio.Event) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(worker.Outbox, "run", fail)
+    with pytest.raises(ExceptionGroup) as ended:
+        await run_worker(settings_for("w", sqlite_url, tmp_path), asyncio.Event(), client=environment.client)
+    assert [type(error) for error in ended.value.exceptions] == [ZeroDivisionError]
+
+
+async def test_process_ends_on_sigterm(environment: WorkflowEnvironment, sqlite_url: str, tmp_path: Path) -> None:
+    """`python worker.py` runs until SIGTERM and ends with 0."""
+    surroundings = {
+        "TEMPORAL_ADDRESS": environment.client.service_client.config.target_host,
+        "CONNECTOR_DATABASE_URL": sqlite_url,
+        "CONNECTOR_WORKSPACE": f"w{uuid4().hex[:8]}",
+        "CONNECTOR_LOG_FORMAT": "json",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        worker.__file__,
+        env=os.environ | surroundings,
+        cwd=tmp_path,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(30):
+            while b"worker_runs" not in (line := await process.stderr.readline()):
+                assert line, "it ended before it ran"
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+async def test_stopped_while_temporal_is_away(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for a server that is not there yet, and can be told to stop waiting."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    stopped = asyncio.Event()
+    running = asyncio.create_task(run_worker(settings_for("w", sqlite_url, tmp_path), stopped))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(running), 0.5)
+    stopped.set()
+    async with asyncio.timeout(10):
+        await running
