@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from temporalio import activity
@@ -29,6 +30,7 @@ from connector.store.versions import read_head
 from connector.wire import Order, OrderReceipt, StoppedWindow
 
 _PAGE = 5_000
+_MOST_LINES = 100
 _MOVES = {"stop": plan_stop, "resume": plan_resume, "archive": plan_archive}
 
 
@@ -66,7 +68,7 @@ class Publisher:
             except OrderRefused as refusal:
                 raise ApplicationError(
                     "the order is refused",
-                    refusal.problems,
+                    _first(refusal.problems),
                     type=OrderRefused.__name__,
                     non_retryable=True,
                     category=ApplicationErrorCategory.BENIGN,
@@ -101,6 +103,7 @@ class Publisher:
                 raise VersionMoved("the catalogue has changed since it was loaded")
             now = await next_instant(connection, self._workspace)
             plan = _plan(catalogue, order, missed, now)
+            plan = replace(plan, warnings=tuple(_first(plan.warnings)))
             return await commit_order(connection, order, plan, expected_version=catalogue.version, effective_at=now)
 
 
@@ -116,3 +119,9 @@ def _plan(catalogue: Catalogue, order: Order, missed: Missed, now: datetime) -> 
         allow_missed=order.allow_missed,
         missed=missed,
     )
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    """As many as somebody reads, and as Temporal carries (2 MiB a payload)."""
+    rest = len(lines) - _MOST_LINES
+    return list(lines) if rest <= 0 else [*lines[:_MOST_LINES], f"and {rest} more of the kind"]

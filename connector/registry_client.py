@@ -60,10 +60,15 @@ async def _ask(client: Client, order: Order) -> OrderReceipt:
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=f"registry of {order.workspace}",
     )
-    receipt: OrderReceipt = await client.execute_update_with_start_workflow(
-        order.verb, order, start_workflow_operation=start, id=order.order_id, result_type=OrderReceipt
-    )
-    return receipt
+    started = asyncio.ensure_future(start.workflow_handle())
+    started.add_done_callback(lambda done: done.cancelled() or done.exception())  # the update's error says it too
+    try:
+        receipt: OrderReceipt = await client.execute_update_with_start_workflow(
+            order.verb, order, start_workflow_operation=start, id=order.order_id, result_type=OrderReceipt
+        )
+        return receipt
+    finally:
+        started.cancel()
 
 
 def _told(error: WorkflowUpdateFailedError) -> ConnectorError:

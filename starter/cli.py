@@ -7,40 +7,45 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 
 import typer
 
 from connector.rules.errors import ConnectorError
-from starter.commands.apply import apply
-from starter.commands.demo import demo
-from starter.commands.dev import dev
-from starter.commands.interact import interact
-from starter.commands.orders import archive, publish, resume, stop
-from starter.commands.serve import api, worker
-from starter.commands.setup import setup
-from starter.commands.status import status
 from starter.terminal import tell
 
-app = typer.Typer(
-    name="connector",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Follow-on campaigns that start when a user interacts with another campaign.",
-    epilog="Begin with `connector demo`, or with `connector dev` and `connector apply examples`.",
-)
-
-_PANELS = {
-    "Begin": (demo, dev),
-    "Campaigns": (apply, publish, stop, resume, archive, status),
-    "Users": (interact,),
-    "Operation": (setup, worker, api),
+_ORDERS = dict.fromkeys(("publish", "stop", "resume", "archive"), "orders")
+_COMMANDS = {
+    "Begin": {"demo": "demo", "dev": "dev"},
+    "Campaigns": {"apply": "apply", **_ORDERS, "status": "status"},
+    "Users": {"interact": "interact"},
+    "Operation": {"setup": "setup", "worker": "worker", "api": "api"},
 }
-for panel, commands in _PANELS.items():
-    for command in commands:
-        app.command(rich_help_panel=panel)(command)
+"""The commands by panel of the help, each with its module in `starter.commands`."""
+
+
+def program(wanted: str | None = None) -> typer.Typer:
+    """The program with one command or, where that is not one, with all of them.
+
+    Only what is wanted is imported: a command begins in half the time.
+    """
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Begin with `connector demo`, or with `connector dev` and `connector apply examples`.",
+    )
+    app.callback()(_describe)
+    every = [(panel, name, module) for panel, names in _COMMANDS.items() for name, module in names.items()]
+    for panel, name, module in [one for one in every if one[1] == wanted] or every:
+        app.command(name, rich_help_panel=panel)(getattr(import_module(f"starter.commands.{module}"), name))
+    return app
+
+
+def _describe() -> None:
+    """Follow-on campaigns that start when a user interacts with another campaign."""
 
 
 def main() -> None:
@@ -55,7 +60,7 @@ def main() -> None:
 def run_command(words: Sequence[str]) -> int:
     """Run one command: 0, 1 where it failed or was refused, 2 where the words were wrong."""
     try:
-        app(list(words), prog_name="connector")
+        program(next(iter(words), None))(list(words), prog_name="connector")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except ConnectorError as error:

@@ -12,6 +12,7 @@ from connector.outbox import Outbox
 from connector.settings import Settings
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.database import Database
+from starter.configuration import open_database
 from starter.temporal_link import TemporalLink
 
 
@@ -49,8 +50,8 @@ def compose(settings: Settings, database: Database, temporal: TemporalLink | Non
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Parts]:
-    """The parts for as long as the block runs."""
-    database = Database.open(settings.database)
+    """The parts for as long as the block runs. Raises SettingsWrong."""
+    database = open_database(settings)
     try:
         yield compose(settings, database)
     finally:

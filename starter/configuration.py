@@ -6,9 +6,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
+from sqlalchemy.exc import ArgumentError
 
 from connector.rules.errors import ConnectorError
 from connector.settings import Settings
+from connector.store.database import Database
 
 
 class SettingsWrong(ConnectorError):
@@ -33,6 +35,22 @@ def read_settings(data: Path | None = None) -> Settings:
     except SettingsError as error:
         raise SettingsWrong(f'{error}; lists and mappings are written as JSON, like \'["one", "two"]\'') from None
     return settings if data is None else settings.model_copy(update={"data": data})
+
+
+def open_database(settings: Settings) -> Database:
+    """The database that the settings name; nothing is connected yet.
+
+    Raises:
+        SettingsWrong: it is of a kind that is not supported, or its folder cannot be made.
+    """
+    try:
+        return Database.open(settings.database)
+    except ArgumentError:
+        raise SettingsWrong("CONNECTOR_DATABASE_URL: write postgresql://USER:PASSWORD@HOST/NAME") from None
+    except ValueError as error:
+        raise SettingsWrong(f"CONNECTOR_DATABASE_URL: {error}") from None
+    except OSError as error:
+        raise SettingsWrong(f"the data folder {settings.data} cannot be made: {error.strerror}") from None
 
 
 def _variable(place: tuple[int | str, ...]) -> str:

@@ -15,9 +15,9 @@ import httpx
 
 from connector.rules.errors import ConnectorError
 from connector.settings import Settings
-from connector.store.database import Database
 from connector.store.migrate import migrate
 from starter.children import Child
+from starter.configuration import open_database
 from starter.dev_file import Running, pointed_at, remove_running, write_running
 from starter.leftovers import end_leftovers
 from starter.ports import free_port
@@ -163,7 +163,7 @@ async def _wait_for_api(url: str) -> None:
 
 
 async def _migrate(settings: Settings) -> None:
-    database = Database.open(settings.database)
+    database = open_database(settings)
     try:
         await migrate(database)
     finally:

@@ -1,4 +1,4 @@
-"""`connector dev` as a process, driven over HTTP, with its worker and its Temporal server killed in the middle of waits."""
+"""`connector dev` as a process, driven over HTTP; its worker and its Temporal server are killed in the middle of waits."""
 
 import asyncio
 import json

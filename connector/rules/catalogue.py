@@ -122,11 +122,13 @@ class Catalogue:
         changed_at: datetime | None = None,
     ) -> Catalogue:
         """A new catalogue in which these entries stand in the place of those of the same id."""
-        merged, listeners = dict(self.entries), dict(self.listeners)
+        merged, listening = dict(self.entries), _Listening(self.listeners)
         for entry in entries:
-            _unlisten(listeners, merged.get(entry.id))
+            if entry.id in merged:
+                listening.forget(merged[entry.id])
             merged[entry.id] = entry
-            _listen(listeners, entry)
+            listening.add(entry)
+        listeners = listening.sorted()
         return Catalogue(version, workspace or self.workspace, merged, listeners, changed_at or self.changed_at)
 
     def listening_to(self, item: Item) -> tuple[Entry, ...]:
@@ -154,13 +156,26 @@ def _topics(entry: Entry) -> set[Topic]:
     return {topic_listened_to(condition) for delivery in deliveries if delivery for condition in delivery.trigger}
 
 
-def _listen(listeners: dict[Topic, tuple[str, ...]], entry: Entry) -> None:
-    for topic in _topics(entry):
-        listeners[topic] = tuple(sorted({*listeners.get(topic, ()), entry.id}))
+class _Listening:
+    """The index while it changes: each topic that is touched is sorted once, however many entries change."""
 
+    def __init__(self, listeners: Listeners) -> None:
+        self._listeners = listeners
+        self._touched: dict[Topic, set[str]] = {}
 
-def _unlisten(listeners: dict[Topic, tuple[str, ...]], entry: Entry | None) -> None:
-    if entry is None:
-        return
-    for topic in _topics(entry):
-        listeners[topic] = tuple(name for name in listeners.get(topic, ()) if name != entry.id)
+    def add(self, entry: Entry) -> None:
+        for topic in _topics(entry):
+            self._names(topic).add(entry.id)
+
+    def forget(self, entry: Entry) -> None:
+        for topic in _topics(entry):
+            self._names(topic).discard(entry.id)
+
+    def sorted(self) -> Listeners:
+        changed = {topic: tuple(sorted(names)) for topic, names in self._touched.items()}
+        return {topic: names for topic, names in {**self._listeners, **changed}.items() if names}
+
+    def _names(self, topic: Topic) -> set[str]:
+        if topic not in self._touched:
+            self._touched[topic] = set(self._listeners.get(topic, ()))
+        return self._touched[topic]

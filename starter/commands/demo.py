@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from starter.commands.session import run
+from starter.demo import play
 
 
 def demo(
@@ -20,6 +21,4 @@ def demo(
 
       connector demo --stay
     """
-    from starter.demo import play  # only this command needs its story
-
     raise typer.Exit(run(play(stay=stay)))

@@ -6,9 +6,7 @@ from typing import Annotated
 
 import typer
 
-from connector.logs import configure_logs
-from starter.commands.session import DataOption, JsonOption, run
-from starter.configuration import read_settings
+from starter.commands.session import DataOption, JsonOption, begin, run
 from starter.dev import DevPorts, run_dev
 from starter.dev_file import Running
 from starter.terminal import say, say_json
@@ -36,8 +34,7 @@ def dev(
 
       connector dev --data /tmp/try --api-port 0 --temporal-port 0 --ui-port 0
     """
-    settings = read_settings(data)
-    configure_logs(settings.log_format)
+    settings = begin(data)
     ports = DevPorts(api=api_port, temporal=temporal_port, ui=None if no_ui else ui_port)
 
     def ready(running: Running) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from connector.logs import configure_logs
+from connector.settings import Settings
 from starter.compose import Parts, opened
 from starter.configuration import read_settings
 from starter.dev_file import find_temporal
@@ -32,16 +33,22 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
+def begin(data: Path | None, *, level: str = "INFO") -> Settings:
+    """The settings of a command, with its logs on standard error and `connector dev`'s Temporal found."""
+    settings = read_settings(data)
+    configure_logs(settings.log_format, level=level)
+    find_temporal(settings.data)
+    return settings
+
+
 @asynccontextmanager
-async def session(data: Path | None, *, level: str = "ERROR") -> AsyncIterator[Parts]:
+async def session(data: Path | None) -> AsyncIterator[Parts]:
     """The parts for one command.
 
     Raises:
         NotSetUp: `connector setup` or `connector dev` has not been run.
     """
-    settings = read_settings(data)
-    configure_logs(settings.log_format, level=level)
-    find_temporal(settings.data)
+    settings = begin(data, level="ERROR")
     require_folder(settings)
     async with opened(settings) as parts:
         await require_tables(parts.database)

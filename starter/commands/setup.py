@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from connector.logs import configure_logs
+from temporalio.service import RPCError
+
+from connector.rules.errors import ConnectorError
 from connector.store.migrate import migrate
 from connector.temporal import SEARCH_ATTRIBUTES, register_search_attributes
-from starter.commands.session import DataOption, JsonOption, run
+from starter.commands.session import DataOption, JsonOption, begin, run
 from starter.compose import opened
-from starter.configuration import read_settings
-from starter.dev_file import find_temporal
 from starter.terminal import say, say_json, tell
+
+
+class NotRegistered(ConnectorError):
+    """Temporal did not take the search attributes; the tables are up to date all the same."""
 
 
 def setup(data: DataOption = None, as_json: JsonOption = False) -> None:
@@ -34,13 +38,14 @@ def setup(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 
 async def _set_up(data: Path | None) -> dict[str, Any]:
-    settings = read_settings(data)
-    configure_logs(settings.log_format, level="ERROR")
-    find_temporal(settings.data)
-    async with opened(settings) as parts:
+    async with opened(begin(data, level="ERROR")) as parts:
         await migrate(parts.database)
-        tell(f"database: the tables of workspace {parts.workspace} are up to date ({parts.database.dialect})")
-        registered = await register_search_attributes(await parts.temporal.client())
+        tell(f"database: the tables are up to date ({parts.database.dialect})")
+        try:
+            registered = await register_search_attributes(await parts.temporal.client())
+        except RPCError as error:
+            problem = f"Temporal refused the search attributes ({error.status.name}): {error.message}"
+            raise NotRegistered(problem) from None
     return {
         "database": parts.database.dialect,
         "registered": registered,

@@ -6,8 +6,10 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from connector.rules.campaigns import parse_definition
 from connector.settings import Settings
-from connector.store.database import Database
+from connector.store.database import Database, database_now
+from connector.store.drafts import save_drafts
 from connector.store.tables import follow_ups, interactions
 from starter.api.body import MAX_BODY_BYTES
 from starter.api.interactions import MAX_ITEMS
@@ -22,6 +24,13 @@ async def count(parts: Parts, table: Any) -> int:
     """How many rows a table has."""
     async with parts.database.read() as c:
         return int((await c.execute(select(func.count()).select_from(table))).scalar_one())
+
+
+@pytest.fixture(autouse=True)
+async def _original(parts: Parts) -> None:
+    """The campaign that the interactions are with, as a draft."""
+    async with parts.database.write("default") as c:
+        await save_drafts(c, "default", [parse_definition(ORIGINAL)], await database_now(c))
 
 
 async def test_each_item_is_judged_on_its_own(api: httpx.AsyncClient, parts: Parts) -> None:

@@ -15,9 +15,9 @@ from sqlalchemy import select
 
 from connector.store.database import Database
 from connector.store.tables import interactions
-from starter.cli import app, run_command
+from starter.cli import program, run_command
 from starter.ports import listen
-from tests.house import push
+from tests.house import buy
 
 Connector = Callable[..., tuple[int, str, str]]
 
@@ -101,12 +101,20 @@ def test_wrong_words(connector: Connector, words: list[str]) -> None:
     assert err
 
 
-@pytest.mark.parametrize("command", [command.callback.__name__ for command in app.registered_commands])  # type: ignore[union-attr]
+@pytest.mark.parametrize("command", [str(command.name) for command in program().registered_commands])
 def test_help_teaches(connector: Connector, command: str) -> None:
     """Every command shows an example of itself."""
     code, out, _ = connector(command, "--help")
     assert code == 0
     assert f"connector {command}" in out.partition("Example")[2]
+
+
+def test_help_lists_every_command(connector: Connector) -> None:
+    """Design 8: every command of the contract that this version has."""
+    code, out, _ = connector("--help")
+    assert code == 0
+    promised = "dev demo worker api setup apply publish stop resume archive status interact"
+    assert [word for word in promised.split() if f"\u2502 {word} " not in out] == []
 
 
 def test_without_data_nothing_is_made(connector: Connector, tmp_path: Path) -> None:
@@ -157,7 +165,7 @@ def test_apply_keeps_to_its_workspace(connector: Connector, data: Path, folder: 
 
 def test_interact_takes_one_item(connector: Connector, data: Path) -> None:
     """Stored with Temporal away; repeating it by its id changes nothing; it happened now unless said otherwise."""
-    words = ("interact", "--user", "u", "--type", "receive_push", "--campaign", "o", "--id", "e1")
+    words = ("interact", "--user", "u", "--type", "start_session", "--id", "e1")
     code, out, err = connector(*words)
     assert (code, out, err) == (0, "accepted e1\n", "")
     assert connector(*words)[1] == "duplicate e1\n"
@@ -185,11 +193,11 @@ async def test_properties_keep_the_types_they_were_given(data: Path, sqlite_data
 def test_interact_takes_a_file(connector: Connector, data: Path, through: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Faults name their line and stop no other; exit code 1 tells that there were some."""
     lines = [
-        json.dumps(push("a", 1)),
+        json.dumps(buy("a", 1)),
         "",
         "{broken",
-        json.dumps({**push("b", 1), "type": "unknown"}),
-        json.dumps(push("a", 1)),
+        json.dumps({**buy("b", 1), "type": "unknown"}),
+        json.dumps(buy("a", 1)),
     ]
     text = "\n".join(lines)
     (data / "lines.jsonl").write_text(text)
@@ -202,7 +210,7 @@ def test_interact_takes_a_file(connector: Connector, data: Path, through: str, m
 
 def test_interact_in_json_gives_a_line_an_item(connector: Connector, data: Path) -> None:
     """More than one batch, in order, with the lines of the file."""
-    (data / "lines.jsonl").write_text("\n".join(json.dumps(push(f"e{n}", 1, f"u{n % 9}")) for n in range(1, 1002)))
+    (data / "lines.jsonl").write_text("\n".join(json.dumps(buy(f"e{n}", 1, f"u{n % 9}")) for n in range(1, 1002)))
     code, out, _ = connector("interact", "--file", str(data / "lines.jsonl"), "--json")
     results = [json.loads(line) for line in out.splitlines()]
     assert code == 0

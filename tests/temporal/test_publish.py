@@ -80,6 +80,16 @@ async def test_refused_order_tells_every_problem_and_changes_nothing(house: Hous
     assert await windows(house) == []
 
 
+async def test_refusal_with_a_thousand_problems_tells_the_first(house: House) -> None:
+    """Whatever an order runs into, the answer fits into what Temporal carries."""
+    await apply(house, ORIGINAL)
+    with pytest.raises(ApplicationError) as refused:
+        await give(publisher(house), order("publish", *(f"unknown-{number}" for number in range(1000))))
+    [problems] = refused.value.details
+    assert len(problems) == 101
+    assert problems[-1] == "and 900 more of the kind"
+
+
 async def test_missed_interactions_are_counted_in_the_warning(house: House) -> None:
     """P4: publishing F while O is active warns with how many launch-time interactions were missed."""
     await house.live(ORIGINAL)

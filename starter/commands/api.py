@@ -1,0 +1,33 @@
+"""`connector api`: the HTTP API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from starter.api.server import serve
+from starter.commands.session import DataOption, begin, run
+from starter.until_told import stop_on_signals
+
+
+def api(
+    host: Annotated[str | None, typer.Option(help="The address to listen on (CONNECTOR_API_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="0: any free one (CONNECTOR_API_PORT).")] = None,
+    data: DataOption = None,
+) -> None:
+    """Serve the HTTP API until SIGTERM; its pages at /docs describe it.
+
+    It needs at least one key, and asks for it as `Authorization: Bearer KEY`.
+
+    Example:
+
+      CONNECTOR_API_KEYS='["a long random key"]' connector api --host 0.0.0.0
+    """
+    settings = begin(data)
+    address = settings.api_host if host is None else host, settings.api_port if port is None else port
+
+    async def work() -> None:
+        await serve(settings, *address, stop_on_signals())
+
+    run(work())

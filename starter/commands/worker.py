@@ -1,0 +1,28 @@
+"""`connector worker`: workflows, sends and the outbox."""
+
+from __future__ import annotations
+
+from connector.temporal import connect
+from starter.commands.session import DataOption, begin, run
+from starter.until_told import stop_on_signals, unless_stopped
+from worker import run_worker
+
+
+def worker(data: DataOption = None) -> None:
+    """Run a worker until SIGTERM: workflows, sends, and the outbox. Run as many as you like.
+
+    It waits for Temporal where that is not there yet, and lets sends that have begun end before it stops.
+
+    Example:
+
+      TEMPORAL_ADDRESS=temporal:7233 connector worker
+    """
+    settings = begin(data)
+
+    async def work() -> None:
+        stopped = stop_on_signals()
+        client = await unless_stopped(connect(attempts=None), stopped)
+        if client is not None:
+            await run_worker(settings, stopped, client=client)
+
+    run(work())
