@@ -162,12 +162,18 @@ class Claiming:
         return Assignment(*await keep_assignment(self._c, *where, drawn.control, drawn.variant))
 
     async def _moved(self, channels: tuple[str, ...]) -> SendOutcome:
-        """The newest live content (P10) goes out on other channels."""
-        begun = tuple(channel for channel in channels if channel not in self._passage.channels)
+        """The newest live content (P10) goes out on other channels; all of them are told, for this may be a retry.
+
+        Content without any channel reaches nobody.
+        """
+        if not channels:
+            dropped = self._delivery(DeliveryState.DROPPED, Reason.UNREACHABLE)
+            await self._write(dropped, decided_at=self._now)
+            return await self._settled(dropped)
         await change_channels(self._c, self._request.workspace, self._passage, channels)
         self._passage = replace(self._passage, channels=channels)
         await settle(self._c, self._request.workspace, self._passage, self._messages, self._now)
-        return SendOutcome(outcome="moved", channels=begun)
+        return SendOutcome(outcome="moved", channels=channels)
 
     async def _enrolled(self, user: User) -> SendOutcome:
         """W3: one enrolment at the moment of the message, which counts as a receipt."""

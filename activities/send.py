@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import structlog
-from connector.templates import Aborted, TemplateFault, render
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
@@ -22,6 +21,7 @@ from connector.store.catalogue_cache import CatalogueCache
 from connector.store.database import Database
 from connector.store.deliveries import DeliveryState
 from connector.store.versions import read_head
+from connector.templates import Aborted, TemplateFault, render
 from connector.wire import SendOutcome, SendRequest
 
 _log = structlog.get_logger("send")

@@ -28,7 +28,7 @@ from connector.settings import Settings
 from connector.store.tables import follow_ups
 from worker import run_worker
 
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.05
 
 
 async def measure(sizes: Sizes, folder: Path, client: Client, progress: Progress) -> Figure:

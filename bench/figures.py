@@ -18,17 +18,21 @@ class Sizes:
     batches: int
     few_campaigns: int
     many_campaigns: int
-    few_waiting: int
     many_waiting: int
+
+    @property
+    def few_waiting(self) -> int:
+        """A twentieth of the many."""
+        return max(1, self.many_waiting // 20)
 
 
 FULL = Sizes(
     rounds=5, starts=1000, drains=500, batches=10,
-    few_campaigns=10, many_campaigns=10_000, few_waiting=1_000, many_waiting=20_000,
+    few_campaigns=10, many_campaigns=10_000, many_waiting=20_000,
 )  # fmt: skip
 QUICK = Sizes(
-    rounds=2, starts=60, drains=30, batches=2,
-    few_campaigns=10, many_campaigns=200, few_waiting=50, many_waiting=100,
+    rounds=1, starts=40, drains=20, batches=1,
+    few_campaigns=10, many_campaigns=100, many_waiting=40,
 )  # fmt: skip
 
 

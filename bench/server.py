@@ -1,4 +1,7 @@
-"""The embedded Temporal server that everything is measured on: the one of `connector dev`, on a file."""
+"""The embedded Temporal server that everything is measured on: that of `connector dev`, but in memory.
+
+On a file it waits for the disk nearly all of the time, and what we add would hardly be seen.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,13 @@ _READY_WITHIN = 60
 
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[Client]:
-    """A client of a server of its own, which has its state in that folder."""
+    """A client of a server of its own, for as long as the block runs."""
     port = free_port(0, option="")
+    command = server_command(folder, port, None)
+    on_file = command.index("--db-filename")
+    del command[on_file : on_file + 2]
     process = await asyncio.create_subprocess_exec(
-        *server_command(folder, port, None), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+        *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
         address = f"127.0.0.1:{port}"

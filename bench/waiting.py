@@ -31,7 +31,7 @@ async def measure(sizes: Sizes, folder: Path, client: Client, progress: Progress
     """Begin the few, look at the worker's resident memory, begin the rest, look again."""
     async with laid(folder) as ground:
         await ground.publish([follow_on("far", event="go", delay="30 days")])
-        async with _worker_process(ground, client) as process:
+        async with _worker_process(ground, client, folder) as process:
             progress(f"waiting: the first {sizes.few_waiting:,}")
             few = await _resident_with(ground, client, process, sizes.few_waiting)
             progress(f"waiting: up to {sizes.many_waiting:,}")
@@ -47,8 +47,6 @@ async def _resident_with(ground: Ground, client: Client, process: Process, more:
         while await outbox.flush():
             pass
     await _all_taken(client, names.main_queue(ground.workspace))
-    if process.returncode is not None:
-        raise RuntimeError(f"the worker ended with {process.returncode}")
     return _resident_mebibytes(process.pid)
 
 
@@ -74,18 +72,22 @@ def _resident_mebibytes(pid: int) -> float:
 
 
 @asynccontextmanager
-async def _worker_process(ground: Ground, client: Client) -> AsyncIterator[Process]:
+async def _worker_process(ground: Ground, client: Client, folder: Path) -> AsyncIterator[Process]:
     environment = {
         "CONNECTOR_WORKSPACE": ground.workspace,
         "CONNECTOR_DATABASE_URL": ground.url,
         "TEMPORAL_ADDRESS": client.service_client.config.target_host,
         "TEMPORAL_NAMESPACE": client.namespace,
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "worker.py", cwd=_ROOT, env=os.environ | environment, stdout=asyncio.subprocess.DEVNULL
-    )
+    with (folder / "worker.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "worker.py", cwd=_ROOT, env=os.environ | environment, stdout=log, stderr=log
+        )
     try:
         yield process
+        if process.returncode is not None:
+            raise RuntimeError(f"the worker ended by itself:\n{(folder / 'worker.log').read_text()[-2000:]}")
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.wait()

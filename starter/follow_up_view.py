@@ -10,13 +10,13 @@ from starter.instants import write_instant
 
 
 def view(listed: Listed) -> dict[str, Any]:
-    """One follow-up or refusal in JSON values; times are UTC with `Z`, `key` is null when unset."""
+    """One follow-up or refusal in JSON values; times are UTC with `Z`, `key` is null when unset or erased."""
     shown = {
         "id": listed.id,
         "campaign": listed.campaign,
         "user": listed.user,
         "trigger": listed.trigger,
-        "key": json.loads(listed.key) if listed.key else None,
+        "key": json.loads(listed.key) if listed.key not in ("", listed.id) else None,
         "triggered_at": write_instant(listed.triggered_at),
         "due_at": write_instant(listed.due_at),
         "next_at": write_instant(listed.next_at),

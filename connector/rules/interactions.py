@@ -6,9 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from connector.rules.values import Id, Text, canonical_json
+from connector.rules.values import Id, Instant, Text, canonical_json
 
 MAX_PROPERTIES_BYTES = 32 * 1024
 
@@ -62,7 +62,7 @@ class _Reported(BaseModel):
 
     id: Text | None = None
     user: Text
-    occurred_at: AwareDatetime
+    occurred_at: Instant
     properties: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("properties")

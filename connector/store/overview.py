@@ -13,13 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connector.rules.reasons import State
 from connector.store.sets import among
 from connector.store.tables import Instant, decisions, deliveries, follow_ups, user_aliases
+from connector.store.users import ERASED
 
 
 @dataclass(frozen=True)
 class Listed:
     """One follow-up, or one trigger that was refused, as it stands now. Times are UTC; `key` is '' when unset.
 
-    `channels` are those on which a message went out. A refusal has neither `id`, `due_at`, `next_at` nor `exception`.
+    `channels` are those on which a message went out; `user` is None where the user was erased, and the key is then the
+    row's own id. A refusal has neither `id`, `due_at`, `next_at` nor `exception`.
     """
 
     id: str | None
@@ -89,6 +91,7 @@ def _columns_of(table: Table) -> Select[Any]:
     user = (
         select(func.min(user_aliases.c.external_id))
         .where(user_aliases.c.workspace == table.c.workspace, user_aliases.c.user_key == table.c.user_key)
+        .where(user_aliases.c.external_id.not_like(f"{ERASED}%"))
         .scalar_subquery()
     )
     return select(

@@ -23,6 +23,10 @@ class UserErased(ConnectorError):
     """The user was erased, and nothing is kept or taken in for that id any more (guarantee 8)."""
 
 
+ERASED = "erased:"
+"""What the marks of erased users begin with."""
+
+
 @dataclass(frozen=True)
 class StoredUser:
     """A user with the surrogate key, and the event time of the newest item judged for them (UTC)."""
@@ -129,7 +133,7 @@ async def raise_newest(c: AsyncConnection, workspace: str, newest: Mapping[str, 
 
 def mark_of_erased(external_id: str) -> str:
     """What is left of an erased user's id, so that a late report does not bring the user back."""
-    return "erased:" + hashlib.sha256(external_id.encode()).hexdigest()
+    return ERASED + hashlib.sha256(external_id.encode()).hexdigest()
 
 
 async def _look_up(

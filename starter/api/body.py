@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from connector.definitions.faults import faults_of
 from connector.rules.errors import DefinitionError
+from connector.rules.values import canonical_json
 from starter.api.errors import ApiError
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -38,6 +39,14 @@ async def read_object(request: Request) -> dict[str, Any]:
     return _object(await read_json(request))
 
 
+async def read_description(request: Request) -> dict[str, Any]:
+    """The body as a JSON object that can be stored as it is. Raises ApiError."""
+    value = await read_object(request)
+    if "\\u0000" in canonical_json(value):
+        raise ApiError(422, "invalid", "the body must not contain null characters, which no database stores")
+    return value
+
+
 async def read_options(request: Request) -> dict[str, Any]:
     """The body as a JSON object that may be left out. Raises ApiError."""
     value = await read_json(request)
@@ -52,6 +61,7 @@ def checked(model: type[M], data: Mapping[str, Any]) -> M:
         raise DefinitionError(faults_of(error, model, data)) from None
 
 
+Description = Annotated[dict[str, Any], Depends(read_description)]
 JsonObject = Annotated[dict[str, Any], Depends(read_object)]
 JsonOptions = Annotated[dict[str, Any], Depends(read_options)]
 

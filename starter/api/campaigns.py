@@ -13,7 +13,7 @@ from connector.rules.catalogue import Entry
 from connector.rules.lints import warnings
 from connector.store.catalogue import save_drafts
 from connector.store.database import database_now
-from starter.api.body import JsonObject, JsonOptions, checked
+from starter.api.body import Description, JsonOptions, checked
 from starter.api.errors import ApiError, not_found
 from starter.api.openapi import body_of
 from starter.api.options import NoOptions, PublishOptions
@@ -32,7 +32,7 @@ async def read_campaign(id: str, parts: PartsHere) -> dict[str, Any]:
 
 
 @router.put("/{id}", openapi_extra=body_of("Campaign", "Card"))
-async def save_campaign(id: str, body: JsonObject, parts: PartsHere) -> dict[str, Any]:
+async def save_campaign(id: str, body: Description, parts: PartsHere) -> dict[str, Any]:
     """Save a draft; what is live does not change until it is published (P10)."""
     definition = _definition(id, body)
     async with parts.database.write(parts.workspace) as connection:

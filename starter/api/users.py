@@ -10,7 +10,7 @@ from connector.rules.users import User
 from connector.store.database import database_now
 from connector.store.erasure import erase_user
 from connector.store.users import find_user, merge_user, save_user
-from starter.api.body import JsonObject, checked
+from starter.api.body import Description, checked
 from starter.api.errors import ApiError, not_found
 from starter.api.openapi import body_of
 from starter.api.parts import PartsHere
@@ -21,7 +21,7 @@ UserId = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$"
 
 
 @router.put("/{id}", openapi_extra=body_of("User"))
-async def replace_user(id: UserId, body: JsonObject, parts: PartsHere) -> dict[str, Any]:
+async def replace_user(id: UserId, body: Description, parts: PartsHere) -> dict[str, Any]:
     """Put this description in the place of whatever was known."""
     user = checked(User, {**_without_id(body, id), "id": id})
     async with parts.database.write(parts.workspace) as connection:
@@ -30,7 +30,7 @@ async def replace_user(id: UserId, body: JsonObject, parts: PartsHere) -> dict[s
 
 
 @router.patch("/{id}", openapi_extra=body_of("User"))
-async def change_user(id: UserId, body: JsonObject, parts: PartsHere) -> dict[str, Any]:
+async def change_user(id: UserId, body: Description, parts: PartsHere) -> dict[str, Any]:
     """Merge: attributes and consent by their keys, everything else as a whole. An unknown user is made."""
     changes = _without_id(body, id)
     checked(User, {**changes, "id": id})

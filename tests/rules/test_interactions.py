@@ -85,7 +85,7 @@ def test_cards_have_two_interactions(kind: str) -> None:
         (_reported(campaign="no spaces"), "should match pattern"),
         (_reported(occurred_at=...), "Field required"),
         (_reported(occurred_at="2026-03-02T12:00:00"), "timezone info"),
-        (_reported(occurred_at="yesterday"), "valid datetime"),
+        (_reported(occurred_at="yesterday"), "is not a time"),
         (_reported(properties=[]), "valid dictionary"),
         (_reported(properties={"a": "\x00"}), "null characters"),
         (_reported(properties={"a": "x" * MAX_PROPERTIES_BYTES}), "larger than 32768 bytes"),

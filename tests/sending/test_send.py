@@ -15,6 +15,7 @@ from connector.channels.protocol import HandedOver, OutcomeUnknown, Outgoing, Re
 from connector.rules.campaigns import parse_definition
 from connector.rules.users import User
 from connector.store.drafts import save_drafts
+from connector.store.follow_ups import save_receipt
 from connector.store.tables import deliveries, follow_ups, receipts
 from connector.store.users import save_user
 from connector.wire import SendOutcome, SendRequest
@@ -322,18 +323,31 @@ async def test_template_that_aborts(post: Post) -> None:
     assert post.provider.taken == []
 
 
-async def test_content_is_the_newest_live_one(post: Post) -> None:
-    """P10: published while it waited, also on another channel; a draft changes nothing."""
-    await post.house.live(ORIGINAL, DELAYED)
-    await post.house.take_in(push("e1", 0))
-    newer = {**DELAYED, "messages": {"email": {"subject": "New", "text": "t"}}}
+async def _republish(post: Post, newer: dict[str, Any]) -> None:
     async with post.house.database.write("default", lock="exclusive") as c:
         await save_drafts(c, "default", [parse_definition(newer)], datetime.now(UTC))  # noqa: TID251 - a test's "now"
     await post.house.order("publish", "f")
-    outcome = await post.send(minutes=30)
-    assert (outcome.outcome, outcome.channels) == ("moved", ("email",))
+
+
+async def test_content_is_the_newest_live_one(post: Post) -> None:
+    """P10: published while it waited, also on another channel; a retry is told of that channel again."""
+    await post.house.live(ORIGINAL, DELAYED)
+    await post.house.take_in(push("e1", 0))
+    await _republish(post, {**DELAYED, "messages": {"email": {"subject": "New", "text": "t"}}})
+    for attempt in (1, 2):
+        outcome = await post.send(minutes=30, attempt=attempt)
+        assert (outcome.outcome, outcome.channels) == ("moved", ("email",))
     assert (await post.send(minutes=30, channel="email")).outcome == "sent"
     assert [message.content["subject"] for message in post.provider.taken] == ["New"]
+
+
+async def test_content_that_went_away_reaches_nobody(post: Post) -> None:
+    """P10: republished as a campaign that sends nothing, the wait ends and does not stay open."""
+    await post.house.live(ORIGINAL, DELAYED)
+    await post.house.take_in(push("e1", 0))
+    await _republish(post, {"campaign": "f", "delivery": {"type": "external"}})
+    assert (await post.send(minutes=30)).reason == "unreachable"
+    assert await post.house.outcomes() == [("e1", "dropped", "unreachable")]
 
 
 async def test_stale_after_an_outage(post: Post) -> None:
@@ -341,6 +355,46 @@ async def test_stale_after_an_outage(post: Post) -> None:
     await post.house.live(ORIGINAL, DELAYED)
     await post.house.take_in(push("e1", 0))
     assert (await post.send(minutes=30 + 24 * 60 + 1)).reason == "stale"
+
+
+async def test_once_received_never_again_by_default(post: Post) -> None:
+    """T1, case 13: refused at the trigger after a receipt; who was called off stays eligible."""
+    await post.house.live(ORIGINAL, ABANDONED)
+    await post.house.take_in(push("e1", 0), buy("b1", 1), push("e2", 2))
+    await post.send(minutes=62)
+    await post.house.take_in(push("e3", 63))
+    assert await post.house.outcomes() == [("e1", "excepted", "b1"), ("e2", "sent", None)]
+    assert await post.house.refusals() == [("f", "e3", "not_eligible_again")]
+
+
+async def test_eligibility_is_looked_at_again_when_due(post: Post) -> None:
+    """T1: received under the one key of two follow-ups that waited, the list at the due time drops the other."""
+    await post.house.live(ORIGINAL, DELAYED)
+    await post.house.take_in(push("e1", 0))
+    await _republish(post, follow_on("f", PUSHED, delay={"after": "30 minutes"}))
+    async with post.house.database.write("default") as c:
+        row = (await post.house.rows())[0]
+        await save_receipt(c, "default", "f", row.user_key, "", datetime.fromisoformat(at(10)))
+    assert (await post.send(minutes=30)).reason == "not_eligible_again"
+
+
+async def test_past_the_campaigns_end(post: Post) -> None:
+    """Case 15: dropped as `outside_campaign_duration`, and not received."""
+    await post.house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "30 minutes"}, end=at(60 * 24)))
+    await post.house.take_in(push("e1", 0))
+    assert (await post.send(minutes=60 * 24)).reason == "outside_campaign_duration"
+
+
+@pytest.mark.parametrize(("outside", "came_to"), [("drop", "dropped"), ("next", "held")])
+async def test_outside_the_hours_of_the_day(post: Post, outside: str, came_to: str) -> None:
+    """Case 16: dropped as `outside_time_of_day`, or held to the next opening."""
+    due = datetime.fromisoformat(at(30))
+    opens, closes = due + timedelta(hours=1), due + timedelta(hours=2)
+    hours = {"from": f"{opens:%H:%M}", "to": f"{closes:%H:%M}", "outside": outside}
+    await post.house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "30 minutes"}, time_of_day=hours))
+    await post.house.take_in(push("e1", 0))
+    outcome = await post.send(minutes=30)
+    assert (outcome.outcome, outcome.reason) == (came_to, "outside_time_of_day" if outside == "drop" else None)
 
 
 async def test_no_provider_fails_plainly(post: Post) -> None:

@@ -5,6 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
+from starter.compose import Parts
+from tests.house import ABANDONED, ORIGINAL, House, push
+
 URL = "/v1/users/u-17"
 ANNA = {
     "email": "anna@example.com",
@@ -71,6 +74,31 @@ async def test_the_body_may_not_be_about_another_user(api: httpx.AsyncClient) ->
     assert answer.status_code == 422
     assert (await api.get(URL)).status_code == 404
     assert (await api.get("/v1/users/u-18")).status_code == 404
+
+
+@pytest.mark.parametrize("verb", ["PUT", "PATCH"])
+async def test_no_null_characters(api: httpx.AsyncClient, verb: str) -> None:
+    """What PostgreSQL cannot keep is refused everywhere, and not only there."""
+    answer = await api.request(verb, URL, json={"attributes": {"deep": ["a\0"]}})
+    assert answer.status_code == 422
+    assert (await api.get(URL)).status_code == 404
+
+
+async def test_delete_erases(api: httpx.AsyncClient, parts: Parts) -> None:
+    """Guarantee 8: nothing that describes the user stays, the wait ends, and a late report brings nobody back."""
+    house = House(parts.database)
+    await house.live(ORIGINAL, ABANDONED)
+    await api.put(URL, json=ANNA)
+    await house.take_in(push("p", 1, "u-17"))
+    assert (await api.delete(URL)).status_code == 204
+    assert (await api.get(URL)).status_code == 404
+    assert (await api.delete(URL)).status_code == 404
+    (found,) = (await api.get("/v1/follow-ups")).json()["follow_ups"]
+    assert (found["user"], found["key"], found["state"], found["reason"]) == (None, None, "dropped", "erased")
+    late = await api.post("/v1/interactions", json={"interactions": [push("late", 2, "u-17")]})
+    assert late.json()["results"][0]["status"] == "invalid"
+    again = await api.put(URL, json=ANNA)
+    assert (again.status_code, again.json()["error"]["code"]) == (410, "erased")
 
 
 @pytest.mark.parametrize("id", ["%00", "a" * 256])

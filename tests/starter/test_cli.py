@@ -274,7 +274,16 @@ def test_a_port_that_is_taken(connector: Connector, data: Path, monkeypatch: pyt
             assert f"choose another port with {option}" in err
 
 
-@pytest.mark.parametrize(("name", "value"), [("API_KEYS", "secret"), ("API_PORT", "secret"), ("LOG_FORMAT", "secret")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_KEYS", "secret"),
+        ("API_PORT", "secret"),
+        ("LOG_FORMAT", "secret"),
+        ("DATABASE_URL", "mysql://me:secret@db/name"),
+        ("DATABASE_URL", "secret"),
+    ],
+)
 def test_wrong_settings(
     connector: Connector, data: Path, name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, text
 
 from connector.store.database import Database
-from connector.store.migrate import migrate
+from connector.store.migrate import is_migrated, migrate
 from connector.store.partitions import ensure_partitions
 from connector.store.tables import interactions, metadata
 
@@ -40,13 +40,15 @@ async def test_migrating_again_changes_nothing(database: Database) -> None:
 
 
 async def test_two_who_migrate_at_once_wait_for_each_other(tmp_path: Path, postgresql_server: Any) -> None:
-    """Every process may run `connector setup` when it starts."""
+    """Every process may run `connector setup` when it starts; before it, the tables are known to be missing."""
     name = postgresql_server.create()
     for url in (f"sqlite:///{tmp_path / 'new' / 'connector.db'}", postgresql_server.url(name)):
         databases = [Database.open(url) for _ in range(3)]
+        assert not await is_migrated(databases[0])
         await asyncio.gather(*(migrate(database) for database in databases))
         async with databases[0].read() as connection:
             assert await connection.run_sync(_differences) == []
+        assert await is_migrated(databases[0])
         for database in databases:
             await database.close()
     postgresql_server.drop(name)

@@ -1,0 +1,55 @@
+"""Lists and counts for people, on both databases."""
+
+import pytest
+
+from connector.store.database import Database
+from connector.store.overview import Count, count_follow_ups, list_follow_ups
+from connector.store.users import find_user
+from tests.house import ABANDONED, ORIGINAL, House, buy, push
+
+W = "default"
+
+
+@pytest.fixture
+async def told(house: House) -> Database:
+    """Anna waits and was refused once; Ben's wait was called off."""
+    await house.live(ORIGINAL, ABANDONED)
+    await house.take_in(push("p-anna", 1, "anna"), push("p-ben", 2, "ben"), buy("b-ben", 3, "ben"))
+    await house.take_in(push("again", 4, "anna"))
+    return house.database
+
+
+async def test_follow_ups_newest_trigger_first(told: Database) -> None:
+    """Each with the id by which services know its user, and with what ended it."""
+    async with told.read() as c:
+        ben, anna = await list_follow_ups(c, W)
+        assert await list_follow_ups(c, W, limit=1) == [ben]
+        assert await list_follow_ups(c, "another") == []
+    assert (ben.user, ben.trigger, ben.state, ben.exception) == ("ben", "p-ben", "excepted", "b-ben")
+    assert (anna.user, anna.state, anna.reason, anna.exception, anna.channels) == ("anna", "waiting", None, None, ())
+    assert anna.triggered_at < ben.triggered_at
+    assert anna.due_at == anna.next_at
+
+
+async def test_refusals_stand_apart(told: Database) -> None:
+    """They have a reason, and neither an id nor a due time."""
+    async with told.read() as c:
+        anna = await find_user(c, W, "anna")
+        assert anna is not None
+        (refusal,) = await list_follow_ups(c, W, state="refused", user_key=anna.user_key, campaign="f")
+    assert (refusal.id, refusal.trigger, refusal.reason) == (None, "again", "already_waiting")
+    assert (refusal.due_at, refusal.next_at, refusal.exception) == (None, None, None)
+    assert refusal.decided_at is not None
+
+
+async def test_counts_by_campaign_state_and_reason(told: Database) -> None:
+    """Follow-ups and refusals together, of all campaigns or of one."""
+    expected = [
+        Count("f", "excepted", "exception", 1),
+        Count("f", "refused", "already_waiting", 1),
+        Count("f", "waiting", None, 1),
+    ]
+    async with told.read() as c:
+        assert await count_follow_ups(c, W) == expected
+        assert await count_follow_ups(c, W, "f") == expected
+        assert await count_follow_ups(c, W, "o") == []
