@@ -24,11 +24,14 @@ from connector.channels.select import open_channels
 from connector.intake import Intake
 from connector.logs import configure_logs
 from connector.outbox import Outbox
+from connector.rules.errors import ConnectorError
 from connector.rules.values import ChannelName
 from connector.settings import Settings
 from connector.store.catalogue_cache import CatalogueCache
-from connector.store.database import Database
+from connector.store.database import Database, StoreUnavailable
 from connector.temporal import connect
+from starter.configuration import open_database, read_settings
+from starter.unready import require_folder, require_tables
 from starter.until_told import stop_on_signals, unless_stopped
 from workflows.follow_up import FollowUp
 from workflows.registry import Registry
@@ -45,12 +48,15 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
         client: Temporal's; None: connect as TEMPORAL_* say, and wait for a server that is not there yet.
 
     Raises:
+        NotSetUp: the tables are missing.
         ExceptionGroup: a part of it could not go on; the others have been stopped.
     """
-    client = client or await unless_stopped(connect(attempts=None), stopped)
-    if client is None:
-        return
+    require_folder(settings)
     async with _opened_database(settings) as database, _opened_channels(settings) as channels:
+        await _check_tables(database)
+        client = client or await unless_stopped(connect(attempts=None), stopped)
+        if client is None:
+            return
         outbox = Outbox(database, settings.workspace, client, sweep_seconds=settings.sweep_seconds)
         async with asyncio.TaskGroup() as group:
             for worker in _workers(settings, client, database, channels, outbox):
@@ -80,7 +86,7 @@ def _workers(
     return [main, *(_channel_worker(settings, client, name, sender) for name in get_args(ChannelName))]
 
 
-def _channel_worker(settings: Settings, client: Client, channel: str, sender: Sender) -> Worker:
+def _channel_worker(settings: Settings, client: Client, channel: ChannelName, sender: Sender) -> Worker:
     return Worker(
         client,
         task_queue=names.channel_queue(settings.workspace, channel),
@@ -91,6 +97,14 @@ def _channel_worker(settings: Settings, client: Client, channel: str, sender: Se
     )
 
 
+async def _check_tables(database: Database) -> None:
+    """A database that is away comes back; one without tables needs somebody."""
+    try:
+        await require_tables(database)
+    except StoreUnavailable:
+        _log.warning("database_unreachable", note="what waits is sent when it is back")
+
+
 async def _run_until(stopped: asyncio.Event, worker: Worker) -> None:
     async with worker:
         await stopped.wait()
@@ -98,7 +112,7 @@ async def _run_until(stopped: asyncio.Event, worker: Worker) -> None:
 
 @asynccontextmanager
 async def _opened_database(settings: Settings) -> AsyncIterator[Database]:
-    database = Database.open(settings.database)
+    database = open_database(settings)
     try:
         yield database
     finally:
@@ -116,7 +130,7 @@ async def _opened_channels(settings: Settings) -> AsyncIterator[dict[str, Channe
 
 
 async def _run_until_told() -> None:
-    settings = Settings()
+    settings = read_settings()
     configure_logs(settings.log_format)
     await run_worker(settings, stop_on_signals())
 
@@ -126,6 +140,9 @@ def main() -> None:
     code = 0
     try:
         asyncio.run(_run_until_told())
+    except ConnectorError as error:
+        print(error, file=sys.stderr)
+        code = 1
     except Exception:
         traceback.print_exc()
         code = 1

@@ -6,8 +6,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from connector.rules.values import ChannelName
+
+_LONGEST_SEND = 25
+"""Seconds; an attempt of the activity has 30, so that a slow provider's answer is still heard (guarantee 4)."""
 
 
 class Smtp(BaseSettings):
@@ -16,16 +21,16 @@ class Smtp(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_SMTP_", extra="ignore")
 
     host: str | None = None
-    port: int = 587
+    port: int = Field(default=587, ge=1, le=65535)
     username: str | None = None
     password: SecretStr | None = None
     tls: Literal["starttls", "implicit", "none"] = "starttls"
     sender: str | None = None
-    timeout_seconds: float = 20.0
+    timeout_seconds: float = Field(default=20.0, gt=0, le=_LONGEST_SEND)
 
 
 class Settings(BaseSettings):
-    """Everything that an operator can set."""
+    """Everything that an operator can set; docs/settings.md says what each is for."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_", extra="ignore")
 
@@ -35,15 +40,15 @@ class Settings(BaseSettings):
     database_url: str | None = None
     api_keys: list[SecretStr] = []
     api_host: str = "127.0.0.1"
-    api_port: int = 8080
-    retention_days: int = 90
+    api_port: int = Field(default=8080, ge=0, le=65535)
+    retention_days: PositiveInt = 90
     smtp: Smtp = Field(default_factory=Smtp)
-    send_timeout: timedelta = timedelta(seconds=20)
-    channel_rates: dict[str, float] = {}
-    channel_concurrency: int = 50
+    send_timeout: timedelta = Field(default=timedelta(seconds=20), gt=timedelta(0), le=timedelta(seconds=_LONGEST_SEND))
+    channel_rates: dict[ChannelName, PositiveFloat] = {}
+    channel_concurrency: PositiveInt = 50
     webhook_secret: SecretStr | None = None
     webhook_allow_private: bool = False
-    sweep_seconds: float = 5.0
+    sweep_seconds: PositiveFloat = 5.0
     log_format: Literal["auto", "pretty", "json"] = "auto"
 
     @property

@@ -9,7 +9,7 @@ from pydantic_settings import SettingsError
 from sqlalchemy.exc import ArgumentError
 
 from connector.rules.errors import ConnectorError
-from connector.settings import Settings
+from connector.settings import Settings, Smtp
 from connector.store.database import Database
 
 
@@ -30,7 +30,7 @@ def read_settings(data: Path | None = None) -> Settings:
         settings = Settings()
     except ValidationError as error:
         raise SettingsWrong(
-            "; ".join(f"{_variable(fault['loc'])}: {fault['msg']}" for fault in error.errors())
+            "; ".join(f"{_variable(error.title, fault['loc'])}: {fault['msg']}" for fault in error.errors())
         ) from None
     except SettingsError as error:
         raise SettingsWrong(f'{error}; lists and mappings are written as JSON, like \'["one", "two"]\'') from None
@@ -53,5 +53,6 @@ def open_database(settings: Settings) -> Database:
         raise SettingsWrong(f"the data folder {settings.data} cannot be made: {error.strerror}") from None
 
 
-def _variable(place: tuple[int | str, ...]) -> str:
-    return "CONNECTOR_" + "_".join(str(step) for step in place[:1]).upper()
+def _variable(model: str, place: tuple[int | str, ...]) -> str:
+    prefix = Smtp.model_config["env_prefix"] if model == Smtp.__name__ else Settings.model_config["env_prefix"]
+    return prefix + "_".join(str(step) for step in place[:1]).upper()

@@ -1,4 +1,4 @@
-"""`connector dev` as a process, driven over HTTP; its worker and its Temporal server are killed in the middle of waits."""
+"""`connector dev` as a process, driven over HTTP; its worker and its Temporal are killed in the middle of waits."""
 
 import asyncio
 import json
@@ -133,9 +133,7 @@ async def test_killed_in_the_middle_of_waits_every_follow_up_ends_once_and_right
         assert answer.status_code == 200, answer.text
     assert await dev.report(*map(_push, range(USERS))) == ["accepted"] * USERS
     dev.kill("worker")
-    purchases = [
-        {"id": f"buy-{n}", "user": f"u-{n}", "type": "make_purchase", "occurred_at": _now()} for n in range(4)
-    ]
+    purchases = [{"id": f"buy-{n}", "user": f"u-{n}", "type": "make_purchase", "occurred_at": _now()} for n in range(4)]
     assert await dev.report(*purchases) == ["accepted"] * 4
     dev.kill("temporal")
     assert await dev.report(*map(_push, range(USERS))) == ["duplicate"] * USERS

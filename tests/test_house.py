@@ -12,6 +12,7 @@ import yaml
 
 from connector.definitions import read_definitions
 from connector.rules.campaigns import parse_definition
+from connector.settings import Settings, Smtp
 
 ROOT = Path(__file__).parent.parent
 _HOSTS = ("pypi", "pythonhosted", "npmjs", "crates", "proxy.golang", "deb.debian", "maven")
@@ -122,6 +123,15 @@ def test_campaigns_in_the_documents_are_definitions(document: str) -> None:
     assert read
     for data in read:
         parse_definition(data)
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/settings.md has a line for each variable, and no other CONNECTOR_ variable."""
+    variables = {
+        f"{model.model_config['env_prefix']}{name}".upper() for model in (Settings, Smtp) for name in model.model_fields
+    } - {"CONNECTOR_SMTP"}
+    told = re.findall(r"^\| `(CONNECTOR_[A-Z_]+)` \|", (ROOT / "docs/settings.md").read_text(), re.MULTILINE)
+    assert sorted(told) == sorted(variables)
 
 
 def test_imports_go_in_the_directions_of_the_design() -> None:

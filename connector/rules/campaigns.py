@@ -11,7 +11,18 @@ from connector.rules.conditions import Condition, EventCondition
 from connector.rules.messages import Messages, Template
 from connector.rules.predicates import Predicate
 from connector.rules.users import check_zone
-from connector.rules.values import ChannelName, Clock, Definition, Duration, Id, Instant, Text, Zone, parse_duration
+from connector.rules.values import (
+    ChannelName,
+    Clock,
+    Definition,
+    Duration,
+    Id,
+    Instant,
+    Text,
+    Zone,
+    has_null,
+    parse_duration,
+)
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
@@ -243,6 +254,8 @@ def parse_definition(data: Any) -> Campaign | Card | Workspace:
     Raises:
         ValueError: it is neither; pydantic.ValidationError: it has faults.
     """
+    if has_null(data):
+        raise ValueError("a definition must not contain null characters")
     if isinstance(data, dict):
         for word, model in KINDS.items():
             if word in data:

@@ -55,52 +55,48 @@ Judge = Callable[[Logged, "Passage | None"], Verdict]
 """Judges an item as a trigger of one key, given what stands in its way; None where it does not trigger."""
 
 
-def step(
-    logged: Logged,
-    passages: Sequence[Passage],
-    judge: Judge,
-    *,
-    campaign: str,
-    key: str,
-    catalogue: Catalogue,
-    now: datetime,
-) -> list[Change]:
+@dataclass(frozen=True)
+class Scope:
+    """One key of one follow-on, judged against one catalogue. `now` is when it is decided, UTC."""
+
+    campaign: str
+    key: str
+    catalogue: Catalogue
+    now: datetime
+
+    def refuse(self, logged: Logged, reason: Reason) -> Refuse:
+        """The refusal of a trigger of this key."""
+        return Refuse(self.campaign, self.key, logged, reason)
+
+
+def step(logged: Logged, passages: Sequence[Passage], judge: Judge, scope: Scope) -> list[Change]:
     """What an item that is newer than all judged before it does to one key: first as an exception, then as a trigger.
 
     Args:
         passages: this key's follow-ups that are open or were dispatched after the item's time.
-        now: when it is decided, for the ends.
     """
     notes: list[Change] = [
         Note(passage, logged)
         for passage in passages
-        if passage.dispatched_at is not None and calls_off(passage, logged, catalogue)
+        if passage.dispatched_at is not None and calls_off(passage, logged, scope.catalogue)
     ]
     standing = next((passage for passage in passages if passage.is_open), None)
-    called_off = standing is not None and standing.can_be_called_off and calls_off(standing, logged, catalogue)
+    called_off = standing is not None and standing.can_be_called_off and calls_off(standing, logged, scope.catalogue)
     verdict = judge(logged, None if called_off else standing)
     changes: list[Change] = []
     if standing is not None and isinstance(verdict, Passage):
-        changes.append(End(_superseded(standing, now)))
+        changes.append(End(_superseded(standing, scope.now)))
     elif standing is not None and called_off:
-        changes.append(End(_excepted(standing, logged, now)))
+        changes.append(End(_excepted(standing, logged, scope.now)))
     if isinstance(verdict, Passage):
         changes.append(Begin(verdict))
     elif isinstance(verdict, Reason):
-        changes.append(Refuse(campaign, key, logged, verdict))
+        changes.append(scope.refuse(logged, verdict))
     return notes + changes
 
 
 def fold(
-    items: Sequence[Logged],
-    late: frozenset[str],
-    passages: Sequence[Passage],
-    judge: Judge,
-    *,
-    campaign: str,
-    key: str,
-    catalogue: Catalogue,
-    now: datetime,
+    items: Sequence[Logged], late: frozenset[str], passages: Sequence[Passage], judge: Judge, scope: Scope
 ) -> list[Change]:
     """Judge one key's items again in event order, and say how the stored follow-ups must change (T5).
 
@@ -111,7 +107,7 @@ def fold(
         judge: for items that were judged before the first late one, what came of them is kept.
     """
     ordered = sorted(items, key=lambda logged: (logged.t, logged.seq))
-    replay = _Replay(ordered, late, passages, judge, campaign, key, catalogue, now)
+    replay = _Replay(ordered, late, passages, judge, scope)
     for logged in ordered:
         replay.take(logged)
     return replay.changes()
@@ -132,13 +128,10 @@ class _Replay:
         late: frozenset[str],
         passages: Sequence[Passage],
         judge: Judge,
-        campaign: str,
-        key: str,
-        catalogue: Catalogue,
-        now: datetime,
+        scope: Scope,
     ) -> None:
         self._items, self._late, self._judge = items, late, judge
-        self._campaign, self._key, self._catalogue, self._now = campaign, key, catalogue, now
+        self._scope, self._catalogue, self._now = scope, scope.catalogue, scope.now
         self._first_late = min((i.t, i.seq) for i in items if i.id in late)
         self._settled = {p.trigger.id: p for p in passages if p.is_settled}
         self._stored = {p.trigger.id: p for p in passages if not p.is_settled}
@@ -162,7 +155,7 @@ class _Replay:
             self._outcome.append(_excepted(self._standing, logged, self._now))
             self._standing = None
         if isinstance(verdict, Reason) and logged.id in self._late:
-            self._refusals.append(Refuse(self._campaign, self._key, logged, verdict))
+            self._refusals.append(self._scope.refuse(logged, verdict))
 
     def changes(self) -> list[Change]:
         """The difference between what came of it now and what is stored."""
@@ -188,7 +181,7 @@ class _Replay:
     def _begun(self, passage: Passage) -> Change:
         """T2: an earlier trigger that arrives late and has been overtaken is refused as superseded."""
         if passage.reason == Reason.SUPERSEDED:
-            return Refuse(self._campaign, self._key, passage.trigger, Reason.SUPERSEDED)
+            return self._scope.refuse(passage.trigger, Reason.SUPERSEDED)
         return Begin(passage)
 
     def _verdict(self, logged: Logged, standing: Passage | None) -> Verdict:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from connector.rules.values import Id, Instant, Text, canonical_json
+from connector.rules.values import Id, Instant, Text, canonical_json, has_null
 
 MAX_PROPERTIES_BYTES = 32 * 1024
 
@@ -68,10 +68,9 @@ class _Reported(BaseModel):
     @field_validator("properties")
     @classmethod
     def _bounded(cls, value: dict[str, Any]) -> dict[str, Any]:
-        text = canonical_json(value)
-        if len(text.encode()) > MAX_PROPERTIES_BYTES:
+        if len(canonical_json(value).encode()) > MAX_PROPERTIES_BYTES:
             raise ValueError(f"properties are larger than {MAX_PROPERTIES_BYTES} bytes")
-        if "\\u0000" in text:
+        if has_null(value):
             raise ValueError("properties must not contain null characters")
         return value
 

@@ -14,7 +14,7 @@ from connector.rules.campaigns import Campaign
 from connector.rules.catalogue import Catalogue, Entry
 from connector.rules.conditions import Condition
 from connector.rules.exceptions import calls_off
-from connector.rules.fold import Begin, Change, End, Judge, Verdict, afresh, fold, step
+from connector.rules.fold import Begin, Change, End, Judge, Scope, Verdict, afresh, fold, step
 from connector.rules.interactions import Logged
 from connector.rules.matching import meets
 from connector.rules.passages import Passage
@@ -105,10 +105,7 @@ class Judging:
                 logged,
                 [p for p in passages if (p.campaign, p.key) == (campaign, key)],
                 self._judge_for(known, campaign, key),
-                campaign=campaign,
-                key=key,
-                catalogue=self._catalogue,
-                now=self._now,
+                Scope(campaign, key, self._catalogue, self._now),
             )
         return changes
 
@@ -128,10 +125,7 @@ class Judging:
             frozenset(logged.id for logged in late),
             concerned,
             self._judge_for(known, *touched),
-            campaign=touched[0],
-            key=touched[1],
-            catalogue=self._catalogue,
-            now=self._now,
+            Scope(*touched, self._catalogue, self._now),
         )
 
     def _touched(self, passages: Sequence[Passage], logged: Logged) -> list[PassageKey]:

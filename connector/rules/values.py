@@ -79,8 +79,17 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def has_null(value: Any) -> bool:
+    """Whether a JSON value holds a null character anywhere, which PostgreSQL cannot store."""
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any(has_null(name) or has_null(part) for name, part in value.items())
+    return isinstance(value, list) and any(map(has_null, value))
+
+
 def _no_null(value: Any) -> Any:
-    if isinstance(value, str) and "\x00" in value:
+    if has_null(value):
         raise ValueError("must not contain null characters")
     return value
 

@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from connector.definitions.faults import faults_of
 from connector.rules.errors import DefinitionError
-from connector.rules.values import canonical_json
+from connector.rules.values import has_null
 from starter.api.errors import ApiError
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -42,7 +42,7 @@ async def read_object(request: Request) -> dict[str, Any]:
 async def read_description(request: Request) -> dict[str, Any]:
     """The body as a JSON object that can be stored as it is. Raises ApiError."""
     value = await read_object(request)
-    if "\\u0000" in canonical_json(value):
+    if has_null(value):
         raise ApiError(422, "invalid", "the body must not contain null characters, which no database stores")
     return value
 

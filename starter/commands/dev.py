@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -41,7 +43,7 @@ def dev(
         if as_json:
             say_json(running.model_dump())
         else:
-            say(_banner(running, str(settings.data)))
+            say(_banner(running, settings.data))
 
     async def work() -> None:
         await run_dev(settings, ports, stop_on_signals(), ready=ready)
@@ -49,7 +51,8 @@ def dev(
     run(work())
 
 
-def _banner(running: Running, data: str) -> str:
+def _banner(running: Running, data: Path) -> str:
+    elsewhere = data != Path(".connector")
     lines = [
         "",
         "  Campaign Connector is ready.",
@@ -60,6 +63,7 @@ def _banner(running: Running, data: str) -> str:
         f"  data           {data}",
         "",
         "  Next, in another terminal:",
+        *([f"    export CONNECTOR_DATA={shlex.quote(str(data.resolve()))}"] if elsewhere else []),
         "    connector apply examples && connector publish --with-follow-ons abandoned-cart",
         f'    curl -X PUT {running.api_url}/v1/users/u-17 -d \'{{"push_tokens": ["phone-1"]}}\'',
         "    connector interact --user u-17 --type event --name cart_abandoned",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from connector.temporal import connect
 from starter.commands.session import DataOption, begin, run
-from starter.until_told import stop_on_signals, unless_stopped
+from starter.until_told import stop_on_signals
 from worker import run_worker
 
 
@@ -20,9 +19,6 @@ def worker(data: DataOption = None) -> None:
     settings = begin(data)
 
     async def work() -> None:
-        stopped = stop_on_signals()
-        client = await unless_stopped(connect(attempts=None), stopped)
-        if client is not None:
-            await run_worker(settings, stopped, client=client)
+        await run_worker(settings, stop_on_signals())
 
     run(work())

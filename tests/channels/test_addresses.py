@@ -1,3 +1,5 @@
+"""Which addresses are public, and how names are resolved."""
+
 from __future__ import annotations
 
 import pytest

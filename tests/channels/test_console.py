@@ -1,3 +1,5 @@
+"""Messages as lines on the console."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""Email against real SMTP servers: delivered, refused, silent, slow."""
+
 from __future__ import annotations
 
 import asyncio

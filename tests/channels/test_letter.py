@@ -1,3 +1,5 @@
+"""The email message itself: headers, bodies, recipients."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime

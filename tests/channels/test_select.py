@@ -1,3 +1,5 @@
+"""Which channel goes out through what."""
+
 from __future__ import annotations
 
 from datetime import timedelta

@@ -1,3 +1,5 @@
+"""Webhooks against real receivers: signed, refused, slow, hanging, private."""
+
 from __future__ import annotations
 
 import asyncio

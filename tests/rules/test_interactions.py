@@ -17,6 +17,7 @@ from connector.rules.interactions import (
     Interaction,
     InteractionType,
 )
+from connector.rules.values import has_null
 from connector.rules.users import User
 
 AT = "2026-03-02T12:00:00Z"
@@ -161,3 +162,9 @@ def test_users_that_are_refused(described: dict[str, Any], words: str) -> None:
     """A user's zone, consent and fields are the ones there are; facts of one's own are attributes."""
     with pytest.raises(ValidationError, match=words):
         User.model_validate({"id": "u", **described})
+
+
+def test_null_characters_are_told_from_their_spelling() -> None:
+    """A null character cannot be stored; a text that only spells one can."""
+    assert has_null({"a": [{"b\x00": 1}]})
+    assert not has_null({"a": ["\\u0000", 0, None]})

@@ -280,6 +280,10 @@ def test_a_port_that_is_taken(connector: Connector, data: Path, monkeypatch: pyt
         ("API_KEYS", "secret"),
         ("API_PORT", "secret"),
         ("LOG_FORMAT", "secret"),
+        ("SMTP_PORT", "secret"),
+        ("CHANNEL_RATES", '{"secret": 1}'),
+        ("SEND_TIMEOUT", "PT40S"),
+        ("SMTP_TIMEOUT_SECONDS", "40"),
         ("DATABASE_URL", "mysql://me:secret@db/name"),
         ("DATABASE_URL", "secret"),
     ],
@@ -292,4 +296,5 @@ def test_wrong_settings(
     code, _, err = connector("status")
     assert code == 1
     assert name.lower() in err.lower()
+    assert not name.startswith("SMTP_") or f"CONNECTOR_{name}: " in err
     assert "secret" not in err

@@ -28,6 +28,7 @@ from connector.store.drafts import save_drafts
 from connector.store.tables import follow_ups
 from connector.store.users import save_user
 from connector.wire import Order
+from starter.unready import NotSetUp
 from tests.house import ORIGINAL, PUSHED, follow_on
 from tests.temporal.stage import now
 from worker import run_worker
@@ -182,3 +183,24 @@ async def test_stopped_while_temporal_is_away(sqlite_url: str, tmp_path: Path, m
     stopped.set()
     async with asyncio.timeout(10):
         await running
+
+
+async def test_database_without_tables_is_told(tmp_path: Path) -> None:
+    """It says what to run before it waits for anything, and never starts an outbox that could only fail."""
+    nothing_there = settings_for("w", f"sqlite:///{tmp_path / 'empty.db'}", tmp_path)
+    with pytest.raises(NotSetUp, match="connector setup"):
+        await run_worker(nothing_there, asyncio.Event())
+
+
+async def test_wrong_settings_are_told_in_one_line() -> None:
+    """`python worker.py` names the variable, without a traceback."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        worker.__file__,
+        env=os.environ | {"CONNECTOR_SMTP_PORT": "mail"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 1
+    assert said.startswith(b"CONNECTOR_SMTP_PORT: ")
+    assert said.count(b"\n") == 1

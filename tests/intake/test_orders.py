@@ -1,0 +1,87 @@
+"""Whatever order a user's items arrive in, the same comes of them as in event order (T2, T3, T5, X1 to X3)."""
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from connector.store.database import Database
+from connector.store.tables import follow_ups, user_aliases
+from tests.house import ORIGINAL, House, at, follow_on
+
+PUSHED = {"interaction": "receive_push", "campaign": "o"}
+OPENED = {"interaction": "open_push", "campaign": "o"}
+BOUGHT = {"event": "make_purchase"}
+SEEN = {"event": "seen"}
+DELAY: dict[str, Any] = {"delay": {"after": "12 hours"}, "eligible_again": "always"}
+FOLLOW_ONS = [
+    follow_on("ignores", PUSHED, **DELAY, exceptions=[BOUGHT, OPENED]),
+    follow_on("restarts", PUSHED, **DELAY, exceptions=[BOUGHT, OPENED], retrigger="restart"),
+    follow_on("debounces", SEEN, **DELAY, exceptions=[SEEN, BOUGHT]),
+    follow_on("either", [SEEN, PUSHED], **DELAY, exceptions=[PUSHED]),
+    follow_on("keyed", SEEN, **DELAY, key="properties.sku", exceptions=[{**BOUGHT, "same": ["sku"]}]),
+    follow_on("keyed-restarts", SEEN, **DELAY, key="properties.sku", exceptions=[BOUGHT], retrigger="restart"),
+]
+KINDS: list[dict[str, Any]] = [
+    {"type": "receive_push", "campaign": "o"},
+    {"type": "open_push", "campaign": "o"},
+    {"type": "make_purchase"},
+    {"type": "event", "name": "seen"},
+]
+_users = count()
+
+
+@st.composite
+def _arrivals(draw: st.DrawFn) -> list[list[tuple[int, dict[str, Any], str]]]:
+    """Batches of (minute, kind, sku), each minute once, in an order of arrival of their own."""
+    minutes = draw(st.lists(st.integers(0, 60), min_size=2, max_size=7, unique=True))
+    items = [(n, draw(st.sampled_from(KINDS)), draw(st.sampled_from("AB"))) for n in minutes]
+    cuts = [draw(st.booleans()) for _ in items]
+    batches: list[list[tuple[int, dict[str, Any], str]]] = [[]]
+    for item, cut in zip(items, cuts, strict=True):
+        if cut and batches[-1]:
+            batches.append([])
+        batches[-1].append(item)
+    return batches
+
+
+async def _came_of(house: House, batches: Sequence[Sequence[tuple[int, dict[str, Any], str]]]) -> list[tuple[Any, ...]]:
+    user = f"u{next(_users)}"
+    for batch in batches:
+        items = [
+            kind | {"id": f"{user}-{n}", "user": user, "occurred_at": at(n), "properties": {"sku": sku}}
+            for n, kind, sku in batch
+        ]
+        assert {result.status for result in await house.take_in(*items)} == {"accepted"}
+    alias = user_aliases.c
+    table = follow_ups.c
+    theirs = select(alias.user_key).where(alias.external_id == user).scalar_subquery()
+    async with house.database.read() as c:
+        rows = (await c.execute(select(follow_ups).where(table.user_key == theirs))).all()
+    return sorted(
+        (row.campaign, row.key, int(row.trigger_id.split("-")[1]), row.state, (row.exception_id or "-").split("-")[1])
+        for row in rows
+        if row.reason != "superseded"  # a trigger that came late and was overtaken is refused, and has no row
+    )
+
+
+async def test_order_of_arrival_changes_nothing(sqlite_database: Database) -> None:
+    """T5: a late interaction gives what would have come of it in order."""
+    house = House(sqlite_database)
+    await house.live(ORIGINAL, *FOLLOW_ONS)
+    drawn: list[Any] = []
+
+    @settings(
+        max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=False
+    )
+    @given(_arrivals())
+    def draw(batches: Any) -> None:
+        drawn.append(batches)
+
+    draw()
+    for batches in drawn:
+        in_order = [[item] for item in sorted((i for batch in batches for i in batch), key=lambda i: i[0])]
+        assert await _came_of(house, batches) == await _came_of(house, in_order), batches
