@@ -33,9 +33,10 @@ from connector.store.deliveries import (
     settle,
     write_delivery,
 )
-from connector.store.follow_ups import keep_assignment, load_passage, load_receipts, save_receipt
+from connector.store.follow_ups import keep_assignment, load_passage, load_receipts, lock_user_of, save_receipt
 from connector.store.log import load_items
-from connector.store.users import load_users, lock_user
+from connector.store.users import load_users
+from connector.store.versions import Head
 from connector.wire import SendOutcome, SendRequest
 
 
@@ -58,13 +59,15 @@ class Claiming:
         self,
         c: AsyncConnection,
         catalogue: Catalogue,
+        head: Head,
         intake: Intake,
         request: SendRequest,
         *,
         now: datetime,
         attempt: int,
     ) -> None:
-        self._c, self._catalogue, self._intake, self._request = c, catalogue, intake, request
+        self._c, self._catalogue, self._head = c, catalogue, head
+        self._intake, self._request = intake, request
         self._now, self._attempt = now, attempt
 
     async def claim(self) -> Claim | SendOutcome:
@@ -84,10 +87,7 @@ class Claiming:
     async def _locked(self) -> Passage | None:
         """The row as it stands once the user's lock is held."""
         request = self._request
-        seen = await load_passage(self._c, request.workspace, request.follow_up_id)
-        if seen is None:
-            return None
-        await lock_user(self._c, request.workspace, seen.user_key)
+        await lock_user_of(self._c, request.workspace, request.follow_up_id)
         return await load_passage(self._c, request.workspace, request.follow_up_id)
 
     async def _answered_before(self, earlier: Delivery) -> SendOutcome:
@@ -186,7 +186,7 @@ class Claiming:
             campaign=self._passage.campaign,
             occurred_at=self._now,
         )
-        await self._intake.take_in_within(self._c, self._catalogue, [enrolment])
+        await self._intake.take_in_within(self._c, self._catalogue, self._head, [enrolment])
         return SendOutcome(outcome="control", state=State.CONTROL.value, reason=Reason.CONTROL_GROUP.value)
 
     async def _settled(self, message: Delivery) -> SendOutcome:

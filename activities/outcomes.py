@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.claims import Claim
 from connector.rules.interactions import RECEIVE, Interaction
 from connector.rules.reasons import Reason
-from connector.store.deliveries import DeliveryState, load_deliveries, release, settle, write_delivery
+from connector.store.deliveries import Delivery, DeliveryState, load_deliveries, release, settle, write_delivery
 from connector.store.follow_ups import save_receipt
 from connector.store.log import facts_of
 from connector.store.users import lock_user
@@ -34,19 +34,19 @@ async def conclude(
     """Write a message's final state, settle its follow-up, and remember the receipt where there was or may be one."""
     await lock_user(c, workspace, claim.passage.user_key)
     out = conclusion.state in (DeliveryState.SENT, DeliveryState.UNKNOWN)
-    await _write(c, workspace, claim, conclusion, now=now, attempt=attempt, claimed=out)
+    message = await _write(c, workspace, claim, conclusion, now=now, attempt=attempt, claimed=out)
     if out:
         passage = claim.passage
         await save_receipt(c, workspace, passage.campaign, passage.user_key, passage.key, claim.dispatched_at)
-    await settle(c, workspace, claim.passage, await load_deliveries(c, workspace, claim.passage.id), now)
+    await settle(c, workspace, claim.passage, await _messages(c, workspace, claim, message), now)
 
 
 async def give_back(c: AsyncConnection, workspace: str, claim: Claim, fault: str, *, attempt: int) -> None:
     """Nothing went out: undo the claim, so that an exception that comes before the next attempt counts (X1)."""
     await lock_user(c, workspace, claim.passage.user_key)
     opened = Conclusion(DeliveryState.OPEN, fault=fault)
-    await _write(c, workspace, claim, opened, now=None, attempt=attempt, claimed=False)
-    await release(c, workspace, claim.passage, await load_deliveries(c, workspace, claim.passage.id))
+    message = await _write(c, workspace, claim, opened, now=None, attempt=attempt, claimed=False)
+    await release(c, workspace, claim.passage, await _messages(c, workspace, claim, message))
 
 
 def receive_of(claim: Claim) -> Interaction | None:
@@ -60,7 +60,6 @@ def receive_of(claim: Claim) -> Interaction | None:
         type=kind,
         campaign=claim.passage.campaign,
         occurred_at=claim.dispatched_at,
-        properties={"dispatch": claim.passage.id},
     )
 
 
@@ -92,7 +91,7 @@ async def _write(
     now: datetime | None,
     attempt: int,
     claimed: bool,
-) -> None:
+) -> Delivery:
     message = replace(
         claim.delivery,
         state=conclusion.state,
@@ -110,3 +109,11 @@ async def _write(
         fault=conclusion.fault,
         provider_id=conclusion.provider_id,
     )
+    return message
+
+
+async def _messages(c: AsyncConnection, workspace: str, claim: Claim, message: Delivery) -> Mapping[str, Delivery]:
+    """All messages of the follow-up; where it has only this channel, there is nothing to look up."""
+    if claim.passage.channels == (message.channel,):
+        return {message.channel: message}
+    return await load_deliveries(c, workspace, claim.passage.id)

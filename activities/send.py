@@ -18,9 +18,10 @@ from connector.intake import Intake
 from connector.rules.catalogue import Catalogue
 from connector.rules.reasons import Reason
 from connector.store.catalogue_cache import CatalogueCache
+from connector.store.current import with_current_catalogue
 from connector.store.database import Database
 from connector.store.deliveries import DeliveryState
-from connector.store.versions import read_head
+from connector.store.versions import Head
 from connector.templates import Aborted, TemplateFault, render
 from connector.wire import SendOutcome, SendRequest
 
@@ -58,7 +59,8 @@ class Sender:
         """
         claim = await self._claim(request)
         if isinstance(claim, SendOutcome):
-            self._changed()
+            if claim.outcome == "control":
+                self._changed()
             return claim
         try:
             handed_over = await self._hand_over(claim)
@@ -77,8 +79,8 @@ class Sender:
     async def _claim(self, request: SendRequest) -> Claim | SendOutcome:
         info = activity.info()
 
-        async def claim(c: AsyncConnection, catalogue: Catalogue) -> Claim | SendOutcome:
-            claiming = Claiming(c, catalogue, self._intake, request, now=info.started_time, attempt=info.attempt)
+        async def claim(c: AsyncConnection, catalogue: Catalogue, head: Head) -> Claim | SendOutcome:
+            claiming = Claiming(c, catalogue, head, self._intake, request, now=info.started_time, attempt=info.attempt)
             return await claiming.claim()
 
         return await self._under_lock(claim)
@@ -104,31 +106,27 @@ class Sender:
         if conclusion.fault is not None:
             _log.warning("not_sent", delivery=claim.delivery.id, reason=conclusion.reason, fault=conclusion.fault)
 
-        async def record(c: AsyncConnection, catalogue: Catalogue) -> None:
+        async def record(c: AsyncConnection, catalogue: Catalogue, head: Head) -> bool:
             await conclude(c, self._workspace, claim, conclusion, now=info.started_time, attempt=info.attempt)
-            if received is not None:
-                await self._intake.take_in_within(c, catalogue, [received])
+            if received is None:
+                return False
+            return (await self._intake.take_in_within(c, catalogue, head, [received])).changed
 
-        await self._under_lock(record)
-        self._changed()
+        if await self._under_lock(record):
+            self._changed()
         return outcome_for(conclusion.state, conclusion.reason)
 
     async def _give_back(self, claim: Claim, fault: str) -> None:
         attempt = activity.info().attempt
         _log.info("send_is_tried_again", delivery=claim.delivery.id, fault=fault, attempt=attempt)
 
-        async def undo(c: AsyncConnection, _: Catalogue) -> None:
+        async def undo(c: AsyncConnection, _catalogue: Catalogue, _head: Head) -> None:
             await give_back(c, self._workspace, claim, fault, attempt=attempt)
 
         await self._under_lock(undo)
 
-    async def _under_lock(self, act: Callable[[AsyncConnection, Catalogue], Awaitable[_T]]) -> _T:
-        """Do something in one transaction that sees the newest catalogue, loaded before it."""
-        while True:
-            catalogue = await self._cache.at_least(self._database)
-            async with self._database.write(self._workspace) as connection:
-                if (await read_head(connection, self._workspace)).version == catalogue.version:
-                    return await act(connection, catalogue)
+    async def _under_lock(self, act: Callable[[AsyncConnection, Catalogue, Head], Awaitable[_T]]) -> _T:
+        return await with_current_catalogue(self._database, self._cache, self._workspace, act)
 
 
 def _conclusion_of(fault: Rejected | OutcomeUnknown | TemplateFault | Aborted) -> Conclusion:

@@ -20,6 +20,7 @@ from connector.rules.interactions import Interaction, InteractionType, Item, Log
 from connector.rules.judging import EVER, Judging, Known
 from connector.rules.passages import Passage
 from connector.store.catalogue_cache import CatalogueCache
+from connector.store.current import with_current_catalogue
 from connector.store.database import Database, database_now
 from connector.store.follow_ups import (
     count_generations,
@@ -30,9 +31,8 @@ from connector.store.follow_ups import (
     write_decisions,
 )
 from connector.store.log import load_items, seen_dispatches, take_numbers, write_new
-from connector.store.orders import VersionMoved
 from connector.store.users import load_users, raise_newest, resolve_and_lock
-from connector.store.versions import read_head
+from connector.store.versions import Head
 
 Status = Literal["accepted", "duplicate", "invalid"]
 
@@ -44,6 +44,14 @@ class ItemResult:
     status: Status
     id: str | None = None
     fault: str | None = None
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """What became of a batch's items, in their order, and whether follow-ups began or ended by it."""
+
+    results: list[ItemResult]
+    changed: bool
 
 
 class Intake:
@@ -66,23 +74,17 @@ class Intake:
         Raises:
             StoreUnavailable: nothing was stored; the batch may be sent again as it is.
         """
-        while True:
-            catalogue = await self._cache.at_least(self._database)
-            try:
-                async with self._database.write(self._workspace) as connection:
-                    return await self.take_in_within(connection, catalogue, items)
-            except VersionMoved:
-                continue
 
-    async def take_in_within(self, c: AsyncConnection, catalogue: Catalogue, items: Sequence[Any]) -> list[ItemResult]:
-        """The same inside a transaction of the caller's, which holds the catalogue lock.
+        async def take(c: AsyncConnection, catalogue: Catalogue, head: Head) -> TakenIn:
+            return await self.take_in_within(c, catalogue, head, items)
 
-        Raises:
-            VersionMoved: the catalogue is no longer the newest; nothing has been changed yet.
-        """
-        head = await read_head(c, self._workspace)
-        if head.version != catalogue.version:
-            raise VersionMoved("the catalogue has changed")
+        taken = await with_current_catalogue(self._database, self._cache, self._workspace, take)
+        return taken.results
+
+    async def take_in_within(
+        self, c: AsyncConnection, catalogue: Catalogue, head: Head, items: Sequence[Any]
+    ) -> TakenIn:
+        """The same inside a transaction of `with_current_catalogue`."""
         now = await database_now(c)
         if head.changed_at is not None and now < head.changed_at:
             now = head.changed_at  # the clock was set back: what is judged after an order is not before it
@@ -98,11 +100,16 @@ class _Batch:
         self._c, self._workspace, self._catalogue = c, workspace, catalogue
         self._now, self._retention = now, retention
         self._results: list[ItemResult] = []
+        self._changed = False
 
-    async def take(self, items: Sequence[Any]) -> list[ItemResult]:
+    async def take(self, items: Sequence[Any]) -> TakenIn:
+        await self._take(items)
+        return TakenIn(self._results, self._changed)
+
+    async def _take(self, items: Sequence[Any]) -> None:
         wanted = self._well_formed(items)
         if not wanted:
-            return self._results
+            return
         user_keys = await resolve_and_lock(
             self._c, self._workspace, sorted({item.user for item in wanted.values()}), self._now
         )
@@ -111,7 +118,6 @@ class _Batch:
         logged = await self._log(wanted, user_keys)
         if logged:
             await self._judge(logged)
-        return self._results
 
     def _well_formed(self, items: Sequence[Any]) -> dict[int, Item]:
         """The items that can be taken, by their place; the results of all others are given."""
@@ -152,7 +158,7 @@ class _Batch:
         if not pushes:
             return
         keys = {user_keys[wanted[place].user] for place in pushes}
-        seen = await seen_dispatches(self._c, self._workspace, keys)
+        seen = await seen_dispatches(self._c, self._workspace, keys, {dispatch for _, dispatch in pushes.values()})
         for place, (campaign, dispatch) in pushes.items():
             mark = (user_keys[wanted[place].user], campaign, dispatch)
             if mark in seen:
@@ -223,6 +229,7 @@ class _Batch:
                 begun[change.passage.id] = change.passage
             elif isinstance(change, End):
                 (begun if change.passage.id in begun else ended)[change.passage.id] = change.passage
+        self._changed = bool(begun or ended)
         # Ends go first, so that a wait that gives way has left its place in the unique index.
         await end_passages(self._c, self._workspace, list(ended.values()))
         await insert_passages(self._c, self._workspace, list(begun.values()), self._now)

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import structlog
 from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -23,6 +24,8 @@ from connector.wire import Ended, FollowUpStart
 
 _log = structlog.get_logger("outbox")
 _AT_ONCE = 50
+_Act = Callable[[Client, str, RowMapping], Awaitable[None]]
+_Mark = Callable[[AsyncConnection, str, Sequence[str]], Awaitable[None]]
 
 
 class Outbox:
@@ -68,32 +71,22 @@ class Outbox:
             RPCError: Temporal does not answer. StoreUnavailable: the database does not.
         """
         async with self._database.read() as connection:
-            if not await take_to_start(connection, self._workspace, 1) and not await take_to_signal(
-                connection, self._workspace, 1
-            ):
-                return 0
+            to_start = await take_to_start(connection, self._workspace, limit)
+            to_signal = await take_to_signal(connection, self._workspace, limit)
+        if not to_start and not to_signal:
+            return 0
         client = self._client if isinstance(self._client, Client) else await self._client()
-        return await self._start(client, limit) + await self._signal(client, limit)
+        started = await self._carry_out(client, to_start, _start_one, mark_started)
+        return started + await self._carry_out(client, to_signal, _signal_one, mark_signalled)
 
-    async def _start(self, client: Client, limit: int) -> int:
-        async with self._database.read() as connection:
-            rows = await take_to_start(connection, self._workspace, limit)
-        begun = await _all(rows, lambda row: _start_one(client, self._workspace, row))
-        if begun:
+    async def _carry_out(self, client: Client, rows: Sequence[RowMapping], act: _Act, mark: _Mark) -> int:
+        """Do something in Temporal for every row, and mark those for which it went through."""
+        done = await _all(rows, lambda row: act(client, self._workspace, row))
+        if done:
             async with self._database.write(self._workspace) as connection:
-                await mark_started(connection, self._workspace, begun)
-        _raise_if_nothing_went(rows, begun)
-        return len(begun)
-
-    async def _signal(self, client: Client, limit: int) -> int:
-        async with self._database.read() as connection:
-            rows = await take_to_signal(connection, self._workspace, limit)
-        told = await _all(rows, lambda row: _signal_one(client, self._workspace, row))
-        if told:
-            async with self._database.write(self._workspace) as connection:
-                await mark_signalled(connection, self._workspace, told)
-        _raise_if_nothing_went(rows, told)
-        return len(told)
+                await mark(connection, self._workspace, done)
+        _raise_if_nothing_went(rows, done)
+        return len(done)
 
     async def _rest(self, stopped: asyncio.Event) -> None:
         waits = [asyncio.create_task(event.wait()) for event in (stopped, self._nudged)]

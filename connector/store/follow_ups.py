@@ -16,7 +16,7 @@ from connector.rules.passages import Passage
 from connector.rules.reasons import OPEN_STATES, Reason, State
 from connector.store.log import facts_of, item_from
 from connector.store.sets import among
-from connector.store.tables import assignments, decisions, follow_ups, receipts
+from connector.store.tables import assignments, decisions, follow_ups, receipts, users
 
 Receipts = dict[tuple[str, str, str], datetime]
 """The last receipt by (campaign, user key, key)."""
@@ -40,6 +40,15 @@ async def load_passages(
     for row in (await c.execute(statement)).mappings():
         found[row["user_key"]].append(passage_from(row))
     return found
+
+
+async def lock_user_of(c: AsyncConnection, workspace: str, follow_up_id: str) -> None:
+    """Hold the row of a follow-up's user until the transaction ends (guarantee 3)."""
+    if c.dialect.name == "postgresql":  # on SQLite the transaction excludes every other writer
+        table = follow_ups.c
+        owner = select(table.user_key).where(table.workspace == workspace, table.id == follow_up_id).scalar_subquery()
+        where = (users.c.workspace == workspace, users.c.user_key == owner)
+        await c.execute(select(users.c.user_key).where(*where).with_for_update())
 
 
 async def load_passage(c: AsyncConnection, workspace: str, follow_up_id: str) -> Passage | None:

@@ -65,19 +65,19 @@ async def load_items(
     return found
 
 
-async def seen_dispatches(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> set[tuple[str, str, str]]:
-    """The pushes these users' devices already reported: (user key, campaign, dispatch) (M3)."""
+async def seen_dispatches(
+    c: AsyncConnection, workspace: str, user_keys: Collection[str], dispatches: Collection[str]
+) -> set[tuple[str, str, str]]:
+    """Which of these dispatches these users' devices already reported: (user key, campaign, dispatch) (M3)."""
     table = interactions.c
-    statement = select(table.user_key, table.target, table.properties).where(
+    dispatch = table.properties["dispatch"].as_string()
+    statement = select(table.user_key, table.target, dispatch).where(
         table.workspace == workspace,
         among(c, table.user_key, user_keys),
         table.topic == InteractionType.RECEIVE_PUSH.value,
+        among(c, dispatch, dispatches),
     )
-    return {
-        (row.user_key, row.target, str(row.properties["dispatch"]))
-        for row in await c.execute(statement)
-        if row.properties.get("dispatch") is not None
-    }
+    return {(user_key, target, name) for user_key, target, name in await c.execute(statement)}
 
 
 async def count_on_targets(

@@ -17,8 +17,8 @@ from connector.rules.interactions import (
     Interaction,
     InteractionType,
 )
-from connector.rules.values import has_null
 from connector.rules.users import User
+from connector.rules.values import has_null
 
 AT = "2026-03-02T12:00:00Z"
 CONTRACT = {

@@ -413,3 +413,16 @@ async def test_row_that_somebody_removed_ends_quietly(post: Post) -> None:
     async with post.house.database.write("default") as c:
         await c.execute(update(follow_ups).values(state="dropped", reason="cancelled_by_operator"))
     assert (await post.send(minutes=30)).reason == "cancelled_by_operator"
+
+
+async def test_send_takes_a_fixed_number_of_statements(post: Post) -> None:
+    """One send is two short transactions, whatever else there is of the user; PostgreSQL adds its locks."""
+    await post.house.live(ORIGINAL, DELAYED)
+    counts = []
+    for turn in range(3):
+        await post.house.take_in(push(f"e{turn}", turn * 35))
+        with post.house.database.count_statements() as count:
+            assert (await post.send(minutes=turn * 35 + 30)).outcome == "sent"
+        counts.append(len(count.statements))
+    assert counts[1] == counts[2]
+    assert counts[2] <= 26
