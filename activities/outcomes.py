@@ -10,11 +10,16 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.claims import Claim
+from connector.rules.catalogue import Catalogue
+from connector.rules.exceptions import calls_off
+from connector.rules.fold import excepted
 from connector.rules.interactions import RECEIVE, Interaction
-from connector.rules.reasons import Reason
+from connector.rules.passages import Passage
+from connector.rules.reasons import Reason, State
+from connector.rules.trigger import triggers
 from connector.store.deliveries import Delivery, DeliveryState, load_deliveries, release, settle, write_delivery
-from connector.store.follow_ups import save_receipt
-from connector.store.log import facts_of
+from connector.store.follow_ups import end_passages, save_receipt
+from connector.store.log import facts_of, load_items
 from connector.store.users import lock_user
 
 
@@ -41,12 +46,34 @@ async def conclude(
     await settle(c, workspace, claim.passage, await _messages(c, workspace, claim, message), now)
 
 
-async def give_back(c: AsyncConnection, workspace: str, claim: Claim, fault: str, *, attempt: int) -> None:
-    """Nothing went out: undo the claim, so that an exception that comes before the next attempt counts (X1)."""
+async def give_back(
+    c: AsyncConnection, workspace: str, claim: Claim, fault: str, catalogue: Catalogue, *, now: datetime, attempt: int
+) -> None:
+    """Nothing went out: undo the claim, so that an exception that comes before the next attempt counts (X1).
+
+    One that came while the claim was held counts now. A claim that a later attempt gave up as lost stays so.
+    """
     await lock_user(c, workspace, claim.passage.user_key)
+    if (await load_deliveries(c, workspace, claim.passage.id))[
+        claim.delivery.channel
+    ].state is not DeliveryState.CLAIMED:
+        return
     opened = Conclusion(DeliveryState.OPEN, fault=fault)
     message = await _write(c, workspace, claim, opened, now=None, attempt=attempt, claimed=False)
-    await release(c, workspace, claim.passage, await _messages(c, workspace, claim, message))
+    if await release(c, workspace, claim.passage, await _messages(c, workspace, claim, message)):
+        await _call_off(c, workspace, claim.passage, catalogue, now)
+
+
+async def _call_off(c: AsyncConnection, workspace: str, passage: Passage, catalogue: Catalogue, now: datetime) -> None:
+    """End it by the first exception that was taken in meanwhile; one that is a trigger too had to leave it standing."""
+    waiting = replace(passage, state=State.WAITING, dispatched_at=None)
+    entry = catalogue.entries[passage.campaign]
+    items = (await load_items(c, workspace, {passage.user_key: passage.trigger.t}))[passage.user_key]
+    by = next(
+        (i for i in items if calls_off(waiting, i, catalogue) and not triggers(i.item, entry, i.t, catalogue)), None
+    )
+    if by is not None:
+        await end_passages(c, workspace, [excepted(waiting, by, now)])
 
 
 def receive_of(claim: Claim) -> Interaction | None:

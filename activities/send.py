@@ -117,11 +117,12 @@ class Sender:
         return outcome_for(conclusion.state, conclusion.reason)
 
     async def _give_back(self, claim: Claim, fault: str) -> None:
-        attempt = activity.info().attempt
-        _log.info("send_is_tried_again", delivery=claim.delivery.id, fault=fault, attempt=attempt)
+        info = activity.info()
+        _log.info("send_is_tried_again", delivery=claim.delivery.id, fault=fault, attempt=info.attempt)
 
-        async def undo(c: AsyncConnection, _catalogue: Catalogue, _head: Head) -> None:
-            await give_back(c, self._workspace, claim, fault, attempt=attempt)
+        async def undo(c: AsyncConnection, catalogue: Catalogue, _head: Head) -> None:
+            now = info.started_time
+            await give_back(c, self._workspace, claim, fault, catalogue, now=now, attempt=info.attempt)
 
         await self._under_lock(undo)
 

@@ -6,9 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from connector.channels.signing import check_secret
 from connector.rules.values import ChannelName
 
 _LONGEST_SEND = 25
@@ -50,6 +51,13 @@ class Settings(BaseSettings):
     webhook_allow_private: bool = False
     sweep_seconds: PositiveFloat = 5.0
     log_format: Literal["auto", "pretty", "json"] = "auto"
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _usable(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            check_secret(secret.get_secret_value())
+        return secret
 
     @property
     def database(self) -> str:

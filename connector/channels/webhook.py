@@ -7,7 +7,6 @@ receiver can tell a repetition; by default we make none: a request whose answer 
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -15,13 +14,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import standardwebhooks
 
 from connector.channels.addresses import PinnedTransport, Resolve, resolve
 from connector.channels.protocol import HandedOver, OutcomeUnknown, Outgoing, Rejected, SendError, TryLater
 from connector.channels.retry_after import read_retry_after
+from connector.channels.signing import sign_with
 
-_SECRET = re.compile(r"(whsec_)?(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,4})={0,2}")
 _PASSING = frozenset({408, 425, 429})
 _OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "expect"})
 """Headers that frame the request or say where it goes: a template that set them could smuggle a second request."""
@@ -54,7 +52,7 @@ class Webhook:
     ) -> None:
         self._seconds = timeout.total_seconds()
         self._clock = clock
-        self._signer = None if secret is None else _signer(secret)
+        self._signer = None if secret is None else sign_with(secret)
         self._client = httpx.AsyncClient(
             transport=PinnedTransport(allow_private=allow_private, tls=tls, resolve=resolve),
             # A third, so that a host's second and third address get their turn too.
@@ -130,12 +128,6 @@ class _Progress:
         if isinstance(fault, httpx.ConnectError) and _caused_by_tls(fault):
             return TryLater("webhook_tls", "the receiver's certificate or TLS is not accepted")
         return TryLater("webhook_connect", type(fault).__name__)
-
-
-def _signer(secret: str) -> standardwebhooks.Webhook:
-    if not _SECRET.fullmatch(secret):
-        raise ValueError('the webhook secret (CONNECTOR_WEBHOOK_SECRET) must be "whsec_" followed by base64')
-    return standardwebhooks.Webhook(secret)
 
 
 def _url(text: str) -> httpx.URL:

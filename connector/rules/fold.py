@@ -51,8 +51,9 @@ class Note:
 
 Change = Begin | End | Refuse | Note
 Verdict = Passage | Reason | None
-Judge = Callable[[Logged, "Passage | None"], Verdict]
-"""Judges an item as a trigger of one key, given what stands in its way; None where it does not trigger."""
+Judge = Callable[[Logged, "Passage | None", bool], Verdict]
+"""Judges an item as a trigger of one key, given what stands in its way, and whether it has begun a follow-up before:
+then only what stands in its way is looked at, for all else was decided as it came. None where it does not trigger."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,12 @@ def step(logged: Logged, passages: Sequence[Passage], judge: Judge, scope: Scope
     ]
     standing = next((passage for passage in passages if passage.is_open), None)
     called_off = standing is not None and standing.can_be_called_off and calls_off(standing, logged, scope.catalogue)
-    verdict = judge(logged, None if called_off else standing)
+    verdict = judge(logged, None if called_off else standing, False)
     changes: list[Change] = []
     if standing is not None and isinstance(verdict, Passage):
-        changes.append(End(_superseded(standing, scope.now)))
+        changes.append(End(_superseded(standing, scope.now, logged.t)))
     elif standing is not None and called_off:
-        changes.append(End(_excepted(standing, logged, scope.now)))
+        changes.append(End(excepted(standing, logged, scope.now)))
     if isinstance(verdict, Passage):
         changes.append(Begin(verdict))
     elif isinstance(verdict, Reason):
@@ -136,6 +137,7 @@ class _Replay:
         self._settled = {p.trigger.id: p for p in passages if p.is_settled}
         self._stored = {p.trigger.id: p for p in passages if not p.is_settled}
         self._standing: Passage | None = None
+        self._begun_by: set[str] = set()
         self._outcome: list[Passage] = []
         self._refusals: list[Change] = []
 
@@ -143,16 +145,17 @@ class _Replay:
         """Judge the next item in event order."""
         self._note_lateness(logged)
         if logged.id in self._settled:
-            self._give_way()
+            self._give_way(logged)
             return
         called_off = self._standing is not None and calls_off(self._standing, logged, self._catalogue)
         verdict = self._verdict(logged, None if called_off else self._standing)
         if isinstance(verdict, Passage):
-            self._give_way()
+            self._give_way(logged)
             self._standing = self._called_off_at_once(verdict)
+            self._begun_by.add(logged.id)
             self._end_if_closed()
         elif called_off and self._standing is not None:
-            self._outcome.append(_excepted(self._standing, logged, self._now))
+            self._outcome.append(excepted(self._standing, logged, self._now))
             self._standing = None
         if isinstance(verdict, Reason) and logged.id in self._late:
             self._refusals.append(self._scope.refuse(logged, verdict))
@@ -171,11 +174,13 @@ class _Replay:
                 continue
             elif passage.is_open:
                 if before.id != passage.id:
-                    ends.append(End(_superseded(before, self._now)))
+                    ends.append(End(_superseded(before, self._now, before.trigger.t)))
                 begins.append(Begin(passage))
             elif _end_of(before) != _end_of(passage):
                 ends.append(End(replace(passage, id=before.id, due_at=before.due_at, next_at=before.next_at)))
-        ends += [End(_superseded(left, self._now)) for left in stored.values() if left.reason != Reason.SUPERSEDED]
+        ends += [
+            End(_superseded(left, self._now, left.trigger.t)) for left in stored.values() if not _never_stood(left)
+        ]
         return [*ends, *begins, *self._refusals]
 
     def _begun(self, passage: Passage) -> Change:
@@ -187,9 +192,9 @@ class _Replay:
     def _verdict(self, logged: Logged, standing: Passage | None) -> Verdict:
         stored = self._stored.get(logged.id)
         if (logged.t, logged.seq) < self._first_late:
-            return None if stored is None else afresh(stored)
+            return None if stored is None or _never_stood(stored) else afresh(stored)
         settled = next((p for p in self._settled.values() if p.stood_at(logged.t)), None)
-        verdict = self._judge(logged, standing or settled)
+        verdict = self._judge(logged, standing or settled, stored is not None)
         if not isinstance(verdict, Passage):
             return verdict
         if any(logged.t <= p.trigger.t < verdict.due_at for p in self._settled.values()):
@@ -199,13 +204,17 @@ class _Replay:
         return verdict if stored is None else afresh(stored)
 
     def _called_off_at_once(self, passage: Passage) -> Passage:
-        """X2: an exception of the trigger's own target at the same instant counts, whichever was taken in first."""
+        """X2: an exception of the trigger's own target at the same instant counts, whichever was taken in first.
+
+        Not one whose own wait has just given way to this one (T3).
+        """
         return next(
             (
-                _excepted(passage, item, self._now)
+                excepted(passage, item, self._now)
                 for item in self._items
                 if item.t == passage.trigger.t
                 and item.seq < passage.trigger.seq
+                and item.id not in self._begun_by
                 and calls_off(passage, item, self._catalogue)
             ),
             passage,
@@ -216,9 +225,9 @@ class _Replay:
             self._outcome.append(self._standing)
             self._standing = None
 
-    def _give_way(self) -> None:
+    def _give_way(self, to: Logged) -> None:
         if self._standing is not None:
-            self._outcome.append(_superseded(self._standing, self._now))
+            self._outcome.append(_superseded(self._standing, self._now, to.t))
             self._standing = None
 
     def _note_lateness(self, logged: Logged) -> None:
@@ -230,7 +239,8 @@ class _Replay:
             ]
 
 
-def _excepted(passage: Passage, by: Logged, now: datetime) -> Passage:
+def excepted(passage: Passage, by: Logged, now: datetime) -> Passage:
+    """The passage as an exception leaves it (X4)."""
     return replace(
         passage,
         state=State.EXCEPTED,
@@ -241,16 +251,21 @@ def _excepted(passage: Passage, by: Logged, now: datetime) -> Passage:
     )
 
 
-def _superseded(passage: Passage, now: datetime) -> Passage:
+def _superseded(passage: Passage, now: datetime, at: datetime) -> Passage:
+    """It has given way at that event time; its own trigger's where, in order, it never stood."""
     return replace(
         passage,
         state=State.DROPPED,
         reason=Reason.SUPERSEDED,
         exception_id=None,
-        exception_at=None,
+        exception_at=at,
         decided_at=now,
     )
 
 
-def _end_of(passage: Passage) -> tuple[State, Reason | None, str | None]:
-    return passage.state, passage.reason, passage.exception_id
+def _never_stood(passage: Passage) -> bool:
+    return passage.reason == Reason.SUPERSEDED and passage.exception_at == passage.trigger.t
+
+
+def _end_of(passage: Passage) -> tuple[State, Reason | None, str | None, datetime | None]:
+    return passage.state, passage.reason, passage.exception_id, passage.exception_at

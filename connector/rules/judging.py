@@ -18,7 +18,7 @@ from connector.rules.fold import Begin, Change, End, Judge, Scope, Verdict, afre
 from connector.rules.interactions import Logged
 from connector.rules.matching import meets
 from connector.rules.passages import Passage
-from connector.rules.trigger import TriggerFacts, begin, judge_trigger, key_of, triggers
+from connector.rules.trigger import TriggerFacts, begin, judge_trigger, key_of, one_wait, triggers
 from connector.rules.users import User
 
 EVER = datetime.min
@@ -143,7 +143,7 @@ class Judging:
         entry = self._catalogue.entries[campaign]
         history = Past(known.past)
 
-        def judge(logged: Logged, standing: Passage | None) -> Verdict:
+        def judge(logged: Logged, standing: Passage | None, again: bool) -> Verdict:
             if not triggers(logged.item, entry, logged.t, self._catalogue):
                 return None
             if key_of(logged.item, entry, logged.t) != key:
@@ -152,7 +152,7 @@ class Judging:
             facts = TriggerFacts(
                 logged, entry, self._catalogue, known.user, known.user_key, history, received_at, standing
             )
-            refused = judge_trigger(facts)
+            refused = one_wait(facts) if again else judge_trigger(facts)
             if refused is not None:
                 return refused
             generation = known.generations.get((campaign, known.user_key, key, logged.id), 0)

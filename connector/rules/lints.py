@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime, time, timedelta
 
-from connector.rules.campaigns import ActionBased, After, Campaign, EligibleAfter, Publishable, QuietHours, Workspace
+from connector.rules.campaigns import (
+    ActionBased,
+    After,
+    Campaign,
+    EligibleAfter,
+    Publishable,
+    QuietHours,
+    Scheduled,
+    Workspace,
+)
 from connector.rules.caps import CAPPED_CHANNELS
 from connector.rules.catalogue import Catalogue
 from connector.rules.conditions import Condition, EventCondition, InteractionCondition
@@ -34,8 +43,10 @@ def refusals(definition: Publishable, catalogue: Catalogue, now: datetime) -> li
 
 def warnings(definition: Publishable, catalogue: Catalogue, now: datetime) -> list[str]:
     """What will surprise somebody, though it may be published as of `now`, UTC (P8)."""
-    if not isinstance(definition, Campaign) or definition.follow_on is None:
+    if not isinstance(definition, Campaign):
         return []
+    if definition.follow_on is None:
+        return [f"{definition.id}: {note}" for note in not_launched(definition)]
     follow_on = definition.follow_on
     notes = [
         *audience_requires_trigger(definition.audience, follow_on),
@@ -136,6 +147,15 @@ def empty_predicates(predicate: Predicate) -> Iterator[str]:
         yield "an empty `any` in its audience would let nobody in; write everyone, or what they may be"
     for part in _parts(predicate):
         yield from empty_predicates(part)
+
+
+def not_launched(definition: Campaign) -> Iterator[str]:
+    """A scheduled original is published, watched and stopped, but this version does not send it."""
+    if isinstance(definition.delivery, Scheduled):
+        yield (
+            "this version does not launch scheduled campaigns: nothing is sent, "
+            "and its interactions count as other systems report them"
+        )
 
 
 def audience_requires_trigger(predicate: Predicate, follow_on: ActionBased) -> Iterator[str]:

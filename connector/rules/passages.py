@@ -19,7 +19,8 @@ class Passage:
 
     `due_at` is the due time it began with, `next_at` the one it waits for now (a hold's end). `dispatched_at` is
     the first claim of one of its messages, `decided_at` when its end was decided. `exception_at` is the event time of
-    the interaction `exception_id` that called it off.
+    the interaction `exception_id` that called it off; of a superseded one, that of the trigger that took its place, or
+    its own trigger's where in event order it never stood.
     """
 
     id: str
@@ -56,8 +57,8 @@ class Passage:
 
     @property
     def ended_at(self) -> datetime | None:
-        """Until when it stood in the way of another one of its key; None while it does."""
-        return self.dispatched_at or self.decided_at
+        """Until when, by event time, it stood in the way of another one of its key; None while it does."""
+        return None if self.is_open else self.dispatched_at or self.exception_at or self.decided_at
 
     def stood_at(self, t: datetime) -> bool:
         """Whether it had begun by `t` and had not ended."""

@@ -82,9 +82,9 @@ def published_by_then(facts: TriggerFacts) -> Reason | None:
 
 
 def live(facts: TriggerFacts) -> Reason | None:
-    """P2: it falls into a window in which the follow-on was live, and arrives while it is live."""
-    in_window = facts.entry.window_at(facts.logged.t) is not None
-    return None if in_window and facts.entry.state == "active" else Reason.NOT_LIVE
+    """P2: it falls into a window in which the follow-on was live, and arrived while it was live."""
+    times = (facts.logged.t, facts.logged.received_at)
+    return None if all(facts.entry.window_at(at) is not None for at in times) else Reason.NOT_LIVE
 
 
 def target_at_work(facts: TriggerFacts) -> Reason | None:

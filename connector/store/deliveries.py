@@ -125,10 +125,12 @@ async def mark_sending(c: AsyncConnection, workspace: str, passage: Passage, at:
     await _change(c, workspace, passage, {"state": State.SENDING.value, "dispatched_at": dispatched})
 
 
-async def release(c: AsyncConnection, workspace: str, passage: Passage, messages: Mapping[str, Delivery]) -> None:
-    """A claim came to nothing, surely: where nothing else is out, the follow-up can be called off again."""
-    if not any(message.state in OUT for message in messages.values()):
-        await _change(c, workspace, passage, {"state": State.WAITING.value, "dispatched_at": None})
+async def release(c: AsyncConnection, workspace: str, passage: Passage, messages: Mapping[str, Delivery]) -> bool:
+    """A claim came to nothing, surely: where nothing else is out, the follow-up can be called off again; whether so."""
+    if any(message.state in OUT for message in messages.values()):
+        return False
+    await _change(c, workspace, passage, {"state": State.WAITING.value, "dispatched_at": None})
+    return True
 
 
 async def change_channels(c: AsyncConnection, workspace: str, passage: Passage, channels: tuple[str, ...]) -> None:

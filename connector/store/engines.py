@@ -40,6 +40,7 @@ def _open_postgresql(url: URL) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
         url,
         isolation_level="READ COMMITTED",
         pool_size=10,
+        hide_parameters=True,  # errors reach logs and Temporal's failures, and parameters hold personal data
         pool_pre_ping=True,
         pool_recycle=1800,
         connect_args={"application_name": "campaign-connector", "connect_timeout": 10},
@@ -53,8 +54,8 @@ def _open_sqlite(url: URL) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
         raise ValueError("SQLite in memory is not supported; write sqlite:///FILE")
     Path(str(url.database)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     timeout = {"timeout": _BUSY_SECONDS}
-    writer = create_async_engine(url, pool_size=1, max_overflow=0, connect_args=timeout)
-    reader = create_async_engine(url, pool_size=4, connect_args=timeout)
+    writer = create_async_engine(url, pool_size=1, max_overflow=0, connect_args=timeout, hide_parameters=True)
+    reader = create_async_engine(url, pool_size=4, connect_args=timeout, hide_parameters=True)
     event.listen(writer.sync_engine, "connect", _switch_to_wal)
     _begin_with(writer, "BEGIN IMMEDIATE", ("PRAGMA synchronous=FULL",))
     _begin_with(reader, "BEGIN", ("PRAGMA query_only=ON",))

@@ -58,4 +58,9 @@ async def _mark(c: AsyncConnection, workspace: str, ids: Sequence[str], column: 
     for start in range(0, len(ids), _PAGE):
         page = ids[start : start + _PAGE]
         where = (follow_ups.c.workspace == workspace, follow_ups.c.id.in_(page))
+        if c.dialect.name == "postgresql":
+            # The users are not locked here: what another transaction holds is left to the next sweep, not waited for.
+            free = select(follow_ups.c.id).where(*where).with_for_update(skip_locked=True)
+            page = list((await c.execute(free)).scalars())
+            where = (follow_ups.c.workspace == workspace, follow_ups.c.id.in_(page))
         await c.execute(update(follow_ups).where(*where).values({column: now}))

@@ -28,7 +28,8 @@ class Page:
 async def end_page(c: AsyncConnection, workspace: str, campaigns: Collection[str], limit: int) -> Page:
     """End at most `limit` follow-ups that wait in closed windows, as of the instant at which their window closed.
 
-    What is going out finishes. The users are locked first, in sorted order, as intake and send do (guarantee 3).
+    What is going out finishes, also where its other channels are held. The users are locked first, in sorted order, as
+    intake and send do (guarantee 3).
 
     Args:
         campaigns: whose windows; empty: those of the whole workspace.
@@ -39,7 +40,7 @@ async def end_page(c: AsyncConnection, workspace: str, campaigns: Collection[str
     ended = await c.execute(
         update(follow_ups)
         .where(follow_ups.c.workspace == workspace, among(c, follow_ups.c.id, [row.id for row in waiting]))
-        .where(follow_ups.c.state.in_(_CALLABLE_OFF))
+        .where(follow_ups.c.state.in_(_CALLABLE_OFF), follow_ups.c.dispatched_at.is_(None))
         .values(
             state=State.DROPPED.value,
             reason=Reason.STOPPED.value,
@@ -57,7 +58,7 @@ async def _find_waiting(
         select(follow_ups.c.id, follow_ups.c.user_key)
         .join(publications, publications.c.window_id == follow_ups.c.window_id)
         .where(follow_ups.c.workspace == workspace, follow_ups.c.state.in_(_CALLABLE_OFF))
-        .where(publications.c.closed_at.is_not(None))
+        .where(publications.c.closed_at.is_not(None), follow_ups.c.dispatched_at.is_(None))
         .limit(limit)
     )
     if campaigns:

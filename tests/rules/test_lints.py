@@ -238,3 +238,14 @@ def test_what_cannot_happen_as_things_are(interaction: str, refined: dict[str, s
     listener = listening(interaction, **refined)
     assert refusals(listener, known(TARGET), NOW) == []
     assert [bool(note and note in one) for one in warnings(listener, known(TARGET), NOW)] == ([True] if note else [])
+
+
+def test_scheduled_originals_are_published_but_not_sent() -> None:
+    """Nothing surprises whoever publishes one: it says that nothing goes out."""
+    words = {
+        "campaign": "o",
+        "delivery": {"type": "scheduled", "send": "at_publish"},
+        "messages": {"sms": {"body": "b"}},
+    }
+    [note] = warnings(Campaign.model_validate(words), Catalogue(), NOW)
+    assert "nothing is sent" in note
