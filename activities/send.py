@@ -13,7 +13,16 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.claims import Claim, Claiming, outcome_for
 from activities.outcomes import Conclusion, conclude, give_back, receive_of, variables_of
 from connector import names
-from connector.channels.protocol import Address, Channel, HandedOver, OutcomeUnknown, Outgoing, Rejected, TryLater
+from connector.channels.protocol import (
+    Address,
+    Channel,
+    HandedOver,
+    OutcomeUnknown,
+    Outgoing,
+    Rejected,
+    SendError,
+    TryLater,
+)
 from connector.intake import Intake
 from connector.rules.catalogue import Catalogue
 from connector.rules.reasons import Reason
@@ -97,7 +106,13 @@ class Sender:
             address=Address(user.id, user.email, user.phone, tuple(user.push_tokens)),
             content=render(claim.content, claim.delivery.channel, variables_of(claim)),
         )
-        return await channel.send(message)
+        try:
+            return await channel.send(message)
+        except SendError:
+            raise
+        except Exception as error:  # a defect of the channel: its text could name a person, so only its kind goes on
+            _log.exception("channel_broke", delivery=claim.delivery.id)
+            raise ApplicationError("the channel broke", type=type(error).__name__) from None
 
     async def _conclude(self, claim: Claim, conclusion: Conclusion) -> SendOutcome:
         """Write what became of it, and take its `receive_*` in, in one transaction: chains just work."""

@@ -130,11 +130,16 @@ async def _begin(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 _SQLITE_PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_READONLY")
 
+_POSTGRESQL_PASSING = ("40001", "40P01")
+"""Serialization failure and deadlock: PostgreSQL chose us to give way, and trying again is the answer."""
+
 
 def _means_unavailable(error: DBAPIError) -> bool:
     # An error without a statement came while connecting or committing.
     lost = error.connection_invalidated or error.statement is None
     if lost and isinstance(error, OperationalError | InterfaceError):
+        return True
+    if getattr(error.orig, "sqlstate", None) in _POSTGRESQL_PASSING:
         return True
     return str(getattr(error.orig, "sqlite_errorname", "")).startswith(_SQLITE_PASSING)
 

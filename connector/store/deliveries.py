@@ -141,8 +141,11 @@ async def change_channels(c: AsyncConnection, workspace: str, passage: Passage, 
 async def settle(
     c: AsyncConnection, workspace: str, passage: Passage, messages: Mapping[str, Delivery], now: datetime
 ) -> State | None:
-    """End the follow-up's row once all of its channels are decided; returns its final state, None until then."""
-    final = outcome_of([messages[channel] for channel in passage.channels if channel in messages])
+    """End the follow-up's row once all of its channels are decided; returns its final state, None until then.
+
+    What went out on a channel that newer content no longer has counts too.
+    """
+    final = outcome_of(list(messages.values()))
     decided = all(
         channel in messages and messages[channel].state not in (DeliveryState.OPEN, DeliveryState.CLAIMED)
         for channel in passage.channels

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, insert, or_, select, update
+from sqlalchemy import RowMapping, bindparam, case, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -135,7 +135,8 @@ async def save_receipt(
     """Remember a receipt; the newest counts."""
     build = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(receipts)
     row = {"workspace": workspace, "campaign": campaign, "user_key": user_key, "key": key, "received_at": at}
-    await c.execute(build.values(row).on_conflict_do_update(index_elements=list(row)[:4], set_={"received_at": at}))
+    newest = case((receipts.c.received_at > at, receipts.c.received_at), else_=at)
+    await c.execute(build.values(row).on_conflict_do_update(index_elements=list(row)[:4], set_={"received_at": newest}))
 
 
 async def keep_assignment(

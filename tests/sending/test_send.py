@@ -484,3 +484,15 @@ async def test_send_takes_a_fixed_number_of_statements(post: Post) -> None:
         counts.append(len(count.statements))
     assert counts[1] == counts[2]
     assert counts[2] <= 26, counts
+
+
+async def test_channel_that_breaks_tells_temporal_no_texts(post: Post) -> None:
+    """Guarantee 8: a defect's text may name a person; the attempt's claim stays, so nothing is sent twice."""
+    await post.house.live(ORIGINAL, DELAYED)
+    await post.house.take_in(push("e1", 0))
+    post.provider.answers = [KeyError("ada@example.com")]
+    with pytest.raises(ApplicationError) as raised:
+        await post.send(minutes=30)
+    assert (raised.value.type, str(raised.value.message)) == ("KeyError", "the channel broke")
+    assert raised.value.__cause__ is None
+    assert (await post.send(minutes=31, attempt=2)).reason == "send_unknown"
