@@ -226,3 +226,20 @@ async def test_status_tells_what_it_waits_for(environment: WorkflowEnvironment) 
         await handle.signal(names.ENDED, EXCEPTED)
         await handle.result()
         assert await handle.query(names.STATUS) == {"waits": {}, "sending": [], "ended": EXCEPTED.model_dump()}
+
+
+async def test_operators_read_what_it_is_about(environment: WorkflowEnvironment) -> None:
+    """In the UI: what it is, what its timer waits for, which channel its activity sends on, and how it ended."""
+    async with Stage(environment, Activities(push=[SENT])).workers() as stage:
+        handle = await stage.follow_up(delay=timedelta(hours=1))
+        assert await handle.result() == "sent"
+        described = await handle.describe()
+    summary, details = await described.static_summary(), await described.static_details()
+    assert summary is not None
+    assert " · due " in summary
+    assert details is not None
+    assert "push" in details
+    events = (await handle.fetch_history()).events
+    summaries = [event.user_metadata.summary.data.decode() for event in events if event.HasField("user_metadata")]
+    assert '"schedule delay"' in summaries
+    assert any("push" in told for told in summaries)
