@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.intake import Intake
-from connector.rules.assignment import Assignment, assign, content_for
+from connector.rules.assignment import Assignment
 from connector.rules.audience import asks_history
 from connector.rules.campaigns import Campaign
 from connector.rules.catalogue import Catalogue
-from connector.rules.due import Control, Drop, DueFacts, Hold, judge
-from connector.rules.interactions import Interaction, InteractionType
+from connector.rules.deliveries import (
+    Delivery,
+    DeliveryState,
+    Move,
+    delivery_id,
+    drawn,
+    draws,
+    enrolment,
+    judge_message,
+    received_before,
+)
+from connector.rules.due import Control, Drop, DueFacts, Hold
 from connector.rules.judging import Past
 from connector.rules.messages import Messages
 from connector.rules.passages import Passage
 from connector.rules.reasons import Reason, State
 from connector.rules.users import User
 from connector.store.deliveries import (
-    Delivery,
-    DeliveryState,
     change_channels,
-    delivery_id,
     end_as,
     hold_until,
     load_deliveries,
@@ -102,10 +108,9 @@ class Claiming:
     async def _judged(self) -> Claim | SendOutcome:
         user = (await load_users(self._c, self._request.workspace, [self._passage.user_key]))[self._passage.user_key]
         facts = await self._facts(user.user)
-        content = content_for(facts.campaign, facts.assignment, self._passage.user_key)
-        if not facts.assignment.control and (content is None or self._request.channel not in content.channels):
-            return await self._moved(content.channels if content else ())
-        verdict = judge(facts)
+        verdict = judge_message(facts)
+        if isinstance(verdict, Move):
+            return await self._moved(verdict.channels)
         if isinstance(verdict, Hold):
             await hold_until(self._c, self._request.workspace, self._passage, verdict.until)
             return SendOutcome(outcome="held", until=verdict.until)
@@ -115,11 +120,10 @@ class Claiming:
             return await self._settled(dropped)
         if isinstance(verdict, Control):
             return await self._enrolled(user.user)
-        assert content is not None  # noqa: S101 - only control users have no content, and they have been enrolled
         claimed = replace(self._delivery(DeliveryState.CLAIMED), claimed_at=self._now)
         await self._write(claimed)
         await mark_sending(self._c, self._request.workspace, self._passage, self._now)
-        return Claim(self._passage, claimed, user.user, facts.campaign, content, self._now)
+        return Claim(self._passage, claimed, user.user, facts.campaign, verdict.content, self._now)
 
     async def _facts(self, user: User) -> DueFacts:
         workspace, passage = self._request.workspace, self._passage
@@ -134,42 +138,29 @@ class Claiming:
             channel=self._request.channel,
             user=user,
             history=Past(()),
-            received_at=self._received_before(receipts),
+            received_at=received_before(
+                receipts.get((passage.campaign, passage.user_key, passage.key)), self._messages.values()
+            ),
             past_sends=await load_past_sends(self._c, workspace, passage.user_key, self._now) if capped else (),
             assignment=Assignment(control=False),
             follow_up_id=passage.id,
         )
-        facts = replace(facts, assignment=await self._assignment(facts.campaign, received=bool(receipts)))
+        facts = replace(facts, assignment=await self._assignment(facts, received=bool(receipts)))
         if asks_history(facts.campaign.audience) and facts.follow_on and facts.follow_on.recheck_audience:
             past = await load_items(self._c, workspace, {passage.user_key: None})
             facts = replace(facts, history=Past(past[passage.user_key]))
         return facts
 
-    def _received_before(self, receipts: Mapping[tuple[str, str, str], datetime]) -> datetime | None:
-        """The last receipt, unless it is this follow-up's own on another channel."""
-        if any(message.state in (DeliveryState.SENT, DeliveryState.UNKNOWN) for message in self._messages.values()):
-            return None
-        return receipts.get((self._passage.campaign, self._passage.user_key, self._passage.key))
-
-    async def _assignment(self, campaign: Campaign, *, received: bool) -> Assignment:
-        """The assignment that is kept (T4); whoever received before there was a control group stays out of it."""
-        drawn = assign(campaign, self._passage.user_key)
-        if campaign.control_group == 0 and not campaign.variants:
+    async def _assignment(self, facts: DueFacts, *, received: bool) -> Assignment:
+        """The assignment that is kept (T4)."""
+        if not draws(facts.entry):
             return Assignment(control=False)
-        if received and drawn.control:
-            drawn = assign(campaign.model_copy(update={"control_group": 0}), self._passage.user_key)
-        where = (self._request.workspace, campaign.id, self._passage.user_key)
-        return Assignment(*await keep_assignment(self._c, *where, drawn.control, drawn.variant))
+        first = drawn(facts.campaign, facts.user.id, received=received)
+        where = (self._request.workspace, self._passage.campaign, self._passage.user_key)
+        return Assignment(*await keep_assignment(self._c, *where, first.control, first.variant))
 
     async def _moved(self, channels: tuple[str, ...]) -> SendOutcome:
-        """The newest live content (P10) goes out on other channels; all of them are told, for this may be a retry.
-
-        Content without any channel reaches nobody.
-        """
-        if not channels:
-            dropped = self._delivery(DeliveryState.DROPPED, Reason.UNREACHABLE)
-            await self._write(dropped, decided_at=self._now)
-            return await self._settled(dropped)
+        """The content goes out on other channels; all of them are told, for this may be a retry."""
         await change_channels(self._c, self._request.workspace, self._passage, channels)
         self._passage = replace(self._passage, channels=channels)
         await settle(self._c, self._request.workspace, self._passage, self._messages, self._now)
@@ -179,14 +170,9 @@ class Claiming:
         """W3: one enrolment at the moment of the message, which counts as a receipt."""
         await end_as(self._c, self._request.workspace, self._passage, State.CONTROL, Reason.CONTROL_GROUP, self._now)
         await self._receipt(self._now)
-        enrolment = Interaction(
-            id=f"enroll-{self._passage.id}",
-            user=user.id,
-            type=InteractionType.ENROLL_IN_CONTROL_GROUP,
-            campaign=self._passage.campaign,
-            occurred_at=self._now,
+        await self._intake.take_in_within(
+            self._c, self._catalogue, self._head, [enrolment(self._passage, user.id, self._now)]
         )
-        await self._intake.take_in_within(self._c, self._catalogue, self._head, [enrolment])
         return SendOutcome(outcome="control", state=State.CONTROL.value, reason=Reason.CONTROL_GROUP.value)
 
     async def _settled(self, message: Delivery) -> SendOutcome:

@@ -11,13 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.claims import Claim
 from connector.rules.catalogue import Catalogue
+from connector.rules.deliveries import Delivery, DeliveryState, receive_interaction
 from connector.rules.exceptions import calls_off
 from connector.rules.fold import excepted
-from connector.rules.interactions import RECEIVE, Interaction
+from connector.rules.interactions import Interaction
 from connector.rules.passages import Passage
 from connector.rules.reasons import Reason, State
 from connector.rules.trigger import triggers
-from connector.store.deliveries import Delivery, DeliveryState, load_deliveries, release, settle, write_delivery
+from connector.store.deliveries import load_deliveries, release, settle, write_delivery
 from connector.store.follow_ups import end_passages, save_receipt
 from connector.store.log import facts_of, load_items
 from connector.store.users import lock_user
@@ -78,16 +79,7 @@ async def _call_off(c: AsyncConnection, workspace: str, passage: Passage, catalo
 
 def receive_of(claim: Claim) -> Interaction | None:
     """The interaction that handing this message over makes, at the instant of its dispatch (M4)."""
-    kind = RECEIVE.get(claim.delivery.channel)
-    if kind is None:
-        return None
-    return Interaction(
-        id=f"receive-{claim.delivery.id}",
-        user=claim.user.id,
-        type=kind,
-        campaign=claim.passage.campaign,
-        occurred_at=claim.dispatched_at,
-    )
+    return receive_interaction(claim.passage, claim.delivery.channel, claim.user.id, claim.dispatched_at)
 
 
 def variables_of(claim: Claim) -> Mapping[str, Any]:

@@ -25,11 +25,11 @@ from connector.channels.protocol import (
 )
 from connector.intake import Intake
 from connector.rules.catalogue import Catalogue
+from connector.rules.deliveries import DeliveryState
 from connector.rules.reasons import Reason
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.current import with_current_catalogue
 from connector.store.database import Database
-from connector.store.deliveries import DeliveryState
 from connector.store.versions import Head
 from connector.templates import Aborted, TemplateFault, render
 from connector.wire import SendOutcome, SendRequest

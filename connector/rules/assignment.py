@@ -23,7 +23,10 @@ class Assignment:
 
 
 def assign(campaign: Campaign, user: str) -> Assignment:
-    """What the hash gives a user, named by the surrogate key. The store keeps the first assignment that it gave."""
+    """What the hash gives a user, named by the user's id, so that it is the same on every machine and in `simulate`.
+
+    The store keeps the first assignment that it gave, also where the user gets another id.
+    """
     if _bucket("control", campaign.id, user) < campaign.control_group * (_BUCKETS // 100):
         return Assignment(control=True)
     variant = _draw(campaign.variants, campaign.id, user) if campaign.variants else None
@@ -34,7 +37,7 @@ def content_for(campaign: Campaign, assignment: Assignment, user: str = "") -> M
     """The messages that an assignment gives.
 
     A variant that no longer exists, or that was none when the assignment was kept, is drawn anew for the user, named
-    by the surrogate key, among those there are; without a user, all of one former variant get the same.
+    by the user's id, among those there are; without a user, all of one former variant get the same.
     """
     if not campaign.variants:
         return campaign.messages

@@ -170,12 +170,12 @@ def _due(facts: TriggerFacts) -> datetime:
         user_zone=facts.user.time_zone,
         company_zone=facts.catalogue.workspace.zone,
     )
-    share: timedelta = spread_share(facts.follow_on.spread, campaign=facts.entry.id, user=facts.user_key)
+    share: timedelta = spread_share(facts.follow_on.spread, campaign=facts.entry.id, user=facts.user.id)
     return waited + share
 
 
 def _channels(facts: TriggerFacts) -> tuple[str, ...]:
     live_now = facts.entry.live
     campaign = live_now.definition if live_now and isinstance(live_now.definition, Campaign) else facts.campaign
-    content = content_for(campaign, assign(campaign, facts.user_key), facts.user_key)
+    content = content_for(campaign, assign(campaign, facts.user.id), facts.user.id)
     return content.channels if content else ()

@@ -3,48 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.caps import LONGEST, PastSend
+from connector.rules.deliveries import OUT, Delivery, DeliveryState, settled
 from connector.rules.passages import Passage
 from connector.rules.reasons import Reason, State
 from connector.store.tables import deliveries, follow_ups
-
-
-class DeliveryState(StrEnum):
-    """Where one message stands. Open and claimed ones are undecided; the others are final."""
-
-    OPEN = "open"
-    CLAIMED = "claimed"
-    SENT = "sent"
-    DROPPED = "dropped"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-
-
-OUT = (DeliveryState.CLAIMED, DeliveryState.SENT, DeliveryState.UNKNOWN)
-"""What counts for frequency caps: what went out, what may have, and what is about to (W2, guarantee 4)."""
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One message on one channel. `id` is the provider's idempotency key; `claimed_at` is its dispatch, UTC."""
-
-    id: str
-    channel: str
-    state: DeliveryState
-    reason: Reason | None = None
-    claimed_at: datetime | None = None
-
-
-def delivery_id(follow_up_id: str, channel: str) -> str:
-    """The id of a message, the same on every attempt."""
-    return f"{follow_up_id}.{channel}"
 
 
 async def load_deliveries(c: AsyncConnection, workspace: str, follow_up_id: str) -> dict[str, Delivery]:
@@ -141,20 +109,12 @@ async def change_channels(c: AsyncConnection, workspace: str, passage: Passage, 
 async def settle(
     c: AsyncConnection, workspace: str, passage: Passage, messages: Mapping[str, Delivery], now: datetime
 ) -> State | None:
-    """End the follow-up's row once all of its channels are decided; returns its final state, None until then.
-
-    What went out on a channel that newer content no longer has counts too.
-    """
-    final = outcome_of(list(messages.values()))
-    decided = all(
-        channel in messages and messages[channel].state not in (DeliveryState.OPEN, DeliveryState.CLAIMED)
-        for channel in passage.channels
-    )
-    if not decided or final is None:
+    """End the follow-up's row once all of its channels are decided; returns its final state, None until then."""
+    ended = settled(passage, messages, now)
+    if ended is None:
         return None
-    state, reason = final
-    await _change(c, workspace, passage, {"state": state.value, "reason": reason, "decided_at": now})
-    return state
+    await end_as(c, workspace, passage, ended.state, ended.reason, now)
+    return ended.state
 
 
 async def end_as(
@@ -162,28 +122,6 @@ async def end_as(
 ) -> None:
     """End the follow-up's row as a whole, whatever its channels."""
     await _change(c, workspace, passage, {"state": state.value, "reason": reason, "decided_at": now})
-
-
-def outcome_of(messages: list[Delivery]) -> tuple[State, Reason | None] | None:
-    """What a follow-up came to by its messages: sent where at least one went out; else failed; else dropped.
-
-    A reason that concerns one channel only (`no_consent`, `unreachable`) gives way to one that concerns them all.
-    """
-    if not messages:
-        return None
-    states = {message.state for message in messages}
-    if DeliveryState.SENT in states:
-        return State.SENT, None
-    if DeliveryState.UNKNOWN in states:
-        return State.FAILED, Reason.SEND_UNKNOWN
-    if DeliveryState.FAILED in states:
-        return State.FAILED, Reason.SEND_FAILED
-    reasons = {message.reason for message in messages if message.reason is not None}
-    weighed = sorted(reasons, key=lambda reason: (_OF_ONE_CHANNEL.get(reason, 0), reason))
-    return State.DROPPED, weighed[0] if weighed else None
-
-
-_OF_ONE_CHANNEL = {Reason.UNREACHABLE: 1, Reason.NO_CONSENT: 2}
 
 
 async def _change(c: AsyncConnection, workspace: str, passage: Passage, values: Mapping[str, object]) -> None:
