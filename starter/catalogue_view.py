@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connector.rules.catalogue import Entry, Revision
-from connector.store.versions import written
+from connector.rules.drafting import written
 from starter.instants import write_instant
 
 

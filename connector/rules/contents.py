@@ -50,6 +50,12 @@ class _Known:
     messages: tuple[Messages, ...]
 
 
+def contents_of(campaign: Campaign) -> list[Messages]:
+    """What it may send: its messages, or those of each variant."""
+    contents = [campaign.messages, *(variant.messages for variant in campaign.variants or ())]
+    return [content for content in contents if content is not None]
+
+
 def content_problems(follow_on: ActionBased, catalogue: Catalogue) -> Iterator[str]:
     """The channels, aliases and buttons that it names and its targets' messages do not have (P7)."""
     for condition, known in _known_targets(follow_on, catalogue):
@@ -95,8 +101,7 @@ def _knowledge_of(entry: Entry) -> _Known | None:
     campaigns = tuple(definition for definition in definitions if isinstance(definition, Campaign))
     if len(campaigns) < len(definitions) or any(isinstance(c.delivery, External) for c in campaigns):
         return None
-    contents = (m for c in campaigns for m in (c.messages, *(variant.messages for variant in c.variants or ())))
-    return _Known(campaigns, tuple(message for message in contents if message is not None))
+    return _Known(campaigns, tuple(content for campaign in campaigns for content in contents_of(campaign)))
 
 
 def _unless_there(kind: str, wanted: str, target: str, there: set[str]) -> Iterator[str]:

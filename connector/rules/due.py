@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from connector.rules.assignment import Assignment
 from connector.rules.audience import History, in_audience
-from connector.rules.campaigns import ActionBased, Campaign, QuietHours, Workspace
+from connector.rules.campaigns import ActionBased, Campaign, QuietHours, TimeOfDay, Workspace
 from connector.rules.caps import CAPPED_CHANNELS, PastSend, capped
 from connector.rules.catalogue import Entry
 from connector.rules.eligibility import eligible_again
 from connector.rules.reasons import Reason
 from connector.rules.users import User
-from connector.rules.windows import next_opening, quiet_until
+from connector.rules.windows import next_opening, next_undisturbed, quiet_until
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,13 @@ class Send:
 Verdict = Hold | Drop | Control | Send
 
 
+def newest_live(entry: Entry) -> Campaign:
+    """The definition of the newest live revision; of what is stopped, the last that was live."""
+    revision = entry.live or entry.published[-1]
+    assert isinstance(revision.definition, Campaign)  # noqa: S101 - cards have no follow-ups
+    return revision.definition
+
+
 @dataclass(frozen=True)
 class DueFacts:
     """Everything that the list looks at, as of `now` (UTC).
@@ -65,14 +73,12 @@ class DueFacts:
     assignment: Assignment
     follow_up_id: str
 
-    @property
+    @cached_property
     def campaign(self) -> Campaign:
         """The newest live revision's definition; its rules hold, whatever revision the follow-up began with (P10)."""
-        revision = self.entry.live or self.entry.published[-1]
-        assert isinstance(revision.definition, Campaign)  # noqa: S101 - cards have no follow-ups
-        return revision.definition
+        return newest_live(self.entry)
 
-    @property
+    @cached_property
     def follow_on(self) -> ActionBased | None:
         """Its delivery where it is action-based."""
         return self.campaign.follow_on
@@ -100,20 +106,23 @@ def inside_duration(facts: DueFacts) -> Verdict | None:
 
 
 def time_of_day(facts: DueFacts) -> Verdict | None:
-    """Inside the hours of the day; else dropped, or at the next opening, unless the campaign has ended by then."""
+    """Inside the hours of the day; else dropped, or at the next opening, unless the campaign has ended by then.
+
+    Dropped too where it would wait for ever: now for the hours to open, now for the quiet to end.
+    """
     rules = facts.follow_on
     if rules is None or rules.time_of_day is None:
         return None
     opening = next_opening(
         rules.time_of_day, facts.now, user_zone=facts.user.time_zone, company_zone=facts.workspace.zone
     )
-    if opening == facts.now:
-        return None
-    if rules.time_of_day.outside == "drop":
+    if opening > facts.now and rules.time_of_day.outside == "drop":
         return Drop(Reason.OUTSIDE_TIME_OF_DAY)
-    if rules.end is not None and opening >= rules.end:
+    if opening > facts.now and rules.end is not None and opening >= rules.end:
         return Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)
-    return Hold(opening)
+    if _never_undisturbed(facts, rules.time_of_day):
+        return Drop(Reason.OUTSIDE_TIME_OF_DAY)
+    return Hold(opening) if opening > facts.now else None
 
 
 def quiet_hours(facts: DueFacts) -> Verdict | None:
@@ -122,7 +131,7 @@ def quiet_hours(facts: DueFacts) -> Verdict | None:
     A hold that lasts to the campaign's `end` or beyond is not cut short: it is judged then, and dropped.
     """
     hours = _quiet_hours_of(facts)
-    if hours is None or facts.channel not in CAPPED_CHANNELS:
+    if hours is None:
         return None
     until = quiet_until(hours, facts.now, user_zone=facts.user.time_zone, company_zone=facts.workspace.zone)
     if until is None:
@@ -150,7 +159,7 @@ def consent_and_address(facts: DueFacts) -> Verdict | None:
     """The user did not unsubscribe from the channel, and it has an address."""
     if facts.user.consent.get(facts.channel) == "unsubscribed":  # type: ignore[call-overload]
         return Drop(Reason.NO_CONSENT)
-    return None if _reachable(facts.user, facts.channel) else Drop(Reason.UNREACHABLE)
+    return None if reachable(facts.user, facts.channel) else Drop(Reason.UNREACHABLE)
 
 
 def frequency_caps(facts: DueFacts) -> Verdict | None:
@@ -193,13 +202,31 @@ def judge(facts: DueFacts) -> Verdict:
     return next((verdict for step in AT_THE_DUE_TIME if (verdict := step(facts)) is not None), Send())
 
 
+def _never_undisturbed(facts: DueFacts, hours: TimeOfDay) -> bool:
+    """Whether it would be held for the hours in the quiet, and for the quiet outside of the hours, for ever (W1)."""
+    quiet = _quiet_hours_of(facts)
+    if quiet is None or quiet.then == "drop" or hours.outside == "drop":
+        return False
+    zones = facts.user.time_zone, facts.workspace.zone
+    return next_undisturbed(hours, quiet, facts.now, user_zone=zones[0], company_zone=zones[1]) is None
+
+
 def _quiet_hours_of(facts: DueFacts) -> QuietHours | None:
-    own = facts.follow_on.quiet_hours if facts.follow_on else None
+    """Those that hold for this message; in-app messages and cards disturb nobody (W2)."""
+    if facts.channel not in CAPPED_CHANNELS:
+        return None
+    return quiet_hours_of(facts.follow_on, facts.workspace)
+
+
+def quiet_hours_of(follow_on: ActionBased | None, workspace: Workspace) -> QuietHours | None:
+    """The quiet hours that hold for a campaign: its own, none by its word, else the workspace's."""
+    own = follow_on.quiet_hours if follow_on else None
     if own == "none":
         return None
-    return own if isinstance(own, QuietHours) else facts.workspace.quiet_hours
+    return own if isinstance(own, QuietHours) else workspace.quiet_hours
 
 
-def _reachable(user: User, channel: str) -> bool:
+def reachable(user: User, channel: str) -> bool:
+    """Whether the user has an address for the channel, where it needs one."""
     needs = {"email": user.email, "sms": user.phone, "push": user.push_tokens}
     return channel not in needs or bool(needs[channel])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 
 from connector.rules.campaigns import (
     ActionBased,
@@ -13,17 +13,15 @@ from connector.rules.campaigns import (
     Publishable,
     QuietHours,
     Scheduled,
-    Workspace,
 )
-from connector.rules.caps import CAPPED_CHANNELS
 from connector.rules.catalogue import Catalogue
 from connector.rules.conditions import Condition, EventCondition, InteractionCondition
-from connector.rules.contents import content_problems, content_warnings
+from connector.rules.contents import content_problems, content_warnings, contents_of
 from connector.rules.interactions import InteractionType
 from connector.rules.matching import topic_listened_to
+from connector.rules.openings import inside_quiet_hours, quiet_for_some
 from connector.rules.predicates import All, Any_, Did, Interacted, Not, Predicate
 from connector.rules.values import format_duration
-from connector.rules.windows import within
 
 _LONGEST_ELIGIBILITY = timedelta(days=720)
 
@@ -32,7 +30,7 @@ def refusals(definition: Publishable, catalogue: Catalogue, now: datetime) -> li
     """Every reason why this definition may not be published as of `now`, UTC (P7)."""
     if not isinstance(definition, Campaign):
         return []
-    problems = list(empty_predicates(definition.audience))
+    problems = [*empty_predicates(definition.audience), *beyond_the_channel(definition)]
     if definition.follow_on is not None:
         for lint in _OF_FOLLOW_ONS:
             problems += lint(definition.follow_on, now)
@@ -45,15 +43,15 @@ def warnings(definition: Publishable, catalogue: Catalogue, now: datetime) -> li
     """What will surprise somebody, though it may be published as of `now`, UTC (P8)."""
     if not isinstance(definition, Campaign):
         return []
+    notes = list(empty_emails(definition))
     if definition.follow_on is None:
-        return [f"{definition.id}: {note}" for note in not_launched(definition)]
-    follow_on = definition.follow_on
-    notes = [
-        *audience_requires_trigger(definition.audience, follow_on),
-        *machine_opens(follow_on),
-        *starts_later(follow_on, now),
-        *content_warnings(follow_on, catalogue),
-    ]
+        notes += not_launched(definition)
+    else:
+        notes += audience_requires_trigger(definition.audience, definition.follow_on)
+        notes += machine_opens(definition.follow_on)
+        notes += starts_later(definition.follow_on, now)
+        notes += quiet_for_some(definition, catalogue.workspace)
+        notes += content_warnings(definition.follow_on, catalogue)
     return [f"{definition.id}: {note}" for note in notes]
 
 
@@ -123,20 +121,18 @@ _OF_FOLLOW_ONS: tuple[Callable[[ActionBased, datetime], Iterator[str]], ...] = (
 )
 
 
-def inside_quiet_hours(campaign: Campaign, workspace: Workspace) -> Iterator[str]:
-    """P7: a `time_of_day` wholly inside the quiet hours of the same clock, where a channel keeps quiet hours (W2)."""
-    follow_on = campaign.follow_on
-    hours, own = (follow_on.time_of_day, follow_on.quiet_hours) if follow_on else (None, None)
-    quiet = None if own == "none" else own or workspace.quiet_hours
-    if hours is None or quiet is None or hours.zone != quiet.zone or CAPPED_CHANNELS.isdisjoint(_channels(campaign)):
-        return
-    opens_in_quiet = hours.from_ != hours.to and within(hours.from_, quiet.from_, quiet.to)
-    if opens_in_quiet and _minutes(hours.from_, hours.to) <= _minutes(hours.from_, quiet.to):
-        yield (
-            f"its `time_of_day` ({hours.from_:%H:%M} to {hours.to:%H:%M}) is wholly inside the "
-            f"{'workspace' if own is None else 'campaign'}'s quiet hours ({quiet.from_:%H:%M} to {quiet.to:%H:%M}), so "
-            "that nothing would ever go; move one of them, or write quiet_hours: none"
-        )
+def beyond_the_channel(campaign: Campaign) -> Iterator[str]:
+    """P7: a message for a channel that cannot do it."""
+    for content in contents_of(campaign):
+        if content.webhook is not None and content.webhook.method == "GET" and content.webhook.body is not None:
+            yield "its webhook has a body, which a GET cannot carry; write method: POST, or take the body out"
+
+
+def empty_emails(campaign: Campaign) -> Iterator[str]:
+    """P8: an email of a subject alone."""
+    for content in contents_of(campaign):
+        if content.email is not None and content.email.html is None and content.email.text is None:
+            yield "its email has neither `html` nor `text`: an empty mail would go out; write one of them"
 
 
 def empty_predicates(predicate: Predicate) -> Iterator[str]:
@@ -192,15 +188,6 @@ def starts_later(follow_on: ActionBased, now: datetime) -> Iterator[str]:
 
 def _names_session_start(conditions: tuple[Condition, ...]) -> bool:
     return any(isinstance(c, EventCondition) and c.event == "start_session" for c in conditions)
-
-
-def _channels(campaign: Campaign) -> set[str]:
-    contents = [campaign.messages, *(variant.messages for variant in campaign.variants or ())]
-    return {channel for content in contents if content is not None for channel in content.channels}
-
-
-def _minutes(opens: time, closes: time) -> int:
-    return ((closes.hour - opens.hour) * 60 + closes.minute - opens.minute) % (24 * 60)
 
 
 def _parts(predicate: Predicate) -> list[Predicate]:

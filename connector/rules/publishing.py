@@ -15,7 +15,16 @@ from connector.rules.listening import circles, listens_to, publication_order, wi
 from connector.rules.missing import Missed, already_missed, launch_problems, left_behind, will_miss
 from connector.rules.targets import target_problems
 
-__all__ = ["Missed", "OrderPlan", "missed_to_count", "plan_archive", "plan_publish", "plan_resume", "plan_stop"]
+__all__ = [
+    "Missed",
+    "OrderPlan",
+    "missed_to_count",
+    "plan_archive",
+    "plan_publish",
+    "plan_resume",
+    "plan_stop",
+    "weigh_publish",
+]
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,27 @@ def plan_publish(
     Raises:
         OrderRefused: with every problem.
     """
-    entries = _entries(catalogue, with_draft_follow_ons(catalogue, ids) if with_follow_ons else ids)
+    chosen = with_draft_follow_ons(catalogue, ids) if with_follow_ons else ids
+    plan, problems = weigh_publish(catalogue, chosen, now=now, allow_missed=allow_missed, missed=missed)
+    if problems:
+        raise OrderRefused(problems)
+    return plan
+
+
+def weigh_publish(
+    catalogue: Catalogue,
+    ids: Sequence[str],
+    *,
+    now: datetime,
+    allow_missed: bool = False,
+    missed: Missed | None = None,
+) -> tuple[OrderPlan, list[str]]:
+    """What publishing these would do, and every problem for which it is refused; arguments as of `plan_publish`.
+
+    Raises:
+        OrderRefused: no ids, or unknown ones.
+    """
+    entries = _entries(catalogue, ids)
     problems = [f"{entry.id} is archived, which is final" for entry in entries if entry.state == "archived"]
     changing = [entry for entry in entries if entry.state != "archived" and not _is_published(entry)]
     names = {entry.id for entry in changing}
@@ -57,14 +86,12 @@ def plan_publish(
         problems += refusals(entry.newest.definition, catalogue, now)
         problems += [] if allow_missed else launch_problems(entry, behind)
     problems += circles(catalogue, {entry.id: entry.newest for entry in changing})
-    if problems:
-        raise OrderRefused(problems)
     unchanged = tuple(entry.id for entry in entries if entry.id not in names)
     notes = [f"{name} is active and has nothing new; nothing changed" for name in unchanged]
     for entry in changing:
         notes += [*will_miss(entry, behind), *already_missed(catalogue, entry, missed or {})]
         notes += warnings(entry.newest.definition, catalogue, now)
-    return OrderPlan(publication_order(catalogue, names), unchanged, tuple(notes))
+    return OrderPlan(publication_order(catalogue, names), unchanged, tuple(notes)), problems
 
 
 def missed_to_count(catalogue: Catalogue, ids: Sequence[str], *, with_follow_ons: bool = False) -> set[tuple[str, str]]:
@@ -126,11 +153,12 @@ def _entries(catalogue: Catalogue, ids: Sequence[str]) -> list[Entry]:
         raise OrderRefused(["name at least one campaign or card"])
     unknown = [name for name in ids if name not in catalogue.entries]
     if unknown:
-        raise OrderRefused([f"{name} is not known; {_what_to_do(catalogue, name)}" for name in unknown])
+        raise OrderRefused([f"{name} is not known; {what_to_do(catalogue, name)}" for name in unknown])
     return [catalogue.entries[name] for name in dict.fromkeys(ids)]
 
 
-def _what_to_do(catalogue: Catalogue, name: str) -> str:
+def what_to_do(catalogue: Catalogue, name: str) -> str:
+    """What helps where somebody names an id that is not known: a near one, or to apply it."""
     near = get_close_matches(name, catalogue.entries, 1, 0.8)
     return f"did you mean {near[0]}?" if near else "apply its definition first"
 

@@ -16,6 +16,9 @@ from connector.rules.delays import clock_change, zone_of
 _DAYS = 3
 """Today, tomorrow, and the day after, should tomorrow's clocks leave out the hours or the whole day."""
 
+LOOK_AHEAD = timedelta(days=8)
+"""How far ahead an instant is looked for that is neither outside the hours of the day nor quiet: every weekday once."""
+
 
 def next_opening(hours: TimeOfDay, now: datetime, *, user_zone: str | None, company_zone: str) -> datetime:
     """The first instant from `now` on that is inside these hours; `now` itself where it is (UTC).
@@ -39,6 +42,23 @@ def quiet_until(hours: QuietHours, now: datetime, *, user_zone: str | None, comp
         return not within(wall, hours.from_, hours.to)
 
     return None if is_loud(now.astimezone(zone).time()) else _first(is_loud, hours.to, now, zone)
+
+
+def next_undisturbed(
+    hours: TimeOfDay, quiet: QuietHours, now: datetime, *, user_zone: str | None, company_zone: str
+) -> datetime | None:
+    """The first instant from `now` on that is inside the hours and not quiet (UTC), where there is one soon.
+
+    Hours and quiet in two zones can leave a user no instant open, on every day or but for a change of clocks months
+    away. None where the next `LOOK_AHEAD` has none: whoever waits for one would hold a message for ever.
+    """
+    at, limit = now, now + LOOK_AHEAD
+    while (at := next_opening(hours, at, user_zone=user_zone, company_zone=company_zone)) < limit:
+        until = quiet_until(quiet, at, user_zone=user_zone, company_zone=company_zone)
+        if until is None:
+            return at
+        at = until
+    return None
 
 
 def within(wall: time, opens: time, closes: time) -> bool:

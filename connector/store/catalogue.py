@@ -10,14 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.campaigns import Publishable, Workspace, parse_definition
 from connector.rules.catalogue import Catalogue, Entry, Revision, Window
-from connector.store.drafts import Saved, save_drafts
+from connector.store.drafts import save_drafts
 from connector.store.orders import VersionMoved, commit_order, find_receipt, next_instant
 from connector.store.tables import catalogue, entries, publications, revisions
 from connector.store.versions import Head, read_head
 
 __all__ = [
     "Head",
-    "Saved",
     "VersionMoved",
     "commit_order",
     "find_receipt",

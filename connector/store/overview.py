@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Select, String, Table, func, null, select, type_coerce, union_all
+from sqlalchemy import Column, Select, String, Table, case, func, null, select, type_coerce, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.reasons import State
@@ -82,6 +82,31 @@ async def count_follow_ups(c: AsyncConnection, workspace: str, campaign: str | N
         parts.append(part if campaign is None else part.where(table.c.campaign == campaign))
     rows = await c.execute(union_all(*parts))
     return sorted((Count(*row) for row in rows), key=lambda count: (count.campaign, count.state, count.reason or ""))
+
+
+@dataclass(frozen=True)
+class Waits:
+    """What waits or is held of one campaign by the revision that it began with, and of how many users."""
+
+    campaign: str
+    revision: int
+    users: int
+    waiting: int
+    held: int
+
+
+async def count_waits(c: AsyncConnection, workspace: str, campaigns: Collection[str]) -> list[Waits]:
+    """Who stays on which revision of these campaigns when a newer one is published (P10), in one statement."""
+    table = follow_ups.c
+    waiting, held = (func.sum(case((table.state == s.value, 1), else_=0)) for s in (State.WAITING, State.HELD))
+    statement = (
+        select(table.campaign, table.revision, func.count(table.user_key.distinct()), waiting, held)
+        .where(table.workspace == workspace, among(c, table.campaign, campaigns))
+        .where(table.state.in_((State.WAITING.value, State.HELD.value)))
+        .group_by(table.campaign, table.revision)
+        .order_by(table.campaign, table.revision)
+    )
+    return [Waits(*row) for row in await c.execute(statement)]
 
 
 def _columns_of(table: Table) -> Select[Any]:

@@ -10,7 +10,8 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.campaigns import Campaign, Card, Workspace
+from connector.rules.campaigns import Workspace
+from connector.rules.drafting import written
 from connector.store.tables import catalogue
 
 
@@ -50,8 +51,3 @@ async def raise_version(c: AsyncConnection, workspace: str, expected: int, chang
         .values(version=expected + 1, changed_at=changed_at, **values)
     )
     return (await c.execute(raised)).rowcount == 1
-
-
-def written(definition: Campaign | Card | Workspace) -> dict[str, Any]:
-    """A definition as its author wrote it, in JSON values; `parse_definition` reads it back."""
-    return definition.model_dump(mode="json", by_alias=True, exclude_unset=True)

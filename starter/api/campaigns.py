@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from connector.definitions import parse_mapping
 from connector.rules.campaigns import Publishable, Workspace
 from connector.rules.catalogue import Entry
-from connector.rules.lints import warnings
+from connector.rules.drafting import told_of_drafts
 from connector.store.catalogue import save_drafts
 from connector.store.database import database_now
 from starter.api.body import Description, JsonOptions, checked
@@ -39,7 +39,7 @@ async def save_campaign(id: str, body: Description, parts: PartsHere) -> dict[st
         now = await database_now(connection)
         (saved,) = await save_drafts(connection, parts.workspace, [definition], now)
     catalogue = await parts.cache.at_least(parts.database)
-    notes = warnings(definition, catalogue, now)
+    notes = told_of_drafts([definition], catalogue, now)
     return {"id": saved.id, "revision": saved.revision, "change": saved.change, "warnings": notes}
 
 

@@ -269,6 +269,37 @@ def test_a_hold_ends_in_a_send() -> None:
     assert judge(replace(facts, now=HOLD_TO_SIX.until, next_at=HOLD_TO_SIX.until)) == Send()
 
 
+MORNING = {"from": "06:00", "to": "12:00", "zone": "company"}
+HOLD_TO_NOON = Hold(_at("2026-02-20T12:00:00+01:00"))
+SMALL_HOURS = {"from": "00:00", "to": "04:30", "zone": "user", "outside": "next"}
+"""In New York, of a company in Berlin: 06:00 to 10:30 there, and an hour earlier while only New York has changed."""
+
+
+@pytest.mark.parametrize(
+    ("now", "changes", "expected"),
+    [
+        ("2026-02-20T12:00:00Z", {}, Drop(Reason.OUTSIDE_TIME_OF_DAY)),
+        ("2026-02-20T05:00:00Z", {}, Drop(Reason.OUTSIDE_TIME_OF_DAY)),  # inside the hours, and quiet
+        ("2026-02-28T03:59:59Z", {}, Drop(Reason.OUTSIDE_TIME_OF_DAY)),
+        ("2026-03-01T04:00:01Z", {}, Hold(_at("2026-03-01T05:00:00Z"))),  # within eight days the clocks let it through
+        ("2026-03-09T03:59:59Z", {}, Hold(_at("2026-03-09T04:00:00Z"))),
+        ("2026-03-09T04:00:00Z", {}, Send()),
+        ("2026-02-20T12:00:00Z", {"channel": "in_app_message"}, Hold(_at("2026-02-21T05:00:00Z"))),
+        ("2026-02-20T12:00:00Z", {"quiet_hours": "none"}, Hold(_at("2026-02-21T05:00:00Z"))),
+        ("2026-02-20T12:00:00Z", {"user": {"time_zone": None}}, Hold(_at("2026-02-20T23:00:00Z"))),
+        ("2026-02-20T12:00:00Z", {"user": {"time_zone": "Asia/Tokyo"}}, Hold(_at("2026-02-20T15:00:00Z"))),
+        ("2026-02-20T05:00:00Z", {"quiet_hours": {**MORNING, "then": "drop"}}, Drop(Reason.QUIET_HOURS)),
+        ("2026-02-20T05:00:00Z", {"time_of_day": {**SMALL_HOURS, "outside": "drop"}}, HOLD_TO_NOON),
+        ("2026-02-20T12:00:00Z", {"end": "2026-02-21T05:00:00Z"}, Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)),
+        ("2026-02-20T12:00:00Z", {"end": "2026-02-21T05:00:01Z"}, Drop(Reason.OUTSIDE_TIME_OF_DAY)),
+    ],
+)  # fmt: skip
+def test_hours_that_the_quiet_never_leaves_open(now: str, changes: dict[str, Any], expected: Verdict) -> None:
+    """W1, P7: in two zones neither wait may end in the other for ever; where a user's would, it is dropped at once."""
+    words = {"workspace": {"zone": "Europe/Berlin", "quiet_hours": MORNING}, "time_of_day": SMALL_HOURS, **changes}
+    assert judge(_facts(now, **words)) == expected
+
+
 @pytest.mark.parametrize(
     ("recheck", "tier", "expected"),
     [

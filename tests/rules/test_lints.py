@@ -49,6 +49,8 @@ ALLOWED: list[dict[str, Any]] = [
     {"time_of_day": hours("05:00", "06:01"), "quiet_hours": NIGHT},
     {"time_of_day": hours("23:00", "22:59"), "quiet_hours": NIGHT},
     {"time_of_day": hours("23:00", "05:00", zone="company"), "quiet_hours": NIGHT},
+    {"messages": {"webhook": {"url": "u", "body": "b"}}},
+    {"messages": {"webhook": {"url": "u", "method": "GET"}}},
     {"time_of_day": hours("23:00", "05:00"), "quiet_hours": "none"},
     {"audience": {"not": {"all": [{"attribute": "tier", "is": "gold"}]}}},
 ]
@@ -69,7 +71,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"time_of_day": hours("22:00", "06:00"), "quiet_hours": NIGHT}, "wholly inside the campaign's quiet hours"),
     ({"time_of_day": hours("23:00", "01:00"), "quiet_hours": NIGHT | {"then": "drop"}}, "wholly inside"),
     ({"time_of_day": hours("01:00", "05:00", outside="next"), "quiet_hours": NIGHT}, "wholly inside"),
+    (
+        {"time_of_day": hours("23:00", "05:00", zone="company"), "quiet_hours": NIGHT | {"zone": "company"}},
+        "wholly inside the campaign's quiet hours",
+    ),
     ({"eligible_again": {"after": "721 days"}}, "longer than 720 days"),
+    ({"messages": {"webhook": {"url": "u", "method": "GET", "body": "b"}}}, "which a GET cannot carry"),
     ({"audience": {"all": []}}, "would let everyone in"),
     ({"audience": {"any": [{"not": {"any": []}}]}}, "would let nobody in"),
 ]
@@ -213,12 +220,19 @@ OPEN = {"interaction": "open_email", "campaign": "o"}
         ({"delay": DAY, "exceptions": [OPEN | {"opens": "any"}]}, "programs open every mail"),
         ({"delay": DAY, "exceptions": [OPEN | {"opens": "machine"}]}, "programs open every mail"),
         ({"delay": DAY, "exceptions": [OPEN | {"opens": "human"}]}, None),
+        (
+            {"time_of_day": hours("23:00", "05:00", zone="company"), "quiet_hours": NIGHT},
+            "users without a zone or in UTC",
+        ),
+        ({"time_of_day": hours("21:00", "05:00", zone="company"), "quiet_hours": NIGHT}, None),
+        ({"messages": {"email": {"subject": "s"}}}, "an empty mail would go out"),
+        ({"messages": {"email": {"subject": "s", "text": ""}}}, None),
         ({"start": day(1)}, "before its `start`"),
         ({"start": day(0)}, None),
     ],
 )
 def test_warnings(words: dict[str, Any], note: str | None) -> None:
-    """P8: the first one that would be missed, and the mail programs that open every mail."""
+    """P8: the first one that would be missed, mail programs that open every mail, and what else surprises."""
     said = warnings(campaign(**words), Catalogue(), NOW)
     assert [bool(note and note in one) for one in said] == ([True] if note else [])
 

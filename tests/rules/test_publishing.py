@@ -18,6 +18,7 @@ from connector.rules.publishing import (
     plan_publish,
     plan_resume,
     plan_stop,
+    weigh_publish,
 )
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -212,6 +213,18 @@ class TestOrder:
         assert len(refusal(known, "f", "g", "o")) == 1
         known = known.changed([entry("archived", original("o"))], version=2)
         assert len(refusal(known, "f", "g", "o")) == 3
+
+    def test_weighed_it_tells_problems_and_warnings_together(self) -> None:
+        """P3, P4, P5: what `plan` shows of an order that is refused; the order it would have is told too."""
+        known = catalogue(
+            entry("draft", LAUNCHED),
+            entry("active", original("o")),
+            entry("draft", follow_on("g", on("nobody"))),
+        )
+        plan, problems = weigh_publish(known, ["f", "g"], now=NOW, missed={("o", "receive_push"): 1})
+        assert ["nobody" in problem for problem in problems] == [True]
+        assert "1 receive_push has been missed" in plan.warnings[0]
+        assert sorted(plan.sequence) == ["f", "g"]
 
     def test_with_follow_ons(self) -> None:
         """P5: the drafts that listen, and those that listen to them; not the stopped ones."""

@@ -10,7 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from connector.rules.campaigns import QuietHours, TimeOfDay
-from connector.rules.windows import next_opening, quiet_until, within
+from connector.rules.windows import LOOK_AHEAD, next_opening, next_undisturbed, quiet_until, within
 
 NEW_YORK = "America/New_York"
 ZONES = (NEW_YORK, "Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "Asia/Kolkata")
@@ -131,6 +131,26 @@ def test_quiet_lasts_to_its_end(opens: time, closes: time, now: datetime, zone: 
         assert until > now
         assert quiet_until(hours, until, user_zone=zone, company_zone="UTC") is None
         assert within(_wall(_between(now, until, share), zone), opens, closes)
+
+
+@given(CLOCKS, CLOCKS, CLOCKS, CLOCKS, NOWS, st.sampled_from(ZONES), st.sampled_from(ZONES), st.floats(0, 1))
+@example(
+    time(0), time(4, 30), time(6), time(12), CHANGES[0] - timedelta(days=7), NEW_YORK, "Europe/Berlin", 0.5
+)  # open but for a change of clocks
+def test_undisturbed_is_the_first_instant_inside_and_not_quiet(
+    opens: time, closes: time, quiet: time, loud: time, now: datetime, user: str, company: str, share: float
+) -> None:
+    """W1, P7: hours and quiet in two zones; nothing between now and the instant, or in eight days, would do."""
+    assume(opens != closes)
+    hours = TimeOfDay.model_validate({"from": opens, "to": closes, "zone": "user"})
+    quiet_hours = QuietHours.model_validate({"from": quiet, "to": loud, "zone": "company"})
+    found = next_undisturbed(hours, quiet_hours, now, user_zone=user, company_zone=company)
+
+    def undisturbed(instant: datetime) -> bool:
+        return within(_wall(instant, user), opens, closes) and not within(_wall(instant, company), quiet, loud)
+
+    assert found is None or (now <= found < now + LOOK_AHEAD and undisturbed(found))
+    assert found == now or not undisturbed(_between(now, found or now + LOOK_AHEAD, share))
 
 
 def _wall(instant: datetime, zone: str) -> time:

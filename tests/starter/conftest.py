@@ -1,14 +1,18 @@
 """The parts on a real database, with Temporal away unless a test says otherwise."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 
 from connector.settings import Settings
 from connector.store.database import Database
+from starter.cli import run_command
 from starter.compose import Parts, compose
-from tests.starter.serving import NOWHERE, open_client
+from tests.starter.serving import NOWHERE, Connector, open_client
 
 
 @pytest.fixture(autouse=True)
@@ -27,3 +31,32 @@ async def api(parts: Parts) -> AsyncIterator[httpx.AsyncClient]:
     """A client with a valid key."""
     async with open_client(parts) as client:
         yield client
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def data(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder that has been set up."""
+    monkeypatch.setenv("CONNECTOR_DATA", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def connector(capsys: pytest.CaptureFixture[str]) -> Connector:
+    """Run the command line in this process: (exit code, standard output, standard error)."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run_command(words)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run

@@ -1,4 +1,6 @@
-"""The API in this process, for the tests of its routes."""
+"""The API and the command line in this process, for their tests."""
+
+from collections.abc import Callable
 
 import httpx
 
@@ -7,6 +9,9 @@ from starter.api.keys import Keys
 from starter.compose import Parts
 
 NOWHERE = "127.0.0.1:1"
+Connector = Callable[..., tuple[int, str, str]]
+"""Runs the command line: (exit code, standard output, standard error)."""
+
 KEY = "a key that only the tests know"
 
 

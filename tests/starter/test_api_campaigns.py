@@ -26,6 +26,16 @@ async def test_put_saves_a_draft(api: httpx.AsyncClient) -> None:
     assert campaign["definition"] == {**ABANDONED, "name": "Renamed"}
 
 
+async def test_what_publishing_will_be_refused_for(api: httpx.AsyncClient) -> None:
+    """P7: saved all the same, with a warning; nothing is said once it is mended."""
+    await api.put("/v1/campaigns/o", json=ORIGINAL)
+    wrong = {**ABANDONED, "delivery": {**ABANDONED["delivery"], "eligible_again": {"after": "721 days"}}}
+    saved = (await api.put(URL, json=wrong)).json()
+    assert saved["change"] == "new"
+    assert [note.partition(":")[0] for note in saved["warnings"]] == ["publishing f will be refused"]
+    assert (await api.put(URL, json=ABANDONED)).json()["warnings"] == []
+
+
 async def test_a_draft_beside_what_is_live(api: httpx.AsyncClient, parts: Parts) -> None:
     """P10: saving changes nothing of what is live, and GET tells the two apart."""
     await House(parts.database).live(ORIGINAL, ABANDONED)

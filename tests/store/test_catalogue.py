@@ -11,11 +11,11 @@ from sqlalchemy import insert
 
 from connector.rules.campaigns import Campaign, Card, Workspace, parse_definition
 from connector.rules.catalogue import Catalogue, Entry
+from connector.rules.drafting import Saved
 from connector.rules.errors import OrderRefused
 from connector.rules.publishing import OrderPlan
 from connector.store.catalogue import (
     Head,
-    Saved,
     VersionMoved,
     commit_order,
     find_receipt,

@@ -1,0 +1,65 @@
+"""What `connector plan` shows, read in one snapshot of the store; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.rules.catalogue import Catalogue, Entry
+from connector.rules.drafting import Definition, Drafted, draft
+from connector.rules.preview import Drafting, draftings, elsewhere, to_publish, told_of_applying
+from connector.rules.publishing import OrderPlan, missed_to_count, weigh_publish
+from connector.store.catalogue import load_catalogue
+from connector.store.database import database_now
+from connector.store.log import count_on_targets
+from connector.store.overview import Waits, count_waits
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What applying definitions and publishing all that is not live of them would do.
+
+    `order` is that in which the publication would take effect (P5); with `refusals` it would not. `waits` are of what
+    would be published: they stay on the revision that they began with (P10).
+    """
+
+    draftings: Sequence[Drafting]
+    elsewhere: Sequence[Entry]
+    order: Sequence[str]
+    refusals: Sequence[str]
+    warnings: Sequence[str]
+    waits: Sequence[Waits]
+
+
+async def look_ahead(
+    c: AsyncConnection, workspace: str, definitions: Sequence[Definition], *, allow_missed: bool = False
+) -> Preview:
+    """Judge definitions as `apply` and `publish` would, as of the database's clock.
+
+    Raises:
+        OrderRefused: `apply` would refuse them, with every problem.
+    """
+    catalogue = await load_catalogue(c, workspace)
+    drafted = draft(catalogue, definitions)
+    names = to_publish(drafted, definitions)
+    plan, refusals = await _weigh(c, workspace, drafted, names, allow_missed)
+    return Preview(
+        draftings=draftings(catalogue, drafted, definitions),
+        elsewhere=elsewhere(catalogue, definitions),
+        order=plan.sequence,
+        refusals=refusals,
+        warnings=[*told_of_applying(catalogue, drafted, names), *plan.warnings],
+        waits=await count_waits(c, workspace, names),
+    )
+
+
+async def _weigh(
+    c: AsyncConnection, workspace: str, drafted: Drafted, names: Sequence[str], allow_missed: bool
+) -> tuple[OrderPlan, list[str]]:
+    if not names:
+        return OrderPlan(()), []
+    known: Catalogue = drafted.catalogue
+    missed = await count_on_targets(c, workspace, missed_to_count(known, names))
+    return weigh_publish(known, names, now=await database_now(c), allow_missed=allow_missed, missed=missed)

@@ -1,0 +1,191 @@
+"""What calls a waiting follow-up off (X1 to X4), and what one item does in its turn (T2, T3), by the rules alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from connector.items import parse_item
+from connector.rules.campaigns import parse_definition
+from connector.rules.catalogue import Catalogue, Entry, Revision, Window
+from connector.rules.exceptions import calls_off
+from connector.rules.fold import Begin, Change, End, Note, Refuse, Scope, Verdict, step
+from connector.rules.interactions import Logged
+from connector.rules.passages import Passage
+from connector.rules.reasons import Reason, State
+from tests.house import ORIGINAL, PUSHED, follow_on
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+DUE = NOON + timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+BOUGHT = {"event": "make_purchase", "where": {"product": "shoe"}}
+OPENED = {"interaction": "open_push", "campaign": "o"}
+OPENED_OTHER = {"interaction": "open_push", "campaign": "p"}
+HOUR = {"after": "1 hour"}
+F = follow_on("f", PUSHED, delay=HOUR, exceptions=[BOUGHT, OPENED, OPENED_OTHER], retrigger="ignore")
+BOUGHT_SAME = follow_on("f", PUSHED, delay=HOUR, exceptions=[{"event": "make_purchase", "same": ["sku"]}])
+
+
+def catalogue(*definitions: dict[str, Any]) -> Catalogue:
+    """One follow-on's revisions, each in effect before noon; the original was stopped."""
+    parsed = [parse_definition(definition) for definition in definitions or (F,)]
+    revisions = tuple(Revision(n, d, NOON - timedelta(days=9 - n)) for n, d in enumerate(parsed, 1))  # type: ignore[arg-type]
+    o = Entry("o", "stopped", (Revision(1, parse_definition(ORIGINAL), NOON),), (Window(2, NOON, NOON),))  # type: ignore[arg-type]
+    return Catalogue().changed([Entry("f", "active", revisions, (Window(1, NOON - timedelta(days=8)),)), o], version=1)
+
+
+def item(id: str, t: datetime, **words: Any) -> Logged:
+    told = {"id": id, "user": "u", "occurred_at": t, **({"campaign": "o"} if words["type"] != "make_purchase" else {})}
+    return Logged.model_construct(id=id, seq=1, t=t, received_at=t, item=parse_item({**told, **words}))
+
+
+def bought(t: datetime, **properties: Any) -> Logged:
+    return item("bought", t, type="make_purchase", properties={"product": "shoe", **properties})
+
+
+def opened(t: datetime, campaign: str = "o") -> Logged:
+    return item("opened", t, type="open_push", campaign=campaign)
+
+
+def pushed(t: datetime = NOON, id: str = "pushed", **properties: Any) -> Logged:
+    return item(id, t, type="receive_push", properties=properties)
+
+
+def passage(state: State = State.WAITING, **changes: Any) -> Passage:
+    """A follow-up that was triggered at noon and is due at one."""
+    return replace(Passage("p", "f", 1, 1, "k", "", pushed(), DUE, DUE, state), **changes)
+
+
+GONE: dict[str, Any] = {"state": State.SENT, "dispatched_at": DUE + timedelta(minutes=1)}
+HELD: dict[str, Any] = {"state": State.HELD, "next_at": DUE + timedelta(hours=8)}
+
+
+@pytest.mark.parametrize(
+    ("told", "changes", "expected"),
+    [
+        (bought(NOON - SECOND), {}, False),  # case 9: before the trigger
+        (bought(NOON + SECOND), {}, True),
+        (bought(DUE - SECOND), {}, True),
+        (bought(DUE), {}, False),  # X2: exactly at the due instant the message wins
+        (bought(DUE + SECOND), {}, True),  # judged late: still [trigger, dispatch)
+        (bought(DUE), HELD, True),  # held: the due instant has passed, its end is what counts
+        (bought(DUE + timedelta(hours=8)), HELD, False),
+        (bought(DUE - SECOND), GONE, True),  # case 11: too late to undo, so that it is noted
+        (bought(DUE), GONE, False),
+        (bought(DUE + timedelta(seconds=59)), GONE, True),
+        (bought(DUE + timedelta(minutes=1)), GONE, False),
+        (bought(NOON + SECOND), {"state": State.DROPPED}, False),
+        (bought(NOON + SECOND), {"state": State.EXCEPTED}, False),
+    ],
+)
+def test_when_it_counts(told: Logged, changes: dict[str, Any], expected: bool) -> None:
+    """X1, X2: by event time, in [trigger, dispatch), and not exactly at the instant that it waits for."""
+    assert calls_off(passage(**changes), told, catalogue()) == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [(opened(NOON), True), (opened(NOON, "p"), False), (bought(NOON), False), (pushed(NOON), False)],
+)
+def test_exactly_at_the_trigger(told: Logged, expected: bool) -> None:
+    """X2: at that instant only an interaction with the trigger's own target counts, and never the trigger itself."""
+    assert calls_off(passage(), told, catalogue(follow_on("f", PUSHED, **_delivery(PUSHED)))) == expected
+
+
+def _delivery(*more: dict[str, Any]) -> dict[str, Any]:
+    return {"delay": HOUR, "exceptions": [BOUGHT, OPENED, OPENED_OTHER, *more]}
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (bought(NOON + SECOND), True),
+        (bought(NOON + SECOND, product="Shoe"), False),
+        (bought(NOON + SECOND, product=None), False),
+        (opened(NOON + SECOND), True),  # any one of several; its target was stopped, which does not matter (X1)
+        (opened(NOON + SECOND, "p"), True),
+        (opened(NOON + SECOND, "q"), False),
+        (pushed(NOON + SECOND, "again"), False),
+    ],
+)
+def test_what_counts(told: Logged, expected: bool) -> None:
+    """X1, X3: any one is enough, filters compare exactly, and its target is the one that it names."""
+    assert calls_off(passage(), told, catalogue()) == expected
+
+
+@pytest.mark.parametrize(
+    ("triggers", "exceptions", "expected"),
+    [
+        ({"sku": "A"}, {"sku": "A"}, True),
+        ({"sku": "A"}, {"sku": "B"}, False),
+        ({"sku": 1}, {"sku": "1"}, False),
+        ({"sku": "A"}, {}, False),
+        ({}, {"sku": "A"}, False),
+        ({}, {}, False),
+    ],
+)
+def test_same(triggers: dict[str, Any], exceptions: dict[str, Any], expected: bool) -> None:
+    """X3: `same` compares with the trigger's property; missing is never the same (case 24)."""
+    keyed = replace(passage(), trigger=pushed(**triggers))
+    assert calls_off(keyed, bought(NOON + SECOND, **exceptions), catalogue(BOUGHT_SAME)) == expected
+
+
+def test_exceptions_of_the_revision_that_it_began_with() -> None:
+    """P10: an edit that takes an exception out does not take it from what waits, nor does one that adds it."""
+    without = follow_on("f", PUSHED, delay=HOUR)
+    both = catalogue(F, without)
+    assert calls_off(passage(revision=1), bought(NOON + SECOND), both)
+    assert not calls_off(passage(revision=2), bought(NOON + SECOND), both)
+
+
+BEGUN = passage(id="new", trigger=pushed(NOON + SECOND, "again"))
+NOW = NOON + timedelta(minutes=2)
+
+
+def _step(told: Logged, standing: Sequence[Passage], verdict: Verdict) -> list[Change]:
+    """What an item does, where it would be judged so as a trigger."""
+    return step(told, standing, lambda _logged, _standing, _again: verdict, Scope("f", "", catalogue(), NOW))
+
+
+def test_it_ends_at_once_and_names_the_exception() -> None:
+    """X4: excepted, with the exception's id and time; as a trigger it is nothing here."""
+    (end,) = _step(bought(NOON + SECOND), [passage()], None)
+    assert isinstance(end, End)
+    assert (end.passage.state, end.passage.reason) == (State.EXCEPTED, Reason.EXCEPTION)
+    assert (end.passage.exception_id, end.passage.exception_at) == ("bought", NOON + SECOND)
+    assert end.passage.decided_at == NOW
+
+
+@pytest.mark.parametrize("again", [pushed(NOON + SECOND, "again"), opened(NOON + SECOND)])
+def test_a_new_wait_supersedes_the_old_one(again: Logged) -> None:
+    """T2, T3: `restart`, and a trigger that is an exception as well, which debounces (case 12): never two waits."""
+    end, new = _step(again, [passage()], BEGUN)
+    assert isinstance(end, End)
+    assert (end.passage.state, end.passage.reason) == (State.DROPPED, Reason.SUPERSEDED)
+    assert new == Begin(BEGUN)
+
+
+def test_an_exception_is_applied_before_it_is_judged_as_a_trigger() -> None:
+    """T3: what it calls off does not stand in its way; refused as a trigger, it has called it off all the same."""
+    seen: list[Passage | None] = []
+
+    def judge(_logged: Logged, standing: Passage | None, _again: bool) -> Verdict:
+        seen.append(standing)
+        return Reason.NOT_ELIGIBLE_AGAIN
+
+    for told in (opened(NOON + SECOND), pushed(NOON + SECOND, "again")):
+        changes = step(told, [passage()], judge, Scope("f", "", catalogue(), NOW))
+        assert changes[-1] == Refuse("f", "", told, Reason.NOT_ELIGIBLE_AGAIN)
+        assert [type(change) for change in changes[:-1]] == ([End] if told.id == "opened" else [])
+    assert seen == [None, passage()]
+
+
+def test_a_late_exception_is_noted() -> None:
+    """X1, case 11: the message stands, and nothing is undone."""
+    gone = passage(**GONE)
+    assert _step(bought(DUE - SECOND), [gone], None) == [Note(gone, bought(DUE - SECOND))]
+    assert _step(bought(DUE + timedelta(hours=1)), [gone], None) == []
