@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.items import parse_item, with_id
 from connector.rules.catalogue import Catalogue
+from connector.rules.conversions import conversions_made, past_needed
 from connector.rules.errors import InvalidItem
 from connector.rules.fold import Begin, Change, End, Note, Refuse
 from connector.rules.interactions import Interaction, InteractionType, Item, Logged
@@ -31,7 +32,7 @@ from connector.store.follow_ups import (
     write_decisions,
 )
 from connector.store.log import load_items, seen_dispatches, take_numbers, write_new
-from connector.store.users import load_users, raise_newest, resolve_and_lock
+from connector.store.users import Changes, load_users, merge_users, raise_newest, resolve_and_lock
 from connector.store.versions import Head
 
 Status = Literal["accepted", "duplicate", "invalid"]
@@ -48,10 +49,14 @@ class ItemResult:
 
 @dataclass(frozen=True)
 class TakenIn:
-    """What became of a batch's items, in their order, and whether follow-ups began or ended by it."""
+    """What became of a batch's items, in their order, and whether follow-ups began or ended by it.
+
+    `erased` has those of the described users who were erased, and of whom nothing is kept.
+    """
 
     results: list[ItemResult]
     changed: bool
+    erased: frozenset[str] = frozenset()
 
 
 class Intake:
@@ -74,21 +79,33 @@ class Intake:
         Raises:
             StoreUnavailable: nothing was stored; the batch may be sent again as it is.
         """
+        return (await self.take_in_with(items, [])).results
+
+    async def take_in_with(self, items: Sequence[Any], users: Sequence[Changes]) -> TakenIn:
+        """The same with descriptions of users, which hold before the items are judged (the audience at the trigger).
+
+        Args:
+            users: each as PATCH takes it, with its `id`, and well formed.
+        """
 
         async def take(c: AsyncConnection, catalogue: Catalogue, head: Head) -> TakenIn:
-            return await self.take_in_within(c, catalogue, head, items)
+            return await self.take_in_within(c, catalogue, head, items, users)
 
-        taken = await with_current_catalogue(self._database, self._cache, self._workspace, take)
-        return taken.results
+        return await with_current_catalogue(self._database, self._cache, self._workspace, take)
 
     async def take_in_within(
-        self, c: AsyncConnection, catalogue: Catalogue, head: Head, items: Sequence[Any]
+        self,
+        c: AsyncConnection,
+        catalogue: Catalogue,
+        head: Head,
+        items: Sequence[Any],
+        users: Sequence[Changes] = (),
     ) -> TakenIn:
         """The same inside a transaction of `with_current_catalogue`."""
         now = await database_now(c)
         if head.changed_at is not None and now < head.changed_at:
             now = head.changed_at  # the clock was set back: what is judged after an order is not before it
-        return await _Batch(c, self._workspace, catalogue, now, self._retention).take(items)
+        return await _Batch(c, self._workspace, catalogue, now, self._retention).take(items, users)
 
 
 class _Batch:
@@ -102,22 +119,22 @@ class _Batch:
         self._results: list[ItemResult] = []
         self._changed = False
 
-    async def take(self, items: Sequence[Any]) -> TakenIn:
-        await self._take(items)
-        return TakenIn(self._results, self._changed)
-
-    async def _take(self, items: Sequence[Any]) -> None:
+    async def take(self, items: Sequence[Any], users: Sequence[Changes]) -> TakenIn:
         wanted = self._well_formed(items)
-        if not wanted:
-            return
-        user_keys = await resolve_and_lock(
-            self._c, self._workspace, sorted({item.user for item in wanted.values()}), self._now
-        )
+        named = {item.user for item in wanted.values()} | {changes["id"] for changes in users}
+        if not named:
+            return TakenIn(self._results, False)
+        user_keys = await resolve_and_lock(self._c, self._workspace, sorted(named), self._now)
+        await merge_users(self._c, self._workspace, users, user_keys)
+        await self._take(wanted, user_keys)
+        return TakenIn(self._results, self._changed, frozenset(named - user_keys.keys()))
+
+    async def _take(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
         self._refuse_erased(wanted, user_keys)
         await self._drop_repeated_dispatches(wanted, user_keys)
         logged = await self._log(wanted, user_keys)
         if logged:
-            await self._judge(logged)
+            await self._judge(await self._with_conversions(logged, user_keys))
 
     def _well_formed(self, items: Sequence[Any]) -> dict[int, Item]:
         """The items that can be taken, by their place; the results of all others are given."""
@@ -170,21 +187,42 @@ class _Batch:
         """Log what is new, and return it by user key."""
         if not wanted:
             return {}
-        numbers = await take_numbers(self._c, self._workspace, len(wanted))
-        entries = {
-            place: Logged.model_construct(
-                id=item.id or "", seq=number, t=min(item.occurred_at, self._now), received_at=self._now, item=item
-            )
-            for (place, item), number in zip(wanted.items(), numbers, strict=True)
-        }
-        new = await write_new(self._c, self._workspace, list(entries.values()), user_keys)
         found: dict[str, list[Logged]] = {}
-        for place, entry in entries.items():
-            if entry.id in new:
-                found.setdefault(user_keys[entry.item.user], []).append(entry)
+        entries = {entry.id: entry for entry in await self._write(list(wanted.values()), user_keys)}
+        for place, item in wanted.items():
+            entry = entries.get(item.id or "")
+            if entry is not None:
+                found.setdefault(user_keys[item.user], []).append(entry)
             else:
                 self._results[place] = replace(self._results[place], status="duplicate")
         return found
+
+    async def _write(self, items: Sequence[Item], user_keys: Mapping[str, str]) -> list[Logged]:
+        """Log these items, and return those that were new."""
+        numbers = await take_numbers(self._c, self._workspace, len(items))
+        entries = [
+            Logged.model_construct(
+                id=item.id or "", seq=number, t=min(item.occurred_at, self._now), received_at=self._now, item=item
+            )
+            for item, number in zip(items, numbers, strict=True)
+        ]
+        new = await write_new(self._c, self._workspace, entries, user_keys)
+        return [entry for entry in entries if entry.id in new]
+
+    async def _with_conversions(
+        self, logged: dict[str, list[Logged]], user_keys: Mapping[str, str]
+    ) -> dict[str, list[Logged]]:
+        """These items, and the conversions that they make, logged as they are (C1)."""
+        since = {key: past_needed(entries, self._catalogue) for key, entries in logged.items()}
+        concerned = {key: at for key, at in since.items() if at is not None}
+        if not concerned:
+            return logged
+        made: list[Interaction] = []
+        for key, past in (await load_items(self._c, self._workspace, concerned)).items():
+            made += conversions_made(logged[key], past, self._catalogue, logged[key][0].item.user)
+        for entry in await self._write(made, user_keys) if made else ():
+            logged[user_keys[entry.item.user]].append(entry)
+        return logged
 
     async def _judge(self, logged: Mapping[str, list[Logged]]) -> None:
         known = await self._load(logged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, field_validator, model_validator
@@ -20,10 +21,12 @@ from connector.rules.values import (
     Instant,
     Text,
     Zone,
+    format_duration,
     has_null,
     parse_duration,
 )
 
+_LONGEST_CONVERSION = timedelta(days=30)
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
@@ -102,6 +105,20 @@ class Conversion(EventCondition):
     """An event that counts as the campaign's success when it comes within a window after the receipt (C1)."""
 
     within: Duration = Field(default_factory=lambda: parse_duration("3 days"))
+
+    @field_validator("within")
+    @classmethod
+    def _window(cls, value: timedelta) -> timedelta:
+        if not timedelta(0) < value <= _LONGEST_CONVERSION:
+            raise ValueError(f"must be more than nothing and at most {format_duration(_LONGEST_CONVERSION)}")
+        return value
+
+    @field_validator("same")
+    @classmethod
+    def _same_as_nothing(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value:
+            raise ValueError("compares with a trigger, which a conversion does not have; take it out")
+        return value
 
 
 class Variant(Definition):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Literal
 
-from connector.rules.campaigns import ActionBased, Campaign, Card, Publishable, Workspace
-from connector.rules.interactions import Interaction, Item
+from connector.rules.audience import asks_history
+from connector.rules.campaigns import ActionBased, Campaign, Card, Conversion, Publishable, Workspace
+from connector.rules.interactions import LAUNCH_TIME, VIEWS, Interaction, Item
 from connector.rules.matching import Topic, topic_listened_to, topic_of
 
 Lifecycle = Literal["draft", "active", "stopped", "archived"]
@@ -35,6 +37,11 @@ class Revision:
     definition: Publishable
     effective_at: datetime | None = None
 
+    @property
+    def conversions(self) -> tuple[Conversion, ...]:
+        """What it counts as success (C1); cards count nothing."""
+        return self.definition.conversions if isinstance(self.definition, Campaign) else ()
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -50,7 +57,7 @@ class Entry:
         """The newest saved revision, published or not."""
         return self.revisions[-1]
 
-    @property
+    @cached_property
     def published(self) -> tuple[Revision, ...]:
         """The revisions that were ever published, in the order in which they took effect."""
         return tuple(
@@ -60,7 +67,7 @@ class Entry:
             )
         )
 
-    @property
+    @cached_property
     def live(self) -> Revision | None:
         """The revision whose rules hold now; None unless the entry is active."""
         return self.published[-1] if self.state == "active" else None
@@ -75,13 +82,25 @@ class Entry:
         """When it was published first: P2 counts from here, across revisions (P10)."""
         return self.windows[0].opened_at if self.windows else None
 
+    @cached_property
+    def asks_history(self) -> bool:
+        """Whether the audience of some published revision asks what users did before."""
+        definitions = (revision.definition for revision in self.published)
+        return any(isinstance(d, Campaign) and asks_history(d.audience) for d in definitions)
+
     def revision_at(self, t: datetime) -> Revision | None:
         """The revision that was in effect at `t`."""
-        return next((r for r in reversed(self.published) if r.effective_at is not None and r.effective_at <= t), None)
+        for revision in reversed(self.published):
+            if revision.effective_at is not None and revision.effective_at <= t:
+                return revision
+        return None
 
     def window_at(self, t: datetime) -> Window | None:
         """The window that `t` falls into, None where it was not live."""
-        return next((window for window in reversed(self.windows) if window.holds(t)), None)
+        for window in reversed(self.windows):
+            if window.holds(t):
+                return window
+        return None
 
     def window(self, window_id: int) -> Window | None:
         """The window of that id."""
@@ -104,7 +123,9 @@ Listeners = Mapping[Topic, tuple[str, ...]]
 class Catalogue:
     """All entries of a workspace at one version, with an index from topics to the follow-ons that ever listened.
 
-    Stopped and archived ones stay in it, so that what they no longer count is refused with its reason (P2).
+    Stopped and archived ones stay in it, so that what they no longer count is refused with its reason (P2). A second
+    index has the campaigns that ever counted conversions, under their events and receipts, and each topic's `windows`
+    the longest of theirs (C1).
     """
 
     version: int = 0
@@ -112,6 +133,8 @@ class Catalogue:
     entries: Mapping[str, Entry] = field(default_factory=dict)
     listeners: Listeners = field(default_factory=dict)
     changed_at: datetime | None = None
+    counting: Listeners = field(default_factory=dict)
+    windows: Mapping[Topic, timedelta] = field(default_factory=dict)
 
     def changed(
         self,
@@ -122,14 +145,26 @@ class Catalogue:
         changed_at: datetime | None = None,
     ) -> Catalogue:
         """A new catalogue in which these entries stand in the place of those of the same id."""
-        merged, listening = dict(self.entries), _Listening(self.listeners)
+        merged = dict(self.entries)
+        listening, counting = _Listening(self.listeners, _topics), _Listening(self.counting, _topics_counted)
         for entry in entries:
-            if entry.id in merged:
-                listening.forget(merged[entry.id])
+            for index in (listening, counting):
+                index.put(entry, merged.get(entry.id))
             merged[entry.id] = entry
-            listening.add(entry)
-        listeners = listening.sorted()
-        return Catalogue(version, workspace or self.workspace, merged, listeners, changed_at or self.changed_at)
+        counted, touched = counting.sorted(), counting.touched()
+        windows = {
+            topic: _longest_window(map(merged.__getitem__, names)) if topic in touched else self.windows[topic]
+            for topic, names in counted.items()
+        }
+        return Catalogue(
+            version,
+            workspace or self.workspace,
+            merged,
+            listening.sorted(),
+            changed_at or self.changed_at,
+            counted,
+            windows,
+        )
 
     def listening_to(self, item: Item) -> tuple[Entry, ...]:
         """The follow-ons of which some published revision's trigger has the item's topic.
@@ -137,6 +172,13 @@ class Catalogue:
         The cost does not depend on how many campaigns there are.
         """
         return tuple(self.entries[name] for name in self.listeners.get(topic_of(item), ()))
+
+    def counts_within(self, item: Item) -> timedelta | None:
+        """The longest window of all campaigns with conversions for which the item is a receipt or may be an event.
+
+        None where there is no such campaign. The cost does not depend on how many there are (C1).
+        """
+        return self.windows.get(topic_of(item))
 
     def is_active(self, name: str) -> bool:
         """Whether there is such a campaign or card, and it is live."""
@@ -156,24 +198,40 @@ def _topics(entry: Entry) -> set[Topic]:
     return {topic_listened_to(condition) for delivery in deliveries if delivery for condition in delivery.trigger}
 
 
-class _Listening:
-    """The index while it changes: each topic that is touched is sorted once, however many entries change."""
+def _topics_counted(entry: Entry) -> set[Topic]:
+    """The events that some published revision counts, and what opens or holds a window for them (C1)."""
+    conversions = [conversion for revision in entry.published for conversion in revision.conversions]
+    if not conversions:
+        return set()
+    events = {topic_listened_to(conversion) for conversion in conversions}
+    return events | {("interaction", kind.value, f"campaign:{entry.id}") for kind in LAUNCH_TIME | VIEWS}
 
-    def __init__(self, listeners: Listeners) -> None:
-        self._listeners = listeners
+
+def _longest_window(entries: Iterable[Entry]) -> timedelta:
+    return max(c.within for entry in entries for revision in entry.published for c in revision.conversions)
+
+
+class _Listening:
+    """An index while it changes: each topic that is touched is sorted once, however many entries change."""
+
+    def __init__(self, listeners: Listeners, topics: Callable[[Entry], set[Topic]]) -> None:
+        self._listeners, self._topics = listeners, topics
         self._touched: dict[Topic, set[str]] = {}
 
-    def add(self, entry: Entry) -> None:
-        for topic in _topics(entry):
+    def put(self, entry: Entry, before: Entry | None) -> None:
+        """Index an entry, in the place of what it was before."""
+        for topic in self._topics(before) if before else ():
+            self._names(topic).discard(entry.id)
+        for topic in self._topics(entry):
             self._names(topic).add(entry.id)
 
-    def forget(self, entry: Entry) -> None:
-        for topic in _topics(entry):
-            self._names(topic).discard(entry.id)
+    def touched(self) -> Listeners:
+        """The topics that changed."""
+        return {topic: tuple(sorted(names)) for topic, names in self._touched.items()}
 
     def sorted(self) -> Listeners:
-        changed = {topic: tuple(sorted(names)) for topic, names in self._touched.items()}
-        return {topic: names for topic, names in {**self._listeners, **changed}.items() if names}
+        """The whole index."""
+        return {topic: names for topic, names in {**self._listeners, **self.touched()}.items() if names}
 
     def _names(self, topic: Topic) -> set[str]:
         if topic not in self._touched:

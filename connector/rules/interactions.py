@@ -43,6 +43,9 @@ T = InteractionType
 LAUNCH_TIME = frozenset({T.ENROLL_IN_CONTROL_GROUP, T.RECEIVE_EMAIL, T.RECEIVE_SMS, T.RECEIVE_PUSH, T.RECEIVE_WEBHOOK})
 """Interactions that come about as their target is sent: a follow-on published later has missed them (P3, P4)."""
 
+VIEWS = frozenset({T.VIEW_IN_APP_MESSAGE, T.VIEW_CONTENT_CARD, T.VIEW_NEWS_FEED_CARD})
+"""What there is to hear of in-app messages and cards instead of a receipt: conversions count from the first (C1)."""
+
 CLICKS = frozenset(kind for kind in T if kind.startswith("click_"))
 CARD_INTERACTIONS = frozenset({T.VIEW_NEWS_FEED_CARD, T.CLICK_NEWS_FEED_CARD})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 from connector.rules.conditions import Condition, EventCondition, InteractionCondition
@@ -19,22 +20,30 @@ _FAMILY = {
 }
 """Wire types that report the same act: a click is a click, whichever of the two names it came by (M1)."""
 
-_PRIMARY = "A"
+PRIMARY = "A"
+"""The conversion that is meant where none is named (M1)."""
 
 
 def topic_of(item: Item) -> Topic:
     """The topic under which the conditions that may take this item are indexed."""
     if isinstance(item, Event):
         return ("event", item.name_or_type, "")
-    return ("interaction", _FAMILY.get(item.type, item.type), _target(item))
+    return _topic(item.type, item.campaign, item.card)
 
 
 def topic_listened_to(condition: Condition) -> Topic:
     """The topic of the items that may meet this condition."""
     if isinstance(condition, EventCondition):
         return ("event", condition.event, "")
-    kind = condition.interaction
-    return ("interaction", _FAMILY.get(kind, kind), _target(condition))
+    return _topic(condition.interaction, condition.campaign, condition.card)
+
+
+def reported_as(condition: Condition) -> set[tuple[str, str | None]]:
+    """The (type or event name, target) pairs under which the log has what may meet this condition."""
+    if isinstance(condition, EventCondition):
+        return {(condition.event, None)}
+    wanted = _FAMILY.get(condition.interaction, condition.interaction)
+    return {(kind.value, condition.target) for kind in T if _FAMILY.get(kind, kind) == wanted}
 
 
 def meets(item: Item, condition: Condition) -> bool:
@@ -65,8 +74,10 @@ _MISSING = object()
 _OTHER = object()
 
 
-def _target(named: Interaction | InteractionCondition) -> str:
-    return f"campaign:{named.campaign}" if named.campaign is not None else f"card:{named.card}"
+@lru_cache(maxsize=65536)
+def _topic(kind: InteractionType, campaign: str | None, card: str | None) -> Topic:
+    """Kept, because every item is compared with every condition that may take it."""
+    return ("interaction", _FAMILY.get(kind, kind), f"campaign:{campaign}" if campaign is not None else f"card:{card}")
 
 
 def _refined(properties: Mapping[str, Any], condition: InteractionCondition) -> bool:
@@ -77,7 +88,7 @@ def _refined(properties: Mapping[str, Any], condition: InteractionCondition) -> 
     if condition.opens in ("human", "machine") and properties.get("opens") != condition.opens:
         return False
     if condition.interaction is T.PERFORM_CONVERSION_EVENT:
-        return bool(properties.get("conversion", _PRIMARY) == (condition.conversion or _PRIMARY))
+        return bool(properties.get("conversion", PRIMARY) == (condition.conversion or PRIMARY))
     return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from connector.rules.assignment import assign, content_for
 from connector.rules.audience import History, in_audience
@@ -37,18 +38,18 @@ class TriggerFacts:
     received_at: datetime | None
     standing: Passage | None
 
-    @property
+    @cached_property
     def revision(self) -> Revision:
         """The revision in effect at the interaction's time; before the first one, the first one."""
         return self.entry.revision_at(self.logged.t) or self.entry.published[0]
 
-    @property
+    @cached_property
     def campaign(self) -> Campaign:
         """The definition of that revision."""
         assert isinstance(self.revision.definition, Campaign)  # noqa: S101 - only campaigns have triggers
         return self.revision.definition
 
-    @property
+    @cached_property
     def follow_on(self) -> ActionBased:
         """Its delivery."""
         assert isinstance(self.campaign.delivery, ActionBased)  # noqa: S101 - only follow-ons have triggers
@@ -114,7 +115,12 @@ def reaches_user(facts: TriggerFacts) -> Reason | None:
 
 
 def may_receive_again(facts: TriggerFacts) -> Reason | None:
-    """T1: enough time since the last receipt."""
+    """T1: enough time since the last receipt.
+
+    What is late may lie before it (T5): in its turn nothing had been received, and the wait that it overlaps tells.
+    """
+    if facts.standing is not None and facts.received_at is not None and facts.logged.t < facts.received_at:
+        return None
     may = eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.logged.t)
     return None if may else Reason.NOT_ELIGIBLE_AGAIN
 

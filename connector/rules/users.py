@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,15 @@ class User(Definition):
     @classmethod
     def _known_zone(cls, value: str | None) -> str | None:
         return value if value is None else check_zone(value)
+
+
+def merged(user: User, changes: Mapping[str, Any]) -> User:
+    """A user with these changes: attributes and consent by their keys, everything else as a whole."""
+    data = user.model_dump(mode="json")
+    for name, value in changes.items():
+        together = name in ("attributes", "consent") and isinstance(value, Mapping)
+        data[name] = {**data[name], **value} if together else value
+    return User.model_validate({**data, "id": user.id})
 
 
 def check_zone(name: str) -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import RowMapping, insert, or_, select, update
+from sqlalchemy import RowMapping, bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.errors import ConnectorError
-from connector.rules.users import User
+from connector.rules.users import User, merged
 from connector.store.sets import among, instants
 from connector.store.tables import user_aliases, users
 
@@ -22,6 +22,9 @@ from connector.store.tables import user_aliases, users
 class UserErased(ConnectorError):
     """The user was erased, and nothing is kept or taken in for that id any more (guarantee 8)."""
 
+
+Changes = Mapping[str, Any]
+"""What is told of a user, by the names of `User`, with the `id`."""
 
 ERASED = "erased:"
 """What the marks of erased users begin with."""
@@ -109,13 +112,28 @@ async def merge_user(
     return await save_user(c, workspace, merged(known, changes), now)
 
 
-def merged(user: User, changes: Mapping[str, Any]) -> User:
-    """A user with these changes: attributes and consent by their keys, everything else as a whole."""
-    data = user.model_dump(mode="json")
-    for name, value in changes.items():
-        together = name in ("attributes", "consent") and isinstance(value, Mapping)
-        data[name] = {**data[name], **value} if together else value
-    return User.model_validate({**data, "id": user.id})
+async def merge_users(
+    c: AsyncConnection, workspace: str, described: Sequence[Changes], user_keys: Mapping[str, str]
+) -> None:
+    """Merge several descriptions, each as PATCH does, in a fixed number of statements; later ones win.
+
+    Args:
+        user_keys: the surrogate keys by id, of users whose rows are locked. Descriptions of others are left out.
+    """
+    wanted = [(user_keys[changes["id"]], changes) for changes in described if changes["id"] in user_keys]
+    if not wanted:
+        return
+    known = {key: stored.user for key, stored in (await load_users(c, workspace, {key for key, _ in wanted})).items()}
+    for key, changes in wanted:
+        known[key] = merged(known[key], changes)
+    fields = User.model_fields.keys() - {"id"}
+    statement = (
+        update(users)
+        .where(users.c.workspace == workspace, users.c.user_key == bindparam("key"))
+        .values({name: bindparam(f"new_{name}") for name in fields})
+    )
+    rows = [(key, user.model_dump(mode="json", exclude={"id"})) for key, user in sorted(known.items())]
+    await c.execute(statement, [{"key": key, **{f"new_{n}": v for n, v in row.items()}} for key, row in rows])
 
 
 async def raise_newest(c: AsyncConnection, workspace: str, newest: Mapping[str, datetime]) -> None:

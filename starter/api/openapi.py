@@ -17,9 +17,10 @@ _PLACE = "#/components/schemas/{model}"
 
 
 class Interactions(BaseModel):
-    """A batch, at most 1,000."""
+    """A batch, at most 1,000 of each. `users` hold before the interactions are judged."""
 
     interactions: list[Interaction | Event]
+    users: list[User] = []
 
 
 def body_of(*models: str, required: bool = True) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from connector.store.tables import follow_ups, interactions
 from starter.api.body import MAX_BODY_BYTES
 from starter.api.interactions import MAX_ITEMS
 from starter.compose import Parts, compose
-from tests.house import ABANDONED, ORIGINAL, House, push
+from tests.house import ABANDONED, ORIGINAL, PUSHED, House, follow_on, push
 from tests.starter.serving import open_client
 
 URL = "/v1/interactions"
@@ -134,3 +134,27 @@ async def test_with_the_database_away_nothing_is_accepted() -> None:
     assert answer.headers["Retry-After"].isdigit()
     assert answer.json()["error"]["code"] == "store_unavailable"
     assert "secret" not in answer.text
+
+
+async def test_attributes_of_the_same_request_apply_first(api: httpx.AsyncClient, parts: Parts) -> None:
+    """At the trigger: the audience as it stands before the event, attributes of the same request included."""
+    gold = {"attribute": "tier", "is": "gold"}
+    await House(parts.database).live(follow_on("f", PUSHED, delay={"after": "12 hours"}, audience=gold))
+    await House(parts.database).order("publish", "o")
+    users = [{"id": "u", "attributes": {"tier": "gold"}}, {"id": "v", "time_zone": "Mars"}, {"id": "w"}, 5]
+    items = [push("a", 125), push("b", 125, user="v"), push("c", 125, user="w")]
+    answer = (await api.post(URL, json={"users": users, "interactions": items})).json()
+    assert [(one["id"], one["status"]) for one in answer["users"]] == [
+        ("u", "accepted"),
+        ("v", "invalid"),
+        ("w", "accepted"),
+        (None, "invalid"),
+    ]
+    assert "time_zone" in answer["users"][1]["fault"]
+    assert [result["status"] for result in answer["results"]] == ["accepted"] * 3
+    assert await House(parts.database).outcomes() == [("a", "waiting", None)]
+    told_of = (await api.get("/v1/users/u")).json()
+    assert told_of["attributes"] == {"tier": "gold"}
+    more = {"users": [{"id": "u", "attributes": {"age": 7}}, {"id": "u", "attributes": {"age": 8}}], "interactions": []}
+    await api.post(URL, json=more)
+    assert (await api.get("/v1/users/u")).json()["attributes"] == {"tier": "gold", "age": 8}
