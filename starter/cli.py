@@ -17,8 +17,10 @@ from starter.terminal import tell
 _ORDERS = dict.fromkeys(("publish", "stop", "resume", "archive"), "orders")
 _COMMANDS = {
     "Begin": {"demo": "demo", "dev": "dev"},
-    "Campaigns": {"apply": "apply", **_ORDERS, "status": "status"},
-    "Users": {"interact": "interact"},
+    "Campaigns": {"plan": "plan", "apply": "apply", **_ORDERS, "status": "status"},
+    "Trying out": {"simulate": "simulate", "backtest": "backtest"},
+    "Follow-ups": {"send-now": "follow_ups", "postpone": "follow_ups", "cancel": "follow_ups"},
+    "Users": {"interact": "interact", "explain": "explain"},
     "Operation": {"setup": "setup", "worker": "worker", "api": "api"},
 }
 """The commands by panel of the help, each with its module in `starter.commands`."""
@@ -40,7 +42,9 @@ def program(wanted: str | None = None) -> typer.Typer:
     app.callback()(_describe)
     every = [(panel, name, module) for panel, names in _COMMANDS.items() for name, module in names.items()]
     for panel, name, module in [one for one in every if one[1] == wanted] or every:
-        app.command(name, rich_help_panel=panel)(getattr(import_module(f"starter.commands.{module}"), name))
+        app.command(name, rich_help_panel=panel)(
+            getattr(import_module(f"starter.commands.{module}"), name.replace("-", "_"))
+        )
     return app
 
 

@@ -36,25 +36,39 @@ def capped(
     company_zone: str,
     follow_up_id: str,
 ) -> bool:
-    """Whether one more message on this channel would break one of the caps.
+    """Whether one more message on this channel would break one of the caps. Arguments as of `filled`."""
+    return bool(
+        filled(caps, channel, past, now, user_zone=user_zone, company_zone=company_zone, follow_up_id=follow_up_id)
+    )
+
+
+def filled(
+    caps: Sequence[FrequencyCap],
+    channel: str,
+    past: Sequence[PastSend],
+    now: datetime,
+    *,
+    user_zone: str | None,
+    company_zone: str,
+    follow_up_id: str,
+) -> list[tuple[FrequencyCap, list[PastSend]]]:
+    """The caps that one more message on this channel would break, each with the sends that fill it.
 
     Days are the user's calendar days, today the last. A follow-up on several channels counts once for `any`, so its
     own other channels do not cap it.
     """
     if channel not in CAPPED_CHANNELS:
-        return False
+        return []
     zone = zone_of("user", user_zone=user_zone, company_zone=company_zone)
     others = [send for send in past if send.follow_up_id != follow_up_id and send.channel in CAPPED_CHANNELS]
     today = now.astimezone(zone).date()
-    return any(
-        _sent(cap, others, today, zone) >= cap.at_most  # one more would be too many
-        for cap in caps
-        if cap.channel in ("any", channel)
-    )
+    looked_at = [(cap, _counted(cap, others, today, zone)) for cap in caps if cap.channel in ("any", channel)]
+    # One more would be too many; a follow-up counts once.
+    return [(cap, sends) for cap, sends in looked_at if len({send.follow_up_id for send in sends}) >= cap.at_most]
 
 
-def _sent(cap: FrequencyCap, past: Sequence[PastSend], today: date, zone: ZoneInfo) -> int:
-    """How many follow-ups went out on what the cap counts, within its calendar days."""
+def _counted(cap: FrequencyCap, past: Sequence[PastSend], today: date, zone: ZoneInfo) -> list[PastSend]:
+    """What went out on what the cap counts, within its calendar days."""
     since = today - timedelta(days=cap.days - 1)
     counted = (send for send in past if cap.channel in ("any", send.channel))
-    return len({send.follow_up_id for send in counted if since <= send.at.astimezone(zone).date() <= today})
+    return [send for send in counted if since <= send.at.astimezone(zone).date() <= today]

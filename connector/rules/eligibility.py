@@ -14,4 +14,12 @@ def eligible_again(
     """Whether the rule lets a user receive at `at`, who received last at `received_at` (None: never received)."""
     if received_at is None or rule == "always":
         return True
-    return isinstance(rule, EligibleAfter) and at >= received_at + rule.after
+    again = again_from(rule, received_at)
+    return again is not None and at >= again
+
+
+def again_from(rule: Literal["never", "always"] | EligibleAfter, received_at: datetime) -> datetime | None:
+    """The instant from which a receiver may receive again; None: never."""
+    if isinstance(rule, EligibleAfter):
+        return received_at + rule.after
+    return None if rule == "never" else received_at

@@ -61,7 +61,7 @@ async def load_items(
         .order_by(table.t, table.seq)
     )
     for row in (await c.execute(statement)).mappings():
-        found[row["user_key"]].append(_logged(row))
+        found[row["user_key"]].append(logged_from(row))
     return found
 
 
@@ -149,7 +149,8 @@ def _row(workspace: str, logged: Logged, user_key: str) -> dict[str, Any]:
     }
 
 
-def _logged(row: RowMapping) -> Logged:
+def logged_from(row: RowMapping) -> Logged:
+    """A row of the log as the rules see it."""
     return Logged.model_construct(
         id=row["id"],
         seq=row["seq"],

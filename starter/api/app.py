@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import Depends, FastAPI
 
-from starter.api import campaigns, follow_ups, health, interactions, metrics, openapi, users
+from starter.api import campaigns, explain, follow_ups, health, interactions, metrics, openapi, users
 from starter.api.errors import answer_errors
 from starter.api.keys import Keys, check_key
 from starter.api.requests import Requests
@@ -30,7 +30,7 @@ def create_app(parts: Parts, keys: Keys) -> FastAPI:
     )
     app.state.parts, app.state.keys = parts, keys
     app.include_router(health.router)
-    for resource in (interactions, users, campaigns, follow_ups, metrics):
+    for resource in (interactions, users, explain, campaigns, follow_ups, metrics):
         app.include_router(resource.router, dependencies=[Depends(check_key)])
     answer_errors(app)
     openapi.describe(app)

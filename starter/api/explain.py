@@ -1,0 +1,28 @@
+"""`GET /v1/users/{id}/explain`: why a user did or did not get a message."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from starter.api.errors import ApiError
+from starter.api.follow_ups import Word
+from starter.api.parts import PartsHere
+from starter.api.users import UserId
+from starter.explaining import UnknownCampaign, UnknownUser, explain_user
+from starter.explanation import Explanation
+
+router = APIRouter(prefix="/v1/users", tags=["users"])
+
+
+@router.get("/{id}/explain")
+async def explain(id: UserId, parts: PartsHere, campaign: Word = None) -> Explanation:
+    """Every decision about a user in order: what came in, what was looked at, what came of it and why.
+
+    With `campaign`, of that one, also where nothing happened: the interaction that came nearest, and why it did not
+    count. A repeat of an interaction leaves no decision. Attributes, consent and settings are those known now. At most
+    the newest 1,000 decisions; `is_cut` says whether there are older ones. 410 where the user was erased.
+    """
+    try:
+        return await explain_user(parts, id, campaign)
+    except (UnknownUser, UnknownCampaign) as error:
+        raise ApiError(404, "not_found", str(error)) from None

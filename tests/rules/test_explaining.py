@@ -1,0 +1,196 @@
+"""Why, in words: every code has them, and where nothing happened the nearest interaction is named."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from connector.items import parse_item
+from connector.rules.campaigns import Card, Workspace, parse_definition
+from connector.rules.catalogue import Catalogue, Entry, Revision, Window
+from connector.rules.deliveries import DeliveryState
+from connector.rules.explaining import DELIVERIES, NOTED, REASONS, STATES, state_words
+from connector.rules.grounds import GROUNDS
+from connector.rules.interactions import Logged
+from connector.rules.miss_words import MISSES, miss_words
+from connector.rules.near_misses import NearMiss, Shortfall, listens_near, nearest, subjects_of
+from connector.rules.reasons import Reason, State
+
+PUBLISHED = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def test_every_code_has_words_and_grounds() -> None:
+    """Guarantee 7: the tables are closed; no reason, state or shortfall is without its words."""
+    assert set(REASONS) == set(GROUNDS) == set(Reason)
+    assert set(STATES) == set(State)
+    assert set(DELIVERIES) == set(DeliveryState)
+    assert set(MISSES) == set(Shortfall)
+    for table in (REASONS, STATES, DELIVERIES):
+        assert len(set(table.values())) == len(table)
+    assert state_words(NOTED)
+
+
+def _entry(name: str, *triggers: list[dict[str, Any]], state: Any = "active") -> Entry:
+    """A follow-on with a revision for each list of triggers, the first live since PUBLISHED, each next a day later."""
+    revisions = tuple(
+        Revision(
+            n,
+            parse_definition(  # type: ignore[arg-type]
+                {
+                    "campaign": name,
+                    "delivery": {"type": "action_based", "trigger": trigger},
+                    "messages": {"push": {"title": "t", "body": "b"}},
+                }
+            ),
+            None if state == "draft" else PUBLISHED + timedelta(days=n - 1),
+        )
+        for n, trigger in enumerate(triggers, 1)
+    )
+    windows = () if state == "draft" else (Window(1, PUBLISHED),)
+    return Entry(name, state, revisions, windows)
+
+
+def _catalogue(*entries: Entry, robots: Any = "ignore") -> Catalogue:
+    card = Card.model_validate({"card": "banner", "title": "t", "body": "b"})
+    originals = [
+        Entry(name, "active", (Revision(1, parse_definition(definition), PUBLISHED),), (Window(9, PUBLISHED),))  # type: ignore[arg-type]
+        for name, definition in (
+            ("o", {"campaign": "o", "delivery": {"type": "external"}}),
+            ("p", {"campaign": "p", "delivery": {"type": "external"}}),
+        )
+    ]
+    cards = [Entry("banner", "active", (Revision(1, card, PUBLISHED),), (Window(8, PUBLISHED),))]
+    settings = Workspace(robots=robots)
+    return Catalogue().changed([*originals, *cards, *entries], version=1, workspace=settings)
+
+
+def _did(words: dict[str, Any], *, id: str = "e", minutes: float = 60) -> Logged:
+    t = PUBLISHED + timedelta(minutes=minutes)
+    item = parse_item({"id": id, "user": "u", "occurred_at": t.isoformat(), **words})
+    return Logged(id=id, seq=1, t=t, received_at=t, item=item)
+
+
+def _on(kind: str, campaign: str = "o", **properties: Any) -> dict[str, Any]:
+    return {"type": kind, "campaign": campaign, "properties": properties}
+
+
+def _event(name: str, **properties: Any) -> dict[str, Any]:
+    return {"type": "event", "name": name, "properties": properties}
+
+
+def _wants(kind: str, campaign: str = "o", **refined: Any) -> dict[str, Any]:
+    return {"interaction": kind, "campaign": campaign, **refined}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "did", "shortfall", "words"),
+    [
+        (_wants("click_email_alias", alias="main"), _on("click_email_alias", alias="footer"), "alias", "alias main"),
+        (_wants("click_email_alias", alias="main"), _on("click_email", url="x"), "alias", "came without alias"),
+        (_wants("click_push_button", button="yes"), _on("click_push_button", button="no"), "button", "button is no"),
+        (_wants("click_push_story_page", page="2"), _on("click_push_story_page", page="1"), "page", '"2"'),
+        (_wants("click_email", url="a"), _on("click_email", url="b"), "url", "url is b"),
+        (_wants("open_email", opens="human"), _on("open_email", opens="machine"), "opens", "machine, not human"),
+        (_wants("open_email", opens="human"), _on("open_email"), "opens", "nobody classified it as human"),
+        (_wants("open_email", where={"n": 1}), _on("open_email", n=0), "where", "n is 0, and the trigger asks for n 1"),
+        (_wants("open_email", where={"n": 0}), _on("open_email", n=1), "where", "n is 1, and the trigger asks for n 0"),
+        (_wants("open_email", where={"url": "a"}), _on("open_email"), "where", "came without url"),
+        ({"event": "paid", "where": {"sku": "A"}}, _event("paid", sku="B"), "where", "sku is B"),
+        (_wants("perform_conversion_event", conversion="B"), _on("perform_conversion_event"), "conversion", "is A"),
+        (_wants("perform_conversion_event"), _on("perform_conversion_event", conversion="C"), "conversion", "is C"),
+        (_wants("click_email"), _on("click_email", robot=True), "robot", "`robots` is ignore"),
+        (_wants("click_email"), _on("receive_email"), "other_interaction", "it was receive_email"),
+        (_wants("click_email"), _on("click_email", "p"), "other_target", "it was about p"),
+        ({"event": "cart_updated"}, _event("Cart_Updated"), "other_event", "it was Cart_Updated"),
+    ],
+)
+def test_the_first_respect_in_which_it_fell_short(
+    wanted: dict[str, Any], did: dict[str, Any], shortfall: str, words: str
+) -> None:
+    """M1, M2, M5: what the trigger asks for and what there was, in the words of the campaign."""
+    entry = _entry("f", [wanted])
+    catalogue = _catalogue(entry)
+    logged = _did(did)
+    miss = nearest(entry, [logged], catalogue)
+    assert miss is not None
+    assert (miss.shortfall, miss.logged) == (shortfall, logged)
+    assert words in miss_words(miss, entry, catalogue)
+
+
+@pytest.mark.parametrize(
+    "did",
+    [
+        {"type": "view_news_feed_card", "card": "banner"},
+        _on("receive_sms", "p"),
+        _event("something_else"),
+    ],
+)
+def test_what_is_not_near(did: dict[str, Any]) -> None:
+    """Another type of another campaign, a card for a campaign and an unlike event are no near misses."""
+    entry = _entry("f", [_wants("click_email"), {"event": "cart_updated"}])
+    assert nearest(entry, [_did(did)], _catalogue(entry)) is None
+    assert not listens_near(entry, subjects_of([_did(did)]))
+
+
+def test_the_nearest_of_several() -> None:
+    """A wrong refinement is nearer than another type, that nearer than another campaign; of equals the newest."""
+    entry = _entry("f", [_wants("click_email_alias", alias="main")])
+    far, other = _did(_on("click_email", "p"), id="far", minutes=9), _did(_on("open_email"), id="other", minutes=8)
+    old, new = (_did(_on("click_email_alias", alias=name), id=name, minutes=m) for name, m in (("old", 1), ("new", 2)))
+    catalogue = _catalogue(entry)
+    for items, expected in (
+        ([far], "far"),
+        ([other, far], "other"),
+        ([far, other, old], "old"),
+        ([new, old, far, other], "new"),
+    ):
+        miss = nearest(entry, items, catalogue)
+        assert miss is not None
+        assert miss.logged is not None
+        assert miss.logged.id == expected
+    assert listens_near(entry, subjects_of([other]))
+    assert not listens_near(entry, subjects_of([far]))
+
+
+def _miss(entry: Entry, *items: Logged, robots: Any = "ignore") -> tuple[NearMiss, str]:
+    catalogue = _catalogue(entry, robots=robots)
+    miss = nearest(entry, items, catalogue)
+    assert miss is not None
+    return miss, miss_words(miss, entry, catalogue)
+
+
+def test_a_draft_triggers_nothing() -> None:
+    """P2: it would have been taken, had the campaign been published."""
+    miss, words = _miss(_entry("f", [_wants("open_email")], state="draft"), _did(_on("open_email")))
+    assert (miss.shortfall, words) == (Shortfall.DRAFT, "f is a draft and has never been published")
+
+
+def test_before_the_first_publication() -> None:
+    """P2: what came while it was a draft was not even refused."""
+    miss, words = _miss(_entry("f", [_wants("open_email")]), _did(_on("open_email"), minutes=-1))
+    assert miss.shortfall is Shortfall.BEFORE_PUBLISH
+    assert "2026-03-02T00:00:00Z" in words
+
+
+def test_by_the_revision_that_was_in_effect() -> None:
+    """P10: it is judged by the revision of its time; the later one that would take it is named, from when."""
+    entry = _entry("f", [_wants("click_email")], [_wants("open_email")])
+    miss, words = _miss(entry, _did(_on("open_email")))
+    assert (miss.shortfall, miss.revision.number, miss.wanted) == (Shortfall.EARLIER_REVISION, 1, 2)
+    assert "from 2026-03-03T00:00:00Z" in words
+
+
+def test_settings_that_have_changed_since() -> None:
+    """M2: a robot's click that was ignored then, and would count now, is not called decided."""
+    miss, words = _miss(_entry("f", [_wants("click_email")]), _did(_on("click_email", robot=True)), robots="count")
+    assert miss.shortfall is Shortfall.DECISION_NOT_KEPT
+    assert "today's settings" in words
+
+
+def test_a_target_that_is_not_known() -> None:
+    """P3: a draft may name what was never applied; nobody can interact with it."""
+    miss, words = _miss(_entry("f", [_wants("open_email", "nowhere")], state="draft"))
+    assert (miss.shortfall, miss.logged) == (Shortfall.UNKNOWN_TARGET, None)
+    assert "nowhere is not known" in words

@@ -1,0 +1,106 @@
+"""The record of one user on both databases: all that was decided, in a number of statements that does not grow."""
+
+from datetime import datetime
+
+import pytest
+
+from connector.rules.reasons import Reason
+from connector.store.database import Database
+from connector.store.erasure import erase_user
+from connector.store.history import Record, load_record, was_erased
+from connector.store.users import find_user
+from tests.house import ABANDONED, ORIGINAL, PUSHED, House, at, buy, follow_on, push
+from tests.sending.test_send import Post, Provider
+
+W = "default"
+
+
+async def _record(database: Database, user: str, campaign: str | None = None, most: int = 1000) -> Record:
+    async with database.read() as c:
+        stored = await find_user(c, W, user)
+        assert stored is not None
+        return await load_record(c, W, stored.user_key, campaign=campaign, most=most)
+
+
+@pytest.fixture
+async def told(house: House) -> House:
+    """The user `u` was called off, waits again, and was refused meanwhile; `v` waits too."""
+    await house.live(ORIGINAL, ABANDONED, follow_on("g", {"event": "never"}))
+    await house.take_in(push("p1", 1), buy("b1", 2, product="shoe"), push("p2", 3), push("p3", 4), push("p-v", 5, "v"))
+    return house
+
+
+async def test_everything_of_one_user_and_nothing_of_another(told: House) -> None:
+    """Guarantee 7: follow-ups and refusals with what they are about, oldest first."""
+    record = await _record(told.database, "u")
+    assert [(p.trigger.id, p.state, p.exception_id) for p in record.passages] == [
+        ("p1", "excepted", "b1"),
+        ("p2", "waiting", None),
+    ]
+    (refused,) = record.decided
+    assert (refused.interaction_id, refused.reason, refused.state) == ("p3", Reason.ALREADY_WAITING, "refused")
+    assert refused.t == datetime.fromisoformat(at(4))
+    assert list(record.items) == ["p1", "b1", "p2", "p3"]
+    assert record.items["b1"].item.properties == {"product": "shoe"}
+    assert record.items["b1"].received_at > record.items["b1"].t
+    assert (record.is_cut, record.campaigns) == (False, {"f"})
+
+
+async def test_of_one_campaign(told: House) -> None:
+    """Nothing of the others is told, but it is known that there are some."""
+    record = await _record(told.database, "u", "g")
+    assert (record.passages, record.decided, record.campaigns) == ([], [], {"f"})
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"), [(1, ["p3"]), (2, ["p2", "p3"]), (3, ["p1", "p2", "p3"]), (4, ["p1", "p2", "p3"])]
+)
+async def test_the_newest_decisions(told: House, most: int, expected: list[str]) -> None:
+    """A record is bounded, follow-ups and refusals together, and says when it is cut."""
+    record = await _record(told.database, "u", most=most)
+    assert [*(p.trigger.id for p in record.passages), *(d.interaction_id for d in record.decided)] == expected
+    assert record.is_cut == (most < 3)
+    assert record.campaigns == {"f"}
+
+
+async def test_messages_receipts_and_sends(house: House) -> None:
+    """T1, W2: what each channel came to, when it was received, and what filled the cap."""
+    post = Post(house, Provider())
+    await post.described()
+    caps = {"workspace": W, "frequency_caps": [{"channel": "push", "at_most": 1, "per": "week"}]}
+    await house.live(caps, ORIGINAL, follow_on("f", PUSHED, eligible_again="always"))
+    await house.take_in(push("p1", 0))
+    await post.send(minutes=1)
+    await house.take_in(push("p2", 2))
+    await post.send(minutes=3)
+    record = await _record(house.database, "u")
+    (sent,), (capped,) = (record.messages[passage.id] for passage in record.passages)
+    assert (sent.channel, sent.state, sent.reason, sent.claimed_at) == ("push", "sent", None, _time(1))
+    assert (capped.state, capped.reason, capped.decided_at) == ("dropped", Reason.FREQUENCY_CAPPED, _time(3))
+    assert record.receipts == {("f", ""): _time(1)}
+    assert [(send.channel, send.at) for send in record.sends] == [("push", _time(1))]
+
+
+def _time(minutes: float) -> datetime:
+    return datetime.fromisoformat(at(minutes))
+
+
+async def test_statements_do_not_grow(told: House) -> None:
+    """A user with many decisions costs as many statements as one with none."""
+    counts = []
+    for minutes in range(10, 60, 10):
+        with told.database.count_statements() as count:
+            await _record(told.database, "u")
+        counts.append(len(count.statements))
+        await told.take_in(*[push(f"more-{minutes}-{n}", minutes + n / 10) for n in range(20)])
+        await told.take_in(buy(f"end-{minutes}", minutes + 9))
+    assert len(set(counts)) == 1
+
+
+async def test_whether_a_user_was_erased(told: House) -> None:
+    """Guarantee 8: what is left says so, and that only."""
+    async with told.database.write(W) as c:
+        assert not await was_erased(c, W, "u")
+        await erase_user(c, W, "u", _time(90))
+        assert await was_erased(c, W, "u")
+        assert not await was_erased(c, W, "v")
