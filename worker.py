@@ -1,4 +1,4 @@
-"""A worker: runs the workflows, the activities and the outbox of one workspace until it is told to stop."""
+"""A worker: workflows, activities, outbox and reconciliation of one workspace, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.operate import Operator
 from activities.publish import Publisher
 from activities.report import Reporter
 from activities.send import Sender
@@ -24,6 +25,7 @@ from connector.channels.select import open_channels
 from connector.intake import Intake
 from connector.logs import configure_logs
 from connector.outbox import Outbox
+from connector.reconciliation import Reconciliation
 from connector.rules.errors import ConnectorError
 from connector.rules.values import ChannelName
 from connector.settings import Settings
@@ -62,6 +64,7 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
             for worker in _workers(settings, client, database, channels, outbox):
                 group.create_task(_run_until(stopped, worker))
             group.create_task(outbox.run(stopped))
+            group.create_task(_reconciliation(settings, client, database).run(stopped))
             _log.info("worker_runs", workspace=settings.workspace, channels=sorted(channels))
     _log.info("worker_stopped")
 
@@ -80,10 +83,19 @@ def _workers(
         client,
         task_queue=names.main_queue(workspace),
         workflows=[FollowUp, Registry],
-        activities=[publisher.carry_out_order, publisher.end_waits, reporter.report_exception],
+        activities=[
+            publisher.carry_out_order,
+            publisher.end_waits,
+            reporter.report_exception,
+            Operator(database, workspace).operate,
+        ],
         graceful_shutdown_timeout=_GRACE,
     )
     return [main, *(_channel_worker(settings, client, name, sender) for name in get_args(ChannelName))]
+
+
+def _reconciliation(settings: Settings, client: Client, database: Database) -> Reconciliation:
+    return Reconciliation(database, settings.workspace, client, every_seconds=settings.reconcile_seconds)
 
 
 def _channel_worker(settings: Settings, client: Client, channel: ChannelName, sender: Sender) -> Worker:

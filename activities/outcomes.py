@@ -20,8 +20,9 @@ from connector.rules.reasons import Reason, State
 from connector.rules.trigger import triggers
 from connector.store.deliveries import load_deliveries, release, settle, write_delivery
 from connector.store.follow_ups import end_passages, save_receipt
-from connector.store.log import facts_of, load_items
+from connector.store.log import load_items
 from connector.store.users import lock_user
+from connector.variables import variables
 
 
 @dataclass(frozen=True)
@@ -83,22 +84,8 @@ def receive_of(claim: Claim) -> Interaction | None:
 
 
 def variables_of(claim: Claim) -> Mapping[str, Any]:
-    """What templates see: the user as known now, the campaign, and what triggered it."""
-    trigger = facts_of(claim.passage.trigger.item)
-    described = {
-        "id": claim.passage.trigger.id,
-        "type": trigger["topic"],
-        "campaign": trigger["target"] if trigger["target_kind"] == "campaign" else None,
-        "card": trigger["target"] if trigger["target_kind"] == "card" else None,
-        "occurred_at": claim.passage.trigger.t.isoformat(),
-        "properties": trigger["properties"],
-    }
-    return {
-        "user": {**claim.user.attributes, **claim.user.model_dump(mode="json", exclude={"push_tokens"})},
-        "campaign": {"id": claim.campaign.id, "name": claim.campaign.name or claim.campaign.id},
-        "trigger": described,
-        "event": {**trigger["properties"], "name": trigger["topic"], "properties": trigger["properties"]},
-    }
+    """What the templates of this message see."""
+    return variables(claim.passage, claim.user, claim.campaign)
 
 
 async def _write(

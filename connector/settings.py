@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = None
     webhook_allow_private: bool = False
     sweep_seconds: PositiveFloat = 5.0
+    reconcile_seconds: PositiveFloat = 60.0
     log_format: Literal["auto", "pretty", "json"] = "auto"
 
     @field_validator("webhook_secret")

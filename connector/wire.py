@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Wire(BaseModel):
@@ -60,6 +60,44 @@ class FollowUpStatus(Wire):
     waits: dict[str, datetime]
     sending: tuple[str, ...] = ()
     ended: Ended | None = None
+
+
+Verb = Literal["send_now", "postpone", "cancel"]
+"""What an operator can do to one follow-up; the names of its updates."""
+
+
+class Asked(Wire):
+    """What an operator says with `send_now` and `cancel`: nothing, or a note that the UI shows while it runs."""
+
+    note: str | None = Field(default=None, max_length=200)
+
+
+class Postponement(Asked):
+    """What an operator says with `postpone`: until when, RFC 3339 with its zone."""
+
+    until: str = ""
+
+
+class Operation(Wire):
+    """An operator's hand on one follow-up. `until` (UTC) is for `postpone` only."""
+
+    workspace: str
+    follow_up_id: str
+    verb: Verb
+    until: datetime | None = None
+
+
+class Operated(Wire):
+    """What came of an operator's hand, and how the row stands now: `next_at` (UTC) is what it waits for.
+
+    Where it is not `done`, nothing was changed, and `says` tells why.
+    """
+
+    done: bool
+    says: str
+    state: str | None = None
+    reason: str | None = None
+    next_at: datetime | None = None
 
 
 class ReportedException(Wire):

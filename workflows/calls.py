@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -11,12 +11,15 @@ from temporalio.common import RetryPolicy
 from connector import names
 from connector.wire import (
     FollowUpStart,
+    Operated,
+    Operation,
     Order,
     OrderReceipt,
     ReportedException,
     SendOutcome,
     SendRequest,
     StoppedWindow,
+    Verb,
 )
 from workflows import steps
 
@@ -24,6 +27,9 @@ _ATTEMPT = timedelta(seconds=30)
 """Longer than any provider's own timeout, so that a slow provider's answer is still heard (guarantee 4)."""
 _AGAIN = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
 """Without an end: each attempt judges anew, and drops what has become stale (D4)."""
+
+_SOON_AGAIN = RetryPolicy(maximum_interval=timedelta(seconds=10))
+"""Without an end too: while it is not certain what an operator's hand changed, nothing may be sent."""
 
 _ORDER = timedelta(minutes=1)
 _PATIENCE = timedelta(minutes=10)
@@ -55,6 +61,17 @@ async def report_exception(start: FollowUpStart, item: dict[str, Any]) -> str:
         start_to_close_timeout=_ATTEMPT,
         retry_policy=_AGAIN,
         summary="reported exception",
+    )
+
+
+async def operate(start: FollowUpStart, verb: Verb, until: datetime | None) -> Operated:
+    """Have the store move or end this follow-up's wait; what it refuses is told, not raised."""
+    return await workflow.execute_activity(
+        steps.operate,
+        Operation(workspace=start.workspace, follow_up_id=start.follow_up_id, verb=verb, until=until),
+        start_to_close_timeout=_ATTEMPT,
+        retry_policy=_SOON_AGAIN,
+        summary=f"{verb} by an operator",
     )
 
 

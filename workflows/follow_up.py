@@ -11,11 +11,14 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from connector import names
-from connector.wire import Ended, FollowUpStart, FollowUpStatus, SendOutcome
+from connector.rules.operating import in_words
+from connector.rules.reasons import OPEN_STATES, Reason
+from connector.wire import Asked, Ended, FollowUpStart, FollowUpStatus, Operated, Postponement, SendOutcome
 from workflows import calls
+from workflows.hands import NOTHING_ASKED, Hands, instant_of, refused, short
 
 _STATE = SearchAttributeKey.for_keyword(names.STATE_ATTRIBUTE)
 _WEIGHT = ("sent", "control", "excepted", "failed", "dropped")
@@ -32,17 +35,23 @@ class FollowUp:
         self._reported: deque[dict[str, Any]] = deque()
         self._waits: dict[str, datetime] = {}
         self._in_hand: set[str] = set()
+        self._held: set[str] = set()
         self._all_sent = False
+        self._hands = Hands(start, self._check_open, self._follow)
 
     @workflow.run
     async def run(self, start: FollowUpStart) -> str:
         """Wait, then send on every channel, listening all the while; returns the final state."""
-        listening = asyncio.create_task(self._listen())
-        await self._wait(start.due_at, "schedule delay")
-        outcomes = await self._deliver(start.channels)
-        self._all_sent = True
-        await listening
-        return self._conclude(outcomes)
+        passing = asyncio.create_task(self._pass(start))
+        try:
+            return await asyncio.shield(passing)
+        except asyncio.CancelledError:  # the UI's Cancel, `temporal workflow cancel`: an operator's hand too
+            with suppress(ApplicationError):
+                await self._hands.operate("cancel", workflow.cancellation_reason())
+            final = await passing
+            if self._ended is not None and self._ended.reason == Reason.CANCELLED_BY_OPERATOR:
+                raise
+            return final
 
     @workflow.signal(name=names.ENDED, description="The store ended this follow-up (sent by the outbox)")
     def end(self, ended: Ended) -> None:
@@ -54,18 +63,65 @@ class FollowUp:
         """Have an interaction of this user taken in, in the wire form without `user`."""
         self._reported.append(item)
 
+    @workflow.update(name=names.SEND_NOW, description="Judge and send it now; the rules of its due time still apply")
+    async def send_now(self, asked: Asked = NOTHING_ASKED) -> Operated:
+        """Let it wait no longer; quiet hours and the like may hold it again."""
+        return await self._hands.operate("send_now", asked.note)
+
+    @workflow.update(name=names.POSTPONE, description='Let it wait for another time: {"until": "2026-03-02T09:00:00Z"}')
+    async def postpone(self, asked: Postponement = NOTHING_ASKED) -> Operated:
+        """Move what it waits for, holds included; what calls it off goes on counting."""
+        return await self._hands.operate("postpone", asked.note, instant_of(asked, workflow.now()))
+
+    @workflow.update(name=names.CANCEL, description="End it unsent, as cancelled_by_operator")
+    async def cancel(self, asked: Asked = NOTHING_ASKED) -> Operated:
+        """End it while nothing of it has gone out."""
+        return await self._hands.operate("cancel", asked.note)
+
+    @send_now.validator
+    def _check_send_now(self, asked: Asked = NOTHING_ASKED) -> None:
+        self._check_waits()
+
+    @postpone.validator
+    def _check_postpone(self, asked: Postponement = NOTHING_ASKED) -> None:
+        self._check_waits()
+        instant_of(asked, workflow.now())
+
+    @cancel.validator
+    def _check_cancel(self, asked: Asked = NOTHING_ASKED) -> None:
+        self._check_open()
+
     @workflow.query(name=names.STATUS, description="What it waits for, and what ended it")
     def status(self) -> FollowUpStatus:
         """What an operator asks first."""
-        return FollowUpStatus(waits=self._waits, sending=tuple(sorted(self._in_hand)), ended=self._ended)
+        return FollowUpStatus(waits=self._waits, sending=tuple(self._sending()), ended=self._ended)
+
+    async def _pass(self, start: FollowUpStart) -> str:
+        listening = asyncio.create_task(self._listen())
+        await self._wait(start.due_at, "schedule delay")
+        outcomes = await self._deliver(start.channels)
+        self._all_sent = True
+        await listening
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._conclude(outcomes)
 
     async def _wait(self, until: datetime, why: str) -> None:
-        """Wait until then, or until it has ended. When timer and signal meet, either may wake us: both are read."""
+        """Wait until then, or until it has ended. When timer and signal meet, either may wake us: both are read.
+
+        Operators may move the instant; while one of their hands is on it, nothing goes out.
+        """
         self._waits[why] = until
-        workflow.set_current_details(f"Waits until {until:%Y-%m-%d %H:%M:%S}Z: {why}.")
-        while self._ended is None and (left := until - workflow.now()) > timedelta(0):
-            with suppress(asyncio.TimeoutError):
-                await workflow.wait_condition(lambda: self._ended is not None, timeout=left, timeout_summary=why)
+        self._show()
+        while self._ended is None:
+            until = self._waits[why]
+            left = until - workflow.now()
+            if left > timedelta(0):
+                with suppress(asyncio.TimeoutError):
+                    await workflow.wait_condition(self._moved(why, until), timeout=left, timeout_summary=why)
+            elif self._hands.busy:
+                await workflow.wait_condition(lambda: not self._hands.busy or self._ended is not None)
+            else:
+                break
         del self._waits[why]
 
     async def _listen(self) -> None:
@@ -91,24 +147,62 @@ class FollowUp:
     async def _send(self, channel: str) -> list[SendOutcome]:
         """One channel, judged by itself, and again as often as it is held; newer content may move it to others."""
         while await self._nothing_speaks_against_it():
+            self._show()
             outcome = await calls.send(self._start, channel)
             if outcome.outcome == "held" and outcome.until is not None:
-                await self._wait(outcome.until, f"{channel} is held")
+                await self._hold(channel, outcome.until)
                 continue
             self._in_hand.discard(channel)
             return await self._deliver(outcome.channels) if outcome.outcome == "moved" else [outcome]
         self._in_hand.discard(channel)
         return []
 
+    async def _hold(self, channel: str, until: datetime) -> None:
+        self._held.add(channel)
+        await self._wait(until, f"{channel} is held")
+        self._held.discard(channel)
+
     async def _nothing_speaks_against_it(self) -> bool:
-        """Intake has seen all that was reported so far, and the store has ended nothing."""
-        await workflow.wait_condition(lambda: not self._reported or self._ended is not None)
+        """Intake has seen all that was reported so far, no operator is at it, and the store has ended nothing."""
+        await workflow.wait_condition(lambda: not (self._reported or self._hands.busy) or self._ended is not None)
         return self._ended is None
+
+    def _follow(self, operated: Operated) -> None:
+        """The row is the truth: it has ended, or waits for another instant on all channels that wait."""
+        if operated.state is not None and operated.state not in OPEN_STATES:
+            self._ended = self._ended or Ended(state=operated.state, reason=operated.reason)
+        elif operated.done and operated.next_at is not None:
+            self._waits = dict.fromkeys(self._waits, operated.next_at)
+        self._show()
+
+    def _check_open(self) -> None:
+        if self._ended is not None:
+            raise refused(f"it has ended: {in_words(self._ended.state, self._ended.reason)}")
+        if self._all_sent:
+            raise refused("it has ended: each of its messages has been decided")
+
+    def _check_waits(self) -> None:
+        self._check_open()
+        if sending := self._sending():
+            raise refused(f"it no longer waits, it is being sent ({', '.join(sending)}); `cancel` is still judged")
+
+    def _moved(self, why: str, until: datetime) -> Any:
+        return lambda: self._ended is not None or self._waits[why] != until
+
+    def _sending(self) -> list[str]:
+        return sorted(self._in_hand - self._held)
+
+    def _show(self) -> None:
+        """What the UI says of it now."""
+        lines = [f"Waits until {short(until)}: {why}." for why, until in self._waits.items()]
+        lines += [f"Is being sent: {', '.join(sending)}."] if (sending := self._sending()) else []
+        workflow.set_current_details("\n\n".join([*lines, *([self._hands.last] if self._hands.last else [])]))
 
     def _conclude(self, outcomes: list[SendOutcome]) -> str:
         """The state of all channels together: sent where at least one went out."""
         states = {self._ended.state} if self._ended else {outcome.state for outcome in outcomes}
         final = next((state for state in _WEIGHT if state in states), "dropped")
         workflow.upsert_search_attributes([_STATE.value_set(final)])
-        workflow.set_current_details(f"Ended: {final}.")
+        ended = in_words(final, self._ended.reason if self._ended else None)
+        workflow.set_current_details("\n\n".join(filter(None, (f"Ended: {ended}.", self._hands.last))))
         return final

@@ -5,7 +5,16 @@ from __future__ import annotations
 from temporalio import activity
 
 from connector import names
-from connector.wire import Order, OrderReceipt, ReportedException, SendOutcome, SendRequest, StoppedWindow
+from connector.wire import (
+    Operated,
+    Operation,
+    Order,
+    OrderReceipt,
+    ReportedException,
+    SendOutcome,
+    SendRequest,
+    StoppedWindow,
+)
 
 
 @activity.defn(name=names.SEND)
@@ -17,6 +26,12 @@ async def send(request: SendRequest) -> SendOutcome:
 @activity.defn(name=names.REPORT_EXCEPTION)
 async def report_exception(reported: ReportedException) -> str:
     """Take an interaction in that somebody signalled to a follow-up; resolves with accepted, duplicate or invalid."""
+    raise NotImplementedError
+
+
+@activity.defn(name=names.OPERATE)
+async def operate(operation: Operation) -> Operated:
+    """Move or end a follow-up's wait as an operator wants it, while nothing of it has gone out."""
     raise NotImplementedError
 
 

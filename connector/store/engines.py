@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,6 +58,7 @@ def _open_sqlite(url: URL) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
     writer = create_async_engine(url, pool_size=1, max_overflow=0, connect_args=timeout, hide_parameters=True)
     reader = create_async_engine(url, pool_size=4, connect_args=timeout, hide_parameters=True)
     event.listen(writer.sync_engine, "connect", _switch_to_wal)
+    event.listen(writer.sync_engine, "invalidate", _give_lock_back)
     _begin_with(writer, "BEGIN IMMEDIATE", ("PRAGMA synchronous=FULL",))
     _begin_with(reader, "BEGIN", ("PRAGMA query_only=ON",))
     return "sqlite", writer, reader
@@ -76,6 +78,15 @@ def _switch_to_wal(connection: Any, _record: Any) -> None:
             cursor.execute("BEGIN IMMEDIATE")
             cursor.execute("ROLLBACK")
     cursor.close()
+
+
+def _give_lock_back(connection: Any, _record: Any, _error: BaseException | None) -> None:
+    """Roll back before a connection is given up, whose task was cancelled in the middle of a statement.
+
+    Closing alone leaves the transaction, and every other writer locked out, as long as a cursor of it is referred to.
+    """
+    with suppress(Exception):
+        connection.run_async(lambda driver: driver.rollback())
 
 
 def _begin_with(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -> None:

@@ -1,11 +1,14 @@
 """The real Temporal server with virtual time, one for the session."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
+from connector.store.database import Database
 from connector.temporal import register_search_attributes
+from tests.temporal.shop import Shop, settings_for, working
 from tests.temporal.stage import open_environment
 
 
@@ -15,3 +18,14 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
     async with await open_environment() as started:
         await register_search_attributes(started.client)
         yield started
+
+
+@pytest.fixture
+async def shop(
+    environment: WorkflowEnvironment, sqlite_database: Database, sqlite_url: str, tmp_path: Path
+) -> AsyncIterator[Shop]:
+    """The shop with its worker running, in real time."""
+    opened = Shop(sqlite_database, environment)
+    with environment.with_time_skipping_disabled():
+        async with working(environment, settings_for(opened.workspace, sqlite_url, tmp_path)):
+            yield opened

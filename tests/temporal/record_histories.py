@@ -1,7 +1,8 @@
-"""Record the histories that tests/temporal/test_replay.py replays: `python -m tests.temporal.record_histories`.
+"""Record the histories that tests/temporal/test_replay.py replays: `python -m tests.temporal.record_histories NAME …`.
 
-Run it when a scenario is new. Old histories stay as long as workflows of their time may still run: a change that makes
-one of them fail needs `workflow.patched`, not a new recording.
+Run it with the names of scenarios that are new; without a name it records all of them. Old histories stay as long as
+workflows of their time may still run: a change that makes one of them fail needs `workflow.patched`, not a new
+recording.
 """
 
 import asyncio
@@ -19,8 +20,8 @@ from connector import names
 from connector.registry_client import give_order
 from connector.rules.errors import OrderRefused
 from connector.temporal import register_search_attributes
-from connector.wire import Ended, SendOutcome
-from tests.temporal.stage import SENT, Activities, Stage, held, open_environment, until, until_event
+from connector.wire import Asked, Ended, Operated, Postponement, SendOutcome
+from tests.temporal.stage import SENT, Activities, Stage, held, now, open_environment, until, until_event
 
 FOLDER = Path(__file__).with_name("histories")
 EXCEPTED = Ended(state="excepted", reason="exception")
@@ -89,6 +90,66 @@ async def exception_reported_during_the_send(stage: Stage) -> Handle:
     return handle
 
 
+async def sent_now_by_an_operator(stage: Stage) -> Handle:
+    handle = await _waiting(stage)
+    await handle.execute_update(names.SEND_NOW)
+    return handle
+
+
+async def postponed_by_an_operator(stage: Stage) -> Handle:
+    handle = await _waiting(stage)
+    for days in (3, 2):
+        await handle.execute_update(names.POSTPONE, _in(timedelta(days=days)))
+    await stage.environment.fast_forward(handle, timedelta(days=2))
+    return handle
+
+
+async def cancelled_by_an_operator(stage: Stage) -> Handle:
+    handle = await _waiting(stage)
+    await handle.execute_update(names.CANCEL, Asked(note="sold out"))
+    return handle
+
+
+async def cancelled_by_request(stage: Stage) -> Handle:
+    handle = await _waiting(stage)
+    await handle.cancel()
+    return handle
+
+
+async def cancel_refused_during_the_send(stage: Stage) -> Handle:
+    stage.activities.may_send.clear()
+    stage.activities.refusal = Operated(done=False, says="a message of it is going out", state="sending")
+    handle = await stage.follow_up()
+    await until(lambda: stage.activities.sent)
+    await handle.cancel()
+    await until(lambda: stage.activities.operations)
+    stage.activities.may_send.set()
+    return handle
+
+
+async def postponed_while_held_on_two_channels(stage: Stage) -> Handle:
+    for number, channel in enumerate(("push", "email"), 1):
+        stage.activities.answers[channel].insert(0, held(timedelta(hours=number)))
+    with stage.environment.with_time_skipping_disabled():
+        handle = await stage.follow_up("push", "email")
+    while len((await handle.query(names.STATUS))["waits"]) < 2:
+        await asyncio.sleep(0.02)
+    await handle.execute_update(names.POSTPONE, _in(timedelta(hours=9)))
+    await stage.environment.fast_forward(handle, timedelta(hours=9))
+    return handle
+
+
+async def excepted_during_a_postponement(stage: Stage) -> Handle:
+    stage.activities.may_operate.clear()
+    handle = await _waiting(stage)
+    postponing = asyncio.create_task(handle.execute_update(names.POSTPONE, _in(timedelta(days=3))))
+    await until(lambda: stage.activities.operations)
+    await handle.signal(names.ENDED, EXCEPTED)
+    stage.activities.may_operate.set()
+    await postponing
+    return handle
+
+
 async def registry_that_has_grown_long(stage: Stage) -> Handle:
     for number in range(3):
         await give_order(stage.client, stage.order("publish", f"c{number}"))
@@ -122,6 +183,13 @@ SCENARIOS: tuple[Callable[[Stage], Awaitable[Handle]], ...] = (
     excepted_while_held,
     exception_reported_in_the_wait,
     exception_reported_during_the_send,
+    sent_now_by_an_operator,
+    postponed_by_an_operator,
+    cancelled_by_an_operator,
+    cancelled_by_request,
+    cancel_refused_during_the_send,
+    postponed_while_held_on_two_channels,
+    excepted_during_a_postponement,
     registry_that_has_grown_long,
     registry_in_its_second_run,
 )
@@ -133,6 +201,10 @@ async def _waiting(stage: Stage) -> Handle:
         handle = await stage.follow_up(delay=timedelta(days=1))
     await until_event(handle, "TIMER_STARTED")
     return handle
+
+
+def _in(delay: timedelta) -> Postponement:
+    return Postponement(until=(now() + delay).isoformat())
 
 
 async def _closed(handle: Handle) -> WorkflowHistory:
@@ -154,7 +226,7 @@ async def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     async with await open_environment(identity="recorder") as environment:
         await register_search_attributes(environment.client)
-        for scenario in SCENARIOS:
+        for scenario in [one for one in SCENARIOS if one.__name__ in sys.argv[1:] or not sys.argv[1:]]:
             activities = Activities(push=[SENT], email=[SENT])
             async with Stage(environment, activities).workers() as stage:
                 history = await _closed(await scenario(stage))

@@ -22,6 +22,8 @@ from connector.rules.errors import OrderRefused
 from connector.temporal import connector_plugin, start_arguments
 from connector.wire import (
     FollowUpStart,
+    Operated,
+    Operation,
     Order,
     OrderReceipt,
     ReportedException,
@@ -72,10 +74,13 @@ class Activities:
         self.reported: list[ReportedException] = []
         self.orders: list[Order] = []
         self.ended: list[tuple[str, ...]] = []
+        self.operations: list[Operation] = []
+        self.refusal: Operated | None = None
         self.busy = self.failures = 0
-        self.may_send, self.may_end = asyncio.Event(), asyncio.Event()
+        self.may_send, self.may_end, self.may_operate = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.may_send.set()
         self.may_end.set()
+        self.may_operate.set()
         self.on_report: Callable[[], Any] | None = None
 
     @activity.defn(name=names.SEND)
@@ -92,6 +97,17 @@ class Activities:
         if self.on_report is not None:
             await self.on_report()
         return "accepted"
+
+    @activity.defn(name=names.OPERATE)
+    async def operate(self, operation: Operation) -> Operated:
+        self.operations.append(operation)
+        await self.may_operate.wait()
+        if self.refusal is not None:
+            return self.refusal
+        if operation.verb == "cancel":
+            return Operated(done=True, says="done", state="dropped", reason="cancelled_by_operator")
+        next_at = operation.until or activity.info().started_time
+        return Operated(done=True, says="done", state="waiting", next_at=next_at)
 
     @activity.defn(name=names.CARRY_OUT_ORDER)
     async def carry_out_order(self, order: Order) -> OrderReceipt:
@@ -132,7 +148,7 @@ class Stage:
                 self.client,
                 task_queue=names.main_queue(self.workspace),
                 workflows=[FollowUp, Registry],
-                activities=[told.report_exception, told.carry_out_order, told.end_waits],
+                activities=[told.report_exception, told.operate, told.carry_out_order, told.end_waits],
                 debug_mode=True,  # no deadlock detection: a test machine may be slow
             )
             await stack.enter_async_context(main)

@@ -1,0 +1,67 @@
+"""Operators' hands on one follow-up: its wait moved or ended, in one transaction under the user's lock."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio import activity
+
+from connector import names
+from connector.rules.operating import is_cancelled, refusal
+from connector.rules.passages import Passage
+from connector.store.database import Database
+from connector.store.follow_ups import load_passage, lock_user_of
+from connector.store.operating import cancel_wait, move_wait
+from connector.wire import Operated, Operation
+
+_DONE = {
+    names.SEND_NOW: (
+        "It is judged and sent now. Every rule of the due time still applies: quiet hours may hold it, and a cap, "
+        "consent or the audience may drop it."
+    ),
+    names.POSTPONE: "It is judged and sent at its new time; until then exceptions call it off as before.",
+    names.CANCEL: "It has ended; nothing is sent.",
+}
+
+
+class Operator:
+    """Changes the rows of one workspace as operators want it."""
+
+    def __init__(self, database: Database, workspace: str) -> None:
+        self._database, self._workspace = database, workspace
+
+    @activity.defn(name=names.OPERATE)
+    async def operate(self, operation: Operation) -> Operated:
+        """Move or end a wait while nothing of it has been claimed; a repeated attempt changes nothing more.
+
+        A refusal is told in the result, with the state that stands in the way.
+        """
+        now = activity.info().started_time
+        async with self._database.write(self._workspace) as c:
+            await lock_user_of(c, self._workspace, operation.follow_up_id)
+            passage = await load_passage(c, self._workspace, operation.follow_up_id)
+            refused = refusal(passage)
+            if refused is None:
+                await _change(c, self._workspace, operation, now)
+                passage = await load_passage(c, self._workspace, operation.follow_up_id)
+        if operation.verb == names.CANCEL and is_cancelled(passage):
+            refused = None  # an earlier attempt did it, and its answer was lost
+        return _told(passage, refused, operation.verb)
+
+
+async def _change(c: AsyncConnection, workspace: str, operation: Operation, now: datetime) -> None:
+    if operation.verb == names.CANCEL:
+        await cancel_wait(c, workspace, operation.follow_up_id, now)
+    else:
+        await move_wait(c, workspace, operation.follow_up_id, operation.until or now)
+
+
+def _told(passage: Passage | None, refused: str | None, verb: str) -> Operated:
+    return Operated(
+        done=refused is None,
+        says=refused or _DONE[verb],
+        state=passage.state.value if passage else None,
+        reason=passage.reason if passage else None,
+        next_at=passage.next_at if passage and passage.is_open else None,
+    )

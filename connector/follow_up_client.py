@@ -1,0 +1,121 @@
+"""Operators' hands on one follow-up, from the command line.
+
+ConnectorError
+├── FollowUpUnknown      the store has no follow-up of that id
+├── OperationRefused     it has ended, is going out, or the words were wrong; nothing was changed
+└── FollowUpUnavailable  no answer: no worker runs, or Temporal does not, or its workflow was not started yet
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from connector import names
+from connector.rules.errors import ConnectorError
+from connector.rules.operating import refusal
+from connector.rules.passages import Passage
+from connector.store.database import Database
+from connector.store.follow_ups import load_passage
+from connector.wire import Asked, Operated, Postponement, Verb
+
+_PATIENCE = timedelta(seconds=30)
+
+
+class FollowUpUnknown(ConnectorError):
+    """No follow-up has that id."""
+
+
+class OperationRefused(ConnectorError):
+    """The follow-up has ended, is going out, or cannot wait until then. Nothing was changed."""
+
+
+class FollowUpUnavailable(ConnectorError):
+    """There was no answer. Doing it again is harmless."""
+
+
+class FollowUpClient:
+    """Gives updates to the follow-ups of one workspace.
+
+    Args:
+        client: a way to get Temporal's; it is asked for only where there is something to ask of it.
+        patience: how long to wait for an answer; what was asked may still be done after that.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        workspace: str,
+        client: Callable[[], Awaitable[Client]],
+        *,
+        patience: timedelta = _PATIENCE,
+    ) -> None:
+        self._database, self._workspace, self._client, self._patience = database, workspace, client, patience
+
+    async def find(self, follow_up_id: str) -> Passage:
+        """The follow-up as it stands. Raises FollowUpUnknown."""
+        async with self._database.read() as connection:
+            passage = await load_passage(connection, self._workspace, follow_up_id)
+        if passage is None:
+            raise FollowUpUnknown(
+                f"there is no follow-up {follow_up_id!r}; GET /v1/follow-ups and `connector explain` show their ids"
+            )
+        return passage
+
+    async def send_now(self, follow_up_id: str, *, note: str | None = None) -> Operated:
+        """Have it judged and sent now; the rules of its due time still apply. Raises as `cancel` does."""
+        return await self._ask(await self.find(follow_up_id), "send_now", Asked(note=note))
+
+    async def postpone(self, follow_up_id: str, until: datetime, *, note: str | None = None) -> Operated:
+        """Have it wait until then (aware). Raises as `cancel` does."""
+        asked = Postponement(until=until.astimezone(UTC).isoformat(), note=note)
+        return await self._ask(await self.find(follow_up_id), "postpone", asked)
+
+    async def cancel(self, follow_up_id: str, *, note: str | None = None) -> Operated:
+        """Have it end unsent.
+
+        Raises:
+            FollowUpUnknown: no follow-up has that id.
+            OperationRefused: it has ended, or is going out.
+            FollowUpUnavailable: there was no answer; doing it again is harmless.
+        """
+        return await self._ask(await self.find(follow_up_id), "cancel", Asked(note=note))
+
+    async def _ask(self, passage: Passage, verb: Verb, asked: Asked) -> Operated:
+        if not passage.is_open:
+            raise OperationRefused(refusal(passage))
+        workflow_id = names.follow_up_id(self._workspace, passage.campaign, passage.user_key, passage.id)
+        handle = (await self._client()).get_workflow_handle(workflow_id)
+        try:
+            async with asyncio.timeout(self._patience.total_seconds()):
+                operated: Operated = await handle.execute_update(
+                    verb, asked, id=f"{verb}-{uuid4().hex}", result_type=Operated
+                )
+                return operated
+        except WorkflowUpdateFailedError as error:
+            words = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
+            raise OperationRefused(words) from None
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            raise FollowUpUnavailable(
+                f"no worker is polling {names.main_queue(self._workspace)!r}, or the store is away: no answer in "
+                f"{self._patience.total_seconds():g} seconds; start one with `connector worker`, then do it again"
+            ) from None
+        except RPCError as error:
+            raise await self._without_workflow(passage.id, error) from None
+
+    async def _without_workflow(self, follow_up_id: str, error: RPCError) -> ConnectorError:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            return FollowUpUnavailable(f"Temporal does not answer ({error.status.name}); is it running?")
+        passage = await self.find(follow_up_id)
+        if not passage.is_open:
+            return OperationRefused(refusal(passage))
+        return FollowUpUnavailable(
+            "its workflow does not run: it was not started yet, or was closed by hand a moment ago; "
+            "with a worker running (`connector worker`) either is put right within a minute"
+        )

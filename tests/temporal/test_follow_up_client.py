@@ -1,0 +1,128 @@
+"""Operators at the command line: the real commands on the real server, and what they say when it cannot be done."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+
+from connector.follow_up_client import FollowUpClient, FollowUpUnavailable, FollowUpUnknown, OperationRefused
+from connector.outbox import Outbox
+from connector.store.database import Database
+from tests.house import ABANDONED, ORIGINAL, House, buy, push
+from tests.temporal.shop import AT_ONCE, LATER, Shop
+from tests.temporal.stage import now
+
+Command = Callable[..., Awaitable[tuple[int, str, str]]]
+
+
+@pytest.fixture
+def command(shop: Shop, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run `connector` as a process on the shop's database and Temporal: (exit code, output, errors)."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", shop.client.service_client.config.target_host)
+    monkeypatch.setenv("CONNECTOR_DATABASE_URL", sqlite_url)
+    monkeypatch.setenv("CONNECTOR_WORKSPACE", shop.workspace)
+
+    async def run(*words: str) -> tuple[int, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "starter.cli", *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        out, err = await process.communicate()
+        return process.returncode or 0, out.decode(), err.decode()
+
+    return run
+
+
+async def waiting(shop: Shop) -> Any:
+    await shop.open(ORIGINAL, LATER)
+    await shop.receive_push()
+    return await shop.becomes("later", "waiting")
+
+
+async def test_postpone_and_cancel_at_the_command_line(shop: Shop, command: Command) -> None:
+    """Later by a duration, then until a time, then ended; repeating the end says what became of it."""
+    row = await waiting(shop)
+    code, out, _ = await command("postpone", row.id, "--by", "2 hours", "--json")
+    told = json.loads(out)
+    assert (code, told["id"], told["update"], told["state"]) == (0, row.id, "postpone", "waiting")
+    assert (await shop.becomes("later", "waiting")).next_at == row.due_at + timedelta(hours=2)
+    until = (now() + timedelta(days=3)).replace(microsecond=0)
+    code, out, _ = await command("postpone", row.id, "--until", until.isoformat(), "--note", "after the fair")
+    assert (code, out.splitlines()[0]) == (0, f"{row.id}: waiting until {until:%Y-%m-%dT%H:%M:%SZ}")
+    code, _, err = await command("postpone", row.id, "--until", "2026-01-01T00:00:00Z")
+    assert code == 1
+    assert "has passed" in err
+    code, out, _ = await command("cancel", row.id)
+    assert (code, out.splitlines()[0]) == (0, f"{row.id}: dropped (cancelled_by_operator)")
+    code, out, err = await command("cancel", row.id)
+    assert (code, out, err) == (1, "", "it has ended: dropped (cancelled_by_operator)\n")
+
+
+async def test_send_now_at_the_command_line(shop: Shop, command: Command) -> None:
+    """It says that the rules still apply, and it goes out."""
+    row = await waiting(shop)
+    code, out, _ = await command("send-now", row.id)
+    assert code == 0
+    assert "quiet hours may hold it" in out
+    await shop.becomes("later", "sent")
+    assert (await command("send-now", row.id))[2] == "it has ended: sent\n"
+
+
+async def test_ended_and_unknown_ones(shop: Shop) -> None:
+    """Told from the store, without asking Temporal."""
+    await shop.open(ORIGINAL, AT_ONCE)
+    await shop.receive_push()
+    row = await shop.becomes("at-once", "sent")
+
+    async def nobody() -> Client:
+        raise AssertionError("Temporal was asked")
+
+    hands = FollowUpClient(shop.database, shop.workspace, nobody)
+    with pytest.raises(OperationRefused, match="it has ended: sent"):
+        await hands.cancel(row.id)
+    with pytest.raises(FollowUpUnknown, match="there is no follow-up 'nobody'"):
+        await hands.send_now("nobody")
+
+
+@pytest.fixture
+async def house(sqlite_database: Database) -> House:
+    """A house with one row that waits, and no worker."""
+    built = House(sqlite_database)
+    await built.live(ORIGINAL, ABANDONED)
+    await built.take_in(push("e1", 0))
+    return built
+
+
+async def test_without_a_worker(house: House, environment: WorkflowEnvironment) -> None:
+    """Told in words after a while: what was asked has no answer, and may be asked again."""
+    [row] = await house.rows()
+    hands = FollowUpClient(house.database, "default", _client(environment), patience=timedelta(seconds=1))
+    with pytest.raises(FollowUpUnavailable, match="was not started yet"):
+        await hands.cancel(row.id)
+    await Outbox(house.database, "default", environment.client).flush()
+    with pytest.raises(FollowUpUnavailable, match="no worker is polling 'connector-default'"):
+        await hands.cancel(row.id)
+
+
+async def test_ended_while_the_workflow_had_ended_too(house: House, environment: WorkflowEnvironment) -> None:
+    """Between the look and the update it ended: the refusal is the store's, not Temporal's NOT_FOUND."""
+    [row] = await house.rows()
+
+    async def client() -> Client:
+        await house.take_in(buy("b1", 1))
+        return environment.client
+
+    with pytest.raises(OperationRefused, match=r"it has ended: excepted \(exception\)"):
+        await FollowUpClient(house.database, "default", client).cancel(row.id)
+
+
+def _client(environment: WorkflowEnvironment) -> Callable[[], Awaitable[Client]]:
+    async def client() -> Client:
+        return environment.client
+
+    return client
