@@ -19,6 +19,8 @@ class Sizes:
     few_campaigns: int
     many_campaigns: int
     many_waiting: int
+    simulated_items: int
+    simulated_campaigns: int
 
     @property
     def few_waiting(self) -> int:
@@ -29,10 +31,12 @@ class Sizes:
 FULL = Sizes(
     rounds=5, starts=1000, drains=500, batches=10,
     few_campaigns=10, many_campaigns=10_000, many_waiting=20_000,
+    simulated_items=100_000, simulated_campaigns=100,
 )  # fmt: skip
 QUICK = Sizes(
     rounds=1, starts=40, drains=20, batches=1,
     few_campaigns=10, many_campaigns=100, many_waiting=40,
+    simulated_items=1_000, simulated_campaigns=10,
 )  # fmt: skip
 
 

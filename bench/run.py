@@ -17,12 +17,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import draining, starting, taking_in, waiting
+from bench import draining, simulating, starting, taking_in, waiting
 from bench.figures import FULL, QUICK, Figure, Sizes
 from bench.progress import Progress, shown
 from bench.server import served
 
-NAMES = ("starting", "draining", "taking_in", "waiting")
+NAMES = ("starting", "draining", "taking_in", "waiting", "simulating")
 
 
 async def measure(names: tuple[str, ...], sizes: Sizes, progress: Progress) -> list[Figure]:
@@ -35,6 +35,7 @@ async def measure(names: tuple[str, ...], sizes: Sizes, progress: Progress) -> l
                 "draining": lambda: draining.measure(sizes, folder, client, progress),
                 "taking_in": lambda: taking_in.measure(sizes, folder, progress),
                 "waiting": lambda: waiting.measure(sizes, folder, client, progress),
+                "simulating": lambda: asyncio.to_thread(simulating.measure, sizes, folder, progress),
             }
             return [await measures[name]() for name in names]
 

@@ -23,7 +23,10 @@ from connector.rules.errors import ConnectorError
 MAX_OUTPUT = 1_000_000
 """The longest text that a template may make, in bytes."""
 MAX_SECONDS = 1.0
-"""The longest that a template may take; looked at on every variable and filter."""
+"""The processor time that a template may take; looked at on every variable and filter.
+
+Not the time of the clock: on a machine that stands still for a moment, the same template would come out otherwise.
+"""
 _MAX_ITERATIONS = 10_000
 _MAX_TEXT = 100_000
 _MAX_ITEMS = 1_000
@@ -71,7 +74,7 @@ class _Context(RenderContext):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._deadline = time.monotonic() + MAX_SECONDS
+        self._deadline = time.thread_time() + MAX_SECONDS
 
     def get(self, path: list[object], *, token: Token | None, **kwargs: Any) -> object:
         """A variable's value, while there is time."""
@@ -84,7 +87,7 @@ class _Context(RenderContext):
         return partial(_bounded, name, super().filter(name, token), token)
 
     def _in_time(self, token: Token | None) -> None:
-        if time.monotonic() > self._deadline:
+        if time.thread_time() > self._deadline:
             raise ResourceLimitError(f"takes longer than {MAX_SECONDS} s", token=token)
 
 

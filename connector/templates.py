@@ -68,6 +68,8 @@ def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> di
     message: BaseModel = getattr(messages, channel)
 
     def rendered(field: str, text: str) -> str:
+        if "{" not in text:  # no markup
+            return text
         try:
             return _parsed(text, channel == "email" and field == "html").render(**variables)
         except Aborted:

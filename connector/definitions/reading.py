@@ -36,6 +36,8 @@ class Definitions:
 def read_definitions(path: Path) -> Definitions:
     """Read a YAML file, or all *.yaml and *.yml of a folder and its folders, in the order of their names.
 
+    A folder inside of it that has a `timeline.jsonl` is a case for `simulate`, and no part of it.
+
     Raises:
         DefinitionError: with every fault of every file.
     """
@@ -141,12 +143,15 @@ class _Collected:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """The YAML files of a folder, hidden ones left out."""
+    """The YAML files of a folder, without hidden ones and those of cases."""
+    cases = {timeline.parent for timeline in folder.rglob("timeline.jsonl")} - {folder}
     return sorted(
         path
         for pattern in ("*.yaml", "*.yml")
         for path in folder.rglob(pattern)
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and cases.isdisjoint(path.parents)
     )
 
 

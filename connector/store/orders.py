@@ -13,21 +13,14 @@ from typing import Any
 from sqlalchemy import exists, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.catalogue import Lifecycle
 from connector.rules.errors import ConnectorError
+from connector.rules.lifecycle import STATE_AFTER
 from connector.rules.publishing import OrderPlan
 from connector.store.database import database_now
 from connector.store.sets import among
 from connector.store.tables import Instant, entries, interactions, orders, publications, revisions
 from connector.store.versions import raise_version, read_head
 from connector.wire import Order, OrderReceipt
-
-_STATE_AFTER: dict[str, Lifecycle] = {
-    "publish": "active",
-    "resume": "active",
-    "stop": "stopped",
-    "archive": "archived",
-}
 
 
 class VersionMoved(ConnectorError):
@@ -101,7 +94,7 @@ async def _move_version(
 
 
 async def _change(c: AsyncConnection, order: Order, ids: Sequence[str], version: int, at: datetime) -> None:
-    state = _STATE_AFTER[order.verb]
+    state = STATE_AFTER[order.verb]
     values: dict[str, Any] = {"state": state, "changed_in": version}
     if order.verb == "publish":
         await _make_live(c, order.workspace, ids, at)

@@ -3,14 +3,11 @@
 import asyncio
 import io
 import json
-import logging
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
-import structlog
 from sqlalchemy import select
 
 from connector.store.database import Database
@@ -18,8 +15,7 @@ from connector.store.tables import interactions
 from starter.cli import program, run_command
 from starter.ports import listen
 from tests.house import buy
-
-Connector = Callable[..., tuple[int, str, str]]
+from tests.starter.serving import Connector
 
 FOLDER = {
     "workspace.yaml": "workspace: default\nzone: Europe/Berlin\n",
@@ -37,35 +33,6 @@ FOLDER = {
           push: {title: Still there?, body: Hi}
         """,
 }
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
-
-
-@pytest.fixture
-def data(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder that has been set up."""
-    monkeypatch.setenv("CONNECTOR_DATA", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
-def connector(capsys: pytest.CaptureFixture[str]) -> Connector:
-    """Run the command line in this process: (exit code, standard output, standard error)."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = run_command(words)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture
@@ -113,7 +80,7 @@ def test_help_lists_every_command(connector: Connector) -> None:
     """Design 8: every command of the contract that this version has."""
     code, out, _ = connector("--help")
     assert code == 0
-    promised = "dev demo worker api setup apply publish stop resume archive status interact"
+    promised = "dev demo worker api setup apply plan publish stop resume archive status interact"
     assert [word for word in promised.split() if f"\u2502 {word} " not in out] == []
 
 

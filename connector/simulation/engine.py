@@ -1,0 +1,111 @@
+"""A simulated house: one catalogue, its users, and what falls due, all by the rules of production."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from connector.rules.campaigns import Campaign, Card, Workspace
+from connector.rules.caps import PastSend
+from connector.rules.catalogue import Catalogue
+from connector.rules.drafting import draft
+from connector.rules.interactions import Item, Logged
+from connector.rules.lifecycle import Verb, carry_out
+from connector.rules.publishing import OrderPlan, plan_archive, plan_publish, plan_resume, plan_stop
+from connector.rules.reasons import Reason, State
+from connector.rules.users import User, merged
+from connector.simulation.scratch import Scratch
+from connector.simulation.sending import Sending
+from connector.simulation.taking import Taking
+from connector.simulation.world import World
+
+RETENTION = timedelta(days=90)
+"""How long the log is kept where nothing else is said (M6)."""
+
+_MOVES = {"stop": plan_stop, "resume": plan_resume, "archive": plan_archive}
+
+
+class Simulation:
+    """Lives through a timeline. Instants are UTC, and never go back.
+
+    Args:
+        catalogue: what there is at the beginning.
+        warn: hears what an order or a definition warns of.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, scratch: Scratch, warn: Callable[[str], None], *, retention: timedelta = RETENTION
+    ) -> None:
+        self.world = World(catalogue, scratch, warn, retention)
+        self._taking = Taking(self.world)
+        self._sending = Sending(self.world, self._taking.take)
+
+    def run_to(self, at: datetime | None) -> None:
+        """Let everything happen that falls due at or before `at`; None: everything that there is left to happen."""
+        while (due := self.world.next_due(at)) is not None:
+            _, person, passage, channels = due
+            self._sending.deliver(person, passage, channels)
+        if at is not None:
+            self.world.clock = max(self.world.clock, at)
+
+    def take(self, item: Item) -> None:
+        """A user did something; it arrives now."""
+        self._taking.take(item)
+
+    def describe(self, user: str, changes: Mapping[str, Any]) -> None:
+        """Merge into what is known of a user, as PATCH does; raises pydantic.ValidationError."""
+        person = self.world.scratch.person(user)
+        person.user = merged(person.user, changes)
+
+    def know(self, user: User, *, log: Sequence[Logged] = (), receipts: Mapping[tuple[str, str], datetime]) -> None:
+        """Have somebody known from before the beginning, with a log that was judged then.
+
+        Args:
+            receipts: when the user last received what, by (follow-on, key).
+        """
+        person = self.world.scratch.person(user.id)
+        person.user, person.log, person.receipts = user, list(log), dict(receipts)
+        person.newest_t = max((logged.t for logged in log), default=None)
+
+    def sent_elsewhere(self, user: str, send: PastSend) -> None:
+        """A message that frequency caps count went out to a user, of a campaign that is not simulated."""
+        self.world.scratch.person(user).sends.append(send)
+
+    def apply(self, *definitions: Campaign | Card | Workspace) -> None:
+        """Make drafts of them beside whatever is live (P10); raises OrderRefused."""
+        self.world.catalogue = draft(self.world.catalogue, definitions).catalogue
+
+    def order(self, verb: Verb, ids: Sequence[str], *, allow_missed: bool = False) -> None:
+        """Publish, stop, resume or archive, as of now; raises OrderRefused with every problem."""
+        world = self.world
+        plan = self._planned(verb, ids, allow_missed)
+        for warning in plan.warnings:
+            world.warn(warning)
+        world.catalogue = carry_out(world.catalogue, verb, plan.sequence, world.clock)
+        if verb in ("stop", "archive"):
+            self._end_waits(plan.sequence)
+
+    def finish(self) -> None:
+        """Tell what still waits."""
+        for person, passage in self.world.all_open():
+            self.world.ledger.waiting(person, passage)
+
+    def lines(self) -> Iterator[str]:
+        """What came of everything, in the order decided: JSON objects in the form of the contract."""
+        return self.world.ledger.lines()
+
+    def _planned(self, verb: Verb, ids: Sequence[str], allow_missed: bool) -> OrderPlan:
+        world = self.world
+        if verb != "publish":
+            return _MOVES[verb](world.catalogue, ids)
+        return plan_publish(world.catalogue, ids, now=world.clock, allow_missed=allow_missed, missed=world.missed)
+
+    def _end_waits(self, campaigns: Sequence[str]) -> None:
+        """P9: what waits ends with its window; what is going out finishes."""
+        for person, passage in self.world.open_of(campaigns):
+            if passage.can_be_called_off:
+                ended = replace(passage, state=State.DROPPED, reason=Reason.STOPPED, decided_at=self.world.clock)
+                self.world.keep(person, ended)
+                self.world.ledger.ended(person, ended)

@@ -1,0 +1,89 @@
+"""What is told of a simulation: one object for every follow-up, refusal and late exception (design 8)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from connector.instants import write_instant
+from connector.rules.fold import Note, Refuse
+from connector.rules.passages import Passage
+from connector.rules.reasons import Reason, State
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One decision. All instants are UTC; `due_at` and `decided_at` are None where there is none.
+
+    `key` is canonical JSON, '' where the follow-on has none; `exception` is the id of what called it off.
+    """
+
+    campaign: str
+    user: str
+    trigger: str
+    key: str
+    triggered_at: datetime
+    due_at: datetime | None
+    state: str
+    reason: str | None
+    decided_at: datetime | None
+    channels: tuple[str, ...] = ()
+    exception: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of the contract: its keys in their order, times with Z, fractions only when not zero."""
+        told: dict[str, Any] = {
+            "campaign": self.campaign,
+            "user": self.user,
+            "trigger": self.trigger,
+            "key": json.loads(self.key) if self.key else None,
+            "triggered_at": write_instant(self.triggered_at),
+            "due_at": write_instant(self.due_at),
+            "state": self.state,
+            "reason": self.reason,
+            "decided_at": write_instant(self.decided_at),
+            "channels": list(self.channels),
+        }
+        return told if self.state != State.EXCEPTED.value else {**told, "exception": self.exception}
+
+
+def of_passage(passage: Passage, user: str, channels: tuple[str, ...]) -> Outcome:
+    """A follow-up as it stands; `channels` are those that it went out on."""
+    return Outcome(
+        passage.campaign,
+        user,
+        passage.trigger.id,
+        passage.key,
+        passage.trigger.t,
+        passage.due_at,
+        passage.state.value,
+        passage.reason.value if passage.reason else None,
+        passage.decided_at,
+        channels,
+        passage.exception_id,
+    )
+
+
+def of_refusal(refused: Refuse, user: str, now: datetime) -> Outcome:
+    """A trigger that started nothing."""
+    logged, reason = refused.logged, refused.reason.value
+    return Outcome(refused.campaign, user, logged.id, refused.key, logged.t, None, State.REFUSED.value, reason, now)
+
+
+def of_note(note: Note, user: str, channels: tuple[str, ...], now: datetime) -> Outcome:
+    """An exception that came too late: told of the follow-up that stands (X1)."""
+    passage, reason = note.passage, Reason.LATE_EXCEPTION.value
+    return Outcome(
+        passage.campaign,
+        user,
+        passage.trigger.id,
+        passage.key,
+        passage.trigger.t,
+        passage.due_at,
+        "noted",
+        reason,
+        now,
+        channels,
+    )

@@ -1,0 +1,97 @@
+"""What a simulation remembers of one user: what the store has in its tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from connector.rules.assignment import Assignment
+from connector.rules.caps import LONGEST, PastSend
+from connector.rules.deliveries import Delivery
+from connector.rules.interactions import Logged
+from connector.rules.passages import Passage
+from connector.rules.users import User
+
+Told = tuple[str, str, str]
+"""What a line tells of: (follow-on, key, trigger id)."""
+
+_ENOUGH = 64
+"""How many entries somebody may have before it is looked whether old ones can go."""
+
+
+@dataclass
+class Person:
+    """One user. `ended` has the ids of those of the `passages` that have ended; `receipts` are by (follow-on, key).
+
+    `told` has the places of lines, so that they can be struck out.
+    """
+
+    user: User
+    newest_t: datetime | None = None
+    log: list[Logged] = field(default_factory=list)
+    passages: dict[str, Passage] = field(default_factory=dict)
+    ended: dict[str, None] = field(default_factory=dict)
+    messages: dict[str, dict[str, Delivery]] = field(default_factory=dict)
+    in_hand: dict[str, set[str]] = field(default_factory=dict)
+    receipts: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    assignments: dict[str, Assignment] = field(default_factory=dict)
+    sends: list[PastSend] = field(default_factory=list)
+    dispatches: set[tuple[str, str]] = field(default_factory=set)
+    told: dict[Told, int] = field(default_factory=dict)
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything of this user's is open."""
+        return len(self.passages) > len(self.ended)
+
+    def passages_since(self, t: datetime) -> list[Passage]:
+        """The follow-ups that are open or were decided after `t`, oldest trigger first, as the store gives them.
+
+        Those of one trigger come in the order in which they began, the one that stands last.
+        """
+        found = [p for name, p in self.passages.items() if name not in self.ended] if self.waits else []
+        for name in reversed(self.ended):
+            passage = self.passages[name]
+            if passage.decided_at is not None and passage.decided_at < t:
+                break
+            found.insert(0, passage)
+        return sorted(found, key=lambda passage: passage.trigger.t)
+
+    def keep(self, passage: Passage) -> None:
+        """Remember a follow-up as it stands now; the ended ones are in the order in which that was decided."""
+        self.passages[passage.id] = passage
+        self.ended.pop(passage.id, None)
+        if not passage.is_open:
+            self.ended[passage.id] = None
+
+    def receipts_of(self) -> Mapping[tuple[str, str, str], datetime]:
+        """The receipts as the rules ask for them, by (follow-on, user, key)."""
+        return {(campaign, self.user.id, key): at for (campaign, key), at in self.receipts.items()}
+
+    def generations(self) -> Mapping[tuple[str, str, str, str], int]:
+        """How many follow-ups each trigger has begun, by (follow-on, user, key, trigger id)."""
+        return Counter((p.campaign, self.user.id, p.key, p.trigger.id) for p in self.passages.values())
+
+    def past(self, since: datetime | None) -> list[Logged]:
+        """The log from an instant on."""
+        return self.log if since is None else [logged for logged in self.log if logged.t >= since]
+
+    def forget(self, now: datetime, retention: timedelta) -> None:
+        """Let go of what is older than the log is kept and no rule can ask for any more."""
+        if len(self.log) > _ENOUGH and self.log[0].received_at < now - retention:
+            self.log = [logged for logged in self.log if logged.t >= now - retention]
+        if len(self.sends) > _ENOUGH:
+            self.sends = [send for send in self.sends if send.at > now - LONGEST]
+        if len(self.passages) > _ENOUGH:
+            self._forget_passages(now - retention)
+
+    def _forget_passages(self, before: datetime) -> None:
+        for name in list(self.ended):
+            passage = self.passages[name]
+            if passage.decided_at is None or passage.decided_at >= before:
+                break
+            self.told.pop((passage.campaign, passage.key, passage.trigger.id), None)
+            for kept in (self.passages, self.ended, self.messages):
+                kept.pop(name, None)

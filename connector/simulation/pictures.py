@@ -1,0 +1,175 @@
+"""A small simulation as a picture: one lane for each follow-on and user, in SVG that reads in light and dark.
+
+Interactions are dots, waits are bars, ends are marked with what came of them, and orders are vertical lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from connector.rules.errors import ConnectorError
+from connector.simulation.axis import Axis, axis_over
+from connector.simulation.lanes import Lane, Outcome, instants_of, lanes_of, read_instant
+from connector.simulation.timeline import ORDERS, Line
+
+MOST_LANES = 40
+_WIDTH, _LEFT, _RIGHT = 960.0, 170.0, 930.0
+_ROW, _GAP, _CHARACTER = 15.0, 14.0, 6.1
+_MARKED = {"sent": "sent", "excepted": "ended", "control": "ended", "waiting": "open", "held": "open", "noted": "open"}
+_PAST = {"publish": "published", "stop": "stopped", "resume": "resumed", "archive": "archived", "apply": "edited"}
+_STYLE = """
+svg { --paper: #ffffff; --ink: #24292f; --soft: #6e7781; --rule: #d0d7de; --wait: #9ec5f2; --sent: #1a7f37;
+  --ended: #bc4c00; --dropped: #a40e26; --open: #6e7781; font: 11px system-ui, sans-serif; }
+@media (prefers-color-scheme: dark) { svg { --paper: #0d1117; --ink: #e6edf3; --soft: #9198a1; --rule: #30363d;
+  --wait: #1f4f86; --sent: #3fb950; --ended: #f0883e; --dropped: #ff7b72; --open: #9198a1; } }
+text { fill: var(--ink); stroke: var(--paper); stroke-width: 3px; paint-order: stroke; }
+.soft { fill: var(--soft); } .who { font-weight: 600; }
+.paper { fill: var(--paper); } .rule { stroke: var(--rule); } .order { stroke: var(--soft); stroke-dasharray: 2 3; }
+.wait { fill: var(--wait); } .hold { fill: var(--wait); opacity: .45; } .rest { stroke: var(--wait); stroke-width: 2;
+  stroke-dasharray: 4 4; } .dot { fill: var(--ink); stroke: var(--paper); stroke-width: 1.5; }
+.sent { fill: var(--sent); } .ended { fill: var(--ended); } .dropped { fill: var(--dropped); }
+.open { fill: var(--open); }
+"""
+
+
+class TooMuchToDraw(ConnectorError):
+    """More than a picture can show, or nothing at all."""
+
+
+def draw(lines: Iterable[Line], outcomes: Sequence[Outcome]) -> str:
+    """The picture of one run.
+
+    Args:
+        lines: the timeline that was played.
+        outcomes: what `simulate` told of it, in the form of the contract.
+
+    Raises:
+        TooMuchToDraw: there are more than 40 lanes, or none.
+    """
+    played = list(lines)
+    lanes = lanes_of(played, outcomes)
+    if not 0 < len(lanes) <= MOST_LANES:
+        raise TooMuchToDraw(f"a picture shows 1 to {MOST_LANES} follow-ons and users; here are {len(lanes)}")
+    orders = [line for line in played if line.thing in _PAST]
+    axis = axis_over(instants_of(lanes), (line.at for line in orders), _LEFT, _RIGHT)
+    heads, top = _heads(orders, axis)
+    parts, bottom = [], top
+    for lane in lanes:
+        drawn, height = _lane(lane, axis, bottom)
+        parts += drawn
+        bottom += height
+    stage = [*_orders(orders, axis, top, bottom), *_ruler(axis, bottom)]
+    return _page([*stage, *heads, *parts], bottom + 34)
+
+
+def _heads(orders: Sequence[Line], axis: Axis) -> tuple[list[str], float]:
+    """What the vertical lines are, above the lanes; how far down that reaches."""
+    rows, parts = _Rows(), []
+    for at in dict.fromkeys(line.at for line in orders):
+        text = ", ".join(f"{_names(line)} {_PAST[line.thing]}" for line in orders if line.at == at)
+        text += f" {axis.write(at)}" if at >= axis.begin else f" before: {at:%Y-%m-%d %H:%M}"
+        x, anchor, row = rows.place(axis.x(at), text, axis)
+        parts.append(_text(x, 16 + row * _ROW, text, "soft", anchor))
+    return parts, 16 + rows.count * _ROW
+
+
+def _orders(orders: Sequence[Line], axis: Axis, top: float, bottom: float) -> list[str]:
+    return [
+        f'<line class="order" x1="{x}" x2="{x}" y1="{top - _ROW + 4:.1f}" y2="{bottom:.1f}"/>'
+        for x in dict.fromkeys(axis.x(line.at) for line in orders)
+    ]
+
+
+def _names(line: Line) -> str:
+    return ", ".join(line.value) if line.thing in ORDERS else str(getattr(line.value, "id", "the workspace"))
+
+
+def _lane(lane: Lane, axis: Axis, top: float) -> tuple[list[str], float]:
+    above, below = _Rows(), _Rows()
+    dots = [(dot, *above.place(axis.x(dot.t), dot.name, axis)) for dot in lane.dots]
+    y = top + _GAP + above.count * _ROW
+    parts = [
+        f'<line class="rule" x1="{_LEFT}" x2="{_RIGHT}" y1="{y}" y2="{y}"/>',
+        _text(12, y - 3 if lane.follow_on else y + 4, lane.user, "who"),
+        *([_text(12, y + 11, lane.follow_on, "soft")] if lane.follow_on else []),
+    ]
+    for outcome in lane.outcomes:
+        parts += _wait(outcome, axis, y)
+    for outcome in lane.outcomes:
+        parts += _end(outcome, axis, y, below)
+    for dot, x, anchor, row in dots:
+        parts.append(f'<circle class="dot" cx="{axis.x(dot.t)}" cy="{y}" r="4"/>')
+        parts.append(_text(x, y - 10 - row * _ROW, dot.name, "", anchor))
+    return parts, _GAP + (above.count + max(below.count, 1)) * _ROW + 12
+
+
+def _wait(outcome: Outcome, axis: Axis, y: float) -> list[str]:
+    """The bar from the trigger to the end, its part after the due time lighter; dashed to a due time not reached."""
+    if outcome["due_at"] is None or outcome["state"] == "noted":
+        return []
+    begin, due = axis.x(read_instant(outcome["triggered_at"])), axis.x(read_instant(outcome["due_at"]))
+    end = axis.right if outcome["decided_at"] is None else axis.x(read_instant(outcome["decided_at"]))
+    until = min(due, end)
+    parts = [f'<rect class="wait" x="{begin}" y="{y - 4}" width="{until - begin:.1f}" height="8" rx="2"/>']
+    if due < end:
+        parts.append(f'<rect class="hold" x="{due}" y="{y - 4}" width="{end - due:.1f}" height="8" rx="2"/>')
+    if end < due:
+        parts.append(f'<line class="rest" x1="{end}" x2="{due}" y1="{y}" y2="{y}"/>')
+    return parts
+
+
+def _end(outcome: Outcome, axis: Axis, y: float, rows: _Rows) -> list[str]:
+    """The mark of an end, with the words under it."""
+    decided = outcome["decided_at"]
+    at = axis.right if decided is None else axis.x(read_instant(decided))
+    reason = outcome["reason"] if outcome["state"] not in ("excepted", "control") else None
+    when = "" if decided is None else f" {axis.write(read_instant(decided))}"
+    text = f"{outcome['state']}{when}{f': {reason}' if reason else ''}"
+    x, anchor, row = rows.place(at, text, axis)
+    kind = _MARKED.get(outcome["state"], "dropped")
+    mark = f'<rect class="{kind}" x="{at - 6:g}" y="{y - 6}" width="12" height="12" rx="{6 if kind == "sent" else 1}"/>'
+    return [mark, _text(x, y + 18 + row * _ROW, text, kind, anchor)]
+
+
+class _Rows:
+    """Rows of labels that do not touch each other."""
+
+    def __init__(self) -> None:
+        self._rows: list[list[tuple[float, float]]] = []
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self._rows)
+
+    def place(self, x: float, text: str, axis: Axis) -> tuple[float, str, int]:
+        """Where a label of that place goes: its x, its anchor and its row."""
+        width = len(text) * _CHARACTER
+        begin = min(max(x - width / 2, axis.left), _WIDTH - 8 - width)
+        anchor = "middle" if begin == x - width / 2 else "start" if begin == axis.left else "end"
+        taken = (begin - 6, begin + width + 6)
+        free = (n for n, row in enumerate(self._rows) if all(taken[1] <= a or b <= taken[0] for a, b in row))
+        row = next(free, len(self._rows))
+        self._rows += [[]] if row == len(self._rows) else []
+        self._rows[row].append(taken)
+        return {"middle": x, "start": axis.left, "end": _WIDTH - 8}[anchor], anchor, row
+
+
+def _ruler(axis: Axis, y: float) -> list[str]:
+    parts = [f'<line class="rule" x1="{_LEFT}" x2="{_RIGHT}" y1="{y}" y2="{y}"/>', _text(12, y + 18, "UTC", "soft")]
+    for x, text in axis.ticks():
+        parts.append(f'<line class="rule" x1="{x}" x2="{x}" y1="{y}" y2="{y + 5}"/>')
+        parts.append(_text(x, y + 18, text, "soft", "middle"))
+    return parts
+
+
+def _page(parts: Sequence[str], height: float) -> str:
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {height:g}" width="{_WIDTH:g}" role="img">'
+    title = "<title>What connector simulate tells of a timeline</title>"
+    paper = f'<rect class="paper" width="{_WIDTH:g}" height="{height:g}"/>'
+    return "\n".join([head, title, f"<style>{_STYLE}</style>", paper, *parts, "</svg>", ""])
+
+
+def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
+    return f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(text)}</text>'

@@ -1,0 +1,68 @@
+"""`connector simulate`, run in this process through the command line."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from starter.cli import run_command
+from tests.simulation.stories import flattened, short, yaml_of
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its exit code, the objects on standard output, and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def outcomes(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Connector = Callable[..., Run]
+Play = Callable[..., list[str]]
+
+
+@pytest.fixture
+def connector(capsys: pytest.CaptureFixture[str]) -> Connector:
+    """Run a command line as it is."""
+
+    def run(*words: str | Path) -> Run:
+        capsys.readouterr()
+        code = run_command([str(word) for word in words])
+        printed = capsys.readouterr()
+        return Run(code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def simulate(connector: Connector, tmp_path: Path) -> Connector:
+    """Simulate a story of definitions and lines; `words` go to the command line."""
+
+    def run(*story: Any, words: tuple[str, ...] = ("--json",)) -> Run:
+        definitions, lines = flattened(story)
+        campaigns, timeline = tmp_path / "campaigns.yaml", tmp_path / "timeline.jsonl"
+        campaigns.write_text(yaml_of(definitions))
+        timeline.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        return connector("simulate", "--campaigns", campaigns, "--timeline", timeline, *words)
+
+    return run
+
+
+@pytest.fixture
+def play(simulate: Connector) -> Play:
+    """Simulate a story to its end, and tell in short what came of it."""
+
+    def run(*story: Any, until: str | None = None) -> list[str]:
+        done = simulate(*story, words=("--json", *(("--until", until) if until else ())))
+        assert done.code == 0, done.err
+        return [short(outcome) for outcome in done.outcomes]
+
+    return run

@@ -1,0 +1,47 @@
+"""The worked cases of behaviour.md, as files in examples/behaviour."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from connector.definitions import read_definitions
+from tests.simulation.conftest import Connector
+
+CASES = Path(__file__).parents[2] / "examples" / "behaviour"
+FOLDERS = sorted(folder for folder in CASES.iterdir() if folder.is_dir())
+
+
+@pytest.mark.parametrize("case", FOLDERS, ids=lambda folder: folder.name)
+def test_worked_case(connector: Connector, case: Path) -> None:
+    """What is told is what was worked out by hand, line by line; ids that sending makes are opaque."""
+    timeline = case / "timeline.jsonl"
+    run = connector("simulate", "--campaigns", case / "campaigns.yaml", "--timeline", timeline, "--json")
+    reported = {json.loads(line).get("interaction", {}).get("id") for line in timeline.read_text().splitlines()}
+    told = [
+        json.dumps(o if o["trigger"] in reported else {**o, "trigger": "(made)"}, ensure_ascii=False)
+        for o in run.outcomes
+    ]
+    assert told == (case / "expected.jsonl").read_text().splitlines()
+    for fragment in _lines(case / "expected.txt") + _lines(case / "warnings.txt"):
+        assert fragment in run.err
+    assert run.code == (1 if (case / "expected.txt").exists() else 0)
+
+
+def test_every_worked_case_is_there() -> None:
+    """Cases 1 to 24, each in one folder or several, and each in the table."""
+    assert {int(folder.name[:2]) for folder in FOLDERS} == set(range(1, 25))
+    table = (CASES / "README.md").read_text()
+    assert [folder.name for folder in FOLDERS if f"[{folder.name}]" not in table] == []
+
+
+def test_cases_are_not_swept_up(connector: Connector) -> None:
+    """`connector apply examples` sees the campaigns of the demo only: a folder with a timeline is a case."""
+    places = read_definitions(CASES.parent).places.values()
+    assert places
+    assert not any("behaviour" in place for place in places)
+    assert read_definitions(CASES / "24-one-wait-a-product").campaigns
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []

@@ -1,0 +1,152 @@
+"""What arrives late gives what would have come of it in order (T5), as `connector simulate` tells it: each once."""
+
+from typing import Any
+
+from tests.house import follow_on
+from tests.simulation.conftest import Connector, Play
+from tests.simulation.stories import BUYS, LOOKED, NUDGE, ORIGINAL, at, begin, buy, look, order, person, push, short
+
+HOUSE = [ORIGINAL, NUDGE, *begin("f", "o")]
+
+
+def _looked(**more: Any) -> dict[str, Any]:
+    return follow_on(
+        "f", LOOKED, **{"delay": {"after": "1 hour"}, "exceptions": [BUYS], "eligible_again": "always", **more}
+    )
+
+
+def test_earlier_exception_changes_the_one_that_is_named(play: Play) -> None:
+    """X3: the first by event time is the one recorded; told once, as decided last."""
+    lines = [
+        push("10:00", "a"),
+        buy("10:30", "second"),
+        push("10:35", "other", user="v"),
+        buy("10:40", "first", "10:10"),
+    ]
+    assert play(*HOUSE, lines, until=at("10:40")) == ["10:40 f u a excepted first", "end f v other waiting"]
+
+
+def test_later_exception_that_arrives_late_changes_nothing(play: Play) -> None:
+    """X3: the first stays the first."""
+    lines = [push("10:00", "a"), buy("10:30", "first"), buy("10:45", "second", "10:40")]
+    assert play(*HOUSE, lines) == ["10:30 f u a excepted first"]
+
+
+def test_freed_way(play: Play) -> None:
+    """T2, T5: an exception between two triggers ends the first, so the second begins: its refusal is struck out."""
+    lines = [push("10:00", "a"), push("10:20", "b"), buy("10:30", "bought", "10:10")]
+    assert play(*HOUSE, lines) == ["10:30 f u a excepted bought", "11:20 f u b sent push"]
+
+
+def test_freed_way_keeps_what_was_refused_as_duplicate(play: Play) -> None:
+    """M6: a repetition stays one, whatever comes of the first report."""
+    lines = [push("10:00", "a"), push("10:20", "b"), push("10:25", "b", "10:20"), buy("10:30", "bought", "10:10")]
+    assert play(*HOUSE, lines) == [
+        "10:25 f u b refused duplicate",
+        "10:30 f u a excepted bought",
+        "11:20 f u b sent push",
+    ]
+
+
+def test_earlier_trigger_takes_the_wait(play: Play) -> None:
+    """T2, T5: with `ignore` the earlier trigger has the wait; the one that waited in its place gives way."""
+    assert play(*HOUSE, push("10:20", "b"), push("10:30", "a", "10:00")) == [
+        "10:30 f u b dropped superseded",
+        "11:00 f u a sent push",
+    ]
+
+
+def test_what_gave_way_and_stands_again_is_told_once(play: Play) -> None:
+    """T5: the earlier trigger turns out to have been called off before the later one came."""
+    lines = [
+        push("10:20", "b"),
+        push("10:30", "a", "10:00"),
+        push("10:31", "b", "10:20"),
+        buy("10:40", "bought", "10:10"),
+    ]
+    assert play(*HOUSE, lines) == [
+        "10:31 f u b refused duplicate",
+        "10:40 f u a excepted bought",
+        "11:20 f u b sent push",
+    ]
+
+
+def test_restart_from_the_latest_by_event_time(play: Play) -> None:
+    """T2: an earlier trigger that arrives late is refused as superseded, and the newer wait stays."""
+    assert play(_looked(retrigger="restart"), *begin("f"), look("10:20", "b"), look("10:30", "a", "10:00")) == [
+        "10:30 f u a refused superseded",
+        "11:20 f u b sent push",
+    ]
+
+
+def test_late_exception_spares_the_restarted_wait(play: Play) -> None:
+    """T5, X1: it lies before the newest trigger, so it ends nothing that waits now."""
+    lines = [look("10:00", "a"), look("10:20", "b"), buy("10:30", "bought", "10:10")]
+    assert play(_looked(retrigger="restart"), *begin("f"), lines) == [
+        "10:30 f u a excepted bought",
+        "11:20 f u b sent push",
+    ]
+
+
+def test_trigger_that_arrives_after_its_due_time(play: Play) -> None:
+    """D4: decided at once, with the exceptions in between first; far too late it is stale."""
+    lines = [
+        buy("12:00", "bought", "10:30", user="v"),
+        push("12:05", "a", "10:00"),
+        push("12:05", "b", "10:00", user="v"),
+    ]
+    assert play(*HOUSE, person("08:00", "v"), lines) == ["12:05 f u a sent push", "12:05 f v b excepted bought"]
+    assert play(*HOUSE, push("03 11:00", "a", "10:00"), push("03 11:00:01", "b", "10:00", user="v")) == [
+        "03 11:00 f u a sent push",
+        "03 11:00:01 f v b dropped stale",
+    ]
+
+
+def test_what_went_out_stays(play: Play) -> None:
+    """T5, X1: noted where it was an exception from before the dispatch, nothing where it came at or after it."""
+    story = [*HOUSE, push("10:00", "a")]
+    noted = "11:30 f u a noted late_exception push"
+    assert play(*story, buy("11:30", "b", "10:59:59")) == ["11:00 f u a sent push", noted]
+    assert play(*story, buy("11:30", "b", "11:00")) == ["11:00 f u a sent push"]
+    assert play(*story, buy("11:30", "b", "09:59")) == ["11:00 f u a sent push"]
+    assert play(*story, buy("11:30", "b", "10:59"), buy("11:40", "b", "10:59")) == ["11:00 f u a sent push", noted]
+
+
+def test_late_trigger_from_within_a_wait_that_was_sent(play: Play) -> None:
+    """T2, T5: in order it would have found the wait standing."""
+    assert play(*HOUSE, push("10:00", "a"), push("11:30", "b", "10:30")) == [
+        "11:00 f u a sent push",
+        "11:30 f u b refused already_waiting",
+    ]
+
+
+def test_noted_has_the_keys_of_the_follow_up(simulate: Connector) -> None:
+    """X1: the note is of the follow-up that stands: its trigger, due time and channels, decided as it was heard of."""
+    sent, noted = simulate(*HOUSE, push("10:00", "a"), buy("11:30", "b", "10:30")).outcomes
+    assert noted == {**sent, "state": "noted", "reason": "late_exception", "decided_at": at("11:30")}
+    assert list(noted) == list(sent)
+
+
+def test_late_before_the_publication_or_in_a_gap(play: Play) -> None:
+    """P2: by event time, and live as it arrives."""
+    gap = [order("10:00", "stop", "f"), order("11:00", "resume", "f")]
+    late = [push("09:30", "a", "08:59"), push("11:10", "b", "10:30"), push("10:30", "c", "09:40")]
+    assert play(*HOUSE, gap, late) == [
+        "09:30 f u a refused before_publish",
+        "10:30 f u c refused not_live",
+        "11:10 f u b refused not_live",
+    ]
+
+
+def test_any_order_of_arrival_of_one_story(simulate: Connector) -> None:
+    """T5: six reports in a row of orders come to the same messages and ends."""
+    told = [("a", "10:00"), ("b", "10:05"), ("bought", "10:10"), ("c", "10:15"), ("again", "10:20"), ("d", "10:25")]
+    stories = set()
+    for turn in range(6):
+        arrivals = [*told[turn:], *told[:turn]]
+        lines = [(push if len(name) == 1 else buy)(f"10:4{place}", name, t) for place, (name, t) in enumerate(arrivals)]
+        run = simulate(*HOUSE, lines)
+        stories.add(
+            tuple(sorted(short(o).split(" ", 1)[1] for o in run.outcomes if o["state"] in ("sent", "excepted")))
+        )
+    assert stories == {("f u a excepted bought", "f u c excepted again", "f u d sent push")}

@@ -1,0 +1,79 @@
+"""What an order makes of the catalogue: the pure function of the rules and the store's statements come to the same."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pytest
+
+from connector.rules.campaigns import parse_definition
+from connector.rules.catalogue import Catalogue
+from connector.rules.drafting import draft
+from connector.rules.errors import OrderRefused
+from connector.rules.lifecycle import carry_out
+from connector.rules.publishing import plan_publish
+from connector.store.database import database_now
+from connector.store.drafts import save_drafts
+from tests.house import ABANDONED, ORIGINAL, PLANS, House
+
+CARD = {"card": "c", "title": "Spring", "body": "it's here"}
+EDITED = {**ABANDONED, "name": "edited"}
+
+STORIES = {
+    "P9: stopped, resumed, stopped again": ["publish o f", "stop f", "resume f", "stop o f", "publish f"],
+    "P10: edited while live": ["publish o f", "edit", "publish f", "publish f"],
+    "P10: edited while stopped, resumed as it was": ["publish f o", "stop f", "edit", "resume f", "publish f"],
+    "P10: edited and edited back": ["publish f o", "edit", "publish f", "edit back", "stop f", "publish f"],
+    "P9: archived from every state": ["publish f", "archive o c f", "archive c"],
+    "P1: cards live the same life": ["publish c", "stop c", "stop c", "resume c", "archive c"],
+}
+
+
+def told(catalogue: Catalogue) -> Sequence[object]:
+    """What must be the same; the ids of windows are the store's own."""
+    return [
+        (
+            entry.id,
+            entry.state,
+            [(revision.number, revision.definition, revision.effective_at) for revision in entry.published],
+            entry.newest.number,
+            [(window.opened_at, window.closed_at) for window in entry.windows],
+        )
+        for entry in sorted(catalogue.entries.values(), key=lambda entry: entry.id)
+    ]
+
+
+def carried_out(catalogue: Catalogue, verb: str, ids: Sequence[str], at: datetime) -> Catalogue:
+    """The order by the rules alone."""
+    plan = plan_publish(catalogue, ids, now=at) if verb == "publish" else PLANS[verb](catalogue, ids)
+    return carry_out(catalogue, verb, plan.sequence, at)
+
+
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
+async def test_store_and_rules_carry_an_order_out_alike(house: House, story: list[str]) -> None:
+    """P1, P2, P5, P9, P10: windows, revisions and states after every step."""
+
+    async def save(*definitions: object) -> None:
+        nonlocal catalogue
+        parsed = [parse_definition(definition) for definition in definitions]
+        async with house.database.write("default") as c:
+            await save_drafts(c, "default", parsed, await database_now(c))
+        catalogue = draft(catalogue, parsed).catalogue
+
+    catalogue = Catalogue()
+    await save(ORIGINAL, ABANDONED, CARD)
+    for step in story:
+        verb, *ids = step.split()
+        if verb == "edit":
+            await save(ABANDONED if ids == ["back"] else EDITED)
+        else:
+            at = await house.order(verb, *ids)
+            catalogue = carried_out(catalogue, verb, ids, at)
+        assert told(catalogue) == told(await house.cache.at_least(house.database))
+
+
+async def test_refused_by_both(house: House) -> None:
+    """P9: what is archived stays so."""
+    await house.live(ORIGINAL)
+    await house.order("archive", "o")
+    with pytest.raises(OrderRefused):
+        await house.order("resume", "o")
