@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from connector.rules.instants import write_instant
 from connector.rules.interactions import Interaction, Logged
 from starter.explanation import CameIn
-from starter.instants import write_instant
 
 
 def came_in(logged: Logged, *, arrived_at: datetime | None = None) -> CameIn:

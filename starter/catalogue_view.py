@@ -6,7 +6,7 @@ from typing import Any
 
 from connector.rules.catalogue import Entry, Revision
 from connector.rules.drafting import written
-from starter.instants import write_instant
+from connector.rules.instants import write_instant
 
 
 def view(entry: Entry) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from connector.rules.catalogue import Catalogue
 from connector.rules.errors import ConnectorError
+from connector.rules.instants import write_instant
 from connector.rules.publishing import what_to_do
 from connector.store.database import database_now
 from connector.store.history import MOST_DECISIONS, Record, load_record, was_erased
 from connector.store.users import StoredUser, UserErased, find_user
 from starter.compose import Parts
 from starter.explanation import Explanation, Nothing, Story
-from starter.instants import write_instant
 from starter.nothing_told import nothing_of, untouched
 from starter.stories import Teller
 

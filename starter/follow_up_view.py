@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from connector.rules.instants import write_instant
 from connector.store.overview import Listed
-from starter.instants import write_instant
 
 
 def view(listed: Listed) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from connector.rules.cases import Case, receipt_of
 from connector.rules.catalogue import Catalogue
 from connector.rules.explaining import DELIVERIES, NOTED, REASONS, state_words
 from connector.rules.grounds import facts_of
+from connector.rules.instants import write_instant
 from connector.rules.interactions import Logged
 from connector.rules.judging import Past
 from connector.rules.passages import Passage
@@ -19,7 +20,6 @@ from connector.rules.users import User
 from connector.store.history import Decided, Message, Record
 from starter.came_in import came_in, came_in_once
 from starter.explanation import Chapter, LookedAt, MessageTold
-from starter.instants import write_instant
 
 
 class Teller:

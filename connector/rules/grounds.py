@@ -12,6 +12,7 @@ from connector.rules.cases import Case
 from connector.rules.delays import zone_of
 from connector.rules.due import quiet_hours_of, reachable
 from connector.rules.explaining import Fact
+from connector.rules.instants import write_instant
 from connector.rules.reasons import Reason, State
 from connector.rules.trigger_grounds import (
     already_waiting,
@@ -27,7 +28,7 @@ from connector.rules.trigger_grounds import (
 )
 from connector.rules.values import format_duration
 from connector.rules.windows import next_opening, quiet_until
-from connector.rules.wording import cap_words, format_instant, hours_words, item_words
+from connector.rules.wording import cap_words, hours_words, item_words
 
 _ADDRESSES = {"email": "an email address", "sms": "a phone number", "push": "a push token"}
 _MOMENT = timedelta(microseconds=1)
@@ -50,7 +51,7 @@ def exception(case: Case) -> Iterator[Fact]:
     logged = case.items.get(passage.exception_id)
     did = f"{item_words(logged.item)} ({logged.id})" if logged else passage.exception_id
     after = passage.exception_at - passage.trigger.t
-    at = format_instant(passage.exception_at)
+    at = write_instant(passage.exception_at)
     yield Fact("exception", passage.exception_id, f"{did} at {at}, {after} after the trigger")
     if logged is not None and logged.received_at != logged.t:
         yield instant_fact("exception_arrived_at", "it arrived at", logged.received_at)
@@ -109,7 +110,7 @@ def frequency_capped(case: Case) -> Iterator[Fact]:
         follow_up_id=case.passage.id if case.passage else "",
     )
     for cap, sends in full:
-        listed = [f"{send.channel} at {format_instant(send.at)}" for send in sorted(sends, key=lambda send: send.at)]
+        listed = [f"{send.channel} at {write_instant(send.at)}" for send in sorted(sends, key=lambda send: send.at)]
         words = f"the cap of {cap_words(cap)} was full: {', '.join(listed) or 'it allows none'}"
         yield Fact("frequency_cap", {"cap": cap_words(cap), "sent": listed}, words)
 

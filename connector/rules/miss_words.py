@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from connector.rules.catalogue import Catalogue, Entry
+from connector.rules.instants import write_instant
 from connector.rules.near_misses import NearMiss, Shortfall
-from connector.rules.wording import condition_words, format_instant, value_words
+from connector.rules.wording import condition_words, value_words
 
 
 def miss_words(miss: NearMiss, entry: Entry, catalogue: Catalogue) -> str:
@@ -34,12 +35,12 @@ def _draft(_miss: NearMiss, entry: Entry, _catalogue: Catalogue) -> str:
 
 def _before_publish(_miss: NearMiss, entry: Entry, _catalogue: Catalogue) -> str:
     first = entry.first_effective_at
-    return f"{entry.id} was published first at {format_instant(first)}, after it" if first else "nothing was published"
+    return f"{entry.id} was published first at {write_instant(first)}, after it" if first else "nothing was published"
 
 
 def _revision(miss: NearMiss, entry: Entry, _catalogue: Catalogue) -> str:
     later = entry.revision(miss.wanted)
-    since = f"from {format_instant(later.effective_at)}" if later and later.effective_at else "not published yet"
+    since = f"from {write_instant(later.effective_at)}" if later and later.effective_at else "not published yet"
     return (
         f"revision {miss.revision.number}, in effect then, asked for {condition_words(miss.condition)}; "
         f"revision {miss.wanted} ({since}) takes it"

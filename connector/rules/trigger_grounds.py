@@ -10,11 +10,11 @@ from connector.rules.cases import Case
 from connector.rules.catalogue import Entry
 from connector.rules.eligibility import again_from
 from connector.rules.explaining import Fact
+from connector.rules.instants import write_instant
 from connector.rules.passages import Passage
 from connector.rules.predicates import AttributePredicate
 from connector.rules.wording import (
     eligibility_words,
-    format_instant,
     item_words,
     leaves,
     predicate_words,
@@ -38,7 +38,7 @@ def not_live(case: Case) -> Iterator[Fact]:
         ("arrived_at", "it arrived", case.logged.received_at),
     ):
         live = "while the campaign was live" if case.entry.window_at(at) else "while the campaign was not live"
-        yield Fact(name, format_instant(at), f"{words} at {format_instant(at)}, {live}")
+        yield Fact(name, write_instant(at), f"{words} at {write_instant(at)}, {live}")
     yield windows_fact(case.entry)
 
 
@@ -147,4 +147,4 @@ def _successor(by: Passage) -> Fact:
 
 
 def _at(at: datetime) -> str:
-    return format_instant(at)
+    return write_instant(at)

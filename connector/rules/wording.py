@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 from connector.rules.campaigns import EligibleAfter, FrequencyCap, QuietHours, TimeOfDay
 from connector.rules.catalogue import Entry
 from connector.rules.conditions import REFINEMENTS, Condition, EventCondition
+from connector.rules.instants import write_instant
 from connector.rules.interactions import Interaction, Item
 from connector.rules.predicates import All, Any_, AttributePredicate, Did, Interacted, Not, Predicate
 from connector.rules.values import canonical_json, format_duration
 
 _PLAIN = re.compile(r"[^\W\d][\w.:/@-]*")
-
-
-def format_instant(at: datetime) -> str:
-    """An aware datetime as RFC 3339 in UTC with Z, fractions only when not zero."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def item_words(item: Item) -> str:
@@ -65,8 +60,8 @@ def leaves(predicate: Predicate) -> list[AttributePredicate | Interacted | Did]:
 def windows_words(entry: Entry) -> str:
     """When a campaign or card was live."""
     spelled = [
-        f"from {format_instant(window.opened_at)} "
-        + ("on" if window.closed_at is None else f"to {format_instant(window.closed_at)}")
+        f"from {write_instant(window.opened_at)} "
+        + ("on" if window.closed_at is None else f"to {write_instant(window.closed_at)}")
         for window in entry.windows
     ]
     return f"{entry.id} was live {', '.join(spelled)}" if spelled else f"{entry.id} has never been published"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from connector.instants import write_instant
 from connector.rules.fold import Note, Refuse
+from connector.rules.instants import write_instant
 from connector.rules.passages import Passage
 from connector.rules.reasons import Reason, State
 

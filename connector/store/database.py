@@ -119,7 +119,12 @@ async def database_now(connection: AsyncConnection) -> datetime:
 async def _begin(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         async with engine.begin() as connection:
-            yield connection
+            try:
+                yield connection
+            except (asyncio.CancelledError, AssertionError):
+                # Cancelled in a statement: psycopg can leave it in the middle, or say so by an assertion of its own.
+                await connection.invalidate()
+                raise
     except PoolTimeoutError as error:
         raise StoreUnavailable("every connection to the database is busy; try again later") from error
     except DBAPIError as error:

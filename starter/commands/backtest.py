@@ -12,12 +12,12 @@ from rich.progress import Progress
 
 from connector.backtest import Backtested
 from connector.backtest import backtest as test
+from connector.rules.instants import write_instant
 from connector.rules.values import parse_duration
 from connector.simulation.tally import quantiles
 from connector.store.database import database_now
 from starter.commands.options import parse_time
 from starter.commands.session import DataOption, JsonOption, run, session
-from starter.instants import write_instant
 from starter.terminal import say, say_json, table
 
 

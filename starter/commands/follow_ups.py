@@ -12,11 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from connector import names
 from connector.follow_up_client import FollowUpClient
+from connector.rules.instants import write_instant
 from connector.rules.operating import in_words
 from connector.rules.values import Duration, Instant
 from connector.wire import Operated
 from starter.commands.session import DataOption, JsonOption, run, session
-from starter.instants import write_instant
 from starter.terminal import say, say_json
 
 FollowUp = Annotated[

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from connector.rules.errors import OrderRefused
+from connector.rules.instants import write_instant
 from connector.wire import OrderReceipt
 from starter.commands.session import DataOption, JsonOption, run, session
-from starter.instants import write_instant
 from starter.orders import Verb, order_now
 from starter.terminal import say, say_json, tell, warn
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from connector.rules.instants import write_instant
 from starter.demo.fates import NOTHING, Fate, Outcome
-from starter.instants import write_instant
 
 _POLL_SECONDS = 0.2
 _OPEN = frozenset({"waiting", "held", "sending"})

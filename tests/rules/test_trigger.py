@@ -231,7 +231,7 @@ def test_robots_do_not_trigger(robots: str, counts: bool) -> None:
 
 @pytest.mark.parametrize("stands", [True, False])
 def test_late_trigger_from_before_the_receipt(stands: bool) -> None:
-    """T1, T5: inside of a wait that was sent it is already_waiting, as it would have been in its turn; else received."""
+    """T1, T5: inside of a wait that was sent it is already_waiting, as in its turn; else somebody has received it."""
     sent = waiting(State.SENT, dispatched_at=NOON + timedelta(hours=1))
     late = replace(facts(eligible_again="never"), received_at=NOON + timedelta(hours=1))
     refused = judge_trigger(replace(late, standing=sent if stands else None))

@@ -122,10 +122,10 @@ async def test_an_unexpected_error_says_nothing_but_where_to_look(
 ) -> None:
     """500 in our shape, with the request id under which the log has it; its own text stays here."""
 
-    async def broken(_items: object) -> None:
+    async def broken(_items: object, _users: object) -> None:
         raise ValueError("anna@example.com")
 
-    monkeypatch.setattr(parts.intake, "take_in", broken)
+    monkeypatch.setattr(parts.intake, "take_in_with", broken)
     async with open_client(parts) as api:
         with capture_logs() as logged:
             answer = await api.post("/v1/interactions", json={"interactions": []}, headers={"X-Request-Id": "here"})
