@@ -137,7 +137,6 @@ class _Replay:
         self._settled = {p.trigger.id: p for p in passages if p.is_settled}
         self._stored = {p.trigger.id: p for p in passages if not p.is_settled}
         self._standing: Passage | None = None
-        self._begun_by: set[str] = set()
         self._outcome: list[Passage] = []
         self._refusals: list[Change] = []
 
@@ -145,17 +144,17 @@ class _Replay:
         """Judge the next item in event order."""
         self._note_lateness(logged)
         if logged.id in self._settled:
-            self._give_way(logged)
+            self._pass(self._settled[logged.id])
             return
         called_off = self._standing is not None and calls_off(self._standing, logged, self._catalogue)
         verdict = self._verdict(logged, None if called_off else self._standing)
         if isinstance(verdict, Passage):
             self._give_way(logged)
-            self._standing = self._called_off_at_once(verdict)
-            self._begun_by.add(logged.id)
+            self._standing = verdict if self._is_kept(logged) else self._called_off_at_once(verdict)
             self._end_if_closed()
         elif called_off and self._standing is not None:
-            self._outcome.append(excepted(self._standing, logged, self._now))
+            if not self._is_kept(logged) or self._standing.trigger.id in self._stored:
+                self._outcome.append(excepted(self._standing, logged, self._now))
             self._standing = None
         if isinstance(verdict, Reason) and logged.id in self._late:
             self._refusals.append(self._scope.refuse(logged, verdict))
@@ -169,7 +168,7 @@ class _Replay:
         for passage in outcome:
             before = stored.pop(passage.trigger.id, None)
             if before is None:
-                begins.append(self._begun(passage))
+                begins += self._begun(passage)
             elif before.is_open and passage.is_open:
                 continue
             elif passage.is_open:
@@ -183,30 +182,71 @@ class _Replay:
         ]
         return [*ends, *begins, *self._refusals]
 
-    def _begun(self, passage: Passage) -> Change:
-        """T2: an earlier trigger that arrives late and has been overtaken is refused as superseded."""
-        if passage.reason == Reason.SUPERSEDED:
-            return self._scope.refuse(passage.trigger, Reason.SUPERSEDED)
-        return Begin(passage)
+    def _begun(self, passage: Passage) -> list[Change]:
+        """T2: an earlier trigger that arrives late and has been overtaken is refused as superseded, once."""
+        if passage.reason != Reason.SUPERSEDED:
+            return [Begin(passage)]
+        late = passage.trigger.id in self._late
+        return [self._scope.refuse(passage.trigger, Reason.SUPERSEDED)] if late else []
 
     def _verdict(self, logged: Logged, standing: Passage | None) -> Verdict:
         stored = self._stored.get(logged.id)
-        if (logged.t, logged.seq) < self._first_late:
-            return None if stored is None or _never_stood(stored) else afresh(stored)
+        if self._is_kept(logged):
+            if stored is None or _never_stood(stored):
+                return self._overtaken(logged, standing)
+            return self._kept(stored)
         settled = next((p for p in self._settled.values() if p.stood_at(logged.t)), None)
         verdict = self._judge(logged, standing or settled, stored is not None)
         if not isinstance(verdict, Passage):
             return verdict
-        if any(logged.t <= p.trigger.t < verdict.due_at for p in self._settled.values()):
-            return Reason.ALREADY_WAITING
         if stored is not None and not stored.is_open:
             return verdict
         return verdict if stored is None else afresh(stored)
 
+    def _pass(self, settled: Passage) -> None:
+        """What is a fact began here: a wait in its way gives way to it, or is by now the one that does not begin."""
+        standing = self._standing
+        if standing is None or not self._stays_before(standing, settled):
+            self._give_way(settled.trigger)
+            return
+        if standing.trigger.id in self._late:
+            self._refusals.append(self._scope.refuse(standing.trigger, Reason.ALREADY_WAITING))
+        self._standing = None
+
+    def _stays_before(self, passage: Passage, later: Passage) -> bool:
+        """Whether it would stand in the way of one that begins later, and not give way to it."""
+        to = later.trigger
+        if not passage.trigger.t <= to.t < passage.due_at or calls_off(passage, to, self._catalogue):
+            return False
+        return isinstance(self._judge(to, passage, True), Reason)
+
+    def _is_kept(self, logged: Logged) -> bool:
+        """Nothing late comes before it, so that what came of it stays."""
+        return (logged.t, logged.seq) < self._first_late
+
+    def _kept(self, stored: Passage) -> Passage:
+        """As it stood in its turn: where it began called off (X2), it stays so."""
+        by = next((item for item in self._items if item.id == stored.exception_id), None)
+        at_once = by is not None and by.t == stored.trigger.t and by.seq < stored.trigger.seq
+        return stored if at_once else afresh(stored)
+
+    def _overtaken(self, logged: Logged, standing: Passage | None) -> Passage | None:
+        """What a trigger began that came late and was overtaken by one that has a row: nothing is stored of it (T2).
+
+        Any other trigger without a row was refused, and stays so.
+        """
+        verdict = self._judge(logged, standing, logged.id in self._stored)
+        if not isinstance(verdict, Passage):
+            return None
+        place = (logged.t, logged.seq)
+        later = [p for p in (*self._stored.values(), *self._settled.values()) if place < (p.trigger.t, p.trigger.seq)]
+        taken_over = any(p.trigger.t < verdict.due_at and not self._stays_before(verdict, p) for p in later)
+        return verdict if taken_over else None
+
     def _called_off_at_once(self, passage: Passage) -> Passage:
         """X2: an exception of the trigger's own target at the same instant counts, whichever was taken in first.
 
-        Not one whose own wait has just given way to this one (T3).
+        Not one that is a trigger of this key itself: its own wait has just given way to this one (T3).
         """
         return next(
             (
@@ -214,8 +254,8 @@ class _Replay:
                 for item in self._items
                 if item.t == passage.trigger.t
                 and item.seq < passage.trigger.seq
-                and item.id not in self._begun_by
                 and calls_off(passage, item, self._catalogue)
+                and self._judge(item, None, True) is None
             ),
             passage,
         )

@@ -5,12 +5,10 @@ Intake and `simulate` judge through this; it is told what the store knows and ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from connector.rules.audience import asks_history
-from connector.rules.campaigns import Campaign
 from connector.rules.catalogue import Catalogue, Entry
 from connector.rules.conditions import Condition
 from connector.rules.exceptions import calls_off
@@ -49,8 +47,8 @@ class Known:
 class Past:
     """A user's log as audiences look at it."""
 
-    def __init__(self, items: Iterable[Logged]) -> None:
-        self._items = list(items)
+    def __init__(self, items: Sequence[Logged]) -> None:
+        self._items = items
 
     def past(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
         """Whether an item with t in [since, before) meets the condition."""
@@ -68,14 +66,15 @@ class Judging:
 
     def past_needed(self, known: Known, entries: Sequence[Logged]) -> datetime | None:
         """From when on the user's log is needed to judge these items; None where it is not, EVER for all of it."""
-        if any(self._asks_history(entry) for logged in entries for entry in self._listening(logged)):
+        if any(self._listening(logged, asking=True) for logged in entries):
             return EVER
         late = [logged.t for logged in entries if self._is_late(known, logged, entries)]
         if not late:
             return None
         first = min(late)
-        began = [p.trigger.t for p in known.passages if p.is_open or p.ended_at is None or p.ended_at > first]
-        return min([first, *began])
+        began = [p.trigger.t for p in known.passages if p.is_open or p.ended_at is None or p.ended_at >= first]
+        # Those of the batch that come in turn may begin what the late ones are folded into.
+        return min([*began, *(logged.t for logged in entries)])
 
     def judge(self, known: Known, entries: Sequence[Logged]) -> list[Change]:
         """What these new items do to the user's follow-ups, in event order."""
@@ -116,7 +115,7 @@ class Judging:
         concerned = [
             p
             for p in passages
-            if (p.campaign, p.key) == touched and (p.ended_at is None or p.ended_at > first or p.trigger.t >= first)
+            if (p.campaign, p.key) == touched and (p.ended_at is None or p.ended_at >= first or p.trigger.t >= first)
         ]
         since = min([first, *(p.trigger.t for p in concerned)])
         entries = [logged for logged in known.past if logged.t >= since]
@@ -131,13 +130,18 @@ class Judging:
     def _touched(self, passages: Sequence[Passage], logged: Logged) -> list[PassageKey]:
         """The (follow-on, key) pairs that the item triggers or may call off, each once."""
         triggered = [(entry.id, key_of(logged.item, entry, logged.t)) for entry in self._listening(logged)]
-        revisable = [passage if passage.is_settled else afresh(passage) for passage in passages]
+        revisable = [p if p.can_be_called_off or p.is_settled else afresh(p) for p in passages]
         called_off = [(p.campaign, p.key) for p in revisable if calls_off(p, logged, self._catalogue)]
         return list(dict.fromkeys([*called_off, *triggered]))
 
-    def _listening(self, logged: Logged) -> list[Entry]:
+    def _listening(self, logged: Logged, *, asking: bool = False) -> list[Entry]:
+        """The follow-ons that the item triggers; with `asking` only those whose audience asks for the past."""
         candidates = self._catalogue.listening_to(logged.item)
-        return [entry for entry in candidates if triggers(logged.item, entry, logged.t, self._catalogue)]
+        return [
+            entry
+            for entry in candidates
+            if (entry.asks_history or not asking) and triggers(logged.item, entry, logged.t, self._catalogue)
+        ]
 
     def _judge_for(self, known: Known, campaign: str, key: str) -> Judge:
         entry = self._catalogue.entries[campaign]
@@ -159,10 +163,6 @@ class Judging:
             return begin(facts, key, generation)
 
         return judge
-
-    def _asks_history(self, entry: Entry) -> bool:
-        definitions = (revision.definition for revision in entry.published)
-        return any(isinstance(d, Campaign) and asks_history(d.audience) for d in definitions)
 
     @staticmethod
     def _is_late(known: Known, logged: Logged, entries: Sequence[Logged]) -> bool:

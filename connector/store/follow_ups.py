@@ -23,16 +23,16 @@ Receipts = dict[tuple[str, str, str], datetime]
 
 
 async def load_passages(
-    c: AsyncConnection, workspace: str, user_keys: Collection[str], ended_after: datetime
+    c: AsyncConnection, workspace: str, user_keys: Collection[str], since: datetime
 ) -> dict[str, list[Passage]]:
-    """These users' follow-ups that are open or were decided after an instant, by user key, oldest trigger first."""
+    """These users' follow-ups that are open or were decided since an instant, by user key, oldest trigger first."""
     table = follow_ups.c
     statement = (
         select(follow_ups)
         .where(
             table.workspace == workspace,
             among(c, table.user_key, user_keys),
-            or_(table.state.in_(OPEN_STATES), table.decided_at > ended_after),
+            or_(table.state.in_(OPEN_STATES), table.decided_at >= since),
         )
         .order_by(table.triggered_at, table.created_at)
     )

@@ -1,13 +1,16 @@
 """A process of its own for the tests of concurrency: takes in, or publishes, against one database.
 
-Run as `python -m tests.intake.hammer take-in|publish URL NAME COUNT`.
+Run as `python -m tests.intake.hammer take-in|publish|cross|die URL NAME COUNT`.
 """
 
 import asyncio
+import os
+import signal
 import sys
 
 from connector.store.database import Database
 from tests.house import House, buy, push
+from tests.intake.disturbance import at_statement, batch_of
 
 FAR = 60 * 24 * 365 * 5
 """So far in the future that t is the instant of arrival (M7)."""
@@ -33,9 +36,18 @@ async def cross(house: House, name: str, count: int) -> None:
         await house.take_in(*(make(f"{name}-{turn}-{user}", FAR, user=user) for user in users))
 
 
+async def die(house: House, name: str, count: int) -> None:
+    """Killed by the system in the middle of a batch, before the statement of that number."""
+    with at_statement(count, lambda _: os.kill(os.getpid(), signal.SIGKILL)):
+        await house.take_in(*batch_of(name))
+
+
+ACTS = {"take-in": take_in, "publish": publish, "cross": cross, "die": die}
+
+
 async def _main(act: str, url: str, name: str, count: str) -> None:
     database = Database.open(url)
-    await {"take-in": take_in, "publish": publish, "cross": cross}[act](House(database), name, int(count))
+    await ACTS[act](House(database), name, int(count))
     await database.close()
 
 
