@@ -13,9 +13,8 @@ from activities.claims import Claim
 from connector.rules.catalogue import Catalogue
 from connector.rules.deliveries import Delivery, DeliveryState, receive_interaction
 from connector.rules.exceptions import calls_off
-from connector.rules.fold import excepted
 from connector.rules.interactions import Interaction
-from connector.rules.passages import Passage
+from connector.rules.passages import Passage, excepted
 from connector.rules.reasons import Reason, State
 from connector.rules.trigger import triggers
 from connector.store.deliveries import load_deliveries, release, settle, write_delivery

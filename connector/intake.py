@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.items import parse_item, with_id
 from connector.rules.catalogue import Catalogue
+from connector.rules.changes import Begin, Change, End, Note, Refuse
 from connector.rules.conversions import conversions_made, past_needed
 from connector.rules.errors import InvalidItem
-from connector.rules.fold import Begin, Change, End, Note, Refuse
 from connector.rules.interactions import Interaction, InteractionType, Item, Logged
 from connector.rules.judging import EVER, Judging, Known
 from connector.rules.passages import Passage

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from connector.rules.catalogue import Catalogue, Entry
+from connector.rules.changes import Begin, Change, End, Judge, Scope, Verdict
 from connector.rules.conditions import Condition
 from connector.rules.exceptions import calls_off
-from connector.rules.fold import Begin, Change, End, Judge, Scope, Verdict, afresh, fold, step
+from connector.rules.fold import fold, step
 from connector.rules.interactions import Logged
 from connector.rules.matching import meets
-from connector.rules.passages import Passage
+from connector.rules.passages import Passage, afresh
 from connector.rules.trigger import TriggerFacts, begin, judge_trigger, key_of, one_wait, triggers
 from connector.rules.users import User
 

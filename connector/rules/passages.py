@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from connector.rules.interactions import Logged
@@ -69,3 +69,33 @@ def passage_id(campaign: str, user_key: str, key: str, trigger_id: str, generati
     """A stable id, so that judging again names the same follow-up. `generation` counts how often it began anew."""
     text = canonical_json(["follow-up", campaign, user_key, key, trigger_id, generation])
     return hashlib.sha256(text.encode()).hexdigest()[:26]
+
+
+def afresh(passage: Passage) -> Passage:
+    """A stored passage as it stood before anything ended it; a hold stays a hold."""
+    state = passage.state if passage.is_open else State.WAITING
+    return replace(passage, state=state, reason=None, exception_id=None, exception_at=None, decided_at=None)
+
+
+def excepted(passage: Passage, by: Logged, now: datetime) -> Passage:
+    """The passage as an exception leaves it (X4)."""
+    return replace(
+        passage,
+        state=State.EXCEPTED,
+        reason=Reason.EXCEPTION,
+        exception_id=by.id,
+        exception_at=by.t,
+        decided_at=now,
+    )
+
+
+def superseded(passage: Passage, now: datetime, at: datetime) -> Passage:
+    """It has given way at that event time; its own trigger's where, in order, it never stood."""
+    return replace(
+        passage,
+        state=State.DROPPED,
+        reason=Reason.SUPERSEDED,
+        exception_id=None,
+        exception_at=at,
+        decided_at=now,
+    )

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from connector.rules.changes import Note, Refuse
 from connector.rules.deliveries import DeliveryState
-from connector.rules.fold import Note, Refuse
 from connector.rules.passages import Passage
 from connector.rules.reasons import State
 from connector.simulation.outcomes import Outcome, of_note, of_passage, of_refusal

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from connector.rules.fold import Note, Refuse
+from connector.rules.changes import Note, Refuse
 from connector.rules.instants import write_instant
 from connector.rules.passages import Passage
 from connector.rules.reasons import Reason, State

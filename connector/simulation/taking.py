@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from connector.items import with_id
+from connector.rules.changes import Begin, Change, End, Note, Refuse
 from connector.rules.conversions import conversions_made, past_needed
-from connector.rules.fold import Begin, Change, End, Note, Refuse
 from connector.rules.interactions import LAUNCH_TIME, Interaction, InteractionType, Item, Logged
 from connector.rules.judging import EVER, Judging, Known
 from connector.rules.matching import topic_of

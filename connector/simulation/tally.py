@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from connector.rules.catalogue import Catalogue
 from connector.rules.exceptions import calls_off
-from connector.rules.fold import afresh
-from connector.rules.passages import Passage
+from connector.rules.passages import Passage, afresh
 from connector.rules.reasons import State
 from connector.simulation.people import Person
 

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping, bindparam, case, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.fold import Note, Refuse
+from connector.rules.changes import Note, Refuse
 from connector.rules.interactions import Logged
 from connector.rules.passages import Passage
 from connector.rules.reasons import OPEN_STATES, Reason, State

@@ -11,7 +11,7 @@ from typing import Any
 from connector.items import parse_item
 from connector.rules.campaigns import parse_definition
 from connector.rules.catalogue import Catalogue, Entry, Revision, Window
-from connector.rules.fold import Begin, Change, End, Note, Refuse
+from connector.rules.changes import Begin, Change, End, Note, Refuse
 from connector.rules.interactions import Logged
 from connector.rules.judging import EVER, Judging, Known
 from connector.rules.passages import Passage

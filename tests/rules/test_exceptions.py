@@ -12,8 +12,9 @@ import pytest
 from connector.items import parse_item
 from connector.rules.campaigns import parse_definition
 from connector.rules.catalogue import Catalogue, Entry, Revision, Window
+from connector.rules.changes import Begin, Change, End, Note, Refuse, Scope, Verdict
 from connector.rules.exceptions import calls_off
-from connector.rules.fold import Begin, Change, End, Note, Refuse, Scope, Verdict, step
+from connector.rules.fold import step
 from connector.rules.interactions import Logged
 from connector.rules.passages import Passage
 from connector.rules.reasons import Reason, State
