@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, cast
 
 from liquid import BoundTemplate
 from liquid.exceptions import LiquidError, LiquidSyntaxError
@@ -21,7 +21,7 @@ from connector.rules.campaigns import Campaign, Card
 from connector.rules.errors import ConnectorError, Fault
 from connector.rules.messages import Messages
 
-__all__ = ["VARIABLES", "Aborted", "TemplateFault", "check_templates", "render"]
+__all__ = ["VARIABLES", "Aborted", "TemplateFault", "check_templates", "looked_up", "render"]
 
 VARIABLES = ("user", "campaign", "trigger", "event")
 _LITERAL = frozenset({"id", "method"})
@@ -83,6 +83,21 @@ def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> di
         name: value if name in _LITERAL else _mapped(name, value, rendered)
         for name, value in message.model_dump(by_alias=True, exclude_none=True).items()
     }
+
+
+def looked_up(messages: Messages, channel: str) -> frozenset[tuple[str | int, ...]] | None:
+    """The paths of all variables on which rendering the channel's message depends, like ("user", "first_name").
+
+    None where it depends on more: on the time, or on names that are computed.
+    """
+    paths: set[tuple[str | int, ...]] = set()
+    for field, text in _texts(getattr(messages, channel).model_dump(by_alias=True, exclude_none=True)):
+        found = _parsed(text, channel == "email" and field == "html").analyze()
+        segments = [variable.segments for uses in found.globals.values() for variable in uses]
+        if "date" in found.filters or any(isinstance(part, list) for path in segments for part in path):
+            return None
+        paths.update(cast("tuple[str | int, ...]", tuple(path)) for path in segments)
+    return frozenset(paths)
 
 
 def _mapped(field: str, value: Any, change: Callable[[str, str], str]) -> Any:

@@ -108,7 +108,10 @@ class Entry:
 
     def revision(self, number: int) -> Revision | None:
         """The revision of that number."""
-        return next((revision for revision in self.revisions if revision.number == number), None)
+        for revision in reversed(self.revisions):
+            if revision.number == number:
+                return revision
+        return None
 
     def follow_on(self, revision: Revision | None) -> ActionBased | None:
         """The delivery of that revision where it is a follow-on's."""
@@ -171,7 +174,13 @@ class Catalogue:
 
         The cost does not depend on how many campaigns there are.
         """
-        return tuple(self.entries[name] for name in self.listeners.get(topic_of(item), ()))
+        names = self.listeners.get(topic_of(item), ())
+        return tuple([self.entries[name] for name in names]) if names else ()
+
+    @cached_property
+    def asks_history(self) -> bool:
+        """Whether any audience asks what users did before; mostly none does, and nobody's past is looked up."""
+        return any(entry.asks_history for entry in self.entries.values())
 
     def counts_within(self, item: Item) -> timedelta | None:
         """The longest window of all campaigns with conversions for which the item is a receipt or may be an event.

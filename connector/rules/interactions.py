@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -137,10 +138,9 @@ class Event(_Reported):
 Item = Interaction | Event
 
 
-class Logged(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Logged:
     """An item as the log has it. `t` is min(occurred_at, received_at) in UTC (M7); `seq` grows with arrival."""
-
-    model_config = ConfigDict(frozen=True)
 
     id: str
     seq: int

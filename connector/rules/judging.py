@@ -67,7 +67,7 @@ class Judging:
 
     def past_needed(self, known: Known, entries: Sequence[Logged]) -> datetime | None:
         """From when on the user's log is needed to judge these items; None where it is not, EVER for all of it."""
-        if any(self._listening(logged, asking=True) for logged in entries):
+        if self._catalogue.asks_history and any(self._listening(logged, asking=True) for logged in entries):
             return EVER
         late = [logged.t for logged in entries if self._is_late(known, logged, entries)]
         if not late:

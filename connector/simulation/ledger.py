@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+
+from pydantic_core import to_json
 
 from connector.rules.changes import Note, Refuse
 from connector.rules.deliveries import DeliveryState
@@ -56,7 +57,7 @@ class Ledger:
         return self._write(of_refusal(refused, person.user.id, now))
 
     def _write(self, outcome: Outcome) -> int:
-        return self._scratch.write_line(json.dumps(outcome.as_json(), ensure_ascii=False))
+        return self._scratch.write_line(to_json(outcome.as_json()).decode())
 
     def _strike(self, person: Person, told: Told) -> None:
         place = person.told.pop(told, None)

@@ -51,6 +51,8 @@ class Person:
 
         Those of one trigger come in the order in which they began, the one that stands last.
         """
+        if not self.passages:
+            return []
         found = [p for name, p in self.passages.items() if name not in self.ended] if self.waits else []
         for name in reversed(self.ended):
             passage = self.passages[name]

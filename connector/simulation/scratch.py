@@ -17,10 +17,11 @@ from connector.simulation.people import Person
 
 _TABLES = (
     "CREATE TABLE seen (id TEXT PRIMARY KEY, day INTEGER) WITHOUT ROWID",
-    "CREATE INDEX seen_by_day ON seen (day)",
     "CREATE TABLE people (id TEXT PRIMARY KEY, person BLOB) WITHOUT ROWID",
     "CREATE TABLE lines (place INTEGER PRIMARY KEY, line TEXT)",
 )
+_IDS_AT_HAND = 200_000
+_LINES_AT_HAND = 10_000
 
 
 class Scratch:
@@ -39,6 +40,9 @@ class Scratch:
         self._file.execute("BEGIN")
         self._at_hand: OrderedDict[str, Person] = OrderedDict()
         self._limit = in_memory
+        self._recent: dict[str, int] = {}
+        self._has_spilled = False
+        self._lines: dict[int, str] = {}
         self._place = 0
 
     def __enter__(self) -> Scratch:
@@ -49,13 +53,22 @@ class Scratch:
     ) -> None:
         self._file.close()
 
-    def is_new(self, id: str, day: int) -> bool:
-        """Whether an interaction id was not seen before (M6). `day` is the day on which it arrived, by its number."""
-        return self._file.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (id, day)).rowcount == 1
+    def is_new(self, id: str, day: int, kept: int) -> bool:
+        """Whether an interaction id was not seen in the last `kept` days, and is from now on (M6).
 
-    def forget_before(self, day: int) -> None:
-        """Ids that arrived before that day are new again: the log is not kept so long."""
-        self._file.execute("DELETE FROM seen WHERE day < ?", (day,))
+        Args:
+            day: the number of the day on which it arrives; days never go back.
+        """
+        seen_on = self._recent.get(id)
+        if seen_on is None and self._has_spilled:
+            row = self._file.execute("SELECT day FROM seen WHERE id = ?", (id,)).fetchone()
+            seen_on = row[0] if row else None
+        if seen_on is not None and seen_on >= day - kept:
+            return False
+        self._recent[id] = day
+        if len(self._recent) >= _IDS_AT_HAND:
+            self._spill_ids()
+        return True
 
     def person(self, id: str) -> Person:
         """What is known of a user; a bare one where nothing is."""
@@ -77,17 +90,30 @@ class Scratch:
     def write_line(self, line: str) -> int:
         """Keep a line that is to be printed, and return its place."""
         self._place += 1
-        self._file.execute("INSERT INTO lines VALUES (?, ?)", (self._place, line))
+        self._lines[self._place] = line
+        if len(self._lines) >= _LINES_AT_HAND:
+            self._spill_lines()
         return self._place
 
     def remove_line(self, place: int) -> None:
         """What it said has turned out otherwise."""
-        self._file.execute("DELETE FROM lines WHERE place = ?", (place,))
+        if self._lines.pop(place, None) is None:
+            self._file.execute("DELETE FROM lines WHERE place = ?", (place,))
 
     def lines(self) -> Iterator[str]:
         """What is to be printed, in order."""
+        self._spill_lines()
         for (line,) in self._file.execute("SELECT line FROM lines ORDER BY place"):
             yield line
+
+    def _spill_ids(self) -> None:
+        self._file.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", self._recent.items())
+        self._recent.clear()
+        self._has_spilled = True
+
+    def _spill_lines(self) -> None:
+        self._file.executemany("INSERT INTO lines VALUES (?, ?)", self._lines.items())
+        self._lines.clear()
 
     def _put_away(self) -> None:
         """Write the half that was asked for longest ago to the file, but nobody who waits."""

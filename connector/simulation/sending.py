@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from connector.rules.assignment import Assignment
-from connector.rules.campaigns import Campaign
 from connector.rules.caps import PastSend
 from connector.rules.catalogue import Entry
 from connector.rules.deliveries import (
@@ -32,8 +31,8 @@ from connector.rules.messages import Messages
 from connector.rules.passages import Passage
 from connector.rules.reasons import Reason, State
 from connector.simulation.people import Person
+from connector.simulation.rendering import Rendering
 from connector.simulation.world import World
-from connector.templates import Aborted, TemplateFault, render
 from connector.variables import variables
 
 
@@ -46,6 +45,7 @@ class Sending:
 
     def __init__(self, world: World, take: Callable[[Item], None]) -> None:
         self._world, self._take = world, take
+        self._rendering = Rendering()
 
     def deliver(self, person: Person, passage: Passage, channels: tuple[str, ...]) -> None:
         """Judge these channels of a follow-up, one after the other, as of the world's clock."""
@@ -125,7 +125,7 @@ class Sending:
     def _go(self, person: Person, passage: Passage, facts: DueFacts, channel: str, content: Messages) -> None:
         now = self._world.clock
         dispatched = replace(passage, dispatched_at=passage.dispatched_at or now, state=State.SENDING)
-        if not _renders(passage, person, facts.campaign, channel, content):
+        if not self._rendering.succeeds(content, channel, lambda: variables(passage, person.user, facts.campaign)):
             self._world.keep(person, dispatched)
             self._write(person, passage, channel, DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE)
             self._settle(person, dispatched)
@@ -164,12 +164,3 @@ def _assignment(person: Person, entry: Entry) -> Assignment:
         received = any(name == entry.id for name, _ in person.receipts)
         person.assignments[entry.id] = drawn(newest_live(entry), person.user.id, received=received)
     return person.assignments[entry.id]
-
-
-def _renders(passage: Passage, person: Person, campaign: Campaign, channel: str, content: Messages) -> bool:
-    """Whether the templates give a message: they may ask that none be sent, or fail on this user's data."""
-    try:
-        render(content, channel, variables(passage, person.user, campaign))
-    except (Aborted, TemplateFault):
-        return False
-    return True

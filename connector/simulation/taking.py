@@ -24,7 +24,6 @@ class Taking:
     def __init__(self, world: World) -> None:
         self._world = world
         self._unknown: set[str] = set()
-        self._today = 0
         self._seq = 0
 
     def take(self, item: Item) -> None:
@@ -35,9 +34,7 @@ class Taking:
         item = with_id(item)
         person = self._world.scratch.person(item.user)
         self._seq += 1
-        logged = Logged.model_construct(
-            id=item.id or "", seq=self._seq, t=min(item.occurred_at, now), received_at=now, item=item
-        )
+        logged = Logged(id=item.id or "", seq=self._seq, t=min(item.occurred_at, now), received_at=now, item=item)
         if item.occurred_at < now - self._world.retention:
             self._refuse_everywhere(person, logged, Reason.STALE)
         elif self._is_repeated(person, logged):
@@ -57,7 +54,8 @@ class Taking:
 
     def _is_repeated(self, person: Person, logged: Logged) -> bool:
         """M6, and M3: one dispatch is one interaction, whichever of the user's devices reports it."""
-        if not self._world.scratch.is_new(logged.id, self._day()):
+        world = self._world
+        if not world.scratch.is_new(logged.id, world.clock.toordinal(), world.retention.days):
             return True
         dispatch = _dispatch_of(logged.item)
         if dispatch is None:
@@ -65,13 +63,6 @@ class Taking:
         repeated = dispatch in person.dispatches
         person.dispatches.add(dispatch)
         return repeated
-
-    def _day(self) -> int:
-        today = self._world.clock.toordinal()
-        if today != self._today:
-            self._today = today
-            self._world.scratch.forget_before(today - self._world.retention.days)
-        return today
 
     def _refuse_everywhere(self, person: Person, logged: Logged, reason: Reason) -> None:
         """Told for each live follow-on that the item would trigger."""

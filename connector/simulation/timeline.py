@@ -108,6 +108,8 @@ def parse_line(text: bytes | str, number: int) -> Line:
 
 
 def _thing_of(data: Mapping[str, Any]) -> str:
+    if len(data) == 2 and "at" in data and "interaction" in data:  # nearly all of them
+        return "interaction"
     things = [name for name in data if name in _THINGS]
     allowed = {"at", *_THINGS, *(["allow_missed"] if "publish" in data else [])}
     unknown = [name for name in data if name not in allowed]

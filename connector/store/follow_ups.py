@@ -176,7 +176,7 @@ def passage_from(row: RowMapping | Mapping[str, Any]) -> Passage:
         window_id=row["window_id"],
         user_key=row["user_key"],
         key=row["key"],
-        trigger=Logged.model_construct(
+        trigger=Logged(
             id=row["trigger_id"],
             seq=row["trigger"].get("seq", 0),
             t=row["triggered_at"],

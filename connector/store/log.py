@@ -151,7 +151,7 @@ def _row(workspace: str, logged: Logged, user_key: str) -> dict[str, Any]:
 
 def logged_from(row: RowMapping) -> Logged:
     """A row of the log as the rules see it."""
-    return Logged.model_construct(
+    return Logged(
         id=row["id"],
         seq=row["seq"],
         t=row["t"],

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from starter.api.server import serve
-from starter.commands.session import DataOption, begin, run
+from starter.commands.options import DataOption
+from starter.commands.session import begin, run
 from starter.until_told import stop_on_signals
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from connector.rules.drafting import Definition, Saved, told_of_drafts
 from connector.store.catalogue import save_drafts
 from connector.store.database import database_now
+from starter.commands.options import DataOption, JsonOption
 from starter.commands.reading import Paths, keep_to_workspace, read_paths, working
-from starter.commands.session import DataOption, JsonOption, run, session
+from starter.commands.session import run, session
 from starter.terminal import say, say_json, table, tell, warn
 
 

@@ -16,8 +16,8 @@ from connector.rules.instants import write_instant
 from connector.rules.values import parse_duration
 from connector.simulation.tally import quantiles
 from connector.store.database import database_now
-from starter.commands.options import parse_time
-from starter.commands.session import DataOption, JsonOption, run, session
+from starter.commands.options import DataOption, JsonOption, parse_time
+from starter.commands.session import run, session
 from starter.terminal import say, say_json, table
 
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from starter.commands.session import DataOption, JsonOption, begin, run
+from starter.commands.options import DataOption, JsonOption
+from starter.commands.session import begin, run
 from starter.dev import DevPorts, run_dev
 from starter.dev_file import Running
 from starter.terminal import say, say_json

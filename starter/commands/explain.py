@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from starter.commands.session import DataOption, JsonOption, run, session
+from starter.commands.options import DataOption, JsonOption
+from starter.commands.session import run, session
 from starter.explaining import explain_user
 from starter.explanation import Explanation
 from starter.story_text import told

@@ -16,7 +16,8 @@ from connector.rules.instants import write_instant
 from connector.rules.operating import in_words
 from connector.rules.values import Duration, Instant
 from connector.wire import Operated
-from starter.commands.session import DataOption, JsonOption, run, session
+from starter.commands.options import DataOption, JsonOption
+from starter.commands.session import run, session
 from starter.terminal import say, say_json
 
 FollowUp = Annotated[

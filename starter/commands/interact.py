@@ -14,7 +14,8 @@ from pydantic_core import from_json
 from temporalio.service import RPCError
 
 from connector.store.database import database_now
-from starter.commands.session import DataOption, JsonOption, run, session
+from starter.commands.options import DataOption, JsonOption
+from starter.commands.session import run, session
 from starter.compose import Parts
 from starter.reports import Reported, read_lines, take_all
 from starter.temporal_link import TemporalUnavailable

@@ -1,8 +1,10 @@
-"""Words of the command line that several commands read."""
+"""Options that several commands have, and words that they read. Importing this costs next to nothing."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from pydantic import TypeAdapter, ValidationError
@@ -10,6 +12,14 @@ from pydantic import TypeAdapter, ValidationError
 from connector.rules.values import Instant
 
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", envvar="CONNECTOR_DATA", file_okay=False, help="The data folder.", show_default=".connector"
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def parse_time(option: str, text: str) -> datetime:

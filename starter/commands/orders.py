@@ -10,7 +10,8 @@ import typer
 from connector.rules.errors import OrderRefused
 from connector.rules.instants import write_instant
 from connector.wire import OrderReceipt
-from starter.commands.session import DataOption, JsonOption, run, session
+from starter.commands.options import DataOption, JsonOption
+from starter.commands.session import run, session
 from starter.orders import Verb, order_now
 from starter.terminal import say, say_json, tell, warn
 

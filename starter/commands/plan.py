@@ -15,8 +15,9 @@ from connector.rules.errors import OrderRefused
 from connector.rules.preview import Drafting
 from connector.rules.values import canonical_json
 from connector.store.overview import Waits
+from starter.commands.options import DataOption, JsonOption
 from starter.commands.reading import Paths, keep_to_workspace, read_paths
-from starter.commands.session import DataOption, JsonOption, run, session
+from starter.commands.session import run, session
 from starter.preview import Preview, look_ahead
 from starter.terminal import say, say_json, table, tell, warn
 

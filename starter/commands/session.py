@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-
-import typer
+from typing import Any, TypeVar
 
 from connector.logs import configure_logs
 from connector.settings import Settings
@@ -18,14 +16,6 @@ from starter.dev_file import find_temporal
 from starter.unready import require_folder, require_tables
 
 T = TypeVar("T")
-
-DataOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data", envvar="CONNECTOR_DATA", file_okay=False, help="The data folder.", show_default=".connector"
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

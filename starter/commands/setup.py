@@ -10,7 +10,8 @@ from temporalio.service import RPCError
 from connector.rules.errors import ConnectorError
 from connector.store.migrate import migrate
 from connector.temporal import SEARCH_ATTRIBUTES, register_search_attributes
-from starter.commands.session import DataOption, JsonOption, begin, run
+from starter.commands.options import DataOption, JsonOption
+from starter.commands.session import begin, run
 from starter.compose import opened
 from starter.terminal import say, say_json, tell
 

@@ -22,8 +22,7 @@ from connector.rules.lifecycle import Verb
 from connector.simulation import Scratch, Simulation
 from connector.simulation.pictures import TooMuchToDraw, draw
 from connector.simulation.timeline import ORDERS, Line, Timeline, read_timeline
-from starter.commands.options import parse_time
-from starter.commands.session import JsonOption
+from starter.commands.options import JsonOption, parse_time
 from starter.terminal import say, table, warn
 
 _MOST_DRAWN = 1000

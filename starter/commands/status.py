@@ -12,7 +12,8 @@ from connector.rules.catalogue import Catalogue, Entry
 from connector.rules.errors import ConnectorError
 from connector.store.overview import Count, count_follow_ups
 from starter.catalogue_view import view
-from starter.commands.session import DataOption, JsonOption, run, session
+from starter.commands.options import DataOption, JsonOption
+from starter.commands.session import run, session
 from starter.terminal import say, say_json, table
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from starter.commands.session import DataOption, begin, run
+from starter.commands.options import DataOption
+from starter.commands.session import begin, run
 from starter.until_told import stop_on_signals
 from worker import run_worker
 

@@ -90,7 +90,7 @@ class Memory:
                 item = parse_item({**arrival.item, "id": arrival.id, "user": "u", "occurred_at": hour(arrival.t)})
                 seq = len(self._log) + len(new) + 1
                 t = min(hour(arrival.t), now)
-                new[arrival.id] = Logged.model_construct(id=arrival.id, seq=seq, t=t, received_at=now, item=item)
+                new[arrival.id] = Logged(id=arrival.id, seq=seq, t=t, received_at=now, item=item)
         self._log |= new
         if new:
             entries, judging = list(new.values()), Judging(self._catalogue, now)

@@ -41,7 +41,7 @@ def catalogue(*definitions: dict[str, Any]) -> Catalogue:
 
 def item(id: str, t: datetime, **words: Any) -> Logged:
     told = {"id": id, "user": "u", "occurred_at": t, **({"campaign": "o"} if words["type"] != "make_purchase" else {})}
-    return Logged.model_construct(id=id, seq=1, t=t, received_at=t, item=parse_item({**told, **words}))
+    return Logged(id=id, seq=1, t=t, received_at=t, item=parse_item({**told, **words}))
 
 
 def bought(t: datetime, **properties: Any) -> Logged:

@@ -180,10 +180,12 @@ def test_templated_aliases_may_be_anything() -> None:
     assert refusals(listening(CLICK, alias="whatever"), known(target), NOW) == []
 
 
-def test_external_targets_are_not_known() -> None:
-    """P7: another system sends them, so whatever is written here of their messages is not all."""
-    external = {"campaign": "o", "delivery": {"type": "external"}, "messages": {"push": {"title": "t", "body": "b"}}}
+def test_external_targets_are_known_by_what_is_written_of_them() -> None:
+    """P7: another system sends them; where their messages are written down we know them, otherwise we do not."""
+    external = {"campaign": "o", "delivery": {"type": "external"}}
+    told = {**external, "messages": {"push": {"title": "t", "body": "b"}}}
     assert refusals(listening(CLICK, alias="cta"), known(external), NOW) == []
+    assert len(refusals(listening(CLICK, alias="cta"), known(told), NOW)) == 1
 
 
 def test_earlier_messages_are_still_out_there() -> None:

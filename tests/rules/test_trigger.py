@@ -38,7 +38,7 @@ def pushed(t: datetime, received_at: datetime | None = None, **properties: Any) 
     item = parse_item(
         {"id": "e", "user": "u", "type": "receive_push", "campaign": "o", "occurred_at": t, "properties": properties}
     )
-    return Logged.model_construct(id="e", seq=1, t=t, received_at=received_at or t, item=item)
+    return Logged(id="e", seq=1, t=t, received_at=received_at or t, item=item)
 
 
 def entry(definition: dict[str, Any], *windows: Window, state: Lifecycle = "active") -> Entry:
