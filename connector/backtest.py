@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,6 +27,8 @@ from connector.store.log import load_items
 from connector.store.users import StoredUser, load_users
 
 _PAGE = 500
+_FOR_EVER = timedelta(days=36_525)
+"""Whatever is logged counts to the end of the test, also where the log is kept longer than `simulate` supposes."""
 _THE_WINDOW = 0
 """Window ids of the store begin at 1."""
 
@@ -112,7 +114,7 @@ def _judge_page(
 ) -> None:
     for known in page:  # users have nothing to do with each other
         with Scratch() as scratch:
-            simulation = Simulation(catalogue, scratch, lambda warning: None)
+            simulation = Simulation(catalogue, scratch, lambda warning: None, retention=_FOR_EVER)
             _live_through(simulation, known, campaign, since, until)
             tally.add(scratch.person(known.stored.user.id), campaign, catalogue)
             told = (json.loads(line) for line in simulation.lines())

@@ -201,9 +201,7 @@ class _Batch:
         """Log these items, and return those that were new."""
         numbers = await take_numbers(self._c, self._workspace, len(items))
         entries = [
-            Logged(
-                id=item.id or "", seq=number, t=min(item.occurred_at, self._now), received_at=self._now, item=item
-            )
+            Logged(id=item.id or "", seq=number, t=min(item.occurred_at, self._now), received_at=self._now, item=item)
             for item, number in zip(items, numbers, strict=True)
         ]
         new = await write_new(self._c, self._workspace, entries, user_keys)

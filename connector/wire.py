@@ -65,11 +65,14 @@ class FollowUpStatus(Wire):
 Verb = Literal["send_now", "postpone", "cancel"]
 """What an operator can do to one follow-up; the names of its updates."""
 
+LONGEST_NOTE = 200
+"""In characters."""
+
 
 class Asked(Wire):
     """What an operator says with `send_now` and `cancel`: nothing, or a note that the UI shows while it runs."""
 
-    note: str | None = Field(default=None, max_length=200)
+    note: str | None = Field(default=None, max_length=LONGEST_NOTE)
 
 
 class Postponement(Asked):

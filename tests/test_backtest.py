@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from connector.backtest import Backtested, NotTestable, backtest
+from connector.intake import Intake
 from connector.rules.campaigns import parse_definition
 from connector.store.database import database_now
 from connector.store.deliveries import DeliveryState
@@ -111,3 +112,22 @@ async def test_what_is_no_follow_on_cannot_be_tested(house: House, campaign: str
     await house.live(ORIGINAL)
     with pytest.raises(NotTestable, match=campaign):
         await run_backtest(house, campaign)
+
+
+async def test_a_log_that_is_kept_long_is_tested_to_its_beginning(house: House) -> None:
+    """X4, M6: with a longer retention than 90 days, what came first in a long log still counts."""
+    await house.live(ORIGINAL)
+    await draft(
+        house,
+        follow_on(
+            "f", PUSHED, delay={"after": "1 hour"}, exceptions=ABANDONED["delivery"]["exceptions"], messages=WEBHOOK,
+            eligible_again="always",
+        ),
+    )  # fmt: skip
+    keeping = Intake(house.database, house.cache, "default", retention=timedelta(days=400))
+    a_day = 24 * 60
+    days = range(-200, 0)
+    await keeping.take_in([push(f"p{day}", day * a_day) for day in days])
+    await keeping.take_in([buy(f"b{day}", day * a_day + 30) for day in days if day < -100])
+    tally = (await run_backtest(house, minutes=-201 * a_day)).tally
+    assert (tally.triggered, tally.sent, tally.excepted) == (200, 100, {"make_purchase": 100})

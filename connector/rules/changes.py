@@ -8,7 +8,7 @@ from datetime import datetime
 
 from connector.rules.catalogue import Catalogue
 from connector.rules.interactions import Logged
-from connector.rules.passages import Passage
+from connector.rules.passages import Passage, dropped
 from connector.rules.reasons import Reason
 
 
@@ -63,3 +63,24 @@ class Scope:
     def refuse(self, logged: Logged, reason: Reason) -> Refuse:
         """The refusal of a trigger of this key."""
         return Refuse(self.campaign, self.key, logged, reason)
+
+    def stopped_by(self, passage: Passage, t: datetime) -> Passage | None:
+        """The passage as the stop of its window ended it by `t` (P9), None where none did.
+
+        It may not be told yet: a page of the order has not come to it, or its trigger arrives after the resume.
+        """
+        window = self.catalogue.entries[self.campaign].window(passage.window_id)
+        closed_at = window.closed_at if window is not None and passage.can_be_called_off else None
+        if closed_at is None or t < closed_at:
+            return None
+        return dropped(passage, Reason.STOPPED, self.now, closed_at)
+
+    def stale_by(self, passage: Passage, t: datetime) -> Passage | None:
+        """The passage as staleness ends it where it had been due by `t` (D4), None where it was not or is not stale.
+
+        It need not have been judged yet: no worker ran, or its trigger arrives that late.
+        """
+        is_stale = self.now - passage.next_at > self.catalogue.workspace.stale_after
+        if not is_stale or t < passage.next_at or not passage.can_be_called_off:
+            return None
+        return dropped(passage, Reason.STALE, self.now, passage.next_at)

@@ -1,7 +1,7 @@
 """Do a target's messages have what a trigger or an exception listens for? (P7)
 
-Only looked at where we send the messages ourselves. Every revision that was ever published counts, besides the newest:
-its messages are still out there.
+Only looked at where we know the messages: our own, and those that an external campaign's definition writes down. Every
+revision that was ever published counts, besides the newest: its messages are still out there.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ def content_warnings(follow_on: ActionBased, catalogue: Catalogue) -> Iterator[s
     """What its targets do not have as they are, so that it will not happen: pages, conversions, a control group."""
     for condition, known in _known_targets(follow_on, catalogue):
         lacks = f"{condition.target} has no"
+        if any(isinstance(campaign.delivery, External) for campaign in known.campaigns):
+            continue  # its conversions and control group are its sender's affair
         if condition.page is not None:
             yield from _unless_there("page", condition.page, condition.target, _pages(known))
         elif condition.interaction is T.PERFORM_CONVERSION_EVENT:
@@ -96,10 +98,11 @@ def _known_targets(follow_on: ActionBased, catalogue: Catalogue) -> Iterator[tup
 
 
 def _knowledge_of(entry: Entry) -> _Known | None:
-    """What we know of a campaign; None where another system sends it, and for cards."""
+    """What we know of a campaign; None for cards, and where another system sends it and nothing says what."""
     definitions = [revision.definition for revision in (*entry.published, entry.newest)]
     campaigns = tuple(definition for definition in definitions if isinstance(definition, Campaign))
-    if len(campaigns) < len(definitions) or any(isinstance(c.delivery, External) for c in campaigns):
+    untold = any(isinstance(c.delivery, External) and not contents_of(c) for c in campaigns)
+    if untold or len(campaigns) < len(definitions):
         return None
     return _Known(campaigns, tuple(content for campaign in campaigns for content in contents_of(campaign)))
 

@@ -1,4 +1,4 @@
-"""What one item does to a user's follow-ups of one follow-on and key, in order and out of it (T2, T3, T5, X1 to X4).
+"""What one item does to a user's follow-ups of one key, in order and out of it (T2, T3, T5, P9, X1 to X4).
 
 `step` judges one item in its turn. `fold` judges a stretch of a key's items again in event order, because one of them
 came late; what has gone out stays as it is. Both give changes; nothing is decided anywhere else.
@@ -23,20 +23,24 @@ def step(logged: Logged, passages: Sequence[Passage], judge: Judge, scope: Scope
         passages: this key's follow-ups that are open or were dispatched after the item's time.
     """
     notes: list[Change] = [
-        Note(passage, logged)
-        for passage in passages
-        if passage.dispatched_at is not None and calls_off(passage, logged, scope.catalogue)
+        Note(passage, logged) for passage in passages if passage.stands and calls_off(passage, logged, scope.catalogue)
     ]
     standing = next((passage for passage in passages if passage.is_open), None)
+    changes: list[Change] = []
+    if standing is not None and (ended := scope.stopped_by(standing, logged.t)) is not None:
+        changes.append(End(ended))
+        standing = None
     called_off = standing is not None and standing.can_be_called_off and calls_off(standing, logged, scope.catalogue)
     verdict = judge(logged, None if called_off else standing, False)
-    changes: list[Change] = []
+    if standing is not None and verdict is Reason.ALREADY_WAITING and (ended := scope.stale_by(standing, logged.t)):
+        changes.append(End(ended))
+        standing, verdict = None, judge(logged, None, False)
     if standing is not None and isinstance(verdict, Passage):
         changes.append(End(superseded(standing, scope.now, logged.t)))
     elif standing is not None and called_off:
         changes.append(End(excepted(standing, logged, scope.now)))
     if isinstance(verdict, Passage):
-        changes.append(Begin(verdict))
+        changes.append(Begin(scope.stopped_by(verdict, scope.now) or verdict))
     elif isinstance(verdict, Reason):
         changes.append(scope.refuse(logged, verdict))
     return notes + changes

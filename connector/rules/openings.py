@@ -8,6 +8,7 @@ from datetime import time
 from connector.rules.campaigns import Campaign, QuietHours, TimeOfDay, Workspace
 from connector.rules.caps import CAPPED_CHANNELS
 from connector.rules.contents import contents_of
+from connector.rules.due import quiet_hours_of
 from connector.rules.windows import within
 
 
@@ -41,8 +42,7 @@ def _hours_and_quiet(campaign: Campaign, workspace: Workspace) -> tuple[TimeOfDa
     channels = {channel for content in contents_of(campaign) for channel in content.channels}
     if follow_on is None or CAPPED_CHANNELS.isdisjoint(channels):
         return None, None
-    own = follow_on.quiet_hours
-    return follow_on.time_of_day, None if own == "none" else own or workspace.quiet_hours
+    return follow_on.time_of_day, quiet_hours_of(follow_on, workspace)
 
 
 def _wholly_inside(hours: TimeOfDay, quiet: QuietHours) -> bool:

@@ -20,7 +20,8 @@ class Passage:
     `due_at` is the due time it began with, `next_at` the one it waits for now (a hold's end). `dispatched_at` is
     the first claim of one of its messages, `decided_at` when its end was decided. `exception_at` is the event time of
     the interaction `exception_id` that called it off; of a superseded one, that of the trigger that took its place, or
-    its own trigger's where in event order it never stood.
+    its own trigger's where in event order it never stood; of one that a stop or staleness had ended before that was
+    noticed, the instant from which it no longer stood.
     """
 
     id: str
@@ -49,6 +50,11 @@ class Passage:
     def can_be_called_off(self) -> bool:
         """It waits or is held, and nothing of it has been claimed yet (guarantee 3)."""
         return self.state in (State.WAITING, State.HELD) and self.dispatched_at is None
+
+    @property
+    def stands(self) -> bool:
+        """A message of it went out or may yet: what would have called it off comes too late (X1)."""
+        return self.dispatched_at is not None and self.state is not State.DROPPED
 
     @property
     def is_settled(self) -> bool:
@@ -99,3 +105,8 @@ def superseded(passage: Passage, now: datetime, at: datetime) -> Passage:
         exception_at=at,
         decided_at=now,
     )
+
+
+def dropped(passage: Passage, reason: Reason, now: datetime, at: datetime) -> Passage:
+    """It no longer stood from `at` on, by event time, though that is noticed only now (P9, D4)."""
+    return replace(passage, state=State.DROPPED, reason=reason, exception_at=at, decided_at=now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -37,12 +37,15 @@ class Replay:
 
     def take(self, logged: Logged) -> None:
         """Judge the next item in event order."""
+        self._end(self._scope.stopped_by, logged.t)
         self._note_lateness(logged)
         if logged.id in self._settled:
             self._pass(self._settled[logged.id])
             return
         called_off = self._standing is not None and calls_off(self._standing, logged, self._catalogue)
         verdict = self._verdict(logged, None if called_off else self._standing)
+        if verdict is Reason.ALREADY_WAITING and self._end(self._scope.stale_by, logged.t):
+            verdict = self._verdict(logged, None)
         if isinstance(verdict, Passage):
             self._give_way(logged)
             self._standing = verdict if self._is_kept(logged) else self._called_off_at_once(verdict)
@@ -56,6 +59,7 @@ class Replay:
 
     def changes(self) -> list[Change]:
         """The difference between what came of it now and what is stored."""
+        self._end(self._scope.stopped_by, self._now)
         outcome = [*self._outcome, *([self._standing] if self._standing else [])]
         stored = dict(self._stored)
         ends: list[Change] = []
@@ -99,12 +103,19 @@ class Replay:
     def _pass(self, settled: Passage) -> None:
         """What is a fact began here: a wait in its way gives way to it, or is by now the one that does not begin."""
         standing = self._standing
+        if standing is not None and self._was_due_before(standing, settled):
+            return
         if standing is None or not self._stays_before(standing, settled):
             self._give_way(settled.trigger)
             return
         if standing.trigger.id in self._late:
             self._refusals.append(self._scope.refuse(standing.trigger, Reason.ALREADY_WAITING))
         self._standing = None
+
+    def _was_due_before(self, passage: Passage, settled: Passage) -> bool:
+        """D4: a late one that was due before a fact began takes nothing from it, and is decided at once."""
+        late = passage.trigger.id in self._late
+        return late and not settled.is_open and passage.due_at <= settled.trigger.t
 
     def _stays_before(self, passage: Passage, later: Passage) -> bool:
         """Whether it would stand in the way of one that begins later, and not give way to it."""
@@ -158,6 +169,15 @@ class Replay:
             self._outcome.append(self._standing)
             self._standing = None
 
+    def _end(self, ended_by: Callable[[Passage, datetime], Passage | None], t: datetime) -> bool:
+        """End what stands where the order to stop (P9) or staleness (D4) had done so by then; says whether it had."""
+        ended = ended_by(self._standing, t) if self._standing is not None else None
+        if ended is None:
+            return False
+        self._outcome.append(ended)
+        self._standing = None
+        return True
+
     def _give_way(self, to: Logged) -> None:
         if self._standing is not None:
             self._outcome.append(superseded(self._standing, self._now, to.t))
@@ -168,7 +188,7 @@ class Replay:
             self._refusals += [
                 Note(passage, logged)
                 for passage in self._settled.values()
-                if passage.dispatched_at is not None and calls_off(passage, logged, self._catalogue)
+                if passage.stands and calls_off(passage, logged, self._catalogue)
             ]
 
 

@@ -38,7 +38,7 @@ class Person:
     receipts: dict[tuple[str, str], datetime] = field(default_factory=dict)
     assignments: dict[str, Assignment] = field(default_factory=dict)
     sends: list[PastSend] = field(default_factory=list)
-    dispatches: set[tuple[str, str]] = field(default_factory=set)
+    dispatches: dict[tuple[str, str], datetime] = field(default_factory=dict)
     told: dict[Told, int] = field(default_factory=dict)
 
     @property
@@ -86,6 +86,8 @@ class Person:
             self.log = [logged for logged in self.log if logged.t >= now - retention]
         if len(self.sends) > _ENOUGH:
             self.sends = [send for send in self.sends if send.at > now - LONGEST]
+        if len(self.dispatches) > _ENOUGH:
+            self.dispatches = {mark: at for mark, at in self.dispatches.items() if at >= now - retention}
         if len(self.passages) > _ENOUGH:
             self._forget_passages(now - retention)
 

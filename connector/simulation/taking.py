@@ -61,7 +61,7 @@ class Taking:
         if dispatch is None:
             return False
         repeated = dispatch in person.dispatches
-        person.dispatches.add(dispatch)
+        person.dispatches[dispatch] = world.clock
         return repeated
 
     def _refuse_everywhere(self, person: Person, logged: Logged, reason: Reason) -> None:

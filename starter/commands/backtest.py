@@ -69,7 +69,7 @@ def _begin(since: str, now: datetime) -> datetime:
     try:
         begin = now - parse_duration(since)
     except ValueError:
-        begin = parse_time("--since", since)
+        begin = parse_time("--since", since, otherwise=', or how long ago, like "30 days"')
     if begin >= now:
         raise typer.BadParameter(f"--since {since!r} is not in the past")
     return begin
@@ -109,7 +109,7 @@ def _story(tested: Backtested) -> str:
     shown = [(what, name, f"{count:,}") for what, name, count in counts if count or what in ("triggered", "sent")]
     head = (
         f"had {tested.campaign} (revision {tested.revision}) been live since {write_instant(tested.since)}, "
-        f"for {tally.users:,} users:"
+        f"for {tally.users:,} {'user' if tally.users == 1 else 'users'}:"
     )
     return "\n\n".join([head, table(("", "", "follow-ups"), shown), _until_exception(tally.until_exception)])
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from connector import names
 from connector.follow_up_client import FollowUpClient
 from connector.rules.instants import write_instant
 from connector.rules.operating import in_words
-from connector.rules.values import Duration, Instant
-from connector.wire import Operated
-from starter.commands.options import DataOption, JsonOption
+from connector.wire import LONGEST_NOTE, Operated
+from starter.commands.options import DataOption, JsonOption, parse_length, parse_time
 from starter.commands.session import run, session
 from starter.terminal import say, say_json
 
@@ -30,11 +28,9 @@ FollowUp = Annotated[
 ]
 Note = Annotated[
     str | None,
-    typer.Option(help="Shown in Temporal's UI, at most 200 characters; name no users, histories keep it."),
+    typer.Option(help=f"Shown in Temporal's UI, at most {LONGEST_NOTE} characters; name no users, histories keep it."),
 ]
 Ask = Callable[[FollowUpClient], Awaitable[Operated]]
-
-_MOST_NOTED = 200
 
 
 def send_now(follow_up: FollowUp, note: Note = None, data: DataOption = None, as_json: JsonOption = False) -> None:
@@ -69,11 +65,11 @@ def postpone(
     _check_note(note)
     if (until is None) == (by is None):
         raise typer.BadParameter("name one of --until and --by")
-    instant = _parsed(Instant, until, "--until")
-    delay = _parsed(Duration, by, "--by")
+    instant = None if until is None else parse_time("--until", until)
+    later = timedelta() if by is None else parse_length("--by", by)
 
     async def move(hands: FollowUpClient) -> Operated:
-        to: datetime = instant or (await hands.find(follow_up)).next_at + delay
+        to = instant or (await hands.find(follow_up)).next_at + later
         return await hands.postpone(follow_up, to, note=note)
 
     _operate(names.POSTPONE, follow_up, move, data, as_json)
@@ -109,16 +105,6 @@ def _shown(operated: Operated) -> str:
     return in_words(operated.state or "", operated.reason)
 
 
-def _parsed(kind: Any, text: str | None, option: str) -> Any:
-    if text is None:
-        return None
-    try:
-        return TypeAdapter(kind).validate_python(text)
-    except ValidationError as error:
-        words = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise typer.BadParameter(f"{option}: {words}") from None
-
-
 def _check_note(note: str | None) -> None:
-    if note is not None and len(note) > _MOST_NOTED:
-        raise typer.BadParameter(f"--note has at most {_MOST_NOTED} characters")
+    if note is not None and len(note) > LONGEST_NOTE:
+        raise typer.BadParameter(f"--note has at most {LONGEST_NOTE} characters")

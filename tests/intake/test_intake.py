@@ -84,6 +84,31 @@ async def test_stopped_follow_on_and_stopped_target(house: House) -> None:
     assert ("g", "e2", "target_inactive") in refused
 
 
+@pytest.mark.parametrize("heard", ["before the stop", "after the resume", "last"])
+async def test_wait_of_a_stopped_window_stands_in_nobodys_way(house: House, heard: str) -> None:
+    """P9, T5: whenever its trigger is heard of, also before the order's pages have come to it."""
+    await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 day"}, eligible_again="always"))
+    await house.take_in(*([push("e1", 0)] if heard == "before the stop" else []))
+    await house.order("stop", "f")
+    await house.order("resume", "f")
+    await house.take_in(*([push("e1", 0)] if heard == "after the resume" else []))
+    await house.take_in(push("e2", 60 * 24))
+    await house.take_in(*([push("e1", 0)] if heard == "last" else []))
+    assert await house.outcomes() == [("e1", "dropped", "stopped"), ("e2", "waiting", None)]
+    assert await house.refusals() == []
+
+
+@pytest.mark.parametrize("heard", [("e1", "e2"), ("e2", "e1")])
+async def test_wait_that_is_stale_stands_in_nobodys_way(house: House, heard: tuple[str, str]) -> None:
+    """D4, T5: it was due long before the next trigger and will not be sent, whether or not a worker has come to it."""
+    await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 hour"}, eligible_again="always"))
+    at = {"e1": -48 * 60, "e2": 100}
+    for name in heard:
+        await house.take_in(push(name, at[name]))
+    assert await house.outcomes() == [("e1", "dropped", "stale"), ("e2", "waiting", None)]
+    assert await house.refusals() == []
+
+
 async def test_audience_and_eligibility_refuse_at_the_trigger(house: House) -> None:
     """The list at the trigger gives its reasons in its order."""
     gold = {"attribute": "tier", "is": "gold"}

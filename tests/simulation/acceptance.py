@@ -1,4 +1,4 @@
-"""The words of the acceptance cases: a story, and every JSON line that `connector simulate` must tell of it, in full."""
+"""The words of the acceptance cases: a story, and every JSON line that `connector simulate` must tell of it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -45,13 +45,14 @@ class Case:
 
 
 def check(case: Case, simulate: Connector) -> None:
-    """Play the case; at one instant the order of several campaigns is free, otherwise lines come as they are decided."""
+    """Play the case; lines come as they are decided, at one instant those of several campaigns in any order."""
     until = ("--until", z(case.until)) if case.until else ()
     done = simulate(*case.story, words=("--json", *until))
     assert done.code == 0, done.err
     decided = [row["decided_at"] for row in done.outcomes if row["decided_at"]]
     assert decided == sorted(decided)
-    assert _ordered(done.outcomes) == _ordered(case.told)
+    told, expected = _ordered(done.outcomes), _ordered(case.told)
+    assert told == expected, "\n".join(map(str, ["told:", *told, "expected:", *expected]))
 
 
 def _ordered(rows: list[Row]) -> list[Row]:

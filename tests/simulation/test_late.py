@@ -120,6 +120,18 @@ def test_late_trigger_from_within_a_wait_that_was_sent(play: Play) -> None:
     ]
 
 
+def test_late_trigger_that_is_stale_takes_nobodys_place(play: Play) -> None:
+    """D4, T5: in order its wait was over before the other one began; the one that waits goes on waiting."""
+    told = [push("03 10:00", "b"), push("03 10:30", "a", "02 09:00")]
+    assert play(*HOUSE, told) == ["03 10:30 f u a dropped stale", "03 11:00 f u b sent push"]
+
+
+def test_exception_after_the_due_time_of_a_stale_trigger(play: Play) -> None:
+    """D4: exceptions between the trigger and now come first, however stale it is."""
+    told = [buy("02 11:00", "x"), push("03 10:30", "a", "02 09:00")]
+    assert play(*HOUSE, told) == ["03 10:30 f u a excepted x"]
+
+
 def test_noted_has_the_keys_of_the_follow_up(simulate: Connector) -> None:
     """X1: the note is of the follow-up that stands: its trigger, due time and channels, decided as it was heard of."""
     sent, noted = simulate(*HOUSE, push("10:00", "a"), buy("11:30", "b", "10:30")).outcomes
@@ -150,3 +162,13 @@ def test_any_order_of_arrival_of_one_story(simulate: Connector) -> None:
             tuple(sorted(short(o).split(" ", 1)[1] for o in run.outcomes if o["state"] in ("sent", "excepted")))
         )
     assert stories == {("f u a excepted bought", "f u c excepted again", "f u d sent push")}
+
+
+def test_nothing_stands_where_the_template_asked_for_nothing(play: Play) -> None:
+    """X1: an exception that comes after an aborted message is no `late_exception`: nothing went out."""
+    aborting = follow_on("f", LOOKED, delay={"after": "1 hour"}, exceptions=[BUYS], messages=_ABORTING)
+    lines = [look("10:00", "a"), buy("11:05", "late", "10:30")]
+    assert play(aborting, *begin("f"), lines) == ["11:00 f u a dropped aborted_by_template"]
+
+
+_ABORTING = {"push": {"title": "t", "body": "{% abort_message %}"}}
