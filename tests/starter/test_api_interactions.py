@@ -139,10 +139,10 @@ async def test_with_the_database_away_nothing_is_accepted() -> None:
 async def test_attributes_of_the_same_request_apply_first(api: httpx.AsyncClient, parts: Parts) -> None:
     """At the trigger: the audience as it stands before the event, attributes of the same request included."""
     gold = {"attribute": "tier", "is": "gold"}
-    await House(parts.database).live(follow_on("f", PUSHED, delay={"after": "12 hours"}, audience=gold))
     await House(parts.database).order("publish", "o")
+    await House(parts.database).live(follow_on("f", PUSHED, delay={"after": "12 hours"}, audience=gold))
     users = [{"id": "u", "attributes": {"tier": "gold"}}, {"id": "v", "time_zone": "Mars"}, {"id": "w"}, 5]
-    items = [push("a", 125), push("b", 125, user="v"), push("c", 125, user="w")]
+    items = [push("a", 0), push("b", 0, user="v"), push("c", 0, user="w")]
     answer = (await api.post(URL, json={"users": users, "interactions": items})).json()
     assert [(one["id"], one["status"]) for one in answer["users"]] == [
         ("u", "accepted"),
