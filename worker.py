@@ -15,6 +15,7 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.launch import Launcher
 from activities.operate import Operator
 from activities.publish import Publisher
 from activities.report import Reporter
@@ -36,6 +37,7 @@ from starter.configuration import open_database, read_settings
 from starter.unready import require_folder, require_tables
 from starter.until_told import stop_on_signals, unless_stopped
 from workflows.follow_up import FollowUp
+from workflows.launch import Launch
 from workflows.registry import Registry
 
 _log = structlog.get_logger("worker")
@@ -54,7 +56,7 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
         ExceptionGroup: a part of it could not go on; the others have been stopped.
     """
     require_folder(settings)
-    async with _opened_database(settings) as database, _opened_channels(settings) as channels:
+    async with _opened_database(settings) as database, _opened_channels(settings, database) as channels:
         await _check_tables(database)
         client = client or await unless_stopped(connect(attempts=None), stopped)
         if client is None:
@@ -82,12 +84,13 @@ def _workers(
     main = Worker(
         client,
         task_queue=names.main_queue(workspace),
-        workflows=[FollowUp, Registry],
+        workflows=[FollowUp, Launch, Registry],
         activities=[
             publisher.carry_out_order,
             publisher.end_waits,
             reporter.report_exception,
             Operator(database, workspace).operate,
+            Launcher(database, cache, intake, sender, workspace, changed=outbox.nudge).launch_page,
         ],
         graceful_shutdown_timeout=_GRACE,
     )
@@ -132,8 +135,8 @@ async def _opened_database(settings: Settings) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def _opened_channels(settings: Settings) -> AsyncIterator[dict[str, Channel]]:
-    channels = open_channels(settings, default_console=settings.dev)
+async def _opened_channels(settings: Settings, database: Database) -> AsyncIterator[dict[str, Channel]]:
+    channels = open_channels(settings, default_console=settings.dev, database=database)
     try:
         yield channels
     finally:

@@ -23,7 +23,7 @@ from connector.rules.deliveries import (
     judge_message,
     received_before,
 )
-from connector.rules.due import Control, Drop, DueFacts, Hold
+from connector.rules.due import Control, Drop, DueFacts, Hold, Pause
 from connector.rules.judging import Past
 from connector.rules.messages import Messages
 from connector.rules.passages import Passage
@@ -114,6 +114,8 @@ class Claiming:
         if isinstance(verdict, Hold):
             await hold_until(self._c, self._request.workspace, self._passage, verdict.until)
             return SendOutcome(outcome="held", until=verdict.until)
+        if isinstance(verdict, Pause):
+            return SendOutcome(outcome="paused", state=self._passage.state.value)
         if isinstance(verdict, Drop):
             dropped = self._delivery(DeliveryState.DROPPED, verdict.reason)
             await self._write(dropped, decided_at=self._now)

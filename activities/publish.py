@@ -38,7 +38,7 @@ class Publisher:
     """Carries out the orders of one workspace.
 
     Args:
-        changed: called when follow-ups were ended, so that the outbox looks at once.
+        changed: called when there may be something for the outbox, so that it looks at once.
     """
 
     def __init__(
@@ -62,7 +62,9 @@ class Publisher:
             catalogue = await self._cache.at_least(self._database)
             missed = await self._missed(catalogue, order)
             try:
-                return await self._commit(catalogue, order, missed)
+                receipt = await self._commit(catalogue, order, missed)
+                self._changed()  # a launch may have to begin, or to hear of it
+                return receipt
             except VersionMoved:
                 continue
             except OrderRefused as refusal:

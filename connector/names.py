@@ -4,11 +4,13 @@ from __future__ import annotations
 
 FOLLOW_UP = "FollowUp"
 REGISTRY = "Registry"
+LAUNCH = "Launch"
 SEND = "send"
 CARRY_OUT_ORDER = "carry_out_order"
 END_WAITS = "end_waits"
 REPORT_EXCEPTION = "report_exception"
 OPERATE = "operate"
+LAUNCH_PAGE = "launch_page"
 
 STATE_ATTRIBUTE = "FollowUpState"
 
@@ -22,7 +24,10 @@ CANCEL = "cancel"
 """Updates of a follow-up, for operators: the command line, the `temporal` program, the Web UI."""
 REFUSED = "OperationRefused"
 """The type of the error of an update that was refused."""
+LOOK = "look"
+"""Signal from the outbox: an order concerned this launch's campaign; the store says which."""
 STATUS = "status"
+PROGRESS = "progress"
 ORDERS = "orders"
 
 
@@ -39,6 +44,11 @@ def channel_queue(workspace: str, channel: str) -> str:
 def registry_id(workspace: str) -> str:
     """The workflow id of the workspace's registry."""
     return f"registry/{workspace}"
+
+
+def launch_id(workspace: str, campaign: str, launch: str) -> str:
+    """The workflow id of one launch of a scheduled campaign."""
+    return f"launch/{workspace}/{campaign}/{launch}"
 
 
 def follow_up_id(workspace: str, campaign: str, user_key: str, follow_up: str) -> str:

@@ -17,7 +17,9 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
+from connector.launch_outbox import tell_launches
 from connector.store.database import Database, StoreUnavailable
+from connector.store.launches import take_to_tell
 from connector.store.pending import mark_signalled, mark_started, take_to_signal, take_to_start
 from connector.temporal import start_arguments
 from connector.wire import Ended, FollowUpStart
@@ -73,10 +75,12 @@ class Outbox:
         async with self._database.read() as connection:
             to_start = await take_to_start(connection, self._workspace, limit)
             to_signal = await take_to_signal(connection, self._workspace, limit)
-        if not to_start and not to_signal:
+            launches = await take_to_tell(connection, self._workspace, limit)
+        if not to_start and not to_signal and not launches:
             return 0
         client = self._client if isinstance(self._client, Client) else await self._client()
-        started = await self._carry_out(client, to_start, _start_one, mark_started)
+        told = await tell_launches(self._database, self._workspace, client, launches)
+        started = told + await self._carry_out(client, to_start, _start_one, mark_started)
         return started + await self._carry_out(client, to_signal, _signal_one, mark_signalled)
 
     async def _carry_out(self, client: Client, rows: Sequence[RowMapping], act: _Act, mark: _Mark) -> int:

@@ -27,7 +27,7 @@ from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from connector import names
-from connector.wire import FollowUpStart
+from connector.wire import FollowUpStart, LaunchStart
 
 _log = structlog.get_logger("temporal")
 
@@ -122,6 +122,20 @@ def start_arguments(start: FollowUpStart) -> dict[str, Any]:
                 SearchAttributePair(DUE_AT, due),
             ]
         ),
+        "priority": Priority(fairness_key=start.campaign[:64]),
+    }
+
+
+def launch_arguments(start: LaunchStart) -> dict[str, Any]:
+    """How a launch's workflow is started: once, and findable by its campaign."""
+    return {
+        "id": names.launch_id(start.workspace, start.campaign, start.launch_id),
+        "task_queue": names.main_queue(start.workspace),
+        "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        "id_conflict_policy": WorkflowIDConflictPolicy.FAIL,
+        "static_summary": f"launch of {start.campaign}",
+        "static_details": f"The launch of **{start.campaign}** to its audience.",
+        "search_attributes": TypedSearchAttributes([SearchAttributePair(CAMPAIGN, start.campaign)]),
         "priority": Priority(fairness_key=start.campaign[:64]),
     }
 

@@ -37,10 +37,11 @@ class SendRequest(Wire):
 class SendOutcome(Wire):
     """What came of it. `held`: try again at `until` (UTC). `ended`: the row had already ended, in `state`.
 
-    `moved`: the newest live content no longer has this channel; `channels` are those that it has instead.
+    `moved`: the newest live content no longer has this channel; `channels` are those that it has instead. `paused`: its
+    campaign is stopped, and the launch that it belongs to goes on with resume; follow-ups never are.
     """
 
-    outcome: Literal["sent", "held", "dropped", "control", "failed", "ended", "moved"]
+    outcome: Literal["sent", "held", "dropped", "control", "failed", "ended", "moved", "paused"]
     state: str | None = None
     reason: str | None = None
     until: datetime | None = None
@@ -151,3 +152,47 @@ class RegistryState(Wire):
     log: tuple[str, ...] = ()
     to_end: tuple[str, ...] = ()
     continued: bool = False
+
+
+class LaunchPage(Wire):
+    """The next stretch of a launch is to be done.
+
+    `after` is the last user of the pass over those who still wait; '' begins a new pass. `later` says that a provider
+    asked in this pass to be tried again, `tries` in how many passes in a row one did.
+    """
+
+    workspace: str
+    launch_id: str
+    campaign: str
+    after: str = ""
+    later: bool = False
+    tries: int = 0
+
+
+class LaunchStart(Wire):
+    """The input of a launch. What `at` is about stands in the store; `page` is where an earlier run of it stood."""
+
+    workspace: str
+    launch_id: str
+    campaign: str
+    page: LaunchPage | None = None
+
+
+class LaunchProgress(Wire):
+    """How far a launch has come: users by the state in which they are, and whether the whole audience is among them."""
+
+    users: dict[str, int] = Field(default_factory=dict)
+    whole_audience: bool = False
+
+
+class LaunchStep(Wire):
+    """How a launch stands after a stretch. `until` (UTC) is what it waits for; None: for nothing, or to be told.
+
+    `waits`: its time has not come, or all who are left wait for another instant. `enrolling`: its audience is being
+    gathered. `sending`: there is more to do. `paused`: its campaign is stopped. `ended`: nothing is left.
+    """
+
+    phase: Literal["waits", "enrolling", "sending", "paused", "ended"]
+    next_page: LaunchPage
+    until: datetime | None = None
+    progress: LaunchProgress = LaunchProgress()

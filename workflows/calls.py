@@ -11,6 +11,8 @@ from temporalio.common import RetryPolicy
 from connector import names
 from connector.wire import (
     FollowUpStart,
+    LaunchPage,
+    LaunchStep,
     Operated,
     Operation,
     Order,
@@ -35,6 +37,8 @@ _ORDER = timedelta(minutes=1)
 _PATIENCE = timedelta(minutes=10)
 """An order that the store cannot take for so long fails, so that the ones behind it get an answer too."""
 
+_STRETCH = timedelta(minutes=10)
+"""A stretch of a launch is short, but a provider may be slow with each of its messages."""
 _ALL_PAGES = timedelta(hours=1)
 _ONE_PAGE = timedelta(seconds=30)
 
@@ -72,6 +76,18 @@ async def operate(start: FollowUpStart, verb: Verb, until: datetime | None) -> O
         start_to_close_timeout=_ATTEMPT,
         retry_policy=_SOON_AGAIN,
         summary=f"{verb} by an operator",
+    )
+
+
+async def launch_page(page: LaunchPage) -> LaunchStep:
+    """Have a launch gone on with for a while."""
+    return await workflow.execute_activity(
+        steps.launch_page,
+        page,
+        start_to_close_timeout=_STRETCH,
+        heartbeat_timeout=_ONE_PAGE,
+        retry_policy=_SOON_AGAIN,
+        summary=f"launch {page.campaign}",
     )
 
 

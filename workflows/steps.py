@@ -6,6 +6,8 @@ from temporalio import activity
 
 from connector import names
 from connector.wire import (
+    LaunchPage,
+    LaunchStep,
     Operated,
     Operation,
     Order,
@@ -32,6 +34,12 @@ async def report_exception(reported: ReportedException) -> str:
 @activity.defn(name=names.OPERATE)
 async def operate(operation: Operation) -> Operated:
     """Move or end a follow-up's wait as an operator wants it, while nothing of it has gone out."""
+    raise NotImplementedError
+
+
+@activity.defn(name=names.LAUNCH_PAGE)
+async def launch_page(page: LaunchPage) -> LaunchStep:
+    """Go on with a launch for a while: take users in, send messages, or tell what it waits for."""
     raise NotImplementedError
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, field_validator, model_validator
@@ -153,6 +153,15 @@ class SendAt(Definition):
 
     at: Annotated[Text, Field(pattern=r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}$")]
     zone: Zone = "user"
+
+    @field_validator("at")
+    @classmethod
+    def _exists(cls, value: str) -> str:
+        try:
+            datetime.strptime(value, "%Y-%m-%d %H:%M")
+        except ValueError:
+            raise ValueError(f"there is no {value}; write a date and a time of the day") from None
+        return value
 
 
 class Scheduled(Definition):

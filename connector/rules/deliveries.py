@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from enum import StrEnum
 from connector.rules.assignment import Assignment, assign, content_for
 from connector.rules.campaigns import Campaign
 from connector.rules.catalogue import Entry
-from connector.rules.due import Control, Drop, DueFacts, Hold, Send, judge
+from connector.rules.due import Control, Drop, DueFacts, Hold, Pause, Send, judge
 from connector.rules.interactions import RECEIVE, Interaction, InteractionType
 from connector.rules.messages import Messages
 from connector.rules.passages import Passage
@@ -62,7 +62,7 @@ def delivery_id(follow_up_id: str, channel: str) -> str:
     return f"{follow_up_id}.{channel}"
 
 
-def judge_message(facts: DueFacts) -> Move | Hold | Drop | Control | Go:
+def judge_message(facts: DueFacts) -> Move | Hold | Drop | Pause | Control | Go:
     """What is to become of one message of a follow-up, as of `facts.now`: the whole due-time list, by today's content.
 
     Content without any channel reaches nobody.
@@ -131,9 +131,12 @@ def outcome_of(messages: Collection[Delivery]) -> tuple[State, Reason | None] | 
         return State.FAILED, Reason.SEND_UNKNOWN
     if DeliveryState.FAILED in states:
         return State.FAILED, Reason.SEND_FAILED
-    reasons = {message.reason for message in messages if message.reason is not None}
-    weighed = sorted(reasons, key=lambda reason: (_OF_ONE_CHANNEL.get(reason, 0), reason))
-    return State.DROPPED, weighed[0] if weighed else None
+    return State.DROPPED, foremost(message.reason for message in messages if message.reason is not None)
+
+
+def foremost(reasons: Iterable[Reason]) -> Reason | None:
+    """The reason that stands for several: one that concerns one channel only gives way; None where there is none."""
+    return min(reasons, key=lambda reason: (_OF_ONE_CHANNEL.get(reason, 0), reason), default=None)
 
 
 def receive_interaction(passage: Passage, channel: str, user: str, at: datetime) -> Interaction | None:
@@ -142,11 +145,20 @@ def receive_interaction(passage: Passage, channel: str, user: str, at: datetime)
     Args:
         user: the user's id.
     """
+    return received(delivery_id(passage.id, channel), channel, passage.campaign, user, at)
+
+
+def received(name: str, channel: str, campaign: str, user: str, at: datetime) -> Interaction | None:
+    """The same for the delivery `name`; where the provider reports deliveries, `at` is when it did (M4)."""
     kind = RECEIVE.get(channel)
     if kind is None:
         return None
-    made = f"receive-{delivery_id(passage.id, channel)}"
-    return Interaction(id=made, user=user, type=kind, campaign=passage.campaign, occurred_at=at)
+    return Interaction(id=receive_id(name), user=user, type=kind, campaign=campaign, occurred_at=at)
+
+
+def receive_id(delivery: str) -> str:
+    """The id of the interaction that receiving this delivery makes; there is one, however often it is told."""
+    return f"receive-{delivery}"
 
 
 def enrolment(passage: Passage, user: str, at: datetime) -> Interaction:

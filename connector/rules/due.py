@@ -33,6 +33,11 @@ class Drop:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Not while its campaign is stopped: a launch goes on where it was when the campaign is resumed (P9)."""
+
+
+@dataclass(frozen=True)
 class Control:
     """The user is in the control group: enrolled now, and gets no message (W3)."""
 
@@ -42,7 +47,7 @@ class Send:
     """Nothing speaks against it."""
 
 
-Verdict = Hold | Drop | Control | Send
+Verdict = Hold | Drop | Pause | Control | Send
 
 
 def newest_live(entry: Entry) -> Campaign:
@@ -85,7 +90,12 @@ class DueFacts:
 
 
 def window_open(facts: DueFacts) -> Verdict | None:
-    """P9: the publication window that it began in is still open, so that no resume brings it back."""
+    """P9: the publication window that it began in is still open, so that no resume brings it back.
+
+    What an original sends is not bound to a window: a stop pauses it, and only archiving ends it.
+    """
+    if facts.follow_on is None:
+        return {"active": None, "archived": Drop(Reason.STOPPED)}.get(facts.entry.state, Pause())
     window = facts.entry.window(facts.window_id)
     return None if window is not None and window.closed_at is None else Drop(Reason.STOPPED)
 

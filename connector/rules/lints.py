@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from connector.rules.campaigns import (
     ActionBased,
@@ -13,16 +13,20 @@ from connector.rules.campaigns import (
     Publishable,
     QuietHours,
     Scheduled,
+    SendAt,
 )
 from connector.rules.catalogue import Catalogue
 from connector.rules.conditions import Condition, EventCondition, InteractionCondition
 from connector.rules.contents import content_problems, content_warnings, contents_of
 from connector.rules.interactions import InteractionType
+from connector.rules.launching import due_for
 from connector.rules.matching import topic_listened_to
 from connector.rules.openings import inside_quiet_hours, quiet_for_some
 from connector.rules.predicates import All, Any_, Did, Interacted, Not, Predicate
+from connector.rules.users import User
 from connector.rules.values import format_duration
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _LONGEST_ELIGIBILITY = timedelta(days=720)
 
 
@@ -45,7 +49,7 @@ def warnings(definition: Publishable, catalogue: Catalogue, now: datetime) -> li
         return []
     notes = list(empty_emails(definition))
     if definition.follow_on is None:
-        notes += not_launched(definition)
+        notes += time_has_passed(definition, catalogue, now)
     else:
         notes += audience_requires_trigger(definition.audience, definition.follow_on)
         notes += machine_opens(definition.follow_on)
@@ -145,13 +149,13 @@ def empty_predicates(predicate: Predicate) -> Iterator[str]:
         yield from empty_predicates(part)
 
 
-def not_launched(definition: Campaign) -> Iterator[str]:
-    """A scheduled original is published, watched and stopped, but this version does not send it."""
-    if isinstance(definition.delivery, Scheduled):
-        yield (
-            "this version does not launch scheduled campaigns: nothing is sent, "
-            "and its interactions count as other systems report them"
-        )
+def time_has_passed(definition: Campaign, catalogue: Catalogue, now: datetime) -> Iterator[str]:
+    """A scheduled original that is published for the first time after the time at which it was to go."""
+    entry, delivery = catalogue.entries.get(definition.id), definition.delivery
+    if not isinstance(delivery, Scheduled) or not isinstance(delivery.send, SendAt) or (entry and entry.published):
+        return
+    if due_for(delivery, User(id="nobody"), _LONG_AGO, catalogue.workspace) < now:
+        yield f"its time ({delivery.send.at}) has passed; it goes out at once to everybody for whom it has"
 
 
 def audience_requires_trigger(predicate: Predicate, follow_on: ActionBased) -> Iterator[str]:

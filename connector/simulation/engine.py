@@ -12,10 +12,12 @@ from connector.rules.caps import PastSend
 from connector.rules.catalogue import Catalogue
 from connector.rules.drafting import draft
 from connector.rules.interactions import Item, Logged
+from connector.rules.launching import is_launched
 from connector.rules.lifecycle import Verb, carry_out
 from connector.rules.publishing import OrderPlan, plan_archive, plan_publish, plan_resume, plan_stop
 from connector.rules.reasons import Reason, State
 from connector.rules.users import User, merged
+from connector.simulation.launching import Launching
 from connector.simulation.scratch import Scratch
 from connector.simulation.sending import Sending
 from connector.simulation.taking import Taking
@@ -41,14 +43,22 @@ class Simulation:
         self.world = World(catalogue, scratch, warn, retention)
         self._taking = Taking(self.world)
         self._sending = Sending(self.world, self._taking.take)
+        self._launching = Launching(self.world, self._sending)
 
     def run_to(self, at: datetime | None) -> None:
         """Let everything happen that falls due at or before `at`; None: everything that there is left to happen."""
-        while (due := self.world.next_due(at)) is not None:
-            _, person, passage, channels = due
-            self._sending.deliver(person, passage, channels)
+        while self._launching.begin_next(at) or self._deliver_next(at):
+            pass
         if at is not None:
             self.world.clock = max(self.world.clock, at)
+
+    def _deliver_next(self, until: datetime | None) -> bool:
+        due = self.world.next_due(until)
+        if due is None:
+            return False
+        _, person, passage, channels = due
+        (self._launching if is_launched(passage) else self._sending).deliver(person, passage, channels)
+        return True
 
     def take(self, item: Item) -> None:
         """A user did something; it arrives now."""
@@ -84,8 +94,9 @@ class Simulation:
         for warning in plan.warnings:
             world.warn(warning)
         world.catalogue = carry_out(world.catalogue, verb, plan.sequence, world.clock)
+        self._launching.ordered(verb, plan.sequence)
         if verb in ("stop", "archive"):
-            self._end_waits(plan.sequence)
+            self._end_waits(plan.sequence, launched=verb == "archive")
 
     def finish(self) -> None:
         """Tell what still waits."""
@@ -102,10 +113,10 @@ class Simulation:
             return _MOVES[verb](world.catalogue, ids)
         return plan_publish(world.catalogue, ids, now=world.clock, allow_missed=allow_missed, missed=world.missed)
 
-    def _end_waits(self, campaigns: Sequence[str]) -> None:
-        """P9: what waits ends with its window; what is going out finishes."""
+    def _end_waits(self, campaigns: Sequence[str], *, launched: bool) -> None:
+        """P9: what waits ends with its window, of a launch when it is archived; what is going out finishes."""
         for person, passage in self.world.open_of(campaigns):
-            if passage.can_be_called_off:
+            if passage.can_be_called_off and (launched or not is_launched(passage)):
                 ended = replace(passage, state=State.DROPPED, reason=Reason.STOPPED, decided_at=self.world.clock)
                 self.world.keep(person, ended)
                 self.world.ledger.ended(person, ended)

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from connector.rules.changes import Note, Refuse
 from connector.rules.deliveries import DeliveryState
+from connector.rules.launching import is_launched
 from connector.rules.passages import Passage
 from connector.rules.reasons import State
 from connector.simulation.outcomes import Outcome, of_note, of_passage, of_refusal
@@ -28,7 +29,9 @@ class Ledger:
         self._strike(person, _told_of(passage))
 
     def ended(self, person: Person, passage: Passage) -> None:
-        """A follow-up has ended, or otherwise than it had."""
+        """A follow-up has ended, or otherwise than it had; of what launches send nothing is told."""
+        if is_launched(passage):
+            return
         self._strike(person, _told_of(passage))
         person.told[_told_of(passage)] = self._write(of_passage(passage, person.user.id, went_out_on(person, passage)))
 
@@ -46,6 +49,8 @@ class Ledger:
 
     def waiting(self, person: Person, passage: Passage) -> None:
         """A follow-up still waits at the end; of one of which a part went out, another part is held."""
+        if is_launched(passage):
+            return
         shown = replace(passage, state=State.HELD) if passage.state is State.SENDING else passage
         self._write(of_passage(shown, person.user.id, went_out_on(person, passage)))
 

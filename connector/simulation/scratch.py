@@ -83,6 +83,11 @@ class Scratch:
             self._put_away()
         return person
 
+    def known(self) -> list[str]:
+        """The ids of all users of whom anything is known, sorted."""
+        put_away = (id for (id,) in self._file.execute("SELECT id FROM people"))
+        return sorted({*self._at_hand, *put_away})
+
     def people(self) -> Iterator[Person]:
         """Everybody who is at hand: all who wait are."""
         yield from list(self._at_hand.values())

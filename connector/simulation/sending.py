@@ -24,7 +24,7 @@ from connector.rules.deliveries import (
     received_before,
     settled,
 )
-from connector.rules.due import Control, Drop, DueFacts, Hold, newest_live
+from connector.rules.due import Control, Drop, DueFacts, Hold, Pause, newest_live
 from connector.rules.interactions import Item
 from connector.rules.judging import Past
 from connector.rules.messages import Messages
@@ -46,6 +46,7 @@ class Sending:
     def __init__(self, world: World, take: Callable[[Item], None]) -> None:
         self._world, self._take = world, take
         self._rendering = Rendering()
+        self._paused: dict[str, list[tuple[str, str, str]]] = {}
 
     def deliver(self, person: Person, passage: Passage, channels: tuple[str, ...]) -> None:
         """Judge these channels of a follow-up, one after the other, as of the world's clock."""
@@ -71,7 +72,7 @@ class Sending:
         """One channel; the channels to which newer content moves it, where it does. One decided before stays so."""
         if channel in person.messages.get(passage.id, {}):
             return None
-        facts = self._facts(person, passage, channel)
+        facts = self.facts(person, passage, channel)
         verdict = judge_message(facts)
         if isinstance(verdict, Move):
             moved = replace(passage, channels=verdict.channels)
@@ -81,15 +82,18 @@ class Sending:
         if isinstance(verdict, Hold):
             self._world.keep(person, replace(passage, state=State.HELD, next_at=verdict.until))
             self._world.schedule(person, passage, verdict.until, (channel,))
+        elif isinstance(verdict, Pause):
+            self._paused.setdefault(passage.campaign, []).append((person.user.id, passage.id, channel))
         elif isinstance(verdict, Control):
-            self._enrol(person, passage)
+            self.enrol(person, passage)
         elif isinstance(verdict, Go):
             self._go(person, passage, facts, channel, verdict.content)
         else:
             self._drop(person, passage, channel, verdict)
         return None
 
-    def _facts(self, person: Person, passage: Passage, channel: str) -> DueFacts:
+    def facts(self, person: Person, passage: Passage, channel: str) -> DueFacts:
+        """What the due-time list looks at, as of the world's clock."""
         world = self._world
         messages = person.messages.get(passage.id, {})
         receipt = person.receipts.get((passage.campaign, passage.key))
@@ -105,15 +109,28 @@ class Sending:
             history=Past(person.log),
             received_at=received_before(receipt, messages.values()),
             past_sends=person.sends,
-            assignment=_assignment(person, entry),
+            assignment=self.assignment(person, entry),
             follow_up_id=passage.id,
         )
+
+    def assignment(self, person: Person, entry: Entry) -> Assignment:
+        """The assignment that is kept (T4)."""
+        if not draws(entry):
+            return Assignment(control=False)
+        if entry.id not in person.assignments:
+            received = any(name == entry.id for name, _ in person.receipts)
+            person.assignments[entry.id] = drawn(newest_live(entry), person.user.id, received=received)
+        return person.assignments[entry.id]
+
+    def take_paused(self, campaign: str) -> list[tuple[str, str, str]]:
+        """(user, follow-up, channel) of what fell due while the campaign was stopped, each told once."""
+        return self._paused.pop(campaign, [])
 
     def _drop(self, person: Person, passage: Passage, channel: str, verdict: Drop) -> None:
         self._write(person, passage, channel, DeliveryState.DROPPED, verdict.reason)
         self._settle(person, passage)
 
-    def _enrol(self, person: Person, passage: Passage) -> None:
+    def enrol(self, person: Person, passage: Passage) -> None:
         """W3: one enrolment at the moment of the message, which counts as a receipt."""
         now = self._world.clock
         ended = replace(passage, state=State.CONTROL, reason=Reason.CONTROL_GROUP, decided_at=now)
@@ -154,13 +171,3 @@ class Sending:
         if ended is not None:
             self._world.keep(person, ended)
             self._world.ledger.ended(person, ended)
-
-
-def _assignment(person: Person, entry: Entry) -> Assignment:
-    """The assignment that is kept (T4)."""
-    if not draws(entry):
-        return Assignment(control=False)
-    if entry.id not in person.assignments:
-        received = any(name == entry.id for name, _ in person.receipts)
-        person.assignments[entry.id] = drawn(newest_live(entry), person.user.id, received=received)
-    return person.assignments[entry.id]

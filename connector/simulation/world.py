@@ -51,6 +51,16 @@ class World:
         self._pushed += 1
         heapq.heappush(self._due, (at, self._pushed, person.user.id, passage.id, channels))
 
+    def next_at(self) -> datetime | None:
+        """When something falls due next (UTC); None where nothing ever does."""
+        while self._due:
+            at, _, user, passage_id, _ = self._due[0]
+            passage = self.scratch.person(user).passages.get(passage_id)
+            if passage is not None and passage.is_open:
+                return at
+            heapq.heappop(self._due)
+        return None
+
     def next_due(self, until: datetime | None) -> tuple[datetime, Person, Passage, tuple[str, ...]] | None:
         """What falls due next, at or before `until` (None: ever), with the instant at which it is judged."""
         while self._due and (until is None or self._due[0][0] <= until):

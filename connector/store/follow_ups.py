@@ -73,10 +73,17 @@ async def count_generations(
     return counts
 
 
-async def insert_passages(c: AsyncConnection, workspace: str, passages: Sequence[Passage], now: datetime) -> None:
-    """Store new follow-ups; those that ended before they were stored need neither a workflow nor a signal."""
+async def insert_passages(
+    c: AsyncConnection, workspace: str, passages: Sequence[Passage], now: datetime, *, by_launch: bool = False
+) -> None:
+    """Store new follow-ups; those that ended before they were stored need neither a workflow nor a signal.
+
+    Args:
+        by_launch: they belong to a launch, whose workflow sends them: the outbox has nothing to do for them.
+    """
+    handled = {"started_at": now, "signalled_at": now} if by_launch else {}
     if passages:
-        await c.execute(insert(follow_ups), [_row(workspace, passage, now) for passage in passages])
+        await c.execute(insert(follow_ups), [_row(workspace, passage, now) | handled for passage in passages])
 
 
 async def end_passages(c: AsyncConnection, workspace: str, passages: Sequence[Passage]) -> None:

@@ -17,6 +17,7 @@ from connector.rules.errors import ConnectorError
 from connector.rules.lifecycle import STATE_AFTER
 from connector.rules.publishing import OrderPlan
 from connector.store.database import database_now
+from connector.store.launches import note_order
 from connector.store.sets import among
 from connector.store.tables import Instant, entries, interactions, orders, publications, revisions
 from connector.store.versions import raise_version, read_head
@@ -103,6 +104,7 @@ async def _change(c: AsyncConnection, order: Order, ids: Sequence[str], version:
     chosen = (entries.c.workspace == order.workspace, among(c, entries.c.id, ids))
     await c.execute(update(entries).where(*chosen).values(**values))
     await (_open_windows if state == "active" else _close_windows)(c, order.workspace, ids, at)
+    await note_order(c, order.workspace, order.verb, order.order_id, ids, version, at)
 
 
 async def _make_live(c: AsyncConnection, workspace: str, ids: Sequence[str], at: datetime) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.reasons import Reason, State
+from connector.store.launches import only_paused
 from connector.store.sets import among
 from connector.store.tables import follow_ups, publications
 from connector.store.users import lock_users
@@ -28,8 +29,8 @@ class Page:
 async def end_page(c: AsyncConnection, workspace: str, campaigns: Collection[str], limit: int) -> Page:
     """End at most `limit` follow-ups that wait in closed windows, as of the instant at which their window closed.
 
-    What is going out finishes, also where its other channels are held. The users are locked first, in sorted order, as
-    intake and send do (guarantee 3).
+    What is going out finishes, also where its other channels are held; what a launch sends ends only when its campaign
+    is archived. The users are locked first, in sorted order, as intake and send do (guarantee 3).
 
     Args:
         campaigns: whose windows; empty: those of the whole workspace.
@@ -58,7 +59,7 @@ async def _find_waiting(
         select(follow_ups.c.id, follow_ups.c.user_key)
         .join(publications, publications.c.window_id == follow_ups.c.window_id)
         .where(follow_ups.c.workspace == workspace, follow_ups.c.state.in_(_CALLABLE_OFF))
-        .where(publications.c.closed_at.is_not(None), follow_ups.c.dispatched_at.is_(None))
+        .where(publications.c.closed_at.is_not(None), follow_ups.c.dispatched_at.is_(None), ~only_paused())
         .limit(limit)
     )
     if campaigns:

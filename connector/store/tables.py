@@ -1,6 +1,7 @@
 """The tables (design 7). `workspace` is in every key; every instant is UTC with microseconds.
 
-Only `users` and `user_aliases` hold personal data. Everything else names a user by the surrogate `user_key`.
+Only `users`, `user_aliases` and `inbox`, whose messages are rendered, hold personal data. Everything else names a user
+by the surrogate `user_key`.
 """
 
 from __future__ import annotations
@@ -279,4 +280,50 @@ decisions = Table(
     Column("decided_at", Instant, nullable=False),
     Index("decisions_of_user", "workspace", "user_key", "t"),
     comment="Refusals at the trigger, and late exceptions that were noted.",
+)
+launches = Table(
+    "launches",
+    metadata,
+    _key("workspace"),
+    _key("launch_id"),
+    Column("campaign", String(255), nullable=False),
+    Column("published_at", Instant, nullable=False),
+    Column("changed_in", BigInteger, nullable=False),
+    Column("told_in", BigInteger, nullable=False),
+    Column("started_at", Instant),
+    Column("begun_at", Instant),
+    Column("cursor", String(255)),
+    Column("paged_at", Instant),
+    Column("kept_up_at", Instant, nullable=False),
+    Column("minute_at", Instant),
+    Column("minute_count", Integer, nullable=False),
+    Column("ended_at", Instant),
+    Index("launches_of_campaign", "workspace", "campaign", unique=True),
+    comment="A scheduled original on its way to its audience: how far it has come, and what its workflow knows.",
+)
+inbox = Table(
+    "inbox",
+    metadata,
+    _key("workspace"),
+    _key("id"),
+    Column("delivery_id", String(255), nullable=False),
+    Column("user_key", String(64), nullable=False),
+    Column("campaign", String(255), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("content", Json, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Index("inbox_of_user", "workspace", "user_key", "expires_at"),
+    comment="In-app messages and cards as they were rendered for one user; id is made of the delivery's.",
+)
+inbox_marks = Table(
+    "inbox_marks",
+    metadata,
+    _key("workspace"),
+    _key("user_key"),
+    _key("message"),
+    Column("viewed_at", Instant),
+    Column("dismissed_at", Instant),
+    comment="When a user first viewed, and dismissed, a message of the inbox or a published card.",
 )

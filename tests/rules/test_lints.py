@@ -256,12 +256,25 @@ def test_what_cannot_happen_as_things_are(interaction: str, refined: dict[str, s
     assert [bool(note and note in one) for one in warnings(listener, known(TARGET), NOW)] == ([True] if note else [])
 
 
-def test_scheduled_originals_are_published_but_not_sent() -> None:
-    """Nothing surprises whoever publishes one: it says that nothing goes out."""
-    words = {
-        "campaign": "o",
-        "delivery": {"type": "scheduled", "send": "at_publish"},
-        "messages": {"sms": {"body": "b"}},
-    }
-    [note] = warnings(Campaign.model_validate(words), Catalogue(), NOW)
-    assert "nothing is sent" in note
+@pytest.mark.parametrize(
+    ("send", "note"),
+    [
+        ("at_publish", None),
+        ({"at": "2026-03-02 09:00", "zone": "company"}, None),
+        ({"at": "2026-03-01 09:00", "zone": "company"}, "has passed; it goes out at once"),
+    ],
+)
+def test_time_of_a_launch_that_has_passed(send: Any, note: str | None) -> None:
+    """Whoever publishes a scheduled original after its time is told that it goes out at once."""
+    delivery = {"type": "scheduled", "send": send}
+    words = {"campaign": "o", "delivery": delivery, "messages": {"sms": {"body": "b"}}}
+    said = warnings(Campaign.model_validate(words), Catalogue(), NOW)
+    assert [bool(note and note in one) for one in said] == ([True] if note else [])
+
+
+def test_time_of_a_launch_exists() -> None:
+    """A date that no calendar has is a fault of the definition."""
+    delivery = {"type": "scheduled", "send": {"at": "2026-02-30 09:00"}}
+    words = {"campaign": "o", "delivery": delivery, "messages": {"sms": {"body": "b"}}}
+    with pytest.raises(ValueError, match="there is no 2026-02-30 09:00"):
+        Campaign.model_validate(words)

@@ -172,6 +172,28 @@ async def registry_in_its_second_run(stage: Stage) -> Handle:
     return stage.client.get_workflow_handle(stage.registry.id, run_id=second)
 
 
+async def launched_after_a_pause(stage: Stage) -> Handle:
+    step = stage.launch_step
+    stage.activities.steps = [
+        step("waits", timedelta(days=1)),
+        step("enrolling", waiting=2),
+        step("sending", timedelta(minutes=1), waiting=1, sent=1),
+        step("paused", waiting=1, sent=1),
+        step("sending", waiting=1, sent=1),
+        step("ended", sent=2),
+    ]
+    handle = await stage.launch()
+    await until(lambda: len(stage.activities.steps) == 2)
+    await handle.signal(names.LOOK)
+    return handle
+
+
+async def launch_that_has_grown_long(stage: Stage) -> Handle:
+    stage.activities.steps = [stage.launch_step("sending", waiting=n) for n in range(12, 0, -1)]
+    handle = await stage.launch()
+    return stage.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+
+
 SCENARIOS: tuple[Callable[[Stage], Awaitable[Handle]], ...] = (
     sent_after_its_delay,
     sent_at_once,
@@ -192,6 +214,8 @@ SCENARIOS: tuple[Callable[[Stage], Awaitable[Handle]], ...] = (
     excepted_during_a_postponement,
     registry_that_has_grown_long,
     registry_in_its_second_run,
+    launched_after_a_pause,
+    launch_that_has_grown_long,
 )
 
 

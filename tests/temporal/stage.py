@@ -19,9 +19,13 @@ from temporalio.worker import Worker
 
 from connector import names
 from connector.rules.errors import OrderRefused
-from connector.temporal import connector_plugin, start_arguments
+from connector.temporal import connector_plugin, launch_arguments, start_arguments
 from connector.wire import (
     FollowUpStart,
+    LaunchPage,
+    LaunchProgress,
+    LaunchStart,
+    LaunchStep,
     Operated,
     Operation,
     Order,
@@ -32,6 +36,7 @@ from connector.wire import (
     StoppedWindow,
 )
 from workflows.follow_up import FollowUp
+from workflows.launch import Launch
 from workflows.registry import Registry
 
 DYNAMIC = {
@@ -75,6 +80,7 @@ class Activities:
         self.orders: list[Order] = []
         self.ended: list[tuple[str, ...]] = []
         self.operations: list[Operation] = []
+        self.steps: list[LaunchStep] = []
         self.refusal: Operated | None = None
         self.busy = self.failures = 0
         self.may_send, self.may_end, self.may_operate = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -108,6 +114,10 @@ class Activities:
             return Operated(done=True, says="done", state="dropped", reason="cancelled_by_operator")
         next_at = operation.until or activity.info().started_time
         return Operated(done=True, says="done", state="waiting", next_at=next_at)
+
+    @activity.defn(name=names.LAUNCH_PAGE)
+    async def launch_page(self, page: LaunchPage) -> LaunchStep:
+        return self.steps.pop(0) if self.steps else LaunchStep(phase="ended", next_page=page)
 
     @activity.defn(name=names.CARRY_OUT_ORDER)
     async def carry_out_order(self, order: Order) -> OrderReceipt:
@@ -147,8 +157,14 @@ class Stage:
             main = Worker(
                 self.client,
                 task_queue=names.main_queue(self.workspace),
-                workflows=[FollowUp, Registry],
-                activities=[told.report_exception, told.operate, told.carry_out_order, told.end_waits],
+                workflows=[FollowUp, Launch, Registry],
+                activities=[
+                    told.report_exception,
+                    told.operate,
+                    told.launch_page,
+                    told.carry_out_order,
+                    told.end_waits,
+                ],
                 debug_mode=True,  # no deadlock detection: a test machine may be slow
             )
             await stack.enter_async_context(main)
@@ -165,6 +181,19 @@ class Stage:
             channels=channels or ("push",),
         )
         return await self.client.start_workflow(names.FOLLOW_UP, start, result_type=str, **start_arguments(start))
+
+    def launch_step(self, phase: Any, delay: timedelta | None = None, **users: int) -> LaunchStep:
+        """How a launch stands, waiting for so long from now."""
+        page = LaunchPage(workspace=self.workspace, launch_id="l", campaign="spring", after="k")
+        progress = LaunchProgress(users=users, whole_audience=phase != "enrolling")
+        return LaunchStep(
+            phase=phase, next_page=page, until=None if delay is None else now() + delay, progress=progress
+        )
+
+    async def launch(self) -> WorkflowHandle[Any, Any]:
+        """Start a launch as the outbox does."""
+        start = LaunchStart(workspace=self.workspace, launch_id="l", campaign="spring")
+        return await self.client.start_workflow(names.LAUNCH, start, **launch_arguments(start))
 
     def order(self, verb: Any, *ids: str) -> Order:
         """An order to this workspace's registry."""

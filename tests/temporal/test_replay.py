@@ -13,6 +13,7 @@ from connector.temporal import connector_plugin
 from connector.wire import FollowUpStart
 from tests.temporal.record_histories import SCENARIOS
 from workflows.follow_up import FollowUp
+from workflows.launch import Launch
 from workflows.registry import Registry
 
 
@@ -34,7 +35,7 @@ def recorded(path: Path) -> WorkflowHistory:
 
 @pytest.fixture
 def replayer() -> Iterator[Replayer]:
-    return Replayer(workflows=[FollowUp, Registry], plugins=[connector_plugin()])
+    return Replayer(workflows=[FollowUp, Launch, Registry], plugins=[connector_plugin()])
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from temporalio import activity
 
+from activities.launch import Launcher
 from activities.operate import Operator
 from activities.publish import Publisher
 from activities.report import Reporter
@@ -19,6 +20,7 @@ from workflows import steps
         (steps.send, Sender.send),
         (steps.report_exception, Reporter.report_exception),
         (steps.operate, Operator.operate),
+        (steps.launch_page, Launcher.launch_page),
         (steps.carry_out_order, Publisher.carry_out_order),
         (steps.end_waits, Publisher.end_waits),
     ],

@@ -1,0 +1,118 @@
+"""The transaction that takes the next users of an audience into a launch: rows, assignments, enrolments (W3, T4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.intake import Intake
+from connector.rules.assignment import Assignment
+from connector.rules.audience import asks_history, in_audience
+from connector.rules.campaigns import Scheduled
+from connector.rules.catalogue import Catalogue
+from connector.rules.deliveries import drawn, draws, enrolment
+from connector.rules.due import DueFacts, newest_live
+from connector.rules.judging import Past
+from connector.rules.launching import due_for, judge_enrolment, passage_of
+from connector.rules.passages import Passage
+from connector.rules.reasons import State
+from connector.rules.users import User
+from connector.store.deliveries import load_past_sends
+from connector.store.follow_ups import insert_passages, load_receipts, save_receipt
+from connector.store.launches import LaunchRow, find_standing, keep_assignments
+from connector.store.log import load_items
+from connector.store.users import ERASED, load_users, lock_users
+from connector.store.versions import Head
+
+
+class Audience:
+    """Judges users and takes them in, inside a transaction of the caller's."""
+
+    def __init__(
+        self,
+        c: AsyncConnection,
+        catalogue: Catalogue,
+        head: Head,
+        intake: Intake,
+        workspace: str,
+        launch: LaunchRow,
+        delivery: Scheduled,
+        *,
+        now: datetime,
+    ) -> None:
+        self._c, self._catalogue, self._head, self._intake = c, catalogue, head, intake
+        self._workspace, self._launch, self._delivery, self._now = workspace, launch, delivery, now
+        self._entry = catalogue.entries[launch.campaign]
+        self._campaign = newest_live(self._entry)
+
+    async def take(self, user_keys: Sequence[str]) -> int:
+        """Take those of these users in who are in the audience and never received it; returns how many that were.
+
+        Control users are enrolled in the same transaction as their rows.
+        """
+        await lock_users(self._c, self._workspace, user_keys)
+        users = await self._chosen(user_keys)
+        assignments = await self._assignments(users)
+        passages = [self._passage(key, user, assignments[key]) for key, user in users.items()]
+        control = {p.user_key for p in passages if assignments[p.user_key].control}
+        decided = [await self._decided(p, users[p.user_key]) if p.user_key in control else p for p in passages]
+        await insert_passages(self._c, self._workspace, decided, self._now, by_launch=True)
+        enrolled = [passage for passage in decided if passage.state is State.CONTROL]
+        for passage in enrolled:
+            await save_receipt(self._c, self._workspace, passage.campaign, passage.user_key, passage.key, self._now)
+        made = [enrolment(passage, users[passage.user_key].id, self._now) for passage in enrolled]
+        if made:
+            await self._intake.take_in_within(self._c, self._catalogue, self._head, made)
+        return len(decided)
+
+    async def _chosen(self, user_keys: Sequence[str]) -> dict[str, User]:
+        """The audience among them, by user key; whoever received the campaign, or is about to, is left out."""
+        c, workspace, campaign = self._c, self._workspace, self._launch.campaign
+        stored = await load_users(c, workspace, user_keys)
+        past = await load_items(c, workspace, dict.fromkeys(stored)) if asks_history(self._campaign.audience) else {}
+        received = {key for _, key, _ in await load_receipts(c, workspace, user_keys, [campaign])}
+        left_out = received | await find_standing(c, workspace, campaign, user_keys)
+        return {
+            key: one.user
+            for key, one in sorted(stored.items())
+            if key not in left_out
+            and not one.user.id.startswith(ERASED)
+            and in_audience(self._campaign.audience, one.user, Past(past.get(key, ())), self._now)
+        }
+
+    async def _assignments(self, users: Mapping[str, User]) -> dict[str, Assignment]:
+        if not draws(self._entry):
+            return dict.fromkeys(users, Assignment(control=False))
+        first = {key: drawn(self._campaign, user.id, received=False) for key, user in users.items()}
+        return await keep_assignments(self._c, self._workspace, self._launch.campaign, first)
+
+    def _passage(self, user_key: str, user: User, assignment: Assignment) -> Passage:
+        due = due_for(self._delivery, user, self._launch.published_at, self._catalogue.workspace)
+        return passage_of(self._entry, self._launch.launch_id, user, user_key, assignment, due_at=due, at=self._now)
+
+    async def _decided(self, passage: Passage, user: User) -> Passage:
+        """A control user's passage, which ends as it begins."""
+        capped = bool(self._catalogue.workspace.frequency_caps)
+        sends = await load_past_sends(self._c, self._workspace, passage.user_key, self._now) if capped else ()
+        facts = [
+            DueFacts(
+                now=self._now,
+                next_at=passage.next_at,
+                entry=self._entry,
+                window_id=passage.window_id,
+                workspace=self._catalogue.workspace,
+                channel=channel,
+                user=user,
+                history=Past(()),
+                received_at=None,
+                past_sends=sends,
+                assignment=Assignment(control=True),
+                follow_up_id=passage.id,
+            )
+            for channel in passage.channels
+        ]
+        state, reason = judge_enrolment(facts)
+        return replace(passage, state=state, reason=reason, decided_at=self._now)

@@ -1,0 +1,126 @@
+"""Sms and push end to end: a real worker, a real API, and servers that answer as Twilio and FCM do."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from pytest_httpserver import HTTPServer
+from temporalio.testing import WorkflowEnvironment
+
+from connector.channels.twilio_signature import sign
+from connector.rules.users import User
+from connector.store.database import Database, database_now
+from connector.store.users import find_user, save_user
+from starter.compose import compose
+from tests.channels.providers import AUTH_TOKEN, CALLBACK, FcmServer, TwilioServer, fcm, fcm_error, key_file, twilio
+from tests.house import ORIGINAL, PUSHED, follow_on
+from tests.starter.serving import open_client
+from tests.temporal.shop import Shop, settings_for, working
+from tests.temporal.stage import until
+
+TEXT = follow_on("text", PUSHED, messages={"sms": {"body": "Your order is on its way, {{ user.first_name }}"}})
+PUSH = follow_on("push", {"interaction": "receive_sms", "campaign": "text"})
+THIRD = follow_on("third", {"interaction": "receive_push", "campaign": "push"}, messages={"sms": {"body": "Thanks"}})
+
+
+class Street:
+    """A shop with a worker, and the two providers that it sends through."""
+
+    def __init__(self, shop: Shop, twilio: TwilioServer, fcm: FcmServer, api: httpx.AsyncClient) -> None:
+        self.shop, self.twilio, self.fcm, self.api = shop, twilio, fcm, api
+
+    async def open(self, *definitions: dict[str, Any], tokens: tuple[str, ...] = ("t1",)) -> None:
+        await self.shop.open(*definitions)
+        user = User(id="u", first_name="Ada", phone="+14155552671", push_tokens=tokens)
+        async with self.shop.database.write(self.shop.workspace) as c:
+            await save_user(c, self.shop.workspace, user, await database_now(c))
+
+    async def report(self, number: int, status: str) -> int:
+        """Twilio tells of its message of this number, at the address that it was given."""
+        address = urlsplit(self.twilio.forms[number]["StatusCallback"])
+        form = {"MessageSid": f"SM{number + 1:032x}", "MessageStatus": status, "AccountSid": "AC" + "1" * 32}
+        headers = {"X-Twilio-Signature": sign(address.geturl(), form.items(), AUTH_TOKEN)}
+        return (await self.api.post(f"{address.path}?{address.query}", data=form, headers=headers)).status_code
+
+
+@pytest.fixture
+async def street(
+    environment: WorkflowEnvironment,
+    sqlite_database: Database,
+    sqlite_url: str,
+    tmp_path: Path,
+    httpserver: HTTPServer,
+) -> AsyncIterator[Street]:
+    """Everything open, in real time."""
+    url = httpserver.url_for("").rstrip("/")
+    shop = Shop(sqlite_database, environment)
+    providers = {
+        "twilio": twilio(url, status_callback=CALLBACK),
+        "fcm": fcm(key_file(tmp_path, url), url),
+    }
+    settings = settings_for(shop.workspace, sqlite_url, tmp_path).model_copy(update=providers)
+    servers = TwilioServer(httpserver), FcmServer(httpserver)
+    with environment.with_time_skipping_disabled():
+        async with working(environment, settings), open_client(compose(settings, sqlite_database), given=None) as api:
+            yield Street(shop, *servers, api)
+
+
+async def test_a_text_its_delivery_report_a_push_and_a_third(street: Street) -> None:
+    """M4: the text's report, not its hand-over, triggers the push; the push taken by FCM triggers the third."""
+    await street.open(ORIGINAL, TEXT, PUSH, THIRD)
+    await street.shop.receive_push()
+    await street.shop.becomes("text", "sent")
+    assert street.twilio.forms[0]["Body"] == "Your order is on its way, Ada"
+    assert await street.report(0, "sent") == 204
+    assert street.fcm.taken == []
+    assert await street.report(0, "delivered") == 204
+    pushed = await street.shop.becomes("push", "sent")
+    third = await street.shop.becomes("third", "sent")
+    assert await street.report(0, "delivered") == 204
+    assert await street.shop.workflow_of(third).result() == "sent"
+    assert [message["data"]["campaign"] for message in street.fcm.taken] == ["push"]
+    assert [form["Body"] for form in street.twilio.forms[1:]] == ["Thanks"]
+    assert await street.shop.workflow_of(pushed).result() == "sent"
+
+
+async def test_dropped_after_it_was_accepted_is_sent_once(street: Street, httpserver: HTTPServer) -> None:
+    """Guarantee 4: a provider that breaks off is not asked again; its report mends the follow-up and goes on."""
+    await street.open(ORIGINAL, TEXT, PUSH)
+    street.twilio.lose_answers = True
+    await street.shop.receive_push()
+    row = await street.shop.becomes("text", "failed")
+    assert row.reason == "send_unknown"
+    assert await street.report(0, "delivered") == 204
+    await street.shop.becomes("text", "sent")
+    await street.shop.becomes("push", "sent")
+    assert len(street.twilio.forms) == 1
+
+
+async def test_a_user_without_a_device_left_is_told_as_unregistered(street: Street) -> None:
+    """Dead tokens are forgotten; the next push finds nobody."""
+    street.fcm.answers = {"t1": (404, fcm_error(404, "UNREGISTERED"))}
+    await street.open(ORIGINAL, follow_on("push", PUSHED))
+    await street.shop.receive_push()
+    row = await street.shop.becomes("push", "failed")
+    assert row.reason == "send_failed"
+    async with street.shop.database.read() as c:
+        stored = await find_user(c, street.shop.workspace, "u")
+    assert stored is not None
+    assert stored.user.push_tokens == ()
+
+
+async def test_a_busy_provider_is_asked_again(street: Street) -> None:
+    """429 with Retry-After: the claim is given back, and the message goes out later, once."""
+    street.fcm.answers = {"t1": (429, fcm_error(429, "QUOTA_EXCEEDED"))}
+    street.fcm.retry_after = "0"
+    await street.open(ORIGINAL, follow_on("push", PUSHED))
+    await street.shop.receive_push()
+    await until(lambda: street.fcm.asked >= 2)
+    street.fcm.answers = {}
+    await street.shop.becomes("push", "sent")
+    assert len(street.fcm.taken) == 1
+    assert json.dumps(street.fcm.taken[0]["notification"]) == '{"title": "Hi", "body": "there"}'
