@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.claims import Claim
+from connector.channels.protocol import HandedOver
 from connector.rules.catalogue import Catalogue
 from connector.rules.deliveries import Delivery, DeliveryState, receive_interaction
 from connector.rules.exceptions import calls_off
@@ -20,31 +21,57 @@ from connector.rules.trigger import triggers
 from connector.store.deliveries import load_deliveries, release, settle, write_delivery
 from connector.store.follow_ups import end_passages, save_receipt
 from connector.store.log import load_items
+from connector.store.push_tokens import forget_push_tokens
 from connector.store.users import lock_user
 from connector.variables import variables
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What became of a message. `fault` is a code of ours; `provider_id` is the provider's id for the message."""
+    """What became of a message. `fault` is a code of ours; `provider_id` is the provider's id for the message.
+
+    `reported`: its receipt is told by a delivery report (M4). `dead_tokens` are the user's push tokens to forget.
+    """
 
     state: DeliveryState
     reason: Reason | None = None
     fault: str | None = None
     provider_id: str | None = None
+    reported: bool = False
+    dead_tokens: tuple[str, ...] = ()
+
+
+def sent(handed_over: HandedOver) -> Conclusion:
+    """The provider took it."""
+    return Conclusion(
+        DeliveryState.SENT,
+        provider_id=handed_over.provider_id,
+        reported=handed_over.reported,
+        dead_tokens=handed_over.dead_tokens,
+    )
 
 
 async def conclude(
     c: AsyncConnection, workspace: str, claim: Claim, conclusion: Conclusion, *, now: datetime, attempt: int
-) -> None:
-    """Write a message's final state, settle its follow-up, and remember the receipt where there was or may be one."""
+) -> Delivery:
+    """Write a message's final state, settle its follow-up, and remember the receipt where there was or may be one.
+
+    Returns the message as it stands then: a delivery report that was quicker has settled it already.
+    """
     await lock_user(c, workspace, claim.passage.user_key)
+    if conclusion.dead_tokens:
+        await forget_push_tokens(c, workspace, claim.passage.user_key, conclusion.dead_tokens)
+    if conclusion.reported or conclusion.state is DeliveryState.UNKNOWN:
+        known = (await load_deliveries(c, workspace, claim.passage.id))[claim.delivery.channel]
+        if known.state is DeliveryState.SENT:
+            return known
     out = conclusion.state in (DeliveryState.SENT, DeliveryState.UNKNOWN)
     message = await _write(c, workspace, claim, conclusion, now=now, attempt=attempt, claimed=out)
     if out:
         passage = claim.passage
         await save_receipt(c, workspace, passage.campaign, passage.user_key, passage.key, claim.dispatched_at)
     await settle(c, workspace, claim.passage, await _messages(c, workspace, claim, message), now)
+    return message
 
 
 async def give_back(

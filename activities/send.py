@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import TypeVar
 
 import structlog
@@ -11,7 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.claims import Claim, Claiming, outcome_for
-from activities.outcomes import Conclusion, conclude, give_back, receive_of, variables_of
+from activities.outcomes import Conclusion, conclude, give_back, receive_of, sent, variables_of
 from connector import names
 from connector.channels.protocol import (
     Address,
@@ -25,7 +26,7 @@ from connector.channels.protocol import (
 )
 from connector.intake import Intake
 from connector.rules.catalogue import Catalogue
-from connector.rules.deliveries import DeliveryState
+from connector.rules.deliveries import Delivery, DeliveryState
 from connector.rules.reasons import Reason
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.current import with_current_catalogue
@@ -66,7 +67,28 @@ class Sender:
         Raises:
             ApplicationError: the provider surely did not take it; the next attempt judges it anew.
         """
-        claim = await self._claim(request)
+        info = activity.info()
+        try:
+            return await self.attempt(request, now=info.started_time, attempt=info.attempt)
+        except TryLater as fault:
+            raise ApplicationError(
+                fault.code,
+                type=fault.code,
+                next_retry_delay=fault.retry_after,
+                category=ApplicationErrorCategory.BENIGN,
+            ) from None
+
+    async def attempt(self, request: SendRequest, *, now: datetime, attempt: int) -> SendOutcome:
+        """One attempt at one message, for whoever makes it: an activity of its own, or a launch.
+
+        Args:
+            now: as of when it is judged, UTC.
+
+        Raises:
+            TryLater: the provider surely did not take it; the claim is given back.
+            ApplicationError: the channel broke; a later attempt decides what became of the message.
+        """
+        claim = await self._claim(request, now, attempt)
         if isinstance(claim, SendOutcome):
             if claim.outcome == "control":
                 self._changed()
@@ -74,22 +96,15 @@ class Sender:
         try:
             handed_over = await self._hand_over(claim)
         except TryLater as fault:
-            await self._give_back(claim, fault.code)
-            raise ApplicationError(
-                fault.code,
-                type=fault.code,
-                next_retry_delay=fault.retry_after,
-                category=ApplicationErrorCategory.BENIGN,
-            ) from None
+            await self._give_back(claim, fault.code, now, attempt)
+            raise
         except (Rejected, OutcomeUnknown, TemplateFault, Aborted) as fault:
-            return await self._conclude(claim, _conclusion_of(fault))
-        return await self._conclude(claim, Conclusion(DeliveryState.SENT, provider_id=handed_over.provider_id))
+            return await self._conclude(claim, _conclusion_of(fault), now, attempt)
+        return await self._conclude(claim, sent(handed_over), now, attempt)
 
-    async def _claim(self, request: SendRequest) -> Claim | SendOutcome:
-        info = activity.info()
-
+    async def _claim(self, request: SendRequest, now: datetime, attempt: int) -> Claim | SendOutcome:
         async def claim(c: AsyncConnection, catalogue: Catalogue, head: Head) -> Claim | SendOutcome:
-            claiming = Claiming(c, catalogue, head, self._intake, request, now=info.started_time, attempt=info.attempt)
+            claiming = Claiming(c, catalogue, head, self._intake, request, now=now, attempt=attempt)
             return await claiming.claim()
 
         return await self._under_lock(claim)
@@ -114,30 +129,28 @@ class Sender:
             _log.exception("channel_broke", delivery=claim.delivery.id)
             raise ApplicationError("the channel broke", type=type(error).__name__) from None
 
-    async def _conclude(self, claim: Claim, conclusion: Conclusion) -> SendOutcome:
+    async def _conclude(self, claim: Claim, conclusion: Conclusion, now: datetime, attempt: int) -> SendOutcome:
         """Write what became of it, and take its `receive_*` in, in one transaction: chains just work."""
-        info = activity.info()
-        received = receive_of(claim) if conclusion.state is DeliveryState.SENT else None
+        received = receive_of(claim) if conclusion.state is DeliveryState.SENT and not conclusion.reported else None
         if conclusion.fault is not None:
             _log.warning("not_sent", delivery=claim.delivery.id, reason=conclusion.reason, fault=conclusion.fault)
 
-        async def record(c: AsyncConnection, catalogue: Catalogue, head: Head) -> bool:
-            await conclude(c, self._workspace, claim, conclusion, now=info.started_time, attempt=info.attempt)
+        async def record(c: AsyncConnection, catalogue: Catalogue, head: Head) -> tuple[Delivery, bool]:
+            final = await conclude(c, self._workspace, claim, conclusion, now=now, attempt=attempt)
             if received is None:
-                return False
-            return (await self._intake.take_in_within(c, catalogue, head, [received])).changed
+                return final, False
+            return final, (await self._intake.take_in_within(c, catalogue, head, [received])).changed
 
-        if await self._under_lock(record):
+        final, changed = await self._under_lock(record)
+        if changed:
             self._changed()
-        return outcome_for(conclusion.state, conclusion.reason)
+        return outcome_for(final.state, final.reason)
 
-    async def _give_back(self, claim: Claim, fault: str) -> None:
-        info = activity.info()
-        _log.info("send_is_tried_again", delivery=claim.delivery.id, fault=fault, attempt=info.attempt)
+    async def _give_back(self, claim: Claim, fault: str, now: datetime, attempt: int) -> None:
+        _log.info("send_is_tried_again", delivery=claim.delivery.id, fault=fault, attempt=attempt)
 
         async def undo(c: AsyncConnection, catalogue: Catalogue, _head: Head) -> None:
-            now = info.started_time
-            await give_back(c, self._workspace, claim, fault, catalogue, now=now, attempt=info.attempt)
+            await give_back(c, self._workspace, claim, fault, catalogue, now=now, attempt=attempt)
 
         await self._under_lock(undo)
 
@@ -147,7 +160,7 @@ class Sender:
 
 def _conclusion_of(fault: Rejected | OutcomeUnknown | TemplateFault | Aborted) -> Conclusion:
     if isinstance(fault, Rejected):
-        return Conclusion(DeliveryState.FAILED, Reason.SEND_FAILED, fault.code)
+        return Conclusion(DeliveryState.FAILED, Reason.SEND_FAILED, fault.code, dead_tokens=fault.dead_tokens)
     if isinstance(fault, OutcomeUnknown):
         return Conclusion(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN, fault.code)
     code = "template_aborted" if isinstance(fault, Aborted) else "template_fault"

@@ -23,6 +23,8 @@ _BARE = re.compile(rf"(?P<local>{_ATOM})@(?P<domain>{_ATOM})")
 _MAILBOX = re.compile(rf'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^<>@"]*))\s*<{_BARE.pattern}>')
 # Encoded words ("=?utf-8?q?=0A?=") may hide a line break, which the standard library decodes and then writes out bare.
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]|=\?.*\?=")
+_HEADER_ADDRESS = re.compile(r"https?://[!-;=?-~]{1,900}")
+"""Without spaces and angle brackets; a line may have 998 characters."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def _write(message: Outgoing, default_sender: str | None, at: datetime) -> Lette
     letter["Date"] = at
     letter["Message-ID"] = message_id = f"<{quote(message.delivery_id, safe='')}@{sender.domain}>"
     _set_body(letter, message.content)
-    return Letter(sender.addr_spec, recipient.addr_spec, message_id, letter.as_bytes(), international)
+    data = _unsubscribe_headers(message.unsubscribe) + letter.as_bytes()
+    return Letter(sender.addr_spec, recipient.addr_spec, message_id, data, international)
 
 
 def _sender(text: str | None) -> Address:
@@ -95,6 +98,18 @@ def _one_line(text: str, header: str) -> str:
     if _FORBIDDEN.search(trimmed):
         raise Rejected("email_invalid", f"{header} holds a line break, a control character or an encoded word")
     return trimmed
+
+
+def _unsubscribe_headers(address: str | None) -> bytes:
+    """The two headers of one-click unsubscribing (RFC 8058), in whole lines.
+
+    Written by hand: the standard library turns a long address into encoded words, which no mail program follows.
+    """
+    if address is None:
+        return b""
+    if not _HEADER_ADDRESS.fullmatch(address):
+        raise Rejected("email_invalid", "the address to unsubscribe at cannot be written in a header")
+    return f"List-Unsubscribe: <{address}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n".encode("ascii")
 
 
 def _set_body(letter: EmailMessage, content: dict[str, Any]) -> None:

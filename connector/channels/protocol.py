@@ -28,7 +28,8 @@ class Outgoing:
     """One rendered message. `delivery_id` is the idempotency key; `content` is the channel's message, rendered.
 
     `content` has the keys of the channel's model in `connector.rules.messages`, as strings (email: subject, html,
-    text, from; webhook: url, method, headers, body; …).
+    text, from; webhook: url, method, headers, body; …). `unsubscribe` is the address that takes the user's consent to
+    the channel back by a POST (RFC 8058), where there is one.
     """
 
     delivery_id: str
@@ -36,13 +37,21 @@ class Outgoing:
     channel: str
     address: Address
     content: dict[str, Any]
+    unsubscribe: str | None = None
 
 
 @dataclass(frozen=True)
 class HandedOver:
-    """The provider took the message; `provider_id` is its own id for it, where it gives one."""
+    """The provider took the message.
+
+    `provider_id` is its own id for it, where it gives one. `reported`: it will tell by a delivery report whether the
+    message arrived, and that report, not this, makes the `receive_*` interaction (M4). `dead_tokens` are push tokens
+    of the user that lead nowhere any more.
+    """
 
     provider_id: str | None = None
+    reported: bool = False
+    dead_tokens: tuple[str, ...] = ()
 
 
 class SendError(Exception):
@@ -54,7 +63,11 @@ class SendError(Exception):
 
 
 class Rejected(SendError):
-    """Permanent: the provider refuses this message."""
+    """Permanent: the provider refuses this message. `dead_tokens`: as in `HandedOver`."""
+
+    def __init__(self, code: str, detail: str = "", *, dead_tokens: tuple[str, ...] = ()) -> None:
+        super().__init__(code, detail)
+        self.dead_tokens = dead_tokens
 
 
 class TryLater(SendError):

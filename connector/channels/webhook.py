@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 
 from connector.channels.addresses import PinnedTransport, Resolve, resolve
-from connector.channels.protocol import HandedOver, OutcomeUnknown, Outgoing, Rejected, SendError, TryLater
+from connector.channels.exchange import Progress
+from connector.channels.protocol import HandedOver, Outgoing, Rejected, TryLater
 from connector.channels.retry_after import read_retry_after
 from connector.channels.signing import sign_with
 
@@ -71,7 +72,7 @@ class Webhook:
             OutcomeUnknown: the request went out, its answer was lost.
         """
         now = datetime.fromtimestamp(self._clock(), UTC)
-        progress = _Progress()
+        progress = Progress("webhook")
         request = self._request(message, now, progress)
         try:
             async with asyncio.timeout(self._seconds):
@@ -87,7 +88,7 @@ class Webhook:
         """Let go of connections."""
         await self._client.aclose()
 
-    def _request(self, message: Outgoing, now: datetime, progress: _Progress) -> httpx.Request:
+    def _request(self, message: Outgoing, now: datetime, progress: Progress) -> httpx.Request:
         try:
             body = str(message.content.get("body") or "")
             headers = _headers(message.content, body) | self._signature(message.delivery_id, now, body)
@@ -109,25 +110,6 @@ class Webhook:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._signer.sign(delivery_id, now, body),
         }
-
-
-class _Progress:
-    """Whether any of the request may have left, as httpcore's trace tells it."""
-
-    def __init__(self) -> None:
-        self._begun = False
-
-    async def note(self, event: str, _: Mapping[str, Any]) -> None:
-        self._begun = self._begun or event == "http11.send_request_headers.started"
-
-    def judge(self, fault: Exception) -> SendError:
-        if isinstance(fault, httpx.LocalProtocolError):
-            return Rejected("webhook_invalid", "a header holds what HTTP does not allow")
-        if self._begun:
-            return OutcomeUnknown("webhook_no_answer", type(fault).__name__)
-        if isinstance(fault, httpx.ConnectError) and _caused_by_tls(fault):
-            return TryLater("webhook_tls", "the receiver's certificate or TLS is not accepted")
-        return TryLater("webhook_connect", type(fault).__name__)
 
 
 def _url(text: str) -> httpx.URL:
@@ -154,9 +136,3 @@ def _check_status(response: httpx.Response, now: datetime) -> None:
         raise TryLater(code, retry_after=read_retry_after(response.headers.get("retry-after"), now))
     if not response.is_success:
         raise Rejected(code)
-
-
-def _caused_by_tls(fault: BaseException | None) -> bool:
-    while fault is not None and not isinstance(fault, ssl.SSLError):
-        fault = fault.__cause__ or fault.__context__
-    return fault is not None

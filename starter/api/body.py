@@ -25,7 +25,7 @@ async def read_json(request: Request) -> Any:
     Raises:
         ApiError: 413 for more than 10 MB, 400 with line and column for what is not JSON.
     """
-    body = await _read_bounded(request)
+    body = await read_bounded(request)
     if not body:
         return None
     try:
@@ -72,11 +72,12 @@ def _object(value: Any) -> dict[str, Any]:
     return value
 
 
-async def _read_bounded(request: Request) -> bytes:
+async def read_bounded(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
+    """The body as it is. Raises ApiError: 413 for more than `most` bytes, as soon as they are there."""
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise ApiError(413, "too_large", f"the body is larger than {MAX_BODY_BYTES} bytes; send less at once")
+        if size > most:
+            raise ApiError(413, "too_large", f"the body is larger than {most} bytes; send less at once")
         chunks.append(chunk)
     return b"".join(chunks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -10,10 +11,14 @@ from pydantic import ValidationError
 
 from connector.channels.console import Console
 from connector.channels.email import Email
+from connector.channels.fcm import FcmPush
 from connector.channels.select import open_channels
+from connector.channels.twilio import TwilioSms
 from connector.channels.webhook import Webhook
 from connector.rules.values import ChannelName
 from connector.settings import Settings, Smtp
+from starter.configuration import SettingsWrong, read_settings
+from tests.channels.providers import ACCOUNT, fcm, key_file, twilio
 
 NO_SMTP = Smtp(host=None)
 SMTP = Smtp(host="mx.test", sender="news@shop.test")
@@ -57,3 +62,29 @@ def test_a_bad_webhook_secret_is_refused():
     """A secret that signs nothing stops the start, not the first send."""
     with pytest.raises(ValueError, match="whsec_"):
         open_channels(Settings(webhook_secret="whsec_***"), default_console=False)
+
+
+async def test_sms_and_push_have_providers_where_they_are_set_up(tmp_path: Path):
+    """An account opens Twilio, a key file FCM; the console stays for what has none."""
+    account = key_file(tmp_path, "http://token.test")
+    settings = Settings(smtp=NO_SMTP, twilio=twilio("https://t.test"), fcm=fcm(account, "https://f.test"))
+    channels = open_channels(settings, default_console=True)
+    assert (type(channels["sms"]), type(channels["push"])) == (TwilioSms, FcmPush)
+    for channel in channels.values():
+        await channel.close()
+
+
+def test_providers_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch):
+    """CONNECTOR_TWILIO_* and CONNECTOR_FCM_*; what does not go together names what it begins with."""
+    monkeypatch.setenv("CONNECTOR_TWILIO_ACCOUNT_SID", ACCOUNT)
+    with pytest.raises(SettingsWrong, match=r"CONNECTOR_TWILIO_\*: .*AUTH_TOKEN"):
+        read_settings()
+    monkeypatch.setenv("CONNECTOR_TWILIO_AUTH_TOKEN", "a secret")
+    monkeypatch.setenv("CONNECTOR_TWILIO_SENDER", "+14155550100")
+    monkeypatch.setenv("CONNECTOR_FCM_PROJECT", "shop-1")
+    settings = read_settings()
+    assert (settings.twilio.account_sid, settings.fcm.project) == (ACCOUNT, "shop-1")
+    assert "a secret" not in repr(settings)
+    monkeypatch.setenv("CONNECTOR_TWILIO_STATUS_CALLBACK", "connector.test")
+    with pytest.raises(SettingsWrong, match="CONNECTOR_TWILIO_STATUS_CALLBACK"):
+        read_settings()

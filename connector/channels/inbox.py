@@ -1,0 +1,71 @@
+"""In-app messages and cards: put into the user's inbox, where client apps find them (`starter/api/inbox.py`)."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from connector.channels.protocol import Channel, HandedOver, Outgoing, Rejected, TryLater
+from connector.inbox_settings import InboxSettings
+from connector.rules.inbox import InboxKind, message_id
+from connector.store.database import Database, StoreUnavailable, database_now
+from connector.store.inbox import InboxMessage, put_message
+from connector.store.users import find_user, lock_user
+
+
+class Inbox:
+    """The channels `in_app_message`, `content_card` and `news_feed_card` of one workspace.
+
+    Args:
+        show: also given each message, where a developer wants to see them.
+    """
+
+    def __init__(
+        self, database: Database, workspace: str, settings: InboxSettings, *, show: Channel | None = None
+    ) -> None:
+        self._database, self._workspace, self._settings, self._show = database, workspace, settings, show
+
+    async def send(self, message: Outgoing) -> HandedOver:
+        """Put the message into the inbox, once, however often it is handed over.
+
+        Raises:
+            Rejected: `erased`: the user is no longer there.
+            TryLater: `store_unavailable`: the database cannot be used now.
+        """
+        id = message_id(self._workspace, message.delivery_id)
+        try:
+            await self._put(id, message)
+        except StoreUnavailable:
+            raise TryLater("store_unavailable") from None
+        if self._show is not None:
+            await self._show.send(message)
+        return HandedOver(provider_id=id)
+
+    async def close(self) -> None:
+        """The database is closed by whoever opened it."""
+
+    async def _put(self, id: str, message: Outgoing) -> None:
+        kind = cast(InboxKind, message.channel)
+        async with self._database.write(self._workspace) as c:
+            user = await find_user(c, self._workspace, message.address.user_id)
+            if user is None:
+                raise Rejected("erased")
+            await lock_user(c, self._workspace, user.user_key)
+            # Looked up again: who was erased while the lock was awaited must not get their data back (guarantee 8).
+            if await find_user(c, self._workspace, message.address.user_id) is None:
+                raise Rejected("erased")
+            now = await database_now(c)
+            await put_message(
+                c,
+                self._workspace,
+                InboxMessage(
+                    id=id,
+                    delivery_id=message.delivery_id,
+                    user_key=user.user_key,
+                    campaign=message.campaign,
+                    kind=kind,
+                    content=message.content,
+                    priority=self._settings.priorities[kind],
+                    created_at=now,
+                    expires_at=now + self._settings.expiry(kind),
+                ),
+            )

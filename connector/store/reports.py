@@ -1,0 +1,71 @@
+"""What delivery reports need to know of a message, and what they change of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.rules.deliveries import DeliveryState
+from connector.store.tables import deliveries, interactions
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A message that a report may be about. `claimed_at` is its dispatch, UTC, where it went out or may have."""
+
+    id: str
+    follow_up_id: str
+    campaign: str
+    user_key: str
+    channel: str
+    state: DeliveryState
+    fault: str | None
+    claimed_at: datetime | None
+    provider_id: str | None
+
+
+async def find_message(c: AsyncConnection, workspace: str, delivery_id: str) -> Reported | None:
+    """The message of that id, None where there is none."""
+    table = deliveries.c
+    columns = [table[name] for name in Reported.__dataclass_fields__]
+    row = (await c.execute(select(*columns).where(table.workspace == workspace, table.id == delivery_id))).one_or_none()
+    return None if row is None else Reported(**{**row._mapping, "state": DeliveryState(row.state)})
+
+
+async def mark_taken(
+    c: AsyncConnection, workspace: str, delivery_id: str, provider_id: str, *, claimed_at: datetime, now: datetime
+) -> None:
+    """The provider had taken it, whatever its answer was: an outcome that comes late mends it (guarantee 4)."""
+    await _change(
+        c,
+        workspace,
+        delivery_id,
+        state=DeliveryState.SENT.value,
+        reason=None,
+        fault=None,
+        claimed_at=claimed_at,
+        decided_at=now,
+        provider_id=provider_id,
+    )
+
+
+async def note_fault(c: AsyncConnection, workspace: str, delivery_id: str, fault: str | None) -> None:
+    """Why a message that was sent did not arrive: a code of ours."""
+    await _change(c, workspace, delivery_id, fault=fault)
+
+
+async def is_logged(c: AsyncConnection, workspace: str, user_key: str, item: str, since: datetime) -> bool:
+    """Whether the user's log has an item of this id from then on, on whatever day."""
+    table = interactions.c
+    found = select(table.id).where(
+        table.workspace == workspace, table.user_key == user_key, table.t >= since, table.id == item
+    )
+    return (await c.execute(found.limit(1))).one_or_none() is not None
+
+
+async def _change(c: AsyncConnection, workspace: str, delivery_id: str, **values: object) -> None:
+    where = (deliveries.c.workspace == workspace, deliveries.c.id == delivery_id)
+    await c.execute(update(deliveries).where(*where).values(**values))

@@ -1,0 +1,144 @@
+"""Servers that answer as Twilio and FCM do, and what their settings say of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from connector.provider_settings import Fcm, Twilio
+
+ACCOUNT = "AC" + "1" * 32
+SERVICE = "MG" + "2" * 32
+KEY = "SK" + "3" * 32
+AUTH_TOKEN = "12345"
+CALLBACK = "https://connector.test/webhooks/twilio"
+MESSAGES = f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
+OPERATION: dict[str, Any] = json.loads((Path(__file__).parent / "twilio_create_message.json").read_text())
+PROJECT = "shop-1"
+SEND = f"/v1/projects/{PROJECT}/messages:send"
+
+
+def twilio(server: HTTPServer | str, **settings: Any) -> Twilio:
+    """The settings of a Twilio at this server."""
+    url = server if isinstance(server, str) else server.url_for("").rstrip("/")
+    given = {"account_sid": ACCOUNT, "auth_token": AUTH_TOKEN, "sender": "+14155552345", "api_url": url}
+    return Twilio(**{**given, **settings})
+
+
+def check_operation(request: Request) -> dict[str, str]:
+    """The form of a request that is as the public API description asks; fails otherwise."""
+    account = re.fullmatch(re.escape(OPERATION["path"]).replace(r"\{AccountSid\}", "(.+)"), request.path)
+    assert request.method == OPERATION["method"]
+    assert account is not None
+    assert re.fullmatch(OPERATION["account_sid"], account[1])
+    assert request.mimetype == OPERATION["media_type"]
+    assert request.authorization is not None
+    assert request.authorization.type == OPERATION["authentication"]
+    pairs = parse_qsl(request.get_data(as_text=True), strict_parsing=True)
+    form = dict(pairs)
+    assert len(form) == len(pairs), "a parameter is given twice"
+    assert form.keys() <= OPERATION["parameters"].keys()
+    assert set(OPERATION["required"]) <= form.keys()
+    assert all(set(names) & form.keys() for names in OPERATION["one_of_each"])
+    assert len(form["Body"]) <= OPERATION["longest_body"]
+    for name, value in form.items():
+        _check_value(OPERATION["parameters"][name], value)
+    return form
+
+
+def _check_value(asked: dict[str, str], value: str) -> None:
+    if "pattern" in asked:
+        assert re.fullmatch(asked["pattern"], value)
+    if asked.get("format") == "phone-number":
+        assert re.fullmatch(r"\+[1-9][0-9]{1,14}", value)
+    if asked.get("format") == "uri":
+        assert urlsplit(value).scheme == "https"
+
+
+class TwilioServer:
+    """Takes messages as Twilio does; every request is checked against the description."""
+
+    def __init__(self, server: HTTPServer) -> None:
+        self.forms: list[dict[str, str]] = []
+        self.lose_answers = False
+        server.expect_request(MESSAGES).respond_with_handler(self._take)
+
+    def _take(self, request: Request) -> Response:
+        self.forms.append(check_operation(request))
+        if self.lose_answers:  # accepted, and the connection dropped before the status
+            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        sid = f"SM{len(self.forms):032x}"
+        told = {"sid": sid, "status": "queued", "error_code": None, "body": self.forms[-1]["Body"]}
+        return Response(json.dumps(told), 201, content_type="application/json")
+
+
+class FcmServer:
+    """Grants access tokens and takes messages as FCM does; `answers` says what becomes of a token's message."""
+
+    def __init__(self, server: HTTPServer, answers: dict[str, tuple[int, Any]] | None = None) -> None:
+        self.answers = answers or {}
+        self.granted: list[dict[str, str]] = []
+        self.taken: list[dict[str, Any]] = []
+        self.refused = 0
+        self.expires_in, self.retry_after, self.asked = 3600, "7", 0
+        server.expect_request("/token").respond_with_handler(self._grant)
+        server.expect_request(SEND).respond_with_handler(self._send)
+
+    def _grant(self, request: Request) -> Response:
+        self.granted.append(dict(parse_qsl(request.get_data(as_text=True))))
+        told = {"access_token": f"ya29.{len(self.granted)}", "expires_in": self.expires_in, "token_type": "Bearer"}
+        return Response(json.dumps(told), content_type="application/json")
+
+    def _send(self, request: Request) -> Response:
+        if request.headers["Authorization"] != f"Bearer ya29.{len(self.granted)}" or self.refused > 0:
+            self.refused -= 1
+            return Response(json.dumps(fcm_error(401, "UNAUTHENTICATED")), 401)
+        self.asked += 1
+        message = request.get_json()["message"]
+        status, told = self.answers.get(message["token"], (200, None))
+        if status == 200:
+            self.taken.append(message)
+            told = {"name": f"projects/{PROJECT}/messages/{len(self.taken)}"}
+        headers = {"Retry-After": self.retry_after} if status in (429, 503) else {}
+        return Response(json.dumps(told), status, headers, content_type="application/json")
+
+
+def fcm_error(status: int, code: str | None) -> dict[str, Any]:
+    """An error as FCM tells it."""
+    details = [{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}] if code else []
+    return {"error": {"code": status, "message": "told of +14155552671", "status": "NOT_FOUND", "details": details}}
+
+
+def key_file(folder: Path, server: str) -> Path:
+    """A service account's key file, with a key of its own."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    account = {
+        "type": "service_account",
+        "project_id": PROJECT,
+        "private_key_id": "key-1",
+        "private_key": private.decode(),
+        "client_email": "push@shop-1.test",
+        "token_uri": f"{server}/token",
+    }
+    (folder / "public.pem").write_bytes(public)
+    path = folder / "account.json"
+    path.write_text(json.dumps(account))
+    return path
+
+
+def fcm(path: Path, server: str, **settings: Any) -> Fcm:
+    """The settings of an FCM at this server."""
+    return Fcm(**{"credentials": path, "api_url": server, **settings})
