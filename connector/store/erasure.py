@@ -9,6 +9,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.reasons import Reason, State
+from connector.store.inbox import erase_inbox
 from connector.store.tables import follow_ups, interactions, user_aliases, users
 from connector.store.users import find_user, lock_user, mark_of_erased
 
@@ -45,6 +46,7 @@ async def erase_user(c: AsyncConnection, workspace: str, external_id: str, now: 
     await c.execute(update(follow_ups).where(*theirs).values(trigger=_NOTHING, key=table.id))
     log = interactions.c
     await c.execute(delete(interactions).where(log.workspace == workspace, log.user_key == user_key))
+    await erase_inbox(c, workspace, user_key)
     await c.execute(update(users).where(users.c.workspace == workspace, users.c.user_key == user_key).values(**_BLANK))
     alias = user_aliases.c
     await c.execute(

@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 from connector.rules.campaigns import Campaign, Card
 from connector.rules.interactions import Event, Interaction
 from connector.rules.users import User
-from starter.api.options import PublishOptions
+from starter.api.options import ActOptions, ClickOptions, PublishOptions, TapOptions
 
 _PLACE = "#/components/schemas/{model}"
 
@@ -45,7 +45,10 @@ def describe(app: FastAPI) -> None:
 
 def _schemas() -> dict[str, Any]:
     # As written out, durations and times of day are plain texts; as read in, pydantic would promise ISO 8601.
-    models = [(model, "serialization") for model in (Interactions, User, Campaign, Card, PublishOptions)]
+    models = [
+        (model, "serialization")
+        for model in (Interactions, User, Campaign, Card, PublishOptions, ActOptions, ClickOptions, TapOptions)
+    ]
     _, schema = models_json_schema(models, ref_template=_PLACE)  # type: ignore[arg-type]
     definitions: dict[str, Any] = schema["$defs"]
     return definitions

@@ -1,8 +1,12 @@
-"""What may be said with a lifecycle order."""
+"""What may be said with a lifecycle order, and with an act in an inbox."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from connector.rules.values import Text
 
 
 class NoOptions(BaseModel):
@@ -20,3 +24,30 @@ class PublishOptions(NoOptions):
 
     with_follow_ons: bool = False
     allow_missed: bool = False
+
+
+class ActOptions(NoOptions):
+    """Who did it: needed with a key where the message is a published card, which is everybody's."""
+
+    user: Text | None = None
+
+
+class ClickOptions(ActOptions):
+    """What was clicked, by the button's id or the link, and the client's own id, by which a repeat is recognised."""
+
+    button: Text | None = None
+    link: Annotated[str | None, Field(min_length=1, max_length=2048)] = None
+    id: Text | None = None
+
+
+class TapOptions(NoOptions):
+    """What of a push was tapped: the id of one of its buttons, or of a page of its story."""
+
+    button: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    page: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> TapOptions:
+        if (self.button is None) == (self.page is None):
+            raise ValueError("name one of button and page")
+        return self

@@ -1,0 +1,144 @@
+"""The inbox in SQL: one row a delivered message, and what each user did with messages and cards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, cast
+
+from sqlalchemy import RowMapping, and_, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.rules.inbox import InboxKind
+from connector.store.tables import inbox, inbox_marks, interactions
+
+MarkName = Literal["viewed_at", "dismissed_at"]
+
+
+@dataclass(frozen=True)
+class InboxMessage:
+    """A message in a user's inbox, as it was rendered. `expires_at` and all other instants are UTC."""
+
+    id: str
+    delivery_id: str
+    user_key: str
+    campaign: str
+    kind: InboxKind
+    content: dict[str, Any]
+    priority: int
+    created_at: datetime
+    expires_at: datetime
+    viewed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a user did with a message or card so far."""
+
+    viewed_at: datetime | None
+    dismissed_at: datetime | None
+
+
+async def put_message(c: AsyncConnection, workspace: str, message: InboxMessage) -> None:
+    """Put a message into the inbox; one that is in it already stays as it is."""
+    await c.execute(
+        _insert_into(c, inbox)
+        .values(
+            workspace=workspace,
+            id=message.id,
+            delivery_id=message.delivery_id,
+            user_key=message.user_key,
+            campaign=message.campaign,
+            kind=message.kind,
+            content=message.content,
+            priority=message.priority,
+            created_at=message.created_at,
+            expires_at=message.expires_at,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+async def load_messages(
+    c: AsyncConnection, workspace: str, user_key: str, *, now: datetime, kind: InboxKind | None, limit: int
+) -> list[InboxMessage]:
+    """What is to be shown, highest priority first, then the newest: neither expired nor dismissed."""
+    table, mark = inbox.c, inbox_marks.c
+    own = and_(mark.workspace == table.workspace, mark.message == table.id, mark.user_key == table.user_key)
+    statement = (
+        select(inbox, mark.viewed_at)
+        .outerjoin(inbox_marks, own)
+        .where(table.workspace == workspace, table.user_key == user_key)
+        .where(table.expires_at > now, mark.dismissed_at.is_(None))
+        .order_by(table.priority.desc(), table.created_at.desc(), table.id)
+        .limit(limit)
+    )
+    if kind is not None:
+        statement = statement.where(table.kind == kind)
+    return [_message(row, row["viewed_at"]) for row in (await c.execute(statement)).mappings()]
+
+
+async def find_message(c: AsyncConnection, workspace: str, id: str) -> InboxMessage | None:
+    """The message of that id, shown or not; None where there is none."""
+    statement = select(inbox).where(inbox.c.workspace == workspace, inbox.c.id == id)
+    row = (await c.execute(statement)).mappings().one_or_none()
+    return None if row is None else _message(row, None)
+
+
+async def load_card_marks(c: AsyncConnection, workspace: str, user_key: str, prefix: str) -> dict[str, Mark]:
+    """What the user did with published cards, by message id; `prefix` is what such ids begin with."""
+    mark = inbox_marks.c
+    statement = select(inbox_marks).where(
+        mark.workspace == workspace, mark.user_key == user_key, mark.message.startswith(prefix, autoescape=True)
+    )
+    return {row.message: Mark(row.viewed_at, row.dismissed_at) for row in await c.execute(statement)}
+
+
+async def mark_message(
+    c: AsyncConnection, workspace: str, user_key: str, message: str, name: MarkName, at: datetime
+) -> bool:
+    """Remember that the user viewed or dismissed it; returns whether this is the first time. Under the user's lock."""
+    key = {"workspace": workspace, "message": message, "user_key": user_key}
+    await c.execute(_insert_into(c, inbox_marks).values(**key).on_conflict_do_nothing())
+    column = inbox_marks.c[name]
+    own = [inbox_marks.c[part] == value for part, value in key.items()]
+    changed = await c.execute(update(inbox_marks).where(*own, column.is_(None)).values({column: at}))
+    return changed.rowcount == 1
+
+
+async def is_logged(c: AsyncConnection, workspace: str, interaction_id: str, at: datetime) -> bool:
+    """Whether an interaction of this id was logged on the day of `at` or the day before (M6).
+
+    The log is unique within a day; a click that a client repeats can come after midnight.
+    """
+    day, log = at.astimezone(UTC).date(), interactions.c
+    statement = select(log.id).where(
+        log.workspace == workspace, log.day.in_([day, day - timedelta(days=1)]), log.id == interaction_id
+    )
+    return (await c.execute(statement)).first() is not None
+
+
+async def erase_inbox(c: AsyncConnection, workspace: str, user_key: str) -> None:
+    """Take away everything that was shown to the user, and what they did with it (guarantee 8)."""
+    for table in (inbox, inbox_marks):
+        await c.execute(delete(table).where(table.c.workspace == workspace, table.c.user_key == user_key))
+
+
+def _insert_into(c: AsyncConnection, table: Any) -> Any:
+    return (postgresql if c.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def _message(row: RowMapping, viewed_at: datetime | None) -> InboxMessage:
+    return InboxMessage(
+        id=row["id"],
+        delivery_id=row["delivery_id"],
+        user_key=row["user_key"],
+        campaign=row["campaign"],
+        kind=cast(InboxKind, row["kind"]),
+        content=row["content"],
+        priority=row["priority"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        viewed_at=viewed_at,
+    )

@@ -1,0 +1,71 @@
+"""`/v1/pushes/{delivery}/open|click`: what users do with a push, told by the app that showed it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from connector.rules.interactions import Interaction, InteractionType
+from connector.store.database import database_now
+from connector.store.tracked import TrackedDelivery, find_deliveries
+from starter.api.body import JsonOptions, checked
+from starter.api.errors import ApiError, not_found
+from starter.api.inbox import ActView
+from starter.api.inbox_token import Holder
+from starter.api.metrics import interactions_taken
+from starter.api.openapi import body_of
+from starter.api.options import NoOptions, TapOptions
+from starter.api.parts import PartsHere
+from starter.compose import Parts
+
+router = APIRouter(prefix="/v1/pushes", tags=["inbox"])
+
+DeliveryId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+
+
+@router.post("/{delivery}/open")
+async def open_push(delivery: DeliveryId, holder: Holder, options: JsonOptions, parts: PartsHere) -> ActView:
+    """Its body was tapped: one `open_push` a push, however often it is told.
+
+    The delivery's id stands in the push's data. With the user's inbox token or with a key.
+    """
+    checked(NoOptions, options)
+    return await _tapped(parts, delivery, holder, InteractionType.OPEN_PUSH, {})
+
+
+@router.post("/{delivery}/click", openapi_extra=body_of("TapOptions"))
+async def click(delivery: DeliveryId, holder: Holder, options: JsonOptions, parts: PartsHere) -> ActView:
+    """One of its buttons was tapped, or a page of its story: one interaction for each (M1)."""
+    tap = checked(TapOptions, options)
+    kind = InteractionType.CLICK_PUSH_STORY_PAGE if tap.button is None else InteractionType.CLICK_PUSH_BUTTON
+    return await _tapped(parts, delivery, holder, kind, tap.model_dump(exclude_none=True))
+
+
+async def _tapped(
+    parts: Parts, delivery: str, holder: str | None, kind: InteractionType, properties: dict[str, Any]
+) -> ActView:
+    async with parts.database.read() as c:
+        push = _allowed((await find_deliveries(c, parts.workspace, [delivery])).get(delivery), holder)
+        now = await database_now(c)
+    made = Interaction(
+        id=":".join([push.id, kind.value, *properties.values()]),
+        user=push.user,
+        type=kind,
+        campaign=push.campaign,
+        occurred_at=now,
+        properties=properties,
+    )
+    [result] = await parts.intake.take_in([made])
+    interactions_taken.labels(result.status).inc()
+    parts.outbox.nudge()
+    return ActView(status=result.status, interaction=kind.value)
+
+
+def _allowed(push: TrackedDelivery | None, holder: str | None) -> TrackedDelivery:
+    """That push, where the caller may act on it. A token's holder is not told which others there are."""
+    if push is None or push.channel != "push":
+        raise ApiError(403, "forbidden", "the push is not the user's") if holder else not_found("the push")
+    if holder is not None and push.user_key != holder:
+        raise ApiError(403, "forbidden", "the push is not the user's")
+    return push

@@ -1,0 +1,79 @@
+"""`/v1/pushes/{delivery}/…`: what an app tells of a push, and who may tell it."""
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from connector.inbox_settings import InboxSettings
+from connector.rules.users import User
+from connector.settings import Settings
+from connector.store.database import Database
+from starter.compose import Parts, compose
+from tests.house import ORIGINAL, PUSHED, House, follow_on, push
+from tests.sending.test_send import Post, Provider
+
+BUTTONS = [{"id": "later", "label": "Later"}, {"id": "never", "label": "Never"}]
+NUDGE = follow_on("f", PUSHED, messages={"push": {"title": "Hi", "body": "there", "buttons": BUTTONS}})
+AFTER = follow_on(
+    "g", {"interaction": "click_push_button", "campaign": "f", "button": "later"}, delay={"after": "1 day"}
+)
+
+
+@pytest.fixture
+def parts(sqlite_database: Database) -> Parts:
+    """With a secret for inbox tokens."""
+    return compose(
+        Settings(inbox=InboxSettings(secrets=(SecretStr("a secret of this test, long enough"),))), sqlite_database
+    )
+
+
+@pytest.fixture
+async def delivery(parts: Parts) -> str:
+    """A push that went out to u."""
+    house = House(parts.database)
+    post = Post(house, Provider())
+    await house.live(ORIGINAL, NUDGE, AFTER)
+    for name in ("u", "v"):
+        await post.described(User(id=name, push_tokens=("phone",)))
+    await house.take_in(push("p", 0))
+    await post.send(minutes=0, channel="push")
+    [row] = await house.rows()
+    return f"{row.id}.push"
+
+
+async def _token(api: httpx.AsyncClient, user: str) -> dict[str, str]:
+    token = (await api.post(f"/v1/users/{user}/inbox-token")).json()["token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_what_was_tapped_counts_once(api: httpx.AsyncClient, parts: Parts, delivery: str) -> None:
+    """M1, M6: each button and page is an interaction of its own, told with the user's token or with a key."""
+    ann = await _token(api, "u")
+    acts = [("open", {}), ("click", {"button": "later"}), ("click", {"button": "never"}), ("click", {"page": "2"})]
+    for _ in range(2):
+        answers = [await api.post(f"/v1/pushes/{delivery}/{act}", json=what, headers=ann) for act, what in acts]
+        told = [(answer.json()["status"], answer.json()["interaction"]) for answer in answers]
+    assert told == [
+        ("duplicate", "open_push"),
+        ("duplicate", "click_push_button"),
+        ("duplicate", "click_push_button"),
+        ("duplicate", "click_push_story_page"),
+    ]
+    assert (await api.post(f"/v1/pushes/{delivery}/open")).json()["status"] == "duplicate"
+    assert [row.campaign for row in await House(parts.database).rows()] == ["f", "g"]
+
+
+async def test_who_may_tell(api: httpx.AsyncClient, delivery: str) -> None:
+    """Another user's token, an unknown delivery and one that is no push change nothing, and tell nothing."""
+    other = await _token(api, "v")
+    assert (await api.post(f"/v1/pushes/{delivery}/open", headers=other)).status_code == 403
+    assert (await api.post("/v1/pushes/nothing.push/open", headers=other)).status_code == 403
+    assert (await api.post("/v1/pushes/nothing.push/open")).status_code == 404
+    forged = {"Authorization": other["Authorization"][:-2] + "xx"}
+    assert (await api.post(f"/v1/pushes/{delivery}/open", headers=forged)).status_code == 401
+
+
+@pytest.mark.parametrize("what", [{}, {"button": "a", "page": "b"}, {"button": ""}, {"sku": "A"}])
+async def test_a_click_names_one_thing(api: httpx.AsyncClient, delivery: str, what: dict[str, str]) -> None:
+    """A button or a page, and nothing else."""
+    assert (await api.post(f"/v1/pushes/{delivery}/click", json=what)).status_code == 422
