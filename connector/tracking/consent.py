@@ -1,0 +1,28 @@
+"""Unsubscribing by the token of a message: its user, from its channel."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from connector.store.database import Database, database_now
+from connector.store.tracked import find_deliveries
+from connector.store.users import UserErased, merge_user
+
+
+async def unsubscribe(database: Database, workspace: str, delivery_id: str) -> bool:
+    """Take the consent of the delivery's user to its channel back; returns whether there was such a user.
+
+    Messages that wait already are judged by it at their due time. Doing it again changes nothing.
+
+    Raises:
+        StoreUnavailable: nothing has changed.
+    """
+    async with database.write(workspace) as c:
+        delivery = (await find_deliveries(c, workspace, [delivery_id])).get(delivery_id)
+        if delivery is None:
+            return False
+        changes = {"consent": {delivery.channel: "unsubscribed"}}
+        with suppress(UserErased):
+            await merge_user(c, workspace, delivery.user, changes, await database_now(c))
+            return True
+        return False

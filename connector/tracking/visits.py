@@ -1,0 +1,188 @@
+"""Visits on their way into the log: answered at once, classified together a moment later, then taken in.
+
+A scanner's first click looks like a person's until its second one comes, so a visit rests for as long as a burst lasts.
+What cannot be stored stays in the queue, which is bounded; what is lost is counted and logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from connector.intake import Intake
+from connector.rules.classification import BURST, Act, Visit, classify
+from connector.rules.interactions import Interaction, InteractionType, Logged
+from connector.store.database import Database, StoreUnavailable
+from connector.store.log import load_items
+from connector.store.tracked import TrackedDelivery, find_deliveries
+from connector.tracking.agents import is_crawler
+from connector.tracking.tokens import Kind, Token
+
+_log = structlog.get_logger("tracking")
+_BATCH = 500
+_ROOM = 50_000
+_RETRY_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A token that was followed, and the request that did."""
+
+    token: Token
+    visit: Visit
+
+
+class Visits:
+    """Takes visits in for one workspace.
+
+    Args:
+        changed: called when visits may have begun or ended follow-ups.
+        settle: how long a visit rests before it is classified.
+        room: how many visits wait at most; more are lost.
+        clock: the time in UTC, by which `Visit.at` was told.
+        counted: told what became of visits: `stored`, `unknown` (no such delivery, or its user was erased),
+            `refused` (by intake) or `lost`, and how many.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        intake: Intake,
+        workspace: str,
+        *,
+        clock: Callable[[], datetime],
+        changed: Callable[[], None] = lambda: None,
+        settle: timedelta = BURST,
+        room: int = _ROOM,
+        counted: Callable[[str, int], None] = lambda _fate, _number: None,
+    ) -> None:
+        self._database, self._intake, self._workspace = database, intake, workspace
+        self._clock, self._changed, self._settle = clock, changed, settle
+        self._room, self._counted = room, counted
+        self._waiting: deque[Followed] = deque()
+
+    def note(self, followed: Followed) -> None:
+        """Remember a visit. Never waits and never fails: the answer to the request is on its way."""
+        if len(self._waiting) >= self._room:
+            self._lose(1)
+            return
+        self._waiting.append(followed)
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Take visits in as they ripen until `stopped`; then all that wait, and what cannot be stored is lost."""
+        while not stopped.is_set():
+            rest = _RETRY_SECONDS if not await self._try_flush(all=False) else self._until_ripe()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), rest)
+        if not await self._try_flush(all=True) and self._waiting:
+            self._lose(len(self._waiting))
+
+    async def flush(self, *, all: bool = True) -> None:
+        """Take in what waits: all of it, or what has rested.
+
+        Raises:
+            StoreUnavailable: what was not taken in waits on.
+        """
+        while batch := self._next(all):
+            await self._take_in(batch)
+            for _ in batch:
+                self._waiting.popleft()
+
+    async def _try_flush(self, *, all: bool) -> bool:
+        try:
+            await self.flush(all=all)
+        except StoreUnavailable:
+            _log.warning("visits_wait", waiting=len(self._waiting))
+            return False
+        except Exception:  # a defect, or a visit that the store does not take: it must not stop all that follow
+            _log.exception("visits_broke")
+            self._lose(min(len(self._waiting), _BATCH))
+            for _ in range(min(len(self._waiting), _BATCH)):
+                self._waiting.popleft()
+        return True
+
+    def _next(self, all: bool) -> Sequence[Followed]:
+        ripe = self._clock() - self._settle
+        number = 0
+        while number < min(len(self._waiting), _BATCH) and (all or self._waiting[number].visit.at <= ripe):
+            number += 1
+        return [self._waiting[n] for n in range(number)]
+
+    def _until_ripe(self) -> float:
+        if not self._waiting:
+            return max(self._settle.total_seconds() / 4, 0.05)
+        return max((self._waiting[0].visit.at + self._settle - self._clock()).total_seconds(), 0.01)
+
+    async def _take_in(self, batch: Sequence[Followed]) -> None:
+        async with self._database.read() as c:
+            found = await find_deliveries(c, self._workspace, {f.token.delivery_id for f in batch})
+            since = min(f.visit.at for f in batch) - BURST
+            logged = await load_items(c, self._workspace, dict.fromkeys({d.user_key for d in found.values()}, since))
+        known = [f for f in batch if f.token.delivery_id in found]
+        self._count("unknown", len(batch) - len(known))
+        around = self._around(logged)
+        made = [_interaction(f, found[f.token.delivery_id], around[f.token.delivery_id]) for f in known]
+        if made:
+            results = await self._intake.take_in(made)
+            refused = sum(result.status == "invalid" for result in results)
+            self._count("refused", refused)
+            self._count("stored", len(results) - refused)
+            self._changed()
+
+    def _around(self, logged: Mapping[str, Sequence[Logged]]) -> Mapping[str, Sequence[Visit]]:
+        """The visits by delivery: those that wait, and those that were taken in lately, here or elsewhere."""
+        around: dict[str, list[Visit]] = {}
+        for waiting in self._waiting:
+            around.setdefault(waiting.token.delivery_id, []).append(waiting.visit)
+        for entry in (entry for entries in logged.values() for entry in entries):
+            told = entry.item.properties
+            if "classified" in told and isinstance(told.get("link"), int):
+                around.setdefault(str(told.get("delivery")), []).append(
+                    Visit(Act.CLICK, entry.t, "", link=told["link"])
+                )
+        return around
+
+    def _lose(self, number: int) -> None:
+        _log.error("visits_lost", number=number)
+        self._count("lost", number)
+
+    def _count(self, fate: str, number: int) -> None:
+        if number:
+            self._counted(fate, number)
+
+
+def _interaction(followed: Followed, delivery: TrackedDelivery, around: Sequence[Visit]) -> Interaction:
+    """The interaction that a visit makes, with an id that the same visit, repeated, makes again (M6)."""
+    token, visit = followed.token, followed.visit
+    others = [other for other in around if other is not visit]
+    classified = classify(visit, delivery.dispatched_at, others, is_crawler)
+    told: dict[str, Any] = {**classified.properties(visit.act), "delivery": delivery.id}
+    second = visit.at.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+    if visit.act is Act.OPEN:
+        id = f"open-{delivery.id}-{classified.kind}-{second[:11]}"
+    else:
+        told |= {"url": token.url, "link": token.link} | ({"alias": token.alias} if token.alias else {})
+        id = f"click-{delivery.id}-{token.link}-{classified.kind}-{second}"
+    return Interaction(
+        id=id,
+        user=delivery.user,
+        type=_type_of(token),
+        campaign=delivery.campaign,
+        occurred_at=visit.at,
+        properties=told,
+    )
+
+
+def _type_of(token: Token) -> InteractionType:
+    if token.kind is Kind.OPEN:
+        return InteractionType.OPEN_EMAIL
+    if token.kind is Kind.SHORT:
+        return InteractionType.CLICK_SMS_LINK
+    return InteractionType.CLICK_EMAIL_ALIAS if token.alias else InteractionType.CLICK_EMAIL
