@@ -10,10 +10,10 @@ from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from connector.channels.signing import check_secret
+from connector.inbox_settings import InboxSettings
+from connector.provider_settings import LONGEST_SEND, Fcm, Twilio
 from connector.rules.values import ChannelName
-
-_LONGEST_SEND = 25
-"""Seconds; an attempt of the activity has 30, so that a slow provider's answer is still heard (guarantee 4)."""
+from connector.tracking.settings import TrackingSettings
 
 
 class Smtp(BaseSettings):
@@ -27,7 +27,7 @@ class Smtp(BaseSettings):
     password: SecretStr | None = None
     tls: Literal["starttls", "implicit", "none"] = "starttls"
     sender: str | None = None
-    timeout_seconds: float = Field(default=20.0, gt=0, le=_LONGEST_SEND)
+    timeout_seconds: float = Field(default=20.0, gt=0, le=LONGEST_SEND)
 
 
 class Settings(BaseSettings):
@@ -44,11 +44,15 @@ class Settings(BaseSettings):
     api_port: int = Field(default=8080, ge=0, le=65535)
     retention_days: PositiveInt = 90
     smtp: Smtp = Field(default_factory=Smtp)
-    send_timeout: timedelta = Field(default=timedelta(seconds=20), gt=timedelta(0), le=timedelta(seconds=_LONGEST_SEND))
+    twilio: Twilio = Field(default_factory=Twilio)
+    fcm: Fcm = Field(default_factory=Fcm)
+    send_timeout: timedelta = Field(default=timedelta(seconds=20), gt=timedelta(0), le=timedelta(seconds=LONGEST_SEND))
     channel_rates: dict[ChannelName, PositiveFloat] = {}
     channel_concurrency: PositiveInt = 50
     webhook_secret: SecretStr | None = None
     webhook_allow_private: bool = False
+    inbox: InboxSettings = Field(default_factory=InboxSettings)
+    tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     sweep_seconds: PositiveFloat = 5.0
     reconcile_seconds: PositiveFloat = 60.0
     log_format: Literal["auto", "pretty", "json"] = "auto"

@@ -8,9 +8,12 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from sqlalchemy.exc import ArgumentError
 
+from connector.inbox_settings import InboxSettings
+from connector.provider_settings import Fcm, Twilio
 from connector.rules.errors import ConnectorError
 from connector.settings import Settings, Smtp
 from connector.store.database import Database
+from connector.tracking.settings import TrackingSettings
 
 
 class SettingsWrong(ConnectorError):
@@ -53,6 +56,11 @@ def open_database(settings: Settings) -> Database:
         raise SettingsWrong(f"the data folder {settings.data} cannot be made: {error.strerror}") from None
 
 
+_PARTS = (Smtp, Twilio, Fcm, InboxSettings, TrackingSettings)
+
+
 def _variable(model: str, place: tuple[int | str, ...]) -> str:
-    prefix = Smtp.model_config["env_prefix"] if model == Smtp.__name__ else Settings.model_config["env_prefix"]
-    return prefix + "_".join(str(step) for step in place[:1]).upper()
+    """The variable at fault; where several do not go together, what they begin with."""
+    parts = {part.__name__: part.model_config["env_prefix"] for part in _PARTS}
+    prefix = parts.get(model, Settings.model_config["env_prefix"])
+    return prefix + ("_".join(str(step) for step in place[:1]).upper() or "*")

@@ -182,6 +182,12 @@ class Catalogue:
         """Whether any audience asks what users did before; mostly none does, and nobody's past is looked up."""
         return any(entry.asks_history for entry in self.entries.values())
 
+    @cached_property
+    def live_cards(self) -> tuple[Entry, ...]:
+        """The News Feed cards that are active, the newest publication first."""
+        cards = [entry for entry in self.entries.values() if entry.is_card and entry.live is not None]
+        return tuple(sorted(cards, key=lambda card: card.windows[-1].opened_at, reverse=True))
+
     def counts_within(self, item: Item) -> timedelta | None:
         """The longest window of all campaigns with conversions for which the item is a receipt or may be an event.
 

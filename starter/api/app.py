@@ -9,11 +9,27 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import Depends, FastAPI
 
-from starter.api import campaigns, explain, follow_ups, health, interactions, metrics, openapi, users
+from starter.api import (
+    campaigns,
+    explain,
+    follow_ups,
+    health,
+    inbox,
+    inbox_token,
+    interactions,
+    metrics,
+    openapi,
+    pushes,
+    results,
+    tracking,
+    users,
+)
+from starter.api.cross_origin import InboxOrigins
 from starter.api.errors import answer_errors
 from starter.api.keys import Keys, check_key
 from starter.api.requests import Requests
 from starter.compose import Parts
+from starter.webhooks import twilio
 
 
 def create_app(parts: Parts, keys: Keys) -> FastAPI:
@@ -28,12 +44,18 @@ def create_app(parts: Parts, keys: Keys) -> FastAPI:
         lifespan=_sweep,
         description="Follow-on campaigns that start when a user interacts with another campaign.",
     )
-    app.state.parts, app.state.keys = parts, keys
+    app.state.parts, app.state.keys, app.state.tracking = parts, keys, tracking.open_tracking(parts)
     app.include_router(health.router)
-    for resource in (interactions, users, explain, campaigns, follow_ups, metrics):
+    app.include_router(inbox.router)
+    app.include_router(inbox_token.router)
+    app.include_router(pushes.router)
+    app.include_router(tracking.router)
+    for resource in (interactions, users, explain, campaigns, results, follow_ups, metrics):
         app.include_router(resource.router, dependencies=[Depends(check_key)])
+    app.include_router(twilio.router)  # its caller signs what it sends
     answer_errors(app)
     openapi.describe(app)
+    app.add_middleware(InboxOrigins, origins=parts.settings.inbox.origins)
     app.add_middleware(Requests)
     return app
 
@@ -44,7 +66,8 @@ async def _sweep(app: FastAPI) -> AsyncIterator[None]:
     stopped = asyncio.Event()
     sweep = asyncio.create_task(parts.outbox.run(stopped))
     try:
-        yield
+        async with tracking.taking_in(app.state.tracking):
+            yield
     finally:
         stopped.set()
         await sweep

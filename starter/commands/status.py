@@ -1,4 +1,4 @@
-"""`connector status`: what is live, and what came of the follow-ups."""
+"""`connector status`: what is live, what came of the follow-ups, and of how many users each step is known."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from connector.rules.catalogue import Catalogue, Entry
 from connector.rules.errors import ConnectorError
 from connector.store.overview import Count, count_follow_ups
+from starter import results_view
 from starter.catalogue_view import view
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session
@@ -28,26 +29,36 @@ def status(
 ) -> None:
     """Show what is live since when, and how many follow-ups wait, were sent, or were not and why.
 
+    Of one campaign also its results: how many users were enrolled in the control group, sent, opened, clicked and
+    converted, by variant, and the uplift over the control group with its confidence interval.
+
     Examples:
 
       connector status
 
       connector status cart-reminder --json
     """
-    catalogue, counts = run(_look(data, campaign))
     if campaign is None:
-        _show_all(catalogue, counts, as_json)
-    elif campaign in catalogue.entries:
-        _show_one(_with_counts(catalogue.entries[campaign], counts), as_json)
+        _show_all(*run(_look_at_all(data)), as_json)
     else:
-        raise Unknown(f"{campaign} is not known; apply its definition first")
+        _show_one(run(_look_at_one(data, campaign)), as_json)
 
 
-async def _look(data: Path | None, campaign: str | None) -> tuple[Catalogue, list[Count]]:
+async def _look_at_all(data: Path | None) -> tuple[Catalogue, list[Count]]:
     async with session(data) as parts:
         catalogue = await parts.cache.at_least(parts.database)
         async with parts.database.read() as connection:
-            return catalogue, await count_follow_ups(connection, parts.workspace, campaign)
+            return catalogue, await count_follow_ups(connection, parts.workspace)
+
+
+async def _look_at_one(data: Path | None, campaign: str) -> dict[str, Any]:
+    async with session(data) as parts:
+        entry = (await parts.cache.at_least(parts.database)).entries.get(campaign)
+        if entry is None:
+            raise Unknown(f"{campaign} is not known; apply its definition first")
+        async with parts.database.read() as connection:
+            counts = await count_follow_ups(connection, parts.workspace, campaign)
+        return {**_with_counts(entry, counts), "results": await results_view.look_up(parts, entry)}
 
 
 def _with_counts(entry: Entry, counts: Sequence[Count]) -> dict[str, Any]:
@@ -88,4 +99,5 @@ def _show_one(shown: dict[str, Any], as_json: bool) -> None:
     if shown["follow_ups"]:
         rows = [(count["state"], count["reason"], count["count"]) for count in shown["follow_ups"]]
         say("\n" + table(("state", "reason", "count"), rows))
+    say("\n" + results_view.text(shown["results"]))
     return None

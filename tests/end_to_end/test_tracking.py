@@ -1,0 +1,96 @@
+"""Interactions that a browser makes by following what stands in the letter or the text message."""
+
+import re
+from datetime import UTC, datetime
+from email.message import EmailMessage
+
+from connector.rules.classification import AT_ONCE, BURST
+from tests.end_to_end.stage import ANN, SCHEDULED, Stage, until
+
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+SHOP = "https://shop.test/sale?a=1&b=2"
+MAIL = {
+    "email": {
+        "subject": "Welcome",
+        "html": '<p><a href="https://shop.test/sale?a=1&amp;b=2">Sale</a> <a data-alias="cta" href="https://shop.test/">Go</a></p>',
+    }
+}
+
+
+async def follow(stage: Stage, url: str, *, agent: str = BROWSER) -> str | None:
+    """Ask for the address as a browser does, without a key; where it leads, None for a picture."""
+    async with stage.client(**{"User-Agent": agent}) as browser:
+        answer = await browser.get(url)
+    assert answer.status_code in (200, 302, 303, 307), answer.text
+    return answer.headers.get("location")
+
+
+async def sent(stage: Stage, **condition: str) -> EmailMessage:
+    """Ann's letter, with a follow-on of what she will do with it."""
+    await stage.open({**SCHEDULED, "messages": MAIL}, condition)
+    letter = await stage.letter("Welcome")
+    await stage.received()
+    return letter
+
+
+def tracked(letter: EmailMessage) -> tuple[str, str, str]:
+    """The addresses in the letter: of its link, of its link with an alias, and of its pixel."""
+    body = letter.get_body(("html",))
+    assert body is not None
+    html = body.get_content()
+    link, alias = re.findall(r'href="([^"]+)"', html)
+    [pixel] = re.findall(r'<img src="([^"]+)"', html)
+    return link, alias, pixel
+
+
+async def read_on() -> None:
+    """A reader's moment: whoever asks for more within it is taken for a machine."""
+    until_then = datetime.now(UTC) + max(AT_ONCE, BURST)  # noqa: TID251 - a reader's clock
+
+    async def has_passed() -> bool:
+        return datetime.now(UTC) > until_then  # noqa: TID251
+
+    await until(has_passed, "a reader's next moment")
+
+
+async def test_open_email(stage: Stage) -> None:
+    """M2: a person's open counts; neither a crawler's of the same picture, nor one quicker than any reader."""
+    _, _, pixel = tracked(await sent(stage, interaction="open_email", opens="human"))
+    await follow(stage, pixel, agent="Googlebot/2.1 (+http://www.google.com/bot.html)")
+    await follow(stage, pixel)
+    await read_on()
+    assert await stage.follow_ups() == []
+    await follow(stage, pixel)
+    await stage.followed()
+    results = await stage.do("GET", "/v1/campaigns/original/results")
+    assert (results["receivers"]["opened"], results["receivers"]["opened_by_people"]) == (1, 1)
+
+
+async def test_click_email(stage: Stage) -> None:
+    """M1: any link of the mail; the browser lands where the author meant."""
+    link, _, _ = tracked(await sent(stage, interaction="click_email", url=SHOP))
+    assert await follow(stage, link) == SHOP
+    await stage.followed()
+
+
+async def test_click_email_alias(stage: Stage) -> None:
+    """M1: the link with this alias, and not the other one."""
+    link, alias, _ = tracked(await sent(stage, interaction="click_email_alias", alias="cta"))
+    await follow(stage, link)
+    await read_on()
+    assert await stage.follow_ups() == []
+    assert await follow(stage, alias) == "https://shop.test/"
+    found = await stage.followed()
+    assert found["trigger"].startswith("click-")
+
+
+async def test_click_sms_link(stage: Stage) -> None:
+    """The short link of the text message."""
+    sms = {"sms": {"body": f"Hello, see {SHOP}"}}
+    await stage.open({**SCHEDULED, "messages": sms}, {"interaction": "click_sms_link"})
+    await stage.received()
+    [text] = stage.providers.texts
+    assert text["To"] == ANN["phone"]
+    [short] = re.findall(r"https://\S+", text["Body"])
+    assert await follow(stage, short) == SHOP
+    await stage.followed()
