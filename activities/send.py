@@ -33,6 +33,7 @@ from connector.store.current import with_current_catalogue
 from connector.store.database import Database
 from connector.store.versions import Head
 from connector.templates import Aborted, TemplateFault, render
+from connector.tracking.rewriting import hosts_in
 from connector.wire import SendOutcome, SendRequest
 
 _log = structlog.get_logger("send")
@@ -114,12 +115,14 @@ class Sender:
         if channel is None:
             raise Rejected("no_provider", f"no provider is set up for {claim.delivery.channel}")
         user = claim.user
+        sms = claim.content.sms if claim.delivery.channel == "sms" else None
         message = Outgoing(
             delivery_id=claim.delivery.id,
             campaign=claim.passage.campaign,
             channel=claim.delivery.channel,
             address=Address(user.id, user.email, user.phone, tuple(user.push_tokens)),
             content=render(claim.content, claim.delivery.channel, variables_of(claim)),
+            hosts=None if sms is None else hosts_in(sms.body),
         )
         try:
             return await channel.send(message)

@@ -2,7 +2,7 @@
 
 ConnectorError
 ├── FollowUpUnknown      the store has no follow-up of that id
-├── OperationRefused     it has ended, is going out, or the words were wrong; nothing was changed
+├── OperationRefused     it has ended, is going out, is a launch's, or the words were wrong; nothing was changed
 └── FollowUpUnavailable  no answer: no worker runs, or Temporal does not, or its workflow was not started yet
 """
 
@@ -19,6 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
 from connector.rules.errors import ConnectorError
+from connector.rules.launching import is_launched
 from connector.rules.operating import refusal
 from connector.rules.passages import Passage
 from connector.store.database import Database
@@ -33,7 +34,7 @@ class FollowUpUnknown(ConnectorError):
 
 
 class OperationRefused(ConnectorError):
-    """The follow-up has ended, is going out, or cannot wait until then. Nothing was changed."""
+    """The follow-up has ended, is going out, belongs to a launch, or cannot wait until then. Nothing was changed."""
 
 
 class FollowUpUnavailable(ConnectorError):
@@ -82,7 +83,7 @@ class FollowUpClient:
 
         Raises:
             FollowUpUnknown: no follow-up has that id.
-            OperationRefused: it has ended, or is going out.
+            OperationRefused: it has ended, is going out, or belongs to a launch.
             FollowUpUnavailable: there was no answer; doing it again is harmless.
         """
         return await self._ask(await self.find(follow_up_id), "cancel", Asked(note=note))
@@ -90,6 +91,11 @@ class FollowUpClient:
     async def _ask(self, passage: Passage, verb: Verb, asked: Asked) -> Operated:
         if not passage.is_open:
             raise OperationRefused(refusal(passage))
+        if is_launched(passage):
+            raise OperationRefused(
+                f"it has no workflow of its own: the launch of {passage.campaign} sends it, with all the others; "
+                f"`connector stop {passage.campaign}` pauses the launch, `connector archive {passage.campaign}` ends it"
+            )
         workflow_id = names.follow_up_id(self._workspace, passage.campaign, passage.user_key, passage.id)
         handle = (await self._client()).get_workflow_handle(workflow_id)
         try:

@@ -1,8 +1,8 @@
-"""The reconciliation: follow-ups whose workflows were closed by hand in Temporal end in the store too.
+"""The reconciliation: follow-ups and launches whose workflows were closed by hand in Temporal end in the store too.
 
 Whoever terminates a follow-up in the UI wants it gone: its row ends as `cancelled_by_operator`, and nothing starts it
-again. A look asks Temporal for what was closed since the last one; the first look after a start asks for all that
-Temporal still keeps, so that no time without a worker is missed.
+again. Of a launch, all rows that are left end so. A look asks Temporal for what was closed since the last one; the
+first look after a start asks for all that Temporal still keeps, so that no time without a worker is missed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
+from connector.launch_reconciliation import ATTEMPT_ENDED, BY_HAND, end_closed_launches
 from connector.rules.passages import Passage
 from connector.store.database import Database, StoreUnavailable, database_now
 from connector.store.operating import end_closed, find_open
@@ -25,16 +26,8 @@ _log = structlog.get_logger("reconciliation")
 
 _OVERLAP = timedelta(minutes=10)
 """Visibility is eventually consistent, and its clock is not the database's."""
-_ATTEMPT_ENDED = timedelta(minutes=2)
-"""A claim so old is in nobody's hand any more: an attempt to send has 30 seconds."""
 _PAGE = 1000
 _AT_ONCE = 20
-_BY_HAND = (
-    WorkflowExecutionStatus.TERMINATED,
-    WorkflowExecutionStatus.CANCELED,
-    WorkflowExecutionStatus.FAILED,
-    WorkflowExecutionStatus.TIMED_OUT,
-)
 _IN_QUERIES = ("Terminated", "Canceled", "Failed", "TimedOut")
 
 
@@ -72,7 +65,7 @@ class Reconciliation:
         async for page in self._closed():
             ended += await self._end(page)
         self._looked_at = began
-        return ended
+        return ended + await end_closed_launches(self._database, self._workspace, self._client)
 
     async def _closed(self) -> AsyncIterator[dict[str, WorkflowExecution]]:
         """The workflows that were closed by hand, by their follow-ups' ids, in pages."""
@@ -105,7 +98,7 @@ class Reconciliation:
             return 0
         async with self._database.write(self._workspace) as connection:
             now = await database_now(connection)
-            ended = await end_closed(connection, self._workspace, gone, claimed_before=now - _ATTEMPT_ENDED, now=now)
+            ended = await end_closed(connection, self._workspace, gone, claimed_before=now - ATTEMPT_ENDED, now=now)
         _tell(ended, gone)
         return len(ended)
 
@@ -120,7 +113,7 @@ class Reconciliation:
         async def one(execution: WorkflowExecution) -> None:
             async with free:
                 status = await self._newest_status(execution)
-            if status in _BY_HAND:
+            if status in BY_HAND:
                 gone[execution.id.rpartition("/")[2]] = status
 
         await asyncio.gather(*(one(execution) for execution in closed))

@@ -93,8 +93,11 @@ async def load_launch(c: AsyncConnection, workspace: str, launch: str, *, for_up
     """One launch; with `for_update` it is locked until the transaction ends, so that two attempts take turns."""
     statement = select(launches).where(launches.c.workspace == workspace, launches.c.launch_id == launch)
     row = (await c.execute(statement.with_for_update() if for_update else statement)).mappings().one_or_none()
-    if row is None:
-        return None
+    return None if row is None else launch_from(row)
+
+
+def launch_from(row: RowMapping) -> LaunchRow:
+    """A stored row of a launch."""
     return LaunchRow(**{name: row[name] for name in _FIELDS}, minute=Minute(row["minute_at"], row["minute_count"]))
 
 
@@ -138,7 +141,12 @@ async def keep_assignments(
 async def find_standing(c: AsyncConnection, workspace: str, campaign: str, user_keys: Collection[str]) -> set[str]:
     """Those of the users for whom a message of the campaign waits already."""
     table = follow_ups.c
-    where = (table.workspace == workspace, table.campaign == campaign, _open(), among(c, table.user_key, user_keys))
+    where = (
+        table.workspace == workspace,
+        table.campaign == campaign,
+        still_open(),
+        among(c, table.user_key, user_keys),
+    )
     return set((await c.execute(select(table.user_key).where(*where))).scalars())
 
 
@@ -167,7 +175,7 @@ async def give_turn(c: AsyncConnection, workspace: str, ids: Collection[str], ke
     tried = exists().where(deliveries.c.workspace == workspace, deliveries.c.follow_up_id == table.id)
     await c.execute(
         update(follow_ups)
-        .where(table.workspace == workspace, among(c, table.id, ids), _open(), table.next_at < kept_up_at, ~tried)
+        .where(table.workspace == workspace, among(c, table.id, ids), still_open(), table.next_at < kept_up_at, ~tried)
         .values(next_at=kept_up_at)
     )
 
@@ -198,6 +206,11 @@ def only_paused() -> ColumnElement[bool]:
     )
 
 
+def still_open() -> ColumnElement[bool]:
+    """The condition of the partial index `follow_ups_one_wait`, in constants, so that SQLite sees that it fits."""
+    return follow_ups.c.state.in_([literal(s.value, literal_execute=True) for s in State if s in OPEN_STATES])
+
+
 async def _scheduled(c: AsyncConnection, workspace: str, ids: Sequence[str]) -> list[str]:
     """Those of them whose live revision is a scheduled original."""
     statement = (
@@ -216,10 +229,5 @@ def _of(workspace: str, launch: LaunchRow) -> tuple[ColumnElement[bool], ...]:
         table.workspace == workspace,
         table.campaign == launch.campaign,
         table.trigger_id == launch.launch_id,
-        _open(),
+        still_open(),
     )
-
-
-def _open() -> ColumnElement[bool]:
-    """The condition of the partial index `follow_ups_one_wait`, in constants, so that SQLite sees that it fits."""
-    return follow_ups.c.state.in_([literal(s.value, literal_execute=True) for s in State if s in OPEN_STATES])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from connector import names
@@ -144,6 +144,22 @@ async def test_waits_for_its_time(
         rows = (await c.execute(select(follow_ups))).all()
     assert Counter(row.dispatched_at >= at.replace(second=0, microsecond=0) for row in rows) == {True: 3}
     assert (await handle.describe()).history_length < 30
+
+
+async def test_cancel_request_ends_it(
+    square: Square, sqlite_url: str, environment: WorkflowEnvironment, tmp_path: Path
+) -> None:
+    """A cancel request in Temporal's UI: what is left ends as an operator's doing, without anybody's doing more."""
+    await square.crowd(6)
+    await square.drafts(original(per_minute=2))
+    async with working(environment, settings_for(square.shop.workspace, sqlite_url, tmp_path)):
+        with environment.with_time_skipping_disabled():
+            await square.shop.order("publish", "o")
+            handle = await square.handle()
+            await square.until("o", "sent", 2)
+            await handle.cancel()
+            await square.until("o", "dropped", 4)
+    assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
 
 
 async def _details(handle: WorkflowHandle[Any, Any], word: str) -> None:

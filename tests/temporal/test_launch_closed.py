@@ -1,0 +1,136 @@
+"""Launches that somebody closed in Temporal's UI, and operators' hands on what a launch sends."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.testing import WorkflowEnvironment
+
+from connector import names
+from connector.channels.protocol import Outgoing
+from connector.follow_up_client import FollowUpClient, OperationRefused
+from connector.launch_reconciliation import end_closed_launches
+from connector.outbox import Outbox
+from connector.reconciliation import Reconciliation
+from connector.store.database import Database, database_now
+from connector.store.tables import deliveries, launches
+from tests.house import House
+from tests.sending.test_launch import MINUTE, NOW, Killed, Pad
+
+
+class Site:
+    """A pad whose launch has its workflow on the real server; no worker runs, and the test makes its steps."""
+
+    def __init__(self, database: Database, client: Client) -> None:
+        self.database, self.client = database, client
+        self.pad = Pad(House(database))
+        self.outbox = Outbox(database, "default", client)
+
+    async def launch(self, users: int, **parts: Any) -> Any:
+        await self.pad.crowd(users)
+        await self.pad.publish(**parts)
+        await self.outbox.flush()
+        name = names.launch_id("default", "o", (await self.pad.row()).launch_id)
+        return self.client.get_workflow_handle(name)
+
+    async def look(self) -> int:
+        return await end_closed_launches(self.database, "default", self.client)
+
+    async def claims_were_made(self, ago: timedelta) -> None:
+        async with self.database.write("default") as c:
+            at: datetime = await database_now(c) - ago
+            await c.execute(update(deliveries).where(deliveries.c.state == "claimed").values(claimed_at=at))
+
+
+@pytest.fixture
+def site(sqlite_database: Database, environment: WorkflowEnvironment) -> Site:
+    return Site(sqlite_database, environment.client)
+
+
+async def test_terminated_launch_ends_with_all_that_is_left(site: Site) -> None:
+    """Its rows are dropped as an operator's doing; a worker that is still at it sends to nobody more."""
+    handle = await site.launch(12, per_minute=4)
+    await site.pad.work(NOW)
+    assert await site.look() == 0
+    await handle.terminate("by an operator")
+    assert await site.look() == 8
+    assert await site.pad.states() == {("sent", None): 4, ("dropped", "cancelled_by_operator"): 8}
+    assert (await site.pad.row()).ended_at is not None
+    assert (await site.pad.work(NOW + MINUTE)).phase == "ended"
+    assert (len(site.pad.provider.to), await site.look()) == (4, 0)
+
+
+async def test_terminated_launch_is_not_begun_again(site: Site) -> None:
+    """Neither the outbox nor a newer publication brings it back, nor what of its audience was not gathered yet."""
+    handle = await site.launch(12)
+    await site.pad.step(NOW)
+    await handle.terminate()
+    assert await site.look() == 7
+    await site.pad.publish(messages={"push": {"title": "Newer", "body": "words"}})
+    assert await site.outbox.flush() == 0
+    assert (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED
+    assert (await site.pad.work(NOW + MINUTE)).phase == "ended"
+    assert (site.pad.provider.to, len(await site.pad.rows())) == ([], 7)
+
+
+async def test_terminated_before_its_start_was_marked(site: Site) -> None:
+    """The outbox was killed between start and mark, and the launch was terminated: it is found all the same."""
+    handle = await site.launch(3)
+    async with site.database.write("default") as c:
+        await c.execute(update(launches).values(started_at=None, told_in=0))
+    await handle.terminate()
+    await site.outbox.flush()
+    await site.look()
+    assert (await site.pad.row()).ended_at is not None
+    assert (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED
+
+
+async def test_message_in_hand_is_left_to_a_later_look(site: Site) -> None:
+    """Guarantee 4: who has just been handed over may yet be `sent`; once nobody can hold it, it is `send_unknown`."""
+    handle = await site.launch(3)
+    await site.pad.step(NOW)
+
+    async def kill(_message: Outgoing) -> None:
+        if len(site.pad.provider.to) == 2:
+            raise Killed
+
+    site.pad.provider.meanwhile = kill
+    with pytest.raises(Killed):
+        await site.pad.step(NOW)
+    await handle.terminate()
+    await site.claims_were_made(timedelta(seconds=5))
+    await site.look()
+    assert [row.state for row in await site.pad.rows() if row.state not in ("sent", "dropped")] == ["sending"]
+    await site.claims_were_made(timedelta(minutes=3))
+    assert await site.look() == 1
+    assert await site.pad.states() == {("sent", None): 2, ("failed", "send_unknown"): 1}
+    assert await site.look() == 0
+
+
+async def test_reconciliation_looks_at_launches(site: Site) -> None:
+    """The worker's own look finds it, beside the follow-ups."""
+    handle = await site.launch(3)
+    await site.pad.step(NOW)
+    await handle.terminate()
+    assert await Reconciliation(site.database, "default", site.client).look() == 3
+
+
+async def test_operators_hands_are_refused_in_words(site: Site) -> None:
+    """A launch's rows have no workflows of their own: stop and archive are the way, and the refusal says so."""
+    await site.launch(1)
+    await site.pad.step(NOW)
+    [row] = await site.pad.rows()
+
+    async def nobody() -> Client:
+        raise AssertionError("Temporal was asked")
+
+    hands = FollowUpClient(site.database, "default", nobody)
+    for asked in (hands.send_now(row.id), hands.postpone(row.id, NOW + MINUTE), hands.cancel(row.id)):
+        with pytest.raises(OperationRefused, match=r"launch of o sends it.*`connector stop o` pauses"):
+            await asked
+    assert await site.pad.states() == {("waiting", None): 1}
+    await site.pad.work(NOW)
+    with pytest.raises(OperationRefused, match="it has ended: sent"):
+        await hands.cancel(row.id)

@@ -1,0 +1,133 @@
+"""A launch whose worker, a process of its own, is killed by the system in the middle of sending, and one stopped then.
+
+The receiver of its webhooks counts what arrives: that is what users would have got.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+from temporalio.client import WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from werkzeug import Request, Response
+
+from connector.store.database import Database
+from tests.temporal.test_launch import Square
+
+USERS = 200
+Worker = asyncio.subprocess.Process
+
+
+class Harbour:
+    """A square whose worker is a process, and the receiver of what it sends."""
+
+    def __init__(self, square: Square, receiver: HTTPServer, environment: dict[str, str], log: Path) -> None:
+        self.square, self.environment, self.log = square, environment, log
+        self.arrived: Counter[str] = Counter()
+        self.url = receiver.url_for("/hook")
+        receiver.expect_request("/hook").respond_with_handler(self._take)
+
+    def _take(self, request: Request) -> Response:
+        self.arrived[request.get_data(as_text=True)] += 1
+        return Response(status=204)
+
+    async def launch(self) -> WorkflowHandle[Any, Any]:
+        webhook = {"url": self.url, "body": "{{ user.id }}"}
+        delivery = {"type": "scheduled", "send": "at_publish"}
+        await self.square.drafts({"campaign": "o", "delivery": delivery, "messages": {"webhook": webhook}})
+        await self.square.shop.order("publish", "o")
+        return await self.square.handle()
+
+    async def miss_heartbeats(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Temporal takes the activity's worker for dead now, as it would when the heartbeats had been missed."""
+        [pending] = (await handle.describe()).raw_description.pending_activities
+        where = {"workflow_id": handle.id, "run_id": None, "activity_id": pending.activity_id}
+        await self.square.shop.client.get_async_activity_handle(**where).fail(ApplicationError("heartbeats missed"))
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[Worker]:
+        """A worker process as long as the block runs, unless it is killed before."""
+        with self.log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "starter.cli", "worker", stdout=log, stderr=log, env=self.environment
+            )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(30):
+                await process.wait()
+
+    async def until(self, holds: Callable[[], Any]) -> None:
+        """Poll until it holds."""
+        async with asyncio.timeout(60):
+            while not holds():
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def harbour(
+    environment: WorkflowEnvironment, sqlite_database: Database, sqlite_url: str, tmp_path: Path, httpserver: HTTPServer
+) -> Harbour:
+    square = Square(sqlite_database, environment)
+    told = {
+        "TEMPORAL_ADDRESS": environment.client.service_client.config.target_host,
+        "CONNECTOR_DATABASE_URL": sqlite_url,
+        "CONNECTOR_WORKSPACE": square.shop.workspace,
+        "CONNECTOR_DATA": str(tmp_path),
+        "CONNECTOR_SWEEP_SECONDS": "0.1",
+        "CONNECTOR_WEBHOOK_ALLOW_PRIVATE": "true",
+    }
+    return Harbour(square, httpserver, {**os.environ, **told}, tmp_path / "worker.log")
+
+
+@pytest.mark.timeout(120)
+async def test_worker_killed_in_the_middle_of_a_launch(harbour: Harbour) -> None:
+    """Guarantee 4: everybody got it once, but for those in its hands, who got it at most once and are unknown."""
+    square = harbour.square
+    everybody = await square.crowd(USERS)
+    async with harbour.worker() as first:
+        handle = await harbour.launch()
+        await harbour.until(lambda: harbour.arrived.total() >= USERS // 4)
+        first.kill()
+        await first.wait()
+    left = await square.users("o", "waiting")
+    assert left
+    await harbour.miss_heartbeats(handle)
+    async with harbour.worker():
+        counts = await handle.result()
+    sent, unknown = await square.users("o", "sent"), await square.users("o", "failed")
+    assert (sent | unknown, sent & unknown) == (everybody, set())
+    assert counts == {state: len(found) for state, found in (("sent", sent), ("failed", unknown)) if found}
+    assert len(unknown) <= 20, "more than were in its hands"
+    assert max(harbour.arrived.values()) == 1
+    assert left <= sent <= set(harbour.arrived)
+
+
+@pytest.mark.timeout(120)
+async def test_launch_stopped_and_resumed_in_the_middle(harbour: Harbour) -> None:
+    """P9: what is in its hands goes out, nothing more is begun, and after the resume everybody has got it once."""
+    square = harbour.square
+    everybody = await square.crowd(USERS)
+    async with harbour.worker():
+        handle = await harbour.launch()
+        await harbour.until(lambda: harbour.arrived.total() >= USERS // 4)
+        await square.shop.order("stop", "o")
+        while await square.users("o", "sending"):
+            await asyncio.sleep(0.05)
+        before = harbour.arrived.total()
+        assert before < USERS
+        assert (len(await square.users("o", "sent")), harbour.arrived.total()) == (before, before)
+        await square.shop.order("resume", "o")
+        assert await handle.result() == {"sent": USERS}
+    assert harbour.arrived == Counter(everybody)
