@@ -21,6 +21,8 @@ def _address(text: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+# An empty one would sign reports that everybody can make.
+_Secret = Annotated[SecretStr, Field(min_length=1)]
 _Seconds = Annotated[float, Field(gt=0, le=LONGEST_SEND)]
 
 
@@ -34,9 +36,9 @@ class Twilio(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_TWILIO_", extra="ignore")
 
     account_sid: Annotated[str, _sid("AC")] | None = None
-    auth_token: SecretStr | None = None
+    auth_token: _Secret | None = None
     api_key: Annotated[str, _sid("SK")] | None = None
-    api_secret: SecretStr | None = None
+    api_secret: _Secret | None = None
     sender: str | None = None
     messaging_service_sid: Annotated[str, _sid("MG")] | None = None
     status_callback: Address | None = None

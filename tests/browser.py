@@ -53,6 +53,12 @@ class Page:
         for kind in ("mousePressed", "mouseReleased"):
             await self._call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **at)
 
+    async def press_escape(self) -> None:
+        """Press and release the key."""
+        key = {"key": "Escape", "code": "Escape", "windowsVirtualKeyCode": 27}
+        for kind in ("rawKeyDown", "keyUp"):
+            await self._call("Input.dispatchKeyEvent", type=kind, **key)
+
     async def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._last += 1
         call = {"id": self._last, "method": method, "params": parameters}

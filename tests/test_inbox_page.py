@@ -17,6 +17,8 @@ import uvicorn
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from connector.channels.inbox import Inbox
+from connector.channels.protocol import Address, Outgoing
 from connector.inbox_settings import InboxSettings
 from connector.settings import Settings
 from connector.store.database import Database
@@ -26,7 +28,7 @@ from starter.api.app import create_app
 from starter.api.keys import Keys
 from starter.compose import compose
 from tests.browser import Page, find_chromium, open_page
-from tests.house import follow_on
+from tests.house import ORIGINAL, House, follow_on
 from tests.starter.serving import KEY
 from tests.temporal.shop import Shop, settings_for, working
 from tests.temporal.stage import open_environment
@@ -154,3 +156,35 @@ async def test_a_click_in_the_page_brings_the_follow_on(
             "hello": "sent",
             "thanks": "sent",
         }
+
+
+@pytest.mark.timeout(120)
+async def test_the_escape_key_puts_a_message_away(
+    sqlite_database: Database, sqlite_url: str, tmp_path: Path, site: str
+) -> None:
+    """A message that is closed by the keyboard is dismissed as by its button, and does not come again."""
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium on the PATH, so the example page cannot be driven")
+    settings = settings_for("default", sqlite_url, tmp_path).model_copy(
+        update={"inbox": InboxSettings(secrets=[SECRET], origins=[site])}
+    )
+    await House(sqlite_database).live(ORIGINAL)
+    async with _api(settings, sqlite_database) as api, open_page(chromium, tmp_path / "profile") as page:
+        address = await _address(site, api)
+        inbox = Inbox(sqlite_database, "default", settings.inbox)
+        for number in range(2):
+            content = {"title": f"Message {number}", "body": "b"}
+            await inbox.send(Outgoing(f"d{number}", "o", "in_app_message", Address("u"), content))
+        await page.open(address)
+        before = ""
+        for _ in range(2):
+            shown = "document.querySelector('dialog[open] h2')?.textContent"
+            before = await page.until(f"{shown} !== '{before}' && {shown}")
+            await page.press_escape()
+        await page.until("!document.querySelector('dialog').open")
+        async with asyncio.timeout(30), httpx.AsyncClient(base_url=api) as service:
+            while (await service.get("/v1/users/u/inbox", headers={"Authorization": f"Bearer {KEY}"})).json()[
+                "messages"
+            ]:
+                await asyncio.sleep(0.05)

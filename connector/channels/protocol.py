@@ -29,7 +29,8 @@ class Outgoing:
 
     `content` has the keys of the channel's model in `connector.rules.messages`, as strings (email: subject, html,
     text, from; webhook: url, method, headers, body; …). `unsubscribe` is the address that takes the user's consent to
-    the channel back by a POST (RFC 8058), where there is one.
+    the channel back by a POST (RFC 8058), where there is one. `hosts` are those of the addresses that the author wrote
+    out in a text message, in lower case; other addresses came with somebody's data. None: it is not known.
     """
 
     delivery_id: str
@@ -38,6 +39,7 @@ class Outgoing:
     address: Address
     content: dict[str, Any]
     unsubscribe: str | None = None
+    hosts: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connector.channels.protocol import Channel, HandedOver, Outgoing
-from connector.tracking.rewriting import Link, rewrite_html, rewrite_text
+from connector.tracking.rewriting import Link, leads_to, rewrite_html, rewrite_text
 from connector.tracking.tokens import Kind, Token, Tokens
 
 _LARGE = 100_000
@@ -65,7 +65,12 @@ class TrackedChannel:
         return {**message.content, "html": rewritten}
 
     def _text_message(self, message: Outgoing, at: datetime) -> dict[str, Any]:
-        link = self._linking(Kind.SHORT, message.delivery_id, at)
+        address = self._linking(Kind.SHORT, message.delivery_id, at)
+
+        def link(number: int, url: str, alias: str | None) -> str | None:
+            # Users put addresses into what is said of them: signed by us, theirs would be open redirects.
+            return address(number, url, alias) if message.hosts is None or leads_to(url, message.hosts) else None
+
         own = f"{self._base}/{Kind.UNSUBSCRIBE}/"
         return {**message.content, "body": rewrite_text(message.content["body"], link=link, own=own)}
 

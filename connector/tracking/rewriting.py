@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from connector.tracking.anchors import Anchor, find_anchors
 
@@ -12,6 +12,7 @@ Link = Callable[[int, str, str | None], str | None]
 
 _WEB = re.compile(r"https?://[^\x00-\x20\x7f/?#][^\x00-\x1f\x7f]*", re.IGNORECASE)
 _IN_TEXT = re.compile(r"\bhttps?://[^\x00-\x20\x7f\"<>]+", re.IGNORECASE)
+_HOST = re.compile(r"\bhttps?://([^\x00-\x20\x7f\"<>/?#{}]+)(?=[\s\"<>/?#]|\Z)", re.IGNORECASE)
 _AFTER = ".,;:!?'\")]}…»”’"
 _LONGEST_ALIAS = 255
 
@@ -46,6 +47,17 @@ def rewrite_html(html: str, *, link: Link, own: str, unsubscribe: str, pixel: st
     if at > body_end:  # a body that ends before its links do
         body_end = len(html)
     return "".join([*parts, html[at:body_end], pixel, html[body_end:]])
+
+
+def hosts_in(text: str) -> frozenset[str]:
+    """The hosts of a text's addresses, with their ports, in lower case; of a template, those without any markup."""
+    return frozenset(_without_end(host).lower() for host in _HOST.findall(text))
+
+
+def leads_to(url: str, hosts: Set[str]) -> bool:
+    """Whether the address is surely one of these hosts' (as `hosts_in` gives them)."""
+    found = _HOST.match(url)
+    return found is not None and found[1].lower() in hosts
 
 
 def rewrite_text(text: str, *, link: Link, own: str) -> str:

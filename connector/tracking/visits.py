@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ from connector.store.database import Database, StoreUnavailable
 from connector.store.log import load_items
 from connector.store.tracked import TrackedDelivery, find_deliveries
 from connector.tracking.agents import is_crawler
+from connector.tracking.clicks import Clicks
 from connector.tracking.tokens import Kind, Token
 
 _log = structlog.get_logger("tracking")
@@ -127,7 +128,7 @@ class Visits:
             logged = await load_items(c, self._workspace, dict.fromkeys({d.user_key for d in found.values()}, since))
         known = [f for f in batch if f.token.delivery_id in found]
         self._count("unknown", len(batch) - len(known))
-        around = self._around(logged)
+        around = self._around({f.token.delivery_id for f in known}, logged)
         made = [_interaction(f, found[f.token.delivery_id], around[f.token.delivery_id]) for f in known]
         if made:
             results = await self._intake.take_in(made)
@@ -136,17 +137,17 @@ class Visits:
             self._count("stored", len(results) - refused)
             self._changed()
 
-    def _around(self, logged: Mapping[str, Sequence[Logged]]) -> Mapping[str, Sequence[Visit]]:
-        """The visits by delivery: those that wait, and those that were taken in lately, here or elsewhere."""
-        around: dict[str, list[Visit]] = {}
+    def _around(self, deliveries: Set[str], logged: Mapping[str, Sequence[Logged]]) -> Mapping[str, Clicks]:
+        """The clicks of these deliveries: those that wait, and those that were taken in lately, here or elsewhere."""
+        around = {delivery: Clicks() for delivery in deliveries}
         for waiting in self._waiting:
-            around.setdefault(waiting.token.delivery_id, []).append(waiting.visit)
+            if waiting.visit.act is Act.CLICK and waiting.token.delivery_id in around:
+                around[waiting.token.delivery_id].add(waiting.visit.link, waiting.visit.at)
         for entry in (entry for entries in logged.values() for entry in entries):
             told = entry.item.properties
-            if "classified" in told and isinstance(told.get("link"), int):
-                around.setdefault(str(told.get("delivery")), []).append(
-                    Visit(Act.CLICK, entry.t, "", link=told["link"])
-                )
+            clicks = around.get(str(told.get("delivery")))
+            if clicks is not None and "classified" in told and isinstance(told.get("link"), int):
+                clicks.add(told["link"], entry.t)
         return around
 
     def _lose(self, number: int) -> None:
@@ -158,10 +159,10 @@ class Visits:
             self._counted(fate, number)
 
 
-def _interaction(followed: Followed, delivery: TrackedDelivery, around: Sequence[Visit]) -> Interaction:
+def _interaction(followed: Followed, delivery: TrackedDelivery, clicks: Clicks) -> Interaction:
     """The interaction that a visit makes, with an id that the same visit, repeated, makes again (M6)."""
     token, visit = followed.token, followed.visit
-    others = [other for other in around if other is not visit]
+    others = clicks.near(visit.at) if visit.act is Act.CLICK else ()
     classified = classify(visit, delivery.dispatched_at, others, is_crawler)
     told: dict[str, Any] = {**classified.properties(visit.act), "delivery": delivery.id}
     second = visit.at.astimezone(UTC).strftime("%Y%m%dT%H%M%S")

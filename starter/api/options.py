@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connector.rules.values import Text
 
+_Name = Annotated[Text, Field(max_length=64)]
+
 
 class NoOptions(BaseModel):
     """Nothing may be said."""
@@ -43,8 +45,8 @@ class ClickOptions(ActOptions):
 class TapOptions(NoOptions):
     """What of a push was tapped: the id of one of its buttons, or of a page of its story."""
 
-    button: Annotated[str | None, Field(min_length=1, max_length=64)] = None
-    page: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    button: _Name | None = None
+    page: _Name | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> TapOptions:

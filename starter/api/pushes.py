@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
 from connector.rules.interactions import Interaction, InteractionType
 from connector.store.database import database_now
+from connector.store.reports import is_logged
 from connector.store.tracked import TrackedDelivery, find_deliveries
 from starter.api.body import JsonOptions, checked
 from starter.api.errors import ApiError, not_found
@@ -20,6 +22,9 @@ from starter.api.parts import PartsHere
 from starter.compose import Parts
 
 router = APIRouter(prefix="/v1/pushes", tags=["inbox"])
+
+_SKEW = timedelta(days=1)
+"""By how much the dispatch's clock and the database's surely differ less."""
 
 DeliveryId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 
@@ -48,8 +53,12 @@ async def _tapped(
     async with parts.database.read() as c:
         push = _allowed((await find_deliveries(c, parts.workspace, [delivery])).get(delivery), holder)
         now = await database_now(c)
+        id = ":".join([push.id, kind.value, *properties.values()])
+        # The log is unique by day and id (M6), and apps tell again on other days what they are not sure of.
+        if await is_logged(c, parts.workspace, push.user_key, id, (push.dispatched_at or now) - _SKEW):
+            return ActView(status="duplicate", interaction=kind.value)
     made = Interaction(
-        id=":".join([push.id, kind.value, *properties.values()]),
+        id=id,
         user=push.user,
         type=kind,
         campaign=push.campaign,

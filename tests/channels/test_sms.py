@@ -214,6 +214,8 @@ async def test_tls_is_checked(certificate: Certificate, raw_server: Serve):
     ("settings", "word"),
     [
         ({"auth_token": None}, "AUTH_TOKEN"),
+        ({"auth_token": ""}, "auth_token"),
+        ({"api_key": KEY, "api_secret": ""}, "api_secret"),
         ({"sender": None}, "SENDER"),
         ({"api_key": KEY}, "API_SECRET"),
         ({"auth_token": None, "api_key": KEY, "api_secret": "s", "status_callback": CALLBACK}, "STATUS_CALLBACK"),

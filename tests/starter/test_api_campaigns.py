@@ -62,6 +62,18 @@ async def test_faults_are_listed(api: httpx.AsyncClient, change: dict[str, Any],
     assert (await api.get(URL)).status_code == 404
 
 
+@pytest.mark.parametrize("text", ["x" * 5_000_000, "{{ user.first_name }}" * 250_000, "{% if a %}" * 500_000])
+async def test_a_template_of_5_mb_is_refused(api: httpx.AsyncClient, text: str) -> None:
+    """Bad input: 422 that names the key and the most that it takes, without quoting the template; nothing is saved."""
+    answer = await api.put(URL, json={**ABANDONED, "messages": {"email": {"subject": "Hi", "html": text}}})
+    assert answer.status_code == 422
+    [fault] = answer.json()["error"]["details"]["faults"]
+    assert fault["key"] == "messages.email.html"
+    assert "1000000" in answer.text
+    assert len(answer.content) < 1000
+    assert (await api.get(URL)).status_code == 404
+
+
 async def test_the_body_may_leave_its_id_out_but_not_have_another(api: httpx.AsyncClient) -> None:
     """The path names the campaign."""
     without = {name: value for name, value in ABANDONED.items() if name != "campaign"}

@@ -1,13 +1,17 @@
 """`/v1/pushes/{delivery}/…`: what an app tells of a push, and who may tell it."""
 
+from datetime import timedelta
+
 import httpx
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import delete, select, update
 
 from connector.inbox_settings import InboxSettings
 from connector.rules.users import User
 from connector.settings import Settings
 from connector.store.database import Database
+from connector.store.tables import deliveries, interactions
 from starter.compose import Parts, compose
 from tests.house import ORIGINAL, PUSHED, House, follow_on, push
 from tests.sending.test_send import Post, Provider
@@ -73,7 +77,38 @@ async def test_who_may_tell(api: httpx.AsyncClient, delivery: str) -> None:
     assert (await api.post(f"/v1/pushes/{delivery}/open", headers=forged)).status_code == 401
 
 
-@pytest.mark.parametrize("what", [{}, {"button": "a", "page": "b"}, {"button": ""}, {"sku": "A"}])
-async def test_a_click_names_one_thing(api: httpx.AsyncClient, delivery: str, what: dict[str, str]) -> None:
-    """A button or a page, and nothing else."""
+async def test_a_tap_that_is_told_on_another_day_changes_nothing(
+    api: httpx.AsyncClient, parts: Parts, delivery: str
+) -> None:
+    """M6: the log is unique by day and id; an app that tells a tap again next week has told it before."""
+    week = timedelta(days=7)
+    assert (await api.post(f"/v1/pushes/{delivery}/open")).json()["status"] == "accepted"
+    async with parts.database.write("default") as c:
+        await c.execute(
+            update(deliveries).values(claimed_at=(await c.execute(select(deliveries.c.claimed_at))).scalar_one() - week)
+        )
+        opened = (await c.execute(select(interactions).where(interactions.c.topic == "open_push"))).mappings().one()
+        earlier = {"day": opened["day"] - week, "t": opened["t"] - week, "seq": opened["seq"] + 1000}
+        await c.execute(delete(interactions).where(interactions.c.id == opened["id"]))
+        await c.execute(interactions.insert().values({**opened, **earlier}))
+    assert (await api.post(f"/v1/pushes/{delivery}/open")).json()["status"] == "duplicate"
+    async with parts.database.read() as c:
+        assert len((await c.execute(select(interactions).where(interactions.c.topic == "open_push"))).all()) == 1
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        {},
+        {"button": "a", "page": "b"},
+        {"button": ""},
+        {"sku": "A"},
+        {"button": "a\0b"},
+        {"page": "\0"},
+        {"page": "x" * 65},
+        {"button": 7},
+    ],
+)
+async def test_a_click_names_one_thing(api: httpx.AsyncClient, delivery: str, what: dict[str, object]) -> None:
+    """A button or a page, that can be stored, and nothing else."""
     assert (await api.post(f"/v1/pushes/{delivery}/click", json=what)).status_code == 422

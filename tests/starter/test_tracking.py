@@ -109,10 +109,10 @@ class World:
         channels = open_channels(settings, default_console=False) | tracked({"sms": self.phone}, settings)
         self.sender = Sender(house.database, house.cache, house.intake, channels, "default")
 
-    async def send(self, channel: str = "email", minutes: float = 30) -> None:
+    async def send(self, channel: str = "email", minutes: float = 30, user: User = ADA) -> None:
         """Let the original be received, and send what follows it."""
         async with self.house.database.write("default") as c:
-            await save_user(c, "default", ADA, datetime.now(UTC))  # noqa: TID251 - a test's "now"
+            await save_user(c, "default", user, datetime.now(UTC))  # noqa: TID251 - a test's "now"
         await self.house.take_in(push("e1", 0))
         [row] = [row for row in await self.house.rows() if row.state == "waiting"]
         environment = ActivityEnvironment()
@@ -296,6 +296,27 @@ async def test_repeats_are_one_interaction(either: World) -> None:
     await either.tracking.visits.flush()
     assert [row.properties["opens"] for row in await either.logged("open_")] == ["human", "machine"]
     assert len(await either.logged("click_")) <= 2  # the three took less than two seconds
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "https://evil.example/login",
+        "HTTP://evil.example",
+        "https://shop.test@evil.example/",
+        "https://evil.example\\@shop.test/",
+        "https://shop.test.evil.example/",
+        "https://{@evil.example/https://shop.test/",
+        "https://evil.example/https://shop.test/",
+    ],
+)
+async def test_an_address_out_of_a_users_data_is_not_signed(world: World, name: str) -> None:
+    """Whoever calls themselves by an address gets no redirect to it from us; the author's own link is tracked."""
+    body = f"{{{{ user.first_name }}}} : {SALE} {{{{ user.first_name }}}}"
+    await world.house.live(ORIGINAL, {**SMS, "messages": {"sms": {"body": body}}})
+    await world.send("sms", user=ADA.model_copy(update={"first_name": name}))
+    [message] = world.phone.taken
+    assert re.fullmatch(rf"{re.escape(name)} : {BASE}/s/[A-Za-z0-9_-]+ {re.escape(name)}", message.content["body"])
 
 
 async def test_a_short_link_in_a_text_message(either: World) -> None:

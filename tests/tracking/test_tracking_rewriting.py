@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from connector.tracking.rewriting import is_web, rewrite_html, rewrite_text
+from connector.tracking.rewriting import hosts_in, is_web, rewrite_html, rewrite_text
 
 OWN, UNSUBSCRIBE, PIXEL = "https://t.example/u/", "https://t.example/u/TOKEN", "\N{BALLOT BOX}"
 
@@ -321,3 +321,21 @@ def test_links_in_text_messages(text: str, expected: str | None, urls: list[str]
 
     assert rewrite_text(text, link=link, own=OWN) == (text if expected is None else expected)
     assert found == urls
+
+
+@pytest.mark.parametrize(
+    ("template", "hosts"),
+    [
+        (
+            "Sale: https://Shop.example/s?x={{ user.id }}, and http://b.example:8080.",
+            {"shop.example", "b.example:8080"},
+        ),
+        ("(https://a.example)", {"a.example"}),
+        ("https://{{ event.host }}/ https://a.example{{ x }} https://a.{{ x }}.example/", set()),
+        ("{{ user.first_name }} https://a.example{% if x %}/b{% endif %} https://a.example.{{ x }}", set()),
+        ("https://ann@a.example/ https://evil.example\\@a.example/", {"ann@a.example", "evil.example\\@a.example"}),
+    ],
+)
+def test_hosts_that_an_author_wrote_out(template: str, hosts: set[str]) -> None:
+    """Whole hosts only: what data could go on, or begin, is not the author's."""
+    assert hosts_in(template) == hosts
