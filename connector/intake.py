@@ -17,7 +17,7 @@ from connector.rules.catalogue import Catalogue
 from connector.rules.changes import Begin, Change, End, Note, Refuse
 from connector.rules.conversions import conversions_made, past_needed
 from connector.rules.errors import InvalidItem
-from connector.rules.interactions import Interaction, InteractionType, Item, Logged
+from connector.rules.interactions import Interaction, Item, Logged, dispatch_of, is_too_old, log_entry
 from connector.rules.judging import EVER, Judging, Known
 from connector.rules.passages import Passage
 from connector.store.catalogue_cache import CatalogueCache
@@ -156,7 +156,7 @@ class _Batch:
 
     def _checked(self, raw: Any) -> Item:
         item = with_id(parse_item(raw))
-        if item.occurred_at < self._now - self._retention:
+        if is_too_old(item, self._now, self._retention):
             days = self._retention.days
             raise InvalidItem(f"stale: occurred_at is more than {days} days ago, longer than the log is kept")
         if isinstance(item, Interaction) and self._catalogue.target_of(item) is None:
@@ -171,7 +171,7 @@ class _Batch:
 
     async def _drop_repeated_dispatches(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
         """M3: a push that several devices of a user received is one interaction."""
-        pushes = {place: name for place, item in wanted.items() if (name := _dispatch_of(item)) is not None}
+        pushes = {place: name for place, item in wanted.items() if (name := dispatch_of(item)) is not None}
         if not pushes:
             return
         keys = {user_keys[wanted[place].user] for place in pushes}
@@ -200,10 +200,7 @@ class _Batch:
     async def _write(self, items: Sequence[Item], user_keys: Mapping[str, str]) -> list[Logged]:
         """Log these items, and return those that were new."""
         numbers = await take_numbers(self._c, self._workspace, len(items))
-        entries = [
-            Logged(id=item.id or "", seq=number, t=min(item.occurred_at, self._now), received_at=self._now, item=item)
-            for item, number in zip(items, numbers, strict=True)
-        ]
+        entries = [log_entry(item, number, self._now) for item, number in zip(items, numbers, strict=True)]
         new = await write_new(self._c, self._workspace, entries, user_keys)
         return [entry for entry in entries if entry.id in new]
 
@@ -271,10 +268,3 @@ class _Batch:
         await insert_passages(self._c, self._workspace, list(begun.values()), self._now)
         told = [(key, c) for key, c in changes if isinstance(c, Refuse | Note)]
         await write_decisions(self._c, self._workspace, told, self._now)
-
-
-def _dispatch_of(item: Item) -> tuple[str, str] | None:
-    if not isinstance(item, Interaction) or item.type is not InteractionType.RECEIVE_PUSH:
-        return None
-    dispatch = item.properties.get("dispatch")
-    return None if dispatch is None else (item.target, str(dispatch))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from connector.rules.catalogue import Catalogue
+from connector.rules.delays import is_stale
 from connector.rules.interactions import Logged
 from connector.rules.passages import Passage, dropped
 from connector.rules.reasons import Reason
@@ -80,7 +81,7 @@ class Scope:
 
         It need not have been judged yet: no worker ran, or its trigger arrives that late.
         """
-        is_stale = self.now - passage.next_at > self.catalogue.workspace.stale_after
-        if not is_stale or t < passage.next_at or not passage.can_be_called_off:
+        stale = is_stale(passage.next_at, self.now, self.catalogue.workspace.stale_after)
+        if not stale or t < passage.next_at or not passage.can_be_called_off:
             return None
         return dropped(passage, Reason.STALE, self.now, passage.next_at)

@@ -68,3 +68,8 @@ def clock_change(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
         else:
             late = middle
     return late.replace(microsecond=0)
+
+
+def is_stale(waited_for: datetime, now: datetime, stale_after: timedelta) -> bool:
+    """D4: whether it is more than `stale_after` past what it waited for, the due time or a hold's end."""
+    return now - waited_for > stale_after

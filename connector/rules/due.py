@@ -12,6 +12,7 @@ from connector.rules.audience import History, in_audience
 from connector.rules.campaigns import ActionBased, Campaign, QuietHours, TimeOfDay, Workspace
 from connector.rules.caps import CAPPED_CHANNELS, PastSend, capped
 from connector.rules.catalogue import Entry
+from connector.rules.delays import is_stale
 from connector.rules.eligibility import eligible_again
 from connector.rules.reasons import Reason
 from connector.rules.users import User
@@ -102,7 +103,8 @@ def window_open(facts: DueFacts) -> Verdict | None:
 
 def fresh(facts: DueFacts) -> Verdict | None:
     """D4: not more than `stale_after` past the time that it waited for."""
-    return Drop(Reason.STALE) if facts.now - facts.next_at > facts.workspace.stale_after else None
+    stale = is_stale(facts.next_at, facts.now, facts.workspace.stale_after)
+    return Drop(Reason.STALE) if stale else None
 
 
 def inside_duration(facts: DueFacts) -> Verdict | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -147,3 +147,21 @@ class Logged:
     t: datetime
     received_at: datetime
     item: Item
+
+
+def log_entry(item: Item, seq: int, received_at: datetime) -> Logged:
+    """The item as it is logged on its arrival: later than that it did not happen (M7)."""
+    return Logged(item.id or "", seq, min(item.occurred_at, received_at), received_at, item)
+
+
+def is_too_old(item: Item, now: datetime, retention: timedelta) -> bool:
+    """Whether it happened before the time for which the log is kept, so that a repeat could not be told (M6)."""
+    return item.occurred_at < now - retention
+
+
+def dispatch_of(item: Item) -> tuple[str, str] | None:
+    """The (campaign, dispatch) of a push that several devices of a user may report: one interaction (M3)."""
+    if not isinstance(item, Interaction) or item.type is not InteractionType.RECEIVE_PUSH:
+        return None
+    dispatch = item.properties.get("dispatch")
+    return None if dispatch is None else (item.target, str(dispatch))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,8 +13,9 @@ from connector.rules.drafting import draft
 from connector.rules.interactions import Item, Logged
 from connector.rules.launching import is_launched
 from connector.rules.lifecycle import Verb, carry_out
+from connector.rules.passages import dropped
 from connector.rules.publishing import OrderPlan, plan_archive, plan_publish, plan_resume, plan_stop
-from connector.rules.reasons import Reason, State
+from connector.rules.reasons import Reason
 from connector.rules.users import User, merged
 from connector.simulation.launching import Launching
 from connector.simulation.scratch import Scratch
@@ -117,6 +117,6 @@ class Simulation:
         """P9: what waits ends with its window, of a launch when it is archived; what is going out finishes."""
         for person, passage in self.world.open_of(campaigns):
             if passage.can_be_called_off and (launched or not is_launched(passage)):
-                ended = replace(passage, state=State.DROPPED, reason=Reason.STOPPED, decided_at=self.world.clock)
+                ended = dropped(passage, Reason.STOPPED, self.world.clock, self.world.clock)
                 self.world.keep(person, ended)
                 self.world.ledger.ended(person, ended)

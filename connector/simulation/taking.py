@@ -8,7 +8,7 @@ from dataclasses import replace
 from connector.items import with_id
 from connector.rules.changes import Begin, Change, End, Note, Refuse
 from connector.rules.conversions import conversions_made, past_needed
-from connector.rules.interactions import LAUNCH_TIME, Interaction, InteractionType, Item, Logged
+from connector.rules.interactions import LAUNCH_TIME, Interaction, Item, Logged, dispatch_of, is_too_old, log_entry
 from connector.rules.judging import EVER, Judging, Known
 from connector.rules.matching import topic_of
 from connector.rules.passages import Passage
@@ -34,8 +34,8 @@ class Taking:
         item = with_id(item)
         person = self._world.scratch.person(item.user)
         self._seq += 1
-        logged = Logged(id=item.id or "", seq=self._seq, t=min(item.occurred_at, now), received_at=now, item=item)
-        if item.occurred_at < now - self._world.retention:
+        logged = log_entry(item, self._seq, now)
+        if is_too_old(item, now, self._world.retention):
             self._refuse_everywhere(person, logged, Reason.STALE)
         elif self._is_repeated(person, logged):
             self._refuse_everywhere(person, logged, Reason.DUPLICATE)
@@ -57,7 +57,7 @@ class Taking:
         world = self._world
         if not world.scratch.is_new(logged.id, world.clock.toordinal(), world.retention.days):
             return True
-        dispatch = _dispatch_of(logged.item)
+        dispatch = dispatch_of(logged.item)
         if dispatch is None:
             return False
         repeated = dispatch in person.dispatches
@@ -124,10 +124,3 @@ class Taking:
             ledger.noted(person, change, world.clock)
         else:
             ledger.refused(person, change, world.clock)
-
-
-def _dispatch_of(item: Item) -> tuple[str, str] | None:
-    if not isinstance(item, Interaction) or item.type is not InteractionType.RECEIVE_PUSH:
-        return None
-    dispatch = item.properties.get("dispatch")
-    return None if dispatch is None else (item.target, str(dispatch))

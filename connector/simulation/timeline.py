@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from connector.definitions import parse_mapping
-from connector.items import parse_item
+from connector.items import fault_words, parse_item
 from connector.rules.campaigns import Campaign, Card, Workspace
 from connector.rules.errors import ConnectorError, DefinitionError, InvalidItem
 from connector.rules.interactions import Item
@@ -171,10 +171,7 @@ _READERS = {"user": _user, "apply": _definition, "interaction": _item, **dict.fr
 
 
 def _words(error: ValidationError) -> str:
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    words = str(first["msg"]).removeprefix("Value error, ")
-    return f"{place}: {words}" if place else words
+    return fault_words(error.errors()[0])
 
 
 def _parsed(path: Path) -> Iterator[Line]:

@@ -9,7 +9,9 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from connector.intake import ItemResult, TakenIn
+from connector.items import fault_words
 from connector.rules.users import User
+from connector.rules.values import has_null
 from starter.api.body import JsonObject
 from starter.api.errors import ApiError
 from starter.api.metrics import interactions_taken
@@ -56,12 +58,12 @@ def _items_of(body: dict[str, Any]) -> list[Any]:
 
 
 def _fault_of(changes: Any) -> str | None:
+    if has_null(changes):
+        return "must not contain null characters, which no database stores"
     try:
         User.model_validate(changes)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "user"
-        return f"{place}: {first['msg'].removeprefix('Value error, ')}"
+        return fault_words(error.errors()[0])
     return None
 
 

@@ -141,7 +141,8 @@ async def test_attributes_of_the_same_request_apply_first(api: httpx.AsyncClient
     gold = {"attribute": "tier", "is": "gold"}
     await House(parts.database).order("publish", "o")
     await House(parts.database).live(follow_on("f", PUSHED, delay={"after": "12 hours"}, audience=gold))
-    users = [{"id": "u", "attributes": {"tier": "gold"}}, {"id": "v", "time_zone": "Mars"}, {"id": "w"}, 5]
+    null = {"id": "x", "attributes": {"note": ["\x00"]}}
+    users = [{"id": "u", "attributes": {"tier": "gold"}}, {"id": "v", "time_zone": "Mars"}, {"id": "w"}, 5, null]
     items = [push("a", 0), push("b", 0, user="v"), push("c", 0, user="w")]
     answer = (await api.post(URL, json={"users": users, "interactions": items})).json()
     assert [(one["id"], one["status"]) for one in answer["users"]] == [
@@ -149,7 +150,9 @@ async def test_attributes_of_the_same_request_apply_first(api: httpx.AsyncClient
         ("v", "invalid"),
         ("w", "accepted"),
         (None, "invalid"),
+        ("x", "invalid"),
     ]
+    assert "null characters" in answer["users"][4]["fault"]
     assert "time_zone" in answer["users"][1]["fault"]
     assert [result["status"] for result in answer["results"]] == ["accepted"] * 3
     assert await House(parts.database).outcomes() == [("a", "waiting", None)]
