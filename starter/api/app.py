@@ -26,7 +26,7 @@ from starter.api import (
 )
 from starter.api.cross_origin import InboxOrigins
 from starter.api.errors import answer_errors
-from starter.api.keys import Keys, check_key
+from starter.api.keys import Keys, Scope, needs
 from starter.api.requests import Requests
 from starter.compose import Parts
 from starter.webhooks import twilio
@@ -51,7 +51,7 @@ def create_app(parts: Parts, keys: Keys) -> FastAPI:
     app.include_router(pushes.router)
     app.include_router(tracking.router)
     for resource in (interactions, users, explain, campaigns, results, follow_ups, metrics):
-        app.include_router(resource.router, dependencies=[Depends(check_key)])
+        app.include_router(resource.router, dependencies=[Depends(needs(Scope.MANAGE))])
     app.include_router(twilio.router)  # its caller signs what it sends
     answer_errors(app)
     openapi.describe(app)

@@ -14,7 +14,7 @@ from connector.store.database import database_now
 from connector.store.users import UserErased, resolve_and_lock
 from starter.api.body import JsonOptions, checked
 from starter.api.errors import ApiError
-from starter.api.keys import Keys, check_key
+from starter.api.keys import Keys, Scope, needs
 from starter.api.options import NoOptions
 from starter.api.parts import PartsHere
 from starter.api.users import UserId
@@ -33,7 +33,7 @@ class TokenView(BaseModel):
     expires_at: datetime
 
 
-@router.post("/users/{id}/inbox-token", dependencies=[Depends(check_key)])
+@router.post("/users/{id}/inbox-token", dependencies=[Depends(needs(Scope.MANAGE))])
 async def mint_token(id: UserId, options: JsonOptions, parts: PartsHere, response: Response) -> TokenView:
     """A token with which a browser or phone reads and uses this one user's inbox. An unknown user is made.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 
 from connector.rules.errors import ConnectorError
 from connector.settings import Settings
@@ -71,14 +72,29 @@ def is_loopback(host: str) -> bool:
 
 
 _bearer = HTTPBearer(auto_error=False, description="One of CONNECTOR_API_KEYS")
+_basic = HTTPBasic(auto_error=False, description="The key as the user name, as Segment's SDKs send it")
 
 
-async def check_key(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> None:
-    """The dependency of every route that asks for a key."""
-    keys: Keys = request.app.state.keys
-    keys.check(request, credentials.credentials if credentials else None)
+class Scope(StrEnum):
+    """What a key may be used for."""
+
+    INGEST = "ingest"
+    READ = "read"
+    MANAGE = "manage"
+
+
+def needs(*scopes: Scope) -> Callable[..., Awaitable[None]]:
+    """The dependency of a route that asks for a key with all of these scopes, as a bearer or as a user name."""
+
+    async def check(
+        request: Request,
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+        basic: Annotated[HTTPBasicCredentials | None, Depends(_basic)],
+    ) -> None:
+        keys: Keys = request.app.state.keys
+        keys.check(request, bearer.credentials if bearer else basic.username if basic else None)
+
+    return check
 
 
 def _digest(key: str) -> bytes:
