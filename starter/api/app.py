@@ -42,6 +42,7 @@ def create_app(parts: Parts, keys: Keys) -> FastAPI:
         title="Campaign Connector",
         version=_version(),
         lifespan=_sweep,
+        generate_unique_id_function=openapi.operation_id,
         description="Follow-on campaigns that start when a user interacts with another campaign.",
     )
     app.state.parts, app.state.keys, app.state.tracking = parts, keys, tracking.open_tracking(parts)

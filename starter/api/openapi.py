@@ -1,17 +1,20 @@
-"""The OpenAPI document: bodies are read by `starter.api.body`, so their schemas are told here."""
+"""The OpenAPI document: bodies and answers are plain JSON values to the routes, so their schemas are told here."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from connector.rules.campaigns import Campaign, Card
 from connector.rules.interactions import Event, Interaction
 from connector.rules.users import User
+from starter.api import answers, examples
 from starter.api.options import ActOptions, ClickOptions, PublishOptions, TapOptions
+from starter.api.views import ErrorView
 
 _PLACE = "#/components/schemas/{model}"
 
@@ -30,25 +33,37 @@ def body_of(*models: str, required: bool = True) -> dict[str, Any]:
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
+def operation_id(route: APIRoute) -> str:
+    """The name by which generated clients know a route: its tag and its function's name."""
+    return f"{route.tags[0]}-{route.name}"
+
+
 def describe(app: FastAPI) -> None:
-    """Add the schemas that `body_of` points at to the application's document."""
+    """Add to the application's document what `body_of` points at, every error, and an example of everything."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            schemas = generate().setdefault("components", {}).setdefault("schemas", {})
-            schemas.update(_schemas())
+            _complete(generate())
         return generate()
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
+def _complete(document: dict[str, Any]) -> None:
+    document.setdefault("components", {}).setdefault("schemas", {}).update(_schemas())
+    answers.complete(document, _PLACE.format(model=ErrorView.__name__))
+    for operation in answers.operations(document):
+        examples.add_examples(operation, _PLACE)
+
+
 def _schemas() -> dict[str, Any]:
     # As written out, durations and times of day are plain texts; as read in, pydantic would promise ISO 8601.
-    models = [
-        (model, "serialization")
-        for model in (Interactions, User, Campaign, Card, PublishOptions, ActOptions, ClickOptions, TapOptions)
-    ]
-    _, schema = models_json_schema(models, ref_template=_PLACE)  # type: ignore[arg-type]
+    read = (Interactions, User, Campaign, Card, PublishOptions, ActOptions, ClickOptions, TapOptions)
+    # As read in, what may be left out of an answer is not promised.
+    answered = [model for model in (ErrorView, *examples.viewed()) if model is not User]
+    models: list[tuple[Any, Literal["serialization", "validation"]]] = [(model, "serialization") for model in read]
+    models += [(model, "validation") for model in answered]
+    _, schema = models_json_schema(models, ref_template=_PLACE)
     definitions: dict[str, Any] = schema["$defs"]
     return definitions

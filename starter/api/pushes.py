@@ -21,7 +21,7 @@ from starter.api.options import NoOptions, TapOptions
 from starter.api.parts import PartsHere
 from starter.compose import Parts
 
-router = APIRouter(prefix="/v1/pushes", tags=["inbox"])
+router = APIRouter(prefix="/v1/pushes", tags=["pushes"])
 
 _SKEW = timedelta(days=1)
 """By how much the dispatch's clock and the database's surely differ less."""

@@ -34,7 +34,7 @@ visits_counted = Counter(
 _LONGEST_AGENT = 512
 _PRINTABLE = string.ascii_letters + string.digits + string.punctuation
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(tags=["tracking"], include_in_schema=False)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,107 @@
+"""The OpenAPI document: whole, with an example of everything, and true of every answer that a generator can provoke."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from starter.api import answers
+from starter.api.app import create_app
+from starter.api.examples import EXAMPLES
+from starter.api.keys import Keys
+from starter.compose import Parts
+from tests.starter.serving import KEY
+
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+LARGE = "campaigns-save_campaign"
+KEY_FOR_HEADERS = KEY.replace(" ", "-")
+
+
+@pytest.fixture
+def document(parts: Parts) -> dict[str, Any]:
+    return create_app(parts, Keys([KEY])).openapi()
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return answers.operations(document)
+
+
+def test_every_operation_has_an_example_and_no_other(document: dict[str, Any]) -> None:
+    """An operation that is added or goes takes its example with it."""
+    ids = {operation["operationId"] for operation in _operations(document)}
+    assert ids == set(EXAMPLES)
+    assert answers.particular() <= ids
+
+
+def test_every_operation_is_told_in_words(document: dict[str, Any]) -> None:
+    """A summary, a tag, a description, and a schema for each answer that has a body."""
+    for operation in _operations(document):
+        assert all(operation.get(word) for word in ("summary", "tags", "description")), operation["operationId"]
+        for status, response in operation["responses"].items():
+            assert response["description"], (operation["operationId"], status)
+            for content in response.get("content", {}).values():
+                assert content.get("schema") or content.get("example"), (operation["operationId"], status)
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    """No schema points at one that is not there."""
+    text = json.dumps(document)
+    named = {part.split('"')[0] for part in text.split('"$ref": "#/components/schemas/')[1:]}
+    assert named <= document["components"]["schemas"].keys()
+
+
+@pytest.fixture
+async def address(parts: Parts) -> AsyncIterator[str]:
+    """The application on a real port of this machine."""
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(parts, Keys([KEY_FOR_HEADERS])), port=0, log_config=None, access_log=False)
+    )
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    await serving
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "phases",
+    [
+        # Generating every combination of a campaign's many keys takes a minute and more: it is drawn from instead.
+        ["--phases", "examples,coverage,fuzzing", "--max-examples", "8", "--exclude-operation-id", LARGE],
+        ["--phases", "examples,fuzzing", "--max-examples", "150", "--include-operation-id", LARGE],
+    ],
+)
+async def test_no_request_gets_an_answer_that_is_not_told(address: str, tmp_path: Path, phases: list[str]) -> None:
+    """Schemathesis sends right and wrong requests to every operation: no server error, no undocumented status."""
+    words = ["run", f"{address}/openapi.json", "--checks", CHECKS, "--seed", "5", "--no-shrink", "--warnings", "off"]
+    words += ["--suppress-health-check", "all", "--header", f"Authorization: Bearer {KEY_FOR_HEADERS}"]
+    program = Path(sys.executable).with_name("st")
+    process = await asyncio.create_subprocess_exec(
+        program,
+        *words,
+        *phases,
+        cwd=tmp_path,
+        env={**os.environ, "NO_COLOR": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told, _ = await process.communicate()
+    assert process.returncode == 0, told.decode()[-20_000:]
+
+
+async def test_the_document_is_served(address: str) -> None:
+    """Without a key, for whoever writes a client."""
+    async with httpx.AsyncClient(base_url=address) as client:
+        assert (await client.get("/openapi.json")).json()["info"]["title"] == "Campaign Connector"
