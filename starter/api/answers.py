@@ -62,7 +62,7 @@ def complete(document: dict[str, Any], place: str) -> None:
     for operation in operations(document):
         responses = operation["responses"]
         for status in sorted(_statuses(operation)):
-            responses[str(status)] = _response(status, place)
+            _tell(responses, status, place)
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
@@ -99,6 +99,12 @@ def _takes_options(operation: Operation) -> bool:
         "inbox-mint_token",
         "pushes-open_push",
     }
+
+
+def _tell(responses: dict[str, Any], status: int, place: str) -> None:
+    """What a route says of a status itself stands, but for FastAPI's own 422, which is not the shape of ours."""
+    if str(status) not in responses or status == 422:
+        responses[str(status)] = _response(status, place)
 
 
 def _response(status: int, place: str) -> dict[str, Any]:

@@ -29,6 +29,7 @@ _AT = "2026-03-02T12:00:00Z"
 _SEND_AT = "2026-03-03T12:00:00Z"
 _FOLLOW_UP = "9d6ba237df2924d1c36d4f7db3"
 _MESSAGE = "5c687d183c77fdced441437921fd3cc1"
+_TRACKED = "bw1XAJ02ojffKSTRw20-N9uz2R0k8Uu0cPq3m2"
 _ADA = {
     "id": "u-17",
     "email": "ada@shop.example",
@@ -236,6 +237,11 @@ EXAMPLES: Mapping[str, Example] = {
         body={"button": "snooze"},
         answer={"status": "accepted", "interaction": "click_push_button"},
     ),
+    "tracking-open_email": Example({"token": _TRACKED}),
+    "tracking-click_email": Example({"token": _TRACKED}),
+    "tracking-click_sms_link": Example({"token": _TRACKED}),
+    "tracking-show_unsubscribe": Example({"token": _TRACKED}),
+    "tracking-do_unsubscribe": Example({"token": _TRACKED}),
     "campaigns-stop": _ordered("stop"),
     "campaigns-resume": _ordered("resume"),
     "campaigns-archive": _ordered("archive"),

@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import HTMLResponse
 from prometheus_client import Counter
 
 from connector.rules.classification import Act, Visit
@@ -34,7 +35,24 @@ visits_counted = Counter(
 _LONGEST_AGENT = 512
 _PRINTABLE = string.ascii_letters + string.digits + string.punctuation
 
-router = APIRouter(tags=["tracking"], include_in_schema=False)
+router = APIRouter(tags=["tracking"])
+
+_LEADS_NOWHERE = {404: {"description": "The link leads nowhere."}, 410: {"description": "The link is too old."}}
+_PAGES: dict[int | str, dict[str, Any]] = {
+    status: {**response, "content": {"text/html": {"schema": {"type": "string"}}}}
+    for status, response in (*_LEADS_NOWHERE.items(), (503, {"description": "Not now: please try again."}))
+}
+_ONWARD: dict[int | str, dict[str, Any]] = {
+    **_PAGES,
+    302: {"description": "On to the target.", "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}}},
+}
+_PICTURE: dict[int | str, dict[str, Any]] = {
+    **_PAGES,
+    200: {
+        "description": "A transparent picture of one by one.",
+        "content": {"image/gif": {"schema": {"type": "string", "format": "binary"}}},
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +109,8 @@ def tracking_of(request: Request) -> Tracking:
 TrackingHere = Annotated[Tracking, Depends(tracking_of)]
 
 
-@router.api_route("/o/{token}.gif", methods=["GET", "HEAD"])
+@router.head("/o/{token}.gif", include_in_schema=False)
+@router.get("/o/{token}.gif", response_class=Response, responses=_PICTURE)
 async def open_email(token: str, request: Request, tracking: TrackingHere) -> Response:
     """The pixel of a mail."""
     read = tracking.token(token, Kind.OPEN)
@@ -101,26 +120,29 @@ async def open_email(token: str, request: Request, tracking: TrackingHere) -> Re
     return pixel(PIXEL)
 
 
-@router.api_route("/c/{token}", methods=["GET", "HEAD"])
+@router.head("/c/{token}", include_in_schema=False)
+@router.get("/c/{token}", status_code=302, response_class=Response, responses=_ONWARD)
 async def click_email(token: str, request: Request, tracking: TrackingHere) -> Response:
     """A link of a mail: on to its target."""
     return _followed(tracking, token, Kind.CLICK, request)
 
 
-@router.api_route("/s/{token}", methods=["GET", "HEAD"])
+@router.head("/s/{token}", include_in_schema=False)
+@router.get("/s/{token}", status_code=302, response_class=Response, responses=_ONWARD)
 async def click_sms_link(token: str, request: Request, tracking: TrackingHere) -> Response:
     """A link of a text message: on to its target."""
     return _followed(tracking, token, Kind.SHORT, request)
 
 
-@router.api_route("/u/{token}", methods=["GET", "HEAD"])
+@router.head("/u/{token}", include_in_schema=False)
+@router.get("/u/{token}", response_class=HTMLResponse, responses=_PAGES)
 async def show_unsubscribe(token: str, tracking: TrackingHere) -> Response:
     """The page with the button. Looking at it changes nothing, whoever looks: mail scanners do."""
     read = tracking.token(token, Kind.UNSUBSCRIBE)
     return read if isinstance(read, Response) else page(Page.ASK)
 
 
-@router.post("/u/{token}")
+@router.post("/u/{token}", response_class=HTMLResponse, responses=_PAGES)
 async def do_unsubscribe(token: str, tracking: TrackingHere) -> Response:
     """Unsubscribe, by the page's button or a mail program's (RFC 8058). The body says nothing that the token does not.
 
