@@ -177,7 +177,7 @@ async def test_another_certificate_proves_nothing(sender: SesSender) -> None:
     other.certificates = {CERTIFICATE_URL: make_certificate(forger)}
     with pytest.raises(SignatureWrong, match="not Amazon SNS's"):
         await other.provider().verify(other.call(EVENT))
-    other.certificates = {CERTIFICATE_URL: make_certificate(ec.generate_private_key(ec.SECP256R1()))}  # type: ignore[arg-type]
+    other.certificates = {CERTIFICATE_URL: make_certificate(ec.generate_private_key(ec.SECP256R1()))}
     with pytest.raises(SignatureWrong, match="no RSA key"):
         await other.provider().verify(other.call(EVENT))
     for body in (b"", b"hello", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b"\xff" * 100):
