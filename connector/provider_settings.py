@@ -42,8 +42,15 @@ class Twilio(BaseSettings):
     sender: str | None = None
     messaging_service_sid: Annotated[str, _sid("MG")] | None = None
     status_callback: Address | None = None
+    webhook_url: Address | None = None
     api_url: Address = "https://api.twilio.com"
     timeout_seconds: _Seconds = 20.0
+
+    @model_validator(mode="after")
+    def _proven(self) -> Self:
+        if self.webhook_url is not None and self.auth_token is None:
+            raise ValueError("WEBHOOK_URL needs AUTH_TOKEN, which Twilio signs its calls with")
+        return self
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -14,6 +14,7 @@ from connector.inbox_settings import InboxSettings
 from connector.provider_settings import LONGEST_SEND, Fcm, Twilio
 from connector.rules.values import ChannelName
 from connector.tracking.settings import TrackingSettings
+from connector.webhook_settings import MailgunWebhook, PostmarkWebhook, ResendWebhook, SendGridWebhook, SesWebhook
 
 
 class Smtp(BaseSettings):
@@ -53,6 +54,11 @@ class Settings(BaseSettings):
     webhook_allow_private: bool = False
     inbox: InboxSettings = Field(default_factory=InboxSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+    sendgrid_webhook: SendGridWebhook = Field(default_factory=SendGridWebhook)
+    ses_webhook: SesWebhook = Field(default_factory=SesWebhook)
+    mailgun_webhook: MailgunWebhook = Field(default_factory=MailgunWebhook)
+    postmark_webhook: PostmarkWebhook = Field(default_factory=PostmarkWebhook)
+    resend_webhook: ResendWebhook = Field(default_factory=ResendWebhook)
     sweep_seconds: PositiveFloat = 5.0
     reconcile_seconds: PositiveFloat = 60.0
     log_format: Literal["auto", "pretty", "json"] = "auto"

@@ -14,6 +14,7 @@ from connector.rules.errors import ConnectorError
 from connector.settings import Settings, Smtp
 from connector.store.database import Database
 from connector.tracking.settings import TrackingSettings
+from connector.webhook_settings import MailgunWebhook, PostmarkWebhook, ResendWebhook, SendGridWebhook, SesWebhook
 
 
 class SettingsWrong(ConnectorError):
@@ -56,7 +57,8 @@ def open_database(settings: Settings) -> Database:
         raise SettingsWrong(f"the data folder {settings.data} cannot be made: {error.strerror}") from None
 
 
-_PARTS = (Smtp, Twilio, Fcm, InboxSettings, TrackingSettings)
+_WEBHOOKS = (SendGridWebhook, SesWebhook, MailgunWebhook, PostmarkWebhook, ResendWebhook)
+_PARTS = (Smtp, Twilio, Fcm, InboxSettings, TrackingSettings, *_WEBHOOKS)
 
 
 def _variable(model: str, place: tuple[int | str, ...]) -> str:

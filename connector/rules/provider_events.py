@@ -46,6 +46,7 @@ class ProviderEvent:
         message_id: the provider's id for the message, as its API answered it.
         sent_id: the Message-ID header that the sender wrote, without angle brackets, where the provider tells it.
         arguments: custom arguments by name; see `DELIVERY`, `CAMPAIGN`, `USER`.
+        tags: what the message is tagged with (categories, tags), as told.
         recipient: the address or number; personal data.
         url: what was clicked.
         agent: the reader's program as it named itself; None: the provider does not tell.
@@ -62,6 +63,7 @@ class ProviderEvent:
     message_id: str | None = None
     sent_id: str | None = None
     arguments: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
     recipient: str | None = None
     url: str | None = None
     agent: str | None = None

@@ -2,7 +2,8 @@
 
 WebhookError
 ├── SignatureWrong   nobody knows who calls, or the call is an old one told again: 403
-└── BodyWrong        it is the provider's, or would be, but cannot be read: 400
+├── BodyWrong        it is the provider's, or would be, but cannot be read: 400
+└── NotNow           what it takes to judge the call is out of reach just now, so it should come again: 503
 """
 
 from __future__ import annotations
@@ -45,13 +46,17 @@ class BodyWrong(WebhookError):
     """The body is not what this provider sends."""
 
 
+class NotNow(WebhookError):
+    """The call cannot be judged, or its handshake not be done: something that it takes cannot be reached."""
+
+
 class Provider(Protocol):
     """One provider's webhook: one module each. Nothing here touches the store."""
 
     name: str
 
     async def verify(self, call: Call) -> None:
-        """Make sure that the provider made this call, lately. Raises SignatureWrong or BodyWrong."""
+        """Make sure that the provider made this call, lately. Raises SignatureWrong, BodyWrong or NotNow."""
         ...
 
     async def parse(self, call: Call) -> Sequence[Any]:
@@ -59,9 +64,13 @@ class Provider(Protocol):
 
         Raises:
             BodyWrong: it cannot be read.
+            NotNow: the handshake could not be done.
         """
         ...
 
     def normalise(self, told: Any) -> ProviderEvent | None:
-        """One of them in the common form; None for what tells of no message."""
+        """One of them in the common form, without ever raising.
+
+        None for what tells of no message, and for what cannot be read: one bad event stops no other of its call.
+        """
         ...
