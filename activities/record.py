@@ -67,9 +67,12 @@ def _batch_of(payload: Payload) -> Batch:
 
 
 def _decoded(payload: Payload) -> Any:
-    """The JSON values of a payload; None for any other kind of payload, which no batch is."""
-    if payload.metadata.get("encoding") != b"json/plain":
+    """The JSON values of a payload; None where it has none."""
+    encoding = payload.metadata.get("encoding", b"binary/null")
+    if encoding == b"binary/null":
         return None
+    if encoding != b"json/plain":
+        raise BatchRefused("invalid_json", "the body is not JSON: its payload's encoding is not json/plain")
     try:
         return from_json(payload.data, allow_inf_nan=False)
     except ValueError as error:

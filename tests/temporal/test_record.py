@@ -212,6 +212,14 @@ async def test_what_is_no_batch_fails_for_good(
         assert (await c.execute(select(func.count()).select_from(user_aliases))).scalar_one() == 0
 
 
+async def test_a_payload_that_is_not_in_the_clear(sqlite_database: Database) -> None:
+    """What a caller's codec encrypted cannot be read: told at once, and not tried for ever."""
+    encrypted = RawValue(Payload(metadata={"encoding": b"binary/encrypted"}, data=b"x"))
+    with pytest.raises(ApplicationError, match="json/plain") as failed:
+        await ActivityEnvironment().run(recorder_of(sqlite_database).record_interactions, encrypted)
+    assert (failed.value.type, failed.value.non_retryable) == ("InvalidInteractions", True)
+
+
 async def test_bad_items_stop_no_other(
     environment: WorkflowEnvironment, service: Service, sqlite_database: Database
 ) -> None:
