@@ -10,6 +10,7 @@ profiles of `temporal` say where that is.
 
 import asyncio
 import json
+import os
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
@@ -75,11 +76,16 @@ async def call_off(client: Client, workflow_id: str) -> None:
     print("signalled")
 
 
-async def main(verb: str, *words: str) -> None:
+async def main(*words: str) -> None:
     """Do one of the three."""
+    verbs = {"worker": work, "purchase": purchase, "exception": call_off}
+    if not words or words[0] not in verbs:
+        sys.exit(__doc__)
     client = await Client.connect(**ClientConfig.load_client_connect_config())
-    await {"worker": work, "purchase": purchase, "exception": call_off}[verb](client, *words)
+    await verbs[words[0]](client, *words[1:])
 
 
 if __name__ == "__main__":
     asyncio.run(main(*sys.argv[1:]))
+    sys.stdout.flush()
+    os._exit(0)  # the SDK sometimes aborts in the interpreter's own end on CPython 3.11
