@@ -18,6 +18,7 @@ from temporalio.worker import Worker
 from activities.launch import Launcher
 from activities.operate import Operator
 from activities.publish import Publisher
+from activities.record import Recorder
 from activities.report import Reporter
 from activities.send import Sender
 from connector import names
@@ -89,6 +90,7 @@ def _workers(
             publisher.carry_out_order,
             publisher.end_waits,
             reporter.report_exception,
+            Recorder(intake, changed=outbox.nudge).record_interactions,
             Operator(database, workspace).operate,
             Launcher(database, cache, intake, sender, workspace, changed=outbox.nudge).launch_page,
         ],

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import structlog
 from temporalio import activity
 
+from activities.failures import without_texts
 from connector import names
-from connector.intake import Intake
+from connector.intake import Intake, ItemResult
+from connector.rules.interactions import Event, Interaction
 from connector.store.database import Database
 from connector.store.users import load_users
 from connector.wire import ReportedException
 
 _log = structlog.get_logger("report")
+_PLACES = Interaction.model_fields.keys() | Event.model_fields.keys() | {"stale", "erased"}
 
 
 class Reporter:
@@ -28,17 +32,31 @@ class Reporter:
     async def report_exception(self, reported: ReportedException) -> str:
         """Take the item in for the follow-up's user; resolves with accepted, duplicate or invalid.
 
-        An item without a time happened when this activity was scheduled, whichever attempt takes it in.
+        An item without a time happened when this activity was scheduled, whichever attempt takes it in. A `user` in it
+        counts for nothing: a signal is about the user of the follow-up that it was sent to.
         """
+        with without_texts():
+            result = await self._take_in(reported)
+            _warn(reported, result)
+            self._changed()
+            return result.status
+
+    async def _take_in(self, reported: ReportedException) -> ItemResult:
         async with self._database.read() as connection:
             users = await load_users(connection, self._workspace, [reported.user_key])
         if reported.user_key not in users:
-            return "invalid"
+            return ItemResult("invalid", fault="erased: the user was erased")
         told_at = activity.info().scheduled_time.isoformat()
         item = {"occurred_at": told_at, **reported.item, "user": users[reported.user_key].user.id}
         [result] = await self._intake.take_in([item])
-        if result.fault is not None:
-            place, _, _ = result.fault.partition(":")  # the rest may quote what was reported
-            _log.warning("reported_exception_is_invalid", user_key=reported.user_key, place=place)
-        self._changed()
-        return result.status
+        return result
+
+
+def _warn(reported: ReportedException, result: ItemResult) -> None:
+    """Say what was wrong without quoting it: words and names of others' could be anything."""
+    if result.fault is not None:
+        place = re.split("[:.]", result.fault, maxsplit=1)[0]
+        known = place if place in _PLACES else "unknown"
+        _log.warning("reported_exception_is_invalid", user_key=reported.user_key, place=known)
+    if "user" in reported.item:
+        _log.warning("reported_exception_names_a_user", user_key=reported.user_key, note="left out; leave it away")

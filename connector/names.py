@@ -11,6 +11,10 @@ END_WAITS = "end_waits"
 REPORT_EXCEPTION = "report_exception"
 OPERATE = "operate"
 LAUNCH_PAGE = "launch_page"
+RECORD_INTERACTIONS = "record_interactions"
+"""The one activity that is for others' workflows: they call it by this name on `main_queue`."""
+INVALID_INTERACTIONS = "InvalidInteractions"
+"""The type of its error where the input is not a batch."""
 
 STATE_ATTRIBUTE = "FollowUpState"
 

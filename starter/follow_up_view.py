@@ -13,6 +13,7 @@ def view(listed: Listed) -> dict[str, Any]:
     """One follow-up or refusal in JSON values; times are UTC with `Z`, `key` is null when unset or erased."""
     shown = {
         "id": listed.id,
+        "workflow_id": listed.workflow_id,
         "campaign": listed.campaign,
         "user": listed.user,
         "trigger": listed.trigger,

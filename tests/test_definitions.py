@@ -183,8 +183,8 @@ def test_keys_are_text() -> None:
 
 
 def test_folder_is_read_whole(tmp_path: Path) -> None:
-    """Every .yaml and .yml file but hidden ones, and a fault names its own file."""
-    for name in ("b.yml", "a.yaml", "deeper/c.yaml", ".git/d.yaml", "e.txt"):
+    """Every .yaml and .yml file but hidden ones and those that npm installed, and a fault names its own file."""
+    for name in ("b.yml", "a.yaml", "deeper/c.yaml", ".git/d.yaml", "node_modules/n.yaml", "e.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f"campaign: {Path(name).stem}\ndelivery: {{type: external}}\n")
     assert [campaign.id for campaign in read_definitions(tmp_path).campaigns] == ["a", "b", "c"]

@@ -16,11 +16,14 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from connector import names
 from connector.rules.operating import in_words
 from connector.rules.reasons import OPEN_STATES, Reason
+from connector.rules.values import canonical_json
 from connector.wire import Asked, Ended, FollowUpStart, FollowUpStatus, Operated, Postponement, SendOutcome
 from workflows import calls
 from workflows.hands import NOTHING_ASKED, Hands, instant_of, refused, short
 
 _STATE = SearchAttributeKey.for_keyword(names.STATE_ATTRIBUTE)
+_LONGEST_REPORT = 2_000_000
+"""In bytes: with more, what hands it to intake could exceed Temporal's 2 MiB, and no task would ever complete."""
 _WEIGHT = ("sent", "control", "excepted", "failed", "dropped")
 
 
@@ -59,9 +62,16 @@ class FollowUp:
         self._ended = self._ended or ended
 
     @workflow.signal(name=names.EXCEPTION, description="An interaction as reported; intake decides what comes of it")
-    def report(self, item: dict[str, Any]) -> None:
-        """Have an interaction of this user taken in, in the wire form without `user`."""
-        self._reported.append(item)
+    def report(self, *said: Any) -> None:
+        """Have an interaction of this user taken in, in the wire form without `user`; anything else is dropped.
+
+        Whoever signals may say anything, nothing or too much: none of it may stop the workflow's tasks.
+        """
+        match said:
+            case [dict(item)] if len(canonical_json(item).encode()) <= _LONGEST_REPORT:
+                self._reported.append(item)
+            case _:
+                workflow.logger.warning("an exception signal was dropped: it is not one JSON object, or far too large")
 
     @workflow.update(name=names.SEND_NOW, description="Judge and send it now; the rules of its due time still apply")
     async def send_now(self, asked: Asked = NOTHING_ASKED) -> Operated:

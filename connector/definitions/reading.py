@@ -36,7 +36,8 @@ class Definitions:
 def read_definitions(path: Path) -> Definitions:
     """Read a YAML file, or all *.yaml and *.yml of a folder and its folders, in the order of their names.
 
-    A folder inside of it that has a `timeline.jsonl` is a case for `simulate`, and no part of it.
+    A folder inside of it that has a `timeline.jsonl` is a case for `simulate`, and no part of it. Neither is what npm
+    installed (`node_modules`).
 
     Raises:
         DefinitionError: with every fault of every file.
@@ -143,14 +144,14 @@ class _Collected:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """The YAML files of a folder, without hidden ones and those of cases."""
+    """The YAML files of a folder, without hidden ones, those of cases and what npm installed."""
     cases = {timeline.parent for timeline in folder.rglob("timeline.jsonl")} - {folder}
     return sorted(
         path
         for pattern in ("*.yaml", "*.yml")
         for path in folder.rglob(pattern)
         if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not any(part.startswith(".") or part == "node_modules" for part in path.relative_to(folder).parts)
         and cases.isdisjoint(path.parents)
     )
 

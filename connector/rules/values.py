@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any, Literal
@@ -86,6 +87,15 @@ def has_null(value: Any) -> bool:
     if isinstance(value, dict):
         return any(has_null(name) or has_null(part) for name, part in value.items())
     return isinstance(value, list) and any(map(has_null, value))
+
+
+def has_infinite(value: Any) -> bool:
+    """Whether a JSON value holds a number that is none (1e400 is read as infinity), which PostgreSQL cannot store."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(map(has_infinite, value.values()))
+    return isinstance(value, list) and any(map(has_infinite, value))
 
 
 def _no_null(value: Any) -> Any:

@@ -7,9 +7,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Select, String, Table, case, func, null, select, type_coerce, union_all
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Select,
+    String,
+    Table,
+    and_,
+    case,
+    false,
+    func,
+    null,
+    select,
+    type_coerce,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from connector import names
+from connector.rules import launching
 from connector.rules.reasons import State
 from connector.store.sets import among
 from connector.store.tables import Instant, decisions, deliveries, follow_ups, user_aliases
@@ -21,7 +37,8 @@ class Listed:
     """One follow-up, or one trigger that was refused, as it stands now. Times are UTC; `key` is '' when unset.
 
     `channels` are those on which a message went out; `user` is None where the user was erased, and the key is then the
-    row's own id. A refusal has neither `id`, `due_at`, `next_at` nor `exception`.
+    row's own id. `workflow_id` is Temporal's, of the workflow that waits for it; one of a launch has none of its own. A
+    refusal has neither `id`, `workflow_id`, `due_at`, `next_at` nor `exception`.
     """
 
     id: str | None
@@ -36,6 +53,7 @@ class Listed:
     reason: str | None
     exception: str | None
     decided_at: datetime | None
+    workflow_id: str | None = None
     channels: tuple[str, ...] = ()
 
 
@@ -68,7 +86,7 @@ async def list_follow_ups(
     for column, value in ((table.c.campaign, campaign), (table.c.user_key, user_key), (table.c.state, state)):
         if value is not None:
             statement = statement.where(column == value)
-    found = [Listed(*row) for row in await c.execute(statement)]
+    found = [_listed(workspace, *row) for row in await c.execute(statement)]
     sent = await _sent_channels(c, workspace, [listed.id for listed in found if listed.id is not None])
     return [replace(listed, channels=tuple(sent.get(listed.id or "", ()))) for listed in found]
 
@@ -109,8 +127,15 @@ async def count_waits(c: AsyncConnection, workspace: str, campaigns: Collection[
     return [Waits(*row) for row in await c.execute(statement)]
 
 
+def _listed(workspace: str, user_key: str, launched: bool | None, *fields: Any) -> Listed:
+    listed = Listed(*fields)
+    if listed.id is None or launched:
+        return listed
+    return replace(listed, workflow_id=names.follow_up_id(workspace, listed.campaign, user_key, listed.id))
+
+
 def _columns_of(table: Table) -> Select[Any]:
-    """The fields of `Listed` in their order, newest first."""
+    """Whose it is, whether a launch's, and the fields of `Listed` in their order up to `decided_at`, newest first."""
     refused = table is decisions
     t = table.c.t if refused else table.c.triggered_at
     user = (
@@ -120,6 +145,8 @@ def _columns_of(table: Table) -> Select[Any]:
         .scalar_subquery()
     )
     return select(
+        table.c.user_key,
+        false() if refused else _is_launched(),
         _or_null(table, "id", String),
         table.c.campaign,
         user,
@@ -133,6 +160,12 @@ def _columns_of(table: Table) -> Select[Any]:
         _or_null(table, "exception_id", String),
         table.c.decided_at,
     ).order_by(t.desc())
+
+
+def _is_launched() -> ColumnElement[bool]:
+    """As `launching.is_launched` says it of a passage."""
+    trigger = follow_ups.c.trigger
+    return and_(trigger["topic"].as_string() == launching.NAME, func.coalesce(trigger["seq"].as_integer(), 0) == 0)
 
 
 def _or_null(table: Table, name: str, kind: Any) -> Column[Any] | Any:

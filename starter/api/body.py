@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from connector.definitions.faults import faults_of
 from connector.rules.errors import DefinitionError
-from connector.rules.values import has_null
+from connector.rules.values import has_infinite, has_null
 from starter.api.errors import ApiError
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -44,6 +44,8 @@ async def read_description(request: Request) -> dict[str, Any]:
     value = await read_object(request)
     if has_null(value):
         raise ApiError(422, "invalid", "the body must not contain null characters, which no database stores")
+    if has_infinite(value):
+        raise ApiError(422, "invalid", "the body must not contain numbers too large for any computer, like 1e400")
     return value
 
 

@@ -28,7 +28,8 @@ async def read_follow_ups(
 ) -> dict[str, Any]:
     """Follow-ups, newest trigger first; `state=refused` lists triggers that the rules refused instead.
 
-    `reason` is null where something was sent or still waits.
+    `reason` is null where something was sent or still waits. `workflow_id` names the workflow in Temporal that waits,
+    for the `exception` signal; it is null for refusals, and where a launch sends.
     """
     async with parts.database.read() as connection:
         stored = None if user is None else await find_user(connection, parts.workspace, user)

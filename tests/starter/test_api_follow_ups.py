@@ -30,6 +30,7 @@ async def test_a_follow_up_in_the_words_of_simulate(told: None, api: httpx.Async
     assert (found["campaign"], found["user"], found["trigger"], found["key"]) == (NAME, "ben", "p-ben", None)
     assert (found["state"], found["reason"], found["exception"]) == ("excepted", "exception", "b-ben")
     assert found["channels"] == []
+    assert found["workflow_id"].startswith(f"follow-up/default/{NAME}/")
     assert found["triggered_at"].endswith("Z")
 
 

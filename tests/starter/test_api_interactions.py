@@ -6,15 +6,15 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from connector.batches import MAX_ITEMS
 from connector.rules.campaigns import parse_definition
 from connector.settings import Settings
 from connector.store.database import Database, database_now
 from connector.store.drafts import save_drafts
 from connector.store.tables import follow_ups, interactions
 from starter.api.body import MAX_BODY_BYTES
-from starter.api.interactions import MAX_ITEMS
 from starter.compose import Parts, compose
-from tests.house import ABANDONED, ORIGINAL, PUSHED, House, follow_on, push
+from tests.house import ABANDONED, ORIGINAL, PUSHED, House, at, follow_on, push
 from tests.starter.serving import open_client
 
 URL = "/v1/interactions"
@@ -70,6 +70,27 @@ async def test_a_time_that_cannot_be_is_one_items_fault(api: httpx.AsyncClient, 
     bad, good = (await api.post(URL, json=body)).json()["results"]
     assert (bad["status"], good["status"]) == ("invalid", "accepted")
     assert "occurred_at" in bad["fault"]
+
+
+async def test_a_number_beyond_all_numbers_is_one_items_fault(database: Database) -> None:
+    """1e400 is JSON and is read as infinity, which PostgreSQL stores in no JSON: told, and not a server's error."""
+    parts = compose(Settings(), database)
+    endless = '{"id": "e", "user": "u", "type": "start_session", "occurred_at": "%s", "properties": {"n": [1e400]}}'
+    body = f'{{"interactions": [{endless % at(1)}], "users": [{{"id": "v", "attributes": {{"n": -1e400}}}}]}}'
+    async with open_client(parts) as api:
+        answer = await api.post(URL, content=body)
+        patched = await api.patch("/v1/users/u", content='{"attributes": {"n": 1e400}}')
+    assert answer.status_code == 200, answer.text
+    [item], [user] = answer.json()["results"], answer.json()["users"]
+    assert ("too large" in item["fault"], "too large" in user["fault"]) == (True, True)
+    assert (patched.status_code, "too large" in patched.text) == (422, True)
+
+
+async def test_what_is_quoted_is_cut(api: httpx.AsyncClient) -> None:
+    """An answer does not grow by quoting endlessly what was sent."""
+    huge = "x" * 100_000
+    answer = await api.post(URL, json={"interactions": [{"id": huge, "type": huge}] * 10})
+    assert len(answer.content) < 20_000
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ async def test_listed(pad: Pad, api: httpx.AsyncClient) -> None:
         ("u0", launch, None, "waiting", None),
         ("u1", launch, None, "waiting", None),
     }
+    assert {r["workflow_id"] for r in rows} == {None}, "the launch is the workflow"
 
 
 @pytest.mark.parametrize(("sends", "state"), [(False, "waiting"), (True, "sent")])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from connector.names import follow_up_id
 from connector.store.database import Database
 from connector.store.overview import Count, count_follow_ups, list_follow_ups
 from connector.store.users import find_user
@@ -29,6 +30,18 @@ async def test_follow_ups_newest_trigger_first(told: Database) -> None:
     assert (anna.user, anna.state, anna.reason, anna.exception, anna.channels) == ("anna", "waiting", None, None, ())
     assert anna.triggered_at < ben.triggered_at
     assert anna.due_at == anna.next_at
+
+
+async def test_the_workflow_that_waits_is_named(told: Database) -> None:
+    """Guarantee 8: by the surrogate key and the row's own id; that is where an `exception` is signalled to."""
+    async with told.read() as c:
+        user = await find_user(c, W, "anna")
+        [anna] = await list_follow_ups(c, W, state="waiting")
+        [refusal] = await list_follow_ups(c, W, state="refused")
+    assert user is not None
+    assert anna.id is not None
+    assert anna.workflow_id == follow_up_id(W, "f", user.user_key, anna.id)
+    assert refusal.workflow_id is None
 
 
 async def test_refusals_stand_apart(told: Database) -> None:

@@ -90,6 +90,14 @@ async def exception_reported_during_the_send(stage: Stage) -> Handle:
     return handle
 
 
+async def signalled_what_is_no_object(stage: Stage) -> Handle:
+    handle = await _waiting(stage)
+    for said in (5, ["make_purchase"], "make_purchase"):
+        await handle.signal(names.EXCEPTION, said)
+    await handle.signal(names.ENDED, EXCEPTED)
+    return handle
+
+
 async def sent_now_by_an_operator(stage: Stage) -> Handle:
     handle = await _waiting(stage)
     await handle.execute_update(names.SEND_NOW)
@@ -205,6 +213,7 @@ SCENARIOS: tuple[Callable[[Stage], Awaitable[Handle]], ...] = (
     excepted_while_held,
     exception_reported_in_the_wait,
     exception_reported_during_the_send,
+    signalled_what_is_no_object,
     sent_now_by_an_operator,
     postponed_by_an_operator,
     cancelled_by_an_operator,

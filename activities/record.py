@@ -1,0 +1,84 @@
+"""What others' workflows report: the batches of `POST /v1/interactions`, from inside Temporal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from pydantic_core import from_json
+from temporalio import activity
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.failures import without_texts
+from connector import names
+from connector.batches import Batch, BatchRefused, read_batch, take_batch
+from connector.intake import Intake
+
+_log = structlog.get_logger("record")
+_NOTHING = RawValue(Payload())
+
+
+class Recorder:
+    """Takes batches in for the workspace of this worker.
+
+    Args:
+        changed: called when there may be something for the outbox, so that it looks at once.
+    """
+
+    def __init__(self, intake: Intake, *, changed: Callable[[], None] = lambda: None) -> None:
+        self._intake, self._changed = intake, changed
+
+    @activity.defn(name=names.RECORD_INTERACTIONS)
+    async def record_interactions(self, body: RawValue = _NOTHING) -> dict[str, Any]:
+        """Take in a batch, in one transaction; resolves with the answer of `POST /v1/interactions`.
+
+        An item without a time happened when this activity was scheduled, whichever attempt takes it in: so one without
+        an id has the same one in each of them (M6).
+
+        Args:
+            body: as it came: a worker that decodes it first fails again and again at what no attempt can decode.
+
+        Raises:
+            ApplicationError: of type InvalidInteractions, not retryable: it is no batch, or too large a one.
+        """
+        with without_texts():
+            batch = _batch_of(body.payload)
+            answer = await take_batch(self._intake, _with_times(batch, activity.info().scheduled_time.isoformat()))
+            self._changed()
+            return answer.as_json()
+
+
+def _batch_of(payload: Payload) -> Batch:
+    try:
+        return read_batch(_decoded(payload))
+    except BatchRefused as refused:
+        _log.warning("batch_refused", code=refused.code, workflow_type=activity.info().workflow_type)
+        raise ApplicationError(
+            str(refused),
+            refused.code,
+            type=names.INVALID_INTERACTIONS,
+            non_retryable=True,
+            category=ApplicationErrorCategory.BENIGN,
+        ) from None
+
+
+def _decoded(payload: Payload) -> Any:
+    """The JSON values of a payload; None where it has none."""
+    encoding = payload.metadata.get("encoding", b"binary/null")
+    if encoding == b"binary/null":
+        return None
+    if encoding != b"json/plain":
+        raise BatchRefused("invalid_json", "the body is not JSON: its payload's encoding is not json/plain")
+    try:
+        return from_json(payload.data, allow_inf_nan=False)
+    except ValueError as error:
+        raise BatchRefused("invalid_json", f"the body is not JSON: {error}") from None
+
+
+def _with_times(batch: Batch, told_at: str) -> Batch:
+    items = [{"occurred_at": told_at, **item} if isinstance(item, dict) else item for item in batch.items]
+    return replace(batch, items=items)

@@ -1,0 +1,113 @@
+"""Batches of interactions as others report them, over HTTP or from a workflow: one shape, one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from connector.intake import Intake, ItemResult, TakenIn
+from connector.items import fault_words
+from connector.rules.errors import ConnectorError
+from connector.rules.users import User
+from connector.rules.values import has_infinite, has_null
+
+MAX_ITEMS = 1000
+_SHAPE = 'the body must be {"interactions": [...]}, with nothing beside it but "users": [...]'
+_LONGEST_ID = 255
+_LONGEST_FAULT = 1000
+
+
+class BatchRefused(ConnectorError):
+    """Not a batch, or too large a one; nothing of it was taken. The words quote nothing of it.
+
+    Args:
+        code: for programs: `invalid_json`, `invalid`, `too_many_interactions` or `too_many_users`.
+    """
+
+    def __init__(self, code: str, words: str) -> None:
+        super().__init__(words)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a body holds, none of it judged yet; `users` is None where it does not speak of them."""
+
+    items: Sequence[Any]
+    users: Sequence[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A result for each item and, where users were described, for each of them, in their order."""
+
+    results: Sequence[ItemResult]
+    users: Sequence[ItemResult] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer as it is told."""
+        told = {"results": [_told(result) for result in self.results]}
+        return told if self.users is None else {**told, "users": [_told(result) for result in self.users]}
+
+
+def read_batch(body: Any) -> Batch:
+    """The batch that a body of JSON values is. Raises BatchRefused."""
+    if not isinstance(body, dict) or body.keys() - {"users"} != {"interactions"}:
+        raise BatchRefused("invalid", _SHAPE)
+    batch = Batch(body["interactions"], body.get("users"))
+    if not isinstance(batch.items, list) or not isinstance(body.get("users", []), list):
+        raise BatchRefused("invalid", _SHAPE)
+    _check_size("interactions", batch.items)
+    _check_size("users", batch.users or [])
+    return batch
+
+
+async def take_batch(intake: Intake, batch: Batch) -> Answer:
+    """Take a batch in, all in one transaction; one bad item stops no other.
+
+    What is told of users holds before the items are judged.
+
+    Raises:
+        StoreUnavailable: nothing was stored; the batch may be sent again as it is.
+    """
+    described = batch.users or []
+    faults = [_fault_of(changes) for changes in described]
+    well_formed = [changes for changes, fault in zip(described, faults, strict=True) if fault is None]
+    taken = await intake.take_in_with(batch.items, well_formed)
+    if batch.users is None:
+        return Answer(taken.results)
+    return Answer(taken.results, [_described(*told, taken) for told in zip(described, faults, strict=True)])
+
+
+def _check_size(name: str, listed: Sequence[Any]) -> None:
+    if len(listed) > MAX_ITEMS:
+        words = f"{len(listed)} {name} are more than {MAX_ITEMS}; nothing was taken, send several requests"
+        raise BatchRefused(f"too_many_{name}", words)
+
+
+def _fault_of(changes: Any) -> str | None:
+    if has_null(changes):
+        return "must not contain null characters, which no database stores"
+    if has_infinite(changes):
+        return "must not contain numbers too large for any computer, like 1e400"
+    try:
+        User.model_validate(changes)
+    except ValidationError as error:
+        return fault_words(error.errors()[0])
+    return None
+
+
+def _described(changes: Any, fault: str | None, taken: TakenIn) -> ItemResult:
+    name = changes.get("id") if isinstance(changes, dict) else None
+    if fault is None and name in taken.erased:
+        fault = "erased: the user was erased"
+    return ItemResult("accepted" if fault is None else "invalid", name if isinstance(name, str) else None, fault)
+
+
+def _told(result: ItemResult) -> dict[str, str | None]:
+    """What is said of one; an id or a fault that quotes endlessly what was sent is cut."""
+    told = {"id": result.id and result.id[:_LONGEST_ID], "status": result.status}
+    return told if result.fault is None else {**told, "fault": result.fault[:_LONGEST_FAULT]}
