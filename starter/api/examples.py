@@ -163,6 +163,7 @@ EXAMPLES: Mapping[str, Example] = {
             "follow_ups": [
                 {
                     "id": _FOLLOW_UP,
+                    "workflow_id": f"follow-up/default/cart-reminder/0b6c1e7f/{_FOLLOW_UP}",
                     "campaign": "cart-reminder",
                     "user": "u-17",
                     "trigger": "evt-1",

@@ -90,9 +90,10 @@ class ReceiptView(View):
 
 
 class FollowUpView(View):
-    """One follow-up or refusal. `reason` is null where it was sent or waits, the due time on refusals."""
+    """One follow-up or refusal. `reason` is null where it was sent or waits; a refusal has no id, workflow or due time."""
 
     id: str | None
+    workflow_id: str | None
     campaign: str
     user: str | None
     trigger: str
