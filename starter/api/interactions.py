@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
@@ -14,6 +14,7 @@ from connector.rules.users import User
 from connector.rules.values import has_null
 from starter.api.body import JsonObject
 from starter.api.errors import ApiError
+from starter.api.keys import Scope, needs
 from starter.api.metrics import interactions_taken
 from starter.api.openapi import body_of
 from starter.api.parts import PartsHere
@@ -23,7 +24,7 @@ MAX_ITEMS = 1000
 router = APIRouter(tags=["interactions"])
 
 
-@router.post("/v1/interactions", openapi_extra=body_of("Interactions"))
+@router.post("/v1/interactions", dependencies=[Depends(needs(Scope.INGEST))], openapi_extra=body_of("Interactions"))
 async def take_interactions(body: JsonObject, parts: PartsHere) -> JSONResponse:
     """Take in interactions and events. What is answered as `accepted` is stored for good; repeating it changes nothing.
 

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from connector.rules.campaigns import Campaign, Card
 from connector.rules.interactions import Event, Interaction
 from connector.rules.users import User
+from starter.api.key_schemes import tell_scopes
 from starter.api.options import ActOptions, ClickOptions, PublishOptions, TapOptions
 
 _PLACE = "#/components/schemas/{model}"
@@ -38,6 +39,7 @@ def describe(app: FastAPI) -> None:
         if app.openapi_schema is None:
             schemas = generate().setdefault("components", {}).setdefault("schemas", {})
             schemas.update(_schemas())
+            tell_scopes(generate())
         return generate()
 
     app.openapi = openapi  # type: ignore[method-assign]
