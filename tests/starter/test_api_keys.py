@@ -15,21 +15,11 @@ from connector.store.database import Database
 from starter.api.key_ring import KeyRing
 from starter.api.keys import Keys
 from starter.compose import Parts, compose
-from tests.starter.serving import KEY, open_client
+from tests.starter.serving import KEY, Clock, open_client
 
 LISTED = "/v1/follow-ups"
 INTERACTIONS = "/v1/interactions"
 BATCH = {"interactions": [{"id": "e", "user": "u", "type": "start_session", "occurred_at": "2026-03-02T12:00:00Z"}]}
-
-
-class Clock:
-    """Seconds that pass when told."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Shop:

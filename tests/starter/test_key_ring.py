@@ -14,18 +14,9 @@ from connector.store.keys import LiveKey, LiveKeys, load_live_keys
 from connector.store.tables import keys
 from starter.api import key_ring
 from starter.api.key_ring import KeyRing
+from tests.starter.serving import Clock
 
 W = "default"
-
-
-class Clock:
-    """Seconds that pass when told."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Ring:

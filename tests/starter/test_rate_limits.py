@@ -3,16 +3,7 @@
 import pytest
 
 from starter.api.rate_limits import RateLimits
-
-
-class Clock:
-    """Seconds that pass when told."""
-
-    def __init__(self, now: float = 0.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
+from tests.starter.serving import Clock
 
 
 def burst(limits: RateLimits, rate: float, id: str = "a") -> int:
