@@ -11,10 +11,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from connector.channels.signing import check_secret
 from connector.inbox_settings import InboxSettings
+from connector.keys import MOST_RATE
 from connector.provider_settings import LONGEST_SEND, Fcm, Twilio
 from connector.rules.values import ChannelName
 from connector.tracking.settings import TrackingSettings
 from connector.webhook_settings import MailgunWebhook, PostmarkWebhook, ResendWebhook, SendGridWebhook, SesWebhook
+
+DEFAULT_KEY_RATE = 200.0
+"""Requests a second for an API key that has no rate of its own."""
 
 
 class Smtp(BaseSettings):
@@ -41,6 +45,7 @@ class Settings(BaseSettings):
     data: Path = Path(".connector")
     database_url: str | None = None
     api_keys: list[SecretStr] = []
+    key_rate: float = Field(default=DEFAULT_KEY_RATE, gt=0, le=MOST_RATE, allow_inf_nan=False)
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=0, le=65535)
     retention_days: PositiveInt = 90

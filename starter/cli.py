@@ -21,7 +21,7 @@ _COMMANDS = {
     "Trying out": {"simulate": "simulate", "backtest": "backtest"},
     "Follow-ups": {"send-now": "follow_ups", "postpone": "follow_ups", "cancel": "follow_ups"},
     "Users": {"interact": "interact", "explain": "explain"},
-    "Operation": {"setup": "setup", "worker": "worker", "api": "api"},
+    "Operation": {"setup": "setup", "keys": "keys", "worker": "worker", "api": "api"},
 }
 """The commands by panel of the help, each with its module in `starter.commands`."""
 
@@ -42,9 +42,11 @@ def program(wanted: str | None = None) -> typer.Typer:
     app.callback()(_describe)
     every = [(panel, name, module) for panel, names in _COMMANDS.items() for name, module in names.items()]
     for panel, name, module in [one for one in every if one[1] == wanted] or every:
-        app.command(name, rich_help_panel=panel)(
-            getattr(import_module(f"starter.commands.{module}"), name.replace("-", "_"))
-        )
+        command = getattr(import_module(f"starter.commands.{module}"), name.replace("-", "_"))
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, rich_help_panel=panel)
+        else:
+            app.command(name, rich_help_panel=panel)(command)
     return app
 
 

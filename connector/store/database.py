@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, cast, event, func, literal, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, cast, event, func, literal, select, type_coerce
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -107,12 +107,18 @@ class Database:
 
 async def database_now(connection: AsyncConnection) -> datetime:
     """The database's clock, in aware UTC: now, not the transaction's begin. SQLite knows milliseconds."""
-    if connection.dialect.name == "postgresql":
-        clock: Any = func.clock_timestamp()
-    else:
-        clock = func.strftime("%Y-%m-%d %H:%M:%f000", "now")
-    now: datetime = (await connection.execute(select(type_coerce(clock, Instant)))).scalar_one()
+    now: datetime = (await connection.execute(select(database_clock(connection)))).scalar_one()
     return now
+
+
+def database_clock(connection: AsyncConnection) -> ColumnElement[datetime]:
+    """The database's clock within a statement, to be compared with instants; see `database_now`."""
+    clock = (
+        func.clock_timestamp()
+        if connection.dialect.name == "postgresql"
+        else func.strftime("%Y-%m-%d %H:%M:%f000", "now")
+    )
+    return type_coerce(clock, Instant)
 
 
 @asynccontextmanager

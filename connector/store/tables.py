@@ -16,6 +16,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Float,
     Index,
     Integer,
     MetaData,
@@ -326,4 +327,19 @@ inbox_marks = Table(
     Column("viewed_at", Instant),
     Column("dismissed_at", Instant),
     comment="When a user first viewed, and dismissed, a message of the inbox or a published card.",
+)
+keys = Table(
+    "keys",
+    metadata,
+    _key("workspace"),
+    _key("id"),
+    Column("name", String(255), nullable=False),
+    Column("scopes", Json, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("rate", Float),
+    Column("lifetime_seconds", BigInteger),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    comment="Who may call the API. digest is the SHA-256 of the key's secret, which is kept nowhere.",
 )

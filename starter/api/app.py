@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from starter.api import (
     campaigns,
@@ -26,7 +26,7 @@ from starter.api import (
 )
 from starter.api.cross_origin import InboxOrigins
 from starter.api.errors import answer_errors
-from starter.api.keys import Keys, Scope, needs
+from starter.api.keys import Keys
 from starter.api.requests import Requests
 from starter.compose import Parts
 from starter.webhooks import twilio
@@ -47,12 +47,9 @@ def create_app(parts: Parts, keys: Keys) -> FastAPI:
     )
     app.state.parts, app.state.keys, app.state.tracking = parts, keys, tracking.open_tracking(parts)
     app.include_router(health.router)
-    app.include_router(inbox.router)
-    app.include_router(inbox_token.router)
-    app.include_router(pushes.router)
     app.include_router(tracking.router)
-    for resource in (interactions, users, explain, campaigns, results, follow_ups, metrics):
-        app.include_router(resource.router, dependencies=[Depends(needs(Scope.MANAGE))])
+    for resource in (interactions, users, explain, inbox, inbox_token, pushes, campaigns, results, follow_ups, metrics):
+        app.include_router(resource.router)  # every route says which scopes it needs
     app.include_router(twilio.router)  # its caller signs what it sends
     answer_errors(app)
     openapi.describe(app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from connector.definitions import parse_mapping
@@ -15,6 +15,7 @@ from connector.store.catalogue import save_drafts
 from connector.store.database import database_now
 from starter.api.body import Description, JsonOptions, checked
 from starter.api.errors import ApiError, not_found
+from starter.api.keys import Scope, needs
 from starter.api.openapi import body_of
 from starter.api.options import NoOptions, PublishOptions
 from starter.api.parts import PartsHere
@@ -23,15 +24,16 @@ from starter.compose import Parts
 from starter.orders import Verb, order_now
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
+_READS, _MANAGES = ([Depends(needs(scope))] for scope in (Scope.READ, Scope.MANAGE))
 
 
-@router.get("/{id}")
+@router.get("/{id}", dependencies=_READS)
 async def read_campaign(id: str, parts: PartsHere) -> dict[str, Any]:
     """The newest saved definition, and what is live of it since when."""
     return view_with_definition(await _entry(parts, id))
 
 
-@router.put("/{id}", openapi_extra=body_of("Campaign", "Card"))
+@router.put("/{id}", dependencies=_MANAGES, openapi_extra=body_of("Campaign", "Card"))
 async def save_campaign(id: str, body: Description, parts: PartsHere) -> dict[str, Any]:
     """Save a draft; what is live does not change until it is published (P10)."""
     definition = _definition(id, body)
@@ -43,25 +45,25 @@ async def save_campaign(id: str, body: Description, parts: PartsHere) -> dict[st
     return {"id": saved.id, "revision": saved.revision, "change": saved.change, "warnings": notes}
 
 
-@router.post("/{id}/publish", openapi_extra=body_of("PublishOptions", required=False))
+@router.post("/{id}/publish", dependencies=_MANAGES, openapi_extra=body_of("PublishOptions", required=False))
 async def publish(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
     """Make the newest saved revision live (P5)."""
     return await _order(parts, "publish", id, checked(PublishOptions, options))
 
 
-@router.post("/{id}/stop")
+@router.post("/{id}/stop", dependencies=_MANAGES)
 async def stop(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
     """End its waiting and held follow-ups as `dropped: stopped`, and begin none (P9)."""
     return await _order(parts, "stop", id, checked(NoOptions, options))
 
 
-@router.post("/{id}/resume")
+@router.post("/{id}/resume", dependencies=_MANAGES)
 async def resume(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
     """Make it live again as it was; what happened meanwhile is not picked up (P9)."""
     return await _order(parts, "resume", id, checked(NoOptions, options))
 
 
-@router.post("/{id}/archive")
+@router.post("/{id}/archive", dependencies=_MANAGES)
 async def archive(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
     """Stop it for good; it cannot be edited any more (P9)."""
     return await _order(parts, "archive", id, checked(NoOptions, options))

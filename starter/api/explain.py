@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from starter.api.errors import ApiError
 from starter.api.follow_ups import Word
+from starter.api.keys import Scope, needs
 from starter.api.parts import PartsHere
 from starter.api.users import UserId
 from starter.explaining import UnknownCampaign, UnknownUser, explain_user
@@ -14,7 +15,7 @@ from starter.explanation import Explanation
 router = APIRouter(prefix="/v1/users", tags=["users"])
 
 
-@router.get("/{id}/explain")
+@router.get("/{id}/explain", dependencies=[Depends(needs(Scope.READ))])
 async def explain(id: UserId, parts: PartsHere, campaign: Word = None) -> Explanation:
     """Every decision about a user in order: what came in, what was looked at, what came of it and why.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from connector.rules.reasons import State
 from connector.store.overview import list_follow_ups
 from connector.store.users import find_user
+from starter.api.keys import Scope, needs
 from starter.api.parts import PartsHere
 from starter.follow_up_view import view
 
@@ -18,7 +19,7 @@ MAX_LIMIT = 1000
 Word = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 
 
-@router.get("/v1/follow-ups")
+@router.get("/v1/follow-ups", dependencies=[Depends(needs(Scope.READ))])
 async def read_follow_ups(
     parts: PartsHere,
     campaign: Word = None,

@@ -13,10 +13,10 @@ from connector.inbox_acts import InboxActs, MessageUnknown, NotTheirs
 from connector.rules.inbox import CARD, Act, ButtonUnknown, InboxKind, Verb
 from connector.rules.values import has_null
 from connector.store.database import database_now
-from connector.store.users import StoredUser, find_user
+from connector.store.users import StoredUser, UserErased, find_user, resolve_and_lock
 from starter.api.body import JsonOptions, checked
 from starter.api.errors import ApiError, not_found
-from starter.api.inbox_token import Holder
+from starter.api.inbox_token import Holder, InboxDoer, InboxReader
 from starter.api.metrics import interactions_taken
 from starter.api.openapi import body_of
 from starter.api.options import ActOptions, ClickOptions
@@ -50,7 +50,7 @@ MessageId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 @router.get("/users/{id}/inbox")
 async def read_inbox(
     id: UserId,
-    holder: Holder,
+    holder: InboxReader,
     parts: PartsHere,
     response: Response,
     kind: InboxKind | None = None,
@@ -59,7 +59,7 @@ async def read_inbox(
     """In-app messages and cards: highest priority first, then the newest; what expired or was dismissed is gone."""
     catalogue = await parts.cache.at_least(parts.database)
     async with parts.database.read() as c:
-        stored = _allowed(await find_user(c, parts.workspace, id), holder, id)
+        stored = _allowed(await find_user(c, parts.workspace, id), holder.user_key, id)
         page = await page_of(
             c,
             catalogue,
@@ -74,24 +74,24 @@ async def read_inbox(
 
 
 @router.post("/inbox/{message}/view", openapi_extra=body_of("ActOptions", required=False))
-async def view(message: MessageId, holder: Holder, options: JsonOptions, parts: PartsHere) -> ActView:
+async def view(message: MessageId, holder: InboxDoer, options: JsonOptions, parts: PartsHere) -> ActView:
     """The user saw it: one view interaction a message, however often it is told."""
     return await _act(parts, message, holder, "view", _options(ActOptions, options))
 
 
 @router.post("/inbox/{message}/click", openapi_extra=body_of("ClickOptions", required=False))
-async def click(message: MessageId, holder: Holder, options: JsonOptions, parts: PartsHere) -> ActView:
+async def click(message: MessageId, holder: InboxDoer, options: JsonOptions, parts: PartsHere) -> ActView:
     """The user clicked it, or one of its buttons: one interaction for each `id`, or without one for each second."""
     return await _act(parts, message, holder, "click", _options(ClickOptions, options))
 
 
 @router.post("/inbox/{message}/dismiss", openapi_extra=body_of("ActOptions", required=False))
-async def dismiss(message: MessageId, holder: Holder, options: JsonOptions, parts: PartsHere) -> ActView:
+async def dismiss(message: MessageId, holder: InboxDoer, options: JsonOptions, parts: PartsHere) -> ActView:
     """Take it out of the user's inbox; a content card makes an interaction of it."""
     return await _act(parts, message, holder, "dismiss", _options(ActOptions, options))
 
 
-async def _act(parts: Parts, message: str, holder: str | None, verb: Verb, options: ActOptions) -> ActView:
+async def _act(parts: Parts, message: str, holder: Holder, verb: Verb, options: ActOptions) -> ActView:
     doer = await _doer(parts, message, holder, options.user)
     acts = InboxActs(parts.database, parts.cache, parts.intake, parts.workspace)
     try:
@@ -106,17 +106,28 @@ async def _act(parts: Parts, message: str, holder: str | None, verb: Verb, optio
         interactions_taken.labels(acted.status).inc()
     if acted.changed:
         parts.outbox.nudge()
-    return ActView(status=acted.status, interaction=acted.interaction.type if acted.interaction else None)
+    return ActView(status=holder.told(acted.status), interaction=acted.interaction.type if acted.interaction else None)
 
 
-async def _doer(parts: Parts, message: str, holder: str | None, named: str | None) -> str | None:
+async def _doer(parts: Parts, message: str, holder: Holder, named: str | None) -> str | None:
     """The user key of who did it; None: whose message it is."""
     if named is None:
-        if holder is None and message.startswith(CARD):
+        if holder.user_key is None and message.startswith(CARD):
             raise ApiError(422, "invalid", "user: a published card is everybody's; name the user")
-        return holder
+        return holder.user_key
+    if not holder.may_read:
+        return await _made(parts, named)
     async with parts.database.read() as c:
-        return _allowed(await find_user(c, parts.workspace, named), holder, named).user_key
+        return _allowed(await find_user(c, parts.workspace, named), holder.user_key, named).user_key
+
+
+async def _made(parts: Parts, named: str) -> str:
+    """That user, who is made where unknown as with every report: a key for ingest alone is not told who there is."""
+    async with parts.database.write(parts.workspace) as c:
+        known = await resolve_and_lock(c, parts.workspace, [named], await database_now(c))
+    if named not in known:
+        raise UserErased("the user was erased; an id that was erased is not used again")
+    return known[named]
 
 
 def _allowed(stored: StoredUser | None, holder: str | None, id: str) -> StoredUser:

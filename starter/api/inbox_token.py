@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import APIRouter, Depends, Request, Response, Security
 from pydantic import BaseModel
 
 from connector.inbox_tokens import PREFIX, InboxTokens, SecretMissing, TokenRefused
@@ -14,16 +14,14 @@ from connector.store.database import database_now
 from connector.store.users import UserErased, resolve_and_lock
 from starter.api.body import JsonOptions, checked
 from starter.api.errors import ApiError
-from starter.api.keys import Keys, Scope, needs
+from starter.api.key_schemes import BEARER_OR_TOKEN
+from starter.api.keys import Scope, caller_of, given_in, needs
 from starter.api.options import NoOptions
 from starter.api.parts import PartsHere
 from starter.api.users import UserId
 from starter.compose import Parts
 
 router = APIRouter(prefix="/v1", tags=["inbox"])
-_bearer = HTTPBearer(
-    auto_error=False, scheme_name="KeyOrInboxToken", description="One of CONNECTOR_API_KEYS, or a user's inbox token"
-)
 
 
 class TokenView(BaseModel):
@@ -33,11 +31,11 @@ class TokenView(BaseModel):
     expires_at: datetime
 
 
-@router.post("/users/{id}/inbox-token", dependencies=[Depends(needs(Scope.MANAGE))])
+@router.post("/users/{id}/inbox-token", dependencies=[Depends(needs(Scope.READ, Scope.INGEST))])
 async def mint_token(id: UserId, options: JsonOptions, parts: PartsHere, response: Response) -> TokenView:
     """A token with which a browser or phone reads and uses this one user's inbox. An unknown user is made.
 
-    409 where no secret is set. Give it to the user's own device only.
+    409 where no secret is set. Give it to the user's own device only. It reads and acts, so the key must do both.
     """
     checked(NoOptions, options)
     try:
@@ -53,24 +51,51 @@ async def mint_token(id: UserId, options: JsonOptions, parts: PartsHere, respons
     return TokenView(token=token, expires_at=expires_at)
 
 
-async def token_holder(
-    request: Request, parts: PartsHere, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> str | None:
-    """The user key of the token that was sent; None for the holder of a key, who may act for everybody."""
-    given = credentials.credentials if credentials else None
-    if given is None or not given.startswith(PREFIX):
-        keys: Keys = request.app.state.keys
-        keys.check(request, given)
-        return None
+@dataclass(frozen=True)
+class Holder:
+    """Who asks: the user of an inbox token by `user_key`, or the holder of a key (None), who may act for everybody.
+
+    Args:
+        may_read: whether answers may tell what is known; those to a key for ingest alone may not.
+    """
+
+    user_key: str | None
+    may_read: bool
+
+    def told(self, status: str) -> str:
+        """What became of a report, without telling who may not read that it had been made before."""
+        return "accepted" if status == "duplicate" and not self.may_read else status
+
+
+async def _reader(
+    request: Request, parts: PartsHere, _told: Annotated[Any, Security(BEARER_OR_TOKEN, scopes=["read"])]
+) -> Holder:
+    return await _holder(request, parts, Scope.READ)
+
+
+async def _doer(
+    request: Request, parts: PartsHere, _told: Annotated[Any, Security(BEARER_OR_TOKEN, scopes=["ingest"])]
+) -> Holder:
+    return await _holder(request, parts, Scope.INGEST)
+
+
+InboxReader = Annotated[Holder, Depends(_reader)]
+"""Of a route that shows: an inbox token, or a key that reads."""
+InboxDoer = Annotated[Holder, Depends(_doer)]
+"""Of a route that takes something in: an inbox token, or a key for ingest."""
+
+
+async def _holder(request: Request, parts: Parts, scope: Scope) -> Holder:
+    given = given_in(request)
+    if given is None or given.is_basic or not given.text.startswith(PREFIX):
+        caller = await caller_of(request, scope)
+        return Holder(None, caller.may(Scope.READ))
     try:
-        ticket = _tokens(parts).verified(given)
+        ticket = _tokens(parts).verified(given.text)
         async with parts.database.read() as c:
-            return ticket.user_key_at(await database_now(c))
+            return Holder(ticket.user_key_at(await database_now(c)), may_read=True)
     except TokenRefused as error:
         raise ApiError(401, "unauthorized", str(error), headers={"WWW-Authenticate": "Bearer"}) from None
-
-
-Holder = Annotated[str | None, Depends(token_holder)]
 
 
 def _tokens(parts: Parts) -> InboxTokens:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from connector.batches import Batch, BatchRefused, read_batch, take_batch
 from starter.api.body import JsonObject
 from starter.api.errors import ApiError
+from starter.api.keys import Scope, needs
 from starter.api.metrics import interactions_taken
 from starter.api.openapi import body_of
 from starter.api.parts import PartsHere
@@ -17,7 +18,7 @@ from starter.api.parts import PartsHere
 router = APIRouter(tags=["interactions"])
 
 
-@router.post("/v1/interactions", openapi_extra=body_of("Interactions"))
+@router.post("/v1/interactions", dependencies=[Depends(needs(Scope.INGEST))], openapi_extra=body_of("Interactions"))
 async def take_interactions(body: JsonObject, parts: PartsHere) -> JSONResponse:
     """Take in interactions and events. What is answered as `accepted` is stored for good; repeating it changes nothing.
 

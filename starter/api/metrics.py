@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+
+from starter.api.keys import Scope, needs
 
 requests_answered = Histogram(
     "connector_http_request_seconds", "Time to answer a request.", ["method", "route", "status"]
@@ -13,7 +15,7 @@ interactions_taken = Counter("connector_interactions", "Interactions and events 
 router = APIRouter(tags=["operation"])
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", dependencies=[Depends(needs(Scope.READ))], response_class=Response)
 async def read_metrics() -> Response:
     """Counters and times of this process."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -13,6 +13,7 @@ from connector.rules.campaigns import Campaign, Card
 from connector.rules.interactions import Event, Interaction
 from connector.rules.users import User
 from starter.api import answers, examples
+from starter.api.key_schemes import tell_scopes
 from starter.api.options import ActOptions, ClickOptions, PublishOptions, TapOptions
 from starter.api.views import ErrorView
 
@@ -55,6 +56,7 @@ def _complete(document: dict[str, Any]) -> None:
     answers.complete(document, _PLACE.format(model=ErrorView.__name__))
     for operation in answers.operations(document):
         examples.add_examples(operation, _PLACE)
+    tell_scopes(document)
 
 
 def _schemas() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from connector.store.tracked import TrackedDelivery, find_deliveries
 from starter.api.body import JsonOptions, checked
 from starter.api.errors import ApiError, not_found
 from starter.api.inbox import ActView
-from starter.api.inbox_token import Holder
+from starter.api.inbox_token import Holder, InboxDoer
 from starter.api.metrics import interactions_taken
 from starter.api.openapi import body_of
 from starter.api.options import NoOptions, TapOptions
@@ -30,7 +30,7 @@ DeliveryId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 
 
 @router.post("/{delivery}/open")
-async def open_push(delivery: DeliveryId, holder: Holder, options: JsonOptions, parts: PartsHere) -> ActView:
+async def open_push(delivery: DeliveryId, holder: InboxDoer, options: JsonOptions, parts: PartsHere) -> ActView:
     """Its body was tapped: one `open_push` a push, however often it is told.
 
     The delivery's id stands in the push's data. With the user's inbox token or with a key.
@@ -40,7 +40,7 @@ async def open_push(delivery: DeliveryId, holder: Holder, options: JsonOptions, 
 
 
 @router.post("/{delivery}/click", openapi_extra=body_of("TapOptions"))
-async def click(delivery: DeliveryId, holder: Holder, options: JsonOptions, parts: PartsHere) -> ActView:
+async def click(delivery: DeliveryId, holder: InboxDoer, options: JsonOptions, parts: PartsHere) -> ActView:
     """One of its buttons was tapped, or a page of its story: one interaction for each (M1)."""
     tap = checked(TapOptions, options)
     kind = InteractionType.CLICK_PUSH_STORY_PAGE if tap.button is None else InteractionType.CLICK_PUSH_BUTTON
@@ -48,15 +48,15 @@ async def click(delivery: DeliveryId, holder: Holder, options: JsonOptions, part
 
 
 async def _tapped(
-    parts: Parts, delivery: str, holder: str | None, kind: InteractionType, properties: dict[str, Any]
+    parts: Parts, delivery: str, holder: Holder, kind: InteractionType, properties: dict[str, Any]
 ) -> ActView:
     async with parts.database.read() as c:
-        push = _allowed((await find_deliveries(c, parts.workspace, [delivery])).get(delivery), holder)
+        push = _allowed((await find_deliveries(c, parts.workspace, [delivery])).get(delivery), holder.user_key)
         now = await database_now(c)
         id = ":".join([push.id, kind.value, *properties.values()])
         # The log is unique by day and id (M6), and apps tell again on other days what they are not sure of.
         if await is_logged(c, parts.workspace, push.user_key, id, (push.dispatched_at or now) - _SKEW):
-            return ActView(status="duplicate", interaction=kind.value)
+            return ActView(status=holder.told("duplicate"), interaction=kind.value)
     made = Interaction(
         id=id,
         user=push.user,
@@ -68,7 +68,7 @@ async def _tapped(
     [result] = await parts.intake.take_in([made])
     interactions_taken.labels(result.status).inc()
     parts.outbox.nudge()
-    return ActView(status=result.status, interaction=kind.value)
+    return ActView(status=holder.told(result.status), interaction=kind.value)
 
 
 def _allowed(push: TrackedDelivery | None, holder: str | None) -> TrackedDelivery:

@@ -45,7 +45,7 @@ class Requests:
             try:
                 await self._app(scope, receive, note)
             except Exception:
-                _log.exception("request_failed", route=_route_of(scope))
+                _log.exception("request_failed", route=_route_of(scope), **_key_of(scope))
                 if status:
                     raise
                 await _internal(request_id)(scope, receive, note)
@@ -60,11 +60,20 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     route = _route_of(scope)
     requests_answered.labels(scope["method"], route, status).observe(seconds)
     if route not in _QUIET:
-        _log.info("request", method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000))
+        milliseconds = round(seconds * 1000)
+        _log.info(
+            "request", method=scope["method"], route=route, status=status, milliseconds=milliseconds, **_key_of(scope)
+        )
 
 
 def _route_of(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "none")
+
+
+def _key_of(scope: Scope) -> dict[str, str]:
+    """The id of the key that was sent, if it is one of ours; never the key."""
+    caller = scope.get("state", {}).get("caller")
+    return {} if caller is None or caller.id is None else {"key": caller.id}
 
 
 def _id_of(scope: Scope) -> str:

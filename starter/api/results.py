@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from starter.api.errors import not_found
+from starter.api.keys import Scope, needs
 from starter.api.parts import PartsHere
 from starter.results_view import look_up
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 
 
-@router.get("/{id}/results")
+@router.get("/{id}/results", dependencies=[Depends(needs(Scope.READ))])
 async def read_results(id: str, parts: PartsHere) -> dict[str, Any]:
     """How many users were enrolled, sent, opened, clicked and converted: control group, receivers, each variant.
 

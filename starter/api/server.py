@@ -12,7 +12,7 @@ import uvicorn
 from connector.settings import Settings
 from connector.store.database import Database, StoreUnavailable
 from starter.api.app import create_app
-from starter.api.keys import keys_for
+from starter.api.keys import Keys, keys_for
 from starter.compose import opened
 from starter.ports import listen
 from starter.unready import require_tables
@@ -36,10 +36,10 @@ async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event
     Raises:
         KeysMissing: this host needs a key. PortTaken: somebody else listens. NotSetUp: the tables are missing.
     """
-    keys = keys_for(settings, host)
-    with listen(host, port, option="--port") as socket:
-        async with opened(settings) as parts:
-            await _check_tables(parts.database)
+    async with opened(settings) as parts:
+        keys = keys_for(settings, host, parts.database)
+        await _check_store(parts.database, keys)
+        with listen(host, port, option="--port") as socket:
             config = uvicorn.Config(
                 create_app(parts, keys),
                 log_config=None,
@@ -58,9 +58,10 @@ async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event
             stop.cancel()
 
 
-async def _check_tables(database: Database) -> None:
-    """A database that is away comes back; one without tables needs somebody."""
+async def _check_store(database: Database, keys: Keys) -> None:
+    """A database that is away comes back, and until then nobody gets in; one without tables or keys needs somebody."""
     try:
         await require_tables(database)
+        await keys.require_any()
     except StoreUnavailable:
         _log.warning("database_unreachable", note="requests are answered with 503 until it is back")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 
 from connector.rules.users import User
 from connector.store.database import database_now
@@ -12,15 +12,17 @@ from connector.store.erasure import erase_user
 from connector.store.users import find_user, merge_user, save_user
 from starter.api.body import Description, checked
 from starter.api.errors import ApiError, not_found
+from starter.api.keys import Caller, Scope, needs
 from starter.api.openapi import body_of
 from starter.api.parts import PartsHere
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
+_ingests = needs(Scope.INGEST)
 
 UserId = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 
 
-@router.put("/{id}", openapi_extra=body_of("User"))
+@router.put("/{id}", dependencies=[Depends(_ingests)], openapi_extra=body_of("User"))
 async def replace_user(id: UserId, body: Description, parts: PartsHere) -> dict[str, Any]:
     """Put this description in the place of whatever was known."""
     user = checked(User, {**_without_id(body, id), "id": id})
@@ -30,8 +32,13 @@ async def replace_user(id: UserId, body: Description, parts: PartsHere) -> dict[
 
 
 @router.patch("/{id}", openapi_extra=body_of("User"))
-async def change_user(id: UserId, body: Description, parts: PartsHere) -> dict[str, Any]:
-    """Merge: attributes and consent by their keys, everything else as a whole. An unknown user is made."""
+async def change_user(
+    caller: Annotated[Caller, Depends(_ingests)], id: UserId, body: Description, parts: PartsHere
+) -> dict[str, Any]:
+    """Merge: attributes and consent by their keys, everything else as a whole. An unknown user is made.
+
+    The answer is the whole user where the key may also `read`, else `{"id": …}`.
+    """
     changes = _without_id(body, id)
     checked(User, {**changes, "id": id})
     async with parts.database.write(parts.workspace) as connection:
@@ -39,10 +46,11 @@ async def change_user(id: UserId, body: Description, parts: PartsHere) -> dict[s
         stored = await find_user(connection, parts.workspace, id)
     if stored is None:
         raise not_found(f"the user {id}")
-    return stored.user.model_dump(mode="json")
+    # A key for ingest alone may be in an app, and an empty change must not be a way to read.
+    return stored.user.model_dump(mode="json") if caller.may(Scope.READ) else {"id": id}
 
 
-@router.get("/{id}")
+@router.get("/{id}", dependencies=[Depends(needs(Scope.READ))])
 async def read_user(id: UserId, parts: PartsHere) -> dict[str, Any]:
     """What is known of a user."""
     async with parts.database.read() as connection:
@@ -52,7 +60,7 @@ async def read_user(id: UserId, parts: PartsHere) -> dict[str, Any]:
     return stored.user.model_dump(mode="json")
 
 
-@router.delete("/{id}", status_code=204)
+@router.delete("/{id}", dependencies=[Depends(needs(Scope.MANAGE))], status_code=204)
 async def erase(id: UserId, parts: PartsHere) -> None:
     """Erase a user for good: what waits ends as `dropped: erased`, and a late report does not bring them back."""
     async with parts.database.write(parts.workspace) as connection:

@@ -90,7 +90,7 @@ class ReceiptView(View):
 
 
 class FollowUpView(View):
-    """One follow-up or refusal. `reason` is null where it was sent or waits; a refusal has no id, workflow or due time."""
+    """One follow-up or refusal. `reason` is null where it was sent or waits; a refusal has neither id nor due time."""
 
     id: str | None
     workflow_id: str | None

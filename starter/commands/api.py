@@ -19,11 +19,14 @@ def api(
 ) -> None:
     """Serve the HTTP API until SIGTERM; its pages at /docs describe it.
 
-    It needs at least one key, and asks for it as `Authorization: Bearer KEY`.
+    Whoever calls sends a key, as `Authorization: Bearer KEY`. Without any, made with `connector keys create` or set in
+    CONNECTOR_API_KEYS, it does not listen.
 
-    Example:
+    Examples:
 
-      CONNECTOR_API_KEYS='["a long random key"]' connector api --host 0.0.0.0
+      connector keys create --name shop --scope ingest && connector api --host 0.0.0.0
+
+      CONNECTOR_API_KEYS='["a long random key"]' connector api
     """
     settings = begin(data)
     address = settings.api_host if host is None else host, settings.api_port if port is None else port

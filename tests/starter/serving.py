@@ -15,6 +15,16 @@ Connector = Callable[..., tuple[int, str, str]]
 KEY = "a key that only the tests know"
 
 
+class Clock:
+    """Seconds that pass when told."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def open_client(parts: Parts, *, given: str | None = KEY, keys: Keys | None = None) -> httpx.AsyncClient:
     """A client that sends the key `given`; without a sweep of the outbox."""
     app = create_app(parts, Keys([KEY]) if keys is None else keys)

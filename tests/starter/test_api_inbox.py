@@ -365,7 +365,7 @@ async def test_web_pages_of_the_configured_origins_only(user: Phone, origin: str
 
 async def test_in_development_a_token_works_beside_no_key_at_all(user: Phone) -> None:
     """`connector dev` asks for no key, but what is sent as a token must be one."""
-    async with open_client(user.parts, given=None, keys=Keys()) as api:
+    async with open_client(user.parts, given=None, keys=Keys(is_open=True)) as api:
         assert (await api.get("/v1/users/u/inbox")).status_code == 200
         forged = {"Authorization": "Bearer inbox-v1.forged"}
         assert (await api.get("/v1/users/u/inbox", headers=forged)).status_code == 401
@@ -375,7 +375,7 @@ async def test_described_in_openapi(user: Phone) -> None:
     """Both ways in, and the bodies."""
     document = (await user.http.get("/openapi.json")).json()
     click = document["paths"]["/v1/inbox/{message}/click"]["post"]
-    assert click["security"] == [{"KeyOrInboxToken": []}]
+    assert click["security"] == [{"KeyOrInboxToken": ["ingest"]}]
     assert "ClickOptions" in json.dumps(click["requestBody"])
 
 

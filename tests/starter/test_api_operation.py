@@ -47,14 +47,16 @@ async def test_open_to_all(parts: Parts, path: str) -> None:
         ([KEY, " "], False, "127.0.0.1", False),
     ],
 )
-def test_where_keys_are_needed(keys: list[str], dev: bool, host: str, allowed: bool) -> None:
-    """Only `connector dev` on loopback goes without."""
+async def test_where_keys_are_needed(
+    sqlite_database: Database, keys: list[str], dev: bool, host: str, allowed: bool
+) -> None:
+    """Only `connector dev` on loopback goes without, as long as none is stored."""
     settings = Settings(api_keys=[SecretStr(key) for key in keys], dev=dev)
     if allowed:
-        keys_for(settings, host)
+        await keys_for(settings, host, sqlite_database).require_any()
     else:
         with pytest.raises(KeysMissing, match="CONNECTOR_API_KEYS"):
-            keys_for(settings, host)
+            await keys_for(settings, host, sqlite_database).require_any()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_where_keys_are_needed(keys: list[str], dev: bool, host: str, allowed: b
 )
 async def test_web_pages_cannot_use_an_open_api(parts: Parts, headers: dict[str, str], status: int) -> None:
     """Without keys, neither a page of another origin nor a name that was bound to loopback gets in."""
-    async with open_client(parts, given=None, keys=Keys()) as api:
+    async with open_client(parts, given=None, keys=Keys(is_open=True)) as api:
         assert (await api.get(LISTED, headers=headers)).status_code == status
 
 

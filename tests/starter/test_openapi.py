@@ -63,7 +63,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 async def address(parts: Parts) -> AsyncIterator[str]:
     """The application on a real port of this machine."""
     server = uvicorn.Server(
-        uvicorn.Config(create_app(parts, Keys([KEY_FOR_HEADERS])), port=0, log_config=None, access_log=False)
+        uvicorn.Config(create_app(parts, Keys([KEY_FOR_HEADERS], rate=1e6)), port=0, log_config=None, access_log=False)
     )
     serving = asyncio.create_task(server.serve())
     while not server.started:
