@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -13,6 +15,7 @@ from connector.definitions.faults import faults_of
 from connector.rules.errors import DefinitionError
 from connector.rules.values import has_null
 from starter.api.errors import ApiError
+from starter.api.unpacking import read_unpacked
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
@@ -20,18 +23,37 @@ M = TypeVar("M", bound=BaseModel)
 
 
 async def read_json(request: Request) -> Any:
-    """The body as JSON values; None where there is none. Any Content-Type will do.
+    """The body as JSON values, also where it is packed by gzip; None where there is none. Any Content-Type will do.
 
     Raises:
-        ApiError: 413 for more than 10 MB, 400 with line and column for what is not JSON.
+        ApiError: 413 for more than 10 MB, 415 for another Content-Encoding, 400 with line and column for what is not
+            JSON.
     """
-    body = await read_bounded(request)
+    return parse_json(await read_unpacked(request, MAX_BODY_BYTES))
+
+
+def parse_json(body: bytes) -> Any:
+    """JSON values; None where there is nothing. Raises ApiError with line and column for what is not JSON."""
     if not body:
         return None
     try:
-        return from_json(body, allow_inf_nan=False)
+        value = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise ApiError(400, "invalid_json", f"the body is not JSON: {error}") from None
+    if _MAYBE_INFINITE.search(body):
+        _check_finite(value)
+    return value
+
+
+_MAYBE_INFINITE = re.compile(rb"\d[eE]\+?\d{2}|\d{300}")
+
+
+def _check_finite(value: Any) -> None:
+    """A number that is too large to be kept would become an infinity, which no database takes as JSON."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        raise ApiError(400, "invalid_json", "the body is not JSON: it has a number that is too large") from None
 
 
 async def read_object(request: Request) -> dict[str, Any]:
