@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     webhook_allow_private: bool = False
     inbox: InboxSettings = Field(default_factory=InboxSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+    segment_mapping: Path | None = None
     sweep_seconds: PositiveFloat = 5.0
     reconcile_seconds: PositiveFloat = 60.0
     log_format: Literal["auto", "pretty", "json"] = "auto"

@@ -21,6 +21,7 @@ from starter.api import (
     openapi,
     pushes,
     results,
+    segment,
     tracking,
     users,
 )
@@ -52,6 +53,8 @@ def create_app(parts: Parts, keys: Keys) -> FastAPI:
     app.include_router(tracking.router)
     for resource in (interactions, users, explain, campaigns, results, follow_ups, metrics):
         app.include_router(resource.router, dependencies=[Depends(needs(Scope.MANAGE))])
+    app.state.segment = segment.open_mapping(parts)
+    app.include_router(segment.router, dependencies=[Depends(needs(Scope.INGEST))])
     app.include_router(twilio.router)  # its caller signs what it sends
     answer_errors(app)
     openapi.describe(app)
