@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-_ID = {"type": ["string", "number"], "description": "A number is taken as its text. At most 255 characters."}
+_ID = {"type": ["string", "number", "null"], "description": "A number is taken as its text. At most 255 characters."}
 _OBJECT = {"type": ["object", "null"]}
 _WHO: dict[str, Any] = {
     "userId": _ID,
-    "anonymousId": _ID,
+    "anonymousId": {"description": "Whose it is where there is no `userId`."},
     "messageId": {
-        "type": "string",
+        "type": ["string", "number", "null"],
         "description": "The same at each attempt: a message that is there already is left.",
     },
     "timestamp": {
-        "type": "string",
-        "format": "date-time",
-        "description": "When it happened; its arrival, unless told.",
+        "type": ["string", "null"],
+        "description": "When it happened, like 2026-03-02T12:00:00.000Z; else it is when it arrives.",
     },
     "context": _OBJECT,
     "integrations": {"description": "Not looked at."},
 }
 _NAME = {"type": "string", "minLength": 1, "maxLength": 255}
+_WORD = {"description": "A text; anything else is left out."}
 _OWN: dict[str, dict[str, Any]] = {
     "track": {"event": _NAME, "properties": _OBJECT},
     "identify": {"traits": _OBJECT},
-    "page": {"name": {"type": "string"}, "category": {"type": "string"}, "properties": _OBJECT},
-    "screen": {"name": {"type": "string"}, "category": {"type": "string"}, "properties": _OBJECT},
-    "group": {"groupId": _ID, "traits": _OBJECT},
-    "alias": {"previousId": _ID},
+    "page": {"name": _WORD, "category": _WORD, "properties": _OBJECT},
+    "screen": {"name": _WORD, "category": _WORD, "properties": _OBJECT},
+    "group": {"groupId": {**_ID, "type": ["string", "number"]}, "traits": _OBJECT},
+    "alias": {"previousId": {**_ID, "type": ["string", "number"]}},
 }
 _NEEDED = {"track": ["event"], "group": ["groupId"], "alias": ["previousId"]}
 _AT = "2026-03-02T12:00:00.000Z"
-_ANN = {"userId": "u-17", "messageId": "6d2a1f0e-0001", "timestamp": _AT}
+_ANN = {"userId": "u-17", "messageId": "6d2a1f0e-0001"}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "track": {
         **_ANN,
@@ -49,7 +49,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "group": {**_ANN, "groupId": "g-1", "traits": {"plan": "team"}},
     "alias": {**_ANN, "previousId": "visitor-5"},
 }
-"""One call of each kind."""
+"""One call of each kind; without a time, so that it can be tried on any day."""
 
 
 def message_body(kind: str) -> dict[str, Any]:
@@ -59,35 +59,28 @@ def message_body(kind: str) -> dict[str, Any]:
 
 def batch_body() -> dict[str, Any]:
     """What a route of batches says of its body."""
-    kinds = [_message(kind, typed=True) for kind in _OWN]
-    schema = {
-        "type": "object",
-        "required": ["batch"],
-        "properties": {"batch": {"type": "array", "items": {"anyOf": kinds}}, "context": _OBJECT},
+    messages = {
+        "type": "array",
+        "description": "At most 2,500, each as a single call has it, with its `type`. What is none of these is told in "
+        "the answer.",
+        "items": {},
     }
+    context = {"description": "Stands under the `context` of each message."}
+    schema = {"type": "object", "required": ["batch"], "properties": {"batch": messages, "context": context}}
     example = {"batch": [{"type": kind, **EXAMPLES[kind]} for kind in ("identify", "track")], "sentAt": _AT}
     return _body(schema, example)
 
 
-def _message(kind: str, *, typed: bool = False) -> dict[str, Any]:
-    required = [*_NEEDED.get(kind, []), *(["type"] if typed else [])]
-    own = {**_OWN[kind], **({"type": {"const": kind}} if typed else {})}
+def _message(kind: str) -> dict[str, Any]:
     who = [{"required": ["userId"]}, {"required": ["anonymousId"]}]
-    return {"type": "object", "required": required, "anyOf": who, "properties": {**_WHO, **own}}
+    properties = {**_WHO, **_OWN[kind]}
+    return {"type": "object", "required": _NEEDED.get(kind, []), "anyOf": who, "properties": properties}
 
 
 def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
     content = {"application/json": {"schema": schema, "example": example}}
-    return {"requestBody": {"required": True, "content": content}, "parameters": [_ENCODING]}
-
-
-_ENCODING = {
-    "name": "Content-Encoding",
-    "in": "header",
-    "required": False,
-    "schema": {"type": "string", "enum": ["gzip", "identity"]},
-    "description": "How the body is packed.",
-}
+    words = "JSON; packed by gzip where `Content-Encoding` says so."
+    return {"requestBody": {"description": words, "required": True, "content": content}}
 
 
 def _error(words: str, code: str, message: str) -> dict[str, Any]:
