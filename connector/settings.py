@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     mailgun_webhook: MailgunWebhook = Field(default_factory=MailgunWebhook)
     postmark_webhook: PostmarkWebhook = Field(default_factory=PostmarkWebhook)
     resend_webhook: ResendWebhook = Field(default_factory=ResendWebhook)
+    segment_mapping: Path | None = None
     sweep_seconds: PositiveFloat = 5.0
     reconcile_seconds: PositiveFloat = 60.0
     log_format: Literal["auto", "pretty", "json"] = "auto"

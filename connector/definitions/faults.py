@@ -139,7 +139,8 @@ def _models_at(location: Sequence[str | int], model: type[BaseModel]) -> list[ty
         if isinstance(part, int):
             continue
         chosen = [candidate for candidate in models if part in (candidate.__name__, _type_of(candidate))]
-        models = chosen or [inner for candidate in models for inner in _field_models(candidate, part)]
+        # A key of one's own choosing, like an event's name, stays with the models that may stand under it.
+        models = chosen or [inner for candidate in models for inner in _field_models(candidate, part)] or models
     return models
 
 

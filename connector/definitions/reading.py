@@ -53,6 +53,17 @@ def read_definitions(path: Path) -> Definitions:
     return collected.definitions()
 
 
+def read_text(file: Path) -> str:
+    """A file's text. Raises DefinitionError where it cannot be read, or is not UTF-8."""
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise DefinitionError([Fault("", "is not UTF-8 text", str(file), line)]) from None
+    except OSError as error:
+        raise DefinitionError([Fault("", f"cannot be read: {error.strerror}", str(file))]) from None
+
+
 def parse_yaml(text: str, *, file: str) -> Definitions:
     """Read the definitions of one YAML text; `file` is its name in faults and places.
 
@@ -87,14 +98,9 @@ class _Collected:
 
     def add_file(self, file: Path) -> None:
         try:
-            text = file.read_bytes().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = error.object[: error.start].count(b"\n") + 1
-            self.faults.append(Fault("", "is not UTF-8 text", str(file), line))
-        except OSError as error:
-            self.faults.append(Fault("", f"cannot be read: {error.strerror}", str(file)))
-        else:
-            self.add_text(text, str(file))
+            self.add_text(read_text(file), str(file))
+        except DefinitionError as error:
+            self.faults += error.faults
 
     def add_text(self, text: str, file: str) -> None:
         try:

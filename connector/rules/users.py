@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
@@ -31,13 +31,28 @@ class User(Definition):
         return value if value is None else check_zone(value)
 
 
+class _Removed:
+    """The kind of REMOVED."""
+
+    def __repr__(self) -> str:
+        return "REMOVED"
+
+
+REMOVED: Final = _Removed()
+"""In the place of an attribute's value: there shall be no such attribute. JSON cannot say it; null is a value."""
+
+
 def merged(user: User, changes: Mapping[str, Any]) -> User:
     """A user with these changes: attributes and consent by their keys, everything else as a whole."""
     data = user.model_dump(mode="json")
     for name, value in changes.items():
         together = name in ("attributes", "consent") and isinstance(value, Mapping)
-        data[name] = {**data[name], **value} if together else value
+        data[name] = _with(data[name], value) if together else value
     return User.model_validate({**data, "id": user.id})
+
+
+def _with(known: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in {**known, **told}.items() if value is not REMOVED}
 
 
 def check_zone(name: str) -> str:

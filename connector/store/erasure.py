@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import bindparam, delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.reasons import Reason, State
 from connector.store.inbox import erase_inbox
 from connector.store.tables import follow_ups, interactions, user_aliases, users
-from connector.store.users import find_user, lock_user, mark_of_erased
+from connector.store.users import ids_of, lock_users, look_up, mark_of_erased
 
 _NOTHING: dict[str, Any] = {"kind": "event", "topic": "erased", "target": None, "target_kind": None, "properties": {}}
 _BLANK: dict[str, Any] = {
@@ -29,13 +29,12 @@ async def erase_user(c: AsyncConnection, workspace: str, external_id: str, now: 
     """Erase a user for good; returns whether there was one (guarantee 8).
 
     Waits end as `dropped: erased`; the outbox tells their workflows. Counts stay, under a surrogate key that leads to
-    nobody. The hash of the id stays, so that a late report is refused.
+    nobody. The hashes of all ids of the user stay, so that a late report is refused.
     """
-    stored = await find_user(c, workspace, external_id)
-    if stored is None:
+    user_key = await _lock_known(c, workspace, external_id)
+    if user_key is None:
         return False
-    await lock_user(c, workspace, stored.user_key)
-    table, user_key = follow_ups.c, stored.user_key
+    table = follow_ups.c
     await c.execute(
         update(follow_ups)
         .where(table.workspace == workspace, table.user_key == user_key)
@@ -48,10 +47,25 @@ async def erase_user(c: AsyncConnection, workspace: str, external_id: str, now: 
     await c.execute(delete(interactions).where(log.workspace == workspace, log.user_key == user_key))
     await erase_inbox(c, workspace, user_key)
     await c.execute(update(users).where(users.c.workspace == workspace, users.c.user_key == user_key).values(**_BLANK))
-    alias = user_aliases.c
-    await c.execute(
-        update(user_aliases)
-        .where(alias.workspace == workspace, alias.external_id == external_id)
-        .values(external_id=mark_of_erased(external_id))
-    )
+    await _mark_ids(c, workspace, user_key)
     return True
+
+
+async def _lock_known(c: AsyncConnection, workspace: str, external_id: str) -> str | None:
+    """The user's key, with the row locked; None where nobody, or nobody any more, is known by that id."""
+    known, _ = await look_up(c, workspace, [external_id])
+    await lock_users(c, workspace, known.values())
+    known, _ = await look_up(c, workspace, [external_id])  # somebody else may have erased the user meanwhile
+    return known.get(external_id)
+
+
+async def _mark_ids(c: AsyncConnection, workspace: str, user_key: str) -> None:
+    """Leave of each id of the user its mark, so that none of them brings the user back."""
+    alias = user_aliases.c
+    statement = (
+        update(user_aliases)
+        .where(alias.workspace == workspace, alias.external_id == bindparam("told"))
+        .values(external_id=bindparam("mark"))
+    )
+    ids = await ids_of(c, workspace, user_key)
+    await c.execute(statement, [{"told": id, "mark": mark_of_erased(id)} for id in ids])

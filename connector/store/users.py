@@ -47,10 +47,10 @@ async def resolve_and_lock(
 
     Erased users are left out (guarantee 8). The number of statements does not depend on the number of users.
     """
-    known, erased = await _look_up(c, workspace, external_ids)
+    known, erased = await look_up(c, workspace, external_ids)
     if missing := sorted(set(external_ids) - known.keys() - erased):
-        await _create(c, workspace, missing, now)
-        known, _ = await _look_up(c, workspace, external_ids)
+        await create_users(c, workspace, missing, now)
+        known, _ = await look_up(c, workspace, external_ids)
     await lock_users(c, workspace, known.values())
     return known
 
@@ -79,7 +79,7 @@ async def load_users(c: AsyncConnection, workspace: str, user_keys: Collection[s
 
 async def find_user(c: AsyncConnection, workspace: str, external_id: str) -> StoredUser | None:
     """The user whom services know by this id, None where nobody told of one."""
-    known, _ = await _look_up(c, workspace, [external_id])
+    known, _ = await look_up(c, workspace, [external_id])
     if external_id not in known:
         return None
     stored = (await load_users(c, workspace, known.values()))[known[external_id]]
@@ -158,9 +158,14 @@ def mark_of_erased(external_id: str) -> str:
     return ERASED + hashlib.sha256(external_id.encode()).hexdigest()
 
 
-async def _look_up(
-    c: AsyncConnection, workspace: str, external_ids: Collection[str]
-) -> tuple[dict[str, str], set[str]]:
+async def ids_of(c: AsyncConnection, workspace: str, user_key: str) -> list[str]:
+    """All ids by which services know a user; for an erased one, their marks."""
+    table = user_aliases.c
+    statement = select(table.external_id).where(table.workspace == workspace, table.user_key == user_key)
+    return sorted((await c.execute(statement)).scalars())
+
+
+async def look_up(c: AsyncConnection, workspace: str, external_ids: Collection[str]) -> tuple[dict[str, str], set[str]]:
     """The surrogate keys of the known ids, and the ids that were erased."""
     table = user_aliases.c
     marks = {mark_of_erased(external_id): external_id for external_id in external_ids}
@@ -172,7 +177,7 @@ async def _look_up(
     return {name: found[name] for name in found.keys() - marks.keys()}, erased
 
 
-async def _create(c: AsyncConnection, workspace: str, external_ids: list[str], now: datetime) -> None:
+async def create_users(c: AsyncConnection, workspace: str, external_ids: Sequence[str], now: datetime) -> None:
     """Create bare users; where another transaction was quicker with an alias, its user stays and ours goes."""
     keys = {external_id: uuid4().hex for external_id in external_ids}
     build = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(user_aliases)

@@ -21,6 +21,7 @@ from starter.api import (
     openapi,
     pushes,
     results,
+    segment,
     tracking,
     users,
 )
@@ -48,7 +49,9 @@ def create_app(parts: Parts, keys: Keys) -> FastAPI:
     app.state.parts, app.state.keys, app.state.tracking = parts, keys, tracking.open_tracking(parts)
     app.include_router(health.router)
     app.include_router(tracking.router)
-    for resource in (interactions, users, explain, inbox, inbox_token, pushes, campaigns, results, follow_ups, metrics):
+    app.state.segment = segment.open_mapping(parts)
+    keyed = (interactions, segment, users, explain, inbox, inbox_token, pushes, campaigns, results, follow_ups, metrics)
+    for resource in keyed:
         app.include_router(resource.router)  # every route says which scopes it needs
     app.include_router(twilio.router)  # its caller signs what it sends
     answer_errors(app)

@@ -13,6 +13,7 @@ from connector.definitions.faults import faults_of
 from connector.rules.errors import DefinitionError
 from connector.rules.values import has_infinite, has_null
 from starter.api.errors import ApiError
+from starter.api.unpacking import read_unpacked
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
@@ -20,12 +21,17 @@ M = TypeVar("M", bound=BaseModel)
 
 
 async def read_json(request: Request) -> Any:
-    """The body as JSON values; None where there is none. Any Content-Type will do.
+    """The body as JSON values, also where it is packed by gzip; None where there is none. Any Content-Type will do.
 
     Raises:
-        ApiError: 413 for more than 10 MB, 400 with line and column for what is not JSON.
+        ApiError: 413 for more than 10 MB, 415 for another Content-Encoding, 400 with line and column for what is not
+            JSON.
     """
-    body = await read_bounded(request)
+    return parse_json(await read_unpacked(request, MAX_BODY_BYTES))
+
+
+def parse_json(body: bytes) -> Any:
+    """JSON values; None where there is nothing. Raises ApiError with line and column for what is not JSON."""
     if not body:
         return None
     try:

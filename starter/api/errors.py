@@ -39,12 +39,12 @@ class ApiError(Exception):
         self.status, self.code, self.message = status, code, message
         self.details, self.headers = details, headers
 
-    def answer(self) -> JSONResponse:
-        """The response that tells it."""
+    def answer(self, **beside: Any) -> JSONResponse:
+        """The response that tells it, with whatever else a protocol wants to stand beside `error`."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.details is not None:
             error["details"] = self.details
-        return JSONResponse({"error": error}, self.status, self.headers)
+        return JSONResponse({"error": error, **beside}, self.status, self.headers)
 
 
 def not_found(what: str) -> ApiError:
@@ -61,13 +61,14 @@ def answer_errors(app: FastAPI) -> None:
     """Give every error that a route raises its one shape."""
 
     async def answer(_request: Request, error: Exception) -> JSONResponse:
-        return _as_api_error(error).answer()
+        return as_api_error(error).answer()
 
-    for kind in (ApiError, HTTPException, *_TOLD):
+    for kind in TOLD:
         app.add_exception_handler(kind, answer)
 
 
-def _as_api_error(error: Exception) -> ApiError:
+def as_api_error(error: Exception) -> ApiError:
+    """One of the errors that are `TOLD`, as it is told."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, HTTPException):
@@ -99,3 +100,6 @@ _TOLD: dict[type[Exception], Callable[[Any], ApiError]] = {
     DefinitionError: lambda error: _invalid(error.faults),
     RequestValidationError: _unprocessable,
 }
+
+TOLD: tuple[type[Exception], ...] = (ApiError, HTTPException, *_TOLD)
+"""The errors that a route may raise; every other one is our own fault."""

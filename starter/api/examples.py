@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from connector.rules.users import User
 from starter.api import views
+from starter.api.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
 
 
 @dataclass(frozen=True)
@@ -243,6 +244,9 @@ EXAMPLES: Mapping[str, Example] = {
     "tracking-click_sms_link": Example({"token": _TRACKED}),
     "tracking-show_unsubscribe": Example({"token": _TRACKED}),
     "tracking-do_unsubscribe": Example({"token": _TRACKED}),
+    **{f"segment-{kind}": Example(body=body, answer={"success": True}) for kind, body in SEGMENT_CALLS.items()},
+    "segment-batch": Example(body=SEGMENT_BATCH, answer={"success": True}),
+    "segment-import_history": Example(body=SEGMENT_BATCH, answer={"success": True}),
     "campaigns-stop": _ordered("stop"),
     "campaigns-resume": _ordered("resume"),
     "campaigns-archive": _ordered("archive"),

@@ -11,6 +11,11 @@ requests_answered = Histogram(
     "connector_http_request_seconds", "Time to answer a request.", ["method", "route", "status"]
 )
 interactions_taken = Counter("connector_interactions", "Interactions and events reported over HTTP.", ["status"])
+segment_messages = Counter(
+    "connector_segment_messages",
+    "Messages of Segment's protocol, by their kind and whether they were taken.",
+    ["type", "outcome"],
+)
 
 router = APIRouter(tags=["operation"])
 

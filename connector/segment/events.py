@@ -1,0 +1,113 @@
+"""What messages tell of acts: track, page, screen. Each becomes items in the wire form of design 8."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from connector.rules.errors import InvalidItem
+from connector.rules.users import Consent
+from connector.rules.values import ChannelName
+from connector.segment.envelope import LONGEST_ID, Message, text_of
+from connector.segment.mapping import REFINED, Rule, SegmentMapping, looked_up
+
+Agreed = dict[ChannelName, Consent]
+Known = Callable[[str, str], bool]
+"""Whether there is a "campaign" or "card" with that id."""
+
+MOST_PRODUCTS = 500
+"""In one order: each is an item of its own in the log."""
+
+_BUILT_IN = ("make_purchase", "start_session")
+_PRODUCT = ("product_id", "sku", "name")
+_PRICE = ("price", "total", "revenue", "value")
+_OF_THE_ORDER = ("order_id", "currency")
+
+
+def tracked(message: Message, mapping: SegmentMapping, known: Known) -> tuple[list[dict[str, Any]], Agreed]:
+    """The items of a `track`, and what it says of the user's consent. Raises InvalidItem."""
+    name = _name(message)
+    if mapping.ignores(name):
+        return [], {}
+    rule = next((rule for rule in mapping.rules(name) if rule.holds(message.parts)), None)
+    if rule is None:
+        return [_event(message, name)], {}
+    return _items(message, name, rule, mapping, known), rule.consent
+
+
+def viewed(message: Message) -> list[dict[str, Any]]:
+    """The event of a `page` or `screen`, named so, with its name and category among the properties."""
+    told = {name: message.raw[name] for name in ("name", "category") if isinstance(message.raw.get(name), str)}
+    return [_event(message, message.kind, {**message.parts["properties"], **told})]
+
+
+def _items(message: Message, name: str, rule: Rule, mapping: SegmentMapping, known: Known) -> list[dict[str, Any]]:
+    if rule.purchases is not None:
+        return _purchases(message, looked_up(rule.purchases, message.parts))
+    if rule.interaction is None:
+        return [_event(message, rule.event or name)]
+    target = _target(message, rule, mapping, known)
+    if target is None:  # kept all the same, for whoever listens to events
+        return [_event(message, name)]
+    properties = {**message.parts["properties"], **_refinements(message, rule)}
+    return [{**_item(message, rule.interaction.value, properties), **target}]
+
+
+def _target(message: Message, rule: Rule, mapping: SegmentMapping, known: Known) -> dict[str, str] | None:
+    for kind, values in (("card", rule.card or ()), ("campaign", rule.campaign or mapping.campaign)):
+        for value in values:
+            id = text_of(looked_up(value, message.parts))
+            if id and known(kind, id):
+                return {kind: id}
+    return None
+
+
+def _refinements(message: Message, rule: Rule) -> dict[str, str]:
+    told = ((name, getattr(rule, name)) for name in REFINED)
+    found = {name: text_of(looked_up(value, message.parts)) for name, value in told if value is not None}
+    return {name: text for name, text in found.items() if text}
+
+
+def _purchases(message: Message, products: Any) -> list[dict[str, Any]]:
+    listed = [one for one in products if isinstance(one, Mapping) and one] if isinstance(products, list) else []
+    if len(listed) > MOST_PRODUCTS:
+        raise InvalidItem(f"products: {len(listed)} are more than {MOST_PRODUCTS}; send several orders")
+    order = message.parts["properties"]
+    if not listed:
+        return [_item(message, "make_purchase", {**order, **_sold(order)})]
+    shared = {name: order[name] for name in _OF_THE_ORDER if name in order}
+    return [
+        _item(message, "make_purchase", {**shared, **product, **_sold(product)}, place)
+        for place, product in enumerate(listed, 1)
+    ]
+
+
+def _sold(of: Mapping[str, Any]) -> dict[str, Any]:
+    """The product and its price, under the names of design 8."""
+    product = next((text for name in _PRODUCT if (text := text_of(of.get(name)))), None)
+    price = next((of[name] for name in _PRICE if of.get(name) is not None), None)
+    return {name: value for name, value in (("product", product), ("price", price)) if value is not None}
+
+
+def _event(message: Message, name: str, properties: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    given = message.parts["properties"] if properties is None else properties
+    return _item(message, name if name in _BUILT_IN else "event", given) | {"name": name}
+
+
+def _item(message: Message, type: str, properties: Mapping[str, Any], place: int | None = None) -> dict[str, Any]:
+    return {
+        "id": message.item_id(place),
+        "user": message.user,
+        "type": type,
+        "occurred_at": message.at,
+        "properties": dict(properties),
+    }
+
+
+def _name(message: Message) -> str:
+    name = message.raw.get("event")
+    if not isinstance(name, str) or not name:
+        raise InvalidItem("event: is missing or not text; it is the name of what happened")
+    if len(name) > LONGEST_ID:
+        raise InvalidItem(f"event: has {len(name)} characters; a name has at most {LONGEST_ID}")
+    return name

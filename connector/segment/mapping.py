@@ -1,0 +1,153 @@
+"""The mapping: which event is which interaction, which trait is which field. Data, so that a file can extend it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from connector.rules.choices import UNCLEAR, WORD
+from connector.rules.interactions import CARD_INTERACTIONS, InteractionType
+from connector.rules.matching import json_equal
+from connector.rules.users import Consent
+from connector.rules.values import ChannelName, Definition, Text
+
+REFINED = ("button", "url", "alias", "opens", "page", "conversion")
+"""The properties by which conditions narrow interactions (design 8), and which a rule may take from elsewhere."""
+
+_PLACES = ("properties", "context", "traits")
+Field_ = Literal["email", "phone", "first_name", "time_zone", "push_tokens", "attribute"]
+
+
+def is_path(value: str) -> bool:
+    """Whether a value is a place in the message, like properties.link_id, and not a word to be taken as it is."""
+    return value.split(".", 1)[0] in _PLACES and "." in value
+
+
+def looked_up(value: str, message: Mapping[str, Any]) -> Any:
+    """What stands at a place of the message, None where nothing does; a plain word is itself."""
+    if not is_path(value):
+        return value
+    found: Any = message
+    for step in value.split("."):
+        found = found.get(step) if isinstance(found, Mapping) else None
+    return found
+
+
+def _path(value: Any) -> Any:
+    if isinstance(value, str) and not is_path(value):
+        raise ValueError(f"{value!r} is not a place in a message; write one like properties.link_id")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Place = Annotated[Text, BeforeValidator(_path)]
+Values = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
+
+
+class Rule(Definition):
+    """What one event is.
+
+    Args:
+        if_: a place that must have something, or places with what must stand there; else the next rule is tried.
+        interaction: the kind; with the campaign or card that it names, if that is known here. Else the event is kept
+            under its own name.
+        campaign: places or ids to take it from, the first that is known; the mapping's own unless told.
+        event: the name under which the event is kept instead of its own.
+        purchases: the place of a list of products, each of which is a purchase.
+        consent: what the user agreed to, or does not any more, by channel.
+    """
+
+    if_: Annotated[Place | dict[Place, Any] | None, Field(alias="if", union_mode="left_to_right")] = None
+    interaction: InteractionType | None = None
+    campaign: Values | None = None
+    card: Values | None = None
+    button: Text | None = None
+    url: Text | None = None
+    alias: Text | None = None
+    opens: Text | None = None
+    page: Text | None = None
+    conversion: Text | None = None
+    event: Text | None = None
+    purchases: Place | None = None
+    consent: dict[ChannelName, Consent] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Rule:
+        kinds = [name for name in ("interaction", "event", "purchases") if getattr(self, name) is not None]
+        if len(kinds) > 1:
+            raise ValueError(f"an event is one of {' and '.join(kinds)}; keep one")
+        if not kinds and not self.consent:
+            raise ValueError("says nothing; name an interaction, an event, purchases or consent, or write ignore")
+        needless = [n for n in ("campaign", "card", *REFINED) if getattr(self, n) is not None]
+        if needless and self.interaction is None:
+            raise ValueError(f"{', '.join(needless)}: goes with an interaction only")
+        if self.card is not None and self.interaction not in CARD_INTERACTIONS:
+            raise ValueError(f"a card has only the interactions {', '.join(sorted(CARD_INTERACTIONS))}")
+        return self
+
+    def holds(self, message: Mapping[str, Any]) -> bool:
+        """Whether the message has what the rule asks for."""
+        if self.if_ is None:
+            return True
+        if isinstance(self.if_, str):
+            return looked_up(self.if_, message) not in (None, "")
+        return all(json_equal(looked_up(place, message), wanted) for place, wanted in self.if_.items())
+
+
+IGNORE = "ignore"
+
+
+def _form(value: Any) -> str | None:
+    if isinstance(value, list | tuple):
+        return "Rules"
+    if isinstance(value, dict | Rule):
+        return "Rule"
+    return WORD.tag if value == IGNORE else None
+
+
+Rules = Annotated[
+    Annotated[Rule, Tag("Rule")]
+    | Annotated[tuple[Rule, ...], Field(min_length=1), Tag("Rules")]
+    | Annotated[Literal["ignore"], WORD],
+    Discriminator(
+        _form,
+        custom_error_type=UNCLEAR,
+        custom_error_message="write a mapping like interaction: open_email, a list of them, or ignore",
+    ),
+]
+
+
+class SegmentMapping(Definition):
+    """Traits by the field that they are, places of campaigns, and events by what they are."""
+
+    traits: dict[Text, Field_] = Field(default_factory=dict)
+    campaign: Values = ()
+    events: dict[Text, Rules] = Field(default_factory=dict)
+
+    def extended(self, other: SegmentMapping) -> SegmentMapping:
+        """This one with the other's words in their places, by the names of traits and events."""
+        return SegmentMapping(
+            traits={**self.traits, **other.traits},
+            campaign=other.campaign or self.campaign,
+            events={**self.events, **other.events},
+        )
+
+    def rules(self, event: str) -> tuple[Rule, ...]:
+        """The rules for an event, in their order; none for one that is not told of, or is ignored."""
+        found = self.events.get(event, ())
+        if isinstance(found, Rule):
+            return (found,)
+        return () if isinstance(found, str) else found
+
+    def ignores(self, event: str) -> bool:
+        """Whether nothing is kept of an event."""
+        return self.events.get(event) == IGNORE
+
+    def names_targets(self, event: Any) -> bool:
+        """Whether the catalogue must be known to say what an event is."""
+        return isinstance(event, str) and any(rule.interaction for rule in self.rules(event))

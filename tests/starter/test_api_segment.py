@@ -1,0 +1,339 @@
+"""Segment's protocol over HTTP: what is taken, what is refused with which status, and what it costs."""
+
+import base64
+import gzip
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from connector.settings import Settings
+from connector.store.database import Database
+from connector.store.tables import interactions
+from starter.api.app import create_app
+from starter.api.keys import Keys
+from starter.api.segment import LARGEST_BATCH, LARGEST_MESSAGE, MOST_MESSAGES
+from starter.api.segment_examples import SEGMENT_CALLS
+from starter.compose import Parts, compose
+from starter.configuration import SettingsWrong
+from tests.house import ORIGINAL, PUSHED, House, at, follow_on
+from tests.starter.serving import KEY, open_client
+
+SINGLE = ("track", "identify", "page", "screen", "group", "alias")
+WAITS = follow_on("f", PUSHED, delay={"after": "12 hours"}, exceptions=[{"event": "make_purchase"}])
+
+
+def message(id: str, event: str = "e", minutes: float = 1, user: str = "u", **more: Any) -> dict[str, Any]:
+    """A track as an SDK sends it."""
+    return {"type": "track", "userId": user, "messageId": id, "event": event, "timestamp": at(minutes), **more}
+
+
+PUSHED_BY = {"properties": {"campaign": {"name": "o"}}}
+RECEIVED = "Push Notification Received"
+
+
+async def send(api: httpx.AsyncClient, *messages: Any, path: str = "batch") -> dict[str, Any]:
+    """One batch, which must be answered 200."""
+    answer = await api.post(f"/v1/{path}", json={"batch": list(messages), "sentAt": at(0)})
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    assert told["success"] is True
+    return told
+
+
+async def logged(parts: Parts) -> list[tuple[str, str]]:
+    """(id, name or type) of all that is in the log, in the order of arrival."""
+    async with parts.database.read() as c:
+        rows = await c.execute(select(interactions.c.id, interactions.c.topic).order_by(interactions.c.seq))
+        return [(row.id, row.topic) for row in rows]
+
+
+@pytest.fixture
+async def house(parts: Parts) -> House:
+    """An original, and a follow-on of it that waits and has an exception."""
+    house = House(parts.database)
+    await house.live(ORIGINAL, WAITS)
+    return house
+
+
+async def test_a_batch_triggers_and_excepts(api: httpx.AsyncClient, parts: Parts, house: House) -> None:
+    """The way of an interaction, as for every other source."""
+    await send(api, message("p", RECEIVED, 1, **PUSHED_BY), message("x", "cart_updated", 2))
+    assert await house.outcomes() == [("p", "waiting", None)]
+    order = {"products": [{"product_id": "shoe-1", "price": 90}, {"sku": "hat"}]}
+    await send(api, message("o", "Order Completed", 3, properties=order))
+    assert await house.outcomes() == [("p", "excepted", "o:1")]
+    assert await logged(parts) == [
+        ("p", "receive_push"), ("x", "cart_updated"), ("o:1", "make_purchase"), ("o:2", "make_purchase"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SINGLE)
+async def test_each_single_call(api: httpx.AsyncClient, parts: Parts, kind: str) -> None:
+    """The examples of the documents, answered as Segment answers."""
+    answer = await api.post(f"/v1/{kind}", json=SEGMENT_CALLS[kind])
+    assert (answer.status_code, answer.json()) == (200, {"success": True})
+    assert len(await logged(parts)) == (1 if kind in ("track", "page", "screen") else 0)
+
+
+async def test_the_write_key_is_the_user_name(parts: Parts) -> None:
+    """As Segment's SDKs send it, with an empty password; a wrong key is refused in their form."""
+    async with open_client(parts, given=None) as api:
+        for key, status in ((KEY, 200), ("wrong", 401)):
+            words = base64.b64encode(f"{key}:".encode()).decode()
+            answer = await api.post("/v1/track", json=message("a"), headers={"Authorization": f"Basic {words}"})
+            assert answer.status_code == status
+        told = answer.json()
+    assert (told["code"], told["message"]) == (told["error"]["code"], told["error"]["message"])
+
+
+async def test_identify_before_track(api: httpx.AsyncClient, parts: Parts) -> None:
+    """What is told of a user holds for what comes after it, in the same batch and across transactions."""
+    house = House(parts.database)
+    gold = {"attribute": "tier", "is": "gold"}
+    await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 hour"}, audience=gold))
+    identify = {"type": "identify", "userId": "u", "traits": {"tier": "gold"}}
+    await send(api, *(message(f"e{n}") for n in range(1200)), identify, message("p", RECEIVED, **PUSHED_BY))
+    assert await house.outcomes() == [("p", "waiting", None)]
+
+
+async def test_null_removes(api: httpx.AsyncClient) -> None:
+    """A trait of null: a field is cleared, an attribute is gone."""
+    for traits in ({"email": "a@b.c", "tier": "gold", "age": 7}, {"email": None, "tier": None}):
+        assert (await api.post("/v1/identify", json={"userId": "u", "traits": traits})).status_code == 200
+    user = (await api.get("/v1/users/u")).json()
+    assert (user["email"], user["attributes"]) == (None, {"age": 7})
+
+
+async def test_a_visitor_becomes_a_user_and_keeps_the_wait(api: httpx.AsyncClient, parts: Parts, house: House) -> None:
+    """Alias: what the visitor waits for, the user's purchase ends; all in one batch too."""
+    alias = {"type": "alias", "previousId": "visitor", "userId": "ann"}
+    order = message("o", "Order Completed", 3, "ann", properties={"total": 5})
+    visitor = {**message("p", RECEIVED, **PUSHED_BY), "userId": None, "anonymousId": "visitor"}
+    assert await send(api, visitor, alias, order) == {"success": True}
+    assert await house.outcomes() == [("p", "excepted", "o")]
+    assert await send(api, visitor, alias, order) == {"success": True}
+    assert len(await logged(parts)) == 2
+
+
+async def test_two_histories_are_not_merged(api: httpx.AsyncClient) -> None:
+    """Alias of two users who are both known is refused with words; in a batch it stops nothing else."""
+    for user in ("a", "b"):
+        await api.post("/v1/identify", json={"userId": user, "traits": {"name": user}})
+    single = await api.post("/v1/alias", json={"previousId": "a", "userId": "b"})
+    assert single.status_code == 400
+    assert "two histories are not merged" in single.json()["message"]
+    alias = {"type": "alias", "previousId": "a", "userId": "b", "messageId": "m"}
+    told = await send(api, alias, message("x", user="a"))
+    assert [(one["index"], one["messageId"]) for one in told["rejected"]] == [(0, "m")]
+
+
+async def test_who_was_erased_stays_erased(api: httpx.AsyncClient, parts: Parts) -> None:
+    """By every kind of message; 400 and not 410, which SDKs would try again."""
+    await api.post("/v1/identify", json={"userId": "u", "traits": {}})
+    await api.post("/v1/alias", json={"previousId": "visitor", "userId": "u"})
+    assert (await api.delete("/v1/users/visitor")).status_code == 204
+    for kind in SINGLE:
+        answer = await api.post(f"/v1/{kind}", json={**SEGMENT_CALLS[kind], "userId": "u"})
+        assert answer.status_code == 400, kind
+        assert "erased" in answer.json()["message"]
+    assert await logged(parts) == []
+    told = await send(api, {"type": "identify", "userId": "u", "traits": {}}, message("x", user="other"))
+    assert [one["index"] for one in told["rejected"]] == [0]
+
+
+async def test_one_bad_message_stops_no_other(api: httpx.AsyncClient, parts: Parts) -> None:
+    """All of these are told by their places; the good ones between them are taken."""
+    bad: list[Any] = [
+        5, None, "x", [], {}, {"type": "track"}, {"type": "merge", "userId": "u"},
+        message("b1", event="e" * 256), message("b2", properties=[1]), message("b3", properties={"n": "\0"}),
+        {**message("b4"), "timestamp": "1970-01-01T00:00:00Z"}, {**message("b5"), "userId": {"a": 1}},
+        message("b6", properties={"a": "x" * LARGEST_MESSAGE}), {**message("b7"), "event": {}},
+        {"type": "identify", "userId": "u", "traits": {"a": "\0"}}, message("b8\0"),
+        {"type": "group", "userId": "u"}, {"type": "alias", "userId": "u"},
+    ]  # fmt: skip
+    batch = [one for n, fault in enumerate(bad) for one in (message(f"good{n}"), fault)]
+    told = await send(api, *batch)
+    assert [one["index"] for one in told["rejected"]] == list(range(1, len(batch), 2))
+    assert all(one["fault"] for one in told["rejected"])
+    by_index = {one["index"]: one["fault"] for one in told["rejected"]}
+    assert "stale" in by_index[21]
+    assert f"larger than {LARGEST_MESSAGE} bytes" in by_index[25]
+    assert [id for id, _ in await logged(parts)] == [f"good{n}" for n in range(len(bad))]
+
+
+async def test_from_the_future_is_now(api: httpx.AsyncClient, parts: Parts) -> None:
+    """M7."""
+    await send(api, {**message("a"), "timestamp": "2070-01-01T00:00:00Z"})
+    async with parts.database.read() as c:
+        ((t, received_at),) = (await c.execute(select(interactions.c.t, interactions.c.received_at))).all()
+    assert t == received_at
+    assert abs(t - datetime.now(UTC)) < timedelta(minutes=1)  # noqa: TID251
+
+
+async def test_without_a_time_and_repeated(api: httpx.AsyncClient, parts: Parts) -> None:
+    """It happened as it arrived, by the database's clock; a repeat within the day is recognised by its id."""
+    plain = {"userId": "u", "event": "e", "messageId": "m"}
+    for _ in range(2):
+        assert (await api.post("/v1/track", json=plain)).status_code == 200
+    assert len(await logged(parts)) == 1
+
+
+@pytest.mark.parametrize("kind", SINGLE)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"null", b"5", b"[]", b'"x"', b"{", b"{}", b"\xff", b'{"userId": "u", "a": NaN}', b"[" * 100_000,
+        b'{"userId": "u", "x": ' + b"[" * 190 + b"]" * 190 + b', "event": 5}', b'{"userId": "u", "traits": {"x": 1e999}, "properties": {"x": 1e999}}',
+        b'{"userId": "u", "x": "' + b"x" * LARGEST_MESSAGE + b'"}',
+        b'{"userId": [], "event": {}, "properties": 5, "traits": 5, "groupId": {}, "previousId": []}',
+    ],
+)  # fmt: skip
+async def test_single_calls_that_cannot_be_taken(api: httpx.AsyncClient, parts: Parts, kind: str, body: bytes) -> None:
+    """400, which no SDK tries again, in our form and theirs; nothing is stored."""
+    answer = await api.post(f"/v1/{kind}", content=body)
+    told = answer.json()
+    if kind in ("page", "screen", "identify") and answer.status_code == 200:
+        assert b"190" in body or b"[[[" in body  # deep, but nothing that these look at
+        return
+    assert answer.status_code == 400, told
+    assert (told["code"], told["message"]) == (told["error"]["code"], told["error"]["message"])
+    assert await logged(parts) == []
+
+
+@pytest.mark.parametrize("path", ["batch", "import"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b"{}", b'{"batch": {}}', b'{"batch": null}', b'{"batch": [', b'{"batch": [NaN]}', b"[" * 1000]
+)  # fmt: skip
+async def test_batches_that_cannot_be_read(api: httpx.AsyncClient, path: str, body: bytes) -> None:
+    """400 as a whole."""
+    answer = await api.post(f"/v1/{path}", content=body)
+    assert answer.status_code == 400
+    assert answer.json()["message"]
+
+
+async def test_an_empty_batch(api: httpx.AsyncClient) -> None:
+    """Nothing to do is no fault; an odd context is none either."""
+    assert await send(api) == {"success": True}
+    answer = await api.post("/v1/batch", json={"batch": [message("a")], "context": 5, "integrations": []})
+    assert answer.json() == {"success": True}
+
+
+@pytest.mark.parametrize("size", [LARGEST_BATCH + 1, 10 << 20])
+async def test_a_batch_has_a_bound(api: httpx.AsyncClient, size: int) -> None:
+    """500 KB, as Segment's; 400 as there."""
+    answer = await api.post("/v1/batch", content=b'{"batch": []}'.ljust(size))
+    assert (answer.status_code, answer.json()["code"]) == (400, "too_large")
+    assert (await api.post("/v1/batch", content=b'{"batch": []}'.ljust(LARGEST_BATCH))).status_code == 200
+
+
+async def test_packed_batches(api: httpx.AsyncClient, parts: Parts) -> None:
+    """Gzip, as SDKs send it, measured unpacked; another encoding is 415."""
+    packed = {"Content-Encoding": "gzip"}
+    body = gzip.compress(json.dumps({"batch": [message("a")]}).encode())
+    assert (await api.post("/v1/batch", content=body, headers=packed)).json() == {"success": True}
+    assert await logged(parts) == [("a", "e")]
+    bomb = gzip.compress(b" " * (50 << 20))
+    answer = await api.post("/v1/batch", content=bomb, headers=packed)
+    assert (answer.status_code, answer.json()["code"]) == (400, "too_large")
+    answer = await api.post("/v1/batch", content=body, headers={"Content-Encoding": "br"})
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_encoding")
+
+
+async def test_more_messages_than_a_batch_has(api: httpx.AsyncClient, parts: Parts) -> None:
+    """As Segment: answered 200, the first 2,500 are taken, and the rest is told."""
+    batch = [{"type": "track", "userId": "u", "event": "e", "messageId": str(n)} for n in range(MOST_MESSAGES + 2)]
+    told = await send(api, *batch)
+    assert [one["index"] for one in told["rejected"]] == [MOST_MESSAGES, MOST_MESSAGES + 1]
+    assert len(await logged(parts)) == MOST_MESSAGES
+
+
+async def test_orders_have_a_bound_together(api: httpx.AsyncClient, parts: Parts) -> None:
+    """A body of 400 KB must not become a hundred thousand items."""
+    order = {"products": [{"sku": n} for n in range(500)]}
+    batch = [message(str(n), "Order Completed", properties=order) for n in range(25)]
+    told = await send(api, *batch)
+    assert [one["index"] for one in told["rejected"]] == [20, 21, 22, 23, 24]
+    async with parts.database.read() as c:
+        assert (await c.execute(select(func.count()).select_from(interactions))).scalar_one() == 10_000
+
+
+async def test_a_hundred_cost_as_many_statements_as_one(api: httpx.AsyncClient, parts: Parts, house: House) -> None:
+    """One request, and a number of statements that does not grow; also where each identifies and begins a wait."""
+
+    async def cost(size: int, name: str) -> int:
+        batch = []
+        for n in range(size):
+            user = f"{name}{n}"
+            batch += [
+                {"type": "alias", "previousId": f"{user}-before", "userId": user},
+                {"type": "identify", "userId": user, "traits": {"tier": "gold"}},
+                message(f"{user}-p", RECEIVED, user=user, **PUSHED_BY),
+                message(f"{user}-o", "Order Completed", 2, user=user, properties={"products": [{"sku": 1}] * 2}),
+            ]
+        with parts.database.count_statements() as count:
+            assert await send(api, *batch) == {"success": True}
+        return len(count.statements)
+
+    await cost(1, "warm")
+    one, many = await cost(1, "a"), await cost(100, "b")
+    assert one == many
+    assert {state for _, state, _ in await house.outcomes()} == {"excepted"}
+    assert len(await house.rows()) == 102
+
+    async def tracks(size: int, name: str) -> int:
+        with parts.database.count_statements() as count:
+            assert await send(api, *(message(f"{name}{n}") for n in range(size))) == {"success": True}
+        return len(count.statements)
+
+    await tracks(1, "warm")
+    assert await tracks(1, "c") == await tracks(100, "d")
+
+
+async def test_with_the_database_away_it_is_told_to_come_again() -> None:
+    """503 with Retry-After, in the SDKs' form."""
+    database = Database.open("postgresql://nobody:secret@127.0.0.1:1/nowhere")
+    async with open_client(compose(Settings(), database)) as api:
+        for path, body in (("track", message("a")), ("batch", {"batch": [message("a")]})):
+            answer = await api.post(f"/v1/{path}", json=body)
+            assert answer.status_code == 503
+            assert answer.headers["Retry-After"].isdigit()
+            assert answer.json()["code"] == "store_unavailable"
+    await database.close()
+
+
+async def test_what_is_rejected_is_counted(api: httpx.AsyncClient) -> None:
+    """In the metrics, by kind; kinds that nobody knows are one."""
+    await send(api, message("a"), {"type": "x" * 100}, {"type": "group", "userId": "u"})
+    told = (await api.get("/metrics")).text
+    assert 'connector_segment_messages_total{outcome="taken",type="track"}' in told
+    assert 'connector_segment_messages_total{outcome="rejected",type="unknown"}' in told
+    assert 'connector_segment_messages_total{outcome="rejected",type="group"}' in told
+    assert "xxx" not in told
+
+
+async def test_a_mapping_of_ones_own(parts: Parts, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CONNECTOR_SEGMENT_MAPPING: taken up as the application is made; a wrong one ends it with words."""
+    file = tmp_path / "mapping.yaml"
+    file.write_text("events: {basket.changed: {event: cart_updated}, Heartbeat: ignore}")
+    monkeypatch.setenv("CONNECTOR_SEGMENT_MAPPING", str(file))
+    own = compose(Settings(), parts.database)
+    async with open_client(own) as api:
+        await send(api, message("a", "basket.changed"), message("b", "Heartbeat"))
+    assert await logged(parts) == [("a", "cart_updated")]
+    file.write_text("events:\n  A: {evnt: x}\n")
+    with pytest.raises(SettingsWrong, match=r"CONNECTOR_SEGMENT_MAPPING: .*mapping\.yaml:2: events\.A\.evnt: unknown"):
+        create_app(own, Keys([KEY]))
+
+
+async def test_openapi_tells_every_call(api: httpx.AsyncClient) -> None:
+    """With an example of the body, and every status."""
+    paths = (await api.get("/openapi.json")).json()["paths"]
+    for name in (*SINGLE, "batch", "import"):
+        call = paths[f"/v1/{name}"]["post"]
+        assert call["requestBody"]["content"]["application/json"]["example"]
+        assert call["responses"].keys() >= {"200", "400", "401", "403", "415", "429", "503"}
