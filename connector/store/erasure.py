@@ -22,6 +22,7 @@ _BLANK: dict[str, Any] = {
     "first_name": None,
     "attributes": {},
     "consent": {},
+    "unreachable": {},
 }
 
 
