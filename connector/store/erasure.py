@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.reasons import Reason, State
 from connector.store.inbox import erase_inbox
+from connector.store.provider_reports import erase_reports
 from connector.store.tables import follow_ups, interactions, user_aliases, users
 from connector.store.users import find_user, lock_user, mark_of_erased
 
@@ -48,6 +49,7 @@ async def erase_user(c: AsyncConnection, workspace: str, external_id: str, now: 
     log = interactions.c
     await c.execute(delete(interactions).where(log.workspace == workspace, log.user_key == user_key))
     await erase_inbox(c, workspace, user_key)
+    await erase_reports(c, workspace, external_id, {"email": stored.user.email, "sms": stored.user.phone})
     await c.execute(update(users).where(users.c.workspace == workspace, users.c.user_key == user_key).values(**_BLANK))
     alias = user_aliases.c
     await c.execute(
