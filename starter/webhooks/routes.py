@@ -103,10 +103,22 @@ async def _read(provider: Provider, request: Request) -> Sequence[ProviderEvent]
     )
     try:
         await provider.verify(call)
-        told = [provider.normalise(one) for one in await provider.parse(call)]
+        told = await provider.parse(call)
     except SignatureWrong as fault:
         _log.warning("call_with_a_wrong_signature", provider=provider.name)
         raise ApiError(403, "forbidden", str(fault)) from None
     except BodyWrong as fault:
         raise ApiError(400, "invalid_body", str(fault)) from None
-    return [event for event in told if event is not None]
+    except RecursionError:
+        raise ApiError(400, "invalid_body", "the body is nested too deeply") from None
+    return [event for one in told if (event := _normalised(provider, one)) is not None]
+
+
+def _normalised(provider: Provider, told: Any) -> ProviderEvent | None:
+    """One event; one that is not as its provider describes them stops no other."""
+    try:
+        return provider.normalise(told)
+    except (AttributeError, LookupError, TypeError, ValueError, BodyWrong) as fault:  # its text may name a person
+        _log.warning("event_is_not_understood", provider=provider.name, error=type(fault).__name__)
+        events_taken.labels(provider.name, "unreadable").inc()
+        return None
