@@ -132,7 +132,7 @@ class ProviderBatch:
         return {(e.provider, key_of(e)): Told(e, self.links.read(url, e.at)) for e, url in clicked}
 
     async def _ground(self, every: Sequence[Told]) -> Ground:
-        """What is known of all that they name, in at most five statements: nobody is looked for whom no one needs."""
+        """What is known of all that they name, in a fixed number of statements; only who is needed is looked for."""
         c, workspace = self.c, self.workspace
         ids = {id for told in every for id in delivery_ids(told.event, told.linked)}
         ours = await find_led_deliveries(c, workspace, ids)

@@ -50,20 +50,22 @@ async def find_holders(
     wanted = {bare(channel, address) for address in addresses} | {address.lower() for address in addresses}
     column = users.c.email if channel == "email" else users.c.phone
     looked_for = func.lower(column) if channel == "email" else bare_number(column)
-    statement = (
-        select(users.c.user_key, column, func.min(user_aliases.c.external_id))
-        .join(
-            user_aliases,
-            and_(user_aliases.c.workspace == users.c.workspace, user_aliases.c.user_key == users.c.user_key),
-        )
-        .where(users.c.workspace == workspace, among(c, looked_for, wanted))
-        .group_by(users.c.user_key, column)
-        .order_by(users.c.user_key)
-    )
+    where = (users.c.workspace == workspace, among(c, looked_for, wanted))
+    held = {key: address for key, address in await c.execute(select(users.c.user_key, column).where(*where))}
     found: dict[tuple[str, str], list[str]] = {}
-    for _, address, user in await c.execute(statement):
-        found.setdefault((channel, bare(channel, address)), []).append(user)
+    for key, user in (await _first_ids(c, workspace, held)).items():
+        found.setdefault((channel, bare(channel, held[key])), []).append(user)
     return found
+
+
+async def _first_ids(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> dict[str, str]:
+    """By user key; in a statement of its own, for in a join SQLite would begin with the ids of all users."""
+    if not user_keys:
+        return {}
+    table = user_aliases.c
+    where = (table.workspace == workspace, among(c, table.user_key, user_keys))
+    rows = sorted(tuple(row) for row in await c.execute(select(table.user_key, table.external_id).where(*where)))
+    return dict(reversed(rows))
 
 
 async def _find(c: AsyncConnection, workspace: str, condition: ColumnElement[bool]) -> list[LedDelivery]:

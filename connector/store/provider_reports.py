@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import TypeAdapter
-from sqlalchemy import RowMapping, and_, bindparam, delete, func, or_, select, tuple_, update
+from sqlalchemy import RowMapping, and_, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -73,7 +73,8 @@ async def change_holders(
         .where(users.c.workspace == workspace, users.c.user_key == bindparam("key"))
         .values(consent=bindparam("new_consent"), unreachable=bindparam("new_unreachable"))
     )
-    await c.execute(statement, rows)
+    if rows:
+        await c.execute(statement, rows)
 
 
 def _mark(unreachable: dict[str, str], event: ProviderEvent, outcome: Outcome, address: str | None) -> None:
@@ -118,8 +119,8 @@ async def erase_reports(c: AsyncConnection, workspace: str, user: str, addresses
     """Let go of what is kept about a user, by their id and their addresses (guarantee 8)."""
     table = unmatched_reports.c
     theirs = [bare(channel, address) for channel, address in addresses.items() if address]
-    which = or_(table.user_id == user, table.address.in_(theirs))
-    await c.execute(delete(unmatched_reports).where(table.workspace == workspace, which))
+    for which in (table.user_id == user, table.address.in_(theirs)):
+        await c.execute(delete(unmatched_reports).where(table.workspace == workspace, which))
 
 
 async def load_unmatched(
