@@ -41,7 +41,7 @@ from connector.store.deliveries import (
 )
 from connector.store.follow_ups import keep_assignment, load_passage, load_receipts, lock_user_of, save_receipt
 from connector.store.log import load_items
-from connector.store.users import load_users
+from connector.store.users import StoredUser, load_users
 from connector.store.versions import Head
 from connector.wire import SendOutcome, SendRequest
 
@@ -107,7 +107,7 @@ class Claiming:
 
     async def _judged(self) -> Claim | SendOutcome:
         user = (await load_users(self._c, self._request.workspace, [self._passage.user_key]))[self._passage.user_key]
-        facts = await self._facts(user.user)
+        facts = await self._facts(user)
         verdict = judge_message(facts)
         if isinstance(verdict, Move):
             return await self._moved(verdict.channels)
@@ -127,7 +127,7 @@ class Claiming:
         await mark_sending(self._c, self._request.workspace, self._passage, self._now)
         return Claim(self._passage, claimed, user.user, facts.campaign, verdict.content, self._now)
 
-    async def _facts(self, user: User) -> DueFacts:
+    async def _facts(self, user: StoredUser) -> DueFacts:
         workspace, passage = self._request.workspace, self._passage
         receipts = await load_receipts(self._c, workspace, [passage.user_key], [passage.campaign])
         capped = bool(self._catalogue.workspace.frequency_caps)
@@ -138,7 +138,7 @@ class Claiming:
             window_id=passage.window_id,
             workspace=self._catalogue.workspace,
             channel=self._request.channel,
-            user=user,
+            user=user.user,
             history=Past(()),
             received_at=received_before(
                 receipts.get((passage.campaign, passage.user_key, passage.key)), self._messages.values()
@@ -146,6 +146,7 @@ class Claiming:
             past_sends=await load_past_sends(self._c, workspace, passage.user_key, self._now) if capped else (),
             assignment=Assignment(control=False),
             follow_up_id=passage.id,
+            unreachable=user.unreachable,
         )
         facts = replace(facts, assignment=await self._assignment(facts, received=bool(receipts)))
         if asks_history(facts.campaign.audience) and facts.follow_on and facts.follow_on.recheck_audience:

@@ -24,7 +24,7 @@ from connector.store.deliveries import load_past_sends
 from connector.store.follow_ups import insert_passages, load_receipts, save_receipt
 from connector.store.launches import LaunchRow, find_standing, keep_assignments
 from connector.store.log import load_items
-from connector.store.users import ERASED, load_users, lock_users
+from connector.store.users import ERASED, StoredUser, load_users, lock_users
 from connector.store.versions import Head
 
 
@@ -56,19 +56,19 @@ class Audience:
         await lock_users(self._c, self._workspace, user_keys)
         users = await self._chosen(user_keys)
         assignments = await self._assignments(users)
-        passages = [self._passage(key, user, assignments[key]) for key, user in users.items()]
+        passages = [self._passage(key, stored.user, assignments[key]) for key, stored in users.items()]
         control = {p.user_key for p in passages if assignments[p.user_key].control}
         decided = [await self._decided(p, users[p.user_key]) if p.user_key in control else p for p in passages]
         await insert_passages(self._c, self._workspace, decided, self._now, by_launch=True)
         enrolled = [passage for passage in decided if passage.state is State.CONTROL]
         for passage in enrolled:
             await save_receipt(self._c, self._workspace, passage.campaign, passage.user_key, passage.key, self._now)
-        made = [enrolment(passage, users[passage.user_key].id, self._now) for passage in enrolled]
+        made = [enrolment(passage, users[passage.user_key].user.id, self._now) for passage in enrolled]
         if made:
             await self._intake.take_in_within(self._c, self._catalogue, self._head, made)
         return len(decided)
 
-    async def _chosen(self, user_keys: Sequence[str]) -> dict[str, User]:
+    async def _chosen(self, user_keys: Sequence[str]) -> dict[str, StoredUser]:
         """The audience among them, by user key; whoever received the campaign, or is about to, is left out."""
         c, workspace, campaign = self._c, self._workspace, self._launch.campaign
         stored = await load_users(c, workspace, user_keys)
@@ -76,24 +76,24 @@ class Audience:
         received = {key for _, key, _ in await load_receipts(c, workspace, user_keys, [campaign])}
         left_out = received | await find_standing(c, workspace, campaign, user_keys)
         return {
-            key: one.user
+            key: one
             for key, one in sorted(stored.items())
             if key not in left_out
             and not one.user.id.startswith(ERASED)
             and in_audience(self._campaign.audience, one.user, Past(past.get(key, ())), self._now)
         }
 
-    async def _assignments(self, users: Mapping[str, User]) -> dict[str, Assignment]:
+    async def _assignments(self, users: Mapping[str, StoredUser]) -> dict[str, Assignment]:
         if not draws(self._entry):
             return dict.fromkeys(users, Assignment(control=False))
-        first = {key: drawn(self._campaign, user.id, received=False) for key, user in users.items()}
+        first = {key: drawn(self._campaign, stored.user.id, received=False) for key, stored in users.items()}
         return await keep_assignments(self._c, self._workspace, self._launch.campaign, first)
 
     def _passage(self, user_key: str, user: User, assignment: Assignment) -> Passage:
         due = due_for(self._delivery, user, self._launch.published_at, self._catalogue.workspace)
         return passage_of(self._entry, self._launch.launch_id, user, user_key, assignment, due_at=due, at=self._now)
 
-    async def _decided(self, passage: Passage, user: User) -> Passage:
+    async def _decided(self, passage: Passage, stored: StoredUser) -> Passage:
         """A control user's passage, which ends as it begins."""
         capped = bool(self._catalogue.workspace.frequency_caps)
         sends = await load_past_sends(self._c, self._workspace, passage.user_key, self._now) if capped else ()
@@ -105,12 +105,13 @@ class Audience:
                 window_id=passage.window_id,
                 workspace=self._catalogue.workspace,
                 channel=channel,
-                user=user,
+                user=stored.user,
                 history=Past(()),
                 received_at=None,
                 past_sends=sends,
                 assignment=Assignment(control=True),
                 follow_up_id=passage.id,
+                unreachable=stored.unreachable,
             )
             for channel in passage.channels
         ]

@@ -1,7 +1,8 @@
-"""What providers tell of messages later: delivered, or not. One transaction a report; repeating one changes nothing.
+"""What providers tell of messages later: delivered, or not. Repeating a report changes nothing.
 
 A delivery report makes the `receive_*` interaction of its channel (M4), through intake, so that chains just work. It
-also mends a message whose answer was lost: a provider that reports on it has taken it (guarantee 4).
+also mends a message whose answer was lost: a provider that reports on it has taken it (guarantee 4). An email was
+received as it was handed over, whatever became of it later; a text is as its carrier says so.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ class DeliveryReport:
     """What a provider told of one message.
 
     Args:
-        provider_id: the provider's id for it.
-        arrived: whether it arrived; None: it is on its way.
+        provider_id: the provider's id for it; None: it has one that we never hear of (email by SMTP).
+        arrived: whether it was received as its channel counts it (M4); None: it is on its way.
         fault: why it did not arrive, a code of ours.
     """
 
     delivery_id: str
-    provider_id: str
+    provider_id: str | None
     arrived: bool | None = None
     fault: str | None = None
 
@@ -67,18 +68,24 @@ class DeliveryReports:
         """
 
         async def take(c: AsyncConnection, catalogue: Catalogue, head: Head) -> Taken:
-            message = await self._locked(c, report)
-            if message is None:
-                return "unknown"
-            now = await database_now(c)
-            if message.claimed_at is not None and message.claimed_at < now - self._retention:
-                return "unknown"
-            mended = await self._mend(c, message, report, now)
-            if report.arrived:
-                return await self._received(c, catalogue, head, mended, now)
-            return await self._noted(c, mended, report)
+            return await self.take_in_within(c, catalogue, head, report)
 
         return await with_current_catalogue(self._database, self._cache, self._workspace, take)
+
+    async def take_in_within(
+        self, c: AsyncConnection, catalogue: Catalogue, head: Head, report: DeliveryReport
+    ) -> Taken:
+        """The same inside a transaction of `with_current_catalogue`."""
+        message = await self._locked(c, report)
+        if message is None:
+            return "unknown"
+        now = await database_now(c)
+        if message.claimed_at is not None and message.claimed_at < now - self._retention:
+            return "unknown"
+        mended = await self._mend(c, message, report, now)
+        received = await self._received(c, catalogue, head, mended, now) if report.arrived else "unchanged"
+        noted = await self._noted(c, mended, report)
+        return noted if received == "unchanged" else received
 
     async def _locked(self, c: AsyncConnection, report: DeliveryReport) -> Reported | None:
         """The message as it stands once the user's lock is held; None where the report is about another one."""
@@ -87,7 +94,7 @@ class DeliveryReports:
             return None
         await lock_user(c, self._workspace, message.user_key)
         message = await find_message(c, self._workspace, report.delivery_id)
-        if message is None or message.provider_id not in (None, report.provider_id):
+        if message is None or (report.provider_id and message.provider_id not in (None, report.provider_id)):
             return None
         return message
 
@@ -108,22 +115,25 @@ class DeliveryReports:
     async def _received(
         self, c: AsyncConnection, catalogue: Catalogue, head: Head, message: Reported, now: datetime
     ) -> Taken:
-        if message.fault is not None and message.state is DeliveryState.SENT:
+        if message.fault is not None and message.state is DeliveryState.SENT and message.channel != "email":
             await note_fault(c, self._workspace, message.id, None)
         if await self._is_received(c, message):
             return "unchanged"
         users = await load_users(c, self._workspace, [message.user_key])
         user = users[message.user_key].user.id if message.user_key in users else ERASED
-        item = received(message.id, message.channel, message.campaign, user, now)
+        at = message.claimed_at if message.channel == "email" else None
+        item = received(message.id, message.channel, message.campaign, user, at or now)
         if item is None or user.startswith(ERASED):
             return "unchanged"
         await self._intake.take_in_within(c, catalogue, head, [item])
         return "received"
 
     async def _noted(self, c: AsyncConnection, message: Reported, report: DeliveryReport) -> Taken:
-        """That it did not arrive stands on the message, unless it is known to have arrived."""
+        """That it did not arrive stands on the message, unless it is known to have arrived; email can come back."""
         sent = message.state is DeliveryState.SENT
-        if report.fault in (None, message.fault) or not sent or await self._is_received(c, message):
+        if report.fault in (None, message.fault) or not sent:
+            return "unchanged"
+        if message.channel != "email" and await self._is_received(c, message):
             return "unchanged"
         await note_fault(c, self._workspace, message.id, report.fault)
         return "noted"

@@ -20,6 +20,7 @@ from connector.rules.errors import InvalidItem
 from connector.rules.interactions import Interaction, Item, Logged, dispatch_of, is_too_old, log_entry
 from connector.rules.judging import EVER, Judging, Known
 from connector.rules.passages import Passage
+from connector.rules.retelling import Act, act_of, is_told
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.current import with_current_catalogue
 from connector.store.database import Database, database_now
@@ -31,7 +32,7 @@ from connector.store.follow_ups import (
     load_receipts,
     write_decisions,
 )
-from connector.store.log import load_items, seen_dispatches, take_numbers, write_new
+from connector.store.log import load_acts, load_items, seen_dispatches, take_numbers, write_new
 from connector.store.users import Changes, load_users, merge_users, raise_newest, resolve_and_lock
 from connector.store.versions import Head
 
@@ -132,6 +133,7 @@ class _Batch:
     async def _take(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
         self._refuse_erased(wanted, user_keys)
         await self._drop_repeated_dispatches(wanted, user_keys)
+        await self._drop_told_elsewhere(wanted, user_keys)
         logged = await self._log(wanted, user_keys)
         if logged:
             await self._judge(await self._with_conversions(logged, user_keys))
@@ -182,6 +184,22 @@ class _Batch:
                 self._results[place] = replace(self._results[place], status="duplicate")
                 del wanted[place]
             seen.add(mark)
+
+    async def _drop_told_elsewhere(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
+        """An open or click that another source told already, and a second receipt of one message, change nothing."""
+        items = {place: (item, min(item.occurred_at, self._now)) for place, item in wanted.items()}
+        acts = {place: act for place, (item, t) in items.items() if (act := act_of(item, t)) is not None}
+        if not acts:
+            return
+        told: dict[str, list[Act]] = {user_keys[wanted[place].user]: [] for place in acts}
+        for user_key, act in await load_acts(self._c, self._workspace, told.keys(), acts.values()):
+            told[user_key].append(act)
+        for place, act in acts.items():
+            others = told[user_keys[wanted[place].user]]
+            if is_told(act, others):
+                self._results[place] = replace(self._results[place], status="duplicate")
+                del wanted[place]
+            others.append(act)
 
     async def _log(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> dict[str, list[Logged]]:
         """Log what is new, and return it by user key."""

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from connector.channels.provider_headers import SmtpProvider
 from connector.channels.signing import check_secret
 from connector.inbox_settings import InboxSettings
 from connector.keys import MOST_RATE
@@ -22,7 +23,10 @@ DEFAULT_KEY_RATE = 200.0
 
 
 class Smtp(BaseSettings):
-    """Where email leaves. TLS is `starttls` (the default), `implicit` or `none`."""
+    """Where email leaves. TLS is `starttls` (the default), `implicit` or `none`.
+
+    `provider` is whose server it is, so that each mail tells it the delivery; None: nobody's who takes such a header.
+    """
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_SMTP_", extra="ignore")
 
@@ -32,6 +36,7 @@ class Smtp(BaseSettings):
     password: SecretStr | None = None
     tls: Literal["starttls", "implicit", "none"] = "starttls"
     sender: str | None = None
+    provider: SmtpProvider | None = None
     timeout_seconds: float = Field(default=20.0, gt=0, le=LONGEST_SEND)
 
 

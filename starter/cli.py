@@ -21,7 +21,7 @@ _COMMANDS = {
     "Trying out": {"simulate": "simulate", "backtest": "backtest"},
     "Follow-ups": {"send-now": "follow_ups", "postpone": "follow_ups", "cancel": "follow_ups"},
     "Users": {"interact": "interact", "explain": "explain"},
-    "Operation": {"setup": "setup", "keys": "keys", "worker": "worker", "api": "api"},
+    "Operation": {"setup": "setup", "keys": "keys", "worker": "worker", "api": "api", "reports": "reports"},
 }
 """The commands by panel of the help, each with its module in `starter.commands`."""
 

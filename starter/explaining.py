@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from connector.rules.addresses import dead_channels
 from connector.rules.catalogue import Catalogue
 from connector.rules.errors import ConnectorError
 from connector.rules.instants import write_instant
@@ -56,11 +57,12 @@ def _explanation(
     stored: StoredUser, record: Record, catalogue: Catalogue, as_of: datetime, campaign: str | None
 ) -> Explanation:
     decided = sorted({p.campaign for p in record.passages} | {d.campaign for d in record.decided})
-    teller = Teller(stored.user, record, catalogue, as_of)
+    teller = Teller(stored, record, catalogue, as_of)
     return Explanation(
         user=stored.user.id,
         as_of=write_instant(as_of),
         is_cut=record.is_cut,
+        unreachable=list(dead_channels(stored.user, stored.unreachable)),
         campaigns=[_story(teller, catalogue, name) for name in decided],
         nothing_happened=_nothing(record, catalogue, [campaign] if campaign is not None else None),
     )

@@ -87,10 +87,14 @@ class Nothing(BaseModel):
 
 
 class Explanation(BaseModel):
-    """Every decision about one user. `is_cut` says that there are older ones, which are not told."""
+    """Every decision about one user. `is_cut` says that there are older ones, which are not told.
+
+    `unreachable` has the channels whose present address takes no messages, as a provider told.
+    """
 
     user: str
     as_of: str
     is_cut: bool
+    unreachable: list[str]
     campaigns: list[Story]
     nothing_happened: list[Nothing]

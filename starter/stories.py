@@ -16,8 +16,8 @@ from connector.rules.interactions import Logged
 from connector.rules.judging import Past
 from connector.rules.passages import Passage
 from connector.rules.reasons import Reason
-from connector.rules.users import User
 from connector.store.history import Decided, Message, Record
+from connector.store.users import StoredUser
 from starter.came_in import came_in, came_in_once
 from starter.explanation import Chapter, LookedAt, MessageTold
 
@@ -25,8 +25,8 @@ from starter.explanation import Chapter, LookedAt, MessageTold
 class Teller:
     """Tells what a record holds about a user, against today's catalogue, as of the moment at which it was read."""
 
-    def __init__(self, user: User, record: Record, catalogue: Catalogue, as_of: datetime) -> None:
-        self._user, self._record, self._catalogue, self._as_of = user, record, catalogue, as_of
+    def __init__(self, stored: StoredUser, record: Record, catalogue: Catalogue, as_of: datetime) -> None:
+        self._stored, self._record, self._catalogue, self._as_of = stored, record, catalogue, as_of
         self._history = Past(list(record.items.values()))
 
     def chapters(self, campaign: str) -> list[Chapter]:
@@ -106,7 +106,8 @@ class Teller:
             reason=reason,
             entry=self._catalogue.entries[campaign],
             catalogue=self._catalogue,
-            user=self._user,
+            user=self._stored.user,
+            unreachable=self._stored.unreachable,
             history=self._history,
             logged=logged,
             decided_at=decided_at or self._as_of,

@@ -17,6 +17,8 @@ def told(explanation: Explanation) -> Iterator[str]:
     yield f"{explanation.user}, as of {explanation.as_of}"
     if explanation.is_cut:
         yield "older decisions are left out; name one campaign with --campaign to see more of its own"
+    if explanation.unreachable:
+        yield f"a provider told that no messages arrive at the user's address for {', '.join(explanation.unreachable)}"
     for story in explanation.campaigns:
         yield from _story(story)
     for nothing in explanation.nothing_happened:

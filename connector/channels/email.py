@@ -57,7 +57,8 @@ class Email:
             TryLater: no connection, TLS or sign-in, a reply of 4xx, or no answer before DATA.
             OutcomeUnknown: the answer was lost after DATA.
         """
-        letter = write_letter(message, sender=self._settings.sender, at=datetime.fromtimestamp(self._clock(), UTC))
+        at = datetime.fromtimestamp(self._clock(), UTC)
+        letter = write_letter(message, sender=self._settings.sender, at=at, provider=self._settings.provider)
         deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
         talk = _Conversation(self._settings, self._tls)
         try:

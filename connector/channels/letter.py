@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from connector.channels.protocol import Outgoing, Rejected
+from connector.channels.provider_headers import SmtpProvider, provider_header
 
 # Bodies are encoded to 7 bits, which every server takes.
 _ASCII = SMTP.clone(cte_type="7bit")
@@ -41,22 +42,25 @@ class Letter:
     international: bool
 
 
-def write_letter(message: Outgoing, *, sender: str | None, at: datetime) -> Letter:
+def write_letter(
+    message: Outgoing, *, sender: str | None, at: datetime, provider: SmtpProvider | None = None
+) -> Letter:
     """Write the email of `message`, from its content's `from` or else from `sender`, dated `at` (aware).
 
-    The Message-ID is made of the delivery id and the sender's domain, the same in every attempt.
+    The Message-ID is made of the delivery id and the sender's domain, the same in every attempt. `provider` is whoever
+    carries it on: its own header tells it the delivery.
 
     Raises:
         Rejected: an address is missing or not one, a header would hold a line break, or there is no body.
     """
     try:
-        return _write(message, sender, at)
+        return _write(message, sender, at, provider)
     except (MessageError, ValueError, LookupError):
         # Without the cause: it may quote an address.
         raise Rejected("email_invalid", "an address or a text cannot be written as email") from None
 
 
-def _write(message: Outgoing, default_sender: str | None, at: datetime) -> Letter:
+def _write(message: Outgoing, default_sender: str | None, at: datetime, provider: SmtpProvider | None) -> Letter:
     sender = _sender(message.content.get("from") or default_sender)
     recipient = _recipient(message.address.email)
     international = not (sender.username + recipient.username).isascii()
@@ -67,7 +71,8 @@ def _write(message: Outgoing, default_sender: str | None, at: datetime) -> Lette
     letter["Date"] = at
     letter["Message-ID"] = message_id = f"<{quote(message.delivery_id, safe='')}@{sender.domain}>"
     _set_body(letter, message.content)
-    data = _unsubscribe_headers(message.unsubscribe) + letter.as_bytes()
+    ours = provider_header(provider, message.delivery_id) + _unsubscribe_headers(message.unsubscribe)
+    data = ours + letter.as_bytes()
     return Letter(sender.addr_spec, recipient.addr_spec, message_id, data, international)
 
 

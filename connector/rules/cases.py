@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from connector.rules.addresses import Unreachable
 from connector.rules.audience import History
 from connector.rules.campaigns import ActionBased, Campaign
 from connector.rules.caps import PastSend
@@ -23,7 +24,8 @@ class Case:
     `reason` is None where the follow-up is open or was sent. `logged` is the trigger, or the late exception. `passage`
     is the follow-up, or that which the exception was too late for; None where the trigger was refused. `others` are
     those of the same campaign and key. `receipts` say when the user received the campaign under that key; `sends` what
-    went out to the user at all; `items` is what is still logged, by id. `user` and `history` are as known now.
+    went out to the user at all; `items` is what is still logged, by id. `user`, `unreachable` and `history` are as
+    known now.
     """
 
     reason: Reason | None
@@ -40,6 +42,7 @@ class Case:
     items: Mapping[str, Logged] = field(default_factory=dict)
     channel: str | None = None
     fault: str | None = None
+    unreachable: Unreachable = field(default_factory=dict)
 
     @property
     def judged_as_of(self) -> datetime:

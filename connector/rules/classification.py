@@ -61,16 +61,24 @@ class Sign(StrEnum):
     NO_AGENT = "no_agent"
     """The request named no agent, or a bare one that no browser uses."""
 
+    TOLD = "told_by_provider"
+    """The provider that saw it says that a machine did it."""
+
 
 @dataclass(frozen=True)
 class Visit:
-    """One request for a pixel or a link. `at` is when it came, UTC; `link` counts from 0, and is 0 for the pixel."""
+    """One request for a pixel or a link, seen by us or by a provider.
+
+    `at` is when it came, UTC; `link` counts from 0, and is 0 for the pixel. `agent` is None where whoever saw it does
+    not tell; `machine` is the provider's own word.
+    """
 
     act: Act
     at: datetime
-    agent: str
+    agent: str | None
     method: Literal["GET", "HEAD"] = "GET"
     link: int = 0
+    machine: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,36 +106,40 @@ def classify(
 ) -> Classified:
     """Judge one visit. One suspicion makes a suspect, two make a machine, and some signs are proof enough alone.
 
+    Without an agent nothing speaks for a person: it is a suspect at best.
+
     Args:
         dispatched_at: when the message was handed over, UTC; None where it is not known.
         others: the other visits of the same delivery that are known, those that came shortly after it too.
         is_crawler: whether an agent is known to be a program's.
     """
+    agent = (visit.agent or "").strip()
     found = {
-        Sign.KNOWN_AGENT: not _proxied(visit) and is_crawler(visit.agent),
-        Sign.PRIVACY_PROXY: visit.act is Act.OPEN and visit.agent.strip() == _APPLE,
+        Sign.KNOWN_AGENT: not _proxied(visit) and is_crawler(visit.agent or ""),
+        Sign.PRIVACY_PROXY: visit.act is Act.OPEN and agent == _APPLE,
         Sign.IMAGE_PROXY: _proxied(visit),
         Sign.HEAD_REQUEST: visit.method == "HEAD",
         Sign.BURST: _links_at_once(visit, others) > 1,
         Sign.AT_ONCE: dispatched_at is not None and abs(visit.at - dispatched_at) < AT_ONCE,
-        Sign.NO_AGENT: not visit.agent.strip() or (visit.act is Act.CLICK and visit.agent.strip() == _APPLE),
+        Sign.NO_AGENT: visit.agent is not None and (not agent or (visit.act is Act.CLICK and agent == _APPLE)),
+        Sign.TOLD: visit.machine,
     }
     signs = tuple(sign for sign in Sign if found[sign])
     suspicions = sum(found[sign] for sign in _SUSPICIONS)
     if any(found[sign] for sign in _PROOFS) or suspicions > 1 or _links_at_once(visit, others) >= _MANY_LINKS:
         return Classified(Class.MACHINE, signs)
-    return Classified(Class.SUSPECT if suspicions else Class.HUMAN, signs)
+    return Classified(Class.SUSPECT if suspicions or visit.agent is None else Class.HUMAN, signs)
 
 
 _APPLE = "Mozilla/5.0"
 _IMAGE_PROXIES = ("GoogleImageProxy", "YahooMailProxy")
-_PROOFS = (Sign.KNOWN_AGENT, Sign.PRIVACY_PROXY, Sign.HEAD_REQUEST)
+_PROOFS = (Sign.KNOWN_AGENT, Sign.PRIVACY_PROXY, Sign.HEAD_REQUEST, Sign.TOLD)
 _SUSPICIONS = (Sign.BURST, Sign.AT_ONCE, Sign.NO_AGENT)
 
 
 def _proxied(visit: Visit) -> bool:
     """A proxy fetches pictures for people, and follows no links."""
-    return visit.act is Act.OPEN and any(name in visit.agent for name in _IMAGE_PROXIES)
+    return visit.act is Act.OPEN and any(name in (visit.agent or "") for name in _IMAGE_PROXIES)
 
 
 def _links_at_once(visit: Visit, others: Sequence[Visit]) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from connector.rules.addresses import Unreachable, is_dead
 from connector.rules.assignment import Assignment
 from connector.rules.audience import History, in_audience
 from connector.rules.campaigns import ActionBased, Campaign, QuietHours, TimeOfDay, Workspace
@@ -64,6 +65,7 @@ class DueFacts:
 
     `next_at` is the due time, or the end of the hold that it waited out: staleness counts from there (D4).
     `received_at` is the last receipt of this campaign, user and key. Rows that have ended never come so far.
+    `unreachable` has the user's addresses that providers told to be dead.
     """
 
     now: datetime
@@ -78,6 +80,7 @@ class DueFacts:
     past_sends: Sequence[PastSend]
     assignment: Assignment
     follow_up_id: str
+    unreachable: Unreachable = field(default_factory=dict)
 
     @cached_property
     def campaign(self) -> Campaign:
@@ -171,7 +174,7 @@ def consent_and_address(facts: DueFacts) -> Verdict | None:
     """The user did not unsubscribe from the channel, and it has an address."""
     if facts.user.consent.get(facts.channel) == "unsubscribed":  # type: ignore[call-overload]
         return Drop(Reason.NO_CONSENT)
-    return None if reachable(facts.user, facts.channel) else Drop(Reason.UNREACHABLE)
+    return None if reachable(facts.user, facts.channel, facts.unreachable) else Drop(Reason.UNREACHABLE)
 
 
 def frequency_caps(facts: DueFacts) -> Verdict | None:
@@ -238,7 +241,7 @@ def quiet_hours_of(follow_on: ActionBased | None, workspace: Workspace) -> Quiet
     return own if isinstance(own, QuietHours) else workspace.quiet_hours
 
 
-def reachable(user: User, channel: str) -> bool:
-    """Whether the user has an address for the channel, where it needs one."""
+def reachable(user: User, channel: str, unreachable: Unreachable) -> bool:
+    """Whether the user has an address for the channel, where it needs one, that is not known to be dead."""
     needs = {"email": user.email, "sms": user.phone, "push": user.push_tokens}
-    return channel not in needs or bool(needs[channel])
+    return channel not in needs or (bool(needs[channel]) and not is_dead(user, unreachable, channel))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
+from connector.rules.addresses import is_dead
 from connector.rules.campaigns import QuietHours, TimeOfDay
 from connector.rules.caps import filled
 from connector.rules.cases import Case
@@ -122,12 +123,15 @@ def no_consent(case: Case) -> Iterator[Fact]:
 
 
 def unreachable(case: Case) -> Iterator[Fact]:
-    """Whether there is an address, as known now; never the address itself."""
+    """Whether there is an address, and whether it takes messages, as known now; never the address itself."""
     if case.channel in _ADDRESSES:
-        known = reachable(case.user, case.channel)
+        known = reachable(case.user, case.channel, {})
         address = _ADDRESSES[case.channel]
         has = address if known else f"no {address.partition(' ')[2]}"
         yield Fact("address", {case.channel: known}, f"the user has {has} as known now")
+        if is_dead(case.user, case.unreachable, case.channel):
+            words = f"a provider told that it takes no messages ({case.channel}): bounced, failed or complained"
+            yield Fact("unreachable", {case.channel: True}, words)
 
 
 def faulty(case: Case) -> Iterator[Fact]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from connector.items import with_id
@@ -13,6 +13,7 @@ from connector.rules.judging import EVER, Judging, Known
 from connector.rules.matching import topic_of
 from connector.rules.passages import Passage
 from connector.rules.reasons import Reason
+from connector.rules.retelling import Act, act_of, is_told
 from connector.rules.trigger import key_of, triggers
 from connector.simulation.people import Person
 from connector.simulation.world import World
@@ -53,9 +54,15 @@ class Taking:
         return True
 
     def _is_repeated(self, person: Person, logged: Logged) -> bool:
-        """M6, and M3: one dispatch is one interaction, whichever of the user's devices reports it."""
+        """M6, and M3: one dispatch is one interaction, whichever of the user's devices reports it.
+
+        So is one open, click or receipt, whichever source tells of it.
+        """
         world = self._world
         if not world.scratch.is_new(logged.id, world.clock.toordinal(), world.retention.days):
+            return True
+        act = act_of(logged.item, logged.t)
+        if act is not None and is_told(act, _acts_near(act, person.log)):
             return True
         dispatch = dispatch_of(logged.item)
         if dispatch is None:
@@ -124,3 +131,8 @@ class Taking:
             ledger.noted(person, change, world.clock)
         else:
             ledger.refused(person, change, world.clock)
+
+
+def _acts_near(act: Act, log: Sequence[Logged]) -> Iterator[Act]:
+    near = (logged for logged in log if abs(logged.t - act.t) <= act.reach)
+    return (other for logged in near if (other := act_of(logged.item, logged.t)) is not None)

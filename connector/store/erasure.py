@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.reasons import Reason, State
 from connector.store.inbox import erase_inbox
+from connector.store.provider_reports import erase_reports
 from connector.store.tables import follow_ups, interactions, user_aliases, users
-from connector.store.users import ids_of, lock_users, look_up, mark_of_erased
+from connector.store.users import ids_of, load_users, lock_users, look_up, mark_of_erased
 
 _NOTHING: dict[str, Any] = {"kind": "event", "topic": "erased", "target": None, "target_kind": None, "properties": {}}
 _BLANK: dict[str, Any] = {
@@ -22,6 +24,7 @@ _BLANK: dict[str, Any] = {
     "first_name": None,
     "attributes": {},
     "consent": {},
+    "unreachable": {},
 }
 
 
@@ -46,8 +49,11 @@ async def erase_user(c: AsyncConnection, workspace: str, external_id: str, now: 
     log = interactions.c
     await c.execute(delete(interactions).where(log.workspace == workspace, log.user_key == user_key))
     await erase_inbox(c, workspace, user_key)
+    ids = await ids_of(c, workspace, user_key)
+    described = (await load_users(c, workspace, [user_key]))[user_key].user
+    await erase_reports(c, workspace, ids, {"email": described.email, "sms": described.phone})
     await c.execute(update(users).where(users.c.workspace == workspace, users.c.user_key == user_key).values(**_BLANK))
-    await _mark_ids(c, workspace, user_key)
+    await _mark(c, workspace, ids)
     return True
 
 
@@ -59,13 +65,12 @@ async def _lock_known(c: AsyncConnection, workspace: str, external_id: str) -> s
     return known.get(external_id)
 
 
-async def _mark_ids(c: AsyncConnection, workspace: str, user_key: str) -> None:
-    """Leave of each id of the user its mark, so that none of them brings the user back."""
+async def _mark(c: AsyncConnection, workspace: str, ids: Sequence[str]) -> None:
+    """Leave of each of these ids its mark, so that none of them brings the user back."""
     alias = user_aliases.c
     statement = (
         update(user_aliases)
         .where(alias.workspace == workspace, alias.external_id == bindparam("told"))
         .values(external_id=bindparam("mark"))
     )
-    ids = await ids_of(c, workspace, user_key)
     await c.execute(statement, [{"told": id, "mark": mark_of_erased(id)} for id in ids])

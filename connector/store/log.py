@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, func, select
+from sqlalchemy import RowMapping, and_, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.interactions import Event, Interaction, InteractionType, Item, Logged
+from connector.rules.retelling import ACTS, DELIVERY, MESSAGE, Act, act_told
 from connector.store.sets import among, instants
 from connector.store.tables import arrivals, interactions, sequences
 
@@ -80,6 +81,25 @@ async def seen_dispatches(
     return {(user_key, target, name) for user_key, target, name in await c.execute(statement)}
 
 
+async def load_acts(
+    c: AsyncConnection, workspace: str, user_keys: Collection[str], acts: Collection[Act]
+) -> list[tuple[str, Act]]:
+    """What these users' logs have about the messages of these acts, each with its user key, as far around them as the
+    same act may be told; in one statement."""
+    table = interactions.c
+    statement = select(table.user_key, table.topic, table.target, table.properties, table.t).where(
+        table.workspace == workspace,
+        among(c, table.user_key, user_keys),
+        table.t >= min(act.t - act.reach for act in acts),
+        table.t <= max(act.t + act.reach for act in acts),
+        table.topic.in_([kind.value for kind in ACTS]),
+        or_(*(among(c, table.properties[name].as_string(), _named(acts, name)) for name in (DELIVERY, MESSAGE))),
+    )
+    rows = await c.execute(statement)
+    told = ((key, act_told(InteractionType(topic), *rest)) for key, topic, *rest in rows)
+    return [(key, act) for key, act in told if act is not None]
+
+
 async def count_on_targets(
     c: AsyncConnection, workspace: str, wanted: Collection[tuple[str, str]]
 ) -> dict[tuple[str, str], int]:
@@ -133,6 +153,10 @@ def item_from(facts: Mapping[str, Any] | RowMapping, occurred_at: datetime) -> I
         campaign=None if card else facts["target"],
         card=facts["target"] if card else None,
     )
+
+
+def _named(acts: Collection[Act], name: str) -> set[str]:
+    return {act.message[1] for act in acts if act.message[0] == name}
 
 
 def _row(workspace: str, logged: Logged, user_key: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.deliveries import DeliveryState
@@ -36,7 +36,13 @@ async def find_message(c: AsyncConnection, workspace: str, delivery_id: str) -> 
 
 
 async def mark_taken(
-    c: AsyncConnection, workspace: str, delivery_id: str, provider_id: str, *, claimed_at: datetime, now: datetime
+    c: AsyncConnection,
+    workspace: str,
+    delivery_id: str,
+    provider_id: str | None,
+    *,
+    claimed_at: datetime,
+    now: datetime,
 ) -> None:
     """The provider had taken it, whatever its answer was: an outcome that comes late mends it (guarantee 4)."""
     await _change(
@@ -48,7 +54,7 @@ async def mark_taken(
         fault=None,
         claimed_at=claimed_at,
         decided_at=now,
-        provider_id=provider_id,
+        provider_id=func.coalesce(deliveries.c.provider_id, provider_id),
     )
 
 

@@ -1,7 +1,7 @@
 """The tables (design 7). `workspace` is in every key; every instant is UTC with microseconds.
 
-Only `users`, `user_aliases` and `inbox`, whose messages are rendered, hold personal data. Everything else names a user
-by the surrogate `user_key`.
+Only `users`, `user_aliases`, `inbox`, whose messages are rendered, and `unmatched_reports` hold personal data.
+Everything else names a user by the surrogate `user_key`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -148,8 +150,22 @@ users = Table(
     Column("consent", Json, nullable=False),
     Column("newest_t", Instant),
     Column("created_at", Instant, nullable=False),
+    Column("unreachable", Json, nullable=False, server_default=text("'{}'")),
     comment="One row a user. newest_t is the newest interaction judged; anything not after it is judged by folding.",
 )
+SEPARATORS = " -()."
+"""What people write between the digits of a phone number; nothing of it counts."""
+
+
+def bare_number(phone: Any) -> Any:
+    """A phone number as it is looked for, in SQL: without what stands between its digits."""
+    for separator in SEPARATORS:
+        phone = func.replace(phone, literal_column(f"'{separator}'"), literal_column("''"))
+    return phone
+
+
+Index("users_by_email", users.c.workspace, func.lower(users.c.email))
+Index("users_by_phone", users.c.workspace, bare_number(users.c.phone))
 user_aliases = Table(
     "user_aliases",
     metadata,
@@ -244,8 +260,13 @@ deliveries = Table(
     Column("provider_id", Text),
     Index("deliveries_one_each", "workspace", "follow_up_id", "channel", unique=True),
     Index("deliveries_of_user", "workspace", "user_key", "claimed_at"),
+    Index(
+        "deliveries_by_provider", "workspace", "provider_id",
+        postgresql_where=text("channel IN ('email', 'sms')"),
+        sqlite_where=text("channel IN ('email', 'sms')"),
+    ),
     comment="One message on one channel: open, claimed, sent, dropped, failed or unknown.",
-)
+)  # fmt: skip
 receipts = Table(
     "receipts",
     metadata,
@@ -342,4 +363,32 @@ keys = Table(
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
     comment="Who may call the API. digest is the SHA-256 of the key's secret, which is kept nowhere.",
+)
+unmatched_reports = Table(
+    "unmatched_reports",
+    metadata,
+    _key("workspace"),
+    _key("provider"),
+    _key("event_id"),
+    Column("kind", String(16), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("user_id", Text),
+    Column("address", Text),
+    Column("event", Json, nullable=False),
+    Index("unmatched_reports_received", "workspace", "received_at"),
+    Index("unmatched_reports_of_user", "workspace", "user_id"),
+    Index("unmatched_reports_of_address", "workspace", "address"),
+    comment="What providers told that could not be led back: kept as it was told, and led back later.",
+)
+heeded_reports = Table(
+    "heeded_reports",
+    metadata,
+    _key("workspace"),
+    _key("provider"),
+    _key("event_id"),
+    Column("received_at", Instant, nullable=False),
+    Index("heeded_reports_received", "workspace", "received_at"),
+    comment="Which bounces, complaints and wishes have been heeded, so that one told again changes nothing.",
 )

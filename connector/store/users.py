@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, RowMapping, Update, bindparam, insert, or_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from connector.rules.addresses import Unreachable
 from connector.rules.errors import ConnectorError
 from connector.rules.users import User, merged
 from connector.store.sets import among, instants
@@ -33,11 +34,15 @@ ERASED = "erased:"
 
 @dataclass(frozen=True)
 class StoredUser:
-    """A user with the surrogate key, and the event time of the newest item judged for them (UTC)."""
+    """A user with the surrogate key, and the event time of the newest item judged for them (UTC).
+
+    `unreachable` is what providers told of the user's addresses; describing the user does not change it.
+    """
 
     user: User
     user_key: str
     newest_t: datetime | None
+    unreachable: Unreachable = field(default_factory=dict)
 
 
 async def resolve_and_lock(
@@ -83,7 +88,7 @@ async def find_user(c: AsyncConnection, workspace: str, external_id: str) -> Sto
     if external_id not in known:
         return None
     stored = (await load_users(c, workspace, known.values()))[known[external_id]]
-    return StoredUser(stored.user.model_copy(update={"id": external_id}), stored.user_key, stored.newest_t)
+    return replace(stored, user=stored.user.model_copy(update={"id": external_id}))
 
 
 async def save_user(c: AsyncConnection, workspace: str, user: User, now: datetime) -> str:
@@ -214,4 +219,4 @@ def _stored(row: RowMapping) -> StoredUser:
         attributes=row["attributes"],
         consent=row["consent"],
     )
-    return StoredUser(user, row["user_key"], row["newest_t"])
+    return StoredUser(user, row["user_key"], row["newest_t"], row["unreachable"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
@@ -30,14 +30,17 @@ from starter.api.errors import answer_errors
 from starter.api.keys import Keys
 from starter.api.requests import Requests
 from starter.compose import Parts
-from starter.webhooks import twilio
+from starter.webhooks import routes as webhooks
+from starter.webhooks.protocol import Provider
+from starter.webhooks.select import open_providers
 
 
-def create_app(parts: Parts, keys: Keys) -> FastAPI:
+def create_app(parts: Parts, keys: Keys, providers: Mapping[str, Provider] | None = None) -> FastAPI:
     """The application. While it runs, it sweeps the outbox, so that follow-ups begin at once.
 
     Args:
         keys: who may call; see `keys_for`.
+        providers: whose webhooks are taken in, by name; None: those that are set up.
     """
     app = FastAPI(
         title="Campaign Connector",
@@ -47,13 +50,15 @@ def create_app(parts: Parts, keys: Keys) -> FastAPI:
         description="Follow-on campaigns that start when a user interacts with another campaign.",
     )
     app.state.parts, app.state.keys, app.state.tracking = parts, keys, tracking.open_tracking(parts)
+    app.state.providers = open_providers(parts.settings) if providers is None else providers
+    app.state.provider_intake = webhooks.open_intake(parts)
     app.include_router(health.router)
     app.include_router(tracking.router)
     app.state.segment = segment.open_mapping(parts)
     keyed = (interactions, segment, users, explain, inbox, inbox_token, pushes, campaigns, results, follow_ups, metrics)
     for resource in keyed:
         app.include_router(resource.router)  # every route says which scopes it needs
-    app.include_router(twilio.router)  # its caller signs what it sends
+    app.include_router(webhooks.router)  # their callers sign what they send
     answer_errors(app)
     openapi.describe(app)
     app.add_middleware(InboxOrigins, origins=parts.settings.inbox.origins)

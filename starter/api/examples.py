@@ -31,6 +31,17 @@ _SEND_AT = "2026-03-03T12:00:00Z"
 _FOLLOW_UP = "9d6ba237df2924d1c36d4f7db3"
 _MESSAGE = "5c687d183c77fdced441437921fd3cc1"
 _TRACKED = "bw1XAJ02ojffKSTRw20-N9uz2R0k8Uu0cPq3m2"
+_SENDGRID = [
+    {
+        "event": "open",
+        "email": "ada@shop.example",
+        "timestamp": 1772452800,
+        "sg_event_id": "ZGVsaXZlcmVk",
+        "sg_message_id": "14c5d75ce93.filter0001.16648.5515E0B88.0",
+        "campaign": "welcome",
+        "user": "u-17",
+    }
+]
 _ADA = {
     "id": "u-17",
     "email": "ada@shop.example",
@@ -122,7 +133,7 @@ EXAMPLES: Mapping[str, Example] = {
         {"id": "u-17"}, body={k: v for k, v in _ADA.items() if k != "id"}, answer=_ADA, view=User
     ),
     "users-change_user": Example({"id": "u-17"}, body={"attributes": {"tier": "gold"}}, answer=_ADA, view=User),
-    "users-read_user": Example({"id": "u-17"}, answer=_ADA, view=User),
+    "users-read_user": Example({"id": "u-17"}, answer=_ADA, view=views.UserView),
     "interactions-take_interactions": Example(
         body={
             "interactions": [
@@ -183,7 +194,14 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "users-explain": Example(
         {"id": "u-17", "campaign": "cart-reminder"},
-        answer={"user": "u-17", "as_of": _AT, "is_cut": False, "campaigns": [_STORY], "nothing_happened": []},
+        answer={
+            "user": "u-17",
+            "as_of": _AT,
+            "is_cut": False,
+            "unreachable": [],
+            "campaigns": [_STORY],
+            "nothing_happened": [],
+        },
     ),
     "campaigns-read_results": Example(
         _REMINDER,
@@ -247,6 +265,7 @@ EXAMPLES: Mapping[str, Example] = {
     **{f"segment-{kind}": Example(body=body, answer={"success": True}) for kind, body in SEGMENT_CALLS.items()},
     "segment-batch": Example(body=SEGMENT_BATCH, answer={"success": True}),
     "segment-import_history": Example(body=SEGMENT_BATCH, answer={"success": True}),
+    "webhooks-take_events": Example({"provider": "sendgrid"}, body=_SENDGRID),
     "campaigns-stop": _ordered("stop"),
     "campaigns-resume": _ordered("resume"),
     "campaigns-archive": _ordered("archive"),

@@ -52,12 +52,13 @@ async def change_user(
 
 @router.get("/{id}", dependencies=[Depends(needs(Scope.READ))])
 async def read_user(id: UserId, parts: PartsHere) -> dict[str, Any]:
-    """What is known of a user."""
+    """What is known of a user; where a provider told that addresses take no messages, with those as `unreachable`."""
     async with parts.database.read() as connection:
         stored = await find_user(connection, parts.workspace, id)
     if stored is None:
         raise not_found(f"the user {id}")
-    return stored.user.model_dump(mode="json")
+    told = {"unreachable": dict(stored.unreachable)} if stored.unreachable else {}
+    return stored.user.model_dump(mode="json") | told
 
 
 @router.delete("/{id}", dependencies=[Depends(needs(Scope.MANAGE))], status_code=204)
@@ -71,6 +72,7 @@ async def erase(id: UserId, parts: PartsHere) -> None:
 
 
 def _without_id(body: dict[str, Any], id: str) -> dict[str, Any]:
+    """Without what the path says, and what only providers tell, so that what was read can be sent back."""
     if body.get("id", id) != id:
         raise ApiError(422, "invalid", f"the body's id is not the path's, {id!r}; leave it out of the body")
-    return {name: value for name, value in body.items() if name != "id"}
+    return {name: value for name, value in body.items() if name not in ("id", "unreachable")}

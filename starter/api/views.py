@@ -8,9 +8,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from connector.rules.reasons import Reason, State
+from connector.rules.users import User
 
 
 class View(BaseModel):
@@ -46,6 +47,12 @@ class TakenView(View):
 
     results: list[ItemView]
     users: list[ItemView] = []
+
+
+class UserView(User):
+    """A user; `unreachable` has, by channel, an address to which nothing goes any more, where there is one."""
+
+    unreachable: dict[str, str] = Field(default_factory=dict)
 
 
 class SavedView(View):

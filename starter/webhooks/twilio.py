@@ -1,4 +1,7 @@
-"""`POST /webhooks/twilio`: Twilio's status callbacks. The delivery's id is in the address, and signed with it."""
+"""Twilio's status callbacks of our own texts: the delivery's id is in the address, and signed with it.
+
+They come to `POST /webhooks/twilio` like everything that Twilio tells; see `starter/webhooks/routes.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 import structlog
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from connector.channels.twilio import DELIVERY
 from connector.channels.twilio_signature import is_signed
@@ -14,7 +17,6 @@ from connector.delivery_reports import DeliveryReport, DeliveryReports
 from connector.provider_settings import Twilio
 from starter.api.body import read_bounded
 from starter.api.errors import ApiError, not_found
-from starter.api.parts import PartsHere
 from starter.compose import Parts
 
 _LONGEST = 64 * 1024
@@ -23,12 +25,18 @@ _ARRIVED = {"delivered": True, "read": True, "failed": False, "undelivered": Fal
 
 _log = structlog.get_logger("webhooks.twilio")
 
-router = APIRouter(tags=["webhooks"])
+
+def is_about_delivery(request: Request) -> bool:
+    """Whether it names the delivery of ours that it is about."""
+    return bool(dict(parse_qsl(request.url.query)).get(DELIVERY))
 
 
-@router.post("/webhooks/twilio", status_code=204, include_in_schema=False)
-async def take_status(request: Request, parts: PartsHere) -> Response:
-    """Take a status callback in. One about a message that is not ours is answered 204 too: Twilio cannot mend it."""
+async def take_status(request: Request, parts: Parts) -> Response:
+    """Take a status callback in. One about a message that is not ours is answered 204 too: Twilio cannot mend it.
+
+    Raises:
+        ApiError: 404 where no callback is set up, 403 for a wrong signature, 400 and 413 for a body that is none.
+    """
     settings = parts.settings.twilio
     if settings.status_callback is None or settings.auth_token is None:
         raise not_found("/webhooks/twilio")

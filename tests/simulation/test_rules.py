@@ -218,3 +218,24 @@ def test_filters_of_exceptions(play: Play) -> None:
     assert play(picky, *begin("f"), look("10:00", "a", sku="A"), buy("10:10", "b", n=1, sku="A")) == [
         "10:10 f u a excepted b"
     ]
+
+
+def test_an_open_that_two_sources_tell_is_one(play: Play) -> None:
+    """M1, M6: as in production, by delivery and time; what one source tells twice, and what comes later, is another."""
+    opened = follow_on("g", {"interaction": "open_email", "campaign": "o"}, eligible_again="always")
+
+    def told(clock: str, id: str, **properties: str) -> dict[str, object]:
+        return did(clock, id, "open_email", campaign="o", properties={"delivery": "d", **properties})
+
+    lines = [
+        told("10:00", "pixel"),
+        told("10:01", "provider", source="ses"),
+        told("10:01:30", "again"),
+        told("10:04", "later", source="ses"),
+    ]
+    assert play(ORIGINAL, opened, *begin("g"), order("09:00", "publish", "o"), *lines) == [
+        "10:00 g u pixel sent push",
+        "10:01 g u provider refused duplicate",
+        "10:01:30 g u again sent push",
+        "10:04 g u later sent push",
+    ]

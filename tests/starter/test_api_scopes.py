@@ -42,8 +42,8 @@ ROUTES: dict[str, set[Scope]] = {
     "GET /metrics": {READ},
 }
 TRACKED = {"GET /o/{token}.gif", "GET /c/{token}", "GET /s/{token}", "GET /u/{token}", "POST /u/{token}"}
-OPEN = {"GET /healthz", "GET /readyz", *TRACKED}
-"""Health is for whoever restarts the process; of tracked links the token is the key."""
+OPEN = {"GET /healthz", "GET /readyz", "POST /webhooks/{provider}", *TRACKED}
+"""Health is for whoever restarts the process; of tracked links the token is the key; providers sign what they send."""
 
 
 class Holders:

@@ -187,7 +187,8 @@ async def test_without_a_time_and_repeated(api: httpx.AsyncClient, parts: Parts)
     "body",
     [
         b"", b"null", b"5", b"[]", b'"x"', b"{", b"{}", b"\xff", b'{"userId": "u", "a": NaN}', b"[" * 100_000,
-        b'{"userId": "u", "x": ' + b"[" * 190 + b"]" * 190 + b', "event": 5}', b'{"userId": "u", "traits": {"x": 1e999}, "properties": {"x": 1e999}}',
+        b'{"userId": "u", "x": ' + b"[" * 190 + b"]" * 190 + b', "event": 5}',
+        b'{"userId": "u", "traits": {"x": 1e999}, "properties": {"x": 1e999}}',
         b'{"userId": "u", "x": "' + b"x" * LARGEST_MESSAGE + b'"}',
         b'{"userId": [], "event": {}, "properties": 5, "traits": 5, "groupId": {}, "previousId": []}',
     ],

@@ -1,0 +1,100 @@
+"""Taking in what providers tell: led back to deliveries, campaigns and users, and made into what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.delivery_reports import DeliveryReports
+from connector.intake import Intake
+from connector.provider_batch import ProviderBatch
+from connector.rules.catalogue import Catalogue
+from connector.rules.provider_events import ProviderEvent
+from connector.rules.provider_texts import cleaned
+from connector.store.catalogue_cache import CatalogueCache
+from connector.store.current import with_current_catalogue
+from connector.store.database import Database, database_now
+from connector.store.provider_reports import load_unmatched
+from connector.store.versions import Head
+from connector.tracking.own_links import OwnLinks
+
+_BATCH = 500
+
+Counted = Callable[[str, str, int], None]
+"""Told the provider, what became of its events (see `ProviderIntake`), and of how many."""
+
+
+@dataclass(frozen=True)
+class Retried:
+    """How many of the reports that were kept could be led back now, and how many are left."""
+
+    led_back: int
+    left: int
+
+
+class ProviderIntake:
+    """Takes providers' events in for one workspace.
+
+    Args:
+        links: reads our own links among those that were clicked.
+        retention: how long the log and what could not be led back are kept; what is older is not taken.
+        counted: told of every event what became of it: `accepted` (an interaction), `heeded` (a word on an address),
+            `noted` (nothing is to be done), `duplicate`, `refused` (by intake), `stale`, `erased` or `unmatched`.
+        unmatched: told the provider and the reason of each report that is kept from now on.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        cache: CatalogueCache,
+        intake: Intake,
+        workspace: str,
+        *,
+        links: OwnLinks,
+        retention: timedelta,
+        counted: Counted = lambda _provider, _fate, _number: None,
+        unmatched: Callable[[str, str], None] = lambda _provider, _reason: None,
+    ) -> None:
+        self._database, self._cache, self._intake, self._workspace = database, cache, intake, workspace
+        self._links, self._retention = links, retention
+        self._counted, self._unmatched = counted, unmatched
+        self._reports = DeliveryReports(database, cache, intake, workspace, retention=retention)
+
+    async def take_in(self, events: Sequence[ProviderEvent]) -> bool:
+        """Take events in, which are known to come from their provider; returns whether follow-ups may have changed.
+
+        Raises:
+            StoreUnavailable: some may have been taken in; all may be told again.
+        """
+        changed = False
+        for start in range(0, len(events), _BATCH):
+            batch = await self._take([cleaned(event) for event in events[start : start + _BATCH]], again=False)
+            for (provider, fate), number in batch.fates().items():
+                self._counted(provider, fate, number)
+            for provider, reason in batch.newly_unmatched:
+                self._unmatched(provider, reason)
+            changed = changed or batch.changed
+        return changed
+
+    async def retry(self, provider: str | None = None) -> Retried:
+        """Try to lead back what was kept, of one provider or of all: a campaign may have been applied since."""
+        led_back, left, after = 0, 0, ("", "")
+        while True:
+            async with self._database.read() as c:
+                page = await load_unmatched(c, self._workspace, provider=provider, after=after, limit=_BATCH)
+            if not page:
+                return Retried(led_back, left)
+            batch = await self._take([kept.event for kept in page], again=True)
+            led_back, left = led_back + len(page) - len(batch.unmatched), left + len(batch.unmatched)
+            after = page[-1].key
+
+    async def _take(self, events: Sequence[ProviderEvent], *, again: bool) -> ProviderBatch:
+        async def take(c: AsyncConnection, catalogue: Catalogue, head: Head) -> ProviderBatch:
+            batch = ProviderBatch(c, self._workspace, catalogue, head, self._intake, self._reports, self._links)
+            await batch.take(events, await database_now(c), self._retention, again=again)
+            return batch
+
+        return await with_current_catalogue(self._database, self._cache, self._workspace, take)

@@ -1,0 +1,136 @@
+"""`POST /webhooks/{provider}`: what providers of email and sms tell, each by a module of its own (see `protocol`).
+
+A call is read up to its bound, proved, parsed, and taken in before it is answered. Whoever gets a 503 tells it again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Depends, Path, Request, Response
+from prometheus_client import Counter
+
+from connector.provider_intake import ProviderIntake
+from connector.rules.provider_events import PROVIDERS, ProviderEvent
+from connector.tracking.own_links import OwnLinks
+from connector.tracking.select import open_tokens
+from starter.api.body import read_bounded
+from starter.api.errors import ApiError, not_found, unavailable
+from starter.api.parts import PartsHere
+from starter.compose import Parts
+from starter.webhooks import twilio
+from starter.webhooks.protocol import BodyWrong, Call, NotNow, Provider, SignatureWrong
+
+MAX_CALL_BYTES = 1024 * 1024
+"""The largest that a provider sends are SendGrid's batches, of 768 KB at most."""
+
+events_taken = Counter("connector_provider_events", "Events that providers told, by their fate.", ["provider", "fate"])
+unmatched_reports = Counter(
+    "connector_unmatched_reports", "Events that could not be led back, by why not.", ["provider", "reason"]
+)
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    204: {"description": "Taken in. So is one that was taken in before, or that tells of no message of ours."},
+    400: {"description": "The body is not what this provider sends."},
+    403: {"description": "The signature is missing, wrong or too old."},
+    404: {"description": "There is no such provider, or its webhook is not set up."},
+    413: {"description": f"The body is larger than {MAX_CALL_BYTES} bytes."},
+    503: {"description": "Not now; tell it again after Retry-After."},
+}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "description": "As the provider sends it; the signature is over its bytes.",
+        "required": True,
+        "content": {"application/json": {"schema": {}}, "application/x-www-form-urlencoded": {"schema": {}}},
+    }
+}
+_log = structlog.get_logger("webhooks")
+
+router = APIRouter(tags=["webhooks"])
+
+
+def open_intake(parts: Parts) -> ProviderIntake:
+    """What takes providers' events in, as the settings say."""
+    return ProviderIntake(
+        parts.database,
+        parts.cache,
+        parts.intake,
+        parts.workspace,
+        links=OwnLinks(open_tokens(parts.settings), parts.settings.tracking.url),
+        retention=timedelta(days=parts.settings.retention_days),
+        counted=lambda provider, fate, number: events_taken.labels(provider, fate).inc(number),
+        unmatched=lambda provider, reason: unmatched_reports.labels(provider, reason).inc(),
+    )
+
+
+def providers_of(request: Request) -> Mapping[str, Provider]:
+    """Those that the application was made with."""
+    providers: Mapping[str, Provider] = request.app.state.providers
+    return providers
+
+
+ProvidersHere = Annotated[Mapping[str, Provider], Depends(providers_of)]
+Name = Annotated[str, Path(json_schema_extra={"enum": list(PROVIDERS)})]
+
+
+@router.post("/webhooks/{provider}", status_code=204, responses=_ANSWERS, openapi_extra=_BODY)
+async def take_events(provider: Name, request: Request, parts: PartsHere, providers: ProvidersHere) -> Response:
+    """Take in what a provider tells. No key is needed: the provider signs what it sends.
+
+    Calls to `/webhooks/twilio` that name a `delivery` in their address are status callbacks of our own texts.
+    """
+    known = providers.get(provider)
+    if provider == "twilio" and (known is None or twilio.is_about_delivery(request)):
+        return await twilio.take_status(request, parts)
+    if known is None:
+        raise not_found(f"/webhooks/{provider}")
+    events = await _read(known, request)
+    intake: ProviderIntake = request.app.state.provider_intake
+    if await intake.take_in(events):
+        parts.outbox.nudge()
+    _log.info("events_told", provider=known.name, number=len(events))
+    return Response(status_code=204)
+
+
+async def _read(provider: Provider, request: Request) -> Sequence[ProviderEvent]:
+    """The events of a call that was proved.
+
+    Raises:
+        ApiError: 413, 403, 400 or 503.
+    """
+    call = Call(
+        query=request.url.query,
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=await read_bounded(request, MAX_CALL_BYTES),
+        at=datetime.fromtimestamp(time.time(), UTC),
+    )
+    try:
+        await provider.verify(call)
+        told = await provider.parse(call)
+    except SignatureWrong as fault:
+        _log.warning("call_with_a_wrong_signature", provider=provider.name)
+        raise ApiError(403, "forbidden", str(fault)) from None
+    except BodyWrong as fault:
+        raise ApiError(400, "invalid_body", str(fault)) from None
+    except NotNow as fault:
+        raise unavailable("out_of_reach", str(fault)) from None
+    except RecursionError:
+        raise ApiError(400, "invalid_body", "the body is nested too deeply") from None
+    return [event for one in told if (event := _normalised(provider, one)) is not None]
+
+
+def _normalised(provider: Provider, told: Any) -> ProviderEvent | None:
+    """One event; one that tells of no message, or is not as its provider describes them, is counted and left out."""
+    try:
+        event = provider.normalise(told)
+        if event is None:
+            events_taken.labels(provider.name, "no_message").inc()
+        return event
+    except (AttributeError, LookupError, TypeError, ValueError, BodyWrong) as fault:  # its text may name a person
+        _log.warning("event_is_not_understood", provider=provider.name, error=type(fault).__name__)
+        events_taken.labels(provider.name, "unreadable").inc()
+        return None

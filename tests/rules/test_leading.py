@@ -1,0 +1,80 @@
+"""Where providers' events lead back to: a table of what they name and what is known."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from connector.rules.deliveries import DeliveryState
+from connector.rules.leading import Erased, Ground, Led, LedDelivery, Unled, lead
+from connector.rules.provider_events import Happened, ProviderEvent
+from connector.rules.provider_tags import from_tag, to_tag
+
+AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
+DELIVERY = LedDelivery("d.email", "f", "email", DeliveryState.SENT, AT, "<d.email@shop.test>", "u-1")
+GONE = LedDelivery("g.email", "f", "email", DeliveryState.SENT, AT, None, None)
+TEXT = LedDelivery("t.sms", "f", "sms", DeliveryState.SENT, AT, "SM1", "u-1")
+GROUND = Ground(
+    deliveries={"d.email": DELIVERY, "g.email": GONE},
+    by_provider={"<d.email@shop.test>": DELIVERY, "SM1": TEXT},
+    campaigns={"welcome"},
+    erased={"gone"},
+    holders={("email", "ada@shop.test"): ["u-7"], ("email", "two@shop.test"): ["u-8", "u-9"], ("sms", "+491"): ["u-7"]},
+)
+OURS = Led("f", "u-1", DELIVERY)
+
+
+def event(**told: Any) -> ProviderEvent:
+    return ProviderEvent("ses", "e1", Happened.OPENED, AT, **told)
+
+
+@pytest.mark.parametrize(
+    ("told", "led"),
+    [
+        ({"arguments": {"delivery": "d.email"}}, OURS),
+        ({"arguments": {"delivery": "d_2eemail"}}, OURS),
+        ({"sent_id": "d.email@elsewhere.test"}, OURS),
+        ({"sent_id": "d%2Eemail@shop.test"}, OURS),
+        ({"message_id": "d.email@shop.test"}, OURS),
+        ({"message_id": "<d.email@shop.test>"}, OURS),
+        ({"message_id": "SM1", "channel": "sms"}, Led("f", "u-1", TEXT)),
+        ({"message_id": "SM1"}, Unled.NO_CAMPAIGN),
+        ({"arguments": {"delivery": "g.email"}}, Erased()),
+        ({"arguments": {"delivery": "other.email"}}, Unled.UNKNOWN_DELIVERY),
+        ({"arguments": {"delivery": "other.email", "campaign": "welcome", "user": "u-2"}}, Led("welcome", "u-2")),
+        ({"arguments": {"campaign": "welcome", "user": "u-2"}}, Led("welcome", "u-2")),
+        ({"arguments": {"campaign": "welcome", "user": "gone"}}, Erased()),
+        ({"arguments": {"campaign": "welcome", "user": "x" * 256}}, Unled.UNKNOWN_USER),
+        ({"arguments": {"campaign": "nothing", "user": "u-2"}}, Unled.UNKNOWN_CAMPAIGN),
+        ({"arguments": {"campaign": "welcome"}, "recipient": "Ada@Shop.test"}, Led("welcome", "u-7")),
+        ({"arguments": {"campaign": "welcome"}, "recipient": "+49 (1)", "channel": "sms"}, Led("welcome", "u-7")),
+        ({"arguments": {"campaign": "welcome"}, "recipient": "two@shop.test"}, Unled.AMBIGUOUS_USER),
+        ({"arguments": {"campaign": "welcome"}, "recipient": "nobody@shop.test"}, Unled.UNKNOWN_USER),
+        ({"arguments": {"campaign": "welcome"}}, Unled.UNKNOWN_USER),
+        ({"arguments": {"user": "u-2"}}, Unled.NO_CAMPAIGN),
+        ({"recipient": "ada@shop.test"}, Unled.NO_CAMPAIGN),
+    ],
+)
+def test_where_an_event_leads(told: dict[str, Any], led: Any) -> None:
+    """By our delivery, else by campaign and user, else by campaign and the only holder of the address."""
+    assert lead(event(**told), GROUND) == led
+
+
+def test_a_link_of_ours_is_the_surest() -> None:
+    """We signed it, so it goes before what was told beside it."""
+    assert lead(event(arguments={"campaign": "welcome", "user": "u-2"}), GROUND, "d.email") == OURS
+
+
+@pytest.mark.parametrize("id", ["1f2a.email", "a b/c", "_2e_", "ä_ö", ""])
+def test_tags_are_read_again(id: str) -> None:
+    """SES takes letters, digits, dashes and underscores alone."""
+    tag = to_tag(id)
+    assert from_tag(tag) == id
+    assert all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in tag)
+
+
+def test_what_is_no_tag_of_ours_stays_as_it_is() -> None:
+    """Bytes that are no text are left alone."""
+    assert from_tag("a_ff_fe") == "a_ff_fe"

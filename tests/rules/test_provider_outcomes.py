@@ -1,0 +1,159 @@
+"""What becomes of each thing that a provider tells: one table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from connector.rules.deliveries import DeliveryState
+from connector.rules.leading import Led, LedDelivery
+from connector.rules.provider_events import Happened, ProviderEvent
+from connector.rules.provider_outcomes import NOTHING, Link, Outcome, fault_of, interaction_of, outcome_of, visit_of
+from connector.rules.provider_texts import cleaned
+
+H = Happened
+AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
+CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
+DELIVERY = LedDelivery("d.email", "f", "email", DeliveryState.SENT, AT - timedelta(hours=1), None, "u-1")
+OURS, THEIRS = Led("f", "u-1", DELIVERY), Led("welcome", "u-1")
+
+
+def event(happened: Happened, **told: Any) -> ProviderEvent:
+    usual = {"id": "e1", "message_id": "m1", "recipient": "ada@shop.test"}
+    return ProviderEvent("sendgrid", happened=happened, at=AT, **{**usual, **told})
+
+
+def is_crawler(agent: str) -> bool:
+    return "bot" in agent
+
+
+def made(told: ProviderEvent, led: Led = OURS, link: Link | None = None) -> dict[str, Any]:
+    item = interaction_of(told, led, link, [], is_crawler)
+    assert item is not None
+    return item
+
+
+RECEIPT, UNSUBSCRIBED = Outcome(makes="receipt"), Outcome(consent="unsubscribed")
+OUTCOMES = [
+    (H.QUEUED, {}, RECEIPT, NOTHING),
+    (H.SENT, {}, RECEIPT, NOTHING),
+    (H.DELIVERED, {}, RECEIPT, RECEIPT),
+    (H.DEFERRED, {}, NOTHING, NOTHING),
+    (H.BOUNCED, {}, NOTHING, NOTHING),
+    (H.BOUNCED, {"permanent": True}, Outcome(dead=True), Outcome(dead=True)),
+    (H.FAILED, {}, NOTHING, NOTHING),
+    (H.FAILED, {"permanent": True}, Outcome(dead=True), Outcome(dead=True)),
+    (H.REJECTED, {"permanent": True}, NOTHING, NOTHING),
+    (H.COMPLAINED, {}, *[Outcome(dead=True, consent="unsubscribed")] * 2),
+    (H.OPENED, {}, Outcome(makes="open"), NOTHING),
+    (H.CLICKED, {}, Outcome(makes="click"), Outcome(makes="click")),
+    (H.UNSUBSCRIBED, {}, UNSUBSCRIBED, UNSUBSCRIBED),
+    (H.SUBSCRIBED, {}, *[Outcome(consent="subscribed", revives=True)] * 2),
+    (H.OTHER, {}, NOTHING, NOTHING),
+]
+
+
+@pytest.mark.parametrize(("happened", "told", "by_email", "by_sms"), OUTCOMES)
+def test_the_table(happened: Happened, told: dict[str, Any], by_email: Outcome, by_sms: Outcome) -> None:
+    """M4: email is received as it is handed over, a text as its carrier says so."""
+    assert outcome_of(event(happened, **told)) == by_email
+    assert outcome_of(event(happened, channel="sms", **told)) == by_sms
+
+
+def test_the_table_is_whole() -> None:
+    """Every word has its line."""
+    assert {happened for happened, *_ in OUTCOMES} == set(Happened)
+
+
+@pytest.mark.parametrize(
+    ("agent", "machine", "opens"),
+    [
+        (CHROME, None, "human"),
+        (CHROME, False, "human"),
+        (CHROME, True, "machine"),
+        ("Mozilla/5.0", None, "machine"),
+        ("somebot", None, "machine"),
+        ("", None, None),
+        (None, None, None),
+        (None, False, None),
+        (None, True, "machine"),
+    ],
+)
+def test_opens_are_classified(agent: str | None, machine: bool | None, opens: str | None) -> None:
+    """M2: by the agent that the provider tells and its own word; who tells no agent says nothing of persons."""
+    item = made(event(H.OPENED, agent=agent, machine=machine))
+    assert (item["type"], item["properties"].get("opens")) == ("open_email", opens)
+    assert "no_agent" not in item["properties"]["reasons"] or agent == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "link", "kind", "properties"),
+    [
+        ({"url": "https://s.test"}, None, "click_email", {"url": "https://s.test"}),
+        ({"url": "https://s.test", "arguments": {"alias": "cta"}}, None, "click_email_alias", {"alias": "cta"}),
+        (
+            {},
+            Link(3, "top", "https://s.test"),
+            "click_email_alias",
+            {"link": 3, "alias": "top", "url": "https://s.test"},
+        ),
+        ({}, Link(3, None, "https://s.test"), "click_email", {"link": 3, "url": "https://s.test"}),
+        ({"channel": "sms", "url": "https://s.test"}, None, "click_sms_link", {"url": "https://s.test"}),
+        ({"machine": True}, None, "click_email", {"robot": True}),
+        ({"agent": "somebot"}, None, "click_email", {"robot": True}),
+    ],
+)
+def test_clicks(told: dict[str, Any], link: Link | None, kind: str, properties: dict[str, Any]) -> None:
+    """M1, M2: with an alias where one is known, and a robot's flagged."""
+    item = made(event(H.CLICKED, **{"agent": CHROME, **told}), OURS, link)
+    assert item["type"] == kind
+    assert properties.items() <= item["properties"].items()
+    assert item["properties"]["delivery"] == "d.email"
+    assert ("robot" in item["properties"]) == ("robot" in properties)
+
+
+def test_three_links_at_once_are_a_machines() -> None:
+    """Scanners follow every link as the mail arrives, and a provider tells of all at once."""
+    clicks = [event(H.CLICKED, id=f"e{n}", url=f"https://s.test/{n}", agent=CHROME) for n in range(3)]
+    others = [visit_of(one, None) for one in clicks]
+    item = interaction_of(clicks[0], OURS, None, others, is_crawler)
+    assert item is not None
+    assert (item["properties"]["robot"], item["properties"]["reasons"]) == (True, ["burst"])
+
+
+def test_a_message_is_received_once_whatever_is_told() -> None:
+    """The receipt's id is made of the message and its recipient; our own delivery's is made by sending it."""
+    ids = {made(event(kind, id=kind.value), THEIRS)["id"] for kind in (H.QUEUED, H.SENT, H.DELIVERED)}
+    assert len(ids) == 1
+    assert made(event(H.SENT, recipient="Ada@Shop.test"), THEIRS)["id"] in ids
+    assert made(event(H.SENT, recipient="bob@shop.test"), THEIRS)["id"] not in ids
+    assert made(event(H.SENT, message_id="m2"), THEIRS)["id"] not in ids
+    assert interaction_of(event(H.DELIVERED), OURS, None, [], is_crawler) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "fault"),
+    [
+        (event(H.BOUNCED, permanent=True, fault="5.1.1"), "sendgrid_5.1.1"),
+        (event(H.BOUNCED, permanent=True), "sendgrid_bounced"),
+        (event(H.BOUNCED, fault="4.2.2"), None),
+        (event(H.REJECTED, fault="Bounced Address"), "sendgrid_Bounced_Address"),
+        (event(H.FAILED, fault="ünknown"), "sendgrid_failed"),
+        (event(H.FAILED, fault="x" * 500), "sendgrid_" + "x" * 55),
+        (event(H.DELIVERED, fault="ok"), None),
+    ],
+)
+def test_faults_are_codes(told: ProviderEvent, fault: str | None) -> None:
+    """At most 64 characters of letters, digits and a few more; what may pass is no fault."""
+    assert fault_of(told) == fault
+
+
+def test_texts_are_cleaned() -> None:
+    """No null character and no half of one comes into the store, and nothing is longer than it need be."""
+    told = event(H.OPENED, agent="a\0b\ud800" + "x" * 9999, arguments={"a\0": "b\ud800", **dict.fromkeys("cdef", "x")})
+    clean = cleaned(replace(told, id="e\0"))
+    assert (clean.id, clean.agent[:4] if clean.agent else None, len(clean.agent or "")) == ("e", "ab?x", 511)
+    assert clean.arguments["a"] == "b?"

@@ -1,0 +1,75 @@
+"""One act told by two sources is one: a table of pairs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from connector.rules.interactions import Event, Interaction
+from connector.rules.retelling import Act, act_of, is_told
+
+AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
+OPEN, CLICK, ALIAS, SMS, MAIL = "open_email", "click_email", "click_email_alias", "click_sms_link", "receive_email"
+OURS: dict[str, Any] = {"delivery": "d"}
+THEIRS: dict[str, Any] = {"delivery": "d", "source": "ses"}
+URL = {"url": "https://shop.test/a"}
+
+
+def act(kind: str, properties: dict[str, Any], seconds: float = 0, campaign: str = "c") -> Act | None:
+    t = AT + timedelta(seconds=seconds)
+    item = Interaction(user="u", type=kind, campaign=campaign, occurred_at=t, properties=properties)
+    return act_of(item, t)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ((OPEN, OURS), (OPEN, THEIRS), True),
+        ((OPEN, OURS), (OPEN, THEIRS, 120), True),
+        ((OPEN, OURS), (OPEN, THEIRS, 121), False),
+        ((OPEN, OURS), (OPEN, OURS, 1), False),
+        ((OPEN, THEIRS), (OPEN, THEIRS, 1), False),
+        ((OPEN, THEIRS), (OPEN, THEIRS | {"source": "sendgrid"}, 1), True),
+        ((OPEN, OURS), (OPEN, THEIRS | {"delivery": "e"}), False),
+        ((OPEN, OURS), (OPEN, {"message": "d", "source": "ses"}), False),
+        ((OPEN, OURS), (CLICK, THEIRS), False),
+        ((OPEN, OURS), (OPEN, THEIRS, 0, "other"), False),
+        ((CLICK, OURS | URL), (CLICK, THEIRS | URL, 5), True),
+        ((ALIAS, OURS | URL | {"alias": "x"}), (CLICK, THEIRS | URL, 5), True),
+        ((CLICK, OURS | URL), (CLICK, THEIRS | {"url": "https://shop.test/b"}), False),
+        ((CLICK, OURS | URL | {"link": 1}), (CLICK, THEIRS | URL | {"link": 2}), False),
+        ((CLICK, OURS | URL | {"link": 1}), (CLICK, THEIRS | URL | {"link": 1}), True),
+        ((CLICK, OURS | URL | {"link": 1}), (CLICK, THEIRS | URL), True),
+        ((SMS, OURS | URL), (CLICK, THEIRS | URL), False),
+        ((SMS, OURS | URL), (SMS, THEIRS | URL), True),
+        ((MAIL, THEIRS), (MAIL, THEIRS, 7 * 86400), True),
+        ((MAIL, THEIRS), (MAIL, THEIRS, 7 * 86400 + 1), False),
+        ((MAIL, {"message": "m"}), (MAIL, {"message": "m", "source": "ses"}, 3600), True),
+        ((MAIL, {"message": "m"}), (MAIL, {"message": "n"}), False),
+    ],
+)
+def test_what_is_the_same_act(one: Any, other: Any, same: bool) -> None:
+    """By message, act, link and time, in either order; two told by one source are two, but one receipt is one."""
+    first, second = act(*one), act(*other)
+    assert first is not None
+    assert second is not None
+    assert is_told(first, [second]) == is_told(second, [first]) == same
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties"),
+    [
+        (OPEN, {}),
+        (OPEN, {"delivery": 7}),
+        ("open_push", OURS),
+        ("receive_push", OURS),
+        ("perform_conversion_event", OURS),
+    ],
+)
+def test_what_only_one_source_tells(kind: str, properties: dict[str, Any]) -> None:
+    """Without a message, and of other kinds, nothing is compared, and nothing is asked of the store."""
+    assert act(kind, properties) is None
+    event = Event(user="u", type="event", name="x", occurred_at=AT, properties=OURS)
+    assert act_of(event, AT) is None

@@ -1,0 +1,59 @@
+"""A provider of the tests' own: signs its calls with a shared secret, and tells events in JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from connector.rules.provider_events import Happened, ProviderEvent
+from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
+
+SECRET = b"only the tests know it"
+TOLERANCE = timedelta(minutes=5)
+
+
+class Signed:
+    """A provider behind the protocol, under whatever name a test gives it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def verify(self, call: Call) -> None:
+        """By the signature over the time and the body."""
+        at, given = call.headers.get("x-at", ""), call.headers.get("x-signature", "")
+        if not hmac.compare_digest(given.encode(), _signature(at, call.body).encode()):
+            raise SignatureWrong("the signature is not this provider's for this body")
+        if not at.isdecimal() or abs(call.at - datetime.fromtimestamp(int(at), UTC)) > TOLERANCE:
+            raise SignatureWrong("the call is too old")
+
+    async def parse(self, call: Call) -> Sequence[Any]:
+        """A list of objects."""
+        try:
+            told = json.loads(call.body)
+        except ValueError:
+            raise BodyWrong("the body is not JSON") from None
+        if not isinstance(told, list):
+            raise BodyWrong("the body is not a list of events")
+        return told
+
+    def normalise(self, told: Any) -> ProviderEvent | None:
+        """An object with the fields of the common form."""
+        if told.get("happened") == "survey":
+            return None
+        rest = {name: value for name, value in told.items() if name not in ("happened", "at")}
+        at = datetime.fromisoformat(told["at"])
+        return ProviderEvent(provider=self.name, happened=Happened(told["happened"]), at=at, **rest)
+
+
+def signed(body: bytes, at: datetime) -> Mapping[str, str]:
+    """The headers of a call."""
+    second = str(int(at.timestamp()))
+    return {"X-At": second, "X-Signature": _signature(second, body)}
+
+
+def _signature(at: str, body: bytes) -> str:
+    return hmac.digest(SECRET, at.encode() + b"." + body, hashlib.sha256).hex()
