@@ -54,6 +54,8 @@ def event(**told: Any) -> ProviderEvent:
         ({"arguments": {"campaign": "welcome"}, "recipient": "nobody@shop.test"}, Unled.UNKNOWN_USER),
         ({"arguments": {"campaign": "welcome"}}, Unled.UNKNOWN_USER),
         ({"arguments": {"user": "u-2"}}, Unled.NO_CAMPAIGN),
+        ({"arguments": {"user": "u-2"}, "tags": ("spring", "welcome")}, Led("welcome", "u-2")),
+        ({"arguments": {"user": "u-2"}, "tags": ("spring",)}, Unled.NO_CAMPAIGN),
         ({"recipient": "ada@shop.test"}, Unled.NO_CAMPAIGN),
     ],
 )
