@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from fastapi import APIRouter
@@ -34,9 +35,10 @@ async def take_interactions(body: JsonObject, parts: PartsHere) -> JSONResponse:
     faults = [_fault_of(changes) for changes in described]
     well_formed = [changes for changes, fault in zip(described, faults, strict=True) if fault is None]
     taken = await parts.intake.take_in_with(items, well_formed)
-    parts.outbox.nudge()
-    for result in taken.results:
-        interactions_taken.labels(result.status).inc()
+    if taken.changed:
+        parts.outbox.nudge()
+    for status, number in Counter(result.status for result in taken.results).items():
+        interactions_taken.labels(status).inc(number)
     answer = {"results": [_told(result) for result in taken.results]}
     if "users" in body:
         answer["users"] = [
