@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from connector.api_settings import ApiLimits
 from connector.channels.signing import check_secret
 from connector.inbox_settings import InboxSettings
 from connector.provider_settings import LONGEST_SEND, Fcm, Twilio
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
     api_keys: list[SecretStr] = []
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=0, le=65535)
+    api_limits: ApiLimits = Field(default_factory=ApiLimits)
     retention_days: PositiveInt = 90
     smtp: Smtp = Field(default_factory=Smtp)
     twilio: Twilio = Field(default_factory=Twilio)

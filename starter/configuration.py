@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from sqlalchemy.exc import ArgumentError
 
+from connector.api_settings import ApiLimits
 from connector.inbox_settings import InboxSettings
 from connector.provider_settings import Fcm, Twilio
 from connector.rules.errors import ConnectorError
@@ -56,7 +57,7 @@ def open_database(settings: Settings) -> Database:
         raise SettingsWrong(f"the data folder {settings.data} cannot be made: {error.strerror}") from None
 
 
-_PARTS = (Smtp, Twilio, Fcm, InboxSettings, TrackingSettings)
+_PARTS = (ApiLimits, Smtp, Twilio, Fcm, InboxSettings, TrackingSettings)
 
 
 def _variable(model: str, place: tuple[int | str, ...]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
+from starlette.datastructures import Headers
 
 from connector.definitions.faults import faults_of
 from connector.rules.errors import DefinitionError
@@ -73,11 +74,23 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 async def read_bounded(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
-    """The body as it is. Raises ApiError: 413 for more than `most` bytes, as soon as they are there."""
+    """The body as it is. Raises ApiError: 413 for more than `most` bytes, as soon as they are announced or there."""
     chunks, size = [], 0
+    if (declared_length(request.headers) or 0) > most:
+        raise _too_large(most)
     async for chunk in request.stream():
         size += len(chunk)
         if size > most:
-            raise ApiError(413, "too_large", f"the body is larger than {most} bytes; send less at once")
+            raise _too_large(most)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def declared_length(headers: Headers) -> int | None:
+    """The length that a body is said to have, in bytes; None where it is not said."""
+    told = headers.get("content-length", "")
+    return int(told) if told.isascii() and told.isdigit() else None
+
+
+def _too_large(most: int) -> ApiError:
+    return ApiError(413, "too_large", f"the body is larger than {most} bytes; send less at once")
