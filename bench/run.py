@@ -17,12 +17,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import draining, simulating, starting, taking_in, waiting
+from bench import accepting, draining, simulating, starting, taking_in, waiting
 from bench.figures import FULL, QUICK, Figure, Sizes
 from bench.progress import Progress, shown
 from bench.server import served
 
-NAMES = ("starting", "draining", "taking_in", "waiting", "simulating")
+NAMES = ("accepting", "starting", "draining", "taking_in", "waiting", "simulating")
 
 
 async def measure(names: tuple[str, ...], sizes: Sizes, progress: Progress) -> list[Figure]:
@@ -30,14 +30,19 @@ async def measure(names: tuple[str, ...], sizes: Sizes, progress: Progress) -> l
     with tempfile.TemporaryDirectory(prefix="connector-bench-") as name:
         folder = Path(name)
         async with served(folder) as client:
-            measures: dict[str, Callable[[], Awaitable[Figure]]] = {
+            measures: dict[str, Callable[[], Awaitable[Figure | list[Figure]]]] = {
+                "accepting": lambda: accepting.measure(sizes, folder, client, progress),
                 "starting": lambda: starting.measure(sizes, folder, client, progress),
                 "draining": lambda: draining.measure(sizes, folder, client, progress),
                 "taking_in": lambda: taking_in.measure(sizes, folder, progress),
                 "waiting": lambda: waiting.measure(sizes, folder, client, progress),
                 "simulating": lambda: asyncio.to_thread(simulating.measure, sizes, folder, progress),
             }
-            return [await measures[name]() for name in names]
+            figures: list[Figure] = []
+            for name in names:
+                measured = await measures[name]()
+                figures += measured if isinstance(measured, list) else [measured]
+            return figures
 
 
 def main(
@@ -78,7 +83,7 @@ def _table(figures: list[Figure]) -> Table:
             f"{figure.baseline:,.2f} {figure.unit}",
             figure.baseline_is,
             f"{figure.ratio:.2f}",
-            f"{sign} {figure.aim} {verdict}",
+            f"{sign} {figure.aim} {verdict}" if figure.aim is not None else "",
         )
     return table
 

@@ -42,10 +42,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Answer:
-    """A result for each item and, where users were described, for each of them, in their order."""
+    """A result for each item and, where users were described, for each of them, in their order.
+
+    `changed`: follow-ups began or ended by it.
+    """
 
     results: Sequence[ItemResult]
     users: Sequence[ItemResult] | None = None
+    changed: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The answer as it is told."""
@@ -78,8 +82,9 @@ async def take_batch(intake: Intake, batch: Batch) -> Answer:
     well_formed = [changes for changes, fault in zip(described, faults, strict=True) if fault is None]
     taken = await intake.take_in_with(batch.items, well_formed)
     if batch.users is None:
-        return Answer(taken.results)
-    return Answer(taken.results, [_described(*told, taken) for told in zip(described, faults, strict=True)])
+        return Answer(taken.results, changed=taken.changed)
+    told = [_described(changes, fault, taken) for changes, fault in zip(described, faults, strict=True)]
+    return Answer(taken.results, told, taken.changed)
 
 
 def _check_size(name: str, listed: Sequence[Any]) -> None:

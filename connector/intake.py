@@ -5,22 +5,25 @@ The statements of a batch do not grow with its size, nor with the number of camp
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.items import parse_item, with_id
+from connector.gathering import Batch, Gathering
+from connector.items import ReadItem, Unreadable, read_item
 from connector.rules.catalogue import Catalogue
 from connector.rules.changes import Begin, Change, End, Note, Refuse
 from connector.rules.conversions import conversions_made, past_needed
-from connector.rules.errors import InvalidItem
 from connector.rules.interactions import Interaction, Item, Logged, dispatch_of, is_too_old, log_entry
 from connector.rules.judging import EVER, Judging, Known
 from connector.rules.passages import Passage
 from connector.rules.retelling import Act, act_of, is_told
+from connector.rules.users import User
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.current import with_current_catalogue
 from connector.store.database import Database, database_now
@@ -33,8 +36,11 @@ from connector.store.follow_ups import (
     write_decisions,
 )
 from connector.store.log import load_acts, load_items, seen_dispatches, take_numbers, write_new
-from connector.store.users import Changes, load_users, merge_users, raise_newest, resolve_and_lock
+from connector.store.users import Changes, load_newest, load_users, merge_users, raise_newest, resolve_and_lock
 from connector.store.versions import Head
+
+_NOBODY = User(id="nobody")
+"""Stands for a user whose description no rule looks at."""
 
 Status = Literal["accepted", "duplicate", "invalid"]
 
@@ -70,6 +76,13 @@ class Intake:
     def __init__(self, database: Database, cache: CatalogueCache, workspace: str, *, retention: timedelta) -> None:
         self._database, self._cache, self._workspace = database, cache, workspace
         self._retention = retention
+        # SQLite knows one writer at a time; on PostgreSQL others go on while one waits for a user's lock.
+        self._gathering = Gathering(self._take_in_together, at_once=1 if database.dialect == "sqlite" else 4)
+
+    @property
+    def calm(self) -> asyncio.Event:
+        """Set while no batch is taken in; what can wait goes slowly until then."""
+        return self._gathering.calm
 
     async def take_in(self, items: Sequence[Any]) -> list[ItemResult]:
         """Take a batch in and judge it, all in one transaction; start nothing (the outbox does).
@@ -89,10 +102,18 @@ class Intake:
             users: each as PATCH takes it, with its `id`, and well formed.
         """
 
-        async def take(c: AsyncConnection, catalogue: Catalogue, head: Head) -> TakenIn:
-            return await self.take_in_within(c, catalogue, head, items, users)
+        return await self._gathering.take(Batch([read_item(item) for item in items], users))
 
-        return await with_current_catalogue(self._database, self._cache, self._workspace, take)
+    async def _take_in_together(self, batches: Sequence[Batch]) -> list[TakenIn]:
+        """Several batches in one transaction; only the first may describe users."""
+        read = [item for batch in batches for item in batch.items]
+
+        async def take(c: AsyncConnection, catalogue: Catalogue, head: Head) -> TakenIn:
+            return await self._take(c, catalogue, head, head.read_at, read, batches[0].users)
+
+        taken = await with_current_catalogue(self._database, self._cache, self._workspace, take)
+        results = iter(taken.results)
+        return [replace(taken, results=list(islice(results, len(batch.items)))) for batch in batches]
 
     async def take_in_within(
         self,
@@ -103,7 +124,18 @@ class Intake:
         users: Sequence[Changes] = (),
     ) -> TakenIn:
         """The same inside a transaction of `with_current_catalogue`."""
-        now = await database_now(c)
+        read = [read_item(item) for item in items]
+        return await self._take(c, catalogue, head, await database_now(c), read, users)
+
+    async def _take(
+        self,
+        c: AsyncConnection,
+        catalogue: Catalogue,
+        head: Head,
+        now: datetime,
+        items: Sequence[ReadItem],
+        users: Sequence[Changes],
+    ) -> TakenIn:
         if head.changed_at is not None and now < head.changed_at:
             now = head.changed_at  # the clock was set back: what is judged after an order is not before it
         return await _Batch(c, self._workspace, catalogue, now, self._retention).take(items, users)
@@ -120,7 +152,7 @@ class _Batch:
         self._results: list[ItemResult] = []
         self._changed = False
 
-    async def take(self, items: Sequence[Any], users: Sequence[Changes]) -> TakenIn:
+    async def take(self, items: Sequence[ReadItem], users: Sequence[Changes]) -> TakenIn:
         wanted = self._well_formed(items)
         named = {item.user for item in wanted.values()} | {changes["id"] for changes in users}
         if not named:
@@ -136,18 +168,16 @@ class _Batch:
         await self._drop_told_elsewhere(wanted, user_keys)
         logged = await self._log(wanted, user_keys)
         if logged:
-            await self._judge(await self._with_conversions(logged, user_keys))
+            await self._judge(self._concerning(await self._with_conversions(logged, user_keys)))
 
-    def _well_formed(self, items: Sequence[Any]) -> dict[int, Item]:
+    def _well_formed(self, items: Sequence[ReadItem]) -> dict[int, Item]:
         """The items that can be taken, by their place; the results of all others are given."""
         wanted: dict[int, Item] = {}
         seen: set[str] = set()
-        for place, raw in enumerate(items):
-            try:
-                item = self._checked(raw)
-            except InvalidItem as fault:
-                given = raw.get("id") if isinstance(raw, dict) else getattr(raw, "id", None)
-                self._results.append(ItemResult("invalid", given if isinstance(given, str) else None, str(fault)))
+        for place, item in enumerate(items):
+            fault = self._fault_of(item)
+            if isinstance(item, Unreadable) or fault is not None:
+                self._results.append(ItemResult("invalid", item.id, fault))
                 continue
             repeated = item.id in seen
             self._results.append(ItemResult("duplicate" if repeated else "accepted", item.id))
@@ -156,15 +186,16 @@ class _Batch:
                 wanted[place] = item
         return wanted
 
-    def _checked(self, raw: Any) -> Item:
-        item = with_id(parse_item(raw))
+    def _fault_of(self, item: ReadItem) -> str | None:
+        if isinstance(item, Unreadable):
+            return item.fault
         if is_too_old(item, self._now, self._retention):
             days = self._retention.days
-            raise InvalidItem(f"stale: occurred_at is more than {days} days ago, longer than the log is kept")
+            return f"stale: occurred_at is more than {days} days ago, longer than the log is kept"
         if isinstance(item, Interaction) and self._catalogue.target_of(item) is None:
             kind = "campaign" if item.campaign is not None else "card"
-            raise InvalidItem(f"{kind}: {item.target!r} is not a {kind} that is known; apply its definition first")
-        return item
+            return f"{kind}: {item.target!r} is not a {kind} that is known; apply its definition first"
+        return None
 
     def _refuse_erased(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
         """Guarantee 8: a late report does not bring an erased user back."""
@@ -237,7 +268,14 @@ class _Batch:
             logged[user_keys[entry.item.user]].append(entry)
         return logged
 
+    def _concerning(self, logged: Mapping[str, list[Logged]]) -> dict[str, list[Logged]]:
+        """Those users' items that some follow-on has to do with: of all others nothing comes."""
+        silent = self._catalogue.concerns_nobody
+        return {key: entries for key, entries in logged.items() if not all(silent(entry.item) for entry in entries)}
+
     async def _judge(self, logged: Mapping[str, list[Logged]]) -> None:
+        if not logged:
+            return
         known = await self._load(logged)
         judging = Judging(self._catalogue, self._now)
         changes: list[tuple[str, Change]] = []
@@ -252,13 +290,25 @@ class _Batch:
         """What the rules need to know of these users, in a fixed number of statements."""
         c, workspace, keys = self._c, self._workspace, sorted(logged)
         earliest = min(entry.t for entries in logged.values() for entry in entries)
-        users = await load_users(c, workspace, keys)
+        newest = await load_newest(c, workspace, keys)
         passages = await load_passages(c, workspace, keys, earliest)
-        listening = {e.id for entries in logged.values() for i in entries for e in self._catalogue.listening_to(i.item)}
-        waiting = {passage.campaign for found in passages.values() for passage in found}
-        receipts = await load_receipts(c, workspace, keys, sorted(listening | waiting))
-        known = {key: Known(users[key].user, key, users[key].newest_t, passages[key], receipts) for key in keys}
-        return known | await self._with_past(known, logged)
+        known = {key: Known(_NOBODY, key, newest[key], passages[key]) for key in keys}
+        known |= await self._with_past(known, logged)
+        return known | await self._with_users(known, logged)
+
+    async def _with_users(self, known: Mapping[str, Known], logged: Mapping[str, list[Logged]]) -> dict[str, Known]:
+        """Those of the users for whom something is judged as a trigger, now or again, with what that looks at."""
+        listening = {
+            key: {entry.id for item in entries for entry in self._catalogue.listening_to(item.item)}
+            for key, entries in logged.items()
+        }
+        needed = [key for key in logged if listening[key] or known[key].past]
+        if not needed:
+            return {}
+        campaigns = {name for key in needed for name in listening[key] | {p.campaign for p in known[key].passages}}
+        users = await load_users(self._c, self._workspace, needed)
+        receipts = await load_receipts(self._c, self._workspace, needed, sorted(campaigns))
+        return {key: replace(known[key], user=users[key].user, receipts=receipts) for key in needed}
 
     async def _with_past(self, known: Mapping[str, Known], logged: Mapping[str, list[Logged]]) -> dict[str, Known]:
         """Those of the users whose log must be looked at: for an audience, or because something came late."""

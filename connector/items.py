@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -14,6 +15,27 @@ from connector.rules.values import canonical_json
 
 _INTERACTIONS = frozenset(kind.value for kind in InteractionType)
 _EVENTS = frozenset(get_args(Event.model_fields["type"].annotation))
+_KNOWN = _INTERACTIONS | _EVENTS
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """What could not be read as an item: what was wrong and would be right, and the id that was given, if any."""
+
+    fault: str
+    id: str | None
+
+
+ReadItem = Item | Unreadable
+
+
+def read_item(data: Any) -> ReadItem:
+    """One interaction or event from its wire form, with an id; what is wrong with it is no error here."""
+    try:
+        return with_id(parse_item(data))
+    except InvalidItem as fault:
+        given = data.get("id") if isinstance(data, dict) else getattr(data, "id", None)
+        return Unreadable(str(fault), given if isinstance(given, str) else None)
 
 
 def parse_item(data: Any) -> Item:
@@ -27,9 +49,9 @@ def parse_item(data: Any) -> Item:
     if not isinstance(data, Mapping):
         raise InvalidItem("an interaction is an object with user, type, occurred_at and what the type needs")
     kind = data.get("type")
-    if not isinstance(kind, str) or kind not in _INTERACTIONS | _EVENTS:
+    if not isinstance(kind, str) or kind not in _KNOWN:
         raise InvalidItem(
-            f"type: {kind!r} is not known; it is one of {', '.join(sorted(_INTERACTIONS | _EVENTS))} "
+            f"type: {kind!r} is not known; it is one of {', '.join(sorted(_KNOWN))} "
             "(an event of your own has the type event and a name)"
         )
     try:

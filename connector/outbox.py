@@ -26,6 +26,11 @@ from connector.wire import Ended, FollowUpStart
 
 _log = structlog.get_logger("outbox")
 _AT_ONCE = 50
+_SIGNALS_WHILE_TAKING_IN = 100
+_BETWEEN_SIGNALS_SECONDS = 1.0
+"""While batches are taken in, so many signals go out so often, and the rest as soon as that is over."""
+_AFTER_FAILURE_SECONDS = 1.0
+"""Rest that no nudge shortens: while Temporal is away, each batch that is taken in would have the store asked again."""
 _Act = Callable[[Client, str, RowMapping], Awaitable[None]]
 _Mark = Callable[[AsyncConnection, str, Sequence[str]], Awaitable[None]]
 
@@ -36,6 +41,7 @@ class Outbox:
     Args:
         client: Temporal's, or a way to get it: the outbox can begin before Temporal is there.
         sweep_seconds: how long it rests between two sweeps when nobody nudges it.
+        calm: while it is clear, this process takes batches in, and only some signals go out.
     """
 
     def __init__(
@@ -45,10 +51,12 @@ class Outbox:
         client: Client | Callable[[], Awaitable[Client]],
         *,
         sweep_seconds: float = 5.0,
+        calm: asyncio.Event | None = None,
     ) -> None:
         self._database, self._workspace, self._client = database, workspace, client
         self._sweep_seconds = sweep_seconds
-        self._nudged = asyncio.Event()
+        self._nudged, self._calm = asyncio.Event(), calm
+        self._signals_at: float | None = None
 
     def nudge(self) -> None:
         """Something is to be done now; the loop does not wait for its next sweep."""
@@ -62,9 +70,11 @@ class Outbox:
                 done = await self.flush()
             except (RPCError, StoreUnavailable, RuntimeError, OSError) as error:
                 _log.warning("outbox_waits", error=type(error).__name__)
-                done = 0
+                await self._rest(stopped, seconds=min(_AFTER_FAILURE_SECONDS, self._sweep_seconds))
+                continue
             if done == 0:
-                await self._rest(stopped)
+                calm = [self._calm] if self._calm is not None and not self._calm.is_set() else []
+                await self._rest(stopped, self._nudged, *calm, seconds=self._sweep_seconds)
 
     async def flush(self, limit: int = 1000) -> int:
         """Start and signal what is due now, oldest due first, at most `limit` of each; returns how many it did.
@@ -72,9 +82,10 @@ class Outbox:
         Raises:
             RPCError: Temporal does not answer. StoreUnavailable: the database does not.
         """
+        signals = self._signals_now(limit)
         async with self._database.read() as connection:
             to_start = await take_to_start(connection, self._workspace, limit)
-            to_signal = await take_to_signal(connection, self._workspace, limit)
+            to_signal = await take_to_signal(connection, self._workspace, signals) if signals else []
             launches = await take_to_tell(connection, self._workspace, limit)
         if not to_start and not to_signal and not launches:
             return 0
@@ -92,10 +103,22 @@ class Outbox:
         _raise_if_nothing_went(rows, done)
         return len(done)
 
-    async def _rest(self, stopped: asyncio.Event) -> None:
-        waits = [asyncio.create_task(event.wait()) for event in (stopped, self._nudged)]
+    def _signals_now(self, limit: int) -> int:
+        """How many signals may go out: a signal makes an end prompt and decides nothing, so it gives way to intake."""
+        now = asyncio.get_running_loop().time()
+        if self._calm is None or self._calm.is_set():
+            self._signals_at = None
+            return limit
+        if self._signals_at is not None and self._signals_at <= now:
+            self._signals_at = None
+            return min(limit, _SIGNALS_WHILE_TAKING_IN)
+        self._signals_at = self._signals_at or now + _BETWEEN_SIGNALS_SECONDS
+        return 0
+
+    async def _rest(self, *events: asyncio.Event, seconds: float) -> None:
+        waits = [asyncio.create_task(event.wait()) for event in events]
         with suppress(asyncio.CancelledError):
-            await asyncio.wait(waits, timeout=self._sweep_seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
 

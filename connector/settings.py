@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from connector.api_settings import ApiLimits
 from connector.channels.provider_headers import SmtpProvider
 from connector.channels.signing import check_secret
 from connector.inbox_settings import InboxSettings
@@ -53,6 +54,7 @@ class Settings(BaseSettings):
     key_rate: float = Field(default=DEFAULT_KEY_RATE, gt=0, le=MOST_RATE, allow_inf_nan=False)
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=0, le=65535)
+    api_limits: ApiLimits = Field(default_factory=ApiLimits)
     retention_days: PositiveInt = 90
     smtp: Smtp = Field(default_factory=Smtp)
     twilio: Twilio = Field(default_factory=Twilio)

@@ -38,12 +38,14 @@ def compose(settings: Settings, database: Database, temporal: TemporalLink | Non
     temporal = temporal or TemporalLink()
     cache = CatalogueCache(settings.workspace)
     retention = timedelta(days=settings.retention_days)
+    intake = Intake(database, cache, settings.workspace, retention=retention)
+    sweep = settings.sweep_seconds
     return Parts(
         settings=settings,
         database=database,
         cache=cache,
-        intake=Intake(database, cache, settings.workspace, retention=retention),
-        outbox=Outbox(database, settings.workspace, temporal.client, sweep_seconds=settings.sweep_seconds),
+        intake=intake,
+        outbox=Outbox(database, settings.workspace, temporal.client, sweep_seconds=sweep, calm=intake.calm),
         temporal=temporal,
     )
 

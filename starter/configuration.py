@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from sqlalchemy.exc import ArgumentError
 
+from connector.api_settings import ApiLimits
 from connector.inbox_settings import InboxSettings
 from connector.provider_settings import Fcm, Twilio
 from connector.rules.errors import ConnectorError
@@ -58,7 +59,7 @@ def open_database(settings: Settings) -> Database:
 
 
 _WEBHOOKS = (SendGridWebhook, SesWebhook, MailgunWebhook, PostmarkWebhook, ResendWebhook)
-_PARTS = (Smtp, Twilio, Fcm, InboxSettings, TrackingSettings, *_WEBHOOKS)
+_PARTS = (ApiLimits, Smtp, Twilio, Fcm, InboxSettings, TrackingSettings, *_WEBHOOKS)
 
 
 def _variable(model: str, place: tuple[int | str, ...]) -> str:

@@ -41,5 +41,5 @@ def test_the_bench_measures_every_figure() -> None:
     ended = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=170)
     assert ended.returncode == 0, ended.stderr
     figures = json.loads(ended.stdout)["figures"]
-    assert [figure["unit"] for figure in figures] == ["/s", "/s", "ms", "MiB", "s"]
+    assert [figure["unit"] for figure in figures] == [*["/s"] * 6, "ms", "MiB", "s"]
     assert all(figure["ours"] > 0 and figure["baseline"] > 0 for figure in figures)

@@ -128,7 +128,7 @@ class Catalogue:
 
     Stopped and archived ones stay in it, so that what they no longer count is refused with its reason (P2). A second
     index has the campaigns that ever counted conversions, under their events and receipts, and each topic's `windows`
-    the longest of theirs (C1).
+    the longest of theirs (C1). A third has the follow-ons that something with the topic ever called off.
     """
 
     version: int = 0
@@ -138,6 +138,7 @@ class Catalogue:
     changed_at: datetime | None = None
     counting: Listeners = field(default_factory=dict)
     windows: Mapping[Topic, timedelta] = field(default_factory=dict)
+    excepting: Listeners = field(default_factory=dict)
 
     def changed(
         self,
@@ -150,8 +151,9 @@ class Catalogue:
         """A new catalogue in which these entries stand in the place of those of the same id."""
         merged = dict(self.entries)
         listening, counting = _Listening(self.listeners, _topics), _Listening(self.counting, _topics_counted)
+        excepting = _Listening(self.excepting, _topics_excepting)
         for entry in entries:
-            for index in (listening, counting):
+            for index in (listening, counting, excepting):
                 index.put(entry, merged.get(entry.id))
             merged[entry.id] = entry
         counted, touched = counting.sorted(), counting.touched()
@@ -167,6 +169,7 @@ class Catalogue:
             changed_at or self.changed_at,
             counted,
             windows,
+            excepting.sorted(),
         )
 
     def listening_to(self, item: Item) -> tuple[Entry, ...]:
@@ -176,6 +179,15 @@ class Catalogue:
         """
         names = self.listeners.get(topic_of(item), ())
         return tuple([self.entries[name] for name in names]) if names else ()
+
+    def concerns_nobody(self, item: Item) -> bool:
+        """Whether no published revision's triggers or exceptions have the item's topic.
+
+        Such an item touches no follow-up, whatever else is known of its user and in whatever order it comes (T5): only
+        conditions of published revisions begin waits and call them off (P10).
+        """
+        topic = topic_of(item)
+        return topic not in self.listeners and topic not in self.excepting
 
     @cached_property
     def asks_history(self) -> bool:
@@ -211,6 +223,11 @@ class Catalogue:
 def _topics(entry: Entry) -> set[Topic]:
     deliveries = (entry.follow_on(revision) for revision in entry.published)
     return {topic_listened_to(condition) for delivery in deliveries if delivery for condition in delivery.trigger}
+
+
+def _topics_excepting(entry: Entry) -> set[Topic]:
+    deliveries = (entry.follow_on(revision) for revision in entry.published)
+    return {topic_listened_to(condition) for delivery in deliveries if delivery for condition in delivery.exceptions}
 
 
 def _topics_counted(entry: Entry) -> set[Topic]:

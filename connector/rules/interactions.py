@@ -72,6 +72,8 @@ class _Reported(BaseModel):
     @field_validator("properties")
     @classmethod
     def _bounded(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if not value:
+            return value
         if len(canonical_json(value).encode()) > MAX_PROPERTIES_BYTES:
             raise ValueError(f"properties are larger than {MAX_PROPERTIES_BYTES} bytes")
         if has_null(value):

@@ -22,6 +22,7 @@ from pydantic import (
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 _DURATION = re.compile(r"(\d{1,9}) (second|minute|hour|day|week)s?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
@@ -77,7 +78,7 @@ def parse_instant(value: Any) -> Any:
 
 def canonical_json(value: Any) -> str:
     """The one spelling of a JSON value: sorted keys, no spaces. Used for keys, hashes and ids."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(value)
 
 
 def has_null(value: Any) -> bool:
@@ -99,12 +100,14 @@ def has_infinite(value: Any) -> bool:
 
 
 def _no_null(value: Any) -> Any:
-    if has_null(value):
+    if "\x00" in value if isinstance(value, str) else has_null(value):
         raise ValueError("must not contain null characters")
     return value
 
 
 def _in_utc(value: datetime) -> datetime:
+    if 1 < value.year < 9999:
+        return value
     try:
         value.astimezone(UTC)
     except OverflowError:

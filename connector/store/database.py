@@ -9,21 +9,25 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, ColumnElement, cast, event, func, literal, select, type_coerce
+from sqlalchemy import BigInteger, cast, event, func, literal, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from connector.rules.errors import ConnectorError
+from connector.store.clock import database_now
 from connector.store.engines import Dialect, open_engines
-from connector.store.tables import Instant
+
+__all__ = ["Database", "Lock", "StatementCount", "StoreUnavailable", "database_now"]
 
 Lock = Literal["shared", "exclusive"]
+
+WAIT_SECONDS = 15.0
+"""How long a writer of this process waits for its turn before it is told to try again later."""
 
 
 class StoreUnavailable(ConnectorError):
@@ -44,7 +48,7 @@ class Database:
         self.dialect = dialect
         self._writer = writer
         self._reader = reader
-        self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if dialect == "sqlite" else nullcontext()
+        self._one_at_a_time = asyncio.Lock() if dialect == "sqlite" else None
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -70,10 +74,26 @@ class Database:
         Raises:
             StoreUnavailable: the database cannot be reached, or was lost on the way.
         """
-        async with self._turn, _begin(self._writer) as connection:
+        async with self._turn(), _begin(self._writer) as connection:
             if self.dialect == "postgresql":
                 await connection.execute(select(_catalogue_lock(workspace, lock)))
             yield connection
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """The turn to write, which SQLite gives to one at a time."""
+        if self._one_at_a_time is None:
+            yield
+            return
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._one_at_a_time.acquire()
+        except TimeoutError:
+            raise StoreUnavailable("others write first; try again later") from None
+        try:
+            yield
+        finally:
+            self._one_at_a_time.release()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -105,22 +125,6 @@ class Database:
                 event.remove(engine.sync_engine, "before_cursor_execute", note)
 
 
-async def database_now(connection: AsyncConnection) -> datetime:
-    """The database's clock, in aware UTC: now, not the transaction's begin. SQLite knows milliseconds."""
-    now: datetime = (await connection.execute(select(database_clock(connection)))).scalar_one()
-    return now
-
-
-def database_clock(connection: AsyncConnection) -> ColumnElement[datetime]:
-    """The database's clock within a statement, to be compared with instants; see `database_now`."""
-    clock = (
-        func.clock_timestamp()
-        if connection.dialect.name == "postgresql"
-        else func.strftime("%Y-%m-%d %H:%M:%f000", "now")
-    )
-    return type_coerce(clock, Instant)
-
-
 @asynccontextmanager
 async def _begin(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
@@ -141,8 +145,8 @@ async def _begin(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 _SQLITE_PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_READONLY")
 
-_POSTGRESQL_PASSING = ("40001", "40P01")
-"""Serialization failure and deadlock: PostgreSQL chose us to give way, and trying again is the answer."""
+_POSTGRESQL_PASSING = ("40001", "40P01", "55P03")
+"""Serialization failure, deadlock, a lock waited for too long: we give way, and trying again is the answer."""
 
 
 def _means_unavailable(error: DBAPIError) -> bool:

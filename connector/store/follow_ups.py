@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, case, insert, or_, select, update
+from sqlalchemy import RowMapping, case, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,11 +15,15 @@ from connector.rules.interactions import Logged
 from connector.rules.passages import Passage
 from connector.rules.reasons import OPEN_STATES, Reason, State
 from connector.store.log import facts_of, item_from
+from connector.store.rows import insert_rows, rows_of
 from connector.store.sets import among
 from connector.store.tables import assignments, decisions, follow_ups, receipts, users
 
 Receipts = dict[tuple[str, str, str], datetime]
 """The last receipt by (campaign, user key, key)."""
+
+_END = ("id", "state", "reason", "exception_id", "exception_at", "decided_at")
+"""What an end gives a row, by names that columns and passages share."""
 
 
 async def load_passages(
@@ -37,8 +41,11 @@ async def load_passages(
         .order_by(table.triggered_at, table.created_at)
     )
     found: dict[str, list[Passage]] = {user_key: [] for user_key in user_keys}
-    for row in (await c.execute(statement)).mappings():
-        found[row["user_key"]].append(passage_from(row))
+    rows = await c.execute(statement)
+    names = list(rows.keys())
+    for row in rows:
+        passage = passage_from(dict(zip(names, row, strict=True)))  # a batch's worth: a dict is quicker than a mapping
+        found[passage.user_key].append(passage)
     return found
 
 
@@ -83,43 +90,23 @@ async def insert_passages(
     """
     handled = {"started_at": now, "signalled_at": now} if by_launch else {}
     if passages:
-        await c.execute(insert(follow_ups), [_row(workspace, passage, now) | handled for passage in passages])
+        await c.execute(insert_rows(c, follow_ups, [_row(workspace, p, now) | handled for p in passages]))
 
 
 async def end_passages(c: AsyncConnection, workspace: str, passages: Sequence[Passage]) -> None:
     """Give stored follow-ups their new end, from outside their workflows; rows that are going out stay."""
     if not passages:
         return
-    table = follow_ups.c
-    statement = (
+    ends = [{name: getattr(passage, name) for name in _END} for passage in passages]
+    told, table = rows_of(c, {name: follow_ups.c[name].type for name in _END}, ends).c, follow_ups.c
+    await c.execute(
         update(follow_ups)
         .where(
             table.workspace == workspace,
-            table.id == bindparam("row_id"),
+            table.id == told.id,
             *(table.state != state.value for state in (State.SENDING, State.SENT, State.CONTROL, State.FAILED)),
         )
-        .values(
-            state=bindparam("to_state"),
-            reason=bindparam("to_reason"),
-            exception_id=bindparam("by"),
-            exception_at=bindparam("by_at"),
-            decided_at=bindparam("at"),
-            ended_outside=True,
-        )
-    )
-    await c.execute(
-        statement,
-        [
-            {
-                "row_id": passage.id,
-                "to_state": passage.state.value,
-                "to_reason": passage.reason,
-                "by": passage.exception_id,
-                "by_at": passage.exception_at,
-                "at": passage.decided_at,
-            }
-            for passage in passages
-        ],
+        .values({name: told[name] for name in _END if name != "id"} | {"ended_outside": True})
     )
 
 
@@ -171,7 +158,7 @@ async def write_decisions(
 ) -> None:
     """Record refusals and late exceptions, each with the user key it is about (guarantee 7)."""
     if made:
-        await c.execute(insert(decisions), [_decision(workspace, user_key, change, now) for user_key, change in made])
+        await c.execute(insert_rows(c, decisions, [_decision(workspace, key, change, now) for key, change in made]))
 
 
 def passage_from(row: RowMapping | Mapping[str, Any]) -> Passage:

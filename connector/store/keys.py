@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.keys import Key, Scope
-from connector.store.database import database_clock
+from connector.store.clock import clock
 from connector.store.tables import keys
 
 
@@ -35,7 +35,7 @@ class LiveKeys:
 
 async def load_live_keys(c: AsyncConnection, workspace: str) -> LiveKeys:
     """The keys that are neither revoked nor expired by the database's clock, in one statement."""
-    now = database_clock(c)
+    now = clock(c)
     columns = keys.c.id, keys.c.digest, keys.c.scopes, keys.c.rate, keys.c.expires_at, now.label("now")
     holds = keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > now)
     rows = (await c.execute(select(*columns).where(keys.c.workspace == workspace, *holds))).mappings().all()

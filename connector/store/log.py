@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import RowMapping, and_, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.interactions import Event, Interaction, InteractionType, Item, Logged
 from connector.rules.retelling import ACTS, DELIVERY, MESSAGE, Act, act_told
+from connector.store.rows import insert_rows
 from connector.store.sets import among, instants
 from connector.store.tables import arrivals, interactions, sequences
 
@@ -30,9 +31,8 @@ async def write_new(
     if not logged:
         return set()
     rows = [_row(workspace, entry, user_keys[entry.item.user]) for entry in logged]
-    insert = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(interactions)
-    statement = insert.on_conflict_do_nothing().returning(interactions.c.id)
-    return set((await c.execute(statement, rows)).scalars())
+    statement = insert_rows(c, interactions, rows).on_conflict_do_nothing().returning(interactions.c.id)
+    return set((await c.execute(statement)).scalars())
 
 
 async def take_numbers(c: AsyncConnection, workspace: str, count: int) -> list[int]:

@@ -10,15 +10,15 @@ from operator import itemgetter
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, RowMapping, Update, bindparam, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import RowMapping, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.addresses import Unreachable
 from connector.rules.errors import ConnectorError
 from connector.rules.users import User, merged
-from connector.store.sets import among, instants
-from connector.store.tables import Instant, user_aliases, users
+from connector.store.rows import insert_rows, rows_of
+from connector.store.sets import among
+from connector.store.tables import user_aliases, users
 
 
 class UserErased(ConnectorError):
@@ -54,8 +54,9 @@ async def resolve_and_lock(
     """
     known, erased = await look_up(c, workspace, external_ids)
     if missing := sorted(set(external_ids) - known.keys() - erased):
-        await create_users(c, workspace, missing, now)
-        known, _ = await look_up(c, workspace, external_ids)
+        known |= await create_users(c, workspace, missing, now)
+        if len(known) + len(erased) < len(set(external_ids)):
+            known, _ = await look_up(c, workspace, external_ids)
     await lock_users(c, workspace, known.values())
     return known
 
@@ -80,6 +81,14 @@ async def load_users(c: AsyncConnection, workspace: str, user_keys: Collection[s
     )
     rows = (await c.execute(statement)).mappings().all()
     return {row["user_key"]: _stored(row) for row in sorted(rows, key=itemgetter("external_id"), reverse=True)}
+
+
+async def load_newest(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> dict[str, datetime | None]:
+    """The event time of the newest item judged for each of these users (UTC)."""
+    statement = select(users.c.user_key, users.c.newest_t).where(
+        users.c.workspace == workspace, among(c, users.c.user_key, user_keys)
+    )
+    return {user_key: newest_t for user_key, newest_t in await c.execute(statement)}
 
 
 async def find_user(c: AsyncConnection, workspace: str, external_id: str) -> StoredUser | None:
@@ -149,13 +158,11 @@ async def raise_newest(c: AsyncConnection, workspace: str, newest: Mapping[str, 
     """Remember up to which event time these users' items have been judged."""
     if not newest:
         return
-    if c.dialect.name == "postgresql":
-        told = instants(c, newest)
-        await c.execute(_raised(workspace, told.c.key, told.c.value))
-        return
-    # One row at a time: joined with what is told, SQLite would walk through all users.
-    statement = _raised(workspace, bindparam("key"), bindparam("told", type_=Instant))
-    await c.execute(statement, [{"key": key, "told": t} for key, t in newest.items()])
+    rows = [{"user_key": user_key, "newest_t": t} for user_key, t in newest.items()]
+    told, table = rows_of(c, {name: users.c[name].type for name in rows[0]}, rows).c, users.c
+    older = or_(table.newest_t.is_(None), table.newest_t < told.newest_t)
+    where = (table.workspace == workspace, table.user_key == told.user_key, older)
+    await c.execute(update(users).where(*where).values(newest_t=told.newest_t))
 
 
 def mark_of_erased(external_id: str) -> str:
@@ -182,16 +189,18 @@ async def look_up(c: AsyncConnection, workspace: str, external_ids: Collection[s
     return {name: found[name] for name in found.keys() - marks.keys()}, erased
 
 
-async def create_users(c: AsyncConnection, workspace: str, external_ids: Sequence[str], now: datetime) -> None:
-    """Create bare users; where another transaction was quicker with an alias, its user stays and ours goes."""
-    keys = {external_id: uuid4().hex for external_id in external_ids}
-    build = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(user_aliases)
-    rows = [{"workspace": workspace, "external_id": name, "user_key": key} for name, key in keys.items()]
-    taken = await c.execute(build.on_conflict_do_nothing().returning(user_aliases.c.user_key), rows)
+async def create_users(
+    c: AsyncConnection, workspace: str, external_ids: Sequence[str], now: datetime
+) -> dict[str, str]:
+    """Create bare users; where another transaction was quicker with an alias, its user stays and is left out here."""
+    rows = [{"workspace": workspace, "external_id": name, "user_key": uuid4().hex} for name in external_ids]
+    taken = insert_rows(c, user_aliases, rows).on_conflict_do_nothing()
+    taken_by = await c.execute(taken.returning(user_aliases.c.external_id, user_aliases.c.user_key))
+    created = {row.external_id: row.user_key for row in taken_by}
     bare = {"workspace": workspace, "push_tokens": [], "attributes": {}, "consent": {}, "created_at": now}
-    created = [{**bare, "user_key": user_key} for user_key in taken.scalars()]
     if created:
-        await c.execute(insert(users), created)
+        await c.execute(insert_rows(c, users, [{**bare, "user_key": user_key} for user_key in created.values()]))
+    return created
 
 
 async def lock_users(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> None:
@@ -200,12 +209,6 @@ async def lock_users(c: AsyncConnection, workspace: str, user_keys: Collection[s
         table = users.c
         where = (table.workspace == workspace, among(c, table.user_key, user_keys))
         await c.execute(select(table.user_key).where(*where).order_by(table.user_key).with_for_update())
-
-
-def _raised(workspace: str, user_key: ColumnElement[str], told: ColumnElement[datetime]) -> Update:
-    table = users.c
-    older = or_(table.newest_t.is_(None), table.newest_t < told)
-    return update(users).where(table.workspace == workspace, table.user_key == user_key, older).values(newest_t=told)
 
 
 def _stored(row: RowMapping) -> StoredUser:

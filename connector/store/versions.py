@@ -12,22 +12,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.campaigns import Workspace
 from connector.rules.drafting import written
+from connector.store.clock import clock, database_now
 from connector.store.tables import catalogue
 
 
 @dataclass(frozen=True)
 class Head:
-    """The catalogue's version, and when it last changed (UTC). Version 0: nothing was ever saved."""
+    """The catalogue's version, and when it last changed (UTC). Version 0: nothing was ever saved.
+
+    `read_at` is the database's clock as this was read, under whatever lock was held then.
+    """
 
     version: int
     changed_at: datetime | None
+    read_at: datetime
 
 
 async def read_head(c: AsyncConnection, workspace: str) -> Head:
     """The version that holds at this moment."""
-    head = select(catalogue.c.version, catalogue.c.changed_at).where(catalogue.c.workspace == workspace)
+    table = catalogue.c
+    head = select(table.version, table.changed_at, clock(c).label("read_at")).where(table.workspace == workspace)
     row = (await c.execute(head)).one_or_none()
-    return Head(0, None) if row is None else Head(row.version, row.changed_at)
+    return Head(0, None, await database_now(c)) if row is None else Head(row.version, row.changed_at, row.read_at)
 
 
 async def lock_head(c: AsyncConnection, workspace: str, now: datetime) -> Row[Any]:

@@ -25,6 +25,7 @@ from starter.api import (
     tracking,
     users,
 )
+from starter.api.admission import Admission
 from starter.api.cross_origin import InboxOrigins
 from starter.api.errors import answer_errors
 from starter.api.keys import Keys
@@ -62,6 +63,7 @@ def create_app(parts: Parts, keys: Keys, providers: Mapping[str, Provider] | Non
     answer_errors(app)
     openapi.describe(app)
     app.add_middleware(InboxOrigins, origins=parts.settings.inbox.origins)
+    app.add_middleware(Admission, limits=parts.settings.api_limits)
     app.add_middleware(Requests)
     return app
 

@@ -13,7 +13,7 @@ from connector.definitions.faults import faults_of
 from connector.rules.errors import DefinitionError
 from connector.rules.values import has_infinite, has_null
 from starter.api.errors import ApiError
-from starter.api.unpacking import read_unpacked
+from starter.api.unpacking import declared_length, read_unpacked
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
@@ -81,11 +81,17 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 async def read_bounded(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
-    """The body as it is. Raises ApiError: 413 for more than `most` bytes, as soon as they are there."""
+    """The body as it is. Raises ApiError: 413 for more than `most` bytes, as soon as they are announced or there."""
     chunks, size = [], 0
+    if (declared_length(request.headers) or 0) > most:
+        raise _too_large(most)
     async for chunk in request.stream():
         size += len(chunk)
         if size > most:
-            raise ApiError(413, "too_large", f"the body is larger than {most} bytes; send less at once")
+            raise _too_large(most)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _too_large(most: int) -> ApiError:
+    return ApiError(413, "too_large", f"the body is larger than {most} bytes; send less at once")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -26,9 +27,10 @@ async def take_interactions(body: JsonObject, parts: PartsHere) -> JSONResponse:
     stand beside them: what is told there holds before the items are judged, and has results of its own.
     """
     answer = await take_batch(parts.intake, _batch_of(body))
-    parts.outbox.nudge()
-    for result in answer.results:
-        interactions_taken.labels(result.status).inc()
+    if answer.changed:
+        parts.outbox.nudge()
+    for status, number in Counter(result.status for result in answer.results).items():
+        interactions_taken.labels(status).inc(number)
     return JSONResponse(answer.as_json())
 
 

@@ -7,13 +7,17 @@ than one of the largest size that is allowed.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 
 from fastapi import Request
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
 from starter.api.errors import ApiError
 
+HOLD = "connector.hold"
+"""Where the scope of a request has what counts bytes that its body takes in memory; see `starter.api.admission`."""
 _GZIP = 31
 """zlib's window bits for gzip, with its header and checksum."""
 _MOST_MEMBERS = 100
@@ -51,6 +55,11 @@ class Unpacker:
             if member.eof:
                 packed, self._member = member.unused_data, None
 
+    @property
+    def size(self) -> int:
+        """Bytes that have come out so far."""
+        return len(self._out)
+
     def result(self) -> bytes:
         """All that came out. Raises ValueError where the end is missing."""
         if self._member is not None:
@@ -78,14 +87,8 @@ async def read_unpacked(request: Request, most: int, *, too_large: int = 413) ->
         ApiError: `too_large`; 415 for another encoding; 400 for what is not gzip, or only the beginning of it.
     """
     packed = _is_packed(request)
-    unpacker, plain, size = Unpacker(most), bytearray(), 0
     try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > most + (_PACKING if packed else 0):
-                raise OverflowError
-            unpacker.feed(chunk) if packed else plain.extend(chunk)
-        return unpacker.result() if packed else bytes(plain)
+        return await (_read_packed(request, most) if packed else _read_plain(request, most))
     except OverflowError:
         message = f"the body is larger than {most} bytes{' when unpacked' if packed else ''}; send less at once"
         raise ApiError(too_large, "too_large", message) from None
@@ -93,6 +96,32 @@ async def read_unpacked(request: Request, most: int, *, too_large: int = 413) ->
         raise ApiError(
             400, "invalid_encoding", f"the body is not gzip, as its Content-Encoding says: {error}"
         ) from None
+
+
+async def _read_plain(request: Request, most: int) -> bytes:
+    """Raises OverflowError for more than `most` bytes, as soon as they are announced or there."""
+    plain = bytearray()
+    if (declared_length(request.headers) or 0) > most:
+        raise OverflowError
+    async for chunk in request.stream():
+        plain += chunk
+        if len(plain) > most:
+            raise OverflowError
+    return bytes(plain)
+
+
+async def _read_packed(request: Request, most: int) -> bytes:
+    """Raises OverflowError for too much, ValueError for what is not gzip, ApiError where memory is short."""
+    unpacker, size = Unpacker(most), 0
+    hold: Callable[[int], None] = request.scope.get(HOLD, lambda _: None)
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most + _PACKING:
+            raise OverflowError
+        before = unpacker.size
+        unpacker.feed(chunk)
+        hold(unpacker.size - before)
+    return unpacker.result()
 
 
 async def read_rest(request: Request) -> None:
@@ -103,6 +132,12 @@ async def read_rest(request: Request) -> None:
             size += len(chunk)
             if size > _LONGEST_REST:
                 return
+
+
+def declared_length(headers: Headers) -> int | None:
+    """The length that a body is said to have, in bytes; None where it is not said."""
+    told = headers.get("content-length", "")
+    return int(told) if told.isascii() and told.isdigit() else None
 
 
 def _is_packed(request: Request) -> bool:

@@ -241,4 +241,4 @@ async def test_statements_do_not_grow_with_the_batch(house: House, database: Dat
             await house.take_in(*batch)
         counts.append(len(count.statements))
     assert counts[0] == counts[1]
-    assert counts[1] <= 18
+    assert counts[1] <= 14

@@ -31,4 +31,6 @@ async def _plan(c: AsyncConnection, statement: str) -> list[str]:
 
 
 def _walks(step: str) -> bool:
+    if step == "SCAN given":  # the rows that the statement was given
+        return False
     return step.endswith("(workspace=?)") or (step.startswith("SCAN") and "VIRTUAL TABLE" not in step)
