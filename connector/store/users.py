@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -42,7 +42,7 @@ class StoredUser:
     user: User
     user_key: str
     newest_t: datetime | None
-    unreachable: Unreachable = field(default_factory=dict)
+    unreachable: Unreachable
 
 
 async def resolve_and_lock(
