@@ -11,7 +11,7 @@ from connector.rules.addresses import bare
 from connector.rules.classification import Act, Visit, classify
 from connector.rules.interactions import RECEIVE, InteractionType
 from connector.rules.leading import Led
-from connector.rules.provider_events import Happened, ProviderEvent
+from connector.rules.provider_events import USER, Happened, ProviderEvent
 from connector.rules.retelling import DELIVERY, MESSAGE, SOURCE
 from connector.rules.users import Consent
 from connector.rules.values import canonical_json
@@ -69,8 +69,11 @@ UNDELIVERED = frozenset({H.BOUNCED, H.FAILED, H.REJECTED})
 
 
 def outcome_of(event: ProviderEvent) -> Outcome:
-    """What an event comes to. A bounce or failure that may pass, and whatever else is not in the table: nothing."""
-    if event.happened in (H.BOUNCED, H.FAILED):
+    """What an event comes to.
+
+    A bounce, refusal or failure that may pass, and whatever else is not in the table: nothing.
+    """
+    if event.happened in UNDELIVERED:
         return Outcome(dead=True) if event.permanent else NOTHING
     table = _OF_EMAIL if event.channel == "email" else _OF_SMS
     return table.get(event.happened, NOTHING)
@@ -131,10 +134,13 @@ def visit_of(event: ProviderEvent, link: Link | None) -> Visit:
 
 
 def message_of(event: ProviderEvent) -> str:
-    """What a message of another system is known by: its id, and whom it went to, for some have one id for many."""
-    told = event.recipient is not None
-    whom = bare(event.channel, event.recipient or "") if told else sorted(event.arguments.items())
-    facts = [event.provider, event.message_id or event.sent_id or event.id, whom]
+    """What a message of another system is known by: its id, and whom it went to, for some have one id for many.
+
+    Whom it went to is the user whom it names; that one user, where it went to two addresses of theirs.
+    """
+    user, recipient = event.arguments.get(USER), event.recipient
+    whom: Any = bare(event.channel, recipient) if recipient is not None else sorted(event.arguments.items())
+    facts = [event.provider, event.message_id or event.sent_id or event.id, [USER, user] if user else whom]
     return f"{event.provider}-{hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:32]}"
 
 

@@ -33,7 +33,6 @@ MOST_BYTES = 1024 * 1024
 MOST_SIGNATURES = 20
 
 _HAPPENED = {
-    "email.scheduled": Happened.QUEUED,
     "email.sent": Happened.SENT,
     "email.delivered": Happened.DELIVERED,
     "email.delivery_delayed": Happened.DEFERRED,

@@ -46,7 +46,8 @@ OUTCOMES = [
     (H.BOUNCED, {"permanent": True}, Outcome(dead=True), Outcome(dead=True)),
     (H.FAILED, {}, NOTHING, NOTHING),
     (H.FAILED, {"permanent": True}, Outcome(dead=True), Outcome(dead=True)),
-    (H.REJECTED, {"permanent": True}, NOTHING, NOTHING),
+    (H.REJECTED, {}, NOTHING, NOTHING),
+    (H.REJECTED, {"permanent": True}, Outcome(dead=True), Outcome(dead=True)),
     (H.COMPLAINED, {}, *[Outcome(dead=True, consent="unsubscribed")] * 2),
     (H.OPENED, {}, Outcome(makes="open"), NOTHING),
     (H.CLICKED, {}, Outcome(makes="click"), Outcome(makes="click")),
@@ -132,6 +133,11 @@ def test_a_message_is_received_once_whatever_is_told() -> None:
     assert made(event(H.SENT, recipient="bob@shop.test"), THEIRS)["id"] not in ids
     assert made(event(H.SENT, message_id="m2"), THEIRS)["id"] not in ids
     assert interaction_of(event(H.DELIVERED), OURS, None, [], is_crawler) is None
+    to_both = [
+        event(H.SENT, recipient=whom, arguments={"user": "u-1"}) for whom in ("a@shop.test", "b@shop.test", None)
+    ]
+    assert len({made(one, THEIRS)["id"] for one in to_both}) == 1
+    assert made(event(H.SENT, arguments={"user": "u-2"}), THEIRS)["id"] != made(to_both[0], THEIRS)["id"]
 
 
 @pytest.mark.parametrize(
