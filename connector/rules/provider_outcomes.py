@@ -150,8 +150,12 @@ def key_of(event: ProviderEvent) -> str:
 
 
 def fault_of(event: ProviderEvent) -> str | None:
-    """Why a message did not arrive, as a code of at most 64 characters; None for an event that says nothing of it."""
-    if event.happened not in UNDELIVERED or (event.happened is H.BOUNCED and not event.permanent):
+    """Why a message did not arrive, as a code of at most 64 characters; None for an event that says nothing of it.
+
+    Mail that bounced for now may still arrive; a text that its carrier could not deliver will not.
+    """
+    may_arrive = event.channel == "email" and event.happened is H.BOUNCED and not event.permanent
+    if event.happened not in UNDELIVERED or may_arrive:
         return None
     words = event.fault if event.fault and event.fault.isascii() else event.happened.value
     return f"{event.provider}_{''.join(x if x.isalnum() or x in '._-' else '_' for x in words)}"[:64]

@@ -146,6 +146,7 @@ def test_a_message_is_received_once_whatever_is_told() -> None:
         (event(H.BOUNCED, permanent=True, fault="5.1.1"), "sendgrid_5.1.1"),
         (event(H.BOUNCED, permanent=True), "sendgrid_bounced"),
         (event(H.BOUNCED, fault="4.2.2"), None),
+        (event(H.BOUNCED, fault="30003", channel="sms"), "sendgrid_30003"),
         (event(H.REJECTED, fault="Bounced Address"), "sendgrid_Bounced_Address"),
         (event(H.FAILED, fault="ünknown"), "sendgrid_failed"),
         (event(H.FAILED, fault="x" * 500), "sendgrid_" + "x" * 55),

@@ -75,7 +75,7 @@ async def check(answer: httpx.Response, log: io.StringIO, status: int) -> dict[s
         (405, "PUT", "/u/forged", {}),
         (403, "POST", "/webhooks/twilio", {"content": b"MessageSid=SM1"}),
         (400, "POST", "/webhooks/twilio", {"content": b"\xff"}),
-        (413, "POST", "/webhooks/twilio", {"content": b"x" * 70_000}),
+        (413, "POST", "/webhooks/twilio", {"content": b"x" * 300_000}),
     ],
 )
 async def test_in_every_answer(

@@ -205,6 +205,22 @@ async def test_a_mail_that_is_scheduled_is_not_received(line: Line) -> None:
     assert await line.house.rows() == []
 
 
+@pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.name)
+async def test_a_body_beyond_all_bounds_is_not_read(line: Line, sender: Any) -> None:
+    """Each provider's bound is its own; what is larger is refused before anybody looks at who signed it."""
+    body = b"x" * (sender.provider().most_bytes + 1)
+    assert await line.tell(sender.name, Call("", {}, body, NOW)) == 413
+    assert await line.tell(sender.name, Call("", {}, body[:-1], NOW)) in (400, 403)
+
+
+async def test_a_bounce_that_holds_the_whole_message(line: Line) -> None:
+    """Postmark sends the message back with its bounce, of megabytes where it had attachments."""
+    [sender] = [one for one in SENDERS if one.name == "postmark"]
+    event = _postmark("bounced", BOUNCED) | {"Content": "x" * 1_500_000}
+    assert await line.tell("postmark", sender.call(event, NOW)) == 204
+    assert await line.unreachable() == {"email": ADDRESS}
+
+
 def _as_told(sender: Any, at: datetime) -> datetime:
     """SendGrid's times are whole seconds."""
     return at.replace(microsecond=0) if sender.name == "sendgrid" else at
