@@ -26,6 +26,7 @@ from connector.rules.provider_outcomes import (
     Outcome,
     fault_of,
     interaction_of,
+    is_the_pixels,
     key_of,
     message_of,
     outcome_of,
@@ -52,10 +53,16 @@ _UNSETTLED = (DeliveryState.OPEN, DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
 
 @dataclass(frozen=True)
 class Told:
-    """One event on its way. `token` is that of our own link, where one was clicked; `led` is where it leads."""
+    """One event on its way.
+
+    Args:
+        token: that of our own link, where one was clicked. tracked: whether mails of ours carry a pixel of ours.
+        led: where it leads.
+    """
 
     event: ProviderEvent
     token: Token | None
+    tracked: bool
     led: Led | Erased | Unled = Unled.NO_CAMPAIGN
 
     @property
@@ -73,7 +80,8 @@ class Told:
         """Following a link to unsubscribe is no click of the mail's links: what comes of it is told by itself."""
         outcome = outcome_of(self.event)
         unsubscribes = self.token is not None and self.token.kind is Kind.UNSUBSCRIBE
-        return replace(outcome, makes=None) if unsubscribes else outcome
+        makes_nothing = unsubscribes or is_the_pixels(self.event, self.led, tracked=self.tracked)
+        return replace(outcome, makes=None) if makes_nothing else outcome
 
     @property
     def link(self) -> Link | None:
@@ -129,7 +137,8 @@ class ProviderBatch:
     def _read(self, events: Sequence[ProviderEvent]) -> dict[Key, Told]:
         """The events by what they are known by; one that is told twice in a batch is one."""
         clicked = ((e, e.url if e.happened is Happened.CLICKED else None) for e in events)
-        return {(e.provider, key_of(e)): Told(e, self.links.read(url, e.at)) for e, url in clicked}
+        tracked = self.links.are_set_up
+        return {(e.provider, key_of(e)): Told(e, self.links.read(url, e.at), tracked) for e, url in clicked}
 
     async def _ground(self, every: Sequence[Told]) -> Ground:
         """What is known of all that they name, in a fixed number of statements; only who is needed is looked for."""

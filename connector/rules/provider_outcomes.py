@@ -10,7 +10,7 @@ from typing import Any, Literal
 from connector.rules.addresses import bare
 from connector.rules.classification import Act, Visit, classify
 from connector.rules.interactions import RECEIVE, InteractionType
-from connector.rules.leading import Led
+from connector.rules.leading import Erased, Led, Unled
 from connector.rules.provider_events import USER, Happened, ProviderEvent
 from connector.rules.retelling import DELIVERY, MESSAGE, SOURCE
 from connector.rules.users import Consent
@@ -77,6 +77,20 @@ def outcome_of(event: ProviderEvent) -> Outcome:
         return Outcome(dead=True) if event.permanent else NOTHING
     table = _OF_EMAIL if event.channel == "email" else _OF_SMS
     return table.get(event.happened, NOTHING)
+
+
+def is_the_pixels(event: ProviderEvent, led: Led | Erased | Unled, *, tracked: bool) -> bool:
+    """Whether it is an open that our own pixel in the same mail tells better, so that nothing is made of it.
+
+    A provider that tells neither the agent nor whether it was a machine cannot say whether a person opened. Our pixel
+    can; but the two are one open, and the provider's, where it came first, would take the place of the one that says
+    `opens: human`, for which triggers and exceptions wait.
+
+    Args:
+        tracked: whether our mails carry a pixel of ours.
+    """
+    says_nothing = event.happened is H.OPENED and event.agent is None and event.machine is None
+    return tracked and says_nothing and isinstance(led, Led) and led.delivery is not None
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ H = Happened
 URL = "https://t.shop.test"
 TOKENS = Tokens(["a secret that only the tests know, and long"], "default", lifetime=timedelta(days=30))
 CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
+LINKS = OwnLinks(TOKENS, URL)
 MAIL = follow_on(
     "f", PUSHED, messages={"email": {"subject": "Hi", "text": "there"}}, delay={"after": "30 minutes"},
     eligible_again="always",
@@ -43,7 +44,7 @@ ADA = User(id="u", email="Ada@Shop.test", phone="+49 170 1")
 class Desk:
     """Takes in what providers tell of the messages of a house."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, links: OwnLinks = LINKS) -> None:
         self.house, self.fates, self.reasons = house, Counter[str](), Counter[str]()
         self.post = Post(house, Provider(HandedOver("<f.email@shop.test>")))
         self.intake = ProviderIntake(
@@ -51,7 +52,7 @@ class Desk:
             house.cache,
             house.intake,
             "default",
-            links=OwnLinks(TOKENS, URL),
+            links=links,
             retention=timedelta(days=90),
             counted=lambda provider, fate, number: self.fates.update({fate: number}),
             unmatched=lambda provider, reason: self.reasons.update([reason]),
@@ -241,6 +242,39 @@ async def test_the_pixel_and_the_provider_see_one_open(desk: Desk, order: tuple[
     assert len(await desk.logged("open_email")) == 1
     await desk.told(event(H.OPENED, "later", 90, **ours(delivery)))
     assert len(await desk.logged("open_email")) == 2
+
+
+BY_HUMAN = {"interaction": "open_email", "campaign": "f", "opens": "human"}
+TRIGGERED = follow_on("t", BY_HUMAN, delay={"after": "1 day"})
+EXCEPTED = follow_on(
+    "x", {"interaction": "receive_email", "campaign": "f"}, delay={"after": "1 day"}, exceptions=[BY_HUMAN]
+)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(2))))
+async def test_a_provider_without_agents_leaves_the_open_to_the_pixel(desk: Desk, order: tuple[int, ...]) -> None:
+    """Whichever comes first, it is a person's open, which triggers and is an exception; without tracking it is some."""
+    await desk.house.live(TRIGGERED, EXCEPTED)
+    delivery = await desk.sent()
+    moment = datetime.fromisoformat(at(60)).astimezone(UTC)
+    pixel = visits(desk, moment)
+
+    async def by_pixel() -> None:
+        pixel.note(Followed(Token(Kind.OPEN, delivery), Visit(Act.OPEN, moment, CHROME)))
+        await pixel.flush(all=False)
+
+    async def by_provider() -> None:
+        assert await desk.told(event(minutes=60.1, agent=None, provider="resend", **ours(delivery))) == {"noted": 1}
+
+    for place in order:
+        await (by_pixel, by_provider)[place]()
+    [row] = await desk.logged("open_email")
+    assert row.properties["opens"] == "human"
+    states = {row.campaign: row.state for row in await desk.house.rows()}
+    assert (states["t"], states["x"]) == ("waiting", "excepted")
+    untracked = Desk(desk.house, OwnLinks(None, None))
+    later = event(H.OPENED, "later", 90, agent=None, provider="resend", **ours(delivery))
+    assert await untracked.told(later) == {"accepted": 1}
 
 
 async def test_both_at_once_are_one_open(desk: Desk) -> None:

@@ -9,9 +9,18 @@ from typing import Any
 import pytest
 
 from connector.rules.deliveries import DeliveryState
-from connector.rules.leading import Led, LedDelivery
+from connector.rules.leading import Led, LedDelivery, Unled
 from connector.rules.provider_events import Happened, ProviderEvent
-from connector.rules.provider_outcomes import NOTHING, Link, Outcome, fault_of, interaction_of, outcome_of, visit_of
+from connector.rules.provider_outcomes import (
+    NOTHING,
+    Link,
+    Outcome,
+    fault_of,
+    interaction_of,
+    is_the_pixels,
+    outcome_of,
+    visit_of,
+)
 from connector.rules.provider_texts import cleaned
 
 H = Happened
@@ -88,6 +97,25 @@ def test_opens_are_classified(agent: str | None, machine: bool | None, opens: st
     item = made(event(H.OPENED, agent=agent, machine=machine))
     assert (item["type"], item["properties"].get("opens")) == ("open_email", opens)
     assert "no_agent" not in item["properties"]["reasons"] or agent == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "led", "tracked", "pixels"),
+    [
+        ({}, OURS, True, True),
+        ({}, OURS, False, False),
+        ({}, THEIRS, True, False),
+        ({}, Unled.NO_CAMPAIGN, True, False),
+        ({"agent": CHROME}, OURS, True, False),
+        ({"agent": ""}, OURS, True, False),
+        ({"machine": True}, OURS, True, False),
+        ({"machine": False}, OURS, True, False),
+        ({"happened": H.CLICKED}, OURS, True, False),
+    ],
+)
+def test_opens_that_are_left_to_the_pixel(told: dict[str, Any], led: Any, tracked: bool, pixels: bool) -> None:
+    """M2: of our own mail, with a pixel of ours, told without anything that could say who it was."""
+    assert is_the_pixels(event(**{"happened": H.OPENED, **told}), led, tracked=tracked) is pixels
 
 
 @pytest.mark.parametrize(
