@@ -25,6 +25,7 @@ _BLANK: dict[str, Any] = {
     "attributes": {},
     "consent": {},
     "unreachable": {},
+    "said_at": {},
 }
 
 

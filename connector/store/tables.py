@@ -151,6 +151,7 @@ users = Table(
     Column("newest_t", Instant),
     Column("created_at", Instant, nullable=False),
     Column("unreachable", Json, nullable=False, server_default=text("'{}'")),
+    Column("said_at", Json, nullable=False, server_default=text("'{}'")),
     comment="One row a user. newest_t is the newest interaction judged; anything not after it is judged by folding.",
 )
 SEPARATORS = " -()."
@@ -377,6 +378,7 @@ unmatched_reports = Table(
     Column("user_id", Text),
     Column("address", Text),
     Column("event", Json, nullable=False),
+    Index("unmatched_reports_in_order", "workspace", "at", "provider", "event_id"),
     Index("unmatched_reports_received", "workspace", "received_at"),
     Index("unmatched_reports_of_user", "workspace", "user_id"),
     Index("unmatched_reports_of_address", "workspace", "address"),

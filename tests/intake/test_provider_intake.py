@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -19,8 +20,9 @@ from connector.rules.provider_events import Happened, ProviderEvent
 from connector.rules.users import User
 from connector.store.erasure import erase_user
 from connector.store.provider_reports import count_unmatched, load_unmatched
-from connector.store.tables import heeded_reports, interactions, receipts, unmatched_reports, users
-from connector.store.users import find_user, merge_user, save_user
+from connector.store.tables import heeded_reports, interactions, receipts, unmatched_reports, user_aliases, users
+from connector.store.users import create_users, find_user, mark_of_erased, merge_user, save_user
+from connector.tracking.consent import unsubscribe
 from connector.tracking.own_links import OwnLinks
 from connector.tracking.tokens import Kind, Token, Tokens
 from connector.tracking.visits import Followed, Visits
@@ -31,7 +33,7 @@ H = Happened
 URL = "https://t.shop.test"
 TOKENS = Tokens(["a secret that only the tests know, and long"], "default", lifetime=timedelta(days=30))
 CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
-LINKS = OwnLinks(TOKENS, URL)
+LINKS, RETENTION = OwnLinks(TOKENS, URL), timedelta(days=90)
 MAIL = follow_on(
     "f", PUSHED, messages={"email": {"subject": "Hi", "text": "there"}}, delay={"after": "30 minutes"},
     eligible_again="always",
@@ -44,7 +46,7 @@ ADA = User(id="u", email="Ada@Shop.test", phone="+49 170 1")
 class Desk:
     """Takes in what providers tell of the messages of a house."""
 
-    def __init__(self, house: House, links: OwnLinks = LINKS) -> None:
+    def __init__(self, house: House, links: OwnLinks = LINKS, retention: timedelta = RETENTION) -> None:
         self.house, self.fates, self.reasons = house, Counter[str](), Counter[str]()
         self.post = Post(house, Provider(HandedOver("<f.email@shop.test>")))
         self.intake = ProviderIntake(
@@ -53,7 +55,7 @@ class Desk:
             house.intake,
             "default",
             links=links,
-            retention=timedelta(days=90),
+            retention=retention,
             counted=lambda provider, fate, number: self.fates.update({fate: number}),
             unmatched=lambda provider, reason: self.reasons.update([reason]),
         )
@@ -362,6 +364,52 @@ async def test_told_again_it_changes_nothing(desk: Desk) -> None:
     assert await desk.user() == user
 
 
+@pytest.mark.parametrize("retried", [False, True], ids=["told", "retried"])
+@pytest.mark.parametrize("together", [False, True], ids=["in two", "in one batch"])
+@pytest.mark.parametrize("ids", [("a", "z"), ("z", "a")])
+async def test_a_word_holds_from_when_it_was_said(
+    desk: Desk, ids: tuple[str, str], together: bool, retried: bool
+) -> None:
+    """Unsubscribed at 11:01 is not overruled by a subscribed of 11:00 that is told later, in whatever way it comes."""
+    new = User(id="n", email="new@shop.test")
+    told = [
+        event(H.UNSUBSCRIBED, ids[0], 61, recipient="new@shop.test"),
+        event(H.SUBSCRIBED, ids[1], 60, recipient="new@shop.test"),
+    ]
+    if not retried:
+        await desk.describe(new)
+    for batch in [told] if together else [[one] for one in told]:
+        await desk.told(*batch)
+    if retried:
+        await desk.describe(new)
+        assert (await desk.intake.retry()).led_back == 2
+    assert (await desk.user("n")).user.consent == {"email": "unsubscribed"}
+
+
+async def test_our_own_link_to_unsubscribe_is_the_last_word(desk: Desk) -> None:
+    """What a provider tells late of the time before does not subscribe again; what it tells of later does."""
+    delivery = await desk.sent()
+    before, recipient = datetime.now(UTC), {"recipient": "ada@shop.test"}  # noqa: TID251 - before the link is followed
+    assert await unsubscribe(desk.house.database, "default", delivery)
+    await desk.told(replace(event(H.SUBSCRIBED, "before", **recipient), at=before - timedelta(minutes=1)))
+    assert (await desk.user()).user.consent == {"email": "unsubscribed"}
+    await desk.told(replace(event(H.SUBSCRIBED, "after", **recipient), at=before + timedelta(minutes=1)))
+    assert (await desk.user()).user.consent == {"email": "subscribed"}
+
+
+async def test_an_old_start_told_again_subscribes_nobody(desk: Desk) -> None:
+    """Nothing that Twilio signs holds a time, so what was heeded of it is known for good, beyond the retention too."""
+    told = {"provider": "twilio", "channel": "sms", "recipient": "+491701"}
+    start = event(H.SUBSCRIBED, "SM1-received", 60, **told)
+    await desk.told(start, event(H.UNSUBSCRIBED, "SM2-received", 61, **told))
+    async with desk.house.database.write("default") as c:
+        await c.execute(update(heeded_reports).values(received_at=BASE - timedelta(days=91)))
+    await desk.told(event(H.UNSUBSCRIBED, "SM3-received", 62, **told))
+    later = datetime.now(UTC)  # noqa: TID251 - the time of a call of today
+    assert await desk.told(replace(start, at=later)) == {"duplicate": 1}
+    assert (await desk.user()).user.consent == {"sms": "unsubscribed"}
+
+
 async def test_describing_a_user_revives_no_address(desk: Desk) -> None:
     """PUT and PATCH of the same address leave it dead; another one is reachable by itself; erasing clears it."""
     await desk.told(event(H.BOUNCED, permanent=True, recipient="ada@shop.test"))
@@ -423,6 +471,27 @@ async def test_what_was_kept_is_led_back_later(desk: Desk) -> None:
     assert (await desk.user("n")).unreachable == {"email": "Nobody@shop.test"}
     again = await desk.intake.retry("sendgrid")
     assert (again.led_back, again.left, (await desk.intake.retry("ses")).left) == (0, 3, 0)
+
+
+async def test_what_is_let_go_of_is_not_led_back(desk: Desk) -> None:
+    """What became too old and what is of somebody erased is dropped, what intake refuses stays, and all is counted."""
+    patient = Desk(desk.house, retention=timedelta(days=365))
+    led, erased = [event(id=u, arguments={"campaign": "later", "user": u}, message_id=u) for u in ("u", "erased")]
+    refused = replace(led, id="refused", at=led.at - timedelta(days=120))
+    old = replace(led, id="old", at=led.at - timedelta(days=360))
+    assert await patient.told(led, erased, refused, old) == {"unmatched": 4}
+    await desk.house.live({"campaign": "later", "delivery": {"type": "external"}})
+    async with desk.house.database.write("default") as c:
+        await create_users(c, "default", ["erased"], BASE)
+        alias, kept = user_aliases.c.external_id, unmatched_reports.c
+        await c.execute(update(user_aliases).where(alias == "erased").values(external_id=mark_of_erased("erased")))
+        row = (await c.execute(select(kept.event).where(kept.event_id == "old"))).scalar_one()
+        older = row | {"at": (BASE - timedelta(days=400)).isoformat()}
+        await c.execute(update(unmatched_reports).where(kept.event_id == "old").values(event=older))
+    retried = await patient.intake.retry()
+    assert (retried.led_back, retried.dropped, retried.left) == (1, 2, 1)
+    assert [id for id, _ in await desk.kept()] == ["refused"]
+    assert [row.id for row in await desk.logged()] == ["sendgrid-u"]
 
 
 async def test_what_is_kept_of_a_user_is_erased_with_them(desk: Desk) -> None:
@@ -511,6 +580,25 @@ async def test_a_batch_takes_a_fixed_number_of_statements(desk: Desk) -> None:
         few, many = await count(2, name, **told), await count(200, name, **told)
         assert few == many, name
         assert many <= most, (name, many)
+
+
+async def test_faults_of_our_own_messages_take_a_fixed_number_of_statements(desk: Desk) -> None:
+    """One statement writes those that are new, and none those that the messages have already."""
+    delivery = await desk.sent()
+    bounce = {"permanent": True, "recipient": "ada@shop.test", "fault": "5.1.1", **ours(delivery)}
+
+    async def count(name: str, number: int) -> int:
+        with desk.house.database.count_statements() as counted:
+            await desk.told(*(event(H.BOUNCED, f"{name}{n}", **bounce) for n in range(number)))
+        return len(counted.statements)
+
+    first = await count("a", 50)
+    assert (await desk.post.messages())[0].fault == "sendgrid_5.1.1"
+    fresh, again = await count("b", 1), await count("b", 50)
+    assert first == fresh + 1
+    assert again == fresh
+    assert await count("b", 50) == await count("b", 2) <= fresh
+    assert first <= 18, first
 
 
 async def test_many_who_tell_at_once_do_not_wait_for_each_other(desk: Desk) -> None:

@@ -26,7 +26,7 @@ from connector.rules.provider_texts import cleaned
 H = Happened
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
-DELIVERY = LedDelivery("d.email", "f", "email", DeliveryState.SENT, AT - timedelta(hours=1), None, "u-1")
+DELIVERY = LedDelivery("d.email", "f", "email", DeliveryState.SENT, AT - timedelta(hours=1), None, None, "u-1")
 OURS, THEIRS = Led("f", "u-1", DELIVERY), Led("welcome", "u-1")
 
 
