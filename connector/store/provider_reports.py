@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import TypeAdapter
@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connector.rules.addresses import bare
 from connector.rules.leading import LONGEST_ID, Unled
 from connector.rules.provider_events import UNTIMED, USER, ProviderEvent
-from connector.rules.provider_outcomes import Outcome, key_of
-from connector.rules.standing import Standing, heard
+from connector.rules.provider_outcomes import key_of
+from connector.rules.standing import Told, consent_after, said_last
+from connector.store.dead_addresses import remember
 from connector.store.sets import among
 from connector.store.tables import Instant, heeded_reports, unmatched_reports, users
 
@@ -62,10 +63,8 @@ async def mark_heeded(c: AsyncConnection, workspace: str, events: Sequence[Provi
     return {(provider, id) for provider, id in new}
 
 
-async def change_holders(
-    c: AsyncConnection, workspace: str, told: Mapping[str, Sequence[tuple[ProviderEvent, Outcome]]], now: datetime
-) -> None:
-    """Write what events say of addresses and consent, in two statements.
+async def change_holders(c: AsyncConnection, workspace: str, told: Mapping[str, Sequence[Told]], now: datetime) -> None:
+    """Write what events say of their holders' consent, in two statements, and of addresses, in one.
 
     Args:
         told: by user key, of users whose rows are locked.
@@ -73,30 +72,27 @@ async def change_holders(
     if not told:
         return
     table = users.c
-    columns = (table.user_key, table.email, table.phone, table.consent, table.unreachable, table.said_at)
+    columns = (table.user_key, table.consent, table.said_at)
     found = await c.execute(select(*columns).where(table.workspace == workspace, among(c, table.user_key, told)))
-    rows = []
-    for row in sorted(found, key=lambda row: str(row.user_key)):
-        standing = Standing(row.consent, row.unreachable, row.said_at)
-        addresses = {"email": row.email, "sms": row.phone}
-        for event, outcome in told[row.user_key]:
-            standing = heard(standing, event, outcome, addresses[event.channel], now)
-        rows.append({"key": row.user_key, **{f"new_{name}": value for name, value in asdict(standing).items()}})
-    names = [one.name for one in fields(Standing)]
+    changed = {key: consent_after(consent, said_at, told[key], now) for key, consent, said_at in sorted(found)}
     statement = (
         update(users)
         .where(table.workspace == workspace, table.user_key == bindparam("key"))
-        .values({name: bindparam(f"new_{name}") for name in names})
+        .values(consent=bindparam("new_consent"), said_at=bindparam("new_said_at"))
     )
+    rows = [{"key": key, "new_consent": new, "new_said_at": said_at} for key, (new, said_at) in changed.items()]
     if rows:
         await c.execute(statement, rows)
+    words = said_last((one for said in told.values() for one in said), now)
+    holders = {event.recipient: key for key, said in told.items() for event, _ in said if event.recipient}
+    await remember(c, workspace, words, holders)
 
 
-async def note_said(c: AsyncConnection, workspace: str, user_key: str, name: str, at: datetime) -> None:
-    """Remember when something was said by one user, whose row is locked; see `SaidAt`."""
+async def note_said(c: AsyncConnection, workspace: str, user_key: str, channel: str, at: datetime) -> None:
+    """Remember when a user, whose row is locked, said the last word on the consent to a channel."""
     where = (users.c.workspace == workspace, users.c.user_key == user_key)
     said = (await c.execute(select(users.c.said_at).where(*where))).scalar_one()
-    await c.execute(update(users).where(*where).values(said_at={**said, name: at.isoformat()}))
+    await c.execute(update(users).where(*where).values(said_at={**said, channel: at.astimezone(UTC).isoformat()}))
 
 
 async def keep_unmatched(

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connector.rules.addresses import Unreachable
 from connector.rules.errors import ConnectorError
 from connector.rules.users import User, merged
+from connector.store.dead_addresses import dead_columns
 from connector.store.sets import among, instants
 from connector.store.tables import Instant, user_aliases, users
 
@@ -36,7 +37,7 @@ ERASED = "erased:"
 class StoredUser:
     """A user with the surrogate key, and the event time of the newest item judged for them (UTC).
 
-    `unreachable` is what providers told of the user's addresses; describing the user does not change it.
+    `unreachable` has those of the user's addresses of which providers told that they are dead.
     """
 
     user: User
@@ -71,7 +72,7 @@ async def load_users(c: AsyncConnection, workspace: str, user_keys: Collection[s
     Sorted here: SQLite would walk through the ids of all users, which stand in order, rather than sort a few.
     """
     statement = (
-        select(users, user_aliases.c.external_id)
+        select(users, user_aliases.c.external_id, *dead_columns())
         .join(
             user_aliases,
             (user_aliases.c.workspace == users.c.workspace) & (user_aliases.c.user_key == users.c.user_key),
@@ -219,4 +220,6 @@ def _stored(row: RowMapping) -> StoredUser:
         attributes=row["attributes"],
         consent=row["consent"],
     )
-    return StoredUser(user, row["user_key"], row["newest_t"], row["unreachable"])
+    addresses = {"email": user.email, "sms": user.phone}
+    dead = {channel: address for channel, address in addresses.items() if address and row[f"dead_{channel}"]}
+    return StoredUser(user, row["user_key"], row["newest_t"], dead)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from connector.rules.standing import said_of_consent
 from connector.store.database import Database, database_now
 from connector.store.provider_reports import note_said
 from connector.store.tracked import find_deliveries
@@ -28,6 +27,6 @@ async def unsubscribe(database: Database, workspace: str, delivery_id: str) -> b
         with suppress(UserErased):
             now = await database_now(c)
             user_key = await merge_user(c, workspace, delivery.user, changes, now)
-            await note_said(c, workspace, user_key, said_of_consent(delivery.channel), now)
+            await note_said(c, workspace, user_key, delivery.channel, now)
             return True
         return False

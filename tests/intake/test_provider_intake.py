@@ -20,7 +20,15 @@ from connector.rules.provider_events import Happened, ProviderEvent
 from connector.rules.users import User
 from connector.store.erasure import erase_user
 from connector.store.provider_reports import count_unmatched, load_unmatched
-from connector.store.tables import heeded_reports, interactions, receipts, unmatched_reports, user_aliases, users
+from connector.store.tables import (
+    dead_addresses,
+    heeded_reports,
+    interactions,
+    receipts,
+    unmatched_reports,
+    user_aliases,
+    users,
+)
 from connector.store.users import create_users, find_user, mark_of_erased, merge_user, save_user
 from connector.tracking.consent import unsubscribe
 from connector.tracking.own_links import OwnLinks
@@ -416,11 +424,28 @@ async def test_describing_a_user_revives_no_address(desk: Desk) -> None:
     await desk.describe(ADA)
     async with desk.house.database.write("default") as c:
         await merge_user(c, "default", "u", {"email": "ADA@shop.test"}, BASE)
-    assert (await desk.user()).unreachable == {"email": "Ada@Shop.test"}
+    assert (await desk.user()).unreachable == {"email": "ADA@shop.test"}
     async with desk.house.database.write("default") as c:
         assert await erase_user(c, "default", "u", BASE)
     async with desk.house.database.read() as c:
-        assert (await c.execute(select(users.c.unreachable))).scalars().all() == [{}]
+        assert (await c.execute(select(users.c.said_at))).scalars().all() == [{}]
+        assert (await c.execute(select(dead_addresses))).all() == []
+
+
+async def test_every_address_that_was_told_dead_stays_so(desk: Desk) -> None:
+    """Not only the last one, and not only for who had it: erased with the last user who has it, or had it first."""
+    for turn, address in enumerate(["a@shop.test", "b@shop.test"]):
+        await desk.describe(User(id="u", email=address))
+        await desk.told(event(H.BOUNCED, f"b{turn}", 60 + turn, permanent=True, recipient=address))
+    await desk.describe(User(id="u", email="A@shop.test"), User(id="v", email="b@shop.test"))
+    assert (await desk.user("u")).unreachable == {"email": "A@shop.test"}
+    assert (await desk.user("v")).unreachable == {"email": "b@shop.test"}
+    await desk.told(event(H.SUBSCRIBED, "late", 59, recipient="a@shop.test"))
+    assert (await desk.user("u")).unreachable == {"email": "A@shop.test"}
+    for user, left in (("u", ["b@shop.test"]), ("v", [])):
+        async with desk.house.database.write("default") as c:
+            assert await erase_user(c, "default", user, BASE)
+            assert (await c.execute(select(dead_addresses.c.address))).scalars().all() == left
 
 
 @pytest.mark.parametrize("kind", [H.DEFERRED, H.OTHER, H.BOUNCED, H.REJECTED])

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connector.rules.leading import Unled
 from connector.rules.retelling import Act
 from connector.store.database import Database, database_now
+from connector.store.dead_addresses import erase_addresses
 from connector.store.leads import find_by_provider, find_erased, find_holders, find_led_deliveries
 from connector.store.log import load_acts
 from connector.store.provider_reports import (
@@ -43,6 +44,7 @@ async def _ask(c: AsyncConnection) -> None:
     await note_faults(c, W, {"d1.email": "ses_bounced"})
     await load_unmatched(c, W, limit=10)
     await forget_reports(c, W, NOW)
+    await erase_addresses(c, W, "k", {"email": "ada@shop.test", "sms": "+491701"})
     await erase_reports(c, W, ["a"], {"email": "ada@shop.test", "sms": "+491701"})
 
 
