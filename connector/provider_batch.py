@@ -1,6 +1,6 @@
 """A few hundred of providers' events on their way through one transaction of a fixed number of statements.
 
-Only what mends a message or says that it did not arrive costs some of its own. An event told again changes nothing.
+Only what mends a message, or tells that a text arrived, costs some of its own. An event told again changes nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,17 @@ from connector.intake import Intake
 from connector.rules.catalogue import Catalogue
 from connector.rules.classification import Visit
 from connector.rules.deliveries import DeliveryState
-from connector.rules.leading import LONGEST_ID, Erased, Ground, Led, Unled, delivery_ids, lead, provider_ids
+from connector.rules.leading import (
+    LONGEST_ID,
+    Erased,
+    Ground,
+    Led,
+    LedDelivery,
+    Unled,
+    delivery_ids,
+    lead,
+    provider_ids,
+)
 from connector.rules.provider_events import USER, Happened, ProviderEvent
 from connector.rules.provider_outcomes import (
     UNDELIVERED,
@@ -26,6 +36,7 @@ from connector.rules.provider_outcomes import (
     Outcome,
     fault_of,
     interaction_of,
+    is_the_pixels,
     key_of,
     message_of,
     outcome_of,
@@ -41,6 +52,7 @@ from connector.store.provider_reports import (
     keep_unmatched,
     mark_heeded,
 )
+from connector.store.reports import note_faults
 from connector.store.users import resolve_and_lock
 from connector.store.versions import Head
 from connector.tracking.agents import is_crawler
@@ -52,10 +64,16 @@ _UNSETTLED = (DeliveryState.OPEN, DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
 
 @dataclass(frozen=True)
 class Told:
-    """One event on its way. `token` is that of our own link, where one was clicked; `led` is where it leads."""
+    """One event on its way.
+
+    Args:
+        token: that of our own link, where one was clicked. tracked: whether mails of ours carry a pixel of ours.
+        led: where it leads.
+    """
 
     event: ProviderEvent
     token: Token | None
+    tracked: bool
     led: Led | Erased | Unled = Unled.NO_CAMPAIGN
 
     @property
@@ -73,7 +91,8 @@ class Told:
         """Following a link to unsubscribe is no click of the mail's links: what comes of it is told by itself."""
         outcome = outcome_of(self.event)
         unsubscribes = self.token is not None and self.token.kind is Kind.UNSUBSCRIBE
-        return replace(outcome, makes=None) if unsubscribes else outcome
+        makes_nothing = unsubscribes or is_the_pixels(self.event, self.led, tracked=self.tracked)
+        return replace(outcome, makes=None) if makes_nothing else outcome
 
     @property
     def link(self) -> Link | None:
@@ -82,10 +101,19 @@ class Told:
         return Link(token.link, token.alias, token.url) if token and token.url is not None else None
 
     @property
+    def delivery(self) -> LedDelivery | None:
+        """The message of ours that it is about."""
+        return self.led.delivery if isinstance(self.led, Led) else None
+
+    @property
     def message(self) -> str:
         """The message that it is about."""
-        delivery = self.led.delivery if isinstance(self.led, Led) else None
-        return delivery.id if delivery else message_of(self.event)
+        return self.delivery.id if self.delivery else message_of(self.event)
+
+    @property
+    def arrives_by_carrier(self) -> bool:
+        """Whether it says that a text arrived; mail arrives by being handed over (M4)."""
+        return self.event.channel == "sms" and self.event.happened in (Happened.DELIVERED, Happened.OPENED)
 
 
 @dataclass
@@ -109,7 +137,12 @@ class ProviderBatch:
         return Counter((provider, fate) for (provider, _), fate in self.became.items())
 
     async def take(self, events: Sequence[ProviderEvent], now: datetime, retention: timedelta, *, again: bool) -> None:
-        """Take them in. `again`: they were kept, and are let go of where they lead somewhere now."""
+        """Take them in, in the order in which they happened, whatever the one in which they are told.
+
+        Args:
+            again: they were kept, and are let go of unless they lead nowhere still, or intake refuses them.
+        """
+        events = sorted(events, key=lambda event: min(event.at, now))
         fresh = {key: told for key, told in self._read(events).items() if told.event.at >= now - retention}
         self.became |= {(e.provider, key_of(e)): "stale" for e in events if (e.provider, key_of(e)) not in fresh}
         ground = await self._ground(list(fresh.values()))
@@ -118,8 +151,7 @@ class ProviderBatch:
         if wanted:
             users = {user for told in wanted for user in _concerned(told, ground)}
             keys = await resolve_and_lock(self.c, self.workspace, sorted(users), now)
-            for told in wanted:
-                await self._report(told)
+            await self._report(wanted, now - retention)
             await self._interact(wanted)
             await self._heed(wanted, ground, keys, now)
         await self._keep(now, {(e.provider, key_of(e)) for e in events} if again else set())
@@ -129,7 +161,8 @@ class ProviderBatch:
     def _read(self, events: Sequence[ProviderEvent]) -> dict[Key, Told]:
         """The events by what they are known by; one that is told twice in a batch is one."""
         clicked = ((e, e.url if e.happened is Happened.CLICKED else None) for e in events)
-        return {(e.provider, key_of(e)): Told(e, self.links.read(url, e.at)) for e, url in clicked}
+        tracked = self.links.are_set_up
+        return {(e.provider, key_of(e)): Told(e, self.links.read(url, e.at), tracked) for e, url in clicked}
 
     async def _ground(self, every: Sequence[Told]) -> Ground:
         """What is known of all that they name, in a fixed number of statements; only who is needed is looked for."""
@@ -152,10 +185,9 @@ class ProviderBatch:
     def _is_wanted(self, told: Told, ground: Ground) -> bool:
         """Whether it leads somewhere and comes to something; what becomes of all others is decided here."""
         outcome = told.outcome
-        mends = isinstance(told.led, Led) and told.led.delivery is not None
         if isinstance(told.led, Erased):
             self.became[told.key] = "erased"
-        elif not outcome.is_about_the_address and outcome.makes is None and not mends:
+        elif not outcome.is_about_the_address and outcome.makes is None and told.delivery is None:
             self.became[told.key] = "noted"
         elif _concerned(told, ground):
             self.became[told.key] = "noted"
@@ -165,18 +197,30 @@ class ProviderBatch:
             self.became[told.key], self.unmatched[told.key] = "unmatched", (told.event, reason)
         return False
 
-    async def _report(self, told: Told) -> None:
-        """What it says of a message of ours: that it was taken after all, that it arrived, or why it did not."""
-        event, delivery = told.event, told.led.delivery if isinstance(told.led, Led) else None
-        if delivery is None or event.happened is Happened.OTHER:
-            return
-        by_carrier = event.channel == "sms"
-        arrived = event.happened in (Happened.DELIVERED, Happened.OPENED) if by_carrier else True
-        fault = fault_of(event)
-        if delivery.state not in _UNSETTLED and fault is None and not (by_carrier and arrived):
-            return
-        arrived_or_not = False if by_carrier and event.happened in UNDELIVERED else (arrived or None)
-        report = DeliveryReport(delivery.id, event.message_id if by_carrier else None, arrived_or_not, fault)
+    async def _report(self, wanted: Sequence[Told], since: datetime) -> None:
+        """What they say of messages of ours: that one was taken after all, that it arrived, or why it did not.
+
+        What is settled takes no more than its fault, and that in one statement for all; of messages from before
+        `since` nothing is believed, for the log may have forgotten that it was told.
+        """
+        faults: dict[str, str] = {}
+        for told in wanted:
+            delivery, fault = told.delivery, fault_of(told.event)
+            if delivery is None or told.event.happened is Happened.OTHER:
+                continue
+            if delivery.state in _UNSETTLED or told.arrives_by_carrier:
+                await self._mend(told, delivery, fault)
+            elif fault is not None and (delivery.claimed_at is None or delivery.claimed_at >= since):
+                faults[delivery.id] = fault
+        known = {told.delivery.id: told.delivery.fault for told in wanted if told.delivery is not None}
+        new = {id: fault for id, fault in faults.items() if fault != known[id]}
+        await note_faults(self.c, self.workspace, new)
+
+    async def _mend(self, told: Told, delivery: LedDelivery, fault: str | None) -> None:
+        event, by_carrier = told.event, told.event.channel == "sms"
+        did_not = by_carrier and event.happened in UNDELIVERED
+        arrived = False if did_not else (told.arrives_by_carrier or not by_carrier or None)
+        report = DeliveryReport(delivery.id, event.message_id if by_carrier else None, arrived, fault)
         taken = await self.reports.take_in_within(self.c, self.catalogue, self.head, report)
         if taken == "received":
             self.changed, self.became[told.key] = True, "accepted"
@@ -210,12 +254,13 @@ class ProviderBatch:
             self.became[told.key] = "heeded" if told.key in new else "duplicate"
             for user in _concerned(told, ground) & keys.keys() if told.key in new else ():
                 said.setdefault(keys[user], []).append((told.event, told.outcome))
-        await change_holders(self.c, self.workspace, said)
+        await change_holders(self.c, self.workspace, said, now)
 
     async def _keep(self, now: datetime, kept: set[Key]) -> None:
         """Keep what leads nowhere; of what was kept before, let go of the rest."""
         if kept:
-            await forget_unmatched(self.c, self.workspace, kept - self.unmatched.keys())
+            refused = {key for key, fate in self.became.items() if fate == "refused"}
+            await forget_unmatched(self.c, self.workspace, kept - self.unmatched.keys() - refused)
             reasons = {key: reason for key, (_, reason) in self.unmatched.items()}
             await change_reasons(self.c, self.workspace, reasons)
         elif self.unmatched:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,11 +18,12 @@ from connector.rules.provider_texts import cleaned
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.current import with_current_catalogue
 from connector.store.database import Database, database_now
-from connector.store.provider_reports import load_unmatched
+from connector.store.provider_reports import BEGINNING, load_unmatched
 from connector.store.versions import Head
 from connector.tracking.own_links import OwnLinks
 
 _BATCH = 500
+_DROPPED, _LEFT = ("stale", "erased"), ("unmatched", "refused")
 
 Counted = Callable[[str, str, int], None]
 """Told the provider, what became of its events (see `ProviderIntake`), and of how many."""
@@ -29,9 +31,15 @@ Counted = Callable[[str, str, int], None]
 
 @dataclass(frozen=True)
 class Retried:
-    """How many of the reports that were kept could be led back now, and how many are left."""
+    """What became of the reports that were kept.
+
+    Args:
+        led_back: how many lead somewhere now. dropped: were let go of, too old or of somebody who was erased.
+        left: lead nowhere still, or were refused by intake.
+    """
 
     led_back: int
+    dropped: int
     left: int
 
 
@@ -81,15 +89,16 @@ class ProviderIntake:
 
     async def retry(self, provider: str | None = None) -> Retried:
         """Try to lead back what was kept, of one provider or of all: a campaign may have been applied since."""
-        led_back, left, after = 0, 0, ("", "")
+        fates, after = Counter[str](), BEGINNING
         while True:
             async with self._database.read() as c:
                 page = await load_unmatched(c, self._workspace, provider=provider, after=after, limit=_BATCH)
             if not page:
-                return Retried(led_back, left)
+                dropped, left = (sum(fates[fate] for fate in which) for which in (_DROPPED, _LEFT))
+                return Retried(fates.total() - dropped - left, dropped, left)
             batch = await self._take([kept.event for kept in page], again=True)
-            led_back, left = led_back + len(page) - len(batch.unmatched), left + len(batch.unmatched)
-            after = page[-1].key
+            fates.update(batch.became.values())
+            after = page[-1].place
 
     async def _take(self, events: Sequence[ProviderEvent], *, again: bool) -> ProviderBatch:
         async def take(c: AsyncConnection, catalogue: Catalogue, head: Head) -> ProviderBatch:

@@ -35,6 +35,7 @@ class Case:
     history: History
     logged: Logged
     decided_at: datetime
+    unreachable: Unreachable
     passage: Passage | None = None
     others: Sequence[Passage] = ()
     receipts: Sequence[datetime] = ()
@@ -42,7 +43,6 @@ class Case:
     items: Mapping[str, Logged] = field(default_factory=dict)
     channel: str | None = None
     fault: str | None = None
-    unreachable: Unreachable = field(default_factory=dict)
 
     @property
     def judged_as_of(self) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
@@ -80,7 +80,7 @@ class DueFacts:
     past_sends: Sequence[PastSend]
     assignment: Assignment
     follow_up_id: str
-    unreachable: Unreachable = field(default_factory=dict)
+    unreachable: Unreachable
 
     @cached_property
     def campaign(self) -> Campaign:

@@ -51,6 +51,7 @@ class LedDelivery:
     state: DeliveryState
     claimed_at: datetime | None
     provider_id: str | None
+    fault: str | None
     user: str | None
 
 

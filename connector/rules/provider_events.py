@@ -13,6 +13,10 @@ from typing import Literal
 
 PROVIDERS = ("sendgrid", "ses", "mailgun", "postmark", "resend", "twilio")
 
+UNTIMED = frozenset({"twilio"})
+"""Providers that tell neither in what they sign when it happened nor when they called: an old call of theirs cannot be
+told from a new one but by its events' ids."""
+
 DELIVERY, CAMPAIGN, USER = "delivery", "campaign", "user"
 """The custom arguments (tags, metadata, variables: each provider has its word) that lead back to us: our delivery's id,
 or the campaign's and user's ids of a message that another system sent."""

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from connector.rules.addresses import bare
 from connector.rules.classification import Act, Visit, classify
 from connector.rules.interactions import RECEIVE, InteractionType
-from connector.rules.leading import Led
-from connector.rules.provider_events import Happened, ProviderEvent
+from connector.rules.leading import Erased, Led, Unled
+from connector.rules.provider_events import USER, Happened, ProviderEvent
 from connector.rules.retelling import DELIVERY, MESSAGE, SOURCE
 from connector.rules.users import Consent
 from connector.rules.values import canonical_json
@@ -69,11 +69,28 @@ UNDELIVERED = frozenset({H.BOUNCED, H.FAILED, H.REJECTED})
 
 
 def outcome_of(event: ProviderEvent) -> Outcome:
-    """What an event comes to. A bounce or failure that may pass, and whatever else is not in the table: nothing."""
-    if event.happened in (H.BOUNCED, H.FAILED):
+    """What an event comes to.
+
+    A bounce, refusal or failure that may pass, and whatever else is not in the table: nothing.
+    """
+    if event.happened in UNDELIVERED:
         return Outcome(dead=True) if event.permanent else NOTHING
     table = _OF_EMAIL if event.channel == "email" else _OF_SMS
     return table.get(event.happened, NOTHING)
+
+
+def is_the_pixels(event: ProviderEvent, led: Led | Erased | Unled, *, tracked: bool) -> bool:
+    """Whether it is an open that our own pixel in the same mail tells better, so that nothing is made of it.
+
+    A provider that tells neither the agent nor whether it was a machine cannot say whether a person opened. Our pixel
+    can; but the two are one open, and the provider's, where it came first, would take the place of the one that says
+    `opens: human`, for which triggers and exceptions wait.
+
+    Args:
+        tracked: whether our mails carry a pixel of ours.
+    """
+    says_nothing = event.happened is H.OPENED and event.agent is None and event.machine is None
+    return tracked and says_nothing and isinstance(led, Led) and led.delivery is not None
 
 
 @dataclass(frozen=True)
@@ -131,10 +148,13 @@ def visit_of(event: ProviderEvent, link: Link | None) -> Visit:
 
 
 def message_of(event: ProviderEvent) -> str:
-    """What a message of another system is known by: its id, and whom it went to, for some have one id for many."""
-    told = event.recipient is not None
-    whom = bare(event.channel, event.recipient or "") if told else sorted(event.arguments.items())
-    facts = [event.provider, event.message_id or event.sent_id or event.id, whom]
+    """What a message of another system is known by: its id, and whom it went to, for some have one id for many.
+
+    Whom it went to is the user whom it names; that one user, where it went to two addresses of theirs.
+    """
+    user, recipient = event.arguments.get(USER), event.recipient
+    whom: Any = bare(event.channel, recipient) if recipient is not None else sorted(event.arguments.items())
+    facts = [event.provider, event.message_id or event.sent_id or event.id, [USER, user] if user else whom]
     return f"{event.provider}-{hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:32]}"
 
 
@@ -144,8 +164,12 @@ def key_of(event: ProviderEvent) -> str:
 
 
 def fault_of(event: ProviderEvent) -> str | None:
-    """Why a message did not arrive, as a code of at most 64 characters; None for an event that says nothing of it."""
-    if event.happened not in UNDELIVERED or (event.happened is H.BOUNCED and not event.permanent):
+    """Why a message did not arrive, as a code of at most 64 characters; None for an event that says nothing of it.
+
+    Mail that bounced for now may still arrive; a text that its carrier could not deliver will not.
+    """
+    may_arrive = event.channel == "email" and event.happened is H.BOUNCED and not event.permanent
+    if event.happened not in UNDELIVERED or may_arrive:
         return None
     words = event.fault if event.fault and event.fault.isascii() else event.happened.value
     return f"{event.provider}_{''.join(x if x.isalnum() or x in '._-' else '_' for x in words)}"[:64]

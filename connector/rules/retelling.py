@@ -2,6 +2,9 @@
 
 Each source has ids of its own, so what is the same is told by the message, the act and the time. What one source tells
 twice are two acts: it saw both.
+
+Properties are free, and a service may call anything `message` or `delivery`. So only who names itself as `source` takes
+part with whatever it tells; without that, only what our own tracking tells: opens and clicks of a `delivery`.
 """
 
 from __future__ import annotations
@@ -35,6 +38,8 @@ ACTS: Mapping[InteractionType, str] = {
 }
 """What several sources may tell of, with the act that it is: a click is a click, by whichever of its two types (M1)."""
 
+_RECEIPTS = frozenset({T.RECEIVE_EMAIL, T.RECEIVE_SMS})
+
 
 @dataclass(frozen=True)
 class Act:
@@ -60,7 +65,7 @@ class Act:
 
 
 def act_of(item: Item, t: datetime) -> Act | None:
-    """The act that an item tells of; None for what is not about a message, or is told by one source alone."""
+    """The act that an item tells of; None for what takes no part in this."""
     if not isinstance(item, Interaction) or item.type not in ACTS:
         return None
     return act_told(item.type, item.target, item.properties, t)
@@ -68,7 +73,10 @@ def act_of(item: Item, t: datetime) -> Act | None:
 
 def act_told(kind: InteractionType, campaign: str, properties: Mapping[str, Any], t: datetime) -> Act | None:
     """The same for what the log has of an item."""
-    message = next(((n, v) for n in (DELIVERY, MESSAGE) if isinstance(v := properties.get(n), str)), None)
+    told = properties.get(SOURCE)
+    source = told if isinstance(told, str) else ""
+    names = (DELIVERY, MESSAGE) if source else () if kind in _RECEIPTS else (DELIVERY,)
+    message = next(((name, v) for name in names if isinstance(v := properties.get(name), str)), None)
     if message is None:
         return None
     link, url = properties.get("link"), properties.get("url")
@@ -76,7 +84,7 @@ def act_told(kind: InteractionType, campaign: str, properties: Mapping[str, Any]
         ACTS[kind],
         campaign,
         message,
-        str(properties.get(SOURCE) or ""),
+        source,
         t,
         link if isinstance(link, int) and not isinstance(link, bool) else None,
         url if isinstance(url, str) else None,

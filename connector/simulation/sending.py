@@ -111,6 +111,7 @@ class Sending:
             past_sends=person.sends,
             assignment=self.assignment(person, entry),
             follow_up_id=passage.id,
+            unreachable={},  # providers tell that addresses are dead, and in a simulation there are none
         )
 
     def assignment(self, person: Person, entry: Entry) -> Assignment:

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.reasons import Reason, State
+from connector.store.dead_addresses import erase_addresses
 from connector.store.inbox import erase_inbox
 from connector.store.provider_reports import erase_reports
 from connector.store.tables import follow_ups, interactions, user_aliases, users
@@ -24,7 +25,7 @@ _BLANK: dict[str, Any] = {
     "first_name": None,
     "attributes": {},
     "consent": {},
-    "unreachable": {},
+    "said_at": {},
 }
 
 
@@ -51,8 +52,10 @@ async def erase_user(c: AsyncConnection, workspace: str, external_id: str, now: 
     await erase_inbox(c, workspace, user_key)
     ids = await ids_of(c, workspace, user_key)
     described = (await load_users(c, workspace, [user_key]))[user_key].user
-    await erase_reports(c, workspace, ids, {"email": described.email, "sms": described.phone})
+    addresses = {"email": described.email, "sms": described.phone}
+    await erase_reports(c, workspace, ids, addresses)
     await c.execute(update(users).where(users.c.workspace == workspace, users.c.user_key == user_key).values(**_BLANK))
+    await erase_addresses(c, workspace, user_key, addresses)
     await _mark(c, workspace, ids)
     return True
 

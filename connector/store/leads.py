@@ -70,7 +70,7 @@ async def _first_ids(c: AsyncConnection, workspace: str, user_keys: Collection[s
 
 async def _find(c: AsyncConnection, workspace: str, condition: ColumnElement[bool]) -> list[LedDelivery]:
     table, alias = deliveries.c, user_aliases.c
-    names = ("id", "campaign", "channel", "state", "claimed_at", "provider_id")
+    names = ("id", "campaign", "channel", "state", "claimed_at", "provider_id", "fault")
     statement = (
         select(*(table[name] for name in names), alias.external_id)
         .join(user_aliases, and_(alias.workspace == table.workspace, alias.user_key == table.user_key))
@@ -86,6 +86,7 @@ async def _find(c: AsyncConnection, workspace: str, condition: ColumnElement[boo
             DeliveryState(row.state),
             row.claimed_at,
             row.provider_id,
+            row.fault,
             None if row.external_id.startswith(ERASED) else row.external_id,
         )
         for row in rows

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import TypeAdapter
-from sqlalchemy import RowMapping, and_, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import RowMapping, and_, bindparam, delete, func, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.addresses import address_of, bare
+from connector.rules.addresses import bare
 from connector.rules.leading import LONGEST_ID, Unled
-from connector.rules.provider_events import USER, ProviderEvent
-from connector.rules.provider_outcomes import Outcome, key_of
-from connector.store.tables import heeded_reports, unmatched_reports, users
-from connector.store.users import load_users
+from connector.rules.provider_events import UNTIMED, USER, ProviderEvent
+from connector.rules.provider_outcomes import key_of
+from connector.rules.standing import Told, consent_after, said_last
+from connector.store.dead_addresses import remember
+from connector.store.sets import among
+from connector.store.tables import Instant, heeded_reports, unmatched_reports, users
 
 _EVENT: TypeAdapter[ProviderEvent] = TypeAdapter(ProviderEvent)
 
 Key = tuple[str, str]
 """A report by its provider and event."""
+
+Place = tuple[datetime, str, str]
+"""When it happened, UTC, and its key."""
+
+BEGINNING: Place = (datetime(1, 1, 2, tzinfo=UTC), "", "")
+"""Before everything, with a day's room for zones."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,11 @@ class Unmatched:
         """What the store knows it by."""
         return self.event.provider, key_of(self.event)
 
+    @property
+    def place(self) -> Place:
+        """Where it stands among the others: they are led back as they happened."""
+        return self.event.at, *self.key
+
 
 async def mark_heeded(c: AsyncConnection, workspace: str, events: Sequence[ProviderEvent], now: datetime) -> set[Key]:
     """Remember that these events are heeded now; returns those that were not yet."""
@@ -50,42 +63,36 @@ async def mark_heeded(c: AsyncConnection, workspace: str, events: Sequence[Provi
     return {(provider, id) for provider, id in new}
 
 
-async def change_holders(
-    c: AsyncConnection, workspace: str, told: Mapping[str, Sequence[tuple[ProviderEvent, Outcome]]]
-) -> None:
-    """Write what events say of addresses and consent, in two statements.
+async def change_holders(c: AsyncConnection, workspace: str, told: Mapping[str, Sequence[Told]], now: datetime) -> None:
+    """Write what events say of their holders' consent, in two statements, and of addresses, in one.
 
     Args:
-        told: by user key, in the order in which it was told, of users whose rows are locked.
+        told: by user key, of users whose rows are locked.
     """
     if not told:
         return
-    rows = []
-    for key, stored in sorted((await load_users(c, workspace, told.keys())).items()):
-        consent, unreachable = dict(stored.user.consent), dict(stored.unreachable)
-        for event, outcome in told[key]:
-            if outcome.consent is not None:
-                consent[event.channel] = outcome.consent
-            _mark(unreachable, event, outcome, address_of(stored.user, event.channel))
-        rows.append({"key": key, "new_consent": consent, "new_unreachable": unreachable})
+    table = users.c
+    columns = (table.user_key, table.consent, table.said_at)
+    found = await c.execute(select(*columns).where(table.workspace == workspace, among(c, table.user_key, told)))
+    changed = {key: consent_after(consent, said_at, told[key], now) for key, consent, said_at in sorted(found)}
     statement = (
         update(users)
-        .where(users.c.workspace == workspace, users.c.user_key == bindparam("key"))
-        .values(consent=bindparam("new_consent"), unreachable=bindparam("new_unreachable"))
+        .where(table.workspace == workspace, table.user_key == bindparam("key"))
+        .values(consent=bindparam("new_consent"), said_at=bindparam("new_said_at"))
     )
+    rows = [{"key": key, "new_consent": new, "new_said_at": said_at} for key, (new, said_at) in changed.items()]
     if rows:
         await c.execute(statement, rows)
+    words = said_last((one for said in told.values() for one in said), now)
+    holders = {event.recipient: key for key, said in told.items() for event, _ in said if event.recipient}
+    await remember(c, workspace, words, holders)
 
 
-def _mark(unreachable: dict[str, str], event: ProviderEvent, outcome: Outcome, address: str | None) -> None:
-    """What an event says of one holder's address; of an address that they no longer have it says nothing."""
-    channel, told = event.channel, event.recipient
-    if told is None or (address is not None and bare(channel, told) != bare(channel, address)):
-        return
-    if outcome.dead:
-        unreachable[channel] = address or told
-    elif outcome.revives:
-        unreachable.pop(channel, None)
+async def note_said(c: AsyncConnection, workspace: str, user_key: str, channel: str, at: datetime) -> None:
+    """Remember when a user, whose row is locked, said the last word on the consent to a channel."""
+    where = (users.c.workspace == workspace, users.c.user_key == user_key)
+    said = (await c.execute(select(users.c.said_at).where(*where))).scalar_one()
+    await c.execute(update(users).where(*where).values(said_at={**said, channel: at.astimezone(UTC).isoformat()}))
 
 
 async def keep_unmatched(
@@ -102,9 +109,18 @@ async def keep_unmatched(
 
 
 async def forget_reports(c: AsyncConnection, workspace: str, before: datetime) -> None:
-    """Let go of everything that was received before an instant."""
+    """Let go of everything that was received before an instant.
+
+    Not of what was heeded of providers that sign no time: an old call of theirs, told again, is not known to be old.
+    """
     for table in (unmatched_reports, heeded_reports):
-        await c.execute(delete(table).where(table.c.workspace == workspace, table.c.received_at < before))
+        await c.execute(
+            delete(table).where(
+                table.c.workspace == workspace,
+                table.c.received_at < before,
+                *([table.c.provider.not_in(UNTIMED)] if table is heeded_reports else []),
+            )
+        )
 
 
 async def forget_unmatched(c: AsyncConnection, workspace: str, keys: Collection[Key]) -> None:
@@ -126,14 +142,15 @@ async def erase_reports(
 
 
 async def load_unmatched(
-    c: AsyncConnection, workspace: str, *, provider: str | None = None, after: Key = ("", ""), limit: int
+    c: AsyncConnection, workspace: str, *, provider: str | None = None, after: Place = BEGINNING, limit: int
 ) -> list[Unmatched]:
-    """A page of what is kept, by provider and event; the first one begins after nothing."""
+    """A page of what is kept, in the order in which it happened."""
     table = unmatched_reports.c
+    place = (table.at, table.provider, table.event_id)
     statement = (
         select(unmatched_reports)
-        .where(table.workspace == workspace, tuple_(table.provider, table.event_id) > after)
-        .order_by(table.provider, table.event_id)
+        .where(table.workspace == workspace, tuple_(*place) > tuple_(literal(after[0], Instant), *after[1:]))
+        .order_by(*place)
         .limit(limit)
     )
     if provider is not None:

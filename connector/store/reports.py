@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.deliveries import DeliveryState
+from connector.rules.deliveries import DeliveryState, receive_id
 from connector.store.tables import deliveries, interactions
 
 
@@ -61,6 +62,30 @@ async def mark_taken(
 async def note_fault(c: AsyncConnection, workspace: str, delivery_id: str, fault: str | None) -> None:
     """Why a message that was sent did not arrive: a code of ours."""
     await _change(c, workspace, delivery_id, fault=fault)
+
+
+async def note_faults(c: AsyncConnection, workspace: str, faults: Mapping[str, str]) -> None:
+    """The same for many messages, by their ids, in one statement.
+
+    What was not sent keeps its own fault, and a text that is known to have arrived has none; email can come back.
+    """
+    if not faults:
+        return
+    table, log = deliveries.c, interactions.c
+    receipt = select(log.id).where(
+        log.workspace == workspace,
+        log.user_key == table.user_key,
+        log.t >= table.claimed_at,
+        log.id == bindparam("receipt"),
+    )
+    statement = (
+        update(deliveries)
+        .where(table.workspace == workspace, table.id == bindparam("delivery"))
+        .where(table.state == DeliveryState.SENT.value, or_(table.channel == "email", ~receipt.exists()))
+        .values(fault=bindparam("new_fault"))
+    )
+    rows = [{"delivery": id, "receipt": receive_id(id), "new_fault": fault} for id, fault in sorted(faults.items())]
+    await c.execute(statement, rows)
 
 
 async def is_logged(c: AsyncConnection, workspace: str, user_key: str, item: str, since: datetime) -> bool:

@@ -1,7 +1,7 @@
 """The tables (design 7). `workspace` is in every key; every instant is UTC with microseconds.
 
-Only `users`, `user_aliases`, `inbox`, whose messages are rendered, and `unmatched_reports` hold personal data.
-Everything else names a user by the surrogate `user_key`.
+Only `users`, `user_aliases`, `inbox`, whose messages are rendered, `unmatched_reports` and `dead_addresses` hold
+personal data. Everything else names a user by the surrogate `user_key`.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ users = Table(
     Column("consent", Json, nullable=False),
     Column("newest_t", Instant),
     Column("created_at", Instant, nullable=False),
-    Column("unreachable", Json, nullable=False, server_default=text("'{}'")),
+    Column("said_at", Json, nullable=False, server_default=text("'{}'")),
     comment="One row a user. newest_t is the newest interaction judged; anything not after it is judged by folding.",
 )
 SEPARATORS = " -()."
@@ -377,10 +377,23 @@ unmatched_reports = Table(
     Column("user_id", Text),
     Column("address", Text),
     Column("event", Json, nullable=False),
+    Index("unmatched_reports_in_order", "workspace", "at", "provider", "event_id"),
     Index("unmatched_reports_received", "workspace", "received_at"),
     Index("unmatched_reports_of_user", "workspace", "user_id"),
     Index("unmatched_reports_of_address", "workspace", "address"),
     comment="What providers told that could not be led back: kept as it was told, and led back later.",
+)
+dead_addresses = Table(
+    "dead_addresses",
+    metadata,
+    _key("workspace"),
+    _key("channel"),
+    Column("address", Text, primary_key=True),
+    Column("dead", Boolean, nullable=False),
+    Column("said_at", Instant, nullable=False),
+    Column("user_key", String(255)),
+    Index("dead_addresses_of_user", "workspace", "user_key"),
+    comment="What providers told of addresses last: whoever has a dead one is not written to.",
 )
 heeded_reports = Table(
     "heeded_reports",

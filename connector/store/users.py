@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connector.rules.addresses import Unreachable
 from connector.rules.errors import ConnectorError
 from connector.rules.users import User, merged
+from connector.store.dead_addresses import dead_columns
 from connector.store.rows import insert_rows, rows_of
 from connector.store.sets import among
 from connector.store.tables import user_aliases, users
@@ -36,13 +37,13 @@ ERASED = "erased:"
 class StoredUser:
     """A user with the surrogate key, and the event time of the newest item judged for them (UTC).
 
-    `unreachable` is what providers told of the user's addresses; describing the user does not change it.
+    `unreachable` has those of the user's addresses of which providers told that they are dead.
     """
 
     user: User
     user_key: str
     newest_t: datetime | None
-    unreachable: Unreachable = field(default_factory=dict)
+    unreachable: Unreachable
 
 
 async def resolve_and_lock(
@@ -72,7 +73,7 @@ async def load_users(c: AsyncConnection, workspace: str, user_keys: Collection[s
     Sorted here: SQLite would walk through the ids of all users, which stand in order, rather than sort a few.
     """
     statement = (
-        select(users, user_aliases.c.external_id)
+        select(users, user_aliases.c.external_id, *dead_columns())
         .join(
             user_aliases,
             (user_aliases.c.workspace == users.c.workspace) & (user_aliases.c.user_key == users.c.user_key),
@@ -222,4 +223,6 @@ def _stored(row: RowMapping) -> StoredUser:
         attributes=row["attributes"],
         consent=row["consent"],
     )
-    return StoredUser(user, row["user_key"], row["newest_t"], row["unreachable"])
+    addresses = {"email": user.email, "sms": user.phone}
+    dead = {channel: address for channel, address in addresses.items() if address and row[f"dead_{channel}"]}
+    return StoredUser(user, row["user_key"], row["newest_t"], dead)

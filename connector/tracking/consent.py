@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from connector.store.database import Database, database_now
+from connector.store.provider_reports import note_said
 from connector.store.tracked import find_deliveries
 from connector.store.users import UserErased, merge_user
 
@@ -12,7 +13,8 @@ from connector.store.users import UserErased, merge_user
 async def unsubscribe(database: Database, workspace: str, delivery_id: str) -> bool:
     """Take the consent of the delivery's user to its channel back; returns whether there was such a user.
 
-    Messages that wait already are judged by it at their due time. Doing it again changes nothing.
+    Messages that wait already are judged by it at their due time. Doing it again changes nothing, and what a provider
+    tells late of the time before does not overrule it.
 
     Raises:
         StoreUnavailable: nothing has changed.
@@ -23,6 +25,8 @@ async def unsubscribe(database: Database, workspace: str, delivery_id: str) -> b
             return False
         changes = {"consent": {delivery.channel: "unsubscribed"}}
         with suppress(UserErased):
-            await merge_user(c, workspace, delivery.user, changes, await database_now(c))
+            now = await database_now(c)
+            user_key = await merge_user(c, workspace, delivery.user, changes, now)
+            await note_said(c, workspace, user_key, delivery.channel, now)
             return True
         return False

@@ -19,6 +19,11 @@ class OwnLinks:
     tokens: Tokens | None
     base: str | None
 
+    @property
+    def are_set_up(self) -> bool:
+        """Whether our mails carry links and pixels of ours."""
+        return self.tokens is not None and self.base is not None
+
     def read(self, url: str | None, at: datetime) -> Token | None:
         """What our link says, as of `at` (aware); None for any other link. What was added behind it does not matter."""
         if url is None or self.tokens is None or self.base is None or not url.startswith(f"{self.base}/"):

@@ -1,6 +1,7 @@
 """Visits on their way into the log: answered at once, classified together a moment later, then taken in.
 
-A scanner's first click looks like a person's until its second one comes, so a visit rests for as long as a burst lasts.
+A scanner's first click looks like a person's until its second one comes, so a click rests for as long as a burst lasts.
+An open is judged by itself, and rests only where clicks that came before it do.
 What cannot be stored stays in the queue, which is bounded; what is lost is counted and logged.
 """
 
@@ -45,7 +46,7 @@ class Visits:
 
     Args:
         changed: called when visits may have begun or ended follow-ups.
-        settle: how long a visit rests before it is classified.
+        settle: how long a click rests before it is classified.
         room: how many visits wait at most; more are lost.
         clock: the time in UTC, by which `Visit.at` was told.
         counted: told what became of visits: `stored`, `unknown` (no such delivery, or its user was erased),
@@ -112,14 +113,16 @@ class Visits:
     def _next(self, all: bool) -> Sequence[Followed]:
         ripe = self._clock() - self._settle
         number = 0
-        while number < min(len(self._waiting), _BATCH) and (all or self._waiting[number].visit.at <= ripe):
+        while number < min(len(self._waiting), _BATCH) and (all or _is_ripe(self._waiting[number].visit, ripe)):
             number += 1
         return [self._waiting[n] for n in range(number)]
 
     def _until_ripe(self) -> float:
         if not self._waiting:
             return max(self._settle.total_seconds() / 4, 0.05)
-        return max((self._waiting[0].visit.at + self._settle - self._clock()).total_seconds(), 0.01)
+        first = self._waiting[0].visit
+        rest = timedelta(0) if first.act is Act.OPEN else first.at + self._settle - self._clock()
+        return max(rest.total_seconds(), 0.01)
 
     async def _take_in(self, batch: Sequence[Followed]) -> None:
         async with self._database.read() as c:
@@ -157,6 +160,11 @@ class Visits:
     def _count(self, fate: str, number: int) -> None:
         if number:
             self._counted(fate, number)
+
+
+def _is_ripe(visit: Visit, ripe: datetime) -> bool:
+    """What else is asked for of a message says nothing of an open; of a click it does."""
+    return visit.act is Act.OPEN or visit.at <= ripe
 
 
 def _interaction(followed: Followed, delivery: TrackedDelivery, clicks: Clicks) -> Interaction:

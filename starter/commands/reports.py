@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,8 +64,9 @@ async def _look(
 
 def _show_retried(retried: Retried, as_json: bool) -> None:
     if as_json:
-        return say_json({"led_back": retried.led_back, "left": retried.left})
-    return say(f"{retried.led_back} led back, {retried.left} left")
+        return say_json(asdict(retried))
+    dropped = f", {retried.dropped} dropped (too old, or of users who were erased)" if retried.dropped else ""
+    return say(f"{retried.led_back} led back{dropped}, {retried.left} left")
 
 
 def _show(counts: Sequence[tuple[str, str, int]], kept: Sequence[Unmatched], as_json: bool) -> None:

@@ -31,11 +31,10 @@ from starter.webhooks.fields import (
     texts,
     word,
 )
-from starter.webhooks.proof import check_age, check_size, read_object
+from starter.webhooks.proof import check_age, read_object
 from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
 
 PAST, FUTURE = timedelta(hours=12), timedelta(minutes=10)
-MOST_BYTES = 1024 * 1024
 MOST_TOKENS = 50_000
 
 _HAPPENED = {
@@ -66,6 +65,7 @@ class Mailgun:
     """
 
     name = "mailgun"
+    most_bytes = 1024 * 1024
 
     def __init__(self, signing_key: str) -> None:
         if not signing_key:
@@ -129,7 +129,6 @@ class Mailgun:
 
 
 def _read(call: Call) -> dict[str, Any]:
-    check_size(call, MOST_BYTES)
     if call.headers.get("content-type", "").startswith(("application/x-www-form-urlencoded", "multipart/")):
         raise BodyWrong("these are Mailgun's legacy webhooks, which are forms; set up the JSON ones")
     return read_object(call.body)

@@ -13,12 +13,10 @@ from typing import Any
 
 from connector.rules.provider_events import Happened, ProviderEvent
 from starter.webhooks.fields import LONGEST_URL, address, arguments, at, digest, instant, text, texts, word
-from starter.webhooks.proof import check_size, read_object
+from starter.webhooks.proof import read_object
 from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
 
 TOKEN = "x-webhook-token"  # noqa: S105 - the name of a header
-MOST_BYTES = 4 * 1024 * 1024
-"""A bounce may hold the whole message."""
 
 _HAPPENED = {
     "Delivery": Happened.DELIVERED,
@@ -65,6 +63,8 @@ class Postmark:
     """
 
     name = "postmark"
+    most_bytes = 4 * 1024 * 1024
+    """A bounce may hold the whole message."""
 
     def __init__(self, user: str, password: str, *, token: str | None = None) -> None:
         if not user or not password or token == "":
@@ -74,7 +74,6 @@ class Postmark:
 
     async def verify(self, call: Call) -> None:
         """Raise SignatureWrong where user, password or header are not those that are set."""
-        check_size(call, MOST_BYTES)
         scheme, _, told = call.headers.get("authorization", "").partition(" ")
         known = hmac.compare_digest(_bytes(told.strip()), self._basic) and scheme.lower() == "basic"
         if self._token is not None:
@@ -84,7 +83,6 @@ class Postmark:
 
     async def parse(self, call: Call) -> Sequence[Any]:
         """The call's one event. Raises BodyWrong where it is none."""
-        check_size(call, MOST_BYTES)
         told = read_object(call.body)
         if "RecordType" not in told:
             raise BodyWrong("the body has no RecordType; inbound messages are not taken here")

@@ -1,4 +1,4 @@
-"""What all proofs share: bodies of a bounded size, times that are not old, bytes out of base64."""
+"""What all proofs share: bodies in JSON, times that are not old, bytes out of base64."""
 
 from __future__ import annotations
 
@@ -11,12 +11,6 @@ from pydantic_core import from_json
 
 from starter.webhooks.fields import instant_of_seconds
 from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
-
-
-def check_size(call: Call, most: int) -> None:
-    """Raise BodyWrong for a body of more than `most` bytes, before anything is made of it."""
-    if len(call.body) > most:
-        raise BodyWrong(f"the body is larger than {most} bytes")
 
 
 def read_json(body: bytes | str) -> Any:

@@ -51,9 +51,13 @@ class NotNow(WebhookError):
 
 
 class Provider(Protocol):
-    """One provider's webhook: one module each. Nothing here touches the store."""
+    """One provider's webhook: one module each. Nothing here touches the store.
+
+    `most_bytes` bounds the bodies that are read, before anybody knows who calls: as large as this provider's are.
+    """
 
     name: str
+    most_bytes: int
 
     async def verify(self, call: Call) -> None:
         """Make sure that the provider made this call, lately. Raises SignatureWrong, BodyWrong or NotNow."""

@@ -22,11 +22,7 @@ from starter.api.body import read_bounded
 from starter.api.errors import ApiError, not_found, unavailable
 from starter.api.parts import PartsHere
 from starter.compose import Parts
-from starter.webhooks import twilio
 from starter.webhooks.protocol import BodyWrong, Call, NotNow, Provider, SignatureWrong
-
-MAX_CALL_BYTES = 1024 * 1024
-"""The largest that a provider sends are SendGrid's batches, of 768 KB at most."""
 
 events_taken = Counter("connector_provider_events", "Events that providers told, by their fate.", ["provider", "fate"])
 unmatched_reports = Counter(
@@ -38,7 +34,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body is not what this provider sends."},
     403: {"description": "The signature is missing, wrong or too old."},
     404: {"description": "There is no such provider, or its webhook is not set up."},
-    413: {"description": f"The body is larger than {MAX_CALL_BYTES} bytes."},
+    413: {"description": "The body is larger than any that this provider sends."},
     503: {"description": "Not now; tell it again after Retry-After."},
 }
 _BODY: dict[str, Any] = {
@@ -79,13 +75,8 @@ Name = Annotated[str, Path(json_schema_extra={"enum": list(PROVIDERS)})]
 
 @router.post("/webhooks/{provider}", status_code=204, responses=_ANSWERS, openapi_extra=_BODY)
 async def take_events(provider: Name, request: Request, parts: PartsHere, providers: ProvidersHere) -> Response:
-    """Take in what a provider tells. No key is needed: the provider signs what it sends.
-
-    Calls to `/webhooks/twilio` that name a `delivery` in their address are status callbacks of our own texts.
-    """
+    """Take in what a provider tells. No key is needed: the provider signs what it sends."""
     known = providers.get(provider)
-    if provider == "twilio" and (known is None or twilio.is_about_delivery(request)):
-        return await twilio.take_status(request, parts)
     if known is None:
         raise not_found(f"/webhooks/{provider}")
     events = await _read(known, request)
@@ -105,7 +96,7 @@ async def _read(provider: Provider, request: Request) -> Sequence[ProviderEvent]
     call = Call(
         query=request.url.query,
         headers={name.lower(): value for name, value in request.headers.items()},
-        body=await read_bounded(request, MAX_CALL_BYTES),
+        body=await read_bounded(request, provider.most_bytes),
         at=datetime.fromtimestamp(time.time(), UTC),
     )
     try:

@@ -12,7 +12,7 @@ from starter.webhooks.protocol import Provider
 from starter.webhooks.resend import Resend
 from starter.webhooks.sendgrid import SendGrid
 from starter.webhooks.ses import Ses
-from starter.webhooks.twilio_events import Twilio
+from starter.webhooks.twilio import Twilio
 
 
 def open_providers(settings: Settings) -> dict[str, Provider]:
@@ -49,8 +49,9 @@ def _resend(settings: Settings) -> Provider | None:
 
 
 def _twilio(settings: Settings) -> Provider | None:
-    url, token = settings.twilio.webhook_url or settings.twilio.status_callback, settings.twilio.auth_token
-    return Twilio(token.get_secret_value(), url) if url and token else None
+    urls, token = (settings.twilio.webhook_url, settings.twilio.status_callback), settings.twilio.auth_token
+    known = [url for url in urls if url]
+    return Twilio(token.get_secret_value(), *known) if known and token else None
 
 
 _OPENS: dict[str, Callable[[Settings], Provider | None]] = {

@@ -12,13 +12,11 @@ import structlog
 
 from connector.rules.provider_events import ProviderEvent
 from starter.webhooks.https_fetch import HttpsFetch
-from starter.webhooks.proof import check_size, read_object
+from starter.webhooks.proof import read_object
 from starter.webhooks.protocol import BodyWrong, Call
 from starter.webhooks.ses_events import normalise_told, tell
 from starter.webhooks.sns import CONFIRM, ENDED, NOTIFICATION, Fetch, Sns
 
-MOST_BYTES = 1024 * 1024
-"""SNS sends at most 256 KB, and escapes them once more."""
 _GREETING = "Successfully validated SNS topic for Amazon SES event publishing."
 
 _log = structlog.get_logger("webhooks.ses")
@@ -33,13 +31,14 @@ class Ses:
     """
 
     name = "ses"
+    most_bytes = 512 * 1024
+    """SNS sends at most 256 KB, and escapes them once more."""
 
     def __init__(self, topics: Collection[str], *, fetch: Fetch | None = None) -> None:
         self._sns = Sns(topics, fetch or HttpsFetch())
 
     async def verify(self, call: Call) -> None:
         """See `Sns.verify`."""
-        check_size(call, MOST_BYTES)
         await self._sns.verify(call)
 
     async def parse(self, call: Call) -> Sequence[Any]:
@@ -49,7 +48,6 @@ class Ses:
             BodyWrong: the message holds no event of SES's.
             NotNow: the subscription could not be confirmed.
         """
-        check_size(call, MOST_BYTES)
         message = read_object(call.body)
         match message.get("Type"):
             case "SubscriptionConfirmation":

@@ -74,15 +74,15 @@ class Sns:
             raise SignatureWrong("the topic is none of CONNECTOR_SES_TOPICS")
         check_age(call, instant(message["Timestamp"]), past=PAST, future=FUTURE)
         url = message.get("SigningCertURL")
-        if not isinstance(url, str) or not is_certificate(url):
-            raise SignatureWrong("the SigningCertURL is no address of Amazon SNS's certificates")
+        if not isinstance(url, str) or not is_certificate(url, message["TopicArn"]):
+            raise SignatureWrong("the SigningCertURL is no address of Amazon SNS's certificates in the topic's region")
         _check(await self._certificate(url), signature, signed, algorithm, call.at)
 
     async def confirm(self, message: Mapping[str, Any]) -> None:
         """Visit a verified message's SubscribeURL, once. Raises BodyWrong for one elsewhere, NotNow."""
         url, topic = message.get("SubscribeURL"), str(message.get("TopicArn"))
-        if not isinstance(url, str) or not is_confirmation(url):
-            raise BodyWrong("the SubscribeURL is no address of Amazon SNS's")
+        if not isinstance(url, str) or not is_confirmation(url, topic):
+            raise BodyWrong("the SubscribeURL is no address of Amazon SNS's in the topic's region")
         async with self._in_turn():
             if (key := digest(url)) in self._confirmed:
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -19,8 +20,17 @@ from connector.rules.provider_events import Happened, ProviderEvent
 from connector.rules.users import User
 from connector.store.erasure import erase_user
 from connector.store.provider_reports import count_unmatched, load_unmatched
-from connector.store.tables import heeded_reports, interactions, receipts, unmatched_reports, users
-from connector.store.users import find_user, merge_user, save_user
+from connector.store.tables import (
+    dead_addresses,
+    heeded_reports,
+    interactions,
+    receipts,
+    unmatched_reports,
+    user_aliases,
+    users,
+)
+from connector.store.users import create_users, find_user, mark_of_erased, merge_user, save_user
+from connector.tracking.consent import unsubscribe
 from connector.tracking.own_links import OwnLinks
 from connector.tracking.tokens import Kind, Token, Tokens
 from connector.tracking.visits import Followed, Visits
@@ -31,6 +41,7 @@ H = Happened
 URL = "https://t.shop.test"
 TOKENS = Tokens(["a secret that only the tests know, and long"], "default", lifetime=timedelta(days=30))
 CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
+LINKS, RETENTION = OwnLinks(TOKENS, URL), timedelta(days=90)
 MAIL = follow_on(
     "f", PUSHED, messages={"email": {"subject": "Hi", "text": "there"}}, delay={"after": "30 minutes"},
     eligible_again="always",
@@ -43,7 +54,7 @@ ADA = User(id="u", email="Ada@Shop.test", phone="+49 170 1")
 class Desk:
     """Takes in what providers tell of the messages of a house."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, links: OwnLinks = LINKS, retention: timedelta = RETENTION) -> None:
         self.house, self.fates, self.reasons = house, Counter[str](), Counter[str]()
         self.post = Post(house, Provider(HandedOver("<f.email@shop.test>")))
         self.intake = ProviderIntake(
@@ -51,8 +62,8 @@ class Desk:
             house.cache,
             house.intake,
             "default",
-            links=OwnLinks(TOKENS, URL),
-            retention=timedelta(days=90),
+            links=links,
+            retention=retention,
             counted=lambda provider, fate, number: self.fates.update({fate: number}),
             unmatched=lambda provider, reason: self.reasons.update([reason]),
         )
@@ -243,6 +254,39 @@ async def test_the_pixel_and_the_provider_see_one_open(desk: Desk, order: tuple[
     assert len(await desk.logged("open_email")) == 2
 
 
+BY_HUMAN = {"interaction": "open_email", "campaign": "f", "opens": "human"}
+TRIGGERED = follow_on("t", BY_HUMAN, delay={"after": "1 day"})
+EXCEPTED = follow_on(
+    "x", {"interaction": "receive_email", "campaign": "f"}, delay={"after": "1 day"}, exceptions=[BY_HUMAN]
+)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(2))))
+async def test_a_provider_without_agents_leaves_the_open_to_the_pixel(desk: Desk, order: tuple[int, ...]) -> None:
+    """Whichever comes first, it is a person's open, which triggers and is an exception; without tracking it is some."""
+    await desk.house.live(TRIGGERED, EXCEPTED)
+    delivery = await desk.sent()
+    moment = datetime.fromisoformat(at(60)).astimezone(UTC)
+    pixel = visits(desk, moment)
+
+    async def by_pixel() -> None:
+        pixel.note(Followed(Token(Kind.OPEN, delivery), Visit(Act.OPEN, moment, CHROME)))
+        await pixel.flush(all=False)
+
+    async def by_provider() -> None:
+        assert await desk.told(event(minutes=60.1, agent=None, provider="resend", **ours(delivery))) == {"noted": 1}
+
+    for place in order:
+        await (by_pixel, by_provider)[place]()
+    [row] = await desk.logged("open_email")
+    assert row.properties["opens"] == "human"
+    states = {row.campaign: row.state for row in await desk.house.rows()}
+    assert (states["t"], states["x"]) == ("waiting", "excepted")
+    untracked = Desk(desk.house, OwnLinks(None, None))
+    later = event(H.OPENED, "later", 90, agent=None, provider="resend", **ours(delivery))
+    assert await untracked.told(later) == {"accepted": 1}
+
+
 async def test_both_at_once_are_one_open(desk: Desk) -> None:
     """The pixel and two providers at the same moment."""
     delivery = await desk.sent()
@@ -328,17 +372,80 @@ async def test_told_again_it_changes_nothing(desk: Desk) -> None:
     assert await desk.user() == user
 
 
+@pytest.mark.parametrize("retried", [False, True], ids=["told", "retried"])
+@pytest.mark.parametrize("together", [False, True], ids=["in two", "in one batch"])
+@pytest.mark.parametrize("ids", [("a", "z"), ("z", "a")])
+async def test_a_word_holds_from_when_it_was_said(
+    desk: Desk, ids: tuple[str, str], together: bool, retried: bool
+) -> None:
+    """Unsubscribed at 11:01 is not overruled by a subscribed of 11:00 that is told later, in whatever way it comes."""
+    new = User(id="n", email="new@shop.test")
+    told = [
+        event(H.UNSUBSCRIBED, ids[0], 61, recipient="new@shop.test"),
+        event(H.SUBSCRIBED, ids[1], 60, recipient="new@shop.test"),
+    ]
+    if not retried:
+        await desk.describe(new)
+    for batch in [told] if together else [[one] for one in told]:
+        await desk.told(*batch)
+    if retried:
+        await desk.describe(new)
+        assert (await desk.intake.retry()).led_back == 2
+    assert (await desk.user("n")).user.consent == {"email": "unsubscribed"}
+
+
+async def test_our_own_link_to_unsubscribe_is_the_last_word(desk: Desk) -> None:
+    """What a provider tells late of the time before does not subscribe again; what it tells of later does."""
+    delivery = await desk.sent()
+    before, recipient = datetime.now(UTC), {"recipient": "ada@shop.test"}  # noqa: TID251 - before the link is followed
+    assert await unsubscribe(desk.house.database, "default", delivery)
+    await desk.told(replace(event(H.SUBSCRIBED, "before", **recipient), at=before - timedelta(minutes=1)))
+    assert (await desk.user()).user.consent == {"email": "unsubscribed"}
+    await desk.told(replace(event(H.SUBSCRIBED, "after", **recipient), at=before + timedelta(minutes=1)))
+    assert (await desk.user()).user.consent == {"email": "subscribed"}
+
+
+async def test_an_old_start_told_again_subscribes_nobody(desk: Desk) -> None:
+    """Nothing that Twilio signs holds a time, so what was heeded of it is known for good, beyond the retention too."""
+    told = {"provider": "twilio", "channel": "sms", "recipient": "+491701"}
+    start = event(H.SUBSCRIBED, "SM1-received", 60, **told)
+    await desk.told(start, event(H.UNSUBSCRIBED, "SM2-received", 61, **told))
+    async with desk.house.database.write("default") as c:
+        await c.execute(update(heeded_reports).values(received_at=BASE - timedelta(days=91)))
+    await desk.told(event(H.UNSUBSCRIBED, "SM3-received", 62, **told))
+    later = datetime.now(UTC)  # noqa: TID251 - the time of a call of today
+    assert await desk.told(replace(start, at=later)) == {"duplicate": 1}
+    assert (await desk.user()).user.consent == {"sms": "unsubscribed"}
+
+
 async def test_describing_a_user_revives_no_address(desk: Desk) -> None:
     """PUT and PATCH of the same address leave it dead; another one is reachable by itself; erasing clears it."""
     await desk.told(event(H.BOUNCED, permanent=True, recipient="ada@shop.test"))
     await desk.describe(ADA)
     async with desk.house.database.write("default") as c:
         await merge_user(c, "default", "u", {"email": "ADA@shop.test"}, BASE)
-    assert (await desk.user()).unreachable == {"email": "Ada@Shop.test"}
+    assert (await desk.user()).unreachable == {"email": "ADA@shop.test"}
     async with desk.house.database.write("default") as c:
         assert await erase_user(c, "default", "u", BASE)
     async with desk.house.database.read() as c:
-        assert (await c.execute(select(users.c.unreachable))).scalars().all() == [{}]
+        assert (await c.execute(select(users.c.said_at))).scalars().all() == [{}]
+        assert (await c.execute(select(dead_addresses))).all() == []
+
+
+async def test_every_address_that_was_told_dead_stays_so(desk: Desk) -> None:
+    """Not only the last one, and not only for who had it: erased with the last user who has it, or had it first."""
+    for turn, address in enumerate(["a@shop.test", "b@shop.test"]):
+        await desk.describe(User(id="u", email=address))
+        await desk.told(event(H.BOUNCED, f"b{turn}", 60 + turn, permanent=True, recipient=address))
+    await desk.describe(User(id="u", email="A@shop.test"), User(id="v", email="b@shop.test"))
+    assert (await desk.user("u")).unreachable == {"email": "A@shop.test"}
+    assert (await desk.user("v")).unreachable == {"email": "b@shop.test"}
+    await desk.told(event(H.SUBSCRIBED, "late", 59, recipient="a@shop.test"))
+    assert (await desk.user("u")).unreachable == {"email": "A@shop.test"}
+    for user, left in (("u", ["b@shop.test"]), ("v", [])):
+        async with desk.house.database.write("default") as c:
+            assert await erase_user(c, "default", user, BASE)
+            assert (await c.execute(select(dead_addresses.c.address))).scalars().all() == left
 
 
 @pytest.mark.parametrize("kind", [H.DEFERRED, H.OTHER, H.BOUNCED, H.REJECTED])
@@ -389,6 +496,27 @@ async def test_what_was_kept_is_led_back_later(desk: Desk) -> None:
     assert (await desk.user("n")).unreachable == {"email": "Nobody@shop.test"}
     again = await desk.intake.retry("sendgrid")
     assert (again.led_back, again.left, (await desk.intake.retry("ses")).left) == (0, 3, 0)
+
+
+async def test_what_is_let_go_of_is_not_led_back(desk: Desk) -> None:
+    """What became too old and what is of somebody erased is dropped, what intake refuses stays, and all is counted."""
+    patient = Desk(desk.house, retention=timedelta(days=365))
+    led, erased = [event(id=u, arguments={"campaign": "later", "user": u}, message_id=u) for u in ("u", "erased")]
+    refused = replace(led, id="refused", at=led.at - timedelta(days=120))
+    old = replace(led, id="old", at=led.at - timedelta(days=360))
+    assert await patient.told(led, erased, refused, old) == {"unmatched": 4}
+    await desk.house.live({"campaign": "later", "delivery": {"type": "external"}})
+    async with desk.house.database.write("default") as c:
+        await create_users(c, "default", ["erased"], BASE)
+        alias, kept = user_aliases.c.external_id, unmatched_reports.c
+        await c.execute(update(user_aliases).where(alias == "erased").values(external_id=mark_of_erased("erased")))
+        row = (await c.execute(select(kept.event).where(kept.event_id == "old"))).scalar_one()
+        older = row | {"at": (BASE - timedelta(days=400)).isoformat()}
+        await c.execute(update(unmatched_reports).where(kept.event_id == "old").values(event=older))
+    retried = await patient.intake.retry()
+    assert (retried.led_back, retried.dropped, retried.left) == (1, 2, 1)
+    assert [id for id, _ in await desk.kept()] == ["refused"]
+    assert [row.id for row in await desk.logged()] == ["sendgrid-u"]
 
 
 async def test_what_is_kept_of_a_user_is_erased_with_them(desk: Desk) -> None:
@@ -477,6 +605,25 @@ async def test_a_batch_takes_a_fixed_number_of_statements(desk: Desk) -> None:
         few, many = await count(2, name, **told), await count(200, name, **told)
         assert few == many, name
         assert many <= most, (name, many)
+
+
+async def test_faults_of_our_own_messages_take_a_fixed_number_of_statements(desk: Desk) -> None:
+    """One statement writes those that are new, and none those that the messages have already."""
+    delivery = await desk.sent()
+    bounce = {"permanent": True, "recipient": "ada@shop.test", "fault": "5.1.1", **ours(delivery)}
+
+    async def count(name: str, number: int) -> int:
+        with desk.house.database.count_statements() as counted:
+            await desk.told(*(event(H.BOUNCED, f"{name}{n}", **bounce) for n in range(number)))
+        return len(counted.statements)
+
+    first = await count("a", 50)
+    assert (await desk.post.messages())[0].fault == "sendgrid_5.1.1"
+    fresh, again = await count("b", 1), await count("b", 50)
+    assert first == fresh + 1
+    assert again == fresh
+    assert await count("b", 50) == await count("b", 2) <= fresh
+    assert first <= 18, first
 
 
 async def test_many_who_tell_at_once_do_not_wait_for_each_other(desk: Desk) -> None:

@@ -77,6 +77,16 @@ async def test_a_message_is_received_once_within_a_week(house: House) -> None:
     assert [r.status for r in await house.take_in(sent, delivered)] == ["accepted", "duplicate"]
 
 
+@pytest.mark.parametrize("kind", ["receive_email", "open_email"])
+@pytest.mark.parametrize("free", [{"message": "newsletter"}, {"delivery": "express"}])
+async def test_free_properties_of_services_drop_nothing(house: House, kind: str, free: dict[str, str]) -> None:
+    """M6: two interactions with ids of their own are two, whatever a service calls the properties that it tells."""
+    await house.live(ORIGINAL)
+    items = [told(name, None, seconds, kind, **{"delivery": None} | free) for name, seconds in (("r1", 0), ("r2", 60))]
+    later = told("r3", None, 6000, kind, **{"delivery": None} | free)
+    assert [result.status for result in await house.take_in(*items, later)] == ["accepted"] * 3
+
+
 async def test_other_users_and_other_messages_are_others(house: House) -> None:
     """The same delivery's name under another user, or another delivery, is nobody's repetition."""
     await house.live(ORIGINAL)

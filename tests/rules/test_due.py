@@ -80,6 +80,7 @@ def _facts(
         past_sends=(),
         assignment=Assignment(control=False),
         follow_up_id="own",
+        unreachable={},
     )
 
 

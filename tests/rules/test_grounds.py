@@ -58,6 +58,7 @@ def _case(
         "history": Past(()),
         "logged": _logged(),
         "decided_at": NOON + 2 * HOUR,
+        "unreachable": {},
     }
     return Case(reason, **{**default, **fields})
 

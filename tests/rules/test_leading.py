@@ -13,9 +13,9 @@ from connector.rules.provider_events import Happened, ProviderEvent
 from connector.rules.provider_tags import from_tag, to_tag
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
-DELIVERY = LedDelivery("d.email", "f", "email", DeliveryState.SENT, AT, "<d.email@shop.test>", "u-1")
-GONE = LedDelivery("g.email", "f", "email", DeliveryState.SENT, AT, None, None)
-TEXT = LedDelivery("t.sms", "f", "sms", DeliveryState.SENT, AT, "SM1", "u-1")
+DELIVERY = LedDelivery("d.email", "f", "email", DeliveryState.SENT, AT, "<d.email@shop.test>", None, "u-1")
+GONE = LedDelivery("g.email", "f", "email", DeliveryState.SENT, AT, None, None, None)
+TEXT = LedDelivery("t.sms", "f", "sms", DeliveryState.SENT, AT, "SM1", None, "u-1")
 GROUND = Ground(
     deliveries={"d.email": DELIVERY, "g.email": GONE},
     by_provider={"<d.email@shop.test>": DELIVERY, "SM1": TEXT},

@@ -9,15 +9,24 @@ from typing import Any
 import pytest
 
 from connector.rules.deliveries import DeliveryState
-from connector.rules.leading import Led, LedDelivery
+from connector.rules.leading import Led, LedDelivery, Unled
 from connector.rules.provider_events import Happened, ProviderEvent
-from connector.rules.provider_outcomes import NOTHING, Link, Outcome, fault_of, interaction_of, outcome_of, visit_of
+from connector.rules.provider_outcomes import (
+    NOTHING,
+    Link,
+    Outcome,
+    fault_of,
+    interaction_of,
+    is_the_pixels,
+    outcome_of,
+    visit_of,
+)
 from connector.rules.provider_texts import cleaned
 
 H = Happened
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
-DELIVERY = LedDelivery("d.email", "f", "email", DeliveryState.SENT, AT - timedelta(hours=1), None, "u-1")
+DELIVERY = LedDelivery("d.email", "f", "email", DeliveryState.SENT, AT - timedelta(hours=1), None, None, "u-1")
 OURS, THEIRS = Led("f", "u-1", DELIVERY), Led("welcome", "u-1")
 
 
@@ -46,7 +55,8 @@ OUTCOMES = [
     (H.BOUNCED, {"permanent": True}, Outcome(dead=True), Outcome(dead=True)),
     (H.FAILED, {}, NOTHING, NOTHING),
     (H.FAILED, {"permanent": True}, Outcome(dead=True), Outcome(dead=True)),
-    (H.REJECTED, {"permanent": True}, NOTHING, NOTHING),
+    (H.REJECTED, {}, NOTHING, NOTHING),
+    (H.REJECTED, {"permanent": True}, Outcome(dead=True), Outcome(dead=True)),
     (H.COMPLAINED, {}, *[Outcome(dead=True, consent="unsubscribed")] * 2),
     (H.OPENED, {}, Outcome(makes="open"), NOTHING),
     (H.CLICKED, {}, Outcome(makes="click"), Outcome(makes="click")),
@@ -87,6 +97,25 @@ def test_opens_are_classified(agent: str | None, machine: bool | None, opens: st
     item = made(event(H.OPENED, agent=agent, machine=machine))
     assert (item["type"], item["properties"].get("opens")) == ("open_email", opens)
     assert "no_agent" not in item["properties"]["reasons"] or agent == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "led", "tracked", "pixels"),
+    [
+        ({}, OURS, True, True),
+        ({}, OURS, False, False),
+        ({}, THEIRS, True, False),
+        ({}, Unled.NO_CAMPAIGN, True, False),
+        ({"agent": CHROME}, OURS, True, False),
+        ({"agent": ""}, OURS, True, False),
+        ({"machine": True}, OURS, True, False),
+        ({"machine": False}, OURS, True, False),
+        ({"happened": H.CLICKED}, OURS, True, False),
+    ],
+)
+def test_opens_that_are_left_to_the_pixel(told: dict[str, Any], led: Any, tracked: bool, pixels: bool) -> None:
+    """M2: of our own mail, with a pixel of ours, told without anything that could say who it was."""
+    assert is_the_pixels(event(**{"happened": H.OPENED, **told}), led, tracked=tracked) is pixels
 
 
 @pytest.mark.parametrize(
@@ -132,6 +161,11 @@ def test_a_message_is_received_once_whatever_is_told() -> None:
     assert made(event(H.SENT, recipient="bob@shop.test"), THEIRS)["id"] not in ids
     assert made(event(H.SENT, message_id="m2"), THEIRS)["id"] not in ids
     assert interaction_of(event(H.DELIVERED), OURS, None, [], is_crawler) is None
+    to_both = [
+        event(H.SENT, recipient=whom, arguments={"user": "u-1"}) for whom in ("a@shop.test", "b@shop.test", None)
+    ]
+    assert len({made(one, THEIRS)["id"] for one in to_both}) == 1
+    assert made(event(H.SENT, arguments={"user": "u-2"}), THEIRS)["id"] != made(to_both[0], THEIRS)["id"]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +174,7 @@ def test_a_message_is_received_once_whatever_is_told() -> None:
         (event(H.BOUNCED, permanent=True, fault="5.1.1"), "sendgrid_5.1.1"),
         (event(H.BOUNCED, permanent=True), "sendgrid_bounced"),
         (event(H.BOUNCED, fault="4.2.2"), None),
+        (event(H.BOUNCED, fault="30003", channel="sms"), "sendgrid_30003"),
         (event(H.REJECTED, fault="Bounced Address"), "sendgrid_Bounced_Address"),
         (event(H.FAILED, fault="ünknown"), "sendgrid_failed"),
         (event(H.FAILED, fault="x" * 500), "sendgrid_" + "x" * 55),

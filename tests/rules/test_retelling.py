@@ -14,6 +14,7 @@ AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 OPEN, CLICK, ALIAS, SMS, MAIL = "open_email", "click_email", "click_email_alias", "click_sms_link", "receive_email"
 OURS: dict[str, Any] = {"delivery": "d"}
 THEIRS: dict[str, Any] = {"delivery": "d", "source": "ses"}
+NEWS: dict[str, Any] = {"message": "m", "source": "ses"}
 URL = {"url": "https://shop.test/a"}
 
 
@@ -46,8 +47,8 @@ def act(kind: str, properties: dict[str, Any], seconds: float = 0, campaign: str
         ((SMS, OURS | URL), (SMS, THEIRS | URL), True),
         ((MAIL, THEIRS), (MAIL, THEIRS, 7 * 86400), True),
         ((MAIL, THEIRS), (MAIL, THEIRS, 7 * 86400 + 1), False),
-        ((MAIL, {"message": "m"}), (MAIL, {"message": "m", "source": "ses"}, 3600), True),
-        ((MAIL, {"message": "m"}), (MAIL, {"message": "n"}), False),
+        ((MAIL, NEWS), (MAIL, NEWS | {"source": "sendgrid"}, 3600), True),
+        ((MAIL, NEWS), (MAIL, NEWS | {"message": "n"}), False),
     ],
 )
 def test_what_is_the_same_act(one: Any, other: Any, same: bool) -> None:
@@ -63,13 +64,18 @@ def test_what_is_the_same_act(one: Any, other: Any, same: bool) -> None:
     [
         (OPEN, {}),
         (OPEN, {"delivery": 7}),
+        (OPEN, {"message": "newsletter"}),
+        (MAIL, {"message": "newsletter"}),
+        (MAIL, {"delivery": "express"}),
+        (MAIL, {"message": "newsletter", "source": ""}),
+        (MAIL, {"message": "newsletter", "source": 7}),
         ("open_push", OURS),
         ("receive_push", OURS),
         ("perform_conversion_event", OURS),
     ],
 )
 def test_what_only_one_source_tells(kind: str, properties: dict[str, Any]) -> None:
-    """Without a message, and of other kinds, nothing is compared, and nothing is asked of the store."""
+    """Without a message or whoever tells of it, and of other kinds, nothing is compared, nor asked of the store."""
     assert act(kind, properties) is None
     event = Event(user="u", type="event", name="x", occurred_at=AT, properties=OURS)
     assert act_of(event, AT) is None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete
 
 from connector.channels.protocol import HandedOver
+from connector.rules.standing import AddressWord
 from connector.rules.users import User
-from connector.store.tables import users
-from connector.store.users import merge_user
+from connector.store.dead_addresses import remember
+from connector.store.tables import dead_addresses
+from connector.store.users import find_user, merge_user
 from tests.house import BASE, ORIGINAL, PUSHED, House, follow_on, push
 from tests.sending.test_launch import NOW, Pad
 from tests.sending.test_send import Post, Provider
@@ -28,8 +30,11 @@ async def post(house: House) -> Post:
 
 
 async def dead(house: House, **unreachable: str) -> None:
+    """Only these addresses are dead from now on."""
+    words = [AddressWord(channel, address, True, NOW) for channel, address in unreachable.items()]
     async with house.database.write("default") as c:
-        await c.execute(update(users).values(unreachable=unreachable))
+        await c.execute(delete(dead_addresses))
+        await remember(c, "default", words, {})
 
 
 async def changed(house: House, **changes: Any) -> None:
@@ -61,6 +66,25 @@ async def test_it_is_judged_as_of_the_send(post: Post) -> None:
     assert (await post.send(minutes=70, channel="email")).outcome == "sent"
 
 
+async def test_each_dead_address_is_known_for_whoever_has_it(post: Post) -> None:
+    """One that was dead before another was, and one that somebody gets who was described later."""
+    await post.house.live(ORIGINAL, MAIL)
+    await dead(post.house, email="a@shop.test", sms="+49 170 1")
+    async with post.house.database.write("default") as c:
+        await remember(c, "default", [AddressWord("email", "B@shop.test", True, NOW)], {})
+    outcomes = []
+    for turn, address in enumerate(["a@shop.test", "b@shop.test", "A@shop.test", "c@shop.test"]):
+        await changed(post.house, email=address)
+        await post.house.take_in(push(f"e{turn}", turn * 40))
+        outcomes.append((await post.send(minutes=turn * 40 + 30, channel="email")).reason)
+    assert outcomes == ["unreachable", "unreachable", "unreachable", None]
+    await post.described(User(id="v", email="b@SHOP.test", phone="+49-1701"))
+    async with post.house.database.read() as c:
+        stored = await find_user(c, "default", "v")
+    assert stored is not None
+    assert stored.unreachable == {"email": "b@SHOP.test", "sms": "+49-1701"}
+
+
 async def test_the_other_channel_goes_out(post: Post) -> None:
     """Each channel is judged by itself."""
     both = {**EMAIL, "push": {"title": "Hi", "body": "there"}}
@@ -77,9 +101,6 @@ async def test_control_users_are_treated_alike(house: House) -> None:
     pad = Pad(house)
     await pad.people(*(User(id=f"u{n}", email=f"u{n}@shop.test") for n in range(4)))
     await pad.publish(messages=EMAIL, control_group=100)
-    async with house.database.write("default") as c:
-        await c.execute(
-            update(users).where(users.c.email == "u1@shop.test").values(unreachable={"email": "U1@shop.test"})
-        )
+    await dead(house, email="U1@shop.test")
     await pad.work(at=NOW)
     assert await pad.states() == {("control", "control_group"): 3, ("dropped", "unreachable"): 1}

@@ -59,7 +59,7 @@ def test_what_was_missing_is_told_and_led_back(connector: Connector, kept: str) 
 
     _with_desk(kept, mend)
     code, out, _ = connector("reports", "--retry", "--json")
-    assert (code, json.loads(out)) == (0, {"led_back": 1, "left": len(UNLED) - 1})
+    assert (code, json.loads(out)) == (0, {"led_back": 1, "dropped": 0, "left": len(UNLED) - 1})
     assert connector("reports", "--retry")[1] == f"0 led back, {len(UNLED) - 1} left\n"
 
 

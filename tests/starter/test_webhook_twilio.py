@@ -13,9 +13,11 @@ from sqlalchemy import select, update
 
 from connector.channels.protocol import HandedOver, OutcomeUnknown, Rejected, TryLater
 from connector.channels.twilio_signature import sign
+from connector.rules.leading import Unled
 from connector.rules.users import User
 from connector.settings import Settings
 from connector.store.erasure import erase_user
+from connector.store.provider_reports import load_unmatched
 from connector.store.tables import deliveries, interactions, receipts
 from connector.store.users import find_user
 from starter.compose import compose
@@ -59,6 +61,12 @@ class TextPost(Post):
         async with self.house.database.read() as c:
             found = select(interactions).where(interactions.c.topic == "receive_sms")
             return (await c.execute(found)).all()
+
+    async def unreachable(self) -> dict[str, str]:
+        async with self.house.database.read() as c:
+            stored = await find_user(c, "default", "u")
+        assert stored is not None
+        return dict(stored.unreachable)
 
     async def state(self) -> tuple[str, str | None, str | None]:
         """The message's state and fault, and the follow-up's state."""
@@ -227,11 +235,29 @@ async def test_a_report_of_another_message_is_kept_out(post: TextPost) -> None:
     """Unknown deliveries, and another SID than the one that we were given, are answered and change nothing."""
     delivery = await post.sent()
     for name in ("nobody's.sms", "", "x" * 5000, "\0", "'; --"):
-        assert await post.told(name, "delivered") == 204
+        assert await post.told(name, "delivered", MessageSid="SM" + "8" * 32) == 204
     assert await post.told(delivery, "delivered", MessageSid="SM" + "9" * 32) == 204
     assert await post.told(delivery, "no such status") == 204
     assert await post.told(delivery, "delivered", MessageSid="") == 204
     assert (await post.received(), await post.state()) == ([], ("sent", None, "sent"))
+
+
+async def test_a_dead_number_is_unreachable(post: TextPost) -> None:
+    """What a text of our own says of its number is heeded as another system's is; what may pass says nothing."""
+    delivery = await post.sent()
+    assert await post.told(delivery, "undelivered", ErrorCode="30003") == 204
+    assert (await post.unreachable(), await post.state()) == ({}, ("sent", "twilio_30003", "sent"))
+    assert await post.told(delivery, "failed", ErrorCode="30005") == 204
+    assert await post.unreachable() == {"sms": "+14155552671"}
+    assert await post.state() == ("sent", "twilio_30005", "sent")
+
+
+async def test_an_unknown_delivery_is_kept(post: TextPost) -> None:
+    """It may be another installation's; it is counted, and led back where that is possible later."""
+    assert await post.told("nobody's.sms", "delivered") == 204
+    async with post.house.database.read() as c:
+        [kept] = await load_unmatched(c, "default", limit=10)
+    assert (kept.event.id, kept.reason) == (f"{SID}-delivered", Unled.UNKNOWN_DELIVERY)
 
 
 async def test_a_report_beyond_the_logs_retention_is_kept_out(post: TextPost) -> None:

@@ -10,9 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connector.rules.leading import Unled
 from connector.rules.retelling import Act
 from connector.store.database import Database, database_now
+from connector.store.dead_addresses import erase_addresses
 from connector.store.leads import find_by_provider, find_erased, find_holders, find_led_deliveries
 from connector.store.log import load_acts
-from connector.store.provider_reports import change_holders, erase_reports, forget_reports, keep_unmatched, mark_heeded
+from connector.store.provider_reports import (
+    change_holders,
+    erase_reports,
+    forget_reports,
+    keep_unmatched,
+    load_unmatched,
+    mark_heeded,
+)
+from connector.store.reports import note_faults
 from connector.store.tables import deliveries, user_aliases, users
 from tests.intake.disturbance import hearing
 from tests.intake.test_provider_intake import UNLED
@@ -31,9 +40,12 @@ async def _ask(c: AsyncConnection) -> None:
     await find_holders(c, W, "sms", ["+491701"])
     await load_acts(c, W, ["k"], [Act("open_email", "f", ("delivery", "d1.email"), "ses", NOW)])
     await mark_heeded(c, W, [UNLED[0][0]], NOW)
-    await change_holders(c, W, {"k": []})
+    await change_holders(c, W, {"k": []}, NOW)
+    await note_faults(c, W, {"d1.email": "ses_bounced"})
+    await load_unmatched(c, W, limit=10)
     await forget_reports(c, W, NOW)
-    await erase_reports(c, W, "a", {"email": "ada@shop.test", "sms": "+491701"})
+    await erase_addresses(c, W, "k", {"email": "ada@shop.test", "sms": "+491701"})
+    await erase_reports(c, W, ["a"], {"email": "ada@shop.test", "sms": "+491701"})
 
 
 async def test_no_statement_walks_through_everything_on_sqlite(sqlite_database: Database) -> None:

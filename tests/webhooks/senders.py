@@ -27,7 +27,7 @@ from starter.webhooks.protocol import Call, NotNow, Provider
 from starter.webhooks.resend import Resend
 from starter.webhooks.sendgrid import SIGNATURE, TIMESTAMP, SendGrid
 from starter.webhooks.ses import Ses
-from starter.webhooks.twilio_events import Twilio
+from starter.webhooks.twilio import Twilio
 
 AT = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 TOPIC = "arn:aws:sns:us-east-1:123456789012:SES_Events"

@@ -19,6 +19,8 @@ TOLERANCE = timedelta(minutes=5)
 class Signed:
     """A provider behind the protocol, under whatever name a test gives it."""
 
+    most_bytes = 1024 * 1024
+
     def __init__(self, name: str) -> None:
         self.name = name
 

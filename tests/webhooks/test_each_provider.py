@@ -9,10 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from connector.rules.users import User
 from connector.settings import Settings
 from connector.store.database import database_now
+from connector.store.tables import interactions
 from connector.store.users import find_user, save_user
 from starter.api.app import create_app
 from starter.api.keys import Keys
@@ -169,6 +171,54 @@ async def test_what_somebody_else_signed(line: Line, sender: Any) -> None:
     event = MAIL[sender.name]("received", RECEIVED) if sender.name in MAIL else samples("twilio")["delivered"]
     assert await line.tell(sender.name, forged.call(event, NOW)) == 403
     assert await line.house.rows() == []
+
+
+@pytest.mark.parametrize("name", ["sendgrid", "postmark", "resend"])
+async def test_what_is_rejected_for_good(line: Line, name: str) -> None:
+    """A provider that will not write to the address any more says that it is dead, as the pages promise."""
+    [sender] = [_resend_id(one, "rejected") for one in SENDERS if one.name == name]
+    event = MAIL[name]("bounced", BOUNCED)
+    rejected: dict[str, dict[str, Any]] = {
+        "sendgrid": {"event": "dropped", "type": None, "reason": "Bounced Address"},
+        "postmark": {"Type": "BadEmailAddress", "TypeCode": 100000},
+        "resend": {"type": "email.suppressed"},
+    }
+    assert await line.tell(name, sender.call(event | rejected[name], NOW)) == 204
+    assert await line.unreachable() == {"email": ADDRESS}
+
+
+async def test_one_message_to_two_addresses_of_a_user(line: Line) -> None:
+    """SES tells of each recipient; whom the message names received it once."""
+    [sender] = [one for one in SENDERS if one.name == "ses"]
+    event = _ses("received", RECEIVED)
+    event["mail"]["destination"] = event["delivery"]["recipients"] = [ADDRESS, "ada@work.example"]
+    assert await line.tell("ses", sender.call(event, NOW)) == 204
+    async with line.house.database.read() as c:
+        assert (await c.execute(select(interactions.c.topic))).scalars().all() == ["receive_email"]
+
+
+async def test_a_mail_that_is_scheduled_is_not_received(line: Line) -> None:
+    """Resend's `email.scheduled`: nothing was sent yet."""
+    [sender] = [_resend_id(one, "scheduled") for one in SENDERS if one.name == "resend"]
+    event = _resend("received", RECEIVED) | {"type": "email.scheduled"}
+    assert await line.tell("resend", sender.call(event, NOW)) == 204
+    assert await line.house.rows() == []
+
+
+@pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.name)
+async def test_a_body_beyond_all_bounds_is_not_read(line: Line, sender: Any) -> None:
+    """Each provider's bound is its own; what is larger is refused before anybody looks at who signed it."""
+    body = b"x" * (sender.provider().most_bytes + 1)
+    assert await line.tell(sender.name, Call("", {}, body, NOW)) == 413
+    assert await line.tell(sender.name, Call("", {}, body[:-1], NOW)) in (400, 403)
+
+
+async def test_a_bounce_that_holds_the_whole_message(line: Line) -> None:
+    """Postmark sends the message back with its bounce, of megabytes where it had attachments."""
+    [sender] = [one for one in SENDERS if one.name == "postmark"]
+    event = _postmark("bounced", BOUNCED) | {"Content": "x" * 1_500_000}
+    assert await line.tell("postmark", sender.call(event, NOW)) == 204
+    assert await line.unreachable() == {"email": ADDRESS}
 
 
 def _as_told(sender: Any, at: datetime) -> datetime:

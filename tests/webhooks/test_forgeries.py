@@ -15,7 +15,7 @@ from starter.webhooks.mailgun import Mailgun
 from starter.webhooks.postmark import Postmark
 from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong, WebhookError
 from starter.webhooks.resend import Resend
-from starter.webhooks.twilio_events import Twilio
+from starter.webhooks.twilio import Twilio
 from tests.webhooks.senders import (
     AT,
     SENDERS,

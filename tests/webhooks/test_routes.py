@@ -26,18 +26,22 @@ from starter.api.keys import Keys
 from starter.compose import compose
 from tests.channels.providers import AUTH_TOKEN, CALLBACK, twilio
 from tests.house import ORIGINAL, House, at, follow_on
+from tests.starter.serving import open_client
 from tests.webhooks.signed import Signed, signed
 
 NOW = datetime.now(UTC)  # noqa: TID251 - the tests' own clock
 OPENED = follow_on("f", {"interaction": "open_email", "campaign": "o"}, delay={"after": "1 day"})
 
 
+ELSEWHERE = "https://elsewhere.test/webhooks/twilio"
+
+
 class Line:
-    """An API that two of the providers may call, and Twilio in both of its ways."""
+    """An API that two of the providers may call."""
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.parts = compose(Settings(twilio=twilio("https://t.test", status_callback=CALLBACK)), house.database)
+        self.parts = compose(Settings(), house.database)
         self.providers = {name: Signed(name) for name in ("sendgrid", "twilio")}
         self.app = create_app(self.parts, Keys(["a key"]), self.providers)
         transport = httpx.ASGITransport(self.app)
@@ -170,21 +174,29 @@ def _counted(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, {"provider": "sendgrid", **labels}) or 0.0
 
 
-async def test_twilio_tells_in_two_ways(line: Line) -> None:
-    """With a delivery in its address: a status callback of our own text; else what its own module reads."""
-    query = urlencode({"delivery": "x.sms"})
-    form = {"MessageSid": "SM1", "MessageStatus": "delivered"}
+@pytest.mark.parametrize(
+    ("callback", "webhook", "status"),
+    [
+        (CALLBACK, None, 204),
+        (None, CALLBACK, 204),
+        (CALLBACK, ELSEWHERE, 204),
+        (ELSEWHERE, CALLBACK, 204),
+        (ELSEWHERE, ELSEWHERE, 403),
+        (None, None, 404),
+    ],
+)
+@pytest.mark.parametrize("query", [urlencode({"delivery": "x.sms"}), "campaign=o&user=u"])
+async def test_twilio_is_heard_at_both_of_its_addresses(
+    house: House, query: str, callback: str | None, webhook: str | None, status: int
+) -> None:
+    """That of our own texts' status callbacks, and that of all else: signed for either, whatever it is about."""
+    settings = Settings(twilio=twilio("https://t.test", status_callback=callback, webhook_url=webhook))
+    form = {"MessageSid": "SM1", "MessageStatus": "delivered", "To": "+491701"}
     headers = {"X-Twilio-Signature": sign(f"{CALLBACK}?{query}", form.items(), AUTH_TOKEN)}
-    assert (await line.api.post(f"/webhooks/twilio?{query}", data=form, headers=headers)).status_code == 204
-    assert (await line.api.post(f"/webhooks/twilio?{query}", data=form)).status_code == 403
-    text = told("e1", "delivered", channel="sms", message_id="SM2")
-    assert (await line.call([text], "twilio")).status_code == 204
-    assert [topic for topic, _ in await line.logged()] == ["receive_sms"]
-    del line.providers["twilio"]
-    assert (await line.call([text], "twilio")).status_code == 403
-    bare = create_app(compose(Settings(), line.house.database), Keys(["a key"]), {})
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(bare), base_url="http://127.0.0.1") as api:
-        assert (await api.post("/webhooks/twilio", content=b"a=b")).status_code == 404
+    async with open_client(compose(settings, house.database), given=None) as api:
+        assert (await api.post(f"/webhooks/twilio?{query}", data=form, headers=headers)).status_code == status
+        unsigned = await api.post(f"/webhooks/twilio?{query}", data=form)
+    assert unsigned.status_code == (404 if status == 404 else 403)
 
 
 async def test_the_document_tells_of_it(line: Line) -> None:

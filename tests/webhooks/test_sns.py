@@ -45,6 +45,11 @@ def sender() -> SesSender:
     return SesSender()
 
 
+def _topic_at(url: str) -> str:
+    """A topic in what stands in the place of the address's region."""
+    return TOPIC.replace("us-east-1", url.removeprefix("https://sns.").partition(".amazonaws.com")[0])
+
+
 @pytest.mark.parametrize(
     ("url", "right"),
     [
@@ -64,6 +69,11 @@ def sender() -> SesSender:
         ("https://sns..amazonaws.com/a.pem", False),
         ("https://sns.amazonaws.com/a.pem", False),
         ("https://bucket.s3.amazonaws.com/a.pem", False),
+        ("https://sns.s3-us-west-2.amazonaws.com/a.pem", False),
+        ("https://sns.s3-website-us-east-1.amazonaws.com/a.pem", False),
+        ("https://sns.s3-accelerate.amazonaws.com/a.pem", False),
+        ("https://sns.us-east-1.amazonaws.com.cn/a.pem", False),
+        ("https://sns.cn-north-1.amazonaws.com/a.pem", False),
         ("https://sns.us-east-1.amazonaws.com@evil.example/a.pem", False),
         ("https://evil@sns.us-east-1.amazonaws.com/a.pem", False),
         ("https://sns.us-east-1.amazonaws.com:443/a.pem", False),
@@ -86,8 +96,10 @@ def sender() -> SesSender:
     ],
 )
 def test_where_certificates_are(url: str, right: bool) -> None:
-    """By https, at sns.REGION.amazonaws.com, one file: nothing that looks like it."""
-    assert is_certificate(url) is right
+    """By https, at sns.REGION.amazonaws.com of a topic of that region, one file: nothing that looks like it."""
+    assert is_certificate(url, _topic_at(url)) is right
+    assert not is_certificate(url, TOPIC.replace("us-east-1", "us-west-2"))
+    assert not is_certificate(url, "arn")
 
 
 @pytest.mark.parametrize(
@@ -99,6 +111,8 @@ def test_where_certificates_are(url: str, right: bool) -> None:
         (CONFIRM_URL.replace("ConfirmSubscription", "DeleteTopic"), False),
         (CONFIRM_URL.replace("amazonaws.com", "amazonaws.com.evil.example"), False),
         (CONFIRM_URL.replace("amazonaws.com/", "amazonaws.com:80/"), False),
+        (CONFIRM_URL.replace("sns.us-east-1", "sns.s3-us-west-2"), False),
+        (CONFIRM_URL.replace("sns.us-east-1", "sns.s3-accelerate"), False),
         (CONFIRM_URL.replace("//", "//user:password@"), False),
         (CONFIRM_URL + "#x", False),
         (CONFIRM_URL + "\r\nHost: evil.example", False),
@@ -107,7 +121,8 @@ def test_where_certificates_are(url: str, right: bool) -> None:
 )
 def test_where_subscriptions_are_confirmed(url: str, right: bool) -> None:
     """The same hosts, and that one action."""
-    assert is_confirmation(url) is right
+    assert is_confirmation(url, _topic_at(url)) is right
+    assert not is_confirmation(url, TOPIC.replace("us-east-1", "us-west-2"))
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
@@ -135,9 +150,12 @@ async def test_nothing_is_fetched_for_strangers(sender: SesSender) -> None:
     sender.fetched.clear()
     provider = sender.provider()
     evil = "https://sns.us-east-1.amazonaws.com.evil.example/a.pem"
+    bucket = "https://sns.s3-us-west-2.amazonaws.com/a.pem"
     for call in (
         sender.call(EVENT, TopicArn=TOPIC.replace("123456789012", "999999999999")),
         sender.call(EVENT, SigningCertURL=evil),
+        sender.call(EVENT, SigningCertURL=bucket),
+        sender.call(EVENT, SigningCertURL=CERTIFICATE_URL.replace("us-east-1", "us-west-2")),
         sender.call(EVENT, SignatureVersion="1", Signature="!"),
         replace(sender.call(EVENT), at=AT + timedelta(days=2)),
     ):

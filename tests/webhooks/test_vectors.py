@@ -16,7 +16,7 @@ from starter.webhooks.mailgun import Mailgun
 from starter.webhooks.protocol import Call, SignatureWrong
 from starter.webhooks.resend import Resend
 from starter.webhooks.sendgrid import SIGNATURE, TIMESTAMP, SendGrid
-from starter.webhooks.twilio_events import Twilio
+from starter.webhooks.twilio import Twilio
 
 # sendgrid/sendgrid-python, test/unit/test_eventwebhook.py; the same in every one of SendGrid's libraries.
 SENDGRID_KEY = (
