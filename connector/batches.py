@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from connector.intake import Intake, ItemResult, TakenIn
+from connector.intake import Intake, ItemResult
 from connector.items import fault_words
 from connector.rules.errors import ConnectorError
 from connector.rules.users import User
@@ -79,7 +79,9 @@ async def take_batch(intake: Intake, batch: Batch) -> Answer:
     taken = await intake.take_in_with(batch.items, well_formed)
     if batch.users is None:
         return Answer(taken.results)
-    return Answer(taken.results, [_described(*told, taken) for told in zip(described, faults, strict=True)])
+    not_merged = iter(taken.faults.get(place) for place in range(len(well_formed)))
+    told = [fault or next(not_merged) for fault in faults]
+    return Answer(taken.results, [_described(*one) for one in zip(described, told, strict=True)])
 
 
 def _check_size(name: str, listed: Sequence[Any]) -> None:
@@ -100,10 +102,8 @@ def _fault_of(changes: Any) -> str | None:
     return None
 
 
-def _described(changes: Any, fault: str | None, taken: TakenIn) -> ItemResult:
+def _described(changes: Any, fault: str | None) -> ItemResult:
     name = changes.get("id") if isinstance(changes, dict) else None
-    if fault is None and name in taken.erased:
-        fault = "erased: the user was erased"
     return ItemResult("accepted" if fault is None else "invalid", name if isinstance(name, str) else None, fault)
 
 

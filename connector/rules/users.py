@@ -12,6 +12,9 @@ from connector.rules.values import ChannelName, Definition, Text
 
 Consent = Literal["subscribed", "unsubscribed"]
 
+ERASED_FAULT = "erased: the user was erased"
+"""What is told of a report about somebody who was erased: nothing is kept of it (guarantee 8)."""
+
 
 class User(Definition):
     """Who someone is, where messages reach them, and what they agreed to. No word on consent means subscribed (W1)."""

@@ -16,13 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.addresses import Unreachable
 from connector.rules.errors import ConnectorError
-from connector.rules.users import User, merged
+from connector.rules.users import ERASED_FAULT, User, merged
 from connector.store.sets import among, instants
 from connector.store.tables import Instant, user_aliases, users
 
 
 class UserErased(ConnectorError):
     """The user was erased, and nothing is kept or taken in for that id any more (guarantee 8)."""
+
+    def __init__(self, words: str = "the user was erased; an id that was erased is not used again") -> None:
+        super().__init__(words)
 
 
 Changes = Mapping[str, Any]
@@ -99,7 +102,7 @@ async def save_user(c: AsyncConnection, workspace: str, user: User, now: datetim
     """
     user_key = (await resolve_and_lock(c, workspace, [user.id], now)).get(user.id)
     if user_key is None:
-        raise UserErased("the user was erased; an id that was erased is not used again")
+        raise UserErased
     described = user.model_dump(mode="json", exclude={"id"})
     where = (users.c.workspace == workspace, users.c.user_key == user_key)
     await c.execute(update(users).where(*where).values(**described))
@@ -123,15 +126,18 @@ async def merge_user(
 
 async def merge_users(
     c: AsyncConnection, workspace: str, described: Sequence[Changes], user_keys: Mapping[str, str]
-) -> None:
+) -> dict[int, str]:
     """Merge several descriptions, each as PATCH does, in a fixed number of statements; later ones win.
 
     Args:
-        user_keys: the surrogate keys by id, of users whose rows are locked. Descriptions of others are left out.
+        user_keys: the surrogate keys by id, of users whose rows are locked; all others were erased.
+
+    Returns: why which of them, by their places, were not merged.
     """
+    faults = {place: ERASED_FAULT for place, changes in enumerate(described) if changes["id"] not in user_keys}
     wanted = [(user_keys[changes["id"]], changes) for changes in described if changes["id"] in user_keys]
     if not wanted:
-        return
+        return faults
     known = {key: stored.user for key, stored in (await load_users(c, workspace, {key for key, _ in wanted})).items()}
     for key, changes in wanted:
         known[key] = merged(known[key], changes)
@@ -143,6 +149,7 @@ async def merge_users(
     )
     rows = [(key, user.model_dump(mode="json", exclude={"id"})) for key, user in sorted(known.items())]
     await c.execute(statement, [{"key": key, **{f"new_{n}": v for n, v in row.items()}} for key, row in rows])
+    return faults
 
 
 async def raise_newest(c: AsyncConnection, workspace: str, newest: Mapping[str, datetime]) -> None:

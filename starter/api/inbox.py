@@ -126,7 +126,7 @@ async def _made(parts: Parts, named: str) -> str:
     async with parts.database.write(parts.workspace) as c:
         known = await resolve_and_lock(c, parts.workspace, [named], await database_now(c))
     if named not in known:
-        raise UserErased("the user was erased; an id that was erased is not used again")
+        raise UserErased
     return known[named]
 
 

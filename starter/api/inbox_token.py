@@ -43,7 +43,7 @@ async def mint_token(id: UserId, options: JsonOptions, parts: PartsHere, respons
             now = await database_now(c)
             user_key = (await resolve_and_lock(c, parts.workspace, [id], now)).get(id)
             if user_key is None:
-                raise UserErased("the user was erased; an id that was erased is not used again")
+                raise UserErased
             token, expires_at = _tokens(parts).mint(user_key, now, parts.settings.inbox.token_lifetime)
     except SecretMissing as error:
         raise ApiError(409, "not_set_up", str(error)) from None

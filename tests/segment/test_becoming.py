@@ -116,7 +116,7 @@ def test_every_other_event_keeps_its_name(event: str, type: str, name: str) -> N
 def test_no_more_emails(event: str) -> None:
     """Consent is taken back, whatever campaign it was, and the event is kept."""
     became = of("track", event=event, properties={})
-    assert became.changes == {"id": "u", "consent": {"email": "unsubscribed"}}
+    assert (became.changes, became.told) == (None, {"id": "u", "consent": {"email": "unsubscribed"}})
     assert [item["name"] for item in became.items] == [event]
 
 
@@ -316,5 +316,23 @@ def test_portions_keep_the_order() -> None:
     assert _sizes(portions(enumerate([track, link, track, other]))) == [(0, 0, 1), (2, 0, 1)]
     assert _sizes(portions(enumerate([track] * 2500))) == [(0, 0, 1000), (0, 0, 1000), (0, 0, 500)]
     assert _sizes(portions(enumerate([identify] * 1001))) == [(0, 1000, 0), (0, 1, 0)]
+    assert _sizes(portions(enumerate([identify, track, of("identify", traits={"a": 1})]))) == [(0, 1, 1), (0, 1, 0)]
     order = of("track", event="Order Completed", properties={"products": [{"sku": "a"}] * 400})
     assert _sizes(portions(enumerate([order] * 3))) == [(0, 0, 800), (0, 0, 400)]
+
+
+def test_what_was_told_already_begins_no_portion() -> None:
+    """A link or a description that is sent again and again, as some SDKs do, changes nothing wherever it stands."""
+    track, identify, link = of("track", event="e"), of("identify", traits={"a": 1}), of("alias", previousId="a")
+    assert _sizes(portions(enumerate([track, link] * 500))) == [(0, 0, 1), (500, 0, 499)]
+    assert _sizes(portions(enumerate([identify, track] * 500))) == [(0, 500, 500)]
+    other = of("identify", traits={"a": 2})
+    assert _sizes(portions(enumerate([identify, track, other, track, identify]))) == [(0, 1, 1), (0, 1, 1), (0, 1, 0)]
+
+
+def test_what_an_item_tells_stands_by_its_place() -> None:
+    """Also behind the several items of an order."""
+    order = of("track", event="Order Completed", properties={"products": [{"sku": "a"}, {"sku": "b"}]})
+    unsubscribed = of("track", event="Unsubscribed")
+    (portion,) = portions(enumerate([order, unsubscribed]))
+    assert portion.told_by == {2: {"id": "u", "consent": {"email": "unsubscribed"}}}

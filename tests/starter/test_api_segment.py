@@ -100,6 +100,52 @@ async def test_identify_before_track(api: httpx.AsyncClient, parts: Parts) -> No
     assert await house.outcomes() == [("p", "waiting", None)]
 
 
+async def test_a_later_identify_does_not_hold_for_an_earlier_track(api: httpx.AsyncClient, parts: Parts) -> None:
+    """What is judged stands as it would have been judged one by one."""
+    house = House(parts.database)
+    gold = {"attribute": "tier", "is": "gold"}
+    await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "12 hours"}, audience=gold))
+    tiers = [{"type": "identify", "userId": "u", "traits": {"tier": tier}} for tier in ("gold", "silver")]
+    await send(api, tiers[0], message("p", RECEIVED, **PUSHED_BY), tiers[1])
+    assert await house.outcomes() == [("p", "waiting", None)]
+    assert (await api.get("/v1/users/u")).json()["attributes"] == {"tier": "silver"}
+
+
+async def consent_of(api: httpx.AsyncClient, user: str = "u") -> Any:
+    """What the user agreed to; None for nobody."""
+    return (await api.get(f"/v1/users/{user}")).json().get("consent")
+
+
+async def test_consent_goes_with_its_message(api: httpx.AsyncClient) -> None:
+    """A message that is rejected changes nothing, and one that is sent again does not take back what was said since."""
+    old = {**message("old", "Unsubscribed"), "timestamp": "1970-01-01T00:00:00Z"}
+    answer = await api.post("/v1/track", json=old)
+    assert (answer.status_code, "stale" in answer.json()["message"]) == (400, True)
+    assert not await consent_of(api)
+    told = await send(api, message("x"), old, message("y"))
+    assert [one["index"] for one in told["rejected"]] == [1]
+    assert not await consent_of(api)
+
+    new = message("new", "Unsubscribed")
+    await send(api, new, new)
+    assert await consent_of(api) == {"email": "unsubscribed"}
+    assert (await api.patch("/v1/users/u", json={"consent": {"email": "subscribed"}})).status_code == 200
+    await send(api, message("z"), new)
+    assert (await api.post("/v1/track", json=new)).status_code == 200
+    assert await consent_of(api) == {"email": "subscribed"}
+
+
+async def test_consent_costs_as_many_statements_for_a_hundred(api: httpx.AsyncClient, parts: Parts) -> None:
+    """Merged together, whoever says it."""
+    counts = []
+    for size, name in ((1, "warm"), (1, "a"), (100, "b")):
+        with parts.database.count_statements() as count:
+            await send(api, *(message(f"{name}{n}", "Unsubscribed", user=f"{name}{n}") for n in range(size)))
+        counts.append(len(count.statements))
+    assert counts[1] == counts[2]
+    assert await consent_of(api, "b99") == {"email": "unsubscribed"}
+
+
 async def test_null_removes(api: httpx.AsyncClient) -> None:
     """A trait of null: a field is cleared, an attribute is gone."""
     for traits in ({"email": "a@b.c", "tier": "gold", "age": 7}, {"email": None, "tier": None}):
@@ -257,10 +303,13 @@ async def test_orders_have_a_bound_together(api: httpx.AsyncClient, parts: Parts
     """A body of 400 KB must not become a hundred thousand items."""
     order = {"products": [{"sku": n} for n in range(500)]}
     batch = [message(str(n), "Order Completed", properties=order) for n in range(25)]
-    told = await send(api, *batch)
-    assert [one["index"] for one in told["rejected"]] == [20, 21, 22, 23, 24]
+    batch[0] = message("0", "Order Completed", properties={"products": order["products"][:400]})
+    told = await send(api, *batch, message("fits"), {"type": "identify", "userId": "after", "traits": {"a": 1}})
+    assert [one["index"] for one in told["rejected"]] == [20, 21, 22, 23, 24], "only what does not fit"
+    assert all("more than 10000 items" in one["fault"] for one in told["rejected"])
     async with parts.database.read() as c:
-        assert (await c.execute(select(func.count()).select_from(interactions))).scalar_one() == 10_000
+        assert (await c.execute(select(func.count()).select_from(interactions))).scalar_one() == 9_901
+    assert (await api.get("/v1/users/after")).json()["attributes"] == {"a": 1}
 
 
 async def test_a_hundred_cost_as_many_statements_as_one(api: httpx.AsyncClient, parts: Parts, house: House) -> None:
