@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from connector.rules.errors import InvalidItem
+from connector.rules.retelling import DELIVERY, MESSAGE
 from connector.rules.users import Consent
 from connector.rules.values import ChannelName
 from connector.segment.envelope import LONGEST_ID, Message, text_of
@@ -22,6 +23,9 @@ _BUILT_IN = ("make_purchase", "start_session")
 _PRODUCT = ("product_id", "sku", "name")
 _PRICE = ("price", "total", "revenue", "value")
 _OF_THE_ORDER = ("order_id", "currency")
+_OURS = frozenset({DELIVERY, MESSAGE})
+"""What makes an interaction the retelling of another source's: Segment's events have such properties, and mean others.
+`dispatch` and `robot` any service may say (M2, M3)."""
 
 
 def tracked(message: Message, mapping: SegmentMapping, known: Known) -> tuple[list[dict[str, Any]], Agreed]:
@@ -49,7 +53,8 @@ def _items(message: Message, name: str, rule: Rule, mapping: SegmentMapping, kno
     target = _target(message, rule, mapping, known)
     if target is None:  # kept all the same, for whoever listens to events
         return [_event(message, name)]
-    properties = {**message.parts["properties"], **_refinements(message, rule)}
+    own = {f"their_{n}" if n in _OURS else n: value for n, value in message.parts["properties"].items()}
+    properties = {**own, **_refinements(message, rule)}
     return [{**_item(message, rule.interaction.value, properties), **target}]
 
 

@@ -65,6 +65,7 @@ def batch_body() -> dict[str, Any]:
         "type": "array",
         "description": "At most 2,500, each as a single call has it, with its `type`. What is none of these is told in "
         "the answer.",
+        "maxItems": 2500,
         "items": {},
     }
     context = {"description": "Stands under the `context` of each message."}

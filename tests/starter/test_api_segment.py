@@ -1,5 +1,6 @@
 """Segment's protocol over HTTP: what is taken, what is refused with which status, and what it costs."""
 
+import asyncio
 import base64
 import gzip
 import json
@@ -8,14 +9,16 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from sqlalchemy import func, select
 
 from connector.settings import Settings
 from connector.store.database import Database
 from connector.store.tables import interactions
+from starter.api import unpacking
 from starter.api.app import create_app
 from starter.api.keys import Keys
-from starter.api.segment import LARGEST_BATCH, LARGEST_MESSAGE, MOST_MESSAGES
+from starter.api.segment import LARGEST_BATCH, LARGEST_MESSAGE, LONGEST_FAULT, MOST_MESSAGES
 from starter.api.segment_examples import SEGMENT_CALLS
 from starter.compose import Parts, compose
 from starter.configuration import SettingsWrong
@@ -292,11 +295,56 @@ async def test_packed_batches(api: httpx.AsyncClient, parts: Parts) -> None:
 
 
 async def test_more_messages_than_a_batch_has(api: httpx.AsyncClient, parts: Parts) -> None:
-    """As Segment: answered 200, the first 2,500 are taken, and the rest is told."""
-    batch = [{"type": "track", "userId": "u", "event": "e", "messageId": str(n)} for n in range(MOST_MESSAGES + 2)]
-    told = await send(api, *batch)
-    assert [one["index"] for one in told["rejected"]] == [MOST_MESSAGES, MOST_MESSAGES + 1]
+    """Refused as a whole, in few words: half a kilobyte of zeros must not become megabytes of faults."""
+    zeros = gzip.compress(('{"batch":[' + ",".join(["0"] * 255_000) + "]}").encode())
+    packed = await api.post("/v1/batch", content=zeros, headers={"Content-Encoding": "gzip"})
+    track = {"type": "track", "userId": "u", "event": "e"}
+    one_more = await api.post("/v1/import", json={"batch": [track] * (MOST_MESSAGES + 1)})
+    for answer in (packed, one_more):
+        assert (answer.status_code, answer.json()["code"]) == (400, "too_many")
+        assert len(answer.content) < 1000
+    assert await logged(parts) == []
+    await send(api, *({**track, "messageId": str(n)} for n in range(MOST_MESSAGES)))
     assert len(await logged(parts)) == MOST_MESSAGES
+
+
+async def test_faults_are_short(api: httpx.AsyncClient) -> None:
+    """However much of the message they would quote."""
+    long = {"properties": {"campaign_id": "o"}, "event": "Email Opened", "userId": "u", "messageId": "m" * 300}
+    batch = [{"type": "track", **long, "properties": {"a": "\0" * 20_000}}, {"type": "x" * 20_000}]
+    told = await send(api, *batch)
+    assert len(told["rejected"]) == 2
+    assert all(0 < len(one["fault"]) <= LONGEST_FAULT for one in told["rejected"])
+
+
+async def test_our_own_names_in_their_properties(api: httpx.AsyncClient, parts: Parts, house: House) -> None:
+    """A `message` of theirs is no message of a provider, by which three deliveries would be one."""
+    theirs = {"campaign_id": "o", "message": "Your weekly digest", "delivery": "express", "robot": False}
+    for n in range(3):
+        await send(api, message(f"d{n}", "Email Delivered", n * 30, properties=theirs))
+    assert await logged(parts) == [(f"d{n}", "receive_email") for n in range(3)]
+    async with parts.database.read() as c:
+        kept = (await c.execute(select(interactions.c.properties))).scalars().first()
+    assert kept == {
+        "campaign_id": "o", "their_message": "Your weekly digest", "their_delivery": "express", "robot": False,
+    }  # fmt: skip
+
+
+async def test_slow_bodies_of_refused_calls(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has no key is answered in the end, however slowly the body comes."""
+    monkeypatch.setattr(unpacking, "_REST_SECONDS", 0.2)
+    server = uvicorn.Server(uvicorn.Config(create_app(parts, Keys([KEY])), port=0, log_config=None))
+    serving = asyncio.create_task(server.serve())
+    async with asyncio.timeout(30):
+        while not server.started:
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /v1/track HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401")
+        writer.close()
+        server.should_exit = True
+        await serving
 
 
 async def test_orders_have_a_bound_together(api: httpx.AsyncClient, parts: Parts) -> None:
