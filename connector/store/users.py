@@ -15,8 +15,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.addresses import Unreachable
-from connector.rules.errors import ConnectorError
-from connector.rules.users import ERASED_FAULT, User, merged
+from connector.rules.errors import ConnectorError, DefinitionError
+from connector.rules.users import ERASED_FAULT, Merging, User, check_size, merged
 from connector.store.sets import among, instants
 from connector.store.tables import Instant, user_aliases, users
 
@@ -98,8 +98,13 @@ async def save_user(c: AsyncConnection, workspace: str, user: User, now: datetim
     """Put this description in the place of whatever was known, and return the surrogate key.
 
     Raises:
-        UserErased: the user was erased and does not come back.
+        UserErased: the user was erased and does not come back. DefinitionError: there are too many attributes.
     """
+    check_size(user)
+    return await _describe(c, workspace, user, now)
+
+
+async def _describe(c: AsyncConnection, workspace: str, user: User, now: datetime) -> str:
     user_key = (await resolve_and_lock(c, workspace, [user.id], now)).get(user.id)
     if user_key is None:
         raise UserErased
@@ -116,12 +121,13 @@ async def merge_user(
 
     Raises:
         pydantic.ValidationError: the changes are not well formed. UserErased: the user does not come back.
+        DefinitionError: there would be too many attributes.
     """
     User.model_validate({**changes, "id": external_id})
     await resolve_and_lock(c, workspace, [external_id], now)
     stored = await find_user(c, workspace, external_id)
     known = stored.user if stored else User(id=external_id)
-    return await save_user(c, workspace, merged(known, changes), now)
+    return await _describe(c, workspace, merged(known, changes), now)
 
 
 async def merge_users(
@@ -135,19 +141,23 @@ async def merge_users(
     Returns: why which of them, by their places, were not merged.
     """
     faults = {place: ERASED_FAULT for place, changes in enumerate(described) if changes["id"] not in user_keys}
-    wanted = [(user_keys[changes["id"]], changes) for changes in described if changes["id"] in user_keys]
+    wanted = {place: user_keys[changes["id"]] for place, changes in enumerate(described) if place not in faults}
     if not wanted:
         return faults
-    known = {key: stored.user for key, stored in (await load_users(c, workspace, {key for key, _ in wanted})).items()}
-    for key, changes in wanted:
-        known[key] = merged(known[key], changes)
+    stored = await load_users(c, workspace, set(wanted.values()))
+    merging = {key: Merging(one.user) for key, one in stored.items()}
+    for place, key in wanted.items():
+        try:
+            merging[key].take(described[place])
+        except DefinitionError as error:
+            faults[place] = str(error)
     fields = User.model_fields.keys() - {"id"}
     statement = (
         update(users)
         .where(users.c.workspace == workspace, users.c.user_key == bindparam("key"))
         .values({name: bindparam(f"new_{name}") for name in fields})
     )
-    rows = [(key, user.model_dump(mode="json", exclude={"id"})) for key, user in sorted(known.items())]
+    rows = [(key, one.result().model_dump(mode="json", exclude={"id"})) for key, one in sorted(merging.items())]
     await c.execute(statement, [{"key": key, **{f"new_{n}": v for n, v in row.items()}} for key, row in rows])
     return faults
 

@@ -16,6 +16,7 @@ from starter.api.body import JsonOptions, checked
 from starter.api.errors import ApiError
 from starter.api.key_schemes import BEARER_OR_TOKEN
 from starter.api.keys import Scope, caller_of, given_in, needs
+from starter.api.openapi import body_of
 from starter.api.options import NoOptions
 from starter.api.parts import PartsHere
 from starter.api.users import UserId
@@ -31,7 +32,11 @@ class TokenView(BaseModel):
     expires_at: datetime
 
 
-@router.post("/users/{id}/inbox-token", dependencies=[Depends(needs(Scope.READ, Scope.INGEST))])
+@router.post(
+    "/users/{id}/inbox-token",
+    dependencies=[Depends(needs(Scope.READ, Scope.INGEST))],
+    openapi_extra=body_of("NoOptions", required=False),
+)
 async def mint_token(id: UserId, options: JsonOptions, parts: PartsHere, response: Response) -> TokenView:
     """A token with which a browser or phone reads and uses this one user's inbox. An unknown user is made.
 

@@ -8,6 +8,7 @@ import pytest
 from connector.items import parse_item
 from connector.rules.errors import InvalidItem
 from connector.rules.users import REMOVED
+from connector.rules.values import canonical_json
 from connector.segment.becoming import Becomes, Portion, becomes, portions
 from connector.segment.reading import read_mapping
 
@@ -129,13 +130,30 @@ def test_an_order_is_a_purchase_per_product() -> None:
     assert [item["id"] for item in items] == ["m:1", "m:2", "m:3"]
     assert {item["type"] for item in items} == {"make_purchase"}
     assert [item["properties"] for item in items] == [
-        {"order_id": "o-1", "currency": "EUR", "product": "shoe-1", "product_id": "shoe-1", "sku": "S", "price": 90,
-         "quantity": 2},
-        {"order_id": "o-1", "currency": "EUR", "product": "hat", "sku": "hat", "price": 5},
-        {"order_id": "o-1", "currency": "USD", "product": "Socks", "name": "Socks"},
+        {"order_id": "o-1", "currency": "EUR", "total": 190, "product": "shoe-1", "product_id": "shoe-1", "sku": "S",
+         "price": 90, "quantity": 2},
+        {"order_id": "o-1", "currency": "EUR", "total": 190, "product": "hat", "sku": "hat", "price": 5},
+        {"order_id": "o-1", "currency": "USD", "total": 190, "product": "Socks", "name": "Socks"},
     ]  # fmt: skip
     for item in items:
         parse_item(item)
+
+
+def test_what_a_purchase_keeps_of_its_order() -> None:
+    """Its plain facts under the product's own, never as the product's name, price or quantity, and not endlessly."""
+    order = {"coupon": "X", "total": 30, "revenue": 25.5, "gift": True, "quantity": 3, "price": 30, "name": "Order",
+             "address": {"city": "Bonn"}, "note": "n" * 256, "none": None}  # fmt: skip
+    (item,) = of(
+        "track", event="Order Completed", properties={**order, "products": [{"sku": "a", "gift": False}]}
+    ).items
+    assert item["properties"] == {
+        "coupon": "X", "total": 30, "revenue": 25.5, "gift": False, "sku": "a", "product": "a",
+    }  # fmt: skip
+    many = {f"fact{n}": "x" * 200 for n in range(100)}
+    items = of("track", event="Order Completed", properties={**many, "coupon": "X", "products": [{"sku": 1}] * 2}).items
+    for item in items:
+        assert item["properties"]["coupon"] == "X"
+        assert len(canonical_json(item["properties"])) < 1200
 
 
 @pytest.mark.parametrize("products", [None, [], {}, "shoe-1", [5]])

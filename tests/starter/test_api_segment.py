@@ -308,6 +308,20 @@ async def test_more_messages_than_a_batch_has(api: httpx.AsyncClient, parts: Par
     assert len(await logged(parts)) == MOST_MESSAGES
 
 
+async def test_what_is_known_of_a_user_has_a_bound(api: httpx.AsyncClient) -> None:
+    """256 KB of attributes: what would be more is rejected, and stops nothing else; it can be mended the same way."""
+    traits = [{f"t{n}": "x" * 30_000} for n in range(10)]
+    messages = [{"type": "identify", "userId": "u", "traits": one} for one in traits]
+    told = await send(api, *messages, message("a"), {"type": "identify", "userId": "u", "traits": {"small": 1}})
+    assert [one["index"] for one in told["rejected"]] == [8, 9]
+    assert "at most 262144" in told["rejected"][0]["fault"]
+    single = await api.post("/v1/identify", json={"userId": "u", "traits": traits[9]})
+    assert (single.status_code, "at most 262144" in single.json()["message"]) == (400, True)
+    assert await send(api, {**messages[0], "traits": {"t0": None, "t9": "x" * 30_000}}) == {"success": True}
+    user = (await api.get("/v1/users/u")).json()
+    assert user["attributes"].keys() == {"small", "t9", *(f"t{n}" for n in range(1, 8))}
+
+
 async def test_faults_are_short(api: httpx.AsyncClient) -> None:
     """However much of the message they would quote."""
     long = {"properties": {"campaign_id": "o"}, "event": "Email Opened", "userId": "u", "messageId": "m" * 300}
@@ -434,4 +448,7 @@ async def test_openapi_tells_every_call(api: httpx.AsyncClient) -> None:
     for name in (*SINGLE, "batch", "import"):
         call = paths[f"/v1/{name}"]["post"]
         assert call["requestBody"]["content"]["application/json"]["example"]
-        assert call["responses"].keys() >= {"200", "400", "401", "403", "415", "429", "503"}
+        assert call["responses"].keys() == {"200", "400", "401", "403", "408", "415", "429", "503"}
+        for status in ("429", "503"):
+            assert call["responses"][status]["headers"].keys() == {"Retry-After"}
+        assert call["responses"]["429"]["content"]["application/json"]["example"]["code"] == "rate_limited"
