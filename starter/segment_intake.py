@@ -24,7 +24,8 @@ MOST_ITEMS = 10_000
 _UNLINKED: dict[Linked, str] = {
     "erased": ERASED_FAULT,
     "two_users": "previousId: both ids have a history already, and two histories are not merged; "
-    "send alias before anything else with the new id",
+    "send alias before anything that the user does under the new id",
+    "too_large": "previousId: what is known of both ids together would be more than is kept of one user",
 }
 
 

@@ -59,7 +59,8 @@ async def resolve_and_lock(
     if missing := sorted(set(external_ids) - known.keys() - erased):
         await create_users(c, workspace, missing, now)
         known, _ = await look_up(c, workspace, external_ids)
-    await lock_users(c, workspace, known.values())
+    if not await lock_users(c, workspace, known.values()):
+        return await resolve_and_lock(c, workspace, external_ids, now)
     return known
 
 
@@ -211,12 +212,17 @@ async def create_users(c: AsyncConnection, workspace: str, external_ids: Sequenc
         await c.execute(insert(users), created)
 
 
-async def lock_users(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> None:
-    """Hold these users' rows until the transaction ends, taken in sorted order so that no two wait for each other."""
-    if c.dialect.name == "postgresql":  # on SQLite the transaction excludes every other writer
-        table = users.c
-        where = (table.workspace == workspace, among(c, table.user_key, user_keys))
-        await c.execute(select(table.user_key).where(*where).order_by(table.user_key).with_for_update())
+async def lock_users(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> bool:
+    """Hold these users' rows until the transaction ends, taken in sorted order so that no two wait for each other.
+
+    Returns whether all are there: while its lock was awaited, one may have become part of another (`link_ids`).
+    """
+    if c.dialect.name != "postgresql":  # on SQLite the transaction excludes every other writer
+        return True
+    table = users.c
+    where = (table.workspace == workspace, among(c, table.user_key, user_keys))
+    locked = await c.execute(select(table.user_key).where(*where).order_by(table.user_key).with_for_update())
+    return len(locked.all()) == len(set(user_keys))
 
 
 def _raised(workspace: str, user_key: ColumnElement[str], told: ColumnElement[datetime]) -> Update:

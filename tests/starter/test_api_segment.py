@@ -169,15 +169,27 @@ async def test_a_visitor_becomes_a_user_and_keeps_the_wait(api: httpx.AsyncClien
 
 
 async def test_two_histories_are_not_merged(api: httpx.AsyncClient) -> None:
-    """Alias of two users who are both known is refused with words; in a batch it stops nothing else."""
-    for user in ("a", "b"):
-        await api.post("/v1/identify", json={"userId": user, "traits": {"name": user}})
+    """Alias of two users who both did something is refused with words; in a batch it stops nothing else."""
+    await send(api, message("1", user="a"), message("2", user="b"))
     single = await api.post("/v1/alias", json={"previousId": "a", "userId": "b"})
     assert single.status_code == 400
     assert "two histories are not merged" in single.json()["message"]
     alias = {"type": "alias", "previousId": "a", "userId": "b", "messageId": "m"}
     told = await send(api, alias, message("x", user="a"))
     assert [(one["index"], one["messageId"]) for one in told["rejected"]] == [(0, "m")]
+
+
+async def test_alias_after_identify(api: httpx.AsyncClient, parts: Parts, house: House) -> None:
+    """In the order of many: what the visitor did, who it is, and only then that both are one."""
+    visitor = {**message("p", RECEIVED, **PUSHED_BY), "userId": None, "anonymousId": "visitor"}
+    identify = {"type": "identify", "userId": "ann", "traits": {"email": "ann@shop.test", "tier": "gold"}}
+    alias = {"type": "alias", "previousId": "visitor", "userId": "ann"}
+    order = message("o", "Order Completed", 3, "ann", properties={"total": 5})
+    assert await send(api, visitor, identify, alias, order) == {"success": True}
+    assert await house.outcomes() == [("p", "excepted", "o")]
+    for user in ("visitor", "ann"):
+        known = (await api.get(f"/v1/users/{user}")).json()
+        assert (known["email"], known["attributes"]) == ("ann@shop.test", {"tier": "gold"})
 
 
 async def test_who_was_erased_stays_erased(api: httpx.AsyncClient, parts: Parts) -> None:
