@@ -16,6 +16,10 @@ from connector.segment.people import grouped, identified
 MOST_IN_A_PORTION = 1000
 """Items, users and links of one portion, each; a portion is one transaction."""
 
+MOST_KEPT_APART = 100
+"""Portions in which the order is kept: a small request must not become a thousand transactions. After that, what is
+told of a user may hold for what the same user did before it in the same request."""
+
 
 @dataclass(frozen=True)
 class Becomes:
@@ -107,7 +111,8 @@ def portions(all_of_them: Iterable[tuple[int, Becomes]]) -> list[Portion]:
     described: dict[str, dict[str, Any]] = {}
     for index, one in all_of_them:
         known = one.link in linked or (one.changes is not None and described.get(one.changes["id"]) == one.changes)
-        if not found[-1].has_room(one) or (not known and found[-1].would_overtake(one)):
+        apart = not known and len(found) < MOST_KEPT_APART and found[-1].would_overtake(one)
+        if apart or not found[-1].has_room(one):
             found.append(Portion())
         found[-1].add(index, one)
         if one.link is not None:

@@ -9,7 +9,7 @@ from connector.items import parse_item
 from connector.rules.errors import InvalidItem
 from connector.rules.users import REMOVED
 from connector.rules.values import canonical_json
-from connector.segment.becoming import Becomes, Portion, becomes, portions
+from connector.segment.becoming import MOST_KEPT_APART, Becomes, Portion, becomes, portions
 from connector.segment.reading import read_mapping
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -354,3 +354,11 @@ def test_what_an_item_tells_stands_by_its_place() -> None:
     unsubscribed = of("track", event="Unsubscribed")
     (portion,) = portions(enumerate([order, unsubscribed]))
     assert portion.told_by == {2: {"id": "u", "consent": {"email": "unsubscribed"}}}
+
+
+def test_order_does_not_cost_endlessly() -> None:
+    """A user who is described anew before each of 1,250 acts: a hundred transactions and no more, and all is taken."""
+    several = [one for n in range(1250) for one in (of("identify", traits={"n": n}), of("track", event="e"))]
+    sizes = _sizes(portions(enumerate(several)))
+    assert len(sizes) <= MOST_KEPT_APART + 2
+    assert [sum(column) for column in zip(*sizes, strict=True)] == [0, 1250, 1250]
