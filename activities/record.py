@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from pydantic_core import from_json
@@ -20,6 +21,19 @@ from connector.intake import Intake
 
 _log = structlog.get_logger("record")
 _NOTHING = RawValue(Payload())
+_Activity = TypeVar("_Activity", bound=Callable[..., Any])
+
+
+def _of_one_argument(activity_: _Activity) -> _Activity:
+    """An activity that the SDK takes for one of one raw argument, though it can be called with more.
+
+    Of a function that says that it takes any number, the SDK decodes each; one that takes one and gets two fails anew
+    in every attempt.
+    """
+    said = inspect.signature(activity_)
+    kinds = [one for one in said.parameters.values() if one.kind is not inspect.Parameter.VAR_POSITIONAL]
+    activity_.__signature__ = said.replace(parameters=kinds)  # type: ignore[attr-defined]
+    return activity_
 
 
 class Recorder:
@@ -33,7 +47,8 @@ class Recorder:
         self._intake, self._changed = intake, changed
 
     @activity.defn(name=names.RECORD_INTERACTIONS)
-    async def record_interactions(self, body: RawValue = _NOTHING) -> dict[str, Any]:
+    @_of_one_argument
+    async def record_interactions(self, body: RawValue = _NOTHING, *more: Any) -> dict[str, Any]:
         """Take in a batch, in one transaction; resolves with the answer of `POST /v1/interactions`.
 
         An item without a time happened when this activity was scheduled, whichever attempt takes it in: so one without
@@ -41,20 +56,23 @@ class Recorder:
 
         Args:
             body: as it came: a worker that decodes it first fails again and again at what no attempt can decode.
+            more: what must not be there.
 
         Raises:
-            ApplicationError: of type InvalidInteractions, not retryable: it is no batch, or too large a one.
+            ApplicationError: of type InvalidInteractions, not retryable: it is no batch, too large a one, or not alone.
         """
         with without_texts():
-            batch = _batch_of(body.payload)
+            batch = _batch_of(body, len(more))
             answer = await take_batch(self._intake, _with_times(batch, activity.info().scheduled_time.isoformat()))
             self._changed()
             return answer.as_json()
 
 
-def _batch_of(payload: Payload) -> Batch:
+def _batch_of(body: RawValue, more: int) -> Batch:
     try:
-        return read_batch(_decoded(payload))
+        if more:
+            raise BatchRefused("invalid", f"{more + 1} arguments are more than one; send the body as the only one")
+        return read_batch(_decoded(body.payload))
     except BatchRefused as refused:
         _log.warning("batch_refused", code=refused.code, workflow_type=activity.info().workflow_type)
         raise ApplicationError(

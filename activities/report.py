@@ -12,6 +12,7 @@ from activities.failures import without_texts
 from connector import names
 from connector.intake import Intake, ItemResult
 from connector.rules.interactions import Event, Interaction
+from connector.rules.users import ERASED_FAULT
 from connector.store.database import Database
 from connector.store.users import load_users
 from connector.wire import ReportedException
@@ -45,7 +46,7 @@ class Reporter:
         async with self._database.read() as connection:
             users = await load_users(connection, self._workspace, [reported.user_key])
         if reported.user_key not in users:
-            return ItemResult("invalid", fault="erased: the user was erased")
+            return ItemResult("invalid", fault=ERASED_FAULT)
         told_at = activity.info().scheduled_time.isoformat()
         item = {"occurred_at": told_at, **reported.item, "user": users[reported.user_key].user.id}
         [result] = await self._intake.take_in([item])

@@ -7,17 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
-from connector.intake import Intake, ItemResult, TakenIn
+from connector.intake import Intake, ItemResult
 from connector.items import fault_words
 from connector.rules.errors import ConnectorError
 from connector.rules.users import User
-from connector.rules.values import has_infinite, has_null
+from connector.rules.values import unstorable
 
 MAX_ITEMS = 1000
 _SHAPE = 'the body must be {"interactions": [...]}, with nothing beside it but "users": [...]'
 _LONGEST_ID = 255
 _LONGEST_FAULT = 1000
+_MOST_BYTES = 1_900_000
+_SHORT_ID, _SHORT_FAULT = 64, 60
+"""What is told of each where all in full would be more than that, in characters of at most 6 bytes: of 2 times 1,000
+results, 1,600,000 bytes with all that stands around them."""
 
 
 class BatchRefused(ConnectorError):
@@ -52,9 +57,15 @@ class Answer:
     changed: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """The answer as it is told."""
-        told = {"results": [_told(result) for result in self.results]}
-        return told if self.users is None else {**told, "users": [_told(result) for result in self.users]}
+        """The answer as it is told, in less than the 2 MiB that Temporal takes: it comes after the commit."""
+        whole = self._told(_LONGEST_ID, _LONGEST_FAULT)
+        return whole if len(to_json(whole)) <= _MOST_BYTES else self._told(_SHORT_ID, _SHORT_FAULT)
+
+    def _told(self, longest_id: int, longest_fault: int) -> dict[str, Any]:
+        results = [_told(result, longest_id, longest_fault) for result in self.results]
+        if self.users is None:
+            return {"results": results}
+        return {"results": results, "users": [_told(user, longest_id, longest_fault) for user in self.users]}
 
 
 def read_batch(body: Any) -> Batch:
@@ -83,8 +94,10 @@ async def take_batch(intake: Intake, batch: Batch) -> Answer:
     taken = await intake.take_in_with(batch.items, well_formed)
     if batch.users is None:
         return Answer(taken.results, changed=taken.changed)
-    told = [_described(changes, fault, taken) for changes, fault in zip(described, faults, strict=True)]
-    return Answer(taken.results, told, taken.changed)
+    not_merged = iter(taken.faults.get(place) for place in range(len(well_formed)))
+    told = [fault or next(not_merged) for fault in faults]
+    users = [_described(*one) for one in zip(described, told, strict=True)]
+    return Answer(taken.results, users, taken.changed)
 
 
 def _check_size(name: str, listed: Sequence[Any]) -> None:
@@ -94,10 +107,8 @@ def _check_size(name: str, listed: Sequence[Any]) -> None:
 
 
 def _fault_of(changes: Any) -> str | None:
-    if has_null(changes):
-        return "must not contain null characters, which no database stores"
-    if has_infinite(changes):
-        return "must not contain numbers too large for any computer, like 1e400"
+    if fault := unstorable(changes):
+        return fault
     try:
         User.model_validate(changes)
     except ValidationError as error:
@@ -105,14 +116,12 @@ def _fault_of(changes: Any) -> str | None:
     return None
 
 
-def _described(changes: Any, fault: str | None, taken: TakenIn) -> ItemResult:
+def _described(changes: Any, fault: str | None) -> ItemResult:
     name = changes.get("id") if isinstance(changes, dict) else None
-    if fault is None and name in taken.erased:
-        fault = "erased: the user was erased"
     return ItemResult("accepted" if fault is None else "invalid", name if isinstance(name, str) else None, fault)
 
 
-def _told(result: ItemResult) -> dict[str, str | None]:
+def _told(result: ItemResult, longest_id: int, longest_fault: int) -> dict[str, str | None]:
     """What is said of one; an id or a fault that quotes endlessly what was sent is cut."""
-    told = {"id": result.id and result.id[:_LONGEST_ID], "status": result.status}
-    return told if result.fault is None else {**told, "fault": result.fault[:_LONGEST_FAULT]}
+    told = {"id": result.id and result.id[:longest_id], "status": result.status}
+    return told if result.fault is None else {**told, "fault": result.fault[:longest_fault]}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -24,10 +24,14 @@ MOST_ITEMS = 1000
 
 @dataclass(frozen=True)
 class Batch:
-    """Items as they were read, and descriptions of users that hold before them."""
+    """Items as they were read, and descriptions of users: those that hold before them, and those that rest on one.
+
+    `told_by` has the latter by the places of their items.
+    """
 
     items: Sequence[ReadItem]
     users: Sequence[Any] = ()
+    told_by: Mapping[int, Any] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -140,7 +144,13 @@ class Gathering(Generic[_T]):
             other = place.batch
             if place.told.done():  # it has just been given up
                 continue
-            if place.alone or other.users or len(other.items) > room or not names.isdisjoint(other.names):
+            if (
+                place.alone
+                or other.users
+                or other.told_by
+                or len(other.items) > room
+                or not names.isdisjoint(other.names)
+            ):
                 left.append(place)
                 names |= other.names  # who comes after it stays after it
                 continue

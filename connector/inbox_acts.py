@@ -87,7 +87,7 @@ class InboxActs:
     async def _user(self, c: AsyncConnection, user_key: str) -> str:
         stored = (await load_users(c, self._workspace, [user_key])).get(user_key)
         if stored is None or stored.user.id.startswith(ERASED):
-            raise UserErased("the user was erased")
+            raise UserErased
         return stored.user.id
 
     async def _acted_on(self, c: AsyncConnection, catalogue: Catalogue, message: str, user_key: str) -> ActedOn:

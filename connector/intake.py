@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from connector.rules.interactions import Interaction, Item, Logged, dispatch_of,
 from connector.rules.judging import EVER, Judging, Known
 from connector.rules.passages import Passage
 from connector.rules.retelling import Act, act_of, is_told
-from connector.rules.users import User
+from connector.rules.users import ERASED_FAULT, User
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.current import with_current_catalogue
 from connector.store.database import Database, database_now
@@ -58,12 +58,12 @@ class ItemResult:
 class TakenIn:
     """What became of a batch's items, in their order, and whether follow-ups began or ended by it.
 
-    `erased` has those of the described users who were erased, and of whom nothing is kept.
+    `faults` has why which descriptions of users, by their places, were not merged.
     """
 
     results: list[ItemResult]
     changed: bool
-    erased: frozenset[str] = frozenset()
+    faults: Mapping[int, str] = field(default_factory=dict)
 
 
 class Intake:
@@ -95,21 +95,25 @@ class Intake:
         """
         return (await self.take_in_with(items, [])).results
 
-    async def take_in_with(self, items: Sequence[Any], users: Sequence[Changes]) -> TakenIn:
+    async def take_in_with(
+        self, items: Sequence[Any], users: Sequence[Changes], told_by: Mapping[int, Changes] | None = None
+    ) -> TakenIn:
         """The same with descriptions of users, which hold before the items are judged (the audience at the trigger).
 
         Args:
             users: each as PATCH takes it, with its `id`, and well formed.
+            told_by: the same by the place of the item that tells it, and whose user it describes: it holds only where
+                that item is new, so that a repeated or refused one changes nothing.
         """
 
-        return await self._gathering.take(Batch([read_item(item) for item in items], users))
+        return await self._gathering.take(Batch([read_item(item) for item in items], users, told_by or {}))
 
     async def _take_in_together(self, batches: Sequence[Batch]) -> list[TakenIn]:
         """Several batches in one transaction; only the first may describe users."""
         read = [item for batch in batches for item in batch.items]
 
         async def take(c: AsyncConnection, catalogue: Catalogue, head: Head) -> TakenIn:
-            return await self._take(c, catalogue, head, head.read_at, read, batches[0].users)
+            return await self._take(c, catalogue, head, head.read_at, read, batches[0].users, batches[0].told_by)
 
         taken = await with_current_catalogue(self._database, self._cache, self._workspace, take)
         results = iter(taken.results)
@@ -122,10 +126,11 @@ class Intake:
         head: Head,
         items: Sequence[Any],
         users: Sequence[Changes] = (),
+        told_by: Mapping[int, Changes] | None = None,
     ) -> TakenIn:
         """The same inside a transaction of `with_current_catalogue`."""
         read = [read_item(item) for item in items]
-        return await self._take(c, catalogue, head, await database_now(c), read, users)
+        return await self._take(c, catalogue, head, await database_now(c), read, users, told_by or {})
 
     async def _take(
         self,
@@ -135,10 +140,11 @@ class Intake:
         now: datetime,
         items: Sequence[ReadItem],
         users: Sequence[Changes],
+        told_by: Mapping[int, Changes],
     ) -> TakenIn:
         if head.changed_at is not None and now < head.changed_at:
             now = head.changed_at  # the clock was set back: what is judged after an order is not before it
-        return await _Batch(c, self._workspace, catalogue, now, self._retention).take(items, users)
+        return await _Batch(c, self._workspace, catalogue, now, self._retention).take(items, users, told_by)
 
 
 class _Batch:
@@ -152,21 +158,27 @@ class _Batch:
         self._results: list[ItemResult] = []
         self._changed = False
 
-    async def take(self, items: Sequence[ReadItem], users: Sequence[Changes]) -> TakenIn:
+    async def take(
+        self, items: Sequence[ReadItem], users: Sequence[Changes], told_by: Mapping[int, Changes]
+    ) -> TakenIn:
         wanted = self._well_formed(items)
         named = {item.user for item in wanted.values()} | {changes["id"] for changes in users}
         if not named:
             return TakenIn(self._results, False)
         user_keys = await resolve_and_lock(self._c, self._workspace, sorted(named), self._now)
-        await merge_users(self._c, self._workspace, users, user_keys)
-        await self._take(wanted, user_keys)
-        return TakenIn(self._results, self._changed, frozenset(named - user_keys.keys()))
+        faults = await merge_users(self._c, self._workspace, users, user_keys)
+        await self._take(wanted, user_keys, told_by)
+        return TakenIn(self._results, self._changed, faults)
 
-    async def _take(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
+    async def _take(
+        self, wanted: dict[int, Item], user_keys: Mapping[str, str], told_by: Mapping[int, Changes]
+    ) -> None:
         self._refuse_erased(wanted, user_keys)
         await self._drop_repeated_dispatches(wanted, user_keys)
         await self._drop_told_elsewhere(wanted, user_keys)
         logged = await self._log(wanted, user_keys)
+        new = [changes for place, changes in sorted(told_by.items()) if self._results[place].status == "accepted"]
+        await merge_users(self._c, self._workspace, new, user_keys)
         if logged:
             await self._judge(self._concerning(await self._with_conversions(logged, user_keys)))
 
@@ -200,7 +212,7 @@ class _Batch:
     def _refuse_erased(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
         """Guarantee 8: a late report does not bring an erased user back."""
         for place in [place for place, item in wanted.items() if item.user not in user_keys]:
-            self._results[place] = ItemResult("invalid", wanted.pop(place).id, "erased: the user was erased")
+            self._results[place] = ItemResult("invalid", wanted.pop(place).id, ERASED_FAULT)
 
     async def _drop_repeated_dispatches(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
         """M3: a push that several devices of a user received is one interaction."""

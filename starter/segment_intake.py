@@ -10,6 +10,7 @@ from typing import Any
 from connector.intake import ItemResult, TakenIn
 from connector.rules.catalogue import Catalogue
 from connector.rules.errors import InvalidItem
+from connector.rules.users import ERASED_FAULT
 from connector.segment.becoming import Becomes, Portion, becomes, portions
 from connector.segment.envelope import has_time
 from connector.segment.mapping import SegmentMapping
@@ -20,11 +21,11 @@ from starter.compose import Parts
 MOST_ITEMS = 10_000
 """What the messages of one request may become together: a few large orders, not a flood out of a small body."""
 
-_ERASED = "erased: the user was erased"
 _UNLINKED: dict[Linked, str] = {
-    "erased": _ERASED,
+    "erased": ERASED_FAULT,
     "two_users": "previousId: both ids have a history already, and two histories are not merged; "
-    "send alias before anything else with the new id",
+    "send alias before anything that the user does under the new id",
+    "too_large": "previousId: what is known of both ids together would be more than is kept of one user",
 }
 
 
@@ -76,9 +77,9 @@ async def _become(
     for index, message in enumerate(messages):
         try:
             one = becomes(message, kind, mapping, known, arrived_at=arrived_at, shared=shared)
+            if len(one.items) > room:
+                raise InvalidItem(f"products: the batch would become more than {MOST_ITEMS} items; send several")
             room -= len(one.items)
-            if room < 0:
-                raise InvalidItem(f"products: the messages before it became {MOST_ITEMS} items; send fewer at once")
             found.append((index, one))
         except InvalidItem as fault:
             faults[index] = str(fault)
@@ -124,7 +125,7 @@ async def _take(parts: Parts, portion: Portion, taken: Taken) -> None:
     items, changes = [item for _, item in portion.items], [change for _, change in portion.changes]
     if not items and not changes:
         return
-    done = await parts.intake.take_in_with(items, changes)
+    done = await parts.intake.take_in_with(items, changes, portion.told_by)
     taken.results += done.results
     _note_faults(portion, done, taken.faults)
 
@@ -133,6 +134,6 @@ def _note_faults(portion: Portion, done: TakenIn, faults: dict[int, str]) -> Non
     for (index, _), result in zip(portion.items, done.results, strict=True):
         if result.fault is not None:
             faults.setdefault(index, result.fault)
-    for index, change in portion.changes:
-        if change["id"] in done.erased:
-            faults.setdefault(index, _ERASED)
+    for place, fault in done.faults.items():
+        index, _ = portion.changes[place]
+        faults.setdefault(index, fault)

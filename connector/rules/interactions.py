@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from connector.rules.values import Id, Instant, Text, canonical_json, has_infinite, has_null
+from connector.rules.values import Id, Instant, Text, canonical_json, unstorable
 
 MAX_PROPERTIES_BYTES = 32 * 1024
 
@@ -76,10 +76,8 @@ class _Reported(BaseModel):
             return value
         if len(canonical_json(value).encode()) > MAX_PROPERTIES_BYTES:
             raise ValueError(f"properties are larger than {MAX_PROPERTIES_BYTES} bytes")
-        if has_null(value):
-            raise ValueError("properties must not contain null characters")
-        if has_infinite(value):
-            raise ValueError("properties must not contain numbers too large for any computer, like 1e400")
+        if fault := unstorable(value):
+            raise ValueError(f"properties {fault}")
         return value
 
     @property

@@ -24,6 +24,11 @@ PRIMARY = "A"
 """The conversion that is meant where none is named (M1)."""
 
 
+def family_of(kind: InteractionType) -> InteractionType:
+    """The kind under which all wire types of the same act are listened to (M1)."""
+    return _FAMILY.get(kind, kind)
+
+
 def topic_of(item: Item) -> Topic:
     """The topic under which the conditions that may take this item are indexed."""
     if isinstance(item, Event):
@@ -42,8 +47,8 @@ def reported_as(condition: Condition) -> set[tuple[str, str | None]]:
     """The (type or event name, target) pairs under which the log has what may meet this condition."""
     if isinstance(condition, EventCondition):
         return {(condition.event, None)}
-    wanted = _FAMILY.get(condition.interaction, condition.interaction)
-    return {(kind.value, condition.target) for kind in T if _FAMILY.get(kind, kind) == wanted}
+    wanted = family_of(condition.interaction)
+    return {(kind.value, condition.target) for kind in T if family_of(kind) == wanted}
 
 
 def meets(item: Item, condition: Condition) -> bool:
@@ -77,7 +82,7 @@ _OTHER = object()
 @lru_cache(maxsize=65536)
 def _topic(kind: InteractionType, campaign: str | None, card: str | None) -> Topic:
     """Kept, because every item is compared with every condition that may take it."""
-    return ("interaction", _FAMILY.get(kind, kind), f"campaign:{campaign}" if campaign is not None else f"card:{card}")
+    return ("interaction", family_of(kind), f"campaign:{campaign}" if campaign is not None else f"card:{card}")
 
 
 def _refined(properties: Mapping[str, Any], condition: InteractionCondition) -> bool:

@@ -8,9 +8,16 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
-from connector.rules.values import ChannelName, Definition, Text
+from connector.rules.errors import DefinitionError, Fault
+from connector.rules.values import ChannelName, Definition, Text, canonical_json
 
 Consent = Literal["subscribed", "unsubscribed"]
+
+MAX_ATTRIBUTES_BYTES = 256 * 1024
+"""As canonical JSON, all attributes of a user together: each is read and written as a whole, at every change."""
+
+ERASED_FAULT = "erased: the user was erased"
+"""What is told of a report about somebody who was erased: nothing is kept of it (guarantee 8)."""
 
 
 class User(Definition):
@@ -43,16 +50,74 @@ REMOVED: Final = _Removed()
 
 
 def merged(user: User, changes: Mapping[str, Any]) -> User:
-    """A user with these changes: attributes and consent by their keys, everything else as a whole."""
-    data = user.model_dump(mode="json")
-    for name, value in changes.items():
-        together = name in ("attributes", "consent") and isinstance(value, Mapping)
-        data[name] = _with(data[name], value) if together else value
-    return User.model_validate({**data, "id": user.id})
+    """A user with these changes: attributes and consent by their keys, everything else as a whole.
+
+    Raises:
+        DefinitionError: there would be too many attributes.
+    """
+    merging = Merging(user)
+    merging.take(changes)
+    return merging.result()
 
 
-def _with(known: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in {**known, **told}.items() if value is not REMOVED}
+def check_size(user: User) -> None:
+    """Raises DefinitionError where the attributes are more than a user may have."""
+    _check_size(_size_of(user.attributes), 0)
+
+
+class Merging:
+    """A user into whom changes are merged, one after the other, each at the cost of what it says itself."""
+
+    def __init__(self, user: User) -> None:
+        self._id, self._data = user.id, user.model_dump(mode="json")
+        self._size: int | None = None
+
+    def take(self, changes: Mapping[str, Any]) -> None:
+        """Merge these.
+
+        What is too large already may be changed, but not grow.
+
+        Raises:
+            DefinitionError: there would be too many attributes; nothing of these changes was merged.
+        """
+        if isinstance(told := changes.get("attributes"), Mapping):
+            self._grow(told)
+        for name, value in changes.items():
+            if name in ("attributes", "consent") and isinstance(value, Mapping):
+                _put(self._data[name], value)
+            else:
+                self._data[name] = value
+
+    def result(self) -> User:
+        """The user with all that was merged."""
+        return User.model_validate({**self._data, "id": self._id})
+
+    def _grow(self, told: Mapping[str, Any]) -> None:
+        known = self._data["attributes"]
+        size = _size_of(known) if self._size is None else self._size
+        grown = size + _size_of(told) - _size_of({name: known[name] for name in told if name in known})
+        _check_size(grown, size)
+        self._size = grown
+
+
+def _put(known: dict[str, Any], told: Mapping[str, Any]) -> None:
+    for name, value in told.items():
+        if value is REMOVED:
+            known.pop(name, None)
+        else:
+            known[name] = value
+
+
+def _size_of(attributes: Mapping[str, Any]) -> int:
+    """In bytes of canonical JSON, each with the comma or brace after it, so that sizes can be added."""
+    told = {name: value for name, value in attributes.items() if value is not REMOVED}
+    return len(canonical_json(told).encode(errors="surrogatepass")) - 1 if told else 0
+
+
+def _check_size(size: int, before: int) -> None:
+    if size + 1 > max(MAX_ATTRIBUTES_BYTES, before + 1):
+        problem = f"would be {size + 1} bytes of JSON together; a user's attributes are at most {MAX_ATTRIBUTES_BYTES}"
+        raise DefinitionError([Fault("attributes", problem)])
 
 
 def check_zone(name: str) -> str:

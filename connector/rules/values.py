@@ -99,6 +99,15 @@ def has_infinite(value: Any) -> bool:
     return isinstance(value, list) and any(map(has_infinite, value))
 
 
+def unstorable(value: Any) -> str | None:
+    """Why no database stores a JSON value, None where it can be stored; told after the value's name."""
+    if has_null(value):
+        return "must not contain null characters, which no database stores"
+    if has_infinite(value):
+        return "must not contain numbers too large for any computer, like 1e400"
+    return None
+
+
 def _no_null(value: Any) -> Any:
     if "\x00" in value if isinstance(value, str) else has_null(value):
         raise ValueError("must not contain null characters")

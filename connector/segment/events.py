@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from connector.rules.errors import InvalidItem
+from connector.rules.retelling import DELIVERY, MESSAGE
 from connector.rules.users import Consent
-from connector.rules.values import ChannelName
+from connector.rules.values import ChannelName, canonical_json
 from connector.segment.envelope import LONGEST_ID, Message, text_of
 from connector.segment.mapping import REFINED, Rule, SegmentMapping, looked_up
 
@@ -21,7 +22,13 @@ MOST_PRODUCTS = 500
 _BUILT_IN = ("make_purchase", "start_session")
 _PRODUCT = ("product_id", "sku", "name")
 _PRICE = ("price", "total", "revenue", "value")
-_OF_THE_ORDER = ("order_id", "currency")
+_OF_THE_ORDER = ("order_id", "currency", "coupon", "total", "revenue")
+_OF_A_PRODUCT = frozenset({*_PRODUCT, "product", "price", "quantity"})
+_MOST_OF_THE_ORDER = 1024
+_LONGEST_FACT = 255
+_OURS = frozenset({DELIVERY, MESSAGE})
+"""What makes an interaction the retelling of another source's: Segment's events have such properties, and mean others.
+`dispatch` and `robot` any service may say (M2, M3)."""
 
 
 def tracked(message: Message, mapping: SegmentMapping, known: Known) -> tuple[list[dict[str, Any]], Agreed]:
@@ -49,7 +56,8 @@ def _items(message: Message, name: str, rule: Rule, mapping: SegmentMapping, kno
     target = _target(message, rule, mapping, known)
     if target is None:  # kept all the same, for whoever listens to events
         return [_event(message, name)]
-    properties = {**message.parts["properties"], **_refinements(message, rule)}
+    own = {f"their_{n}" if n in _OURS else n: value for n, value in message.parts["properties"].items()}
+    properties = {**own, **_refinements(message, rule)}
     return [{**_item(message, rule.interaction.value, properties), **target}]
 
 
@@ -75,11 +83,25 @@ def _purchases(message: Message, products: Any) -> list[dict[str, Any]]:
     order = message.parts["properties"]
     if not listed:
         return [_item(message, "make_purchase", {**order, **_sold(order)})]
-    shared = {name: order[name] for name in _OF_THE_ORDER if name in order}
+    shared = _shared(order)
     return [
         _item(message, "make_purchase", {**shared, **product, **_sold(product)}, place)
         for place, product in enumerate(listed, 1)
     ]
+
+
+def _shared(order: Mapping[str, Any]) -> dict[str, Any]:
+    """What each purchase keeps of the order: its plain facts, 1 KB of them at most, for each product has a copy."""
+    found: dict[str, Any] = {}
+    room = _MOST_OF_THE_ORDER
+    for name in (*(name for name in _OF_THE_ORDER if name in order), *(n for n in order if n not in _OF_THE_ORDER)):
+        value = order[name]
+        plain = isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _LONGEST_FACT)
+        size = len(canonical_json({name: value}).encode()) if plain and name not in _OF_A_PRODUCT else room + 1
+        if size <= room:
+            found[name] = value
+            room -= size
+    return found
 
 
 def _sold(of: Mapping[str, Any]) -> dict[str, Any]:

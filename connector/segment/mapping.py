@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from connector.rules.choices import UNCLEAR, WORD
+from connector.rules.conditions import REFINEMENTS, REQUIRED, InteractionCondition
 from connector.rules.interactions import CARD_INTERACTIONS, InteractionType
-from connector.rules.matching import json_equal
+from connector.rules.matching import family_of, json_equal
 from connector.rules.users import Consent
 from connector.rules.values import ChannelName, Definition, Text
 
-REFINED = ("button", "url", "alias", "opens", "page", "conversion")
+REFINED = tuple(REFINEMENTS)
 """The properties by which conditions narrow interactions (design 8), and which a rule may take from elsewhere."""
+
+_WORDS = {
+    name: get_args(get_args(InteractionCondition.model_fields[name].annotation)[0]) for name in ("opens", "conversion")
+}
+"""The words that these are, where they are not taken from the message."""
 
 _PLACES = ("properties", "context", "traits")
 Field_ = Literal["email", "phone", "first_name", "time_zone", "push_tokens", "attribute"]
@@ -22,7 +29,8 @@ Field_ = Literal["email", "phone", "first_name", "time_zone", "push_tokens", "at
 
 def is_path(value: str) -> bool:
     """Whether a value is a place in the message, like properties.link_id, and not a word to be taken as it is."""
-    return value.split(".", 1)[0] in _PLACES and "." in value
+    root, *steps = value.split(".")
+    return root in _PLACES and bool(steps) and all(steps)
 
 
 def looked_up(value: str, message: Mapping[str, Any]) -> Any:
@@ -41,12 +49,29 @@ def _path(value: Any) -> Any:
     return value
 
 
+def _no_misspelt_path(value: Any) -> Any:
+    if isinstance(value, str) and "." in value and not is_path(value):
+        root, rest = value.split(".", 1)
+        meant = get_close_matches(root.lower(), _PLACES, 1, 0.8) if root.isalpha() else []
+        if meant:
+            raise ValueError(f"{value!r} is not a place in a message; write {meant[0]}.{rest.strip('.') or 'NAME'}")
+    return value
+
+
+def _carriers(name: str) -> set[InteractionType]:
+    """The interactions of which a refinement may be told: all wire types of the acts that it refines (M1)."""
+    acts = {family_of(kind) for kind in REFINEMENTS[name]}
+    return {kind for kind in InteractionType if family_of(kind) in acts}
+
+
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
 Place = Annotated[Text, BeforeValidator(_path)]
-Values = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
+Value = Annotated[Text, BeforeValidator(_no_misspelt_path)]
+"""A place in a message, or a word to be taken as it is."""
+Values = Annotated[tuple[Value, ...], BeforeValidator(_listed)]
 
 
 class Rule(Definition):
@@ -66,15 +91,30 @@ class Rule(Definition):
     interaction: InteractionType | None = None
     campaign: Values | None = None
     card: Values | None = None
-    button: Text | None = None
-    url: Text | None = None
-    alias: Text | None = None
-    opens: Text | None = None
-    page: Text | None = None
-    conversion: Text | None = None
+    button: Value | None = None
+    url: Value | None = None
+    alias: Value | None = None
+    opens: Value | None = None
+    page: Value | None = None
+    conversion: Value | None = None
     event: Text | None = None
     purchases: Place | None = None
     consent: dict[ChannelName, Consent] = Field(default_factory=dict)
+
+    @field_validator("if_")
+    @classmethod
+    def _asks_something(cls, value: Any) -> Any:
+        if value == {}:
+            raise ValueError("asks for nothing; name a place, or leave it out for a rule that always holds")
+        return value
+
+    @field_validator("opens", "conversion")
+    @classmethod
+    def _known_word(cls, value: str | None, info: ValidationInfo) -> str | None:
+        words = _WORDS[info.field_name or ""]
+        if value is not None and not is_path(value) and value not in words:
+            raise ValueError(f"{value!r} is not one of {', '.join(words)}, nor a place in a message")
+        return value
 
     @model_validator(mode="after")
     def _one_thing(self) -> Rule:
@@ -88,6 +128,19 @@ class Rule(Definition):
             raise ValueError(f"{', '.join(needless)}: goes with an interaction only")
         if self.card is not None and self.interaction not in CARD_INTERACTIONS:
             raise ValueError(f"a card has only the interactions {', '.join(sorted(CARD_INTERACTIONS))}")
+        return self
+
+    @model_validator(mode="after")
+    def _refined_rightly(self) -> Rule:
+        if self.interaction is None:
+            return self
+        for name in REFINED:
+            kinds = _carriers(name)
+            if getattr(self, name) is not None and self.interaction not in kinds:
+                raise ValueError(f"{name} does not refine {self.interaction}; it goes with {', '.join(sorted(kinds))}")
+        required = REQUIRED.get(self.interaction)
+        if required is not None and getattr(self, required) is None:
+            raise ValueError(f"{self.interaction} must name its {required}")
         return self
 
     def holds(self, message: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from connector.rules.errors import InvalidItem
 from connector.rules.users import REMOVED, User
-from connector.rules.values import has_infinite, has_null
+from connector.rules.values import unstorable
 from connector.segment.envelope import LONGEST_ID, Message, id_at
 from connector.segment.mapping import SegmentMapping
 
@@ -46,10 +46,8 @@ def grouped(message: Message) -> dict[str, Any]:
 
 
 def _storable(changes: dict[str, Any]) -> dict[str, Any]:
-    if has_null(changes):
-        raise InvalidItem("traits: must not contain null characters, which no database stores")
-    if has_infinite(changes):
-        raise InvalidItem("traits: must not contain numbers too large for any computer, like 1e400")
+    if fault := unstorable(changes):
+        raise InvalidItem(f"traits: {fault}")
     return changes
 
 

@@ -63,7 +63,8 @@ async def erase_user(c: AsyncConnection, workspace: str, external_id: str, now: 
 async def _lock_known(c: AsyncConnection, workspace: str, external_id: str) -> str | None:
     """The user's key, with the row locked; None where nobody, or nobody any more, is known by that id."""
     known, _ = await look_up(c, workspace, [external_id])
-    await lock_users(c, workspace, known.values())
+    if not await lock_users(c, workspace, known.values()):
+        return await _lock_known(c, workspace, external_id)
     known, _ = await look_up(c, workspace, [external_id])  # somebody else may have erased the user meanwhile
     return known.get(external_id)
 

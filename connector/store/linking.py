@@ -2,79 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
+from uuid import uuid4
 
+from sqlalchemy import insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.store.tables import user_aliases
-from connector.store.users import create_users, lock_users, look_up
+from connector.rules.errors import DefinitionError
+from connector.store.joining import Joining, find_bare, join_users
+from connector.store.tables import user_aliases, users
+from connector.store.users import load_users, lock_users, look_up
 
 Pair = tuple[str, str]
 """The id that a user had before, and the one that is used now."""
 
-Linked = Literal["linked", "nothing_new", "two_users", "erased"]
-"""What came of a pair. `two_users`: each id has a history of its own, and histories are not merged."""
+Linked = Literal["linked", "nothing_new", "two_users", "too_large", "erased"]
+"""What came of a pair. `two_users`: each id has a history of its own, and histories are not merged; `too_large`: two
+descriptions together would be more than a user's may be."""
 
 
 async def link_ids(c: AsyncConnection, workspace: str, pairs: Sequence[Pair], now: datetime) -> list[Linked]:
     """Link each pair, in their order; an id that nobody has becomes another id of the other one's user.
 
-    The users' rows are locked in sorted order, so that nobody is erased meanwhile. The number of statements does not
-    depend on the number of pairs.
+    Of two users, one who was only described, and never did nor got anything, becomes part of the other. The users' rows
+    are locked in sorted order, so that nobody is erased meanwhile. The number of statements does not depend on the
+    number of pairs.
     """
-    ids = {id for pair in pairs for id in pair}
     while True:
-        known, erased = await look_up(c, workspace, ids)
-        if fresh := _nobody_yet(pairs, known, erased):
-            await create_users(c, workspace, sorted(fresh), now)
-            known, _ = await look_up(c, workspace, ids)
-        await lock_users(c, workspace, known.values())
-        known, erased = await look_up(c, workspace, ids)
-        outcomes, added = _weigh(pairs, known, erased)
-        if await _insert(c, workspace, added) == len(added):
+        attempt = await c.begin_nested()
+        outcomes = await _try_to_link(c, workspace, pairs, now)
+        if outcomes is not None:
+            await attempt.commit()
             return outcomes
-        # Another transaction was quicker with one of the ids, which has a user now; it is weighed again with that.
+        # Another transaction was quicker with one of the ids. The locks are let go, so that all are taken in order.
+        await attempt.rollback()
 
 
-def _nobody_yet(pairs: Sequence[Pair], known: Mapping[str, str], erased: set[str]) -> set[str]:
-    """The ids for which users must be made: of each pair neither of whose ids leads to anybody, the new one."""
-    fresh: set[str] = set()
-    reached = set(known)
-    for previous, id in pairs:
-        if previous == id or not erased.isdisjoint((previous, id)):
-            continue
-        if reached.isdisjoint((previous, id)):
-            fresh.add(id)
-        reached |= {previous, id}
-    return fresh
+async def _try_to_link(c: AsyncConnection, workspace: str, pairs: Sequence[Pair], now: datetime) -> list[Linked] | None:
+    """What came of the pairs; None where what was known changed before its locks were held."""
+    ids = {id for pair in pairs for id in pair}
+    known, erased = await look_up(c, workspace, ids)
+    weighing = _Weighing(known, erased)
+    outcomes = [weighing.weigh(*pair) for pair in pairs]
+    # New ids go before locks, as wherever users are made, so that nobody holds the one and waits for the other.
+    if not await _add(c, workspace, weighing.added) or not await lock_users(c, workspace, known.values()):
+        return None
+    if await look_up(c, workspace, ids) != (known | weighing.added, erased):
+        return None
+    await _make(c, workspace, weighing.made, now)
+    if "two_users" not in outcomes:
+        return outcomes
+    joined = await _join(c, workspace, pairs, _Weighing(known | weighing.added, erased))
+    return [two if one == "two_users" else one for one, two in zip(outcomes, joined, strict=True)]
 
 
-def _weigh(pairs: Sequence[Pair], known: Mapping[str, str], erased: set[str]) -> tuple[list[Linked], dict[str, str]]:
-    """What becomes of each pair, and the keys of the ids that are to be added."""
-    keys, added, outcomes = dict(known), dict[str, str](), list[Linked]()
-    for previous, id in pairs:
-        theirs = {keys[one] for one in (previous, id) if one in keys}
-        if not erased.isdisjoint((previous, id)):
-            outcomes.append("erased")
-        elif len(theirs) > 1:
-            outcomes.append("two_users")
-        elif previous == id or (previous in keys and id in keys):
-            outcomes.append("nothing_new")
-        else:
-            new = id if previous in keys else previous
-            keys[new] = added[new] = theirs.pop()
-            outcomes.append("linked")
-    return outcomes, added
+async def _join(c: AsyncConnection, workspace: str, pairs: Sequence[Pair], weighing: _Weighing) -> list[Linked]:
+    """The same where some pairs are of two users, of whom one may become part of the other."""
+    keys = set(weighing.keys.values())
+    weighing.joining = Joining(await load_users(c, workspace, keys), await find_bare(c, workspace, keys))
+    outcomes = [weighing.weigh(*pair) for pair in pairs]
+    await join_users(c, workspace, weighing.joining)
+    return outcomes
 
 
-async def _insert(c: AsyncConnection, workspace: str, keys: Mapping[str, str]) -> int:
-    """How many of these ids could be added; the others have a user already."""
+class _Weighing:
+    """What becomes of pairs, one after the other.
+
+    `keys` are the users' by id, `added` those of the ids that are new, `made` those of users who are.
+    """
+
+    def __init__(self, known: Mapping[str, str], erased: set[str]) -> None:
+        self.keys, self._erased = dict(known), erased
+        self.added: dict[str, str] = {}
+        self.made: list[str] = []
+        self.joining = Joining({}, set())
+
+    def weigh(self, previous: str, id: str) -> Linked:
+        """What becomes of a pair."""
+        if not self._erased.isdisjoint((previous, id)):
+            return "erased"
+        theirs = [self.joining.leads(self.keys[one]) for one in (previous, id) if one in self.keys]
+        if len(set(theirs)) > 1:
+            return self._join(*theirs)
+        if previous == id or len(theirs) > 1:
+            return "nothing_new"
+        for new in {previous, id} - self.keys.keys():
+            self.keys[new] = self.added[new] = theirs[0] if theirs else self._make()
+            theirs = theirs or [self.keys[new]]
+        return "linked"
+
+    def _make(self) -> str:
+        self.made.append(uuid4().hex)
+        return self.made[-1]
+
+    def _join(self, older: str, newer: str) -> Linked:
+        try:
+            return "linked" if self.joining.join(older, newer) else "two_users"
+        except DefinitionError:
+            return "too_large"
+
+
+async def _add(c: AsyncConnection, workspace: str, keys: Mapping[str, str]) -> bool:
+    """Whether all of these ids could be added; else some have a user already."""
     if not keys:
-        return 0
+        return True
     build = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(user_aliases)
     rows = [{"workspace": workspace, "external_id": id, "user_key": key} for id, key in sorted(keys.items())]
     taken = await c.execute(build.on_conflict_do_nothing().returning(user_aliases.c.external_id), rows)
-    return len(taken.scalars().all())
+    return len(taken.scalars().all()) == len(keys)
+
+
+async def _make(c: AsyncConnection, workspace: str, keys: Collection[str], now: datetime) -> None:
+    bare = {"workspace": workspace, "push_tokens": [], "attributes": {}, "consent": {}, "created_at": now}
+    if keys:
+        await c.execute(insert(users), [{**bare, "user_key": key} for key in keys])

@@ -14,8 +14,8 @@ from sqlalchemy import RowMapping, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.addresses import Unreachable
-from connector.rules.errors import ConnectorError
-from connector.rules.users import User, merged
+from connector.rules.errors import ConnectorError, DefinitionError
+from connector.rules.users import ERASED_FAULT, Merging, User, check_size, merged
 from connector.store.dead_addresses import dead_columns
 from connector.store.rows import insert_rows, rows_of
 from connector.store.sets import among
@@ -24,6 +24,9 @@ from connector.store.tables import user_aliases, users
 
 class UserErased(ConnectorError):
     """The user was erased, and nothing is kept or taken in for that id any more (guarantee 8)."""
+
+    def __init__(self, words: str = "the user was erased; an id that was erased is not used again") -> None:
+        super().__init__(words)
 
 
 Changes = Mapping[str, Any]
@@ -58,7 +61,8 @@ async def resolve_and_lock(
         known |= await create_users(c, workspace, missing, now)
         if len(known) + len(erased) < len(set(external_ids)):
             known, _ = await look_up(c, workspace, external_ids)
-    await lock_users(c, workspace, known.values())
+    if not await lock_users(c, workspace, known.values()):
+        return await resolve_and_lock(c, workspace, external_ids, now)
     return known
 
 
@@ -105,11 +109,16 @@ async def save_user(c: AsyncConnection, workspace: str, user: User, now: datetim
     """Put this description in the place of whatever was known, and return the surrogate key.
 
     Raises:
-        UserErased: the user was erased and does not come back.
+        UserErased: the user was erased and does not come back. DefinitionError: there are too many attributes.
     """
+    check_size(user)
+    return await _describe(c, workspace, user, now)
+
+
+async def _describe(c: AsyncConnection, workspace: str, user: User, now: datetime) -> str:
     user_key = (await resolve_and_lock(c, workspace, [user.id], now)).get(user.id)
     if user_key is None:
-        raise UserErased("the user was erased; an id that was erased is not used again")
+        raise UserErased
     described = user.model_dump(mode="json", exclude={"id"})
     where = (users.c.workspace == workspace, users.c.user_key == user_key)
     await c.execute(update(users).where(*where).values(**described))
@@ -123,36 +132,45 @@ async def merge_user(
 
     Raises:
         pydantic.ValidationError: the changes are not well formed. UserErased: the user does not come back.
+        DefinitionError: there would be too many attributes.
     """
     User.model_validate({**changes, "id": external_id})
     await resolve_and_lock(c, workspace, [external_id], now)
     stored = await find_user(c, workspace, external_id)
     known = stored.user if stored else User(id=external_id)
-    return await save_user(c, workspace, merged(known, changes), now)
+    return await _describe(c, workspace, merged(known, changes), now)
 
 
 async def merge_users(
     c: AsyncConnection, workspace: str, described: Sequence[Changes], user_keys: Mapping[str, str]
-) -> None:
+) -> dict[int, str]:
     """Merge several descriptions, each as PATCH does, in a fixed number of statements; later ones win.
 
     Args:
-        user_keys: the surrogate keys by id, of users whose rows are locked. Descriptions of others are left out.
+        user_keys: the surrogate keys by id, of users whose rows are locked; all others were erased.
+
+    Returns: why which of them, by their places, were not merged.
     """
-    wanted = [(user_keys[changes["id"]], changes) for changes in described if changes["id"] in user_keys]
+    faults = {place: ERASED_FAULT for place, changes in enumerate(described) if changes["id"] not in user_keys}
+    wanted = {place: user_keys[changes["id"]] for place, changes in enumerate(described) if place not in faults}
     if not wanted:
-        return
-    known = {key: stored.user for key, stored in (await load_users(c, workspace, {key for key, _ in wanted})).items()}
-    for key, changes in wanted:
-        known[key] = merged(known[key], changes)
+        return faults
+    stored = await load_users(c, workspace, set(wanted.values()))
+    merging = {key: Merging(one.user) for key, one in stored.items()}
+    for place, key in wanted.items():
+        try:
+            merging[key].take(described[place])
+        except DefinitionError as error:
+            faults[place] = str(error)
     fields = User.model_fields.keys() - {"id"}
     statement = (
         update(users)
         .where(users.c.workspace == workspace, users.c.user_key == bindparam("key"))
         .values({name: bindparam(f"new_{name}") for name in fields})
     )
-    rows = [(key, user.model_dump(mode="json", exclude={"id"})) for key, user in sorted(known.items())]
+    rows = [(key, one.result().model_dump(mode="json", exclude={"id"})) for key, one in sorted(merging.items())]
     await c.execute(statement, [{"key": key, **{f"new_{n}": v for n, v in row.items()}} for key, row in rows])
+    return faults
 
 
 async def raise_newest(c: AsyncConnection, workspace: str, newest: Mapping[str, datetime]) -> None:
@@ -204,12 +222,17 @@ async def create_users(
     return created
 
 
-async def lock_users(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> None:
-    """Hold these users' rows until the transaction ends, taken in sorted order so that no two wait for each other."""
-    if c.dialect.name == "postgresql":  # on SQLite the transaction excludes every other writer
-        table = users.c
-        where = (table.workspace == workspace, among(c, table.user_key, user_keys))
-        await c.execute(select(table.user_key).where(*where).order_by(table.user_key).with_for_update())
+async def lock_users(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> bool:
+    """Hold these users' rows until the transaction ends, taken in sorted order so that no two wait for each other.
+
+    Returns whether all are there: while its lock was awaited, one may have become part of another (`link_ids`).
+    """
+    if c.dialect.name != "postgresql":  # on SQLite the transaction excludes every other writer
+        return True
+    table = users.c
+    where = (table.workspace == workspace, among(c, table.user_key, user_keys))
+    locked = await c.execute(select(table.user_key).where(*where).order_by(table.user_key).with_for_update())
+    return len(locked.all()) == len(set(user_keys))
 
 
 def _stored(row: RowMapping) -> StoredUser:

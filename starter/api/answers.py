@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from connector.segment.envelope import KINDS
 from starter.api.errors import RETRY_AFTER_SECONDS
 
 Operation = dict[str, Any]
@@ -28,6 +29,15 @@ _MEANINGS: dict[int, tuple[str, str, str]] = {
     503: (_NOT_NOW, "store_unavailable", "the database cannot be used now; try again"),
 }
 """By status: what it means, and an example's code and message."""
+
+RETRY_AFTER: dict[str, Any] = {
+    "Retry-After": {
+        "description": "Seconds.",
+        "schema": {"type": "integer", "minimum": 1},
+        "example": RETRY_AFTER_SECONDS,
+    }
+}
+"""The header of the answers that say when to come again."""
 
 _WITH_KEY = {401, 403, 429}
 _WITH_BODY = {400, 408, 413, 415, 422}
@@ -53,6 +63,13 @@ _PARTICULAR: dict[str, set[int]] = {
     "pushes-click": {404},
 }
 """What does not follow from what an operation is, by its id."""
+_WHOLLY: dict[str, set[int]] = {
+    "operation-alive": set(),
+    "webhooks-take_events": {400, 403, 404, 408, 413, 503},
+    **{f"segment-{name}": {400, 401, 403, 408, 415, 429, 503} for name in (*KINDS, "batch", "import_history")},
+}
+"""All errors of operations of which nothing follows: Segment's SDKs know 400 for whatever is wrong with a body, and
+providers sign their bodies as they are."""
 
 _WAITS = ("429", "503")
 
@@ -61,7 +78,10 @@ def complete(document: dict[str, Any], place: str) -> None:
     """Tell every error of every operation, in the one shape of errors that stands at `place` in the document."""
     for operation in operations(document):
         responses = operation["responses"]
-        for status in sorted(_statuses(operation)):
+        statuses = _statuses(operation)
+        if 422 not in statuses:
+            responses.pop("422", None)
+        for status in sorted(statuses):
             _tell(responses, status, place)
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -76,29 +96,20 @@ def operations(document: dict[str, Any]) -> Iterator[Operation]:
 
 def particular() -> frozenset[str]:
     """The ids of operations of which something particular is told."""
-    return frozenset(_PARTICULAR)
+    return frozenset({*_PARTICULAR, *_WHOLLY})
 
 
 def _statuses(operation: Operation) -> set[int]:
+    if operation["operationId"] in _WHOLLY:
+        return _WHOLLY[operation["operationId"]]
     statuses = {503} | _PARTICULAR.get(operation["operationId"], set())
     if operation.get("security"):
         statuses |= _WITH_KEY
     if operation.get("parameters"):
         statuses |= {422}
-    if "requestBody" in operation or _takes_options(operation):
+    if "requestBody" in operation:
         statuses |= _WITH_BODY
     return statuses
-
-
-def _takes_options(operation: Operation) -> bool:
-    """Orders and acts without options of their own read a body too, to refuse what they do not know."""
-    return operation["operationId"] in {
-        "campaigns-stop",
-        "campaigns-resume",
-        "campaigns-archive",
-        "inbox-mint_token",
-        "pushes-open_push",
-    }
 
 
 def _tell(responses: dict[str, Any], status: int, place: str) -> None:
@@ -113,8 +124,5 @@ def _response(status: int, place: str) -> dict[str, Any]:
     content = {"application/json": {"schema": {"$ref": place}, "example": example}}
     response: dict[str, Any] = {"description": meaning, "content": content}
     if str(status) in _WAITS:
-        seconds = {"type": "integer", "minimum": 1}
-        response["headers"] = {
-            "Retry-After": {"description": "Seconds.", "schema": seconds, "example": RETRY_AFTER_SECONDS}
-        }
+        response["headers"] = RETRY_AFTER
     return response

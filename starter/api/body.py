@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from connector.definitions.faults import faults_of
 from connector.rules.errors import DefinitionError
-from connector.rules.values import has_infinite, has_null
+from connector.rules.values import unstorable
 from starter.api.errors import ApiError
 from starter.api.unpacking import declared_length, read_unpacked
 
@@ -48,10 +48,8 @@ async def read_object(request: Request) -> dict[str, Any]:
 async def read_description(request: Request) -> dict[str, Any]:
     """The body as a JSON object that can be stored as it is. Raises ApiError."""
     value = await read_object(request)
-    if has_null(value):
-        raise ApiError(422, "invalid", "the body must not contain null characters, which no database stores")
-    if has_infinite(value):
-        raise ApiError(422, "invalid", "the body must not contain numbers too large for any computer, like 1e400")
+    if fault := unstorable(value):
+        raise ApiError(422, "invalid", f"the body {fault}")
     return value
 
 

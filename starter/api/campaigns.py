@@ -24,6 +24,7 @@ from starter.compose import Parts
 from starter.orders import Verb, order_now
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
+_NO_OPTIONS = body_of("NoOptions", required=False)
 _READS, _MANAGES = ([Depends(needs(scope))] for scope in (Scope.READ, Scope.MANAGE))
 
 
@@ -51,19 +52,19 @@ async def publish(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, 
     return await _order(parts, "publish", id, checked(PublishOptions, options))
 
 
-@router.post("/{id}/stop", dependencies=_MANAGES)
+@router.post("/{id}/stop", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
 async def stop(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
     """End its waiting and held follow-ups as `dropped: stopped`, and begin none (P9)."""
     return await _order(parts, "stop", id, checked(NoOptions, options))
 
 
-@router.post("/{id}/resume", dependencies=_MANAGES)
+@router.post("/{id}/resume", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
 async def resume(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
     """Make it live again as it was; what happened meanwhile is not picked up (P9)."""
     return await _order(parts, "resume", id, checked(NoOptions, options))
 
 
-@router.post("/{id}/archive", dependencies=_MANAGES)
+@router.post("/{id}/archive", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
 async def archive(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
     """Stop it for good; it cannot be edited any more (P9)."""
     return await _order(parts, "archive", id, checked(NoOptions, options))

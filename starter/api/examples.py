@@ -216,6 +216,7 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "inbox-mint_token": Example(
         {"id": "u-17"},
+        body={},
         answer={
             "token": f"inbox-v1.7ff1206e18d74b36aeb1209d7a1ec706.1795830354.{'A' * 43}",
             "expires_at": _SEND_AT,
@@ -250,7 +251,7 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "inbox-dismiss": Example({"message": _MESSAGE}, body={}, answer={"status": "accepted", "interaction": None}),
     "pushes-open_push": Example(
-        {"delivery": f"{_FOLLOW_UP}.push"}, answer={"status": "accepted", "interaction": "open_push"}
+        {"delivery": f"{_FOLLOW_UP}.push"}, body={}, answer={"status": "accepted", "interaction": "open_push"}
     ),
     "pushes-click": Example(
         {"delivery": f"{_FOLLOW_UP}.push"},
@@ -266,9 +267,9 @@ EXAMPLES: Mapping[str, Example] = {
     "segment-batch": Example(body=SEGMENT_BATCH, answer={"success": True}),
     "segment-import_history": Example(body=SEGMENT_BATCH, answer={"success": True}),
     "webhooks-take_events": Example({"provider": "sendgrid"}, body=_SENDGRID),
-    "campaigns-stop": _ordered("stop"),
-    "campaigns-resume": _ordered("resume"),
-    "campaigns-archive": _ordered("archive"),
+    "campaigns-stop": _ordered("stop", body={}),
+    "campaigns-resume": _ordered("resume", body={}),
+    "campaigns-archive": _ordered("archive", body={}),
     "users-erase": Example({"id": "u-17"}),
 }
 """By operation, in an order in which they can be played."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from connector.inbox import Page, Reader, page_of
 from connector.inbox_acts import InboxActs, MessageUnknown, NotTheirs
 from connector.rules.inbox import CARD, Act, ButtonUnknown, InboxKind, Verb
-from connector.rules.values import has_null
+from connector.rules.values import unstorable
 from connector.store.database import database_now
 from connector.store.users import StoredUser, UserErased, find_user, resolve_and_lock
 from starter.api.body import JsonOptions, checked
@@ -126,7 +126,7 @@ async def _made(parts: Parts, named: str) -> str:
     async with parts.database.write(parts.workspace) as c:
         known = await resolve_and_lock(c, parts.workspace, [named], await database_now(c))
     if named not in known:
-        raise UserErased("the user was erased; an id that was erased is not used again")
+        raise UserErased
     return known[named]
 
 
@@ -140,8 +140,8 @@ def _allowed(stored: StoredUser | None, holder: str | None, id: str) -> StoredUs
 
 
 def _options(model: type[_M], options: Mapping[str, Any]) -> _M:
-    if has_null(options):
-        raise ApiError(422, "invalid", "the body must not contain null characters, which no database stores")
+    if fault := unstorable(options):
+        raise ApiError(422, "invalid", f"the body {fault}")
     return checked(model, options)
 
 

@@ -16,6 +16,7 @@ from starter.api.body import JsonOptions, checked
 from starter.api.errors import ApiError
 from starter.api.key_schemes import BEARER_OR_TOKEN
 from starter.api.keys import Scope, caller_of, given_in, needs
+from starter.api.openapi import body_of
 from starter.api.options import NoOptions
 from starter.api.parts import PartsHere
 from starter.api.users import UserId
@@ -31,7 +32,11 @@ class TokenView(BaseModel):
     expires_at: datetime
 
 
-@router.post("/users/{id}/inbox-token", dependencies=[Depends(needs(Scope.READ, Scope.INGEST))])
+@router.post(
+    "/users/{id}/inbox-token",
+    dependencies=[Depends(needs(Scope.READ, Scope.INGEST))],
+    openapi_extra=body_of("NoOptions", required=False),
+)
 async def mint_token(id: UserId, options: JsonOptions, parts: PartsHere, response: Response) -> TokenView:
     """A token with which a browser or phone reads and uses this one user's inbox. An unknown user is made.
 
@@ -43,7 +48,7 @@ async def mint_token(id: UserId, options: JsonOptions, parts: PartsHere, respons
             now = await database_now(c)
             user_key = (await resolve_and_lock(c, parts.workspace, [id], now)).get(id)
             if user_key is None:
-                raise UserErased("the user was erased; an id that was erased is not used again")
+                raise UserErased
             token, expires_at = _tokens(parts).mint(user_key, now, parts.settings.inbox.token_lifetime)
     except SecretMissing as error:
         raise ApiError(409, "not_set_up", str(error)) from None

@@ -14,7 +14,7 @@ from connector.rules.interactions import Event, Interaction
 from connector.rules.users import User
 from starter.api import answers, examples
 from starter.api.key_schemes import tell_scopes
-from starter.api.options import ActOptions, ClickOptions, PublishOptions, TapOptions
+from starter.api.options import ActOptions, ClickOptions, NoOptions, PublishOptions, TapOptions
 from starter.api.views import ErrorView
 
 _PLACE = "#/components/schemas/{model}"
@@ -61,7 +61,7 @@ def _complete(document: dict[str, Any]) -> None:
 
 def _schemas() -> dict[str, Any]:
     # As written out, durations and times of day are plain texts; as read in, pydantic would promise ISO 8601.
-    read = (Interactions, User, Campaign, Card, PublishOptions, ActOptions, ClickOptions, TapOptions)
+    read = (Interactions, User, Campaign, Card, NoOptions, PublishOptions, ActOptions, ClickOptions, TapOptions)
     # As read in, what may be left out of an answer is not promised.
     answered = [model for model in (ErrorView, *examples.viewed()) if model is not User]
     models: list[tuple[Any, Literal["serialization", "validation"]]] = [(model, "serialization") for model in read]

@@ -29,7 +29,7 @@ _SKEW = timedelta(days=1)
 DeliveryId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 
 
-@router.post("/{delivery}/open")
+@router.post("/{delivery}/open", openapi_extra=body_of("NoOptions", required=False))
 async def open_push(delivery: DeliveryId, holder: InboxDoer, options: JsonOptions, parts: PartsHere) -> ActView:
     """Its body was tapped: one `open_push` a push, however often it is told.
 

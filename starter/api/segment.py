@@ -32,6 +32,7 @@ from starter.segment_intake import Taken, take_in
 LARGEST_MESSAGE = 32 * 1024
 LARGEST_BATCH = 500 * 1024
 MOST_MESSAGES = 2500
+LONGEST_FAULT = 300
 
 _log = structlog.get_logger("api")
 
@@ -89,6 +90,11 @@ async def read_batch(request: Request) -> Mapping[str, Any]:
     body = parse_json(await read_unpacked(request, LARGEST_BATCH, too_large=400))
     if not isinstance(body, Mapping) or not isinstance(body.get("batch"), list):
         raise ApiError(400, "invalid", 'the body must be {"batch": [...]}, a list of messages')
+    if len(body["batch"]) > MOST_MESSAGES:
+        message = (
+            f"{len(body['batch'])} messages are more than {MOST_MESSAGES}; nothing was taken, send several batches"
+        )
+        raise ApiError(400, "too_many", message)
     return body
 
 
@@ -149,19 +155,17 @@ async def _take_one(kind: str, message: Any, mapping: SegmentMapping, parts: Par
     taken = await take_in(parts, mapping, [message], kind=kind)
     _count([kind], taken, parts)
     if fault := taken.faults.get(0):
-        raise ApiError(400, "invalid", fault)
+        raise ApiError(400, "invalid", fault[:LONGEST_FAULT])
     return JSONResponse({"success": True})
 
 
 async def _take_batch(body: Mapping[str, Any], mapping: SegmentMapping, parts: Parts) -> JSONResponse:
     messages, context = body["batch"], body.get("context")
-    fit = [_fitting(message) for message in messages[:MOST_MESSAGES]]
+    fit = [_fitting(message) for message in messages]
     taken = await take_in(parts, mapping, fit, shared=context if isinstance(context, Mapping) else {})
-    for index, (message, fitting) in enumerate(zip(messages, fit, strict=False)):
+    for index, (message, fitting) in enumerate(zip(messages, fit, strict=True)):
         if fitting is not message:
             taken.faults[index] = f"is larger than {LARGEST_MESSAGE} bytes"
-    for index in range(MOST_MESSAGES, len(messages)):
-        taken.faults[index] = f"a batch has at most {MOST_MESSAGES} messages; send several"
     _count([_kind(message) for message in messages], taken, parts)
     rejected = [_told(messages[index], index, fault) for index, fault in sorted(taken.faults.items())]
     return JSONResponse({"success": True, **({"rejected": rejected} if rejected else {})})
@@ -174,7 +178,7 @@ def _fitting(message: Any) -> Any:
 
 def _told(message: Any, index: int, fault: str) -> dict[str, Any]:
     given = message.get("messageId") if isinstance(message, Mapping) else None
-    return {"index": index, "messageId": given if isinstance(given, str) else None, "fault": fault}
+    return {"index": index, "messageId": given if isinstance(given, str) else None, "fault": fault[:LONGEST_FAULT]}
 
 
 def _kind(message: Any) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from starter.api.answers import RETRY_AFTER
+
 _ID = {"type": ["string", "number", "null"], "description": "A number is taken as its text. At most 255 characters."}
 _OBJECT = {"type": ["object", "null"]}
 _WHO: dict[str, Any] = {
@@ -65,6 +67,7 @@ def batch_body() -> dict[str, Any]:
         "type": "array",
         "description": "At most 2,500, each as a single call has it, with its `type`. What is none of these is told in "
         "the answer.",
+        "maxItems": 2500,
         "items": {},
     }
     context = {"description": "Stands under the `context` of each message."}
@@ -122,8 +125,15 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     400: _error("Wrong as a whole; the same again would be as wrong.", "invalid", "event: is missing or not text"),
     401: _error("No key, or not a valid one.", "unauthorized", "the key is not valid"),
     403: _error("The key is not for this.", "forbidden", "without a key, only programs on this machine may call"),
+    408: _error("The body did not come in time.", "timeout", "the body did not come in time"),
     415: _error("Packed in another way than gzip.", "unsupported_encoding", "send gzip, or none"),
-    429: _error("Too fast for this key; wait as Retry-After says.", "too_many_requests", "send more slowly"),
-    503: _error("Not stored; send it again after Retry-After.", "store_unavailable", "the database cannot be used now"),
+    429: {
+        **_error("Too fast for this key.", "rate_limited", "too many requests with this key; wait a moment"),
+        "headers": RETRY_AFTER,
+    },
+    503: {
+        **_error("Not everything was stored; send it again.", "store_unavailable", "the database cannot be used now"),
+        "headers": RETRY_AFTER,
+    },
 }
 """Every status that these routes answer with."""

@@ -6,6 +6,7 @@ than one of the largest size that is allowed.
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,8 @@ _PACKING = 64 * 1024
 """Bytes by which a packed body may be longer than what is in it."""
 _LONGEST_REST = 16 * 1024 * 1024
 """Bytes of a refused body that are still read, so that its sender comes to read the answer."""
+_REST_SECONDS = 5.0
+"""And for how long: whoever has no key must not hold a connection by sending slowly."""
 
 
 class Unpacker:
@@ -127,11 +130,12 @@ async def _read_packed(request: Request, most: int) -> bytes:
 async def read_rest(request: Request) -> None:
     """Read what is left of a refused body, as far as it is bearable: a sender that is cut off sees no answer."""
     size = 0
-    with suppress(ClientDisconnect, RuntimeError):
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > _LONGEST_REST:
-                return
+    with suppress(ClientDisconnect, RuntimeError, TimeoutError):
+        async with asyncio.timeout(_REST_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > _LONGEST_REST:
+                    return
 
 
 def declared_length(headers: Headers) -> int | None:

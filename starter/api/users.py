@@ -24,7 +24,7 @@ UserId = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$"
 
 @router.put("/{id}", dependencies=[Depends(_ingests)], openapi_extra=body_of("User"))
 async def replace_user(id: UserId, body: Description, parts: PartsHere) -> dict[str, Any]:
-    """Put this description in the place of whatever was known."""
+    """Put this description in the place of whatever was known. At most 256 KB of attributes."""
     user = checked(User, {**_without_id(body, id), "id": id})
     async with parts.database.write(parts.workspace) as connection:
         await save_user(connection, parts.workspace, user, await database_now(connection))
@@ -36,6 +36,8 @@ async def change_user(
     caller: Annotated[Caller, Depends(_ingests)], id: UserId, body: Description, parts: PartsHere
 ) -> dict[str, Any]:
     """Merge: attributes and consent by their keys, everything else as a whole. An unknown user is made.
+
+    At most 256 KB of attributes, all of the user's together; what was larger already may not grow.
 
     The answer is the whole user where the key may also `read`, else `{"id": …}`.
     """

@@ -18,6 +18,7 @@ from connector.provider_intake import ProviderIntake
 from connector.rules.provider_events import PROVIDERS, ProviderEvent
 from connector.tracking.own_links import OwnLinks
 from connector.tracking.select import open_tokens
+from starter.api.answers import RETRY_AFTER
 from starter.api.body import read_bounded
 from starter.api.errors import ApiError, not_found, unavailable
 from starter.api.parts import PartsHere
@@ -35,7 +36,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     403: {"description": "The signature is missing, wrong or too old."},
     404: {"description": "There is no such provider, or its webhook is not set up."},
     413: {"description": "The body is larger than any that this provider sends."},
-    503: {"description": "Not now; tell it again after Retry-After."},
+    503: {"description": "Not now; tell it again after Retry-After.", "headers": RETRY_AFTER},
 }
 _BODY: dict[str, Any] = {
     "requestBody": {

@@ -8,7 +8,8 @@ import pytest
 from connector.items import parse_item
 from connector.rules.errors import InvalidItem
 from connector.rules.users import REMOVED
-from connector.segment.becoming import Becomes, Portion, becomes, portions
+from connector.rules.values import canonical_json
+from connector.segment.becoming import MOST_KEPT_APART, Becomes, Portion, becomes, portions
 from connector.segment.reading import read_mapping
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -116,7 +117,7 @@ def test_every_other_event_keeps_its_name(event: str, type: str, name: str) -> N
 def test_no_more_emails(event: str) -> None:
     """Consent is taken back, whatever campaign it was, and the event is kept."""
     became = of("track", event=event, properties={})
-    assert became.changes == {"id": "u", "consent": {"email": "unsubscribed"}}
+    assert (became.changes, became.told) == (None, {"id": "u", "consent": {"email": "unsubscribed"}})
     assert [item["name"] for item in became.items] == [event]
 
 
@@ -129,13 +130,30 @@ def test_an_order_is_a_purchase_per_product() -> None:
     assert [item["id"] for item in items] == ["m:1", "m:2", "m:3"]
     assert {item["type"] for item in items} == {"make_purchase"}
     assert [item["properties"] for item in items] == [
-        {"order_id": "o-1", "currency": "EUR", "product": "shoe-1", "product_id": "shoe-1", "sku": "S", "price": 90,
-         "quantity": 2},
-        {"order_id": "o-1", "currency": "EUR", "product": "hat", "sku": "hat", "price": 5},
-        {"order_id": "o-1", "currency": "USD", "product": "Socks", "name": "Socks"},
+        {"order_id": "o-1", "currency": "EUR", "total": 190, "product": "shoe-1", "product_id": "shoe-1", "sku": "S",
+         "price": 90, "quantity": 2},
+        {"order_id": "o-1", "currency": "EUR", "total": 190, "product": "hat", "sku": "hat", "price": 5},
+        {"order_id": "o-1", "currency": "USD", "total": 190, "product": "Socks", "name": "Socks"},
     ]  # fmt: skip
     for item in items:
         parse_item(item)
+
+
+def test_what_a_purchase_keeps_of_its_order() -> None:
+    """Its plain facts under the product's own, never as the product's name, price or quantity, and not endlessly."""
+    order = {"coupon": "X", "total": 30, "revenue": 25.5, "gift": True, "quantity": 3, "price": 30, "name": "Order",
+             "address": {"city": "Bonn"}, "note": "n" * 256, "none": None}  # fmt: skip
+    (item,) = of(
+        "track", event="Order Completed", properties={**order, "products": [{"sku": "a", "gift": False}]}
+    ).items
+    assert item["properties"] == {
+        "coupon": "X", "total": 30, "revenue": 25.5, "gift": False, "sku": "a", "product": "a",
+    }  # fmt: skip
+    many = {f"fact{n}": "x" * 200 for n in range(100)}
+    items = of("track", event="Order Completed", properties={**many, "coupon": "X", "products": [{"sku": 1}] * 2}).items
+    for item in items:
+        assert item["properties"]["coupon"] == "X"
+        assert len(canonical_json(item["properties"])) < 1200
 
 
 @pytest.mark.parametrize("products", [None, [], {}, "shoe-1", [5]])
@@ -316,5 +334,31 @@ def test_portions_keep_the_order() -> None:
     assert _sizes(portions(enumerate([track, link, track, other]))) == [(0, 0, 1), (2, 0, 1)]
     assert _sizes(portions(enumerate([track] * 2500))) == [(0, 0, 1000), (0, 0, 1000), (0, 0, 500)]
     assert _sizes(portions(enumerate([identify] * 1001))) == [(0, 1000, 0), (0, 1, 0)]
+    assert _sizes(portions(enumerate([identify, track, of("identify", traits={"a": 1})]))) == [(0, 1, 1), (0, 1, 0)]
     order = of("track", event="Order Completed", properties={"products": [{"sku": "a"}] * 400})
     assert _sizes(portions(enumerate([order] * 3))) == [(0, 0, 800), (0, 0, 400)]
+
+
+def test_what_was_told_already_begins_no_portion() -> None:
+    """A link or a description that is sent again and again, as some SDKs do, changes nothing wherever it stands."""
+    track, identify, link = of("track", event="e"), of("identify", traits={"a": 1}), of("alias", previousId="a")
+    assert _sizes(portions(enumerate([track, link] * 500))) == [(0, 0, 1), (500, 0, 499)]
+    assert _sizes(portions(enumerate([identify, track] * 500))) == [(0, 500, 500)]
+    other = of("identify", traits={"a": 2})
+    assert _sizes(portions(enumerate([identify, track, other, track, identify]))) == [(0, 1, 1), (0, 1, 1), (0, 1, 0)]
+
+
+def test_what_an_item_tells_stands_by_its_place() -> None:
+    """Also behind the several items of an order."""
+    order = of("track", event="Order Completed", properties={"products": [{"sku": "a"}, {"sku": "b"}]})
+    unsubscribed = of("track", event="Unsubscribed")
+    (portion,) = portions(enumerate([order, unsubscribed]))
+    assert portion.told_by == {2: {"id": "u", "consent": {"email": "unsubscribed"}}}
+
+
+def test_order_does_not_cost_endlessly() -> None:
+    """A user who is described anew before each of 1,250 acts: a hundred transactions and no more, and all is taken."""
+    several = [one for n in range(1250) for one in (of("identify", traits={"n": n}), of("track", event="e"))]
+    sizes = _sizes(portions(enumerate(several)))
+    assert len(sizes) <= MOST_KEPT_APART + 2
+    assert [sum(column) for column in zip(*sizes, strict=True)] == [0, 1250, 1250]

@@ -66,6 +66,24 @@ def test_an_empty_file_changes_nothing(tmp_path: Path, text: str) -> None:
         ("events:\n  A: {event: x, if: {link: 5}}\n", "'link' is not a place in a message"),
         ("events:\n  A: {purchases: products}\n", "m.yaml:2: events.A.purchases: 'products' is not a place"),
         ("events:\n  A: {consent: {fax: subscribed}}\n", "m.yaml:2: events.A.consent.fax"),
+        ("events:\n  A: {interaction: open_email, opens: humans}\n",
+         "m.yaml:2: events.A.opens: 'humans' is not one of any, human, machine, nor a place in a message"),
+        ("events:\n  A:\n    interaction: perform_conversion_event\n    conversion: Z\n",
+         "m.yaml:4: events.A.conversion: 'Z' is not one of A, B, C, D"),
+        ("events:\n  A: {interaction: click_in_app_message_button}\n",
+         "m.yaml:2: events.A: click_in_app_message_button must name its button"),
+        ("events:\n  A: {interaction: click_email_alias, url: properties.u}\n",
+         "m.yaml:2: events.A: click_email_alias must name its alias"),
+        ("events:\n  A: {interaction: open_push, opens: human}\n",
+         "m.yaml:2: events.A: opens does not refine open_push; it goes with open_email"),
+        ("events:\n  A: {interaction: open_email, page: p}\n", "m.yaml:2: events.A: page does not refine open_email"),
+        ("events:\n  A: {interaction: click_email_alias, alias: propertys.link}\n",
+         "m.yaml:2: events.A.alias: 'propertys.link' is not a place in a message; write properties.link"),
+        ("campaign: [properties.a, Context.campaign]\n",
+         "m.yaml:1: campaign[1]: 'Context.campaign' is not a place in a message; write context.campaign"),
+        ("events:\n  A: {interaction: open_email, campaign: properties.}\n", "write properties.NAME"),
+        ("events:\n  A: {event: x, if: {}}\n", "m.yaml:2: events.A.if: asks for nothing"),
+        ("events:\n  A: {event: x, if: ''}\n", "m.yaml:2: events.A.if"),
         ("events: {A: ignore}\n---\nevents: {}\n", "m.yaml:2: is a second document"),
         ("events: [A]\n", "m.yaml:1: events: must be a mapping"),
         ("- A\n", "m.yaml:1: must be a mapping"),
@@ -78,6 +96,22 @@ def test_faults_say_where(tmp_path: Path, text: str, fault: str) -> None:
     with pytest.raises(DefinitionError) as raised:
         read(tmp_path, text)
     assert fault in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "{interaction: click_email_alias, alias: properties.a, url: properties.u}",
+        "{interaction: click_email, alias: properties.a}",
+        "{interaction: click_in_app_message, button: ok}",
+        "{interaction: open_email, opens: context.by, campaign: spring-2.1}",
+        "{interaction: perform_conversion_event, conversion: B}",
+        "{interaction: click_email, url: 'https://shop.test/a.html'}",
+    ],
+)
+def test_what_refines_an_act_may_stand_with_each_of_its_names(tmp_path: Path, rule: str) -> None:
+    """M1, and words with dots that are no places."""
+    assert read(tmp_path, f"events: {{A: {rule}}}").rules("A")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

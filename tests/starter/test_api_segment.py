@@ -1,5 +1,6 @@
 """Segment's protocol over HTTP: what is taken, what is refused with which status, and what it costs."""
 
+import asyncio
 import base64
 import gzip
 import json
@@ -8,14 +9,16 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from sqlalchemy import func, select
 
 from connector.settings import Settings
 from connector.store.database import Database
 from connector.store.tables import interactions
+from starter.api import unpacking
 from starter.api.app import create_app
 from starter.api.keys import Keys
-from starter.api.segment import LARGEST_BATCH, LARGEST_MESSAGE, MOST_MESSAGES
+from starter.api.segment import LARGEST_BATCH, LARGEST_MESSAGE, LONGEST_FAULT, MOST_MESSAGES
 from starter.api.segment_examples import SEGMENT_CALLS
 from starter.compose import Parts, compose
 from starter.configuration import SettingsWrong
@@ -100,6 +103,52 @@ async def test_identify_before_track(api: httpx.AsyncClient, parts: Parts) -> No
     assert await house.outcomes() == [("p", "waiting", None)]
 
 
+async def test_a_later_identify_does_not_hold_for_an_earlier_track(api: httpx.AsyncClient, parts: Parts) -> None:
+    """What is judged stands as it would have been judged one by one."""
+    house = House(parts.database)
+    gold = {"attribute": "tier", "is": "gold"}
+    await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "12 hours"}, audience=gold))
+    tiers = [{"type": "identify", "userId": "u", "traits": {"tier": tier}} for tier in ("gold", "silver")]
+    await send(api, tiers[0], message("p", RECEIVED, **PUSHED_BY), tiers[1])
+    assert await house.outcomes() == [("p", "waiting", None)]
+    assert (await api.get("/v1/users/u")).json()["attributes"] == {"tier": "silver"}
+
+
+async def consent_of(api: httpx.AsyncClient, user: str = "u") -> Any:
+    """What the user agreed to; None for nobody."""
+    return (await api.get(f"/v1/users/{user}")).json().get("consent")
+
+
+async def test_consent_goes_with_its_message(api: httpx.AsyncClient) -> None:
+    """A message that is rejected changes nothing, and one that is sent again does not take back what was said since."""
+    old = {**message("old", "Unsubscribed"), "timestamp": "1970-01-01T00:00:00Z"}
+    answer = await api.post("/v1/track", json=old)
+    assert (answer.status_code, "stale" in answer.json()["message"]) == (400, True)
+    assert not await consent_of(api)
+    told = await send(api, message("x"), old, message("y"))
+    assert [one["index"] for one in told["rejected"]] == [1]
+    assert not await consent_of(api)
+
+    new = message("new", "Unsubscribed")
+    await send(api, new, new)
+    assert await consent_of(api) == {"email": "unsubscribed"}
+    assert (await api.patch("/v1/users/u", json={"consent": {"email": "subscribed"}})).status_code == 200
+    await send(api, message("z"), new)
+    assert (await api.post("/v1/track", json=new)).status_code == 200
+    assert await consent_of(api) == {"email": "subscribed"}
+
+
+async def test_consent_costs_as_many_statements_for_a_hundred(api: httpx.AsyncClient, parts: Parts) -> None:
+    """Merged together, whoever says it."""
+    counts = []
+    for size, name in ((1, "warm"), (1, "a"), (100, "b")):
+        with parts.database.count_statements() as count:
+            await send(api, *(message(f"{name}{n}", "Unsubscribed", user=f"{name}{n}") for n in range(size)))
+        counts.append(len(count.statements))
+    assert counts[1] == counts[2]
+    assert await consent_of(api, "b99") == {"email": "unsubscribed"}
+
+
 async def test_null_removes(api: httpx.AsyncClient) -> None:
     """A trait of null: a field is cleared, an attribute is gone."""
     for traits in ({"email": "a@b.c", "tier": "gold", "age": 7}, {"email": None, "tier": None}):
@@ -120,15 +169,27 @@ async def test_a_visitor_becomes_a_user_and_keeps_the_wait(api: httpx.AsyncClien
 
 
 async def test_two_histories_are_not_merged(api: httpx.AsyncClient) -> None:
-    """Alias of two users who are both known is refused with words; in a batch it stops nothing else."""
-    for user in ("a", "b"):
-        await api.post("/v1/identify", json={"userId": user, "traits": {"name": user}})
+    """Alias of two users who both did something is refused with words; in a batch it stops nothing else."""
+    await send(api, message("1", user="a"), message("2", user="b"))
     single = await api.post("/v1/alias", json={"previousId": "a", "userId": "b"})
     assert single.status_code == 400
     assert "two histories are not merged" in single.json()["message"]
     alias = {"type": "alias", "previousId": "a", "userId": "b", "messageId": "m"}
     told = await send(api, alias, message("x", user="a"))
     assert [(one["index"], one["messageId"]) for one in told["rejected"]] == [(0, "m")]
+
+
+async def test_alias_after_identify(api: httpx.AsyncClient, parts: Parts, house: House) -> None:
+    """In the order of many: what the visitor did, who it is, and only then that both are one."""
+    visitor = {**message("p", RECEIVED, **PUSHED_BY), "userId": None, "anonymousId": "visitor"}
+    identify = {"type": "identify", "userId": "ann", "traits": {"email": "ann@shop.test", "tier": "gold"}}
+    alias = {"type": "alias", "previousId": "visitor", "userId": "ann"}
+    order = message("o", "Order Completed", 3, "ann", properties={"total": 5})
+    assert await send(api, visitor, identify, alias, order) == {"success": True}
+    assert await house.outcomes() == [("p", "excepted", "o")]
+    for user in ("visitor", "ann"):
+        known = (await api.get(f"/v1/users/{user}")).json()
+        assert (known["email"], known["attributes"]) == ("ann@shop.test", {"tier": "gold"})
 
 
 async def test_who_was_erased_stays_erased(api: httpx.AsyncClient, parts: Parts) -> None:
@@ -246,21 +307,83 @@ async def test_packed_batches(api: httpx.AsyncClient, parts: Parts) -> None:
 
 
 async def test_more_messages_than_a_batch_has(api: httpx.AsyncClient, parts: Parts) -> None:
-    """As Segment: answered 200, the first 2,500 are taken, and the rest is told."""
-    batch = [{"type": "track", "userId": "u", "event": "e", "messageId": str(n)} for n in range(MOST_MESSAGES + 2)]
-    told = await send(api, *batch)
-    assert [one["index"] for one in told["rejected"]] == [MOST_MESSAGES, MOST_MESSAGES + 1]
+    """Refused as a whole, in few words: half a kilobyte of zeros must not become megabytes of faults."""
+    zeros = gzip.compress(('{"batch":[' + ",".join(["0"] * 255_000) + "]}").encode())
+    packed = await api.post("/v1/batch", content=zeros, headers={"Content-Encoding": "gzip"})
+    track = {"type": "track", "userId": "u", "event": "e"}
+    one_more = await api.post("/v1/import", json={"batch": [track] * (MOST_MESSAGES + 1)})
+    for answer in (packed, one_more):
+        assert (answer.status_code, answer.json()["code"]) == (400, "too_many")
+        assert len(answer.content) < 1000
+    assert await logged(parts) == []
+    await send(api, *({**track, "messageId": str(n)} for n in range(MOST_MESSAGES)))
     assert len(await logged(parts)) == MOST_MESSAGES
+
+
+async def test_what_is_known_of_a_user_has_a_bound(api: httpx.AsyncClient) -> None:
+    """256 KB of attributes: what would be more is rejected, and stops nothing else; it can be mended the same way."""
+    traits = [{f"t{n}": "x" * 30_000} for n in range(10)]
+    messages = [{"type": "identify", "userId": "u", "traits": one} for one in traits]
+    told = await send(api, *messages, message("a"), {"type": "identify", "userId": "u", "traits": {"small": 1}})
+    assert [one["index"] for one in told["rejected"]] == [8, 9]
+    assert "at most 262144" in told["rejected"][0]["fault"]
+    single = await api.post("/v1/identify", json={"userId": "u", "traits": traits[9]})
+    assert (single.status_code, "at most 262144" in single.json()["message"]) == (400, True)
+    assert await send(api, {**messages[0], "traits": {"t0": None, "t9": "x" * 30_000}}) == {"success": True}
+    user = (await api.get("/v1/users/u")).json()
+    assert user["attributes"].keys() == {"small", "t9", *(f"t{n}" for n in range(1, 8))}
+
+
+async def test_faults_are_short(api: httpx.AsyncClient) -> None:
+    """However much of the message they would quote."""
+    long = {"properties": {"campaign_id": "o"}, "event": "Email Opened", "userId": "u", "messageId": "m" * 300}
+    batch = [{"type": "track", **long, "properties": {"a": "\0" * 20_000}}, {"type": "x" * 20_000}]
+    told = await send(api, *batch)
+    assert len(told["rejected"]) == 2
+    assert all(0 < len(one["fault"]) <= LONGEST_FAULT for one in told["rejected"])
+
+
+async def test_our_own_names_in_their_properties(api: httpx.AsyncClient, parts: Parts, house: House) -> None:
+    """A `message` of theirs is no message of a provider, by which three deliveries would be one."""
+    theirs = {"campaign_id": "o", "message": "Your weekly digest", "delivery": "express", "robot": False}
+    for n in range(3):
+        await send(api, message(f"d{n}", "Email Delivered", n * 30, properties=theirs))
+    assert await logged(parts) == [(f"d{n}", "receive_email") for n in range(3)]
+    async with parts.database.read() as c:
+        kept = (await c.execute(select(interactions.c.properties))).scalars().first()
+    assert kept == {
+        "campaign_id": "o", "their_message": "Your weekly digest", "their_delivery": "express", "robot": False,
+    }  # fmt: skip
+
+
+async def test_slow_bodies_of_refused_calls(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has no key is answered in the end, however slowly the body comes."""
+    monkeypatch.setattr(unpacking, "_REST_SECONDS", 0.2)
+    server = uvicorn.Server(uvicorn.Config(create_app(parts, Keys([KEY])), port=0, log_config=None))
+    serving = asyncio.create_task(server.serve())
+    async with asyncio.timeout(30):
+        while not server.started:
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /v1/track HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401")
+        writer.close()
+        server.should_exit = True
+        await serving
 
 
 async def test_orders_have_a_bound_together(api: httpx.AsyncClient, parts: Parts) -> None:
     """A body of 400 KB must not become a hundred thousand items."""
     order = {"products": [{"sku": n} for n in range(500)]}
     batch = [message(str(n), "Order Completed", properties=order) for n in range(25)]
-    told = await send(api, *batch)
-    assert [one["index"] for one in told["rejected"]] == [20, 21, 22, 23, 24]
+    batch[0] = message("0", "Order Completed", properties={"products": order["products"][:400]})
+    told = await send(api, *batch, message("fits"), {"type": "identify", "userId": "after", "traits": {"a": 1}})
+    assert [one["index"] for one in told["rejected"]] == [20, 21, 22, 23, 24], "only what does not fit"
+    assert all("more than 10000 items" in one["fault"] for one in told["rejected"])
     async with parts.database.read() as c:
-        assert (await c.execute(select(func.count()).select_from(interactions))).scalar_one() == 10_000
+        assert (await c.execute(select(func.count()).select_from(interactions))).scalar_one() == 9_901
+    assert (await api.get("/v1/users/after")).json()["attributes"] == {"a": 1}
 
 
 async def test_a_hundred_cost_as_many_statements_as_one(api: httpx.AsyncClient, parts: Parts, house: House) -> None:
@@ -337,4 +460,7 @@ async def test_openapi_tells_every_call(api: httpx.AsyncClient) -> None:
     for name in (*SINGLE, "batch", "import"):
         call = paths[f"/v1/{name}"]["post"]
         assert call["requestBody"]["content"]["application/json"]["example"]
-        assert call["responses"].keys() >= {"200", "400", "401", "403", "415", "429", "503"}
+        assert call["responses"].keys() == {"200", "400", "401", "403", "408", "415", "429", "503"}
+        for status in ("429", "503"):
+            assert call["responses"][status]["headers"].keys() == {"Retry-After"}
+        assert call["responses"]["429"]["content"]["application/json"]["example"]["code"] == "rate_limited"

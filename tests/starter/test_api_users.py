@@ -4,7 +4,9 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
+from connector.store.tables import users as users_table
 from starter.compose import Parts
 from tests.house import ABANDONED, ORIGINAL, House, push
 
@@ -105,3 +107,36 @@ async def test_delete_erases(api: httpx.AsyncClient, parts: Parts) -> None:
 async def test_an_id_that_cannot_be(api: httpx.AsyncClient, id: str) -> None:
     """Ids have at most 255 characters, none of them null."""
     assert (await api.get(f"/v1/users/{id}")).status_code == 422
+
+
+LARGE = {"attributes": {"a": "x" * 200_000}}
+
+
+async def test_attributes_have_a_bound(api: httpx.AsyncClient) -> None:
+    """By every way in which a user is described: 422, or a fault of that description alone."""
+    assert (await api.put(URL, json={"attributes": {"a": "x" * 262_200}})).status_code == 422
+    assert (await api.put(URL, json=LARGE)).status_code == 200
+    answer = await api.patch(URL, json={"attributes": {"b": "x" * 70_000}})
+    assert (answer.status_code, answer.json()["error"]["details"]["faults"][0]["key"]) == (422, "attributes")
+    users = [{"id": "u-17", "attributes": {"b": "x" * 70_000}}, {"id": "u-17", "attributes": {"c": 1}}, {"id": "v"}]
+    told = (await api.post("/v1/interactions", json={"interactions": [], "users": users})).json()["users"]
+    assert [one["status"] for one in told] == ["invalid", "accepted", "accepted"]
+    assert "at most 262144" in told[0]["fault"]
+    assert (await api.get(URL)).json()["attributes"].keys() == {"a", "c"}
+    assert (await api.patch(URL, json={"attributes": {"a": 1, "b": "x" * 200_000}})).status_code == 200
+
+
+async def test_what_is_larger_already(api: httpx.AsyncClient, parts: Parts) -> None:
+    """It stays readable, and may shrink, but not grow."""
+    await api.put(URL, json=LARGE)
+    large = {str(n): "x" * 10_000 for n in range(50)}
+    async with parts.database.write("default") as c:
+        await c.execute(update(users_table).values(attributes=large))
+    assert (await api.get(URL)).json()["attributes"] == large
+    for changes, status in (
+        ({"email": "a@b.test"}, 200),
+        ({"attributes": {"0": "y"}}, 200),
+        ({"attributes": {"1": "y" * 10_001}}, 422),
+    ):
+        assert (await api.patch(URL, json=changes)).status_code == status
+    assert (await api.get(URL)).json()["attributes"]["0"] == "y"

@@ -52,6 +52,41 @@ def test_every_operation_is_told_in_words(document: dict[str, Any]) -> None:
                 assert content.get("schema") or content.get("example"), (operation["operationId"], status)
 
 
+@pytest.mark.parametrize(
+    ("operation_id", "statuses"),
+    [
+        ("operation-alive", {200}),
+        ("operation-ready", {200, 503}),
+        ("segment-track", {200, 400, 401, 403, 408, 415, 429, 503}),
+        ("segment-import_history", {200, 400, 401, 403, 408, 415, 429, 503}),
+        ("webhooks-take_events", {204, 400, 403, 404, 408, 413, 503}),
+        ("interactions-take_interactions", {200, 400, 401, 403, 408, 413, 415, 422, 429, 503}),
+        ("campaigns-stop", {200, 400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503}),
+        ("inbox-mint_token", {200, 400, 401, 403, 408, 409, 410, 413, 415, 422, 429, 503}),
+        ("users-read_user", {200, 401, 403, 404, 422, 429, 503}),
+    ],
+)
+def test_what_an_operation_may_answer(document: dict[str, Any], operation_id: str, statuses: set[int]) -> None:
+    """Exactly these, and where it says to come again, it says when."""
+    (operation,) = (one for one in _operations(document) if one["operationId"] == operation_id)
+    assert set(map(int, operation["responses"])) == statuses
+    if operation_id != "operation-ready":  # which is asked again and again as it is
+        waits = [status for status, told in operation["responses"].items() if "Retry-After" in told.get("headers", {})]
+        assert set(map(int, waits)) == statuses & {429, 503}
+
+
+def test_who_takes_no_options_reads_a_body_all_the_same(document: dict[str, Any]) -> None:
+    """To refuse what it does not know; so it is told, and may be left out."""
+    nothing = [
+        one["operationId"]
+        for one in _operations(document)
+        if "NoOptions" in json.dumps(one.get("requestBody", {})) and not one["requestBody"]["required"]
+    ]
+    assert sorted(nothing) == [
+        "campaigns-archive", "campaigns-resume", "campaigns-stop", "inbox-mint_token", "pushes-open_push",
+    ]  # fmt: skip
+
+
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     """No schema points at one that is not there."""
     text = json.dumps(document)

@@ -2,16 +2,31 @@
 
 import asyncio
 from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
 
-from sqlalchemy import func, select
+import pytest
+from sqlalchemy import Table, func, insert, select
 
 from connector.rules.users import User
 from connector.store.database import Database
 from connector.store.erasure import erase_user
 from connector.store.linking import Linked, Pair, link_ids
-from connector.store.tables import user_aliases, users
-from connector.store.users import find_user, resolve_and_lock, save_user
+from connector.store.tables import (
+    assignments,
+    decisions,
+    deliveries,
+    follow_ups,
+    inbox,
+    inbox_marks,
+    interactions,
+    receipts,
+    user_aliases,
+    users,
+)
+from connector.store.users import find_user, look_up, resolve_and_lock, save_user
 from tests.house import ABANDONED, ORIGINAL, House, buy, push
+from tests.store.test_users import _until_waiting
 
 W = "default"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -56,12 +71,97 @@ async def test_two_unknown_ids_are_one_new_user(database: Database) -> None:
         assert (await c.execute(select(func.count()).select_from(users))).scalar_one() == 1
 
 
-async def test_two_users_stay_two(database: Database) -> None:
+async def described(database: Database, id: str) -> User:
+    """What is known of the user."""
+    async with database.read() as c:
+        stored = await find_user(c, W, id)
+    assert stored is not None
+    return stored.user
+
+
+async def test_two_users_stay_two(house: House) -> None:
     """Each has a history already; nothing is changed."""
+    await house.take_in(buy("a", 0, "ann"), buy("b", 0, "bob"))
+    before = await keys(house.database, "ann", "bob")
+    assert await link(house.database, ("ann", "bob"), ("bob", "b2")) == ["two_users", "linked"]
+    assert await keys(house.database, "ann", "bob", "b2") == [*before, before[1]]
+
+
+OLD = User(id="old", email="old@x.test", phone="+1", attributes={"a": 1, "b": 1}, consent={"email": "unsubscribed"})
+NEW = User(id="new", email="new@x.test", first_name="Ann", attributes={"b": 2, "c": 2}, consent={"sms": "subscribed"})
+BOTH = User(
+    id="new", email="new@x.test", phone="+1", first_name="Ann", attributes={"a": 1, "b": 2, "c": 2},
+    consent={"email": "unsubscribed", "sms": "subscribed"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("acted", ["old", "new", None])
+async def test_who_was_only_described_becomes_part_of_the_other(house: House, acted: str | None) -> None:
+    """Whichever of the two it is: all its ids and what is known of it go over; of both, the new id's word counts."""
+    database = house.database
+    await link(database, ("old", "old2"), ("new", "new2"))
     async with database.write(W) as c:
-        before = await resolve_and_lock(c, W, ["ann", "bob"], NOW)
-    assert await link(database, ("ann", "bob"), ("bob", "b2")) == ["two_users", "linked"]
-    assert await keys(database, "ann", "bob", "b2") == [before["ann"], before["bob"], before["bob"]]
+        await save_user(c, W, OLD, NOW)
+        await save_user(c, W, NEW, NOW)
+    before = dict(zip(("old", "new"), await keys(database, "old", "new"), strict=True))
+    if acted:
+        await house.take_in(buy("a", 0, acted))
+    assert await link(database, ("old", "new"), ("new2", "old2")) == ["linked", "nothing_new"]
+    assert await keys(database, "old", "old2", "new", "new2") == [before[acted or "new"]] * 4
+    assert await described(database, "new") == BOTH
+    async with database.read() as c:
+        (row,) = (await c.execute(select(users))).all()
+    assert (row.newest_t is not None) is bool(acted)
+
+
+HISTORY: list[tuple[Table, dict[str, Any]]] = [
+    (follow_ups, {
+        "id": "f1", "campaign": "f", "revision": 1, "window_id": 1, "key": "", "trigger_id": "t", "trigger": {},
+        "triggered_at": NOW, "due_at": NOW, "next_at": NOW, "channels": [], "state": "sent", "created_at": NOW,
+    }),
+    (deliveries, {"id": "d1", "follow_up_id": "f1", "campaign": "f", "channel": "push", "state": "sent", "attempt": 1}),
+    (receipts, {"campaign": "o", "key": "", "received_at": NOW}),
+    (assignments, {"campaign": "o", "control": False}),
+    (decisions, {"campaign": "f", "key": "", "interaction_id": "i", "t": NOW, "state": "refused", "reason": "stale",
+                 "decided_at": NOW}),
+    (inbox, {"id": "m1", "delivery_id": "d1", "campaign": "f", "kind": "content_card", "content": {}, "priority": 1,
+             "created_at": NOW, "expires_at": NOW}),
+    (inbox_marks, {"message": "card:c", "viewed_at": NOW}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "row"), HISTORY, ids=[table.name for table, _ in HISTORY])
+async def test_what_is_a_history(house: House, table: Table, row: dict[str, Any]) -> None:
+    """Whatever a user did or got, and nothing of it is moved."""
+    await house.live(ORIGINAL)
+    await house.take_in(buy("a", 0, "old"))
+    async with house.database.write(W) as c:
+        user_key = (await resolve_and_lock(c, W, ["new"], NOW))["new"]
+        await c.execute(insert(table).values(workspace=W, user_key=user_key, **row))
+    assert await link(house.database, ("old", "new")) == ["two_users"]
+    assert (await keys(house.database, "new")) == [user_key]
+
+
+async def test_a_chain_of_described_users(house: House) -> None:
+    """In one batch: each becomes part of the next, and all of the one who did something."""
+    await house.take_in(buy("a", 0, "d"))
+    async with house.database.write(W) as c:
+        for name in "abcef":
+            await save_user(c, W, User(id=name, attributes={name: 1}), NOW)
+    pairs = [("a", "b"), ("b", "c"), ("x", "a"), ("d", "c"), ("e", "d"), ("y", "f"), ("f", "e")]
+    assert await link(house.database, *pairs) == ["linked"] * 7
+    found = await keys(house.database, *"abcdefxy")
+    assert found == [found[3]] * 8
+    assert (await described(house.database, "d")).attributes == dict.fromkeys("abcef", 1)
+
+
+async def test_two_descriptions_that_are_too_much_together(database: Database) -> None:
+    """Neither is cut: they stay two."""
+    async with database.write(W) as c:
+        for name in ("a", "b"):
+            await save_user(c, W, User(id=name, attributes={name: "x" * 200_000}), NOW)
+    assert await link(database, ("a", "b"), ("a", "c")) == ["too_large", "linked"]
+    assert (await described(database, "c")).attributes.keys() == {"a"}
 
 
 async def test_erased_stays_erased(database: Database) -> None:
@@ -111,15 +211,20 @@ async def test_a_dispatch_to_all_devices_under_all_ids(house: House) -> None:
 async def test_many_links_cost_as_many_statements_as_one(database: Database) -> None:
     """Constant, whatever becomes of them."""
     counts = []
-    for size, name in ((1, "a"), (200, "b")):
-        with database.count_statements() as count:
-            await link(database, *((f"{name}{n}", f"{name}{n}-new") for n in range(size)))
-        counts.append(len(count.statements))
-    assert counts[0] == counts[1]
+    for described in (False, True):
+        for size, name in ((1, f"a{described}"), (200, f"b{described}")):
+            pairs = [(f"{name}{n}", f"{name}{n}-new") for n in range(size)]
+            if described:
+                async with database.write(W) as c:
+                    await resolve_and_lock(c, W, [id for pair in pairs for id in pair], NOW)
+            with database.count_statements() as count:
+                assert await link(database, *pairs) == ["linked"] * size
+            counts.append(len(count.statements))
+    assert (counts[0], counts[2]) == (counts[1], counts[3])
 
 
 async def test_the_same_link_from_many_sides(postgresql_database: Database) -> None:
-    """At once with each other, and with reports of the same ids: one user, or two who stay two, never a fault."""
+    """At once with each other, and with descriptions of the same ids: one user in the end, never a fault."""
 
     async def report(id: str) -> None:
         async with postgresql_database.write(W) as c:
@@ -132,9 +237,71 @@ async def test_the_same_link_from_many_sides(postgresql_database: Database) -> N
         first, second = await keys(postgresql_database, old, new)
         assert first is not None
         assert second is not None
-        outcomes = {outcome for (outcome,) in done}
-        assert (first == second) is ("two_users" not in outcomes)
-        assert outcomes <= ({"linked", "nothing_new"} if first == second else {"two_users"})
+        assert first == second
+        assert {outcome for (outcome,) in done} <= {"linked", "nothing_new"}
+    async with postgresql_database.read() as c:
+        assert (await c.execute(select(func.count()).select_from(users))).scalar_one() == 5
+
+
+async def test_joining_while_they_act(postgresql_database: Database) -> None:
+    """Whatever is first, nobody's interaction is left with a user who is gone, and two histories stay two."""
+    house = House(postgresql_database)
+    for n in range(12):
+        old, new = f"old{n}", f"new{n}"
+        async with postgresql_database.write(W) as c:
+            await resolve_and_lock(c, W, [old, new], NOW)
+        acts = [house.take_in(buy(f"{id}-{k}", k, id)) for id in (old, new)[: 1 + n % 2] for k in range(2)]
+        (outcome,), *results = await asyncio.gather(link(postgresql_database, (old, new)), *acts)
+        assert {result.status for (result,) in results} == {"accepted"}
+        first, second = await keys(postgresql_database, old, new)
+        assert (first == second) is (outcome == "linked")
+        assert outcome == "linked" or n % 2
+    async with postgresql_database.read() as c:
+        there = set((await c.execute(select(users.c.user_key))).scalars())
+        theirs = set((await c.execute(select(interactions.c.user_key))).scalars())
+        led = set((await c.execute(select(user_aliases.c.user_key))).scalars())
+    assert theirs <= there == led
+
+
+async def test_whose_lock_is_awaited_while_they_join(postgresql_database: Database) -> None:
+    """Reports and an erasure that wait for a user who becomes part of another go on with that one."""
+    database = postgresql_database
+    house = House(database)
+    await house.take_in(buy("a", 0, "ann"), buy("b", 0, "bob"))
+    async with database.write(W) as c:
+        await resolve_and_lock(c, W, ["visitor", "v2"], NOW)
+        ann = (await look_up(c, W, ["ann"]))[0]["ann"]
+
+    async def erase(id: str) -> bool:
+        async with database.write(W) as c:
+            return await erase_user(c, W, id, NOW)
+
+    async with database.write(W) as c:
+        assert await link_ids(c, W, [("visitor", "ann"), ("v2", "bob")], NOW) == ["linked", "linked"]
+        reporting = asyncio.create_task(house.take_in(buy("c", 1, "visitor")))
+        erasing = asyncio.create_task(erase("v2"))
+        await _until_waiting(database, 2)
+    async with asyncio.timeout(30):
+        assert [result.status for result in await reporting] == ["accepted"]
+        assert await erasing
+    async with database.read() as c:
+        rows = await c.execute(select(interactions.c.id, interactions.c.user_key).order_by(interactions.c.id))
+        assert [tuple(row) for row in rows] == [("a", ann), ("c", ann)]
+    assert await keys(database, "bob", "v2") == [None, None]
+
+
+async def test_crossing_links_do_not_deadlock(postgresql_database: Database) -> None:
+    """Locks are taken in sorted order, also where users change meanwhile."""
+    names = [f"n{n}" for n in range(12)]
+    async with postgresql_database.write(W) as c:
+        await resolve_and_lock(c, W, names, NOW)
+    pairs = list(pairwise(names))
+    async with asyncio.timeout(60):
+        await asyncio.gather(
+            *(link(postgresql_database, *pairs[k::2], *reversed(pairs[::step])) for k in (0, 1) for step in (1, -1, 2))
+        )
+    found = await keys(postgresql_database, *names)
+    assert found == [found[0]] * len(names)
 
 
 async def test_linking_while_erasing(postgresql_database: Database) -> None:

@@ -183,6 +183,8 @@ def raw(text: str) -> Any:
 
 WRONG = [
     ([], "must be"),
+    ([{"interactions": [STARTED]}, 5], "2 arguments are more than one"),
+    ([{"interactions": [STARTED]}, {"users": [ADDRESS]}, None], "3 arguments are more than one"),
     ([None], "must be"),
     ([[STARTED]], "must be"),
     ([ADDRESS], "must be"),
@@ -278,6 +280,20 @@ async def test_without_a_worker_it_waits_for_one(
     assert [one["status"] for one in answer["results"]] == ["accepted"]
     [row] = await logged(sqlite_database)
     assert row["t"] == await scheduled_at(handle)
+
+
+async def test_an_answer_that_always_fits(
+    environment: WorkflowEnvironment, service: Service, sqlite_database: Database
+) -> None:
+    """It comes after the commit: one that Temporal does not take would be tried again for ever."""
+    bad = [{"id": "i" * 250 + str(n), "type": "x" * 380} for n in range(MAX_ITEMS - 1)]
+    users = [{"id": "i" * 250 + str(n), "k" * 980: 1} for n in range(MAX_ITEMS)]
+    async with recording(environment, recorder_of(sqlite_database)) as queue:
+        body = {"interactions": [{**STARTED, "id": "good"}, *bad], "users": users}
+        answer = await asyncio.wait_for(service.call(queue, body, attempts=2), 60)
+    assert answer["results"][0] == {"id": "good", "status": "accepted"}
+    assert [len(answer[part]) for part in ("results", "users")] == [MAX_ITEMS, MAX_ITEMS]
+    assert all(one["fault"] for one in (*answer["results"][1:], *answer["users"]))
 
 
 async def test_a_call_is_one_transaction_of_few_statements(house: House) -> None:
