@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -51,9 +52,9 @@ class Signed:
         return ProviderEvent(provider=self.name, happened=Happened(told["happened"]), at=at, **rest)
 
 
-def signed(body: bytes, at: datetime) -> Mapping[str, str]:
-    """The headers of a call."""
-    second = str(int(at.timestamp()))
+def signed(body: bytes, *, age: timedelta = timedelta(0)) -> Mapping[str, str]:
+    """The headers of a call that was made so long ago."""
+    second = str(int(time.time() - age.total_seconds()))
     return {"X-At": second, "X-Signature": _signature(second, body)}
 
 

@@ -23,7 +23,7 @@ from starter.webhooks.protocol import Call
 from tests.house import ORIGINAL, House, follow_on
 from tests.webhooks.senders import SENDERS, TwilioSender, samples
 
-NOW = datetime.now(UTC)  # noqa: TID251 - providers sign the time of their call
+BEGAN = datetime.now(UTC)  # noqa: TID251 - the tests' own clock
 ADDRESS = "ada@shop.example"
 NUMBER = "+12025550123"
 MAILED = follow_on(
@@ -38,7 +38,7 @@ TEXTED = follow_on(
     delay={"after": "1 day"},
     exceptions=[{"interaction": "click_sms_link", "campaign": "o"}],
 )
-RECEIVED, OPENED, BOUNCED = NOW - timedelta(minutes=3), NOW - timedelta(minutes=2), NOW - timedelta(minutes=1)
+RECEIVED, OPENED, BOUNCED = (BEGAN - timedelta(minutes=minutes) for minutes in (3, 2, 1))
 Event = Callable[[str, datetime], dict[str, Any]]
 
 
@@ -91,6 +91,11 @@ MAIL: dict[str, Event] = {
 MAILERS = [sender for sender in SENDERS if sender.name in MAIL]
 
 
+def now() -> datetime:
+    """When a call is made: it is signed, and a session of tests takes longer than a signature holds."""
+    return datetime.now(UTC)  # noqa: TID251 - providers sign the time of their call
+
+
 class Line:
     """An API that listens to all six."""
 
@@ -131,28 +136,28 @@ def _resend_id(sender: Any, what: str) -> Any:
 async def test_mail_that_is_received_opened_and_bounces(line: Line, sender: Any) -> None:
     """The trigger begins a follow-up, told again it begins none, the open ends it, the bounce stops further mail."""
     event = MAIL[sender.name]
-    received = _resend_id(sender, "received").call(event("received", RECEIVED), NOW)
+    received = _resend_id(sender, "received").call(event("received", RECEIVED), now())
     for _ in range(2):
         assert await line.tell(sender.name, received) == 204
     assert [(row.campaign, row.state) for row in await line.house.rows()] == [("mailed", "waiting")]
-    opened = _resend_id(sender, "opened").call(event("opened", OPENED), NOW)
+    opened = _resend_id(sender, "opened").call(event("opened", OPENED), now())
     for _ in range(2):
         assert await line.tell(sender.name, opened) == 204
     [ended] = await line.house.rows()
     assert (ended.state, ended.exception_at) == ("excepted", _as_told(sender, OPENED))
     assert await line.unreachable() == {}
-    assert await line.tell(sender.name, _resend_id(sender, "bounced").call(event("bounced", BOUNCED), NOW)) == 204
+    assert await line.tell(sender.name, _resend_id(sender, "bounced").call(event("bounced", BOUNCED), now())) == 204
     assert await line.unreachable() == {"email": ADDRESS}
 
 
 async def test_a_text_that_is_delivered(line: Line) -> None:
     """Twilio's status callback names the campaign and the user in its signed address; a stop takes consent back."""
     twilio = TwilioSender(query="campaign=o&user=u")
-    delivered = twilio.call({**samples("twilio")["delivered"], "To": NUMBER}, NOW)
+    delivered = twilio.call({**samples("twilio")["delivered"], "To": NUMBER}, now())
     for _ in range(2):
         assert await line.tell("twilio", delivered) == 204
     assert [(row.campaign, row.state) for row in await line.house.rows()] == [("texted", "waiting")]
-    stop = twilio.call({**samples("twilio")["a stop"], "From": NUMBER}, NOW)
+    stop = twilio.call({**samples("twilio")["a stop"], "From": NUMBER}, now())
     assert await line.tell("twilio", stop) == 204
     async with line.house.database.read() as c:
         stored = await find_user(c, "default", "u")
@@ -169,7 +174,7 @@ async def test_what_somebody_else_signed(line: Line, sender: Any) -> None:
     if sender.name == "resend":
         forged = replace(sender, secret="whsec_" + "A" * 32)
     event = MAIL[sender.name]("received", RECEIVED) if sender.name in MAIL else samples("twilio")["delivered"]
-    assert await line.tell(sender.name, forged.call(event, NOW)) == 403
+    assert await line.tell(sender.name, forged.call(event, now())) == 403
     assert await line.house.rows() == []
 
 
@@ -183,7 +188,7 @@ async def test_what_is_rejected_for_good(line: Line, name: str) -> None:
         "postmark": {"Type": "BadEmailAddress", "TypeCode": 100000},
         "resend": {"type": "email.suppressed"},
     }
-    assert await line.tell(name, sender.call(event | rejected[name], NOW)) == 204
+    assert await line.tell(name, sender.call(event | rejected[name], now())) == 204
     assert await line.unreachable() == {"email": ADDRESS}
 
 
@@ -192,7 +197,7 @@ async def test_one_message_to_two_addresses_of_a_user(line: Line) -> None:
     [sender] = [one for one in SENDERS if one.name == "ses"]
     event = _ses("received", RECEIVED)
     event["mail"]["destination"] = event["delivery"]["recipients"] = [ADDRESS, "ada@work.example"]
-    assert await line.tell("ses", sender.call(event, NOW)) == 204
+    assert await line.tell("ses", sender.call(event, now())) == 204
     async with line.house.database.read() as c:
         assert (await c.execute(select(interactions.c.topic))).scalars().all() == ["receive_email"]
 
@@ -201,7 +206,7 @@ async def test_a_mail_that_is_scheduled_is_not_received(line: Line) -> None:
     """Resend's `email.scheduled`: nothing was sent yet."""
     [sender] = [_resend_id(one, "scheduled") for one in SENDERS if one.name == "resend"]
     event = _resend("received", RECEIVED) | {"type": "email.scheduled"}
-    assert await line.tell("resend", sender.call(event, NOW)) == 204
+    assert await line.tell("resend", sender.call(event, now())) == 204
     assert await line.house.rows() == []
 
 
@@ -209,15 +214,15 @@ async def test_a_mail_that_is_scheduled_is_not_received(line: Line) -> None:
 async def test_a_body_beyond_all_bounds_is_not_read(line: Line, sender: Any) -> None:
     """Each provider's bound is its own; what is larger is refused before anybody looks at who signed it."""
     body = b"x" * (sender.provider().most_bytes + 1)
-    assert await line.tell(sender.name, Call("", {}, body, NOW)) == 413
-    assert await line.tell(sender.name, Call("", {}, body[:-1], NOW)) in (400, 403)
+    assert await line.tell(sender.name, Call("", {}, body, now())) == 413
+    assert await line.tell(sender.name, Call("", {}, body[:-1], now())) in (400, 403)
 
 
 async def test_a_bounce_that_holds_the_whole_message(line: Line) -> None:
     """Postmark sends the message back with its bounce, of megabytes where it had attachments."""
     [sender] = [one for one in SENDERS if one.name == "postmark"]
     event = _postmark("bounced", BOUNCED) | {"Content": "x" * 1_500_000}
-    assert await line.tell("postmark", sender.call(event, NOW)) == 204
+    assert await line.tell("postmark", sender.call(event, now())) == 204
     assert await line.unreachable() == {"email": ADDRESS}
 
 

@@ -47,10 +47,10 @@ class Line:
         transport = httpx.ASGITransport(self.app)
         self.api = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 
-    async def call(self, body: bytes | list[Any], name: str = "sendgrid", *, at: datetime = NOW) -> httpx.Response:
+    async def call(self, body: bytes | list[Any], name: str = "sendgrid") -> httpx.Response:
         """A signed call."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return await self.api.post(f"/webhooks/{name}", content=content, headers=signed(content, at))
+        return await self.api.post(f"/webhooks/{name}", content=content, headers=signed(content))
 
     async def logged(self) -> list[tuple[str, str]]:
         async with self.house.database.read() as c:
@@ -89,7 +89,7 @@ async def test_a_call_becomes_interactions_and_follow_ups(line: Line) -> None:
         ({"headers": {}}, 403, "forbidden"),
         ({"headers": {"X-At": "0", "X-Signature": "00"}}, 403, "forbidden"),
         ({"content": b"[]"}, 403, "forbidden"),
-        ({"at": NOW - timedelta(hours=1)}, 403, "forbidden"),
+        ({"age": timedelta(hours=1)}, 403, "forbidden"),
         ({"content": b"{}", "resign": True}, 400, "invalid_body"),
         ({"content": b"[" * 100_000, "resign": True}, 400, "invalid_body"),
         ({"content": b"\x1f\x8b\x08\x00", "resign": True}, 400, "invalid_body"),
@@ -105,7 +105,7 @@ async def test_what_is_not_taken(line: Line, change: dict[str, Any], status: int
     """Each with its status, in our error's shape, and without a trace."""
     body = json.dumps([told()]).encode()
     content = change.get("content", body)
-    headers = signed(content if change.get("resign") else body, change.get("at", NOW))
+    headers = signed(content if change.get("resign") else body, age=change.get("age", timedelta(0)))
     answer = await line.api.request(
         change.get("method", "POST"),
         change.get("url", "/webhooks/sendgrid"),
@@ -141,7 +141,7 @@ async def test_the_store_away_is_told_again(line: Line) -> None:
     away = create_app(compose(Settings(), nowhere), Keys(["a key"]), line.providers)
     body = json.dumps([told()]).encode()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(away), base_url="http://127.0.0.1") as api:
-        answer = await api.post("/webhooks/sendgrid", content=body, headers=signed(body, NOW))
+        answer = await api.post("/webhooks/sendgrid", content=body, headers=signed(body))
     await nowhere.close()
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
     assert int(answer.headers["Retry-After"]) > 0
