@@ -57,6 +57,14 @@ def consent_after(
     return new, said_last_at
 
 
+def later_of(one: SaidAt, other: SaidAt) -> dict[str, str]:
+    """By channel the later of when two users, who are one from now on, said their last words."""
+    return {
+        **one,
+        **{channel: max(at, one.get(channel, at), key=datetime.fromisoformat) for channel, at in other.items()},
+    }
+
+
 def said(event: ProviderEvent, now: datetime) -> datetime:
     """When it was said, UTC; what is said to be said later was said now (M7)."""
     return min(event.at.astimezone(UTC), now)

@@ -8,10 +8,12 @@ from dataclasses import replace
 from sqlalchemy import Exists, Table, bindparam, delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from connector.rules.standing import SaidAt, later_of
 from connector.rules.users import User, merged
 from connector.store.sets import among
 from connector.store.tables import (
     assignments,
+    dead_addresses,
     decisions,
     deliveries,
     entries,
@@ -64,7 +66,6 @@ class Joining:
         self._stored[kept] = replace(
             self._stored[kept],
             user=merged(first.user, {name: value for name, value in described.items() if value}),
-            unreachable={**first.unreachable, **second.unreachable},
             newest_t=max(filter(None, (first.newest_t, second.newest_t)), default=None),
         )
         self._into[gone] = kept
@@ -93,14 +94,16 @@ async def join_users(c: AsyncConnection, workspace: str, joining: Joining) -> No
     """Write what was joined, in a fixed number of statements."""
     if not (gone := joining.gone()):
         return
-    alias, user = user_aliases.c, users.c
-    moved = update(user_aliases).where(alias.workspace == workspace, alias.user_key == bindparam("gone"))
+    user = users.c
     rows = [{"gone": key, "kept": kept} for key, kept in gone.items()]
-    await c.execute(moved.values(user_key=bindparam("kept")), rows)
-    fields = (*_DESCRIBED, "unreachable", "newest_t")
+    for table in (user_aliases, dead_addresses):
+        moved = update(table).where(table.c.workspace == workspace, table.c.user_key == bindparam("gone"))
+        await c.execute(moved.values(user_key=bindparam("kept")), rows)
+    said_at = await _said_at(c, workspace, gone)
+    fields = (*_DESCRIBED, "newest_t", "said_at")
     described = update(users).where(user.workspace == workspace, user.user_key == bindparam("key"))
     values = {name: bindparam(f"new_{name}", type_=user[name].type) for name in fields}
-    await c.execute(described.values(values), [_row(key, one) for key, one in joining.kept().items()])
+    await c.execute(described.values(values), [_row(key, one, said_at[key]) for key, one in joining.kept().items()])
     left = delete(users).where(user.workspace == workspace, user.user_key == bindparam("gone"))
     await c.execute(left, [{"gone": key} for key in gone])
 
@@ -109,7 +112,19 @@ def _has(table: Table, workspace: str) -> Exists:
     return exists().where(table.c.workspace == workspace, table.c.user_key == users.c.user_key)
 
 
-def _row(key: str, stored: StoredUser) -> dict[str, object]:
+async def _said_at(c: AsyncConnection, workspace: str, gone: Mapping[str, str]) -> dict[str, SaidAt]:
+    """When the last words of each who stays were said, by themselves or by those who become part of them."""
+    user = users.c
+    keys = {*gone, *gone.values()}
+    told = select(user.user_key, user.said_at).where(user.workspace == workspace, among(c, user.user_key, keys))
+    said: dict[str, SaidAt] = {}
+    for key, said_at in await c.execute(told):
+        kept = gone.get(key, key)
+        said[kept] = later_of(said.get(kept, {}), said_at)
+    return said
+
+
+def _row(key: str, stored: StoredUser, said_at: SaidAt) -> dict[str, object]:
     described = stored.user.model_dump(mode="json", exclude={"id"})
-    told = {**described, "unreachable": dict(stored.unreachable), "newest_t": stored.newest_t}
+    told = {**described, "newest_t": stored.newest_t, "said_at": dict(said_at)}
     return {"key": key, **{f"new_{name}": value for name, value in told.items()}}

@@ -19,7 +19,7 @@ _MEANINGS: dict[int, tuple[str, str, str]] = {
     401: ("No key, or a wrong one.", "unauthorized", "a key is needed; send the header `Authorization: Bearer KEY`"),
     403: ("The key or token is not good for this.", "forbidden", "the key has not the scope `manage`"),
     404: ("What the path names is not known.", "not_found", "the campaign or card spring is not known"),
-    408: ("The body did not come in time.", "timeout", "the body did not come in time"),
+    408: ("The body did not come in time.", "too_slow", "the body did not arrive within 30 seconds"),
     409: ("The rules refuse it, or something is not set up.", "refused", "cart-reminder: is archived"),
     410: ("The user was erased, and does not come back.", "erased", "the user was erased"),
     413: ("The body is too large.", "too_large", "the body is larger than 10485760 bytes; send less at once"),

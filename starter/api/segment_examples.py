@@ -125,7 +125,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     400: _error("Wrong as a whole; the same again would be as wrong.", "invalid", "event: is missing or not text"),
     401: _error("No key, or not a valid one.", "unauthorized", "the key is not valid"),
     403: _error("The key is not for this.", "forbidden", "without a key, only programs on this machine may call"),
-    408: _error("The body did not come in time.", "timeout", "the body did not come in time"),
+    408: _error("The body did not come in time.", "too_slow", "the body did not arrive within 30 seconds"),
     415: _error("Packed in another way than gzip.", "unsupported_encoding", "send gzip, or none"),
     429: {
         **_error("Too fast for this key.", "rate_limited", "too many requests with this key; wait a moment"),

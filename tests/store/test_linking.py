@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Table, func, insert, select, update
 
 from connector.rules.users import User
 from connector.store.database import Database
@@ -103,6 +103,10 @@ async def test_who_was_only_described_becomes_part_of_the_other(house: House, ac
     async with database.write(W) as c:
         await save_user(c, W, OLD, NOW)
         await save_user(c, W, NEW, NOW)
+        for id, hour in (("old", 1), ("new", 2)):
+            said = {"email": f"2026-03-01T0{hour}:00:00+00:00", id: f"2026-03-01T0{hour}:00:00+00:00"}
+            key = (await look_up(c, W, [id]))[0][id]
+            await c.execute(update(users).where(users.c.user_key == key).values(said_at=said, newest_t=NOW))
     before = dict(zip(("old", "new"), await keys(database, "old", "new"), strict=True))
     if acted:
         await house.take_in(buy("a", 0, acted))
@@ -111,7 +115,8 @@ async def test_who_was_only_described_becomes_part_of_the_other(house: House, ac
     assert await described(database, "new") == BOTH
     async with database.read() as c:
         (row,) = (await c.execute(select(users))).all()
-    assert (row.newest_t is not None) is bool(acted)
+    assert row.newest_t == NOW
+    assert {channel: at[11:13] for channel, at in row.said_at.items()} == {"email": "02", "old": "01", "new": "02"}
 
 
 HISTORY: list[tuple[Table, dict[str, Any]]] = [
