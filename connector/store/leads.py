@@ -43,7 +43,7 @@ async def find_erased(c: AsyncConnection, workspace: str, ids: Collection[str]) 
 async def find_holders(
     c: AsyncConnection, workspace: str, channel: str, addresses: Collection[str]
 ) -> dict[tuple[str, str], list[str]]:
-    """The users whose address on email or sms is one of these, by (channel, `bare` address); each by the first id."""
+    """The ids used now of who has one of these addresses on email or sms, by (channel, `bare` address)."""
     if not addresses:
         return {}
     # The database's lower case may know fewer letters than ours.
@@ -53,31 +53,31 @@ async def find_holders(
     where = (users.c.workspace == workspace, among(c, looked_for, wanted))
     held = {key: address for key, address in await c.execute(select(users.c.user_key, column).where(*where))}
     found: dict[tuple[str, str], list[str]] = {}
-    for key, user in (await _first_ids(c, workspace, held)).items():
+    for key, user in (await _shown_ids(c, workspace, held)).items():
         found.setdefault((channel, bare(channel, held[key])), []).append(user)
     return found
 
 
-async def _first_ids(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> dict[str, str]:
+async def _shown_ids(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> dict[str, str]:
     """By user key; in a statement of its own, for in a join SQLite would begin with the ids of all users."""
     if not user_keys:
         return {}
     table = user_aliases.c
     where = (table.workspace == workspace, among(c, table.user_key, user_keys))
-    rows = sorted(tuple(row) for row in await c.execute(select(table.user_key, table.external_id).where(*where)))
-    return dict(reversed(rows))
+    rows = await c.execute(select(table.rank, table.external_id, table.user_key).where(*where))
+    return {key: id for _, id, key in sorted(map(tuple, rows), reverse=True)}
 
 
 async def _find(c: AsyncConnection, workspace: str, condition: ColumnElement[bool]) -> list[LedDelivery]:
     table, alias = deliveries.c, user_aliases.c
     names = ("id", "campaign", "channel", "state", "claimed_at", "provider_id", "fault")
     statement = (
-        select(*(table[name] for name in names), alias.external_id)
+        select(*(table[name] for name in names), alias.external_id, alias.rank)
         .join(user_aliases, and_(alias.workspace == table.workspace, alias.user_key == table.user_key))
         .where(table.workspace == workspace, condition)
     )
     # Sorted here: SQLite would walk through the ids of all users, which stand in order, rather than sort a few.
-    rows = sorted(await c.execute(statement), key=lambda row: row.external_id, reverse=True)
+    rows = sorted(await c.execute(statement), key=lambda row: (row.rank, row.external_id), reverse=True)
     return [
         LedDelivery(
             row.id,

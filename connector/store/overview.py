@@ -139,9 +139,11 @@ def _columns_of(table: Table) -> Select[Any]:
     refused = table is decisions
     t = table.c.t if refused else table.c.triggered_at
     user = (
-        select(func.min(user_aliases.c.external_id))
+        select(user_aliases.c.external_id)
         .where(user_aliases.c.workspace == table.c.workspace, user_aliases.c.user_key == table.c.user_key)
         .where(user_aliases.c.external_id.not_like(f"{ERASED}%"))
+        .order_by(user_aliases.c.rank, user_aliases.c.external_id)
+        .limit(1)
         .scalar_subquery()
     )
     return select(

@@ -172,6 +172,7 @@ user_aliases = Table(
     _key("workspace"),
     _key("external_id"),
     Column("user_key", String(64), nullable=False),
+    Column("rank", Integer, nullable=False, server_default=text("0")),
     Index("user_aliases_key", "workspace", "user_key"),
     comment="The ids by which services know a user.",
 )

@@ -33,7 +33,7 @@ async def find_deliveries(c: AsyncConnection, workspace: str, ids: Collection[st
         select(table.id, table.campaign, table.channel, table.user_key, table.claimed_at, alias.external_id)
         .join(user_aliases, and_(alias.workspace == table.workspace, alias.user_key == table.user_key))
         .where(table.workspace == workspace, among(c, table.id, ids))
-        .order_by(alias.external_id.desc())
+        .order_by(alias.rank.desc(), alias.external_id.desc())
     )
     return {
         row.id: TrackedDelivery(row.id, row.campaign, row.channel, row.external_id, row.user_key, row.claimed_at)

@@ -72,20 +72,21 @@ async def lock_user(c: AsyncConnection, workspace: str, user_key: str) -> None:
 
 
 async def load_users(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> dict[str, StoredUser]:
-    """These users by surrogate key, in one statement; one of several ids is told by the first of them.
+    """These users by surrogate key, in one statement; one of several ids is told by the one used now.
 
     Sorted here: SQLite would walk through the ids of all users, which stand in order, rather than sort a few.
     """
     statement = (
-        select(users, user_aliases.c.external_id, *dead_columns())
+        select(users, user_aliases.c.external_id, user_aliases.c.rank, *dead_columns())
         .join(
             user_aliases,
             (user_aliases.c.workspace == users.c.workspace) & (user_aliases.c.user_key == users.c.user_key),
         )
         .where(users.c.workspace == workspace, among(c, users.c.user_key, user_keys))
     )
-    rows = (await c.execute(statement)).mappings().all()
-    return {row["user_key"]: _stored(row) for row in sorted(rows, key=itemgetter("external_id"), reverse=True)}
+    found = (await c.execute(statement)).mappings()
+    rows = sorted(found, key=itemgetter("rank", "external_id"), reverse=True)
+    return {row["user_key"]: _stored(row) for row in rows}
 
 
 async def load_newest(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> dict[str, datetime | None]:

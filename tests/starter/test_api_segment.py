@@ -168,6 +168,19 @@ async def test_a_visitor_becomes_a_user_and_keeps_the_wait(api: httpx.AsyncClien
     assert len(await logged(parts)) == 2
 
 
+async def test_a_user_is_shown_by_the_id_used_now(api: httpx.AsyncClient, house: House) -> None:
+    """Alias: not by the visitor's, though the alphabet has it first."""
+    visitor = {**message("p", RECEIVED, **PUSHED_BY), "userId": None, "anonymousId": "0b6c-visitor"}
+
+    async def shown() -> list[str]:
+        return [one["user"] for one in (await api.get("/v1/follow-ups")).json()["follow_ups"]]
+
+    await send(api, visitor)
+    assert await shown() == ["0b6c-visitor"]
+    await send(api, {"type": "alias", "previousId": "0b6c-visitor", "userId": "u-17"})
+    assert await shown() == ["u-17"]
+
+
 async def test_two_histories_are_not_merged(api: httpx.AsyncClient) -> None:
     """Alias of two users who both did something is refused with words; in a batch it stops nothing else."""
     await send(api, message("1", user="a"), message("2", user="b"))

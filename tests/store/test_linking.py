@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import pairwise, permutations, product
 from typing import Any
 
 import pytest
@@ -11,7 +11,9 @@ from sqlalchemy import Table, func, insert, select, update
 from connector.rules.users import User
 from connector.store.database import Database
 from connector.store.erasure import erase_user
+from connector.store.leads import find_holders, find_led_deliveries
 from connector.store.linking import Linked, Pair, link_ids
+from connector.store.overview import list_follow_ups
 from connector.store.tables import (
     assignments,
     decisions,
@@ -24,7 +26,8 @@ from connector.store.tables import (
     user_aliases,
     users,
 )
-from connector.store.users import find_user, look_up, resolve_and_lock, save_user
+from connector.store.tracked import find_deliveries
+from connector.store.users import find_user, load_users, look_up, resolve_and_lock, save_user
 from tests.house import ABANDONED, ORIGINAL, House, buy, push
 from tests.store.test_users import _until_waiting
 
@@ -226,6 +229,83 @@ async def test_many_links_cost_as_many_statements_as_one(database: Database) -> 
                 assert await link(database, *pairs) == ["linked"] * size
             counts.append(len(count.statements))
     assert (counts[0], counts[2]) == (counts[1], counts[3])
+
+
+async def shown(database: Database, id: str, number: int) -> set[str | None]:
+    """The ids by which the user is told, wherever one of several is chosen, with the follow-up of this number."""
+    async with database.write(W) as c:
+        key = (await look_up(c, W, [id]))[0][id]
+        delivery, history = f"d{number}", dict(HISTORY)
+        for table, row in (
+            (follow_ups, {"id": f"f{number}"}),
+            (deliveries, {"id": delivery, "follow_up_id": f"f{number}"}),
+        ):
+            await c.execute(insert(table).values(workspace=W, user_key=key, **{**history[table], **row}))
+        ((holder,),) = (await find_holders(c, W, "email", [f"{number}@x.test"])).values()
+        return {
+            (await load_users(c, W, [key]))[key].user.id,
+            (await find_led_deliveries(c, W, [delivery]))[delivery].user,
+            (await find_deliveries(c, W, [delivery]))[delivery].user,
+            *(listed.user for listed in await list_follow_ups(c, W, user_key=key)),
+            holder,
+        }
+
+
+LINKS = [("a", "b"), ("b", "now"), ("a", "now")]
+
+
+async def test_the_id_used_now_is_shown(house: House) -> None:
+    """Whatever the order of the links, in one call or more, whoever was known, and where links come again."""
+    database, number = house.database, 0
+    for links, together, known in product(permutations(LINKS), (True, False), ("a", "b", "now", "acted", "all")):
+        number += 1
+        names = {name: f"{name}{number}" for name in ("a", "b", "now")}
+        if known == "acted":
+            await house.take_in(buy(f"buy{number}", 0, names["a"]))
+        async with database.write(W) as c:
+            for name in names if known == "all" else ["a"] if known == "acted" else [known]:
+                await save_user(c, W, User(id=names[name], email=f"{number}@x.test"), NOW)
+        pairs = [(names[one], names[other]) for one, other in links]
+        for call in [pairs] if together else [[pair] for pair in pairs]:
+            await link(database, *call)
+        assert await shown(database, names["a"], number) == {names["now"]}, (links, together, known)
+    async with database.read() as c:
+        assert {one.user for one in await list_follow_ups(c, W)} == {f"now{n + 1}" for n in range(number)}
+
+
+async def ranks(database: Database) -> dict[str, int]:
+    """The ranks by id."""
+    async with database.read() as c:
+        rows = await c.execute(select(user_aliases.c.external_id, user_aliases.c.rank))
+    return {row.external_id: row.rank for row in rows}
+
+
+async def test_only_what_was_linked_has_a_rank(house: House) -> None:
+    """Not the ids of two histories, nor an id of itself; in a circle all have one, and the alphabet decides."""
+    await house.take_in(buy("x", 0, "ann"), buy("y", 0, "bob"))
+    await link(house.database, ("ann", "bob"), ("bob", "bob"), ("v", "w"), ("w", "v"))
+    assert await ranks(house.database) == {"ann": 0, "bob": 0, "v": 1, "w": 1}
+    async with house.database.read() as c:
+        (key,) = set((await look_up(c, W, ["v", "w"]))[0].values())
+        assert (await load_users(c, W, [key]))[key].user.id == "v"
+
+
+async def test_a_link_from_before_the_ranks(database: Database) -> None:
+    """All its ids have none; it takes one as it comes again, in one statement for all."""
+    counts = []
+    for size, name in ((1, "x"), (200, "y")):
+        pairs = [(f"{name}{n}", f"{name}{n}-now") for n in range(size)]
+        with database.count_statements() as count:
+            await link(database, *pairs)
+        assert not [one for one in count.statements if "UPDATE user_aliases" in one], "new ids come with their rank"
+        async with database.write(W) as c:
+            await c.execute(update(user_aliases).values(rank=0))
+        with database.count_statements() as count:
+            assert await link(database, *pairs) == ["nothing_new"] * size
+        counts.append(len(count.statements))
+        assert len([one for one in count.statements if "UPDATE user_aliases" in one]) == 1
+        assert {id for id, rank in (await ranks(database)).items() if rank} == {old for old, _ in pairs}
+    assert counts[0] == counts[1]
 
 
 async def test_the_same_link_from_many_sides(postgresql_database: Database) -> None:
