@@ -178,9 +178,8 @@ def _click(told: Told) -> ProviderEvent | None:
 
 
 def _is_sms(number: Any) -> bool:
-    """Whether it is a plain number: "whatsapp:+1…" and "messenger:…" are other channels, and other consents."""
-    told = text(number, 32)
-    return told is not None and ":" not in told
+    """Whether it is a plain number, or not told: "whatsapp:+1…" and "messenger:…" are other channels, and consents."""
+    return ":" not in (text(number, 32) or "")
 
 
 def _arguments(told: Told) -> dict[str, str]:
