@@ -16,31 +16,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.gathering import Batch, Gathering
 from connector.items import ReadItem, Unreadable, read_item
+from connector.judgement import Judgement
 from connector.rules.catalogue import Catalogue
-from connector.rules.changes import Begin, Change, End, Note, Refuse
 from connector.rules.conversions import conversions_made, past_needed
 from connector.rules.interactions import Interaction, Item, Logged, dispatch_of, is_too_old, log_entry
-from connector.rules.judging import EVER, Judging, Known
-from connector.rules.passages import Passage
 from connector.rules.retelling import Act, act_of, is_told
-from connector.rules.users import ERASED_FAULT, User
+from connector.rules.users import ERASED_FAULT
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.current import with_current_catalogue
 from connector.store.database import Database, database_now
-from connector.store.follow_ups import (
-    count_generations,
-    end_passages,
-    insert_passages,
-    load_passages,
-    load_receipts,
-    write_decisions,
-)
 from connector.store.log import load_acts, load_items, seen_dispatches, take_numbers, write_new
-from connector.store.users import Changes, load_newest, load_users, merge_users, raise_newest, resolve_and_lock
+from connector.store.users import Changes, merge_users, resolve_and_lock
 from connector.store.versions import Head
-
-_NOBODY = User(id="nobody")
-"""Stands for a user whose description no rule looks at."""
 
 Status = Literal["accepted", "duplicate", "invalid"]
 
@@ -180,7 +167,8 @@ class _Batch:
         new = [changes for place, changes in sorted(told_by.items()) if self._results[place].status == "accepted"]
         await merge_users(self._c, self._workspace, new, user_keys)
         if logged:
-            await self._judge(self._concerning(await self._with_conversions(logged, user_keys)))
+            judgement = Judgement(self._c, self._workspace, self._catalogue, self._now)
+            self._changed = await judgement.of(await self._with_conversions(logged, user_keys))
 
     def _well_formed(self, items: Sequence[ReadItem]) -> dict[int, Item]:
         """The items that can be taken, by their place; the results of all others are given."""
@@ -279,72 +267,3 @@ class _Batch:
         for entry in await self._write(made, user_keys) if made else ():
             logged[user_keys[entry.item.user]].append(entry)
         return logged
-
-    def _concerning(self, logged: Mapping[str, list[Logged]]) -> dict[str, list[Logged]]:
-        """Those users' items that some follow-on has to do with: of all others nothing comes."""
-        silent = self._catalogue.concerns_nobody
-        return {key: entries for key, entries in logged.items() if not all(silent(entry.item) for entry in entries)}
-
-    async def _judge(self, logged: Mapping[str, list[Logged]]) -> None:
-        if not logged:
-            return
-        known = await self._load(logged)
-        judging = Judging(self._catalogue, self._now)
-        changes: list[tuple[str, Change]] = []
-        for user_key, entries in logged.items():
-            changes += [(user_key, change) for change in judging.judge(known[user_key], entries)]
-        await self._store(changes)
-        await raise_newest(
-            self._c, self._workspace, {user_key: max(e.t for e in entries) for user_key, entries in logged.items()}
-        )
-
-    async def _load(self, logged: Mapping[str, list[Logged]]) -> dict[str, Known]:
-        """What the rules need to know of these users, in a fixed number of statements."""
-        c, workspace, keys = self._c, self._workspace, sorted(logged)
-        earliest = min(entry.t for entries in logged.values() for entry in entries)
-        newest = await load_newest(c, workspace, keys)
-        passages = await load_passages(c, workspace, keys, earliest)
-        known = {key: Known(_NOBODY, key, newest[key], passages[key]) for key in keys}
-        known |= await self._with_past(known, logged)
-        return known | await self._with_users(known, logged)
-
-    async def _with_users(self, known: Mapping[str, Known], logged: Mapping[str, list[Logged]]) -> dict[str, Known]:
-        """Those of the users for whom something is judged as a trigger, now or again, with what that looks at."""
-        listening = {
-            key: {entry.id for item in entries for entry in self._catalogue.listening_to(item.item)}
-            for key, entries in logged.items()
-        }
-        needed = [key for key in logged if listening[key] or known[key].past]
-        if not needed:
-            return {}
-        campaigns = {name for key in needed for name in listening[key] | {p.campaign for p in known[key].passages}}
-        users = await load_users(self._c, self._workspace, needed)
-        receipts = await load_receipts(self._c, self._workspace, needed, sorted(campaigns))
-        return {key: replace(known[key], user=users[key].user, receipts=receipts) for key in needed}
-
-    async def _with_past(self, known: Mapping[str, Known], logged: Mapping[str, list[Logged]]) -> dict[str, Known]:
-        """Those of the users whose log must be looked at: for an audience, or because something came late."""
-        judging = Judging(self._catalogue, self._now)
-        needed = {key: judging.past_needed(known[key], entries) for key, entries in logged.items()}
-        since = {key: None if at is EVER else at for key, at in needed.items() if at is not None}
-        if not since:
-            return {}
-        items = await load_items(self._c, self._workspace, since)
-        triggers = sorted({entry.id for entries in items.values() for entry in entries})
-        generations = await count_generations(self._c, self._workspace, sorted(since), triggers)
-        return {key: replace(known[key], past=past, generations=generations) for key, past in items.items()}
-
-    async def _store(self, changes: Sequence[tuple[str, Change]]) -> None:
-        begun: dict[str, Passage] = {}
-        ended: dict[str, Passage] = {}
-        for _, change in changes:
-            if isinstance(change, Begin):
-                begun[change.passage.id] = change.passage
-            elif isinstance(change, End):
-                (begun if change.passage.id in begun else ended)[change.passage.id] = change.passage
-        self._changed = bool(begun or ended)
-        # Ends go first, so that a wait that gives way has left its place in the unique index.
-        await end_passages(self._c, self._workspace, list(ended.values()))
-        await insert_passages(self._c, self._workspace, list(begun.values()), self._now)
-        told = [(key, c) for key, c in changes if isinstance(c, Refuse | Note)]
-        await write_decisions(self._c, self._workspace, told, self._now)
