@@ -28,8 +28,8 @@ from connector.intake import Intake
 from connector.logs import configure_logs
 from connector.outbox import Outbox
 from connector.reconciliation import Reconciliation
-from connector.rules.errors import ConnectorError
-from connector.rules.values import ChannelName
+from connector.rules.model.errors import ConnectorError
+from connector.rules.model.values import ChannelName
 from connector.settings import Settings
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.database import Database, StoreUnavailable

@@ -1,1 +1,1 @@
-"""What touches the world: the activities. They know the rules, the store and the channels, not who starts them."""
+"""What workflows call: claims, sends, publishing, recording. Imports `connector`, never `workflows` or `starter`."""

@@ -8,11 +8,13 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.intake import Intake
-from connector.rules.assignment import Assignment
-from connector.rules.audience import asks_history
-from connector.rules.campaigns import Campaign
-from connector.rules.catalogue import Catalogue
-from connector.rules.deliveries import (
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.campaigns import Campaign
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.messages import Messages
+from connector.rules.model.reasons import Reason, State
+from connector.rules.model.users import User
+from connector.rules.sending.deliveries import (
     Delivery,
     DeliveryState,
     Move,
@@ -23,12 +25,10 @@ from connector.rules.deliveries import (
     judge_message,
     received_before,
 )
-from connector.rules.due import Control, Drop, DueFacts, Hold, Pause
-from connector.rules.judging import Past
-from connector.rules.messages import Messages
-from connector.rules.passages import Passage
-from connector.rules.reasons import Reason, State
-from connector.rules.users import User
+from connector.rules.sending.due_list import Control, Drop, DueFacts, Hold, Pause
+from connector.rules.targeting.assignment import Assignment
+from connector.rules.targeting.audience import asks_history
+from connector.rules.triggering.evaluator import Past
 from connector.store.deliveries import (
     change_channels,
     end_as,

@@ -20,8 +20,8 @@ from activities.launch_sending import Passes, afresh
 from activities.send import Sender
 from connector import names
 from connector.intake import Intake
-from connector.rules.catalogue import Catalogue
-from connector.rules.launching import begins_at, scheduled
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.sending.launching import begins_at, scheduled
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.current import with_current_catalogue
 from connector.store.database import Database, database_now

@@ -9,17 +9,17 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.intake import Intake
-from connector.rules.assignment import Assignment
-from connector.rules.audience import asks_history, in_audience
-from connector.rules.campaigns import Scheduled
-from connector.rules.catalogue import Catalogue
-from connector.rules.deliveries import drawn, draws, enrolment
-from connector.rules.due import DueFacts, newest_live
-from connector.rules.judging import Past
-from connector.rules.launching import due_for, judge_enrolment, passage_of
-from connector.rules.passages import Passage
-from connector.rules.reasons import State
-from connector.rules.users import User
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.campaigns import Scheduled
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.reasons import State
+from connector.rules.model.users import User
+from connector.rules.sending.deliveries import drawn, draws, enrolment
+from connector.rules.sending.due_list import DueFacts, newest_live
+from connector.rules.sending.launching import due_for, judge_enrolment, passage_of
+from connector.rules.targeting.assignment import Assignment
+from connector.rules.targeting.audience import asks_history, in_audience
+from connector.rules.triggering.evaluator import Past
 from connector.store.deliveries import load_past_sends
 from connector.store.follow_ups import insert_passages, load_receipts, save_receipt
 from connector.store.launches import LaunchRow, find_standing, keep_assignments

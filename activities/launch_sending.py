@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.launch_attempts import Attempts, DueRow
 from activities.send import Sender
-from connector.rules.catalogue import Catalogue
-from connector.rules.launching import scheduled, take_turns
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.sending.launching import scheduled, take_turns
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.current import with_current_catalogue
 from connector.store.database import Database

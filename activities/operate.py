@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from connector import names
-from connector.rules.operating import is_cancelled, refusal
-from connector.rules.passages import Passage
+from connector.rules.model.follow_up import Passage
+from connector.rules.sending.operating import is_cancelled, refusal
 from connector.store.database import Database
 from connector.store.follow_ups import load_passage, lock_user_of
 from connector.store.operating import cancel_wait, move_wait

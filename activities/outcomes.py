@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.claims import Claim
 from connector.channels.protocol import HandedOver
-from connector.rules.catalogue import Catalogue
-from connector.rules.deliveries import Delivery, DeliveryState, receive_interaction
-from connector.rules.exceptions import calls_off
-from connector.rules.interactions import Interaction
-from connector.rules.passages import Passage, excepted
-from connector.rules.reasons import Reason, State
-from connector.rules.trigger import triggers
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.follow_up import Passage, excepted
+from connector.rules.model.interactions import Interaction
+from connector.rules.model.reasons import Reason, State
+from connector.rules.sending.deliveries import Delivery, DeliveryState, receive_interaction
+from connector.rules.triggering.exceptions import calls_off
+from connector.rules.triggering.trigger_list import triggers
 from connector.store.deliveries import load_deliveries, release, settle, write_delivery
 from connector.store.follow_ups import end_passages, save_receipt
 from connector.store.log import load_items

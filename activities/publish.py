@@ -10,9 +10,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from connector import names
-from connector.rules.catalogue import Catalogue
-from connector.rules.errors import OrderRefused
-from connector.rules.publishing import (
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.errors import OrderRefused
+from connector.rules.publishing.orders import (
     Missed,
     OrderPlan,
     missed_to_count,

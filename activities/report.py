@@ -11,8 +11,8 @@ from temporalio import activity
 from activities.failures import without_texts
 from connector import names
 from connector.intake import Intake, ItemResult
-from connector.rules.interactions import Event, Interaction
-from connector.rules.users import ERASED_FAULT
+from connector.rules.model.interactions import Event, Interaction
+from connector.rules.model.users import ERASED_FAULT
 from connector.store.database import Database
 from connector.store.users import load_users
 from connector.wire import ReportedException

@@ -25,9 +25,9 @@ from connector.channels.protocol import (
     TryLater,
 )
 from connector.intake import Intake
-from connector.rules.catalogue import Catalogue
-from connector.rules.deliveries import Delivery, DeliveryState
-from connector.rules.reasons import Reason
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.reasons import Reason
+from connector.rules.sending.deliveries import Delivery, DeliveryState
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.current import with_current_catalogue
 from connector.store.database import Database

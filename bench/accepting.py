@@ -25,8 +25,8 @@ from bench.callers import KEY, accepted_per_second, bodies_of, serving
 from bench.figures import Figure, Sizes, figure
 from bench.ground import BATCH, Ground, laid
 from bench.progress import Progress
-from connector.rules.campaigns import Campaign
-from connector.rules.reasons import State
+from connector.rules.model.campaigns import Campaign
+from connector.rules.model.reasons import State
 from connector.store.pending import take_to_signal, take_to_start
 from connector.store.tables import follow_ups
 

@@ -23,7 +23,7 @@ from bench.figures import Figure, Sizes, figure
 from bench.ground import Ground, follow_on, laid
 from bench.progress import Progress
 from connector.outbox import Outbox
-from connector.rules.reasons import State
+from connector.rules.model.reasons import State
 from connector.settings import Settings
 from connector.store.tables import follow_ups
 from worker import run_worker

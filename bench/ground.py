@@ -10,10 +10,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from connector.intake import Intake
-from connector.rules.campaigns import Campaign
-from connector.rules.interactions import Event
-from connector.rules.publishing import plan_publish
-from connector.rules.users import User
+from connector.rules.model.campaigns import Campaign
+from connector.rules.model.interactions import Event
+from connector.rules.model.users import User
+from connector.rules.publishing.orders import plan_publish
 from connector.store.catalogue import commit_order, next_instant, save_drafts
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.database import Database, database_now

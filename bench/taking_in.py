@@ -12,8 +12,8 @@ from uuid import uuid4
 from bench.figures import Figure, Sizes, figure
 from bench.ground import BATCH, Ground, laid
 from bench.progress import Progress
-from connector.rules.campaigns import Campaign
-from connector.rules.interactions import Interaction, InteractionType
+from connector.rules.model.campaigns import Campaign
+from connector.rules.model.interactions import Interaction, InteractionType
 from connector.store.database import database_now
 
 

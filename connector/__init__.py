@@ -1,1 +1,1 @@
-"""What the edges of Campaign Connector share: rules, store, intake, outbox, channels and Temporal's seam."""
+"""What the worker, the API and the command line share. Imports nothing of `workflows`, `activities` or `starter`."""

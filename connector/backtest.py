@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.audience import asks_history
-from connector.rules.campaigns import Campaign
-from connector.rules.caps import PastSend
-from connector.rules.catalogue import Catalogue, Entry, Revision, Window
-from connector.rules.errors import ConnectorError
-from connector.rules.interactions import LAUNCH_TIME, Interaction, Logged
-from connector.rules.matching import reported_as
+from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
+from connector.rules.model.campaigns import Campaign
+from connector.rules.model.errors import ConnectorError
+from connector.rules.model.interactions import LAUNCH_TIME, Interaction, Logged
+from connector.rules.targeting.audience import asks_history
+from connector.rules.targeting.matching import reported_as
+from connector.rules.timing.caps import PastSend
 from connector.simulation import Scratch, Simulation
 from connector.simulation.tally import Tally
 from connector.store.backlog import Named, count_users, load_receipts_before, load_sends, page_of_users

@@ -11,9 +11,9 @@ from pydantic_core import to_json
 
 from connector.intake import Intake, ItemResult
 from connector.items import fault_words
-from connector.rules.errors import ConnectorError
-from connector.rules.users import User
-from connector.rules.values import unstorable
+from connector.rules.model.errors import ConnectorError
+from connector.rules.model.users import User
+from connector.rules.model.values import unstorable
 
 MAX_ITEMS = 1000
 _SHAPE = 'the body must be {"interactions": [...]}, with nothing beside it but "users": [...]'

@@ -14,8 +14,8 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.intake import Intake
-from connector.rules.catalogue import Catalogue
-from connector.rules.deliveries import Delivery, DeliveryState, receive_id, received
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.sending.deliveries import Delivery, DeliveryState, receive_id, received
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.current import with_current_catalogue
 from connector.store.database import Database, database_now

@@ -18,10 +18,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
-from connector.rules.errors import ConnectorError
-from connector.rules.launching import is_launched
-from connector.rules.operating import refusal
-from connector.rules.passages import Passage
+from connector.rules.model.errors import ConnectorError
+from connector.rules.model.follow_up import Passage
+from connector.rules.sending.launching import is_launched
+from connector.rules.sending.operating import refusal
 from connector.store.database import Database
 from connector.store.follow_ups import load_passage
 from connector.wire import Asked, Operated, Postponement, Verb

@@ -10,11 +10,11 @@ from typing import Any, cast
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.campaigns import Card
-from connector.rules.catalogue import Catalogue, Entry
-from connector.rules.inbox import CARD, InboxKind
-from connector.rules.messages import Messages, NewsFeedCard
-from connector.rules.users import User
+from connector.rules.catalogue.catalogue import Catalogue, Entry
+from connector.rules.model.campaigns import Card
+from connector.rules.model.inbox import CARD, InboxKind
+from connector.rules.model.messages import Messages, NewsFeedCard
+from connector.rules.model.users import User
 from connector.store.inbox import Mark, load_card_marks, load_messages
 from connector.templates import Aborted, TemplateFault, render
 

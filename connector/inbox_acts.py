@@ -3,7 +3,7 @@
 ConnectorError
 ├── MessageUnknown     there is no such message
 ├── NotTheirs          it is another user's
-└── ButtonUnknown      it has no such button (connector.rules.inbox)
+└── ButtonUnknown      it has no such button (connector.rules.model.inbox)
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.inbox import CARD_KIND
 from connector.intake import Intake
-from connector.rules.catalogue import Catalogue
-from connector.rules.errors import ConnectorError
-from connector.rules.inbox import CARD, Act, ActedOn, check_button, interaction_of
-from connector.rules.interactions import Interaction
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.errors import ConnectorError
+from connector.rules.model.inbox import CARD, Act, ActedOn, check_button, interaction_of
+from connector.rules.model.interactions import Interaction
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.current import with_current_catalogue
 from connector.store.database import Database, database_now

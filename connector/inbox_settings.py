@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from connector.rules.inbox import EXPIRY_DAYS, PRIORITIES, InboxKind
+from connector.rules.model.inbox import EXPIRY_DAYS, PRIORITIES, InboxKind
 
 _SHORTEST_SECRET = 32
 _LONGEST_TOKEN = timedelta(days=30)

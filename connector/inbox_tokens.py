@@ -20,8 +20,8 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
 
-from connector.rules.errors import ConnectorError
-from connector.rules.values import canonical_json
+from connector.rules.model.errors import ConnectorError
+from connector.rules.model.values import canonical_json
 
 PREFIX = "inbox-v1."
 _FORM = re.compile(r"inbox-v1\.([0-9a-f]{32})\.([0-9]{1,11})\.([A-Za-z0-9_-]{43})", re.ASCII)

@@ -17,11 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connector.gathering import Batch, Gathering
 from connector.items import ReadItem, Unreadable, read_item
 from connector.judgement import Judgement
-from connector.rules.catalogue import Catalogue
-from connector.rules.conversions import conversions_made, past_needed
-from connector.rules.interactions import Interaction, Item, Logged, dispatch_of, is_too_old, log_entry
-from connector.rules.retelling import Act, act_of, is_told
-from connector.rules.users import ERASED_FAULT
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.interactions import Interaction, Item, Logged, dispatch_of, is_too_old, log_entry
+from connector.rules.model.users import ERASED_FAULT
+from connector.rules.results.conversions import conversions_made, past_needed
+from connector.rules.targeting.deduplication import Act, act_of, is_told
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.current import with_current_catalogue
 from connector.store.database import Database, database_now

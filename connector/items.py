@@ -9,9 +9,9 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from connector.rules.errors import InvalidItem
-from connector.rules.interactions import Event, Interaction, InteractionType, Item
-from connector.rules.values import canonical_json
+from connector.rules.model.errors import InvalidItem
+from connector.rules.model.interactions import Event, Interaction, InteractionType, Item
+from connector.rules.model.values import canonical_json
 
 _INTERACTIONS = frozenset(kind.value for kind in InteractionType)
 _EVENTS = frozenset(get_args(Event.model_fields["type"].annotation))

@@ -8,12 +8,12 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.catalogue import Catalogue
-from connector.rules.changes import Begin, Change, End, Note, Refuse
-from connector.rules.interactions import Logged
-from connector.rules.judging import EVER, Judging, Known
-from connector.rules.passages import Passage
-from connector.rules.users import User
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.interactions import Logged
+from connector.rules.model.users import User
+from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse
+from connector.rules.triggering.evaluator import EVER, Judging, Known
 from connector.store.follow_ups import (
     count_generations,
     end_passages,

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.keys import Key, KeyState, NewKey, Scope, make_key
-from connector.rules.errors import ConnectorError
+from connector.rules.model.api_keys import Key, KeyState, NewKey, Scope, make_key
+from connector.rules.model.errors import ConnectorError
 from connector.store.database import Database, database_now
 from connector.store.keys import add_key, end_key, find_key, list_keys
 

@@ -18,7 +18,7 @@ from liquid.extra import JSON
 from liquid.tag import Tag
 from liquid.token import TOKEN_EXPRESSION, TOKEN_TAG
 
-from connector.rules.errors import ConnectorError
+from connector.rules.model.errors import ConnectorError
 
 MAX_OUTPUT = 1_000_000
 """The longest text that a template may make, in bytes."""

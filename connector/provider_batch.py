@@ -15,10 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.delivery_reports import DeliveryReport, DeliveryReports
 from connector.intake import Intake
-from connector.rules.catalogue import Catalogue
-from connector.rules.classification import Visit
-from connector.rules.deliveries import DeliveryState
-from connector.rules.leading import (
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.provider_events.attribution import (
     LONGEST_ID,
     Erased,
     Ground,
@@ -29,8 +27,9 @@ from connector.rules.leading import (
     lead,
     provider_ids,
 )
-from connector.rules.provider_events import USER, Happened, ProviderEvent
-from connector.rules.provider_outcomes import (
+from connector.rules.provider_events.classification import Visit
+from connector.rules.provider_events.events import USER, Happened, ProviderEvent
+from connector.rules.provider_events.outcomes import (
     UNDELIVERED,
     Link,
     Outcome,
@@ -42,6 +41,7 @@ from connector.rules.provider_outcomes import (
     outcome_of,
     visit_of,
 )
+from connector.rules.sending.deliveries import DeliveryState
 from connector.store.leads import find_by_provider, find_erased, find_holders, find_led_deliveries
 from connector.store.provider_reports import (
     Key,

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connector.delivery_reports import DeliveryReports
 from connector.intake import Intake
 from connector.provider_batch import ProviderBatch
-from connector.rules.catalogue import Catalogue
-from connector.rules.provider_events import ProviderEvent
-from connector.rules.provider_texts import cleaned
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.provider_events.events import ProviderEvent
+from connector.rules.provider_events.texts import cleaned
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.current import with_current_catalogue
 from connector.store.database import Database, database_now

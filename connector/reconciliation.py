@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
 from connector.launch_reconciliation import ATTEMPT_ENDED, BY_HAND, end_closed_launches
-from connector.rules.passages import Passage
+from connector.rules.model.follow_up import Passage
 from connector.store.database import Database, StoreUnavailable, database_now
 from connector.store.operating import end_closed, find_open
 

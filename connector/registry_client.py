@@ -17,7 +17,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError
 
 from connector import names
-from connector.rules.errors import ConnectorError, OrderRefused
+from connector.rules.model.errors import ConnectorError, OrderRefused
 from connector.wire import Order, OrderReceipt, RegistryState
 
 _PATIENCE = timedelta(seconds=30)

@@ -13,9 +13,9 @@ from connector.api_settings import ApiLimits
 from connector.channels.provider_headers import SmtpProvider
 from connector.channels.signing import check_secret
 from connector.inbox_settings import InboxSettings
-from connector.keys import MOST_RATE
 from connector.provider_settings import LONGEST_SEND, Fcm, Twilio
-from connector.rules.values import ChannelName
+from connector.rules.model.api_keys import MOST_RATE
+from connector.rules.model.values import ChannelName
 from connector.tracking.settings import TrackingSettings
 from connector.webhook_settings import MailgunWebhook, PostmarkWebhook, ResendWebhook, SendGridWebhook, SesWebhook
 

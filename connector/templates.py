@@ -17,9 +17,9 @@ from liquid.exceptions import LiquidError, LiquidSyntaxError
 from pydantic import BaseModel
 
 from connector.liquid_bounds import HTML, PLAIN, Aborted
-from connector.rules.campaigns import Campaign, Card
-from connector.rules.errors import ConnectorError, Fault
-from connector.rules.messages import Messages
+from connector.rules.model.campaigns import Campaign, Card
+from connector.rules.model.errors import ConnectorError, Fault
+from connector.rules.model.messages import Messages
 
 __all__ = ["VARIABLES", "Aborted", "TemplateFault", "check_templates", "looked_up", "render"]
 

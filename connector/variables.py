@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connector.rules.campaigns import Campaign
-from connector.rules.interactions import Interaction
-from connector.rules.passages import Passage
-from connector.rules.users import User
+from connector.rules.model.campaigns import Campaign
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.interactions import Interaction
+from connector.rules.model.users import User
 
 
 def variables(passage: Passage, user: User, campaign: Campaign) -> Mapping[str, Any]:

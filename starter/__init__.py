@@ -1,1 +1,1 @@
-"""Everything that begins or steers work: the HTTP API, the command line, and `connector dev`."""
+"""Everything that begins or steers work: HTTP API, webhooks, command line, `connector dev`. Imports `connector`."""

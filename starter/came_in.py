@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from connector.rules.instants import write_instant
-from connector.rules.interactions import Interaction, Logged
+from connector.rules.model.instants import write_instant
+from connector.rules.model.interactions import Interaction, Logged
 from starter.explanation import CameIn
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from connector.rules.catalogue import Entry, Revision
-from connector.rules.drafting import written
-from connector.rules.instants import write_instant
+from connector.rules.catalogue.catalogue import Entry, Revision
+from connector.rules.model.instants import write_instant
+from connector.rules.publishing.drafting import written
 
 
 def view(entry: Entry) -> dict[str, Any]:

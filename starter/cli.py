@@ -11,7 +11,7 @@ from importlib import import_module
 
 import typer
 
-from connector.rules.errors import ConnectorError
+from connector.rules.model.errors import ConnectorError
 from starter.terminal import tell
 
 _ORDERS = dict.fromkeys(("publish", "stop", "resume", "archive"), "orders")

@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError
 from connector.api_settings import ApiLimits
 from connector.inbox_settings import InboxSettings
 from connector.provider_settings import Fcm, Twilio
-from connector.rules.errors import ConnectorError
+from connector.rules.model.errors import ConnectorError
 from connector.settings import Settings, Smtp
 from connector.store.database import Database
 from connector.tracking.settings import TrackingSettings

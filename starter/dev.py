@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from connector.rules.errors import ConnectorError
+from connector.rules.model.errors import ConnectorError
 from connector.settings import Settings
 from connector.store.migrate import migrate
 from starter.children import Child

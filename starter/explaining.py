@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from connector.rules.addresses import dead_channels
-from connector.rules.catalogue import Catalogue
-from connector.rules.errors import ConnectorError
-from connector.rules.instants import write_instant
-from connector.rules.publishing import what_to_do
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.addresses import dead_channels
+from connector.rules.model.errors import ConnectorError
+from connector.rules.model.instants import write_instant
+from connector.rules.publishing.orders import what_to_do
 from connector.store.database import database_now
 from connector.store.history import MOST_DECISIONS, Record, load_record, was_erased
 from connector.store.users import StoredUser, UserErased, find_user

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from connector.rules.instants import write_instant
+from connector.rules.model.instants import write_instant
 from connector.store.overview import Listed
 
 

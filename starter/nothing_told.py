@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from connector.rules.campaigns import Campaign, Scheduled
-from connector.rules.catalogue import Catalogue, Entry
-from connector.rules.miss_words import miss_words
-from connector.rules.near_misses import listens_near, nearest, subjects_of
-from connector.rules.wording import condition_words
+from connector.rules.catalogue.catalogue import Catalogue, Entry
+from connector.rules.explaining.near_miss_wording import miss_words
+from connector.rules.explaining.near_misses import listens_near, nearest, subjects_of
+from connector.rules.explaining.wording import condition_words
+from connector.rules.model.campaigns import Campaign, Scheduled
 from connector.store.history import Record
 from starter.came_in import came_in
 from starter.explanation import Nothing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from connector.rules.errors import ConnectorError
+from connector.rules.model.errors import ConnectorError
 
 
 class PortTaken(ConnectorError):

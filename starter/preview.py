@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.catalogue import Catalogue, Entry
-from connector.rules.drafting import Definition, Drafted, draft
-from connector.rules.preview import Drafting, draftings, elsewhere, to_publish, told_of_applying
-from connector.rules.publishing import OrderPlan, missed_to_count, weigh_publish
+from connector.rules.catalogue.catalogue import Catalogue, Entry
+from connector.rules.publishing.drafting import Definition, Drafted, draft
+from connector.rules.publishing.orders import OrderPlan, missed_to_count, weigh_publish
+from connector.rules.publishing.preview import Drafting, draftings, elsewhere, to_publish, told_of_applying
 from connector.store.catalogue import load_catalogue
 from connector.store.database import database_now
 from connector.store.log import count_on_targets

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from connector.rules.catalogue import Entry
-from connector.rules.conversions import LETTERS
-from connector.rules.uplift import CONFIDENCE, Share, uplift
+from connector.rules.catalogue.catalogue import Entry
+from connector.rules.results.conversions import LETTERS
+from connector.rules.results.uplift import CONFIDENCE, Share, uplift
 from connector.store.results import Counted, count_results
 from starter.compose import Parts
 from starter.terminal import table

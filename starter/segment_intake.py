@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from connector.intake import ItemResult, TakenIn
-from connector.rules.catalogue import Catalogue
-from connector.rules.errors import InvalidItem
-from connector.rules.users import ERASED_FAULT
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.errors import InvalidItem
+from connector.rules.model.users import ERASED_FAULT
 from connector.segment.becoming import Becomes, Portion, becomes, portions
 from connector.segment.envelope import has_time
 from connector.segment.mapping import SegmentMapping

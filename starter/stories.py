@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from connector.rules.cases import Case, receipt_of
-from connector.rules.catalogue import Catalogue
-from connector.rules.explaining import DELIVERIES, NOTED, REASONS, state_words
-from connector.rules.grounds import facts_of
-from connector.rules.instants import write_instant
-from connector.rules.interactions import Logged
-from connector.rules.judging import Past
-from connector.rules.passages import Passage
-from connector.rules.reasons import Reason
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.explaining.context import Case, receipt_of
+from connector.rules.explaining.evidence import facts_of
+from connector.rules.explaining.reasons import DELIVERIES, NOTED, REASONS, state_words
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.instants import write_instant
+from connector.rules.model.interactions import Logged
+from connector.rules.model.reasons import Reason
+from connector.rules.triggering.evaluator import Past
 from connector.store.history import Decided, Message, Record
 from connector.store.users import StoredUser
 from starter.came_in import came_in, came_in_once

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from connector.rules.explaining import NOTED, state_words
-from connector.rules.reasons import OPEN_STATES, State
-from connector.rules.wording import value_words
+from connector.rules.explaining.reasons import NOTED, state_words
+from connector.rules.explaining.wording import value_words
+from connector.rules.model.reasons import OPEN_STATES, State
 from starter.explanation import CameIn, Chapter, Explanation, MessageTold, Nothing, Story
 
 _OPEN = {state.value for state in OPEN_STATES}

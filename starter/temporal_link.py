@@ -7,7 +7,7 @@ import os
 
 from temporalio.client import Client
 
-from connector.rules.errors import ConnectorError
+from connector.rules.model.errors import ConnectorError
 from connector.temporal import connect
 
 PATIENCE_SECONDS = 5.0

@@ -11,7 +11,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from connector.rules.errors import ConnectorError
+from connector.rules.model.errors import ConnectorError
 from connector.temporal import DUE_AT, SEARCH_ATTRIBUTES
 
 _SETTINGS = ("system.forceSearchAttributesCacheRefreshOnRead=true", "matching.enableFairness=true")

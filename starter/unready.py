@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector.rules.errors import ConnectorError
+from connector.rules.model.errors import ConnectorError
 from connector.settings import Settings
 from connector.store.database import Database
 from connector.store.migrate import is_migrated

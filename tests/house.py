@@ -8,9 +8,9 @@ from uuid import uuid4
 from sqlalchemy import select, update
 
 from connector.intake import Intake, ItemResult
-from connector.rules.campaigns import parse_definition
-from connector.rules.errors import OrderRefused
-from connector.rules.publishing import plan_archive, plan_publish, plan_resume, plan_stop
+from connector.rules.model.campaigns import parse_definition
+from connector.rules.model.errors import OrderRefused
+from connector.rules.publishing.orders import plan_archive, plan_publish, plan_resume, plan_stop
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.database import Database
 from connector.store.drafts import save_drafts

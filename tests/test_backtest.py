@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select
 
 from connector.backtest import Backtested, NotTestable, backtest
 from connector.intake import Intake
-from connector.rules.campaigns import parse_definition
+from connector.rules.model.campaigns import parse_definition
 from connector.store.database import database_now
 from connector.store.deliveries import DeliveryState
 from connector.store.drafts import save_drafts

@@ -7,9 +7,9 @@ import pytest
 
 from connector.definitions import parse_mapping, parse_yaml, read_definitions
 from connector.definitions.yaml_text import resolve
-from connector.rules.campaigns import ActionBased, Card, Next
-from connector.rules.errors import DefinitionError
-from connector.rules.values import UnquotedTime
+from connector.rules.model.campaigns import ActionBased, Card, Next
+from connector.rules.model.errors import DefinitionError
+from connector.rules.model.values import UnquotedTime
 
 GOOD = """\
 workspace: default

@@ -12,7 +12,7 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from connector.definitions import read_definitions
-from connector.rules.campaigns import parse_definition
+from connector.rules.model.campaigns import parse_definition
 from connector.settings import Settings
 
 ROOT = Path(__file__).parent.parent

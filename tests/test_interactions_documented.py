@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from connector.rules.conditions import REFINEMENTS, REQUIRED
-from connector.rules.interactions import InteractionType
+from connector.rules.model.conditions import REFINEMENTS, REQUIRED
+from connector.rules.model.interactions import InteractionType
 
 DOCS = Path(__file__).parent.parent / "docs"
 ROW = re.compile(r"^\| `(\w+)` \| \*\*(.+?)\*\*.* \| (.*?) ?\| \[(test_\w+)\]\((\S+)\) \|$", re.MULTILINE)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from connector.rules.campaigns import Campaign, Card, parse_definition
-from connector.rules.messages import Messages
+from connector.rules.model.campaigns import Campaign, Card, parse_definition
+from connector.rules.model.messages import Messages
 from connector.templates import Aborted, TemplateFault, check_templates, render
 
 VARIABLES: dict[str, Any] = {

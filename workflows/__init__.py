@@ -1,1 +1,1 @@
-"""When things happen: the workflows. They import the rules and call activities by `workflows.steps`."""
+"""The workflows: follow-up, launch and registry. Imports `connector.rules`, `connector.names` and `connector.wire`; calls activities by `steps`."""

@@ -14,9 +14,9 @@ from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from connector import names
-from connector.rules.operating import in_words
-from connector.rules.reasons import OPEN_STATES, Reason
-from connector.rules.values import canonical_json
+from connector.rules.model.reasons import OPEN_STATES, Reason
+from connector.rules.model.values import canonical_json
+from connector.rules.sending.operating import in_words
 from connector.wire import Asked, Ended, FollowUpStart, FollowUpStatus, Operated, Postponement, SendOutcome
 from workflows import calls
 from workflows.hands import NOTHING_ASKED, Hands, instant_of, refused, short

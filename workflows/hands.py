@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from connector import names
-from connector.rules.values import Instant
+from connector.rules.model.values import Instant
 from connector.wire import FollowUpStart, Operated, Postponement, Verb
 from workflows import calls
 

@@ -1,1 +1,1 @@
-"""How messages leave: one module a channel or provider, behind the protocol of `connector.channels.protocol`."""
+"""Hands messages to providers: one module a channel or provider, behind `protocol`. Imports `rules`, `settings`, `tracking` and `store`."""

@@ -13,7 +13,7 @@ from google.auth import crypt, jwt
 
 from connector.channels.exchange import Exchange
 from connector.channels.protocol import SendError, TryLater
-from connector.rules.errors import ConnectorError
+from connector.rules.model.errors import ConnectorError
 
 
 class CredentialsWrong(ConnectorError):

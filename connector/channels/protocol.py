@@ -27,7 +27,7 @@ class Address:
 class Outgoing:
     """One rendered message. `delivery_id` is the idempotency key; `content` is the channel's message, rendered.
 
-    `content` has the keys of the channel's model in `connector.rules.messages`, as strings (email: subject, html,
+    `content` has the keys of the channel's model in `connector.rules.model.messages`, as strings (email: subject, html,
     text, from; webhook: url, method, headers, body; …). `unsubscribe` is the address that takes the user's consent to
     the channel back by a POST (RFC 8058), where there is one. `hosts` are those of the addresses that the author wrote
     out in a text message, in lower case; other addresses came with somebody's data. None: it is not known.

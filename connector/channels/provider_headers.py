@@ -11,8 +11,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from connector.rules.provider_events import DELIVERY
-from connector.rules.provider_tags import to_tag
+from connector.rules.provider_events.events import DELIVERY
+from connector.rules.provider_events.tags import to_tag
 
 SmtpProvider = Literal["sendgrid", "ses", "mailgun", "postmark", "resend"]
 

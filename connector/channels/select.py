@@ -11,8 +11,8 @@ from connector.channels.inbox import Inbox
 from connector.channels.protocol import Channel
 from connector.channels.twilio import TwilioSms
 from connector.channels.webhook import Webhook
-from connector.rules.inbox import InboxKind
-from connector.rules.values import ChannelName
+from connector.rules.model.inbox import InboxKind
+from connector.rules.model.values import ChannelName
 from connector.settings import Settings
 from connector.store.database import Database
 from connector.tracking.select import tracked

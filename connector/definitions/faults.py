@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from connector.definitions.yaml_text import dotted
-from connector.rules.choices import UNCLEAR, WORD
-from connector.rules.errors import Fault
+from connector.rules.model.choices import UNCLEAR, WORD
+from connector.rules.model.errors import Fault
 
 _PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$": (

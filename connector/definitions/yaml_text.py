@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from connector.rules.errors import DefinitionError, Fault
-from connector.rules.values import UnquotedTime
+from connector.rules.model.errors import DefinitionError, Fault
+from connector.rules.model.values import UnquotedTime
 
 MAX_DEPTH = 50
 """How deep mappings and lists may be nested; predicates are the only thing that nests at will."""

@@ -1,1 +1,1 @@
-"""The rules: pure models and decisions. No clock, no randomness, no input or output."""
+"""Models and decisions as pure functions: no clock, no randomness, no I/O. Imports the standard library and pydantic."""

@@ -1,1 +1,1 @@
-"""What a message of Segment's public protocol becomes here. Pure: no clock, no store, nothing read but the mapping."""
+"""Translates messages of Segment's protocol into interactions and user changes. Pure; imports `rules` and `definitions`."""

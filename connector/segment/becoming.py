@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from connector.rules.errors import InvalidItem
+from connector.rules.model.errors import InvalidItem
 from connector.segment.envelope import LONGEST_ID, Message, id_at, read_message
 from connector.segment.events import Known, tracked, viewed
 from connector.segment.mapping import SegmentMapping

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from connector.rules.errors import InvalidItem
-from connector.rules.values import canonical_json, has_infinite
+from connector.rules.model.errors import InvalidItem
+from connector.rules.model.values import canonical_json, has_infinite
 
 KINDS = ("track", "identify", "page", "screen", "group", "alias")
 LONGEST_ID = 255

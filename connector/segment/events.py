@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from connector.rules.errors import InvalidItem
-from connector.rules.retelling import DELIVERY, MESSAGE
-from connector.rules.users import Consent
-from connector.rules.values import ChannelName, canonical_json
+from connector.rules.model.errors import InvalidItem
+from connector.rules.model.users import Consent
+from connector.rules.model.values import ChannelName, canonical_json
+from connector.rules.targeting.deduplication import DELIVERY, MESSAGE
 from connector.segment.envelope import LONGEST_ID, Message, text_of
 from connector.segment.mapping import REFINED, Rule, SegmentMapping, looked_up
 

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from connector.rules.choices import UNCLEAR, WORD
-from connector.rules.conditions import REFINEMENTS, REQUIRED, InteractionCondition
-from connector.rules.interactions import CARD_INTERACTIONS, InteractionType
-from connector.rules.matching import family_of, json_equal
-from connector.rules.users import Consent
-from connector.rules.values import ChannelName, Definition, Text
+from connector.rules.model.choices import UNCLEAR, WORD
+from connector.rules.model.conditions import REFINEMENTS, REQUIRED, InteractionCondition
+from connector.rules.model.interactions import CARD_INTERACTIONS, InteractionType
+from connector.rules.model.users import Consent
+from connector.rules.model.values import ChannelName, Definition, Text
+from connector.rules.targeting.matching import family_of, json_equal
 
 REFINED = tuple(REFINEMENTS)
 """The properties by which conditions narrow interactions (design 8), and which a rule may take from elsewhere."""

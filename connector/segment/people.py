@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from connector.rules.errors import InvalidItem
-from connector.rules.users import REMOVED, User
-from connector.rules.values import unstorable
+from connector.rules.model.errors import InvalidItem
+from connector.rules.model.users import REMOVED, User
+from connector.rules.model.values import unstorable
 from connector.segment.envelope import LONGEST_ID, Message, id_at
 from connector.segment.mapping import SegmentMapping
 

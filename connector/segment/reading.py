@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from connector.definitions.faults import faults_of
 from connector.definitions.reading import read_text
 from connector.definitions.yaml_text import Document, read_documents
-from connector.rules.errors import DefinitionError, Fault
+from connector.rules.model.errors import DefinitionError, Fault
 from connector.segment.mapping import SegmentMapping
 
 _BUILT_IN = Path(__file__).with_name("mapping.yaml")

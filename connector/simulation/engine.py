@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from connector.rules.campaigns import Campaign, Card, Workspace
-from connector.rules.caps import PastSend
-from connector.rules.catalogue import Catalogue
-from connector.rules.drafting import draft
-from connector.rules.interactions import Item, Logged
-from connector.rules.launching import is_launched
-from connector.rules.lifecycle import Verb, carry_out
-from connector.rules.passages import dropped
-from connector.rules.publishing import OrderPlan, plan_archive, plan_publish, plan_resume, plan_stop
-from connector.rules.reasons import Reason
-from connector.rules.users import User, merged
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.catalogue.lifecycle import Verb, carry_out
+from connector.rules.model.campaigns import Campaign, Card, Workspace
+from connector.rules.model.follow_up import dropped
+from connector.rules.model.interactions import Item, Logged
+from connector.rules.model.reasons import Reason
+from connector.rules.model.users import User, merged
+from connector.rules.publishing.drafting import draft
+from connector.rules.publishing.orders import OrderPlan, plan_archive, plan_publish, plan_resume, plan_stop
+from connector.rules.sending.launching import is_launched
+from connector.rules.timing.caps import PastSend
 from connector.simulation.launching import Launching
 from connector.simulation.scratch import Scratch
 from connector.simulation.sending import Sending

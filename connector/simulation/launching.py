@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from connector.rules.audience import in_audience
-from connector.rules.campaigns import Scheduled
-from connector.rules.catalogue import Entry
-from connector.rules.due import newest_live
-from connector.rules.judging import Past
-from connector.rules.launching import (
+from connector.rules.catalogue.catalogue import Entry
+from connector.rules.catalogue.lifecycle import Verb
+from connector.rules.model.campaigns import Scheduled
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.reasons import State
+from connector.rules.sending.due_list import newest_live
+from connector.rules.sending.launching import (
     Minute,
     begins_at,
     due_for,
@@ -21,9 +22,8 @@ from connector.rules.launching import (
     scheduled,
     take_turns,
 )
-from connector.rules.lifecycle import Verb
-from connector.rules.passages import Passage
-from connector.rules.reasons import State
+from connector.rules.targeting.audience import in_audience
+from connector.rules.triggering.evaluator import Past
 from connector.simulation.ledger import went_out_on
 from connector.simulation.people import Person
 from connector.simulation.sending import Sending

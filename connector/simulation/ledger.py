@@ -8,11 +8,11 @@ from datetime import datetime
 
 from pydantic_core import to_json
 
-from connector.rules.changes import Note, Refuse
-from connector.rules.deliveries import DeliveryState
-from connector.rules.launching import is_launched
-from connector.rules.passages import Passage
-from connector.rules.reasons import State
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.reasons import State
+from connector.rules.sending.deliveries import DeliveryState
+from connector.rules.sending.launching import is_launched
+from connector.rules.triggering.changes import Note, Refuse
 from connector.simulation.outcomes import Outcome, of_note, of_passage, of_refusal
 from connector.simulation.people import Person, Told
 from connector.simulation.scratch import Scratch

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from connector.rules.changes import Note, Refuse
-from connector.rules.instants import write_instant
-from connector.rules.passages import Passage
-from connector.rules.reasons import Reason, State
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.instants import write_instant
+from connector.rules.model.reasons import Reason, State
+from connector.rules.triggering.changes import Note, Refuse
 
 
 @dataclass(frozen=True)

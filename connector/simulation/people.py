@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from connector.rules.assignment import Assignment
-from connector.rules.caps import LONGEST, PastSend
-from connector.rules.deliveries import Delivery
-from connector.rules.interactions import Logged
-from connector.rules.passages import Passage
-from connector.rules.users import User
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.interactions import Logged
+from connector.rules.model.users import User
+from connector.rules.sending.deliveries import Delivery
+from connector.rules.targeting.assignment import Assignment
+from connector.rules.timing.caps import LONGEST, PastSend
 
 Told = tuple[str, str, str]
 """What a line tells of: (follow-on, key, trigger id)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from connector.rules.errors import ConnectorError
+from connector.rules.model.errors import ConnectorError
 from connector.simulation.axis import Axis, axis_over
 from connector.simulation.lanes import Lane, Outcome, instants_of, lanes_of, read_instant
 from connector.simulation.timeline import ORDERS, Line

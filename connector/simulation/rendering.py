@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from connector.rules.messages import Messages
-from connector.rules.values import canonical_json
+from connector.rules.model.messages import Messages
+from connector.rules.model.values import canonical_json
 from connector.templates import Aborted, TemplateFault, looked_up, render
 
 Paths = frozenset[tuple[str | int, ...]]

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from types import TracebackType
 
-from connector.rules.users import User
+from connector.rules.model.users import User
 from connector.simulation.people import Person
 
 _TABLES = (

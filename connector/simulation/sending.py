@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from connector.rules.assignment import Assignment
-from connector.rules.caps import PastSend
-from connector.rules.catalogue import Entry
-from connector.rules.deliveries import (
+from connector.rules.catalogue.catalogue import Entry
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.interactions import Item
+from connector.rules.model.messages import Messages
+from connector.rules.model.reasons import Reason, State
+from connector.rules.sending.deliveries import (
     OUT,
     Delivery,
     DeliveryState,
@@ -24,12 +26,10 @@ from connector.rules.deliveries import (
     received_before,
     settled,
 )
-from connector.rules.due import Control, Drop, DueFacts, Hold, Pause, newest_live
-from connector.rules.interactions import Item
-from connector.rules.judging import Past
-from connector.rules.messages import Messages
-from connector.rules.passages import Passage
-from connector.rules.reasons import Reason, State
+from connector.rules.sending.due_list import Control, Drop, DueFacts, Hold, Pause, newest_live
+from connector.rules.targeting.assignment import Assignment
+from connector.rules.timing.caps import PastSend
+from connector.rules.triggering.evaluator import Past
 from connector.simulation.people import Person
 from connector.simulation.rendering import Rendering
 from connector.simulation.world import World

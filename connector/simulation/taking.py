@@ -6,15 +6,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from connector.items import with_id
-from connector.rules.changes import Begin, Change, End, Note, Refuse
-from connector.rules.conversions import conversions_made, past_needed
-from connector.rules.interactions import LAUNCH_TIME, Interaction, Item, Logged, dispatch_of, is_too_old, log_entry
-from connector.rules.judging import EVER, Judging, Known
-from connector.rules.matching import topic_of
-from connector.rules.passages import Passage
-from connector.rules.reasons import Reason
-from connector.rules.retelling import Act, act_of, is_told
-from connector.rules.trigger import key_of, triggers
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.interactions import (
+    LAUNCH_TIME,
+    Interaction,
+    Item,
+    Logged,
+    dispatch_of,
+    is_too_old,
+    log_entry,
+)
+from connector.rules.model.reasons import Reason
+from connector.rules.results.conversions import conversions_made, past_needed
+from connector.rules.targeting.deduplication import Act, act_of, is_told
+from connector.rules.targeting.matching import topic_of
+from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse
+from connector.rules.triggering.evaluator import EVER, Judging, Known
+from connector.rules.triggering.trigger_list import key_of, triggers
 from connector.simulation.people import Person
 from connector.simulation.world import World
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from connector.rules.catalogue import Catalogue
-from connector.rules.exceptions import calls_off
-from connector.rules.passages import Passage, afresh
-from connector.rules.reasons import State
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.follow_up import Passage, afresh
+from connector.rules.model.reasons import State
+from connector.rules.triggering.exceptions import calls_off
 from connector.simulation.people import Person
 
 _NEVER = datetime.max.replace(tzinfo=UTC)

@@ -18,11 +18,11 @@ from pydantic_core import from_json
 
 from connector.definitions import parse_mapping
 from connector.items import fault_words, parse_item
-from connector.rules.campaigns import Campaign, Card, Workspace
-from connector.rules.errors import ConnectorError, DefinitionError, InvalidItem
-from connector.rules.interactions import Item
-from connector.rules.users import User
-from connector.rules.values import Instant
+from connector.rules.model.campaigns import Campaign, Card, Workspace
+from connector.rules.model.errors import ConnectorError, DefinitionError, InvalidItem
+from connector.rules.model.interactions import Item
+from connector.rules.model.users import User
+from connector.rules.model.values import Instant
 
 ORDERS = ("publish", "stop", "resume", "archive")
 _THINGS = ("user", *ORDERS, "apply", "interaction")

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from connector.rules.catalogue import Catalogue
-from connector.rules.passages import Passage
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.follow_up import Passage
 from connector.simulation.ledger import Ledger
 from connector.simulation.people import Person
 from connector.simulation.scratch import Scratch

@@ -1,1 +1,1 @@
-"""What happened, remembered in SQL: SQLite embedded, PostgreSQL where one machine is not enough."""
+"""What happened, stored in SQL on SQLite and PostgreSQL. Imports `connector.rules` only."""

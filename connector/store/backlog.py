@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.caps import LONGEST, PastSend
-from connector.rules.deliveries import OUT
+from connector.rules.sending.deliveries import OUT
+from connector.rules.timing.caps import LONGEST, PastSend
 from connector.store.sets import among
 from connector.store.tables import deliveries, interactions, receipts
 

@@ -8,8 +8,8 @@ from typing import cast
 from sqlalchemy import ColumnElement, Table, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.campaigns import Publishable, Workspace, parse_definition
-from connector.rules.catalogue import Catalogue, Entry, Revision, Window
+from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
+from connector.rules.model.campaigns import Publishable, Workspace, parse_definition
 from connector.store.drafts import save_drafts
 from connector.store.orders import VersionMoved, commit_order, find_receipt, next_instant
 from connector.store.tables import catalogue, entries, publications, revisions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from connector.rules.catalogue import Catalogue
+from connector.rules.catalogue.catalogue import Catalogue
 from connector.store.catalogue import load_catalogue
 from connector.store.database import Database
 

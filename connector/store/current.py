@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.catalogue import Catalogue
+from connector.rules.catalogue.catalogue import Catalogue
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.database import Database
 from connector.store.versions import Head, read_head

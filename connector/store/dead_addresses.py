@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, func, literal, or
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.addresses import bare
-from connector.rules.standing import AddressWord
+from connector.rules.model.addresses import bare
+from connector.rules.provider_events.consent import AddressWord
 from connector.store.tables import bare_number, dead_addresses, users
 
 _OF_USER: Mapping[str, ColumnElement[str]] = {"email": func.lower(users.c.email), "sms": bare_number(users.c.phone)}

@@ -8,10 +8,10 @@ from datetime import datetime
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.caps import LONGEST, PastSend
-from connector.rules.deliveries import OUT, Delivery, DeliveryState, settled
-from connector.rules.passages import Passage
-from connector.rules.reasons import Reason, State
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.reasons import Reason, State
+from connector.rules.sending.deliveries import OUT, Delivery, DeliveryState, settled
+from connector.rules.timing.caps import LONGEST, PastSend
 from connector.store.tables import deliveries, follow_ups
 
 

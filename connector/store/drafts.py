@@ -9,8 +9,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.campaigns import Campaign, Card, Publishable, Workspace
-from connector.rules.drafting import Known, Saved, changes_of, kind_of, written
+from connector.rules.model.campaigns import Campaign, Card, Publishable, Workspace
+from connector.rules.publishing.drafting import Known, Saved, changes_of, kind_of, written
 from connector.store.sets import among
 from connector.store.tables import entries, revisions
 from connector.store.versions import lock_head, raise_version

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.reasons import Reason, State
+from connector.rules.model.reasons import Reason, State
 from connector.store.dead_addresses import erase_addresses
 from connector.store.inbox import erase_inbox
 from connector.store.provider_reports import erase_reports

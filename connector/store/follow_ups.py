@@ -10,10 +10,10 @@ from sqlalchemy import RowMapping, case, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.changes import Note, Refuse
-from connector.rules.interactions import Logged
-from connector.rules.passages import Passage
-from connector.rules.reasons import OPEN_STATES, Reason, State
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.interactions import Logged
+from connector.rules.model.reasons import OPEN_STATES, Reason, State
+from connector.rules.triggering.changes import Note, Refuse
 from connector.store.log import facts_of, item_from
 from connector.store.rows import insert_rows, rows_of
 from connector.store.sets import among

@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import RowMapping, Select, Table, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.caps import LONGEST, PastSend
-from connector.rules.deliveries import OUT, DeliveryState
-from connector.rules.interactions import Logged
-from connector.rules.passages import Passage
-from connector.rules.reasons import Reason
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.interactions import Logged
+from connector.rules.model.reasons import Reason
+from connector.rules.sending.deliveries import OUT, DeliveryState
+from connector.rules.timing.caps import LONGEST, PastSend
 from connector.store.follow_ups import passage_from
 from connector.store.log import logged_from
 from connector.store.sets import among

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping, and_, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.inbox import InboxKind
+from connector.rules.model.inbox import InboxKind
 from connector.store.tables import inbox, inbox_marks, interactions
 
 MarkName = Literal["viewed_at", "dismissed_at"]

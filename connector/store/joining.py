@@ -8,8 +8,8 @@ from dataclasses import replace
 from sqlalchemy import Exists, Table, bindparam, delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.standing import SaidAt, later_of
-from connector.rules.users import User, merged
+from connector.rules.model.users import User, merged
+from connector.rules.provider_events.consent import SaidAt, later_of
 from connector.store.sets import among
 from connector.store.tables import (
     assignments,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import RowMapping, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.keys import Key, Scope
+from connector.rules.model.api_keys import Key, Scope
 from connector.store.clock import clock
 from connector.store.tables import keys
 

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, RowMapping, exists, func, insert, literal,
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.assignment import Assignment
-from connector.rules.launching import Minute, launch_id
-from connector.rules.reasons import OPEN_STATES, State
+from connector.rules.model.reasons import OPEN_STATES, State
+from connector.rules.sending.launching import Minute, launch_id
+from connector.rules.targeting.assignment import Assignment
 from connector.store.database import database_now
 from connector.store.sets import among
 from connector.store.tables import Instant, assignments, deliveries, entries, follow_ups, launches, revisions, users

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, and_, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.addresses import bare
-from connector.rules.deliveries import DeliveryState
-from connector.rules.leading import LedDelivery
+from connector.rules.model.addresses import bare
+from connector.rules.provider_events.attribution import LedDelivery
+from connector.rules.sending.deliveries import DeliveryState
 from connector.store.sets import among
 from connector.store.tables import bare_number, deliveries, user_aliases, users
 from connector.store.users import ERASED, mark_of_erased

@@ -11,7 +11,7 @@ from sqlalchemy import insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.errors import DefinitionError
+from connector.rules.model.errors import DefinitionError
 from connector.store.joining import Joining, find_bare, join_users
 from connector.store.sets import among
 from connector.store.tables import user_aliases, users

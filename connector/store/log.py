@@ -10,8 +10,8 @@ from sqlalchemy import RowMapping, and_, func, or_, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.interactions import Event, Interaction, InteractionType, Item, Logged
-from connector.rules.retelling import ACTS, DELIVERY, MESSAGE, Act, act_told
+from connector.rules.model.interactions import Event, Interaction, InteractionType, Item, Logged
+from connector.rules.targeting.deduplication import ACTS, DELIVERY, MESSAGE, Act, act_told
 from connector.store.rows import insert_rows
 from connector.store.sets import among, instants
 from connector.store.tables import arrivals, interactions, sequences

@@ -10,10 +10,10 @@ from sqlalchemy import bindparam, case, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.deliveries import Delivery, DeliveryState
-from connector.rules.operating import cut_short
-from connector.rules.passages import Passage
-from connector.rules.reasons import OPEN_STATES, Reason, State
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.reasons import OPEN_STATES, Reason, State
+from connector.rules.sending.deliveries import Delivery, DeliveryState
+from connector.rules.sending.operating import cut_short
 from connector.store.follow_ups import passage_from
 from connector.store.sets import among
 from connector.store.tables import deliveries, follow_ups, receipts

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import exists, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.errors import ConnectorError
-from connector.rules.lifecycle import STATE_AFTER
-from connector.rules.publishing import OrderPlan
+from connector.rules.catalogue.lifecycle import STATE_AFTER
+from connector.rules.model.errors import ConnectorError
+from connector.rules.publishing.orders import OrderPlan
 from connector.store.database import database_now
 from connector.store.launches import note_order
 from connector.store.sets import among
@@ -44,7 +44,7 @@ async def commit_order(
     remembered too, but leaves the version as it is (P5).
 
     Args:
-        plan: what changes, as `connector.rules.publishing` judged it on the catalogue of `expected_version`.
+        plan: what changes, as `connector.rules.publishing.orders` judged it on the catalogue of `expected_version`.
         effective_at: the instant of `next_instant`, UTC; one for all that the order changes.
 
     Raises:

@@ -25,8 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector import names
-from connector.rules import launching
-from connector.rules.reasons import State
+from connector.rules.model.reasons import State
+from connector.rules.sending import launching
 from connector.store.sets import among
 from connector.store.tables import Instant, decisions, deliveries, follow_ups, user_aliases
 from connector.store.users import ERASED

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import RowMapping, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.reasons import State
+from connector.rules.model.reasons import State
 from connector.store.database import database_now
 from connector.store.tables import follow_ups
 

@@ -11,11 +11,11 @@ from sqlalchemy import RowMapping, and_, bindparam, delete, func, literal, selec
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.addresses import bare
-from connector.rules.leading import LONGEST_ID, Unled
-from connector.rules.provider_events import UNTIMED, USER, ProviderEvent
-from connector.rules.provider_outcomes import key_of
-from connector.rules.standing import Told, consent_after, said_last
+from connector.rules.model.addresses import bare
+from connector.rules.provider_events.attribution import LONGEST_ID, Unled
+from connector.rules.provider_events.consent import Told, consent_after, said_last
+from connector.rules.provider_events.events import UNTIMED, USER, ProviderEvent
+from connector.rules.provider_events.outcomes import key_of
 from connector.store.dead_addresses import remember
 from connector.store.sets import among
 from connector.store.tables import Instant, heeded_reports, unmatched_reports, users

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.deliveries import DeliveryState, receive_id
+from connector.rules.sending.deliveries import DeliveryState, receive_id
 from connector.store.tables import deliveries, interactions
 
 

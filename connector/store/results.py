@@ -28,10 +28,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.conversions import LETTERS
-from connector.rules.interactions import CLICKS, LAUNCH_TIME, VIEWS, InteractionType
-from connector.rules.matching import PRIMARY, Robots
-from connector.rules.reasons import State
+from connector.rules.model.interactions import CLICKS, LAUNCH_TIME, VIEWS, InteractionType
+from connector.rules.model.reasons import State
+from connector.rules.results.conversions import LETTERS
+from connector.rules.targeting.matching import PRIMARY, Robots
 from connector.store.tables import assignments, follow_ups, interactions
 
 T = InteractionType

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.reasons import Reason, State
+from connector.rules.model.reasons import Reason, State
 from connector.store.launches import only_paused
 from connector.store.sets import among
 from connector.store.tables import follow_ups, publications

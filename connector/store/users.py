@@ -13,9 +13,9 @@ from uuid import uuid4
 from sqlalchemy import RowMapping, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.addresses import Unreachable
-from connector.rules.errors import ConnectorError, DefinitionError
-from connector.rules.users import ERASED_FAULT, Merging, User, check_size, merged
+from connector.rules.model.addresses import Unreachable
+from connector.rules.model.errors import ConnectorError, DefinitionError
+from connector.rules.model.users import ERASED_FAULT, Merging, User, check_size, merged
 from connector.store.dead_addresses import dead_columns
 from connector.store.rows import insert_rows, rows_of
 from connector.store.sets import among

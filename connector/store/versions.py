@@ -10,8 +10,8 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.campaigns import Workspace
-from connector.rules.drafting import written
+from connector.rules.model.campaigns import Workspace
+from connector.rules.publishing.drafting import written
 from connector.store.clock import clock, database_now
 from connector.store.tables import catalogue
 

@@ -1,1 +1,1 @@
-"""Opens and clicks: links that lead back to a delivery, put into what goes out and read when they are followed."""
+"""Tracked links and opens: tokens, link rewriting, classified visits. Imports `rules`, `store` and `ingest`."""

@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from datetime import datetime
 
-from connector.rules.classification import BURST, Act, Visit
+from connector.rules.provider_events.classification import BURST, Act, Visit
 
 
 class Clicks:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from connector.rules.errors import ConnectorError
+from connector.rules.model.errors import ConnectorError
 from connector.tracking.packing import pack_delivery, pack_text, unpack_delivery, unpack_text
 
 LONGEST = 8192

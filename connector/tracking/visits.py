@@ -18,8 +18,8 @@ from typing import Any
 import structlog
 
 from connector.intake import Intake
-from connector.rules.classification import BURST, Act, Visit, classify
-from connector.rules.interactions import Interaction, InteractionType, Logged
+from connector.rules.model.interactions import Interaction, InteractionType, Logged
+from connector.rules.provider_events.classification import BURST, Act, Visit, classify
 from connector.store.database import Database, StoreUnavailable
 from connector.store.log import load_items
 from connector.store.tracked import TrackedDelivery, find_deliveries

@@ -1,1 +1,1 @@
-"""The HTTP edge: one module a resource, one shape for every error."""
+"""The HTTP API."""

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from connector.definitions.faults import faults_of
-from connector.rules.errors import DefinitionError
-from connector.rules.values import unstorable
+from connector.rules.model.errors import DefinitionError
+from connector.rules.model.values import unstorable
 from starter.api.errors import ApiError
 from starter.api.unpacking import declared_length, read_unpacked
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from connector.keys import Scope, read_key
-from connector.rules.errors import ConnectorError
+from connector.rules.model.api_keys import Scope, read_key
+from connector.rules.model.errors import ConnectorError
 from connector.settings import DEFAULT_KEY_RATE
 from starter.api.authorization import Given
 from starter.api.errors import ApiError

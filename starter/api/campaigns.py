@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from connector.definitions import parse_mapping
-from connector.rules.campaigns import Publishable, Workspace
-from connector.rules.catalogue import Entry
-from connector.rules.drafting import told_of_drafts
+from connector.rules.catalogue.catalogue import Entry
+from connector.rules.model.campaigns import Publishable, Workspace
+from connector.rules.publishing.drafting import told_of_drafts
 from connector.store.catalogue import save_drafts
 from connector.store.database import database_now
 from starter.api.body import Description, JsonOptions, checked

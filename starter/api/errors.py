@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from connector.rules.errors import DefinitionError, Fault, OrderRefused
+from connector.rules.model.errors import DefinitionError, Fault, OrderRefused
 from connector.store.database import StoreUnavailable
 from connector.store.users import UserErased
 from starter.temporal_link import TemporalUnavailable

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from connector.rules.users import User
+from connector.rules.model.users import User
 from starter.api import views
 from starter.api.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
 

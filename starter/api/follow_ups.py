@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from connector.rules.reasons import State
+from connector.rules.model.reasons import State
 from connector.store.overview import list_follow_ups
 from connector.store.users import find_user
 from starter.api.keys import Scope, needs

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from connector.inbox import Page, Reader, page_of
 from connector.inbox_acts import InboxActs, MessageUnknown, NotTheirs
-from connector.rules.inbox import CARD, Act, ButtonUnknown, InboxKind, Verb
-from connector.rules.values import unstorable
+from connector.rules.model.inbox import CARD, Act, ButtonUnknown, InboxKind, Verb
+from connector.rules.model.values import unstorable
 from connector.store.database import database_now
 from connector.store.users import StoredUser, UserErased, find_user, resolve_and_lock
 from starter.api.body import JsonOptions, checked

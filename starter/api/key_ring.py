@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import structlog
 
-from connector.keys import GivenKey, is_same
+from connector.rules.model.api_keys import GivenKey, is_same
 from connector.store.database import Database, StoreUnavailable
 from connector.store.keys import LiveKey, LiveKeys, load_live_keys
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import Request, Security
 
-from connector.keys import Scope
+from connector.rules.model.api_keys import Scope
 from connector.settings import Settings
 from connector.store.database import Database
 from starter.api.authorization import AuthorizationWrong, Given, read_authorization

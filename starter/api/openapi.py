@@ -9,9 +9,9 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from connector.rules.campaigns import Campaign, Card
-from connector.rules.interactions import Event, Interaction
-from connector.rules.users import User
+from connector.rules.model.campaigns import Campaign, Card
+from connector.rules.model.interactions import Event, Interaction
+from connector.rules.model.users import User
 from starter.api import answers, examples
 from starter.api.key_schemes import tell_scopes
 from starter.api.options import ActOptions, ClickOptions, NoOptions, PublishOptions, TapOptions

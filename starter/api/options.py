@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from connector.rules.values import Text
+from connector.rules.model.values import Text
 
 _Name = Annotated[Text, Field(max_length=64)]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from connector.rules.interactions import Interaction, InteractionType
+from connector.rules.model.interactions import Interaction, InteractionType
 from connector.store.database import database_now
 from connector.store.reports import is_logged
 from connector.store.tracked import TrackedDelivery, find_deliveries

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
-from connector.rules.errors import DefinitionError
+from connector.rules.model.errors import DefinitionError
 from connector.segment.envelope import KINDS
 from connector.segment.mapping import SegmentMapping
 from connector.segment.reading import read_mapping

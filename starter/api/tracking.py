@@ -19,7 +19,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import Counter
 
-from connector.rules.classification import Act, Visit
+from connector.rules.provider_events.classification import Act, Visit
 from connector.store.database import StoreUnavailable
 from connector.tracking.consent import unsubscribe
 from connector.tracking.rewriting import is_web

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
 
-from connector.rules.users import User
+from connector.rules.model.users import User
 from connector.store.database import database_now
 from connector.store.erasure import erase_user
 from connector.store.users import find_user, merge_user, save_user

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from connector.rules.reasons import Reason, State
-from connector.rules.users import User
+from connector.rules.model.reasons import Reason, State
+from connector.rules.model.users import User
 
 
 class View(BaseModel):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from connector.rules.drafting import Definition, Saved, told_of_drafts
+from connector.rules.publishing.drafting import Definition, Saved, told_of_drafts
 from connector.store.catalogue import save_drafts
 from connector.store.database import database_now
 from starter.commands.options import DataOption, JsonOption

@@ -12,8 +12,8 @@ from rich.progress import Progress
 
 from connector.backtest import Backtested
 from connector.backtest import backtest as test
-from connector.rules.instants import write_instant
-from connector.rules.values import parse_duration
+from connector.rules.model.instants import write_instant
+from connector.rules.model.values import parse_duration
 from connector.simulation.tally import quantiles
 from connector.store.database import database_now
 from starter.commands.options import DataOption, JsonOption, parse_time

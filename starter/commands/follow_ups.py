@@ -11,8 +11,8 @@ import typer
 
 from connector import names
 from connector.follow_up_client import FollowUpClient
-from connector.rules.instants import write_instant
-from connector.rules.operating import in_words
+from connector.rules.model.instants import write_instant
+from connector.rules.sending.operating import in_words
 from connector.wire import LONGEST_NOTE, Operated
 from starter.commands.options import DataOption, JsonOption, parse_length, parse_time
 from starter.commands.session import run, session

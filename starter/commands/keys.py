@@ -11,9 +11,9 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from connector.key_desk import Issued, KeyDesk
-from connector.keys import MOST_RATE, Key, KeyState, Scope, read_key
-from connector.rules.instants import write_instant
-from connector.rules.values import format_duration
+from connector.rules.model.api_keys import MOST_RATE, Key, KeyState, Scope, read_key
+from connector.rules.model.instants import write_instant
+from connector.rules.model.values import format_duration
 from starter.commands.options import DataOption, JsonOption, parse_length
 from starter.commands.session import run, session
 from starter.terminal import say, say_json, table, tell

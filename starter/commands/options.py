@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from connector.rules.values import Instant, parse_duration
+from connector.rules.model.values import Instant, parse_duration
 
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from connector.rules.differences import Difference
-from connector.rules.drafting import Definition
-from connector.rules.errors import OrderRefused
-from connector.rules.preview import Drafting
-from connector.rules.values import canonical_json
+from connector.rules.model.errors import OrderRefused
+from connector.rules.model.values import canonical_json
+from connector.rules.publishing.differences import Difference
+from connector.rules.publishing.drafting import Definition
+from connector.rules.publishing.preview import Drafting
 from connector.store.overview import Waits
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.reading import Paths, keep_to_workspace, read_paths

@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 
 from connector.definitions import read_definitions
-from connector.rules.campaigns import Workspace
-from connector.rules.drafting import Definition
-from connector.rules.errors import DefinitionError, Fault
+from connector.rules.model.campaigns import Workspace
+from connector.rules.model.errors import DefinitionError, Fault
+from connector.rules.publishing.drafting import Definition
 
 Paths = Annotated[list[Path], typer.Argument(exists=True, help="YAML files, or folders of them.")]
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from connector.provider_intake import Retried
-from connector.rules.instants import write_instant
-from connector.rules.provider_events import CAMPAIGN, DELIVERY, PROVIDERS
+from connector.rules.model.instants import write_instant
+from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, PROVIDERS
 from connector.store.provider_reports import Unmatched, count_unmatched, newest_unmatched
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.progress import track
 
 from connector.definitions import Definitions, read_definitions
-from connector.rules.catalogue import Catalogue
-from connector.rules.errors import ConnectorError, OrderRefused
-from connector.rules.lifecycle import Verb
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.catalogue.lifecycle import Verb
+from connector.rules.model.errors import ConnectorError, OrderRefused
 from connector.simulation import Scratch, Simulation
 from connector.simulation.pictures import TooMuchToDraw, draw
 from connector.simulation.timeline import ORDERS, Line, Timeline, read_timeline

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from connector.rules.catalogue import Catalogue, Entry
-from connector.rules.errors import ConnectorError
+from connector.rules.catalogue.catalogue import Catalogue, Entry
+from connector.rules.model.errors import ConnectorError
 from connector.store.overview import Count, count_follow_ups
 from starter import results_view
 from starter.catalogue_view import view

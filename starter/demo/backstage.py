@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from connector.rules.errors import ConnectorError
+from connector.rules.model.errors import ConnectorError
 from starter.dev_file import Running
 
 _CONNECTOR = (sys.executable, "-c", "from starter.cli import main; main()")

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connector.rules.instants import write_instant
+from connector.rules.model.instants import write_instant
 from starter.demo.fates import NOTHING, Fate, Outcome
 
 _POLL_SECONDS = 0.2

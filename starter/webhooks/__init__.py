@@ -1,1 +1,1 @@
-"""What providers report to us: one module a provider, each with its own way to prove who calls."""
+"""Webhooks that providers call: one module a provider, behind `protocol`."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from connector.rules.provider_events import CAMPAIGN, DELIVERY, USER
+from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, USER
 
 LONGEST_TEXT = 1024
 LONGEST_URL = 8192

@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
-from connector.rules.provider_events import Happened, ProviderEvent
+from connector.rules.provider_events.events import Happened, ProviderEvent
 from starter.webhooks.fields import LONGEST_URL, address, arguments, at, digest, instant, text, texts, word
 from starter.webhooks.proof import read_object
 from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong

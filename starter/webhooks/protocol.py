@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from connector.rules.errors import ConnectorError
-from connector.rules.provider_events import ProviderEvent
+from connector.rules.model.errors import ConnectorError
+from connector.rules.provider_events.events import ProviderEvent
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from connector.channels.signing import sign_with
-from connector.rules.provider_events import Happened, ProviderEvent
+from connector.rules.provider_events.events import Happened, ProviderEvent
 from starter.webhooks.fields import (
     LONGEST_URL,
     address,

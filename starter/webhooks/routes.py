@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from prometheus_client import Counter
 
 from connector.provider_intake import ProviderIntake
-from connector.rules.provider_events import PROVIDERS, ProviderEvent
+from connector.rules.provider_events.events import PROVIDERS, ProviderEvent
 from connector.tracking.own_links import OwnLinks
 from connector.tracking.select import open_tokens
 from starter.api.answers import RETRY_AFTER

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from connector.rules.provider_events import Happened, ProviderEvent
+from connector.rules.provider_events.events import Happened, ProviderEvent
 from starter.webhooks.fields import (
     LONGEST_URL,
     address,

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from connector.rules.provider_events import ProviderEvent
+from connector.rules.provider_events.events import ProviderEvent
 from starter.webhooks.https_fetch import HttpsFetch
 from starter.webhooks.proof import read_object
 from starter.webhooks.protocol import BodyWrong, Call

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connector.rules.provider_events import Happened, ProviderEvent
+from connector.rules.provider_events.events import Happened, ProviderEvent
 from starter.webhooks.fields import (
     LONGEST_URL,
     address,

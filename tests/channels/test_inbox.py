@@ -17,7 +17,7 @@ from connector.channels.inbox import Inbox
 from connector.channels.protocol import Address, Outgoing, Rejected, TryLater
 from connector.channels.select import open_channels
 from connector.inbox_settings import InboxSettings
-from connector.rules.users import User
+from connector.rules.model.users import User
 from connector.settings import Settings
 from connector.store.database import Database
 from connector.store.erasure import erase_user

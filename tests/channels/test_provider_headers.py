@@ -15,9 +15,9 @@ from connector.channels.email import Email
 from connector.channels.letter import write_letter
 from connector.channels.protocol import Address, Outgoing
 from connector.channels.provider_headers import SmtpProvider, provider_header
-from connector.rules.deliveries import delivery_id
-from connector.rules.passages import passage_id
-from connector.rules.provider_tags import from_tag
+from connector.rules.model.follow_up import passage_id
+from connector.rules.provider_events.tags import from_tag
+from connector.rules.sending.deliveries import delivery_id
 from connector.settings import Smtp
 from tests.channels.test_letter import AT
 

@@ -15,7 +15,7 @@ from connector.channels.fcm import FcmPush
 from connector.channels.select import open_channels
 from connector.channels.twilio import TwilioSms
 from connector.channels.webhook import Webhook
-from connector.rules.values import ChannelName
+from connector.rules.model.values import ChannelName
 from connector.settings import Settings, Smtp
 from starter.configuration import SettingsWrong, read_settings
 from tests.channels.providers import ACCOUNT, fcm, key_file, twilio

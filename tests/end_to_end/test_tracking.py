@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
-from connector.rules.classification import AT_ONCE, BURST
+from connector.rules.provider_events.classification import AT_ONCE, BURST
 from tests.end_to_end.stage import ANN, SCHEDULED, Stage, until
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

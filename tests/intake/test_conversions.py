@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from connector.rules.catalogue import Catalogue
+from connector.rules.catalogue.catalogue import Catalogue
 from connector.store.current import with_current_catalogue
 from connector.store.database import Database
 from connector.store.tables import interactions

@@ -15,9 +15,9 @@ from sqlalchemy import select, update
 
 from connector.channels.protocol import HandedOver, OutcomeUnknown
 from connector.provider_intake import ProviderIntake
-from connector.rules.classification import Act, Visit
-from connector.rules.provider_events import Happened, ProviderEvent
-from connector.rules.users import User
+from connector.rules.model.users import User
+from connector.rules.provider_events.classification import Act, Visit
+from connector.rules.provider_events.events import Happened, ProviderEvent
 from connector.store.erasure import erase_user
 from connector.store.provider_reports import count_unmatched, load_unmatched
 from connector.store.tables import (

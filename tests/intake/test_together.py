@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from connector.rules.reasons import OPEN_STATES
+from connector.rules.model.reasons import OPEN_STATES
 from connector.store.database import Database, StoreUnavailable
 from connector.store.tables import decisions, follow_ups, interactions, publications
 from tests.house import ABANDONED, ORIGINAL, House, follow_on

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connector.items import parse_item
-from connector.rules.campaigns import parse_definition
-from connector.rules.catalogue import Catalogue, Entry, Revision, Window
-from connector.rules.changes import Begin, Change, End, Note, Refuse
-from connector.rules.interactions import Logged
-from connector.rules.judging import EVER, Judging, Known
-from connector.rules.passages import Passage
-from connector.rules.reasons import Reason, State
-from connector.rules.users import User
+from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
+from connector.rules.model.campaigns import parse_definition
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.interactions import Logged
+from connector.rules.model.reasons import Reason, State
+from connector.rules.model.users import User
+from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse
+from connector.rules.triggering.evaluator import EVER, Judging, Known
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from connector.rules.assignment import Assignment, assign, content_for
-from connector.rules.campaigns import Campaign
+from connector.rules.model.campaigns import Campaign
+from connector.rules.targeting.assignment import Assignment, assign, content_for
 
 USERS = [f"user-{number}" for number in range(4000)]
 

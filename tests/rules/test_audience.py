@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from connector.rules.audience import asks_history, in_audience
-from connector.rules.conditions import Condition
-from connector.rules.predicates import Predicate
-from connector.rules.users import User
+from connector.rules.model.conditions import Condition
+from connector.rules.model.predicates import Predicate
+from connector.rules.model.users import User
+from connector.rules.targeting.audience import asks_history, in_audience
 
 PREDICATE: TypeAdapter[Predicate] = TypeAdapter(Predicate)
 NOW = datetime.fromisoformat("2026-03-02T12:00:00Z")

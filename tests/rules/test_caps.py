@@ -6,8 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from connector.rules.campaigns import Workspace
-from connector.rules.caps import CAPPED_CHANNELS, PastSend, capped
+from connector.rules.model.campaigns import Workspace
+from connector.rules.timing.caps import CAPPED_CHANNELS, PastSend, capped
 
 NEW_YORK = "America/New_York"
 PUSH_A_DAY = {"channel": "push", "at_most": 1, "per": "day"}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connector.rules.classification import Act, Class, Sign, Visit, classify
+from connector.rules.provider_events.classification import Act, Class, Sign, Visit, classify
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LONG_AGO = AT - timedelta(minutes=5)

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from connector.items import parse_item, with_id
-from connector.rules.campaigns import Campaign, parse_definition
-from connector.rules.catalogue import Catalogue, Entry, Revision, Window
-from connector.rules.conversions import conversions_made, past_needed
-from connector.rules.deliveries import enrolment, receive_interaction
-from connector.rules.interactions import Interaction, InteractionType, Logged
-from connector.rules.passages import Passage, passage_id
+from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
+from connector.rules.model.campaigns import Campaign, parse_definition
+from connector.rules.model.follow_up import Passage, passage_id
+from connector.rules.model.interactions import Interaction, InteractionType, Logged
+from connector.rules.results.conversions import conversions_made, past_needed
+from connector.rules.sending.deliveries import enrolment, receive_interaction
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 PURCHASE = {"event": "make_purchase"}

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from connector.rules.campaigns import Delay
-from connector.rules.delays import due_at, local_instant, spread_share, zone_of
+from connector.rules.model.campaigns import Delay
+from connector.rules.timing.delays import due_at, local_instant, spread_share, zone_of
 
 NEW_YORK = "America/New_York"
 DELAY: TypeAdapter[Delay | None] = TypeAdapter(Delay | None)

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from connector.rules.campaigns import Campaign, Card, Workspace, parse_definition
-from connector.rules.catalogue import Catalogue, Entry, Lifecycle, Revision, Window
-from connector.rules.differences import Difference, differences
-from connector.rules.drafting import Definition, Saved, draft, told_of_drafts
-from connector.rules.errors import OrderRefused
-from connector.rules.preview import draftings, elsewhere, to_publish, told_of_applying
+from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision, Window
+from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_definition
+from connector.rules.model.errors import OrderRefused
+from connector.rules.publishing.differences import Difference, differences
+from connector.rules.publishing.drafting import Definition, Saved, draft, told_of_drafts
+from connector.rules.publishing.preview import draftings, elsewhere, to_publish, told_of_applying
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 EARLIER = datetime(2026, 2, 1, tzinfo=UTC)

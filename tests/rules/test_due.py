@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from connector.rules.assignment import Assignment
-from connector.rules.campaigns import Campaign, Workspace
-from connector.rules.caps import PastSend
-from connector.rules.catalogue import Entry, Revision, Window
-from connector.rules.conditions import Condition
-from connector.rules.due import AT_THE_DUE_TIME, Control, Drop, DueFacts, Hold, Send, Verdict, judge
-from connector.rules.reasons import Reason
-from connector.rules.users import User
+from connector.rules.catalogue.catalogue import Entry, Revision, Window
+from connector.rules.model.campaigns import Campaign, Workspace
+from connector.rules.model.conditions import Condition
+from connector.rules.model.reasons import Reason
+from connector.rules.model.users import User
+from connector.rules.sending.due_list import AT_THE_DUE_TIME, Control, Drop, DueFacts, Hold, Send, Verdict, judge
+from connector.rules.targeting.assignment import Assignment
+from connector.rules.timing.caps import PastSend
 
 NEW_YORK = "America/New_York"
 PUBLISHED = datetime(2026, 2, 1, tzinfo=UTC)

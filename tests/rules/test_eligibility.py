@@ -6,8 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from connector.rules.campaigns import ActionBased
-from connector.rules.eligibility import eligible_again
+from connector.rules.model.campaigns import ActionBased
+from connector.rules.targeting.eligibility import eligible_again
 
 
 def _follow_on(rule: object) -> ActionBased:

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from connector.items import parse_item
-from connector.rules.campaigns import parse_definition
-from connector.rules.catalogue import Catalogue, Entry, Revision, Window
-from connector.rules.changes import Begin, Change, End, Note, Refuse, Scope, Verdict
-from connector.rules.exceptions import calls_off
-from connector.rules.fold import step
-from connector.rules.interactions import Logged
-from connector.rules.passages import Passage
-from connector.rules.reasons import Reason, State
+from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
+from connector.rules.model.campaigns import parse_definition
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.interactions import Logged
+from connector.rules.model.reasons import Reason, State
+from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse, Scope, Verdict
+from connector.rules.triggering.exceptions import calls_off
+from connector.rules.triggering.ordering import step
 from tests.house import ORIGINAL, PUSHED, follow_on
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from connector.items import parse_item
-from connector.rules.campaigns import Card, Workspace, parse_definition
-from connector.rules.catalogue import Catalogue, Entry, Revision, Window
-from connector.rules.deliveries import DeliveryState
-from connector.rules.explaining import DELIVERIES, NOTED, REASONS, STATES, state_words
-from connector.rules.grounds import GROUNDS
-from connector.rules.interactions import Logged
-from connector.rules.miss_words import MISSES, miss_words
-from connector.rules.near_misses import NearMiss, Shortfall, listens_near, nearest, subjects_of
-from connector.rules.reasons import Reason, State
+from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
+from connector.rules.explaining.evidence import GROUNDS
+from connector.rules.explaining.near_miss_wording import MISSES, miss_words
+from connector.rules.explaining.near_misses import NearMiss, Shortfall, listens_near, nearest, subjects_of
+from connector.rules.explaining.reasons import DELIVERIES, NOTED, REASONS, STATES, state_words
+from connector.rules.model.campaigns import Card, Workspace, parse_definition
+from connector.rules.model.interactions import Logged
+from connector.rules.model.reasons import Reason, State
+from connector.rules.sending.deliveries import DeliveryState
 
 PUBLISHED = datetime(2026, 3, 2, tzinfo=UTC)
 

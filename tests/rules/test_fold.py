@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connector.items import parse_item
-from connector.rules.catalogue import Catalogue
-from connector.rules.matching import meets, same_as_trigger
-from connector.rules.passages import Passage
-from connector.rules.reasons import Reason
-from connector.rules.trigger import key_of, triggers
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.reasons import Reason
+from connector.rules.targeting.matching import meets, same_as_trigger
+from connector.rules.triggering.trigger_list import key_of, triggers
 from tests.house import ORIGINAL, follow_on
 from tests.rules.arrivals import Arrival, Key, Memory, catalogue_of, hour
 

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from connector.items import parse_item
-from connector.rules.campaigns import Workspace, parse_definition
-from connector.rules.caps import PastSend
-from connector.rules.cases import Case, receipt_of
-from connector.rules.catalogue import Catalogue, Entry, Revision, Window
-from connector.rules.grounds import facts_of
-from connector.rules.interactions import Logged
-from connector.rules.judging import Past
-from connector.rules.passages import Passage
-from connector.rules.reasons import Reason, State
-from connector.rules.users import User
+from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
+from connector.rules.explaining.context import Case, receipt_of
+from connector.rules.explaining.evidence import facts_of
+from connector.rules.model.campaigns import Workspace, parse_definition
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.interactions import Logged
+from connector.rules.model.reasons import Reason, State
+from connector.rules.model.users import User
+from connector.rules.timing.caps import PastSend
+from connector.rules.triggering.evaluator import Past
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from connector.rules.interactions import (
+from connector.rules.model.interactions import (
     CARD_INTERACTIONS,
     LAUNCH_TIME,
     MAX_PROPERTIES_BYTES,
@@ -17,8 +17,8 @@ from connector.rules.interactions import (
     Interaction,
     InteractionType,
 )
-from connector.rules.users import User
-from connector.rules.values import has_null
+from connector.rules.model.users import User
+from connector.rules.model.values import has_null
 
 AT = "2026-03-02T12:00:00Z"
 CONTRACT = {

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from connector.rules.deliveries import DeliveryState
-from connector.rules.leading import Erased, Ground, Led, LedDelivery, Unled, lead
-from connector.rules.provider_events import Happened, ProviderEvent
-from connector.rules.provider_tags import from_tag, to_tag
+from connector.rules.provider_events.attribution import Erased, Ground, Led, LedDelivery, Unled, lead
+from connector.rules.provider_events.events import Happened, ProviderEvent
+from connector.rules.provider_events.tags import from_tag, to_tag
+from connector.rules.sending.deliveries import DeliveryState
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DELIVERY = LedDelivery("d.email", "f", "email", DeliveryState.SENT, AT, "<d.email@shop.test>", None, "u-1")

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from connector.rules.campaigns import Campaign, Workspace, parse_definition
-from connector.rules.catalogue import Catalogue, Entry, Revision
-from connector.rules.lints import refusals, warnings
+from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
+from connector.rules.model.campaigns import Campaign, Workspace, parse_definition
+from connector.rules.publishing.lints import refusals, warnings
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = {"after": "1 day"}

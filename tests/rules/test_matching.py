@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from connector.rules.conditions import Condition
-from connector.rules.interactions import Event, Interaction, InteractionType, Item
-from connector.rules.matching import (
+from connector.rules.model.conditions import Condition
+from connector.rules.model.interactions import Event, Interaction, InteractionType, Item
+from connector.rules.targeting.matching import (
     Robots,
     counts_despite_robots,
     json_equal,

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from connector.rules import users
-from connector.rules.errors import DefinitionError
-from connector.rules.users import MAX_ATTRIBUTES_BYTES, REMOVED, Merging, User, check_size, merged
-from connector.rules.values import canonical_json
+from connector.rules.model import users
+from connector.rules.model.errors import DefinitionError
+from connector.rules.model.users import MAX_ATTRIBUTES_BYTES, REMOVED, Merging, User, check_size, merged
+from connector.rules.model.values import canonical_json
 
 
 def of_size(size: int, **more: Any) -> dict[str, Any]:

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from connector.rules.deliveries import DeliveryState
-from connector.rules.leading import Led, LedDelivery, Unled
-from connector.rules.provider_events import Happened, ProviderEvent
-from connector.rules.provider_outcomes import (
+from connector.rules.provider_events.attribution import Led, LedDelivery, Unled
+from connector.rules.provider_events.events import Happened, ProviderEvent
+from connector.rules.provider_events.outcomes import (
     NOTHING,
     Link,
     Outcome,
@@ -21,7 +20,8 @@ from connector.rules.provider_outcomes import (
     outcome_of,
     visit_of,
 )
-from connector.rules.provider_texts import cleaned
+from connector.rules.provider_events.texts import cleaned
+from connector.rules.sending.deliveries import DeliveryState
 
 H = Happened
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)

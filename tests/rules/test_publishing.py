@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from connector.rules.campaigns import parse_definition
-from connector.rules.catalogue import Catalogue, Entry, Lifecycle, Revision, Window
-from connector.rules.errors import OrderRefused
-from connector.rules.publishing import (
+from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision, Window
+from connector.rules.model.campaigns import parse_definition
+from connector.rules.model.errors import OrderRefused
+from connector.rules.publishing.orders import (
     OrderPlan,
     missed_to_count,
     plan_archive,

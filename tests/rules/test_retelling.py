@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from connector.rules.interactions import Event, Interaction
-from connector.rules.retelling import Act, act_of, is_told
+from connector.rules.model.interactions import Event, Interaction
+from connector.rules.targeting.deduplication import Act, act_of, is_told
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 OPEN, CLICK, ALIAS, SMS, MAIL = "open_email", "click_email", "click_email_alias", "click_sms_link", "receive_email"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from connector.rules.provider_events import Happened, ProviderEvent
-from connector.rules.provider_outcomes import Outcome, outcome_of
-from connector.rules.standing import consent_after, said_last
+from connector.rules.provider_events.consent import consent_after, said_last
+from connector.rules.provider_events.events import Happened, ProviderEvent
+from connector.rules.provider_events.outcomes import Outcome, outcome_of
 
 H = Happened
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connector.rules.catalogue import Catalogue, Window
+from connector.rules.catalogue.catalogue import Catalogue, Window
 from tests.house import ORIGINAL, follow_on
 from tests.rules.arrivals import LONG_AGO, Arrival, Memory, catalogue_of, hour
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from connector.items import parse_item
-from connector.rules.campaigns import Workspace, parse_definition
-from connector.rules.catalogue import Catalogue, Entry, Lifecycle, Revision, Window
-from connector.rules.conditions import Condition
-from connector.rules.interactions import Logged
-from connector.rules.passages import Passage
-from connector.rules.reasons import Reason, State
-from connector.rules.trigger import AT_THE_TRIGGER, TriggerFacts, begin, judge_trigger, key_of, triggers
-from connector.rules.users import User
+from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision, Window
+from connector.rules.model.campaigns import Workspace, parse_definition
+from connector.rules.model.conditions import Condition
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.interactions import Logged
+from connector.rules.model.reasons import Reason, State
+from connector.rules.model.users import User
+from connector.rules.triggering.trigger_list import AT_THE_TRIGGER, TriggerFacts, begin, judge_trigger, key_of, triggers
 from tests.house import ORIGINAL, PUSHED, follow_on
 
 PUBLISHED = datetime(2026, 3, 2, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from connector.rules.campaigns import QuietHours, TimeOfDay
-from connector.rules.windows import LOOK_AHEAD, next_opening, next_undisturbed, quiet_until, within
+from connector.rules.model.campaigns import QuietHours, TimeOfDay
+from connector.rules.timing.windows import LOOK_AHEAD, next_opening, next_undisturbed, quiet_until, within
 
 NEW_YORK = "America/New_York"
 ZONES = (NEW_YORK, "Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "Asia/Kolkata")

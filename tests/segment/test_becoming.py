@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from connector.items import parse_item
-from connector.rules.errors import InvalidItem
-from connector.rules.users import REMOVED
-from connector.rules.values import canonical_json
+from connector.rules.model.errors import InvalidItem
+from connector.rules.model.users import REMOVED
+from connector.rules.model.values import canonical_json
 from connector.segment.becoming import MOST_KEPT_APART, Becomes, Portion, becomes, portions
 from connector.segment.reading import read_mapping
 

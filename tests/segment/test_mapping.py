@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.rules.errors import DefinitionError
+from connector.rules.model.errors import DefinitionError
 from connector.segment.mapping import SegmentMapping
 from connector.segment.reading import read_mapping
 

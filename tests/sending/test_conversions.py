@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from connector.rules.users import User
+from connector.rules.model.users import User
 from connector.store.tables import interactions
 from tests.house import ORIGINAL, PUSHED, House, buy, follow_on
 from tests.sending.test_send import Post, Provider

@@ -12,9 +12,9 @@ from sqlalchemy import func, insert, select, update
 from activities.launch import Launcher
 from activities.send import Sender
 from connector.channels.protocol import HandedOver, OutcomeUnknown, Outgoing, TryLater
-from connector.rules.campaigns import parse_definition
-from connector.rules.delays import local_instant, zone_of
-from connector.rules.users import User
+from connector.rules.model.campaigns import parse_definition
+from connector.rules.model.users import User
+from connector.rules.timing.delays import local_instant, zone_of
 from connector.store.database import database_now
 from connector.store.drafts import save_drafts
 from connector.store.erasure import erase_user

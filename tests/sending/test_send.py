@@ -12,8 +12,8 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.send import Sender
 from connector.channels.protocol import HandedOver, OutcomeUnknown, Outgoing, Rejected, TryLater
-from connector.rules.campaigns import parse_definition
-from connector.rules.users import User
+from connector.rules.model.campaigns import parse_definition
+from connector.rules.model.users import User
 from connector.store.drafts import save_drafts
 from connector.store.follow_ups import save_receipt
 from connector.store.stopping import end_page

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import delete
 
 from connector.channels.protocol import HandedOver
-from connector.rules.standing import AddressWord
-from connector.rules.users import User
+from connector.rules.model.users import User
+from connector.rules.provider_events.consent import AddressWord
 from connector.store.dead_addresses import remember
 from connector.store.tables import dead_addresses
 from connector.store.users import find_user, merge_user

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.items import parse_item
-from connector.rules.campaigns import parse_definition
-from connector.rules.catalogue import Catalogue
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.campaigns import parse_definition
 from connector.simulation import Scratch, Simulation
 from tests.house import follow_on
 from tests.simulation.stories import BUYS, ORIGINAL, PUSHED

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from connector.batches import MAX_ITEMS
-from connector.rules.campaigns import parse_definition
+from connector.rules.model.campaigns import parse_definition
 from connector.settings import Settings
 from connector.store.database import Database, database_now
 from connector.store.drafts import save_drafts

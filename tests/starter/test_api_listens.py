@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from connector.key_desk import KeyDesk
-from connector.keys import Scope, make_key
+from connector.rules.model.api_keys import Scope, make_key
 from connector.settings import Settings
 from connector.store.database import Database
 from starter.api.server import serve

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from sqlalchemy import delete, select, update
 
 from connector.inbox_settings import InboxSettings
-from connector.rules.users import User
+from connector.rules.model.users import User
 from connector.settings import Settings
 from connector.store.database import Database
 from connector.store.tables import deliveries, interactions

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from connector.key_desk import KeyDesk
-from connector.keys import Scope
+from connector.rules.model.api_keys import Scope
 from connector.settings import Settings
 from connector.store.database import Database
 from starter.api.key_ring import KeyRing

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.rules.users import User
+from connector.rules.model.users import User
 from connector.store.database import Database
 from connector.store.erasure import erase_user
 from starter.compose import Parts

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.key_desk import KeyDesk
-from connector.keys import GivenKey, Scope, make_key, read_key
+from connector.rules.model.api_keys import GivenKey, Scope, make_key, read_key
 from connector.store.database import Database, StoreUnavailable
 from connector.store.keys import LiveKey, LiveKeys, load_live_keys
 from connector.store.tables import keys

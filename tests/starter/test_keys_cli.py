@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector.keys import read_key
+from connector.rules.model.api_keys import read_key
 from connector.store.database import Database
 from connector.store.keys import load_live_keys
 from tests.starter.serving import Connector

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from connector.rules.campaigns import parse_definition
-from connector.rules.drafting import Saved
-from connector.rules.errors import OrderRefused
+from connector.rules.model.campaigns import parse_definition
+from connector.rules.model.errors import OrderRefused
+from connector.rules.publishing.drafting import Saved
 from connector.store.database import Database
 from connector.store.drafts import save_drafts
 from connector.store.orders import next_instant

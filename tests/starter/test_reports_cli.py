@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.rules.users import User
+from connector.rules.model.users import User
 from connector.store.database import Database
 from tests.house import ORIGINAL, House
 from tests.intake.test_provider_intake import UNLED, Desk

@@ -22,7 +22,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.send import Sender
 from connector.channels.protocol import HandedOver, Outgoing
 from connector.channels.select import open_channels
-from connector.rules.users import User
+from connector.rules.model.users import User
 from connector.settings import Settings, Smtp
 from connector.store.database import Database
 from connector.store.erasure import erase_user

@@ -13,8 +13,8 @@ from sqlalchemy import select, update
 
 from connector.channels.protocol import HandedOver, OutcomeUnknown, Rejected, TryLater
 from connector.channels.twilio_signature import sign
-from connector.rules.leading import Unled
-from connector.rules.users import User
+from connector.rules.model.users import User
+from connector.rules.provider_events.attribution import Unled
 from connector.settings import Settings
 from connector.store.erasure import erase_user
 from connector.store.provider_reports import load_unmatched

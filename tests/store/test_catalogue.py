@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from connector.rules.campaigns import Campaign, Card, Workspace, parse_definition
-from connector.rules.catalogue import Catalogue, Entry
-from connector.rules.drafting import Saved
-from connector.rules.errors import OrderRefused
-from connector.rules.publishing import OrderPlan
+from connector.rules.catalogue.catalogue import Catalogue, Entry
+from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_definition
+from connector.rules.model.errors import OrderRefused
+from connector.rules.publishing.drafting import Saved
+from connector.rules.publishing.orders import OrderPlan
 from connector.store.catalogue import (
     VersionMoved,
     commit_order,

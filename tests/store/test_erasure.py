@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select
 
-from connector.rules.users import User
+from connector.rules.model.users import User
 from connector.store.database import Database
 from connector.store.erasure import erase_user
 from connector.store.tables import metadata

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from connector.rules.reasons import Reason
+from connector.rules.model.reasons import Reason
 from connector.store.database import Database
 from connector.store.erasure import erase_user
 from connector.store.history import Record, load_record, was_erased

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.leading import Unled
-from connector.rules.retelling import Act
+from connector.rules.provider_events.attribution import Unled
+from connector.rules.targeting.deduplication import Act
 from connector.store.database import Database, database_now
 from connector.store.dead_addresses import erase_addresses
 from connector.store.leads import find_by_provider, find_erased, find_holders, find_led_deliveries

@@ -5,12 +5,12 @@ from datetime import datetime
 
 import pytest
 
-from connector.rules.campaigns import parse_definition
-from connector.rules.catalogue import Catalogue
-from connector.rules.drafting import draft
-from connector.rules.errors import OrderRefused
-from connector.rules.lifecycle import carry_out
-from connector.rules.publishing import plan_publish
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.catalogue.lifecycle import carry_out
+from connector.rules.model.campaigns import parse_definition
+from connector.rules.model.errors import OrderRefused
+from connector.rules.publishing.drafting import draft
+from connector.rules.publishing.orders import plan_publish
 from connector.store.database import database_now
 from connector.store.drafts import save_drafts
 from tests.house import ABANDONED, ORIGINAL, PLANS, House

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, func, insert, select, update
 
-from connector.rules.users import User
+from connector.rules.model.users import User
 from connector.store.database import Database
 from connector.store.erasure import erase_user
 from connector.store.leads import find_holders, find_led_deliveries

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import func, select, text
 
-from connector.rules.users import User
+from connector.rules.model.users import User
 from connector.store.database import Database
 from connector.store.tables import user_aliases, users
 from connector.store.users import (

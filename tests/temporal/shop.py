@@ -14,8 +14,8 @@ from temporalio.testing import WorkflowEnvironment
 from connector import names
 from connector.intake import Intake
 from connector.registry_client import give_order
-from connector.rules.campaigns import parse_definition
-from connector.rules.users import User
+from connector.rules.model.campaigns import parse_definition
+from connector.rules.model.users import User
 from connector.settings import Settings
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.database import Database, database_now

@@ -18,7 +18,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from connector import names
-from connector.rules.errors import OrderRefused
+from connector.rules.model.errors import OrderRefused
 from connector.temporal import connector_plugin, launch_arguments, start_arguments
 from connector.wire import (
     FollowUpStart,

@@ -12,9 +12,9 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from connector import names
-from connector.rules.campaigns import parse_definition
-from connector.rules.errors import OrderRefused
-from connector.rules.users import User
+from connector.rules.model.campaigns import parse_definition
+from connector.rules.model.errors import OrderRefused
+from connector.rules.model.users import User
 from connector.store.database import Database, database_now
 from connector.store.drafts import save_drafts
 from connector.store.tables import follow_ups, launches, user_aliases

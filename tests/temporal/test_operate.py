@@ -14,7 +14,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.operate import Operator
 from activities.send import Sender
 from connector.channels.protocol import HandedOver, Outgoing, TryLater
-from connector.rules.users import User
+from connector.rules.model.users import User
 from connector.store.database import database_now
 from connector.store.operating import end_closed, find_open
 from connector.store.tables import deliveries, receipts

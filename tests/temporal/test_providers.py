@@ -12,7 +12,7 @@ from pytest_httpserver import HTTPServer
 from temporalio.testing import WorkflowEnvironment
 
 from connector.channels.twilio_signature import sign
-from connector.rules.users import User
+from connector.rules.model.users import User
 from connector.store.database import Database, database_now
 from connector.store.users import find_user, save_user
 from starter.compose import compose

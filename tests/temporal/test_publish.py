@@ -12,7 +12,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import publish
 from activities.publish import Publisher
-from connector.rules.campaigns import parse_definition
+from connector.rules.model.campaigns import parse_definition
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.database import database_now
 from connector.store.drafts import save_drafts

@@ -10,7 +10,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from connector import names
 from connector.registry_client import RegistryUnavailable, give_order
-from connector.rules.errors import OrderRefused
+from connector.rules.model.errors import OrderRefused
 from tests.temporal.stage import PROBLEMS, Activities, Stage, events_of, until
 
 

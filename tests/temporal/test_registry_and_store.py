@@ -17,8 +17,8 @@ from temporalio.worker import Worker
 from activities.publish import Publisher
 from connector import names
 from connector.registry_client import give_order
-from connector.rules.campaigns import parse_definition
-from connector.rules.errors import OrderRefused
+from connector.rules.model.campaigns import parse_definition
+from connector.rules.model.errors import OrderRefused
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.database import Database, database_now
 from connector.store.drafts import save_drafts

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.rules.classification import Act, Visit, classify
+from connector.rules.provider_events.classification import Act, Visit, classify
 from connector.tracking.clicks import Clicks
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from connector.intake import Intake
-from connector.rules.classification import Act, Visit
+from connector.rules.provider_events.classification import Act, Visit
 from connector.store.catalogue_cache import CatalogueCache
 from connector.store.database import Database
 from connector.tracking.tokens import Kind, Token

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from connector.rules.provider_events import Happened, ProviderEvent
+from connector.rules.provider_events.events import Happened, ProviderEvent
 from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
 
 SECRET = b"only the tests know it"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from connector.rules.provider_events import ProviderEvent
+from connector.rules.provider_events.events import ProviderEvent
 from starter.webhooks.ses_events import tell
 from tests.webhooks.senders import AT, SENDERS, samples
 

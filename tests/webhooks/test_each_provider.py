@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from connector.rules.users import User
+from connector.rules.model.users import User
 from connector.settings import Settings
 from connector.store.database import database_now
 from connector.store.tables import interactions

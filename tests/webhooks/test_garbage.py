@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connector.rules.provider_events import ProviderEvent
+from connector.rules.provider_events.events import ProviderEvent
 from starter.webhooks.protocol import BodyWrong, Call, WebhookError
 from tests.webhooks.senders import AT, SENDERS, SesSender, encoded, samples
 

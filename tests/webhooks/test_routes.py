@@ -15,8 +15,8 @@ from prometheus_client import REGISTRY
 from sqlalchemy import select
 
 from connector.channels.twilio_signature import sign
-from connector.rules.provider_events import PROVIDERS
-from connector.rules.users import User
+from connector.rules.model.users import User
+from connector.rules.provider_events.events import PROVIDERS
 from connector.settings import Settings
 from connector.store.database import Database
 from connector.store.tables import interactions

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connector.rules.provider_events import ProviderEvent
+from connector.rules.provider_events.events import ProviderEvent
 from tests.webhooks.senders import AT, SENDERS, SesSender, TwilioSender, samples
 
 BY_NAME = {sender.name: sender for sender in SENDERS}

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from connector.rules.provider_events import PROVIDERS
+from connector.rules.provider_events.events import PROVIDERS
 from starter.configuration import SettingsWrong, read_settings
 from starter.webhooks.select import open_providers
 

@@ -1,0 +1,1 @@
+"""What is published, since when, and who listens to what. Imports `model`."""

@@ -1,0 +1,1 @@
+"""The values that the rules work on: campaigns, interactions, users, follow-ups. Imports no other package of `rules`."""

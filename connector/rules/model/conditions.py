@@ -1,0 +1,74 @@
+"""Conditions: what a trigger or an exception listens to, as written in a campaign (design 8, M1, M2, X3)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Tag, model_validator
+
+from connector.rules.model.choices import told_apart
+from connector.rules.model.interactions import CARD_INTERACTIONS, InteractionType
+from connector.rules.model.values import Definition, Id, Text
+
+T = InteractionType
+REFINEMENTS: dict[str, frozenset[InteractionType]] = {
+    "button": frozenset({T.CLICK_IN_APP_MESSAGE_BUTTON, T.CLICK_PUSH_BUTTON}),
+    "url": frozenset({T.CLICK_EMAIL}),
+    "alias": frozenset({T.CLICK_EMAIL_ALIAS}),
+    "opens": frozenset({T.OPEN_EMAIL}),
+    "page": frozenset({T.CLICK_PUSH_STORY_PAGE}),
+    "conversion": frozenset({T.PERFORM_CONVERSION_EVENT}),
+}
+REQUIRED = {T.CLICK_IN_APP_MESSAGE_BUTTON: "button", T.CLICK_EMAIL_ALIAS: "alias"}
+
+
+class InteractionCondition(Definition):
+    """An interaction with one campaign or card, refined by the names of design 8 and filtered by `where`."""
+
+    interaction: InteractionType
+    campaign: Id | None = None
+    card: Id | None = None
+    button: Text | None = None
+    url: Text | None = None
+    alias: Text | None = None
+    opens: Literal["any", "human", "machine"] | None = None
+    page: Text | None = None
+    conversion: Literal["A", "B", "C", "D"] | None = None
+    where: dict[str, Any] = Field(default_factory=dict)
+    same: tuple[Text, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """The id of the campaign or card; the two share one space of ids."""
+        return self.campaign or self.card or ""
+
+    @model_validator(mode="after")
+    def _refined_rightly(self) -> InteractionCondition:
+        if (self.campaign is None) == (self.card is None):
+            raise ValueError("name exactly one of campaign and card as the target")
+        if self.card is not None and self.interaction not in CARD_INTERACTIONS:
+            raise ValueError(f"a card has only the interactions {', '.join(sorted(CARD_INTERACTIONS))}")
+        for name, kinds in REFINEMENTS.items():
+            if getattr(self, name) is not None and self.interaction not in kinds:
+                raise ValueError(f"{name} does not refine {self.interaction}; it goes with {', '.join(sorted(kinds))}")
+        required = REQUIRED.get(self.interaction)
+        if required is not None and getattr(self, required) is None:
+            raise ValueError(f"{self.interaction} must name its {required}")
+        return self
+
+
+class EventCondition(Definition):
+    """An event by its name (`make_purchase`, `start_session` or a custom one), filtered by `where`."""
+
+    event: Text
+    where: dict[str, Any] = Field(default_factory=dict)
+    same: tuple[Text, ...] = ()
+
+
+Condition = Annotated[
+    Annotated[InteractionCondition, Tag("InteractionCondition")] | Annotated[EventCondition, Tag("EventCondition")],
+    told_apart(
+        {"interaction": InteractionCondition, "event": EventCondition},
+        right="write {interaction: …, campaign: …} or {event: …}",
+    ),
+]

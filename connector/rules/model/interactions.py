@@ -1,0 +1,169 @@
+"""What users do: the 21 interactions with campaigns and cards, and events outside of them (design 8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from connector.rules.model.values import Id, Instant, Text, canonical_json, unstorable
+
+MAX_PROPERTIES_BYTES = 32 * 1024
+
+
+class InteractionType(StrEnum):
+    """The 21 kinds of interaction."""
+
+    VIEW_IN_APP_MESSAGE = "view_in_app_message"
+    CLICK_IN_APP_MESSAGE = "click_in_app_message"
+    CLICK_IN_APP_MESSAGE_BUTTON = "click_in_app_message_button"
+    CLICK_EMAIL = "click_email"
+    CLICK_EMAIL_ALIAS = "click_email_alias"
+    OPEN_EMAIL = "open_email"
+    OPEN_PUSH = "open_push"
+    CLICK_PUSH_BUTTON = "click_push_button"
+    CLICK_PUSH_STORY_PAGE = "click_push_story_page"
+    PERFORM_CONVERSION_EVENT = "perform_conversion_event"
+    RECEIVE_EMAIL = "receive_email"
+    RECEIVE_SMS = "receive_sms"
+    CLICK_SMS_LINK = "click_sms_link"
+    RECEIVE_PUSH = "receive_push"
+    RECEIVE_WEBHOOK = "receive_webhook"
+    ENROLL_IN_CONTROL_GROUP = "enroll_in_control_group"
+    VIEW_CONTENT_CARD = "view_content_card"
+    CLICK_CONTENT_CARD = "click_content_card"
+    DISMISS_CONTENT_CARD = "dismiss_content_card"
+    VIEW_NEWS_FEED_CARD = "view_news_feed_card"
+    CLICK_NEWS_FEED_CARD = "click_news_feed_card"
+
+
+T = InteractionType
+LAUNCH_TIME = frozenset({T.ENROLL_IN_CONTROL_GROUP, T.RECEIVE_EMAIL, T.RECEIVE_SMS, T.RECEIVE_PUSH, T.RECEIVE_WEBHOOK})
+"""Interactions that come about as their target is sent: a follow-on published later has missed them (P3, P4)."""
+
+VIEWS = frozenset({T.VIEW_IN_APP_MESSAGE, T.VIEW_CONTENT_CARD, T.VIEW_NEWS_FEED_CARD})
+"""What there is to hear of in-app messages and cards instead of a receipt: conversions count from the first (C1)."""
+
+CLICKS = frozenset(kind for kind in T if kind.startswith("click_"))
+CARD_INTERACTIONS = frozenset({T.VIEW_NEWS_FEED_CARD, T.CLICK_NEWS_FEED_CARD})
+
+RECEIVE = {
+    "email": T.RECEIVE_EMAIL,
+    "sms": T.RECEIVE_SMS,
+    "push": T.RECEIVE_PUSH,
+    "webhook": T.RECEIVE_WEBHOOK,
+}
+"""The interaction that handing a message over makes, by channel (M4). Cards and in-app messages have none."""
+
+
+class _Reported(BaseModel):
+    """What every report carries. `occurred_at` has a zone; `properties` hold refinements and facts by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Text | None = None
+    user: Text
+    occurred_at: Instant
+    properties: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("properties")
+    @classmethod
+    def _bounded(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if not value:
+            return value
+        if len(canonical_json(value).encode()) > MAX_PROPERTIES_BYTES:
+            raise ValueError(f"properties are larger than {MAX_PROPERTIES_BYTES} bytes")
+        if fault := unstorable(value):
+            raise ValueError(f"properties {fault}")
+        return value
+
+    @property
+    def target(self) -> str | None:
+        """The campaign or card that the user interacted with; None for an event."""
+        return None
+
+
+class Interaction(_Reported):
+    """One user did one thing with one campaign or card at one time."""
+
+    type: InteractionType
+    campaign: Id | None = None
+    card: Id | None = None
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Interaction:
+        if (self.campaign is None) == (self.card is None):
+            raise ValueError("name exactly one of campaign and card")
+        if self.card is not None and self.type not in CARD_INTERACTIONS:
+            raise ValueError(f"a card has only the interactions {', '.join(sorted(CARD_INTERACTIONS))}")
+        return self
+
+    @property
+    def target(self) -> str:
+        """The id of the campaign or card."""
+        return self.campaign or self.card or ""
+
+    @property
+    def name_or_type(self) -> str:
+        """The type, as on the wire."""
+        return self.type.value
+
+
+class Event(_Reported):
+    """A behaviour outside campaigns: a purchase, a session start, or a custom event by its name."""
+
+    type: Literal["event", "make_purchase", "start_session"]
+    name: Annotated[Text | None, Field(validate_default=True)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_of_built_in(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("type") in ("make_purchase", "start_session") and "name" not in data:
+            return {**data, "name": data["type"]}
+        return data
+
+    @model_validator(mode="after")
+    def _has_name(self) -> Event:
+        if self.name is None:
+            raise ValueError("an event needs a name")
+        return self
+
+    @property
+    def name_or_type(self) -> str:
+        """The event's name, built in or of one's own."""
+        return self.name or ""
+
+
+Item = Interaction | Event
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An item as the log has it. `t` is min(occurred_at, received_at) in UTC (M7); `seq` grows with arrival."""
+
+    id: str
+    seq: int
+    t: datetime
+    received_at: datetime
+    item: Item
+
+
+def log_entry(item: Item, seq: int, received_at: datetime) -> Logged:
+    """The item as it is logged on its arrival: later than that it did not happen (M7)."""
+    return Logged(item.id or "", seq, min(item.occurred_at, received_at), received_at, item)
+
+
+def is_too_old(item: Item, now: datetime, retention: timedelta) -> bool:
+    """Whether it happened before the time for which the log is kept, so that a repeat could not be told (M6)."""
+    return item.occurred_at < now - retention
+
+
+def dispatch_of(item: Item) -> tuple[str, str] | None:
+    """The (campaign, dispatch) of a push that several devices of a user may report: one interaction (M3)."""
+    if not isinstance(item, Interaction) or item.type is not InteractionType.RECEIVE_PUSH:
+        return None
+    dispatch = item.properties.get("dispatch")
+    return None if dispatch is None else (item.target, str(dispatch))

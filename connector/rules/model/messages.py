@@ -1,0 +1,117 @@
+"""The messages of a campaign, one model a channel; their texts are Liquid templates (design 8)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints, model_validator
+
+from connector.rules.model.values import ChannelName, Definition, Text
+
+Template = Annotated[str, StringConstraints(strict=True, max_length=1_000_000)]
+
+
+class _Part(Definition):
+    """A part of a message that interactions name by its id. A plain text in its place is the id alone."""
+
+    id: Text
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_id(cls, data: Any) -> Any:
+        return {"id": data} if isinstance(data, str) else data
+
+
+class Button(_Part):
+    """A button of a push or an in-app message."""
+
+    label: Template | None = None
+    link: Template | None = None
+
+
+class Page(_Part):
+    """A page of a push story."""
+
+    title: Template | None = None
+    body: Template | None = None
+    link: Template | None = None
+
+
+class Email(Definition):
+    """An email; at least one of `html` and `text`. Links in `html` carry data-alias for their alias."""
+
+    subject: Template
+    html: Template | None = None
+    text: Template | None = None
+    from_: Template | None = Field(None, alias="from")
+
+
+class Sms(Definition):
+    """A text message."""
+
+    body: Template
+
+
+class Push(Definition):
+    """A push notification, with its buttons and the pages of its story."""
+
+    title: Template
+    body: Template
+    link: Template | None = None
+    buttons: tuple[Button, ...] = ()
+    pages: tuple[Page, ...] = ()
+
+
+class Webhook(Definition):
+    """An HTTP request. `method` is POST unless told; the body is sent as rendered."""
+
+    url: Template
+    method: Annotated[str, StringConstraints(pattern="^(POST|PUT|PATCH|GET|DELETE)$")] = "POST"
+    headers: dict[str, Template] = Field(default_factory=dict)
+    body: Template | None = None
+
+
+class InAppMessage(Definition):
+    """A message shown inside the app."""
+
+    title: Template
+    body: Template
+    buttons: tuple[Button, ...] = ()
+
+
+class ContentCard(Definition):
+    """A card in the app's feed of content."""
+
+    title: Template
+    body: Template
+    link: Template | None = None
+
+
+class NewsFeedCard(Definition):
+    """A card in the News Feed."""
+
+    title: Template
+    body: Template
+    link: Template | None = None
+
+
+class Messages(Definition):
+    """One message for each channel that the campaign sends on."""
+
+    email: Email | None = None
+    sms: Sms | None = None
+    push: Push | None = None
+    webhook: Webhook | None = None
+    in_app_message: InAppMessage | None = None
+    content_card: ContentCard | None = None
+    news_feed_card: NewsFeedCard | None = None
+
+    @property
+    def channels(self) -> tuple[ChannelName, ...]:
+        """The channels that have a message, in the fixed order of design 8."""
+        return tuple(name for name in _CHANNELS if getattr(self, name) is not None)
+
+
+_CHANNELS: tuple[ChannelName, ...] = (
+    "email", "sms", "push", "webhook", "in_app_message", "content_card", "news_feed_card",
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""What providers report of messages: events, attribution, outcomes, consent. Imports `model`."""

@@ -1,0 +1,1 @@
+"""What a campaign achieved: conversions and uplift. Imports `model`, `catalogue` and `targeting`."""

@@ -1,0 +1,247 @@
+"""The ordered list "at the due time", for one channel of one follow-up, as of now (behaviour.md, W1 to W4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from connector.rules.catalogue.catalogue import Entry
+from connector.rules.model.addresses import Unreachable, is_dead
+from connector.rules.model.campaigns import ActionBased, Campaign, QuietHours, TimeOfDay, Workspace
+from connector.rules.model.reasons import Reason
+from connector.rules.model.users import User
+from connector.rules.targeting.assignment import Assignment
+from connector.rules.targeting.audience import History, in_audience
+from connector.rules.targeting.eligibility import eligible_again
+from connector.rules.timing.caps import CAPPED_CHANNELS, PastSend, capped
+from connector.rules.timing.delays import is_stale
+from connector.rules.timing.windows import next_opening, next_undisturbed, quiet_until
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Not now: judge it again at `until` (UTC)."""
+
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Not at all."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Not while its campaign is stopped: a launch goes on where it was when the campaign is resumed (P9)."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """The user is in the control group: enrolled now, and gets no message (W3)."""
+
+
+@dataclass(frozen=True)
+class Send:
+    """Nothing speaks against it."""
+
+
+Verdict = Hold | Drop | Pause | Control | Send
+
+
+def newest_live(entry: Entry) -> Campaign:
+    """The definition of the newest live revision; of what is stopped, the last that was live."""
+    revision = entry.live or entry.published[-1]
+    assert isinstance(revision.definition, Campaign)  # noqa: S101 - cards have no follow-ups
+    return revision.definition
+
+
+@dataclass(frozen=True)
+class DueFacts:
+    """Everything that the list looks at, as of `now` (UTC).
+
+    `next_at` is the due time, or the end of the hold that it waited out: staleness counts from there (D4).
+    `received_at` is the last receipt of this campaign, user and key. Rows that have ended never come so far.
+    `unreachable` has the user's addresses that providers told to be dead.
+    """
+
+    now: datetime
+    next_at: datetime
+    entry: Entry
+    window_id: int
+    workspace: Workspace
+    channel: str
+    user: User
+    history: History
+    received_at: datetime | None
+    past_sends: Sequence[PastSend]
+    assignment: Assignment
+    follow_up_id: str
+    unreachable: Unreachable
+
+    @cached_property
+    def campaign(self) -> Campaign:
+        """The newest live revision's definition; its rules hold, whatever revision the follow-up began with (P10)."""
+        return newest_live(self.entry)
+
+    @cached_property
+    def follow_on(self) -> ActionBased | None:
+        """Its delivery where it is action-based."""
+        return self.campaign.follow_on
+
+
+def window_open(facts: DueFacts) -> Verdict | None:
+    """P9: the publication window that it began in is still open, so that no resume brings it back.
+
+    What an original sends is not bound to a window: a stop pauses it, and only archiving ends it.
+    """
+    if facts.follow_on is None:
+        return {"active": None, "archived": Drop(Reason.STOPPED)}.get(facts.entry.state, Pause())
+    window = facts.entry.window(facts.window_id)
+    return None if window is not None and window.closed_at is None else Drop(Reason.STOPPED)
+
+
+def fresh(facts: DueFacts) -> Verdict | None:
+    """D4: not more than `stale_after` past the time that it waited for."""
+    stale = is_stale(facts.next_at, facts.now, facts.workspace.stale_after)
+    return Drop(Reason.STALE) if stale else None
+
+
+def inside_duration(facts: DueFacts) -> Verdict | None:
+    """The campaign has started and has not ended."""
+    rules = facts.follow_on
+    if rules is None:
+        return None
+    too_early = rules.start is not None and facts.now < rules.start
+    too_late = rules.end is not None and facts.now >= rules.end
+    return Drop(Reason.OUTSIDE_CAMPAIGN_DURATION) if too_early or too_late else None
+
+
+def time_of_day(facts: DueFacts) -> Verdict | None:
+    """Inside the hours of the day; else dropped, or at the next opening, unless the campaign has ended by then.
+
+    Dropped too where it would wait for ever: now for the hours to open, now for the quiet to end.
+    """
+    rules = facts.follow_on
+    if rules is None or rules.time_of_day is None:
+        return None
+    opening = next_opening(
+        rules.time_of_day, facts.now, user_zone=facts.user.time_zone, company_zone=facts.workspace.zone
+    )
+    if opening > facts.now and rules.time_of_day.outside == "drop":
+        return Drop(Reason.OUTSIDE_TIME_OF_DAY)
+    if opening > facts.now and rules.end is not None and opening >= rules.end:
+        return Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)
+    if _never_undisturbed(facts, rules.time_of_day):
+        return Drop(Reason.OUTSIDE_TIME_OF_DAY)
+    return Hold(opening) if opening > facts.now else None
+
+
+def quiet_hours(facts: DueFacts) -> Verdict | None:
+    """Held to the end of the quiet, or dropped; in-app messages and cards disturb nobody (W2).
+
+    A hold that lasts to the campaign's `end` or beyond is not cut short: it is judged then, and dropped.
+    """
+    hours = _quiet_hours_of(facts)
+    if hours is None:
+        return None
+    until = quiet_until(hours, facts.now, user_zone=facts.user.time_zone, company_zone=facts.workspace.zone)
+    if until is None:
+        return None
+    return Hold(until) if hours.then == "hold" else Drop(Reason.QUIET_HOURS)
+
+
+def audience_again(facts: DueFacts) -> Verdict | None:
+    """With `recheck_audience`, the user is still in it."""
+    if facts.follow_on is None or not facts.follow_on.recheck_audience:
+        return None
+    inside = in_audience(facts.campaign.audience, facts.user, facts.history, facts.now)
+    return None if inside else Drop(Reason.NOT_IN_AUDIENCE)
+
+
+def eligible(facts: DueFacts) -> Verdict | None:
+    """T1, looked at again: something may have been received while this one waited."""
+    if facts.follow_on is None:
+        return None
+    may = eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.now)
+    return None if may else Drop(Reason.NOT_ELIGIBLE_AGAIN)
+
+
+def consent_and_address(facts: DueFacts) -> Verdict | None:
+    """The user did not unsubscribe from the channel, and it has an address."""
+    if facts.user.consent.get(facts.channel) == "unsubscribed":  # type: ignore[call-overload]
+        return Drop(Reason.NO_CONSENT)
+    return None if reachable(facts.user, facts.channel, facts.unreachable) else Drop(Reason.UNREACHABLE)
+
+
+def frequency_caps(facts: DueFacts) -> Verdict | None:
+    """W2: one more message breaks no cap."""
+    if facts.follow_on is not None and facts.follow_on.ignore_frequency_caps:
+        return None
+    too_many = capped(
+        facts.workspace.frequency_caps,
+        facts.channel,
+        facts.past_sends,
+        facts.now,
+        user_zone=facts.user.time_zone,
+        company_zone=facts.workspace.zone,
+        follow_up_id=facts.follow_up_id,
+    )
+    return Drop(Reason.FREQUENCY_CAPPED) if too_many else None
+
+
+def control_group(facts: DueFacts) -> Verdict | None:
+    """W3: control users are enrolled at the moment at which the message would have gone."""
+    return Control() if facts.assignment.control else None
+
+
+AT_THE_DUE_TIME: tuple[Callable[[DueFacts], Verdict | None], ...] = (
+    window_open,
+    fresh,
+    inside_duration,
+    time_of_day,
+    quiet_hours,
+    audience_again,
+    eligible,
+    consent_and_address,
+    frequency_caps,
+    control_group,
+)
+
+
+def judge(facts: DueFacts) -> Verdict:
+    """What the first step that objects says; Send where none does."""
+    return next((verdict for step in AT_THE_DUE_TIME if (verdict := step(facts)) is not None), Send())
+
+
+def _never_undisturbed(facts: DueFacts, hours: TimeOfDay) -> bool:
+    """Whether it would be held for the hours in the quiet, and for the quiet outside of the hours, for ever (W1)."""
+    quiet = _quiet_hours_of(facts)
+    if quiet is None or quiet.then == "drop" or hours.outside == "drop":
+        return False
+    zones = facts.user.time_zone, facts.workspace.zone
+    return next_undisturbed(hours, quiet, facts.now, user_zone=zones[0], company_zone=zones[1]) is None
+
+
+def _quiet_hours_of(facts: DueFacts) -> QuietHours | None:
+    """Those that hold for this message; in-app messages and cards disturb nobody (W2)."""
+    if facts.channel not in CAPPED_CHANNELS:
+        return None
+    return quiet_hours_of(facts.follow_on, facts.workspace)
+
+
+def quiet_hours_of(follow_on: ActionBased | None, workspace: Workspace) -> QuietHours | None:
+    """The quiet hours that hold for a campaign: its own, none by its word, else the workspace's."""
+    own = follow_on.quiet_hours if follow_on else None
+    if own == "none":
+        return None
+    return own if isinstance(own, QuietHours) else workspace.quiet_hours
+
+
+def reachable(user: User, channel: str, unreachable: Unreachable) -> bool:
+    """Whether the user has an address for the channel, where it needs one, that is not known to be dead."""
+    needs = {"email": user.email, "sms": user.phone, "push": user.push_tokens}
+    return channel not in needs or (bool(needs[channel]) and not is_dead(user, unreachable, channel))

@@ -1,0 +1,1 @@
+"""Whom a campaign concerns: matching, audiences, eligibility, assignment, deduplication. Imports `model` and `catalogue`."""

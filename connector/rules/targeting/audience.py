@@ -1,0 +1,94 @@
+"""Is this user in the audience? Predicates over attributes, past interactions and past events (design 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from connector.rules.model.conditions import Condition
+from connector.rules.model.predicates import All, Any_, AttributePredicate, Did, Interacted, Not, Predicate
+from connector.rules.model.users import User
+from connector.rules.targeting.matching import json_equal
+
+
+class History(Protocol):
+    """What a user did before."""
+
+    def past(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
+        """Whether an item with t in [since, before) meets the condition; no `since` means ever."""
+        ...
+
+
+def in_audience(predicate: Predicate, user: User | None, history: History, at: datetime) -> bool:
+    """Whether the predicate holds for the user as known now, with the past strictly before `at`.
+
+    A user who was never described has no attributes.
+    """
+    if predicate == "everyone":
+        return True
+    if isinstance(predicate, All):
+        return all(in_audience(part, user, history, at) for part in predicate.all)
+    if isinstance(predicate, Any_):
+        return any(in_audience(part, user, history, at) for part in predicate.any)
+    if isinstance(predicate, Not):
+        return not in_audience(predicate.not_, user, history, at)
+    if isinstance(predicate, AttributePredicate):
+        return compare(predicate, user.attributes if user else {})
+    condition = predicate.interacted if isinstance(predicate, Interacted) else predicate.did
+    since = None if condition.within is None else at - condition.within
+    return history.past(condition, since, at)
+
+
+def asks_history(predicate: Predicate) -> bool:
+    """Whether judging this predicate needs the user's past."""
+    if isinstance(predicate, All | Any_):
+        return any(map(asks_history, predicate.all if isinstance(predicate, All) else predicate.any))
+    if isinstance(predicate, Not):
+        return asks_history(predicate.not_)
+    return isinstance(predicate, Interacted | Did)
+
+
+def compare(predicate: AttributePredicate, attributes: Mapping[str, Any]) -> bool:
+    """Whether the attribute meets its comparison; a missing one satisfies only is_not, not_in and exists: false."""
+    operator, operand = predicate.operator, predicate.operand
+    if operator == "exists":
+        return (predicate.attribute in attributes) is operand
+    if predicate.attribute not in attributes:
+        return operator in ("is_not", "not_in")
+    return _COMPARISONS[operator](attributes[predicate.attribute], operand)
+
+
+def _among(value: Any, operands: list[Any]) -> bool:
+    return any(json_equal(value, operand) for operand in operands)
+
+
+def _contains(value: Any, operand: Any) -> bool:
+    if isinstance(value, str):
+        return isinstance(operand, str) and operand in value
+    return isinstance(value, list) and _among(operand, value)
+
+
+def _ordered(compare_them: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """Only numbers are ordered with numbers, and texts with texts; anything else does not satisfy."""
+
+    def compared(value: Any, operand: Any) -> bool:
+        for kind in (int | float, str):
+            if isinstance(value, kind) and isinstance(operand, kind):
+                return not isinstance(value, bool) and not isinstance(operand, bool) and compare_them(value, operand)
+        return False
+
+    return compared
+
+
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "is": json_equal,
+    "is_not": lambda value, operand: not json_equal(value, operand),
+    "in": _among,
+    "not_in": lambda value, operands: not _among(value, operands),
+    "more_than": _ordered(lambda value, operand: value > operand),
+    "at_least": _ordered(lambda value, operand: value >= operand),
+    "less_than": _ordered(lambda value, operand: value < operand),
+    "at_most": _ordered(lambda value, operand: value <= operand),
+    "contains": _contains,
+}

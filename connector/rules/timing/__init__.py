@@ -1,0 +1,1 @@
+"""When a message may go: delays, windows and frequency caps. Imports `model`."""

@@ -1,0 +1,1 @@
+"""What an interaction does: the trigger list, exceptions, replay in event order. Imports `model`, `catalogue`, `targeting` and `timing`."""
