@@ -31,8 +31,8 @@ from connector.reconciliation import Reconciliation
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.values import ChannelName
 from connector.settings import Settings
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.database import Database, StoreUnavailable
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.engine.database import Database, StoreUnavailable
 from connector.temporal import connect
 from starter.configuration import open_database, read_settings
 from starter.unready import require_folder, require_tables

@@ -29,7 +29,8 @@ from connector.rules.sending.due_list import Control, Drop, DueFacts, Hold, Paus
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.targeting.audience import asks_history
 from connector.rules.triggering.evaluator import Past
-from connector.store.deliveries import (
+from connector.store.catalogue.versions import Head
+from connector.store.follow_ups.deliveries import (
     change_channels,
     end_as,
     hold_until,
@@ -39,10 +40,15 @@ from connector.store.deliveries import (
     settle,
     write_delivery,
 )
-from connector.store.follow_ups import keep_assignment, load_passage, load_receipts, lock_user_of, save_receipt
-from connector.store.log import load_items
-from connector.store.users import StoredUser, load_users
-from connector.store.versions import Head
+from connector.store.follow_ups.follow_ups import (
+    keep_assignment,
+    load_passage,
+    load_receipts,
+    lock_user_of,
+    save_receipt,
+)
+from connector.store.users.log import load_items
+from connector.store.users.users import StoredUser, load_users
 from connector.wire import SendOutcome, SendRequest
 
 

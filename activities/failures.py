@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import structlog
 from temporalio.exceptions import ApplicationError, FailureError
 
-from connector.store.database import StoreUnavailable
+from connector.store.engine.database import StoreUnavailable
 
 _log = structlog.get_logger("activities")
 

@@ -22,17 +22,17 @@ from connector import names
 from connector.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.sending.launching import begins_at, scheduled
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.current import with_current_catalogue
-from connector.store.database import Database, database_now
-from connector.store.launches import (
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.current import with_current_catalogue
+from connector.store.catalogue.versions import Head
+from connector.store.engine.database import Database, database_now
+from connector.store.follow_ups.launches import (
     LaunchRow,
     change_launch,
     count_states,
     load_launch,
     next_users,
 )
-from connector.store.versions import Head
 from connector.wire import LaunchPage, LaunchProgress, LaunchStep
 
 _STRETCH = timedelta(seconds=15)

@@ -20,12 +20,12 @@ from connector.rules.sending.launching import due_for, judge_enrolment, passage_
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.targeting.audience import asks_history, in_audience
 from connector.rules.triggering.evaluator import Past
-from connector.store.deliveries import load_past_sends
-from connector.store.follow_ups import insert_passages, load_receipts, save_receipt
-from connector.store.launches import LaunchRow, find_standing, keep_assignments
-from connector.store.log import load_items
-from connector.store.users import ERASED, StoredUser, load_users, lock_users
-from connector.store.versions import Head
+from connector.store.catalogue.versions import Head
+from connector.store.follow_ups.deliveries import load_past_sends
+from connector.store.follow_ups.follow_ups import insert_passages, load_receipts, save_receipt
+from connector.store.follow_ups.launches import LaunchRow, find_standing, keep_assignments
+from connector.store.users.log import load_items
+from connector.store.users.users import ERASED, StoredUser, load_users, lock_users
 
 
 class Audience:

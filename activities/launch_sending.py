@@ -12,10 +12,11 @@ from activities.launch_attempts import Attempts, DueRow
 from activities.send import Sender
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.sending.launching import scheduled, take_turns
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.current import with_current_catalogue
-from connector.store.database import Database
-from connector.store.launches import (
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.current import with_current_catalogue
+from connector.store.catalogue.versions import Head
+from connector.store.engine.database import Database
+from connector.store.follow_ups.launches import (
     LaunchRow,
     change_launch,
     earliest,
@@ -23,7 +24,6 @@ from connector.store.launches import (
     load_launch,
     next_due,
 )
-from connector.store.versions import Head
 from connector.wire import LaunchPage, LaunchStep
 
 _log = structlog.get_logger("launch")

@@ -10,9 +10,9 @@ from temporalio import activity
 from connector import names
 from connector.rules.model.follow_up import Passage
 from connector.rules.sending.operating import is_cancelled, refusal
-from connector.store.database import Database
-from connector.store.follow_ups import load_passage, lock_user_of
-from connector.store.operating import cancel_wait, move_wait
+from connector.store.engine.database import Database
+from connector.store.follow_ups.follow_ups import load_passage, lock_user_of
+from connector.store.follow_ups.operating import cancel_wait, move_wait
 from connector.wire import Operated, Operation
 
 _DONE = {

@@ -18,11 +18,11 @@ from connector.rules.model.reasons import Reason, State
 from connector.rules.sending.deliveries import Delivery, DeliveryState, receive_interaction
 from connector.rules.triggering.exceptions import calls_off
 from connector.rules.triggering.trigger_list import triggers
-from connector.store.deliveries import load_deliveries, release, settle, write_delivery
-from connector.store.follow_ups import end_passages, save_receipt
-from connector.store.log import load_items
-from connector.store.push_tokens import forget_push_tokens
-from connector.store.users import lock_user
+from connector.store.follow_ups.deliveries import load_deliveries, release, settle, write_delivery
+from connector.store.follow_ups.follow_ups import end_passages, save_receipt
+from connector.store.users.log import load_items
+from connector.store.users.push_tokens import forget_push_tokens
+from connector.store.users.users import lock_user
 from connector.variables import variables
 
 

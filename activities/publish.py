@@ -21,12 +21,12 @@ from connector.rules.publishing.orders import (
     plan_resume,
     plan_stop,
 )
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.database import Database
-from connector.store.log import count_on_targets
-from connector.store.orders import VersionMoved, commit_order, find_receipt, next_instant
-from connector.store.stopping import end_page
-from connector.store.versions import read_head
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.orders import VersionMoved, commit_order, find_receipt, next_instant
+from connector.store.catalogue.versions import read_head
+from connector.store.engine.database import Database
+from connector.store.follow_ups.stopping import end_page
+from connector.store.users.log import count_on_targets
 from connector.wire import Order, OrderReceipt, StoppedWindow
 
 _PAGE = 5_000

@@ -13,8 +13,8 @@ from connector import names
 from connector.intake import Intake, ItemResult
 from connector.rules.model.interactions import Event, Interaction
 from connector.rules.model.users import ERASED_FAULT
-from connector.store.database import Database
-from connector.store.users import load_users
+from connector.store.engine.database import Database
+from connector.store.users.users import load_users
 from connector.wire import ReportedException
 
 _log = structlog.get_logger("report")

@@ -28,10 +28,10 @@ from connector.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.reasons import Reason
 from connector.rules.sending.deliveries import Delivery, DeliveryState
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.current import with_current_catalogue
-from connector.store.database import Database
-from connector.store.versions import Head
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.current import with_current_catalogue
+from connector.store.catalogue.versions import Head
+from connector.store.engine.database import Database
 from connector.templates import Aborted, TemplateFault, render
 from connector.tracking.rewriting import hosts_in
 from connector.wire import SendOutcome, SendRequest

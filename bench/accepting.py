@@ -27,7 +27,7 @@ from bench.ground import BATCH, Ground, laid
 from bench.progress import Progress
 from connector.rules.model.campaigns import Campaign
 from connector.rules.model.reasons import State
-from connector.store.pending import take_to_signal, take_to_start
+from connector.store.follow_ups.pending import take_to_signal, take_to_start
 from connector.store.tables import follow_ups
 
 _POLL_SECONDS = 0.05

@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic_core import from_json
 from sqlalchemy import insert
 
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.api.server import config_for
 from starter.ports import listen

@@ -14,11 +14,11 @@ from connector.rules.model.campaigns import Campaign
 from connector.rules.model.interactions import Event
 from connector.rules.model.users import User
 from connector.rules.publishing.orders import plan_publish
-from connector.store.catalogue import commit_order, next_instant, save_drafts
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.database import Database, database_now
-from connector.store.migrate import migrate
-from connector.store.users import save_user
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.loading import commit_order, next_instant, save_drafts
+from connector.store.engine.database import Database, database_now
+from connector.store.engine.migrate import migrate
+from connector.store.users.users import save_user
 from connector.wire import Order
 
 BATCH = 100

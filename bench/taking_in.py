@@ -14,7 +14,7 @@ from bench.ground import BATCH, Ground, laid
 from bench.progress import Progress
 from connector.rules.model.campaigns import Campaign
 from connector.rules.model.interactions import Interaction, InteractionType
-from connector.store.database import database_now
+from connector.store.engine.database import database_now
 
 
 async def measure(sizes: Sizes, folder: Path, progress: Progress) -> Figure:

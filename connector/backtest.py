@@ -22,9 +22,9 @@ from connector.rules.targeting.matching import reported_as
 from connector.rules.timing.caps import PastSend
 from connector.simulation import Scratch, Simulation
 from connector.simulation.tally import Tally
-from connector.store.backlog import Named, count_users, load_receipts_before, load_sends, page_of_users
-from connector.store.log import load_items
-from connector.store.users import StoredUser, load_users
+from connector.store.reporting.backlog import Named, count_users, load_receipts_before, load_sends, page_of_users
+from connector.store.users.log import load_items
+from connector.store.users.users import StoredUser, load_users
 
 _PAGE = 500
 _FOR_EVER = timedelta(days=36_525)

@@ -16,14 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connector.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.sending.deliveries import Delivery, DeliveryState, receive_id, received
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.current import with_current_catalogue
-from connector.store.database import Database, database_now
-from connector.store.deliveries import load_deliveries, settle
-from connector.store.follow_ups import load_passage, save_receipt
-from connector.store.reports import Reported, find_message, is_logged, mark_taken, note_fault
-from connector.store.users import ERASED, load_users, lock_user
-from connector.store.versions import Head
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.current import with_current_catalogue
+from connector.store.catalogue.versions import Head
+from connector.store.engine.database import Database, database_now
+from connector.store.follow_ups.deliveries import load_deliveries, settle
+from connector.store.follow_ups.follow_ups import load_passage, save_receipt
+from connector.store.provider_events.delivery_reports import Reported, find_message, is_logged, mark_taken, note_fault
+from connector.store.users.users import ERASED, load_users, lock_user
 
 Taken = Literal["received", "noted", "unchanged", "unknown"]
 """What became of a report: an interaction, a note on the message, nothing new, or about no message of ours."""

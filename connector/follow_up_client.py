@@ -22,8 +22,8 @@ from connector.rules.model.errors import ConnectorError
 from connector.rules.model.follow_up import Passage
 from connector.rules.sending.launching import is_launched
 from connector.rules.sending.operating import refusal
-from connector.store.database import Database
-from connector.store.follow_ups import load_passage
+from connector.store.engine.database import Database
+from connector.store.follow_ups.follow_ups import load_passage
 from connector.wire import Asked, Operated, Postponement, Verb
 
 _PATIENCE = timedelta(seconds=30)

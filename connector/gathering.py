@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from connector.items import ReadItem, Unreadable
-from connector.store.database import WAIT_SECONDS, StoreUnavailable
+from connector.store.engine.database import WAIT_SECONDS, StoreUnavailable
 
 _T = TypeVar("_T")
 _CALM_AFTER_SECONDS = 0.05

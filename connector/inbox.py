@@ -15,7 +15,7 @@ from connector.rules.model.campaigns import Card
 from connector.rules.model.inbox import CARD, InboxKind
 from connector.rules.model.messages import Messages, NewsFeedCard
 from connector.rules.model.users import User
-from connector.store.inbox import Mark, load_card_marks, load_messages
+from connector.store.users.inbox import Mark, load_card_marks, load_messages
 from connector.templates import Aborted, TemplateFault, render
 
 CARD_KIND: InboxKind = "news_feed_card"

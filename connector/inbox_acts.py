@@ -19,12 +19,12 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.inbox import CARD, Act, ActedOn, check_button, interaction_of
 from connector.rules.model.interactions import Interaction
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.current import with_current_catalogue
-from connector.store.database import Database, database_now
-from connector.store.inbox import MarkName, find_message, is_logged, mark_message
-from connector.store.users import ERASED, UserErased, load_users, lock_user
-from connector.store.versions import Head
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.current import with_current_catalogue
+from connector.store.catalogue.versions import Head
+from connector.store.engine.database import Database, database_now
+from connector.store.users.inbox import MarkName, find_message, is_logged, mark_message
+from connector.store.users.users import ERASED, UserErased, load_users, lock_user
 
 
 class MessageUnknown(ConnectorError):

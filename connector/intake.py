@@ -22,12 +22,12 @@ from connector.rules.model.interactions import Interaction, Item, Logged, dispat
 from connector.rules.model.users import ERASED_FAULT
 from connector.rules.results.conversions import conversions_made, past_needed
 from connector.rules.targeting.deduplication import Act, act_of, is_told
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.current import with_current_catalogue
-from connector.store.database import Database, database_now
-from connector.store.log import load_acts, load_items, seen_dispatches, take_numbers, write_new
-from connector.store.users import Changes, merge_users, resolve_and_lock
-from connector.store.versions import Head
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.current import with_current_catalogue
+from connector.store.catalogue.versions import Head
+from connector.store.engine.database import Database, database_now
+from connector.store.users.log import load_acts, load_items, seen_dispatches, take_numbers, write_new
+from connector.store.users.users import Changes, merge_users, resolve_and_lock
 
 Status = Literal["accepted", "duplicate", "invalid"]
 

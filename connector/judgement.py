@@ -14,7 +14,7 @@ from connector.rules.model.interactions import Logged
 from connector.rules.model.users import User
 from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse
 from connector.rules.triggering.evaluator import EVER, Judging, Known
-from connector.store.follow_ups import (
+from connector.store.follow_ups.follow_ups import (
     count_generations,
     end_passages,
     insert_passages,
@@ -22,8 +22,8 @@ from connector.store.follow_ups import (
     load_receipts,
     write_decisions,
 )
-from connector.store.log import load_items
-from connector.store.users import load_newest, load_users, raise_newest
+from connector.store.users.log import load_items
+from connector.store.users.users import load_newest, load_users, raise_newest
 
 _NOBODY = User(id="nobody")
 """Stands for a user whose description no rule looks at."""

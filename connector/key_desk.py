@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.api_keys import Key, KeyState, NewKey, Scope, make_key
 from connector.rules.model.errors import ConnectorError
-from connector.store.database import Database, database_now
-from connector.store.keys import add_key, end_key, find_key, list_keys
+from connector.store.engine.database import Database, database_now
+from connector.store.users.api_keys import add_key, end_key, find_key, list_keys
 
 
 class KeyUnknown(ConnectorError):

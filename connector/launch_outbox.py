@@ -16,8 +16,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
-from connector.store.database import Database
-from connector.store.launches import mark_told
+from connector.store.engine.database import Database
+from connector.store.follow_ups.launches import mark_told
 from connector.temporal import launch_arguments
 from connector.wire import LaunchStart
 

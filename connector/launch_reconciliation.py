@@ -14,10 +14,10 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
-from connector.store.database import Database, database_now
-from connector.store.launch_ends import end_launch, find_unfinished
-from connector.store.launches import LaunchRow, next_due
-from connector.store.operating import end_closed
+from connector.store.engine.database import Database, database_now
+from connector.store.follow_ups.launch_ends import end_launch, find_unfinished
+from connector.store.follow_ups.launches import LaunchRow, next_due
+from connector.store.follow_ups.operating import end_closed
 
 _log = structlog.get_logger("reconciliation")
 

@@ -18,9 +18,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
 from connector.launch_outbox import tell_launches
-from connector.store.database import Database, StoreUnavailable
-from connector.store.launches import take_to_tell
-from connector.store.pending import mark_signalled, mark_started, take_to_signal, take_to_start
+from connector.store.engine.database import Database, StoreUnavailable
+from connector.store.follow_ups.launches import take_to_tell
+from connector.store.follow_ups.pending import mark_signalled, mark_started, take_to_signal, take_to_start
 from connector.temporal import start_arguments
 from connector.wire import Ended, FollowUpStart
 

@@ -42,8 +42,10 @@ from connector.rules.provider_events.outcomes import (
     visit_of,
 )
 from connector.rules.sending.deliveries import DeliveryState
-from connector.store.leads import find_by_provider, find_erased, find_holders, find_led_deliveries
-from connector.store.provider_reports import (
+from connector.store.catalogue.versions import Head
+from connector.store.provider_events.attribution import find_by_provider, find_erased, find_holders, find_led_deliveries
+from connector.store.provider_events.delivery_reports import note_faults
+from connector.store.provider_events.events import (
     Key,
     change_holders,
     change_reasons,
@@ -52,9 +54,7 @@ from connector.store.provider_reports import (
     keep_unmatched,
     mark_heeded,
 )
-from connector.store.reports import note_faults
-from connector.store.users import resolve_and_lock
-from connector.store.versions import Head
+from connector.store.users.users import resolve_and_lock
 from connector.tracking.agents import is_crawler
 from connector.tracking.own_links import OwnLinks
 from connector.tracking.tokens import Kind, Token

@@ -15,11 +15,11 @@ from connector.provider_batch import ProviderBatch
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.provider_events.events import ProviderEvent
 from connector.rules.provider_events.texts import cleaned
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.current import with_current_catalogue
-from connector.store.database import Database, database_now
-from connector.store.provider_reports import BEGINNING, load_unmatched
-from connector.store.versions import Head
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.current import with_current_catalogue
+from connector.store.catalogue.versions import Head
+from connector.store.engine.database import Database, database_now
+from connector.store.provider_events.events import BEGINNING, load_unmatched
 from connector.tracking.own_links import OwnLinks
 
 _BATCH = 500

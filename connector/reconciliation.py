@@ -19,8 +19,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from connector import names
 from connector.launch_reconciliation import ATTEMPT_ENDED, BY_HAND, end_closed_launches
 from connector.rules.model.follow_up import Passage
-from connector.store.database import Database, StoreUnavailable, database_now
-from connector.store.operating import end_closed, find_open
+from connector.store.engine.database import Database, StoreUnavailable, database_now
+from connector.store.follow_ups.operating import end_closed, find_open
 
 _log = structlog.get_logger("reconciliation")
 

@@ -10,8 +10,8 @@ from datetime import timedelta
 from connector.intake import Intake
 from connector.outbox import Outbox
 from connector.settings import Settings
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.database import Database
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.engine.database import Database
 from starter.configuration import open_database
 from starter.temporal_link import TemporalLink
 

@@ -13,7 +13,7 @@ from connector.inbox_settings import InboxSettings
 from connector.provider_settings import Fcm, Twilio
 from connector.rules.model.errors import ConnectorError
 from connector.settings import Settings, Smtp
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.tracking.settings import TrackingSettings
 from connector.webhook_settings import MailgunWebhook, PostmarkWebhook, ResendWebhook, SendGridWebhook, SesWebhook
 

@@ -15,7 +15,7 @@ import httpx
 
 from connector.rules.model.errors import ConnectorError
 from connector.settings import Settings
-from connector.store.migrate import migrate
+from connector.store.engine.migrate import migrate
 from starter.children import Child
 from starter.configuration import open_database
 from starter.dev_file import Running, pointed_at, remove_running, write_running

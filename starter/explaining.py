@@ -10,9 +10,9 @@ from connector.rules.model.addresses import dead_channels
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.instants import write_instant
 from connector.rules.publishing.orders import what_to_do
-from connector.store.database import database_now
-from connector.store.history import MOST_DECISIONS, Record, load_record, was_erased
-from connector.store.users import StoredUser, UserErased, find_user
+from connector.store.engine.database import database_now
+from connector.store.reporting.history import MOST_DECISIONS, Record, load_record, was_erased
+from connector.store.users.users import StoredUser, UserErased, find_user
 from starter.compose import Parts
 from starter.explanation import Explanation, Nothing, Story
 from starter.nothing_told import nothing_of, untouched

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from connector.rules.model.instants import write_instant
-from connector.store.overview import Listed
+from connector.store.reporting.overview import Listed
 
 
 def view(listed: Listed) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from connector.rules.explaining.near_miss_wording import miss_words
 from connector.rules.explaining.near_misses import listens_near, nearest, subjects_of
 from connector.rules.explaining.wording import condition_words
 from connector.rules.model.campaigns import Campaign, Scheduled
-from connector.store.history import Record
+from connector.store.reporting.history import Record
 from starter.came_in import came_in
 from starter.explanation import Nothing
 

@@ -11,10 +11,10 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.publishing.drafting import Definition, Drafted, draft
 from connector.rules.publishing.orders import OrderPlan, missed_to_count, weigh_publish
 from connector.rules.publishing.preview import Drafting, draftings, elsewhere, to_publish, told_of_applying
-from connector.store.catalogue import load_catalogue
-from connector.store.database import database_now
-from connector.store.log import count_on_targets
-from connector.store.overview import Waits, count_waits
+from connector.store.catalogue.loading import load_catalogue
+from connector.store.engine.database import database_now
+from connector.store.reporting.overview import Waits, count_waits
+from connector.store.users.log import count_on_targets
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from connector import names
-from connector.store.database import Database, StoreUnavailable
-from connector.store.versions import read_head
+from connector.store.catalogue.versions import read_head
+from connector.store.engine.database import Database, StoreUnavailable
 from starter.compose import Parts
 from starter.temporal_link import TemporalUnavailable
 

@@ -9,7 +9,7 @@ from typing import Any
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.results.conversions import LETTERS
 from connector.rules.results.uplift import CONFIDENCE, Share, uplift
-from connector.store.results import Counted, count_results
+from connector.store.reporting.results import Counted, count_results
 from starter.compose import Parts
 from starter.terminal import table
 

@@ -14,8 +14,8 @@ from connector.rules.model.users import ERASED_FAULT
 from connector.segment.becoming import Becomes, Portion, becomes, portions
 from connector.segment.envelope import has_time
 from connector.segment.mapping import SegmentMapping
-from connector.store.database import database_now
-from connector.store.linking import Linked, link_ids
+from connector.store.engine.database import database_now
+from connector.store.users.linking import Linked, link_ids
 from starter.compose import Parts
 
 MOST_ITEMS = 10_000

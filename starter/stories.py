@@ -16,8 +16,8 @@ from connector.rules.model.instants import write_instant
 from connector.rules.model.interactions import Logged
 from connector.rules.model.reasons import Reason
 from connector.rules.triggering.evaluator import Past
-from connector.store.history import Decided, Message, Record
-from connector.store.users import StoredUser
+from connector.store.reporting.history import Decided, Message, Record
+from connector.store.users.users import StoredUser
 from starter.came_in import came_in, came_in_once
 from starter.explanation import Chapter, LookedAt, MessageTold
 

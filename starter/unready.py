@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from connector.rules.model.errors import ConnectorError
 from connector.settings import Settings
-from connector.store.database import Database
-from connector.store.migrate import is_migrated
+from connector.store.engine.database import Database
+from connector.store.engine.migrate import is_migrated
 
 
 class NotSetUp(ConnectorError):

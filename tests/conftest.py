@@ -21,8 +21,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from connector.store.database import Database
-from connector.store.migrate import migrate
+from connector.store.engine.database import Database
+from connector.store.engine.migrate import migrate
 from tests.house import House
 
 _STATUS: list[int] = []

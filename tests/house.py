@@ -11,10 +11,10 @@ from connector.intake import Intake, ItemResult
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.orders import plan_archive, plan_publish, plan_resume, plan_stop
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.database import Database
-from connector.store.drafts import save_drafts
-from connector.store.orders import VersionMoved, commit_order, next_instant
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.drafts import save_drafts
+from connector.store.catalogue.orders import VersionMoved, commit_order, next_instant
+from connector.store.engine.database import Database
 from connector.store.tables import decisions, entries, follow_ups, publications, revisions
 from connector.wire import Order
 

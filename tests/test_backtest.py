@@ -9,11 +9,11 @@ from sqlalchemy import func, insert, select
 from connector.backtest import Backtested, NotTestable, backtest
 from connector.intake import Intake
 from connector.rules.model.campaigns import parse_definition
-from connector.store.database import database_now
-from connector.store.deliveries import DeliveryState
-from connector.store.drafts import save_drafts
+from connector.store.catalogue.drafts import save_drafts
+from connector.store.engine.database import database_now
+from connector.store.follow_ups.deliveries import DeliveryState
 from connector.store.tables import deliveries, follow_ups, interactions
-from connector.store.users import merge_user
+from connector.store.users.users import merge_user
 from tests.house import ABANDONED, BASE, ORIGINAL, PUSHED, House, buy, follow_on, opened, push
 
 WEBHOOK = {"webhook": {"url": "https://shop.example/hook", "body": "hi"}}

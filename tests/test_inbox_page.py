@@ -21,7 +21,7 @@ from connector.channels.inbox import Inbox
 from connector.channels.protocol import Address, Outgoing
 from connector.inbox_settings import InboxSettings
 from connector.settings import Settings
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.store.tables import follow_ups, interactions
 from connector.temporal import register_search_attributes
 from starter.api.app import create_app

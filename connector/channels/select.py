@@ -14,7 +14,7 @@ from connector.channels.webhook import Webhook
 from connector.rules.model.inbox import InboxKind
 from connector.rules.model.values import ChannelName
 from connector.settings import Settings
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.tracking.select import tracked
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from connector.store.database import Database, database_now
-from connector.store.provider_reports import note_said
-from connector.store.tracked import find_deliveries
-from connector.store.users import UserErased, merge_user
+from connector.store.engine.database import Database, database_now
+from connector.store.provider_events.events import note_said
+from connector.store.provider_events.tracked import find_deliveries
+from connector.store.users.users import UserErased, merge_user
 
 
 async def unsubscribe(database: Database, workspace: str, delivery_id: str) -> bool:

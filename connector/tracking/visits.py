@@ -20,9 +20,9 @@ import structlog
 from connector.intake import Intake
 from connector.rules.model.interactions import Interaction, InteractionType, Logged
 from connector.rules.provider_events.classification import BURST, Act, Visit, classify
-from connector.store.database import Database, StoreUnavailable
-from connector.store.log import load_items
-from connector.store.tracked import TrackedDelivery, find_deliveries
+from connector.store.engine.database import Database, StoreUnavailable
+from connector.store.provider_events.tracked import TrackedDelivery, find_deliveries
+from connector.store.users.log import load_items
 from connector.tracking.agents import is_crawler
 from connector.tracking.clicks import Clicks
 from connector.tracking.tokens import Kind, Token

@@ -11,8 +11,8 @@ from connector.definitions import parse_mapping
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.model.campaigns import Publishable, Workspace
 from connector.rules.publishing.drafting import told_of_drafts
-from connector.store.catalogue import save_drafts
-from connector.store.database import database_now
+from connector.store.catalogue.loading import save_drafts
+from connector.store.engine.database import database_now
 from starter.api.body import Description, JsonOptions, checked
 from starter.api.errors import ApiError, not_found
 from starter.api.keys import Scope, needs

@@ -12,8 +12,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from connector.rules.model.errors import DefinitionError, Fault, OrderRefused
-from connector.store.database import StoreUnavailable
-from connector.store.users import UserErased
+from connector.store.engine.database import StoreUnavailable
+from connector.store.users.users import UserErased
 from starter.temporal_link import TemporalUnavailable
 
 RETRY_AFTER_SECONDS = 2

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from connector.rules.model.reasons import State
-from connector.store.overview import list_follow_ups
-from connector.store.users import find_user
+from connector.store.reporting.overview import list_follow_ups
+from connector.store.users.users import find_user
 from starter.api.keys import Scope, needs
 from starter.api.parts import PartsHere
 from starter.follow_up_view import view

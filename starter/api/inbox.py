@@ -12,8 +12,8 @@ from connector.inbox import Page, Reader, page_of
 from connector.inbox_acts import InboxActs, MessageUnknown, NotTheirs
 from connector.rules.model.inbox import CARD, Act, ButtonUnknown, InboxKind, Verb
 from connector.rules.model.values import unstorable
-from connector.store.database import database_now
-from connector.store.users import StoredUser, UserErased, find_user, resolve_and_lock
+from connector.store.engine.database import database_now
+from connector.store.users.users import StoredUser, UserErased, find_user, resolve_and_lock
 from starter.api.body import JsonOptions, checked
 from starter.api.errors import ApiError, not_found
 from starter.api.inbox_token import Holder, InboxDoer, InboxReader

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Request, Response, Security
 from pydantic import BaseModel
 
 from connector.inbox_tokens import PREFIX, InboxTokens, SecretMissing, TokenRefused
-from connector.store.database import database_now
-from connector.store.users import UserErased, resolve_and_lock
+from connector.store.engine.database import database_now
+from connector.store.users.users import UserErased, resolve_and_lock
 from starter.api.body import JsonOptions, checked
 from starter.api.errors import ApiError
 from starter.api.key_schemes import BEARER_OR_TOKEN

@@ -13,8 +13,8 @@ from datetime import timedelta
 import structlog
 
 from connector.rules.model.api_keys import GivenKey, is_same
-from connector.store.database import Database, StoreUnavailable
-from connector.store.keys import LiveKey, LiveKeys, load_live_keys
+from connector.store.engine.database import Database, StoreUnavailable
+from connector.store.users.api_keys import LiveKey, LiveKeys, load_live_keys
 
 _AGE_SECONDS = 1.0
 """A key that was revoked is refused, and one that was made is known, within this time."""

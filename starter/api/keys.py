@@ -10,7 +10,7 @@ from fastapi import Request, Security
 
 from connector.rules.model.api_keys import Scope
 from connector.settings import Settings
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from starter.api.authorization import AuthorizationWrong, Given, read_authorization
 from starter.api.callers import Caller, Keys, KeysMissing, unauthorized
 from starter.api.errors import ApiError

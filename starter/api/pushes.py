@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from connector.rules.model.interactions import Interaction, InteractionType
-from connector.store.database import database_now
-from connector.store.reports import is_logged
-from connector.store.tracked import TrackedDelivery, find_deliveries
+from connector.store.engine.database import database_now
+from connector.store.provider_events.delivery_reports import is_logged
+from connector.store.provider_events.tracked import TrackedDelivery, find_deliveries
 from starter.api.body import JsonOptions, checked
 from starter.api.errors import ApiError, not_found
 from starter.api.inbox import ActView

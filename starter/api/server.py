@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from connector.settings import Settings
-from connector.store.database import Database, StoreUnavailable
+from connector.store.engine.database import Database, StoreUnavailable
 from starter.api.app import create_app
 from starter.api.keys import Keys, keys_for
 from starter.compose import opened

@@ -20,7 +20,7 @@ from fastapi.responses import HTMLResponse
 from prometheus_client import Counter
 
 from connector.rules.provider_events.classification import Act, Visit
-from connector.store.database import StoreUnavailable
+from connector.store.engine.database import StoreUnavailable
 from connector.tracking.consent import unsubscribe
 from connector.tracking.rewriting import is_web
 from connector.tracking.select import open_tokens

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path
 
 from connector.rules.model.users import User
-from connector.store.database import database_now
-from connector.store.erasure import erase_user
-from connector.store.users import find_user, merge_user, save_user
+from connector.store.engine.database import database_now
+from connector.store.users.erasure import erase_user
+from connector.store.users.users import find_user, merge_user, save_user
 from starter.api.body import Description, checked
 from starter.api.errors import ApiError, not_found
 from starter.api.keys import Caller, Scope, needs

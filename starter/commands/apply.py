@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from connector.rules.publishing.drafting import Definition, Saved, told_of_drafts
-from connector.store.catalogue import save_drafts
-from connector.store.database import database_now
+from connector.store.catalogue.loading import save_drafts
+from connector.store.engine.database import database_now
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.reading import Paths, keep_to_workspace, read_paths, working
 from starter.commands.session import run, session

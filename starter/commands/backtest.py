@@ -15,7 +15,7 @@ from connector.backtest import backtest as test
 from connector.rules.model.instants import write_instant
 from connector.rules.model.values import parse_duration
 from connector.simulation.tally import quantiles
-from connector.store.database import database_now
+from connector.store.engine.database import database_now
 from starter.commands.options import DataOption, JsonOption, parse_time
 from starter.commands.session import run, session
 from starter.terminal import say, say_json, table

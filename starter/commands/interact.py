@@ -13,7 +13,7 @@ import typer
 from pydantic_core import from_json
 from temporalio.service import RPCError
 
-from connector.store.database import database_now
+from connector.store.engine.database import database_now
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session
 from starter.compose import Parts

@@ -14,7 +14,7 @@ from connector.rules.model.values import canonical_json
 from connector.rules.publishing.differences import Difference
 from connector.rules.publishing.drafting import Definition
 from connector.rules.publishing.preview import Drafting
-from connector.store.overview import Waits
+from connector.store.reporting.overview import Waits
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.reading import Paths, keep_to_workspace, read_paths
 from starter.commands.session import run, session

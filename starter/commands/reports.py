@@ -12,7 +12,7 @@ import typer
 from connector.provider_intake import Retried
 from connector.rules.model.instants import write_instant
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, PROVIDERS
-from connector.store.provider_reports import Unmatched, count_unmatched, newest_unmatched
+from connector.store.provider_events.events import Unmatched, count_unmatched, newest_unmatched
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session
 from starter.terminal import say, say_json, table

@@ -8,7 +8,7 @@ from typing import Any
 from temporalio.service import RPCError
 
 from connector.rules.model.errors import ConnectorError
-from connector.store.migrate import migrate
+from connector.store.engine.migrate import migrate
 from connector.temporal import SEARCH_ATTRIBUTES, register_search_attributes
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import begin, run

@@ -10,7 +10,7 @@ import typer
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.errors import ConnectorError
-from connector.store.overview import Count, count_follow_ups
+from connector.store.reporting.overview import Count, count_follow_ups
 from starter import results_view
 from starter.catalogue_view import view
 from starter.commands.options import DataOption, JsonOption

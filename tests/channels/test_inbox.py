@@ -19,10 +19,10 @@ from connector.channels.select import open_channels
 from connector.inbox_settings import InboxSettings
 from connector.rules.model.users import User
 from connector.settings import Settings
-from connector.store.database import Database
-from connector.store.erasure import erase_user
+from connector.store.engine.database import Database
 from connector.store.tables import inbox, inbox_marks, interactions
-from connector.store.users import save_user
+from connector.store.users.erasure import erase_user
+from connector.store.users.users import save_user
 from connector.wire import SendRequest
 from tests.house import ORIGINAL, PUSHED, House, at, follow_on, push
 

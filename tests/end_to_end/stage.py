@@ -23,7 +23,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from connector.inbox_settings import InboxSettings
 from connector.settings import Settings, Smtp
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.tracking.settings import TrackingSettings
 from starter.api.app import create_app
 from starter.api.keys import Keys

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from tests.house import House, buy, push
 from tests.intake.disturbance import at_statement, batch_of
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.store.current import with_current_catalogue
-from connector.store.database import Database
+from connector.store.catalogue.current import with_current_catalogue
+from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from tests.house import PUSHED, House, at, buy, follow_on, push
 

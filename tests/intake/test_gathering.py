@@ -11,7 +11,7 @@ import pytest
 from connector import gathering
 from connector.gathering import Batch, Gathering
 from connector.items import read_item
-from connector.store.database import Database, StoreUnavailable
+from connector.store.engine.database import Database, StoreUnavailable
 from tests.house import ABANDONED, ORIGINAL, House, buy, push
 
 

@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from tests.house import ABANDONED, BASE, ORIGINAL, PUSHED, House, at, buy, follow_on, opened, push
 
 

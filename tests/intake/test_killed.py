@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, create_engine, func, select
 
-from connector.store.database import Database, StoreUnavailable
+from connector.store.engine.database import Database, StoreUnavailable
 from tests.house import ORIGINAL, House
 from tests.intake.disturbance import BEFORE, at_statement, batch_of, hearing, new_of
 from tests.intake.timelines import FOLLOW_ONS, somebody, wire, written_of

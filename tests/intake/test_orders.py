@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from tests.house import ORIGINAL, House, buy, follow_on, push
 from tests.intake.timelines import (
     BUY,

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.store.tables import decisions, follow_ups, interactions, users
 from tests.house import ORIGINAL, House, push
 from tests.intake.timelines import FOLLOW_ONS, Done, batches_of, in_order, somebody, wire, written_of

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from connector.rules.model.reasons import OPEN_STATES
-from connector.store.database import Database, StoreUnavailable
+from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.tables import decisions, follow_ups, interactions, publications
 from tests.house import ABANDONED, ORIGINAL, House, follow_on
 from tests.intake.timelines import (

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from tests.house import ORIGINAL, House, at, follow_on, push
 

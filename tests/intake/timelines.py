@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 from sqlalchemy import Table, select
 
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.store.tables import decisions, follow_ups, interactions, user_aliases
 from tests.house import at, follow_on
 

@@ -15,14 +15,14 @@ from connector.channels.protocol import HandedOver, OutcomeUnknown, Outgoing, Tr
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.users import User
 from connector.rules.timing.delays import local_instant, zone_of
-from connector.store.database import database_now
-from connector.store.drafts import save_drafts
-from connector.store.erasure import erase_user
-from connector.store.follow_ups import save_receipt
-from connector.store.launches import take_to_tell
-from connector.store.stopping import end_page
+from connector.store.catalogue.drafts import save_drafts
+from connector.store.engine.database import database_now
+from connector.store.follow_ups.follow_ups import save_receipt
+from connector.store.follow_ups.launches import take_to_tell
+from connector.store.follow_ups.stopping import end_page
 from connector.store.tables import deliveries, entries, follow_ups, interactions, launches, user_aliases, users
-from connector.store.users import save_user
+from connector.store.users.erasure import erase_user
+from connector.store.users.users import save_user
 from connector.wire import LaunchPage, LaunchStep
 from tests.house import House
 

@@ -14,11 +14,11 @@ from activities.send import Sender
 from connector.channels.protocol import HandedOver, OutcomeUnknown, Outgoing, Rejected, TryLater
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.users import User
-from connector.store.drafts import save_drafts
-from connector.store.follow_ups import save_receipt
-from connector.store.stopping import end_page
+from connector.store.catalogue.drafts import save_drafts
+from connector.store.follow_ups.follow_ups import save_receipt
+from connector.store.follow_ups.stopping import end_page
 from connector.store.tables import deliveries, follow_ups, receipts
-from connector.store.users import save_user
+from connector.store.users.users import save_user
 from connector.wire import SendOutcome, SendRequest
 from tests.house import ABANDONED, ORIGINAL, PUSHED, House, at, buy, follow_on, push
 

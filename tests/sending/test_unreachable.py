@@ -10,9 +10,9 @@ from sqlalchemy import delete
 from connector.channels.protocol import HandedOver
 from connector.rules.model.users import User
 from connector.rules.provider_events.consent import AddressWord
-from connector.store.dead_addresses import remember
+from connector.store.provider_events.suppressions import remember
 from connector.store.tables import dead_addresses
-from connector.store.users import find_user, merge_user
+from connector.store.users.users import find_user, merge_user
 from tests.house import BASE, ORIGINAL, PUSHED, House, follow_on, push
 from tests.sending.test_launch import NOW, Pad
 from tests.sending.test_send import Post, Provider

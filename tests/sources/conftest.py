@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from tests.sources.stage import Stage, staged
 
 

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector.settings import Settings
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.api.app import create_app
 from starter.api.keys import Keys

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connector.store.users import find_user
+from connector.store.users.users import find_user
 from tests.house import BASE
 from tests.sources.stage import EVENTS, Stage, staged_without_faults
 from tests.starter.serving import KEY

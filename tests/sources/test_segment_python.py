@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from segment.analytics.client import Client
 
-from connector.store.database import Database
-from connector.store.users import find_user
+from connector.store.engine.database import Database
+from connector.store.users.users import find_user
 from tests.house import BASE
 from tests.sources.stage import EVENTS, Stage, in_campaign, staged_without_faults
 from tests.starter.serving import KEY

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 from sqlalchemy import select
 
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.ports import free_port
 from tests.starter.serving import KEY, NOWHERE

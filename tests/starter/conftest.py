@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from connector.settings import Settings
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from starter.cli import run_command
 from starter.compose import Parts, compose
 from tests.starter.serving import NOWHERE, Connector, open_client

@@ -16,9 +16,9 @@ from connector.channels.protocol import Address, Outgoing
 from connector.inbox_settings import InboxSettings
 from connector.inbox_tokens import InboxTokens
 from connector.settings import Settings
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.store.tables import inbox, interactions
-from connector.store.users import find_user
+from connector.store.users.users import find_user
 from starter.api.keys import Keys
 from starter.compose import Parts, compose
 from tests.house import House, follow_on

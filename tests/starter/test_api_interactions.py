@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 from connector.batches import MAX_ITEMS
 from connector.rules.model.campaigns import parse_definition
 from connector.settings import Settings
-from connector.store.database import Database, database_now
-from connector.store.drafts import save_drafts
+from connector.store.catalogue.drafts import save_drafts
+from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups, interactions
 from starter.api.body import MAX_BODY_BYTES
 from starter.compose import Parts, compose

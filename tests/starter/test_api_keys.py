@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from connector.key_desk import KeyDesk
 from connector.rules.model.api_keys import Scope, make_key
 from connector.settings import Settings
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from starter.api.key_ring import KeyRing
 from starter.api.keys import Keys
 from starter.compose import Parts, compose

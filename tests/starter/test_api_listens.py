@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from connector.key_desk import KeyDesk
 from connector.rules.model.api_keys import Scope, make_key
 from connector.settings import Settings
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from starter.api.server import serve
 from tests.starter.serving import Connector
 

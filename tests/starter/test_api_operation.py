@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from connector.settings import Settings
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from starter.api.keys import Keys, KeysMissing, keys_for
 from starter.compose import Parts, compose
 from tests.starter.serving import KEY, open_client

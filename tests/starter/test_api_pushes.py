@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, update
 from connector.inbox_settings import InboxSettings
 from connector.rules.model.users import User
 from connector.settings import Settings
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.store.tables import deliveries, interactions
 from starter.compose import Parts, compose
 from tests.house import ORIGINAL, PUSHED, House, follow_on, push

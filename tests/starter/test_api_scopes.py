@@ -8,7 +8,7 @@ import pytest
 from connector.key_desk import KeyDesk
 from connector.rules.model.api_keys import Scope
 from connector.settings import Settings
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from starter.api.key_ring import KeyRing
 from starter.api.keys import Keys
 from starter.compose import Parts, compose

@@ -13,7 +13,7 @@ import uvicorn
 from sqlalchemy import func, select
 
 from connector.settings import Settings
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.api import unpacking
 from starter.api.app import create_app

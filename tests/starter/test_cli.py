@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 from sqlalchemy import select
 
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.cli import program, run_command
 from starter.ports import listen

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from connector.rules.model.users import User
-from connector.store.database import Database
-from connector.store.erasure import erase_user
+from connector.store.engine.database import Database
+from connector.store.users.erasure import erase_user
 from starter.compose import Parts
 from starter.explaining import explain_user
 from starter.story_text import told

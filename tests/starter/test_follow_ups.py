@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from tests.house import ABANDONED, ORIGINAL, House, buy, push
 from tests.starter.serving import NOWHERE, Connector
 

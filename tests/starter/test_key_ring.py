@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.key_desk import KeyDesk
 from connector.rules.model.api_keys import GivenKey, Scope, make_key, read_key
-from connector.store.database import Database, StoreUnavailable
-from connector.store.keys import LiveKey, LiveKeys, load_live_keys
+from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.tables import keys
+from connector.store.users.api_keys import LiveKey, LiveKeys, load_live_keys
 from starter.api import key_ring
 from starter.api.key_ring import KeyRing
 from tests.starter.serving import Clock

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from connector.rules.model.api_keys import read_key
-from connector.store.database import Database
-from connector.store.keys import load_live_keys
+from connector.store.engine.database import Database
+from connector.store.users.api_keys import load_live_keys
 from tests.starter.serving import Connector
 
 CREATE = ("keys", "create", "--name", "shop", "--scope", "ingest")

@@ -10,9 +10,9 @@ from sqlalchemy import create_engine, text
 
 from connector import gathering
 from connector.settings import Settings
-from connector.store import database as store
-from connector.store import engines
-from connector.store.database import Database
+from connector.store.engine import database as store
+from connector.store.engine import engines
+from connector.store.engine.database import Database
 from starter.compose import compose
 from tests.house import at
 from tests.starter.serving import open_client

@@ -8,10 +8,10 @@ from sqlalchemy import func, select, update
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.drafting import Saved
-from connector.store.database import Database
-from connector.store.drafts import save_drafts
-from connector.store.orders import next_instant
-from connector.store.overview import Waits, count_waits
+from connector.store.catalogue.drafts import save_drafts
+from connector.store.catalogue.orders import next_instant
+from connector.store.engine.database import Database
+from connector.store.reporting.overview import Waits, count_waits
 from connector.store.tables import catalogue, entries, follow_ups, revisions
 from starter.preview import Preview, look_ahead
 from tests.house import ORIGINAL, PUSHED, House, follow_on, push

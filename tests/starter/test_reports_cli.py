@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connector.rules.model.users import User
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from tests.house import ORIGINAL, House
 from tests.intake.test_provider_intake import UNLED, Desk
 from tests.starter.serving import Connector

@@ -8,7 +8,7 @@ import pytest
 
 from connector.logs import configure_logs
 from connector.settings import Settings
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from starter.api.body import MAX_BODY_BYTES
 from starter.api.key_ring import KeyRing
 from starter.api.keys import Keys

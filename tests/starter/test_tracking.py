@@ -24,10 +24,10 @@ from connector.channels.protocol import HandedOver, Outgoing
 from connector.channels.select import open_channels
 from connector.rules.model.users import User
 from connector.settings import Settings, Smtp
-from connector.store.database import Database
-from connector.store.erasure import erase_user
+from connector.store.engine.database import Database
 from connector.store.tables import interactions
-from connector.store.users import find_user, save_user
+from connector.store.users.erasure import erase_user
+from connector.store.users.users import find_user, save_user
 from connector.tracking.select import open_tokens, tracked
 from connector.tracking.settings import TrackingSettings
 from connector.tracking.tokens import Kind, Token

@@ -14,7 +14,8 @@ from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_def
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.drafting import Saved
 from connector.rules.publishing.orders import OrderPlan
-from connector.store.catalogue import (
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.loading import (
     VersionMoved,
     commit_order,
     find_receipt,
@@ -23,8 +24,7 @@ from connector.store.catalogue import (
     read_head,
     save_drafts,
 )
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.database import Database, database_now
+from connector.store.engine.database import Database, database_now
 from connector.store.tables import interactions
 from connector.wire import Order, OrderReceipt
 

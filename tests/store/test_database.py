@@ -14,9 +14,9 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.store.database import Database, StoreUnavailable, database_now
-from connector.store.log import take_numbers
+from connector.store.engine.database import Database, StoreUnavailable, database_now
 from connector.store.tables import receipts, sequences
+from connector.store.users.log import take_numbers
 
 W = "default"
 
@@ -178,8 +178,8 @@ async def test_sqlite_takes_writers_of_several_processes(sqlite_url: str, sqlite
 
 _RAISER = """
 import asyncio, sys
-from connector.store.database import Database
-from connector.store.log import take_numbers
+from connector.store.engine.database import Database
+from connector.store.users.log import take_numbers
 
 async def main():
     database = Database.open(sys.argv[1])

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select
 
 from connector.rules.model.users import User
-from connector.store.database import Database
-from connector.store.erasure import erase_user
+from connector.store.engine.database import Database
 from connector.store.tables import metadata
-from connector.store.users import UserErased, find_user, save_user
+from connector.store.users.erasure import erase_user
+from connector.store.users.users import UserErased, find_user, save_user
 from tests.house import ABANDONED, ORIGINAL, House, push
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

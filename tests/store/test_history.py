@@ -5,10 +5,10 @@ from datetime import datetime
 import pytest
 
 from connector.rules.model.reasons import Reason
-from connector.store.database import Database
-from connector.store.erasure import erase_user
-from connector.store.history import Record, load_record, was_erased
-from connector.store.users import find_user
+from connector.store.engine.database import Database
+from connector.store.reporting.history import Record, load_record, was_erased
+from connector.store.users.erasure import erase_user
+from connector.store.users.users import find_user
 from tests.house import ABANDONED, ORIGINAL, PUSHED, House, at, buy, follow_on, push
 from tests.sending.test_send import Post, Provider
 

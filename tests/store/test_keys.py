@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from connector.key_desk import Issued, KeyDesk, KeyEnded, KeyUnknown
 from connector.rules.model.api_keys import GivenKey, Key, KeyState, Scope, is_same, make_key, read_key
-from connector.store.database import Database
-from connector.store.keys import LiveKeys, load_live_keys
+from connector.store.engine.database import Database
 from connector.store.tables import keys
+from connector.store.users.api_keys import LiveKeys, load_live_keys
 
 W = "default"
 SECRET = "A" * 43

@@ -9,11 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.provider_events.attribution import Unled
 from connector.rules.targeting.deduplication import Act
-from connector.store.database import Database, database_now
-from connector.store.dead_addresses import erase_addresses
-from connector.store.leads import find_by_provider, find_erased, find_holders, find_led_deliveries
-from connector.store.log import load_acts
-from connector.store.provider_reports import (
+from connector.store.engine.database import Database, database_now
+from connector.store.provider_events.attribution import find_by_provider, find_erased, find_holders, find_led_deliveries
+from connector.store.provider_events.delivery_reports import note_faults
+from connector.store.provider_events.events import (
     change_holders,
     erase_reports,
     forget_reports,
@@ -21,8 +20,9 @@ from connector.store.provider_reports import (
     load_unmatched,
     mark_heeded,
 )
-from connector.store.reports import note_faults
+from connector.store.provider_events.suppressions import erase_addresses
 from connector.store.tables import deliveries, user_aliases, users
+from connector.store.users.log import load_acts
 from tests.intake.disturbance import hearing
 from tests.intake.test_provider_intake import UNLED
 from tests.sending.test_launch import NOW

@@ -11,8 +11,8 @@ from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.drafting import draft
 from connector.rules.publishing.orders import plan_publish
-from connector.store.database import database_now
-from connector.store.drafts import save_drafts
+from connector.store.catalogue.drafts import save_drafts
+from connector.store.engine.database import database_now
 from tests.house import ABANDONED, ORIGINAL, PLANS, House
 
 CARD = {"card": "c", "title": "Spring", "body": "it's here"}

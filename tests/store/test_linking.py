@@ -9,11 +9,10 @@ import pytest
 from sqlalchemy import Table, func, insert, select, update
 
 from connector.rules.model.users import User
-from connector.store.database import Database
-from connector.store.erasure import erase_user
-from connector.store.leads import find_holders, find_led_deliveries
-from connector.store.linking import Linked, Pair, link_ids
-from connector.store.overview import list_follow_ups
+from connector.store.engine.database import Database
+from connector.store.provider_events.attribution import find_holders, find_led_deliveries
+from connector.store.provider_events.tracked import find_deliveries
+from connector.store.reporting.overview import list_follow_ups
 from connector.store.tables import (
     assignments,
     decisions,
@@ -26,8 +25,9 @@ from connector.store.tables import (
     user_aliases,
     users,
 )
-from connector.store.tracked import find_deliveries
-from connector.store.users import find_user, load_users, look_up, resolve_and_lock, save_user
+from connector.store.users.erasure import erase_user
+from connector.store.users.linking import Linked, Pair, link_ids
+from connector.store.users.users import find_user, load_users, look_up, resolve_and_lock, save_user
 from tests.house import ABANDONED, ORIGINAL, House, buy, push
 from tests.store.test_users import _until_waiting
 

@@ -11,9 +11,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, text
 
-from connector.store.database import Database
-from connector.store.migrate import is_migrated, migrate
-from connector.store.partitions import ensure_partitions
+from connector.store.engine.database import Database
+from connector.store.engine.migrate import is_migrated, migrate
+from connector.store.engine.partitions import ensure_partitions
 from connector.store.tables import interactions, metadata
 
 

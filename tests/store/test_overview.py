@@ -3,9 +3,9 @@
 import pytest
 
 from connector.names import follow_up_id
-from connector.store.database import Database
-from connector.store.overview import Count, count_follow_ups, list_follow_ups
-from connector.store.users import find_user
+from connector.store.engine.database import Database
+from connector.store.reporting.overview import Count, count_follow_ups, list_follow_ups
+from connector.store.users.users import find_user
 from tests.house import ABANDONED, ORIGINAL, House, buy, push
 
 W = "default"

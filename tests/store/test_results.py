@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from connector.store.database import Database
-from connector.store.follow_ups import keep_assignment
-from connector.store.results import Counted, count_results
+from connector.store.engine.database import Database
+from connector.store.follow_ups.follow_ups import keep_assignment
+from connector.store.reporting.results import Counted, count_results
 from connector.store.tables import follow_ups
-from connector.store.users import find_user
+from connector.store.users.users import find_user
 from tests.house import ORIGINAL, PUSHED, House, at, buy, follow_on
 
 W = "default"

@@ -2,10 +2,10 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.store.database import Database
-from connector.store.linking import link_ids
-from connector.store.log import load_items
-from connector.store.users import find_user, load_users, raise_newest, resolve_and_lock
+from connector.store.engine.database import Database
+from connector.store.users.linking import link_ids
+from connector.store.users.log import load_items
+from connector.store.users.users import find_user, load_users, raise_newest, resolve_and_lock
 from tests.sending.test_launch import NOW
 
 W = "default"

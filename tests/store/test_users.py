@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from sqlalchemy import func, select, text
 
 from connector.rules.model.users import User
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.store.tables import user_aliases, users
-from connector.store.users import (
+from connector.store.users.users import (
     find_user,
     load_users,
     lock_user,

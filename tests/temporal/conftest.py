@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.temporal import register_search_attributes
 from tests.temporal.shop import Shop, settings_for, working
 from tests.temporal.stage import open_environment

@@ -17,11 +17,11 @@ from connector.registry_client import give_order
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.users import User
 from connector.settings import Settings
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.database import Database, database_now
-from connector.store.drafts import save_drafts
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.drafts import save_drafts
+from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups
-from connector.store.users import save_user
+from connector.store.users.users import save_user
 from connector.wire import Order
 from tests.house import PUSHED, follow_on
 from tests.temporal.stage import now

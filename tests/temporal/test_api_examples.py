@@ -10,7 +10,7 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from connector.inbox_settings import InboxSettings
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from starter.api.app import create_app
 from starter.api.examples import EXAMPLES, Example
 from starter.api.keys import Keys

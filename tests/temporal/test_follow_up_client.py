@@ -13,7 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from connector.follow_up_client import FollowUpClient, FollowUpUnavailable, FollowUpUnknown, OperationRefused
 from connector.outbox import Outbox
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from tests.house import ABANDONED, ORIGINAL, House, buy, push
 from tests.temporal.shop import AT_ONCE, LATER, Shop
 from tests.temporal.stage import now

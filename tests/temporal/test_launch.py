@@ -15,10 +15,10 @@ from connector import names
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.errors import OrderRefused
 from connector.rules.model.users import User
-from connector.store.database import Database, database_now
-from connector.store.drafts import save_drafts
+from connector.store.catalogue.drafts import save_drafts
+from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups, launches, user_aliases
-from connector.store.users import save_user
+from connector.store.users.users import save_user
 from tests.temporal.shop import Shop, settings_for, working
 from tests.temporal.stage import now
 

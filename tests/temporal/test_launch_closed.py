@@ -14,7 +14,7 @@ from connector.follow_up_client import FollowUpClient, OperationRefused
 from connector.launch_reconciliation import end_closed_launches
 from connector.outbox import Outbox
 from connector.reconciliation import Reconciliation
-from connector.store.database import Database, database_now
+from connector.store.engine.database import Database, database_now
 from connector.store.tables import deliveries, launches
 from tests.house import House
 from tests.sending.test_launch import MINUTE, NOW, Killed, Pad

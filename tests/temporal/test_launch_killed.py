@@ -20,7 +20,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from werkzeug import Request, Response
 
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from tests.temporal.test_launch import Square
 
 USERS = 200

@@ -15,10 +15,10 @@ from activities.operate import Operator
 from activities.send import Sender
 from connector.channels.protocol import HandedOver, Outgoing, TryLater
 from connector.rules.model.users import User
-from connector.store.database import database_now
-from connector.store.operating import end_closed, find_open
+from connector.store.engine.database import database_now
+from connector.store.follow_ups.operating import end_closed, find_open
 from connector.store.tables import deliveries, receipts
-from connector.store.users import save_user
+from connector.store.users.users import save_user
 from connector.wire import Operated, Operation, SendOutcome, SendRequest
 from tests.house import BASE, ORIGINAL, PUSHED, House, at, buy, follow_on, push
 

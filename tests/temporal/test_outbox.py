@@ -12,7 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from connector import names
 from connector.outbox import Outbox
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.store.tables import follow_ups
 from tests.house import ABANDONED, ORIGINAL, House, buy, push
 

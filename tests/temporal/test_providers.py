@@ -13,8 +13,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from connector.channels.twilio_signature import sign
 from connector.rules.model.users import User
-from connector.store.database import Database, database_now
-from connector.store.users import find_user, save_user
+from connector.store.engine.database import Database, database_now
+from connector.store.users.users import find_user, save_user
 from starter.compose import compose
 from tests.channels.providers import AUTH_TOKEN, CALLBACK, FcmServer, TwilioServer, fcm, fcm_error, key_file, twilio
 from tests.house import ORIGINAL, PUSHED, follow_on

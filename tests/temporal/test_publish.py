@@ -13,9 +13,9 @@ from temporalio.testing import ActivityEnvironment
 from activities import publish
 from activities.publish import Publisher
 from connector.rules.model.campaigns import parse_definition
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.database import database_now
-from connector.store.drafts import save_drafts
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.drafts import save_drafts
+from connector.store.engine.database import database_now
 from connector.store.tables import orders, publications
 from connector.wire import Order, OrderReceipt, StoppedWindow
 from tests.house import ABANDONED, BASE, ORIGINAL, PUSHED, House, follow_on, push

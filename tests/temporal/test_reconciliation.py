@@ -20,7 +20,7 @@ from temporalio.worker import Worker
 from connector import names
 from connector.outbox import Outbox
 from connector.reconciliation import Reconciliation
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.store.tables import follow_ups
 from connector.temporal import start_arguments
 from connector.wire import FollowUpStart

@@ -25,8 +25,8 @@ from temporalio.worker import Worker
 from activities.record import Recorder
 from connector.batches import MAX_ITEMS
 from connector.intake import Intake
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.database import Database
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.engine.database import Database
 from connector.store.tables import interactions, user_aliases
 from tests.house import ABANDONED, ORIGINAL, PUSHED, House, buy, follow_on, push
 from tests.temporal.shop import LATER, Shop

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from connector.intake import Intake
 from connector.rules.provider_events.classification import Act, Visit
-from connector.store.catalogue_cache import CatalogueCache
-from connector.store.database import Database
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.engine.database import Database
 from connector.tracking.tokens import Kind, Token
 from connector.tracking.visits import Followed, Visits
 

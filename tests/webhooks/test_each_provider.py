@@ -13,9 +13,9 @@ from sqlalchemy import select
 
 from connector.rules.model.users import User
 from connector.settings import Settings
-from connector.store.database import database_now
+from connector.store.engine.database import database_now
 from connector.store.tables import interactions
-from connector.store.users import find_user, save_user
+from connector.store.users.users import find_user, save_user
 from starter.api.app import create_app
 from starter.api.keys import Keys
 from starter.compose import compose

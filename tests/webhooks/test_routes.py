@@ -18,9 +18,9 @@ from connector.channels.twilio_signature import sign
 from connector.rules.model.users import User
 from connector.rules.provider_events.events import PROVIDERS
 from connector.settings import Settings
-from connector.store.database import Database
+from connector.store.engine.database import Database
 from connector.store.tables import interactions
-from connector.store.users import save_user
+from connector.store.users.users import save_user
 from starter.api.app import create_app
 from starter.api.keys import Keys
 from starter.compose import compose

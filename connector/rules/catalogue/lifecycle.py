@@ -1,6 +1,6 @@
 """What a judged order makes of a catalogue: windows opened and closed, revisions made live (P2, P5, P9, P10).
 
-The store does the same to its tables (`connector.store.orders`); a test holds the two equal.
+The store does the same to its tables (`connector.store.catalogue.orders`); a test holds the two equal.
 """
 
 from __future__ import annotations

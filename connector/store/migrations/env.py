@@ -1,4 +1,4 @@
-"""Run by alembic: migrates over the connection that `connector.store.migrate` hands in."""
+"""Run by alembic: migrates over the connection that `connector.store.engine.migrate` hands in."""
 
 from alembic import context
 

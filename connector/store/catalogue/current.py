@@ -1,0 +1,38 @@
+"""A transaction that sees the newest catalogue, loaded before it and only when it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.versions import Head, read_head
+from connector.store.engine.database import Database
+
+_T = TypeVar("_T")
+
+
+async def with_current_catalogue(
+    database: Database,
+    cache: CatalogueCache,
+    workspace: str,
+    act: Callable[[AsyncConnection, Catalogue, Head], Awaitable[_T]],
+) -> _T:
+    """Do something under the shared catalogue lock, by the catalogue that holds then (guarantee 1).
+
+    Where this process has an older one, the transaction ends, the changes are loaded, and it begins again.
+
+    Raises:
+        StoreUnavailable: the database could not be reached; nothing was stored.
+    """
+    version = 0
+    while True:
+        catalogue = await cache.at_least(database, version)
+        async with database.write(workspace) as connection:
+            head = await read_head(connection, workspace)
+            if head.version == catalogue.version:
+                return await act(connection, catalogue, head)
+        version = head.version

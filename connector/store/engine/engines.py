@@ -1,0 +1,126 @@
+"""The SQLAlchemy engines: how each database is connected to, and how its transactions begin."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic_core import from_json
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from connector.store.engine.sqlite_connection import connect
+
+Dialect = Literal["sqlite", "postgresql"]
+
+_DRIVERS: dict[str, str] = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+_BUSY_SECONDS = 15.0
+"""How long SQLite waits for another process that writes."""
+_PATIENCE_SECONDS = 15.0
+"""How long for a connection of the pool, and on PostgreSQL for any lock."""
+_WAL_ATTEMPTS = 20
+_ROOM = ("PRAGMA cache_size=-65536", "PRAGMA temp_store=MEMORY", "PRAGMA wal_autocheckpoint=8000")
+"""64 MiB of pages, where 2 would have most of them read again for each batch, and 32 of WAL before they are moved into
+the file, where 4 would have that done in every other commit. What is durable does not change."""
+
+
+def open_engines(url: str) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
+    """The dialect, the engine that writes and the one that reads.
+
+    Raises:
+        ValueError: the URL names neither a SQLite file nor a PostgreSQL database.
+    """
+    parsed = make_url(url)
+    if parsed.drivername not in _DRIVERS:
+        raise ValueError(f"{parsed.drivername!r} is not supported; write sqlite:///FILE or postgresql://HOST/NAME")
+    parsed = parsed.set(drivername=_DRIVERS[parsed.drivername])
+    return _open_sqlite(parsed) if parsed.drivername.startswith("sqlite") else _open_postgresql(parsed)
+
+
+def _open_postgresql(url: URL) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
+    engine = create_async_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        pool_size=10,
+        hide_parameters=True,  # errors reach logs and Temporal's failures, and parameters hold personal data
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        pool_timeout=_PATIENCE_SECONDS,
+        connect_args={
+            "application_name": "campaign-connector",
+            "connect_timeout": 10,
+            "options": f"-c lock_timeout={_PATIENCE_SECONDS * 1000:.0f}",
+        },
+    )
+    reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return "postgresql", engine, reader
+
+
+def _open_sqlite(url: URL) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
+    if url.database in (None, "", ":memory:"):
+        raise ValueError("SQLite in memory is not supported; write sqlite:///FILE")
+    Path(str(url.database)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    how = {"timeout": _BUSY_SECONDS, "async_creator_fn": connect}
+    options: dict[str, Any] = {"connect_args": how, "hide_parameters": True, "json_deserializer": _read_json}
+    writer = create_async_engine(url, pool_size=1, max_overflow=0, **options)
+    reader = create_async_engine(url, pool_size=4, pool_timeout=_PATIENCE_SECONDS, **options)
+    event.listen(writer.sync_engine, "connect", _switch_to_wal)
+    event.listen(writer.sync_engine, "invalidate", _give_lock_back)
+    _begin_with(writer, "BEGIN IMMEDIATE", ("PRAGMA synchronous=FULL", *_ROOM))
+    _begin_with(reader, "BEGIN", ("PRAGMA query_only=ON",))
+    return "sqlite", writer, reader
+
+
+def _read_json(text: str) -> Any:
+    try:
+        return from_json(text)
+    except ValueError:  # half a surrogate pair
+        return json.loads(text)
+
+
+def _switch_to_wal(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for attempt in range(_WAL_ATTEMPTS):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError:
+            # Refused without waiting while another process switches a new file; the begin of a transaction waits.
+            if attempt == _WAL_ATTEMPTS - 1:
+                raise
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("ROLLBACK")
+    cursor.close()
+
+
+def _give_lock_back(connection: Any, _record: Any, _error: BaseException | None) -> None:
+    """Roll back before a connection is given up, whose task was cancelled in the middle of a statement.
+
+    Closing alone leaves the transaction, and every other writer locked out, as long as a cursor of it is referred to.
+    """
+    with suppress(Exception):
+        connection.run_async(lambda driver: driver.rollback())
+
+
+def _begin_with(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -> None:
+    """Let SQLAlchemy begin transactions, not the driver, which would begin them deferred and not before DDL."""
+
+    def connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("PRAGMA foreign_keys=ON", *pragmas):
+            cursor.execute(pragma)
+        cursor.close()
+
+    event.listen(engine.sync_engine, "connect", connect)
+    event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql(begin))

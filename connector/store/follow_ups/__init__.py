@@ -1,0 +1,1 @@
+"""Follow-ups, deliveries, receipts and launches. Imports `engine` and `users`."""

@@ -1,0 +1,230 @@
+"""The rows of follow-ups, receipts and refusals: read and written in statements per batch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, case, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.interactions import Logged
+from connector.rules.model.reasons import OPEN_STATES, Reason, State
+from connector.rules.triggering.changes import Note, Refuse
+from connector.store.engine.rows import insert_rows, rows_of
+from connector.store.engine.sets import among
+from connector.store.tables import assignments, decisions, follow_ups, receipts, users
+from connector.store.users.log import facts_of, item_from
+
+Receipts = dict[tuple[str, str, str], datetime]
+"""The last receipt by (campaign, user key, key)."""
+
+_END = ("id", "state", "reason", "exception_id", "exception_at", "decided_at")
+"""What an end gives a row, by names that columns and passages share."""
+
+
+async def load_passages(
+    c: AsyncConnection, workspace: str, user_keys: Collection[str], since: datetime
+) -> dict[str, list[Passage]]:
+    """These users' follow-ups that are open or were decided since an instant, by user key, oldest trigger first."""
+    table = follow_ups.c
+    statement = (
+        select(follow_ups)
+        .where(
+            table.workspace == workspace,
+            among(c, table.user_key, user_keys),
+            or_(table.state.in_(OPEN_STATES), table.decided_at >= since),
+        )
+        .order_by(table.triggered_at, table.created_at)
+    )
+    found: dict[str, list[Passage]] = {user_key: [] for user_key in user_keys}
+    rows = await c.execute(statement)
+    names = list(rows.keys())
+    for row in rows:
+        passage = passage_from(dict(zip(names, row, strict=True)))  # a batch's worth: a dict is quicker than a mapping
+        found[passage.user_key].append(passage)
+    return found
+
+
+async def lock_user_of(c: AsyncConnection, workspace: str, follow_up_id: str) -> None:
+    """Hold the row of a follow-up's user until the transaction ends (guarantee 3)."""
+    if c.dialect.name == "postgresql":  # on SQLite the transaction excludes every other writer
+        table = follow_ups.c
+        owner = select(table.user_key).where(table.workspace == workspace, table.id == follow_up_id).scalar_subquery()
+        where = (users.c.workspace == workspace, users.c.user_key == owner)
+        await c.execute(select(users.c.user_key).where(*where).with_for_update())
+
+
+async def load_passage(c: AsyncConnection, workspace: str, follow_up_id: str) -> Passage | None:
+    """One follow-up by its id."""
+    table = follow_ups.c
+    statement = select(follow_ups).where(table.workspace == workspace, table.id == follow_up_id)
+    row = (await c.execute(statement)).mappings().one_or_none()
+    return None if row is None else passage_from(row)
+
+
+async def count_generations(
+    c: AsyncConnection, workspace: str, user_keys: Collection[str], trigger_ids: Collection[str]
+) -> dict[tuple[str, str, str, str], int]:
+    """How many follow-ups each trigger has begun already, by (campaign, user key, key, trigger id)."""
+    table = follow_ups.c
+    statement = select(table.campaign, table.user_key, table.key, table.trigger_id).where(
+        table.workspace == workspace, among(c, table.user_key, user_keys), among(c, table.trigger_id, trigger_ids)
+    )
+    counts: dict[tuple[str, str, str, str], int] = {}
+    for row in await c.execute(statement):
+        counts[tuple(row)] = counts.get(tuple(row), 0) + 1
+    return counts
+
+
+async def insert_passages(
+    c: AsyncConnection, workspace: str, passages: Sequence[Passage], now: datetime, *, by_launch: bool = False
+) -> None:
+    """Store new follow-ups; those that ended before they were stored need neither a workflow nor a signal.
+
+    Args:
+        by_launch: they belong to a launch, whose workflow sends them: the outbox has nothing to do for them.
+    """
+    handled = {"started_at": now, "signalled_at": now} if by_launch else {}
+    if passages:
+        await c.execute(insert_rows(c, follow_ups, [_row(workspace, p, now) | handled for p in passages]))
+
+
+async def end_passages(c: AsyncConnection, workspace: str, passages: Sequence[Passage]) -> None:
+    """Give stored follow-ups their new end, from outside their workflows; rows that are going out stay."""
+    if not passages:
+        return
+    ends = [{name: getattr(passage, name) for name in _END} for passage in passages]
+    told, table = rows_of(c, {name: follow_ups.c[name].type for name in _END}, ends).c, follow_ups.c
+    await c.execute(
+        update(follow_ups)
+        .where(
+            table.workspace == workspace,
+            table.id == told.id,
+            *(table.state != state.value for state in (State.SENDING, State.SENT, State.CONTROL, State.FAILED)),
+        )
+        .values({name: told[name] for name in _END if name != "id"} | {"ended_outside": True})
+    )
+
+
+async def load_receipts(
+    c: AsyncConnection, workspace: str, user_keys: Collection[str], campaigns: Collection[str]
+) -> Receipts:
+    """When these users last received these campaigns, by key (T1)."""
+    if not campaigns:
+        return {}
+    table = receipts.c
+    statement = select(table.campaign, table.user_key, table.key, table.received_at).where(
+        table.workspace == workspace, among(c, table.user_key, user_keys), among(c, table.campaign, campaigns)
+    )
+    return {(row.campaign, row.user_key, row.key): row.received_at for row in await c.execute(statement)}
+
+
+async def save_receipt(
+    c: AsyncConnection, workspace: str, campaign: str, user_key: str, key: str, at: datetime
+) -> None:
+    """Remember a receipt; the newest counts."""
+    build = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(receipts)
+    row = {"workspace": workspace, "campaign": campaign, "user_key": user_key, "key": key, "received_at": at}
+    newest = case((receipts.c.received_at > at, receipts.c.received_at), else_=at)
+    await c.execute(build.values(row).on_conflict_do_update(index_elements=list(row)[:4], set_={"received_at": newest}))
+
+
+async def keep_assignment(
+    c: AsyncConnection, workspace: str, campaign: str, user_key: str, control: bool, variant: str | None
+) -> tuple[bool, str | None]:
+    """Store the first assignment and return the one that is kept (T4)."""
+    table = assignments.c
+    where = (table.workspace == workspace, table.campaign == campaign, table.user_key == user_key)
+    kept = (await c.execute(select(table.control, table.variant).where(*where))).one_or_none()
+    if kept is not None:
+        return kept.control, kept.variant
+    await c.execute(
+        insert(assignments).values(
+            workspace=workspace, campaign=campaign, user_key=user_key, control=control, variant=variant
+        )
+    )
+    return control, variant
+
+
+async def write_decisions(
+    c: AsyncConnection,
+    workspace: str,
+    made: Sequence[tuple[str, Refuse | Note]],
+    now: datetime,
+) -> None:
+    """Record refusals and late exceptions, each with the user key it is about (guarantee 7)."""
+    if made:
+        await c.execute(insert_rows(c, decisions, [_decision(workspace, key, change, now) for key, change in made]))
+
+
+def passage_from(row: RowMapping | Mapping[str, Any]) -> Passage:
+    """A stored row as the rules see it."""
+    return Passage(
+        id=row["id"],
+        campaign=row["campaign"],
+        revision=row["revision"],
+        window_id=row["window_id"],
+        user_key=row["user_key"],
+        key=row["key"],
+        trigger=Logged(
+            id=row["trigger_id"],
+            seq=row["trigger"].get("seq", 0),
+            t=row["triggered_at"],
+            received_at=row["created_at"],
+            item=item_from(row["trigger"], row["triggered_at"]),
+        ),
+        due_at=row["due_at"],
+        next_at=row["next_at"],
+        state=State(row["state"]),
+        reason=None if row["reason"] is None else Reason(row["reason"]),
+        channels=tuple(row["channels"]),
+        exception_id=row["exception_id"],
+        exception_at=row["exception_at"],
+        dispatched_at=row["dispatched_at"],
+        decided_at=row["decided_at"],
+    )
+
+
+def _row(workspace: str, passage: Passage, now: datetime) -> dict[str, Any]:
+    return {
+        "workspace": workspace,
+        "id": passage.id,
+        "campaign": passage.campaign,
+        "revision": passage.revision,
+        "window_id": passage.window_id,
+        "user_key": passage.user_key,
+        "key": passage.key,
+        "trigger_id": passage.trigger.id,
+        "trigger": {**facts_of(passage.trigger.item), "seq": passage.trigger.seq},
+        "triggered_at": passage.trigger.t,
+        "due_at": passage.due_at,
+        "next_at": passage.next_at,
+        "channels": list(passage.channels),
+        "state": passage.state.value,
+        "reason": passage.reason,
+        "exception_id": passage.exception_id,
+        "exception_at": passage.exception_at,
+        "decided_at": passage.decided_at,
+        "created_at": now,
+        "ended_outside": not passage.is_open,
+    }
+
+
+def _decision(workspace: str, user_key: str, change: Refuse | Note, now: datetime) -> dict[str, Any]:
+    refused = isinstance(change, Refuse)
+    about = change if isinstance(change, Refuse) else change.passage
+    return {
+        "workspace": workspace,
+        "campaign": about.campaign,
+        "user_key": user_key,
+        "key": about.key,
+        "interaction_id": change.logged.id,
+        "t": change.logged.t,
+        "state": State.REFUSED.value if refused else "noted",
+        "reason": change.reason.value if isinstance(change, Refuse) else Reason.LATE_EXCEPTION.value,
+        "decided_at": now,
+    }

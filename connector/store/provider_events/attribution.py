@@ -1,0 +1,93 @@
+"""What is known of everything that providers' events name, looked up for many at once, by indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, and_, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.rules.model.addresses import bare
+from connector.rules.provider_events.attribution import LedDelivery
+from connector.rules.sending.deliveries import DeliveryState
+from connector.store.engine.sets import among
+from connector.store.tables import bare_number, deliveries, user_aliases, users
+from connector.store.users.users import ERASED, mark_of_erased
+
+_CHANNELS = [literal(name, literal_execute=True) for name in ("email", "sms")]
+"""In constants, so that SQLite sees that the partial index `deliveries_by_provider` fits."""
+
+
+async def find_led_deliveries(c: AsyncConnection, workspace: str, ids: Collection[str]) -> dict[str, LedDelivery]:
+    """Those of these messages of ours that there are, by id."""
+    return {one.id: one for one in await _find(c, workspace, among(c, deliveries.c.id, ids))} if ids else {}
+
+
+async def find_by_provider(c: AsyncConnection, workspace: str, ids: Collection[str]) -> dict[str, LedDelivery]:
+    """The messages of ours that providers know by these ids, by those."""
+    if not ids:
+        return {}
+    known = and_(among(c, deliveries.c.provider_id, ids), deliveries.c.channel.in_(_CHANNELS))
+    return {one.provider_id: one for one in await _find(c, workspace, known) if one.provider_id is not None}
+
+
+async def find_erased(c: AsyncConnection, workspace: str, ids: Collection[str]) -> set[str]:
+    """Those of these users' ids that were erased."""
+    if not ids:
+        return set()
+    marks, table = {mark_of_erased(id): id for id in ids}, user_aliases.c
+    where = (table.workspace == workspace, among(c, table.external_id, marks))
+    return {marks[mark] for mark in (await c.execute(select(table.external_id).where(*where))).scalars()}
+
+
+async def find_holders(
+    c: AsyncConnection, workspace: str, channel: str, addresses: Collection[str]
+) -> dict[tuple[str, str], list[str]]:
+    """The ids used now of who has one of these addresses on email or sms, by (channel, `bare` address)."""
+    if not addresses:
+        return {}
+    # The database's lower case may know fewer letters than ours.
+    wanted = {bare(channel, address) for address in addresses} | {address.lower() for address in addresses}
+    column = users.c.email if channel == "email" else users.c.phone
+    looked_for = func.lower(column) if channel == "email" else bare_number(column)
+    where = (users.c.workspace == workspace, among(c, looked_for, wanted))
+    held = {key: address for key, address in await c.execute(select(users.c.user_key, column).where(*where))}
+    found: dict[tuple[str, str], list[str]] = {}
+    for key, user in (await _shown_ids(c, workspace, held)).items():
+        found.setdefault((channel, bare(channel, held[key])), []).append(user)
+    return found
+
+
+async def _shown_ids(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> dict[str, str]:
+    """By user key; in a statement of its own, for in a join SQLite would begin with the ids of all users."""
+    if not user_keys:
+        return {}
+    table = user_aliases.c
+    where = (table.workspace == workspace, among(c, table.user_key, user_keys))
+    rows = await c.execute(select(table.rank, table.external_id, table.user_key).where(*where))
+    return {key: id for _, id, key in sorted(map(tuple, rows), reverse=True)}
+
+
+async def _find(c: AsyncConnection, workspace: str, condition: ColumnElement[bool]) -> list[LedDelivery]:
+    table, alias = deliveries.c, user_aliases.c
+    names = ("id", "campaign", "channel", "state", "claimed_at", "provider_id", "fault")
+    statement = (
+        select(*(table[name] for name in names), alias.external_id, alias.rank)
+        .join(user_aliases, and_(alias.workspace == table.workspace, alias.user_key == table.user_key))
+        .where(table.workspace == workspace, condition)
+    )
+    # Sorted here: SQLite would walk through the ids of all users, which stand in order, rather than sort a few.
+    rows = sorted(await c.execute(statement), key=lambda row: (row.rank, row.external_id), reverse=True)
+    return [
+        LedDelivery(
+            row.id,
+            row.campaign,
+            row.channel,
+            DeliveryState(row.state),
+            row.claimed_at,
+            row.provider_id,
+            row.fault,
+            None if row.external_id.startswith(ERASED) else row.external_id,
+        )
+        for row in rows
+    ]

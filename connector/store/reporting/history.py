@@ -1,0 +1,210 @@
+"""Everything that was decided about one user, and what they did: for `explain`, in a constant number of statements."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, Table, select, union
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.interactions import Logged
+from connector.rules.model.reasons import Reason
+from connector.rules.sending.deliveries import OUT, DeliveryState
+from connector.rules.timing.caps import LONGEST, PastSend
+from connector.store.engine.sets import among
+from connector.store.follow_ups.follow_ups import passage_from
+from connector.store.tables import decisions, deliveries, follow_ups, interactions, receipts, user_aliases
+from connector.store.users.log import logged_from
+from connector.store.users.users import mark_of_erased
+
+MOST_DECISIONS = 1000
+"""How many decisions are told of, the newest ones."""
+MOST_ITEMS = 1000
+"""How many of the user's interactions are looked through for the one that came nearest, the newest ones."""
+
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A trigger that was refused, or an exception that was noted as too late. `t` is its event time, all UTC."""
+
+    seq: int
+    campaign: str
+    key: str
+    interaction_id: str
+    t: datetime
+    state: str
+    reason: Reason
+    decided_at: datetime
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of a follow-up as it stands. `fault` is a code of ours; `claimed_at` is its dispatch, UTC."""
+
+    channel: str
+    state: DeliveryState
+    reason: Reason | None
+    fault: str | None
+    claimed_at: datetime | None
+    decided_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the store knows about one user.
+
+    `passages` and `decided` are the newest decisions, oldest first; `is_cut` says that there are older ones. `messages`
+    are by follow-up; `receipts` by (campaign, key). `items` are by id: what the decisions are about, as far as it is
+    still logged, and the newest of all. `campaigns` are all for which anything was ever decided, also where it was cut.
+    """
+
+    passages: Sequence[Passage]
+    decided: Sequence[Decided]
+    is_cut: bool
+    messages: Mapping[str, Sequence[Message]]
+    receipts: Mapping[tuple[str, str], datetime]
+    sends: Sequence[PastSend]
+    items: Mapping[str, Logged]
+    campaigns: frozenset[str]
+
+
+async def was_erased(c: AsyncConnection, workspace: str, external_id: str) -> bool:
+    """Whether the user with that id was erased (guarantee 8)."""
+    table, mark = user_aliases.c, mark_of_erased(external_id)
+    statement = select(table.user_key).where(table.workspace == workspace, table.external_id == mark)
+    return (await c.execute(statement)).first() is not None
+
+
+async def load_record(
+    c: AsyncConnection,
+    workspace: str,
+    user_key: str,
+    *,
+    campaign: str | None = None,
+    most: int = MOST_DECISIONS,
+) -> Record:
+    """The record of one user, of all campaigns or of one.
+
+    Args:
+        most: how many decisions at most, the newest by event time.
+    """
+    found = await _passages(c, workspace, user_key, campaign, most + 1)
+    told = await _decided(c, workspace, user_key, campaign, most + 1)
+    passages, decided = _newest(found, told, most)
+    wanted = {p.trigger.id for p in passages} | {p.exception_id for p in passages if p.exception_id is not None}
+    wanted |= {d.interaction_id for d in decided}
+    messages = await _messages(c, workspace, [p.id for p in passages])
+    return Record(
+        passages=passages,
+        decided=decided,
+        is_cut=len(found) + len(told) > most,
+        messages=messages,
+        receipts=await _receipts(c, workspace, user_key),
+        sends=await _sends(c, workspace, user_key, messages),
+        items=await _items(c, workspace, user_key, wanted),
+        campaigns=await _campaigns(c, workspace, user_key),
+    )
+
+
+async def _passages(
+    c: AsyncConnection, workspace: str, user_key: str, campaign: str | None, most: int
+) -> list[Passage]:
+    table = follow_ups.c
+    statement = _of(follow_ups, workspace, user_key, campaign).order_by(table.triggered_at.desc(), table.id).limit(most)
+    return [passage_from(row) for row in (await c.execute(statement)).mappings()]
+
+
+async def _decided(c: AsyncConnection, workspace: str, user_key: str, campaign: str | None, most: int) -> list[Decided]:
+    table = decisions.c
+    statement = _of(decisions, workspace, user_key, campaign).order_by(table.t.desc(), table.seq.desc()).limit(most)
+    return [_decision(row) for row in (await c.execute(statement)).mappings()]
+
+
+def _decision(row: RowMapping) -> Decided:
+    return Decided(
+        seq=row["seq"],
+        campaign=row["campaign"],
+        key=row["key"],
+        interaction_id=row["interaction_id"],
+        t=row["t"],
+        state=row["state"],
+        reason=Reason(row["reason"]),
+        decided_at=row["decided_at"],
+    )
+
+
+def _newest(passages: list[Passage], decided: list[Decided], most: int) -> tuple[list[Passage], list[Decided]]:
+    """The newest of both together, each oldest first."""
+    times = sorted([p.trigger.t for p in passages] + [d.t for d in decided], reverse=True)
+    since = times[most - 1] if len(times) > most else datetime.min.replace(tzinfo=UTC)
+    older = [p for p in passages if p.trigger.t >= since], [d for d in decided if d.t >= since]
+    return older[0][::-1], older[1][::-1]
+
+
+async def _messages(c: AsyncConnection, workspace: str, follow_up_ids: Collection[str]) -> dict[str, list[Message]]:
+    found: dict[str, list[Message]] = {}
+    table = deliveries.c
+    where = (table.workspace == workspace, among(c, table.follow_up_id, follow_up_ids))
+    for row in await c.execute(select(deliveries).where(*where).order_by(table.follow_up_id, table.channel)):
+        reason = None if row.reason is None else Reason(row.reason)
+        message = Message(row.channel, DeliveryState(row.state), reason, row.fault, row.claimed_at, row.decided_at)
+        found.setdefault(row.follow_up_id, []).append(message)
+    return found
+
+
+async def _receipts(c: AsyncConnection, workspace: str, user_key: str) -> dict[tuple[str, str], datetime]:
+    table = receipts.c
+    statement = select(receipts).where(table.workspace == workspace, table.user_key == user_key)
+    return {(row.campaign, row.key): row.received_at for row in await c.execute(statement)}
+
+
+async def _sends(
+    c: AsyncConnection, workspace: str, user_key: str, messages: Mapping[str, Sequence[Message]]
+) -> list[PastSend]:
+    """What went out as far back as a cap could look, before the earliest of these messages that was capped."""
+    capped = [
+        message.decided_at
+        for of_one in messages.values()
+        for message in of_one
+        if message.reason is Reason.FREQUENCY_CAPPED and message.decided_at is not None
+    ]
+    table = deliveries.c
+    statement = select(table.follow_up_id, table.channel, table.claimed_at).where(
+        table.workspace == workspace,
+        table.user_key == user_key,
+        table.claimed_at > min(capped, default=_NEVER) - LONGEST,
+        table.state.in_(OUT),
+    )
+    return [PastSend(*row) for row in await c.execute(statement)]
+
+
+async def _items(c: AsyncConnection, workspace: str, user_key: str, wanted: Collection[str]) -> dict[str, Logged]:
+    """What these ids are about, and the newest of all."""
+    table = interactions.c
+    theirs = select(interactions).where(table.workspace == workspace, table.user_key == user_key)
+    found: dict[str, Logged] = {}
+    for statement in (
+        theirs.where(among(c, table.id, wanted)),
+        theirs.order_by(table.t.desc(), table.seq.desc()).limit(MOST_ITEMS),
+    ):
+        found |= {row["id"]: logged_from(row) for row in (await c.execute(statement)).mappings()}
+    return dict(sorted(found.items(), key=lambda one: (one[1].t, one[1].seq)))
+
+
+async def _campaigns(c: AsyncConnection, workspace: str, user_key: str) -> frozenset[str]:
+    parts = [
+        select(table.c.campaign).where(table.c.workspace == workspace, table.c.user_key == user_key)
+        for table in (follow_ups, decisions)
+    ]
+    return frozenset((await c.execute(union(*parts))).scalars())
+
+
+def _of(table: Table, workspace: str, user_key: str, campaign: str | None) -> Select[Any]:
+    statement = select(table).where(table.c.workspace == workspace, table.c.user_key == user_key)
+    return statement if campaign is None else statement.where(table.c.campaign == campaign)

@@ -1,0 +1,1 @@
+"""Users with their ids, addresses and consent, their logged interactions and their inbox. Imports `engine`."""

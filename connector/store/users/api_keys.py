@@ -1,0 +1,111 @@
+"""API keys in SQL: written by the command line, and read as a whole by the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import RowMapping, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.rules.model.api_keys import Key, Scope
+from connector.store.engine.clock import clock
+from connector.store.tables import keys
+
+
+@dataclass(frozen=True)
+class LiveKey:
+    """A key that held as it was read, with the digest to compare by. `expires_at` is UTC, None: never."""
+
+    id: str
+    digest: str
+    scopes: frozenset[Scope]
+    rate: float | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class LiveKeys:
+    """All keys of a workspace that hold, by id, and the database's clock as they were read; None where none does."""
+
+    by_id: Mapping[str, LiveKey]
+    read_at: datetime | None
+
+
+async def load_live_keys(c: AsyncConnection, workspace: str) -> LiveKeys:
+    """The keys that are neither revoked nor expired by the database's clock, in one statement."""
+    now = clock(c)
+    columns = keys.c.id, keys.c.digest, keys.c.scopes, keys.c.rate, keys.c.expires_at, now.label("now")
+    holds = keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > now)
+    rows = (await c.execute(select(*columns).where(keys.c.workspace == workspace, *holds))).mappings().all()
+    return LiveKeys({row["id"]: _live(row) for row in rows}, rows[0]["now"] if rows else None)
+
+
+async def list_keys(c: AsyncConnection, workspace: str) -> list[Key]:
+    """Every key that there ever was, oldest first."""
+    statement = select(keys).where(keys.c.workspace == workspace).order_by(keys.c.created_at, keys.c.id)
+    return [_key(row) for row in (await c.execute(statement)).mappings()]
+
+
+async def find_key(c: AsyncConnection, workspace: str, id: str) -> Key | None:
+    """One key, its row locked until the transaction ends; None where no key has that id."""
+    statement = select(keys).where(keys.c.workspace == workspace, keys.c.id == id).with_for_update()
+    row = (await c.execute(statement)).mappings().one_or_none()
+    return None if row is None else _key(row)
+
+
+async def add_key(c: AsyncConnection, workspace: str, key: Key, digest: str) -> None:
+    """Keep a new key by its digest."""
+    lifetime = None if key.lifetime is None else int(key.lifetime.total_seconds())
+    await c.execute(
+        insert(keys).values(
+            workspace=workspace,
+            id=key.id,
+            name=key.name,
+            scopes=[scope.value for scope in key.scopes],
+            digest=digest,
+            rate=key.rate,
+            lifetime_seconds=lifetime,
+            created_at=key.created_at,
+            expires_at=key.expires_at,
+            revoked_at=key.revoked_at,
+        )
+    )
+
+
+async def end_key(
+    c: AsyncConnection,
+    workspace: str,
+    id: str,
+    *,
+    revoked_at: datetime | None = None,
+    expires_at: datetime | None = None,
+) -> None:
+    """Set when a key was revoked, or when it expires; what is None stays as it is."""
+    told = {"revoked_at": revoked_at, "expires_at": expires_at}
+    changes = {name: at for name, at in told.items() if at is not None}
+    await c.execute(update(keys).where(keys.c.workspace == workspace, keys.c.id == id).values(changes))
+
+
+def _key(row: RowMapping) -> Key:
+    seconds = row["lifetime_seconds"]
+    return Key(
+        id=row["id"],
+        name=row["name"],
+        scopes=_scopes(row),
+        rate=row["rate"],
+        lifetime=None if seconds is None else timedelta(seconds=seconds),
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+    )
+
+
+def _live(row: RowMapping) -> LiveKey:
+    return LiveKey(row["id"], row["digest"], frozenset(_scopes(row)), row["rate"], row["expires_at"])
+
+
+def _scopes(row: RowMapping) -> tuple[Scope, ...]:
+    """Those that this version knows, in their order."""
+    return tuple(scope for scope in Scope if scope in row["scopes"])

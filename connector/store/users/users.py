@@ -1,0 +1,252 @@
+"""Users and the ids by which services know them. The only personal data that the store holds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from operator import itemgetter
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import RowMapping, bindparam, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.rules.model.addresses import Unreachable
+from connector.rules.model.errors import ConnectorError, DefinitionError
+from connector.rules.model.users import ERASED_FAULT, Merging, User, check_size, merged
+from connector.store.engine.rows import insert_rows, rows_of
+from connector.store.engine.sets import among
+from connector.store.provider_events.suppressions import dead_columns
+from connector.store.tables import user_aliases, users
+
+
+class UserErased(ConnectorError):
+    """The user was erased, and nothing is kept or taken in for that id any more (guarantee 8)."""
+
+    def __init__(self, words: str = "the user was erased; an id that was erased is not used again") -> None:
+        super().__init__(words)
+
+
+Changes = Mapping[str, Any]
+"""What is told of a user, by the names of `User`, with the `id`."""
+
+ERASED = "erased:"
+"""What the marks of erased users begin with."""
+
+
+@dataclass(frozen=True)
+class StoredUser:
+    """A user with the surrogate key, and the event time of the newest item judged for them (UTC).
+
+    `unreachable` has those of the user's addresses of which providers told that they are dead.
+    """
+
+    user: User
+    user_key: str
+    newest_t: datetime | None
+    unreachable: Unreachable
+
+
+async def resolve_and_lock(
+    c: AsyncConnection, workspace: str, external_ids: Collection[str], now: datetime
+) -> dict[str, str]:
+    """The surrogate keys of these ids, with their rows locked in sorted order; unknown users are created bare.
+
+    Erased users are left out (guarantee 8). The number of statements does not depend on the number of users.
+    """
+    known, erased = await look_up(c, workspace, external_ids)
+    if missing := sorted(set(external_ids) - known.keys() - erased):
+        known |= await create_users(c, workspace, missing, now)
+        if len(known) + len(erased) < len(set(external_ids)):
+            known, _ = await look_up(c, workspace, external_ids)
+    if not await lock_users(c, workspace, known.values()):
+        return await resolve_and_lock(c, workspace, external_ids, now)
+    return known
+
+
+async def lock_user(c: AsyncConnection, workspace: str, user_key: str) -> None:
+    """Lock one user's row until the transaction ends (guarantee 3)."""
+    await lock_users(c, workspace, [user_key])
+
+
+async def load_users(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> dict[str, StoredUser]:
+    """These users by surrogate key, in one statement; one of several ids is told by the one used now.
+
+    Sorted here: SQLite would walk through the ids of all users, which stand in order, rather than sort a few.
+    """
+    statement = (
+        select(users, user_aliases.c.external_id, user_aliases.c.rank, *dead_columns())
+        .join(
+            user_aliases,
+            (user_aliases.c.workspace == users.c.workspace) & (user_aliases.c.user_key == users.c.user_key),
+        )
+        .where(users.c.workspace == workspace, among(c, users.c.user_key, user_keys))
+    )
+    found = (await c.execute(statement)).mappings()
+    rows = sorted(found, key=itemgetter("rank", "external_id"), reverse=True)
+    return {row["user_key"]: _stored(row) for row in rows}
+
+
+async def load_newest(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> dict[str, datetime | None]:
+    """The event time of the newest item judged for each of these users (UTC)."""
+    statement = select(users.c.user_key, users.c.newest_t).where(
+        users.c.workspace == workspace, among(c, users.c.user_key, user_keys)
+    )
+    return {user_key: newest_t for user_key, newest_t in await c.execute(statement)}
+
+
+async def find_user(c: AsyncConnection, workspace: str, external_id: str) -> StoredUser | None:
+    """The user whom services know by this id, None where nobody told of one."""
+    known, _ = await look_up(c, workspace, [external_id])
+    if external_id not in known:
+        return None
+    stored = (await load_users(c, workspace, known.values()))[known[external_id]]
+    return replace(stored, user=stored.user.model_copy(update={"id": external_id}))
+
+
+async def save_user(c: AsyncConnection, workspace: str, user: User, now: datetime) -> str:
+    """Put this description in the place of whatever was known, and return the surrogate key.
+
+    Raises:
+        UserErased: the user was erased and does not come back. DefinitionError: there are too many attributes.
+    """
+    check_size(user)
+    return await _describe(c, workspace, user, now)
+
+
+async def _describe(c: AsyncConnection, workspace: str, user: User, now: datetime) -> str:
+    user_key = (await resolve_and_lock(c, workspace, [user.id], now)).get(user.id)
+    if user_key is None:
+        raise UserErased
+    described = user.model_dump(mode="json", exclude={"id"})
+    where = (users.c.workspace == workspace, users.c.user_key == user_key)
+    await c.execute(update(users).where(*where).values(**described))
+    return user_key
+
+
+async def merge_user(
+    c: AsyncConnection, workspace: str, external_id: str, changes: Mapping[str, Any], now: datetime
+) -> str:
+    """Merge changes into what is known: attributes and consent by their keys, everything else as a whole.
+
+    Raises:
+        pydantic.ValidationError: the changes are not well formed. UserErased: the user does not come back.
+        DefinitionError: there would be too many attributes.
+    """
+    User.model_validate({**changes, "id": external_id})
+    await resolve_and_lock(c, workspace, [external_id], now)
+    stored = await find_user(c, workspace, external_id)
+    known = stored.user if stored else User(id=external_id)
+    return await _describe(c, workspace, merged(known, changes), now)
+
+
+async def merge_users(
+    c: AsyncConnection, workspace: str, described: Sequence[Changes], user_keys: Mapping[str, str]
+) -> dict[int, str]:
+    """Merge several descriptions, each as PATCH does, in a fixed number of statements; later ones win.
+
+    Args:
+        user_keys: the surrogate keys by id, of users whose rows are locked; all others were erased.
+
+    Returns: why which of them, by their places, were not merged.
+    """
+    faults = {place: ERASED_FAULT for place, changes in enumerate(described) if changes["id"] not in user_keys}
+    wanted = {place: user_keys[changes["id"]] for place, changes in enumerate(described) if place not in faults}
+    if not wanted:
+        return faults
+    stored = await load_users(c, workspace, set(wanted.values()))
+    merging = {key: Merging(one.user) for key, one in stored.items()}
+    for place, key in wanted.items():
+        try:
+            merging[key].take(described[place])
+        except DefinitionError as error:
+            faults[place] = str(error)
+    fields = User.model_fields.keys() - {"id"}
+    statement = (
+        update(users)
+        .where(users.c.workspace == workspace, users.c.user_key == bindparam("key"))
+        .values({name: bindparam(f"new_{name}") for name in fields})
+    )
+    rows = [(key, one.result().model_dump(mode="json", exclude={"id"})) for key, one in sorted(merging.items())]
+    await c.execute(statement, [{"key": key, **{f"new_{n}": v for n, v in row.items()}} for key, row in rows])
+    return faults
+
+
+async def raise_newest(c: AsyncConnection, workspace: str, newest: Mapping[str, datetime]) -> None:
+    """Remember up to which event time these users' items have been judged."""
+    if not newest:
+        return
+    rows = [{"user_key": user_key, "newest_t": t} for user_key, t in newest.items()]
+    told, table = rows_of(c, {name: users.c[name].type for name in rows[0]}, rows).c, users.c
+    older = or_(table.newest_t.is_(None), table.newest_t < told.newest_t)
+    where = (table.workspace == workspace, table.user_key == told.user_key, older)
+    await c.execute(update(users).where(*where).values(newest_t=told.newest_t))
+
+
+def mark_of_erased(external_id: str) -> str:
+    """What is left of an erased user's id, so that a late report does not bring the user back."""
+    return ERASED + hashlib.sha256(external_id.encode()).hexdigest()
+
+
+async def ids_of(c: AsyncConnection, workspace: str, user_key: str) -> list[str]:
+    """All ids by which services know a user; for an erased one, their marks."""
+    table = user_aliases.c
+    statement = select(table.external_id).where(table.workspace == workspace, table.user_key == user_key)
+    return sorted((await c.execute(statement)).scalars())
+
+
+async def look_up(c: AsyncConnection, workspace: str, external_ids: Collection[str]) -> tuple[dict[str, str], set[str]]:
+    """The surrogate keys of the known ids, and the ids that were erased."""
+    table = user_aliases.c
+    marks = {mark_of_erased(external_id): external_id for external_id in external_ids}
+    statement = select(table.external_id, table.user_key).where(
+        table.workspace == workspace, among(c, table.external_id, [*external_ids, *marks])
+    )
+    found = {row.external_id: row.user_key for row in await c.execute(statement)}
+    erased = {marks[name] for name in found.keys() & marks.keys()}
+    return {name: found[name] for name in found.keys() - marks.keys()}, erased
+
+
+async def create_users(
+    c: AsyncConnection, workspace: str, external_ids: Sequence[str], now: datetime
+) -> dict[str, str]:
+    """Create bare users; where another transaction was quicker with an alias, its user stays and is left out here."""
+    rows = [{"workspace": workspace, "external_id": name, "user_key": uuid4().hex} for name in external_ids]
+    taken = insert_rows(c, user_aliases, rows).on_conflict_do_nothing()
+    taken_by = await c.execute(taken.returning(user_aliases.c.external_id, user_aliases.c.user_key))
+    created = {row.external_id: row.user_key for row in taken_by}
+    bare = {"workspace": workspace, "push_tokens": [], "attributes": {}, "consent": {}, "created_at": now}
+    if created:
+        await c.execute(insert_rows(c, users, [{**bare, "user_key": user_key} for user_key in created.values()]))
+    return created
+
+
+async def lock_users(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> bool:
+    """Hold these users' rows until the transaction ends, taken in sorted order so that no two wait for each other.
+
+    Returns whether all are there: while its lock was awaited, one may have become part of another (`link_ids`).
+    """
+    if c.dialect.name != "postgresql":  # on SQLite the transaction excludes every other writer
+        return True
+    table = users.c
+    where = (table.workspace == workspace, among(c, table.user_key, user_keys))
+    locked = await c.execute(select(table.user_key).where(*where).order_by(table.user_key).with_for_update())
+    return len(locked.all()) == len(set(user_keys))
+
+
+def _stored(row: RowMapping) -> StoredUser:
+    user = User.model_construct(
+        id=row["external_id"],
+        email=row["email"],
+        phone=row["phone"],
+        push_tokens=tuple(row["push_tokens"]),
+        time_zone=row["time_zone"],
+        first_name=row["first_name"],
+        attributes=row["attributes"],
+        consent=row["consent"],
+    )
+    addresses = {"email": user.email, "sms": user.phone}
+    dead = {channel: address for channel, address in addresses.items() if address and row[f"dead_{channel}"]}
+    return StoredUser(user, row["user_key"], row["newest_t"], dead)
