@@ -22,21 +22,21 @@ from activities.record import Recorder
 from activities.report import Reporter
 from activities.send import Sender
 from connector import names
+from connector.app.configuration import open_database, read_settings
+from connector.app.logs import configure_logs
+from connector.app.preflight import require_folder, require_tables
+from connector.app.shutdown import stop_on_signals, unless_stopped
 from connector.channels.protocol import Channel
-from connector.channels.select import open_channels
-from connector.intake import Intake
-from connector.logs import configure_logs
-from connector.outbox import Outbox
-from connector.reconciliation import Reconciliation
+from connector.channels.registry import open_channels
+from connector.ingest.intake import Intake
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.values import ChannelName
-from connector.settings import Settings
+from connector.settings.application import Settings
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database, StoreUnavailable
-from connector.temporal import connect
-from starter.configuration import open_database, read_settings
-from starter.unready import require_folder, require_tables
-from starter.until_told import stop_on_signals, unless_stopped
+from connector.temporal.client import connect
+from connector.temporal.outbox import Outbox
+from connector.temporal.reconciliation import Reconciliation
 from workflows.follow_up import FollowUp
 from workflows.launch import Launch
 from workflows.registry import Registry

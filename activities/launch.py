@@ -19,7 +19,7 @@ from activities.launch_audience import Audience
 from activities.launch_sending import Passes, afresh
 from activities.send import Sender
 from connector import names
-from connector.intake import Intake
+from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.sending.launching import begins_at, scheduled
 from connector.store.catalogue.cache import CatalogueCache

@@ -23,7 +23,7 @@ from connector.store.follow_ups.follow_ups import end_passages, save_receipt
 from connector.store.users.log import load_items
 from connector.store.users.push_tokens import forget_push_tokens
 from connector.store.users.users import lock_user
-from connector.variables import variables
+from connector.templating.variables import variables
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.failures import without_texts
 from connector import names
-from connector.batches import Batch, BatchRefused, read_batch, take_batch
-from connector.intake import Intake
+from connector.ingest.batches import Batch, BatchRefused, read_batch, take_batch
+from connector.ingest.intake import Intake
 
 _log = structlog.get_logger("record")
 _NOTHING = RawValue(Payload())

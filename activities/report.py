@@ -10,7 +10,7 @@ from temporalio import activity
 
 from activities.failures import without_texts
 from connector import names
-from connector.intake import Intake, ItemResult
+from connector.ingest.intake import Intake, ItemResult
 from connector.rules.model.interactions import Event, Interaction
 from connector.rules.model.users import ERASED_FAULT
 from connector.store.engine.database import Database

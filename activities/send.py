@@ -24,7 +24,7 @@ from connector.channels.protocol import (
     SendError,
     TryLater,
 )
-from connector.intake import Intake
+from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.reasons import Reason
 from connector.rules.sending.deliveries import Delivery, DeliveryState
@@ -32,7 +32,7 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.catalogue.versions import Head
 from connector.store.engine.database import Database
-from connector.templates import Aborted, TemplateFault, render
+from connector.templating.templates import Aborted, TemplateFault, render
 from connector.tracking.rewriting import hosts_in
 from connector.wire import SendOutcome, SendRequest
 

@@ -22,10 +22,10 @@ from bench import bare
 from bench.figures import Figure, Sizes, figure
 from bench.ground import Ground, follow_on, laid
 from bench.progress import Progress
-from connector.outbox import Outbox
 from connector.rules.model.reasons import State
-from connector.settings import Settings
+from connector.settings.application import Settings
 from connector.store.tables import follow_ups
+from connector.temporal.outbox import Outbox
 from worker import run_worker
 
 _POLL_SECONDS = 0.05

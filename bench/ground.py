@@ -9,7 +9,7 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from connector.intake import Intake
+from connector.ingest.intake import Intake
 from connector.rules.model.campaigns import Campaign
 from connector.rules.model.interactions import Event
 from connector.rules.model.users import User

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from connector.temporal import connector_plugin
+from connector.temporal.client import connector_plugin
 from starter.ports import free_port
 from starter.temporal_server import server_command, wait_for_server
 

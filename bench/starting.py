@@ -12,7 +12,7 @@ from bench import bare
 from bench.figures import Figure, Sizes, figure
 from bench.ground import Ground, follow_on, laid
 from bench.progress import Progress
-from connector.outbox import Outbox
+from connector.temporal.outbox import Outbox
 
 
 async def measure(sizes: Sizes, folder: Path, client: Client, progress: Progress) -> Figure:

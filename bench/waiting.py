@@ -20,7 +20,7 @@ from bench.figures import Figure, Sizes, figure
 from bench.ground import Ground, follow_on, laid
 from bench.progress import Progress
 from connector import names
-from connector.outbox import Outbox
+from connector.temporal.outbox import Outbox
 
 _ROOT = Path(__file__).parent.parent
 _AT_A_TIME = 1000

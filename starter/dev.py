@@ -13,11 +13,11 @@ from pathlib import Path
 
 import httpx
 
+from connector.app.configuration import open_database
 from connector.rules.model.errors import ConnectorError
-from connector.settings import Settings
+from connector.settings.application import Settings
 from connector.store.engine.migrate import migrate
 from starter.children import Child
-from starter.configuration import open_database
 from starter.dev_file import Running, pointed_at, remove_running, write_running
 from starter.leftovers import end_leftovers
 from starter.ports import free_port

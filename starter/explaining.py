@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from connector.app.context import Parts
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.addresses import dead_channels
 from connector.rules.model.errors import ConnectorError
@@ -13,7 +14,6 @@ from connector.rules.publishing.orders import what_to_do
 from connector.store.engine.database import database_now
 from connector.store.reporting.history import MOST_DECISIONS, Record, load_record, was_erased
 from connector.store.users.users import StoredUser, UserErased, find_user
-from starter.compose import Parts
 from starter.explanation import Explanation, Nothing, Story
 from starter.nothing_told import nothing_of, untouched
 from starter.stories import Teller

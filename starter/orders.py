@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Literal
 from uuid import uuid4
 
-from connector.registry_client import give_order
+from connector.app.context import Parts
+from connector.temporal.registry_client import give_order
 from connector.wire import Order, OrderReceipt
-from starter.compose import Parts
 
 Verb = Literal["publish", "stop", "resume", "archive"]
 

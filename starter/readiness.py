@@ -13,10 +13,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from connector import names
+from connector.app.context import Parts
 from connector.store.catalogue.versions import read_head
 from connector.store.engine.database import Database, StoreUnavailable
-from starter.compose import Parts
-from starter.temporal_link import TemporalUnavailable
+from connector.temporal.link import TemporalUnavailable
 
 _PATIENCE_SECONDS = 3.0
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from connector.intake import ItemResult
-from starter.compose import Parts
+from connector.app.context import Parts
+from connector.ingest.intake import ItemResult
 
 _BATCH = 1000
 

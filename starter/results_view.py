@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from connector.app.context import Parts
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.results.conversions import LETTERS
 from connector.rules.results.uplift import CONFIDENCE, Share, uplift
 from connector.store.reporting.results import Counted, count_results
-from starter.compose import Parts
 from starter.terminal import table
 
 _STEPS = ("enrolled", "sent", "opened", "opened_by_people", "clicked")

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from connector.rules.model.errors import ConnectorError
-from connector.temporal import DUE_AT, SEARCH_ATTRIBUTES
+from connector.temporal.client import DUE_AT, SEARCH_ATTRIBUTES
 
 _SETTINGS = ("system.forceSearchAttributesCacheRefreshOnRead=true", "matching.enableFairness=true")
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from sqlalchemy import select, update
 
-from connector.intake import Intake, ItemResult
+from connector.ingest.intake import Intake, ItemResult
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.orders import plan_archive, plan_publish, plan_resume, plan_stop

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select
 
-from connector.backtest import Backtested, NotTestable, backtest
-from connector.intake import Intake
+from connector.app.backtest import Backtested, NotTestable, backtest
+from connector.ingest.intake import Intake
 from connector.rules.model.campaigns import parse_definition
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings
 
 from connector.definitions import read_definitions
 from connector.rules.model.campaigns import parse_definition
-from connector.settings import Settings
+from connector.settings.application import Settings
 
 ROOT = Path(__file__).parent.parent
 _HOSTS = ("pypi", "pythonhosted", "npmjs", "crates", "proxy.golang", "deb.debian", "maven")

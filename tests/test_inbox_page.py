@@ -17,16 +17,16 @@ import uvicorn
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from connector.app.context import compose
 from connector.channels.inbox import Inbox
 from connector.channels.protocol import Address, Outgoing
-from connector.inbox_settings import InboxSettings
-from connector.settings import Settings
+from connector.settings.application import Settings
+from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
 from connector.store.tables import follow_ups, interactions
-from connector.temporal import register_search_attributes
+from connector.temporal.client import register_search_attributes
 from starter.api.app import create_app
 from starter.api.keys import Keys
-from starter.compose import compose
 from tests.browser import Page, find_chromium, open_page
 from tests.house import ORIGINAL, House, follow_on
 from tests.starter.serving import KEY

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from connector.inbox_settings import InboxSettings
-from connector.inbox_tokens import InboxTokens, SecretMissing, TokenRefused
+from connector.inbox.tokens import InboxTokens, SecretMissing, TokenRefused
+from connector.settings.inbox import InboxSettings
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 USER, OTHER = "0" * 31 + "a", "0" * 31 + "b"

@@ -7,7 +7,7 @@ import pytest
 
 from connector.rules.model.campaigns import Campaign, Card, parse_definition
 from connector.rules.model.messages import Messages
-from connector.templates import Aborted, TemplateFault, check_templates, render
+from connector.templating.templates import Aborted, TemplateFault, check_templates, render
 
 VARIABLES: dict[str, Any] = {
     "user": {"id": "u-1", "first_name": "<Ann>", "attributes": {"tier": "gold", "tags": ["a", "b"]}, "long": "x" * 999},

@@ -20,9 +20,9 @@ from enum import StrEnum
 
 import aiosmtplib
 
-from connector.channels.letter import Letter, write_letter
+from connector.channels.mime import Letter, write_letter
 from connector.channels.protocol import HandedOver, OutcomeUnknown, Outgoing, Rejected, SendError, TryLater
-from connector.settings import Smtp
+from connector.settings.application import Smtp
 
 _FAREWELL_SECONDS = 1.0
 _WANTS_AUTH = frozenset({530, 534, 535, 538})

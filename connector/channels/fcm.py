@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from connector.channels.exchange import Answer, Exchange, check_taken
 from connector.channels.fcm_message import write_message
 from connector.channels.google_token import GoogleToken, read_service_account
+from connector.channels.http_client import Answer, Exchange, check_taken
 from connector.channels.protocol import HandedOver, OutcomeUnknown, Outgoing, Rejected, SendError, TryLater
-from connector.provider_settings import Fcm
+from connector.settings.providers import Fcm
 
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _AT_ONCE = 10

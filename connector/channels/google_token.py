@@ -11,7 +11,7 @@ from typing import Any
 
 from google.auth import crypt, jwt
 
-from connector.channels.exchange import Exchange
+from connector.channels.http_client import Exchange
 from connector.channels.protocol import SendError, TryLater
 from connector.rules.model.errors import ConnectorError
 

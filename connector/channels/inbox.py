@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import cast
 
 from connector.channels.protocol import Channel, HandedOver, Outgoing, Rejected, TryLater
-from connector.inbox_settings import InboxSettings
 from connector.rules.model.inbox import InboxKind, message_id
+from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database, StoreUnavailable, database_now
 from connector.store.users.inbox import InboxMessage, put_message
 from connector.store.users.users import find_user, lock_user

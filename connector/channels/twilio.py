@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 
 import httpx
 
-from connector.channels.exchange import Answer, Exchange, check_taken
+from connector.channels.http_client import Answer, Exchange, check_taken
 from connector.channels.protocol import HandedOver, Outgoing, Rejected, TryLater
-from connector.provider_settings import Twilio
+from connector.settings.providers import Twilio
 
 DELIVERY = "delivery"
 """The parameter of the status callback's address that names the delivery."""

@@ -15,11 +15,11 @@ from typing import Any
 
 import httpx
 
-from connector.channels.addresses import PinnedTransport, Resolve, resolve
-from connector.channels.exchange import Progress
+from connector.channels.destinations import PinnedTransport, Resolve, resolve
+from connector.channels.http_client import Progress
 from connector.channels.protocol import HandedOver, Outgoing, Rejected, TryLater
 from connector.channels.retry_after import read_retry_after
-from connector.channels.signing import sign_with
+from connector.settings.signing import sign_with
 
 _PASSING = frozenset({408, 425, 429})
 _OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "expect"})

@@ -13,7 +13,7 @@ from connector.definitions.faults import faults_of, suggestion
 from connector.definitions.yaml_text import MAX_DEPTH, Document, read_documents
 from connector.rules.model.campaigns import KINDS, Campaign, Card, Workspace
 from connector.rules.model.errors import DefinitionError, Fault
-from connector.templates import check_templates
+from connector.templating.templates import check_templates
 
 Definition = Campaign | Card | Workspace
 

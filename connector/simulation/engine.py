@@ -17,10 +17,10 @@ from connector.rules.publishing.drafting import draft
 from connector.rules.publishing.orders import OrderPlan, plan_archive, plan_publish, plan_resume, plan_stop
 from connector.rules.sending.launching import is_launched
 from connector.rules.timing.caps import PastSend
+from connector.simulation.ingest import Taking
 from connector.simulation.launching import Launching
-from connector.simulation.scratch import Scratch
 from connector.simulation.sending import Sending
-from connector.simulation.taking import Taking
+from connector.simulation.spill_store import Scratch
 from connector.simulation.world import World
 
 RETENTION = timedelta(days=90)

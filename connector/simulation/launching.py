@@ -25,8 +25,8 @@ from connector.rules.sending.launching import (
 from connector.rules.targeting.audience import in_audience
 from connector.rules.triggering.evaluator import Past
 from connector.simulation.ledger import went_out_on
-from connector.simulation.people import Person
 from connector.simulation.sending import Sending
+from connector.simulation.users import Person
 from connector.simulation.world import World
 
 

@@ -14,8 +14,8 @@ from connector.rules.sending.deliveries import DeliveryState
 from connector.rules.sending.launching import is_launched
 from connector.rules.triggering.changes import Note, Refuse
 from connector.simulation.outcomes import Outcome, of_note, of_passage, of_refusal
-from connector.simulation.people import Person, Told
-from connector.simulation.scratch import Scratch
+from connector.simulation.spill_store import Scratch
+from connector.simulation.users import Person, Told
 
 
 class Ledger:

@@ -7,7 +7,7 @@ from typing import Any
 
 from connector.rules.model.messages import Messages
 from connector.rules.model.values import canonical_json
-from connector.templates import Aborted, TemplateFault, looked_up, render
+from connector.templating.templates import Aborted, TemplateFault, looked_up, render
 
 Paths = frozenset[tuple[str | int, ...]]
 _MOST = 10_000

@@ -30,10 +30,10 @@ from connector.rules.sending.due_list import Control, Drop, DueFacts, Hold, Paus
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.timing.caps import PastSend
 from connector.rules.triggering.evaluator import Past
-from connector.simulation.people import Person
 from connector.simulation.rendering import Rendering
+from connector.simulation.users import Person
 from connector.simulation.world import World
-from connector.variables import variables
+from connector.templating.variables import variables
 
 
 class Sending:

@@ -11,7 +11,7 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import Passage, afresh
 from connector.rules.model.reasons import State
 from connector.rules.triggering.exceptions import calls_off
-from connector.simulation.people import Person
+from connector.simulation.users import Person
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _SHARES = (10, 25, 50, 75, 90, 99)

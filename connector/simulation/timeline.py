@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from connector.definitions import parse_mapping
-from connector.items import fault_words, parse_item
+from connector.ingest.parsing import fault_words, parse_item
 from connector.rules.model.campaigns import Campaign, Card, Workspace
 from connector.rules.model.errors import ConnectorError, DefinitionError, InvalidItem
 from connector.rules.model.interactions import Item

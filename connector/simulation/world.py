@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import Passage
 from connector.simulation.ledger import Ledger
-from connector.simulation.people import Person
-from connector.simulation.scratch import Scratch
+from connector.simulation.spill_store import Scratch
+from connector.simulation.users import Person
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from connector.intake import Intake
+from connector.ingest.intake import Intake
 from connector.rules.model.interactions import Interaction, InteractionType, Logged
 from connector.rules.provider_events.classification import BURST, Act, Visit, classify
 from connector.store.engine.database import Database, StoreUnavailable

@@ -15,7 +15,7 @@ from prometheus_client import Counter, Gauge
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connector.api_settings import ApiLimits
+from connector.settings.api import ApiLimits
 from starter.api.body import MAX_BODY_BYTES
 from starter.api.errors import ApiError, unavailable
 from starter.api.unpacking import HOLD, declared_length

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
+from connector.app.context import Parts
 from starter.api import (
     campaigns,
     explain,
@@ -30,7 +31,6 @@ from starter.api.cross_origin import InboxOrigins
 from starter.api.errors import answer_errors
 from starter.api.keys import Keys
 from starter.api.requests import Requests
-from starter.compose import Parts
 from starter.webhooks import routes as webhooks
 from starter.webhooks.protocol import Provider
 from starter.webhooks.select import open_providers

@@ -13,7 +13,7 @@ from fastapi import Request
 
 from connector.rules.model.api_keys import Scope, read_key
 from connector.rules.model.errors import ConnectorError
-from connector.settings import DEFAULT_KEY_RATE
+from connector.settings.application import DEFAULT_KEY_RATE
 from starter.api.authorization import Given
 from starter.api.errors import ApiError
 from starter.api.key_ring import KeyRing

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
+from connector.app.context import Parts
 from connector.definitions import parse_mapping
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.model.campaigns import Publishable, Workspace
@@ -20,7 +21,6 @@ from starter.api.openapi import body_of
 from starter.api.options import NoOptions, PublishOptions
 from starter.api.parts import PartsHere
 from starter.catalogue_view import view_with_definition
-from starter.compose import Parts
 from starter.orders import Verb, order_now
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])

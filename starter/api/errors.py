@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from connector.rules.model.errors import DefinitionError, Fault, OrderRefused
 from connector.store.engine.database import StoreUnavailable
 from connector.store.users.users import UserErased
-from starter.temporal_link import TemporalUnavailable
+from connector.temporal.link import TemporalUnavailable
 
 RETRY_AFTER_SECONDS = 2
 

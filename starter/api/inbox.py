@@ -8,8 +8,9 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel
 
-from connector.inbox import Page, Reader, page_of
-from connector.inbox_acts import InboxActs, MessageUnknown, NotTheirs
+from connector.app.context import Parts
+from connector.inbox.actions import InboxActs, MessageUnknown, NotTheirs
+from connector.inbox.reading import Page, Reader, page_of
 from connector.rules.model.inbox import CARD, Act, ButtonUnknown, InboxKind, Verb
 from connector.rules.model.values import unstorable
 from connector.store.engine.database import database_now
@@ -22,7 +23,6 @@ from starter.api.openapi import body_of
 from starter.api.options import ActOptions, ClickOptions
 from starter.api.parts import PartsHere
 from starter.api.users import UserId
-from starter.compose import Parts
 
 MAX_MESSAGES = 100
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response, Security
 from pydantic import BaseModel
 
-from connector.inbox_tokens import PREFIX, InboxTokens, SecretMissing, TokenRefused
+from connector.app.context import Parts
+from connector.inbox.tokens import PREFIX, InboxTokens, SecretMissing, TokenRefused
 from connector.store.engine.database import database_now
 from connector.store.users.users import UserErased, resolve_and_lock
 from starter.api.body import JsonOptions, checked
@@ -20,7 +21,6 @@ from starter.api.openapi import body_of
 from starter.api.options import NoOptions
 from starter.api.parts import PartsHere
 from starter.api.users import UserId
-from starter.compose import Parts
 
 router = APIRouter(prefix="/v1", tags=["inbox"])
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
-from connector.batches import Batch, BatchRefused, read_batch, take_batch
+from connector.ingest.batches import Batch, BatchRefused, read_batch, take_batch
 from starter.api.body import JsonObject
 from starter.api.errors import ApiError
 from starter.api.keys import Scope, needs

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import Request, Security
 
 from connector.rules.model.api_keys import Scope
-from connector.settings import Settings
+from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.authorization import AuthorizationWrong, Given, read_authorization
 from starter.api.callers import Caller, Keys, KeysMissing, unauthorized

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from starter.compose import Parts
+from connector.app.context import Parts
 
 
 def parts_of(request: Request) -> Parts:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
+from connector.app.context import Parts
 from connector.rules.model.interactions import Interaction, InteractionType
 from connector.store.engine.database import database_now
 from connector.store.provider_events.delivery_reports import is_logged
@@ -19,7 +20,6 @@ from starter.api.metrics import interactions_taken
 from starter.api.openapi import body_of
 from starter.api.options import NoOptions, TapOptions
 from starter.api.parts import PartsHere
-from starter.compose import Parts
 
 router = APIRouter(prefix="/v1/pushes", tags=["pushes"])
 

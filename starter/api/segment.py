@@ -14,6 +14,9 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
+from connector.app.configuration import SettingsWrong
+from connector.app.context import Parts
+from connector.ingest.segment import Taken, take_in
 from connector.rules.model.errors import DefinitionError
 from connector.segment.envelope import KINDS
 from connector.segment.mapping import SegmentMapping
@@ -25,9 +28,6 @@ from starter.api.metrics import interactions_taken, segment_messages
 from starter.api.parts import PartsHere
 from starter.api.segment_examples import ANSWERS, batch_body, message_body
 from starter.api.unpacking import read_rest, read_unpacked
-from starter.compose import Parts
-from starter.configuration import SettingsWrong
-from starter.segment_intake import Taken, take_in
 
 LARGEST_MESSAGE = 32 * 1024
 LARGEST_BATCH = 500 * 1024

@@ -11,13 +11,13 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from connector.settings import Settings
+from connector.app.context import opened
+from connector.app.preflight import require_tables
+from connector.settings.application import Settings
 from connector.store.engine.database import Database, StoreUnavailable
 from starter.api.app import create_app
 from starter.api.keys import Keys, keys_for
-from starter.compose import opened
 from starter.ports import listen
-from starter.unready import require_tables
 
 _log = structlog.get_logger("api")
 _GRACE_SECONDS = 5

@@ -19,15 +19,15 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import Counter
 
+from connector.app.context import Parts
+from connector.channels.tracking import open_tokens
 from connector.rules.provider_events.classification import Act, Visit
 from connector.store.engine.database import StoreUnavailable
 from connector.tracking.consent import unsubscribe
 from connector.tracking.rewriting import is_web
-from connector.tracking.select import open_tokens
 from connector.tracking.tokens import Kind, Token, TokenExpired, TokenInvalid, Tokens
 from connector.tracking.visits import Followed, Visits
 from starter.api.tracking_pages import PIXEL, Page, page, pixel, redirect
-from starter.compose import Parts
 
 visits_counted = Counter(
     "connector_tracked_visits", "Opens and clicks of tracked links, by what became of them.", ["fate"]

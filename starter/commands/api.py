@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from connector.app.shutdown import stop_on_signals
 from starter.api.server import serve
 from starter.commands.options import DataOption
 from starter.commands.session import begin, run
-from starter.until_told import stop_on_signals
 
 
 def api(

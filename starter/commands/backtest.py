@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from connector.backtest import Backtested
-from connector.backtest import backtest as test
+from connector.app.backtest import Backtested
+from connector.app.backtest import backtest as test
 from connector.rules.model.instants import write_instant
 from connector.rules.model.values import parse_duration
 from connector.simulation.tally import quantiles

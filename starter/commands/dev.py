@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
+from connector.app.shutdown import stop_on_signals
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import begin, run
 from starter.dev import DevPorts, run_dev
 from starter.dev_file import Running
 from starter.terminal import say, say_json
-from starter.until_told import stop_on_signals
 
 Port = typer.Option(min=0, max=65535, help="0: any free one.")
 

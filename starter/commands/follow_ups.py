@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from connector import names
-from connector.follow_up_client import FollowUpClient
 from connector.rules.model.instants import write_instant
 from connector.rules.sending.operating import in_words
+from connector.temporal.follow_up_client import FollowUpClient
 from connector.wire import LONGEST_NOTE, Operated
 from starter.commands.options import DataOption, JsonOption, parse_length, parse_time
 from starter.commands.session import run, session

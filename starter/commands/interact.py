@@ -13,12 +13,12 @@ import typer
 from pydantic_core import from_json
 from temporalio.service import RPCError
 
+from connector.app.context import Parts
 from connector.store.engine.database import database_now
+from connector.temporal.link import TemporalUnavailable
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session
-from starter.compose import Parts
 from starter.reports import Reported, read_lines, take_all
-from starter.temporal_link import TemporalUnavailable
 from starter.terminal import say, say_json, tell
 
 Word = str | None

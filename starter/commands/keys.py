@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from connector.key_desk import Issued, KeyDesk
+from connector.app.api_keys import Issued, KeyDesk
 from connector.rules.model.api_keys import MOST_RATE, Key, KeyState, Scope, read_key
 from connector.rules.model.instants import write_instant
 from connector.rules.model.values import format_duration

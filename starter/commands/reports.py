@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from connector.provider_intake import Retried
+from connector.provider_events.intake import Retried
 from connector.rules.model.instants import write_instant
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, PROVIDERS
 from connector.store.provider_events.events import Unmatched, count_unmatched, newest_unmatched

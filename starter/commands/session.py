@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from connector.logs import configure_logs
-from connector.settings import Settings
-from starter.compose import Parts, opened
-from starter.configuration import read_settings
+from connector.app.configuration import read_settings
+from connector.app.context import Parts, opened
+from connector.app.logs import configure_logs
+from connector.app.preflight import require_folder, require_tables
+from connector.settings.application import Settings
 from starter.dev_file import find_temporal
-from starter.unready import require_folder, require_tables
 
 T = TypeVar("T")
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from temporalio.service import RPCError
 
+from connector.app.context import opened
 from connector.rules.model.errors import ConnectorError
 from connector.store.engine.migrate import migrate
-from connector.temporal import SEARCH_ATTRIBUTES, register_search_attributes
+from connector.temporal.client import SEARCH_ATTRIBUTES, register_search_attributes
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import begin, run
-from starter.compose import opened
 from starter.terminal import say, say_json, tell
 
 

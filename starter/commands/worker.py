@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from connector.app.shutdown import stop_on_signals
 from starter.commands.options import DataOption
 from starter.commands.session import begin, run
-from starter.until_told import stop_on_signals
 from worker import run_worker
 
 

@@ -9,12 +9,12 @@ import httpx
 from rich.console import Console
 from rich.markup import escape
 
+from connector.app.shutdown import stop_on_signals, unless_stopped
 from starter.demo.acts import ACTS
 from starter.demo.backstage import Backstage, DemoFailed, set_up
 from starter.demo.fates import compare
 from starter.demo.stage import Stage
 from starter.dev_file import Running
-from starter.until_told import stop_on_signals, unless_stopped
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 _ORIGINALS = ("abandoned-cart", "free-shipping", "onboarding-1")

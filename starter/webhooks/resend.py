@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from connector.channels.signing import sign_with
 from connector.rules.provider_events.events import Happened, ProviderEvent
+from connector.settings.signing import sign_with
 from starter.webhooks.fields import (
     LONGEST_URL,
     address,

@@ -14,15 +14,15 @@ import structlog
 from fastapi import APIRouter, Depends, Path, Request, Response
 from prometheus_client import Counter
 
-from connector.provider_intake import ProviderIntake
+from connector.app.context import Parts
+from connector.channels.tracking import open_tokens
+from connector.provider_events.intake import ProviderIntake
 from connector.rules.provider_events.events import PROVIDERS, ProviderEvent
 from connector.tracking.own_links import OwnLinks
-from connector.tracking.select import open_tokens
 from starter.api.answers import RETRY_AFTER
 from starter.api.body import read_bounded
 from starter.api.errors import ApiError, not_found, unavailable
 from starter.api.parts import PartsHere
-from starter.compose import Parts
 from starter.webhooks.protocol import BodyWrong, Call, NotNow, Provider, SignatureWrong
 
 events_taken = Counter("connector_provider_events", "Events that providers told, by their fate.", ["provider", "fate"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from connector.settings import Settings
-from connector.webhook_keys import read_public_key
+from connector.settings.application import Settings
+from connector.settings.webhook_keys import read_public_key
 from starter.webhooks.mailgun import Mailgun
 from starter.webhooks.postmark import Postmark
 from starter.webhooks.protocol import Provider

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from connector.provider_settings import Fcm, Twilio
+from connector.settings.providers import Fcm, Twilio
 
 ACCOUNT = "AC" + "1" * 32
 SERVICE = "MG" + "2" * 32

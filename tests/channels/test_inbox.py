@@ -15,10 +15,10 @@ from activities.send import Sender
 from connector.channels.console import Console
 from connector.channels.inbox import Inbox
 from connector.channels.protocol import Address, Outgoing, Rejected, TryLater
-from connector.channels.select import open_channels
-from connector.inbox_settings import InboxSettings
+from connector.channels.registry import open_channels
 from connector.rules.model.users import User
-from connector.settings import Settings
+from connector.settings.application import Settings
+from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
 from connector.store.tables import inbox, inbox_marks, interactions
 from connector.store.users.erasure import erase_user

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.channels.letter import Letter, write_letter
+from connector.channels.mime import Letter, write_letter
 from connector.channels.protocol import Address, Outgoing, Rejected
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.channels.email import Email
-from connector.channels.letter import write_letter
+from connector.channels.mime import write_letter
 from connector.channels.protocol import Address, Outgoing
-from connector.channels.provider_headers import SmtpProvider, provider_header
 from connector.rules.model.follow_up import passage_id
 from connector.rules.provider_events.tags import from_tag
 from connector.rules.sending.deliveries import delivery_id
-from connector.settings import Smtp
+from connector.settings.application import Smtp
+from connector.settings.provider_headers import SmtpProvider, provider_header
 from tests.channels.test_letter import AT
 
 DELIVERY = delivery_id(passage_id("c", "k", "", "t", 0), "email")

@@ -17,7 +17,7 @@ from pytest_httpserver import HTTPServer
 from connector.channels.fcm import FcmPush
 from connector.channels.google_token import CredentialsWrong
 from connector.channels.protocol import Address, HandedOver, OutcomeUnknown, Outgoing, Rejected, SendError, TryLater
-from connector.provider_settings import Fcm
+from connector.settings.providers import Fcm
 from tests.channels.conftest import Talk
 from tests.channels.providers import PROJECT, SEND, FcmServer, fcm, fcm_error, key_file
 

@@ -9,15 +9,15 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
+from connector.app.configuration import SettingsWrong, read_settings
 from connector.channels.console import Console
 from connector.channels.email import Email
 from connector.channels.fcm import FcmPush
-from connector.channels.select import open_channels
+from connector.channels.registry import open_channels
 from connector.channels.twilio import TwilioSms
 from connector.channels.webhook import Webhook
 from connector.rules.model.values import ChannelName
-from connector.settings import Settings, Smtp
-from starter.configuration import SettingsWrong, read_settings
+from connector.settings.application import Settings, Smtp
 from tests.channels.providers import ACCOUNT, fcm, key_file, twilio
 
 NO_SMTP = Smtp(host=None)

@@ -18,7 +18,7 @@ from werkzeug import Request, Response
 from connector.channels.protocol import Address, HandedOver, OutcomeUnknown, Outgoing, Rejected, SendError, TryLater
 from connector.channels.twilio import TwilioSms
 from connector.channels.twilio_signature import is_signed, sign
-from connector.provider_settings import Twilio
+from connector.settings.providers import Twilio
 from tests.channels.conftest import Certificate, Talk
 from tests.channels.providers import ACCOUNT, CALLBACK, KEY, MESSAGES, SERVICE, TwilioServer, check_operation, twilio
 

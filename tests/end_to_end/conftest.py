@@ -8,7 +8,7 @@ from pytest_httpserver import HTTPServer
 from temporalio.testing import WorkflowEnvironment
 
 from connector.store.engine.database import Database
-from connector.temporal import register_search_attributes
+from connector.temporal.client import register_search_attributes
 from tests.end_to_end.stage import Stage, staged
 from tests.temporal.stage import open_environment
 

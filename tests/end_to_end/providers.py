@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from connector.provider_settings import Fcm, Twilio
+from connector.settings.providers import Fcm, Twilio
 
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "the auth token of the tests"

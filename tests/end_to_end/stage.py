@@ -21,14 +21,14 @@ from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
 from temporalio.testing import WorkflowEnvironment
 
-from connector.inbox_settings import InboxSettings
-from connector.settings import Settings, Smtp
+from connector.app.context import compose
+from connector.settings.application import Settings, Smtp
+from connector.settings.inbox import InboxSettings
+from connector.settings.tracking import TrackingSettings
 from connector.store.engine.database import Database
-from connector.tracking.settings import TrackingSettings
+from connector.temporal.link import TemporalLink
 from starter.api.app import create_app
 from starter.api.keys import Keys
-from starter.compose import compose
-from starter.temporal_link import TemporalLink
 from tests.end_to_end.providers import Providers
 from tests.starter.serving import KEY
 from tests.temporal.shop import working

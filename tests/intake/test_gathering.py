@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from connector import gathering
-from connector.gathering import Batch, Gathering
-from connector.items import read_item
+from connector.ingest import coalescing as gathering
+from connector.ingest.coalescing import Batch, Gathering
+from connector.ingest.parsing import read_item
 from connector.store.engine.database import Database, StoreUnavailable
 from tests.house import ABANDONED, ORIGINAL, House, buy, push
 

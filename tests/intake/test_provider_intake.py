@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select, update
 
 from connector.channels.protocol import HandedOver, OutcomeUnknown
-from connector.provider_intake import ProviderIntake
+from connector.provider_events.intake import ProviderIntake
 from connector.rules.model.users import User
 from connector.rules.provider_events.classification import Act, Visit
 from connector.rules.provider_events.events import Happened, ProviderEvent

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connector.items import parse_item, with_id
+from connector.ingest.parsing import parse_item, with_id
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.model.campaigns import Campaign, parse_definition
 from connector.rules.model.follow_up import Passage, passage_id

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connector.items import parse_item
+from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.follow_up import Passage

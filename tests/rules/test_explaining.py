@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connector.items import parse_item
+from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.explaining.evidence import GROUNDS
 from connector.rules.explaining.near_miss_wording import MISSES, miss_words

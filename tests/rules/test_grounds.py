@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector.items import parse_item
+from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.explaining.context import Case, receipt_of
 from connector.rules.explaining.evidence import facts_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector.items import parse_item
+from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision, Window
 from connector.rules.model.campaigns import Workspace, parse_definition
 from connector.rules.model.conditions import Condition

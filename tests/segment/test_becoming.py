@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from connector.items import parse_item
+from connector.ingest.parsing import parse_item
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.users import REMOVED
 from connector.rules.model.values import canonical_json
-from connector.segment.becoming import MOST_KEPT_APART, Becomes, Portion, becomes, portions
 from connector.segment.reading import read_mapping
+from connector.segment.translation import MOST_KEPT_APART, Becomes, Portion, becomes, portions
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 AT = "2026-03-02T11:00:00.000Z"

@@ -15,12 +15,12 @@ from sqlalchemy import select
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connector.settings import Settings
+from connector.app.context import compose
+from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.api.app import create_app
 from starter.api.keys import Keys
-from starter.compose import compose
 from tests.house import ABANDONED, ORIGINAL, House
 from tests.starter.serving import KEY
 

@@ -8,10 +8,10 @@ import httpx
 import pytest
 import structlog
 
-from connector.settings import Settings
+from connector.app.context import Parts, compose
+from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.cli import run_command
-from starter.compose import Parts, compose
 from tests.starter.serving import NOWHERE, Connector, open_client
 
 

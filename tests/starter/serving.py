@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import httpx
 
+from connector.app.context import Parts
 from starter.api.app import create_app
 from starter.api.keys import Keys
-from starter.compose import Parts
 
 NOWHERE = "127.0.0.1:1"
 Connector = Callable[..., tuple[int, str, str]]

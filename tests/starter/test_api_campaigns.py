@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from starter.compose import Parts
+from connector.app.context import Parts
 from tests.house import ABANDONED, ORIGINAL, House
 
 URL = f"/v1/campaigns/{ABANDONED['campaign']}"

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from starter.compose import Parts
+from connector.app.context import Parts
 from tests.house import ABANDONED, ORIGINAL, House, buy, push
 
 URL = "/v1/follow-ups"

@@ -11,16 +11,16 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import delete, select, update
 
+from connector.app.context import Parts, compose
 from connector.channels.inbox import Inbox
 from connector.channels.protocol import Address, Outgoing
-from connector.inbox_settings import InboxSettings
-from connector.inbox_tokens import InboxTokens
-from connector.settings import Settings
+from connector.inbox.tokens import InboxTokens
+from connector.settings.application import Settings
+from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
 from connector.store.tables import inbox, interactions
 from connector.store.users.users import find_user
 from starter.api.keys import Keys
-from starter.compose import Parts, compose
 from tests.house import House, follow_on
 from tests.starter.serving import open_client
 

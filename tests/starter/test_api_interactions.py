@@ -6,14 +6,14 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from connector.batches import MAX_ITEMS
+from connector.app.context import Parts, compose
+from connector.ingest.batches import MAX_ITEMS
 from connector.rules.model.campaigns import parse_definition
-from connector.settings import Settings
+from connector.settings.application import Settings
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups, interactions
 from starter.api.body import MAX_BODY_BYTES
-from starter.compose import Parts, compose
 from tests.house import ABANDONED, ORIGINAL, PUSHED, House, at, follow_on, push
 from tests.starter.serving import open_client
 

@@ -8,13 +8,13 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from connector.key_desk import KeyDesk
+from connector.app.api_keys import KeyDesk
+from connector.app.context import Parts, compose
 from connector.rules.model.api_keys import Scope, make_key
-from connector.settings import Settings
+from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.key_ring import KeyRing
 from starter.api.keys import Keys
-from starter.compose import Parts, compose
 from tests.starter.serving import KEY, Clock, open_client
 
 LISTED = "/v1/follow-ups"

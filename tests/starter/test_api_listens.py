@@ -8,9 +8,9 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from connector.key_desk import KeyDesk
+from connector.app.api_keys import KeyDesk
 from connector.rules.model.api_keys import Scope, make_key
-from connector.settings import Settings
+from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.server import serve
 from tests.starter.serving import Connector

@@ -5,10 +5,10 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from connector.settings import Settings
+from connector.app.context import Parts, compose
+from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.keys import Keys, KeysMissing, keys_for
-from starter.compose import Parts, compose
 from tests.starter.serving import KEY, open_client
 
 LISTED = "/v1/follow-ups"

@@ -7,12 +7,12 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import delete, select, update
 
-from connector.inbox_settings import InboxSettings
+from connector.app.context import Parts, compose
 from connector.rules.model.users import User
-from connector.settings import Settings
+from connector.settings.application import Settings
+from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
 from connector.store.tables import deliveries, interactions
-from starter.compose import Parts, compose
 from tests.house import ORIGINAL, PUSHED, House, follow_on, push
 from tests.sending.test_send import Post, Provider
 

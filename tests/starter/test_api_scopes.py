@@ -5,13 +5,13 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.key_desk import KeyDesk
+from connector.app.api_keys import KeyDesk
+from connector.app.context import Parts, compose
 from connector.rules.model.api_keys import Scope
-from connector.settings import Settings
+from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.key_ring import KeyRing
 from starter.api.keys import Keys
-from starter.compose import Parts, compose
 from tests.house import ABANDONED, ORIGINAL, House, push
 from tests.starter.serving import open_client
 

@@ -12,7 +12,9 @@ import pytest
 import uvicorn
 from sqlalchemy import func, select
 
-from connector.settings import Settings
+from connector.app.configuration import SettingsWrong
+from connector.app.context import Parts, compose
+from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.api import unpacking
@@ -20,8 +22,6 @@ from starter.api.app import create_app
 from starter.api.keys import Keys
 from starter.api.segment import LARGEST_BATCH, LARGEST_MESSAGE, LONGEST_FAULT, MOST_MESSAGES
 from starter.api.segment_examples import SEGMENT_CALLS
-from starter.compose import Parts, compose
-from starter.configuration import SettingsWrong
 from tests.house import ORIGINAL, PUSHED, House, at, follow_on
 from tests.starter.serving import KEY, open_client
 

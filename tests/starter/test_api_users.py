@@ -6,8 +6,8 @@ import httpx
 import pytest
 from sqlalchemy import update
 
+from connector.app.context import Parts
 from connector.store.tables import users as users_table
-from starter.compose import Parts
 from tests.house import ABANDONED, ORIGINAL, House, push
 
 URL = "/v1/users/u-17"

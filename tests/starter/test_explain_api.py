@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
+from connector.app.context import Parts
 from connector.rules.model.users import User
-from starter.compose import Parts
 from tests.house import ABANDONED, ORIGINAL, PUSHED, House, at, buy, follow_on, opened, push
 from tests.sending.test_send import Post, Provider
 

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from connector.app.context import Parts
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
 from connector.store.users.erasure import erase_user
-from starter.compose import Parts
 from starter.explaining import explain_user
 from starter.story_text import told
 from tests.house import ABANDONED, BASE, ORIGINAL, PUSHED, House, at, follow_on, opened, push

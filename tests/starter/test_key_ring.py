@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.key_desk import KeyDesk
+from connector.app.api_keys import KeyDesk
 from connector.rules.model.api_keys import GivenKey, Scope, make_key, read_key
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.tables import keys

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from starter.compose import Parts
+from connector.app.context import Parts
 from tests.house import House
 from tests.sending.test_launch import NOW, Pad
 

@@ -8,12 +8,12 @@ import time
 import pytest
 from sqlalchemy import create_engine, text
 
-from connector import gathering
-from connector.settings import Settings
+from connector.app.context import compose
+from connector.ingest import coalescing as gathering
+from connector.settings.application import Settings
 from connector.store.engine import database as store
 from connector.store.engine import engines
 from connector.store.engine.database import Database
-from starter.compose import compose
 from tests.house import at
 from tests.starter.serving import open_client
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from connector.logs import configure_logs
+from connector.app.logs import configure_logs
 
 
 @pytest.fixture(autouse=True)

@@ -6,13 +6,13 @@ import json
 import httpx
 import pytest
 
-from connector.logs import configure_logs
-from connector.settings import Settings
+from connector.app.context import Parts, compose
+from connector.app.logs import configure_logs
+from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.body import MAX_BODY_BYTES
 from starter.api.key_ring import KeyRing
 from starter.api.keys import Keys
-from starter.compose import Parts, compose
 from tests.starter.serving import KEY, open_client
 
 MINE = "mine-17"

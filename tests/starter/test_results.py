@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from connector.app.context import Parts
 from connector.store.engine.database import Database
 from connector.store.follow_ups.follow_ups import keep_assignment
 from connector.store.users.users import find_user
-from starter.compose import Parts
 from tests.house import ORIGINAL, House, at, buy
 from tests.starter.serving import Connector
 

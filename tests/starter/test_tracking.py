@@ -20,22 +20,22 @@ from sqlalchemy import select
 from temporalio.testing import ActivityEnvironment
 
 from activities.send import Sender
+from connector.app.context import compose
 from connector.channels.protocol import HandedOver, Outgoing
-from connector.channels.select import open_channels
+from connector.channels.registry import open_channels
+from connector.channels.tracking import open_tokens, tracked
 from connector.rules.model.users import User
-from connector.settings import Settings, Smtp
+from connector.settings.application import Settings, Smtp
+from connector.settings.tracking import TrackingSettings
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from connector.store.users.erasure import erase_user
 from connector.store.users.users import find_user, save_user
-from connector.tracking.select import open_tokens, tracked
-from connector.tracking.settings import TrackingSettings
 from connector.tracking.tokens import Kind, Token
 from connector.wire import SendRequest
 from starter.api.app import create_app
 from starter.api.keys import Keys
 from starter.api.tracking import taking_in
-from starter.compose import compose
 from tests.house import ORIGINAL, PUSHED, House, at, follow_on, push
 
 BASE = "https://t.shop.test"

@@ -8,8 +8,8 @@ import zlib
 import httpx
 import pytest
 
+from connector.app.context import Parts
 from starter.api.unpacking import Unpacker
-from starter.compose import Parts
 from tests.house import push
 from tests.starter.serving import open_client
 

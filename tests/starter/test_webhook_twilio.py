@@ -11,16 +11,16 @@ from urllib.parse import urlencode
 import pytest
 from sqlalchemy import select, update
 
+from connector.app.context import compose
 from connector.channels.protocol import HandedOver, OutcomeUnknown, Rejected, TryLater
 from connector.channels.twilio_signature import sign
 from connector.rules.model.users import User
 from connector.rules.provider_events.attribution import Unled
-from connector.settings import Settings
+from connector.settings.application import Settings
 from connector.store.provider_events.events import load_unmatched
 from connector.store.tables import deliveries, interactions, receipts
 from connector.store.users.erasure import erase_user
 from connector.store.users.users import find_user
-from starter.compose import compose
 from tests.channels.providers import AUTH_TOKEN, CALLBACK, twilio
 from tests.house import ORIGINAL, PUSHED, House, follow_on, push
 from tests.sending.test_send import Killed, Post, Provider

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from connector.key_desk import Issued, KeyDesk, KeyEnded, KeyUnknown
+from connector.app.api_keys import Issued, KeyDesk, KeyEnded, KeyUnknown
 from connector.rules.model.api_keys import GivenKey, Key, KeyState, Scope, is_same, make_key, read_key
 from connector.store.engine.database import Database
 from connector.store.tables import keys

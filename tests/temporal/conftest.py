@@ -7,7 +7,7 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from connector.store.engine.database import Database
-from connector.temporal import register_search_attributes
+from connector.temporal.client import register_search_attributes
 from tests.temporal.shop import Shop, settings_for, working
 from tests.temporal.stage import open_environment
 

@@ -17,9 +17,9 @@ from typing import Any
 from temporalio.client import WorkflowHandle, WorkflowHistory
 
 from connector import names
-from connector.registry_client import give_order
 from connector.rules.model.errors import OrderRefused
-from connector.temporal import register_search_attributes
+from connector.temporal.client import register_search_attributes
+from connector.temporal.registry_client import give_order
 from connector.wire import Asked, Ended, Operated, Postponement, SendOutcome
 from tests.temporal.stage import SENT, Activities, Stage, held, now, open_environment, until, until_event
 

@@ -12,16 +12,16 @@ from sqlalchemy import select
 from temporalio.testing import WorkflowEnvironment
 
 from connector import names
-from connector.intake import Intake
-from connector.registry_client import give_order
+from connector.ingest.intake import Intake
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.users import User
-from connector.settings import Settings
+from connector.settings.application import Settings
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups
 from connector.store.users.users import save_user
+from connector.temporal.registry_client import give_order
 from connector.wire import Order
 from tests.house import PUSHED, follow_on
 from tests.temporal.stage import now

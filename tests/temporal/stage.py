@@ -19,7 +19,7 @@ from temporalio.worker import Worker
 
 from connector import names
 from connector.rules.model.errors import OrderRefused
-from connector.temporal import connector_plugin, launch_arguments, start_arguments
+from connector.temporal.client import connector_plugin, launch_arguments, start_arguments
 from connector.wire import (
     FollowUpStart,
     LaunchPage,

@@ -11,9 +11,9 @@ import pytest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
-from connector.follow_up_client import FollowUpClient, FollowUpUnavailable, FollowUpUnknown, OperationRefused
-from connector.outbox import Outbox
 from connector.store.engine.database import Database
+from connector.temporal.follow_up_client import FollowUpClient, FollowUpUnavailable, FollowUpUnknown, OperationRefused
+from connector.temporal.outbox import Outbox
 from tests.house import ABANDONED, ORIGINAL, House, buy, push
 from tests.temporal.shop import AT_ONCE, LATER, Shop
 from tests.temporal.stage import now

@@ -10,12 +10,12 @@ from temporalio.testing import WorkflowEnvironment
 
 from connector import names
 from connector.channels.protocol import Outgoing
-from connector.follow_up_client import FollowUpClient, OperationRefused
-from connector.launch_reconciliation import end_closed_launches
-from connector.outbox import Outbox
-from connector.reconciliation import Reconciliation
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import deliveries, launches
+from connector.temporal.follow_up_client import FollowUpClient, OperationRefused
+from connector.temporal.launch_reconciliation import end_closed_launches
+from connector.temporal.outbox import Outbox
+from connector.temporal.reconciliation import Reconciliation
 from tests.house import House
 from tests.sending.test_launch import MINUTE, NOW, Killed, Pad
 

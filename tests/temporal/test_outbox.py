@@ -11,9 +11,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from connector import names
-from connector.outbox import Outbox
 from connector.store.engine.database import Database
 from connector.store.tables import follow_ups
+from connector.temporal.outbox import Outbox
 from tests.house import ABANDONED, ORIGINAL, House, buy, push
 
 

@@ -11,11 +11,11 @@ import pytest
 from pytest_httpserver import HTTPServer
 from temporalio.testing import WorkflowEnvironment
 
+from connector.app.context import compose
 from connector.channels.twilio_signature import sign
 from connector.rules.model.users import User
 from connector.store.engine.database import Database, database_now
 from connector.store.users.users import find_user, save_user
-from starter.compose import compose
 from tests.channels.providers import AUTH_TOKEN, CALLBACK, FcmServer, TwilioServer, fcm, fcm_error, key_file, twilio
 from tests.house import ORIGINAL, PUSHED, follow_on
 from tests.starter.serving import open_client

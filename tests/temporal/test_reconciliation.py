@@ -18,11 +18,11 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from connector import names
-from connector.outbox import Outbox
-from connector.reconciliation import Reconciliation
 from connector.store.engine.database import Database
 from connector.store.tables import follow_ups
-from connector.temporal import start_arguments
+from connector.temporal.client import start_arguments
+from connector.temporal.outbox import Outbox
+from connector.temporal.reconciliation import Reconciliation
 from connector.wire import FollowUpStart
 from tests.house import ABANDONED, ORIGINAL, House, push
 from tests.temporal.shop import LATER, Shop

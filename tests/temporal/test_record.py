@@ -23,8 +23,8 @@ from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.record import Recorder
-from connector.batches import MAX_ITEMS
-from connector.intake import Intake
+from connector.ingest.batches import MAX_ITEMS
+from connector.ingest.intake import Intake
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
 from connector.store.tables import interactions, user_aliases

@@ -9,8 +9,8 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
 from connector import names
-from connector.registry_client import RegistryUnavailable, give_order
 from connector.rules.model.errors import OrderRefused
+from connector.temporal.registry_client import RegistryUnavailable, give_order
 from tests.temporal.stage import PROBLEMS, Activities, Stage, events_of, until
 
 

@@ -16,13 +16,13 @@ from temporalio.worker import Worker
 
 from activities.publish import Publisher
 from connector import names
-from connector.registry_client import give_order
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.errors import OrderRefused
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import orders, publications
+from connector.temporal.registry_client import give_order
 from connector.wire import Order, OrderReceipt
 from tests.house import ORIGINAL, PUSHED, follow_on
 from tests.temporal.stage import until_event

@@ -9,7 +9,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from connector import names
-from connector.temporal import connector_plugin
+from connector.temporal.client import connector_plugin
 from connector.wire import FollowUpStart
 from tests.temporal.record_histories import SCENARIOS
 from workflows.follow_up import FollowUp

@@ -14,7 +14,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
 from connector import names
-from connector.logs import configure_logs
+from connector.app.logs import configure_logs
 from connector.store.tables import interactions, user_aliases
 from tests.house import ORIGINAL
 from tests.temporal.shop import LATER, Shop

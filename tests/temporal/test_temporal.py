@@ -8,7 +8,13 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.testing import WorkflowEnvironment
 
 from connector import names
-from connector.temporal import SEARCH_ATTRIBUTES, connect, is_reachable, register_search_attributes, start_arguments
+from connector.temporal.client import (
+    SEARCH_ATTRIBUTES,
+    connect,
+    is_reachable,
+    register_search_attributes,
+    start_arguments,
+)
 from connector.wire import FollowUpStart
 from tests.temporal.stage import SENT, Activities, Stage
 

@@ -12,7 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 
 import worker
 from connector import names
-from starter.unready import NotSetUp
+from connector.app.preflight import NotSetUp
 from tests.house import ORIGINAL
 from tests.temporal.shop import AT_ONCE, LATER, Shop, settings_for
 from worker import run_worker

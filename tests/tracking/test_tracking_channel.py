@@ -10,12 +10,12 @@ import pytest
 from pydantic import ValidationError
 
 from connector.channels.console import Console
-from connector.channels.letter import write_letter
+from connector.channels.mime import write_letter
 from connector.channels.protocol import Address, HandedOver, Outgoing, Rejected, TryLater
-from connector.settings import Settings
-from connector.tracking.channel import TrackedChannel
-from connector.tracking.select import open_tokens, tracked
-from connector.tracking.settings import TrackingSettings
+from connector.channels.tracked import TrackedChannel
+from connector.channels.tracking import open_tokens, tracked
+from connector.settings.application import Settings
+from connector.settings.tracking import TrackingSettings
 
 SECRET = "a secret that only the tests know, and long"
 BASE = "https://t.shop.test"

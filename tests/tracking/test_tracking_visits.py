@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from connector.intake import Intake
+from connector.ingest.intake import Intake
 from connector.rules.provider_events.classification import Act, Visit
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database

@@ -11,14 +11,14 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from connector.app.context import compose
 from connector.rules.model.users import User
-from connector.settings import Settings
+from connector.settings.application import Settings
 from connector.store.engine.database import database_now
 from connector.store.tables import interactions
 from connector.store.users.users import find_user, save_user
 from starter.api.app import create_app
 from starter.api.keys import Keys
-from starter.compose import compose
 from starter.webhooks.protocol import Call
 from tests.house import ORIGINAL, House, follow_on
 from tests.webhooks.senders import SENDERS, TwilioSender, samples

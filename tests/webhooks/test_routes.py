@@ -14,16 +14,16 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import select
 
+from connector.app.context import compose
 from connector.channels.twilio_signature import sign
 from connector.rules.model.users import User
 from connector.rules.provider_events.events import PROVIDERS
-from connector.settings import Settings
+from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from connector.store.users.users import save_user
 from starter.api.app import create_app
 from starter.api.keys import Keys
-from starter.compose import compose
 from tests.channels.providers import AUTH_TOKEN, CALLBACK, twilio
 from tests.house import ORIGINAL, House, at, follow_on
 from tests.starter.serving import open_client

@@ -8,8 +8,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from connector.app.configuration import SettingsWrong, read_settings
 from connector.rules.provider_events.events import PROVIDERS
-from starter.configuration import SettingsWrong, read_settings
 from starter.webhooks.select import open_providers
 
 

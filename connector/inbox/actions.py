@@ -1,0 +1,118 @@
+"""What users do with their inbox: remembered, and taken in as interactions, in one transaction (guarantees 3 and 5).
+
+ConnectorError
+├── MessageUnknown     there is no such message
+├── NotTheirs          it is another user's
+└── ButtonUnknown      it has no such button (connector.rules.model.inbox)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connector.inbox.reading import CARD_KIND
+from connector.ingest.intake import Intake
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.errors import ConnectorError
+from connector.rules.model.inbox import CARD, Act, ActedOn, check_button, interaction_of
+from connector.rules.model.interactions import Interaction
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.current import with_current_catalogue
+from connector.store.catalogue.versions import Head
+from connector.store.engine.database import Database, database_now
+from connector.store.users.inbox import MarkName, find_message, is_logged, mark_message
+from connector.store.users.users import ERASED, UserErased, load_users, lock_user
+
+
+class MessageUnknown(ConnectorError):
+    """There is no such message, or no such card is published."""
+
+
+class NotTheirs(ConnectorError):
+    """The message is in another user's inbox."""
+
+
+@dataclass(frozen=True)
+class Acted:
+    """What came of an act. `duplicate`: it had been taken in before. `changed`: follow-ups began or ended by it."""
+
+    status: str
+    interaction: Interaction | None
+    changed: bool = False
+
+
+class InboxActs:
+    """Takes in what users do with the inbox of one workspace."""
+
+    def __init__(self, database: Database, cache: CatalogueCache, intake: Intake, workspace: str) -> None:
+        self._database, self._cache, self._intake, self._workspace = database, cache, intake, workspace
+
+    async def take(self, message: str, user_key: str | None, act: Act) -> Acted:
+        """Remember what was done and take the interaction in, where there is a kind for it.
+
+        Args:
+            user_key: who did it; None: whose message it is. A published card is nobody's.
+
+        Raises:
+            MessageUnknown, NotTheirs, ButtonUnknown: nothing was taken in. UserErased: nor is anything kept.
+            StoreUnavailable: try again; what was stored is not stored twice.
+        """
+
+        async def take(c: AsyncConnection, catalogue: Catalogue, head: Head) -> Acted:
+            doer = user_key or await self._owner(c, message)
+            await lock_user(c, self._workspace, doer)
+            user = await self._user(c, doer)
+            acted_on = await self._acted_on(c, catalogue, message, doer)
+            check_button(acted_on, act)
+            at = await database_now(c)
+            made = interaction_of(acted_on, act, user, doer, max(at, head.changed_at or at))
+            if not await self._is_new(c, doer, acted_on, act, made, at):
+                return Acted("duplicate", made)
+            if made is None:
+                return Acted("accepted", None)
+            taken = await self._intake.take_in_within(c, catalogue, head, [made])
+            return Acted(taken.results[0].status, made, taken.changed)
+
+        return await with_current_catalogue(self._database, self._cache, self._workspace, take)
+
+    async def _owner(self, c: AsyncConnection, message: str) -> str:
+        found = await find_message(c, self._workspace, message)
+        if found is None:
+            raise MessageUnknown("the message is not known")
+        return found.user_key
+
+    async def _user(self, c: AsyncConnection, user_key: str) -> str:
+        stored = (await load_users(c, self._workspace, [user_key])).get(user_key)
+        if stored is None or stored.user.id.startswith(ERASED):
+            raise UserErased
+        return stored.user.id
+
+    async def _acted_on(self, c: AsyncConnection, catalogue: Catalogue, message: str, user_key: str) -> ActedOn:
+        if message.startswith(CARD):
+            return _card(catalogue, message)
+        found = await find_message(c, self._workspace, message)
+        if found is None:
+            raise MessageUnknown("the message is not known")
+        if found.user_key != user_key:
+            raise NotTheirs("the message is in another user's inbox")
+        return ActedOn(found.id, found.kind, found.campaign, None, found.content)
+
+    async def _is_new(
+        self, c: AsyncConnection, user_key: str, acted_on: ActedOn, act: Act, made: Interaction | None, at: datetime
+    ) -> bool:
+        """Views and dismissals happen once; a click is new unless its id is in the log."""
+        if act.verb == "click":
+            return made is None or not await is_logged(c, self._workspace, made.id or "", at)
+        name: MarkName = "viewed_at" if act.verb == "view" else "dismissed_at"
+        return await mark_message(c, self._workspace, user_key, acted_on.id, name, at)
+
+
+def _card(catalogue: Catalogue, message: str) -> ActedOn:
+    """A card that was ever published; one that was stopped meanwhile is judged by the rules (P1)."""
+    entry = catalogue.entries.get(message.removeprefix(CARD))
+    if entry is None or not entry.is_card or not entry.windows:
+        raise MessageUnknown("the card is not known")
+    return ActedOn(message, CARD_KIND, None, entry.id, {})

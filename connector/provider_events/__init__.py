@@ -1,0 +1,1 @@
+"""Turns providers' events into interactions, consent and suppressions. Imports `rules`, `store`, `ingest` and `tracking`."""

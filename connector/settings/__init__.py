@@ -1,0 +1,1 @@
+"""Settings, read from CONNECTOR_* environment variables. Imports `rules`."""

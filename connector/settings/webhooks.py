@@ -1,0 +1,100 @@
+"""Settings of the webhooks by which providers of email tell us of messages; a provider without them is not heard.
+
+Twilio's are in `connector.settings.providers`, beside what sends by it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from connector.settings.webhook_keys import check_signing_secret, read_public_key
+
+_TOPIC = re.compile(r"arn:aws(-[a-z]+)*:sns:[a-z]{2}(-[a-z]+){1,3}-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
+_Secret = Annotated[SecretStr, Field(min_length=16)]
+
+
+class SendGridWebhook(BaseSettings):
+    """SendGrid's signed Event Webhook; the key is a public one."""
+
+    model_config = SettingsConfigDict(env_prefix="CONNECTOR_SENDGRID_WEBHOOK_", extra="ignore")
+
+    key: str | None = None
+    tolerance: timedelta = Field(default=timedelta(minutes=10), gt=timedelta(0), le=timedelta(days=1))
+
+    @field_validator("key")
+    @classmethod
+    def _usable(cls, key: str | None) -> str | None:
+        if key is not None:
+            read_public_key(key)
+        return key
+
+
+class SesWebhook(BaseSettings):
+    """The SNS topics that Amazon SES publishes to."""
+
+    model_config = SettingsConfigDict(env_prefix="CONNECTOR_SES_", extra="ignore")
+
+    # Read here and not by pydantic-settings, which would not tell the variable's name.
+    topics: Annotated[list[str], NoDecode] = []
+
+    @field_validator("topics", mode="before")
+    @classmethod
+    def _listed(cls, told: Any) -> Any:
+        try:
+            return json.loads(told) if isinstance(told, str) else told
+        except ValueError:
+            raise ValueError('must be a JSON list, like ["arn:aws:sns:eu-west-1:123456789012:ses-events"]') from None
+
+    @field_validator("topics")
+    @classmethod
+    def _arns(cls, topics: list[str]) -> list[str]:
+        if not all(map(_TOPIC.fullmatch, topics)):
+            raise ValueError("each must be the ARN of an SNS topic, like arn:aws:sns:eu-west-1:123456789012:ses-events")
+        return topics
+
+
+class MailgunWebhook(BaseSettings):
+    """Mailgun's HTTP webhook signing key."""
+
+    model_config = SettingsConfigDict(env_prefix="CONNECTOR_MAILGUN_", extra="ignore")
+
+    signing_key: _Secret | None = None
+
+
+class PostmarkWebhook(BaseSettings):
+    """What Postmark signs in with, for it signs nothing."""
+
+    model_config = SettingsConfigDict(env_prefix="CONNECTOR_POSTMARK_WEBHOOK_", extra="ignore")
+
+    user: Annotated[str, Field(min_length=1, pattern="^[^:]*$")] | None = None
+    password: _Secret | None = None
+    token: _Secret | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("USER and PASSWORD go together")
+        if self.token is not None and self.user is None:
+            raise ValueError("TOKEN is asked for besides USER and PASSWORD; set those too")
+        return self
+
+
+class ResendWebhook(BaseSettings):
+    """The signing secret of Resend's webhook."""
+
+    model_config = SettingsConfigDict(env_prefix="CONNECTOR_RESEND_WEBHOOK_", extra="ignore")
+
+    secret: SecretStr | None = None
+
+    @field_validator("secret")
+    @classmethod
+    def _usable(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            check_signing_secret(secret.get_secret_value())
+        return secret

@@ -1,0 +1,146 @@
+"""Taking in what users did, as intake does it in production, one item at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from connector.ingest.parsing import with_id
+from connector.rules.model.follow_up import Passage
+from connector.rules.model.interactions import (
+    LAUNCH_TIME,
+    Interaction,
+    Item,
+    Logged,
+    dispatch_of,
+    is_too_old,
+    log_entry,
+)
+from connector.rules.model.reasons import Reason
+from connector.rules.results.conversions import conversions_made, past_needed
+from connector.rules.targeting.deduplication import Act, act_of, is_told
+from connector.rules.targeting.matching import topic_of
+from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse
+from connector.rules.triggering.evaluator import EVER, Judging, Known
+from connector.rules.triggering.trigger_list import key_of, triggers
+from connector.simulation.users import Person
+from connector.simulation.world import World
+
+
+class Taking:
+    """Takes items into a world. Made ones (receipts, enrolments, conversions) come the same way."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._unknown: set[str] = set()
+        self._seq = 0
+
+    def take(self, item: Item) -> None:
+        """One item, as of the world's clock: judged, and what comes of it begun, ended or refused."""
+        now = self._world.clock
+        if self._is_unknown(item):
+            return
+        item = with_id(item)
+        person = self._world.scratch.person(item.user)
+        self._seq += 1
+        logged = log_entry(item, self._seq, now)
+        if is_too_old(item, now, self._world.retention):
+            self._refuse_everywhere(person, logged, Reason.STALE)
+        elif self._is_repeated(person, logged):
+            self._refuse_everywhere(person, logged, Reason.DUPLICATE)
+        else:
+            self._judge(person, logged)
+
+    def _is_unknown(self, item: Item) -> bool:
+        """Whether it is about something that does not exist, which production does not log (design 8); told once."""
+        if not isinstance(item, Interaction) or self._world.catalogue.target_of(item) is not None:
+            return False
+        kind = "campaign" if item.campaign is not None else "card"
+        if item.target not in self._unknown:
+            self._unknown.add(item.target)
+            self._world.warn(f"{item.target!r} is not a {kind} that is known: its interactions count for nothing")
+        return True
+
+    def _is_repeated(self, person: Person, logged: Logged) -> bool:
+        """M6, and M3: one dispatch is one interaction, whichever of the user's devices reports it.
+
+        So is one open, click or receipt, whichever source tells of it.
+        """
+        world = self._world
+        if not world.scratch.is_new(logged.id, world.clock.toordinal(), world.retention.days):
+            return True
+        act = act_of(logged.item, logged.t)
+        if act is not None and is_told(act, _acts_near(act, person.log)):
+            return True
+        dispatch = dispatch_of(logged.item)
+        if dispatch is None:
+            return False
+        repeated = dispatch in person.dispatches
+        person.dispatches[dispatch] = world.clock
+        return repeated
+
+    def _refuse_everywhere(self, person: Person, logged: Logged, reason: Reason) -> None:
+        """Told for each live follow-on that the item would trigger."""
+        catalogue = self._world.catalogue
+        for entry in catalogue.listening_to(logged.item):
+            if entry.live is not None and triggers(logged.item, entry, logged.t, catalogue):
+                refused = Refuse(entry.id, key_of(logged.item, entry, logged.t), logged, reason)
+                self._world.ledger.repeated(person, refused, self._world.clock)
+
+    def _judge(self, person: Person, logged: Logged) -> None:
+        world = self._world
+        self._log(person, logged)
+        passages = person.passages_since(logged.t)
+        if passages or world.catalogue.listeners.get(topic_of(logged.item)):
+            self._change(person, logged, passages)
+        person.newest_t = logged.t if person.newest_t is None else max(person.newest_t, logged.t)
+        self._convert(person, logged)
+
+    def _change(self, person: Person, logged: Logged, passages: Sequence[Passage]) -> None:
+        """What comes of an item that somebody listens to, or that may call something off."""
+        world = self._world
+        known = Known(person.user, person.user.id, person.newest_t, passages, person.receipts_of())
+        judging = Judging(world.catalogue, world.clock)
+        since = judging.past_needed(known, [logged])
+        if since is not None:
+            past = person.past(None if since is EVER else since)
+            known = replace(known, past=past, generations=person.generations())
+        for change in judging.judge(known, [logged]):
+            self._apply(person, change)
+
+    def _convert(self, person: Person, logged: Logged) -> None:
+        """C1: what the item counts as, taken in like everything else."""
+        since = past_needed([logged], self._world.catalogue)
+        if since is not None:
+            for made in conversions_made([logged], person.past(since), self._world.catalogue, person.user.id):
+                self.take(made)
+
+    def _log(self, person: Person, logged: Logged) -> None:
+        person.forget(self._world.clock, self._world.retention)
+        person.log.append(logged)
+        item = logged.item
+        if isinstance(item, Interaction) and item.type in LAUNCH_TIME:
+            self._world.missed[item.target, item.type.value] += 1
+
+    def _apply(self, person: Person, change: Change) -> None:
+        world, ledger = self._world, self._world.ledger
+        if isinstance(change, Begin):
+            began = change.passage
+            ledger.begun(person, began)
+            world.keep(person, began)
+            if began.is_open:
+                world.schedule(person, began, began.due_at, began.channels)
+            else:
+                ledger.ended(person, began)
+        elif isinstance(change, End):
+            world.keep(person, change.passage)
+            ledger.ended(person, change.passage)
+        elif isinstance(change, Note):
+            ledger.noted(person, change, world.clock)
+        else:
+            ledger.refused(person, change, world.clock)
+
+
+def _acts_near(act: Act, log: Sequence[Logged]) -> Iterator[Act]:
+    near = (logged for logged in log if abs(logged.t - act.t) <= act.reach)
+    return (other for logged in near if (other := act_of(logged.item, logged.t)) is not None)

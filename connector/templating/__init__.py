@@ -1,0 +1,1 @@
+"""Messages as Liquid templates, checked and rendered within bounds. Imports `rules`."""

@@ -1,0 +1,1 @@
+"""The connection to Temporal: clients, outbox and reconciliation. Imports `rules`, `store`, `names` and `wire`."""
