@@ -15,11 +15,11 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.launch import Launcher
+from activities.exception_signal import Reporter
+from activities.launch.launch import Launcher
 from activities.operate import Operator
 from activities.publish import Publisher
 from activities.record import Recorder
-from activities.report import Reporter
 from activities.send import Sender
 from connector import names
 from connector.app.configuration import open_database, read_settings

@@ -12,7 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.claims import Claim, Claiming, outcome_for
-from activities.outcomes import Conclusion, conclude, give_back, receive_of, sent, variables_of
+from activities.results import Conclusion, conclude, give_back, receive_of, sent, variables_of
 from connector import names
 from connector.channels.protocol import (
     Address,

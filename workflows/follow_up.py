@@ -18,8 +18,8 @@ from connector.rules.model.reasons import OPEN_STATES, Reason
 from connector.rules.model.values import canonical_json
 from connector.rules.sending.operating import in_words
 from connector.wire import Asked, Ended, FollowUpStart, FollowUpStatus, Operated, Postponement, SendOutcome
-from workflows import calls
-from workflows.hands import NOTHING_ASKED, Hands, instant_of, refused, short
+from workflows import activity_calls as calls
+from workflows.operator_actions import NOTHING_ASKED, Hands, instant_of, refused, short
 
 _STATE = SearchAttributeKey.for_keyword(names.STATE_ATTRIBUTE)
 _LONGEST_REPORT = 2_000_000

@@ -10,8 +10,8 @@ from temporalio import workflow
 
 from connector import names
 from connector.wire import LaunchPage, LaunchProgress, LaunchStart, LaunchStep
-from workflows import calls
-from workflows.hands import short
+from workflows import activity_calls as calls
+from workflows.operator_actions import short
 
 _ORDER = ("waiting", "held", "sending", "sent", "control", "dropped", "failed")
 

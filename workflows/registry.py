@@ -8,7 +8,7 @@ from temporalio import workflow
 
 from connector import names
 from connector.wire import Order, OrderReceipt, RegistryState
-from workflows import calls
+from workflows import activity_calls as calls
 
 _LOG_LENGTH = 50
 _MOST_IDS = 10_000

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from activities.launch import Launcher
+from activities.launch.launch import Launcher
 from activities.send import Sender
 from connector.channels.protocol import HandedOver, OutcomeUnknown, Outgoing, TryLater
 from connector.rules.model.campaigns import parse_definition
@@ -376,7 +376,7 @@ async def test_killed_while_gathering(pad: Pad, monkeypatch: pytest.MonkeyPatch)
         raise Killed
 
     with monkeypatch.context() as broken:
-        broken.setattr("activities.launch.change_launch", kill)
+        broken.setattr("activities.launch.launch.change_launch", kill)
         with pytest.raises(Killed):
             await pad.step(NOW)
     assert await pad.rows() == []

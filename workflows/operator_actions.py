@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from connector import names
 from connector.rules.model.values import Instant
 from connector.wire import FollowUpStart, Operated, Postponement, Verb
-from workflows import calls
+from workflows import activity_calls as calls
 
 NOTHING_ASKED = Postponement()
 """For whoever sends an update without any input."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.launch_attempts import Attempts, DueRow
+from activities.launch.attempts import Attempts, DueRow
 from activities.send import Sender
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.sending.launching import scheduled, take_turns

@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.heartbeat import beating
-from activities.launch_audience import Audience
-from activities.launch_sending import Passes, afresh
+from activities.launch.audience import Audience
+from activities.launch.sending import Passes, afresh
 from activities.send import Sender
 from connector import names
 from connector.ingest.intake import Intake
