@@ -18,7 +18,7 @@ from sqlalchemy import insert
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.api.server import config_for
-from starter.ports import listen
+from starter.dev.ports import listen
 
 _WORKSPACE = "bench"
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 import httpx
 
 from bench.ground import BATCH
-from starter.ports import free_port
+from starter.dev.ports import free_port
 
 KEY = "a key that only the bench knows"
 CONNECTIONS = 8

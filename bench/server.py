@@ -13,8 +13,8 @@ from pathlib import Path
 from temporalio.client import Client
 
 from connector.temporal.client import connector_plugin
-from starter.ports import free_port
-from starter.temporal_server import server_command, wait_for_server
+from starter.dev.ports import free_port
+from starter.dev.temporal_server import server_command, wait_for_server
 
 _READY_WITHIN = 60
 

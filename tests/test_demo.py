@@ -9,7 +9,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from starter.demo.fates import NOTHING, Fate, compare
+from starter.demo.outcomes import NOTHING, Fate, compare
 
 
 def _summary(outcomes: dict[Fate, tuple[str, str | None]]) -> tuple[str, bool]:

@@ -25,8 +25,8 @@ from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
 from connector.store.tables import follow_ups, interactions
 from connector.temporal.client import register_search_attributes
+from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from starter.api.keys import Keys
 from tests.browser import Page, find_chromium, open_page
 from tests.house import ORIGINAL, House, follow_on
 from tests.starter.serving import KEY

@@ -1,4 +1,4 @@
-"""In-app messages and cards: put into the user's inbox, where client apps find them (`starter/api/inbox.py`)."""
+"""In-app messages and cards: put into the user's inbox, where client apps find them (`starter/api/routes/inbox.py`)."""
 
 from __future__ import annotations
 

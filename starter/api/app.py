@@ -26,14 +26,14 @@ from starter.api import (
     tracking,
     users,
 )
-from starter.api.admission import Admission
-from starter.api.cross_origin import InboxOrigins
-from starter.api.errors import answer_errors
-from starter.api.keys import Keys
-from starter.api.requests import Requests
+from starter.api.access.cross_origin import InboxOrigins
+from starter.api.access.scopes import Keys
+from starter.api.requests.admission import Admission
+from starter.api.requests.errors import answer_errors
+from starter.api.requests.middleware import Requests
 from starter.webhooks import routes as webhooks
 from starter.webhooks.protocol import Provider
-from starter.webhooks.select import open_providers
+from starter.webhooks.registry import open_providers
 
 
 def create_app(parts: Parts, keys: Keys, providers: Mapping[str, Provider] | None = None) -> FastAPI:

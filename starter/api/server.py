@@ -15,9 +15,9 @@ from connector.app.context import opened
 from connector.app.preflight import require_tables
 from connector.settings.application import Settings
 from connector.store.engine.database import Database, StoreUnavailable
+from starter.api.access.scopes import Keys, keys_for
 from starter.api.app import create_app
-from starter.api.keys import Keys, keys_for
-from starter.ports import listen
+from starter.dev.ports import listen
 
 _log = structlog.get_logger("api")
 _GRACE_SECONDS = 5

@@ -11,8 +11,8 @@ import typer
 from connector.app.shutdown import stop_on_signals
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import begin, run
-from starter.dev import DevPorts, run_dev
-from starter.dev_file import Running
+from starter.dev.dev_file import Running
+from starter.dev.supervisor import DevPorts, run_dev
 from starter.terminal import say, say_json
 
 Port = typer.Option(min=0, max=65535, help="0: any free one.")

@@ -9,9 +9,9 @@ import typer
 
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session
-from starter.explaining import explain_user
-from starter.explanation import Explanation
-from starter.story_text import told
+from starter.explain.explain import explain_user
+from starter.explain.explanation import Explanation
+from starter.explain.text import told
 from starter.terminal import say, say_json
 
 

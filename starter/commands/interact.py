@@ -18,7 +18,7 @@ from connector.store.engine.database import database_now
 from connector.temporal.link import TemporalUnavailable
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session
-from starter.reports import Reported, read_lines, take_all
+from starter.operations.interactions import Reported, read_lines, take_all
 from starter.terminal import say, say_json, tell
 
 Word = str | None

@@ -12,7 +12,7 @@ from connector.rules.model.instants import write_instant
 from connector.wire import OrderReceipt
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session
-from starter.orders import Verb, order_now
+from starter.operations.orders import Verb, order_now
 from starter.terminal import say, say_json, tell, warn
 
 Ids = Annotated[list[str], typer.Argument(help="Campaigns and cards, by their ids.", show_default=False)]

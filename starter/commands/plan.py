@@ -18,7 +18,7 @@ from connector.store.reporting.overview import Waits
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.reading import Paths, keep_to_workspace, read_paths
 from starter.commands.session import run, session
-from starter.preview import Preview, look_ahead
+from starter.operations.preview import Preview, look_ahead
 from starter.terminal import say, say_json, table, tell, warn
 
 _WIDEST, _BEFORE = 60, 20

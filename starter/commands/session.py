@@ -13,7 +13,7 @@ from connector.app.context import Parts, opened
 from connector.app.logs import configure_logs
 from connector.app.preflight import require_folder, require_tables
 from connector.settings.application import Settings
-from starter.dev_file import find_temporal
+from starter.dev.dev_file import find_temporal
 
 T = TypeVar("T")
 

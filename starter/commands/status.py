@@ -11,10 +11,10 @@ import typer
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.errors import ConnectorError
 from connector.store.reporting.overview import Count, count_follow_ups
-from starter import results_view
-from starter.catalogue_view import view
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session
+from starter.operations import results as results_view
+from starter.operations.catalogue import view
 from starter.terminal import say, say_json, table
 
 

@@ -1,5 +1,5 @@
 """`connector demo`: the three use cases of the field, played on a real server within a minute or so."""
 
-from starter.demo.programme import play
+from starter.demo.demo import play
 
 __all__ = ["play"]

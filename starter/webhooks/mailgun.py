@@ -31,8 +31,8 @@ from starter.webhooks.fields import (
     texts,
     word,
 )
-from starter.webhooks.proof import check_age, read_object
 from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
+from starter.webhooks.verification import check_age, read_object
 
 PAST, FUTURE = timedelta(hours=12), timedelta(minutes=10)
 MOST_TOKENS = 50_000

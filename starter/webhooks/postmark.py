@@ -13,8 +13,8 @@ from typing import Any
 
 from connector.rules.provider_events.events import Happened, ProviderEvent
 from starter.webhooks.fields import LONGEST_URL, address, arguments, at, digest, instant, text, texts, word
-from starter.webhooks.proof import read_object
 from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
+from starter.webhooks.verification import read_object
 
 TOKEN = "x-webhook-token"  # noqa: S105 - the name of a header
 

@@ -25,8 +25,8 @@ from starter.webhooks.fields import (
     text,
     word,
 )
-from starter.webhooks.proof import check_age, read_object, seconds_header
 from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
+from starter.webhooks.verification import check_age, read_object, seconds_header
 
 TOLERANCE = timedelta(minutes=5)
 MOST_SIGNATURES = 20

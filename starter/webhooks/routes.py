@@ -19,10 +19,10 @@ from connector.channels.tracking import open_tokens
 from connector.provider_events.intake import ProviderIntake
 from connector.rules.provider_events.events import PROVIDERS, ProviderEvent
 from connector.tracking.own_links import OwnLinks
-from starter.api.answers import RETRY_AFTER
-from starter.api.body import read_bounded
-from starter.api.errors import ApiError, not_found, unavailable
-from starter.api.parts import PartsHere
+from starter.api.context import PartsHere
+from starter.api.openapi.responses import RETRY_AFTER
+from starter.api.requests.body import read_bounded
+from starter.api.requests.errors import ApiError, not_found, unavailable
 from starter.webhooks.protocol import BodyWrong, Call, NotNow, Provider, SignatureWrong
 
 events_taken = Counter("connector_provider_events", "Events that providers told, by their fate.", ["provider", "fate"])

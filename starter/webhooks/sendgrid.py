@@ -26,8 +26,8 @@ from starter.webhooks.fields import (
     text,
     texts,
 )
-from starter.webhooks.proof import check_age, decode_base64, read_json, seconds_header
 from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
+from starter.webhooks.verification import check_age, decode_base64, read_json, seconds_header
 
 SIGNATURE = "x-twilio-email-event-webhook-signature"
 TIMESTAMP = "x-twilio-email-event-webhook-timestamp"

@@ -12,10 +12,10 @@ import structlog
 
 from connector.rules.provider_events.events import ProviderEvent
 from starter.webhooks.https_fetch import HttpsFetch
-from starter.webhooks.proof import read_object
 from starter.webhooks.protocol import BodyWrong, Call
 from starter.webhooks.ses_events import normalise_told, tell
 from starter.webhooks.sns import CONFIRM, ENDED, NOTIFICATION, Fetch, Sns
+from starter.webhooks.verification import read_object
 
 _GREETING = "Successfully validated SNS topic for Amazon SES event publishing."
 

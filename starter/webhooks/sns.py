@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 
 from starter.webhooks.fields import digest, instant
-from starter.webhooks.proof import check_age, decode_base64, read_object
 from starter.webhooks.protocol import BodyWrong, Call, NotNow, SignatureWrong
 from starter.webhooks.sns_addresses import is_certificate, is_confirmation
+from starter.webhooks.verification import check_age, decode_base64, read_object
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """The bytes at an address that was found right; raises NotNow."""

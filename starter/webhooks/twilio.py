@@ -19,8 +19,8 @@ from urllib.parse import parse_qsl, urlsplit
 from connector.channels.twilio_signature import is_signed
 from connector.rules.provider_events.events import Happened, ProviderEvent
 from starter.webhooks.fields import LONGEST_URL, arguments, at, digest, instant, text
-from starter.webhooks.proof import read_json
 from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
+from starter.webhooks.verification import read_json
 
 SIGNATURE = "x-twilio-signature"
 _MOST_FIELDS = 200

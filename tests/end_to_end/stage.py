@@ -27,8 +27,8 @@ from connector.settings.inbox import InboxSettings
 from connector.settings.tracking import TrackingSettings
 from connector.store.engine.database import Database
 from connector.temporal.link import TemporalLink
+from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from starter.api.keys import Keys
 from tests.end_to_end.providers import Providers
 from tests.starter.serving import KEY
 from tests.temporal.shop import working

@@ -19,8 +19,8 @@ from connector.app.context import compose
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
+from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from starter.api.keys import Keys
 from tests.house import ABANDONED, ORIGINAL, House
 from tests.starter.serving import KEY
 

@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
-from starter.ports import free_port
+from starter.dev.ports import free_port
 from tests.starter.serving import KEY, NOWHERE
 
 ROOT = Path(__file__).parent.parent.parent

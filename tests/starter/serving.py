@@ -5,8 +5,8 @@ from collections.abc import Callable
 import httpx
 
 from connector.app.context import Parts
+from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from starter.api.keys import Keys
 
 NOWHERE = "127.0.0.1:1"
 Connector = Callable[..., tuple[int, str, str]]

@@ -20,7 +20,7 @@ from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
 from connector.store.tables import inbox, interactions
 from connector.store.users.users import find_user
-from starter.api.keys import Keys
+from starter.api.access.scopes import Keys
 from tests.house import House, follow_on
 from tests.starter.serving import open_client
 

@@ -13,7 +13,7 @@ from connector.settings.application import Settings
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups, interactions
-from starter.api.body import MAX_BODY_BYTES
+from starter.api.requests.body import MAX_BODY_BYTES
 from tests.house import ABANDONED, ORIGINAL, PUSHED, House, at, follow_on, push
 from tests.starter.serving import open_client
 

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from connector.app.context import Parts, compose
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
-from starter.api.keys import Keys, KeysMissing, keys_for
+from starter.api.access.scopes import Keys, KeysMissing, keys_for
 from tests.starter.serving import KEY, open_client
 
 LISTED = "/v1/follow-ups"

@@ -10,8 +10,8 @@ from connector.app.context import Parts, compose
 from connector.rules.model.api_keys import Scope
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
-from starter.api.key_ring import KeyRing
-from starter.api.keys import Keys
+from starter.api.access.key_cache import KeyRing
+from starter.api.access.scopes import Keys
 from tests.house import ABANDONED, ORIGINAL, House, push
 from tests.starter.serving import open_client
 

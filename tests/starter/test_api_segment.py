@@ -17,11 +17,11 @@ from connector.app.context import Parts, compose
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
-from starter.api import unpacking
+from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from starter.api.keys import Keys
-from starter.api.segment import LARGEST_BATCH, LARGEST_MESSAGE, LONGEST_FAULT, MOST_MESSAGES
-from starter.api.segment_examples import SEGMENT_CALLS
+from starter.api.openapi.segment_examples import SEGMENT_CALLS
+from starter.api.requests.middleware import unpacking
+from starter.api.routes.segment import LARGEST_BATCH, LARGEST_MESSAGE, LONGEST_FAULT, MOST_MESSAGES
 from tests.house import ORIGINAL, PUSHED, House, at, follow_on
 from tests.starter.serving import KEY, open_client
 

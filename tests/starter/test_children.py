@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from starter.children import Child
-from starter.dev_file import Running, read_running, write_running
-from starter.leftovers import end_leftovers
+from starter.dev.dev_file import Running, read_running, write_running
+from starter.dev.stale_processes import end_leftovers
+from starter.dev.supervised_process import Child
 
 SLEEPER = "import sys, time; print('up', flush=True); time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 PARENT = """
 import asyncio, sys
-from starter.children import Child
+from starter.dev.supervised_process import Child
 async def main():
     child = Child("c", [sys.executable, "-c", "import time; time.sleep(60)"], {}, started=lambda: None)
     task = asyncio.create_task(child.keep_running())

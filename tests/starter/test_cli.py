@@ -13,7 +13,7 @@ from sqlalchemy import select
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.cli import program, run_command
-from starter.ports import listen
+from starter.dev.ports import listen
 from tests.house import buy
 from tests.starter.serving import Connector
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from starter.dev_file import read_running
+from starter.dev.dev_file import read_running
 from tests.house import ABANDONED, ORIGINAL
 
 FREE_PORTS = ("--api-port", "0", "--temporal-port", "0", "--ui-port", "0")

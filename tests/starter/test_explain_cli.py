@@ -14,8 +14,8 @@ from connector.app.context import Parts
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
 from connector.store.users.erasure import erase_user
-from starter.explaining import explain_user
-from starter.story_text import told
+from starter.explain.explain import explain_user
+from starter.explain.text import told
 from tests.house import ABANDONED, BASE, ORIGINAL, PUSHED, House, at, follow_on, opened, push
 from tests.sending.test_send import Post, Provider
 from tests.starter.serving import Connector

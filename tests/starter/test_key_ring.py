@@ -12,8 +12,8 @@ from connector.rules.model.api_keys import GivenKey, Scope, make_key, read_key
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.tables import keys
 from connector.store.users.api_keys import LiveKey, LiveKeys, load_live_keys
-from starter.api import key_ring
-from starter.api.key_ring import KeyRing
+from starter.api.access import key_cache as key_ring
+from starter.api.access.key_cache import KeyRing
 from tests.starter.serving import Clock
 
 W = "default"

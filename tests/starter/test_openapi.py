@@ -15,10 +15,10 @@ import pytest
 import uvicorn
 
 from connector.app.context import Parts
-from starter.api import answers
+from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from starter.api.examples import EXAMPLES
-from starter.api.keys import Keys
+from starter.api.openapi.document import responses as answers
+from starter.api.openapi.examples import EXAMPLES
 from tests.starter.serving import KEY
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"

@@ -13,7 +13,7 @@ from connector.store.catalogue.orders import next_instant
 from connector.store.engine.database import Database
 from connector.store.reporting.overview import Waits, count_waits
 from connector.store.tables import catalogue, entries, follow_ups, revisions
-from starter.preview import Preview, look_ahead
+from starter.operations.preview import Preview, look_ahead
 from tests.house import ORIGINAL, PUSHED, House, follow_on, push
 
 W = "default"

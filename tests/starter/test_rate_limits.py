@@ -2,7 +2,7 @@
 
 import pytest
 
-from starter.api.rate_limits import RateLimits
+from starter.api.access.rate_limits import RateLimits
 from tests.starter.serving import Clock
 
 

@@ -10,9 +10,9 @@ from connector.app.context import Parts, compose
 from connector.app.logs import configure_logs
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
-from starter.api.body import MAX_BODY_BYTES
-from starter.api.key_ring import KeyRing
-from starter.api.keys import Keys
+from starter.api.access.key_cache import KeyRing
+from starter.api.access.scopes import Keys
+from starter.api.requests.body import MAX_BODY_BYTES
 from tests.starter.serving import KEY, open_client
 
 MINE = "mine-17"

@@ -33,9 +33,9 @@ from connector.store.users.erasure import erase_user
 from connector.store.users.users import find_user, save_user
 from connector.tracking.tokens import Kind, Token
 from connector.wire import SendRequest
+from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from starter.api.keys import Keys
-from starter.api.tracking import taking_in
+from starter.api.routes.tracking import taking_in
 from tests.house import ORIGINAL, PUSHED, House, at, follow_on, push
 
 BASE = "https://t.shop.test"

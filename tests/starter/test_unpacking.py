@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from connector.app.context import Parts
-from starter.api.unpacking import Unpacker
+from starter.api.requests.unpacking import Unpacker
 from tests.house import push
 from tests.starter.serving import open_client
 

@@ -13,9 +13,9 @@ from connector.app.context import Parts, compose
 from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
 from connector.temporal.link import TemporalLink
+from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from starter.api.examples import EXAMPLES, Example
-from starter.api.keys import Keys
+from starter.api.openapi.examples import EXAMPLES, Example
 from tests.starter.serving import KEY
 from tests.temporal.shop import Shop, settings_for, working
 from tests.temporal.stage import now

@@ -17,8 +17,8 @@ from connector.settings.application import Settings
 from connector.store.engine.database import database_now
 from connector.store.tables import interactions
 from connector.store.users.users import find_user, save_user
+from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from starter.api.keys import Keys
 from starter.webhooks.protocol import Call
 from tests.house import ORIGINAL, House, follow_on
 from tests.webhooks.senders import SENDERS, TwilioSender, samples

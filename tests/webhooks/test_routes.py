@@ -22,8 +22,8 @@ from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from connector.store.users.users import save_user
+from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from starter.api.keys import Keys
 from tests.channels.providers import AUTH_TOKEN, CALLBACK, twilio
 from tests.house import ORIGINAL, House, at, follow_on
 from tests.starter.serving import open_client

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from connector.app.configuration import SettingsWrong, read_settings
 from connector.rules.provider_events.events import PROVIDERS
-from starter.webhooks.select import open_providers
+from starter.webhooks.registry import open_providers
 
 
 def _key(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:

@@ -1,0 +1,297 @@
+"""An example of every operation: what is sent, and what comes back. A test sends each of them to the real program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from connector.rules.model.users import User
+from starter.api.openapi.document import views
+from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
+
+
+@dataclass(frozen=True)
+class Example:
+    """What is sent, by the parameters' names, and what comes back as JSON; None: no body.
+
+    `view` is the model of the answer where the route does not name one itself.
+    """
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    body: Any = None
+    answer: Any = None
+    view: type[BaseModel] | None = None
+
+
+_AT = "2026-03-02T12:00:00Z"
+_SEND_AT = "2026-03-03T12:00:00Z"
+_FOLLOW_UP = "9d6ba237df2924d1c36d4f7db3"
+_MESSAGE = "5c687d183c77fdced441437921fd3cc1"
+_TRACKED = "bw1XAJ02ojffKSTRw20-N9uz2R0k8Uu0cPq3m2"
+_SENDGRID = [
+    {
+        "event": "open",
+        "email": "ada@shop.example",
+        "timestamp": 1772452800,
+        "sg_event_id": "ZGVsaXZlcmVk",
+        "sg_message_id": "14c5d75ce93.filter0001.16648.5515E0B88.0",
+        "campaign": "welcome",
+        "user": "u-17",
+    }
+]
+_ADA = {
+    "id": "u-17",
+    "email": "ada@shop.example",
+    "phone": "+12025550123",
+    "push_tokens": ["phone-1"],
+    "time_zone": "Europe/Berlin",
+    "first_name": "Ada",
+    "attributes": {"tier": "gold"},
+    "consent": {"email": "subscribed"},
+}
+_DEFINITION = {
+    "delivery": {
+        "type": "action_based",
+        "trigger": [{"interaction": "receive_push", "campaign": "abandoned-cart"}],
+        "delay": {"after": "1 day"},
+        "exceptions": [{"event": "make_purchase"}],
+    },
+    "messages": {"push": {"title": "Still thinking it over?", "body": "15% off until Sunday"}},
+}
+_REMINDER = {"id": "cart-reminder"}
+_CAME_IN: dict[str, Any] = {
+    "id": "evt-1",
+    "type": "receive_push",
+    "campaign": "abandoned-cart",
+    "card": None,
+    "properties": {},
+    "happened_at": _AT,
+    "arrived_at": _AT,
+}
+_CHAPTER: dict[str, Any] = {
+    "interaction": _CAME_IN,
+    "state": "waiting",
+    "reason": None,
+    "words": "waits",
+    "looked_at": [],
+    "key": None,
+    "follow_up": _FOLLOW_UP,
+    "revision": 1,
+    "due_at": _SEND_AT,
+    "next_at": _SEND_AT,
+    "decided_at": None,
+    "messages": [],
+}
+_STORY = {"campaign": "cart-reminder", "state": "active", "first_published_at": _AT, "chapters": [_CHAPTER]}
+_COUNTS = {"enrolled": 0, "sent": 40, "opened": 21, "opened_by_people": 18, "clicked": 7, "converted": {}}
+
+
+def _ordered(verb: str, **more: Any) -> Example:
+    receipt = {
+        "order_id": "a8453037909240d59102b85b70371b5b",
+        "verb": verb,
+        "changed": ["cart-reminder"],
+        "unchanged": [],
+        "effective_at": _AT,
+        "version": 3,
+        "warnings": [],
+    }
+    return Example(_REMINDER, answer=receipt, view=views.ReceiptView, **more)
+
+
+EXAMPLES: Mapping[str, Example] = {
+    "operation-alive": Example(answer={"status": "alive"}, view=views.AliveView),
+    "operation-ready": Example(
+        answer={"status": "ready", "database": "ok", "temporal": "ok", "worker": "polling"}, view=views.ReadinessView
+    ),
+    "operation-read_metrics": Example(),
+    "campaigns-save_campaign": Example(
+        _REMINDER,
+        body=_DEFINITION,
+        answer={"id": "cart-reminder", "revision": 1, "change": "new", "warnings": []},
+        view=views.SavedView,
+    ),
+    "campaigns-publish": _ordered("publish", body={"with_follow_ons": True}),
+    "campaigns-read_campaign": Example(
+        _REMINDER,
+        answer={
+            "id": "cart-reminder",
+            "kind": "campaign",
+            "state": "active",
+            "live_revision": 1,
+            "newest_revision": 1,
+            "effective_at": _AT,
+            "windows": [{"opened_at": _AT, "closed_at": None}],
+            "definition": {"campaign": "cart-reminder", **_DEFINITION},
+        },
+        view=views.EntryView,
+    ),
+    "users-replace_user": Example(
+        {"id": "u-17"}, body={k: v for k, v in _ADA.items() if k != "id"}, answer=_ADA, view=User
+    ),
+    "users-change_user": Example({"id": "u-17"}, body={"attributes": {"tier": "gold"}}, answer=_ADA, view=User),
+    "users-read_user": Example({"id": "u-17"}, answer=_ADA, view=views.UserView),
+    "interactions-take_interactions": Example(
+        body={
+            "interactions": [
+                {
+                    "id": "evt-1",
+                    "user": "u-17",
+                    "type": "receive_push",
+                    "campaign": "abandoned-cart",
+                    "occurred_at": _AT,
+                },
+                {
+                    "id": "evt-2",
+                    "user": "u-18",
+                    "type": "make_purchase",
+                    "occurred_at": _AT,
+                    "properties": {"product": "shoe-1", "price": 90, "currency": "EUR"},
+                },
+                {"id": "evt-3", "user": "u-18", "type": "event", "name": "cart_updated", "occurred_at": "noon"},
+            ],
+            "users": [{"id": "u-18", "time_zone": "Asia/Tokyo"}],
+        },
+        answer={
+            "results": [
+                {"id": "evt-1", "status": "accepted"},
+                {"id": "evt-2", "status": "accepted"},
+                {
+                    "id": "evt-3",
+                    "status": "invalid",
+                    "fault": "occurred_at: 'noon' is not a time; write one with its zone",
+                },
+            ],
+            "users": [{"id": "u-18", "status": "accepted"}],
+        },
+        view=views.TakenView,
+    ),
+    "follow-ups-read_follow_ups": Example(
+        {"campaign": "cart-reminder", "user": "u-17", "limit": 10},
+        answer={
+            "follow_ups": [
+                {
+                    "id": _FOLLOW_UP,
+                    "workflow_id": f"follow-up/default/cart-reminder/0b6c1e7f/{_FOLLOW_UP}",
+                    "campaign": "cart-reminder",
+                    "user": "u-17",
+                    "trigger": "evt-1",
+                    "key": None,
+                    "triggered_at": _AT,
+                    "due_at": _SEND_AT,
+                    "next_at": _SEND_AT,
+                    "state": "waiting",
+                    "reason": None,
+                    "decided_at": None,
+                    "channels": [],
+                }
+            ]
+        },
+        view=views.FollowUpsView,
+    ),
+    "users-explain": Example(
+        {"id": "u-17", "campaign": "cart-reminder"},
+        answer={
+            "user": "u-17",
+            "as_of": _AT,
+            "is_cut": False,
+            "unreachable": [],
+            "campaigns": [_STORY],
+            "nothing_happened": [],
+        },
+    ),
+    "campaigns-read_results": Example(
+        _REMINDER,
+        answer={
+            "id": "cart-reminder",
+            "confidence": 0.95,
+            "control": dict.fromkeys(_COUNTS, 0) | {"converted": {}},
+            "receivers": {**_COUNTS, "uplift": {}},
+            "variants": [],
+        },
+        view=views.ResultsView,
+    ),
+    "inbox-mint_token": Example(
+        {"id": "u-17"},
+        body={},
+        answer={
+            "token": f"inbox-v1.7ff1206e18d74b36aeb1209d7a1ec706.1795830354.{'A' * 43}",
+            "expires_at": _SEND_AT,
+        },
+    ),
+    "inbox-read_inbox": Example(
+        {"id": "u-17", "kind": "in_app_message", "limit": 10},
+        answer={
+            "messages": [
+                {
+                    "id": _MESSAGE,
+                    "kind": "in_app_message",
+                    "campaign": "welcome-back",
+                    "card": None,
+                    "content": {"title": "Hi", "body": "15% off", "buttons": [{"id": "ok", "label": "OK"}]},
+                    "priority": 1,
+                    "created_at": _AT,
+                    "expires_at": "2026-04-01T12:00:00Z",
+                    "viewed": False,
+                }
+            ],
+            "is_cut": False,
+        },
+    ),
+    "inbox-view": Example(
+        {"message": _MESSAGE}, body={}, answer={"status": "accepted", "interaction": "view_in_app_message"}
+    ),
+    "inbox-click": Example(
+        {"message": _MESSAGE},
+        body={"button": "ok", "id": "tap-1"},
+        answer={"status": "accepted", "interaction": "click_in_app_message_button"},
+    ),
+    "inbox-dismiss": Example({"message": _MESSAGE}, body={}, answer={"status": "accepted", "interaction": None}),
+    "pushes-open_push": Example(
+        {"delivery": f"{_FOLLOW_UP}.push"}, body={}, answer={"status": "accepted", "interaction": "open_push"}
+    ),
+    "pushes-click": Example(
+        {"delivery": f"{_FOLLOW_UP}.push"},
+        body={"button": "snooze"},
+        answer={"status": "accepted", "interaction": "click_push_button"},
+    ),
+    "tracking-open_email": Example({"token": _TRACKED}),
+    "tracking-click_email": Example({"token": _TRACKED}),
+    "tracking-click_sms_link": Example({"token": _TRACKED}),
+    "tracking-show_unsubscribe": Example({"token": _TRACKED}),
+    "tracking-do_unsubscribe": Example({"token": _TRACKED}),
+    **{f"segment-{kind}": Example(body=body, answer={"success": True}) for kind, body in SEGMENT_CALLS.items()},
+    "segment-batch": Example(body=SEGMENT_BATCH, answer={"success": True}),
+    "segment-import_history": Example(body=SEGMENT_BATCH, answer={"success": True}),
+    "webhooks-take_events": Example({"provider": "sendgrid"}, body=_SENDGRID),
+    "campaigns-stop": _ordered("stop", body={}),
+    "campaigns-resume": _ordered("resume", body={}),
+    "campaigns-archive": _ordered("archive", body={}),
+    "users-erase": Example({"id": "u-17"}),
+}
+"""By operation, in an order in which they can be played."""
+
+
+def add_examples(operation: dict[str, Any], place: str) -> None:
+    """Put an operation's example into its place in the document; `place` is where models stand, with {model}."""
+    example = EXAMPLES.get(operation["operationId"])
+    if example is None:
+        return
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] in example.parameters:
+            parameter["example"] = example.parameters[parameter["name"]]
+    if "requestBody" in operation and example.body is not None:
+        operation["requestBody"]["content"]["application/json"]["example"] = example.body
+    if example.answer is not None:
+        content = operation["responses"]["200"].setdefault("content", {}).setdefault("application/json", {})
+        content["example"] = example.answer
+        if example.view is not None:
+            content["schema"] = {"$ref": place.format(model=example.view.__name__)}
+
+
+def viewed() -> list[type[BaseModel]]:
+    """The models of answers that routes do not name themselves."""
+    return sorted({one.view for one in EXAMPLES.values() if one.view}, key=lambda model: model.__name__)

@@ -1,0 +1,95 @@
+"""Bodies: JSON, of a bounded size, and with its faults told by their place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from connector.definitions.faults import faults_of
+from connector.rules.model.errors import DefinitionError
+from connector.rules.model.values import unstorable
+from starter.api.requests.errors import ApiError
+from starter.api.requests.unpacking import declared_length, read_unpacked
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
+
+M = TypeVar("M", bound=BaseModel)
+
+
+async def read_json(request: Request) -> Any:
+    """The body as JSON values, also where it is packed by gzip; None where there is none. Any Content-Type will do.
+
+    Raises:
+        ApiError: 413 for more than 10 MB, 415 for another Content-Encoding, 400 with line and column for what is not
+            JSON.
+    """
+    return parse_json(await read_unpacked(request, MAX_BODY_BYTES))
+
+
+def parse_json(body: bytes) -> Any:
+    """JSON values; None where there is nothing. Raises ApiError with line and column for what is not JSON."""
+    if not body:
+        return None
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise ApiError(400, "invalid_json", f"the body is not JSON: {error}") from None
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object. Raises ApiError, also where it is something else."""
+    return _object(await read_json(request))
+
+
+async def read_description(request: Request) -> dict[str, Any]:
+    """The body as a JSON object that can be stored as it is. Raises ApiError."""
+    value = await read_object(request)
+    if fault := unstorable(value):
+        raise ApiError(422, "invalid", f"the body {fault}")
+    return value
+
+
+async def read_options(request: Request) -> dict[str, Any]:
+    """The body as a JSON object that may be left out. Raises ApiError."""
+    value = await read_json(request)
+    return {} if value is None else _object(value)
+
+
+def checked(model: type[M], data: Mapping[str, Any]) -> M:
+    """The data as that model. Raises DefinitionError with every fault, by its key."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise DefinitionError(faults_of(error, model, data)) from None
+
+
+Description = Annotated[dict[str, Any], Depends(read_description)]
+JsonObject = Annotated[dict[str, Any], Depends(read_object)]
+JsonOptions = Annotated[dict[str, Any], Depends(read_options)]
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ApiError(422, "invalid", "the body must be a JSON object")
+    return value
+
+
+async def read_bounded(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
+    """The body as it is. Raises ApiError: 413 for more than `most` bytes, as soon as they are announced or there."""
+    chunks, size = [], 0
+    if (declared_length(request.headers) or 0) > most:
+        raise _too_large(most)
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise _too_large(most)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large(most: int) -> ApiError:
+    return ApiError(413, "too_large", f"the body is larger than {most} bytes; send less at once")

@@ -1,0 +1,81 @@
+"""What every request gets: an id, a line in the log, a place in the metrics, and an answer whatever happens."""
+
+from __future__ import annotations
+
+import re
+import time
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from starter.api.requests.errors import ApiError
+from starter.api.routes.metrics import requests_answered
+
+REQUEST_ID = "X-Request-Id"
+
+_log = structlog.get_logger("api")
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_QUIET = {"/healthz", "/readyz", "/metrics"}
+
+
+class Requests:
+    """The outermost layer. Logs name the route, never the path, which may hold a user's id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        request_id = _id_of(scope)
+        status = 0
+        began = time.perf_counter()
+
+        async def note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, note)
+            except Exception:
+                _log.exception("request_failed", route=_route_of(scope), **_key_of(scope))
+                if status:
+                    raise
+                await _internal(request_id)(scope, receive, note)
+            _record(scope, status, time.perf_counter() - began)
+
+
+def _internal(request_id: str) -> ASGIApp:
+    return ApiError(500, "internal", f"something went wrong here; the log says what, under {request_id}").answer()
+
+
+def _record(scope: Scope, status: int, seconds: float) -> None:
+    route = _route_of(scope)
+    requests_answered.labels(scope["method"], route, status).observe(seconds)
+    if route not in _QUIET:
+        milliseconds = round(seconds * 1000)
+        _log.info(
+            "request", method=scope["method"], route=route, status=status, milliseconds=milliseconds, **_key_of(scope)
+        )
+
+
+def _route_of(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", "none")
+
+
+def _key_of(scope: Scope) -> dict[str, str]:
+    """The id of the key that was sent, if it is one of ours; never the key."""
+    caller = scope.get("state", {}).get("caller")
+    return {} if caller is None or caller.id is None else {"key": caller.id}
+
+
+def _id_of(scope: Scope) -> str:
+    given = Headers(scope=scope).get(REQUEST_ID, "")
+    return given if _GIVEN_ID.fullmatch(given) else uuid4().hex

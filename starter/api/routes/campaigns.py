@@ -1,0 +1,91 @@
+"""`/v1/campaigns/{id}`: what is written, what is live, and the orders that change it. Cards share the ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
+
+from connector.app.context import Parts
+from connector.definitions import parse_mapping
+from connector.rules.catalogue.catalogue import Entry
+from connector.rules.model.campaigns import Publishable, Workspace
+from connector.rules.publishing.drafting import told_of_drafts
+from connector.store.catalogue.loading import save_drafts
+from connector.store.engine.database import database_now
+from starter.api.access.scopes import Scope, needs
+from starter.api.context import PartsHere
+from starter.api.openapi.document import body_of
+from starter.api.requests.body import Description, JsonOptions, checked
+from starter.api.requests.errors import ApiError, not_found
+from starter.api.routes.options import NoOptions, PublishOptions
+from starter.operations.catalogue import view_with_definition
+from starter.operations.orders import Verb, order_now
+
+router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
+_NO_OPTIONS = body_of("NoOptions", required=False)
+_READS, _MANAGES = ([Depends(needs(scope))] for scope in (Scope.READ, Scope.MANAGE))
+
+
+@router.get("/{id}", dependencies=_READS)
+async def read_campaign(id: str, parts: PartsHere) -> dict[str, Any]:
+    """The newest saved definition, and what is live of it since when."""
+    return view_with_definition(await _entry(parts, id))
+
+
+@router.put("/{id}", dependencies=_MANAGES, openapi_extra=body_of("Campaign", "Card"))
+async def save_campaign(id: str, body: Description, parts: PartsHere) -> dict[str, Any]:
+    """Save a draft; what is live does not change until it is published (P10)."""
+    definition = _definition(id, body)
+    async with parts.database.write(parts.workspace) as connection:
+        now = await database_now(connection)
+        (saved,) = await save_drafts(connection, parts.workspace, [definition], now)
+    catalogue = await parts.cache.at_least(parts.database)
+    notes = told_of_drafts([definition], catalogue, now)
+    return {"id": saved.id, "revision": saved.revision, "change": saved.change, "warnings": notes}
+
+
+@router.post("/{id}/publish", dependencies=_MANAGES, openapi_extra=body_of("PublishOptions", required=False))
+async def publish(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
+    """Make the newest saved revision live (P5)."""
+    return await _order(parts, "publish", id, checked(PublishOptions, options))
+
+
+@router.post("/{id}/stop", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
+async def stop(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
+    """End its waiting and held follow-ups as `dropped: stopped`, and begin none (P9)."""
+    return await _order(parts, "stop", id, checked(NoOptions, options))
+
+
+@router.post("/{id}/resume", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
+async def resume(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
+    """Make it live again as it was; what happened meanwhile is not picked up (P9)."""
+    return await _order(parts, "resume", id, checked(NoOptions, options))
+
+
+@router.post("/{id}/archive", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
+async def archive(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
+    """Stop it for good; it cannot be edited any more (P9)."""
+    return await _order(parts, "archive", id, checked(NoOptions, options))
+
+
+async def _order(parts: Parts, verb: Verb, id: str, options: BaseModel) -> dict[str, Any]:
+    await _entry(parts, id)
+    receipt = await order_now(parts, verb, [id], **options.model_dump())
+    return receipt.model_dump(mode="json")
+
+
+async def _entry(parts: Parts, id: str) -> Entry:
+    entry = (await parts.cache.at_least(parts.database)).entries.get(id)
+    if entry is None:
+        raise not_found(f"the campaign or card {id}")
+    return entry
+
+
+def _definition(id: str, body: dict[str, Any]) -> Publishable:
+    word = "card" if "card" in body else "campaign"
+    definition = parse_mapping({word: id, **body})
+    if isinstance(definition, Workspace) or definition.id != id:
+        raise ApiError(422, "invalid", f"the body is about {body.get(word)!r}, the path names {id!r}")
+    return definition

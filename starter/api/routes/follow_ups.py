@@ -1,0 +1,47 @@
+"""`GET /v1/follow-ups`: what waits, and what came of the rest."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from connector.rules.model.reasons import State
+from connector.store.reporting.overview import list_follow_ups
+from connector.store.users.users import find_user
+from starter.api.access.scopes import Scope, needs
+from starter.api.context import PartsHere
+from starter.operations.follow_ups import view
+
+router = APIRouter(tags=["follow-ups"])
+
+MAX_LIMIT = 1000
+Word = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
+
+
+@router.get("/v1/follow-ups", dependencies=[Depends(needs(Scope.READ))])
+async def read_follow_ups(
+    parts: PartsHere,
+    campaign: Word = None,
+    user: Word = None,
+    state: State | None = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 100,
+) -> dict[str, Any]:
+    """Follow-ups, newest trigger first; `state=refused` lists triggers that the rules refused instead.
+
+    `reason` is null where something was sent or still waits. `workflow_id` names the workflow in Temporal that waits,
+    for the `exception` signal; it is null for refusals, and where a launch sends.
+    """
+    async with parts.database.read() as connection:
+        stored = None if user is None else await find_user(connection, parts.workspace, user)
+        if user is not None and stored is None:
+            return {"follow_ups": []}
+        found = await list_follow_ups(
+            connection,
+            parts.workspace,
+            campaign=campaign,
+            user_key=stored.user_key if stored else None,
+            state=state,
+            limit=limit,
+        )
+    return {"follow_ups": [view(listed) for listed in found]}

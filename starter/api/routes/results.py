@@ -1,0 +1,28 @@
+"""`GET /v1/campaigns/{id}/results`: what came of a campaign or card, and its uplift over the control group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends
+
+from starter.api.access.scopes import Scope, needs
+from starter.api.context import PartsHere
+from starter.api.requests.errors import not_found
+from starter.operations.results import look_up
+
+router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
+
+
+@router.get("/{id}/results", dependencies=[Depends(needs(Scope.READ))])
+async def read_results(id: str, parts: PartsHere) -> dict[str, Any]:
+    """How many users were enrolled, sent, opened, clicked and converted: control group, receivers, each variant.
+
+    Each user counts once a step. `uplift` has, by conversion, the receivers' rate against the control group's, the
+    difference with its 95% confidence interval (`low` to `high`, Newcombe's) and the relative uplift; it is null where
+    either group is empty.
+    """
+    entry = (await parts.cache.at_least(parts.database)).entries.get(id)
+    if entry is None:
+        raise not_found(f"the campaign or card {id}")
+    return {"id": id, **await look_up(parts, entry)}

@@ -1,0 +1,1 @@
+"""`connector dev`: Temporal, a worker and the API on one machine, supervised."""

@@ -1,0 +1,1 @@
+"""Explains the decisions about one user, for the command line and the API."""

@@ -1,0 +1,41 @@
+"""An interaction as `explain` shows it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from connector.rules.model.instants import write_instant
+from connector.rules.model.interactions import Interaction, Logged
+from starter.explain.explanation import CameIn
+
+
+def came_in(logged: Logged, *, arrived_at: datetime | None = None) -> CameIn:
+    """A logged item.
+
+    Args:
+        arrived_at: where the log knows it better than the item does.
+    """
+    item = logged.item
+    interaction = item if isinstance(item, Interaction) else None
+    return CameIn(
+        id=logged.id,
+        type=item.name_or_type,
+        campaign=interaction.campaign if interaction else None,
+        card=interaction.card if interaction else None,
+        properties=item.properties,
+        happened_at=write_instant(logged.t),
+        arrived_at=write_instant(arrived_at or logged.received_at),
+    )
+
+
+def came_in_once(id: str, happened_at: datetime) -> CameIn:
+    """An item that is not logged any more: all that is left is its id and its time."""
+    return CameIn(
+        id=id,
+        type=None,
+        campaign=None,
+        card=None,
+        properties=None,
+        happened_at=write_instant(happened_at),
+        arrived_at=None,
+    )

@@ -1,0 +1,53 @@
+"""Campaigns for which nothing was decided about a user: what came nearest, and why it did not count."""
+
+from __future__ import annotations
+
+from connector.rules.catalogue.catalogue import Catalogue, Entry
+from connector.rules.explaining.near_miss_wording import miss_words
+from connector.rules.explaining.near_misses import listens_near, nearest, subjects_of
+from connector.rules.explaining.wording import condition_words
+from connector.rules.model.campaigns import Campaign, Scheduled
+from connector.store.reporting.history import Record
+from starter.explain.explanation import Nothing
+from starter.explain.interaction import came_in
+
+
+def untouched(record: Record, catalogue: Catalogue) -> list[str]:
+    """The live follow-ons whose targets the user interacted with, and for which nothing was ever decided."""
+    subjects = subjects_of(record.items.values())
+    return sorted(
+        entry.id
+        for entry in catalogue.entries.values()
+        if entry.state == "active" and entry.id not in record.campaigns and listens_near(entry, subjects)
+    )
+
+
+def nothing_of(entry: Entry, record: Record, catalogue: Catalogue) -> Nothing:
+    """Why nothing happened for this one, by what of the user is still logged."""
+    miss = nearest(entry, record.items.values(), catalogue)
+    if miss is None:
+        words, shortfall, name, wanted, had, item = _without_near(entry), None, None, None, None, None
+    else:
+        words, shortfall, name = miss_words(miss, entry, catalogue), miss.shortfall.value, miss.name
+        wanted, had, item = miss.wanted, miss.had, miss.logged
+    return Nothing(
+        campaign=entry.id,
+        state=entry.state,
+        nearest=came_in(item) if item is not None else None,
+        shortfall=shortfall,
+        name=name,
+        wanted=wanted,
+        had=had,
+        words=words,
+    )
+
+
+def _without_near(entry: Entry) -> str:
+    definition = (entry.live or entry.newest).definition
+    if not isinstance(definition, Campaign):
+        return f"{entry.id} is a card, which no interaction starts"
+    if definition.follow_on is None:
+        how = "goes to its audience" if isinstance(definition.delivery, Scheduled) else "is sent by another system"
+        return f"{entry.id} has no trigger: it {how}, and no interaction starts it"
+    wanted = " or ".join(map(condition_words, definition.follow_on.trigger))
+    return f"the trigger asks for {wanted}, and nothing that is logged of the user comes near it"
