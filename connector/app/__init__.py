@@ -1,1 +1,4 @@
-"""The composition root of a process: context, configuration, logs, preflight, shutdown. Imports everything in `connector`."""
+"""The composition root of a process: context, configuration, logs, preflight, shutdown.
+
+Imports everything in `connector`.
+"""

@@ -1,1 +1,4 @@
-"""Hands messages to providers: one module a channel or provider, behind `protocol`. Imports `rules`, `settings`, `tracking` and `store`."""
+"""Hands messages to providers: one module a channel or provider, behind `protocol`.
+
+Imports `rules`, `settings`, `tracking` and `store`.
+"""

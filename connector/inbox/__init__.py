@@ -1,1 +1,4 @@
-"""The inbox of client apps: what it shows, and what users do with it. Imports `rules`, `store`, `ingest` and `templating`."""
+"""The inbox of client apps: what it shows, and what users do with it.
+
+Imports `rules`, `store`, `ingest` and `templating`.
+"""

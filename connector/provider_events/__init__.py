@@ -1,1 +1,4 @@
-"""Turns providers' events into interactions, consent and suppressions. Imports `rules`, `store`, `ingest` and `tracking`."""
+"""Turns providers' events into interactions, consent and suppressions.
+
+Imports `rules`, `store`, `ingest` and `tracking`.
+"""

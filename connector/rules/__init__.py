@@ -1,1 +1,4 @@
-"""Models and decisions as pure functions: no clock, no randomness, no I/O. Imports the standard library and pydantic."""
+"""Models and decisions as pure functions: no clock, no randomness, no I/O.
+
+Imports the standard library and pydantic.
+"""

@@ -1,1 +1,4 @@
-"""Translates messages of Segment's protocol into interactions and user changes. Pure; imports `rules` and `definitions`."""
+"""Translates messages of Segment's protocol into interactions and user changes.
+
+Pure; imports `rules` and `definitions`.
+"""

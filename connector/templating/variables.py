@@ -12,7 +12,7 @@ from connector.rules.model.users import User
 
 
 def variables(passage: Passage, user: User, campaign: Campaign) -> Mapping[str, Any]:
-    """The user as known now, the campaign, and what triggered it, by the names of `connector.templating.templates.VARIABLES`."""
+    """The user as known now, the campaign, and what triggered it, by the names of `VARIABLES`."""
     item = passage.trigger.item
     interaction = item if isinstance(item, Interaction) else None
     return {

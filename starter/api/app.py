@@ -10,27 +10,27 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from connector.app.context import Parts
-from starter.api import (
+from starter.api.access import inbox_token
+from starter.api.access.cross_origin import InboxOrigins
+from starter.api.access.scopes import Keys
+from starter.api.openapi import document as openapi
+from starter.api.requests.admission import Admission
+from starter.api.requests.errors import answer_errors
+from starter.api.requests.middleware import Requests
+from starter.api.routes import (
     campaigns,
     explain,
     follow_ups,
     health,
     inbox,
-    inbox_token,
     interactions,
     metrics,
-    openapi,
     pushes,
     results,
     segment,
     tracking,
     users,
 )
-from starter.api.access.cross_origin import InboxOrigins
-from starter.api.access.scopes import Keys
-from starter.api.requests.admission import Admission
-from starter.api.requests.errors import answer_errors
-from starter.api.requests.middleware import Requests
 from starter.webhooks import routes as webhooks
 from starter.webhooks.protocol import Provider
 from starter.webhooks.registry import open_providers

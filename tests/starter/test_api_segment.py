@@ -20,7 +20,7 @@ from connector.store.tables import interactions
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.openapi.segment_examples import SEGMENT_CALLS
-from starter.api.requests.middleware import unpacking
+from starter.api.requests import unpacking
 from starter.api.routes.segment import LARGEST_BATCH, LARGEST_MESSAGE, LONGEST_FAULT, MOST_MESSAGES
 from tests.house import ORIGINAL, PUSHED, House, at, follow_on
 from tests.starter.serving import KEY, open_client

@@ -17,7 +17,7 @@ import uvicorn
 from connector.app.context import Parts
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from starter.api.openapi.document import responses as answers
+from starter.api.openapi import responses as answers
 from starter.api.openapi.examples import EXAMPLES
 from tests.starter.serving import KEY
 

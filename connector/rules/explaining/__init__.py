@@ -1,1 +1,4 @@
-"""Why a user did or did not get a message: evidence, near misses and wording. Imports every other package of `rules`."""
+"""Why a user did or did not get a message: evidence, near misses and wording.
+
+Imports every other package of `rules`.
+"""

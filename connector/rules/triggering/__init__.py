@@ -1,1 +1,4 @@
-"""What an interaction does: the trigger list, exceptions, replay in event order. Imports `model`, `catalogue`, `targeting` and `timing`."""
+"""What an interaction does: the trigger list, exceptions, replay in event order.
+
+Imports `model`, `catalogue`, `targeting` and `timing`.
+"""

@@ -1,4 +1,4 @@
-"""The ways in that OpenAPI tells of. `starter.api.access.scopes` reads the header itself, to tell its faults in our shape.
+"""The ways in that OpenAPI tells of. `scopes` reads the header itself, to tell its faults in our shape.
 
 Annotations are no texts here: FastAPI does not look up names for the methods of an object.
 """

@@ -13,8 +13,8 @@ from connector.rules.model.campaigns import Campaign, Card
 from connector.rules.model.interactions import Event, Interaction
 from connector.rules.model.users import User
 from starter.api.access.key_schemes import tell_scopes
-from starter.api.openapi.document import examples
-from starter.api.openapi.document import responses as answers
+from starter.api.openapi import examples
+from starter.api.openapi import responses as answers
 from starter.api.openapi.views import ErrorView
 from starter.api.routes.options import ActOptions, ClickOptions, NoOptions, PublishOptions, TapOptions
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from connector.rules.model.users import User
-from starter.api.openapi.document import views
+from starter.api.openapi import views
 from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
 
 

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from starter.api.requests.errors import ApiError
 
 HOLD = "connector.hold"
-"""Where the scope of a request has what counts bytes that its body takes in memory; see `starter.api.requests.admission`."""
+"""Where the scope of a request has what counts bytes that its body takes in memory; see `admission`."""
 _GZIP = 31
 """zlib's window bits for gzip, with its header and checksum."""
 _MOST_MEMBERS = 100
