@@ -15,7 +15,7 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.exception_signal import Reporter
+from activities.exception_signal import ExceptionSignalReporter
 from activities.launch.launch import Launcher
 from activities.operate import Operator
 from activities.publish import Publisher
@@ -24,8 +24,8 @@ from activities.send import Sender
 from connector import names
 from connector.app.configuration import open_database, read_settings
 from connector.app.logs import configure_logs
-from connector.app.preflight import require_folder, require_tables
-from connector.app.shutdown import stop_on_signals, unless_stopped
+from connector.app.preflight import check_data_folder, check_tables
+from connector.app.shutdown import run_unless_stopped, stop_on_signals
 from connector.channels.protocol import Channel
 from connector.channels.registry import open_channels
 from connector.ingest.intake import Intake
@@ -37,9 +37,9 @@ from connector.store.engine.database import Database, StoreUnavailable
 from connector.temporal.client import connect
 from connector.temporal.outbox import Outbox
 from connector.temporal.reconciliation import Reconciliation
-from workflows.follow_up import FollowUp
-from workflows.launch import Launch
-from workflows.registry import Registry
+from workflows.follow_up import FollowUpWorkflow
+from workflows.launch import LaunchWorkflow
+from workflows.registry import RegistryWorkflow
 
 _log = structlog.get_logger("worker")
 _GRACE = timedelta(seconds=30)
@@ -56,10 +56,10 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
         NotSetUp: the tables are missing.
         ExceptionGroup: a part of it could not go on; the others have been stopped.
     """
-    require_folder(settings)
+    check_data_folder(settings)
     async with _opened_database(settings) as database, _opened_channels(settings, database) as channels:
         await _check_tables(database)
-        client = client or await unless_stopped(connect(attempts=None), stopped)
+        client = client or await run_unless_stopped(connect(attempts=None), stopped)
         if client is None:
             return
         outbox = Outbox(database, settings.workspace, client, sweep_seconds=settings.sweep_seconds)
@@ -81,11 +81,11 @@ def _workers(
     intake = Intake(database, cache, workspace, retention=timedelta(days=settings.retention_days))
     sender = Sender(database, cache, intake, channels, workspace, changed=outbox.nudge)
     publisher = Publisher(database, cache, workspace, changed=outbox.nudge)
-    reporter = Reporter(database, intake, workspace, changed=outbox.nudge)
+    reporter = ExceptionSignalReporter(database, intake, workspace, changed=outbox.nudge)
     main = Worker(
         client,
         task_queue=names.main_queue(workspace),
-        workflows=[FollowUp, Launch, Registry],
+        workflows=[FollowUpWorkflow, LaunchWorkflow, RegistryWorkflow],
         activities=[
             publisher.carry_out_order,
             publisher.end_waits,
@@ -117,7 +117,7 @@ def _channel_worker(settings: Settings, client: Client, channel: ChannelName, se
 async def _check_tables(database: Database) -> None:
     """A database that is away comes back; one without tables needs somebody."""
     try:
-        await require_tables(database)
+        await check_tables(database)
     except StoreUnavailable:
         _log.warning("database_unreachable", note="what waits is sent when it is back")
 

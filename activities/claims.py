@@ -10,25 +10,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import Campaign
-from connector.rules.model.follow_up import Passage
+from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.messages import Messages
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 from connector.rules.sending.deliveries import (
     Delivery,
     DeliveryState,
-    Move,
+    SwitchChannels,
     delivery_id,
-    drawn,
-    draws,
+    draw_assignment,
+    earlier_receipt,
     enrolment,
-    judge_message,
-    received_before,
+    evaluate_message,
+    has_assignments,
 )
 from connector.rules.sending.due_list import Control, Drop, DueFacts, Hold, Pause
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.targeting.audience import asks_history
-from connector.rules.triggering.evaluator import Past
+from connector.rules.triggering.evaluator import LoggedHistory
 from connector.store.catalogue.versions import Head
 from connector.store.follow_ups.deliveries import (
     change_channels,
@@ -42,7 +42,7 @@ from connector.store.follow_ups.deliveries import (
 )
 from connector.store.follow_ups.follow_ups import (
     keep_assignment,
-    load_passage,
+    load_follow_up,
     load_receipts,
     lock_user_of,
     save_receipt,
@@ -56,7 +56,7 @@ from connector.wire import SendOutcome, SendRequest
 class Claim:
     """A message that is ours to send now, with all that rendering it needs."""
 
-    passage: Passage
+    follow_up: FollowUp
     delivery: Delivery
     user: User
     campaign: Campaign
@@ -64,7 +64,7 @@ class Claim:
     dispatched_at: datetime
 
 
-class Claiming:
+class ClaimTransaction:
     """One attempt to claim one channel of one follow-up, inside a transaction of the caller's."""
 
     def __init__(
@@ -84,23 +84,23 @@ class Claiming:
 
     async def claim(self) -> Claim | SendOutcome:
         """Judge the message as of now; a claim where it is to go, else what came of it."""
-        passage = await self._locked()
-        if passage is None:
+        follow_up = await self._locked()
+        if follow_up is None:
             return SendOutcome(outcome="ended")
-        self._passage = passage
-        self._messages = await load_deliveries(self._c, self._request.workspace, passage.id)
+        self._follow_up = follow_up
+        self._messages = await load_deliveries(self._c, self._request.workspace, follow_up.id)
         earlier = self._messages.get(self._request.channel)
         if earlier is not None and earlier.state is not DeliveryState.OPEN:
             return await self._answered_before(earlier)
-        if not passage.is_open:
-            return SendOutcome(outcome="ended", state=passage.state.value, reason=passage.reason)
+        if not follow_up.is_open:
+            return SendOutcome(outcome="ended", state=follow_up.state.value, reason=follow_up.reason)
         return await self._judged()
 
-    async def _locked(self) -> Passage | None:
+    async def _locked(self) -> FollowUp | None:
         """The row as it stands once the user's lock is held."""
         request = self._request
         await lock_user_of(self._c, request.workspace, request.follow_up_id)
-        return await load_passage(self._c, request.workspace, request.follow_up_id)
+        return await load_follow_up(self._c, request.workspace, request.follow_up_id)
 
     async def _answered_before(self, earlier: Delivery) -> SendOutcome:
         """An earlier attempt decided, or left a claim without an outcome: then nobody knows, and it is not resent."""
@@ -112,16 +112,18 @@ class Claiming:
         return outcome_for(earlier.state, earlier.reason)
 
     async def _judged(self) -> Claim | SendOutcome:
-        user = (await load_users(self._c, self._request.workspace, [self._passage.user_key]))[self._passage.user_key]
+        user = (await load_users(self._c, self._request.workspace, [self._follow_up.user_key]))[
+            self._follow_up.user_key
+        ]
         facts = await self._facts(user)
-        verdict = judge_message(facts)
-        if isinstance(verdict, Move):
+        verdict = evaluate_message(facts)
+        if isinstance(verdict, SwitchChannels):
             return await self._moved(verdict.channels)
         if isinstance(verdict, Hold):
-            await hold_until(self._c, self._request.workspace, self._passage, verdict.until)
+            await hold_until(self._c, self._request.workspace, self._follow_up, verdict.until)
             return SendOutcome(outcome="held", until=verdict.until)
         if isinstance(verdict, Pause):
-            return SendOutcome(outcome="paused", state=self._passage.state.value)
+            return SendOutcome(outcome="paused", state=self._follow_up.state.value)
         if isinstance(verdict, Drop):
             dropped = self._delivery(DeliveryState.DROPPED, verdict.reason)
             await self._write(dropped, decided_at=self._now)
@@ -130,73 +132,73 @@ class Claiming:
             return await self._enrolled(user.user)
         claimed = replace(self._delivery(DeliveryState.CLAIMED), claimed_at=self._now)
         await self._write(claimed)
-        await mark_sending(self._c, self._request.workspace, self._passage, self._now)
-        return Claim(self._passage, claimed, user.user, facts.campaign, verdict.content, self._now)
+        await mark_sending(self._c, self._request.workspace, self._follow_up, self._now)
+        return Claim(self._follow_up, claimed, user.user, facts.campaign, verdict.content, self._now)
 
     async def _facts(self, user: StoredUser) -> DueFacts:
-        workspace, passage = self._request.workspace, self._passage
-        receipts = await load_receipts(self._c, workspace, [passage.user_key], [passage.campaign])
+        workspace, follow_up = self._request.workspace, self._follow_up
+        receipts = await load_receipts(self._c, workspace, [follow_up.user_key], [follow_up.campaign])
         capped = bool(self._catalogue.workspace.frequency_caps)
         facts = DueFacts(
             now=self._now,
-            next_at=passage.next_at,
-            entry=self._catalogue.entries[passage.campaign],
-            window_id=passage.window_id,
+            next_at=follow_up.next_at,
+            entry=self._catalogue.entries[follow_up.campaign],
+            window_id=follow_up.window_id,
             workspace=self._catalogue.workspace,
             channel=self._request.channel,
             user=user.user,
-            history=Past(()),
-            received_at=received_before(
-                receipts.get((passage.campaign, passage.user_key, passage.key)), self._messages.values()
+            history=LoggedHistory(()),
+            received_at=earlier_receipt(
+                receipts.get((follow_up.campaign, follow_up.user_key, follow_up.key)), self._messages.values()
             ),
-            past_sends=await load_past_sends(self._c, workspace, passage.user_key, self._now) if capped else (),
+            past_sends=await load_past_sends(self._c, workspace, follow_up.user_key, self._now) if capped else (),
             assignment=Assignment(control=False),
-            follow_up_id=passage.id,
+            follow_up_id=follow_up.id,
             unreachable=user.unreachable,
         )
         facts = replace(facts, assignment=await self._assignment(facts, received=bool(receipts)))
         if asks_history(facts.campaign.audience) and facts.follow_on and facts.follow_on.recheck_audience:
-            past = await load_items(self._c, workspace, {passage.user_key: None})
-            facts = replace(facts, history=Past(past[passage.user_key]))
+            past = await load_items(self._c, workspace, {follow_up.user_key: None})
+            facts = replace(facts, history=LoggedHistory(past[follow_up.user_key]))
         return facts
 
     async def _assignment(self, facts: DueFacts, *, received: bool) -> Assignment:
         """The assignment that is kept (T4)."""
-        if not draws(facts.entry):
+        if not has_assignments(facts.entry):
             return Assignment(control=False)
-        first = drawn(facts.campaign, facts.user.id, received=received)
-        where = (self._request.workspace, self._passage.campaign, self._passage.user_key)
+        first = draw_assignment(facts.campaign, facts.user.id, received=received)
+        where = (self._request.workspace, self._follow_up.campaign, self._follow_up.user_key)
         return Assignment(*await keep_assignment(self._c, *where, first.control, first.variant))
 
     async def _moved(self, channels: tuple[str, ...]) -> SendOutcome:
         """The content goes out on other channels; all of them are told, for this may be a retry."""
-        await change_channels(self._c, self._request.workspace, self._passage, channels)
-        self._passage = replace(self._passage, channels=channels)
-        await settle(self._c, self._request.workspace, self._passage, self._messages, self._now)
+        await change_channels(self._c, self._request.workspace, self._follow_up, channels)
+        self._follow_up = replace(self._follow_up, channels=channels)
+        await settle(self._c, self._request.workspace, self._follow_up, self._messages, self._now)
         return SendOutcome(outcome="moved", channels=channels)
 
     async def _enrolled(self, user: User) -> SendOutcome:
         """W3: one enrolment at the moment of the message, which counts as a receipt."""
-        await end_as(self._c, self._request.workspace, self._passage, State.CONTROL, Reason.CONTROL_GROUP, self._now)
+        await end_as(self._c, self._request.workspace, self._follow_up, State.CONTROL, Reason.CONTROL_GROUP, self._now)
         await self._receipt(self._now)
-        await self._intake.take_in_within(
-            self._c, self._catalogue, self._head, [enrolment(self._passage, user.id, self._now)]
+        await self._intake.ingest_in_transaction(
+            self._c, self._catalogue, self._head, [enrolment(self._follow_up, user.id, self._now)]
         )
         return SendOutcome(outcome="control", state=State.CONTROL.value, reason=Reason.CONTROL_GROUP.value)
 
     async def _settled(self, message: Delivery) -> SendOutcome:
         messages = {**self._messages, message.channel: message}
-        await settle(self._c, self._request.workspace, self._passage, messages, self._now)
+        await settle(self._c, self._request.workspace, self._follow_up, messages, self._now)
         return outcome_for(message.state, message.reason)
 
     def _delivery(self, state: DeliveryState, reason: Reason | None = None) -> Delivery:
-        return Delivery(delivery_id(self._passage.id, self._request.channel), self._request.channel, state, reason)
+        return Delivery(delivery_id(self._follow_up.id, self._request.channel), self._request.channel, state, reason)
 
     async def _write(self, delivery: Delivery, *, decided_at: datetime | None = None, fault: str | None = None) -> None:
         await write_delivery(
             self._c,
             self._request.workspace,
-            self._passage,
+            self._follow_up,
             delivery,
             known=delivery.channel in self._messages,
             attempt=self._attempt,
@@ -205,8 +207,8 @@ class Claiming:
         )
 
     async def _receipt(self, at: datetime) -> None:
-        passage = self._passage
-        where = (self._request.workspace, passage.campaign, passage.user_key, passage.key)
+        follow_up = self._follow_up
+        where = (self._request.workspace, follow_up.campaign, follow_up.user_key, follow_up.key)
         await save_receipt(self._c, *where, at)
 
 

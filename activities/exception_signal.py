@@ -21,7 +21,7 @@ _log = structlog.get_logger("report")
 _PLACES = Interaction.model_fields.keys() | Event.model_fields.keys() | {"stale", "erased"}
 
 
-class Reporter:
+class ExceptionSignalReporter:
     """Takes in what was signalled, for one workspace."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Reporter:
             return ItemResult("invalid", fault=ERASED_FAULT)
         told_at = activity.info().scheduled_time.isoformat()
         item = {"occurred_at": told_at, **reported.item, "user": users[reported.user_key].user.id}
-        [result] = await self._intake.take_in([item])
+        [result] = await self._intake.ingest([item])
         return result
 
 

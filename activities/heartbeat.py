@@ -13,7 +13,7 @@ _EVERY = 2.0
 
 
 @asynccontextmanager
-async def beating() -> AsyncIterator[None]:
+async def heartbeat() -> AsyncIterator[None]:
     """Report that this activity is alive, as long as the block runs, however long one provider takes."""
     task = asyncio.create_task(_beat())
     try:

@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from connector import names
-from connector.rules.model.follow_up import Passage
+from connector.rules.model.follow_up import FollowUp
 from connector.rules.sending.operating import is_cancelled, refusal
 from connector.store.engine.database import Database
-from connector.store.follow_ups.follow_ups import load_passage, lock_user_of
+from connector.store.follow_ups.follow_ups import load_follow_up, lock_user_of
 from connector.store.follow_ups.operating import cancel_wait, move_wait
 from connector.wire import Operated, Operation
 
@@ -40,14 +40,14 @@ class Operator:
         now = activity.info().started_time
         async with self._database.write(self._workspace) as c:
             await lock_user_of(c, self._workspace, operation.follow_up_id)
-            passage = await load_passage(c, self._workspace, operation.follow_up_id)
-            refused = refusal(passage)
+            follow_up = await load_follow_up(c, self._workspace, operation.follow_up_id)
+            refused = refusal(follow_up)
             if refused is None:
                 await _change(c, self._workspace, operation, now)
-                passage = await load_passage(c, self._workspace, operation.follow_up_id)
-        if operation.verb == names.CANCEL and is_cancelled(passage):
+                follow_up = await load_follow_up(c, self._workspace, operation.follow_up_id)
+        if operation.verb == names.CANCEL and is_cancelled(follow_up):
             refused = None  # an earlier attempt did it, and its answer was lost
-        return _told(passage, refused, operation.verb)
+        return _told(follow_up, refused, operation.verb)
 
 
 async def _change(c: AsyncConnection, workspace: str, operation: Operation, now: datetime) -> None:
@@ -57,11 +57,11 @@ async def _change(c: AsyncConnection, workspace: str, operation: Operation, now:
         await move_wait(c, workspace, operation.follow_up_id, operation.until or now)
 
 
-def _told(passage: Passage | None, refused: str | None, verb: str) -> Operated:
+def _told(follow_up: FollowUp | None, refused: str | None, verb: str) -> Operated:
     return Operated(
         done=refused is None,
         says=refused or _DONE[verb],
-        state=passage.state.value if passage else None,
-        reason=passage.reason if passage else None,
-        next_at=passage.next_at if passage and passage.is_open else None,
+        state=follow_up.state.value if follow_up else None,
+        reason=follow_up.reason if follow_up else None,
+        next_at=follow_up.next_at if follow_up and follow_up.is_open else None,
     )

@@ -16,7 +16,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.failures import without_texts
 from connector import names
-from connector.ingest.batches import Batch, BatchRefused, read_batch, take_batch
+from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, read_batch
 from connector.ingest.intake import Intake
 
 _log = structlog.get_logger("record")
@@ -63,12 +63,12 @@ class Recorder:
         """
         with without_texts():
             batch = _batch_of(body, len(more))
-            answer = await take_batch(self._intake, _with_times(batch, activity.info().scheduled_time.isoformat()))
+            answer = await ingest_batch(self._intake, _with_times(batch, activity.info().scheduled_time.isoformat()))
             self._changed()
             return answer.as_json()
 
 
-def _batch_of(body: RawValue, more: int) -> Batch:
+def _batch_of(body: RawValue, more: int) -> InteractionBatch:
     try:
         if more:
             raise BatchRefused("invalid", f"{more + 1} arguments are more than one; send the body as the only one")
@@ -97,6 +97,6 @@ def _decoded(payload: Payload) -> Any:
         raise BatchRefused("invalid_json", f"the body is not JSON: {error}") from None
 
 
-def _with_times(batch: Batch, told_at: str) -> Batch:
+def _with_times(batch: InteractionBatch, told_at: str) -> InteractionBatch:
     items = [{"occurred_at": told_at, **item} if isinstance(item, dict) else item for item in batch.items]
     return replace(batch, items=items)

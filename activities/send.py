@@ -11,15 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.claims import Claim, Claiming, outcome_for
-from activities.results import Conclusion, conclude, give_back, receive_of, sent, variables_of
+from activities.claims import Claim, ClaimTransaction, outcome_for
+from activities.results import SendResult, receive_of, record_result, release_claim, sent_result, variables_of
 from connector import names
 from connector.channels.protocol import (
+    Accepted,
     Address,
     Channel,
-    HandedOver,
     OutcomeUnknown,
-    Outgoing,
+    OutgoingMessage,
     Rejected,
     SendError,
     TryLater,
@@ -95,30 +95,30 @@ class Sender:
                 self._changed()
             return claim
         try:
-            handed_over = await self._hand_over(claim)
+            accepted = await self._send_to_provider(claim)
         except TryLater as fault:
             await self._give_back(claim, fault.code, now, attempt)
             raise
         except (Rejected, OutcomeUnknown, TemplateFault, Aborted) as fault:
-            return await self._conclude(claim, _conclusion_of(fault), now, attempt)
-        return await self._conclude(claim, sent(handed_over), now, attempt)
+            return await self._conclude(claim, _result_of_fault(fault), now, attempt)
+        return await self._conclude(claim, sent_result(accepted), now, attempt)
 
     async def _claim(self, request: SendRequest, now: datetime, attempt: int) -> Claim | SendOutcome:
         async def claim(c: AsyncConnection, catalogue: Catalogue, head: Head) -> Claim | SendOutcome:
-            claiming = Claiming(c, catalogue, head, self._intake, request, now=now, attempt=attempt)
+            claiming = ClaimTransaction(c, catalogue, head, self._intake, request, now=now, attempt=attempt)
             return await claiming.claim()
 
         return await self._under_lock(claim)
 
-    async def _hand_over(self, claim: Claim) -> HandedOver:
+    async def _send_to_provider(self, claim: Claim) -> Accepted:
         channel = self._channels.get(claim.delivery.channel)
         if channel is None:
             raise Rejected("no_provider", f"no provider is set up for {claim.delivery.channel}")
         user = claim.user
         sms = claim.content.sms if claim.delivery.channel == "sms" else None
-        message = Outgoing(
+        message = OutgoingMessage(
             delivery_id=claim.delivery.id,
-            campaign=claim.passage.campaign,
+            campaign=claim.follow_up.campaign,
             channel=claim.delivery.channel,
             address=Address(user.id, user.email, user.phone, tuple(user.push_tokens)),
             content=render(claim.content, claim.delivery.channel, variables_of(claim)),
@@ -132,17 +132,17 @@ class Sender:
             _log.exception("channel_broke", delivery=claim.delivery.id)
             raise ApplicationError("the channel broke", type=type(error).__name__) from None
 
-    async def _conclude(self, claim: Claim, conclusion: Conclusion, now: datetime, attempt: int) -> SendOutcome:
+    async def _conclude(self, claim: Claim, conclusion: SendResult, now: datetime, attempt: int) -> SendOutcome:
         """Write what became of it, and take its `receive_*` in, in one transaction: chains just work."""
         received = receive_of(claim) if conclusion.state is DeliveryState.SENT and not conclusion.reported else None
         if conclusion.fault is not None:
             _log.warning("not_sent", delivery=claim.delivery.id, reason=conclusion.reason, fault=conclusion.fault)
 
         async def record(c: AsyncConnection, catalogue: Catalogue, head: Head) -> tuple[Delivery, bool]:
-            final = await conclude(c, self._workspace, claim, conclusion, now=now, attempt=attempt)
+            final = await record_result(c, self._workspace, claim, conclusion, now=now, attempt=attempt)
             if received is None:
                 return final, False
-            return final, (await self._intake.take_in_within(c, catalogue, head, [received])).changed
+            return final, (await self._intake.ingest_in_transaction(c, catalogue, head, [received])).changed
 
         final, changed = await self._under_lock(record)
         if changed:
@@ -153,7 +153,7 @@ class Sender:
         _log.info("send_is_tried_again", delivery=claim.delivery.id, fault=fault, attempt=attempt)
 
         async def undo(c: AsyncConnection, catalogue: Catalogue, _head: Head) -> None:
-            await give_back(c, self._workspace, claim, fault, catalogue, now=now, attempt=attempt)
+            await release_claim(c, self._workspace, claim, fault, catalogue, now=now, attempt=attempt)
 
         await self._under_lock(undo)
 
@@ -161,10 +161,10 @@ class Sender:
         return await with_current_catalogue(self._database, self._cache, self._workspace, act)
 
 
-def _conclusion_of(fault: Rejected | OutcomeUnknown | TemplateFault | Aborted) -> Conclusion:
+def _result_of_fault(fault: Rejected | OutcomeUnknown | TemplateFault | Aborted) -> SendResult:
     if isinstance(fault, Rejected):
-        return Conclusion(DeliveryState.FAILED, Reason.SEND_FAILED, fault.code, dead_tokens=fault.dead_tokens)
+        return SendResult(DeliveryState.FAILED, Reason.SEND_FAILED, fault.code, invalid_tokens=fault.invalid_tokens)
     if isinstance(fault, OutcomeUnknown):
-        return Conclusion(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN, fault.code)
+        return SendResult(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN, fault.code)
     code = "template_aborted" if isinstance(fault, Aborted) else "template_fault"
-    return Conclusion(DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE, code)
+    return SendResult(DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE, code)

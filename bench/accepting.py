@@ -27,7 +27,7 @@ from bench.ground import BATCH, Ground, laid
 from bench.progress import Progress
 from connector.rules.model.campaigns import Campaign
 from connector.rules.model.reasons import State
-from connector.store.follow_ups.pending import take_to_signal, take_to_start
+from connector.store.follow_ups.pending import claim_to_signal, claim_to_start
 from connector.store.tables import follow_ups
 
 _POLL_SECONDS = 0.05
@@ -77,8 +77,8 @@ class _Stage:
 
     async def _is_owed(self) -> bool:
         async with self.ground.database.read() as connection:
-            to_start = await take_to_start(connection, self.ground.workspace, 1)
-            return bool(to_start or await take_to_signal(connection, self.ground.workspace, 1))
+            to_start = await claim_to_start(connection, self.ground.workspace, 1)
+            return bool(to_start or await claim_to_signal(connection, self.ground.workspace, 1))
 
     async def _waiting(self) -> int:
         statement = select(func.count()).select_from(follow_ups).where(follow_ups.c.state == State.WAITING.value)

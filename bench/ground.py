@@ -62,7 +62,7 @@ class Ground:
             now = (await database_now(connection)).astimezone(UTC)
         items = [Event(id=str(uuid4()), user=user, type="event", name=event, occurred_at=now) for user in users]
         for start in range(0, len(items), BATCH):
-            results = await self.intake.take_in(items[start : start + BATCH])
+            results = await self.intake.ingest(items[start : start + BATCH])
             if any(result.status != "accepted" for result in results):
                 raise RuntimeError(f"the bench's own events were refused: {results}")
 

@@ -58,7 +58,7 @@ async def _milliseconds_each(ground: Ground, campaigns: int, batches: int) -> fl
     items = await _clicks(ground, campaigns // 2, batches * BATCH)
     begun = perf_counter()
     for start in range(0, len(items), BATCH):
-        await ground.intake.take_in(items[start : start + BATCH])
+        await ground.intake.ingest(items[start : start + BATCH])
     return (perf_counter() - begun) * 1000 / len(items)
 
 

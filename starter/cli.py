@@ -12,7 +12,7 @@ from importlib import import_module
 import typer
 
 from connector.rules.model.errors import ConnectorError
-from starter.terminal import tell
+from starter.terminal import print_note
 
 _ORDERS = dict.fromkeys(("publish", "stop", "resume", "archive"), "orders")
 _COMMANDS = {
@@ -70,7 +70,7 @@ def run_command(words: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except ConnectorError as error:
-        tell(str(error))
+        print_note(str(error))
         return 1
     except Exception:
         traceback.print_exc()

@@ -8,25 +8,25 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 
-def say(text: str = "") -> None:
+def print_result(text: str = "") -> None:
     """A line of a result."""
     print(text)
 
 
-def say_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """A result as one line of JSON."""
     print(json.dumps(value, ensure_ascii=False), flush=True)
 
 
-def tell(text: str) -> None:
+def print_note(text: str) -> None:
     """A line about the work: a warning, a fault, a hint."""
     print(text, file=sys.stderr, flush=True)
 
 
-def warn(notes: Iterable[str]) -> None:
+def print_warning(notes: Iterable[str]) -> None:
     """Warnings, one a line."""
     for note in notes:
-        tell(f"warning: {note}")
+        print_note(f"warning: {note}")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

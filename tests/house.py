@@ -65,9 +65,9 @@ class House:
                 pass
             return
 
-    async def take_in(self, *items: dict[str, Any]) -> list[ItemResult]:
+    async def ingest(self, *items: dict[str, Any]) -> list[ItemResult]:
         """One batch."""
-        return await self.intake.take_in(items)
+        return await self.intake.ingest(items)
 
     async def rows(self) -> Sequence[Any]:
         """Every follow-up, oldest trigger first."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select
 
-from connector.app.backtest import Backtested, NotTestable, backtest
+from connector.app.backtest import BacktestResult, NotBacktestable, backtest
 from connector.ingest.intake import Intake
 from connector.rules.model.campaigns import parse_definition
 from connector.store.catalogue.drafts import save_drafts
@@ -25,7 +25,7 @@ async def draft(house: House, *definitions: dict[str, Any]) -> None:
         await save_drafts(c, "default", [parse_definition(one) for one in definitions], await database_now(c))
 
 
-async def run_backtest(house: House, campaign: str = "f", *, minutes: float = -60) -> Backtested:
+async def run_backtest(house: House, campaign: str = "f", *, minutes: float = -60) -> BacktestResult:
     """What would have come of it since so many minutes after the base."""
     catalogue = await house.cache.at_least(house.database)
     async with house.database.read() as c:
@@ -43,9 +43,9 @@ async def test_a_draft_is_judged_over_the_log(house: House) -> None:
         ),
     )
     users = ["a", "b", "c", "d"]
-    await house.take_in(*(push(f"p-{name}", 0, user=name) for name in users))
-    await house.take_in(buy("b-a", 10, user="a"), {**opened("o-b", 20), "user": "b"}, buy("b-c", 50, user="c"))
-    await house.take_in(push("p-e", 115, user="e"), push("p-before", -90, user="z"))
+    await house.ingest(*(push(f"p-{name}", 0, user=name) for name in users))
+    await house.ingest(buy("b-a", 10, user="a"), {**opened("o-b", 20), "user": "b"}, buy("b-c", 50, user="c"))
+    await house.ingest(push("p-e", 115, user="e"), push("p-before", -90, user="z"))
     tally = (await run_backtest(house)).tally
     assert (tally.users, tally.triggered, tally.sent, tally.waiting) == (5, 5, 2, 1)
     assert tally.excepted == {"make_purchase": 1, "open_push": 1}
@@ -61,8 +61,8 @@ async def test_what_would_have_been_refused_or_dropped_says_why(house: House) ->
     for name in ("a", "b"):
         async with house.database.write("default") as c:
             await merge_user(c, "default", name, {"push_tokens": ["phone"]}, await database_now(c))
-    await house.take_in(push("p1", 0, user="a"), push("p2", 0, user="b"), push("p3", 0, user="c"))
-    await house.take_in(push("p4", 5, user="b"))
+    await house.ingest(push("p1", 0, user="a"), push("p2", 0, user="b"), push("p3", 0, user="c"))
+    await house.ingest(push("p4", 5, user="b"))
     await sent_elsewhere(house, "a")
     tally = (await run_backtest(house)).tally
     assert (tally.triggered, tally.sent) == (3, 1)
@@ -85,7 +85,7 @@ async def sent_elsewhere(house: House, user: str) -> None:
 async def test_nothing_is_changed(house: House) -> None:
     """Whatever is tested, no row is written, not even for a live campaign."""
     await house.live(ORIGINAL, ABANDONED)
-    await house.take_in(push("p1", 0), buy("b1", 5))
+    await house.ingest(push("p1", 0), buy("b1", 5))
 
     async def rows() -> list[int]:
         async with house.database.read() as c:
@@ -101,7 +101,7 @@ async def test_a_live_campaign_is_tested_without_what_it_really_made(house: Hous
     """The newest revision is judged, from `since` on, whatever was published when; its real receipts are left out."""
     await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "3 hours"}, messages=WEBHOOK))
     await draft(house, follow_on("f", PUSHED, delay={"after": "5 minutes"}, messages=WEBHOOK))
-    await house.take_in(push("p1", 0), {**push("r1", 1), "type": "receive_webhook", "campaign": "f"})
+    await house.ingest(push("p1", 0), {**push("r1", 1), "type": "receive_webhook", "campaign": "f"})
     result = await run_backtest(house)
     assert (result.revision, result.tally.sent, result.tally.refused) == (2, 1, {})
 
@@ -110,7 +110,7 @@ async def test_a_live_campaign_is_tested_without_what_it_really_made(house: Hous
 async def test_what_is_no_follow_on_cannot_be_tested(house: House, campaign: str) -> None:
     """An original has no trigger, and an unknown id is told."""
     await house.live(ORIGINAL)
-    with pytest.raises(NotTestable, match=campaign):
+    with pytest.raises(NotBacktestable, match=campaign):
         await run_backtest(house, campaign)
 
 
@@ -127,7 +127,7 @@ async def test_a_log_that_is_kept_long_is_tested_to_its_beginning(house: House) 
     keeping = Intake(house.database, house.cache, "default", retention=timedelta(days=400))
     a_day = 24 * 60
     days = range(-200, 0)
-    await keeping.take_in([push(f"p{day}", day * a_day) for day in days])
-    await keeping.take_in([buy(f"b{day}", day * a_day + 30) for day in days if day < -100])
+    await keeping.ingest([push(f"p{day}", day * a_day) for day in days])
+    await keeping.ingest([buy(f"b{day}", day * a_day + 30) for day in days if day < -100])
     tally = (await run_backtest(house, minutes=-201 * a_day)).tally
     assert (tally.triggered, tally.sent, tally.excepted) == (200, 100, {"make_purchase": 100})

@@ -9,10 +9,10 @@ import sys
 import pytest
 from rich.console import Console
 
-from starter.demo.outcomes import NOTHING, Fate, compare
+from starter.demo.outcomes import NOTHING, ExpectedOutcome, compare
 
 
-def _summary(outcomes: dict[Fate, tuple[str, str | None]]) -> tuple[str, bool]:
+def _summary(outcomes: dict[ExpectedOutcome, tuple[str, str | None]]) -> tuple[str, bool]:
     table, right = compare(outcomes)
     console = Console(width=120)
     with console.capture() as captured:
@@ -39,7 +39,10 @@ def test_every_user_of_the_demo_comes_to_the_end_that_they_must() -> None:
 
 def test_a_wrong_end_is_told() -> None:
     """One user who came to another end makes the demo fail, and the summary says which."""
-    fates = [Fate("anna", "cart-reminder", "bought", "excepted", "exception"), Fate("ben", "x", "slept", "nothing")]
+    fates = [
+        ExpectedOutcome("anna", "cart-reminder", "bought", "excepted", "exception"),
+        ExpectedOutcome("ben", "x", "slept", "nothing"),
+    ]
     assert _summary({fates[0]: ("excepted", "exception"), fates[1]: NOTHING})[1]
     text, right = _summary({fates[0]: ("sent", None), fates[1]: NOTHING})
     assert not right

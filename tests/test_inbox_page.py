@@ -17,9 +17,9 @@ import uvicorn
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from connector.app.context import compose
+from connector.app.context import build_context
 from connector.channels.inbox import Inbox
-from connector.channels.protocol import Address, Outgoing
+from connector.channels.protocol import Address, OutgoingMessage
 from connector.settings.application import Settings
 from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
@@ -75,7 +75,7 @@ def site() -> Iterator[str]:
 async def _api(settings: Settings, database: Database) -> AsyncIterator[str]:
     """The API over HTTP, as long as the block runs; gives its address."""
     bound = socket.create_server(("127.0.0.1", 0))
-    app = create_app(compose(settings, database), Keys([KEY]))
+    app = create_app(build_context(settings, database), Keys([KEY]))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
     running = asyncio.create_task(server.serve(sockets=[bound]))
     try:
@@ -175,7 +175,7 @@ async def test_the_escape_key_puts_a_message_away(
         inbox = Inbox(sqlite_database, "default", settings.inbox)
         for number in range(2):
             content = {"title": f"Message {number}", "body": "b"}
-            await inbox.send(Outgoing(f"d{number}", "o", "in_app_message", Address("u"), content))
+            await inbox.send(OutgoingMessage(f"d{number}", "o", "in_app_message", Address("u"), content))
         await page.open(address)
         before = ""
         for _ in range(2):

@@ -19,7 +19,7 @@ from connector.rules.model.values import canonical_json
 from connector.rules.sending.operating import in_words
 from connector.wire import Asked, Ended, FollowUpStart, FollowUpStatus, Operated, Postponement, SendOutcome
 from workflows import activity_calls as calls
-from workflows.operator_actions import NOTHING_ASKED, Hands, instant_of, refused, short
+from workflows.operator_actions import NOTHING_ASKED, OperatorActions, instant_of, refused, short
 
 _STATE = SearchAttributeKey.for_keyword(names.STATE_ATTRIBUTE)
 _LONGEST_REPORT = 2_000_000
@@ -28,8 +28,8 @@ _WEIGHT = ("sent", "control", "excepted", "failed", "dropped")
 
 
 @workflow.defn(name=names.FOLLOW_UP)
-class FollowUp:
-    """One user's passage through one follow-on. The store decides; this workflow keeps the time."""
+class FollowUpWorkflow:
+    """One user's follow-up through one follow-on. The store decides; this workflow keeps the time."""
 
     @workflow.init
     def __init__(self, start: FollowUpStart) -> None:
@@ -37,10 +37,10 @@ class FollowUp:
         self._ended: Ended | None = None
         self._reported: deque[dict[str, Any]] = deque()
         self._waits: dict[str, datetime] = {}
-        self._in_hand: set[str] = set()
+        self._in_progress: set[str] = set()
         self._held: set[str] = set()
         self._all_sent = False
-        self._hands = Hands(start, self._check_open, self._follow)
+        self._operator = OperatorActions(start, self._check_open, self._follow)
 
     @workflow.run
     async def run(self, start: FollowUpStart) -> str:
@@ -50,7 +50,7 @@ class FollowUp:
             return await asyncio.shield(passing)
         except asyncio.CancelledError:  # the UI's Cancel, `temporal workflow cancel`: an operator's hand too
             with suppress(ApplicationError):
-                await self._hands.operate("cancel", workflow.cancellation_reason())
+                await self._operator.operate("cancel", workflow.cancellation_reason())
             final = await passing
             if self._ended is not None and self._ended.reason == Reason.CANCELLED_BY_OPERATOR:
                 raise
@@ -76,17 +76,17 @@ class FollowUp:
     @workflow.update(name=names.SEND_NOW, description="Judge and send it now; the rules of its due time still apply")
     async def send_now(self, asked: Asked = NOTHING_ASKED) -> Operated:
         """Let it wait no longer; quiet hours and the like may hold it again."""
-        return await self._hands.operate("send_now", asked.note)
+        return await self._operator.operate("send_now", asked.note)
 
     @workflow.update(name=names.POSTPONE, description='Let it wait for another time: {"until": "2026-03-02T09:00:00Z"}')
     async def postpone(self, asked: Postponement = NOTHING_ASKED) -> Operated:
         """Move what it waits for, holds included; what calls it off goes on counting."""
-        return await self._hands.operate("postpone", asked.note, instant_of(asked, workflow.now()))
+        return await self._operator.operate("postpone", asked.note, instant_of(asked, workflow.now()))
 
     @workflow.update(name=names.CANCEL, description="End it unsent, as cancelled_by_operator")
     async def cancel(self, asked: Asked = NOTHING_ASKED) -> Operated:
         """End it while nothing of it has gone out."""
-        return await self._hands.operate("cancel", asked.note)
+        return await self._operator.operate("cancel", asked.note)
 
     @send_now.validator
     def _check_send_now(self, asked: Asked = NOTHING_ASKED) -> None:
@@ -128,8 +128,8 @@ class FollowUp:
             if left > timedelta(0):
                 with suppress(asyncio.TimeoutError):
                     await workflow.wait_condition(self._moved(why, until), timeout=left, timeout_summary=why)
-            elif self._hands.busy:
-                await workflow.wait_condition(lambda: not self._hands.busy or self._ended is not None)
+            elif self._operator.busy:
+                await workflow.wait_condition(lambda: not self._operator.busy or self._ended is not None)
             else:
                 break
         del self._waits[why]
@@ -149,8 +149,8 @@ class FollowUp:
 
     async def _deliver(self, channels: Iterable[str]) -> list[SendOutcome]:
         """Send on these channels at the same time, but on none that is in hand already."""
-        begun = [channel for channel in channels if channel not in self._in_hand]
-        self._in_hand.update(begun)
+        begun = [channel for channel in channels if channel not in self._in_progress]
+        self._in_progress.update(begun)
         outcomes = await asyncio.gather(*(self._send(channel) for channel in begun))
         return [outcome for several in outcomes for outcome in several]
 
@@ -162,9 +162,9 @@ class FollowUp:
             if outcome.outcome == "held" and outcome.until is not None:
                 await self._hold(channel, outcome.until)
                 continue
-            self._in_hand.discard(channel)
+            self._in_progress.discard(channel)
             return await self._deliver(outcome.channels) if outcome.outcome == "moved" else [outcome]
-        self._in_hand.discard(channel)
+        self._in_progress.discard(channel)
         return []
 
     async def _hold(self, channel: str, until: datetime) -> None:
@@ -174,7 +174,7 @@ class FollowUp:
 
     async def _nothing_speaks_against_it(self) -> bool:
         """Intake has seen all that was reported so far, no operator is at it, and the store has ended nothing."""
-        await workflow.wait_condition(lambda: not (self._reported or self._hands.busy) or self._ended is not None)
+        await workflow.wait_condition(lambda: not (self._reported or self._operator.busy) or self._ended is not None)
         return self._ended is None
 
     def _follow(self, operated: Operated) -> None:
@@ -200,13 +200,13 @@ class FollowUp:
         return lambda: self._ended is not None or self._waits[why] != until
 
     def _sending(self) -> list[str]:
-        return sorted(self._in_hand - self._held)
+        return sorted(self._in_progress - self._held)
 
     def _show(self) -> None:
         """What the UI says of it now."""
         lines = [f"Waits until {short(until)}: {why}." for why, until in self._waits.items()]
         lines += [f"Is being sent: {', '.join(sending)}."] if (sending := self._sending()) else []
-        workflow.set_current_details("\n\n".join([*lines, *([self._hands.last] if self._hands.last else [])]))
+        workflow.set_current_details("\n\n".join([*lines, *([self._operator.last] if self._operator.last else [])]))
 
     def _conclude(self, outcomes: list[SendOutcome]) -> str:
         """The state of all channels together: sent where at least one went out."""
@@ -214,5 +214,5 @@ class FollowUp:
         final = next((state for state in _WEIGHT if state in states), "dropped")
         workflow.upsert_search_attributes([_STATE.value_set(final)])
         ended = in_words(final, self._ended.reason if self._ended else None)
-        workflow.set_current_details("\n\n".join(filter(None, (f"Ended: {ended}.", self._hands.last))))
+        workflow.set_current_details("\n\n".join(filter(None, (f"Ended: {ended}.", self._operator.last))))
         return final

@@ -17,7 +17,7 @@ _ORDER = ("waiting", "held", "sending", "sent", "control", "dropped", "failed")
 
 
 @workflow.defn(name=names.LAUNCH)
-class Launch:
+class LaunchWorkflow:
     """Keeps the time of a launch. The store knows how far it has come; losing a run of this loses nothing of it."""
 
     @workflow.init

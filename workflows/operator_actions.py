@@ -21,7 +21,7 @@ _FARTHEST = timedelta(days=732)
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 
 
-class Hands:
+class OperatorActions:
     """Operators' hands on one follow-up. While one is `busy`, nothing may be sent.
 
     Args:

@@ -16,7 +16,7 @@ _ENDING = frozenset({"stop", "archive"})
 
 
 @workflow.defn(name=names.REGISTRY)
-class Registry:
+class RegistryWorkflow:
     """Puts orders in a line. What is published stands in the store; losing this workflow loses nothing of it."""
 
     @workflow.init

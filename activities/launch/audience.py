@@ -11,24 +11,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import Scheduled
-from connector.rules.model.follow_up import Passage
+from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import State
 from connector.rules.model.users import User
-from connector.rules.sending.deliveries import drawn, draws, enrolment
+from connector.rules.sending.deliveries import draw_assignment, enrolment, has_assignments
 from connector.rules.sending.due_list import DueFacts, newest_live
-from connector.rules.sending.launching import due_for, judge_enrolment, passage_of
+from connector.rules.sending.launching import due_for, evaluate_enrolment, follow_up_of
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.targeting.audience import asks_history, in_audience
-from connector.rules.triggering.evaluator import Past
+from connector.rules.triggering.evaluator import LoggedHistory
 from connector.store.catalogue.versions import Head
 from connector.store.follow_ups.deliveries import load_past_sends
-from connector.store.follow_ups.follow_ups import insert_passages, load_receipts, save_receipt
+from connector.store.follow_ups.follow_ups import insert_follow_ups, load_receipts, save_receipt
 from connector.store.follow_ups.launches import LaunchRow, find_standing, keep_assignments
 from connector.store.users.log import load_items
 from connector.store.users.users import ERASED, StoredUser, load_users, lock_users
 
 
-class Audience:
+class LaunchAudience:
     """Judges users and takes them in, inside a transaction of the caller's."""
 
     def __init__(
@@ -56,16 +56,18 @@ class Audience:
         await lock_users(self._c, self._workspace, user_keys)
         users = await self._chosen(user_keys)
         assignments = await self._assignments(users)
-        passages = [self._passage(key, stored.user, assignments[key]) for key, stored in users.items()]
-        control = {p.user_key for p in passages if assignments[p.user_key].control}
-        decided = [await self._decided(p, users[p.user_key]) if p.user_key in control else p for p in passages]
-        await insert_passages(self._c, self._workspace, decided, self._now, by_launch=True)
-        enrolled = [passage for passage in decided if passage.state is State.CONTROL]
-        for passage in enrolled:
-            await save_receipt(self._c, self._workspace, passage.campaign, passage.user_key, passage.key, self._now)
-        made = [enrolment(passage, users[passage.user_key].user.id, self._now) for passage in enrolled]
+        follow_ups = [self._follow_up(key, stored.user, assignments[key]) for key, stored in users.items()]
+        control = {p.user_key for p in follow_ups if assignments[p.user_key].control}
+        decided = [await self._decided(p, users[p.user_key]) if p.user_key in control else p for p in follow_ups]
+        await insert_follow_ups(self._c, self._workspace, decided, self._now, by_launch=True)
+        enrolled = [follow_up for follow_up in decided if follow_up.state is State.CONTROL]
+        for follow_up in enrolled:
+            await save_receipt(
+                self._c, self._workspace, follow_up.campaign, follow_up.user_key, follow_up.key, self._now
+            )
+        made = [enrolment(follow_up, users[follow_up.user_key].user.id, self._now) for follow_up in enrolled]
         if made:
-            await self._intake.take_in_within(self._c, self._catalogue, self._head, made)
+            await self._intake.ingest_in_transaction(self._c, self._catalogue, self._head, made)
         return len(decided)
 
     async def _chosen(self, user_keys: Sequence[str]) -> dict[str, StoredUser]:
@@ -80,40 +82,40 @@ class Audience:
             for key, one in sorted(stored.items())
             if key not in left_out
             and not one.user.id.startswith(ERASED)
-            and in_audience(self._campaign.audience, one.user, Past(past.get(key, ())), self._now)
+            and in_audience(self._campaign.audience, one.user, LoggedHistory(past.get(key, ())), self._now)
         }
 
     async def _assignments(self, users: Mapping[str, StoredUser]) -> dict[str, Assignment]:
-        if not draws(self._entry):
+        if not has_assignments(self._entry):
             return dict.fromkeys(users, Assignment(control=False))
-        first = {key: drawn(self._campaign, stored.user.id, received=False) for key, stored in users.items()}
+        first = {key: draw_assignment(self._campaign, stored.user.id, received=False) for key, stored in users.items()}
         return await keep_assignments(self._c, self._workspace, self._launch.campaign, first)
 
-    def _passage(self, user_key: str, user: User, assignment: Assignment) -> Passage:
+    def _follow_up(self, user_key: str, user: User, assignment: Assignment) -> FollowUp:
         due = due_for(self._delivery, user, self._launch.published_at, self._catalogue.workspace)
-        return passage_of(self._entry, self._launch.launch_id, user, user_key, assignment, due_at=due, at=self._now)
+        return follow_up_of(self._entry, self._launch.launch_id, user, user_key, assignment, due_at=due, at=self._now)
 
-    async def _decided(self, passage: Passage, stored: StoredUser) -> Passage:
-        """A control user's passage, which ends as it begins."""
+    async def _decided(self, follow_up: FollowUp, stored: StoredUser) -> FollowUp:
+        """A control user's follow-up, which ends as it begins."""
         capped = bool(self._catalogue.workspace.frequency_caps)
-        sends = await load_past_sends(self._c, self._workspace, passage.user_key, self._now) if capped else ()
+        sends = await load_past_sends(self._c, self._workspace, follow_up.user_key, self._now) if capped else ()
         facts = [
             DueFacts(
                 now=self._now,
-                next_at=passage.next_at,
+                next_at=follow_up.next_at,
                 entry=self._entry,
-                window_id=passage.window_id,
+                window_id=follow_up.window_id,
                 workspace=self._catalogue.workspace,
                 channel=channel,
                 user=stored.user,
-                history=Past(()),
+                history=LoggedHistory(()),
                 received_at=None,
                 past_sends=sends,
                 assignment=Assignment(control=True),
-                follow_up_id=passage.id,
+                follow_up_id=follow_up.id,
                 unreachable=stored.unreachable,
             )
-            for channel in passage.channels
+            for channel in follow_up.channels
         ]
-        state, reason = judge_enrolment(facts)
-        return replace(passage, state=state, reason=reason, decided_at=self._now)
+        state, reason = evaluate_enrolment(facts)
+        return replace(follow_up, state=state, reason=reason, decided_at=self._now)

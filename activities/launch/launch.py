@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
-from activities.heartbeat import beating
-from activities.launch.audience import Audience
-from activities.launch.sending import Passes, afresh
+from activities.heartbeat import heartbeat
+from activities.launch.audience import LaunchAudience
+from activities.launch.sending import LaunchSender, without_attempts
 from activities.send import Sender
 from connector import names
 from connector.ingest.intake import Intake
@@ -64,7 +64,7 @@ class Launcher:
     ) -> None:
         self._database, self._cache, self._intake = database, cache, intake
         self._workspace, self._changed, self._audience = workspace, changed, audience
-        self._passes = Passes(database, cache, sender, workspace, messages=messages)
+        self._passes = LaunchSender(database, cache, sender, workspace, messages=messages)
 
     @activity.defn(name=names.LAUNCH_PAGE)
     async def launch_page(self, page: LaunchPage) -> LaunchStep:
@@ -75,7 +75,7 @@ class Launcher:
         """
         called_off = asyncio.Event()
         stretch = asyncio.ensure_future(self._stretch(page, called_off))
-        async with beating():
+        async with heartbeat():
             try:
                 step = await asyncio.shield(stretch)
             except asyncio.CancelledError:
@@ -132,7 +132,7 @@ class Launcher:
         if entry.state == "archived":
             return launch, True
         if entry.live is None:
-            return LaunchStep(phase="paused", next_page=afresh(page))
+            return LaunchStep(phase="paused", next_page=without_attempts(page))
         delivery = scheduled(entry)
         if launch.paged_at is not None or delivery is None:
             return launch, False
@@ -144,7 +144,7 @@ class Launcher:
         keys = await next_users(c, self._workspace, launch, self._audience)
         where = (c, catalogue, head, self._intake, self._workspace, launch, delivery)
         if keys:
-            await Audience(*where, now=now).take(keys)
+            await LaunchAudience(*where, now=now).take(keys)
         await change_launch(
             c,
             self._workspace,

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.launch.attempts import Attempts, DueRow
+from activities.launch.attempts import DueRow, LaunchAttempts
 from activities.send import Sender
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.sending.launching import scheduled, take_turns
+from connector.rules.sending.launching import scheduled, take_from_window
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.catalogue.versions import Head
@@ -20,9 +20,9 @@ from connector.store.follow_ups.launches import (
     LaunchRow,
     change_launch,
     earliest,
-    give_turn,
     load_launch,
     next_due,
+    postpone_rows,
 )
 from connector.wire import LaunchPage, LaunchStep
 
@@ -32,7 +32,7 @@ _SOONEST, _LATEST = timedelta(seconds=1), timedelta(minutes=5)
 """Between two passes over those whom a provider put off."""
 
 
-class Passes:
+class LaunchSender:
     """Sends to those who wait, in the order of their keys, some in each step.
 
     Args:
@@ -66,13 +66,13 @@ class Passes:
             if turn_ends is not None:
                 return LaunchStep(phase="sending", next_page=page, until=turn_ends)
             return await self._end_pass(launch, page, now)
-        attempts = Attempts(self._sender, self._workspace, launch.campaign, now=now, attempt=attempt)
+        attempts = LaunchAttempts(self._sender, self._workspace, launch.campaign, now=now, attempt=attempt)
         tried = await attempts.try_all(rows, goes_on)
         await self._worked(launch, len(rows) - tried.went, now, behind=late or (tried.later > 0 and not tried.went))
         reached = rows[tried.rows - 1].user_key if tried.rows else page.after
         page = page.model_copy(update={"after": reached, "later": page.later or tried.later > 0})
         if tried.paused:
-            return LaunchStep(phase="paused", next_page=afresh(page))
+            return LaunchStep(phase="paused", next_page=without_attempts(page))
         if tried.later and not tried.went:  # a provider that takes nothing is left alone for a while
             tries = page.tries + 1
             page = page.model_copy(update={"tries": tries})
@@ -95,11 +95,11 @@ class Passes:
             rows = [DueRow(*row) for row in due]
             delivery = scheduled(catalogue.entries[launch.campaign])
             limit = None if archived or delivery is None else delivery.per_minute
-            granted, minute = take_turns(current.minute, now, limit, len(rows))
+            granted, minute = take_from_window(current.minute, now, limit, len(rows))
             if rows and not granted:
                 return [], minute.ends(now), False
             rows = rows[:granted]
-            await give_turn(c, self._workspace, [row.id for row in rows], current.kept_up_at)
+            await postpone_rows(c, self._workspace, [row.id for row in rows], current.kept_up_at)
             if minute != current.minute:
                 await change_launch(
                     c, self._workspace, launch.launch_id, minute_at=minute.at, minute_count=minute.count
@@ -138,7 +138,7 @@ class Passes:
         return LaunchStep(phase="waits", next_page=again, until=max(waits_for, soonest))
 
 
-def afresh(page: LaunchPage) -> LaunchPage:
+def without_attempts(page: LaunchPage) -> LaunchPage:
     """The same from the first user on, as a launch that was paused goes on."""
     return page.model_copy(update={"after": "", "later": False, "tries": 0})
 

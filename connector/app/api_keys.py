@@ -36,7 +36,7 @@ class Issued:
     replaces: Key | None = None
 
 
-class KeyDesk:
+class ApiKeyService:
     """Keeps the keys of one workspace. Everything raises StoreUnavailable where the database is away."""
 
     def __init__(self, database: Database, workspace: str) -> None:

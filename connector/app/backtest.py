@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.model.campaigns import Campaign
 from connector.rules.model.errors import ConnectorError
-from connector.rules.model.interactions import LAUNCH_TIME, Interaction, Logged
+from connector.rules.model.interactions import LAUNCH_TIME, Interaction, LogEntry
 from connector.rules.targeting.audience import asks_history
 from connector.rules.targeting.matching import reported_as
 from connector.rules.timing.caps import PastSend
-from connector.simulation import Scratch, Simulation
+from connector.simulation import Simulation, SpillStore
 from connector.simulation.tally import Tally
 from connector.store.reporting.backlog import Named, count_users, load_receipts_before, load_sends, page_of_users
 from connector.store.users.log import load_items
@@ -33,12 +33,12 @@ _THE_WINDOW = 0
 """Window ids of the store begin at 1."""
 
 
-class NotTestable(ConnectorError):
+class NotBacktestable(ConnectorError):
     """There is nothing to test: no such campaign, or one that nothing triggers."""
 
 
 @dataclass(frozen=True)
-class Backtested:
+class BacktestResult:
     """What came of it. `revision` is the one that was tested, `since` and `until` are UTC."""
 
     campaign: str
@@ -53,7 +53,7 @@ class _Known:
     """What the store knows of one user."""
 
     stored: StoredUser
-    log: Sequence[Logged]
+    log: Sequence[LogEntry]
     sends: Sequence[PastSend]
     receipts: Mapping[str, datetime]
 
@@ -68,9 +68,9 @@ def as_if_live(catalogue: Catalogue, campaign: str, since: datetime) -> Catalogu
     """
     entry = catalogue.entries.get(campaign)
     if entry is None:
-        raise NotTestable(f"{campaign} is not known; apply its definition first")
+        raise NotBacktestable(f"{campaign} is not known; apply its definition first")
     if entry.follow_on(entry.newest) is None:
-        raise NotTestable(f"{campaign} is no follow-on: nothing triggers it")
+        raise NotBacktestable(f"{campaign} is no follow-on: nothing triggers it")
     live = Entry(campaign, "active", (replace(entry.newest, effective_at=since),), (Window(_THE_WINDOW, since),))
     silent = Catalogue(catalogue.version, catalogue.workspace, catalogue.entries)
     return silent.changed([live], version=catalogue.version)
@@ -85,7 +85,7 @@ async def backtest(
     since: datetime,
     until: datetime,
     progress: Callable[[int, int], None] = lambda done, users: None,
-) -> Backtested:
+) -> BacktestResult:
     """Judge the log since an instant as if the campaign's newest revision had been live from then on.
 
     Everything is taken as having arrived when it happened, so that a late import does not look stale; users as they are
@@ -106,14 +106,14 @@ async def backtest(
     async for page in _pages(c, workspace, wanted, campaign, since, with_past=_asks_history(revision)):
         _judge_page(supposed, campaign, page, since, until, tally)
         progress(tally.users, users)
-    return Backtested(campaign, revision.number, since, until, tally)
+    return BacktestResult(campaign, revision.number, since, until, tally)
 
 
 def _judge_page(
     catalogue: Catalogue, campaign: str, page: Sequence[_Known], since: datetime, until: datetime, tally: Tally
 ) -> None:
     for known in page:  # users have nothing to do with each other
-        with Scratch() as scratch:
+        with SpillStore() as scratch:
             simulation = Simulation(catalogue, scratch, lambda warning: None, retention=_FOR_EVER)
             _live_through(simulation, known, campaign, since, until)
             tally.add(scratch.person(known.stored.user.id), campaign, catalogue)
@@ -169,7 +169,7 @@ def _asks_history(revision: Revision) -> bool:
     return isinstance(revision.definition, Campaign) and asks_history(revision.definition.audience)
 
 
-def _made_by(campaign: str, logged: Logged) -> bool:
+def _made_by(campaign: str, logged: LogEntry) -> bool:
     """What the campaign's own messages made in reality; the supposed ones make their own."""
     item = logged.item
     return isinstance(item, Interaction) and item.campaign == campaign and item.type in LAUNCH_TIME

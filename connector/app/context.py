@@ -17,7 +17,7 @@ from connector.temporal.outbox import Outbox
 
 
 @dataclass(frozen=True)
-class Parts:
+class AppContext:
     """Everything that an edge may need, for one workspace."""
 
     settings: Settings
@@ -33,28 +33,28 @@ class Parts:
         return self.settings.workspace
 
 
-def compose(settings: Settings, database: Database, temporal: TemporalLink | None = None) -> Parts:
+def build_context(settings: Settings, database: Database, temporal: TemporalLink | None = None) -> AppContext:
     """Put the parts together; nothing is connected before it is used."""
     temporal = temporal or TemporalLink()
     cache = CatalogueCache(settings.workspace)
     retention = timedelta(days=settings.retention_days)
     intake = Intake(database, cache, settings.workspace, retention=retention)
     sweep = settings.sweep_seconds
-    return Parts(
+    return AppContext(
         settings=settings,
         database=database,
         cache=cache,
         intake=intake,
-        outbox=Outbox(database, settings.workspace, temporal.client, sweep_seconds=sweep, calm=intake.calm),
+        outbox=Outbox(database, settings.workspace, temporal.client, sweep_seconds=sweep, idle=intake.idle),
         temporal=temporal,
     )
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Parts]:
+async def open_context(settings: Settings) -> AsyncIterator[AppContext]:
     """The parts for as long as the block runs. Raises SettingsWrong."""
     database = open_database(settings)
     try:
-        yield compose(settings, database)
+        yield build_context(settings, database)
     finally:
         await database.close()

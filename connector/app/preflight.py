@@ -12,7 +12,7 @@ class NotSetUp(ConnectorError):
     """There is no database with this version's tables where the settings point."""
 
 
-def require_folder(settings: Settings) -> None:
+def check_data_folder(settings: Settings) -> None:
     """Raises NotSetUp where there is no data folder: looking for data must not make an empty one."""
     if settings.database_url is None and not settings.data.exists():
         raise NotSetUp(
@@ -21,7 +21,7 @@ def require_folder(settings: Settings) -> None:
         )
 
 
-async def require_tables(database: Database) -> None:
+async def check_tables(database: Database) -> None:
     """Raises NotSetUp where the tables are missing or of another version; StoreUnavailable."""
     if not await is_migrated(database):
         raise NotSetUp("the database has not been set up for this version; run `connector setup`")

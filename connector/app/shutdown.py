@@ -19,7 +19,7 @@ def stop_on_signals() -> asyncio.Event:
     return stopped
 
 
-async def unless_stopped(work: Coroutine[Any, Any, T], stopped: asyncio.Event) -> T | None:
+async def run_unless_stopped(work: Coroutine[Any, Any, T], stopped: asyncio.Event) -> T | None:
     """The result of `work`; None where `stopped` came first, and then the work is cancelled."""
     task, stop = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
     try:

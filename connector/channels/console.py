@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from connector.channels.protocol import HandedOver, Outgoing
+from connector.channels.protocol import Accepted, OutgoingMessage
 
 _LONGEST = 200
 
@@ -30,7 +30,7 @@ class Console:
     def __init__(self, write: Writer | None = None) -> None:
         self._write: Writer = write or structlog.get_logger("channel.console").info
 
-    async def send(self, message: Outgoing) -> HandedOver:
+    async def send(self, message: OutgoingMessage) -> Accepted:
         """Show `message`. Never fails."""
         self._write(
             "message",
@@ -40,7 +40,7 @@ class Console:
             title=_one_line(_title(message.content)),
             body=_one_line(_body(message.content)),
         )
-        return HandedOver()
+        return Accepted()
 
     async def close(self) -> None:
         """Nothing to let go of."""

@@ -20,8 +20,8 @@ from enum import StrEnum
 
 import aiosmtplib
 
-from connector.channels.mime import Letter, write_letter
-from connector.channels.protocol import HandedOver, OutcomeUnknown, Outgoing, Rejected, SendError, TryLater
+from connector.channels.mime import MimeMessage, build_mime_message
+from connector.channels.protocol import Accepted, OutcomeUnknown, OutgoingMessage, Rejected, SendError, TryLater
 from connector.settings.application import Smtp
 
 _FAREWELL_SECONDS = 1.0
@@ -49,7 +49,7 @@ class Email:
         self._tls = tls or ssl.create_default_context()
         self._clock = clock
 
-    async def send(self, message: Outgoing) -> HandedOver:
+    async def send(self, message: OutgoingMessage) -> Accepted:
         """Hand `message.content` (subject, html, text, from) to the server; the provider's id is the Message-ID.
 
         Raises:
@@ -58,7 +58,7 @@ class Email:
             OutcomeUnknown: the answer was lost after DATA.
         """
         at = datetime.fromtimestamp(self._clock(), UTC)
-        letter = write_letter(message, sender=self._settings.sender, at=at, provider=self._settings.provider)
+        letter = build_mime_message(message, sender=self._settings.sender, at=at, provider=self._settings.provider)
         deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
         talk = _Conversation(self._settings, self._tls)
         try:
@@ -66,7 +66,7 @@ class Email:
             await talk.part(deadline)
         finally:
             talk.client.close()
-        return HandedOver(letter.message_id)
+        return Accepted(letter.message_id)
 
     async def close(self) -> None:
         """Nothing to let go of: no connection outlives its message."""
@@ -97,7 +97,7 @@ class _Conversation:
             tls_context=tls,
         )
 
-    async def hand_over(self, letter: Letter, deadline: float) -> None:
+    async def hand_over(self, letter: MimeMessage, deadline: float) -> None:
         """Go through all stages until `deadline` (the loop's time)."""
         try:
             async with asyncio.timeout_at(deadline):
@@ -124,7 +124,7 @@ class _Conversation:
             password = self._settings.password
             await self.client.login(self._settings.username, password.get_secret_value() if password else "")
 
-    async def _deliver(self, letter: Letter) -> None:
+    async def _deliver(self, letter: MimeMessage) -> None:
         self._stage = _Stage.ENVELOPE
         encoding = "utf-8" if letter.international else "ascii"
         await self.client.mail(letter.sender, options=await self._options(letter), encoding=encoding)
@@ -132,7 +132,7 @@ class _Conversation:
         self._stage = _Stage.DATA
         await self.client.data(letter.data)
 
-    async def _options(self, letter: Letter) -> list[str]:
+    async def _options(self, letter: MimeMessage) -> list[str]:
         if not letter.international:
             return []
         if self.client.is_ehlo_or_helo_needed:

@@ -13,8 +13,8 @@ from typing import Any
 
 from connector.channels.fcm_message import write_message
 from connector.channels.google_token import GoogleToken, read_service_account
-from connector.channels.http_client import Answer, Exchange, check_taken
-from connector.channels.protocol import HandedOver, OutcomeUnknown, Outgoing, Rejected, SendError, TryLater
+from connector.channels.http_client import HttpResult, ProviderHttpClient, check_accepted
+from connector.channels.protocol import Accepted, OutcomeUnknown, OutgoingMessage, Rejected, SendError, TryLater
 from connector.settings.providers import Fcm
 
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
@@ -44,13 +44,13 @@ class FcmPush:
             raise ValueError("CONNECTOR_FCM_CREDENTIALS is missing")
         account = read_service_account(settings.credentials)
         self._seconds, self._clock = settings.timeout_seconds, clock
-        self._exchange = Exchange("fcm", settings.timeout_seconds, tls=tls)
+        self._exchange = ProviderHttpClient("fcm", settings.timeout_seconds, tls=tls)
         self._url = f"{settings.api_url}/v1/projects/{settings.project or account['project_id']}/messages:send"
         self._token = GoogleToken(
             account, _SCOPE, settings.token_url or account["token_uri"], self._exchange, clock=clock
         )
 
-    async def send(self, message: Outgoing) -> HandedOver:
+    async def send(self, message: OutgoingMessage) -> Accepted:
         """Hand `message.content` (title, body, link, buttons, pages) to FCM for each of the user's tokens.
 
         The provider's id is that of the first message taken.
@@ -79,7 +79,7 @@ class FcmPush:
     async def _serve(self, written: dict[str, Any], token: str, deadline: float) -> _Served:
         try:
             answer = await self._post({"message": {**written, "token": token}}, deadline)
-            check_taken("fcm", answer, datetime.fromtimestamp(self._clock(), UTC))
+            check_accepted("fcm", answer, datetime.fromtimestamp(self._clock(), UTC))
         except SendError as fault:
             return _Served(token, fault=fault)
         if not 200 <= answer.status < 300:
@@ -87,7 +87,7 @@ class FcmPush:
         name = answer.told.get("name")
         return _Served(token, name=name if isinstance(name, str) else None)
 
-    async def _post(self, body: dict[str, Any], deadline: float) -> Answer:
+    async def _post(self, body: dict[str, Any], deadline: float) -> HttpResult:
         """Post with an access token; one that is refused is renewed once."""
         access = await self._token.get(deadline)
         answer = await self._authorized(body, access, deadline)
@@ -96,7 +96,7 @@ class FcmPush:
             answer = await self._authorized(body, await self._token.get(deadline), deadline)
         return answer
 
-    async def _authorized(self, body: dict[str, Any], access: str, deadline: float) -> Answer:
+    async def _authorized(self, body: dict[str, Any], access: str, deadline: float) -> HttpResult:
         headers = {"Authorization": f"Bearer {access}"}
         return await self._exchange.post(self._url, deadline=deadline, json=body, headers=headers)
 
@@ -110,7 +110,7 @@ class _Served:
     fault: SendError | None = None
 
 
-def _refusal(answer: Answer) -> SendError:
+def _refusal(answer: HttpResult) -> SendError:
     code = _error_code(answer)
     if code in _OF_TOKEN:
         return Rejected(_OF_TOKEN[code])
@@ -119,7 +119,7 @@ def _refusal(answer: Answer) -> SendError:
     return Rejected(f"fcm_{code.lower()}" if code else f"fcm_http_{answer.status}")
 
 
-def _error_code(answer: Answer) -> str:
+def _error_code(answer: HttpResult) -> str:
     """FCM's own code, "" where there is none. A 404 alone may as well be a project that does not exist."""
     error = answer.told.get("error")
     details = error.get("details") if isinstance(error, dict) else None
@@ -127,12 +127,12 @@ def _error_code(answer: Answer) -> str:
     return next((code for code in found if isinstance(code, str) and _CODE.fullmatch(code)), "")
 
 
-def _concluded(served: Sequence[_Served]) -> HandedOver:
+def _concluded(served: Sequence[_Served]) -> Accepted:
     """One outcome for all tokens: taken by one is sent; else what may have been sent; else what may go yet."""
     dead = tuple(one.token for one in served if one.fault is not None and one.fault.code == "unregistered")
     taken = [one for one in served if one.fault is None]
     if taken:
-        return HandedOver(taken[0].name, dead_tokens=dead)
+        return Accepted(taken[0].name, invalid_tokens=dead)
     faults = [one.fault for one in served if one.fault is not None]
     for fault in faults:
         if isinstance(fault, OutcomeUnknown):
@@ -141,4 +141,4 @@ def _concluded(served: Sequence[_Served]) -> HandedOver:
     if passing:
         raise max(passing, key=lambda fault: fault.retry_after or timedelta())
     told = next((fault for fault in faults if fault.code != "unregistered"), faults[0])
-    raise Rejected(told.code, dead_tokens=dead)
+    raise Rejected(told.code, invalid_tokens=dead)

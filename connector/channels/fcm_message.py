@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from connector.channels.protocol import Outgoing, Rejected
+from connector.channels.protocol import OutgoingMessage, Rejected
 
 LONGEST = 4096
 """Bytes of the notification and the data together, keys and values; FCM refuses more."""
 
 
-def write_message(message: Outgoing) -> dict[str, Any]:
+def write_message(message: OutgoingMessage) -> dict[str, Any]:
     """The message of `message.content` (title, body, link, buttons, pages), without the token that it goes to.
 
     The delivery id is its tag: where it comes twice to a device, the second takes the first one's place.

@@ -11,7 +11,7 @@ from typing import Any
 
 from google.auth import crypt, jwt
 
-from connector.channels.http_client import Exchange
+from connector.channels.http_client import ProviderHttpClient
 from connector.channels.protocol import SendError, TryLater
 from connector.rules.model.errors import ConnectorError
 
@@ -62,7 +62,7 @@ class GoogleToken:
         account: Mapping[str, str],
         scope: str,
         url: str,
-        exchange: Exchange,
+        exchange: ProviderHttpClient,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:

@@ -51,7 +51,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpResult:
     """What a provider said. `told` is its JSON object, empty where there is none that can be read."""
 
     status: int
@@ -59,7 +59,7 @@ class Answer:
     retry_after: str | None = None
 
 
-class Exchange:
+class ProviderHttpClient:
     """Makes requests to one provider, each over a connection of its own.
 
     Args:
@@ -79,7 +79,7 @@ class Exchange:
             trust_env=False,
         )
 
-    async def post(self, url: str, *, deadline: float | None = None, **request: Any) -> Answer:
+    async def post(self, url: str, *, deadline: float | None = None, **request: Any) -> HttpResult:
         """Post to `url`; `request` is as httpx takes it (data, json, auth, headers).
 
         Args:
@@ -90,12 +90,12 @@ class Exchange:
         """
         until = asyncio.get_running_loop().time() + self._seconds if deadline is None else deadline
         progress = Progress(self._name)
-        answer: Answer | None = None
+        answer: HttpResult | None = None
         try:
             async with asyncio.timeout_at(until):
                 stream = self._client.stream("POST", url, extensions={"trace": progress.note}, **request)
                 async with stream as response:
-                    answer = Answer(response.status_code, {}, response.headers.get("retry-after"))
+                    answer = HttpResult(response.status_code, {}, response.headers.get("retry-after"))
                     answer = replace(answer, told=await _read_object(response))
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
             if answer is None:
@@ -108,7 +108,7 @@ class Exchange:
         await self._client.aclose()
 
 
-def check_taken(name: str, answer: Answer, now: datetime) -> None:
+def check_accepted(name: str, answer: HttpResult, now: datetime) -> None:
     """Let an answer pass unless it is about the provider's own state.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from connector.channels.protocol import Channel, HandedOver, Outgoing, Rejected, TryLater
+from connector.channels.protocol import Accepted, Channel, OutgoingMessage, Rejected, TryLater
 from connector.rules.model.inbox import InboxKind, message_id
 from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database, StoreUnavailable, database_now
@@ -24,7 +24,7 @@ class Inbox:
     ) -> None:
         self._database, self._workspace, self._settings, self._show = database, workspace, settings, show
 
-    async def send(self, message: Outgoing) -> HandedOver:
+    async def send(self, message: OutgoingMessage) -> Accepted:
         """Put the message into the inbox, once, however often it is handed over.
 
         Raises:
@@ -38,12 +38,12 @@ class Inbox:
             raise TryLater("store_unavailable") from None
         if self._show is not None:
             await self._show.send(message)
-        return HandedOver(provider_id=id)
+        return Accepted(provider_id=id)
 
     async def close(self) -> None:
         """The database is closed by whoever opened it."""
 
-    async def _put(self, id: str, message: Outgoing) -> None:
+    async def _put(self, id: str, message: OutgoingMessage) -> None:
         kind = cast(InboxKind, message.channel)
         async with self._database.write(self._workspace) as c:
             user = await find_user(c, self._workspace, message.address.user_id)

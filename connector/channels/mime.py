@@ -12,7 +12,7 @@ from email.policy import SMTP
 from typing import Any
 from urllib.parse import quote
 
-from connector.channels.protocol import Outgoing, Rejected
+from connector.channels.protocol import OutgoingMessage, Rejected
 from connector.settings.provider_headers import SmtpProvider, provider_header
 
 # Bodies are encoded to 7 bits, which every server takes.
@@ -29,7 +29,7 @@ _HEADER_ADDRESS = re.compile(r"https?://[!-;=?-~]{1,900}")
 
 
 @dataclass(frozen=True)
-class Letter:
+class MimeMessage:
     """A written email: its envelope (`sender` and `recipient`, bare addresses), its id and its bytes.
 
     `international`: an address needs SMTPUTF8 (RFC 6531). Domains alone never do, they are written in ASCII.
@@ -42,9 +42,9 @@ class Letter:
     international: bool
 
 
-def write_letter(
-    message: Outgoing, *, sender: str | None, at: datetime, provider: SmtpProvider | None = None
-) -> Letter:
+def build_mime_message(
+    message: OutgoingMessage, *, sender: str | None, at: datetime, provider: SmtpProvider | None = None
+) -> MimeMessage:
     """Write the email of `message`, from its content's `from` or else from `sender`, dated `at` (aware).
 
     The Message-ID is made of the delivery id and the sender's domain, the same in every attempt. `provider` is whoever
@@ -60,7 +60,9 @@ def write_letter(
         raise Rejected("email_invalid", "an address or a text cannot be written as email") from None
 
 
-def _write(message: Outgoing, default_sender: str | None, at: datetime, provider: SmtpProvider | None) -> Letter:
+def _write(
+    message: OutgoingMessage, default_sender: str | None, at: datetime, provider: SmtpProvider | None
+) -> MimeMessage:
     sender = _sender(message.content.get("from") or default_sender)
     recipient = _recipient(message.address.email)
     international = not (sender.username + recipient.username).isascii()
@@ -73,7 +75,7 @@ def _write(message: Outgoing, default_sender: str | None, at: datetime, provider
     _set_body(letter, message.content)
     ours = provider_header(provider, message.delivery_id) + _unsubscribe_headers(message.unsubscribe)
     data = ours + letter.as_bytes()
-    return Letter(sender.addr_spec, recipient.addr_spec, message_id, data, international)
+    return MimeMessage(sender.addr_spec, recipient.addr_spec, message_id, data, international)
 
 
 def _sender(text: str | None) -> Address:

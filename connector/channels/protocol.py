@@ -24,7 +24,7 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Outgoing:
+class OutgoingMessage:
     """One rendered message. `delivery_id` is the idempotency key; `content` is the channel's message, rendered.
 
     `content` has the keys of the channel's model in `connector.rules.model.messages`, as strings (email: subject, html,
@@ -43,17 +43,17 @@ class Outgoing:
 
 
 @dataclass(frozen=True)
-class HandedOver:
+class Accepted:
     """The provider took the message.
 
     `provider_id` is its own id for it, where it gives one. `reported`: it will tell by a delivery report whether the
-    message arrived, and that report, not this, makes the `receive_*` interaction (M4). `dead_tokens` are push tokens
+    message arrived, and that report, not this, makes the `receive_*` interaction (M4). `invalid_tokens` are push tokens
     of the user that lead nowhere any more.
     """
 
     provider_id: str | None = None
     reported: bool = False
-    dead_tokens: tuple[str, ...] = ()
+    invalid_tokens: tuple[str, ...] = ()
 
 
 class SendError(Exception):
@@ -65,11 +65,11 @@ class SendError(Exception):
 
 
 class Rejected(SendError):
-    """Permanent: the provider refuses this message. `dead_tokens`: as in `HandedOver`."""
+    """Permanent: the provider refuses this message. `invalid_tokens`: as in `Accepted`."""
 
-    def __init__(self, code: str, detail: str = "", *, dead_tokens: tuple[str, ...] = ()) -> None:
+    def __init__(self, code: str, detail: str = "", *, invalid_tokens: tuple[str, ...] = ()) -> None:
         super().__init__(code, detail)
-        self.dead_tokens = dead_tokens
+        self.invalid_tokens = invalid_tokens
 
 
 class TryLater(SendError):
@@ -87,7 +87,7 @@ class OutcomeUnknown(SendError):
 class Channel(Protocol):
     """One way out. Implementations are safe to call concurrently and bound every wait by their own timeout."""
 
-    async def send(self, message: Outgoing) -> HandedOver:
+    async def send(self, message: OutgoingMessage) -> Accepted:
         """Hand one message to the provider.
 
         Raises:

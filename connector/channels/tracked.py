@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from connector.channels.protocol import Channel, HandedOver, Outgoing
+from connector.channels.protocol import Accepted, Channel, OutgoingMessage
 from connector.tracking.rewriting import Link, leads_to, rewrite_html, rewrite_text
 from connector.tracking.tokens import Kind, Token, Tokens
 
@@ -30,7 +30,7 @@ class TrackedChannel:
     def __init__(self, channel: Channel, tokens: Tokens, base: str, clock: Callable[[], float]) -> None:
         self._channel, self._tokens, self._base, self._clock = channel, tokens, base, clock
 
-    async def send(self, message: Outgoing) -> HandedOver:
+    async def send(self, message: OutgoingMessage) -> Accepted:
         """Hand the message over with its tracked links. Raises what the channel raises."""
         at = datetime.fromtimestamp(self._clock(), UTC)
         large = any(isinstance(text, str) and len(text) > _LARGE for text in message.content.values())
@@ -41,7 +41,7 @@ class TrackedChannel:
         """Close the channel."""
         await self._channel.close()
 
-    def _tracked(self, message: Outgoing, at: datetime) -> Outgoing:
+    def _tracked(self, message: OutgoingMessage, at: datetime) -> OutgoingMessage:
         if message.channel == "sms":
             return replace(message, content=self._text_message(message, at))
         if message.channel == "email":
@@ -50,7 +50,7 @@ class TrackedChannel:
             return replace(message, content=content, unsubscribe=unsubscribe)
         return message
 
-    def _email(self, message: Outgoing, at: datetime, unsubscribe: str) -> dict[str, Any]:
+    def _email(self, message: OutgoingMessage, at: datetime, unsubscribe: str) -> dict[str, Any]:
         html = message.content.get("html")
         if html is None:
             return message.content
@@ -64,7 +64,7 @@ class TrackedChannel:
         )
         return {**message.content, "html": rewritten}
 
-    def _text_message(self, message: Outgoing, at: datetime) -> dict[str, Any]:
+    def _text_message(self, message: OutgoingMessage, at: datetime) -> dict[str, Any]:
         address = self._linking(Kind.SHORT, message.delivery_id, at)
 
         def link(number: int, url: str, alias: str | None) -> str | None:

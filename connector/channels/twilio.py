@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 
 import httpx
 
-from connector.channels.http_client import Answer, Exchange, check_taken
-from connector.channels.protocol import HandedOver, Outgoing, Rejected, TryLater
+from connector.channels.http_client import HttpResult, ProviderHttpClient, check_accepted
+from connector.channels.protocol import Accepted, OutgoingMessage, Rejected, TryLater
 from connector.settings.providers import Twilio
 
 DELIVERY = "delivery"
@@ -64,9 +64,9 @@ class TwilioSms:
         self._settings, self._clock = settings, clock
         self._url = f"{settings.api_url}/2010-04-01/Accounts/{settings.account_sid}/Messages.json"
         self._auth = _sign_in(settings)
-        self._exchange = Exchange("twilio", settings.timeout_seconds, tls=tls)
+        self._exchange = ProviderHttpClient("twilio", settings.timeout_seconds, tls=tls)
 
-    async def send(self, message: Outgoing) -> HandedOver:
+    async def send(self, message: OutgoingMessage) -> Accepted:
         """Hand `message.content` (body) to Twilio; the provider's id is the Message's SID.
 
         Where a status callback is set, a delivery report follows (`reported`).
@@ -77,17 +77,17 @@ class TwilioSms:
             OutcomeUnknown: the answer was lost, or was one of 5xx.
         """
         answer = await self._exchange.post(self._url, data=self._form(message), auth=self._auth)
-        check_taken("twilio", answer, datetime.fromtimestamp(self._clock(), UTC))
+        check_accepted("twilio", answer, datetime.fromtimestamp(self._clock(), UTC))
         if not 200 <= answer.status < 300:
             raise _refusal(answer)
         sid = answer.told.get("sid")
-        return HandedOver(sid if isinstance(sid, str) else None, reported=self._settings.status_callback is not None)
+        return Accepted(sid if isinstance(sid, str) else None, reported=self._settings.status_callback is not None)
 
     async def close(self) -> None:
         """Let go of connections."""
         await self._exchange.close()
 
-    def _form(self, message: Outgoing) -> dict[str, str]:
+    def _form(self, message: OutgoingMessage) -> dict[str, str]:
         form = {"To": _number(message.address.phone), "Body": _body(message.content.get("body"))}
         if self._settings.sender:
             form["From"] = self._settings.sender
@@ -125,7 +125,7 @@ def _body(text: object) -> str:
     return text
 
 
-def _refusal(answer: Answer) -> Rejected | TryLater:
+def _refusal(answer: HttpResult) -> Rejected | TryLater:
     told = answer.told.get("code")
     known = isinstance(told, int) and not isinstance(told, bool) and 0 < told < 1_000_000
     code = f"twilio_{told}" if known else f"twilio_http_{answer.status}"

@@ -17,7 +17,7 @@ import httpx
 
 from connector.channels.destinations import PinnedTransport, Resolve, resolve
 from connector.channels.http_client import Progress
-from connector.channels.protocol import HandedOver, Outgoing, Rejected, TryLater
+from connector.channels.protocol import Accepted, OutgoingMessage, Rejected, TryLater
 from connector.channels.retry_after import read_retry_after
 from connector.settings.signing import sign_with
 
@@ -63,7 +63,7 @@ class Webhook:
             trust_env=False,
         )
 
-    async def send(self, message: Outgoing) -> HandedOver:
+    async def send(self, message: OutgoingMessage) -> Accepted:
         """Make the request of `message.content` (url, method, headers, body).
 
         Raises:
@@ -82,13 +82,13 @@ class Webhook:
             # Without the cause: its text may quote the URL, and with it a person.
             raise progress.judge(fault) from None
         _check_status(response, now)
-        return HandedOver()
+        return Accepted()
 
     async def close(self) -> None:
         """Let go of connections."""
         await self._client.aclose()
 
-    def _request(self, message: Outgoing, now: datetime, progress: Progress) -> httpx.Request:
+    def _request(self, message: OutgoingMessage, now: datetime, progress: Progress) -> httpx.Request:
         try:
             body = str(message.content.get("body") or "")
             headers = _headers(message.content, body) | self._signature(message.delivery_id, now, body)

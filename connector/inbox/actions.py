@@ -17,7 +17,7 @@ from connector.inbox.reading import CARD_KIND
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.errors import ConnectorError
-from connector.rules.model.inbox import CARD, Act, ActedOn, check_button, interaction_of
+from connector.rules.model.inbox import CARD, InboxAction, InboxTarget, check_button, interaction_of
 from connector.rules.model.interactions import Interaction
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
@@ -36,7 +36,7 @@ class NotTheirs(ConnectorError):
 
 
 @dataclass(frozen=True)
-class Acted:
+class InboxActionResult:
     """What came of an act. `duplicate`: it had been taken in before. `changed`: follow-ups began or ended by it."""
 
     status: str
@@ -44,13 +44,13 @@ class Acted:
     changed: bool = False
 
 
-class InboxActs:
+class InboxActions:
     """Takes in what users do with the inbox of one workspace."""
 
     def __init__(self, database: Database, cache: CatalogueCache, intake: Intake, workspace: str) -> None:
         self._database, self._cache, self._intake, self._workspace = database, cache, intake, workspace
 
-    async def take(self, message: str, user_key: str | None, act: Act) -> Acted:
+    async def perform(self, message: str, user_key: str | None, act: InboxAction) -> InboxActionResult:
         """Remember what was done and take the interaction in, where there is a kind for it.
 
         Args:
@@ -61,7 +61,7 @@ class InboxActs:
             StoreUnavailable: try again; what was stored is not stored twice.
         """
 
-        async def take(c: AsyncConnection, catalogue: Catalogue, head: Head) -> Acted:
+        async def perform(c: AsyncConnection, catalogue: Catalogue, head: Head) -> InboxActionResult:
             doer = user_key or await self._owner(c, message)
             await lock_user(c, self._workspace, doer)
             user = await self._user(c, doer)
@@ -70,13 +70,13 @@ class InboxActs:
             at = await database_now(c)
             made = interaction_of(acted_on, act, user, doer, max(at, head.changed_at or at))
             if not await self._is_new(c, doer, acted_on, act, made, at):
-                return Acted("duplicate", made)
+                return InboxActionResult("duplicate", made)
             if made is None:
-                return Acted("accepted", None)
-            taken = await self._intake.take_in_within(c, catalogue, head, [made])
-            return Acted(taken.results[0].status, made, taken.changed)
+                return InboxActionResult("accepted", None)
+            taken = await self._intake.ingest_in_transaction(c, catalogue, head, [made])
+            return InboxActionResult(taken.results[0].status, made, taken.changed)
 
-        return await with_current_catalogue(self._database, self._cache, self._workspace, take)
+        return await with_current_catalogue(self._database, self._cache, self._workspace, perform)
 
     async def _owner(self, c: AsyncConnection, message: str) -> str:
         found = await find_message(c, self._workspace, message)
@@ -90,7 +90,7 @@ class InboxActs:
             raise UserErased
         return stored.user.id
 
-    async def _acted_on(self, c: AsyncConnection, catalogue: Catalogue, message: str, user_key: str) -> ActedOn:
+    async def _acted_on(self, c: AsyncConnection, catalogue: Catalogue, message: str, user_key: str) -> InboxTarget:
         if message.startswith(CARD):
             return _card(catalogue, message)
         found = await find_message(c, self._workspace, message)
@@ -98,10 +98,16 @@ class InboxActs:
             raise MessageUnknown("the message is not known")
         if found.user_key != user_key:
             raise NotTheirs("the message is in another user's inbox")
-        return ActedOn(found.id, found.kind, found.campaign, None, found.content)
+        return InboxTarget(found.id, found.kind, found.campaign, None, found.content)
 
     async def _is_new(
-        self, c: AsyncConnection, user_key: str, acted_on: ActedOn, act: Act, made: Interaction | None, at: datetime
+        self,
+        c: AsyncConnection,
+        user_key: str,
+        acted_on: InboxTarget,
+        act: InboxAction,
+        made: Interaction | None,
+        at: datetime,
     ) -> bool:
         """Views and dismissals happen once; a click is new unless its id is in the log."""
         if act.verb == "click":
@@ -110,9 +116,9 @@ class InboxActs:
         return await mark_message(c, self._workspace, user_key, acted_on.id, name, at)
 
 
-def _card(catalogue: Catalogue, message: str) -> ActedOn:
+def _card(catalogue: Catalogue, message: str) -> InboxTarget:
     """A card that was ever published; one that was stopped meanwhile is judged by the rules (P1)."""
     entry = catalogue.entries.get(message.removeprefix(CARD))
     if entry is None or not entry.is_card or not entry.windows:
         raise MessageUnknown("the card is not known")
-    return ActedOn(message, CARD_KIND, None, entry.id, {})
+    return InboxTarget(message, CARD_KIND, None, entry.id, {})

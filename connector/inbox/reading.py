@@ -23,7 +23,7 @@ _log = structlog.get_logger("inbox")
 
 
 @dataclass(frozen=True)
-class Shown:
+class InboxEntry:
     """One message as a client app gets it. `expires_at` is None for a published card, which ends as it is stopped."""
 
     id: str
@@ -38,15 +38,15 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Page:
+class InboxPage:
     """The first messages of an inbox; `is_cut` says whether there are more."""
 
-    messages: list[Shown]
+    messages: list[InboxEntry]
     is_cut: bool
 
 
 @dataclass(frozen=True)
-class Reader:
+class InboxLoader:
     """Whose inbox is read, of which workspace."""
 
     workspace: str
@@ -57,13 +57,13 @@ class Reader:
 async def page_of(
     c: AsyncConnection,
     catalogue: Catalogue,
-    reader: Reader,
+    reader: InboxLoader,
     *,
     now: datetime,
     kind: InboxKind | None,
     limit: int,
     card_priority: int,
-) -> Page:
+) -> InboxPage:
     """What is to be shown: highest priority first, then the newest; neither expired nor dismissed.
 
     Args:
@@ -72,7 +72,7 @@ async def page_of(
     """
     wanted = limit + 1  # one more tells whether there is more
     shown = [
-        Shown(m.id, m.kind, m.campaign, None, m.content, m.priority, m.created_at, m.expires_at, bool(m.viewed_at))
+        InboxEntry(m.id, m.kind, m.campaign, None, m.content, m.priority, m.created_at, m.expires_at, bool(m.viewed_at))
         for m in await load_messages(c, reader.workspace, reader.user_key, now=now, kind=kind, limit=wanted)
     ]
     if kind in (None, CARD_KIND) and catalogue.live_cards:
@@ -80,7 +80,7 @@ async def page_of(
         cards = _cards(catalogue, reader.user, marks, card_priority)
         shown += [card for card, _ in zip(cards, range(wanted), strict=False)]
     shown.sort(key=lambda message: (-message.priority, -message.created_at.timestamp(), message.id))
-    return Page(shown[:limit], len(shown) > limit)
+    return InboxPage(shown[:limit], len(shown) > limit)
 
 
 def render_card(card: Card, user: User) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def render_card(card: Card, user: User) -> dict[str, Any]:
     return render(Messages(news_feed_card=content), CARD_KIND, seen)
 
 
-def _cards(catalogue: Catalogue, user: User, marks: Mapping[str, Mark], priority: int) -> Iterator[Shown]:
+def _cards(catalogue: Catalogue, user: User, marks: Mapping[str, Mark], priority: int) -> Iterator[InboxEntry]:
     """The active cards that the user did not dismiss, the newest publication first."""
     for entry in catalogue.live_cards:
         mark = marks.get(CARD + entry.id)
@@ -108,7 +108,7 @@ def _cards(catalogue: Catalogue, user: User, marks: Mapping[str, Mark], priority
         content = _content(entry, user)
         if content is not None:
             since, viewed = entry.windows[-1].opened_at, mark is not None and mark.viewed_at is not None
-            yield Shown(CARD + entry.id, CARD_KIND, None, entry.id, content, priority, since, None, viewed)
+            yield InboxEntry(CARD + entry.id, CARD_KIND, None, entry.id, content, priority, since, None, viewed)
 
 
 def _content(entry: Entry, user: User) -> dict[str, Any] | None:

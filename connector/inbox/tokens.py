@@ -36,7 +36,7 @@ class SecretMissing(ConnectorError):
 
 
 @dataclass(frozen=True)
-class Ticket:
+class InboxTicket:
     """What a token says: whose inbox it opens, and until when, in seconds since 1970."""
 
     user_key: str
@@ -72,7 +72,7 @@ class InboxTokens:
         token = f"{PREFIX}{user_key}.{ends}.{self._signature(self._secrets[0], user_key, ends)}"
         return token, datetime.fromtimestamp(ends, UTC)
 
-    def verified(self, token: str) -> Ticket:
+    def verified(self, token: str) -> InboxTicket:
         """What a token of ours says; whether it still holds, its ticket tells.
 
         Raises:
@@ -85,7 +85,7 @@ class InboxTokens:
         signatures = [self._signature(secret, user_key, ends) for secret in self._secrets]
         if not any([hmac.compare_digest(given, signature) for signature in signatures]):
             raise TokenRefused("the inbox token is not valid")
-        return Ticket(user_key, ends)
+        return InboxTicket(user_key, ends)
 
     def _signature(self, secret: bytes, user_key: str, ends: int) -> str:
         signed = canonical_json([PREFIX, self._workspace, user_key, ends]).encode()

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from connector.ingest.intake import Intake, ItemResult
-from connector.ingest.parsing import fault_words
+from connector.ingest.parsing import describe_fault
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.users import User
 from connector.rules.model.values import unstorable
@@ -38,7 +38,7 @@ class BatchRefused(ConnectorError):
 
 
 @dataclass(frozen=True)
-class Batch:
+class InteractionBatch:
     """What a body holds, none of it judged yet; `users` is None where it does not speak of them."""
 
     items: Sequence[Any]
@@ -46,7 +46,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Answer:
+class BatchAnswer:
     """A result for each item and, where users were described, for each of them, in their order.
 
     `changed`: follow-ups began or ended by it.
@@ -68,11 +68,11 @@ class Answer:
         return {"results": results, "users": [_told(user, longest_id, longest_fault) for user in self.users]}
 
 
-def read_batch(body: Any) -> Batch:
+def read_batch(body: Any) -> InteractionBatch:
     """The batch that a body of JSON values is. Raises BatchRefused."""
     if not isinstance(body, dict) or body.keys() - {"users"} != {"interactions"}:
         raise BatchRefused("invalid", _SHAPE)
-    batch = Batch(body["interactions"], body.get("users"))
+    batch = InteractionBatch(body["interactions"], body.get("users"))
     if not isinstance(batch.items, list) or not isinstance(body.get("users", []), list):
         raise BatchRefused("invalid", _SHAPE)
     _check_size("interactions", batch.items)
@@ -80,7 +80,7 @@ def read_batch(body: Any) -> Batch:
     return batch
 
 
-async def take_batch(intake: Intake, batch: Batch) -> Answer:
+async def ingest_batch(intake: Intake, batch: InteractionBatch) -> BatchAnswer:
     """Take a batch in, all in one transaction; one bad item stops no other.
 
     What is told of users holds before the items are judged.
@@ -91,13 +91,13 @@ async def take_batch(intake: Intake, batch: Batch) -> Answer:
     described = batch.users or []
     faults = [_fault_of(changes) for changes in described]
     well_formed = [changes for changes, fault in zip(described, faults, strict=True) if fault is None]
-    taken = await intake.take_in_with(batch.items, well_formed)
+    taken = await intake.ingest_with_users(batch.items, well_formed)
     if batch.users is None:
-        return Answer(taken.results, changed=taken.changed)
+        return BatchAnswer(taken.results, changed=taken.changed)
     not_merged = iter(taken.faults.get(place) for place in range(len(well_formed)))
     told = [fault or next(not_merged) for fault in faults]
     users = [_described(*one) for one in zip(described, told, strict=True)]
-    return Answer(taken.results, users, taken.changed)
+    return BatchAnswer(taken.results, users, taken.changed)
 
 
 def _check_size(name: str, listed: Sequence[Any]) -> None:
@@ -112,7 +112,7 @@ def _fault_of(changes: Any) -> str | None:
     try:
         User.model_validate(changes)
     except ValidationError as error:
-        return fault_words(error.errors()[0])
+        return describe_fault(error.errors()[0])
     return None
 
 

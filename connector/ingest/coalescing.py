@@ -26,12 +26,12 @@ MOST_ITEMS = 1000
 class Batch:
     """Items as they were read, and descriptions of users: those that hold before them, and those that rest on one.
 
-    `told_by` has the latter by the places of their items.
+    `changes_by_item` has the latter by the places of their items.
     """
 
     items: Sequence[ReadItem]
     users: Sequence[Any] = ()
-    told_by: Mapping[int, Any] = field(default_factory=dict)
+    changes_by_item: Mapping[int, Any] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -59,7 +59,7 @@ class _Place(Generic[_T]):
         return told.done() and not told.cancelled() and not told.exception() and told.result() is None
 
 
-class Gathering(Generic[_T]):
+class BatchCoalescer(Generic[_T]):
     """Takes batches in through `act`, those that wait together where nothing of one can bear on another.
 
     A user or an id that is in two of them keeps them apart, and so do descriptions of users, which hold for what comes
@@ -73,19 +73,19 @@ class Gathering(Generic[_T]):
     def __init__(self, act: Callable[[Sequence[Batch]], Awaitable[Sequence[_T]]], *, at_once: int) -> None:
         self._act, self._free = act, at_once
         self._waiting: deque[_Place[_T]] = deque()
-        self.calm = asyncio.Event()
+        self.idle = asyncio.Event()
         """Set while nothing is taken in, and has not been for a moment: what can wait until then may go on."""
-        self.calm.set()
+        self.idle.set()
         self._calming: asyncio.TimerHandle | None = None
 
-    async def take(self, batch: Batch) -> _T:
+    async def submit(self, batch: Batch) -> _T:
         """Take a batch in, at once or as soon as somebody is free to.
 
         Raises:
             StoreUnavailable: nothing of it was stored, or it waited for too long. Else whatever `act` raised for it.
         """
         place: _Place[_T] = _Place(batch)
-        self._stir()
+        self._mark_busy()
         if self._free:
             self._free -= 1
         else:
@@ -121,7 +121,7 @@ class Gathering(Generic[_T]):
             came = await self._act([one.batch for one in (place, *others)])
         except StoreUnavailable as error:
             for other in others:
-                _tell(other, StoreUnavailable(str(error)))
+                _resolve(other, StoreUnavailable(str(error)))
             raise
         except BaseException as error:
             # What is wrong may be wrong with one of them only: each is tried by itself.
@@ -132,7 +132,7 @@ class Gathering(Generic[_T]):
             return alone
         else:
             for other, told in zip(others, came[1:], strict=True):
-                _tell(other, told)
+                _resolve(other, told)
             return came[0]
         finally:
             self._hand_on()
@@ -147,7 +147,7 @@ class Gathering(Generic[_T]):
             if (
                 place.alone
                 or other.users
-                or other.told_by
+                or other.changes_by_item
                 or len(other.items) > room
                 or not names.isdisjoint(other.names)
             ):
@@ -175,16 +175,16 @@ class Gathering(Generic[_T]):
                 place.told.set_result(None)
                 return
         self._free += 1
-        self._calming = asyncio.get_running_loop().call_later(_CALM_AFTER_SECONDS, self.calm.set)
+        self._calming = asyncio.get_running_loop().call_later(_CALM_AFTER_SECONDS, self.idle.set)
 
-    def _stir(self) -> None:
-        self.calm.clear()
+    def _mark_busy(self) -> None:
+        self.idle.clear()
         if self._calming is not None:
             self._calming.cancel()
             self._calming = None
 
 
-def _tell(place: _Place[Any], told: Any) -> None:
+def _resolve(place: _Place[Any], told: Any) -> None:
     if place.told.done():  # it was cancelled meanwhile
         return
     if isinstance(told, BaseException):

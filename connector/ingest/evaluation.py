@@ -9,16 +9,16 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.follow_up import Passage
-from connector.rules.model.interactions import Logged
+from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
 from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse
-from connector.rules.triggering.evaluator import EVER, Judging, Known
+from connector.rules.triggering.evaluator import SINCE_EVER, Evaluator, UserState
 from connector.store.follow_ups.follow_ups import (
     count_generations,
-    end_passages,
-    insert_passages,
-    load_passages,
+    end_follow_ups,
+    insert_follow_ups,
+    load_follow_ups,
     load_receipts,
     write_decisions,
 )
@@ -29,13 +29,13 @@ _NOBODY = User(id="nobody")
 """Stands for a user whose description no rule looks at."""
 
 
-class Judgement:
+class BatchEvaluation:
     """The judging of one batch inside its transaction, as of `now` (UTC), in a fixed number of statements."""
 
     def __init__(self, c: AsyncConnection, workspace: str, catalogue: Catalogue, now: datetime) -> None:
         self._c, self._workspace, self._catalogue, self._now = c, workspace, catalogue, now
 
-    async def of(self, logged: Mapping[str, list[Logged]]) -> bool:
+    async def run(self, logged: Mapping[str, list[LogEntry]]) -> bool:
         """Judge these users' new items; returns whether follow-ups began or ended by them.
 
         Args:
@@ -45,31 +45,33 @@ class Judgement:
         if not logged:
             return False
         known = await self._load(logged)
-        judging = Judging(self._catalogue, self._now)
+        judging = Evaluator(self._catalogue, self._now)
         changes: list[tuple[str, Change]] = []
         for user_key, entries in logged.items():
-            changes += [(user_key, change) for change in judging.judge(known[user_key], entries)]
+            changes += [(user_key, change) for change in judging.evaluate(known[user_key], entries)]
         changed = await self._store(changes)
         newest = {user_key: max(entry.t for entry in entries) for user_key, entries in logged.items()}
         await raise_newest(self._c, self._workspace, newest)
         return changed
 
-    def _concerning(self, logged: Mapping[str, list[Logged]]) -> dict[str, list[Logged]]:
+    def _concerning(self, logged: Mapping[str, list[LogEntry]]) -> dict[str, list[LogEntry]]:
         """Those users' items that some follow-on has to do with: of all others nothing comes."""
         silent = self._catalogue.concerns_nobody
         return {key: entries for key, entries in logged.items() if not all(silent(entry.item) for entry in entries)}
 
-    async def _load(self, logged: Mapping[str, list[Logged]]) -> dict[str, Known]:
+    async def _load(self, logged: Mapping[str, list[LogEntry]]) -> dict[str, UserState]:
         """What the rules need to know of these users, in a fixed number of statements."""
         c, workspace, keys = self._c, self._workspace, sorted(logged)
         earliest = min(entry.t for entries in logged.values() for entry in entries)
         newest = await load_newest(c, workspace, keys)
-        passages = await load_passages(c, workspace, keys, earliest)
-        known = {key: Known(_NOBODY, key, newest[key], passages[key]) for key in keys}
+        follow_ups = await load_follow_ups(c, workspace, keys, earliest)
+        known = {key: UserState(_NOBODY, key, newest[key], follow_ups[key]) for key in keys}
         known |= await self._with_past(known, logged)
         return known | await self._with_users(known, logged)
 
-    async def _with_users(self, known: Mapping[str, Known], logged: Mapping[str, list[Logged]]) -> dict[str, Known]:
+    async def _with_users(
+        self, known: Mapping[str, UserState], logged: Mapping[str, list[LogEntry]]
+    ) -> dict[str, UserState]:
         """Those of the users for whom something is judged as a trigger, now or again, with what that looks at."""
         listening = {
             key: {entry.id for item in entries for entry in self._catalogue.listening_to(item.item)}
@@ -78,16 +80,18 @@ class Judgement:
         needed = [key for key in logged if listening[key] or known[key].past]
         if not needed:
             return {}
-        campaigns = {name for key in needed for name in listening[key] | {p.campaign for p in known[key].passages}}
+        campaigns = {name for key in needed for name in listening[key] | {p.campaign for p in known[key].follow_ups}}
         users = await load_users(self._c, self._workspace, needed)
         receipts = await load_receipts(self._c, self._workspace, needed, sorted(campaigns))
         return {key: replace(known[key], user=users[key].user, receipts=receipts) for key in needed}
 
-    async def _with_past(self, known: Mapping[str, Known], logged: Mapping[str, list[Logged]]) -> dict[str, Known]:
+    async def _with_past(
+        self, known: Mapping[str, UserState], logged: Mapping[str, list[LogEntry]]
+    ) -> dict[str, UserState]:
         """Those of the users whose log must be looked at: for an audience, or because something came late."""
-        judging = Judging(self._catalogue, self._now)
+        judging = Evaluator(self._catalogue, self._now)
         needed = {key: judging.past_needed(known[key], entries) for key, entries in logged.items()}
-        since = {key: None if at is EVER else at for key, at in needed.items() if at is not None}
+        since = {key: None if at is SINCE_EVER else at for key, at in needed.items() if at is not None}
         if not since:
             return {}
         items = await load_items(self._c, self._workspace, since)
@@ -96,16 +100,16 @@ class Judgement:
         return {key: replace(known[key], past=past, generations=generations) for key, past in items.items()}
 
     async def _store(self, changes: Sequence[tuple[str, Change]]) -> bool:
-        begun: dict[str, Passage] = {}
-        ended: dict[str, Passage] = {}
+        begun: dict[str, FollowUp] = {}
+        ended: dict[str, FollowUp] = {}
         for _, change in changes:
             if isinstance(change, Begin):
-                begun[change.passage.id] = change.passage
+                begun[change.follow_up.id] = change.follow_up
             elif isinstance(change, End):
-                (begun if change.passage.id in begun else ended)[change.passage.id] = change.passage
+                (begun if change.follow_up.id in begun else ended)[change.follow_up.id] = change.follow_up
         # Ends go first, so that a wait that gives way has left its place in the unique index.
-        await end_passages(self._c, self._workspace, list(ended.values()))
-        await insert_passages(self._c, self._workspace, list(begun.values()), self._now)
+        await end_follow_ups(self._c, self._workspace, list(ended.values()))
+        await insert_follow_ups(self._c, self._workspace, list(begun.values()), self._now)
         told = [(key, c) for key, c in changes if isinstance(c, Refuse | Note)]
         await write_decisions(self._c, self._workspace, told, self._now)
         return bool(begun or ended)

@@ -14,19 +14,19 @@ from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.ingest.coalescing import Batch, Gathering
-from connector.ingest.evaluation import Judgement
+from connector.ingest.coalescing import Batch, BatchCoalescer
+from connector.ingest.evaluation import BatchEvaluation
 from connector.ingest.parsing import ReadItem, Unreadable, read_item
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.interactions import Interaction, Item, Logged, dispatch_of, is_too_old, log_entry
+from connector.rules.model.interactions import Interaction, Item, LogEntry, dispatch_of, is_too_old, log_entry
 from connector.rules.model.users import ERASED_FAULT
 from connector.rules.results.conversions import conversions_made, past_needed
-from connector.rules.targeting.deduplication import Act, act_of, is_told
+from connector.rules.targeting.deduplication import Engagement, engagement_of, is_duplicate
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.catalogue.versions import Head
 from connector.store.engine.database import Database, database_now
-from connector.store.users.log import load_acts, load_items, seen_dispatches, take_numbers, write_new
+from connector.store.users.log import load_engagements, load_items, seen_dispatches, take_numbers, write_new
 from connector.store.users.users import Changes, merge_users, resolve_and_lock
 
 Status = Literal["accepted", "duplicate", "invalid"]
@@ -42,7 +42,7 @@ class ItemResult:
 
 
 @dataclass(frozen=True)
-class TakenIn:
+class IngestResult:
     """What became of a batch's items, in their order, and whether follow-ups began or ended by it.
 
     `faults` has why which descriptions of users, by their places, were not merged.
@@ -64,14 +64,14 @@ class Intake:
         self._database, self._cache, self._workspace = database, cache, workspace
         self._retention = retention
         # SQLite knows one writer at a time; on PostgreSQL others go on while one waits for a user's lock.
-        self._gathering = Gathering(self._take_in_together, at_once=1 if database.dialect == "sqlite" else 4)
+        self._gathering = BatchCoalescer(self._ingest_together, at_once=1 if database.dialect == "sqlite" else 4)
 
     @property
-    def calm(self) -> asyncio.Event:
+    def idle(self) -> asyncio.Event:
         """Set while no batch is taken in; what can wait goes slowly until then."""
-        return self._gathering.calm
+        return self._gathering.idle
 
-    async def take_in(self, items: Sequence[Any]) -> list[ItemResult]:
+    async def ingest(self, items: Sequence[Any]) -> list[ItemResult]:
         """Take a batch in and judge it, all in one transaction; start nothing (the outbox does).
 
         Args:
@@ -80,11 +80,11 @@ class Intake:
         Raises:
             StoreUnavailable: nothing was stored; the batch may be sent again as it is.
         """
-        return (await self.take_in_with(items, [])).results
+        return (await self.ingest_with_users(items, [])).results
 
-    async def take_in_with(
-        self, items: Sequence[Any], users: Sequence[Changes], told_by: Mapping[int, Changes] | None = None
-    ) -> TakenIn:
+    async def ingest_with_users(
+        self, items: Sequence[Any], users: Sequence[Changes], changes_by_item: Mapping[int, Changes] | None = None
+    ) -> IngestResult:
         """The same with descriptions of users, which hold before the items are judged (the audience at the trigger).
 
         Args:
@@ -93,31 +93,33 @@ class Intake:
                 that item is new, so that a repeated or refused one changes nothing.
         """
 
-        return await self._gathering.take(Batch([read_item(item) for item in items], users, told_by or {}))
+        return await self._gathering.submit(Batch([read_item(item) for item in items], users, changes_by_item or {}))
 
-    async def _take_in_together(self, batches: Sequence[Batch]) -> list[TakenIn]:
+    async def _ingest_together(self, batches: Sequence[Batch]) -> list[IngestResult]:
         """Several batches in one transaction; only the first may describe users."""
         read = [item for batch in batches for item in batch.items]
 
-        async def take(c: AsyncConnection, catalogue: Catalogue, head: Head) -> TakenIn:
-            return await self._take(c, catalogue, head, head.read_at, read, batches[0].users, batches[0].told_by)
+        async def ingest(c: AsyncConnection, catalogue: Catalogue, head: Head) -> IngestResult:
+            return await self._take(
+                c, catalogue, head, head.read_at, read, batches[0].users, batches[0].changes_by_item
+            )
 
-        taken = await with_current_catalogue(self._database, self._cache, self._workspace, take)
+        taken = await with_current_catalogue(self._database, self._cache, self._workspace, ingest)
         results = iter(taken.results)
         return [replace(taken, results=list(islice(results, len(batch.items)))) for batch in batches]
 
-    async def take_in_within(
+    async def ingest_in_transaction(
         self,
         c: AsyncConnection,
         catalogue: Catalogue,
         head: Head,
         items: Sequence[Any],
         users: Sequence[Changes] = (),
-        told_by: Mapping[int, Changes] | None = None,
-    ) -> TakenIn:
+        changes_by_item: Mapping[int, Changes] | None = None,
+    ) -> IngestResult:
         """The same inside a transaction of `with_current_catalogue`."""
         read = [read_item(item) for item in items]
-        return await self._take(c, catalogue, head, await database_now(c), read, users, told_by or {})
+        return await self._take(c, catalogue, head, await database_now(c), read, users, changes_by_item or {})
 
     async def _take(
         self,
@@ -127,11 +129,11 @@ class Intake:
         now: datetime,
         items: Sequence[ReadItem],
         users: Sequence[Changes],
-        told_by: Mapping[int, Changes],
-    ) -> TakenIn:
+        changes_by_item: Mapping[int, Changes],
+    ) -> IngestResult:
         if head.changed_at is not None and now < head.changed_at:
             now = head.changed_at  # the clock was set back: what is judged after an order is not before it
-        return await _Batch(c, self._workspace, catalogue, now, self._retention).take(items, users, told_by)
+        return await _Batch(c, self._workspace, catalogue, now, self._retention).submit(items, users, changes_by_item)
 
 
 class _Batch:
@@ -145,30 +147,32 @@ class _Batch:
         self._results: list[ItemResult] = []
         self._changed = False
 
-    async def take(
-        self, items: Sequence[ReadItem], users: Sequence[Changes], told_by: Mapping[int, Changes]
-    ) -> TakenIn:
+    async def submit(
+        self, items: Sequence[ReadItem], users: Sequence[Changes], changes_by_item: Mapping[int, Changes]
+    ) -> IngestResult:
         wanted = self._well_formed(items)
         named = {item.user for item in wanted.values()} | {changes["id"] for changes in users}
         if not named:
-            return TakenIn(self._results, False)
+            return IngestResult(self._results, False)
         user_keys = await resolve_and_lock(self._c, self._workspace, sorted(named), self._now)
         faults = await merge_users(self._c, self._workspace, users, user_keys)
-        await self._take(wanted, user_keys, told_by)
-        return TakenIn(self._results, self._changed, faults)
+        await self._take(wanted, user_keys, changes_by_item)
+        return IngestResult(self._results, self._changed, faults)
 
     async def _take(
-        self, wanted: dict[int, Item], user_keys: Mapping[str, str], told_by: Mapping[int, Changes]
+        self, wanted: dict[int, Item], user_keys: Mapping[str, str], changes_by_item: Mapping[int, Changes]
     ) -> None:
         self._refuse_erased(wanted, user_keys)
         await self._drop_repeated_dispatches(wanted, user_keys)
-        await self._drop_told_elsewhere(wanted, user_keys)
+        await self._drop_duplicate_engagements(wanted, user_keys)
         logged = await self._log(wanted, user_keys)
-        new = [changes for place, changes in sorted(told_by.items()) if self._results[place].status == "accepted"]
+        new = [
+            changes for place, changes in sorted(changes_by_item.items()) if self._results[place].status == "accepted"
+        ]
         await merge_users(self._c, self._workspace, new, user_keys)
         if logged:
-            judgement = Judgement(self._c, self._workspace, self._catalogue, self._now)
-            self._changed = await judgement.of(await self._with_conversions(logged, user_keys))
+            judgement = BatchEvaluation(self._c, self._workspace, self._catalogue, self._now)
+            self._changed = await judgement.run(await self._with_conversions(logged, user_keys))
 
     def _well_formed(self, items: Sequence[ReadItem]) -> dict[int, Item]:
         """The items that can be taken, by their place; the results of all others are given."""
@@ -216,27 +220,27 @@ class _Batch:
                 del wanted[place]
             seen.add(mark)
 
-    async def _drop_told_elsewhere(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
+    async def _drop_duplicate_engagements(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
         """An open or click that another source told already, and a second receipt of one message, change nothing."""
         items = {place: (item, min(item.occurred_at, self._now)) for place, item in wanted.items()}
-        acts = {place: act for place, (item, t) in items.items() if (act := act_of(item, t)) is not None}
+        acts = {place: act for place, (item, t) in items.items() if (act := engagement_of(item, t)) is not None}
         if not acts:
             return
-        told: dict[str, list[Act]] = {user_keys[wanted[place].user]: [] for place in acts}
-        for user_key, act in await load_acts(self._c, self._workspace, told.keys(), acts.values()):
+        told: dict[str, list[Engagement]] = {user_keys[wanted[place].user]: [] for place in acts}
+        for user_key, act in await load_engagements(self._c, self._workspace, told.keys(), acts.values()):
             told[user_key].append(act)
         for place, act in acts.items():
             others = told[user_keys[wanted[place].user]]
-            if is_told(act, others):
+            if is_duplicate(act, others):
                 self._results[place] = replace(self._results[place], status="duplicate")
                 del wanted[place]
             others.append(act)
 
-    async def _log(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> dict[str, list[Logged]]:
+    async def _log(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> dict[str, list[LogEntry]]:
         """Log what is new, and return it by user key."""
         if not wanted:
             return {}
-        found: dict[str, list[Logged]] = {}
+        found: dict[str, list[LogEntry]] = {}
         entries = {entry.id: entry for entry in await self._write(list(wanted.values()), user_keys)}
         for place, item in wanted.items():
             entry = entries.get(item.id or "")
@@ -246,7 +250,7 @@ class _Batch:
                 self._results[place] = replace(self._results[place], status="duplicate")
         return found
 
-    async def _write(self, items: Sequence[Item], user_keys: Mapping[str, str]) -> list[Logged]:
+    async def _write(self, items: Sequence[Item], user_keys: Mapping[str, str]) -> list[LogEntry]:
         """Log these items, and return those that were new."""
         numbers = await take_numbers(self._c, self._workspace, len(items))
         entries = [log_entry(item, number, self._now) for item, number in zip(items, numbers, strict=True)]
@@ -254,8 +258,8 @@ class _Batch:
         return [entry for entry in entries if entry.id in new]
 
     async def _with_conversions(
-        self, logged: dict[str, list[Logged]], user_keys: Mapping[str, str]
-    ) -> dict[str, list[Logged]]:
+        self, logged: dict[str, list[LogEntry]], user_keys: Mapping[str, str]
+    ) -> dict[str, list[LogEntry]]:
         """These items, and the conversions that they make, logged as they are (C1)."""
         since = {key: past_needed(entries, self._catalogue) for key, entries in logged.items()}
         concerned = {key: at for key, at in since.items() if at is not None}

@@ -57,7 +57,7 @@ def parse_item(data: Any) -> Item:
     try:
         return Interaction.model_validate(data) if kind in _INTERACTIONS else Event.model_validate(data)
     except ValidationError as error:
-        raise InvalidItem("; ".join(fault_words(fault) for fault in error.errors())) from None
+        raise InvalidItem("; ".join(describe_fault(fault) for fault in error.errors())) from None
 
 
 def with_id(item: Item) -> Item:
@@ -71,7 +71,7 @@ def with_id(item: Item) -> Item:
     return item.model_copy(update={"id": f"made-{digest[:40]}"})
 
 
-def fault_words(fault: Mapping[str, Any]) -> str:
+def describe_fault(fault: Mapping[str, Any]) -> str:
     """One of pydantic's errors as whoever reported it reads it: the field, and what is wrong with it."""
     place = ".".join(str(part) for part in fault["loc"])
     words = str(fault["msg"]).removeprefix("Value error, ")

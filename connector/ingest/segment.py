@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from connector.app.context import Parts
-from connector.ingest.intake import ItemResult, TakenIn
+from connector.app.context import AppContext
+from connector.ingest.intake import IngestResult, ItemResult
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.users import ERASED_FAULT
 from connector.segment.envelope import has_time
 from connector.segment.mapping import SegmentMapping
-from connector.segment.translation import Becomes, Portion, becomes, portions
+from connector.segment.translation import Chunk, Translation, split_into_chunks, translate
 from connector.store.engine.database import database_now
 from connector.store.users.linking import Linked, link_ids
 
@@ -30,21 +30,21 @@ _UNLINKED: dict[Linked, str] = {
 
 
 @dataclass
-class Taken:
+class SegmentResult:
     """What became of the messages. `faults` has, by their places, those that could not be taken."""
 
     faults: dict[int, str] = field(default_factory=dict)
     results: list[ItemResult] = field(default_factory=list)
 
 
-async def take_in(
-    parts: Parts,
+async def ingest_messages(
+    context: AppContext,
     mapping: SegmentMapping,
     messages: Sequence[Any],
     *,
     kind: str | None = None,
     shared: Mapping[str, Any] | None = None,
-) -> Taken:
+) -> SegmentResult:
     """Take messages in; one that cannot be taken stops no other.
 
     Args:
@@ -54,29 +54,29 @@ async def take_in(
     Raises:
         StoreUnavailable: not everything was stored; all of it may be sent again as it is.
     """
-    taken = Taken()
-    found = await _become(parts, mapping, messages, kind, shared or {}, taken.faults)
-    for portion in portions(found):
-        await _link(parts, portion, taken)
-        await _take(parts, portion, taken)
+    taken = SegmentResult()
+    found = await _become(context, mapping, messages, kind, shared or {}, taken.faults)
+    for portion in split_into_chunks(found):
+        await _link(context, portion, taken)
+        await _take(context, portion, taken)
     return taken
 
 
 async def _become(
-    parts: Parts,
+    context: AppContext,
     mapping: SegmentMapping,
     messages: Sequence[Any],
     kind: str | None,
     shared: Mapping[str, Any],
     faults: dict[int, str],
-) -> list[tuple[int, Becomes]]:
-    arrived_at = await _arrival(parts, messages)
-    known = _known_in(await _catalogue(parts, mapping, messages))
-    found: list[tuple[int, Becomes]] = []
+) -> list[tuple[int, Translation]]:
+    arrived_at = await _arrival(context, messages)
+    known = _known_in(await _catalogue(context, mapping, messages))
+    found: list[tuple[int, Translation]] = []
     room = MOST_ITEMS
     for index, message in enumerate(messages):
         try:
-            one = becomes(message, kind, mapping, known, arrived_at=arrived_at, shared=shared)
+            one = translate(message, kind, mapping, known, arrived_at=arrived_at, shared=shared)
             if len(one.items) > room:
                 raise InvalidItem(f"products: the batch would become more than {MOST_ITEMS} items; send several")
             room -= len(one.items)
@@ -86,19 +86,19 @@ async def _become(
     return found
 
 
-async def _arrival(parts: Parts, messages: Sequence[Any]) -> datetime:
+async def _arrival(context: AppContext, messages: Sequence[Any]) -> datetime:
     """The database's time, for messages without one: the same clock that says what was published when."""
     if all(has_time(message) for message in messages):
         return datetime.min
-    async with parts.database.read() as c:
+    async with context.database.read() as c:
         return await database_now(c)
 
 
-async def _catalogue(parts: Parts, mapping: SegmentMapping, messages: Sequence[Any]) -> Catalogue:
+async def _catalogue(context: AppContext, mapping: SegmentMapping, messages: Sequence[Any]) -> Catalogue:
     """The newest catalogue, where some message may be an interaction with something in it."""
     events = (message.get("event") for message in messages if isinstance(message, Mapping))
     needed = any(mapping.names_targets(event) for event in events)
-    return await parts.cache.at_least(parts.database, None if needed else 0)
+    return await context.cache.at_least(context.database, None if needed else 0)
 
 
 def _known_in(catalogue: Catalogue) -> Any:
@@ -109,28 +109,28 @@ def _known_in(catalogue: Catalogue) -> Any:
     return known
 
 
-async def _link(parts: Parts, portion: Portion, taken: Taken) -> None:
+async def _link(context: AppContext, portion: Chunk, taken: SegmentResult) -> None:
     """A transaction of its own: it locks users in an order that the one of the items would cross."""
     if not portion.links:
         return
-    async with parts.database.write(parts.workspace) as c:
+    async with context.database.write(context.workspace) as c:
         now = await database_now(c)
-        outcomes = await link_ids(c, parts.workspace, [pair for _, pair in portion.links], now)
+        outcomes = await link_ids(c, context.workspace, [pair for _, pair in portion.links], now)
     for (index, _), outcome in zip(portion.links, outcomes, strict=True):
         if outcome in _UNLINKED:
             taken.faults[index] = _UNLINKED[outcome]
 
 
-async def _take(parts: Parts, portion: Portion, taken: Taken) -> None:
+async def _take(context: AppContext, portion: Chunk, taken: SegmentResult) -> None:
     items, changes = [item for _, item in portion.items], [change for _, change in portion.changes]
     if not items and not changes:
         return
-    done = await parts.intake.take_in_with(items, changes, portion.told_by)
+    done = await context.intake.ingest_with_users(items, changes, portion.changes_by_item)
     taken.results += done.results
     _note_faults(portion, done, taken.faults)
 
 
-def _note_faults(portion: Portion, done: TakenIn, faults: dict[int, str]) -> None:
+def _note_faults(portion: Chunk, done: IngestResult, faults: dict[int, str]) -> None:
     for (index, _), result in zip(portion.items, done.results, strict=True):
         if result.fault is not None:
             faults.setdefault(index, result.fault)

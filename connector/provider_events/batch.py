@@ -18,17 +18,17 @@ from connector.provider_events.delivery_reports import DeliveryReport, DeliveryR
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.provider_events.attribution import (
     LONGEST_ID,
-    Erased,
-    Ground,
-    Led,
-    LedDelivery,
-    Unled,
+    Attribution,
+    AttributionLookup,
+    ErasedUser,
+    MatchedDelivery,
+    Unmatched,
+    attribute,
     delivery_ids,
-    lead,
     provider_ids,
 )
 from connector.rules.provider_events.classification import Visit
-from connector.rules.provider_events.events import USER, Happened, ProviderEvent
+from connector.rules.provider_events.events import USER, EventKind, ProviderEvent
 from connector.rules.provider_events.outcomes import (
     UNDELIVERED,
     Link,
@@ -43,16 +43,21 @@ from connector.rules.provider_events.outcomes import (
 )
 from connector.rules.sending.deliveries import DeliveryState
 from connector.store.catalogue.versions import Head
-from connector.store.provider_events.attribution import find_by_provider, find_erased, find_holders, find_led_deliveries
+from connector.store.provider_events.attribution import (
+    find_by_provider,
+    find_erased,
+    find_holders,
+    find_matched_deliveries,
+)
 from connector.store.provider_events.delivery_reports import note_faults
 from connector.store.provider_events.events import (
     Key,
     change_holders,
     change_reasons,
-    forget_reports,
-    forget_unmatched,
+    delete_applied_events,
+    delete_unmatched_events,
     keep_unmatched,
-    mark_heeded,
+    mark_applied,
 )
 from connector.store.users.users import resolve_and_lock
 from connector.tracking.agents import is_crawler
@@ -63,7 +68,7 @@ _UNSETTLED = (DeliveryState.OPEN, DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
 
 
 @dataclass(frozen=True)
-class Told:
+class ProviderEventState:
     """One event on its way.
 
     Args:
@@ -74,7 +79,7 @@ class Told:
     event: ProviderEvent
     token: Token | None
     tracked: bool
-    led: Led | Erased | Unled = Unled.NO_CAMPAIGN
+    led: Attribution | ErasedUser | Unmatched = Unmatched.NO_CAMPAIGN
 
     @property
     def key(self) -> Key:
@@ -101,9 +106,9 @@ class Told:
         return Link(token.link, token.alias, token.url) if token and token.url is not None else None
 
     @property
-    def delivery(self) -> LedDelivery | None:
+    def delivery(self) -> MatchedDelivery | None:
         """The message of ours that it is about."""
-        return self.led.delivery if isinstance(self.led, Led) else None
+        return self.led.delivery if isinstance(self.led, Attribution) else None
 
     @property
     def message(self) -> str:
@@ -113,7 +118,7 @@ class Told:
     @property
     def arrives_by_carrier(self) -> bool:
         """Whether it says that a text arrived; mail arrives by being handed over (M4)."""
-        return self.event.channel == "sms" and self.event.happened in (Happened.DELIVERED, Happened.OPENED)
+        return self.event.channel == "sms" and self.event.happened in (EventKind.DELIVERED, EventKind.OPENED)
 
 
 @dataclass
@@ -129,14 +134,14 @@ class ProviderBatch:
     links: OwnLinks
     changed: bool = False
     became: dict[Key, str] = field(default_factory=dict)
-    unmatched: dict[Key, tuple[ProviderEvent, Unled]] = field(default_factory=dict)
+    unmatched: dict[Key, tuple[ProviderEvent, Unmatched]] = field(default_factory=dict)
     newly_unmatched: list[tuple[str, str]] = field(default_factory=list)
 
-    def fates(self) -> Counter[tuple[str, str]]:
+    def outcomes(self) -> Counter[tuple[str, str]]:
         """How many events came to what, by (provider, fate)."""
         return Counter((provider, fate) for (provider, _), fate in self.became.items())
 
-    async def take(self, events: Sequence[ProviderEvent], now: datetime, retention: timedelta, *, again: bool) -> None:
+    async def run(self, events: Sequence[ProviderEvent], now: datetime, retention: timedelta, *, again: bool) -> None:
         """Take them in, in the order in which they happened, whatever the one in which they are told.
 
         Args:
@@ -146,7 +151,7 @@ class ProviderBatch:
         fresh = {key: told for key, told in self._read(events).items() if told.event.at >= now - retention}
         self.became |= {(e.provider, key_of(e)): "stale" for e in events if (e.provider, key_of(e)) not in fresh}
         ground = await self._ground(list(fresh.values()))
-        every = [replace(told, led=lead(told.event, ground, told.linked)) for told in fresh.values()]
+        every = [replace(told, led=attribute(told.event, ground, told.linked)) for told in fresh.values()]
         wanted = [told for told in every if self._is_wanted(told, ground)]
         if wanted:
             users = {user for told in wanted for user in _concerned(told, ground)}
@@ -156,19 +161,21 @@ class ProviderBatch:
             await self._heed(wanted, ground, keys, now)
         await self._keep(now, {(e.provider, key_of(e)) for e in events} if again else set())
         if self.unmatched or "heeded" in self.became.values():
-            await forget_reports(self.c, self.workspace, now - retention)
+            await delete_applied_events(self.c, self.workspace, now - retention)
 
-    def _read(self, events: Sequence[ProviderEvent]) -> dict[Key, Told]:
+    def _read(self, events: Sequence[ProviderEvent]) -> dict[Key, ProviderEventState]:
         """The events by what they are known by; one that is told twice in a batch is one."""
-        clicked = ((e, e.url if e.happened is Happened.CLICKED else None) for e in events)
+        clicked = ((e, e.url if e.happened is EventKind.CLICKED else None) for e in events)
         tracked = self.links.are_set_up
-        return {(e.provider, key_of(e)): Told(e, self.links.read(url, e.at), tracked) for e, url in clicked}
+        return {
+            (e.provider, key_of(e)): ProviderEventState(e, self.links.read(url, e.at), tracked) for e, url in clicked
+        }
 
-    async def _ground(self, every: Sequence[Told]) -> Ground:
+    async def _ground(self, every: Sequence[ProviderEventState]) -> AttributionLookup:
         """What is known of all that they name, in a fixed number of statements; only who is needed is looked for."""
         c, workspace = self.c, self.workspace
         ids = {id for told in every for id in delivery_ids(told.event, told.linked)}
-        ours = await find_led_deliveries(c, workspace, ids)
+        ours = await find_matched_deliveries(c, workspace, ids)
         others = [t for t in every if not any(id in ours for id in delivery_ids(t.event, t.linked))]
         taken = await find_by_provider(c, workspace, {id for t in others for id in provider_ids(t.event)})
         others = [t for t in others if not any(id in taken for id in provider_ids(t.event))]
@@ -180,24 +187,24 @@ class ProviderBatch:
             addresses = {e.recipient for e in (*unnamed, *about) if e.recipient and e.channel == channel}
             holders |= await find_holders(c, workspace, channel, addresses)
         campaigns = {name for name, entry in self.catalogue.entries.items() if not entry.is_card}
-        return Ground(ours, taken, campaigns, await find_erased(c, workspace, users), holders)
+        return AttributionLookup(ours, taken, campaigns, await find_erased(c, workspace, users), holders)
 
-    def _is_wanted(self, told: Told, ground: Ground) -> bool:
+    def _is_wanted(self, told: ProviderEventState, ground: AttributionLookup) -> bool:
         """Whether it leads somewhere and comes to something; what becomes of all others is decided here."""
         outcome = told.outcome
-        if isinstance(told.led, Erased):
+        if isinstance(told.led, ErasedUser):
             self.became[told.key] = "erased"
         elif not outcome.is_about_the_address and outcome.makes is None and told.delivery is None:
             self.became[told.key] = "noted"
         elif _concerned(told, ground):
             self.became[told.key] = "noted"
             return True
-        elif isinstance(told.led, Unled):
-            reason = Unled.UNKNOWN_USER if outcome.is_about_the_address else told.led
+        elif isinstance(told.led, Unmatched):
+            reason = Unmatched.UNKNOWN_USER if outcome.is_about_the_address else told.led
             self.became[told.key], self.unmatched[told.key] = "unmatched", (told.event, reason)
         return False
 
-    async def _report(self, wanted: Sequence[Told], since: datetime) -> None:
+    async def _report(self, wanted: Sequence[ProviderEventState], since: datetime) -> None:
         """What they say of messages of ours: that one was taken after all, that it arrived, or why it did not.
 
         What is settled takes no more than its fault, and that in one statement for all; of messages from before
@@ -206,7 +213,7 @@ class ProviderBatch:
         faults: dict[str, str] = {}
         for told in wanted:
             delivery, fault = told.delivery, fault_of(told.event)
-            if delivery is None or told.event.happened is Happened.OTHER:
+            if delivery is None or told.event.happened is EventKind.OTHER:
                 continue
             if delivery.state in _UNSETTLED or told.arrives_by_carrier:
                 await self._mend(told, delivery, fault)
@@ -216,16 +223,16 @@ class ProviderBatch:
         new = {id: fault for id, fault in faults.items() if fault != known[id]}
         await note_faults(self.c, self.workspace, new)
 
-    async def _mend(self, told: Told, delivery: LedDelivery, fault: str | None) -> None:
+    async def _mend(self, told: ProviderEventState, delivery: MatchedDelivery, fault: str | None) -> None:
         event, by_carrier = told.event, told.event.channel == "sms"
         did_not = by_carrier and event.happened in UNDELIVERED
         arrived = False if did_not else (told.arrives_by_carrier or not by_carrier or None)
         report = DeliveryReport(delivery.id, event.message_id if by_carrier else None, arrived, fault)
-        taken = await self.reports.take_in_within(self.c, self.catalogue, self.head, report)
+        taken = await self.reports.ingest_in_transaction(self.c, self.catalogue, self.head, report)
         if taken == "received":
             self.changed, self.became[told.key] = True, "accepted"
 
-    async def _interact(self, wanted: Sequence[Told]) -> None:
+    async def _interact(self, wanted: Sequence[ProviderEventState]) -> None:
         """The interactions that they make, taken in together."""
         visits: dict[str, list[Visit]] = {}
         for told in wanted:
@@ -233,22 +240,24 @@ class ProviderBatch:
                 visits.setdefault(told.message, []).append(visit_of(told.event, told.link))
         made: dict[Key, dict[str, Any]] = {}
         for told in wanted:
-            if isinstance(told.led, Led) and told.outcome.makes is not None:
+            if isinstance(told.led, Attribution) and told.outcome.makes is not None:
                 others = visits.get(told.message, ())
                 item = interaction_of(told.event, told.led, told.link, others, is_crawler)
                 if item is not None:
                     made[told.key] = item
         if not made:
             return
-        taken = await self.intake.take_in_within(self.c, self.catalogue, self.head, list(made.values()))
+        taken = await self.intake.ingest_in_transaction(self.c, self.catalogue, self.head, list(made.values()))
         self.changed = self.changed or taken.changed
         for key, result in zip(made, taken.results, strict=True):
             self.became[key] = "refused" if result.status == "invalid" else result.status
 
-    async def _heed(self, wanted: Sequence[Told], ground: Ground, keys: Mapping[str, str], now: datetime) -> None:
+    async def _heed(
+        self, wanted: Sequence[ProviderEventState], ground: AttributionLookup, keys: Mapping[str, str], now: datetime
+    ) -> None:
         """What they say of addresses holds for all who have them, and what readers said also for whom it leads to."""
         about = [told for told in wanted if told.outcome.is_about_the_address]
-        new = await mark_heeded(self.c, self.workspace, [told.event for told in about], now)
+        new = await mark_applied(self.c, self.workspace, [told.event for told in about], now)
         said: dict[str, list[tuple[ProviderEvent, Outcome]]] = {}
         for told in about:
             self.became[told.key] = "heeded" if told.key in new else "duplicate"
@@ -260,7 +269,7 @@ class ProviderBatch:
         """Keep what leads nowhere; of what was kept before, let go of the rest."""
         if kept:
             refused = {key for key, fate in self.became.items() if fate == "refused"}
-            await forget_unmatched(self.c, self.workspace, kept - self.unmatched.keys() - refused)
+            await delete_unmatched_events(self.c, self.workspace, kept - self.unmatched.keys() - refused)
             reasons = {key: reason for key, (_, reason) in self.unmatched.items()}
             await change_reasons(self.c, self.workspace, reasons)
         elif self.unmatched:
@@ -268,9 +277,9 @@ class ProviderBatch:
             self.newly_unmatched = [(key[0], self.unmatched[key][1].value) for key in sorted(new)]
 
 
-def _concerned(told: Told, ground: Ground) -> set[str]:
+def _concerned(told: ProviderEventState, ground: AttributionLookup) -> set[str]:
     """The users whom an event is about: whom it leads to or names and, where it is about an address, who has it."""
-    users = {told.led.user} if isinstance(told.led, Led) else set()
+    users = {told.led.user} if isinstance(told.led, Attribution) else set()
     if not told.outcome.is_about_the_address:
         return users
     named = told.event.arguments.get(USER)

@@ -15,14 +15,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.sending.deliveries import Delivery, DeliveryState, receive_id, received
+from connector.rules.sending.deliveries import Delivery, DeliveryState, receive_id, receive_interaction_of
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.catalogue.versions import Head
 from connector.store.engine.database import Database, database_now
 from connector.store.follow_ups.deliveries import load_deliveries, settle
-from connector.store.follow_ups.follow_ups import load_passage, save_receipt
-from connector.store.provider_events.delivery_reports import Reported, find_message, is_logged, mark_taken, note_fault
+from connector.store.follow_ups.follow_ups import load_follow_up, save_receipt
+from connector.store.provider_events.delivery_reports import (
+    ReportedDelivery,
+    find_message,
+    is_logged,
+    mark_taken,
+    note_fault,
+)
 from connector.store.users.users import ERASED, load_users, lock_user
 
 Taken = Literal["received", "noted", "unchanged", "unknown"]
@@ -60,7 +66,7 @@ class DeliveryReports:
         self._database, self._cache, self._intake = database, cache, intake
         self._workspace, self._retention = workspace, retention
 
-    async def take_in(self, report: DeliveryReport) -> Taken:
+    async def ingest(self, report: DeliveryReport) -> Taken:
         """Take one report in, which is known to come from the provider.
 
         Raises:
@@ -68,11 +74,11 @@ class DeliveryReports:
         """
 
         async def take(c: AsyncConnection, catalogue: Catalogue, head: Head) -> Taken:
-            return await self.take_in_within(c, catalogue, head, report)
+            return await self.ingest_in_transaction(c, catalogue, head, report)
 
         return await with_current_catalogue(self._database, self._cache, self._workspace, take)
 
-    async def take_in_within(
+    async def ingest_in_transaction(
         self, c: AsyncConnection, catalogue: Catalogue, head: Head, report: DeliveryReport
     ) -> Taken:
         """The same inside a transaction of `with_current_catalogue`."""
@@ -87,7 +93,7 @@ class DeliveryReports:
         noted = await self._noted(c, mended, report)
         return noted if received == "unchanged" else received
 
-    async def _locked(self, c: AsyncConnection, report: DeliveryReport) -> Reported | None:
+    async def _locked(self, c: AsyncConnection, report: DeliveryReport) -> ReportedDelivery | None:
         """The message as it stands once the user's lock is held; None where the report is about another one."""
         message = await find_message(c, self._workspace, report.delivery_id)
         if message is None:
@@ -98,22 +104,24 @@ class DeliveryReports:
             return None
         return message
 
-    async def _mend(self, c: AsyncConnection, message: Reported, report: DeliveryReport, now: datetime) -> Reported:
-        passage = await load_passage(c, self._workspace, message.follow_up_id)
-        open_yet = message.state is DeliveryState.OPEN and passage is not None and passage.is_open
+    async def _mend(
+        self, c: AsyncConnection, message: ReportedDelivery, report: DeliveryReport, now: datetime
+    ) -> ReportedDelivery:
+        follow_up = await load_follow_up(c, self._workspace, message.follow_up_id)
+        open_yet = message.state is DeliveryState.OPEN and follow_up is not None and follow_up.is_open
         if message.state not in _UNSETTLED and not open_yet:
             return message
         at = message.claimed_at or now
         await mark_taken(c, self._workspace, message.id, report.provider_id, claimed_at=at, now=now)
-        if passage is not None:
-            await save_receipt(c, self._workspace, passage.campaign, passage.user_key, passage.key, at)
-            messages = await load_deliveries(c, self._workspace, passage.id)
+        if follow_up is not None:
+            await save_receipt(c, self._workspace, follow_up.campaign, follow_up.user_key, follow_up.key, at)
+            messages = await load_deliveries(c, self._workspace, follow_up.id)
             messages[message.channel] = Delivery(message.id, message.channel, DeliveryState.SENT, None, at)
-            await settle(c, self._workspace, passage, messages, now)
+            await settle(c, self._workspace, follow_up, messages, now)
         return replace(message, state=DeliveryState.SENT, fault=None, claimed_at=at)
 
     async def _received(
-        self, c: AsyncConnection, catalogue: Catalogue, head: Head, message: Reported, now: datetime
+        self, c: AsyncConnection, catalogue: Catalogue, head: Head, message: ReportedDelivery, now: datetime
     ) -> Taken:
         if message.fault is not None and message.state is DeliveryState.SENT and message.channel != "email":
             await note_fault(c, self._workspace, message.id, None)
@@ -122,13 +130,13 @@ class DeliveryReports:
         users = await load_users(c, self._workspace, [message.user_key])
         user = users[message.user_key].user.id if message.user_key in users else ERASED
         at = message.claimed_at if message.channel == "email" else None
-        item = received(message.id, message.channel, message.campaign, user, at or now)
+        item = receive_interaction_of(message.id, message.channel, message.campaign, user, at or now)
         if item is None or user.startswith(ERASED):
             return "unchanged"
-        await self._intake.take_in_within(c, catalogue, head, [item])
+        await self._intake.ingest_in_transaction(c, catalogue, head, [item])
         return "received"
 
-    async def _noted(self, c: AsyncConnection, message: Reported, report: DeliveryReport) -> Taken:
+    async def _noted(self, c: AsyncConnection, message: ReportedDelivery, report: DeliveryReport) -> Taken:
         """That it did not arrive stands on the message, unless it is known to have arrived; email can come back."""
         sent = message.state is DeliveryState.SENT
         if report.fault in (None, message.fault) or not sent:
@@ -138,7 +146,7 @@ class DeliveryReports:
         await note_fault(c, self._workspace, message.id, report.fault)
         return "noted"
 
-    async def _is_received(self, c: AsyncConnection, message: Reported) -> bool:
+    async def _is_received(self, c: AsyncConnection, message: ReportedDelivery) -> bool:
         since = message.claimed_at
         if since is None:
             return False

@@ -26,11 +26,11 @@ _BATCH = 500
 _DROPPED, _LEFT = ("stale", "erased"), ("unmatched", "refused")
 
 Counted = Callable[[str, str, int], None]
-"""Told the provider, what became of its events (see `ProviderIntake`), and of how many."""
+"""Told the provider, what became of its events (see `ProviderEventIntake`), and of how many."""
 
 
 @dataclass(frozen=True)
-class Retried:
+class RetryResult:
     """What became of the reports that were kept.
 
     Args:
@@ -43,7 +43,7 @@ class Retried:
     left: int
 
 
-class ProviderIntake:
+class ProviderEventIntake:
     """Takes providers' events in for one workspace.
 
     Args:
@@ -71,7 +71,7 @@ class ProviderIntake:
         self._counted, self._unmatched = counted, unmatched
         self._reports = DeliveryReports(database, cache, intake, workspace, retention=retention)
 
-    async def take_in(self, events: Sequence[ProviderEvent]) -> bool:
+    async def ingest(self, events: Sequence[ProviderEvent]) -> bool:
         """Take events in, which are known to come from their provider; returns whether follow-ups may have changed.
 
         Raises:
@@ -80,14 +80,14 @@ class ProviderIntake:
         changed = False
         for start in range(0, len(events), _BATCH):
             batch = await self._take([cleaned(event) for event in events[start : start + _BATCH]], again=False)
-            for (provider, fate), number in batch.fates().items():
+            for (provider, fate), number in batch.outcomes().items():
                 self._counted(provider, fate, number)
             for provider, reason in batch.newly_unmatched:
                 self._unmatched(provider, reason)
             changed = changed or batch.changed
         return changed
 
-    async def retry(self, provider: str | None = None) -> Retried:
+    async def retry(self, provider: str | None = None) -> RetryResult:
         """Try to lead back what was kept, of one provider or of all: a campaign may have been applied since."""
         fates, after = Counter[str](), BEGINNING
         while True:
@@ -95,15 +95,15 @@ class ProviderIntake:
                 page = await load_unmatched(c, self._workspace, provider=provider, after=after, limit=_BATCH)
             if not page:
                 dropped, left = (sum(fates[fate] for fate in which) for which in (_DROPPED, _LEFT))
-                return Retried(fates.total() - dropped - left, dropped, left)
+                return RetryResult(fates.total() - dropped - left, dropped, left)
             batch = await self._take([kept.event for kept in page], again=True)
             fates.update(batch.became.values())
             after = page[-1].place
 
     async def _take(self, events: Sequence[ProviderEvent], *, again: bool) -> ProviderBatch:
-        async def take(c: AsyncConnection, catalogue: Catalogue, head: Head) -> ProviderBatch:
+        async def run(c: AsyncConnection, catalogue: Catalogue, head: Head) -> ProviderBatch:
             batch = ProviderBatch(c, self._workspace, catalogue, head, self._intake, self._reports, self._links)
-            await batch.take(events, await database_now(c), self._retention, again=again)
+            await batch.run(events, await database_now(c), self._retention, again=again)
             return batch
 
-        return await with_current_catalogue(self._database, self._cache, self._workspace, take)
+        return await with_current_catalogue(self._database, self._cache, self._workspace, run)

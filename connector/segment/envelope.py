@@ -22,7 +22,7 @@ _INSTANT = TypeAdapter(datetime)
 
 
 @dataclass(frozen=True)
-class Message:
+class SegmentMessage:
     """A message that is well formed as far as all kinds go.
 
     Args:
@@ -51,7 +51,7 @@ class Message:
         return f"made-{hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:40]}"
 
 
-def read_message(raw: Any, kind: str | None, *, arrived_at: datetime, shared: Mapping[str, Any]) -> Message:
+def read_message(raw: Any, kind: str | None, *, arrived_at: datetime, shared: Mapping[str, Any]) -> SegmentMessage:
     """One message, checked.
 
     Args:
@@ -68,7 +68,7 @@ def read_message(raw: Any, kind: str | None, *, arrived_at: datetime, shared: Ma
     kind = _kind(raw) if kind is None else kind
     context = {**shared, **_part(raw, "context")}
     parts = {"properties": _part(raw, "properties"), "traits": _part(raw, "traits"), "context": context}
-    return Message(kind, _user(raw), id_at(raw, "messageId"), _time(raw, arrived_at), parts, raw)
+    return SegmentMessage(kind, _user(raw), id_at(raw, "messageId"), _time(raw, arrived_at), parts, raw)
 
 
 def has_time(raw: Any) -> bool:

@@ -9,7 +9,7 @@ from connector.rules.model.errors import InvalidItem
 from connector.rules.model.users import Consent
 from connector.rules.model.values import ChannelName, canonical_json
 from connector.rules.targeting.deduplication import DELIVERY, MESSAGE
-from connector.segment.envelope import LONGEST_ID, Message, text_of
+from connector.segment.envelope import LONGEST_ID, SegmentMessage, text_of
 from connector.segment.mapping import REFINED, Rule, SegmentMapping, looked_up
 
 Agreed = dict[ChannelName, Consent]
@@ -31,7 +31,7 @@ _OURS = frozenset({DELIVERY, MESSAGE})
 `dispatch` and `robot` any service may say (M2, M3)."""
 
 
-def tracked(message: Message, mapping: SegmentMapping, known: Known) -> tuple[list[dict[str, Any]], Agreed]:
+def tracked(message: SegmentMessage, mapping: SegmentMapping, known: Known) -> tuple[list[dict[str, Any]], Agreed]:
     """The items of a `track`, and what it says of the user's consent. Raises InvalidItem."""
     name = _name(message)
     if mapping.ignores(name):
@@ -42,13 +42,15 @@ def tracked(message: Message, mapping: SegmentMapping, known: Known) -> tuple[li
     return _items(message, name, rule, mapping, known), rule.consent
 
 
-def viewed(message: Message) -> list[dict[str, Any]]:
+def viewed(message: SegmentMessage) -> list[dict[str, Any]]:
     """The event of a `page` or `screen`, named so, with its name and category among the properties."""
     told = {name: message.raw[name] for name in ("name", "category") if isinstance(message.raw.get(name), str)}
     return [_event(message, message.kind, {**message.parts["properties"], **told})]
 
 
-def _items(message: Message, name: str, rule: Rule, mapping: SegmentMapping, known: Known) -> list[dict[str, Any]]:
+def _items(
+    message: SegmentMessage, name: str, rule: Rule, mapping: SegmentMapping, known: Known
+) -> list[dict[str, Any]]:
     if rule.purchases is not None:
         return _purchases(message, looked_up(rule.purchases, message.parts))
     if rule.interaction is None:
@@ -61,7 +63,7 @@ def _items(message: Message, name: str, rule: Rule, mapping: SegmentMapping, kno
     return [{**_item(message, rule.interaction.value, properties), **target}]
 
 
-def _target(message: Message, rule: Rule, mapping: SegmentMapping, known: Known) -> dict[str, str] | None:
+def _target(message: SegmentMessage, rule: Rule, mapping: SegmentMapping, known: Known) -> dict[str, str] | None:
     for kind, values in (("card", rule.card or ()), ("campaign", rule.campaign or mapping.campaign)):
         for value in values:
             id = text_of(looked_up(value, message.parts))
@@ -70,13 +72,13 @@ def _target(message: Message, rule: Rule, mapping: SegmentMapping, known: Known)
     return None
 
 
-def _refinements(message: Message, rule: Rule) -> dict[str, str]:
+def _refinements(message: SegmentMessage, rule: Rule) -> dict[str, str]:
     told = ((name, getattr(rule, name)) for name in REFINED)
     found = {name: text_of(looked_up(value, message.parts)) for name, value in told if value is not None}
     return {name: text for name, text in found.items() if text}
 
 
-def _purchases(message: Message, products: Any) -> list[dict[str, Any]]:
+def _purchases(message: SegmentMessage, products: Any) -> list[dict[str, Any]]:
     listed = [one for one in products if isinstance(one, Mapping) and one] if isinstance(products, list) else []
     if len(listed) > MOST_PRODUCTS:
         raise InvalidItem(f"products: {len(listed)} are more than {MOST_PRODUCTS}; send several orders")
@@ -111,12 +113,14 @@ def _sold(of: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in (("product", product), ("price", price)) if value is not None}
 
 
-def _event(message: Message, name: str, properties: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _event(message: SegmentMessage, name: str, properties: Mapping[str, Any] | None = None) -> dict[str, Any]:
     given = message.parts["properties"] if properties is None else properties
     return _item(message, name if name in _BUILT_IN else "event", given) | {"name": name}
 
 
-def _item(message: Message, type: str, properties: Mapping[str, Any], place: int | None = None) -> dict[str, Any]:
+def _item(
+    message: SegmentMessage, type: str, properties: Mapping[str, Any], place: int | None = None
+) -> dict[str, Any]:
     return {
         "id": message.item_id(place),
         "user": message.user,
@@ -126,7 +130,7 @@ def _item(message: Message, type: str, properties: Mapping[str, Any], place: int
     }
 
 
-def _name(message: Message) -> str:
+def _name(message: SegmentMessage) -> str:
     name = message.raw.get("event")
     if not isinstance(name, str) or not name:
         raise InvalidItem("event: is missing or not text; it is the name of what happened")

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from connector.rules.model.errors import InvalidItem
-from connector.segment.envelope import LONGEST_ID, Message, id_at, read_message
+from connector.segment.envelope import LONGEST_ID, SegmentMessage, id_at, read_message
 from connector.segment.events import Known, tracked, viewed
 from connector.segment.mapping import SegmentMapping
 from connector.segment.users import grouped, identified
@@ -22,7 +22,7 @@ told of a user may hold for what the same user did before it in the same request
 
 
 @dataclass(frozen=True)
-class Becomes:
+class Translation:
     """What a message becomes.
 
     Args:
@@ -39,31 +39,31 @@ class Becomes:
 
 
 @dataclass
-class Portion:
+class Chunk:
     """Messages that are taken in together: links first, then changes of users, then items. Each with its index.
 
-    `told_by` has, by the place of an item, what it tells of its user where it is new.
+    `changes_by_item` has, by the place of an item, what it tells of its user where it is new.
     """
 
     links: list[tuple[int, tuple[str, str]]] = field(default_factory=list)
     changes: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     items: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
-    told_by: dict[int, dict[str, Any]] = field(default_factory=dict)
+    changes_by_item: dict[int, dict[str, Any]] = field(default_factory=dict)
     _acted: set[str] = field(default_factory=set)
     _described: set[str] = field(default_factory=set)
 
-    def has_room(self, one: Becomes) -> bool:
+    def has_room(self, one: Translation) -> bool:
         """Whether it would not be too many."""
         full = max(len(self.links), len(self.changes)) >= MOST_IN_A_PORTION
         return not full and len(self.items) + len(one.items) <= MOST_IN_A_PORTION
 
-    def would_overtake(self, one: Becomes) -> bool:
+    def would_overtake(self, one: Translation) -> bool:
         """Whether it would come before something of the same ids that it followed."""
         if one.link is not None:
             return not (self._acted | self._described).isdisjoint(one.link)
         return one.changes is not None and one.changes["id"] in self._acted
 
-    def add(self, index: int, one: Becomes) -> None:
+    def add(self, index: int, one: Translation) -> None:
         """Take one more."""
         if one.link is not None:
             self.links.append((index, one.link))
@@ -71,12 +71,12 @@ class Portion:
             self.changes.append((index, one.changes))
             self._described.add(one.changes["id"])
         if one.told is not None:
-            self.told_by[len(self.items)] = one.told
+            self.changes_by_item[len(self.items)] = one.told
         self.items += [(index, item) for item in one.items]
         self._acted |= {item["user"] for item in one.items}
 
 
-def becomes(
+def translate(
     raw: Any,
     kind: str | None,
     mapping: SegmentMapping,
@@ -84,36 +84,36 @@ def becomes(
     *,
     arrived_at: datetime,
     shared: Mapping[str, Any],
-) -> Becomes:
+) -> Translation:
     """What one message becomes. Raises InvalidItem; see `read_message` for what is given."""
     message = read_message(raw, kind, arrived_at=arrived_at, shared=shared)
     match message.kind:
         case "identify":
-            return Becomes(changes=identified(message, mapping))
+            return Translation(changes=identified(message, mapping))
         case "group":
-            return Becomes(changes=grouped(message))
+            return Translation(changes=grouped(message))
         case "alias":
-            return Becomes(link=_link(message))
+            return Translation(link=_link(message))
         case "track":
             items, consent = tracked(message, mapping, known)
-            return Becomes(items, told={"id": message.user, "consent": consent} if consent else None)
+            return Translation(items, told={"id": message.user, "consent": consent} if consent else None)
         case _:
-            return Becomes(viewed(message))
+            return Translation(viewed(message))
 
 
-def portions(all_of_them: Iterable[tuple[int, Becomes]]) -> list[Portion]:
+def split_into_chunks(all_of_them: Iterable[tuple[int, Translation]]) -> list[Chunk]:
     """The portions in which to take them in, in their order: what is told of a user holds for what comes after.
 
     What was told already changes nothing, wherever it stands: SDKs say `identify` before every `track`.
     """
-    found = [Portion()]
+    found = [Chunk()]
     linked: set[tuple[str, str]] = set()
     described: dict[str, dict[str, Any]] = {}
     for index, one in all_of_them:
         known = one.link in linked or (one.changes is not None and described.get(one.changes["id"]) == one.changes)
         apart = not known and len(found) < MOST_KEPT_APART and found[-1].would_overtake(one)
         if apart or not found[-1].has_room(one):
-            found.append(Portion())
+            found.append(Chunk())
         found[-1].add(index, one)
         if one.link is not None:
             linked.add(one.link)
@@ -122,7 +122,7 @@ def portions(all_of_them: Iterable[tuple[int, Becomes]]) -> list[Portion]:
     return found
 
 
-def _link(message: Message) -> tuple[str, str]:
+def _link(message: SegmentMessage) -> tuple[str, str]:
     previous = id_at(message.raw, "previousId", longest=LONGEST_ID)
     if previous is None:
         raise InvalidItem("previousId: is missing; it is the id that the user had before")

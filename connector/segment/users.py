@@ -10,14 +10,14 @@ from pydantic import ValidationError
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.users import REMOVED, User
 from connector.rules.model.values import unstorable
-from connector.segment.envelope import LONGEST_ID, Message, id_at
+from connector.segment.envelope import LONGEST_ID, SegmentMessage, id_at
 from connector.segment.mapping import SegmentMapping
 
 _EMPTY: dict[str, Any] = {"push_tokens": []}
 """What a field is when it is cleared, where that is not null."""
 
 
-def identified(message: Message, mapping: SegmentMapping) -> dict[str, Any]:
+def identified(message: SegmentMessage, mapping: SegmentMapping) -> dict[str, Any]:
     """The changes that an `identify` makes, as PATCH takes them.
 
     A trait that is a field of ours goes there if it fits; everything else becomes an attribute under its own name. Null
@@ -37,7 +37,7 @@ def identified(message: Message, mapping: SegmentMapping) -> dict[str, Any]:
     return _storable({"id": message.user, **changes, **({"attributes": attributes} if attributes else {})})
 
 
-def grouped(message: Message) -> dict[str, Any]:
+def grouped(message: SegmentMessage) -> dict[str, Any]:
     """The changes that a `group` makes: the group's id and its traits, as attributes. Raises InvalidItem."""
     group = id_at(message.raw, "groupId", longest=LONGEST_ID)
     if group is None:
@@ -51,7 +51,7 @@ def _storable(changes: dict[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def _context_traits(message: Message) -> Mapping[str, Any]:
+def _context_traits(message: SegmentMessage) -> Mapping[str, Any]:
     traits = message.parts["context"].get("traits")
     return traits if isinstance(traits, Mapping) else {}
 

@@ -7,20 +7,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.catalogue.lifecycle import Verb, carry_out
+from connector.rules.catalogue.lifecycle import Verb, apply_order
 from connector.rules.model.campaigns import Campaign, Card, Workspace
 from connector.rules.model.follow_up import dropped
-from connector.rules.model.interactions import Item, Logged
+from connector.rules.model.interactions import Item, LogEntry
 from connector.rules.model.reasons import Reason
 from connector.rules.model.users import User, merged
 from connector.rules.publishing.drafting import draft
 from connector.rules.publishing.orders import OrderPlan, plan_archive, plan_publish, plan_resume, plan_stop
 from connector.rules.sending.launching import is_launched
 from connector.rules.timing.caps import PastSend
-from connector.simulation.ingest import Taking
+from connector.simulation.ingest import SimulatedIngest
 from connector.simulation.launching import Launching
-from connector.simulation.sending import Sending
-from connector.simulation.spill_store import Scratch
+from connector.simulation.sending import SimulatedSender
+from connector.simulation.spill_store import SpillStore
 from connector.simulation.world import World
 
 RETENTION = timedelta(days=90)
@@ -38,11 +38,16 @@ class Simulation:
     """
 
     def __init__(
-        self, catalogue: Catalogue, scratch: Scratch, warn: Callable[[str], None], *, retention: timedelta = RETENTION
+        self,
+        catalogue: Catalogue,
+        scratch: SpillStore,
+        warn: Callable[[str], None],
+        *,
+        retention: timedelta = RETENTION,
     ) -> None:
         self.world = World(catalogue, scratch, warn, retention)
-        self._taking = Taking(self.world)
-        self._sending = Sending(self.world, self._taking.take)
+        self._taking = SimulatedIngest(self.world)
+        self._sending = SimulatedSender(self.world, self._taking.take)
         self._launching = Launching(self.world, self._sending)
 
     def run_to(self, at: datetime | None) -> None:
@@ -56,8 +61,8 @@ class Simulation:
         due = self.world.next_due(until)
         if due is None:
             return False
-        _, person, passage, channels = due
-        (self._launching if is_launched(passage) else self._sending).deliver(person, passage, channels)
+        _, person, follow_up, channels = due
+        (self._launching if is_launched(follow_up) else self._sending).deliver(person, follow_up, channels)
         return True
 
     def take(self, item: Item) -> None:
@@ -69,7 +74,7 @@ class Simulation:
         person = self.world.scratch.person(user)
         person.user = merged(person.user, changes)
 
-    def know(self, user: User, *, log: Sequence[Logged] = (), receipts: Mapping[tuple[str, str], datetime]) -> None:
+    def know(self, user: User, *, log: Sequence[LogEntry] = (), receipts: Mapping[tuple[str, str], datetime]) -> None:
         """Have somebody known from before the beginning, with a log that was judged then.
 
         Args:
@@ -93,15 +98,15 @@ class Simulation:
         plan = self._planned(verb, ids, allow_missed)
         for warning in plan.warnings:
             world.warn(warning)
-        world.catalogue = carry_out(world.catalogue, verb, plan.sequence, world.clock)
+        world.catalogue = apply_order(world.catalogue, verb, plan.sequence, world.clock)
         self._launching.ordered(verb, plan.sequence)
         if verb in ("stop", "archive"):
             self._end_waits(plan.sequence, launched=verb == "archive")
 
     def finish(self) -> None:
         """Tell what still waits."""
-        for person, passage in self.world.all_open():
-            self.world.ledger.waiting(person, passage)
+        for person, follow_up in self.world.all_open():
+            self.world.ledger.waiting(person, follow_up)
 
     def lines(self) -> Iterator[str]:
         """What came of everything, in the order decided: JSON objects in the form of the contract."""
@@ -115,8 +120,8 @@ class Simulation:
 
     def _end_waits(self, campaigns: Sequence[str], *, launched: bool) -> None:
         """P9: what waits ends with its window, of a launch when it is archived; what is going out finishes."""
-        for person, passage in self.world.open_of(campaigns):
-            if passage.can_be_called_off and (launched or not is_launched(passage)):
-                ended = dropped(passage, Reason.STOPPED, self.world.clock, self.world.clock)
+        for person, follow_up in self.world.open_of(campaigns):
+            if follow_up.can_be_cancelled and (launched or not is_launched(follow_up)):
+                ended = dropped(follow_up, Reason.STOPPED, self.world.clock, self.world.clock)
                 self.world.keep(person, ended)
                 self.world.ledger.ended(person, ended)

@@ -6,28 +6,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from connector.ingest.parsing import with_id
-from connector.rules.model.follow_up import Passage
+from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import (
     LAUNCH_TIME,
     Interaction,
     Item,
-    Logged,
+    LogEntry,
     dispatch_of,
     is_too_old,
     log_entry,
 )
 from connector.rules.model.reasons import Reason
 from connector.rules.results.conversions import conversions_made, past_needed
-from connector.rules.targeting.deduplication import Act, act_of, is_told
+from connector.rules.targeting.deduplication import Engagement, engagement_of, is_duplicate
 from connector.rules.targeting.matching import topic_of
 from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse
-from connector.rules.triggering.evaluator import EVER, Judging, Known
+from connector.rules.triggering.evaluator import SINCE_EVER, Evaluator, UserState
 from connector.rules.triggering.trigger_list import key_of, triggers
-from connector.simulation.users import Person
+from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
 
 
-class Taking:
+class SimulatedIngest:
     """Takes items into a world. Made ones (receipts, enrolments, conversions) come the same way."""
 
     def __init__(self, world: World) -> None:
@@ -61,7 +61,7 @@ class Taking:
             self._world.warn(f"{item.target!r} is not a {kind} that is known: its interactions count for nothing")
         return True
 
-    def _is_repeated(self, person: Person, logged: Logged) -> bool:
+    def _is_repeated(self, person: SimulatedUser, logged: LogEntry) -> bool:
         """M6, and M3: one dispatch is one interaction, whichever of the user's devices reports it.
 
         So is one open, click or receipt, whichever source tells of it.
@@ -69,8 +69,8 @@ class Taking:
         world = self._world
         if not world.scratch.is_new(logged.id, world.clock.toordinal(), world.retention.days):
             return True
-        act = act_of(logged.item, logged.t)
-        if act is not None and is_told(act, _acts_near(act, person.log)):
+        act = engagement_of(logged.item, logged.t)
+        if act is not None and is_duplicate(act, _acts_near(act, person.log)):
             return True
         dispatch = dispatch_of(logged.item)
         if dispatch is None:
@@ -79,7 +79,7 @@ class Taking:
         person.dispatches[dispatch] = world.clock
         return repeated
 
-    def _refuse_everywhere(self, person: Person, logged: Logged, reason: Reason) -> None:
+    def _refuse_everywhere(self, person: SimulatedUser, logged: LogEntry, reason: Reason) -> None:
         """Told for each live follow-on that the item would trigger."""
         catalogue = self._world.catalogue
         for entry in catalogue.listening_to(logged.item):
@@ -87,45 +87,45 @@ class Taking:
                 refused = Refuse(entry.id, key_of(logged.item, entry, logged.t), logged, reason)
                 self._world.ledger.repeated(person, refused, self._world.clock)
 
-    def _judge(self, person: Person, logged: Logged) -> None:
+    def _judge(self, person: SimulatedUser, logged: LogEntry) -> None:
         world = self._world
         self._log(person, logged)
-        passages = person.passages_since(logged.t)
-        if passages or world.catalogue.listeners.get(topic_of(logged.item)):
-            self._change(person, logged, passages)
+        follow_ups = person.follow_ups_since(logged.t)
+        if follow_ups or world.catalogue.listeners.get(topic_of(logged.item)):
+            self._change(person, logged, follow_ups)
         person.newest_t = logged.t if person.newest_t is None else max(person.newest_t, logged.t)
         self._convert(person, logged)
 
-    def _change(self, person: Person, logged: Logged, passages: Sequence[Passage]) -> None:
+    def _change(self, person: SimulatedUser, logged: LogEntry, follow_ups: Sequence[FollowUp]) -> None:
         """What comes of an item that somebody listens to, or that may call something off."""
         world = self._world
-        known = Known(person.user, person.user.id, person.newest_t, passages, person.receipts_of())
-        judging = Judging(world.catalogue, world.clock)
+        known = UserState(person.user, person.user.id, person.newest_t, follow_ups, person.receipts_of())
+        judging = Evaluator(world.catalogue, world.clock)
         since = judging.past_needed(known, [logged])
         if since is not None:
-            past = person.past(None if since is EVER else since)
+            past = person.past(None if since is SINCE_EVER else since)
             known = replace(known, past=past, generations=person.generations())
-        for change in judging.judge(known, [logged]):
+        for change in judging.evaluate(known, [logged]):
             self._apply(person, change)
 
-    def _convert(self, person: Person, logged: Logged) -> None:
+    def _convert(self, person: SimulatedUser, logged: LogEntry) -> None:
         """C1: what the item counts as, taken in like everything else."""
         since = past_needed([logged], self._world.catalogue)
         if since is not None:
             for made in conversions_made([logged], person.past(since), self._world.catalogue, person.user.id):
                 self.take(made)
 
-    def _log(self, person: Person, logged: Logged) -> None:
+    def _log(self, person: SimulatedUser, logged: LogEntry) -> None:
         person.forget(self._world.clock, self._world.retention)
         person.log.append(logged)
         item = logged.item
         if isinstance(item, Interaction) and item.type in LAUNCH_TIME:
             self._world.missed[item.target, item.type.value] += 1
 
-    def _apply(self, person: Person, change: Change) -> None:
+    def _apply(self, person: SimulatedUser, change: Change) -> None:
         world, ledger = self._world, self._world.ledger
         if isinstance(change, Begin):
-            began = change.passage
+            began = change.follow_up
             ledger.begun(person, began)
             world.keep(person, began)
             if began.is_open:
@@ -133,14 +133,14 @@ class Taking:
             else:
                 ledger.ended(person, began)
         elif isinstance(change, End):
-            world.keep(person, change.passage)
-            ledger.ended(person, change.passage)
+            world.keep(person, change.follow_up)
+            ledger.ended(person, change.follow_up)
         elif isinstance(change, Note):
             ledger.noted(person, change, world.clock)
         else:
             ledger.refused(person, change, world.clock)
 
 
-def _acts_near(act: Act, log: Sequence[Logged]) -> Iterator[Act]:
+def _acts_near(act: Engagement, log: Sequence[LogEntry]) -> Iterator[Engagement]:
     near = (logged for logged in log if abs(logged.t - act.t) <= act.reach)
-    return (other for logged in near if (other := act_of(logged.item, logged.t)) is not None)
+    return (other for logged in near if (other := engagement_of(logged.item, logged.t)) is not None)

@@ -9,24 +9,24 @@ from datetime import datetime
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.catalogue.lifecycle import Verb
 from connector.rules.model.campaigns import Scheduled
-from connector.rules.model.follow_up import Passage
+from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import State
 from connector.rules.sending.due_list import newest_live
 from connector.rules.sending.launching import (
-    Minute,
+    RateWindow,
     begins_at,
     due_for,
-    judge_enrolment,
+    evaluate_enrolment,
+    follow_up_of,
     launch_id,
-    passage_of,
     scheduled,
-    take_turns,
+    take_from_window,
 )
 from connector.rules.targeting.audience import in_audience
-from connector.rules.triggering.evaluator import Past
+from connector.rules.triggering.evaluator import LoggedHistory
 from connector.simulation.ledger import went_out_on
-from connector.simulation.sending import Sending
-from connector.simulation.users import Person
+from connector.simulation.sending import SimulatedSender
+from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
 
 
@@ -38,7 +38,7 @@ class _Launch:
     published_at: datetime
     not_before: datetime
     begun: bool = False
-    minute: Minute = field(default_factory=Minute)
+    minute: RateWindow = field(default_factory=RateWindow)
 
 
 class Launching:
@@ -48,7 +48,7 @@ class Launching:
         sending: judges and sends what falls due, here as for follow-ons.
     """
 
-    def __init__(self, world: World, sending: Sending) -> None:
+    def __init__(self, world: World, sending: SimulatedSender) -> None:
         self._world, self._sending = world, sending
         self._launches: dict[str, _Launch] = {}
 
@@ -74,21 +74,21 @@ class Launching:
         self._gather(self._launches[name], self._world.catalogue.entries[name])
         return True
 
-    def deliver(self, person: Person, passage: Passage, channels: tuple[str, ...]) -> None:
+    def deliver(self, person: SimulatedUser, follow_up: FollowUp, channels: tuple[str, ...]) -> None:
         """Judge and send one user's message when it is its turn (`per_minute`)."""
-        world, launch = self._world, self._launches[passage.campaign]
-        entry = world.catalogue.entries[passage.campaign]
+        world, launch = self._world, self._launches[follow_up.campaign]
+        entry = world.catalogue.entries[follow_up.campaign]
         delivery = scheduled(entry)
         limit = delivery.per_minute if delivery and entry.live else None
-        granted, minute = take_turns(launch.minute, world.clock, limit, 1)
+        granted, minute = take_from_window(launch.minute, world.clock, limit, 1)
         if not granted:
             at = minute.ends(world.clock)
-            world.keep(person, replace(passage, next_at=at))
-            world.schedule(person, passage, at, channels)
+            world.keep(person, replace(follow_up, next_at=at))
+            world.schedule(person, follow_up, at, channels)
             return
-        before = went_out_on(person, passage)
-        self._sending.deliver(person, passage, channels)
-        if went_out_on(person, passage) != before:
+        before = went_out_on(person, follow_up)
+        self._sending.deliver(person, follow_up, channels)
+        if went_out_on(person, follow_up) != before:
             launch.minute = minute
 
     def _begins_at(self, name: str, launch: _Launch) -> datetime | None:
@@ -106,30 +106,30 @@ class Launching:
         for name in self._world.scratch.known():
             person = self._world.scratch.person(name)
             had = any(campaign == entry.id for campaign, _ in person.receipts)
-            if not had and in_audience(audience, person.user, Past(person.log), self._world.clock):
+            if not had and in_audience(audience, person.user, LoggedHistory(person.log), self._world.clock):
                 self._take(launch, entry, delivery, person)
 
-    def _take(self, launch: _Launch, entry: Entry, delivery: Scheduled, person: Person) -> None:
+    def _take(self, launch: _Launch, entry: Entry, delivery: Scheduled, person: SimulatedUser) -> None:
         world = self._world
         assignment = self._sending.assignment(person, entry)
         due = due_for(delivery, person.user, launch.published_at, world.catalogue.workspace)
-        passage = passage_of(entry, launch.id, person.user, person.user.id, assignment, due_at=due, at=world.clock)
+        follow_up = follow_up_of(entry, launch.id, person.user, person.user.id, assignment, due_at=due, at=world.clock)
         if not assignment.control:
-            passage = replace(passage, next_at=max(due, launch.not_before))
-            world.keep(person, passage)
-            world.schedule(person, passage, max(due, world.clock), passage.channels)
+            follow_up = replace(follow_up, next_at=max(due, launch.not_before))
+            world.keep(person, follow_up)
+            world.schedule(person, follow_up, max(due, world.clock), follow_up.channels)
             return
-        state, reason = judge_enrolment([self._sending.facts(person, passage, c) for c in passage.channels])
+        state, reason = evaluate_enrolment([self._sending.facts(person, follow_up, c) for c in follow_up.channels])
         if state is State.CONTROL:
-            self._sending.enrol(person, passage)
+            self._sending.enrol(person, follow_up)
         else:
-            world.keep(person, replace(passage, state=state, reason=reason, decided_at=world.clock))
+            world.keep(person, replace(follow_up, state=state, reason=reason, decided_at=world.clock))
 
     def _go_on(self, campaign: str, now: datetime) -> None:
         """What fell due while it was stopped falls due now."""
         for user, name, channel in self._sending.take_paused(campaign):
             person = self._world.scratch.person(user)
-            passage = replace(person.passages[name], next_at=now)
-            if passage.is_open:
-                self._world.keep(person, passage)
-                self._world.schedule(person, passage, now, (channel,))
+            follow_up = replace(person.follow_ups[name], next_at=now)
+            if follow_up.is_open:
+                self._world.keep(person, follow_up)
+                self._world.schedule(person, follow_up, now, (channel,))

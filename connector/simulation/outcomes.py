@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from connector.rules.model.follow_up import Passage
+from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.instants import write_instant
 from connector.rules.model.reasons import Reason, State
 from connector.rules.triggering.changes import Note, Refuse
@@ -49,20 +49,20 @@ class Outcome:
         return told if self.state != State.EXCEPTED.value else {**told, "exception": self.exception}
 
 
-def of_passage(passage: Passage, user: str, channels: tuple[str, ...]) -> Outcome:
+def of_follow_up(follow_up: FollowUp, user: str, channels: tuple[str, ...]) -> Outcome:
     """A follow-up as it stands; `channels` are those that it went out on."""
     return Outcome(
-        passage.campaign,
+        follow_up.campaign,
         user,
-        passage.trigger.id,
-        passage.key,
-        passage.trigger.t,
-        passage.due_at,
-        passage.state.value,
-        passage.reason.value if passage.reason else None,
-        passage.decided_at,
+        follow_up.trigger.id,
+        follow_up.key,
+        follow_up.trigger.t,
+        follow_up.due_at,
+        follow_up.state.value,
+        follow_up.reason.value if follow_up.reason else None,
+        follow_up.decided_at,
         channels,
-        passage.exception_id,
+        follow_up.exception_id,
     )
 
 
@@ -74,14 +74,14 @@ def of_refusal(refused: Refuse, user: str, now: datetime) -> Outcome:
 
 def of_note(note: Note, user: str, channels: tuple[str, ...], now: datetime) -> Outcome:
     """An exception that came too late: told of the follow-up that stands (X1)."""
-    passage, reason = note.passage, Reason.LATE_EXCEPTION.value
+    follow_up, reason = note.follow_up, Reason.LATE_EXCEPTION.value
     return Outcome(
-        passage.campaign,
+        follow_up.campaign,
         user,
-        passage.trigger.id,
-        passage.key,
-        passage.trigger.t,
-        passage.due_at,
+        follow_up.trigger.id,
+        follow_up.key,
+        follow_up.trigger.t,
+        follow_up.due_at,
         "noted",
         reason,
         now,

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from connector.rules.model.users import User
-from connector.simulation.users import Person
+from connector.simulation.users import SimulatedUser
 
 _TABLES = (
     "CREATE TABLE seen (id TEXT PRIMARY KEY, day INTEGER) WITHOUT ROWID",
@@ -24,7 +24,7 @@ _IDS_AT_HAND = 200_000
 _LINES_AT_HAND = 10_000
 
 
-class Scratch:
+class SpillStore:
     """The scratch file of one run. Use it as a context manager.
 
     Args:
@@ -38,14 +38,14 @@ class Scratch:
         for table in _TABLES:
             self._file.execute(table)
         self._file.execute("BEGIN")
-        self._at_hand: OrderedDict[str, Person] = OrderedDict()
+        self._at_hand: OrderedDict[str, SimulatedUser] = OrderedDict()
         self._limit = in_memory
         self._recent: dict[str, int] = {}
         self._has_spilled = False
         self._lines: dict[int, str] = {}
         self._place = 0
 
-    def __enter__(self) -> Scratch:
+    def __enter__(self) -> SpillStore:
         return self
 
     def __exit__(
@@ -70,14 +70,14 @@ class Scratch:
             self._spill_ids()
         return True
 
-    def person(self, id: str) -> Person:
+    def person(self, id: str) -> SimulatedUser:
         """What is known of a user; a bare one where nothing is."""
         person = self._at_hand.get(id)
         if person is not None:
             self._at_hand.move_to_end(id)
             return person
         row = self._file.execute("SELECT person FROM people WHERE id = ?", (id,)).fetchone()
-        person = Person(User(id=id)) if row is None else pickle.loads(row[0])  # noqa: S301 - we wrote it
+        person = SimulatedUser(User(id=id)) if row is None else pickle.loads(row[0])  # noqa: S301 - we wrote it
         self._at_hand[id] = person
         if len(self._at_hand) > self._limit:
             self._put_away()
@@ -88,7 +88,7 @@ class Scratch:
         put_away = (id for (id,) in self._file.execute("SELECT id FROM people"))
         return sorted({*self._at_hand, *put_away})
 
-    def people(self) -> Iterator[Person]:
+    def people(self) -> Iterator[SimulatedUser]:
         """Everybody who is at hand: all who wait are."""
         yield from list(self._at_hand.values())
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.follow_up import Passage, afresh
+from connector.rules.model.follow_up import FollowUp, reopened
 from connector.rules.model.reasons import State
-from connector.rules.triggering.exceptions import calls_off
-from connector.simulation.users import Person
+from connector.rules.triggering.exceptions import cancels
+from connector.simulation.users import SimulatedUser
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _SHARES = (10, 25, 50, 75, 90, 99)
@@ -35,30 +35,30 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter)
     until_exception: list[timedelta] = field(default_factory=list)
 
-    def add(self, person: Person, campaign: str, catalogue: Catalogue) -> None:
+    def add(self, person: SimulatedUser, campaign: str, catalogue: Catalogue) -> None:
         """Count one user's follow-ups of the campaign."""
         self.users += 1
         by_id = {logged.id: logged for logged in person.log}
-        for passage in person.passages.values():
-            if passage.campaign != campaign:
+        for follow_up in person.follow_ups.values():
+            if follow_up.campaign != campaign:
                 continue
             self.triggered += 1
-            self._add_end(passage, by_id[passage.exception_id].item.name_or_type if passage.exception_id else "")
-            first = next((logged for logged in person.log if calls_off(_unending(passage), logged, catalogue)), None)
+            self._add_end(follow_up, by_id[follow_up.exception_id].item.name_or_type if follow_up.exception_id else "")
+            first = next((logged for logged in person.log if cancels(_unending(follow_up), logged, catalogue)), None)
             if first is not None:
-                self.until_exception.append(first.t - passage.trigger.t)
+                self.until_exception.append(first.t - follow_up.trigger.t)
 
-    def _add_end(self, passage: Passage, by: str) -> None:
-        if passage.is_open:
+    def _add_end(self, follow_up: FollowUp, by: str) -> None:
+        if follow_up.is_open:
             self.waiting += 1
-        elif passage.state is State.SENT:
+        elif follow_up.state is State.SENT:
             self.sent += 1
-        elif passage.state is State.CONTROL:
+        elif follow_up.state is State.CONTROL:
             self.control += 1
-        elif passage.state is State.EXCEPTED:
+        elif follow_up.state is State.EXCEPTED:
             self.excepted[by] += 1
         else:
-            self.dropped[passage.reason.value if passage.reason else passage.state.value] += 1
+            self.dropped[follow_up.reason.value if follow_up.reason else follow_up.state.value] += 1
 
 
 def quantiles(waits: Iterable[timedelta], shares: Sequence[int] = _SHARES) -> dict[int, timedelta]:
@@ -69,6 +69,6 @@ def quantiles(waits: Iterable[timedelta], shares: Sequence[int] = _SHARES) -> di
     return {share: ordered[min(len(ordered) - 1, -(-len(ordered) * share // 100) - 1)] for share in shares}
 
 
-def _unending(passage: Passage) -> Passage:
+def _unending(follow_up: FollowUp) -> FollowUp:
     """As if it had waited for ever, with nothing sent."""
-    return replace(afresh(passage), state=State.WAITING, next_at=_NEVER, dispatched_at=None)
+    return replace(reopened(follow_up), state=State.WAITING, next_at=_NEVER, dispatched_at=None)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.follow_up import Passage
+from connector.rules.model.follow_up import FollowUp
 from connector.simulation.ledger import Ledger
-from connector.simulation.spill_store import Scratch
-from connector.simulation.users import Person
+from connector.simulation.spill_store import SpillStore
+from connector.simulation.users import SimulatedUser
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
@@ -25,7 +25,7 @@ class World:
     """
 
     catalogue: Catalogue
-    scratch: Scratch
+    scratch: SpillStore
     warn: Callable[[str], None]
     retention: timedelta
     ledger: Ledger = field(init=False)
@@ -38,46 +38,46 @@ class World:
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.scratch)
 
-    def keep(self, person: Person, passage: Passage) -> None:
+    def keep(self, person: SimulatedUser, follow_up: FollowUp) -> None:
         """Remember a follow-up as it stands now."""
-        person.keep(passage)
-        if passage.is_open:
-            self._open.setdefault(passage.campaign, {})[passage.id] = person.user.id
+        person.keep(follow_up)
+        if follow_up.is_open:
+            self._open.setdefault(follow_up.campaign, {})[follow_up.id] = person.user.id
         else:
-            self._open.get(passage.campaign, {}).pop(passage.id, None)
+            self._open.get(follow_up.campaign, {}).pop(follow_up.id, None)
 
-    def schedule(self, person: Person, passage: Passage, at: datetime, channels: tuple[str, ...]) -> None:
+    def schedule(self, person: SimulatedUser, follow_up: FollowUp, at: datetime, channels: tuple[str, ...]) -> None:
         """Have these channels of a follow-up judged at that instant; what falls due together goes in this order."""
         self._pushed += 1
-        heapq.heappush(self._due, (at, self._pushed, person.user.id, passage.id, channels))
+        heapq.heappush(self._due, (at, self._pushed, person.user.id, follow_up.id, channels))
 
     def next_at(self) -> datetime | None:
         """When something falls due next (UTC); None where nothing ever does."""
         while self._due:
             at, _, user, passage_id, _ = self._due[0]
-            passage = self.scratch.person(user).passages.get(passage_id)
-            if passage is not None and passage.is_open:
+            follow_up = self.scratch.person(user).follow_ups.get(passage_id)
+            if follow_up is not None and follow_up.is_open:
                 return at
             heapq.heappop(self._due)
         return None
 
-    def next_due(self, until: datetime | None) -> tuple[datetime, Person, Passage, tuple[str, ...]] | None:
+    def next_due(self, until: datetime | None) -> tuple[datetime, SimulatedUser, FollowUp, tuple[str, ...]] | None:
         """What falls due next, at or before `until` (None: ever), with the instant at which it is judged."""
         while self._due and (until is None or self._due[0][0] <= until):
             at, _, user, passage_id, channels = heapq.heappop(self._due)
             person = self.scratch.person(user)
-            passage = person.passages.get(passage_id)
-            if passage is not None and passage.is_open:
+            follow_up = person.follow_ups.get(passage_id)
+            if follow_up is not None and follow_up.is_open:
                 self.clock = max(at, self.clock)
-                return self.clock, person, passage, channels
+                return self.clock, person, follow_up, channels
         return None
 
-    def open_of(self, campaigns: Iterable[str]) -> list[tuple[Person, Passage]]:
+    def open_of(self, campaigns: Iterable[str]) -> list[tuple[SimulatedUser, FollowUp]]:
         """What is open of these campaigns, in the order in which it began."""
         found = ((user, name) for campaign in campaigns for name, user in self._open.get(campaign, {}).items())
         people = ((self.scratch.person(user), name) for user, name in found)
-        return [(person, person.passages[name]) for person, name in people]
+        return [(person, person.follow_ups[name]) for person, name in people]
 
-    def all_open(self) -> list[tuple[Person, Passage]]:
+    def all_open(self) -> list[tuple[SimulatedUser, FollowUp]]:
         """Everything that is open, what falls due first coming first."""
         return sorted(self.open_of(list(self._open)), key=lambda found: found[1].due_at)

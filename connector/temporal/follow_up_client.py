@@ -19,11 +19,11 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
 from connector.rules.model.errors import ConnectorError
-from connector.rules.model.follow_up import Passage
+from connector.rules.model.follow_up import FollowUp
 from connector.rules.sending.launching import is_launched
 from connector.rules.sending.operating import refusal
 from connector.store.engine.database import Database
-from connector.store.follow_ups.follow_ups import load_passage
+from connector.store.follow_ups.follow_ups import load_follow_up
 from connector.wire import Asked, Operated, Postponement, Verb
 
 _PATIENCE = timedelta(seconds=30)
@@ -59,15 +59,15 @@ class FollowUpClient:
     ) -> None:
         self._database, self._workspace, self._client, self._patience = database, workspace, client, patience
 
-    async def find(self, follow_up_id: str) -> Passage:
+    async def find(self, follow_up_id: str) -> FollowUp:
         """The follow-up as it stands. Raises FollowUpUnknown."""
         async with self._database.read() as connection:
-            passage = await load_passage(connection, self._workspace, follow_up_id)
-        if passage is None:
+            follow_up = await load_follow_up(connection, self._workspace, follow_up_id)
+        if follow_up is None:
             raise FollowUpUnknown(
                 f"there is no follow-up {follow_up_id!r}; GET /v1/follow-ups and `connector explain` show their ids"
             )
-        return passage
+        return follow_up
 
     async def send_now(self, follow_up_id: str, *, note: str | None = None) -> Operated:
         """Have it judged and sent now; the rules of its due time still apply. Raises as `cancel` does."""
@@ -88,15 +88,16 @@ class FollowUpClient:
         """
         return await self._ask(await self.find(follow_up_id), "cancel", Asked(note=note))
 
-    async def _ask(self, passage: Passage, verb: Verb, asked: Asked) -> Operated:
-        if not passage.is_open:
-            raise OperationRefused(refusal(passage))
-        if is_launched(passage):
+    async def _ask(self, follow_up: FollowUp, verb: Verb, asked: Asked) -> Operated:
+        if not follow_up.is_open:
+            raise OperationRefused(refusal(follow_up))
+        if is_launched(follow_up):
             raise OperationRefused(
-                f"it has no workflow of its own: the launch of {passage.campaign} sends it, with all the others; "
-                f"`connector stop {passage.campaign}` pauses the launch, `connector archive {passage.campaign}` ends it"
+                f"it has no workflow of its own: the launch of {follow_up.campaign} sends it, with all the others; "
+                f"`connector stop {follow_up.campaign}` pauses the launch, "
+                f"`connector archive {follow_up.campaign}` ends it"
             )
-        workflow_id = names.follow_up_id(self._workspace, passage.campaign, passage.user_key, passage.id)
+        workflow_id = names.follow_up_id(self._workspace, follow_up.campaign, follow_up.user_key, follow_up.id)
         handle = (await self._client()).get_workflow_handle(workflow_id)
         try:
             async with asyncio.timeout(self._patience.total_seconds()):
@@ -113,14 +114,14 @@ class FollowUpClient:
                 f"{self._patience.total_seconds():g} seconds; start one with `connector worker`, then do it again"
             ) from None
         except RPCError as error:
-            raise await self._without_workflow(passage.id, error) from None
+            raise await self._without_workflow(follow_up.id, error) from None
 
     async def _without_workflow(self, follow_up_id: str, error: RPCError) -> ConnectorError:
         if error.status is not RPCStatusCode.NOT_FOUND:
             return FollowUpUnavailable(f"Temporal does not answer ({error.status.name}); is it running?")
-        passage = await self.find(follow_up_id)
-        if not passage.is_open:
-            return OperationRefused(refusal(passage))
+        follow_up = await self.find(follow_up_id)
+        if not follow_up.is_open:
+            return OperationRefused(refusal(follow_up))
         return FollowUpUnavailable(
             "its workflow does not run: it was not started yet, or was closed by hand a moment ago; "
             "with a worker running (`connector worker`) either is put right within a minute"

@@ -17,14 +17,14 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
 from connector.store.engine.database import Database
-from connector.store.follow_ups.launches import mark_told
+from connector.store.follow_ups.launches import mark_launches_signalled
 from connector.temporal.client import launch_arguments
 from connector.wire import LaunchStart
 
 _log = structlog.get_logger("outbox")
 
 
-async def tell_launches(database: Database, workspace: str, client: Client, rows: Sequence[RowMapping]) -> int:
+async def signal_launches(database: Database, workspace: str, client: Client, rows: Sequence[RowMapping]) -> int:
     """Start and signal these rows of `take_to_tell`; returns how many it did. What fails is left to the next sweep.
 
     Raises:
@@ -40,7 +40,7 @@ async def tell_launches(database: Database, workspace: str, client: Client, rows
             told[row["launch_id"]] = row["changed_in"]
     if told:
         async with database.write(workspace) as connection:
-            await mark_told(connection, workspace, told)
+            await mark_launches_signalled(connection, workspace, told)
     return len(told)
 
 

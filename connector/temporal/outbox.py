@@ -18,10 +18,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
 from connector.store.engine.database import Database, StoreUnavailable
-from connector.store.follow_ups.launches import take_to_tell
-from connector.store.follow_ups.pending import mark_signalled, mark_started, take_to_signal, take_to_start
+from connector.store.follow_ups.launches import claim_to_signal_launches
+from connector.store.follow_ups.pending import claim_to_signal, claim_to_start, mark_signalled, mark_started
 from connector.temporal.client import start_arguments
-from connector.temporal.launch_outbox import tell_launches
+from connector.temporal.launch_outbox import signal_launches
 from connector.wire import Ended, FollowUpStart
 
 _log = structlog.get_logger("outbox")
@@ -51,11 +51,11 @@ class Outbox:
         client: Client | Callable[[], Awaitable[Client]],
         *,
         sweep_seconds: float = 5.0,
-        calm: asyncio.Event | None = None,
+        idle: asyncio.Event | None = None,
     ) -> None:
         self._database, self._workspace, self._client = database, workspace, client
         self._sweep_seconds = sweep_seconds
-        self._nudged, self._calm = asyncio.Event(), calm
+        self._nudged, self._calm = asyncio.Event(), idle
         self._signals_at: float | None = None
 
     def nudge(self) -> None:
@@ -73,8 +73,8 @@ class Outbox:
                 await self._rest(stopped, seconds=min(_AFTER_FAILURE_SECONDS, self._sweep_seconds))
                 continue
             if done == 0:
-                calm = [self._calm] if self._calm is not None and not self._calm.is_set() else []
-                await self._rest(stopped, self._nudged, *calm, seconds=self._sweep_seconds)
+                idle = [self._calm] if self._calm is not None and not self._calm.is_set() else []
+                await self._rest(stopped, self._nudged, *idle, seconds=self._sweep_seconds)
 
     async def flush(self, limit: int = 1000) -> int:
         """Start and signal what is due now, oldest due first, at most `limit` of each; returns how many it did.
@@ -84,13 +84,13 @@ class Outbox:
         """
         signals = self._signals_now(limit)
         async with self._database.read() as connection:
-            to_start = await take_to_start(connection, self._workspace, limit)
-            to_signal = await take_to_signal(connection, self._workspace, signals) if signals else []
-            launches = await take_to_tell(connection, self._workspace, limit)
+            to_start = await claim_to_start(connection, self._workspace, limit)
+            to_signal = await claim_to_signal(connection, self._workspace, signals) if signals else []
+            launches = await claim_to_signal_launches(connection, self._workspace, limit)
         if not to_start and not to_signal and not launches:
             return 0
         client = self._client if isinstance(self._client, Client) else await self._client()
-        told = await tell_launches(self._database, self._workspace, client, launches)
+        told = await signal_launches(self._database, self._workspace, client, launches)
         started = told + await self._carry_out(client, to_start, _start_one, mark_started)
         return started + await self._carry_out(client, to_signal, _signal_one, mark_signalled)
 

@@ -17,7 +17,7 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
-from connector.rules.model.follow_up import Passage
+from connector.rules.model.follow_up import FollowUp
 from connector.store.engine.database import Database, StoreUnavailable, database_now
 from connector.store.follow_ups.operating import end_closed, find_open
 from connector.temporal.launch_reconciliation import ATTEMPT_ENDED, BY_HAND, end_closed_launches
@@ -128,15 +128,15 @@ class Reconciliation:
             return execution.status  # past its retention since it was listed
 
 
-def _tell(ended: Collection[Passage], gone: Mapping[str, WorkflowExecutionStatus]) -> None:
-    for passage in ended:
-        status = gone[passage.id]
+def _tell(ended: Collection[FollowUp], gone: Mapping[str, WorkflowExecutionStatus]) -> None:
+    for follow_up in ended:
+        status = gone[follow_up.id]
         by_hand = status in (WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.CANCELED)
         tell = _log.info if by_hand else _log.warning  # nobody asked for the others: look into the history
         tell(
             "workflow_was_closed",
-            follow_up=passage.id,
+            follow_up=follow_up.id,
             status=status.name.lower(),
-            state=passage.state.value,
-            reason=passage.reason,
+            state=follow_up.state.value,
+            reason=follow_up.reason,
         )

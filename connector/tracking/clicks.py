@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from datetime import datetime
 
-from connector.rules.provider_events.classification import BURST, Act, Visit
+from connector.rules.provider_events.classification import BURST, EngagementKind, Visit
 
 
 class Clicks:
@@ -25,5 +25,5 @@ class Clicks:
         for link, times in self._times.items():
             first = bisect_left(times, at - BURST)
             if first < len(times) and times[first] <= at + BURST:
-                found.append(Visit(Act.CLICK, times[first], "", link=link))
+                found.append(Visit(EngagementKind.CLICK, times[first], "", link=link))
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from connector.store.engine.database import Database, database_now
-from connector.store.provider_events.events import note_said
+from connector.store.provider_events.events import save_statements
 from connector.store.provider_events.tracked import find_deliveries
 from connector.store.users.users import UserErased, merge_user
 
@@ -27,6 +27,6 @@ async def unsubscribe(database: Database, workspace: str, delivery_id: str) -> b
         with suppress(UserErased):
             now = await database_now(c)
             user_key = await merge_user(c, workspace, delivery.user, changes, now)
-            await note_said(c, workspace, user_key, delivery.channel, now)
+            await save_statements(c, workspace, user_key, delivery.channel, now)
             return True
         return False

@@ -18,8 +18,8 @@ from typing import Any
 import structlog
 
 from connector.ingest.intake import Intake
-from connector.rules.model.interactions import Interaction, InteractionType, Logged
-from connector.rules.provider_events.classification import BURST, Act, Visit, classify
+from connector.rules.model.interactions import Interaction, InteractionType, LogEntry
+from connector.rules.provider_events.classification import BURST, EngagementKind, Visit, classify
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.provider_events.tracked import TrackedDelivery, find_deliveries
 from connector.store.users.log import load_items
@@ -34,7 +34,7 @@ _RETRY_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Followed:
+class FollowedLink:
     """A token that was followed, and the request that did."""
 
     token: Token
@@ -68,9 +68,9 @@ class Visits:
         self._database, self._intake, self._workspace = database, intake, workspace
         self._clock, self._changed, self._settle = clock, changed, settle
         self._room, self._counted = room, counted
-        self._waiting: deque[Followed] = deque()
+        self._waiting: deque[FollowedLink] = deque()
 
-    def note(self, followed: Followed) -> None:
+    def note(self, followed: FollowedLink) -> None:
         """Remember a visit. Never waits and never fails: the answer to the request is on its way."""
         if len(self._waiting) >= self._room:
             self._lose(1)
@@ -110,7 +110,7 @@ class Visits:
                 self._waiting.popleft()
         return True
 
-    def _next(self, all: bool) -> Sequence[Followed]:
+    def _next(self, all: bool) -> Sequence[FollowedLink]:
         ripe = self._clock() - self._settle
         number = 0
         while number < min(len(self._waiting), _BATCH) and (all or _is_ripe(self._waiting[number].visit, ripe)):
@@ -121,10 +121,10 @@ class Visits:
         if not self._waiting:
             return max(self._settle.total_seconds() / 4, 0.05)
         first = self._waiting[0].visit
-        rest = timedelta(0) if first.act is Act.OPEN else first.at + self._settle - self._clock()
+        rest = timedelta(0) if first.act is EngagementKind.OPEN else first.at + self._settle - self._clock()
         return max(rest.total_seconds(), 0.01)
 
-    async def _take_in(self, batch: Sequence[Followed]) -> None:
+    async def _take_in(self, batch: Sequence[FollowedLink]) -> None:
         async with self._database.read() as c:
             found = await find_deliveries(c, self._workspace, {f.token.delivery_id for f in batch})
             since = min(f.visit.at for f in batch) - BURST
@@ -134,17 +134,17 @@ class Visits:
         around = self._around({f.token.delivery_id for f in known}, logged)
         made = [_interaction(f, found[f.token.delivery_id], around[f.token.delivery_id]) for f in known]
         if made:
-            results = await self._intake.take_in(made)
+            results = await self._intake.ingest(made)
             refused = sum(result.status == "invalid" for result in results)
             self._count("refused", refused)
             self._count("stored", len(results) - refused)
             self._changed()
 
-    def _around(self, deliveries: Set[str], logged: Mapping[str, Sequence[Logged]]) -> Mapping[str, Clicks]:
+    def _around(self, deliveries: Set[str], logged: Mapping[str, Sequence[LogEntry]]) -> Mapping[str, Clicks]:
         """The clicks of these deliveries: those that wait, and those that were taken in lately, here or elsewhere."""
         around = {delivery: Clicks() for delivery in deliveries}
         for waiting in self._waiting:
-            if waiting.visit.act is Act.CLICK and waiting.token.delivery_id in around:
+            if waiting.visit.act is EngagementKind.CLICK and waiting.token.delivery_id in around:
                 around[waiting.token.delivery_id].add(waiting.visit.link, waiting.visit.at)
         for entry in (entry for entries in logged.values() for entry in entries):
             told = entry.item.properties
@@ -164,17 +164,17 @@ class Visits:
 
 def _is_ripe(visit: Visit, ripe: datetime) -> bool:
     """What else is asked for of a message says nothing of an open; of a click it does."""
-    return visit.act is Act.OPEN or visit.at <= ripe
+    return visit.act is EngagementKind.OPEN or visit.at <= ripe
 
 
-def _interaction(followed: Followed, delivery: TrackedDelivery, clicks: Clicks) -> Interaction:
+def _interaction(followed: FollowedLink, delivery: TrackedDelivery, clicks: Clicks) -> Interaction:
     """The interaction that a visit makes, with an id that the same visit, repeated, makes again (M6)."""
     token, visit = followed.token, followed.visit
-    others = clicks.near(visit.at) if visit.act is Act.CLICK else ()
+    others = clicks.near(visit.at) if visit.act is EngagementKind.CLICK else ()
     classified = classify(visit, delivery.dispatched_at, others, is_crawler)
     told: dict[str, Any] = {**classified.properties(visit.act), "delivery": delivery.id}
     second = visit.at.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
-    if visit.act is Act.OPEN:
+    if visit.act is EngagementKind.OPEN:
         id = f"open-{delivery.id}-{classified.kind}-{second[:11]}"
     else:
         told |= {"url": token.url, "link": token.link} | ({"alias": token.alias} if token.alias else {})

@@ -9,14 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from starter.api.access import inbox_token
 from starter.api.access.cross_origin import InboxOrigins
 from starter.api.access.scopes import Keys
 from starter.api.openapi import document as openapi
 from starter.api.requests.admission import Admission
 from starter.api.requests.errors import answer_errors
-from starter.api.requests.middleware import Requests
+from starter.api.requests.middleware import RequestMiddleware
 from starter.api.routes import (
     campaigns,
     explain,
@@ -36,7 +36,7 @@ from starter.webhooks.protocol import Provider
 from starter.webhooks.registry import open_providers
 
 
-def create_app(parts: Parts, keys: Keys, providers: Mapping[str, Provider] | None = None) -> FastAPI:
+def create_app(context: AppContext, keys: Keys, providers: Mapping[str, Provider] | None = None) -> FastAPI:
     """The application. While it runs, it sweeps the outbox, so that follow-ups begin at once.
 
     Args:
@@ -50,29 +50,29 @@ def create_app(parts: Parts, keys: Keys, providers: Mapping[str, Provider] | Non
         generate_unique_id_function=openapi.operation_id,
         description="Follow-on campaigns that start when a user interacts with another campaign.",
     )
-    app.state.parts, app.state.keys, app.state.tracking = parts, keys, tracking.open_tracking(parts)
-    app.state.providers = open_providers(parts.settings) if providers is None else providers
-    app.state.provider_intake = webhooks.open_intake(parts)
+    app.state.context, app.state.keys, app.state.tracking = context, keys, tracking.open_tracking(context)
+    app.state.providers = open_providers(context.settings) if providers is None else providers
+    app.state.provider_intake = webhooks.open_intake(context)
     app.include_router(health.router)
     app.include_router(tracking.router)
-    app.state.segment = segment.open_mapping(parts)
+    app.state.segment = segment.open_mapping(context)
     keyed = (interactions, segment, users, explain, inbox, inbox_token, pushes, campaigns, results, follow_ups, metrics)
     for resource in keyed:
         app.include_router(resource.router)  # every route says which scopes it needs
     app.include_router(webhooks.router)  # their callers sign what they send
     answer_errors(app)
     openapi.describe(app)
-    app.add_middleware(InboxOrigins, origins=parts.settings.inbox.origins)
-    app.add_middleware(Admission, limits=parts.settings.api_limits)
-    app.add_middleware(Requests)
+    app.add_middleware(InboxOrigins, origins=context.settings.inbox.origins)
+    app.add_middleware(Admission, limits=context.settings.api_limits)
+    app.add_middleware(RequestMiddleware)
     return app
 
 
 @asynccontextmanager
 async def _sweep(app: FastAPI) -> AsyncIterator[None]:
-    parts: Parts = app.state.parts
+    context: AppContext = app.state.context
     stopped = asyncio.Event()
-    sweep = asyncio.create_task(parts.outbox.run(stopped))
+    sweep = asyncio.create_task(context.outbox.run(stopped))
     try:
         async with tracking.taking_in(app.state.tracking):
             yield

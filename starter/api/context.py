@@ -6,13 +6,13 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 
 
-def parts_of(request: Request) -> Parts:
+def get_context(request: Request) -> AppContext:
     """The parts that the application was made with."""
-    parts: Parts = request.app.state.parts
-    return parts
+    context: AppContext = request.app.state.context
+    return context
 
 
-PartsHere = Annotated[Parts, Depends(parts_of)]
+ContextHere = Annotated[AppContext, Depends(get_context)]

@@ -11,8 +11,8 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from connector.app.context import opened
-from connector.app.preflight import require_tables
+from connector.app.context import open_context
+from connector.app.preflight import check_tables
 from connector.settings.application import Settings
 from connector.store.engine.database import Database, StoreUnavailable
 from starter.api.access.scopes import Keys, keys_for
@@ -38,12 +38,12 @@ async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event
     Raises:
         KeysMissing: this host needs a key. PortTaken: somebody else listens. NotSetUp: the tables are missing.
     """
-    async with opened(settings) as parts:
-        keys = keys_for(settings, host, parts.database)
-        await _check_store(parts.database, keys)
+    async with open_context(settings) as context:
+        keys = keys_for(settings, host, context.database)
+        await _check_store(context.database, keys)
         with listen(host, port, option="--port") as socket:
             _leave_what_stays_alone()
-            server = _Server(config_for(create_app(parts, keys)))
+            server = _Server(config_for(create_app(context, keys)))
             serving = asyncio.create_task(server.serve(sockets=[socket]))
             _log.info("api_listens", host=host, port=socket.getsockname()[1])
             stop = asyncio.create_task(stopped.wait())
@@ -75,7 +75,7 @@ def config_for(app: FastAPI) -> uvicorn.Config:
 async def _check_store(database: Database, keys: Keys) -> None:
     """A database that is away comes back, and until then nobody gets in; one without tables or keys needs somebody."""
     try:
-        await require_tables(database)
+        await check_tables(database)
         await keys.require_any()
     except StoreUnavailable:
         _log.warning("database_unreachable", note="requests are answered with 503 until it is back")

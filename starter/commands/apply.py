@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from connector.rules.publishing.drafting import Definition, Saved, told_of_drafts
+from connector.rules.publishing.drafting import Definition, DraftChange, draft_warnings
 from connector.store.catalogue.loading import save_drafts
 from connector.store.engine.database import database_now
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.reading import Paths, keep_to_workspace, read_paths, working
 from starter.commands.session import run, session
-from starter.terminal import say, say_json, table, tell, warn
+from starter.terminal import print_json, print_note, print_result, print_warning, table
 
 
 def apply(
@@ -34,29 +34,29 @@ def apply(
     """
     definitions = read_paths(paths)
     saved, notes = run(_save(data, definitions))
-    warn(notes)
+    print_warning(notes)
     if as_json:
-        say_json({"saved": [vars(one) for one in saved], "warnings": notes})
+        print_json({"saved": [vars(one) for one in saved], "warnings": notes})
     else:
         _show(saved)
 
 
-async def _save(data: Path | None, definitions: Sequence[Definition]) -> tuple[list[Saved], list[str]]:
-    async with session(data) as parts:
-        keep_to_workspace(parts.workspace, definitions)
+async def _save(data: Path | None, definitions: Sequence[Definition]) -> tuple[list[DraftChange], list[str]]:
+    async with session(data) as context:
+        keep_to_workspace(context.workspace, definitions)
         with working(f"Saving {len(definitions)} definitions"):
-            async with parts.database.write(parts.workspace) as connection:
+            async with context.database.write(context.workspace) as connection:
                 now = await database_now(connection)
-                saved = await save_drafts(connection, parts.workspace, definitions, now)
-            catalogue = await parts.cache.at_least(parts.database)
-        return saved, told_of_drafts(definitions, catalogue, now)
+                saved = await save_drafts(connection, context.workspace, definitions, now)
+            catalogue = await context.cache.at_least(context.database)
+        return saved, draft_warnings(definitions, catalogue, now)
 
 
-def _show(saved: Sequence[Saved]) -> None:
+def _show(saved: Sequence[DraftChange]) -> None:
     changed = [(one.change, one.id, one.revision) for one in saved if one.change != "unchanged"]
     if changed:
-        say(table(("change", "id", "revision"), changed))
+        print_result(table(("change", "id", "revision"), changed))
     counts = Counter(one.change for one in saved)
-    say(f"{counts['new']} new, {counts['edited']} edited, {counts['unchanged']} unchanged")
+    print_result(f"{counts['new']} new, {counts['edited']} edited, {counts['unchanged']} unchanged")
     if changed:
-        tell("what is live has not changed; `connector publish` makes drafts live")
+        print_note("what is live has not changed; `connector publish` makes drafts live")

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from connector.app.backtest import Backtested
+from connector.app.backtest import BacktestResult
 from connector.app.backtest import backtest as test
 from connector.rules.model.instants import write_instant
 from connector.rules.model.values import parse_duration
@@ -18,7 +18,7 @@ from connector.simulation.tally import quantiles
 from connector.store.engine.database import database_now
 from starter.commands.options import DataOption, JsonOption, parse_time
 from starter.commands.session import run, session
-from starter.terminal import say, say_json, table
+from starter.terminal import print_json, print_result, table
 
 
 def backtest(
@@ -40,15 +40,15 @@ def backtest(
     """
     tested = run(_test(data, campaign, since))
     if as_json:
-        say_json(_as_json(tested))
+        print_json(_as_json(tested))
     else:
-        say(_story(tested))
+        print_result(_story(tested))
 
 
-async def _test(data: Path | None, campaign: str, since: str) -> Backtested:
-    async with session(data) as parts:
-        catalogue = await parts.cache.at_least(parts.database)
-        async with parts.database.read() as connection:
+async def _test(data: Path | None, campaign: str, since: str) -> BacktestResult:
+    async with session(data) as context:
+        catalogue = await context.cache.at_least(context.database)
+        async with context.database.read() as connection:
             now = await database_now(connection)
             begin = _begin(since, now)
             console = Console(stderr=True)
@@ -56,7 +56,7 @@ async def _test(data: Path | None, campaign: str, since: str) -> Backtested:
                 task = shown.add_task("Judging users", total=None)
                 return await test(
                     connection,
-                    parts.workspace,
+                    context.workspace,
                     catalogue,
                     campaign,
                     since=begin,
@@ -75,7 +75,7 @@ def _begin(since: str, now: datetime) -> datetime:
     return begin
 
 
-def _as_json(tested: Backtested) -> dict[str, Any]:
+def _as_json(tested: BacktestResult) -> dict[str, Any]:
     tally = tested.tally
     waits = {f"p{share}": wait.total_seconds() for share, wait in quantiles(tally.until_exception).items()}
     return {
@@ -95,7 +95,7 @@ def _as_json(tested: Backtested) -> dict[str, Any]:
     }
 
 
-def _story(tested: Backtested) -> str:
+def _story(tested: BacktestResult) -> str:
     tally = tested.tally
     counts = [
         ("triggered", "", tally.triggered),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from starter.commands.session import run
-from starter.demo import play
+from starter.demo import run_demo
 
 
 def demo(
@@ -21,4 +21,4 @@ def demo(
 
       connector demo --stay
     """
-    raise typer.Exit(run(play(stay=stay)))
+    raise typer.Exit(run(run_demo(stay=stay)))

@@ -13,7 +13,7 @@ from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import begin, run
 from starter.dev.dev_file import Running
 from starter.dev.supervisor import DevPorts, run_dev
-from starter.terminal import say, say_json
+from starter.terminal import print_json, print_result
 
 Port = typer.Option(min=0, max=65535, help="0: any free one.")
 
@@ -42,9 +42,9 @@ def dev(
 
     def ready(running: Running) -> None:
         if as_json:
-            say_json(running.model_dump())
+            print_json(running.model_dump())
         else:
-            say(_banner(running, settings.data))
+            print_result(_banner(running, settings.data))
 
     async def work() -> None:
         await run_dev(settings, ports, stop_on_signals(), ready=ready)

@@ -11,8 +11,8 @@ from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session
 from starter.explain.explain import explain_user
 from starter.explain.explanation import Explanation
-from starter.explain.text import told
-from starter.terminal import say, say_json
+from starter.explain.text import render_text
+from starter.terminal import print_json, print_result
 
 
 def explain(
@@ -37,12 +37,12 @@ def explain(
     """
     explanation = run(_explain(data, user, campaign))
     if as_json:
-        return say_json(explanation.model_dump(mode="json"))
-    for line in told(explanation):
-        say(line)
+        return print_json(explanation.model_dump(mode="json"))
+    for line in render_text(explanation):
+        print_result(line)
     return None
 
 
 async def _explain(data: Path | None, user: str, campaign: str | None) -> Explanation:
-    async with session(data) as parts:
-        return await explain_user(parts, user, campaign)
+    async with session(data) as context:
+        return await explain_user(context, user, campaign)

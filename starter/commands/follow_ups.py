@@ -16,7 +16,7 @@ from connector.temporal.follow_up_client import FollowUpClient
 from connector.wire import LONGEST_NOTE, Operated
 from starter.commands.options import DataOption, JsonOption, parse_length, parse_time
 from starter.commands.session import run, session
-from starter.terminal import say, say_json
+from starter.terminal import print_json, print_result
 
 FollowUp = Annotated[
     str,
@@ -88,15 +88,15 @@ def cancel(follow_up: FollowUp, note: Note = None, data: DataOption = None, as_j
 
 def _operate(verb: str, follow_up: str, ask: Ask, data: Path | None, as_json: bool) -> None:
     async def give() -> Operated:
-        async with session(data) as parts:
-            return await ask(FollowUpClient(parts.database, parts.workspace, parts.temporal.client))
+        async with session(data) as context:
+            return await ask(FollowUpClient(context.database, context.workspace, context.temporal.client))
 
     operated = run(give())
     if as_json:
         told = {**operated.model_dump(exclude={"done"}), "next_at": write_instant(operated.next_at)}
-        return say_json({"id": follow_up, "update": verb, **told})
-    say(f"{follow_up}: {'due now' if verb == names.SEND_NOW else _shown(operated)}")
-    return say(operated.says)
+        return print_json({"id": follow_up, "update": verb, **told})
+    print_result(f"{follow_up}: {'due now' if verb == names.SEND_NOW else _shown(operated)}")
+    return print_result(operated.says)
 
 
 def _shown(operated: Operated) -> str:

@@ -13,13 +13,13 @@ import typer
 from pydantic_core import from_json
 from temporalio.service import RPCError
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from connector.store.engine.database import database_now
 from connector.temporal.link import TemporalUnavailable
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session
-from starter.operations.interactions import Reported, read_lines, take_all
-from starter.terminal import say, say_json, tell
+from starter.operations.interactions import BatchReport, ingest_all, read_lines
+from starter.terminal import print_json, print_note, print_result
 
 Word = str | None
 
@@ -68,28 +68,30 @@ def interact(
     _show(reported, as_json, of_file=file is not None)
 
 
-async def _report(data: Path | None, file: Path | None, item: dict[str, Any]) -> list[Reported]:
-    async with session(data) as parts:
+async def _report(data: Path | None, file: Path | None, item: dict[str, Any]) -> list[BatchReport]:
+    async with session(data) as context:
         if file is None:
-            reported = await take_all(parts, [(1, {"occurred_at": await _now(parts), **item})])
+            reported = await ingest_all(context, [(1, {"occurred_at": await _now(context), **item})])
         else:
             with nullcontext(sys.stdin) if file == _STDIN else file.open(encoding="utf-8") as lines:
-                reported = await take_all(parts, read_lines(lines))
-        await _begin(parts)
+                reported = await ingest_all(context, read_lines(lines))
+        await _begin(context)
         return reported
 
 
-async def _now(parts: Parts) -> str:
-    async with parts.database.read() as connection:
+async def _now(context: AppContext) -> str:
+    async with context.database.read() as connection:
         return (await database_now(connection)).isoformat()
 
 
-async def _begin(parts: Parts) -> None:
+async def _begin(context: AppContext) -> None:
     """Start what they triggered; where Temporal is away, whoever sweeps next will."""
     try:
-        await parts.outbox.flush()
+        await context.outbox.flush()
     except (TemporalUnavailable, RPCError):
-        tell("stored; Temporal cannot be reached, so the follow-ups begin when a worker or the API finds it again")
+        print_note(
+            "stored; Temporal cannot be reached, so the follow-ups begin when a worker or the API finds it again"
+        )
 
 
 def _property(words: str) -> tuple[str, Any]:
@@ -104,18 +106,18 @@ def _property(words: str) -> tuple[str, Any]:
         raise typer.BadParameter(f"{words!r}: {value!r} is not JSON: {error}") from None
 
 
-def _show(reported: Iterable[Reported], as_json: bool, *, of_file: bool) -> None:
+def _show(reported: Iterable[BatchReport], as_json: bool, *, of_file: bool) -> None:
     counts: Counter[str] = Counter()
     for one in reported:
         counts[one.result.status] += 1
         place = f"line {one.line}: " if of_file else ""
         if as_json:
-            say_json({"line": one.line, **vars(one.result)} if of_file else vars(one.result))
+            print_json({"line": one.line, **vars(one.result)} if of_file else vars(one.result))
         elif one.result.status == "invalid":
-            tell(f"{place}invalid: {one.result.fault}")
+            print_note(f"{place}invalid: {one.result.fault}")
         elif not of_file:
-            say(f"{one.result.status} {one.result.id}")
+            print_result(f"{one.result.status} {one.result.id}")
     if of_file and not as_json:
-        say(", ".join(f"{counts[status]} {status}" for status in ("accepted", "duplicate", "invalid")))
+        print_result(", ".join(f"{counts[status]} {status}" for status in ("accepted", "duplicate", "invalid")))
     if counts["invalid"]:
         raise typer.Exit(1)

@@ -10,13 +10,13 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from connector.app.api_keys import Issued, KeyDesk
+from connector.app.api_keys import ApiKeyService, Issued
 from connector.rules.model.api_keys import MOST_RATE, Key, KeyState, Scope, read_key
 from connector.rules.model.instants import write_instant
 from connector.rules.model.values import format_duration
 from starter.commands.options import DataOption, JsonOption, parse_length
 from starter.commands.session import run, session
-from starter.terminal import say, say_json, table, tell
+from starter.terminal import print_json, print_note, print_result, table
 
 T = TypeVar("T")
 _LONGEST_NAME = 255
@@ -94,11 +94,11 @@ def show(data: DataOption = None, as_json: JsonOption = False) -> None:
     """
     listed, now = _at_desk(data, lambda desk: desk.listed())
     if as_json:
-        return say_json({"keys": [_view(key, now) for key in listed]})
+        return print_json({"keys": [_view(key, now) for key in listed]})
     if not listed:
-        return say("there are no keys yet; make one with `connector keys create --name shop --scope ingest`")
+        return print_result("there are no keys yet; make one with `connector keys create --name shop --scope ingest`")
     header = ("id", "name", "scopes", "rate", "state", "until", "created")
-    return say(table(header, [_row(key, now) for key in listed]))
+    return print_result(table(header, [_row(key, now) for key in listed]))
 
 
 @keys.command()
@@ -111,8 +111,8 @@ def revoke(id: KeyId, data: DataOption = None, as_json: JsonOption = False) -> N
     """
     key = _at_desk(data, lambda desk: desk.revoke(_id_in(id)))
     if as_json:
-        return say_json({"id": key.id, "name": key.name, "revoked_at": write_instant(key.revoked_at)})
-    return say(f"{key.id} ({key.name}): revoked since {write_instant(key.revoked_at)}")
+        return print_json({"id": key.id, "name": key.name, "revoked_at": write_instant(key.revoked_at)})
+    return print_result(f"{key.id} ({key.name}): revoked since {write_instant(key.revoked_at)}")
 
 
 @keys.command()
@@ -136,10 +136,10 @@ def rotate(
     _show_issued(_at_desk(data, lambda desk: desk.rotate(_id_in(id), overlap=length)), as_json)
 
 
-def _at_desk(data: Path | None, ask: Callable[[KeyDesk], Awaitable[T]]) -> T:
+def _at_desk(data: Path | None, ask: Callable[[ApiKeyService], Awaitable[T]]) -> T:
     async def work() -> T:
-        async with session(data) as parts:
-            return await ask(KeyDesk(parts.database, parts.workspace))
+        async with session(data) as context:
+            return await ask(ApiKeyService(context.database, context.workspace))
 
     return run(work())
 
@@ -171,12 +171,14 @@ def _show_issued(issued: Issued, as_json: bool) -> None:
     key, old = issued.key, issued.replaces
     if as_json:
         replaced = {} if old is None else {"replaces": {"id": old.id, "expires_at": write_instant(old.expires_at)}}
-        return say_json({"key": issued.made.text, **_view(key, key.created_at), **replaced})
-    say(issued.made.text)
-    tell(f"key {key.id} ({key.name}): {', '.join(key.scopes)}; {_rate_words(key)}; {_end_words(key)}")
+        return print_json({"key": issued.made.text, **_view(key, key.created_at), **replaced})
+    print_result(issued.made.text)
+    print_note(f"key {key.id} ({key.name}): {', '.join(key.scopes)}; {_rate_words(key)}; {_end_words(key)}")
     if old is not None:
-        tell(f"it replaces {old.id}, which holds until {write_instant(old.expires_at)}")
-    tell("It is shown this once and kept nowhere: store it as a secret, and send it as `Authorization: Bearer KEY`.")
+        print_note(f"it replaces {old.id}, which holds until {write_instant(old.expires_at)}")
+    print_note(
+        "It is shown this once and kept nowhere: store it as a secret, and send it as `Authorization: Bearer KEY`."
+    )
     return None
 
 

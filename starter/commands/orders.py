@@ -13,7 +13,7 @@ from connector.wire import OrderReceipt
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session
 from starter.operations.orders import Verb, order_now
-from starter.terminal import say, say_json, tell, warn
+from starter.terminal import print_json, print_note, print_result, print_warning
 
 Ids = Annotated[list[str], typer.Argument(help="Campaigns and cards, by their ids.", show_default=False)]
 
@@ -82,24 +82,24 @@ def _order(
     allow_missed: bool = False,
 ) -> None:
     async def give() -> OrderReceipt:
-        async with session(data) as parts:
-            return await order_now(parts, verb, ids, with_follow_ons=with_follow_ons, allow_missed=allow_missed)
+        async with session(data) as context:
+            return await order_now(context, verb, ids, with_follow_ons=with_follow_ons, allow_missed=allow_missed)
 
     try:
         receipt = run(give())
     except OrderRefused as refusal:
-        tell(f"{verb} is refused, and nothing was changed:")
+        print_note(f"{verb} is refused, and nothing was changed:")
         for problem in refusal.problems:
-            tell(f"  {problem}")
+            print_note(f"  {problem}")
         raise typer.Exit(1) from None
     _show(receipt, as_json)
 
 
 def _show(receipt: OrderReceipt, as_json: bool) -> None:
-    warn(receipt.warnings)
+    print_warning(receipt.warnings)
     if as_json:
-        return say_json(receipt.model_dump(mode="json"))
+        return print_json(receipt.model_dump(mode="json"))
     for name in receipt.changed:
-        say(f"{_DONE[receipt.verb]} {name} as of {write_instant(receipt.effective_at)}")
+        print_result(f"{_DONE[receipt.verb]} {name} as of {write_instant(receipt.effective_at)}")
     for name in receipt.unchanged:
-        say(f"unchanged {name}")
+        print_result(f"unchanged {name}")

@@ -14,12 +14,12 @@ from connector.rules.model.values import canonical_json
 from connector.rules.publishing.differences import Difference
 from connector.rules.publishing.drafting import Definition
 from connector.rules.publishing.preview import Drafting
-from connector.store.reporting.overview import Waits
+from connector.store.reporting.overview import WaitCounts
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.reading import Paths, keep_to_workspace, read_paths
 from starter.commands.session import run, session
-from starter.operations.preview import Preview, look_ahead
-from starter.terminal import say, say_json, table, tell, warn
+from starter.operations.preview import Preview, preview_changes
+from starter.terminal import print_json, print_note, print_result, print_warning, table
 
 _WIDEST, _BEFORE = 60, 20
 _MOST_NAMED = 20
@@ -53,20 +53,20 @@ def plan(
         _refused("apply", refusal.problems)
         raise typer.Exit(1) from None
     if as_json:
-        say_json(_in_json(seen))
+        print_json(_in_json(seen))
     else:
         _show(seen)
-    warn(seen.warnings)
+    print_warning(seen.warnings)
     if seen.refusals:
         _refused("publish", seen.refusals)
         raise typer.Exit(1)
 
 
 async def _look(data: Path | None, definitions: Sequence[Definition], allow_missed: bool) -> Preview:
-    async with session(data) as parts:
-        keep_to_workspace(parts.workspace, definitions)
-        async with parts.database.read() as connection:
-            return await look_ahead(connection, parts.workspace, definitions, allow_missed=allow_missed)
+    async with session(data) as context:
+        keep_to_workspace(context.workspace, definitions)
+        async with context.database.read() as connection:
+            return await preview_changes(connection, context.workspace, definitions, allow_missed=allow_missed)
 
 
 def _in_json(seen: Preview) -> dict[str, Any]:
@@ -89,29 +89,33 @@ def _show(seen: Preview) -> None:
     changed = [one for one in seen.draftings if one.change != "unchanged"]
     if changed:
         rows = [(one.change, one.kind, one.id, one.revision, one.live_revision) for one in changed]
-        say(table(("change", "kind", "id", "revision", "live"), rows))
+        print_result(table(("change", "kind", "id", "revision", "live"), rows))
     for one in changed:
         for number, difference in enumerate(one.differences):
-            say(("" if number else f"\n{one.id}:\n") + _line(difference))
+            print_result(("" if number else f"\n{one.id}:\n") + _line(difference))
     counts = Counter(one.change for one in seen.draftings)
-    say(("\n" if changed else "") + f"{counts['new']} new, {counts['edited']} edited, {counts['unchanged']} unchanged")
+    print_result(
+        ("\n" if changed else "") + f"{counts['new']} new, {counts['edited']} edited, {counts['unchanged']} unchanged"
+    )
     if seen.elsewhere:
         others = _listed([f"{entry.id} ({entry.state})" for entry in seen.elsewhere])
-        say(f"in the store, not in these files, and left as it is: {others}")
-    say(f"publish would take effect in this order: {', '.join(seen.order)}" if seen.order else "nothing to publish")
+        print_result(f"in the store, not in these files, and left as it is: {others}")
+    print_result(
+        f"publish would take effect in this order: {', '.join(seen.order)}" if seen.order else "nothing to publish"
+    )
     for wait in seen.waits:
-        say(_stays(wait))
+        print_result(_stays(wait))
 
 
 def _line(difference: Difference) -> str:
     before, after = canonical_json(difference.before), canonical_json(difference.after)
     shared = _shared(before, after) if difference.change == "edited" else 0
-    parts = {
+    shown = {
         "added": _brief(after, shared),
         "removed": _brief(before, shared),
         "edited": f"{_brief(before, shared)} → {_brief(after, shared)}",
     }
-    return f"  {_SIGNS[difference.change]} {difference.path}: {parts[difference.change]}"
+    return f"  {_SIGNS[difference.change]} {difference.path}: {shown[difference.change]}"
 
 
 def _shared(one: str, other: str) -> int:
@@ -127,7 +131,7 @@ def _brief(text: str, shared: int) -> str:
     return cut if len(cut) <= _WIDEST else f"{cut[: _WIDEST - 1]}…"
 
 
-def _stays(wait: Waits) -> str:
+def _stays(wait: WaitCounts) -> str:
     users = "1 user stays" if wait.users == 1 else f"{wait.users} users stay"
     return (
         f"{users} on revision {wait.revision} of {wait.campaign} ({wait.waiting} waiting, {wait.held} held): they keep "
@@ -141,6 +145,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _refused(verb: str, problems: Sequence[str]) -> None:
-    tell(f"{verb} would be refused:")
+    print_note(f"{verb} would be refused:")
     for problem in problems:
-        tell(f"  {problem}")
+        print_note(f"  {problem}")

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from connector.provider_events.intake import Retried
+from connector.provider_events.intake import RetryResult
 from connector.rules.model.instants import write_instant
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, PROVIDERS
-from connector.store.provider_events.events import Unmatched, count_unmatched, newest_unmatched
+from connector.store.provider_events.events import UnmatchedEvent, count_unmatched, newest_unmatched
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session
-from starter.terminal import say, say_json, table
+from starter.terminal import print_json, print_result, table
 from starter.webhooks.routes import open_intake
 
 ProviderOption = Annotated[str | None, typer.Option(help=f"Of this provider only: {', '.join(PROVIDERS)}.")]
@@ -49,39 +49,39 @@ def reports(
         _show(*run(_look(data, provider, limit)), as_json)
 
 
-async def _retry(data: Path | None, provider: str | None) -> Retried:
-    async with session(data) as parts:
-        return await open_intake(parts).retry(provider)
+async def _retry(data: Path | None, provider: str | None) -> RetryResult:
+    async with session(data) as context:
+        return await open_intake(context).retry(provider)
 
 
 async def _look(
     data: Path | None, provider: str | None, limit: int
-) -> tuple[list[tuple[str, str, int]], list[Unmatched]]:
-    async with session(data) as parts, parts.database.read() as c:
-        counts = await count_unmatched(c, parts.workspace, provider=provider)
-        return counts, await newest_unmatched(c, parts.workspace, provider=provider, limit=limit)
+) -> tuple[list[tuple[str, str, int]], list[UnmatchedEvent]]:
+    async with session(data) as context, context.database.read() as c:
+        counts = await count_unmatched(c, context.workspace, provider=provider)
+        return counts, await newest_unmatched(c, context.workspace, provider=provider, limit=limit)
 
 
-def _show_retried(retried: Retried, as_json: bool) -> None:
+def _show_retried(retried: RetryResult, as_json: bool) -> None:
     if as_json:
-        return say_json(asdict(retried))
+        return print_json(asdict(retried))
     dropped = f", {retried.dropped} dropped (too old, or of users who were erased)" if retried.dropped else ""
-    return say(f"{retried.led_back} led back{dropped}, {retried.left} left")
+    return print_result(f"{retried.led_back} led back{dropped}, {retried.left} left")
 
 
-def _show(counts: Sequence[tuple[str, str, int]], kept: Sequence[Unmatched], as_json: bool) -> None:
+def _show(counts: Sequence[tuple[str, str, int]], kept: Sequence[UnmatchedEvent], as_json: bool) -> None:
     listed = [_view(one) for one in kept]
     if as_json:
         named = [{"provider": provider, "reason": reason, "count": count} for provider, reason, count in counts]
-        return say_json({"counts": named, "reports": listed})
+        return print_json({"counts": named, "reports": listed})
     if not counts:
-        return say("everything that providers told was led back")
-    say(table(("provider", "reason", "count"), counts))
-    say("\n" + table(tuple(listed[0]), [tuple(one.values()) for one in listed]))
+        return print_result("everything that providers told was led back")
+    print_result(table(("provider", "reason", "count"), counts))
+    print_result("\n" + table(tuple(listed[0]), [tuple(one.values()) for one in listed]))
     return None
 
 
-def _view(kept: Unmatched) -> dict[str, Any]:
+def _view(kept: UnmatchedEvent) -> dict[str, Any]:
     """One report without its recipient, who is nobody's business here."""
     event = kept.event
     return {

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from connector.app.configuration import read_settings
-from connector.app.context import Parts, opened
+from connector.app.context import AppContext, open_context
 from connector.app.logs import configure_logs
-from connector.app.preflight import require_folder, require_tables
+from connector.app.preflight import check_data_folder, check_tables
 from connector.settings.application import Settings
 from starter.dev.dev_file import find_temporal
 
@@ -32,14 +32,14 @@ def begin(data: Path | None, *, level: str = "INFO") -> Settings:
 
 
 @asynccontextmanager
-async def session(data: Path | None) -> AsyncIterator[Parts]:
+async def session(data: Path | None) -> AsyncIterator[AppContext]:
     """The parts for one command.
 
     Raises:
         NotSetUp: `connector setup` or `connector dev` has not been run.
     """
     settings = begin(data, level="ERROR")
-    require_folder(settings)
-    async with opened(settings) as parts:
-        await require_tables(parts.database)
-        yield parts
+    check_data_folder(settings)
+    async with open_context(settings) as context:
+        await check_tables(context.database)
+        yield context

@@ -7,13 +7,13 @@ from typing import Any
 
 from temporalio.service import RPCError
 
-from connector.app.context import opened
+from connector.app.context import open_context
 from connector.rules.model.errors import ConnectorError
 from connector.store.engine.migrate import migrate
 from connector.temporal.client import SEARCH_ATTRIBUTES, register_search_attributes
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import begin, run
-from starter.terminal import say, say_json, tell
+from starter.terminal import print_json, print_note, print_result
 
 
 class NotRegistered(ConnectorError):
@@ -33,22 +33,22 @@ def setup(data: DataOption = None, as_json: JsonOption = False) -> None:
     """
     done = run(_set_up(data))
     if as_json:
-        return say_json(done)
+        return print_json(done)
     registered = ", ".join(done["registered"]) or "nothing new"
-    return say(f"Temporal: {registered} registered; searchable are {', '.join(done['search_attributes'])}")
+    return print_result(f"Temporal: {registered} registered; searchable are {', '.join(done['search_attributes'])}")
 
 
 async def _set_up(data: Path | None) -> dict[str, Any]:
-    async with opened(begin(data, level="ERROR")) as parts:
-        await migrate(parts.database)
-        tell(f"database: the tables are up to date ({parts.database.dialect})")
+    async with open_context(begin(data, level="ERROR")) as context:
+        await migrate(context.database)
+        print_note(f"database: the tables are up to date ({context.database.dialect})")
         try:
-            registered = await register_search_attributes(await parts.temporal.client())
+            registered = await register_search_attributes(await context.temporal.client())
         except RPCError as error:
             problem = f"Temporal refused the search attributes ({error.status.name}): {error.message}"
             raise NotRegistered(problem) from None
     return {
-        "database": parts.database.dialect,
+        "database": context.database.dialect,
         "registered": registered,
         "search_attributes": [key.name for key in SEARCH_ATTRIBUTES],
     }

@@ -19,11 +19,11 @@ from connector.definitions import Definitions, read_definitions
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.lifecycle import Verb
 from connector.rules.model.errors import ConnectorError, OrderRefused
-from connector.simulation import Scratch, Simulation
+from connector.simulation import Simulation, SpillStore
 from connector.simulation.pictures import TooMuchToDraw, draw
 from connector.simulation.timeline import ORDERS, Line, Timeline, read_timeline
 from starter.commands.options import JsonOption, parse_time
-from starter.terminal import say, table, warn
+from starter.terminal import print_result, print_warning, table
 
 _MOST_DRAWN = 1000
 
@@ -66,9 +66,9 @@ def simulate(
     definitions = read_definitions(campaigns)
     checked = read_timeline(timeline)
     if not checked.in_order:
-        warn([f"{timeline}: its lines are not in the order of their times; they are taken in that order"])
-    with Scratch() as scratch:
-        simulation = Simulation(Catalogue(), scratch, lambda note: warn([note]))
+        print_warning([f"{timeline}: its lines are not in the order of their times; they are taken in that order"])
+    with SpillStore() as scratch:
+        simulation = Simulation(Catalogue(), scratch, lambda note: print_warning([note]))
         try:
             with _rare_collections():
                 _play(simulation, definitions, checked, end)
@@ -144,16 +144,16 @@ def _with_progress(timeline: Timeline) -> Iterator[Line]:
 def _show(lines: Iterator[str], as_json: bool) -> None:
     if as_json:
         for line in lines:
-            say(line)
+            print_result(line)
         return None
     counts: Counter[tuple[str, str, str]] = Counter()
     for outcome in map(json.loads, lines):
-        say(_words(outcome))
+        print_result(_words(outcome))
         counts[outcome["campaign"], outcome["state"], outcome["reason"] or ""] += 1
     if not counts:
-        return say("nothing was triggered")
+        return print_result("nothing was triggered")
     rows = [(*what, count) for what, count in sorted(counts.items())]
-    return say("\n" + table(("campaign", "state", "reason", "count"), rows))
+    return print_result("\n" + table(("campaign", "state", "reason", "count"), rows))
 
 
 def _words(outcome: dict[str, Any]) -> str:

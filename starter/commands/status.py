@@ -15,7 +15,7 @@ from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session
 from starter.operations import results as results_view
 from starter.operations.catalogue import view
-from starter.terminal import say, say_json, table
+from starter.terminal import print_json, print_result, table
 
 
 class Unknown(ConnectorError):
@@ -45,20 +45,20 @@ def status(
 
 
 async def _look_at_all(data: Path | None) -> tuple[Catalogue, list[Count]]:
-    async with session(data) as parts:
-        catalogue = await parts.cache.at_least(parts.database)
-        async with parts.database.read() as connection:
-            return catalogue, await count_follow_ups(connection, parts.workspace)
+    async with session(data) as context:
+        catalogue = await context.cache.at_least(context.database)
+        async with context.database.read() as connection:
+            return catalogue, await count_follow_ups(connection, context.workspace)
 
 
 async def _look_at_one(data: Path | None, campaign: str) -> dict[str, Any]:
-    async with session(data) as parts:
-        entry = (await parts.cache.at_least(parts.database)).entries.get(campaign)
+    async with session(data) as context:
+        entry = (await context.cache.at_least(context.database)).entries.get(campaign)
         if entry is None:
             raise Unknown(f"{campaign} is not known; apply its definition first")
-        async with parts.database.read() as connection:
-            counts = await count_follow_ups(connection, parts.workspace, campaign)
-        return {**_with_counts(entry, counts), "results": await results_view.look_up(parts, entry)}
+        async with context.database.read() as connection:
+            counts = await count_follow_ups(connection, context.workspace, campaign)
+        return {**_with_counts(entry, counts), "results": await results_view.load_results(context, entry)}
 
 
 def _with_counts(entry: Entry, counts: Sequence[Count]) -> dict[str, Any]:
@@ -70,11 +70,11 @@ def _with_counts(entry: Entry, counts: Sequence[Count]) -> dict[str, Any]:
 def _show_all(catalogue: Catalogue, counts: Sequence[Count], as_json: bool) -> None:
     shown = [_with_counts(catalogue.entries[name], counts) for name in sorted(catalogue.entries)]
     if as_json:
-        return say_json({"version": catalogue.version, "campaigns": shown})
+        return print_json({"version": catalogue.version, "campaigns": shown})
     if not shown:
-        return say("nothing has been applied yet; begin with `connector apply PATH`")
+        return print_result("nothing has been applied yet; begin with `connector apply PATH`")
     header = ("id", "kind", "state", "live", "newest", "waiting", "sent", "not sent", "refused")
-    return say(table(header, [_row(one) for one in shown]))
+    return print_result(table(header, [_row(one) for one in shown]))
 
 
 def _row(shown: dict[str, Any]) -> tuple[object, ...]:
@@ -90,14 +90,14 @@ def _sum(shown: dict[str, Any], states: set[str]) -> int:
 
 def _show_one(shown: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        return say_json(shown)
-    say(f"{shown['kind']} {shown['id']}: {shown['state']}")
-    say(f"live revision: {shown['live_revision'] or '-'} (since {shown['effective_at'] or '-'})")
-    say(f"newest revision: {shown['newest_revision']}")
+        return print_json(shown)
+    print_result(f"{shown['kind']} {shown['id']}: {shown['state']}")
+    print_result(f"live revision: {shown['live_revision'] or '-'} (since {shown['effective_at'] or '-'})")
+    print_result(f"newest revision: {shown['newest_revision']}")
     for window in shown["windows"]:
-        say(f"was live from {window['opened_at']} to {window['closed_at'] or 'now'}")
+        print_result(f"was live from {window['opened_at']} to {window['closed_at'] or 'now'}")
     if shown["follow_ups"]:
         rows = [(count["state"], count["reason"], count["count"]) for count in shown["follow_ups"]]
-        say("\n" + table(("state", "reason", "count"), rows))
-    say("\n" + results_view.text(shown["results"]))
+        print_result("\n" + table(("state", "reason", "count"), rows))
+    print_result("\n" + results_view.text(shown["results"]))
     return None

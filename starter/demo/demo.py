@@ -9,18 +9,18 @@ import httpx
 from rich.console import Console
 from rich.markup import escape
 
-from connector.app.shutdown import stop_on_signals, unless_stopped
-from starter.demo.environment import Backstage, DemoFailed, set_up
+from connector.app.shutdown import run_unless_stopped, stop_on_signals
+from starter.demo.environment import DemoEnvironment, DemoFailed, set_up
 from starter.demo.outcomes import compare
 from starter.demo.scenarios import ACTS
-from starter.demo.session import Stage
+from starter.demo.session import DemoSession
 from starter.dev.dev_file import Running
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 _ORIGINALS = ("abandoned-cart", "free-shipping", "onboarding-1")
 
 
-async def play(*, stay: bool) -> int:
+async def run_demo(*, stay: bool) -> int:
     """Start everything in a folder of its own, play, and stop everything.
 
     Args:
@@ -36,14 +36,14 @@ async def play(*, stay: bool) -> int:
         raise DemoFailed(f"{_EXAMPLES} is not there; the demo is played from a checkout, not from an installed package")
     console, stopped = Console(), stop_on_signals()
     async with httpx.AsyncClient(timeout=20, trust_env=False) as api, AsyncExitStack() as stack:
-        stage = Stage(console, api)
+        stage = DemoSession(console, api)
         stage.title("Campaign Connector", "Temporal, a worker and the API are starting, in a folder of their own.")
-        backstage = await unless_stopped(stack.enter_async_context(set_up(stage.show_message)), stopped)
+        backstage = await run_unless_stopped(stack.enter_async_context(set_up(stage.show_message)), stopped)
         if backstage is None:
             return 1
         api.base_url = httpx.URL(backstage.running.api_url)
         _show_links(stage, backstage.running)
-        right = await unless_stopped(_perform(stage, backstage), stopped)
+        right = await run_unless_stopped(_perform(stage, backstage), stopped)
         if stay and right is not None:
             _show_links(stage, backstage.running)
             stage.tell(f"everything stays up until Ctrl-C; try: connector status --data {backstage.data}")
@@ -52,7 +52,7 @@ async def play(*, stay: bool) -> int:
     return 0 if right else 1
 
 
-async def _perform(stage: Stage, backstage: Backstage) -> bool:
+async def _perform(stage: DemoSession, backstage: DemoEnvironment) -> bool:
     """Publish, play every act, and show what came of it; returns whether all came as it must."""
     await _publish(stage, backstage)
     fates = [fate for act in ACTS for fate in await act(stage)]
@@ -61,7 +61,7 @@ async def _perform(stage: Stage, backstage: Backstage) -> bool:
     return right
 
 
-async def _publish(stage: Stage, backstage: Backstage) -> None:
+async def _publish(stage: DemoSession, backstage: DemoEnvironment) -> None:
     """Apply the examples, and publish them: first in an order that is refused, then in one that sorts itself."""
     stage.title("Publishing", "A follow-on counts what happens from its own publication on, so the order is enforced.")
     await _type(stage, backstage, 0, "apply", str(_EXAMPLES))
@@ -69,7 +69,7 @@ async def _publish(stage: Stage, backstage: Backstage) -> None:
     await _type(stage, backstage, 0, "publish", "--with-follow-ons", *_ORIGINALS)
 
 
-async def _type(stage: Stage, backstage: Backstage, expected: int, *words: str) -> None:
+async def _type(stage: DemoSession, backstage: DemoEnvironment, expected: int, *words: str) -> None:
     """What an operator types, and what is answered."""
     shown = " ".join(words).replace(str(_EXAMPLES), "examples")
     stage.tell(f"[bold]$ connector {shown}[/]")
@@ -80,7 +80,7 @@ async def _type(stage: Stage, backstage: Backstage, expected: int, *words: str) 
         raise DemoFailed(f"connector {shown} ended with {code}, and {expected} was expected:\n{printed}")
 
 
-def _show_links(stage: Stage, running: Running) -> None:
+def _show_links(stage: DemoSession, running: Running) -> None:
     stage.tell(f"API          {running.api_url}/docs")
     if running.ui_url is not None:
         stage.tell(f"Temporal UI  {running.ui_url}/namespaces/default/workflows")

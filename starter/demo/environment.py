@@ -30,7 +30,7 @@ class DemoFailed(ConnectorError):
 
 
 @dataclass(frozen=True)
-class Backstage:
+class DemoEnvironment:
     """A running `connector dev`, with the folder that it works in."""
 
     data: Path
@@ -46,7 +46,7 @@ class Backstage:
 
 
 @asynccontextmanager
-async def set_up(show: Shown) -> AsyncIterator[Backstage]:
+async def set_up(show: Shown) -> AsyncIterator[DemoEnvironment]:
     """Everything on free ports, for as long as the block runs.
 
     Raises:
@@ -61,7 +61,7 @@ async def set_up(show: Shown) -> AsyncIterator[Backstage]:
         log: deque[str] = deque(maxlen=20)
         listening = asyncio.create_task(_listen(process, show, log))
         try:
-            yield Backstage(data, await _ready(process, listening, log))
+            yield DemoEnvironment(data, await _ready(process, listening, log))
         finally:
             await _stop(process)
             listening.cancel()

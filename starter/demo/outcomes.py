@@ -13,7 +13,7 @@ NOTHING: Outcome = ("nothing", None)
 
 
 @dataclass(frozen=True)
-class Fate:
+class ExpectedOutcome:
     """One user and one follow-on: what the user did, and the state and reason that must come of it.
 
     The state `nothing` means that no follow-up began and none was refused.
@@ -31,7 +31,7 @@ class Fate:
         return (self.state, self.reason)
 
 
-def compare(fates: Mapping[Fate, Outcome]) -> tuple[Table, bool]:
+def compare(fates: Mapping[ExpectedOutcome, Outcome]) -> tuple[Table, bool]:
     """The summary, and whether everything came as it must."""
     table = Table(
         title="What came of them", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)

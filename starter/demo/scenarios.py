@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from starter.demo.outcomes import Fate
-from starter.demo.session import Stage
+from starter.demo.outcomes import ExpectedOutcome
+from starter.demo.session import DemoSession
 
 WAITING = frozenset({"waiting"})
 
 
-async def free_shipping(stage: Stage) -> list[Fate]:
+async def free_shipping(stage: DemoSession) -> list[ExpectedOutcome]:
     """Who opened a push gets another one."""
     stage.title("(a) Free shipping", "Who opened the free-shipping push gets 15% off, 4 seconds later.")
     fates = [
-        Fate("mia", "fifteen-percent-off", "opened the push", "sent"),
-        Fate("noah", "fifteen-percent-off", "received the push", "nothing"),
+        ExpectedOutcome("mia", "fifteen-percent-off", "opened the push", "sent"),
+        ExpectedOutcome("noah", "fifteen-percent-off", "received the push", "nothing"),
     ]
     for fate in fates:
         await stage.describe(fate.user)
@@ -27,18 +27,18 @@ async def free_shipping(stage: Stage) -> list[Fate]:
     return fates
 
 
-async def onboarding(stage: Stage) -> list[Fate]:
+async def onboarding(stage: DemoSession) -> list[ExpectedOutcome]:
     """Who followed a deep link gets the next message."""
     stage.title(
         "(b) Onboarding", "Who follows the deep link of the first in-app message gets the next, 3 seconds later."
     )
     first = [
-        Fate("olga", "onboarding-1", "signed up", "sent"),
-        Fate("pete", "onboarding-1", "signed up", "sent"),
+        ExpectedOutcome("olga", "onboarding-1", "signed up", "sent"),
+        ExpectedOutcome("pete", "onboarding-1", "signed up", "sent"),
     ]
     second = [
-        Fate("olga", "onboarding-2", "followed the deep link", "sent"),
-        Fate("pete", "onboarding-2", "said: later", "nothing"),
+        ExpectedOutcome("olga", "onboarding-2", "followed the deep link", "sent"),
+        ExpectedOutcome("pete", "onboarding-2", "said: later", "nothing"),
     ]
     for fate in first:
         await stage.describe(fate.user)
@@ -51,7 +51,7 @@ async def onboarding(stage: Stage) -> list[Fate]:
     return [*first, *second]
 
 
-async def abandoned_cart(stage: Stage) -> list[Fate]:
+async def abandoned_cart(stage: DemoSession) -> list[ExpectedOutcome]:
     """Five users, each with another fate."""
     stage.title(
         "(c) Abandoned cart",
@@ -59,11 +59,11 @@ async def abandoned_cart(stage: Stage) -> list[Fate]:
     )
     reminder = "cart-reminder"
     fates = [
-        Fate("anna", reminder, "bought something", "excepted", "exception"),
-        Fate("ben", reminder, "opened the first push", "excepted", "exception"),
-        Fate("chloe", reminder, "did nothing", "sent"),
-        Fate("dan", reminder, "unsubscribed", "dropped", "no_consent"),
-        Fate("eva", reminder, "removed the app", "dropped", "unreachable"),
+        ExpectedOutcome("anna", reminder, "bought something", "excepted", "exception"),
+        ExpectedOutcome("ben", reminder, "opened the first push", "excepted", "exception"),
+        ExpectedOutcome("chloe", reminder, "did nothing", "sent"),
+        ExpectedOutcome("dan", reminder, "unsubscribed", "dropped", "no_consent"),
+        ExpectedOutcome("eva", reminder, "removed the app", "dropped", "unreachable"),
     ]
     users = [fate.user for fate in fates]
     for user in users:
@@ -79,13 +79,13 @@ async def abandoned_cart(stage: Stage) -> list[Fate]:
     return fates
 
 
-async def before_publication(stage: Stage) -> list[Fate]:
+async def before_publication(stage: DemoSession) -> list[ExpectedOutcome]:
     """What happened before a follow-on was published does not count, however late it is reported."""
     stage.title(
         "Before the publication",
         "A phone was offline and reports only now what its user did before the campaigns were published.",
     )
-    fate = Fate("finn", "fifteen-percent-off", "opened it an hour ago", "refused", "before_publish")
+    fate = ExpectedOutcome("finn", "fifteen-percent-off", "opened it an hour ago", "refused", "before_publish")
     await stage.describe(fate.user)
     push = {"type": "open_push", "campaign": "free-shipping"}
     await stage.report(["finn"], fate.deed, push, ago=timedelta(hours=1))
@@ -93,7 +93,7 @@ async def before_publication(stage: Stage) -> list[Fate]:
     return [fate]
 
 
-ACTS: tuple[Callable[[Stage], Awaitable[list[Fate]]], ...] = (
+ACTS: tuple[Callable[[DemoSession], Awaitable[list[ExpectedOutcome]]], ...] = (
     free_shipping,
     onboarding,
     abandoned_cart,

@@ -14,14 +14,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from connector.rules.model.instants import write_instant
-from starter.demo.outcomes import NOTHING, Fate, Outcome
+from starter.demo.outcomes import NOTHING, ExpectedOutcome, Outcome
 
 _POLL_SECONDS = 0.2
 _OPEN = frozenset({"waiting", "held", "sending"})
 _STYLES = {"sent": "green", "waiting": "cyan", "excepted": "yellow", "dropped": "yellow", "refused": "magenta"}
 
 
-class Stage:
+class DemoSession:
     """Where users act. `api` is a client whose base is the connector's address."""
 
     def __init__(self, console: Console, api: httpx.AsyncClient) -> None:
@@ -71,7 +71,9 @@ class Stage:
             if result["status"] != "accepted":
                 raise RuntimeError(f"an interaction of the demo was not taken: {result}")
 
-    async def settle(self, fates: Iterable[Fate], *, until: frozenset[str] | None = None, within: float = 30.0) -> None:
+    async def settle(
+        self, fates: Iterable[ExpectedOutcome], *, until: frozenset[str] | None = None, within: float = 30.0
+    ) -> None:
         """Watch these users until each has come to an end, or into one of the states `until`; tell each change."""
         left = {fate for fate in fates if fate.expected != NOTHING}
         deadline = monotonic() + within
@@ -82,7 +84,7 @@ class Stage:
                     left.discard(fate)
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def outcome(self, fate: Fate) -> Outcome:
+    async def outcome(self, fate: ExpectedOutcome) -> Outcome:
         """What has come of this user and this follow-on until now."""
         where = {"user": fate.user, "campaign": fate.campaign}
         for state in ({}, {"state": "refused"}):
@@ -91,7 +93,7 @@ class Stage:
                 return (found[0]["state"], found[0]["reason"])
         return NOTHING
 
-    async def _watch(self, fate: Fate) -> Outcome:
+    async def _watch(self, fate: ExpectedOutcome) -> Outcome:
         outcome = state, reason = await self.outcome(fate)
         if self._seen.get((fate.user, fate.campaign)) != state and outcome != NOTHING:
             self._seen[fate.user, fate.campaign] = state

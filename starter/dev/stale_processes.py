@@ -14,7 +14,7 @@ from starter.dev.dev_file import read_running, remove_running
 _PATIENCE_SECONDS = 5.0
 
 
-def end_leftovers(data: Path) -> None:
+def end_stale_processes(data: Path) -> None:
     """End what is left of the last run. The caller holds the folder's lock, so no supervisor of it runs.
 
     A process counts only if its command line names the folder: its number may be somebody else's by now.

@@ -22,7 +22,7 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: a
 _PR_SET_PDEATHSIG = 1
 
 
-class Child:
+class SupervisedProcess:
     """One process, started again whenever it ends.
 
     Args:

@@ -19,8 +19,8 @@ from connector.settings.application import Settings
 from connector.store.engine.migrate import migrate
 from starter.dev.dev_file import Running, pointed_at, remove_running, write_running
 from starter.dev.ports import free_port
-from starter.dev.stale_processes import end_leftovers
-from starter.dev.supervised_process import Child
+from starter.dev.stale_processes import end_stale_processes
+from starter.dev.supervised_process import SupervisedProcess
 from starter.dev.temporal_server import server_command, wait_for_server
 
 _READY_SECONDS = 90.0
@@ -61,7 +61,7 @@ async def run_dev(
     """
     data = settings.data.resolve()
     with _locked(data):
-        end_leftovers(data)
+        end_stale_processes(data)
         ports = ports.chosen()
         await _migrate(settings)
         supervisor = _Supervisor(data, ports)
@@ -82,10 +82,10 @@ class _Supervisor:
         found = pointed_at(self._temporal_address, os.environ)
         environment = {**found, "CONNECTOR_DATA": str(data), "CONNECTOR_DEV": "1"}
         server = server_command(data, ports.temporal, ports.ui)
-        self._temporal = Child("temporal", server, environment, log=self._log, started=self._tell)
+        self._temporal = SupervisedProcess("temporal", server, environment, log=self._log, started=self._tell)
         listen = ("--host", "127.0.0.1", "--port", str(ports.api))
-        self._api = Child("api", _connector("api", data, *listen), environment, started=self._tell)
-        self._worker = Child("worker", _connector("worker", data), environment, started=self._tell)
+        self._api = SupervisedProcess("api", _connector("api", data, *listen), environment, started=self._tell)
+        self._worker = SupervisedProcess("worker", _connector("worker", data), environment, started=self._tell)
         self._children = (self._temporal, self._api, self._worker)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -144,7 +144,7 @@ class _Supervisor:
             raise DevFailed(f"not ready after {_READY_SECONDS:.0f} seconds; {self._log} has what Temporal said")
         begin.result()
 
-    def _keep(self, child: Child) -> None:
+    def _keep(self, child: SupervisedProcess) -> None:
         self._tasks.append(asyncio.create_task(child.keep_running()))
 
     def _tell(self) -> None:

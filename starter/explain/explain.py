@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.addresses import dead_channels
+from connector.rules.model.addresses import suppressed_channels
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.instants import write_instant
 from connector.rules.publishing.orders import what_to_do
 from connector.store.engine.database import database_now
 from connector.store.reporting.history import MOST_DECISIONS, Record, load_record, was_erased
 from connector.store.users.users import StoredUser, UserErased, find_user
-from starter.explain.decisions import Teller
-from starter.explain.explanation import Explanation, Nothing, Story
-from starter.explain.no_decision import nothing_of, untouched
+from starter.explain.decisions import ExplanationBuilder
+from starter.explain.explanation import CampaignExplanation, Explanation, NoDecision
+from starter.explain.no_decision import explain_no_decision, undecided_campaigns
 
 
 class UnknownUser(ConnectorError):
@@ -28,7 +28,7 @@ class UnknownCampaign(ConnectorError):
 
 
 async def explain_user(
-    parts: Parts, user: str, campaign: str | None = None, *, most: int = MOST_DECISIONS
+    context: AppContext, user: str, campaign: str | None = None, *, most: int = MOST_DECISIONS
 ) -> Explanation:
     """Every decision about a user, of all campaigns or of one, and why nothing happened where nothing did.
 
@@ -38,16 +38,16 @@ async def explain_user(
     Raises:
         UnknownUser; UnknownCampaign, with a near match; UserErased; StoreUnavailable.
     """
-    async with parts.database.read() as c:
+    async with context.database.read() as c:
         as_of = await database_now(c)
-        stored = await find_user(c, parts.workspace, user)
+        stored = await find_user(c, context.workspace, user)
         if stored is None:
-            if await was_erased(c, parts.workspace, user):
+            if await was_erased(c, context.workspace, user):
                 raise UserErased(f"the user {user} was erased; nothing that was decided leads to them any more")
             raise UnknownUser(f"the user {user} is not known: nobody described them or reported what they did")
-        record = await load_record(c, parts.workspace, stored.user_key, campaign=campaign, most=most)
+        record = await load_record(c, context.workspace, stored.user_key, campaign=campaign, most=most)
     # Read afterwards, so that everything that was decided is about something in it.
-    catalogue = await parts.cache.at_least(parts.database)
+    catalogue = await context.cache.at_least(context.database)
     if campaign is not None and campaign not in catalogue.entries:
         raise UnknownCampaign(f"{campaign} is not known; {what_to_do(catalogue, campaign)}")
     return _explanation(stored, record, catalogue, as_of, campaign)
@@ -56,21 +56,21 @@ async def explain_user(
 def _explanation(
     stored: StoredUser, record: Record, catalogue: Catalogue, as_of: datetime, campaign: str | None
 ) -> Explanation:
-    decided = sorted({p.campaign for p in record.passages} | {d.campaign for d in record.decided})
-    teller = Teller(stored, record, catalogue, as_of)
+    decided = sorted({p.campaign for p in record.follow_ups} | {d.campaign for d in record.decided})
+    teller = ExplanationBuilder(stored, record, catalogue, as_of)
     return Explanation(
         user=stored.user.id,
         as_of=write_instant(as_of),
         is_cut=record.is_cut,
-        unreachable=list(dead_channels(stored.user, stored.unreachable)),
+        unreachable=list(suppressed_channels(stored.user, stored.unreachable)),
         campaigns=[_story(teller, catalogue, name) for name in decided],
         nothing_happened=_nothing(record, catalogue, [campaign] if campaign is not None else None),
     )
 
 
-def _story(teller: Teller, catalogue: Catalogue, name: str) -> Story:
+def _story(teller: ExplanationBuilder, catalogue: Catalogue, name: str) -> CampaignExplanation:
     entry = catalogue.entries[name]
-    return Story(
+    return CampaignExplanation(
         campaign=name,
         state=entry.state,
         first_published_at=write_instant(entry.first_effective_at),
@@ -78,7 +78,7 @@ def _story(teller: Teller, catalogue: Catalogue, name: str) -> Story:
     )
 
 
-def _nothing(record: Record, catalogue: Catalogue, asked: Sequence[str] | None) -> list[Nothing]:
+def _nothing(record: Record, catalogue: Catalogue, asked: Sequence[str] | None) -> list[NoDecision]:
     """Of what was asked for by name; else of the live follow-ons that the user came near."""
-    names = untouched(record, catalogue) if asked is None else [n for n in asked if n not in record.campaigns]
-    return [nothing_of(catalogue.entries[name], record, catalogue) for name in names]
+    names = undecided_campaigns(record, catalogue) if asked is None else [n for n in asked if n not in record.campaigns]
+    return [explain_no_decision(catalogue.entries[name], record, catalogue) for name in names]

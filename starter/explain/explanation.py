@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 
-class LookedAt(BaseModel):
+class Evidence(BaseModel):
     """One thing that was looked at: its name, its value, and the same in words."""
 
     name: str
@@ -15,7 +15,7 @@ class LookedAt(BaseModel):
     words: str
 
 
-class CameIn(BaseModel):
+class InteractionView(BaseModel):
     """What the user did. `arrived_at` is null where it is not logged any more; so are `properties` of a refusal."""
 
     id: str
@@ -27,7 +27,7 @@ class CameIn(BaseModel):
     arrived_at: str | None
 
 
-class MessageTold(BaseModel):
+class DeliveryView(BaseModel):
     """One message on one channel."""
 
     channel: str
@@ -37,40 +37,40 @@ class MessageTold(BaseModel):
     fault: str | None
     claimed_at: str | None
     decided_at: str | None
-    looked_at: list[LookedAt]
+    looked_at: list[Evidence]
 
 
-class Chapter(BaseModel):
+class Decision(BaseModel):
     """What came of one interaction: a follow-up, a refusal, or a late exception (`noted`).
 
     `follow_up`, `due_at` and `next_at` are null on the latter two; `reason` is null where something was sent or still
     waits; `decided_at` is null while it waits.
     """
 
-    interaction: CameIn
+    interaction: InteractionView
     state: str
     reason: str | None
     words: str
-    looked_at: list[LookedAt]
+    looked_at: list[Evidence]
     key: Any
     follow_up: str | None
     revision: int | None
     due_at: str | None
     next_at: str | None
     decided_at: str | None
-    messages: list[MessageTold]
+    messages: list[DeliveryView]
 
 
-class Story(BaseModel):
+class CampaignExplanation(BaseModel):
     """What was decided about the user for one campaign, oldest event first."""
 
     campaign: str
     state: str
     first_published_at: str | None
-    chapters: list[Chapter]
+    chapters: list[Decision]
 
 
-class Nothing(BaseModel):
+class NoDecision(BaseModel):
     """A campaign for which nothing was decided: the interaction that came nearest, and why it did not count.
 
     `nearest` and `shortfall` are null where none came near.
@@ -78,7 +78,7 @@ class Nothing(BaseModel):
 
     campaign: str
     state: str
-    nearest: CameIn | None
+    nearest: InteractionView | None
     shortfall: str | None
     name: str | None
     wanted: Any
@@ -96,5 +96,5 @@ class Explanation(BaseModel):
     as_of: str
     is_cut: bool
     unreachable: list[str]
-    campaigns: list[Story]
-    nothing_happened: list[Nothing]
+    campaigns: list[CampaignExplanation]
+    nothing_happened: list[NoDecision]

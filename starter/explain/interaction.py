@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from connector.rules.model.instants import write_instant
-from connector.rules.model.interactions import Interaction, Logged
-from starter.explain.explanation import CameIn
+from connector.rules.model.interactions import Interaction, LogEntry
+from starter.explain.explanation import InteractionView
 
 
-def came_in(logged: Logged, *, arrived_at: datetime | None = None) -> CameIn:
+def interaction_view(logged: LogEntry, *, arrived_at: datetime | None = None) -> InteractionView:
     """A logged item.
 
     Args:
@@ -17,7 +17,7 @@ def came_in(logged: Logged, *, arrived_at: datetime | None = None) -> CameIn:
     """
     item = logged.item
     interaction = item if isinstance(item, Interaction) else None
-    return CameIn(
+    return InteractionView(
         id=logged.id,
         type=item.name_or_type,
         campaign=interaction.campaign if interaction else None,
@@ -28,9 +28,9 @@ def came_in(logged: Logged, *, arrived_at: datetime | None = None) -> CameIn:
     )
 
 
-def came_in_once(id: str, happened_at: datetime) -> CameIn:
+def logged_interaction_view(id: str, happened_at: datetime) -> InteractionView:
     """An item that is not logged any more: all that is left is its id and its time."""
-    return CameIn(
+    return InteractionView(
         id=id,
         type=None,
         campaign=None,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
-from connector.rules.explaining.near_miss_wording import miss_words
-from connector.rules.explaining.near_misses import listens_near, nearest, subjects_of
+from connector.rules.explaining.near_miss_wording import describe_near_miss
+from connector.rules.explaining.near_misses import listens_near, nearest_miss, subjects_of
 from connector.rules.explaining.wording import condition_words
 from connector.rules.model.campaigns import Campaign, Scheduled
 from connector.store.reporting.history import Record
-from starter.explain.explanation import Nothing
-from starter.explain.interaction import came_in
+from starter.explain.explanation import NoDecision
+from starter.explain.interaction import interaction_view
 
 
-def untouched(record: Record, catalogue: Catalogue) -> list[str]:
+def undecided_campaigns(record: Record, catalogue: Catalogue) -> list[str]:
     """The live follow-ons whose targets the user interacted with, and for which nothing was ever decided."""
     subjects = subjects_of(record.items.values())
     return sorted(
@@ -22,18 +22,18 @@ def untouched(record: Record, catalogue: Catalogue) -> list[str]:
     )
 
 
-def nothing_of(entry: Entry, record: Record, catalogue: Catalogue) -> Nothing:
+def explain_no_decision(entry: Entry, record: Record, catalogue: Catalogue) -> NoDecision:
     """Why nothing happened for this one, by what of the user is still logged."""
-    miss = nearest(entry, record.items.values(), catalogue)
+    miss = nearest_miss(entry, record.items.values(), catalogue)
     if miss is None:
         words, shortfall, name, wanted, had, item = _without_near(entry), None, None, None, None, None
     else:
-        words, shortfall, name = miss_words(miss, entry, catalogue), miss.shortfall.value, miss.name
+        words, shortfall, name = describe_near_miss(miss, entry, catalogue), miss.shortfall.value, miss.name
         wanted, had, item = miss.wanted, miss.had, miss.logged
-    return Nothing(
+    return NoDecision(
         campaign=entry.id,
         state=entry.state,
-        nearest=came_in(item) if item is not None else None,
+        nearest=interaction_view(item) if item is not None else None,
         shortfall=shortfall,
         name=name,
         wanted=wanted,

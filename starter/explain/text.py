@@ -7,12 +7,19 @@ from collections.abc import Iterator
 from connector.rules.explaining.reasons import NOTED, state_words
 from connector.rules.explaining.wording import value_words
 from connector.rules.model.reasons import OPEN_STATES, State
-from starter.explain.explanation import CameIn, Chapter, Explanation, MessageTold, Nothing, Story
+from starter.explain.explanation import (
+    CampaignExplanation,
+    Decision,
+    DeliveryView,
+    Explanation,
+    InteractionView,
+    NoDecision,
+)
 
 _OPEN = {state.value for state in OPEN_STATES}
 
 
-def told(explanation: Explanation) -> Iterator[str]:
+def render_text(explanation: Explanation) -> Iterator[str]:
     """The lines of it."""
     yield f"{explanation.user}, as of {explanation.as_of}"
     if explanation.is_cut:
@@ -28,7 +35,7 @@ def told(explanation: Explanation) -> Iterator[str]:
         yield "nothing was decided, and nothing that was reported of this user comes near a live follow-on's trigger"
 
 
-def _story(story: Story) -> Iterator[str]:
+def _story(story: CampaignExplanation) -> Iterator[str]:
     published = f", published first at {story.first_published_at}" if story.first_published_at else ""
     yield ""
     yield f"{story.campaign} ({story.state}{published})"
@@ -37,7 +44,7 @@ def _story(story: Story) -> Iterator[str]:
         yield from (f"    {line}" for line in _chapter(chapter))
 
 
-def _chapter(chapter: Chapter) -> Iterator[str]:
+def _chapter(chapter: Decision) -> Iterator[str]:
     if chapter.follow_up is not None:
         key = f" for {value_words(chapter.key)}" if chapter.key is not None else ""
         yield f"began the follow-up {chapter.follow_up}{key}, due at {chapter.due_at}"
@@ -49,7 +56,7 @@ def _chapter(chapter: Chapter) -> Iterator[str]:
             yield from (f"  {fact.words}" for fact in message.looked_at)
 
 
-def _outcome(chapter: Chapter) -> str:
+def _outcome(chapter: Decision) -> str:
     state = state_words(chapter.state)
     if chapter.state in _OPEN:
         return state if chapter.state == State.SENDING else f"{state} until {chapter.next_at}"
@@ -59,19 +66,19 @@ def _outcome(chapter: Chapter) -> str:
     return f"{state if chapter.state != NOTED else 'noted'}{when}: {chapter.words} ({chapter.reason})"
 
 
-def _message(message: MessageTold) -> str:
+def _message(message: DeliveryView) -> str:
     at = message.claimed_at or message.decided_at
     fault = f" [{message.fault}]" if message.fault else ""
     code = f" ({message.reason})" if message.reason else ""
     return f"{message.channel}: {message.words}{code}{f' at {at}' if at else ''}{fault}"
 
 
-def _came_in(item: CameIn) -> str:
+def _came_in(item: InteractionView) -> str:
     arrived = f", arrived at {item.arrived_at}" if item.arrived_at not in (None, item.happened_at) else ""
     return f"{item.happened_at}  {_did(item)} ({item.id}){arrived}"
 
 
-def _did(item: CameIn) -> str:
+def _did(item: InteractionView) -> str:
     if item.type is None:
         return "an interaction that is not logged any more"
     target = item.campaign or item.card
@@ -79,7 +86,7 @@ def _did(item: CameIn) -> str:
     return f"{item.type}{f' of {target}' if target else ''}{f' [{properties}]' if properties else ''}"
 
 
-def _nothing(nothing: Nothing) -> Iterator[str]:
+def _nothing(nothing: NoDecision) -> Iterator[str]:
     yield ""
     yield f"{nothing.campaign} ({nothing.state}): nothing happened"
     if nothing.nearest is None:

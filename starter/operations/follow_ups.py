@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from connector.rules.model.instants import write_instant
-from connector.store.reporting.overview import Listed
+from connector.store.reporting.overview import FollowUpListing
 
 
-def view(listed: Listed) -> dict[str, Any]:
+def view(listed: FollowUpListing) -> dict[str, Any]:
     """One follow-up or refusal in JSON values; times are UTC with `Z`, `key` is null when unset or erased."""
     shown = {
         "id": listed.id,

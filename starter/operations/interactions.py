@@ -9,14 +9,14 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from connector.ingest.intake import ItemResult
 
 _BATCH = 1000
 
 
 @dataclass(frozen=True)
-class Reported:
+class BatchReport:
     """What became of the item in line `line`, counted from 1."""
 
     line: int
@@ -33,7 +33,7 @@ def read_lines(lines: Iterable[str]) -> Iterator[tuple[int, Any | ItemResult]]:
                 yield number, ItemResult("invalid", fault=f"the line is not JSON: {error}")
 
 
-async def take_all(parts: Parts, items: Iterable[tuple[int, Any | ItemResult]]) -> list[Reported]:
+async def ingest_all(context: AppContext, items: Iterable[tuple[int, Any | ItemResult]]) -> list[BatchReport]:
     """Take the items in, a batch at a time, and give the results in their order.
 
     Raises:
@@ -41,6 +41,6 @@ async def take_all(parts: Parts, items: Iterable[tuple[int, Any | ItemResult]]) 
     """
     rest, reported = iter(items), []
     while batch := list(islice(rest, _BATCH)):
-        results = iter(await parts.intake.take_in([item for _, item in batch if not isinstance(item, ItemResult)]))
-        reported += [Reported(n, item if isinstance(item, ItemResult) else next(results)) for n, item in batch]
+        results = iter(await context.intake.ingest([item for _, item in batch if not isinstance(item, ItemResult)]))
+        reported += [BatchReport(n, item if isinstance(item, ItemResult) else next(results)) for n, item in batch]
     return reported

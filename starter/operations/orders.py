@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 from uuid import uuid4
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from connector.temporal.registry_client import give_order
 from connector.wire import Order, OrderReceipt
 
@@ -14,7 +14,7 @@ Verb = Literal["publish", "stop", "resume", "archive"]
 
 
 async def order_now(
-    parts: Parts, verb: Verb, ids: Sequence[str], *, with_follow_ons: bool = False, allow_missed: bool = False
+    context: AppContext, verb: Verb, ids: Sequence[str], *, with_follow_ons: bool = False, allow_missed: bool = False
 ) -> OrderReceipt:
     """Have the registry carry out an order, all of it or nothing.
 
@@ -22,13 +22,13 @@ async def order_now(
         OrderRefused: with every problem. RegistryUnavailable: no worker answered. TemporalUnavailable: it is away.
     """
     order = Order(
-        workspace=parts.workspace,
+        workspace=context.workspace,
         order_id=uuid4().hex,
         verb=verb,
         ids=tuple(ids),
         with_follow_ons=with_follow_ons,
         allow_missed=allow_missed,
     )
-    receipt = await give_order(await parts.temporal.client(), order)
-    parts.outbox.nudge()
+    receipt = await give_order(await context.temporal.client(), order)
+    context.outbox.nudge()
     return receipt

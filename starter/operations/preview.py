@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
-from connector.rules.publishing.drafting import Definition, Drafted, draft
-from connector.rules.publishing.orders import OrderPlan, missed_to_count, weigh_publish
-from connector.rules.publishing.preview import Drafting, draftings, elsewhere, to_publish, told_of_applying
+from connector.rules.publishing.drafting import Definition, DraftResult, draft
+from connector.rules.publishing.orders import OrderPlan, check_publish, missed_to_count
+from connector.rules.publishing.preview import Drafting, applying_warnings, draftings, elsewhere, to_publish
 from connector.store.catalogue.loading import load_catalogue
 from connector.store.engine.database import database_now
-from connector.store.reporting.overview import Waits, count_waits
+from connector.store.reporting.overview import WaitCounts, count_waits
 from connector.store.users.log import count_on_targets
 
 
@@ -30,10 +30,10 @@ class Preview:
     order: Sequence[str]
     refusals: Sequence[str]
     warnings: Sequence[str]
-    waits: Sequence[Waits]
+    waits: Sequence[WaitCounts]
 
 
-async def look_ahead(
+async def preview_changes(
     c: AsyncConnection, workspace: str, definitions: Sequence[Definition], *, allow_missed: bool = False
 ) -> Preview:
     """Judge definitions as `apply` and `publish` would, as of the database's clock.
@@ -50,16 +50,16 @@ async def look_ahead(
         elsewhere=elsewhere(catalogue, definitions),
         order=plan.sequence,
         refusals=refusals,
-        warnings=[*told_of_applying(catalogue, drafted, names), *plan.warnings],
+        warnings=[*applying_warnings(catalogue, drafted, names), *plan.warnings],
         waits=await count_waits(c, workspace, names),
     )
 
 
 async def _weigh(
-    c: AsyncConnection, workspace: str, drafted: Drafted, names: Sequence[str], allow_missed: bool
+    c: AsyncConnection, workspace: str, drafted: DraftResult, names: Sequence[str], allow_missed: bool
 ) -> tuple[OrderPlan, list[str]]:
     if not names:
         return OrderPlan(()), []
     known: Catalogue = drafted.catalogue
     missed = await count_on_targets(c, workspace, missed_to_count(known, names))
-    return weigh_publish(known, names, now=await database_now(c), allow_missed=allow_missed, missed=missed)
+    return check_publish(known, names, now=await database_now(c), allow_missed=allow_missed, missed=missed)

@@ -13,7 +13,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from connector import names
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from connector.store.catalogue.versions import read_head
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.temporal.link import TemporalUnavailable
@@ -37,10 +37,10 @@ class Readiness:
         return "ready" if self.temporal and self.worker else "degraded"
 
 
-async def look(parts: Parts) -> Readiness:
+async def check_readiness(context: AppContext) -> Readiness:
     """Ask the database and Temporal, each for a few seconds at most."""
     database, (temporal, worker) = await asyncio.gather(
-        _database_answers(parts.database, parts.workspace), _temporal_answers(parts)
+        _database_answers(context.database, context.workspace), _temporal_answers(context)
     )
     return Readiness(database, temporal, worker)
 
@@ -54,11 +54,11 @@ async def _database_answers(database: Database, workspace: str) -> bool:
     return True
 
 
-async def _temporal_answers(parts: Parts) -> tuple[bool, bool]:
+async def _temporal_answers(context: AppContext) -> tuple[bool, bool]:
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            client = await parts.temporal.client()
-            return True, await _worker_polls(client, names.main_queue(parts.workspace))
+            client = await context.temporal.client()
+            return True, await _worker_polls(client, names.main_queue(context.workspace))
     except (TemporalUnavailable, RPCError, TimeoutError):
         return False, False
 

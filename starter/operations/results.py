@@ -6,33 +6,33 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.results.conversions import LETTERS
 from connector.rules.results.uplift import CONFIDENCE, Share, uplift
-from connector.store.reporting.results import Counted, count_results
+from connector.store.reporting.results import ResultCounts, count_results
 from starter.terminal import table
 
 _STEPS = ("enrolled", "sent", "opened", "opened_by_people", "clicked")
 _VERDICTS = {"more": "more than control", "less": "less than control", "undecided": "no difference shown"}
 
 
-async def look_up(parts: Parts, entry: Entry) -> dict[str, Any]:
+async def load_results(context: AppContext, entry: Entry) -> dict[str, Any]:
     """What came of this campaign or card until now; see `view`."""
-    catalogue = await parts.cache.at_least(parts.database)
-    async with parts.database.read() as connection:
-        counted = await count_results(connection, parts.workspace, entry.id, catalogue.workspace.robots)
+    catalogue = await context.cache.at_least(context.database)
+    async with context.database.read() as connection:
+        counted = await count_results(connection, context.workspace, entry.id, catalogue.workspace.robots)
     return view(counted, letters_of(entry, counted))
 
 
-def letters_of(entry: Entry, counted: Sequence[Counted]) -> list[str]:
+def letters_of(entry: Entry, counted: Sequence[ResultCounts]) -> list[str]:
     """The conversions to show, by their letters: those that it counts now, and those that were counted once."""
     newest = entry.live or (entry.published[-1] if entry.published else entry.newest)
     seen = {letter for one in counted for letter in one.converted}
     return [letter for place, letter in enumerate(LETTERS) if place < len(newest.conversions) or letter in seen]
 
 
-def view(counted: Sequence[Counted], letters: Sequence[str]) -> dict[str, Any]:
+def view(counted: Sequence[ResultCounts], letters: Sequence[str]) -> dict[str, Any]:
     """Numbers of users in JSON values: `control`, `receivers` (all others together) and each of the `variants`.
 
     `uplift`, by conversion, compares with the control group; it is null where either group is empty: too few to say.
@@ -41,7 +41,7 @@ def view(counted: Sequence[Counted], letters: Sequence[str]) -> dict[str, Any]:
     others = [one for one in counted if not one.control]
     named = others if any(one.variant is not None for one in others) else []
 
-    def compared(group: Sequence[Counted]) -> dict[str, Any]:
+    def compared(group: Sequence[ResultCounts]) -> dict[str, Any]:
         numbers = _sum(group, letters)
         return {**numbers, "uplift": {letter: _uplift(numbers, control, letter) for letter in letters}}
 
@@ -69,7 +69,7 @@ def text(shown: dict[str, Any]) -> str:
     return table(header, rows) + "\n\n" + table(compared, uplifts)
 
 
-def _sum(group: Sequence[Counted], letters: Sequence[str]) -> dict[str, Any]:
+def _sum(group: Sequence[ResultCounts], letters: Sequence[str]) -> dict[str, Any]:
     """Every user is in one group only, so that groups can be added up."""
     converted = {letter: sum(one.converted.get(letter, 0) for one in group) for letter in letters}
     return {**{step: sum(getattr(one, step) for one in group) for step in _STEPS}, "converted": converted}

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from connector.rules.provider_events.events import Happened, ProviderEvent
+from connector.rules.provider_events.events import EventKind, ProviderEvent
 from starter.webhooks.fields import (
     LONGEST_URL,
     address,
@@ -31,21 +31,21 @@ from starter.webhooks.fields import (
     texts,
     word,
 )
-from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
+from starter.webhooks.protocol import BodyWrong, SignatureWrong, WebhookCall
 from starter.webhooks.verification import check_age, read_object
 
 PAST, FUTURE = timedelta(hours=12), timedelta(minutes=10)
 MOST_TOKENS = 50_000
 
 _HAPPENED = {
-    "accepted": Happened.QUEUED,
-    "delivered": Happened.DELIVERED,
-    "failed": Happened.BOUNCED,
-    "rejected": Happened.REJECTED,
-    "opened": Happened.OPENED,
-    "clicked": Happened.CLICKED,
-    "unsubscribed": Happened.UNSUBSCRIBED,
-    "complained": Happened.COMPLAINED,
+    "accepted": EventKind.QUEUED,
+    "delivered": EventKind.DELIVERED,
+    "failed": EventKind.BOUNCED,
+    "rejected": EventKind.REJECTED,
+    "opened": EventKind.OPENED,
+    "clicked": EventKind.CLICKED,
+    "unsubscribed": EventKind.UNSUBSCRIBED,
+    "complained": EventKind.COMPLAINED,
 }
 _FOR_GOOD = frozenset({"bounce", "suppress_bounce", "suppress_complaint"})
 """Reasons of a permanent failure that lie in the address; "suppress_unsubscribe" is consent, others pass."""
@@ -73,7 +73,7 @@ class Mailgun:
         self._key = signing_key.encode()
         self._seen: OrderedDict[bytes, bytes] = OrderedDict()
 
-    async def verify(self, call: Call) -> None:
+    async def verify(self, call: WebhookCall) -> None:
         """Raise SignatureWrong where the token is not Mailgun's, too old, or was seen with another event."""
         signed = at(_read(call), "signature")
         token, timestamp = text(at(signed, "token"), 128), str(at(signed, "timestamp"))[:32]
@@ -85,7 +85,7 @@ class Mailgun:
         check_age(call, instant_of_seconds(timestamp), past=PAST, future=FUTURE)
         self._check_token(f"{timestamp}{token}", call.body)
 
-    async def parse(self, call: Call) -> Sequence[Any]:
+    async def parse(self, call: WebhookCall) -> Sequence[Any]:
         """The call's one event. Raises BodyWrong where there is none."""
         told = _read(call).get("event-data")
         if not isinstance(told, dict):
@@ -128,25 +128,25 @@ class Mailgun:
             self._seen.popitem(last=False)
 
 
-def _read(call: Call) -> dict[str, Any]:
+def _read(call: WebhookCall) -> dict[str, Any]:
     if call.headers.get("content-type", "").startswith(("application/x-www-form-urlencoded", "multipart/")):
         raise BodyWrong("these are Mailgun's legacy webhooks, which are forms; set up the JSON ones")
     return read_object(call.body)
 
 
-def _judged(kind: str, told: Any) -> tuple[Happened, str | None, bool]:
+def _judged(kind: str, told: Any) -> tuple[EventKind, str | None, bool]:
     """What happened, why the message did not arrive, and whether the address is bad for good."""
     if kind == "failed":
         reason = word(at(told, "reason")) or "failed"
         if at(told, "severity") == "temporary":
-            return Happened.DEFERRED, reason, False
+            return EventKind.DEFERRED, reason, False
         if _is_full(at(told, "delivery-status")):
-            return Happened.BOUNCED, "mailbox_full", False
+            return EventKind.BOUNCED, "mailbox_full", False
         soft = at(told, "delivery-status", "bounce-type") == "soft"
-        return Happened.BOUNCED, reason, reason in _FOR_GOOD and not soft
+        return EventKind.BOUNCED, reason, reason in _FOR_GOOD and not soft
     if kind == "complained":
-        return Happened.COMPLAINED, "spam", True
-    return _HAPPENED.get(kind, Happened.OTHER), "rejected" if kind == "rejected" else None, False
+        return EventKind.COMPLAINED, "spam", True
+    return _HAPPENED.get(kind, EventKind.OTHER), "rejected" if kind == "rejected" else None, False
 
 
 def _is_full(status: Any) -> bool:

@@ -11,38 +11,38 @@ from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
-from connector.rules.provider_events.events import Happened, ProviderEvent
+from connector.rules.provider_events.events import EventKind, ProviderEvent
 from starter.webhooks.fields import LONGEST_URL, address, arguments, at, digest, instant, text, texts, word
-from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
+from starter.webhooks.protocol import BodyWrong, SignatureWrong, WebhookCall
 from starter.webhooks.verification import read_object
 
 TOKEN = "x-webhook-token"  # noqa: S105 - the name of a header
 
 _HAPPENED = {
-    "Delivery": Happened.DELIVERED,
-    "Open": Happened.OPENED,
-    "Click": Happened.CLICKED,
-    "SpamComplaint": Happened.COMPLAINED,
+    "Delivery": EventKind.DELIVERED,
+    "Open": EventKind.OPENED,
+    "Click": EventKind.CLICKED,
+    "SpamComplaint": EventKind.COMPLAINED,
 }
 _BOUNCES = {
-    "HardBounce": (Happened.BOUNCED, True),
-    "BadEmailAddress": (Happened.REJECTED, True),
-    "SpamComplaint": (Happened.COMPLAINED, True),
-    "SoftBounce": (Happened.BOUNCED, False),
-    "VirusNotification": (Happened.BOUNCED, False),
-    "SpamNotification": (Happened.BOUNCED, False),
-    "Transient": (Happened.DEFERRED, False),
-    "DnsError": (Happened.DEFERRED, False),
-    "OpenRelayTest": (Happened.DEFERRED, False),
-    "ManuallyDeactivated": (Happened.REJECTED, False),
-    "Unconfirmed": (Happened.REJECTED, False),
-    "Blocked": (Happened.REJECTED, False),
-    "DMARCPolicy": (Happened.REJECTED, False),
-    "SMTPApiError": (Happened.FAILED, False),
-    "TemplateRenderingFailed": (Happened.FAILED, False),
-    "Unsubscribe": (Happened.UNSUBSCRIBED, False),
-    "ManualSuppression": (Happened.UNSUBSCRIBED, False),
-    "Subscribe": (Happened.SUBSCRIBED, False),
+    "HardBounce": (EventKind.BOUNCED, True),
+    "BadEmailAddress": (EventKind.REJECTED, True),
+    "SpamComplaint": (EventKind.COMPLAINED, True),
+    "SoftBounce": (EventKind.BOUNCED, False),
+    "VirusNotification": (EventKind.BOUNCED, False),
+    "SpamNotification": (EventKind.BOUNCED, False),
+    "Transient": (EventKind.DEFERRED, False),
+    "DnsError": (EventKind.DEFERRED, False),
+    "OpenRelayTest": (EventKind.DEFERRED, False),
+    "ManuallyDeactivated": (EventKind.REJECTED, False),
+    "Unconfirmed": (EventKind.REJECTED, False),
+    "Blocked": (EventKind.REJECTED, False),
+    "DMARCPolicy": (EventKind.REJECTED, False),
+    "SMTPApiError": (EventKind.FAILED, False),
+    "TemplateRenderingFailed": (EventKind.FAILED, False),
+    "Unsubscribe": (EventKind.UNSUBSCRIBED, False),
+    "ManualSuppression": (EventKind.UNSUBSCRIBED, False),
+    "Subscribe": (EventKind.SUBSCRIBED, False),
 }
 """By a bounce's type (postmarkapp.com/developer/api/bounce-api#bounce-types) or the reason of a suppression: what it
 is, and whether the address is bad for good. A spam notification says that a filter refused the content, not that the
@@ -72,7 +72,7 @@ class Postmark:
         self._basic = b64encode(f"{user}:{password}".encode())
         self._token = token.encode() if token is not None else None
 
-    async def verify(self, call: Call) -> None:
+    async def verify(self, call: WebhookCall) -> None:
         """Raise SignatureWrong where user, password or header are not those that are set."""
         scheme, _, told = call.headers.get("authorization", "").partition(" ")
         known = hmac.compare_digest(_bytes(told.strip()), self._basic) and scheme.lower() == "basic"
@@ -81,7 +81,7 @@ class Postmark:
         if not known:
             raise SignatureWrong("user and password (and X-Webhook-Token, where one is set) are not Postmark's")
 
-    async def parse(self, call: Call) -> Sequence[Any]:
+    async def parse(self, call: WebhookCall) -> Sequence[Any]:
         """The call's one event. Raises BodyWrong where it is none."""
         told = read_object(call.body)
         if "RecordType" not in told:
@@ -119,22 +119,22 @@ def _own_id(told: Any) -> str:
     return repr([value if isinstance(value, int) else None for value in (at(told, "ID"), at(told, "SuppressSending"))])
 
 
-def _judged(kind: str, told: Any) -> tuple[Happened, str | None, bool]:
+def _judged(kind: str, told: Any) -> tuple[EventKind, str | None, bool]:
     """What happened, why the message did not arrive, and whether the address is bad for good."""
     if kind == "SubscriptionChange":
         if at(told, "SuppressSending") is False:
-            return Happened.SUBSCRIBED, None, False
-        return _bounce(at(told, "SuppressionReason"), Happened.UNSUBSCRIBED)
+            return EventKind.SUBSCRIBED, None, False
+        return _bounce(at(told, "SuppressionReason"), EventKind.UNSUBSCRIBED)
     if kind == "Bounce":
-        return _bounce(at(told, "Type"), Happened.OTHER)
-    happened = _HAPPENED.get(kind, Happened.OTHER)
-    complained = happened is Happened.COMPLAINED
+        return _bounce(at(told, "Type"), EventKind.OTHER)
+    happened = _HAPPENED.get(kind, EventKind.OTHER)
+    complained = happened is EventKind.COMPLAINED
     return happened, "spam_complaint" if complained else None, complained
 
 
-def _bounce(reason: Any, otherwise: Happened) -> tuple[Happened, str | None, bool]:
+def _bounce(reason: Any, otherwise: EventKind) -> tuple[EventKind, str | None, bool]:
     happened, permanent = _BOUNCES.get(str(reason)[:64], (otherwise, False))
-    return happened, None if happened is Happened.SUBSCRIBED else word(reason), permanent
+    return happened, None if happened is EventKind.SUBSCRIBED else word(reason), permanent
 
 
 def _bytes(told: str) -> bytes:

@@ -18,7 +18,7 @@ from connector.rules.provider_events.events import ProviderEvent
 
 
 @dataclass(frozen=True)
-class Call:
+class WebhookCall:
     """One request of a provider's as it came.
 
     Args:
@@ -59,11 +59,11 @@ class Provider(Protocol):
     name: str
     most_bytes: int
 
-    async def verify(self, call: Call) -> None:
+    async def verify(self, call: WebhookCall) -> None:
         """Make sure that the provider made this call, lately. Raises SignatureWrong, BodyWrong or NotNow."""
         ...
 
-    async def parse(self, call: Call) -> Sequence[Any]:
+    async def parse(self, call: WebhookCall) -> Sequence[Any]:
         """The provider's own events in a verified call; a handshake that it asks for is done here.
 
         Raises:

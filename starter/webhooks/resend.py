@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from connector.rules.provider_events.events import Happened, ProviderEvent
+from connector.rules.provider_events.events import EventKind, ProviderEvent
 from connector.settings.signing import sign_with
 from starter.webhooks.fields import (
     LONGEST_URL,
@@ -25,29 +25,29 @@ from starter.webhooks.fields import (
     text,
     word,
 )
-from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
+from starter.webhooks.protocol import BodyWrong, SignatureWrong, WebhookCall
 from starter.webhooks.verification import check_age, read_object, seconds_header
 
 TOLERANCE = timedelta(minutes=5)
 MOST_SIGNATURES = 20
 
 _HAPPENED = {
-    "email.sent": Happened.SENT,
-    "email.delivered": Happened.DELIVERED,
-    "email.delivery_delayed": Happened.DEFERRED,
-    "email.bounced": Happened.BOUNCED,
-    "email.suppressed": Happened.REJECTED,
-    "email.failed": Happened.FAILED,
-    "email.complained": Happened.COMPLAINED,
-    "email.opened": Happened.OPENED,
-    "email.clicked": Happened.CLICKED,
+    "email.sent": EventKind.SENT,
+    "email.delivered": EventKind.DELIVERED,
+    "email.delivery_delayed": EventKind.DEFERRED,
+    "email.bounced": EventKind.BOUNCED,
+    "email.suppressed": EventKind.REJECTED,
+    "email.failed": EventKind.FAILED,
+    "email.complained": EventKind.COMPLAINED,
+    "email.opened": EventKind.OPENED,
+    "email.clicked": EventKind.CLICKED,
 }
 _HARD = "hard bounce message"
 """Stands in the words of a hard bounce of the time before bounces had a type."""
 
 
 @dataclass(frozen=True)
-class Told:
+class ResendEvent:
     """An event as it came, with the id that Resend keeps for all its attempts."""
 
     id: str
@@ -70,7 +70,7 @@ class Resend:
     def __init__(self, secret: str) -> None:
         self._signer = sign_with(secret)
 
-    async def verify(self, call: Call) -> None:
+    async def verify(self, call: WebhookCall) -> None:
         """Raise SignatureWrong where none of the signatures is Resend's for this body, or they are too old."""
         told, at_ = _header(call, "id"), seconds_header(_header(call, "timestamp"))
         signatures = _header(call, "signature").split(" ", MOST_SIGNATURES)[:MOST_SIGNATURES]
@@ -85,16 +85,16 @@ class Resend:
             raise SignatureWrong("the signature is missing, or not Resend's for this body")
         check_age(call, at_, past=TOLERANCE, future=TOLERANCE)
 
-    async def parse(self, call: Call) -> Sequence[Any]:
+    async def parse(self, call: WebhookCall) -> Sequence[Any]:
         """The call's one event. Raises BodyWrong where it is none."""
         event = read_object(call.body)
         if not isinstance(event.get("type"), str) or not isinstance(event.get("data"), dict):
             raise BodyWrong("the body has no type, or no data")
-        return [Told(_header(call, "id"), event)]
+        return [ResendEvent(_header(call, "id"), event)]
 
     def normalise(self, told: Any) -> ProviderEvent | None:
         """One of Resend's events; None for one without a message, an id or a time."""
-        if not isinstance(told, Told) or (id_ := text(told.id, 256)) is None:
+        if not isinstance(told, ResendEvent) or (id_ := text(told.id, 256)) is None:
             return None
         kind, data = text(told.event.get("type"), 64), told.event.get("data")
         when = instant(told.event.get("created_at"))
@@ -109,7 +109,7 @@ class Resend:
         return ProviderEvent(
             provider=self.name,
             id=id_,
-            happened=_HAPPENED.get(kind, Happened.OTHER),
+            happened=_HAPPENED.get(kind, EventKind.OTHER),
             at=when,
             message_id=sent,
             sent_id=message_id(at(data, "message_id")) or message_id(header(headers, "message-id")),
@@ -122,7 +122,7 @@ class Resend:
         )
 
 
-def _header(call: Call, name: str) -> str:
+def _header(call: WebhookCall, name: str) -> str:
     return call.headers.get(f"svix-{name}") or call.headers.get(f"webhook-{name}", "")
 
 
@@ -131,7 +131,7 @@ def _contact(id_: str, kind: str | None, when: Any, data: Any) -> ProviderEvent 
     recipient = address(at(data, "email"))
     if kind != "contact.updated" or when is None or recipient is None or at(data, "unsubscribed") is not True:
         return None
-    return ProviderEvent("resend", id_, Happened.UNSUBSCRIBED, when, recipient=recipient)
+    return ProviderEvent("resend", id_, EventKind.UNSUBSCRIBED, when, recipient=recipient)
 
 
 def _recipient(told: Any) -> str | None:

@@ -14,16 +14,16 @@ import structlog
 from fastapi import APIRouter, Depends, Path, Request, Response
 from prometheus_client import Counter
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from connector.channels.tracking import open_tokens
-from connector.provider_events.intake import ProviderIntake
+from connector.provider_events.intake import ProviderEventIntake
 from connector.rules.provider_events.events import PROVIDERS, ProviderEvent
 from connector.tracking.own_links import OwnLinks
-from starter.api.context import PartsHere
+from starter.api.context import ContextHere
 from starter.api.openapi.responses import RETRY_AFTER
 from starter.api.requests.body import read_bounded
 from starter.api.requests.errors import ApiError, not_found, unavailable
-from starter.webhooks.protocol import BodyWrong, Call, NotNow, Provider, SignatureWrong
+from starter.webhooks.protocol import BodyWrong, NotNow, Provider, SignatureWrong, WebhookCall
 
 events_taken = Counter("connector_provider_events", "Events that providers told, by their fate.", ["provider", "fate"])
 unmatched_reports = Counter(
@@ -50,15 +50,15 @@ _log = structlog.get_logger("webhooks")
 router = APIRouter(tags=["webhooks"])
 
 
-def open_intake(parts: Parts) -> ProviderIntake:
+def open_intake(context: AppContext) -> ProviderEventIntake:
     """What takes providers' events in, as the settings say."""
-    return ProviderIntake(
-        parts.database,
-        parts.cache,
-        parts.intake,
-        parts.workspace,
-        links=OwnLinks(open_tokens(parts.settings), parts.settings.tracking.url),
-        retention=timedelta(days=parts.settings.retention_days),
+    return ProviderEventIntake(
+        context.database,
+        context.cache,
+        context.intake,
+        context.workspace,
+        links=OwnLinks(open_tokens(context.settings), context.settings.tracking.url),
+        retention=timedelta(days=context.settings.retention_days),
         counted=lambda provider, fate, number: events_taken.labels(provider, fate).inc(number),
         unmatched=lambda provider, reason: unmatched_reports.labels(provider, reason).inc(),
     )
@@ -75,15 +75,15 @@ Name = Annotated[str, Path(json_schema_extra={"enum": list(PROVIDERS)})]
 
 
 @router.post("/webhooks/{provider}", status_code=204, responses=_ANSWERS, openapi_extra=_BODY)
-async def take_events(provider: Name, request: Request, parts: PartsHere, providers: ProvidersHere) -> Response:
+async def ingest_events(provider: Name, request: Request, context: ContextHere, providers: ProvidersHere) -> Response:
     """Take in what a provider tells. No key is needed: the provider signs what it sends."""
     known = providers.get(provider)
     if known is None:
         raise not_found(f"/webhooks/{provider}")
     events = await _read(known, request)
-    intake: ProviderIntake = request.app.state.provider_intake
-    if await intake.take_in(events):
-        parts.outbox.nudge()
+    intake: ProviderEventIntake = request.app.state.provider_intake
+    if await intake.ingest(events):
+        context.outbox.nudge()
     _log.info("events_told", provider=known.name, number=len(events))
     return Response(status_code=204)
 
@@ -94,7 +94,7 @@ async def _read(provider: Provider, request: Request) -> Sequence[ProviderEvent]
     Raises:
         ApiError: 413, 403, 400 or 503.
     """
-    call = Call(
+    call = WebhookCall(
         query=request.url.query,
         headers={name.lower(): value for name, value in request.headers.items()},
         body=await read_bounded(request, provider.most_bytes),

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from connector.rules.provider_events.events import Happened, ProviderEvent
+from connector.rules.provider_events.events import EventKind, ProviderEvent
 from starter.webhooks.fields import (
     LONGEST_URL,
     address,
@@ -26,7 +26,7 @@ from starter.webhooks.fields import (
     text,
     texts,
 )
-from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
+from starter.webhooks.protocol import BodyWrong, SignatureWrong, WebhookCall
 from starter.webhooks.verification import check_age, decode_base64, read_json, seconds_header
 
 SIGNATURE = "x-twilio-email-event-webhook-signature"
@@ -35,17 +35,17 @@ TOLERANCE = timedelta(minutes=10)
 MOST_EVENTS = 20_000
 
 _HAPPENED = {
-    "processed": Happened.QUEUED,
-    "delivered": Happened.DELIVERED,
-    "deferred": Happened.DEFERRED,
-    "bounce": Happened.BOUNCED,
-    "dropped": Happened.REJECTED,
-    "spamreport": Happened.COMPLAINED,
-    "open": Happened.OPENED,
-    "click": Happened.CLICKED,
-    "unsubscribe": Happened.UNSUBSCRIBED,
-    "group_unsubscribe": Happened.UNSUBSCRIBED,
-    "group_resubscribe": Happened.SUBSCRIBED,
+    "processed": EventKind.QUEUED,
+    "delivered": EventKind.DELIVERED,
+    "deferred": EventKind.DEFERRED,
+    "bounce": EventKind.BOUNCED,
+    "dropped": EventKind.REJECTED,
+    "spamreport": EventKind.COMPLAINED,
+    "open": EventKind.OPENED,
+    "click": EventKind.CLICKED,
+    "unsubscribe": EventKind.UNSUBSCRIBED,
+    "group_unsubscribe": EventKind.UNSUBSCRIBED,
+    "group_resubscribe": EventKind.SUBSCRIBED,
 }
 _DROPPED = {
     "bounced address": ("bounced", True),
@@ -86,7 +86,7 @@ class SendGrid:
     def __init__(self, key: EllipticCurvePublicKey, *, tolerance: timedelta = TOLERANCE) -> None:
         self._key, self._tolerance = key, tolerance
 
-    async def verify(self, call: Call) -> None:
+    async def verify(self, call: WebhookCall) -> None:
         """Raise SignatureWrong where the signature is not SendGrid's for this body, or too old."""
         told = call.headers.get(TIMESTAMP, "")
         signature = decode_base64(call.headers.get(SIGNATURE, ""))
@@ -94,7 +94,7 @@ class SendGrid:
             raise SignatureWrong("the signature is missing, or not SendGrid's for this body")
         check_age(call, seconds_header(told), past=self._tolerance, future=self._tolerance)
 
-    async def parse(self, call: Call) -> Sequence[Any]:
+    async def parse(self, call: WebhookCall) -> Sequence[Any]:
         """The events of one batch. Raises BodyWrong where it is no list of them."""
         told = read_json(call.body)
         if not isinstance(told, list) or len(told) > MOST_EVENTS:
@@ -116,7 +116,7 @@ class SendGrid:
         return ProviderEvent(
             provider=self.name,
             id=text(told.get("sg_event_id"), 256) or digest(inner, sent_id, kind, recipient, when.isoformat(), url),
-            happened=_HAPPENED.get(kind, Happened.OTHER),
+            happened=_HAPPENED.get(kind, EventKind.OTHER),
             at=when,
             message_id=_INNER.sub("", inner) if inner else None,
             sent_id=sent_id,

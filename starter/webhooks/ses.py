@@ -12,8 +12,8 @@ import structlog
 
 from connector.rules.provider_events.events import ProviderEvent
 from starter.webhooks.https_fetch import HttpsFetch
-from starter.webhooks.protocol import BodyWrong, Call
-from starter.webhooks.ses_events import normalise_told, tell
+from starter.webhooks.protocol import BodyWrong, WebhookCall
+from starter.webhooks.ses_events import normalise_notification, parse_notification
 from starter.webhooks.sns import CONFIRM, ENDED, NOTIFICATION, Fetch, Sns
 from starter.webhooks.verification import read_object
 
@@ -37,11 +37,11 @@ class Ses:
     def __init__(self, topics: Collection[str], *, fetch: Fetch | None = None) -> None:
         self._sns = Sns(topics, fetch or HttpsFetch())
 
-    async def verify(self, call: Call) -> None:
+    async def verify(self, call: WebhookCall) -> None:
         """See `Sns.verify`."""
         await self._sns.verify(call)
 
-    async def parse(self, call: Call) -> Sequence[Any]:
+    async def parse(self, call: WebhookCall) -> Sequence[Any]:
         """One event for each recipient; a subscription that is to be confirmed is confirmed here, and tells none.
 
         Raises:
@@ -62,11 +62,11 @@ class Ses:
 
     def normalise(self, told: Any) -> ProviderEvent | None:
         """One event to one recipient in the common form; see `ses_events`."""
-        return normalise_told(told)
+        return normalise_notification(told)
 
 
 def _events(message: dict[str, Any]) -> Sequence[Any]:
     held = message.get("Message")
     if not isinstance(held, str):
         raise BodyWrong("the notification has no Message")
-    return [] if held.strip() == _GREETING else tell(read_object(held), message.get("Timestamp"))
+    return [] if held.strip() == _GREETING else parse_notification(read_object(held), message.get("Timestamp"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connector.rules.provider_events.events import Happened, ProviderEvent
+from connector.rules.provider_events.events import EventKind, ProviderEvent
 from starter.webhooks.fields import (
     LONGEST_URL,
     address,
@@ -24,15 +24,15 @@ from starter.webhooks.fields import (
 MOST_RECIPIENTS = 1000
 
 _HAPPENED = {
-    "Send": Happened.SENT,
-    "Delivery": Happened.DELIVERED,
-    "DeliveryDelay": Happened.DEFERRED,
-    "Bounce": Happened.BOUNCED,
-    "Complaint": Happened.COMPLAINED,
-    "Reject": Happened.REJECTED,
-    "Rendering Failure": Happened.FAILED,
-    "Open": Happened.OPENED,
-    "Click": Happened.CLICKED,
+    "Send": EventKind.SENT,
+    "Delivery": EventKind.DELIVERED,
+    "DeliveryDelay": EventKind.DEFERRED,
+    "Bounce": EventKind.BOUNCED,
+    "Complaint": EventKind.COMPLAINED,
+    "Reject": EventKind.REJECTED,
+    "Rendering Failure": EventKind.FAILED,
+    "Open": EventKind.OPENED,
+    "Click": EventKind.CLICKED,
 }
 _WHERE = {"Rendering Failure": "failure", "DeliveryDelay": "deliveryDelay"}
 """Where an event's own part stands, if not under its name."""
@@ -50,7 +50,7 @@ _NOT_SPAM = "not-spam"
 
 
 @dataclass(frozen=True)
-class Told:
+class SesNotification:
     """One event of one message to one recipient, as it came; `published` is SNS's time."""
 
     kind: str
@@ -64,21 +64,21 @@ class Told:
         return at(self.event, _WHERE.get(self.kind, self.kind.lower()))
 
 
-def tell(event: dict[str, Any], published: Any) -> Sequence[Told]:
+def parse_notification(event: dict[str, Any], published: Any) -> Sequence[SesNotification]:
     """An event for each of its recipients; one without a recipient where nobody knows whose it is."""
     kind = text(event.get("eventType"), 64) or text(event.get("notificationType"), 64) or ""
     kind = "Rendering Failure" if kind == "RenderingFailure" else kind
-    one = Told(kind, event, None, published)
+    one = SesNotification(kind, event, None, published)
     listed = at(one.part, _CONCERNED[kind]) if kind in _CONCERNED else at(event, "mail", "destination")
     recipients = listed[:MOST_RECIPIENTS] if isinstance(listed, list) and listed else [None]
     if kind in _OF_ONE_READER and len(recipients) > 1:
         recipients = [None]
-    return [Told(kind, event, recipient, published) for recipient in recipients]
+    return [SesNotification(kind, event, recipient, published) for recipient in recipients]
 
 
-def normalise_told(told: Any) -> ProviderEvent | None:
+def normalise_notification(told: Any) -> ProviderEvent | None:
     """One of them in the common form; None for one without a message, a kind or a time, and for mail that came in."""
-    if not isinstance(told, Told) or not told.kind or told.kind == "Received":
+    if not isinstance(told, SesNotification) or not told.kind or told.kind == "Received":
         return None
     when = instant(at(told.part, "timestamp")) or instant(told.published)
     mail, sent = at(told.event, "mail"), text(at(told.event, "mail", "messageId"), 256)
@@ -105,7 +105,7 @@ def normalise_told(told: Any) -> ProviderEvent | None:
     )
 
 
-def _id(told: Told, sent: str | None, recipient: str | None, url: str | None) -> str:
+def _id(told: SesNotification, sent: str | None, recipient: str | None, url: str | None) -> str:
     """By SES's own words alone: SNS's id and time are others where two topics hear of one event."""
     when, feedback = text(at(told.part, "timestamp")), text(at(told.part, "feedbackId"))
     return digest(sent, told.kind, recipient, when, feedback, url)
@@ -117,19 +117,19 @@ def _tags(told: Any) -> list[tuple[Any, Any]]:
     return [(name, value[0]) for name, value in listed if isinstance(value, list) and value and name[:4] != "ses:"]
 
 
-def _judged(kind: str, part: Any) -> tuple[Happened, str | None, bool]:
+def _judged(kind: str, part: Any) -> tuple[EventKind, str | None, bool]:
     """What happened, why the message did not arrive, and whether the address is bad for good."""
     if kind == "Bounce":
         words = [word(at(part, "bounceType")), word(at(part, "bounceSubType"))]
         hard = words[0] == "permanent" and at(part, "bounceSubType") != _CONSENT
-        return Happened.BOUNCED, "_".join(filter(None, words)) or "bounced", hard
+        return EventKind.BOUNCED, "_".join(filter(None, words)) or "bounced", hard
     if kind == "Complaint":
         if at(part, "complaintFeedbackType") == _NOT_SPAM:
-            return Happened.OTHER, None, False
-        return Happened.COMPLAINED, word(at(part, "complaintFeedbackType")) or "spam", True
+            return EventKind.OTHER, None, False
+        return EventKind.COMPLAINED, word(at(part, "complaintFeedbackType")) or "spam", True
     if kind == "Subscription":
         return _subscription(part), None, False
-    happened = _HAPPENED.get(kind, Happened.OTHER)
+    happened = _HAPPENED.get(kind, EventKind.OTHER)
     faults = {
         "Reject": word(at(part, "reason")) or "rejected",
         "Rendering Failure": "rendering_failure",
@@ -138,13 +138,13 @@ def _judged(kind: str, part: Any) -> tuple[Happened, str | None, bool]:
     return happened, faults.get(kind), False
 
 
-def _subscription(part: Any) -> Happened:
+def _subscription(part: Any) -> EventKind:
     """Leaving the list, or its last topic, is unsubscribing; coming back to the list is subscribing."""
     new, old = at(part, "newTopicPreferences"), at(part, "oldTopicPreferences")
     if at(new, "unsubscribeAll") is True:
-        return Happened.UNSUBSCRIBED
+        return EventKind.UNSUBSCRIBED
     if at(old, "unsubscribeAll") is True and at(new, "unsubscribeAll") is False:
-        return Happened.SUBSCRIBED
+        return EventKind.SUBSCRIBED
     topics = at(new, "topicSubscriptionStatus")
     left = isinstance(topics, list) and topics and all(at(one, "subscriptionStatus") == "OptOut" for one in topics)
-    return Happened.UNSUBSCRIBED if left else Happened.OTHER
+    return EventKind.UNSUBSCRIBED if left else EventKind.OTHER

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 
 from starter.webhooks.fields import digest, instant
-from starter.webhooks.protocol import BodyWrong, Call, NotNow, SignatureWrong
+from starter.webhooks.protocol import BodyWrong, NotNow, SignatureWrong, WebhookCall
 from starter.webhooks.sns_addresses import is_certificate, is_confirmation
 from starter.webhooks.verification import check_age, decode_base64, read_object
 
@@ -58,7 +58,7 @@ class Sns:
         self._confirmed: OrderedDict[str, None] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
 
-    async def verify(self, call: Call) -> None:
+    async def verify(self, call: WebhookCall) -> None:
         """Make sure that SNS signed this message of a topic of ours, within the last day.
 
         Raises:

@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from connector.channels.twilio_signature import is_signed
-from connector.rules.provider_events.events import Happened, ProviderEvent
+from connector.rules.provider_events.events import EventKind, ProviderEvent
 from starter.webhooks.fields import LONGEST_URL, arguments, at, digest, instant, text
-from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
+from starter.webhooks.protocol import BodyWrong, SignatureWrong, WebhookCall
 from starter.webhooks.verification import read_json
 
 SIGNATURE = "x-twilio-signature"
@@ -29,18 +29,18 @@ _BODY_HASH = "bodySHA256"
 _CLICKED = "com.twilio.daptbt.link-shortening.link-clicked"
 
 _STATUSES = {
-    "accepted": Happened.QUEUED,
-    "scheduled": Happened.QUEUED,
-    "queued": Happened.QUEUED,
-    "sending": Happened.QUEUED,
-    "sent": Happened.SENT,
-    "delivered": Happened.DELIVERED,
-    "read": Happened.DELIVERED,
-    "undelivered": Happened.BOUNCED,
-    "failed": Happened.FAILED,
-    "canceled": Happened.FAILED,
+    "accepted": EventKind.QUEUED,
+    "scheduled": EventKind.QUEUED,
+    "queued": EventKind.QUEUED,
+    "sending": EventKind.QUEUED,
+    "sent": EventKind.SENT,
+    "delivered": EventKind.DELIVERED,
+    "read": EventKind.DELIVERED,
+    "undelivered": EventKind.BOUNCED,
+    "failed": EventKind.FAILED,
+    "canceled": EventKind.FAILED,
 }
-_NOT_ARRIVED = frozenset({Happened.BOUNCED, Happened.FAILED})
+_NOT_ARRIVED = frozenset({EventKind.BOUNCED, EventKind.FAILED})
 _FOR_GOOD = frozenset({"21211", "21214", "21217", "21265", "21614", "30005", "30006"})
 """Twilio's codes that lie in the number: no number, not mobile, a handset that nobody knows, a landline."""
 _STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
@@ -49,7 +49,7 @@ _START = frozenset({"START", "YES", "UNSTOP"})
 
 
 @dataclass(frozen=True)
-class Told:
+class TwilioCall:
     """One thing that Twilio tells: a form's fields, or a JSON event; with the signed query, and when it came."""
 
     fields: Mapping[str, Any]
@@ -78,7 +78,7 @@ class Twilio:
         self._token = auth_token
         self._urls = {urlsplit(url)._replace(query="", fragment="") for url in urls}
 
-    async def verify(self, call: Call) -> None:
+    async def verify(self, call: WebhookCall) -> None:
         """Raise SignatureWrong where the signature is not Twilio's for this address, query and body."""
         told = dict(_pairs(call.query)).get(_BODY_HASH)
         right = self._is_signed(call, _form(call) if told is None else [])
@@ -87,20 +87,20 @@ class Twilio:
         if not right:
             raise SignatureWrong("the signature is missing, or not Twilio's for this address and these parameters")
 
-    async def parse(self, call: Call) -> Sequence[Any]:
+    async def parse(self, call: WebhookCall) -> Sequence[Any]:
         """A form's one event, or the events of a JSON body. Raises BodyWrong where it is neither."""
         query = dict(_pairs(call.query))
         if _BODY_HASH not in query:
-            return [Told(dict(_form(call)), query, call.at)]
+            return [TwilioCall(dict(_form(call)), query, call.at)]
         body = read_json(call.body)
         events = body if isinstance(body, list) else [body]
         if len(events) > _MOST_EVENTS or not all(isinstance(event, dict) for event in events):
             raise BodyWrong(f"the body must be an event, or a list of at most {_MOST_EVENTS}")
-        return [Told(event, query, call.at) for event in events]
+        return [TwilioCall(event, query, call.at) for event in events]
 
     def normalise(self, told: Any) -> ProviderEvent | None:
         """One of Twilio's events; None for what is not about a text message, and for texts of other words."""
-        if not isinstance(told, Told):
+        if not isinstance(told, TwilioCall):
             return None
         if told.fields.get("type") == _CLICKED or told.fields.get("event_type") == "click":
             return _click(told)
@@ -108,7 +108,7 @@ class Twilio:
             return _status(told)
         return _answer(told)
 
-    def _is_signed(self, call: Call, form: Sequence[tuple[str, str]]) -> bool:
+    def _is_signed(self, call: WebhookCall, form: Sequence[tuple[str, str]]) -> bool:
         told, urls = call.headers.get(SIGNATURE, ""), [url._replace(query=call.query).geturl() for url in self._urls]
         try:
             return any([is_signed(told, url, form, self._token) for url in urls])
@@ -116,12 +116,12 @@ class Twilio:
             return False
 
 
-def _status(told: Told) -> ProviderEvent | None:
+def _status(told: TwilioCall) -> ProviderEvent | None:
     sid, status = text(told.fields.get("MessageSid"), 64), text(told.fields.get("MessageStatus"), 32)
     number = told.fields.get("To")
     if sid is None or status is None or not _is_sms(number):
         return None
-    happened, code = _STATUSES.get(status, Happened.OTHER), text(told.fields.get("ErrorCode"), 8) or ""
+    happened, code = _STATUSES.get(status, EventKind.OTHER), text(told.fields.get("ErrorCode"), 8) or ""
     arrived = happened not in _NOT_ARRIVED
     return ProviderEvent(
         provider="twilio",
@@ -137,11 +137,11 @@ def _status(told: Told) -> ProviderEvent | None:
     )
 
 
-def _answer(told: Told) -> ProviderEvent | None:
+def _answer(told: TwilioCall) -> ProviderEvent | None:
     """A text that came in: STOP and START. Twilio's own word on it goes before ours, for its words can be changed."""
     sid, number = text(told.fields.get("MessageSid"), 64), told.fields.get("From")
     said = text(told.fields.get("OptOutType"), 16) or text(told.fields.get("Body"), 32) or ""
-    happened = Happened.UNSUBSCRIBED if said.upper() in _STOP else Happened.SUBSCRIBED
+    happened = EventKind.UNSUBSCRIBED if said.upper() in _STOP else EventKind.SUBSCRIBED
     if sid is None or said.upper() not in _STOP | _START or not _is_sms(number):
         return None
     return ProviderEvent(
@@ -157,7 +157,7 @@ def _answer(told: Told) -> ProviderEvent | None:
     )
 
 
-def _click(told: Told) -> ProviderEvent | None:
+def _click(told: TwilioCall) -> ProviderEvent | None:
     data = at(told.fields, "data") if told.fields.get("type") == _CLICKED else told.fields
     sid = text(at(data, "message_sid"), 64) or text(at(data, "sms_sid"), 64)
     when, url = instant(at(data, "click_time")), text(at(data, "link"), LONGEST_URL)
@@ -166,7 +166,7 @@ def _click(told: Told) -> ProviderEvent | None:
     return ProviderEvent(
         provider="twilio",
         id=text(told.fields.get("id"), 64) or digest(sid, "clicked", url, when.isoformat()),
-        happened=Happened.CLICKED,
+        happened=EventKind.CLICKED,
         at=when,
         channel="sms",
         message_id=sid,
@@ -182,11 +182,11 @@ def _is_sms(number: Any) -> bool:
     return ":" not in (text(number, 32) or "")
 
 
-def _arguments(told: Told) -> dict[str, str]:
+def _arguments(told: TwilioCall) -> dict[str, str]:
     return arguments((name, value) for name, value in told.query.items() if name != _BODY_HASH)
 
 
-def _form(call: Call) -> list[tuple[str, str]]:
+def _form(call: WebhookCall) -> list[tuple[str, str]]:
     try:
         body = call.body.decode()
         return parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")

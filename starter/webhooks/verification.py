@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from starter.webhooks.fields import instant_of_seconds
-from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
+from starter.webhooks.protocol import BodyWrong, SignatureWrong, WebhookCall
 
 
 def read_json(body: bytes | str) -> Any:
@@ -35,7 +35,7 @@ def read_object(body: bytes | str) -> dict[str, Any]:
     return value
 
 
-def check_age(call: Call, told: datetime | None, *, past: timedelta, future: timedelta) -> None:
+def check_age(call: WebhookCall, told: datetime | None, *, past: timedelta, future: timedelta) -> None:
     """Raise SignatureWrong where a signed time is missing, or further from the call's own than this."""
     if told is None:
         raise SignatureWrong("the signed time is missing or not one")

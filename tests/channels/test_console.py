@@ -8,11 +8,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from connector.channels.console import Console
-from connector.channels.protocol import Address, HandedOver, Outgoing
+from connector.channels.protocol import Accepted, Address, OutgoingMessage
 
 
-def outgoing(channel: str, content: dict[str, Any]) -> Outgoing:
-    return Outgoing("d-1", "welcome", channel, Address("u-1", "ann@example.com"), content)
+def outgoing(channel: str, content: dict[str, Any]) -> OutgoingMessage:
+    return OutgoingMessage("d-1", "welcome", channel, Address("u-1", "ann@example.com"), content)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ async def test_each_channels_message_is_one_line(channel: str, content: dict[str
     """A line tells channel, campaign, user, title and body of any of the seven channels."""
     lines: list[dict[str, str]] = []
     console = Console(lambda event, **fields: lines.append({"event": event} | fields))
-    assert await console.send(outgoing(channel, content)) == HandedOver()
+    assert await console.send(outgoing(channel, content)) == Accepted()
     await console.close()
     known = {"event": "message", "channel": channel, "campaign": "welcome", "user": "u-1"}
     assert lines == [known | {"title": title, "body": body}]

@@ -14,7 +14,15 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from connector.channels.email import Email
-from connector.channels.protocol import Address, HandedOver, OutcomeUnknown, Outgoing, Rejected, SendError, TryLater
+from connector.channels.protocol import (
+    Accepted,
+    Address,
+    OutcomeUnknown,
+    OutgoingMessage,
+    Rejected,
+    SendError,
+    TryLater,
+)
 from connector.settings.application import Smtp
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
@@ -24,9 +32,9 @@ SHORT, LONG = 0.4, 10.0
 SETTINGS = Smtp(host="localhost", tls="none", sender="Shop <news@shop.test>", timeout_seconds=LONG)
 
 
-def outgoing(to: str = "ann@example.com") -> Outgoing:
+def outgoing(to: str = "ann@example.com") -> OutgoingMessage:
     content = {"subject": "Grüße", "text": "Hello\n.\nthere", "html": "<p>Hello</p>"}
-    return Outgoing("d-1", "welcome", "email", Address("u-1", to), content)
+    return OutgoingMessage("d-1", "welcome", "email", Address("u-1", to), content)
 
 
 class Mailbox:
@@ -81,8 +89,8 @@ async def serving(mailbox: Mailbox, *, implicit: SSLContext | None = None, **opt
 
 
 async def send(
-    port: int, message: Outgoing | None = None, *, trusting: SSLContext | None = None, **settings: Any
-) -> HandedOver:
+    port: int, message: OutgoingMessage | None = None, *, trusting: SSLContext | None = None, **settings: Any
+) -> Accepted:
     """Send through a channel of its own, its settings changed so."""
     changed = Smtp(**SETTINGS.model_dump() | {"port": port} | settings)
     return await Email(changed, tls=trusting).send(message or outgoing())
@@ -102,7 +110,7 @@ async def test_a_message_arrives():
     mailbox = Mailbox()
     async with serving(mailbox) as port:
         handed = await send(port)
-    assert handed == HandedOver("<d-1@shop.test>")
+    assert handed == Accepted("<d-1@shop.test>")
     [envelope] = mailbox.letters
     assert (envelope.mail_from, envelope.rcpt_tos) == ("news@shop.test", ["ann@example.com"])
     mail = message_from_bytes(envelope.content, policy=default)

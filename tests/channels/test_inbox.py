@@ -14,7 +14,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.send import Sender
 from connector.channels.console import Console
 from connector.channels.inbox import Inbox
-from connector.channels.protocol import Address, Outgoing, Rejected, TryLater
+from connector.channels.protocol import Address, OutgoingMessage, Rejected, TryLater
 from connector.channels.registry import open_channels
 from connector.rules.model.users import User
 from connector.settings.application import Settings
@@ -28,7 +28,7 @@ from tests.house import ORIGINAL, PUSHED, House, at, follow_on, push
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 CARD = {"title": "Hi {{ user.first_name }}", "body": "a card", "link": "https://shop.test/"}
-MESSAGE = Outgoing("f-1.content_card", "f", "content_card", Address("u"), {"title": "Hi Ada", "body": "a card"})
+MESSAGE = OutgoingMessage("f-1.content_card", "f", "content_card", Address("u"), {"title": "Hi Ada", "body": "a card"})
 
 
 async def _described(database: Database) -> None:
@@ -45,7 +45,7 @@ async def test_follow_up_puts_each_message_into_the_inbox_once(house: House) -> 
     """M4: a card that went out is sent and in the inbox, and makes no `receive_*`; a second attempt changes nothing."""
     await house.live(ORIGINAL, follow_on("f", PUSHED, messages={"content_card": CARD}))
     await _described(house.database)
-    await house.take_in(push("p1", 0))
+    await house.ingest(push("p1", 0))
     channel = Inbox(house.database, "default", InboxSettings())
     sender = Sender(house.database, house.cache, house.intake, {"content_card": channel}, "default")
     [waiting] = await house.rows()

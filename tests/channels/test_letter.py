@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.channels.mime import Letter, write_letter
-from connector.channels.protocol import Address, Outgoing, Rejected
+from connector.channels.mime import MimeMessage, build_mime_message
+from connector.channels.protocol import Address, OutgoingMessage, Rejected
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HEADERS = {"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
@@ -21,12 +21,14 @@ ENCODED_BREAK = "=?utf-8?q?x=0D=0ABcc:_evil=40x.test?="
 
 def write(
     *, to: str | None = "ann@example.com", sender: str | None = "news@shop.test", delivery: str = "d-1", **content: str
-) -> Letter:
+) -> MimeMessage:
     content = {"subject": "Hi", "text": "Hello"} | content
-    return write_letter(Outgoing(delivery, "welcome", "email", Address("u-1", to), content), sender=sender, at=AT)
+    return build_mime_message(
+        OutgoingMessage(delivery, "welcome", "email", Address("u-1", to), content), sender=sender, at=AT
+    )
 
 
-def read(letter: Letter) -> EmailMessage:
+def read(letter: MimeMessage) -> EmailMessage:
     return message_from_bytes(letter.data, policy=default)
 
 

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.channels.email import Email
-from connector.channels.mime import write_letter
-from connector.channels.protocol import Address, Outgoing
-from connector.rules.model.follow_up import passage_id
+from connector.channels.mime import build_mime_message
+from connector.channels.protocol import Address, OutgoingMessage
+from connector.rules.model.follow_up import follow_up_id_of
 from connector.rules.provider_events.tags import from_tag
 from connector.rules.sending.deliveries import delivery_id
 from connector.settings.application import Smtp
 from connector.settings.provider_headers import SmtpProvider, provider_header
 from tests.channels.test_letter import AT
 
-DELIVERY = delivery_id(passage_id("c", "k", "", "t", 0), "email")
+DELIVERY = delivery_id(follow_up_id_of("c", "k", "", "t", 0), "email")
 NAMES = {
     "sendgrid": "X-SMTPAPI",
     "ses": "X-SES-MESSAGE-TAGS",
@@ -43,8 +43,10 @@ def read(provider: Any, value: str) -> str:
 
 
 def letter(delivery: str, provider: Any) -> Any:
-    message = Outgoing(delivery, "welcome", "email", Address("u", "a@shop.test"), {"subject": "Hi", "text": "there"})
-    written = write_letter(message, sender="news@shop.test", at=AT, provider=provider)
+    message = OutgoingMessage(
+        delivery, "welcome", "email", Address("u", "a@shop.test"), {"subject": "Hi", "text": "there"}
+    )
+    written = build_mime_message(message, sender="news@shop.test", at=AT, provider=provider)
     return message_from_bytes(written.data, policy=default)
 
 

@@ -16,7 +16,15 @@ from pytest_httpserver import HTTPServer
 
 from connector.channels.fcm import FcmPush
 from connector.channels.google_token import CredentialsWrong
-from connector.channels.protocol import Address, HandedOver, OutcomeUnknown, Outgoing, Rejected, SendError, TryLater
+from connector.channels.protocol import (
+    Accepted,
+    Address,
+    OutcomeUnknown,
+    OutgoingMessage,
+    Rejected,
+    SendError,
+    TryLater,
+)
 from connector.settings.providers import Fcm
 from tests.channels.conftest import Talk
 from tests.channels.providers import PROJECT, SEND, FcmServer, fcm, fcm_error, key_file
@@ -44,12 +52,14 @@ def settings(folder: Path, httpserver: HTTPServer) -> Fcm:
     return fcm(path, url, token_url=f"{url}/token")
 
 
-async def send(settings: Fcm, *tokens: str, channel: FcmPush | None = None, **content: Any) -> HandedOver:
+async def send(settings: Fcm, *tokens: str, channel: FcmPush | None = None, **content: Any) -> Accepted:
     """Send through a channel of its own, unless told of one."""
     push = channel or FcmPush(settings, clock=lambda: NOW)
     address = Address("u-1", push_tokens=tokens)
     try:
-        return await push.send(Outgoing("d-1.push", "welcome", "push", address, {"title": "Hi", "body": "b"} | content))
+        return await push.send(
+            OutgoingMessage("d-1.push", "welcome", "push", address, {"title": "Hi", "body": "b"} | content)
+        )
     finally:
         if channel is None:
             await push.close()
@@ -66,8 +76,8 @@ async def test_a_push_goes_to_each_token(httpserver: HTTPServer, settings: Fcm):
     """One request a token, with notification, data for the app, and the delivery's id as its tag."""
     server = FcmServer(httpserver)
     buttons, pages = [{"id": "snooze", "label": "Später"}], [{"id": "1", "title": "T"}]
-    handed_over = await send(settings, "t1", "t2", "t1", link="https://shop.test/a", buttons=buttons, pages=pages)
-    assert handed_over.provider_id in {f"projects/{PROJECT}/messages/{number}" for number in (1, 2)}
+    accepted = await send(settings, "t1", "t2", "t1", link="https://shop.test/a", buttons=buttons, pages=pages)
+    assert accepted.provider_id in {f"projects/{PROJECT}/messages/{number}" for number in (1, 2)}
     assert sorted(message.pop("token") for message in server.taken) == ["t1", "t2"]
     assert server.taken[0] == server.taken[1] == {
         "notification": {"title": "Hi", "body": "b"},
@@ -138,11 +148,11 @@ async def test_a_refused_access_token_is_renewed_once(httpserver: HTTPServer, se
 @pytest.mark.parametrize(
     ("answers", "kind", "code", "dead"),
     [
-        ({}, HandedOver, None, ()),
-        ({"a": DEAD}, HandedOver, None, ("a",)),
+        ({}, Accepted, None, ()),
+        ({"a": DEAD}, Accepted, None, ("a",)),
         ({"a": DEAD, "b": DEAD}, Rejected, "unregistered", ("a", "b")),
-        ({"a": BUSY}, HandedOver, None, ()),
-        ({"a": BROKEN}, HandedOver, None, ()),
+        ({"a": BUSY}, Accepted, None, ()),
+        ({"a": BROKEN}, Accepted, None, ()),
         ({"a": DEAD, "b": BUSY}, TryLater, "fcm_http_503", ()),
         ({"a": BUSY, "b": BROKEN}, OutcomeUnknown, "fcm_http_500", ()),
         ({"a": DEAD, "b": BAD}, Rejected, "fcm_invalid_argument", ("a",)),
@@ -170,7 +180,7 @@ async def test_two_tokens_give_one_outcome(
     except SendError as fault:
         outcome = fault
     assert (type(outcome), getattr(outcome, "code", None)) == (kind, code)
-    assert getattr(outcome, "dead_tokens", ()) == dead
+    assert getattr(outcome, "invalid_tokens", ()) == dead
     waits = code in ("fcm_http_503", "fcm_http_429")
     assert getattr(outcome, "retry_after", None) == (timedelta(seconds=7) if waits else None)
 

@@ -15,7 +15,15 @@ from pydantic import ValidationError
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from connector.channels.protocol import Address, HandedOver, OutcomeUnknown, Outgoing, Rejected, SendError, TryLater
+from connector.channels.protocol import (
+    Accepted,
+    Address,
+    OutcomeUnknown,
+    OutgoingMessage,
+    Rejected,
+    SendError,
+    TryLater,
+)
 from connector.channels.twilio import TwilioSms
 from connector.channels.twilio_signature import is_signed, sign
 from connector.settings.providers import Twilio
@@ -33,11 +41,13 @@ async def send(
     body: Any = "Hi Zoë",
     delivery: str = "d-1.sms",
     **options: Any,
-) -> HandedOver:
+) -> Accepted:
     """Send through a channel of its own."""
     channel = TwilioSms(settings, clock=NOW.timestamp, **options)
     try:
-        return await channel.send(Outgoing(delivery, "welcome", "sms", Address("u-1", phone=phone), {"body": body}))
+        return await channel.send(
+            OutgoingMessage(delivery, "welcome", "sms", Address("u-1", phone=phone), {"body": body})
+        )
     finally:
         await channel.close()
 
@@ -52,7 +62,7 @@ async def fault_of(settings: Twilio, **message: Any) -> SendError:
 async def test_a_message_is_as_twilio_describes_it(httpserver: HTTPServer):
     """The request holds to the public API description; the SID is the provider's id, and no report is promised."""
     server = TwilioServer(httpserver)
-    assert await send(twilio(httpserver)) == HandedOver(f"SM{1:032x}")
+    assert await send(twilio(httpserver)) == Accepted(f"SM{1:032x}")
     [(request, _)] = httpserver.log
     assert check_operation(request) == {"To": "+14155552671", "From": "+14155552345", "Body": "Hi Zoë"}
     assert request.headers["Authorization"] == "Basic " + base64.b64encode(f"{ACCOUNT}:12345".encode()).decode()
@@ -62,8 +72,8 @@ async def test_a_message_is_as_twilio_describes_it(httpserver: HTTPServer):
 async def test_a_status_callback_names_the_delivery(httpserver: HTTPServer):
     """M4: with a callback the receipt is the carrier's report; its address carries the delivery's id."""
     server = TwilioServer(httpserver)
-    handed_over = await send(twilio(httpserver, status_callback=f"{CALLBACK}?a=1"), delivery="a b&c.sms")
-    assert handed_over.reported
+    accepted = await send(twilio(httpserver, status_callback=f"{CALLBACK}?a=1"), delivery="a b&c.sms")
+    assert accepted.reported
     assert server.forms[0]["StatusCallback"] == f"{CALLBACK}?a=1&delivery=a+b%26c.sms"
 
 
@@ -119,7 +129,7 @@ async def test_what_an_answer_means(
 async def test_an_answer_that_cannot_be_read_was_one(httpserver: HTTPServer, told: str):
     """201 is taken, whatever stands beside it, also 5 MB."""
     httpserver.expect_request(MESSAGES).respond_with_data(told, 201)
-    assert await send(twilio(httpserver)) == HandedOver(None)
+    assert await send(twilio(httpserver)) == Accepted(None)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +202,7 @@ async def test_a_status_without_its_body_is_an_answer(raw_server: Serve):
         await asyncio.Event().wait()
 
     async with raw_server(begin) as port:
-        assert await send(twilio(f"http://127.0.0.1:{port}", timeout_seconds=0.3)) == HandedOver(None)
+        assert await send(twilio(f"http://127.0.0.1:{port}", timeout_seconds=0.3)) == Accepted(None)
 
 
 async def test_no_connection_passes(free_port: int):
@@ -257,7 +267,9 @@ async def test_many_at_once(httpserver: HTTPServer):
 
     httpserver.expect_request(MESSAGES).respond_with_handler(echo)
     channel = TwilioSms(twilio(httpserver))
-    messages = [Outgoing(f"d-{n}", "c", "sms", Address("u", phone="+14155552671"), {"body": f"{n}"}) for n in range(20)]
+    messages = [
+        OutgoingMessage(f"d-{n}", "c", "sms", Address("u", phone="+14155552671"), {"body": f"{n}"}) for n in range(20)
+    ]
     answers = await asyncio.gather(*(channel.send(message) for message in messages))
     await channel.close()
     assert [answer.provider_id for answer in answers] == [f"{n}" for n in range(20)]

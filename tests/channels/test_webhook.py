@@ -13,7 +13,15 @@ import pytest
 import standardwebhooks
 from pytest_httpserver import HTTPServer
 
-from connector.channels.protocol import Address, HandedOver, OutcomeUnknown, Outgoing, Rejected, SendError, TryLater
+from connector.channels.protocol import (
+    Accepted,
+    Address,
+    OutcomeUnknown,
+    OutgoingMessage,
+    Rejected,
+    SendError,
+    TryLater,
+)
 from connector.channels.webhook import Webhook
 
 SHORT, LONG = timedelta(seconds=0.4), timedelta(seconds=10)
@@ -22,12 +30,12 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-async def send(url: str, *, channel: dict[str, Any] | None = None, **content: Any) -> HandedOver:
+async def send(url: str, *, channel: dict[str, Any] | None = None, **content: Any) -> Accepted:
     """Send through a channel of its own; private addresses are allowed unless `channel` says otherwise."""
     options = {"timeout": LONG, "allow_private": True, "clock": NOW.timestamp} | (channel or {})
     webhook = Webhook(**options)
     try:
-        return await webhook.send(Outgoing("d-1", "welcome", "webhook", Address("u-1"), {"url": url} | content))
+        return await webhook.send(OutgoingMessage("d-1", "welcome", "webhook", Address("u-1"), {"url": url} | content))
     finally:
         await webhook.close()
 
@@ -46,7 +54,7 @@ async def test_a_request_arrives(httpserver: HTTPServer):
     httpserver.expect_request("/hook", query_string="a=1").respond_with_data("thanks")
     url = httpserver.url_for("/hook?a=1")
     body = '{"name": "Zoë"}'
-    assert await send(url, method="PUT", headers={"X-Name": "Zoë"}, body=body) == HandedOver()
+    assert await send(url, method="PUT", headers={"X-Name": "Zoë"}, body=body) == Accepted()
     [(request, _)] = httpserver.log
     assert (request.method, request.get_data(as_text=True)) == ("PUT", body)
     assert request.headers["X-Name"].encode("latin-1").decode() == "Zoë"
@@ -313,12 +321,12 @@ async def test_sends_do_not_wait_for_each_other(raw_server):
     waiting, all_here, count = asyncio.Semaphore(0), asyncio.Event(), 120
     webhook = Webhook(timeout=LONG, allow_private=True)
     async with raw_server(answer) as port:
-        message = Outgoing("d-1", "welcome", "webhook", Address("u-1"), {"url": f"http://127.0.0.1:{port}/"})
+        message = OutgoingMessage("d-1", "welcome", "webhook", Address("u-1"), {"url": f"http://127.0.0.1:{port}/"})
         sends = [asyncio.create_task(webhook.send(message)) for _ in range(count)]
         for _ in range(count):
             await waiting.acquire()
         all_here.set()
-        assert await asyncio.gather(*sends) == [HandedOver()] * count
+        assert await asyncio.gather(*sends) == [Accepted()] * count
     await webhook.close()
 
 

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
 from temporalio.testing import WorkflowEnvironment
 
-from connector.app.context import compose
+from connector.app.context import build_context
 from connector.settings.application import Settings, Smtp
 from connector.settings.inbox import InboxSettings
 from connector.settings.tracking import TrackingSettings
@@ -184,7 +184,7 @@ async def staged(
         )
         stack.enter_context(environment.with_time_skipping_disabled())
         await stack.enter_async_context(working(environment, settings))
-        app = create_app(compose(settings, database, TemporalLink(environment.client)), Keys([KEY]))
+        app = create_app(build_context(settings, database, TemporalLink(environment.client)), Keys([KEY]))
         await stack.enter_async_context(app.router.lifespan_context(app))
         stage = Stage(app, mail, providers)
         await stack.enter_async_context(stage.api)

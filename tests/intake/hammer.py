@@ -16,10 +16,10 @@ FAR = 60 * 24 * 365 * 5
 """So far in the future that t is the instant of arrival (M7)."""
 
 
-async def take_in(house: House, name: str, count: int) -> None:
+async def ingest(house: House, name: str, count: int) -> None:
     """Batches of new users' pushes, each arriving now."""
     for batch in range(count):
-        await house.take_in(*(push(f"{name}-{batch}-{n}", FAR, user=f"{name}-{batch}-{n}") for n in range(3)))
+        await house.ingest(*(push(f"{name}-{batch}-{n}", FAR, user=f"{name}-{batch}-{n}") for n in range(3)))
 
 
 async def publish(house: House, name: str, count: int) -> None:
@@ -33,16 +33,16 @@ async def cross(house: House, name: str, count: int) -> None:
     for turn in range(count):
         users = [f"u{number}" for number in range(5)]
         make = push if (turn + len(name)) % 2 == 0 else buy
-        await house.take_in(*(make(f"{name}-{turn}-{user}", FAR, user=user) for user in users))
+        await house.ingest(*(make(f"{name}-{turn}-{user}", FAR, user=user) for user in users))
 
 
 async def die(house: House, name: str, count: int) -> None:
     """Killed by the system in the middle of a batch, before the statement of that number."""
     with at_statement(count, lambda _: os.kill(os.getpid(), signal.SIGKILL)):
-        await house.take_in(*batch_of(name))
+        await house.ingest(*batch_of(name))
 
 
-ACTS = {"take-in": take_in, "publish": publish, "cross": cross, "die": die}
+ACTS = {"take-in": ingest, "publish": publish, "cross": cross, "die": die}
 
 
 async def _main(act: str, url: str, name: str, count: str) -> None:

@@ -39,11 +39,11 @@ async def test_counting_a_conversion_triggers_a_follow_on(house: House, together
     await house.live(COUNTING, THANKS, primary)
     batches = [[push("e1", 0), buy("p1", 1)]] if together else [[push("e1", 0)], [buy("p1", 1)]]
     for batch in batches:
-        assert {result.status for result in await house.take_in(*batch)} == {"accepted"}
+        assert {result.status for result in await house.ingest(*batch)} == {"accepted"}
     assert await conversions(house) == [("A", at(1))]
     [row] = await house.rows()
     assert (row.campaign, row.state, row.triggered_at.isoformat()) == ("thanks", "waiting", at(1))
-    await house.take_in(buy("p2", 2, sku="B"))
+    await house.ingest(buy("p2", 2, sku="B"))
     assert await conversions(house) == [("A", at(1)), ("B", at(2))]
     assert [row.campaign for row in await house.rows()] == ["thanks", "b"]
 
@@ -52,8 +52,8 @@ async def test_counting_a_conversion_calls_off_a_wait(house: House) -> None:
     """C1, X1: a conversion is an exception like any other interaction."""
     nudge = follow_on("f", PUSHED, delay={"after": "12 hours"}, exceptions=[CONVERTED])
     await house.live(COUNTING, nudge)
-    await house.take_in(push("e1", 0), push("e2", 0, user="v"))
-    await house.take_in(buy("p1", 1))
+    await house.ingest(push("e1", 0), push("e2", 0, user="v"))
+    await house.ingest(buy("p1", 1))
     [one, other] = await house.rows()
     assert {(row.trigger_id, row.state) for row in (one, other)} == {("e1", "excepted"), ("e2", "waiting")}
 
@@ -64,7 +64,7 @@ async def test_order_of_arrival_does_not_matter(house: House, order: tuple[int, 
     await house.live(COUNTING, THANKS)
     items = [push("e1", 0), buy("p1", 1), push("e2", 30)]
     for place in order:
-        await house.take_in(items[place])
+        await house.ingest(items[place])
     assert await conversions(house) == [("A", at(1))]
     assert [row.state for row in await house.rows()] == ["waiting"]
 
@@ -73,9 +73,9 @@ async def test_repeated_items_count_nothing_more(house: House) -> None:
     """C1, M6: repeated in one batch or another; a second purchase counts for nothing either."""
     await house.live(COUNTING, THANKS)
     batch = [push("e1", 0), buy("p1", 1)]
-    await house.take_in(*batch, *batch)
-    await house.take_in(*batch)
-    await house.take_in(buy("p2", 2), buy("p3", 3))
+    await house.ingest(*batch, *batch)
+    await house.ingest(*batch)
+    await house.ingest(buy("p2", 2), buy("p3", 3))
     assert await conversions(house) == [("A", at(1))]
     assert len(await house.rows()) == 1
 
@@ -87,14 +87,14 @@ async def test_batch_that_was_lost_and_retried_counts_once(house: House) -> None
     ids: list[Any] = []
 
     async def lose(c: Any, catalogue: Catalogue, head: Any) -> None:
-        await house.intake.take_in_within(c, catalogue, head, batch)
+        await house.intake.ingest_in_transaction(c, catalogue, head, batch)
         ids.extend((await c.execute(select(interactions.c.id).order_by(interactions.c.id))).scalars())
         raise ConnectionAbortedError
 
     with pytest.raises(ConnectionAbortedError):
         await with_current_catalogue(house.database, house.cache, "default", lose)
     assert await conversions(house) == []
-    await house.take_in(*batch)
+    await house.ingest(*batch)
     async with house.database.read() as c:
         assert list((await c.execute(select(interactions.c.id).order_by(interactions.c.id))).scalars()) == ids
     assert len(ids) == 3
@@ -102,7 +102,7 @@ async def test_batch_that_was_lost_and_retried_counts_once(house: House) -> None
 
 async def _statements(house: House, batch: Sequence[dict[str, Any]]) -> int:
     with house.database.count_statements() as count:
-        await house.take_in(*batch)
+        await house.ingest(*batch)
     return len(count.statements)
 
 
@@ -110,7 +110,7 @@ async def test_statements_do_not_grow_with_the_conversions(house: House, databas
     """C1: nothing more where a batch concerns none, a fixed number more where it does, however many are counted."""
     bystander = {"campaign": "p", "delivery": {"type": "external"}}
     await house.live(COUNTING, bystander, THANKS)
-    await house.take_in(push("e", 0))
+    await house.ingest(push("e", 0))
 
     def batch(kind: str, size: int) -> list[dict[str, Any]]:
         users = [f"{kind}-{size}-{n}" for n in range(size)]
@@ -128,7 +128,7 @@ async def test_statements_do_not_grow_with_the_conversions(house: House, databas
 async def test_receipt_keeps_its_conversions(house: House) -> None:
     """C1, P10: a receipt counts by the conversions that held at its time, whatever is published later."""
     await house.live(COUNTING)
-    await house.take_in(push("e1", 0))
+    await house.ingest(push("e1", 0))
     await house.live({**COUNTING, "conversions": []}, since=None)
-    await house.take_in(buy("p1", 1))
+    await house.ingest(buy("p1", 1))
     assert await conversions(house) == [("A", at(1))]

@@ -36,7 +36,7 @@ def _cancel(_: Connection) -> None:
 async def _lived(house: House) -> str:
     """A user of whom something is known already."""
     user = somebody()
-    await house.take_in(*wire(user, BEFORE))
+    await house.ingest(*wire(user, BEFORE))
     return user
 
 
@@ -51,7 +51,7 @@ async def _undisturbed(database: Database) -> tuple[int, Left]:
     await house.live(ORIGINAL, *FOLLOW_ONS)
     user = await _lived(house)
     with at_statement(0, _die) as said:
-        await House(database).take_in(*batch_of(user))
+        await House(database).ingest(*batch_of(user))
     left = await _left(house, user)
     assert {row["state"] for row in left[0][0]} == {"waiting", "excepted", "dropped"}
     assert {row["reason"] for row in left[0][1]} >= {"already_waiting", "superseded"}
@@ -67,11 +67,11 @@ async def test_killed_at_any_statement_and_retried(database: Database, act: Call
         user = await _lived(house)
         before = await _left(house, user)
         with at_statement(number, act):
-            disturbed = asyncio.create_task(House(database).take_in(*batch_of(user)))
+            disturbed = asyncio.create_task(House(database).ingest(*batch_of(user)))
             with pytest.raises((Killed, asyncio.CancelledError, AssertionError)):  # psycopg, cancelled in a pipeline
                 await disturbed
         assert await _left(house, user) == before, number
-        await House(database).take_in(*batch_of(user))
+        await House(database).ingest(*batch_of(user))
         assert await _left(house, user) == expected, number
 
 
@@ -81,8 +81,8 @@ async def test_killed_at_its_commit_and_retried(database: Database) -> None:
     house = House(database)
     user = await _lived(house)
     with hearing("commit", _die), pytest.raises(Killed):
-        await house.take_in(*batch_of(user))
-    await House(database).take_in(*batch_of(user))
+        await house.ingest(*batch_of(user))
+    await House(database).ingest(*batch_of(user))
     assert await _left(house, user) == expected
 
 
@@ -90,8 +90,8 @@ async def test_answer_lost_and_retried(database: Database) -> None:
     """Guarantee 5, M6: committed, but the caller never heard: all are duplicates, and the rows are the same."""
     _, expected = await _undisturbed(database)
     user = await _lived(House(database))
-    await House(database).take_in(*batch_of(user))
-    assert {result.status for result in await House(database).take_in(*batch_of(user))} == {"duplicate"}
+    await House(database).ingest(*batch_of(user))
+    assert {result.status for result in await House(database).ingest(*batch_of(user))} == {"duplicate"}
     assert await _left(House(database), user) == expected
 
 
@@ -111,8 +111,8 @@ async def test_connection_ended_at_any_statement_and_retried(
     for number in range(1, count + 1):
         user = await _lived(house)
         with at_statement(number, end), pytest.raises(StoreUnavailable):
-            await House(postgresql_database).take_in(*batch_of(user))
-        await house.take_in(*batch_of(user))
+            await House(postgresql_database).ingest(*batch_of(user))
+        await house.ingest(*batch_of(user))
         assert await _left(house, user) == expected, number
     other.dispose()
 
@@ -126,5 +126,5 @@ async def test_process_killed_and_retried_by_another(database: Database, databas
     process = await asyncio.create_subprocess_exec(*words)
     assert await process.wait() == -signal.SIGKILL
     assert await _left(House(database), user) == before
-    await House(database).take_in(*batch_of(user))
+    await House(database).ingest(*batch_of(user))
     assert await _left(House(database), user) == expected

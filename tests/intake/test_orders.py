@@ -33,7 +33,7 @@ _FOUND: list[list[list[Done]]] = [  # these once failed: an overtaken wait came 
 async def _take_in(house: House, batches: Sequence[Sequence[Done]]) -> tuple[set[tuple[Any, ...]], ...]:
     user = somebody()
     for batch in batches:
-        assert {result.status for result in await house.take_in(*wire(user, batch))} == {"accepted"}
+        assert {result.status for result in await house.ingest(*wire(user, batch))} == {"accepted"}
     return await came_of(house.database, user)
 
 
@@ -57,8 +57,8 @@ async def test_two_triggers_at_one_instant_that_are_exceptions_too(sqlite_databa
     """T3, X2: the second restarts the wait, and the first, whose wait it was, does not call it off."""
     house = House(sqlite_database)
     await house.live(ORIGINAL, follow_on("f", PUSHED, **DELAY, exceptions=[PUSHED]))
-    await house.take_in(push("e1", 0))
-    await house.take_in(push("e2", 0))
+    await house.ingest(push("e1", 0))
+    await house.ingest(push("e2", 0))
     assert sorted(await house.outcomes()) == [("e1", "dropped", "superseded"), ("e2", "waiting", None)]
 
 
@@ -67,7 +67,7 @@ async def test_late_item_leaves_later_ends_as_they_are_after_a_stop(sqlite_datab
     house = House(sqlite_database)
     await house.live(ORIGINAL, FOLLOW_ONS[0])
     for item in (push("e1", 0), buy("b1", 10), push("e2", 20), buy("b2", 30)):
-        await house.take_in(item)
+        await house.ingest(item)
     await house.order("stop", "ignores")
-    await house.take_in(buy("b0", 5))
+    await house.ingest(buy("b0", 5))
     assert await house.outcomes() == [("e1", "excepted", "b0"), ("e2", "excepted", "b2")]

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from connector.channels.protocol import HandedOver, OutcomeUnknown
-from connector.provider_events.intake import ProviderIntake
+from connector.channels.protocol import Accepted, OutcomeUnknown
+from connector.provider_events.intake import ProviderEventIntake
 from connector.rules.model.users import User
-from connector.rules.provider_events.classification import Act, Visit
-from connector.rules.provider_events.events import Happened, ProviderEvent
+from connector.rules.provider_events.classification import EngagementKind, Visit
+from connector.rules.provider_events.events import EventKind, ProviderEvent
 from connector.store.provider_events.events import count_unmatched, load_unmatched
 from connector.store.tables import (
     dead_addresses,
@@ -33,11 +33,11 @@ from connector.store.users.users import create_users, find_user, mark_of_erased,
 from connector.tracking.consent import unsubscribe
 from connector.tracking.own_links import OwnLinks
 from connector.tracking.tokens import Kind, Token, Tokens
-from connector.tracking.visits import Followed, Visits
+from connector.tracking.visits import FollowedLink, Visits
 from tests.house import BASE, ORIGINAL, PUSHED, House, at, follow_on, push
 from tests.sending.test_send import Killed, Post, Provider
 
-H = Happened
+H = EventKind
 URL = "https://t.shop.test"
 TOKENS = Tokens(["a secret that only the tests know, and long"], "default", lifetime=timedelta(days=30))
 CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
@@ -56,8 +56,8 @@ class Desk:
 
     def __init__(self, house: House, links: OwnLinks = LINKS, retention: timedelta = RETENTION) -> None:
         self.house, self.fates, self.reasons = house, Counter[str](), Counter[str]()
-        self.post = Post(house, Provider(HandedOver("<f.email@shop.test>")))
-        self.intake = ProviderIntake(
+        self.post = Post(house, Provider(Accepted("<f.email@shop.test>")))
+        self.intake = ProviderEventIntake(
             house.database,
             house.cache,
             house.intake,
@@ -71,12 +71,12 @@ class Desk:
     async def told(self, *events: ProviderEvent) -> dict[str, int]:
         """What became of these events."""
         self.fates.clear()
-        await self.intake.take_in(events)
+        await self.intake.ingest(events)
         return dict(self.fates)
 
-    async def sent(self, answer: HandedOver | Exception | None = None) -> str:
+    async def sent(self, answer: Accepted | Exception | None = None) -> str:
         """Trigger the campaign and send its mail; gives the delivery's id."""
-        await self.house.take_in(push("e1", 0))
+        await self.house.ingest(push("e1", 0))
         if answer is not None:
             self.post.provider.answers = [answer]
         await self.post.send(minutes=30, channel="email")
@@ -102,7 +102,7 @@ class Desk:
 
 
 def event(
-    happened: Happened = H.OPENED, id: str = "e", minutes: float = 60, *, provider: str = "sendgrid", **told: Any
+    happened: EventKind = H.OPENED, id: str = "e", minutes: float = 60, *, provider: str = "sendgrid", **told: Any
 ) -> ProviderEvent:
     moment = datetime.fromisoformat(at(minutes)).astimezone(UTC)
     return ProviderEvent(provider, id, happened, moment, **{"agent": CHROME, **told})
@@ -127,7 +127,7 @@ async def desk(house: House) -> Desk:
 @pytest.mark.parametrize("way", ["argument", "tag", "sent id", "message id", "provider's id"])
 async def test_an_open_leads_back_to_our_delivery(desk: Desk, way: str) -> None:
     """By whatever the provider gives back, to the campaign and the user; what follows on it begins."""
-    delivery = await desk.sent(HandedOver("msg-1") if way == "provider's id" else None)
+    delivery = await desk.sent(Accepted("msg-1") if way == "provider's id" else None)
     told: dict[str, dict[str, Any]] = {
         "argument": ours(delivery),
         "tag": ours(delivery.replace(".", "_2e")),
@@ -172,7 +172,7 @@ async def test_a_message_is_received_once_days_apart(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("kind", [H.QUEUED, H.DELIVERED, H.OPENED, H.CLICKED, H.BOUNCED])
-async def test_a_report_mends_a_mail_whose_answer_was_lost(desk: Desk, kind: Happened) -> None:
+async def test_a_report_mends_a_mail_whose_answer_was_lost(desk: Desk, kind: EventKind) -> None:
     """Guarantee 4: accepted and dropped is `send_unknown`; a provider that tells of it has taken it, so it was sent."""
     delivery = await desk.sent(OutcomeUnknown("smtp_no_answer"))
     assert {row.campaign: row.reason for row in await desk.house.rows()} == {"f": "send_unknown"}
@@ -241,7 +241,7 @@ async def test_the_pixel_and_the_provider_see_one_open(desk: Desk, order: tuple[
     pixel = visits(desk, moment)
 
     async def by_pixel() -> None:
-        pixel.note(Followed(Token(Kind.OPEN, delivery), Visit(Act.OPEN, moment, CHROME)))
+        pixel.note(FollowedLink(Token(Kind.OPEN, delivery), Visit(EngagementKind.OPEN, moment, CHROME)))
         await pixel.flush()
 
     async def by_provider() -> None:
@@ -270,7 +270,7 @@ async def test_a_provider_without_agents_leaves_the_open_to_the_pixel(desk: Desk
     pixel = visits(desk, moment)
 
     async def by_pixel() -> None:
-        pixel.note(Followed(Token(Kind.OPEN, delivery), Visit(Act.OPEN, moment, CHROME)))
+        pixel.note(FollowedLink(Token(Kind.OPEN, delivery), Visit(EngagementKind.OPEN, moment, CHROME)))
         await pixel.flush(all=False)
 
     async def by_provider() -> None:
@@ -292,7 +292,7 @@ async def test_both_at_once_are_one_open(desk: Desk) -> None:
     delivery = await desk.sent()
     moment = datetime.fromisoformat(at(60)).astimezone(UTC)
     pixel = visits(desk, moment)
-    pixel.note(Followed(Token(Kind.OPEN, delivery), Visit(Act.OPEN, moment, CHROME)))
+    pixel.note(FollowedLink(Token(Kind.OPEN, delivery), Visit(EngagementKind.OPEN, moment, CHROME)))
     await asyncio.gather(
         pixel.flush(),
         desk.told(event(minutes=60.1, **ours(delivery))),
@@ -311,7 +311,7 @@ async def test_a_providers_click_on_our_link_is_our_redirects(desk: Desk, order:
     redirect = visits(desk, moment)
 
     async def by_redirect() -> None:
-        redirect.note(Followed(token, Visit(Act.CLICK, moment, CHROME, link=2)))
+        redirect.note(FollowedLink(token, Visit(EngagementKind.CLICK, moment, CHROME, link=2)))
         await redirect.flush()
 
     async def by_provider() -> None:
@@ -346,7 +346,7 @@ async def test_following_our_link_to_unsubscribe_is_no_click(desk: Desk) -> None
     ],
 )
 async def test_what_is_said_of_an_address_holds_for_all_who_have_it(
-    desk: Desk, kind: Happened, channel: str, unreachable: dict[str, str], consent: dict[str, str]
+    desk: Desk, kind: EventKind, channel: str, unreachable: dict[str, str], consent: dict[str, str]
 ) -> None:
     """Whatever message it is about, led back or not, and however the address is written."""
     await desk.describe(User(id="v", email="ada@shop.TEST", phone="+491701"), User(id="w", email="bob@shop.test"))
@@ -449,7 +449,7 @@ async def test_every_address_that_was_told_dead_stays_so(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("kind", [H.DEFERRED, H.OTHER, H.BOUNCED, H.REJECTED])
-async def test_what_may_pass_is_noted(desk: Desk, kind: Happened) -> None:
+async def test_what_may_pass_is_noted(desk: Desk, kind: EventKind) -> None:
     """A soft bounce and the like change nothing, and are not kept."""
     assert await desk.told(event(kind, recipient="ada@shop.test")) == {"noted": 1}
     assert ((await desk.user()).unreachable, await desk.kept()) == ({}, [])
@@ -571,7 +571,7 @@ async def test_hostile_texts_stop_nothing(desk: Desk) -> None:
             fault=evil, arguments={evil: evil, "campaign": evil, "user": evil, "delivery": evil, "alias": evil},
             permanent=True,
         )
-        for kind in Happened
+        for kind in EventKind
     ]  # fmt: skip
     named = event(H.CLICKED, "n", url=evil, arguments={"campaign": "o", "user": "u", "alias": evil}, message_id=evil)
     fates = await desk.told(*told, named)
@@ -592,7 +592,7 @@ async def test_a_batch_takes_a_fixed_number_of_statements(desk: Desk) -> None:
             for n in range(number)
         ]
         with desk.house.database.count_statements() as counted:
-            await desk.intake.take_in(events)
+            await desk.intake.ingest(events)
         return len(counted.statements)
 
     await count(200, "warm")
@@ -636,7 +636,7 @@ async def test_many_who_tell_at_once_do_not_wait_for_each_other(desk: Desk) -> N
         for n, us in enumerate([range(8), reversed(range(8)), range(4, 12), reversed(range(12))])
     ]
     complaints = [[event(H.COMPLAINED, f"c{n}", recipient="ada@shop.test")] for n in range(3)]
-    await asyncio.gather(*(desk.intake.take_in(call) for call in [*calls, *complaints]))
+    await asyncio.gather(*(desk.intake.ingest(call) for call in [*calls, *complaints]))
     assert len(await desk.logged()) == sum(map(len, ([*range(8)], [*range(8)], [*range(8)], [*range(12)])))
 
 

@@ -66,15 +66,15 @@ async def test_repeating_any_items_changes_no_row(database: Database) -> None:
     for lives in _drawn(12):
         user = somebody()
         for batch, again, restart in zip(lives.batches, lives.again, lives.restarts, strict=True):
-            await house.take_in(*wire(user, batch))
+            await house.ingest(*wire(user, batch))
             before = await _everything(database)
             if restart:
                 house = House(database)
-            assert {result.status for result in await house.take_in(*wire(user, again))} <= {"duplicate"}, lives
+            assert {result.status for result in await house.ingest(*wire(user, again))} <= {"duplicate"}, lives
             assert await _everything(database) == before, lives
         before = await _everything(database)
         for step in in_order(lives.batches):
-            await house.take_in(*wire(user, step))
+            await house.ingest(*wire(user, step))
         assert await _everything(database) == before, lives
 
 
@@ -85,9 +85,9 @@ async def test_what_comes_again_among_new_items_changes_nothing(database: Databa
     for lives in _drawn(12):
         alone, mixed = somebody(), somebody()
         for number, batch in enumerate(lives.batches):
-            await house.take_in(*wire(alone, batch))
+            await house.ingest(*wire(alone, batch))
             before = lives.again[number - 1] if number else []
-            await house.take_in(*wire(mixed, [*before, *batch, *batch]))
+            await house.ingest(*wire(mixed, [*before, *batch, *batch]))
         assert await written_of(database, alone) == await written_of(database, mixed), lives
 
 
@@ -96,9 +96,9 @@ async def test_without_ids_and_by_several_devices(database: Database) -> None:
     house = House(database)
     await house.live(ORIGINAL, *FOLLOW_ONS)
     bare = {name: value for name, value in push("", 0, dispatch="d").items() if name != "id"}
-    await house.take_in(bare)
+    await house.ingest(bare)
     before = await _everything(database)
     again = House(database)
-    results = await again.take_in(bare, push("another-device", 1, dispatch="d"))
+    results = await again.ingest(bare, push("another-device", 1, dispatch="d"))
     assert [result.status for result in results] == ["duplicate", "duplicate"]
     assert await _everything(database) == before

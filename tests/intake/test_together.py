@@ -117,7 +117,7 @@ async def _take_in(house: House, user: str, lane: Lane) -> int:
         items = wire(user, batch)
         for attempt in range(5):
             try:
-                results = await house.take_in(*items)
+                results = await house.ingest(*items)
                 break
             except StoreUnavailable:  # PostgreSQL chose this one to give way: as a service does, send it again
                 assert attempt < 4

@@ -40,17 +40,17 @@ async def test_an_open_of_two_sources_is_one(house: House, order: tuple[int, ...
     await house.live(ORIGINAL, OPENED)
     items = [told("pixel", None), told("provider", "ses", 30)]
     batches = [[items[n] for n in order]] if together else [[items[n]] for n in order]
-    results = [result.status for batch in batches for result in await house.take_in(*batch)]
+    results = [result.status for batch in batches for result in await house.ingest(*batch)]
     assert results == ["accepted", "duplicate"]
     assert [row.trigger_id for row in await house.rows()] == [("pixel", "provider")[order[0]]]
-    assert [r.status for batch in batches for r in await house.take_in(*batch)] == ["duplicate", "duplicate"]
+    assert [r.status for batch in batches for r in await house.ingest(*batch)] == ["duplicate", "duplicate"]
 
 
 async def test_two_opens_of_one_source_stay_two(house: House) -> None:
     """A reader who opens twice opened twice; the other source's word on each is no third."""
     await house.live(ORIGINAL)
-    await house.take_in(told("p1", None), told("p2", None, 60))
-    results = await house.take_in(told("s1", "ses", 1), told("s2", "ses", 61), told("s3", "ses", 400))
+    await house.ingest(told("p1", None), told("p2", None, 60))
+    results = await house.ingest(told("s1", "ses", 1), told("s2", "ses", 61), told("s3", "ses", 400))
     assert [result.status for result in results] == ["duplicate", "duplicate", "accepted"]
     assert await logged(house) == ["p1", "p2", "s3"]
 
@@ -64,7 +64,7 @@ async def test_clicks_are_told_apart_by_their_links(house: House) -> None:
         told("s2", "mailgun", 2, "click_email", url=URL, link=1),
         told("s3", "mailgun", 2, "click_email", url=URL + "?b"),
     ]
-    results = await house.take_in(ours, *theirs)
+    results = await house.ingest(ours, *theirs)
     assert [result.status for result in results] == ["accepted", "duplicate", "accepted", "accepted"]
 
 
@@ -74,7 +74,7 @@ async def test_a_message_is_received_once_within_a_week(house: House) -> None:
     day = 86400
     sent = told("s1", "ses", -3 * day, "receive_email")
     delivered = told("s2", "ses", 0, "receive_email")
-    assert [r.status for r in await house.take_in(sent, delivered)] == ["accepted", "duplicate"]
+    assert [r.status for r in await house.ingest(sent, delivered)] == ["accepted", "duplicate"]
 
 
 @pytest.mark.parametrize("kind", ["receive_email", "open_email"])
@@ -84,14 +84,14 @@ async def test_free_properties_of_services_drop_nothing(house: House, kind: str,
     await house.live(ORIGINAL)
     items = [told(name, None, seconds, kind, **{"delivery": None} | free) for name, seconds in (("r1", 0), ("r2", 60))]
     later = told("r3", None, 6000, kind, **{"delivery": None} | free)
-    assert [result.status for result in await house.take_in(*items, later)] == ["accepted"] * 3
+    assert [result.status for result in await house.ingest(*items, later)] == ["accepted"] * 3
 
 
 async def test_other_users_and_other_messages_are_others(house: House) -> None:
     """The same delivery's name under another user, or another delivery, is nobody's repetition."""
     await house.live(ORIGINAL)
-    await house.take_in(told("p1", None))
-    results = await house.take_in(
+    await house.ingest(told("p1", None))
+    results = await house.ingest(
         told("s1", "ses", user="v"), told("s2", "ses", delivery="e"), told("s3", "ses", message="d", delivery=None)
     )
     assert [result.status for result in results] == ["accepted", "accepted", "accepted"]
@@ -114,7 +114,7 @@ async def test_both_at_once_are_one(houses: list[House]) -> None:
     for turn in range(10):
         user = f"u{turn}"
         acts = [
-            house.take_in(told(f"{user}-{source}", source, number, user=user, delivery=f"d{turn}"))
+            house.ingest(told(f"{user}-{source}", source, number, user=user, delivery=f"d{turn}"))
             for number, (house, source) in enumerate(zip(houses, sources, strict=True))
         ]
         results = [result.status for batch in await asyncio.gather(*acts) for result in batch]
@@ -125,11 +125,11 @@ async def test_both_at_once_are_one(houses: list[House]) -> None:
 async def test_only_batches_with_such_items_ask_for_them(house: House) -> None:
     """One statement more, however many such items there are, and none where there is none."""
     await house.live(ORIGINAL)
-    await house.take_in(*(push(f"e{n}", 0, user=f"u{n}") for n in range(40)))
+    await house.ingest(*(push(f"e{n}", 0, user=f"u{n}") for n in range(40)))
 
     async def count(*items: dict[str, Any]) -> int:
         with house.database.count_statements() as counted:
-            await house.take_in(*items)
+            await house.ingest(*items)
         return len(counted.statements)
 
     plain = await count(*(told(f"a{n}", None, user=f"u{n}", delivery=None) for n in range(2)))

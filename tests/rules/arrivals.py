@@ -11,12 +11,12 @@ from typing import Any
 from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.model.campaigns import parse_definition
-from connector.rules.model.follow_up import Passage
-from connector.rules.model.interactions import Logged
+from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse
-from connector.rules.triggering.evaluator import EVER, Judging, Known
+from connector.rules.triggering.evaluator import SINCE_EVER, Evaluator, UserState
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -66,10 +66,10 @@ class Memory:
         self, catalogue: Catalogue, held_until: Callable[[datetime], datetime | None] = lambda _: None
     ) -> None:
         self._catalogue, self._held_until = catalogue, held_until
-        self._log: dict[str, Logged] = {}
+        self._log: dict[str, LogEntry] = {}
         self._newest: datetime | None = None
         self._receipts: dict[tuple[str, str, str], datetime] = {}
-        self.passages: dict[str, Passage] = {}
+        self.follow_ups: dict[str, FollowUp] = {}
         self.refused: dict[tuple[str, str, str], Reason] = {}
         self.notes: list[Note] = []
 
@@ -84,73 +84,77 @@ class Memory:
         self._send_due(hour(until))
 
     def _take_in(self, batch: Sequence[Arrival], now: datetime) -> None:
-        new: dict[str, Logged] = {}
+        new: dict[str, LogEntry] = {}
         for arrival in batch:
             if arrival.id not in self._log and arrival.id not in new:
                 item = parse_item({**arrival.item, "id": arrival.id, "user": "u", "occurred_at": hour(arrival.t)})
                 seq = len(self._log) + len(new) + 1
                 t = min(hour(arrival.t), now)
-                new[arrival.id] = Logged(id=arrival.id, seq=seq, t=t, received_at=now, item=item)
+                new[arrival.id] = LogEntry(id=arrival.id, seq=seq, t=t, received_at=now, item=item)
         self._log |= new
         if new:
-            entries, judging = list(new.values()), Judging(self._catalogue, now)
-            self._store(judging.judge(self._known(judging, entries), entries))
+            entries, judging = list(new.values()), Evaluator(self._catalogue, now)
+            self._store(judging.evaluate(self._known(judging, entries), entries))
             self._newest = max([*([self._newest] if self._newest else []), *(entry.t for entry in entries)])
 
-    def _known(self, judging: Judging, entries: Sequence[Logged]) -> Known:
+    def _known(self, judging: Evaluator, entries: Sequence[LogEntry]) -> UserState:
         earliest = min(entry.t for entry in entries)
-        passages = [p for p in self.passages.values() if p.is_open or p.decided_at is None or p.decided_at >= earliest]
-        known = Known(USER, USER_KEY, self._newest, sorted(passages, key=lambda p: p.trigger.t), dict(self._receipts))
+        follow_ups = [
+            p for p in self.follow_ups.values() if p.is_open or p.decided_at is None or p.decided_at >= earliest
+        ]
+        known = UserState(
+            USER, USER_KEY, self._newest, sorted(follow_ups, key=lambda p: p.trigger.t), dict(self._receipts)
+        )
         since = judging.past_needed(known, entries)
         if since is None:
             return known
-        past = [logged for logged in self._log.values() if since is EVER or logged.t >= since]
-        begun = Counter((p.campaign, p.user_key, p.key, p.trigger.id) for p in self.passages.values())
+        past = [logged for logged in self._log.values() if since is SINCE_EVER or logged.t >= since]
+        begun = Counter((p.campaign, p.user_key, p.key, p.trigger.id) for p in self.follow_ups.values())
         return replace(known, past=sorted(past, key=lambda logged: (logged.t, logged.seq)), generations=begun)
 
     def _store(self, changes: Sequence[Change]) -> None:
         for change in changes:
             if isinstance(change, Begin):
-                assert change.passage.id not in self.passages, "a follow-up begins once"
-                self.passages[change.passage.id] = change.passage
+                assert change.follow_up.id not in self.follow_ups, "a follow-up begins once"
+                self.follow_ups[change.follow_up.id] = change.follow_up
             elif isinstance(change, End):
-                assert self.passages[change.passage.id].state not in FINAL, "what has gone out stays"
-                self.passages[change.passage.id] = change.passage
+                assert self.follow_ups[change.follow_up.id].state not in FINAL, "what has gone out stays"
+                self.follow_ups[change.follow_up.id] = change.follow_up
             elif isinstance(change, Refuse):
                 told = (change.campaign, change.key, change.logged.id)
                 assert told not in self.refused, "a refusal is told once"
                 self.refused[told] = change.reason
             else:
                 self.notes.append(change)
-        waits = Counter((p.campaign, p.key) for p in self.passages.values() if p.is_open)
+        waits = Counter((p.campaign, p.key) for p in self.follow_ups.values() if p.is_open)
         assert set(waits.values()) <= {1}, "guarantee 2: one wait per follow-on, user and key"
 
     def _send_due(self, now: datetime) -> None:
-        while due := [p for p in self.passages.values() if p.is_open and p.next_at <= now]:
+        while due := [p for p in self.follow_ups.values() if p.is_open and p.next_at <= now]:
             first = min(due, key=lambda p: (p.next_at, p.id))
             self._send(first, first.next_at)
 
-    def _send(self, passage: Passage, at: datetime) -> None:
-        at = max(at, passage.trigger.received_at)
+    def _send(self, follow_up: FollowUp, at: datetime) -> None:
+        at = max(at, follow_up.trigger.received_at)
         until = self._held_until(at)
         if until is not None:
-            self.passages[passage.id] = replace(passage, state=State.HELD, next_at=until)
+            self.follow_ups[follow_up.id] = replace(follow_up, state=State.HELD, next_at=until)
             return
-        self.passages[passage.id] = replace(passage, state=State.SENT, dispatched_at=at, decided_at=at)
-        self._receipts[passage.campaign, USER_KEY, passage.key] = at
+        self.follow_ups[follow_up.id] = replace(follow_up, state=State.SENT, dispatched_at=at, decided_at=at)
+        self._receipts[follow_up.campaign, USER_KEY, follow_up.key] = at
 
-    def dispatched(self) -> list[Passage]:
+    def dispatched(self) -> list[FollowUp]:
         """What went out."""
-        return [p for p in self.passages.values() if p.dispatched_at is not None]
+        return [p for p in self.follow_ups.values() if p.dispatched_at is not None]
 
-    def of(self, campaign: str, key: str) -> list[Passage]:
+    def of(self, campaign: str, key: str) -> list[FollowUp]:
         """The follow-ups of this key."""
-        return [p for p in self.passages.values() if (p.campaign, p.key) == (campaign, key)]
+        return [p for p in self.follow_ups.values() if (p.campaign, p.key) == (campaign, key)]
 
     def ends(self) -> set[tuple[str, str, str, str, str, datetime]]:
         """What became of every trigger that was not overtaken: (follow-on, key, trigger, state, exception, due)."""
         return {
             (p.campaign, p.key, p.trigger.id, p.state.value, p.exception_id or "", p.due_at)
-            for p in self.passages.values()
+            for p in self.follow_ups.values()
             if p.reason != Reason.SUPERSEDED
         }

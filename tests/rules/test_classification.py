@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connector.rules.provider_events.classification import Act, Class, Sign, Visit, classify
+from connector.rules.provider_events.classification import Class, EngagementKind, Sign, Visit, classify
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LONG_AGO = AT - timedelta(minutes=5)
@@ -13,7 +13,7 @@ CHROME = (
 )
 GOOGLE = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
 YAHOO = "YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html"
-OPEN, CLICK = Act.OPEN, Act.CLICK
+OPEN, CLICK = EngagementKind.OPEN, EngagementKind.CLICK
 HUMAN, MACHINE, SUSPECT = Class.HUMAN, Class.MACHINE, Class.SUSPECT
 
 
@@ -44,7 +44,7 @@ def click(link: int = 0, *, after: float = 0, agent: str = CHROME) -> Visit:
         (OPEN, "somebot/1.0", "HEAD", MACHINE, [Sign.KNOWN_AGENT, Sign.HEAD_REQUEST]),
     ],
 )
-def test_what_one_request_tells(act: Act, agent: str, method: str, kind: Class, signs: list[Sign]) -> None:
+def test_what_one_request_tells(act: EngagementKind, agent: str, method: str, kind: Class, signs: list[Sign]) -> None:
     """M2: the agent and the method, long after the message went out."""
     found = classify(Visit(act, AT, agent, method), LONG_AGO, [], is_crawler)
     assert (found.kind, list(found.signs)) == (kind, signs)
@@ -54,7 +54,7 @@ def test_what_one_request_tells(act: Act, agent: str, method: str, kind: Class, 
     ("seconds", "kind"), [(-3, HUMAN), (-1.9, SUSPECT), (0, SUSPECT), (1.999, SUSPECT), (2, HUMAN), (None, HUMAN)]
 )
 @pytest.mark.parametrize("act", [OPEN, CLICK])
-def test_seconds_after_the_dispatch(act: Act, seconds: float | None, kind: Class) -> None:
+def test_seconds_after_the_dispatch(act: EngagementKind, seconds: float | None, kind: Class) -> None:
     """M2: nobody reads within two seconds; clocks that differ a little, or an unknown dispatch, prove nothing."""
     dispatched = None if seconds is None else AT - timedelta(seconds=seconds)
     assert classify(Visit(act, AT, CHROME), dispatched, [], is_crawler).kind is kind
@@ -101,6 +101,6 @@ def test_two_suspicions_make_a_machine() -> None:
         (CLICK, "curl/8", {"classified": "machine", "reasons": ["known_agent"], "robot": True}),
     ],
 )
-def test_what_the_interaction_says(act: Act, agent: str, properties: dict[str, object]) -> None:
+def test_what_the_interaction_says(act: EngagementKind, agent: str, properties: dict[str, object]) -> None:
     """M2: a suspect open is only `any`; only a machine's click is a robot's."""
     assert classify(Visit(act, AT, agent), LONG_AGO, [], is_crawler).properties(act) == properties

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from connector.ingest.parsing import parse_item, with_id
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.model.campaigns import Campaign, parse_definition
-from connector.rules.model.follow_up import Passage, passage_id
-from connector.rules.model.interactions import Interaction, InteractionType, Logged
+from connector.rules.model.follow_up import FollowUp, follow_up_id_of
+from connector.rules.model.interactions import Interaction, InteractionType, LogEntry
 from connector.rules.results.conversions import conversions_made, past_needed
 from connector.rules.sending.deliveries import enrolment, receive_interaction
 
@@ -59,7 +59,7 @@ class Log:
     """One user's log; only what `past_needed` asks for is shown to the rules."""
 
     def __init__(self, known: Catalogue) -> None:
-        self.known, self.items, self.ids = known, list[Logged](), set[str]()
+        self.known, self.items, self.ids = known, list[LogEntry](), set[str]()
 
     def take(self, batch: Iterable[Any]) -> list[Interaction]:
         """Log what is new, and count."""
@@ -72,9 +72,9 @@ class Log:
             self._logged(interaction)
         return made
 
-    def _logged(self, one: Any) -> Logged:
+    def _logged(self, one: Any) -> LogEntry:
         t = one.occurred_at.astimezone(UTC)
-        logged = Logged(id=one.id, seq=len(self.items), t=t, received_at=hour(5000), item=one)
+        logged = LogEntry(id=one.id, seq=len(self.items), t=t, received_at=hour(5000), item=one)
         self.items.append(logged)
         self.ids.add(one.id)
         return logged
@@ -218,9 +218,9 @@ def test_dispatch_is_one_receipt() -> None:
 
 def test_follow_up_of_ours_is_one_receipt() -> None:
     """C1, M4: what handing over makes on the channels of one follow-up belongs together, by the ids that it makes."""
-    triggered = Logged(id="e", seq=1, t=MONDAY, received_at=MONDAY, item=parse_item(item((BOUGHT, 0), 0)))
+    triggered = LogEntry(id="e", seq=1, t=MONDAY, received_at=MONDAY, item=parse_item(item((BOUGHT, 0), 0)))
     first, second = (
-        Passage(passage_id("o", "k", "", "e", n), "o", 1, 1, "k", "", triggered, MONDAY, MONDAY) for n in (0, 1)
+        FollowUp(follow_up_id_of("o", "k", "", "e", n), "o", 1, 1, "k", "", triggered, MONDAY, MONDAY) for n in (0, 1)
     )
     log = Log(catalogue(PURCHASE))
     for made in (receive_interaction(first, "push", "u", hour(1)), receive_interaction(first, "email", "u", hour(2))):
@@ -267,7 +267,7 @@ def test_event_counts_for_each_campaign() -> None:
 def test_how_much_of_the_log_is_needed(told: Told, needed: float | None) -> None:
     """C1: nothing where an item concerns no conversion, else as far back as the windows reach."""
     known = catalogue({**PURCHASE, "within": "2 days"}, {**PURCHASE, "within": "1 day"})
-    new = [Logged(id="e", seq=1, t=hour(told[1]), received_at=hour(9), item=parse_item(item(told, 0)))]
+    new = [LogEntry(id="e", seq=1, t=hour(told[1]), received_at=hour(9), item=parse_item(item(told, 0)))]
     assert past_needed(new, known) == (None if needed is None else hour(needed))
 
 

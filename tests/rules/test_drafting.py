@@ -11,8 +11,8 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Rev
 from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_definition
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.differences import Difference, differences
-from connector.rules.publishing.drafting import Definition, Saved, draft, told_of_drafts
-from connector.rules.publishing.preview import draftings, elsewhere, to_publish, told_of_applying
+from connector.rules.publishing.drafting import Definition, DraftChange, draft, draft_warnings
+from connector.rules.publishing.preview import applying_warnings, draftings, elsewhere, to_publish
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 EARLIER = datetime(2026, 2, 1, tzinfo=UTC)
@@ -51,7 +51,7 @@ def known(*definitions: Campaign | Card, state: Lifecycle = "active", draft: Cam
 def test_new_ones_are_drafts() -> None:
     """P1, P10: revision 1, never published; the version is raised once for all of them."""
     drafted = draft(Catalogue(), [Workspace(zone="Europe/Berlin"), card("c"), follow_on()])
-    assert drafted.changes == (Saved("default", 1, "new"), Saved("c", 1, "new"), Saved("f", 1, "new"))
+    assert drafted.changes == (DraftChange("default", 1, "new"), DraftChange("c", 1, "new"), DraftChange("f", 1, "new"))
     assert (drafted.catalogue.version, drafted.catalogue.workspace.zone) == (1, "Europe/Berlin")
     assert drafted.catalogue.entries["f"] == Entry("f", "draft", (Revision(1, follow_on()),))
     assert drafted.catalogue.listeners == {}
@@ -61,7 +61,7 @@ def test_what_is_live_goes_on() -> None:
     """P10: the draft stands beside the live revision, and nothing else of the entry changes."""
     before = known(follow_on(), original())
     drafted = draft(before, [original(), follow_on(retrigger="restart")])
-    assert drafted.changes == (Saved("o", 1, "unchanged"), Saved("f", 2, "edited"))
+    assert drafted.changes == (DraftChange("o", 1, "unchanged"), DraftChange("f", 2, "edited"))
     entry = drafted.catalogue.entries["f"]
     assert (entry.live, entry.newest.number, entry.windows) == (
         before.entries["f"].live,
@@ -77,14 +77,14 @@ def test_a_draft_takes_the_place_of_a_draft() -> None:
     """P10: what was replaced before it was published was never live, and never will be; numbers go on."""
     before = known(follow_on(), draft=follow_on(retrigger="restart"))
     drafted = draft(before, [follow_on(eligible_again="always")])
-    assert drafted.changes == (Saved("f", 3, "edited"),)
+    assert drafted.changes == (DraftChange("f", 3, "edited"),)
     assert [revision.number for revision in drafted.catalogue.entries["f"].revisions] == [1, 3]
 
 
 def test_going_back_to_what_is_live_is_an_edit_of_the_draft() -> None:
     """P10: compared with the newest saved revision, not with the live one."""
     before = known(follow_on(), draft=follow_on(retrigger="restart"))
-    assert draft(before, [follow_on()]).changes == (Saved("f", 3, "edited"),)
+    assert draft(before, [follow_on()]).changes == (DraftChange("f", 3, "edited"),)
 
 
 def test_nothing_new_is_nothing_changed() -> None:
@@ -151,14 +151,14 @@ def test_refused(before: Catalogue, definitions: list[Any], problems: list[str])
 def test_told_of_drafts(catalogue: Catalogue, definition: Campaign | Card, notes: list[str]) -> None:
     """P3, P7, P8: saved all the same; what publishing would be refused for is a warning besides the others."""
     drafted = draft(catalogue, [definition])
-    said = told_of_drafts([definition, Workspace()], drafted.catalogue, NOW)
+    said = draft_warnings([definition, Workspace()], drafted.catalogue, NOW)
     assert [one[: len(note)] for one, note in zip(said, notes, strict=True)] == notes
 
 
 def test_what_is_live_is_not_refused() -> None:
     """P7: nothing of it is to be published, so that its `end` having passed is no news."""
     over = follow_on(end="2026-02-15T00:00:00Z")
-    assert told_of_drafts([over], known(over, original()), NOW) == []
+    assert draft_warnings([over], known(over, original()), NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_what_is_to_be_published(state: Lifecycle, edited: bool, published: bool
     drafted = draft(before, [definition])
     names = to_publish(drafted, [definition])
     assert names == (["f"] if published else [])
-    assert len(list(told_of_applying(before, drafted, names))) == (1 if edited else 0)
+    assert len(list(applying_warnings(before, drafted, names))) == (1 if edited else 0)
 
 
 def test_new_settings_silence_a_live_campaign() -> None:
@@ -229,6 +229,6 @@ def test_new_settings_silence_a_live_campaign() -> None:
     before = known(night)
     settings = parse_definition({"workspace": "default", "quiet_hours": NIGHT})
     drafted = draft(before, [settings])
-    (note,) = told_of_applying(before, drafted, [])
+    (note,) = applying_warnings(before, drafted, [])
     assert "hold at once, and f is live: its `time_of_day` (23:00 to 05:00) is wholly inside" in note
-    assert list(told_of_applying(drafted.catalogue, drafted, [])) == []
+    assert list(applying_warnings(drafted.catalogue, drafted, [])) == []

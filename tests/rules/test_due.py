@@ -13,7 +13,16 @@ from connector.rules.model.campaigns import Campaign, Workspace
 from connector.rules.model.conditions import Condition
 from connector.rules.model.reasons import Reason
 from connector.rules.model.users import User
-from connector.rules.sending.due_list import AT_THE_DUE_TIME, Control, Drop, DueFacts, Hold, Send, Verdict, judge
+from connector.rules.sending.due_list import (
+    AT_THE_DUE_TIME,
+    Control,
+    Drop,
+    DueFacts,
+    Hold,
+    Send,
+    Verdict,
+    evaluate_due_list,
+)
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.timing.caps import PastSend
 
@@ -90,7 +99,7 @@ def _at(text: str) -> datetime:
 
 def test_nothing_speaks_against_it() -> None:
     """A follow-up to which no rule objects is sent."""
-    assert judge(_facts()) == Send()
+    assert evaluate_due_list(_facts()) == Send()
 
 
 def test_the_order_of_the_list() -> None:
@@ -122,10 +131,10 @@ def test_the_order_of_the_list() -> None:
         {"past_sends": ()},
         {"assignment": Assignment(control=False)},
     )
-    verdicts = [judge(facts)]
+    verdicts = [evaluate_due_list(facts)]
     for change in mended:
         facts = _mend(facts, change)
-        verdicts.append(judge(facts))
+        verdicts.append(evaluate_due_list(facts))
     assert verdicts == [
         Drop(Reason.STOPPED),
         Drop(Reason.STALE),
@@ -159,14 +168,14 @@ def test_only_the_window_it_began_in(window_id: int, expected: Verdict) -> None:
     """P9: what began before a stop is not brought back by a resume (case 20)."""
     windows = (Window(1, PUBLISHED, _at("2026-03-01T14:30:00Z")), Window(2, _at("2026-03-01T14:40:00Z")))
     facts = replace(_facts(), window_id=window_id)
-    assert judge(replace(facts, entry=replace(facts.entry, windows=windows))) == expected
+    assert evaluate_due_list(replace(facts, entry=replace(facts.entry, windows=windows))) == expected
 
 
 def test_a_stopped_campaign_sends_nothing() -> None:
     """P9: with its window closed the follow-up is dropped as stopped, though no revision is live."""
     facts = _facts()
     entry = replace(facts.entry, state="stopped", windows=(Window(1, PUBLISHED, _at(NOON)),))
-    assert judge(replace(facts, entry=entry)) == Drop(Reason.STOPPED)
+    assert evaluate_due_list(replace(facts, entry=entry)) == Drop(Reason.STOPPED)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +190,7 @@ def test_a_stopped_campaign_sends_nothing() -> None:
 def test_stale(late: timedelta, stale_after: str, expected: Verdict) -> None:
     """D4, W4: dropped when more than `stale_after` past the time that it waited for."""
     facts = _facts(workspace={"stale_after": stale_after})
-    assert judge(replace(facts, next_at=facts.now - late)) == expected
+    assert evaluate_due_list(replace(facts, next_at=facts.now - late)) == expected
 
 
 @pytest.mark.parametrize(
@@ -196,7 +205,7 @@ def test_stale(late: timedelta, stale_after: str, expected: Verdict) -> None:
 )
 def test_duration_of_the_campaign(now: str, expected: Verdict) -> None:
     """The campaign's [start, end): at its end nothing goes any more (case 15)."""
-    assert judge(_facts(now, start="2026-03-03T00:00:00Z", end="2026-03-05T00:00:00Z")) == expected
+    assert evaluate_due_list(_facts(now, start="2026-03-03T00:00:00Z", end="2026-03-05T00:00:00Z")) == expected
 
 
 @pytest.mark.parametrize(
@@ -214,7 +223,7 @@ def test_duration_of_the_campaign(now: str, expected: Verdict) -> None:
 def test_time_of_day(channel: str, outside: str, end: str | None, now: str, expected: Verdict) -> None:
     """Outside the hours dropped, or at the next opening unless the campaign has ended by then (case 16)."""
     hours = {**OFFICE, "zone": "user", "outside": outside}
-    assert judge(_facts(now, channel=channel, time_of_day=hours, end=end)) == expected
+    assert evaluate_due_list(_facts(now, channel=channel, time_of_day=hours, end=end)) == expected
 
 
 HOLD_TO_SIX = Hold(_at("2026-03-04T11:00:00Z"))
@@ -235,7 +244,7 @@ HOLD_TO_SIX = Hold(_at("2026-03-04T11:00:00Z"))
 def test_quiet_hours(own: Any, of_workspace: Any, expected: Verdict) -> None:
     """Held to their end or dropped; the campaign's own count before the workspace's, and `none` opts out (case 17)."""
     facts = _facts("2026-03-04T05:30:00-05:00", quiet_hours=own, workspace={"quiet_hours": of_workspace})
-    assert judge(facts) == expected
+    assert evaluate_due_list(facts) == expected
 
 
 @pytest.mark.parametrize(
@@ -252,22 +261,22 @@ def test_quiet_hours(own: Any, of_workspace: Any, expected: Verdict) -> None:
 )
 def test_what_quiet_hours_hold(channel: str, expected: Verdict) -> None:
     """W2: in-app messages and cards disturb nobody."""
-    assert judge(_facts("2026-03-04T05:30:00-05:00", channel=channel, quiet_hours=NIGHT)) == expected
+    assert evaluate_due_list(_facts("2026-03-04T05:30:00-05:00", channel=channel, quiet_hours=NIGHT)) == expected
 
 
 def test_a_hold_beyond_the_end_is_judged_then() -> None:
     """Quiet hours hold to their own end; the campaign's end is looked at when that comes."""
     facts = _facts("2026-03-04T05:30:00-05:00", quiet_hours=NIGHT, end="2026-03-04T10:45:00Z")
-    assert judge(facts) == HOLD_TO_SIX
+    assert evaluate_due_list(facts) == HOLD_TO_SIX
     woken = replace(facts, now=HOLD_TO_SIX.until, next_at=HOLD_TO_SIX.until)
-    assert judge(woken) == Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)
+    assert evaluate_due_list(woken) == Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)
 
 
 def test_a_hold_ends_in_a_send() -> None:
     """W1: windows are [from, to), so what is held is sent at the very instant that it was held to."""
     facts = _facts("2026-03-04T05:30:00-05:00", quiet_hours=NIGHT, time_of_day={"from": "05:00", "to": "07:00"})
-    assert judge(facts) == HOLD_TO_SIX
-    assert judge(replace(facts, now=HOLD_TO_SIX.until, next_at=HOLD_TO_SIX.until)) == Send()
+    assert evaluate_due_list(facts) == HOLD_TO_SIX
+    assert evaluate_due_list(replace(facts, now=HOLD_TO_SIX.until, next_at=HOLD_TO_SIX.until)) == Send()
 
 
 MORNING = {"from": "06:00", "to": "12:00", "zone": "company"}
@@ -298,7 +307,7 @@ SMALL_HOURS = {"from": "00:00", "to": "04:30", "zone": "user", "outside": "next"
 def test_hours_that_the_quiet_never_leaves_open(now: str, changes: dict[str, Any], expected: Verdict) -> None:
     """W1, P7: in two zones neither wait may end in the other for ever; where a user's would, it is dropped at once."""
     words = {"workspace": {"zone": "Europe/Berlin", "quiet_hours": MORNING}, "time_of_day": SMALL_HOURS, **changes}
-    assert judge(_facts(now, **words)) == expected
+    assert evaluate_due_list(_facts(now, **words)) == expected
 
 
 @pytest.mark.parametrize(
@@ -312,14 +321,14 @@ def test_hours_that_the_quiet_never_leaves_open(now: str, changes: dict[str, Any
 def test_audience_again(recheck: bool, tier: str, expected: Verdict) -> None:
     """The audience is looked at again only with `recheck_audience` (case 18)."""
     facts = _facts(audience=GOLD, recheck_audience=recheck, user={"attributes": {"tier": tier}})
-    assert judge(facts) == expected
+    assert evaluate_due_list(facts) == expected
 
 
 def test_audience_again_looks_before_now() -> None:
     """The past that the audience asks for is the past as of now."""
     history = OnlyBefore()
     facts = _facts(audience={"did": {"event": "e"}}, recheck_audience=True)
-    assert judge(replace(facts, history=history, next_at=facts.now - timedelta(hours=1))) == Send()
+    assert evaluate_due_list(replace(facts, history=history, next_at=facts.now - timedelta(hours=1))) == Send()
     assert history.before == [facts.now]
 
 
@@ -336,7 +345,7 @@ def test_audience_again_looks_before_now() -> None:
 def test_eligible_again(rule: Any, received_at: str | None, expected: Verdict) -> None:
     """T1, again at the due time: something may have been received meanwhile."""
     facts = replace(_facts(eligible_again=rule), received_at=_at(received_at) if received_at else None)
-    assert judge(facts) == expected
+    assert evaluate_due_list(facts) == expected
 
 
 @pytest.mark.parametrize(
@@ -358,7 +367,7 @@ def test_eligible_again(rule: Any, received_at: str | None, expected: Verdict) -
 )  # fmt: skip
 def test_consent_and_address(channel: str, user: dict[str, Any], expected: Verdict) -> None:
     """W1: no word on consent means subscribed; each channel is judged by its own consent and address."""
-    assert judge(_facts(channel=channel, user=user)) == expected
+    assert evaluate_due_list(_facts(channel=channel, user=user)) == expected
 
 
 @pytest.mark.parametrize(
@@ -374,23 +383,23 @@ def test_frequency_caps(now: str, channel: str, ignore: bool, expected: Verdict)
     """W2: the workspace's caps hold unless the campaign ignores them (case 19)."""
     facts = _facts(now, channel=channel, workspace={"frequency_caps": PUSH_A_DAY}, ignore_frequency_caps=ignore)
     past = [PastSend("another", "push", _at("2026-03-02T23:00:00-05:00"))]
-    assert judge(replace(facts, past_sends=past)) == expected
+    assert evaluate_due_list(replace(facts, past_sends=past)) == expected
 
 
 def test_own_push_does_not_cap_own_email() -> None:
     """W2: a follow-up on several channels counts once for `any`."""
     facts = _facts(channel="email", workspace={"frequency_caps": [{"channel": "any", "at_most": 1, "per": "day"}]})
     sent = [PastSend("own", "push", facts.now)]
-    assert judge(replace(facts, past_sends=sent)) == Send()
-    assert judge(replace(facts, past_sends=sent, follow_up_id="another")) == Drop(Reason.FREQUENCY_CAPPED)
+    assert evaluate_due_list(replace(facts, past_sends=sent)) == Send()
+    assert evaluate_due_list(replace(facts, past_sends=sent, follow_up_id="another")) == Drop(Reason.FREQUENCY_CAPPED)
 
 
 def test_control_users_are_enrolled_where_a_message_would_go() -> None:
     """W3: at the moment of the message, and not where the message would have been held or dropped."""
     control = Assignment(control=True)
-    assert judge(replace(_facts(), assignment=control)) == Control()
+    assert evaluate_due_list(replace(_facts(), assignment=control)) == Control()
     quiet = _facts("2026-03-04T05:30:00-05:00", quiet_hours=NIGHT)
-    assert judge(replace(quiet, assignment=control)) == HOLD_TO_SIX
+    assert evaluate_due_list(replace(quiet, assignment=control)) == HOLD_TO_SIX
 
 
 def test_the_newest_live_revisions_rules_hold() -> None:
@@ -398,18 +407,18 @@ def test_the_newest_live_revisions_rules_hold() -> None:
     at_noon = {"from": "11:00", "to": "13:00", "then": "drop"}
     facts = _facts()
     entry = _entry(_campaign(), _campaign(quiet_hours=at_noon))
-    assert judge(replace(facts, entry=entry)) == Drop(Reason.QUIET_HOURS)
+    assert evaluate_due_list(replace(facts, entry=entry)) == Drop(Reason.QUIET_HOURS)
     drafted = replace(entry, revisions=(entry.revisions[0], replace(entry.revisions[1], effective_at=None)))
-    assert judge(replace(facts, entry=drafted)) == Send()
+    assert evaluate_due_list(replace(facts, entry=drafted)) == Send()
 
 
 def test_zone_of_the_company_where_the_user_has_none() -> None:
     """D3: hours in the user's zone are the company's for a user without one."""
     hours = {**OFFICE, "zone": "user", "outside": "next"}
     facts = _facts("2026-03-04T01:00:00Z", time_of_day=hours, user={"time_zone": None})
-    assert judge(facts) == Hold(_at("2026-03-04T14:00:00Z"))
+    assert evaluate_due_list(facts) == Hold(_at("2026-03-04T14:00:00Z"))
     tokyo = _facts("2026-03-04T01:00:00Z", time_of_day=hours, user={"time_zone": "Asia/Tokyo"})
-    assert judge(tokyo) == Send()
+    assert evaluate_due_list(tokyo) == Send()
 
 
 def test_an_originals_list_has_only_what_concerns_it() -> None:
@@ -419,8 +428,8 @@ def test_an_originals_list_has_only_what_concerns_it() -> None:
          "messages": {"sms": {"body": "b"}}}
     )  # fmt: skip
     facts = replace(_facts(workspace={"frequency_caps": PUSH_A_DAY}), entry=_entry(original), received_at=_at(NOON))
-    assert judge(facts) == Send()
+    assert evaluate_due_list(facts) == Send()
     capped = replace(facts, past_sends=[PastSend("another", "push", facts.now)])
-    assert judge(capped) == Drop(Reason.FREQUENCY_CAPPED)
+    assert evaluate_due_list(capped) == Drop(Reason.FREQUENCY_CAPPED)
     night = replace(_facts("2026-03-04T05:30:00-05:00", workspace={"quiet_hours": NIGHT}), entry=_entry(original))
-    assert judge(night) == HOLD_TO_SIX
+    assert evaluate_due_list(night) == HOLD_TO_SIX

@@ -12,12 +12,12 @@ import pytest
 from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.model.campaigns import parse_definition
-from connector.rules.model.follow_up import Passage
-from connector.rules.model.interactions import Logged
+from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
-from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse, Scope, Verdict
-from connector.rules.triggering.exceptions import calls_off
-from connector.rules.triggering.ordering import step
+from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse, Scope, TriggerVerdict
+from connector.rules.triggering.exceptions import cancels
+from connector.rules.triggering.ordering import apply_in_order
 from tests.house import ORIGINAL, PUSHED, follow_on
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -39,26 +39,26 @@ def catalogue(*definitions: dict[str, Any]) -> Catalogue:
     return Catalogue().changed([Entry("f", "active", revisions, (Window(1, NOON - timedelta(days=8)),)), o], version=1)
 
 
-def item(id: str, t: datetime, **words: Any) -> Logged:
+def item(id: str, t: datetime, **words: Any) -> LogEntry:
     told = {"id": id, "user": "u", "occurred_at": t, **({"campaign": "o"} if words["type"] != "make_purchase" else {})}
-    return Logged(id=id, seq=1, t=t, received_at=t, item=parse_item({**told, **words}))
+    return LogEntry(id=id, seq=1, t=t, received_at=t, item=parse_item({**told, **words}))
 
 
-def bought(t: datetime, **properties: Any) -> Logged:
+def bought(t: datetime, **properties: Any) -> LogEntry:
     return item("bought", t, type="make_purchase", properties={"product": "shoe", **properties})
 
 
-def opened(t: datetime, campaign: str = "o") -> Logged:
+def opened(t: datetime, campaign: str = "o") -> LogEntry:
     return item("opened", t, type="open_push", campaign=campaign)
 
 
-def pushed(t: datetime = NOON, id: str = "pushed", **properties: Any) -> Logged:
+def pushed(t: datetime = NOON, id: str = "pushed", **properties: Any) -> LogEntry:
     return item(id, t, type="receive_push", properties=properties)
 
 
-def passage(state: State = State.WAITING, **changes: Any) -> Passage:
+def follow_up(state: State = State.WAITING, **changes: Any) -> FollowUp:
     """A follow-up that was triggered at noon and is due at one."""
-    return replace(Passage("p", "f", 1, 1, "k", "", pushed(), DUE, DUE, state), **changes)
+    return replace(FollowUp("p", "f", 1, 1, "k", "", pushed(), DUE, DUE, state), **changes)
 
 
 GONE: dict[str, Any] = {"state": State.SENT, "dispatched_at": DUE + timedelta(minutes=1)}
@@ -83,18 +83,18 @@ HELD: dict[str, Any] = {"state": State.HELD, "next_at": DUE + timedelta(hours=8)
         (bought(NOON + SECOND), {"state": State.EXCEPTED}, False),
     ],
 )
-def test_when_it_counts(told: Logged, changes: dict[str, Any], expected: bool) -> None:
+def test_when_it_counts(told: LogEntry, changes: dict[str, Any], expected: bool) -> None:
     """X1, X2: by event time, in [trigger, dispatch), and not exactly at the instant that it waits for."""
-    assert calls_off(passage(**changes), told, catalogue()) == expected
+    assert cancels(follow_up(**changes), told, catalogue()) == expected
 
 
 @pytest.mark.parametrize(
     ("told", "expected"),
     [(opened(NOON), True), (opened(NOON, "p"), False), (bought(NOON), False), (pushed(NOON), False)],
 )
-def test_exactly_at_the_trigger(told: Logged, expected: bool) -> None:
+def test_exactly_at_the_trigger(told: LogEntry, expected: bool) -> None:
     """X2: at that instant only an interaction with the trigger's own target counts, and never the trigger itself."""
-    assert calls_off(passage(), told, catalogue(follow_on("f", PUSHED, **_delivery(PUSHED)))) == expected
+    assert cancels(follow_up(), told, catalogue(follow_on("f", PUSHED, **_delivery(PUSHED)))) == expected
 
 
 def _delivery(*more: dict[str, Any]) -> dict[str, Any]:
@@ -113,9 +113,9 @@ def _delivery(*more: dict[str, Any]) -> dict[str, Any]:
         (pushed(NOON + SECOND, "again"), False),
     ],
 )
-def test_what_counts(told: Logged, expected: bool) -> None:
+def test_what_counts(told: LogEntry, expected: bool) -> None:
     """X1, X3: any one is enough, filters compare exactly, and its target is the one that it names."""
-    assert calls_off(passage(), told, catalogue()) == expected
+    assert cancels(follow_up(), told, catalogue()) == expected
 
 
 @pytest.mark.parametrize(
@@ -131,62 +131,62 @@ def test_what_counts(told: Logged, expected: bool) -> None:
 )
 def test_same(triggers: dict[str, Any], exceptions: dict[str, Any], expected: bool) -> None:
     """X3: `same` compares with the trigger's property; missing is never the same (case 24)."""
-    keyed = replace(passage(), trigger=pushed(**triggers))
-    assert calls_off(keyed, bought(NOON + SECOND, **exceptions), catalogue(BOUGHT_SAME)) == expected
+    keyed = replace(follow_up(), trigger=pushed(**triggers))
+    assert cancels(keyed, bought(NOON + SECOND, **exceptions), catalogue(BOUGHT_SAME)) == expected
 
 
 def test_exceptions_of_the_revision_that_it_began_with() -> None:
     """P10: an edit that takes an exception out does not take it from what waits, nor does one that adds it."""
     without = follow_on("f", PUSHED, delay=HOUR)
     both = catalogue(F, without)
-    assert calls_off(passage(revision=1), bought(NOON + SECOND), both)
-    assert not calls_off(passage(revision=2), bought(NOON + SECOND), both)
+    assert cancels(follow_up(revision=1), bought(NOON + SECOND), both)
+    assert not cancels(follow_up(revision=2), bought(NOON + SECOND), both)
 
 
-BEGUN = passage(id="new", trigger=pushed(NOON + SECOND, "again"))
+BEGUN = follow_up(id="new", trigger=pushed(NOON + SECOND, "again"))
 NOW = NOON + timedelta(minutes=2)
 
 
-def _step(told: Logged, standing: Sequence[Passage], verdict: Verdict) -> list[Change]:
+def _step(told: LogEntry, standing: Sequence[FollowUp], verdict: TriggerVerdict) -> list[Change]:
     """What an item does, where it would be judged so as a trigger."""
-    return step(told, standing, lambda _logged, _standing, _again: verdict, Scope("f", "", catalogue(), NOW))
+    return apply_in_order(told, standing, lambda _logged, _standing, _again: verdict, Scope("f", "", catalogue(), NOW))
 
 
 def test_it_ends_at_once_and_names_the_exception() -> None:
     """X4: excepted, with the exception's id and time; as a trigger it is nothing here."""
-    (end,) = _step(bought(NOON + SECOND), [passage()], None)
+    (end,) = _step(bought(NOON + SECOND), [follow_up()], None)
     assert isinstance(end, End)
-    assert (end.passage.state, end.passage.reason) == (State.EXCEPTED, Reason.EXCEPTION)
-    assert (end.passage.exception_id, end.passage.exception_at) == ("bought", NOON + SECOND)
-    assert end.passage.decided_at == NOW
+    assert (end.follow_up.state, end.follow_up.reason) == (State.EXCEPTED, Reason.EXCEPTION)
+    assert (end.follow_up.exception_id, end.follow_up.exception_at) == ("bought", NOON + SECOND)
+    assert end.follow_up.decided_at == NOW
 
 
 @pytest.mark.parametrize("again", [pushed(NOON + SECOND, "again"), opened(NOON + SECOND)])
-def test_a_new_wait_supersedes_the_old_one(again: Logged) -> None:
+def test_a_new_wait_supersedes_the_old_one(again: LogEntry) -> None:
     """T2, T3: `restart`, and a trigger that is an exception as well, which debounces (case 12): never two waits."""
-    end, new = _step(again, [passage()], BEGUN)
+    end, new = _step(again, [follow_up()], BEGUN)
     assert isinstance(end, End)
-    assert (end.passage.state, end.passage.reason) == (State.DROPPED, Reason.SUPERSEDED)
+    assert (end.follow_up.state, end.follow_up.reason) == (State.DROPPED, Reason.SUPERSEDED)
     assert new == Begin(BEGUN)
 
 
 def test_an_exception_is_applied_before_it_is_judged_as_a_trigger() -> None:
     """T3: what it calls off does not stand in its way; refused as a trigger, it has called it off all the same."""
-    seen: list[Passage | None] = []
+    seen: list[FollowUp | None] = []
 
-    def judge(_logged: Logged, standing: Passage | None, _again: bool) -> Verdict:
+    def judge(_logged: LogEntry, standing: FollowUp | None, _again: bool) -> TriggerVerdict:
         seen.append(standing)
         return Reason.NOT_ELIGIBLE_AGAIN
 
     for told in (opened(NOON + SECOND), pushed(NOON + SECOND, "again")):
-        changes = step(told, [passage()], judge, Scope("f", "", catalogue(), NOW))
+        changes = apply_in_order(told, [follow_up()], judge, Scope("f", "", catalogue(), NOW))
         assert changes[-1] == Refuse("f", "", told, Reason.NOT_ELIGIBLE_AGAIN)
         assert [type(change) for change in changes[:-1]] == ([End] if told.id == "opened" else [])
-    assert seen == [None, passage()]
+    assert seen == [None, follow_up()]
 
 
 def test_a_late_exception_is_noted() -> None:
     """X1, case 11: the message stands, and nothing is undone."""
-    gone = passage(**GONE)
+    gone = follow_up(**GONE)
     assert _step(bought(DUE - SECOND), [gone], None) == [Note(gone, bought(DUE - SECOND))]
     assert _step(bought(DUE + timedelta(hours=1)), [gone], None) == []

@@ -10,11 +10,11 @@ import pytest
 from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.explaining.evidence import GROUNDS
-from connector.rules.explaining.near_miss_wording import MISSES, miss_words
-from connector.rules.explaining.near_misses import NearMiss, Shortfall, listens_near, nearest, subjects_of
+from connector.rules.explaining.near_miss_wording import MISSES, describe_near_miss
+from connector.rules.explaining.near_misses import NearMiss, Shortfall, listens_near, nearest_miss, subjects_of
 from connector.rules.explaining.reasons import DELIVERIES, NOTED, REASONS, STATES, state_words
 from connector.rules.model.campaigns import Card, Workspace, parse_definition
-from connector.rules.model.interactions import Logged
+from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
 from connector.rules.sending.deliveries import DeliveryState
 
@@ -66,10 +66,10 @@ def _catalogue(*entries: Entry, robots: Any = "ignore") -> Catalogue:
     return Catalogue().changed([*originals, *cards, *entries], version=1, workspace=settings)
 
 
-def _did(words: dict[str, Any], *, id: str = "e", minutes: float = 60) -> Logged:
+def _did(words: dict[str, Any], *, id: str = "e", minutes: float = 60) -> LogEntry:
     t = PUBLISHED + timedelta(minutes=minutes)
     item = parse_item({"id": id, "user": "u", "occurred_at": t.isoformat(), **words})
-    return Logged(id=id, seq=1, t=t, received_at=t, item=item)
+    return LogEntry(id=id, seq=1, t=t, received_at=t, item=item)
 
 
 def _on(kind: str, campaign: str = "o", **properties: Any) -> dict[str, Any]:
@@ -113,10 +113,10 @@ def test_the_first_respect_in_which_it_fell_short(
     entry = _entry("f", [wanted])
     catalogue = _catalogue(entry)
     logged = _did(did)
-    miss = nearest(entry, [logged], catalogue)
+    miss = nearest_miss(entry, [logged], catalogue)
     assert miss is not None
     assert (miss.shortfall, miss.logged) == (shortfall, logged)
-    assert words in miss_words(miss, entry, catalogue)
+    assert words in describe_near_miss(miss, entry, catalogue)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_the_first_respect_in_which_it_fell_short(
 def test_what_is_not_near(did: dict[str, Any]) -> None:
     """Another type of another campaign, a card for a campaign and an unlike event are no near misses."""
     entry = _entry("f", [_wants("click_email"), {"event": "cart_updated"}])
-    assert nearest(entry, [_did(did)], _catalogue(entry)) is None
+    assert nearest_miss(entry, [_did(did)], _catalogue(entry)) is None
     assert not listens_near(entry, subjects_of([_did(did)]))
 
 
@@ -146,7 +146,7 @@ def test_the_nearest_of_several() -> None:
         ([far, other, old], "old"),
         ([new, old, far, other], "new"),
     ):
-        miss = nearest(entry, items, catalogue)
+        miss = nearest_miss(entry, items, catalogue)
         assert miss is not None
         assert miss.logged is not None
         assert miss.logged.id == expected
@@ -154,11 +154,11 @@ def test_the_nearest_of_several() -> None:
     assert not listens_near(entry, subjects_of([far]))
 
 
-def _miss(entry: Entry, *items: Logged, robots: Any = "ignore") -> tuple[NearMiss, str]:
+def _miss(entry: Entry, *items: LogEntry, robots: Any = "ignore") -> tuple[NearMiss, str]:
     catalogue = _catalogue(entry, robots=robots)
-    miss = nearest(entry, items, catalogue)
+    miss = nearest_miss(entry, items, catalogue)
     assert miss is not None
-    return miss, miss_words(miss, entry, catalogue)
+    return miss, describe_near_miss(miss, entry, catalogue)
 
 
 def test_a_draft_triggers_nothing() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.follow_up import Passage
+from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason
 from connector.rules.targeting.matching import meets, same_as_trigger
 from connector.rules.triggering.trigger_list import key_of, triggers
@@ -100,16 +100,16 @@ def _too_late(catalogue: Catalogue, made: Sequence[Arrival], *memories: Memory) 
     }
 
 
-def _bears_on(catalogue: Catalogue, a: Arrival, passage: Passage) -> bool:
-    """Whether it is a trigger of the same key, or what may call this passage off."""
-    entry, t = catalogue.entries[passage.campaign], hour(a.t)
+def _bears_on(catalogue: Catalogue, a: Arrival, follow_up: FollowUp) -> bool:
+    """Whether it is a trigger of the same key, or what may call this follow-up off."""
+    entry, t = catalogue.entries[follow_up.campaign], hour(a.t)
     item = parse_item({**a.item, "id": a.id, "user": "u", "occurred_at": t})
-    if triggers(item, entry, t, catalogue) and key_of(item, entry, t) == passage.key:
+    if triggers(item, entry, t, catalogue) and key_of(item, entry, t) == follow_up.key:
         return True
-    follow_on = entry.follow_on(entry.revision(passage.revision))
+    follow_on = entry.follow_on(entry.revision(follow_up.revision))
     assert follow_on is not None
-    return t >= passage.trigger.t and any(
-        meets(item, condition) and same_as_trigger(item.properties, passage.trigger.item.properties, condition.same)
+    return t >= follow_up.trigger.t and any(
+        meets(item, condition) and same_as_trigger(item.properties, follow_up.trigger.item.properties, condition.same)
         for condition in follow_on.exceptions
     )
 

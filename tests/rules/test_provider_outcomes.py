@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from connector.rules.provider_events.attribution import Led, LedDelivery, Unled
-from connector.rules.provider_events.events import Happened, ProviderEvent
+from connector.rules.provider_events.attribution import Attribution, MatchedDelivery, Unmatched
+from connector.rules.provider_events.events import EventKind, ProviderEvent
 from connector.rules.provider_events.outcomes import (
     NOTHING,
     Link,
@@ -23,14 +23,14 @@ from connector.rules.provider_events.outcomes import (
 from connector.rules.provider_events.texts import cleaned
 from connector.rules.sending.deliveries import DeliveryState
 
-H = Happened
+H = EventKind
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
-DELIVERY = LedDelivery("d.email", "f", "email", DeliveryState.SENT, AT - timedelta(hours=1), None, None, "u-1")
-OURS, THEIRS = Led("f", "u-1", DELIVERY), Led("welcome", "u-1")
+DELIVERY = MatchedDelivery("d.email", "f", "email", DeliveryState.SENT, AT - timedelta(hours=1), None, None, "u-1")
+OURS, THEIRS = Attribution("f", "u-1", DELIVERY), Attribution("welcome", "u-1")
 
 
-def event(happened: Happened, **told: Any) -> ProviderEvent:
+def event(happened: EventKind, **told: Any) -> ProviderEvent:
     usual = {"id": "e1", "message_id": "m1", "recipient": "ada@shop.test"}
     return ProviderEvent("sendgrid", happened=happened, at=AT, **{**usual, **told})
 
@@ -39,7 +39,7 @@ def is_crawler(agent: str) -> bool:
     return "bot" in agent
 
 
-def made(told: ProviderEvent, led: Led = OURS, link: Link | None = None) -> dict[str, Any]:
+def made(told: ProviderEvent, led: Attribution = OURS, link: Link | None = None) -> dict[str, Any]:
     item = interaction_of(told, led, link, [], is_crawler)
     assert item is not None
     return item
@@ -67,7 +67,7 @@ OUTCOMES = [
 
 
 @pytest.mark.parametrize(("happened", "told", "by_email", "by_sms"), OUTCOMES)
-def test_the_table(happened: Happened, told: dict[str, Any], by_email: Outcome, by_sms: Outcome) -> None:
+def test_the_table(happened: EventKind, told: dict[str, Any], by_email: Outcome, by_sms: Outcome) -> None:
     """M4: email is received as it is handed over, a text as its carrier says so."""
     assert outcome_of(event(happened, **told)) == by_email
     assert outcome_of(event(happened, channel="sms", **told)) == by_sms
@@ -75,7 +75,7 @@ def test_the_table(happened: Happened, told: dict[str, Any], by_email: Outcome, 
 
 def test_the_table_is_whole() -> None:
     """Every word has its line."""
-    assert {happened for happened, *_ in OUTCOMES} == set(Happened)
+    assert {happened for happened, *_ in OUTCOMES} == set(EventKind)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_opens_are_classified(agent: str | None, machine: bool | None, opens: st
         ({}, OURS, True, True),
         ({}, OURS, False, False),
         ({}, THEIRS, True, False),
-        ({}, Unled.NO_CAMPAIGN, True, False),
+        ({}, Unmatched.NO_CAMPAIGN, True, False),
         ({"agent": CHROME}, OURS, True, False),
         ({"agent": ""}, OURS, True, False),
         ({"machine": True}, OURS, True, False),

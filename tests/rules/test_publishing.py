@@ -13,12 +13,12 @@ from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.orders import (
     OrderPlan,
+    check_publish,
     missed_to_count,
     plan_archive,
     plan_publish,
     plan_resume,
     plan_stop,
-    weigh_publish,
 )
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -221,7 +221,7 @@ class TestOrder:
             entry("active", original("o")),
             entry("draft", follow_on("g", on("nobody"))),
         )
-        plan, problems = weigh_publish(known, ["f", "g"], now=NOW, missed={("o", "receive_push"): 1})
+        plan, problems = check_publish(known, ["f", "g"], now=NOW, missed={("o", "receive_push"): 1})
         assert ["nobody" in problem for problem in problems] == [True]
         assert "1 receive_push has been missed" in plan.warnings[0]
         assert sorted(plan.sequence) == ["f", "g"]
@@ -313,8 +313,8 @@ class TestCircles:
 
     def test_exceptions_make_no_circle(self) -> None:
         """P6: only triggers lead on."""
-        calm = follow_on("g", {"event": "e"}, delay={"after": "1 day"}, exceptions=[on("f")], eligible_again="always")
-        known = catalogue(entry("draft", self.again("f", "g")), entry("draft", calm))
+        idle = follow_on("g", {"event": "e"}, delay={"after": "1 day"}, exceptions=[on("f")], eligible_again="always")
+        known = catalogue(entry("draft", self.again("f", "g")), entry("draft", idle))
         assert publish(known, "f", "g").sequence == ("f", "g")
 
     def test_resume_closes_none_either(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connector.rules.model.interactions import Event, Interaction
-from connector.rules.targeting.deduplication import Act, act_of, is_told
+from connector.rules.targeting.deduplication import Engagement, engagement_of, is_duplicate
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 OPEN, CLICK, ALIAS, SMS, MAIL = "open_email", "click_email", "click_email_alias", "click_sms_link", "receive_email"
@@ -18,10 +18,10 @@ NEWS: dict[str, Any] = {"message": "m", "source": "ses"}
 URL = {"url": "https://shop.test/a"}
 
 
-def act(kind: str, properties: dict[str, Any], seconds: float = 0, campaign: str = "c") -> Act | None:
+def act(kind: str, properties: dict[str, Any], seconds: float = 0, campaign: str = "c") -> Engagement | None:
     t = AT + timedelta(seconds=seconds)
     item = Interaction(user="u", type=kind, campaign=campaign, occurred_at=t, properties=properties)
-    return act_of(item, t)
+    return engagement_of(item, t)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_is_the_same_act(one: Any, other: Any, same: bool) -> None:
     first, second = act(*one), act(*other)
     assert first is not None
     assert second is not None
-    assert is_told(first, [second]) == is_told(second, [first]) == same
+    assert is_duplicate(first, [second]) == is_duplicate(second, [first]) == same
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_what_only_one_source_tells(kind: str, properties: dict[str, Any]) -> No
     """Without a message or whoever tells of it, and of other kinds, nothing is compared, nor asked of the store."""
     assert act(kind, properties) is None
     event = Event(user="u", type="event", name="x", occurred_at=AT, properties=OURS)
-    assert act_of(event, AT) is None
+    assert engagement_of(event, AT) is None

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from connector.rules.provider_events.consent import consent_after, said_last
-from connector.rules.provider_events.events import Happened, ProviderEvent
+from connector.rules.provider_events.consent import consent_after, latest_statement
+from connector.rules.provider_events.events import EventKind, ProviderEvent
 from connector.rules.provider_events.outcomes import Outcome, outcome_of
 
-H = Happened
+H = EventKind
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NOW = AT + timedelta(days=1)
 ADA, OLD = "Ada@shop.test", "old@shop.test"
-Said = tuple[Happened, float, str]
+Said = tuple[EventKind, float, str]
 
 
-def told(happened: Happened, hours: float, recipient: str) -> tuple[ProviderEvent, Outcome]:
+def told(happened: EventKind, hours: float, recipient: str) -> tuple[ProviderEvent, Outcome]:
     at = AT + timedelta(hours=hours)
     event = ProviderEvent("ses", "e", happened, at, recipient=recipient, permanent=True)
     return event, outcome_of(event)
@@ -35,7 +35,7 @@ def consent(*words: Said) -> dict[str, str]:
 
 
 def dead(*words: Said) -> set[str]:
-    return {word.address.lower() for word in said_last([told(*word) for word in words], NOW) if word.dead}
+    return {word.address.lower() for word in latest_statement([told(*word) for word in words], NOW) if word.dead}
 
 
 SAID: list[tuple[list[Said], dict[str, str], set[str]]] = [

@@ -31,7 +31,7 @@ def came(catalogue: Catalogue, arrivals: Sequence[Arrival]) -> dict[str, tuple[s
     """What became of each trigger that began something and was not overtaken, before anything falls due."""
     memory = Memory(catalogue)
     memory.live(arrivals, ALL_HEARD)
-    told = {p.trigger.id: (p.state.value, p.exception_id or p.reason) for p in memory.passages.values()}
+    told = {p.trigger.id: (p.state.value, p.exception_id or p.reason) for p in memory.follow_ups.values()}
     return {name: end for name, end in told.items() if end[1] != "superseded"}
 
 

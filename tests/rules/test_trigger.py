@@ -12,11 +12,18 @@ from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision, Window
 from connector.rules.model.campaigns import Workspace, parse_definition
 from connector.rules.model.conditions import Condition
-from connector.rules.model.follow_up import Passage
-from connector.rules.model.interactions import Logged
+from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
-from connector.rules.triggering.trigger_list import AT_THE_TRIGGER, TriggerFacts, begin, judge_trigger, key_of, triggers
+from connector.rules.triggering.trigger_list import (
+    AT_THE_TRIGGER,
+    TriggerFacts,
+    begin_follow_up,
+    evaluate_trigger,
+    key_of,
+    triggers,
+)
 from tests.house import ORIGINAL, PUSHED, follow_on
 
 PUBLISHED = datetime(2026, 3, 2, tzinfo=UTC)
@@ -33,12 +40,12 @@ class Nothing:
         return False
 
 
-def pushed(t: datetime, received_at: datetime | None = None, **properties: Any) -> Logged:
+def pushed(t: datetime, received_at: datetime | None = None, **properties: Any) -> LogEntry:
     """A push that was received at `t`, and arrived then or later."""
     item = parse_item(
         {"id": "e", "user": "u", "type": "receive_push", "campaign": "o", "occurred_at": t, "properties": properties}
     )
-    return Logged(id="e", seq=1, t=t, received_at=received_at or t, item=item)
+    return LogEntry(id="e", seq=1, t=t, received_at=received_at or t, item=item)
 
 
 def entry(definition: dict[str, Any], *windows: Window, state: Lifecycle = "active") -> Entry:
@@ -63,16 +70,16 @@ def facts(
     return TriggerFacts(pushed(t, received_at), f, catalogue, User(id="u"), "k", Nothing(), None, None)
 
 
-def waiting(state: State = State.WAITING, dispatched_at: datetime | None = None) -> Passage:
+def waiting(state: State = State.WAITING, dispatched_at: datetime | None = None) -> FollowUp:
     """A follow-up of the same key that stands in the way."""
     logged = pushed(NOON - timedelta(hours=1))
     due = NOON + timedelta(hours=1)
-    return Passage("p", "f", 1, 1, "k", "", logged, due, due, state, dispatched_at=dispatched_at)
+    return FollowUp("p", "f", 1, 1, "k", "", logged, due, due, state, dispatched_at=dispatched_at)
 
 
 def test_nothing_refuses_it() -> None:
     """A trigger to which no rule objects starts a follow-up."""
-    assert judge_trigger(facts()) is None
+    assert evaluate_trigger(facts()) is None
 
 
 def test_the_order_of_the_list() -> None:
@@ -94,7 +101,7 @@ def test_the_order_of_the_list() -> None:
         replace(wrong, logged=pushed(NOON + SECOND), catalogue=facts().catalogue, user=_gold()),
         replace(wrong, logged=pushed(NOON + SECOND), catalogue=facts().catalogue, user=_gold(), received_at=None),
     )
-    assert [judge_trigger(one) for one in (wrong, *mended)] == [
+    assert [evaluate_trigger(one) for one in (wrong, *mended)] == [
         Reason.BEFORE_PUBLISH,
         Reason.NOT_LIVE,
         Reason.TARGET_INACTIVE,
@@ -129,7 +136,7 @@ STOPPED_BETWEEN = (Window(1, PUBLISHED, CLOSED), Window(3, REOPENED))
 )
 def test_publication(t: datetime, received_at: datetime, expected: Reason | None) -> None:
     """P2, P9: by event time since the first publication, in a window, and arriving while live (cases 1 and 20)."""
-    assert judge_trigger(facts(t, received_at, windows=STOPPED_BETWEEN)) == expected
+    assert evaluate_trigger(facts(t, received_at, windows=STOPPED_BETWEEN)) == expected
 
 
 @pytest.mark.parametrize(
@@ -147,13 +154,13 @@ def test_publication(t: datetime, received_at: datetime, expected: Reason | None
 def test_target(target: str, windows: tuple[Window, ...], t: datetime, expected: Reason | None) -> None:
     """P1: the target was active at `t`; `ever_published` takes also what came after a stop."""
     since = (Window(1, PUBLISHED - timedelta(days=1)),)
-    assert judge_trigger(facts(t, windows=since, target=windows, workspace={"target": target})) == expected
+    assert evaluate_trigger(facts(t, windows=since, target=windows, workspace={"target": target})) == expected
 
 
 def test_late_for_the_target_is_in_time() -> None:
     """P1, P2: the target is asked at `t`, and not as of the arrival."""
     target = (Window(2, PUBLISHED, CLOSED),)
-    assert judge_trigger(facts(CLOSED - SECOND, CLOSED + timedelta(hours=1), target=target)) is None
+    assert evaluate_trigger(facts(CLOSED - SECOND, CLOSED + timedelta(hours=1), target=target)) is None
 
 
 @pytest.mark.parametrize(
@@ -168,9 +175,9 @@ def test_late_for_the_target_is_in_time() -> None:
         ("restart", waiting(State.HELD, NOON), Reason.ALREADY_WAITING),  # one of its channels has gone out
     ],
 )
-def test_one_wait(retrigger: str, standing: Passage | None, expected: Reason | None) -> None:
+def test_one_wait(retrigger: str, standing: FollowUp | None, expected: Reason | None) -> None:
     """T2: `ignore` refuses a second one, `restart` gives way to it unless it is going out (case 14)."""
-    assert judge_trigger(replace(facts(retrigger=retrigger), standing=standing)) == expected
+    assert evaluate_trigger(replace(facts(retrigger=retrigger), standing=standing)) == expected
 
 
 @pytest.mark.parametrize(
@@ -186,7 +193,7 @@ def test_one_wait(retrigger: str, standing: Passage | None, expected: Reason | N
 def test_eligible_again(rule: Any, since: timedelta | None, expected: Reason | None) -> None:
     """T1: from the receipt, in seconds (case 13); whoever did not receive stays eligible."""
     received_at = NOON - since if since else None
-    assert judge_trigger(replace(facts(eligible_again=rule), received_at=received_at)) == expected
+    assert evaluate_trigger(replace(facts(eligible_again=rule), received_at=received_at)) == expected
 
 
 def test_the_revision_in_effect_then_judges() -> None:
@@ -194,8 +201,8 @@ def test_the_revision_in_effect_then_judges() -> None:
     first, second = (parse_definition(follow_on("f", PUSHED, delay={"after": after})) for after in ("1 hour", "1 day"))
     revisions = (Revision(1, first, PUBLISHED), Revision(2, second, NOON))  # type: ignore[arg-type]
     edited = replace(facts().entry, revisions=revisions)
-    begun = [begin(replace(facts(t), entry=edited), "", 0) for t in (NOON - SECOND, NOON)]
-    assert [(passage.revision, passage.due_at - passage.trigger.t) for passage in begun] == [
+    begun = [begin_follow_up(replace(facts(t), entry=edited), "", 0) for t in (NOON - SECOND, NOON)]
+    assert [(follow_up.revision, follow_up.due_at - follow_up.trigger.t) for follow_up in begun] == [
         (1, timedelta(hours=1)),
         (2, timedelta(days=1)),
     ]
@@ -203,10 +210,10 @@ def test_the_revision_in_effect_then_judges() -> None:
 
 def test_what_it_starts() -> None:
     """D1: due so long after `t`, in the window of `t`, on the channels of its message."""
-    passage = begin(facts(delay={"after": "3 days"}, windows=STOPPED_BETWEEN), "", 0)
-    assert (passage.due_at, passage.next_at, passage.window_id) == (NOON + timedelta(days=3),) * 2 + (3,)
-    assert (passage.state, passage.channels, passage.revision) == (State.WAITING, ("push",), 1)
-    assert passage.id != begin(facts(), "", 1).id
+    follow_up = begin_follow_up(facts(delay={"after": "3 days"}, windows=STOPPED_BETWEEN), "", 0)
+    assert (follow_up.due_at, follow_up.next_at, follow_up.window_id) == (NOON + timedelta(days=3),) * 2 + (3,)
+    assert (follow_up.state, follow_up.channels, follow_up.revision) == (State.WAITING, ("push",), 1)
+    assert follow_up.id != begin_follow_up(facts(), "", 1).id
 
 
 @pytest.mark.parametrize(
@@ -234,5 +241,5 @@ def test_late_trigger_from_before_the_receipt(stands: bool) -> None:
     """T1, T5: inside of a wait that was sent it is already_waiting, as in its turn; else somebody has received it."""
     sent = waiting(State.SENT, dispatched_at=NOON + timedelta(hours=1))
     late = replace(facts(eligible_again="never"), received_at=NOON + timedelta(hours=1))
-    refused = judge_trigger(replace(late, standing=sent if stands else None))
+    refused = evaluate_trigger(replace(late, standing=sent if stands else None))
     assert refused == (Reason.ALREADY_WAITING if stands else Reason.NOT_ELIGIBLE_AGAIN)

@@ -10,7 +10,7 @@ from connector.rules.model.errors import InvalidItem
 from connector.rules.model.users import REMOVED
 from connector.rules.model.values import canonical_json
 from connector.segment.reading import read_mapping
-from connector.segment.translation import MOST_KEPT_APART, Becomes, Portion, becomes, portions
+from connector.segment.translation import MOST_KEPT_APART, Chunk, Translation, split_into_chunks, translate
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 AT = "2026-03-02T11:00:00.000Z"
@@ -18,11 +18,11 @@ CATALOGUE = {("campaign", "welcome"), ("campaign", "7"), ("card", "banner")}
 BUILT_IN = read_mapping()
 
 
-def of(kind: str | None = None, /, shared: dict[str, Any] | None = None, **message: Any) -> Becomes:
+def of(kind: str | None = None, /, shared: dict[str, Any] | None = None, **message: Any) -> Translation:
     """What a message becomes; of user `u` at `AT` unless it says otherwise."""
     raw = {"userId": "u", "messageId": "m", "timestamp": AT, **message}
     known = lambda kind, id: (kind, id) in CATALOGUE  # noqa: E731
-    return becomes(raw, kind, BUILT_IN, known, arrived_at=NOW, shared=shared or {})
+    return translate(raw, kind, BUILT_IN, known, arrived_at=NOW, shared=shared or {})
 
 
 def the_item(**message: Any) -> dict[str, Any]:
@@ -309,7 +309,7 @@ def test_what_is_wrong_is_told(kind: str | None, message: dict[str, Any], words:
 def test_what_is_no_message(raw: Any) -> None:
     """Anything else than an object."""
     with pytest.raises(InvalidItem, match="a message is an object"):
-        becomes(raw, "track", BUILT_IN, lambda *_: True, arrived_at=NOW, shared={})
+        translate(raw, "track", BUILT_IN, lambda *_: True, arrived_at=NOW, shared={})
 
 
 def test_the_batchs_context_stands_under_the_messages() -> None:
@@ -321,7 +321,7 @@ def test_the_batchs_context_stands_under_the_messages() -> None:
     assert item["campaign"] == "7"
 
 
-def _sizes(found: list[Portion]) -> list[tuple[int, int, int]]:
+def _sizes(found: list[Chunk]) -> list[tuple[int, int, int]]:
     return [(len(one.links), len(one.changes), len(one.items)) for one in found]
 
 
@@ -329,36 +329,43 @@ def test_portions_keep_the_order() -> None:
     """Within one, links come first, then changes, then items; a link that would overtake begins another."""
     track, identify, link = of("track", event="e"), of("identify"), of("alias", previousId="a")
     other = of("alias", previousId="b", userId="c")
-    assert _sizes(portions(enumerate([identify, track, track, other]))) == [(1, 1, 2)]
-    assert _sizes(portions(enumerate([link, identify, track]))) == [(1, 1, 1)]
-    assert _sizes(portions(enumerate([track, link, track, other]))) == [(0, 0, 1), (2, 0, 1)]
-    assert _sizes(portions(enumerate([track] * 2500))) == [(0, 0, 1000), (0, 0, 1000), (0, 0, 500)]
-    assert _sizes(portions(enumerate([identify] * 1001))) == [(0, 1000, 0), (0, 1, 0)]
-    assert _sizes(portions(enumerate([identify, track, of("identify", traits={"a": 1})]))) == [(0, 1, 1), (0, 1, 0)]
+    assert _sizes(split_into_chunks(enumerate([identify, track, track, other]))) == [(1, 1, 2)]
+    assert _sizes(split_into_chunks(enumerate([link, identify, track]))) == [(1, 1, 1)]
+    assert _sizes(split_into_chunks(enumerate([track, link, track, other]))) == [(0, 0, 1), (2, 0, 1)]
+    assert _sizes(split_into_chunks(enumerate([track] * 2500))) == [(0, 0, 1000), (0, 0, 1000), (0, 0, 500)]
+    assert _sizes(split_into_chunks(enumerate([identify] * 1001))) == [(0, 1000, 0), (0, 1, 0)]
+    assert _sizes(split_into_chunks(enumerate([identify, track, of("identify", traits={"a": 1})]))) == [
+        (0, 1, 1),
+        (0, 1, 0),
+    ]
     order = of("track", event="Order Completed", properties={"products": [{"sku": "a"}] * 400})
-    assert _sizes(portions(enumerate([order] * 3))) == [(0, 0, 800), (0, 0, 400)]
+    assert _sizes(split_into_chunks(enumerate([order] * 3))) == [(0, 0, 800), (0, 0, 400)]
 
 
 def test_what_was_told_already_begins_no_portion() -> None:
     """A link or a description that is sent again and again, as some SDKs do, changes nothing wherever it stands."""
     track, identify, link = of("track", event="e"), of("identify", traits={"a": 1}), of("alias", previousId="a")
-    assert _sizes(portions(enumerate([track, link] * 500))) == [(0, 0, 1), (500, 0, 499)]
-    assert _sizes(portions(enumerate([identify, track] * 500))) == [(0, 500, 500)]
+    assert _sizes(split_into_chunks(enumerate([track, link] * 500))) == [(0, 0, 1), (500, 0, 499)]
+    assert _sizes(split_into_chunks(enumerate([identify, track] * 500))) == [(0, 500, 500)]
     other = of("identify", traits={"a": 2})
-    assert _sizes(portions(enumerate([identify, track, other, track, identify]))) == [(0, 1, 1), (0, 1, 1), (0, 1, 0)]
+    assert _sizes(split_into_chunks(enumerate([identify, track, other, track, identify]))) == [
+        (0, 1, 1),
+        (0, 1, 1),
+        (0, 1, 0),
+    ]
 
 
 def test_what_an_item_tells_stands_by_its_place() -> None:
     """Also behind the several items of an order."""
     order = of("track", event="Order Completed", properties={"products": [{"sku": "a"}, {"sku": "b"}]})
     unsubscribed = of("track", event="Unsubscribed")
-    (portion,) = portions(enumerate([order, unsubscribed]))
-    assert portion.told_by == {2: {"id": "u", "consent": {"email": "unsubscribed"}}}
+    (portion,) = split_into_chunks(enumerate([order, unsubscribed]))
+    assert portion.changes_by_item == {2: {"id": "u", "consent": {"email": "unsubscribed"}}}
 
 
 def test_order_does_not_cost_endlessly() -> None:
     """A user who is described anew before each of 1,250 acts: a hundred transactions and no more, and all is taken."""
     several = [one for n in range(1250) for one in (of("identify", traits={"n": n}), of("track", event="e"))]
-    sizes = _sizes(portions(enumerate(several)))
+    sizes = _sizes(split_into_chunks(enumerate(several)))
     assert len(sizes) <= MOST_KEPT_APART + 2
     assert [sum(column) for column in zip(*sizes, strict=True)] == [0, 1250, 1250]

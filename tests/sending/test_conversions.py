@@ -35,16 +35,16 @@ async def post(house: House) -> Post:
 
 async def _triggered(post: Post, **words: Any) -> None:
     await post.house.live(ORIGINAL, counting(**words), THANKS)
-    await post.house.take_in({**buy("e1", 0), "type": "receive_push", "campaign": "o"})
+    await post.house.ingest({**buy("e1", 0), "type": "receive_push", "campaign": "o"})
 
 
 async def test_purchase_after_our_message_triggers_a_follow_on(post: Post) -> None:
     """C1: the window begins with the send, not with the trigger."""
     await _triggered(post)
-    await post.house.take_in(buy("p1", 20))
+    await post.house.ingest(buy("p1", 20))
     await post.send(minutes=30)
     assert await _thanked(post.house) == []
-    await post.house.take_in(buy("p2", 40))
+    await post.house.ingest(buy("p2", 40))
     assert len(await _thanked(post.house)) == 1
 
 
@@ -53,7 +53,7 @@ async def test_purchase_that_was_known_before_our_message_was_recorded(post: Pos
     await _triggered(post)
 
     async def buy_meanwhile() -> None:
-        await post.house.take_in(buy("p1", 31))
+        await post.house.ingest(buy("p1", 31))
 
     post.provider.meanwhile = buy_meanwhile
     await post.send(minutes=30)
@@ -64,9 +64,9 @@ async def test_channels_of_one_follow_up_count_once(post: Post) -> None:
     """C1: a push and an email of one follow-up are one receipt."""
     await _triggered(post, messages=BOTH)
     await post.send(minutes=30, channel="push")
-    await post.house.take_in(buy("p1", 31))
+    await post.house.ingest(buy("p1", 31))
     await post.send(minutes=32, channel="email", place=0)
-    await post.house.take_in(buy("p2", 40))
+    await post.house.ingest(buy("p2", 40))
     async with post.house.database.read() as c:
         topics = list((await c.execute(select(interactions.c.topic))).scalars())
     assert topics.count("receive_push") + topics.count("receive_email") == 3
@@ -77,5 +77,5 @@ async def test_control_users_convert_too(post: Post) -> None:
     """C1, W3: an enrolment counts as a receipt, so that both groups are compared alike."""
     await _triggered(post, control_group=100)
     assert (await post.send(minutes=30)).outcome == "control"
-    await post.house.take_in(buy("p1", 31))
+    await post.house.ingest(buy("p1", 31))
     assert len(await _thanked(post.house)) == 1

@@ -11,14 +11,14 @@ from sqlalchemy import func, insert, select, update
 
 from activities.launch.launch import Launcher
 from activities.send import Sender
-from connector.channels.protocol import HandedOver, OutcomeUnknown, Outgoing, TryLater
+from connector.channels.protocol import Accepted, OutcomeUnknown, OutgoingMessage, TryLater
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.users import User
 from connector.rules.timing.delays import local_instant, zone_of
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 from connector.store.follow_ups.follow_ups import save_receipt
-from connector.store.follow_ups.launches import take_to_tell
+from connector.store.follow_ups.launches import claim_to_signal_launches
 from connector.store.follow_ups.stopping import end_page
 from connector.store.tables import deliveries, entries, follow_ups, interactions, launches, user_aliases, users
 from connector.store.users.erasure import erase_user
@@ -41,11 +41,11 @@ class Provider:
         self.to: list[str] = []
         self.meanwhile: Any = None
 
-    async def send(self, message: Outgoing) -> HandedOver:
+    async def send(self, message: OutgoingMessage) -> Accepted:
         self.to.append(message.address.user_id)
         if self.meanwhile is not None:
             await self.meanwhile(message)
-        return HandedOver()
+        return Accepted()
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -185,7 +185,7 @@ async def test_audience_is_judged_as_it_stands(pad: Pad) -> None:
 async def test_audience_that_asks_for_the_past(pad: Pad) -> None:
     """The log is looked at for an audience of what users did."""
     await pad.crowd(3)
-    await pad.house.take_in(
+    await pad.house.ingest(
         {"id": "b", "user": "u1", "type": "make_purchase", "occurred_at": (NOW - MINUTE).isoformat()}
     )
     await pad.publish(audience={"did": {"event": "make_purchase"}})
@@ -310,7 +310,7 @@ async def test_stop_within_a_page(pad: Pad) -> None:
     await pad.publish()
     await pad.step(NOW)
 
-    async def stop(_message: Outgoing) -> None:
+    async def stop(_message: OutgoingMessage) -> None:
         pad.provider.meanwhile = None
         await pad.house.order("stop", "o")
 
@@ -357,7 +357,7 @@ async def test_newer_revision_goes_to_nobody_twice(pad: Pad) -> None:
     await pad.people(User(id="late", push_tokens=("t",)))
     titles: list[str] = []
 
-    async def note(message: Outgoing) -> None:
+    async def note(message: OutgoingMessage) -> None:
         titles.append(message.content["title"])
 
     pad.provider.meanwhile = note
@@ -394,7 +394,7 @@ async def test_killed_while_sending(pad: Pad) -> None:
     await pad.step(NOW)
     await pad.step(NOW)
 
-    async def kill(_message: Outgoing) -> None:
+    async def kill(_message: OutgoingMessage) -> None:
         if len(pad.provider.to) == 3:
             raise Killed
 
@@ -426,7 +426,7 @@ async def test_provider_that_is_busy_is_left_alone(pad: Pad) -> None:
     await pad.crowd(20)
     await pad.publish()
 
-    async def busy(_message: Outgoing) -> None:
+    async def busy(_message: OutgoingMessage) -> None:
         raise TryLater("busy", retry_after=timedelta(seconds=30))
 
     pad.provider.meanwhile = busy
@@ -447,7 +447,7 @@ async def test_one_message_that_is_put_off_holds_up_nobody(pad: Pad) -> None:
     await pad.crowd(12)
     await pad.publish()
 
-    async def poison(message: Outgoing) -> None:
+    async def poison(message: OutgoingMessage) -> None:
         if message.address.user_id == "u0":
             raise TryLater("busy")
 
@@ -464,7 +464,7 @@ async def test_lost_answer_is_unknown(pad: Pad) -> None:
     await pad.crowd(1)
     await pad.publish()
 
-    async def lose(_message: Outgoing) -> None:
+    async def lose(_message: OutgoingMessage) -> None:
         raise OutcomeUnknown("lost")
 
     pad.provider.meanwhile = lose
@@ -527,7 +527,7 @@ async def test_new_time_before_it_has_begun(pad: Pad) -> None:
     await pad.publish(send=sends[1])
     assert (await pad.step(NOW)).until == later[1]
     async with pad.house.database.read() as c:
-        [told] = await take_to_tell(c, "default", 10)
+        [told] = await claim_to_signal_launches(c, "default", 10)
         version = (await c.execute(select(entries.c.changed_in).where(entries.c.id == "o"))).scalar_one()
     assert told["changed_in"] == version
 

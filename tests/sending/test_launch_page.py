@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from connector.channels.protocol import Outgoing
+from connector.channels.protocol import OutgoingMessage
 from connector.wire import LaunchPage
 from tests.house import House
 from tests.sending.test_launch import NOW, Pad
@@ -29,7 +29,7 @@ class Desk:
     def _beat(self, *_: Any) -> None:
         self.beats += 1
 
-    async def _wait(self, _message: Outgoing) -> None:
+    async def _wait(self, _message: OutgoingMessage) -> None:
         self.asked.set()
         await self.answer.wait()
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from connector.channels.protocol import HandedOver
+from connector.channels.protocol import Accepted
 from connector.rules.model.users import User
-from connector.rules.provider_events.consent import AddressWord
+from connector.rules.provider_events.consent import AddressStatement
 from connector.store.provider_events.suppressions import remember
 from connector.store.tables import dead_addresses
 from connector.store.users.users import find_user, merge_user
@@ -24,14 +24,14 @@ MAIL = follow_on("f", PUSHED, messages=EMAIL, delay={"after": "30 minutes"}, eli
 @pytest.fixture
 async def post(house: House) -> Post:
     """A post with one user who has an email address and a push token."""
-    ready = Post(house, Provider(HandedOver("p")))
+    ready = Post(house, Provider(Accepted("p")))
     await ready.described(User(id="u", email="Ada@shop.test", push_tokens=("t",)))
     return ready
 
 
 async def dead(house: House, **unreachable: str) -> None:
     """Only these addresses are dead from now on."""
-    words = [AddressWord(channel, address, True, NOW) for channel, address in unreachable.items()]
+    words = [AddressStatement(channel, address, True, NOW) for channel, address in unreachable.items()]
     async with house.database.write("default") as c:
         await c.execute(delete(dead_addresses))
         await remember(c, "default", words, {})
@@ -49,7 +49,7 @@ async def test_a_dead_address_gets_no_message(post: Post) -> None:
     outcomes = []
     for turn, address in enumerate(["ada@shop.test", "new@shop.test", "aDa@shop.test"]):
         await changed(post.house, email=address)
-        await post.house.take_in(push(f"e{turn}", turn * 40))
+        await post.house.ingest(push(f"e{turn}", turn * 40))
         outcomes.append((await post.send(minutes=turn * 40 + 30, channel="email")).reason)
     assert outcomes == ["unreachable", None, "unreachable"]
     assert [message.address.email for message in post.provider.taken] == ["new@shop.test"]
@@ -58,11 +58,11 @@ async def test_a_dead_address_gets_no_message(post: Post) -> None:
 async def test_it_is_judged_as_of_the_send(post: Post) -> None:
     """What bounced while the follow-up waited counts; a word about another channel does not."""
     await post.house.live(ORIGINAL, MAIL)
-    await post.house.take_in(push("e1", 0))
+    await post.house.ingest(push("e1", 0))
     await dead(post.house, email="ada@shop.test")
     assert (await post.send(minutes=30, channel="email")).reason == "unreachable"
     await dead(post.house, sms="ada@shop.test", push="t")
-    await post.house.take_in(push("e2", 40))
+    await post.house.ingest(push("e2", 40))
     assert (await post.send(minutes=70, channel="email")).outcome == "sent"
 
 
@@ -71,11 +71,11 @@ async def test_each_dead_address_is_known_for_whoever_has_it(post: Post) -> None
     await post.house.live(ORIGINAL, MAIL)
     await dead(post.house, email="a@shop.test", sms="+49 170 1")
     async with post.house.database.write("default") as c:
-        await remember(c, "default", [AddressWord("email", "B@shop.test", True, NOW)], {})
+        await remember(c, "default", [AddressStatement("email", "B@shop.test", True, NOW)], {})
     outcomes = []
     for turn, address in enumerate(["a@shop.test", "b@shop.test", "A@shop.test", "c@shop.test"]):
         await changed(post.house, email=address)
-        await post.house.take_in(push(f"e{turn}", turn * 40))
+        await post.house.ingest(push(f"e{turn}", turn * 40))
         outcomes.append((await post.send(minutes=turn * 40 + 30, channel="email")).reason)
     assert outcomes == ["unreachable", "unreachable", "unreachable", None]
     await post.described(User(id="v", email="b@SHOP.test", phone="+49-1701"))
@@ -90,7 +90,7 @@ async def test_the_other_channel_goes_out(post: Post) -> None:
     both = {**EMAIL, "push": {"title": "Hi", "body": "there"}}
     await post.house.live(ORIGINAL, follow_on("f", PUSHED, messages=both, delay={"after": "30 minutes"}))
     await dead(post.house, email="ada@shop.test")
-    await post.house.take_in(push("e1", 0))
+    await post.house.ingest(push("e1", 0))
     assert (await post.send(minutes=30, channel="email")).reason == "unreachable"
     assert (await post.send(minutes=30, channel="push")).outcome == "sent"
     assert [row.state for row in await post.house.rows()] == ["sent"]

@@ -60,9 +60,9 @@ def apply(clock: str, definition: dict[str, Any]) -> dict[str, Any]:
     return {"at": at(clock), "apply": definition}
 
 
-def flattened(parts: tuple[Any, ...]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def flattened(context: tuple[Any, ...]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The definitions and the lines of a story; lists in it are laid open."""
-    flat = [one for part in parts for one in (part if isinstance(part, list) else [part])]
+    flat = [one for part in context for one in (part if isinstance(part, list) else [part])]
     return [one for one in flat if "at" not in one], [one for one in flat if "at" in one]
 
 

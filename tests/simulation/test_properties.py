@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import parse_definition
-from connector.simulation import Scratch, Simulation
+from connector.simulation import Simulation, SpillStore
 from tests.house import follow_on
 from tests.simulation.stories import BUYS, ORIGINAL, PUSHED
 
@@ -69,7 +69,7 @@ def histories(draw: st.DrawFn, *, late: bool) -> list[Report]:
 def simulated(delivery: dict[str, Any], reports: list[Report]) -> list[dict[str, Any]]:
     """What comes of these, in order of arrival, and until nothing is left to happen."""
     definitions = [ORIGINAL, follow_on("f", PUSHED, delay={"after": f"{DELAY} minutes"}, **delivery)]
-    with Scratch() as scratch:
+    with SpillStore() as scratch:
         simulation = Simulation(Catalogue(), scratch, lambda _: None)
         simulation.apply(*map(parse_definition, definitions))
         simulation.run_to(BASE - timedelta(hours=1))

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connector.app.context import compose
+from connector.app.context import build_context
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
@@ -120,7 +120,7 @@ async def staged(database: Database, order: Sequence[Fate] = ORDER) -> AsyncIter
     """
     house = House(database)
     await house.live(ORIGINAL, ABANDONED)
-    unreliable = Unreliable(create_app(compose(Settings(), database), Keys([KEY])), order)
+    unreliable = Unreliable(create_app(build_context(Settings(), database), Keys([KEY])), order)
     with socket() as listening:
         listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(unreliable, lifespan="off", log_config=None, access_log=False)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import structlog
 
-from connector.app.context import Parts, compose
+from connector.app.context import AppContext, build_context
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.cli import run_command
@@ -21,15 +21,15 @@ def _temporal_away(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def parts(sqlite_database: Database) -> Parts:
+def context(sqlite_database: Database) -> AppContext:
     """What the edges work with."""
-    return compose(Settings(), sqlite_database)
+    return build_context(Settings(), sqlite_database)
 
 
 @pytest.fixture
-async def api(parts: Parts) -> AsyncIterator[httpx.AsyncClient]:
+async def api(context: AppContext) -> AsyncIterator[httpx.AsyncClient]:
     """A client with a valid key."""
-    async with open_client(parts) as client:
+    async with open_client(context) as client:
         yield client
 
 

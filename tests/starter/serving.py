@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import httpx
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 
@@ -25,8 +25,8 @@ class Clock:
         return self.now
 
 
-def open_client(parts: Parts, *, given: str | None = KEY, keys: Keys | None = None) -> httpx.AsyncClient:
+def open_client(context: AppContext, *, given: str | None = KEY, keys: Keys | None = None) -> httpx.AsyncClient:
     """A client that sends the key `given`; without a sweep of the outbox."""
-    app = create_app(parts, Keys([KEY]) if keys is None else keys)
+    app = create_app(context, Keys([KEY]) if keys is None else keys)
     headers = {"Authorization": f"Bearer {given}"} if given else {}
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", headers=headers)

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from tests.house import ABANDONED, ORIGINAL, House
 
 URL = f"/v1/campaigns/{ABANDONED['campaign']}"
@@ -36,9 +36,9 @@ async def test_what_publishing_will_be_refused_for(api: httpx.AsyncClient) -> No
     assert (await api.put(URL, json=ABANDONED)).json()["warnings"] == []
 
 
-async def test_a_draft_beside_what_is_live(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_a_draft_beside_what_is_live(api: httpx.AsyncClient, context: AppContext) -> None:
     """P10: saving changes nothing of what is live, and GET tells the two apart."""
-    await House(parts.database).live(ORIGINAL, ABANDONED)
+    await House(context.database).live(ORIGINAL, ABANDONED)
     await api.put(URL, json={**ABANDONED, "name": "Renamed"})
     campaign = (await api.get(URL)).json()
     assert (campaign["state"], campaign["newest_revision"], campaign["live_revision"]) == ("active", 2, 1)

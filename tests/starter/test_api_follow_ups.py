@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from tests.house import ABANDONED, ORIGINAL, House, buy, push
 
 URL = "/v1/follow-ups"
@@ -13,12 +13,12 @@ NAME = ABANDONED["campaign"]
 
 
 @pytest.fixture
-async def told(parts: Parts) -> None:
+async def told(context: AppContext) -> None:
     """Anna waits, Ben bought, and Cid's push was received before the publication."""
-    house = House(parts.database)
+    house = House(context.database)
     await house.live(ORIGINAL, ABANDONED)
-    await house.take_in(push("p-anna", 1, "anna"), push("p-ben", 2, "ben"), buy("b-ben", 3, "ben"))
-    await house.take_in(push("again", 4, "anna"))
+    await house.ingest(push("p-anna", 1, "anna"), push("p-ben", 2, "ben"), buy("b-ben", 3, "ben"))
+    await house.ingest(push("again", 4, "anna"))
 
 
 async def test_a_follow_up_in_the_words_of_simulate(told: None, api: httpx.AsyncClient) -> None:

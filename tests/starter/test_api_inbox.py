@@ -11,9 +11,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import delete, select, update
 
-from connector.app.context import Parts, compose
+from connector.app.context import AppContext, build_context
 from connector.channels.inbox import Inbox
-from connector.channels.protocol import Address, Outgoing
+from connector.channels.protocol import Address, OutgoingMessage
 from connector.inbox.tokens import InboxTokens
 from connector.settings.application import Settings
 from connector.settings.inbox import InboxSettings
@@ -36,32 +36,32 @@ BANNER = {"card": "banner", "title": "Spring, {{ user.first_name | default: 'you
 
 
 @pytest.fixture
-def parts(database: Database) -> Parts:
+def context(database: Database) -> AppContext:
     """What the edges work with, on each of the two databases, with a secret and an origin."""
-    return compose(Settings(inbox=InboxSettings(secrets=[SECRET], origins=[ORIGIN])), database)
+    return build_context(Settings(inbox=InboxSettings(secrets=[SECRET], origins=[ORIGIN])), database)
 
 
 @pytest.fixture
-async def user(parts: Parts) -> AsyncIterator["Phone"]:
+async def user(context: AppContext) -> AsyncIterator["Phone"]:
     """The phone of the user `u`, named Ada, while `o` and `banner` are live."""
-    await House(parts.database).live(OURS, BANNER)
-    async with open_client(parts) as service, open_client(parts, given=None) as phone:
+    await House(context.database).live(OURS, BANNER)
+    async with open_client(context) as service, open_client(context, given=None) as phone:
         await service.put("/v1/users/u", json={"first_name": "Ada"})
         minted = await service.post("/v1/users/u/inbox-token")
         phone.headers["Authorization"] = f"Bearer {minted.json()['token']}"
-        yield Phone(parts, service, phone)
+        yield Phone(context, service, phone)
 
 
 class Phone:
     """A user's phone with its token, and the service that holds a key."""
 
-    def __init__(self, parts: Parts, service: httpx.AsyncClient, phone: httpx.AsyncClient) -> None:
-        self.parts, self.service, self.http = parts, service, phone
+    def __init__(self, context: AppContext, service: httpx.AsyncClient, phone: httpx.AsyncClient) -> None:
+        self.context, self.service, self.http = context, service, phone
 
     async def gets(self, kind: str, *, delivery: str | None = None, user: str = "u") -> str:
         """Deliver a message of `o`; gives its id."""
-        channel = Inbox(self.parts.database, "default", self.parts.settings.inbox)
-        message = Outgoing(delivery or f"d.{kind}", "o", kind, Address(user), CONTENT[kind])
+        channel = Inbox(self.context.database, "default", self.context.settings.inbox)
+        message = OutgoingMessage(delivery or f"d.{kind}", "o", kind, Address(user), CONTENT[kind])
         return (await channel.send(message)).provider_id or ""
 
     async def sees(self, **query: Any) -> list[dict[str, Any]]:
@@ -76,14 +76,14 @@ class Phone:
         return answer.json()["status"], answer.json()["interaction"]
 
     async def logged(self) -> list[tuple[str, str | None, dict[str, Any]]]:
-        async with self.parts.database.read() as c:
+        async with self.context.database.read() as c:
             rows = (await c.execute(select(interactions).order_by(interactions.c.seq))).all()
         return [(row.topic, row.target, row.properties) for row in rows]
 
     async def token(
         self, lifetime: timedelta = timedelta(hours=1), *, user: str = "u", secret: SecretStr = SECRET
     ) -> str:
-        async with self.parts.database.read() as c:
+        async with self.context.database.read() as c:
             stored = await find_user(c, "default", user)
         assert stored is not None
         now = datetime.now(UTC)  # noqa: TID251 - a test's "now"
@@ -119,7 +119,7 @@ async def test_a_page_is_bounded(user: Phone) -> None:
 async def test_expired_dismissed_and_stopped_ones_are_gone(user: Phone) -> None:
     """A message by its own expiry, a card as it is stopped, anything as it is dismissed, for this user only."""
     kept, expired, dismissed = [await user.gets("content_card", delivery=name) for name in ("kept", "old", "away")]
-    async with user.parts.database.write("default") as c:
+    async with user.context.database.write("default") as c:
         long_ago = datetime(2026, 1, 1, tzinfo=UTC)
         await c.execute(update(inbox).where(inbox.c.id == expired).values(expires_at=long_ago))
     assert await user.does("dismiss", dismissed) == ("accepted", "dismiss_content_card")
@@ -129,7 +129,7 @@ async def test_expired_dismissed_and_stopped_ones_are_gone(user: Phone) -> None:
     await user.service.put("/v1/users/v", json={})
     others = (await user.service.get("/v1/users/v/inbox")).json()["messages"]
     assert [message["content"]["title"] for message in others] == ["Spring, you"]
-    await House(user.parts.database).order("stop", "banner")
+    await House(user.context.database).order("stop", "banner")
     assert (await user.service.get("/v1/users/v/inbox")).json()["messages"] == []
 
 
@@ -191,7 +191,7 @@ async def test_clicks_are_told_apart_by_the_clients_id_or_by_what_was_clicked(us
     assert (await user.does("click", message, id="1"))[0] == "accepted"
     assert (await user.does("click", message, id="2"))[0] == "accepted"
     assert (await user.does("click", message, id="2", button="yes"))[0] == "accepted"
-    async with user.parts.database.write("default") as c:
+    async with user.context.database.write("default") as c:
         rows = (await c.execute(select(interactions))).mappings().all()
         await c.execute(delete(interactions))
         for row in rows:
@@ -203,7 +203,7 @@ async def test_clicks_are_told_apart_by_the_clients_id_or_by_what_was_clicked(us
 async def test_a_click_begins_a_follow_on(user: Phone) -> None:
     """Design 3: what comes of the inbox is judged like any other interaction."""
     chained = follow_on("f", {"interaction": "click_in_app_message_button", "campaign": "o", "button": "yes"})
-    house = House(user.parts.database)
+    house = House(user.context.database)
     await house.live(chained)
     message = await user.gets("in_app_message")
     await user.does("click", message, button="no")
@@ -316,7 +316,7 @@ async def test_minting(user: Phone) -> None:
 
 async def test_no_token_without_a_secret(database: Database) -> None:
     """409 that names the setting; nobody is made by it."""
-    async with open_client(compose(Settings(inbox=InboxSettings(secrets=[])), database)) as api:
+    async with open_client(build_context(Settings(inbox=InboxSettings(secrets=[])), database)) as api:
         answer = await api.post("/v1/users/u/inbox-token")
         assert (answer.status_code, answer.json()["error"]["code"]) == (409, "not_set_up")
         assert "CONNECTOR_INBOX_SECRETS" in answer.json()["error"]["message"]
@@ -336,7 +336,7 @@ async def test_erased_users_have_no_inbox(user: Phone) -> None:
 
 async def test_a_card_whose_template_fails_is_left_out(user: Phone) -> None:
     """One bad card takes no other out of the inbox; one that asks not to be shown is not."""
-    await House(user.parts.database).live(
+    await House(user.context.database).live(
         {"card": "bad", "title": "{{ user.first_name | divided_by: 0 }}", "body": "b"},
         {"card": "away", "title": "{% abort_message %}", "body": "b"},
     )
@@ -365,7 +365,7 @@ async def test_web_pages_of_the_configured_origins_only(user: Phone, origin: str
 
 async def test_in_development_a_token_works_beside_no_key_at_all(user: Phone) -> None:
     """`connector dev` asks for no key, but what is sent as a token must be one."""
-    async with open_client(user.parts, given=None, keys=Keys(is_open=True)) as api:
+    async with open_client(user.context, given=None, keys=Keys(is_open=True)) as api:
         assert (await api.get("/v1/users/u/inbox")).status_code == 200
         forged = {"Authorization": "Bearer inbox-v1.forged"}
         assert (await api.get("/v1/users/u/inbox", headers=forged)).status_code == 401
@@ -380,7 +380,7 @@ async def test_described_in_openapi(user: Phone) -> None:
 
 
 async def _age(user: Phone, message: str, *, minutes: int) -> None:
-    async with user.parts.database.write("default") as c:
+    async with user.context.database.write("default") as c:
         row = (await c.execute(select(inbox).where(inbox.c.id == message))).one()
         before = row.created_at - timedelta(minutes=minutes)
         await c.execute(update(inbox).where(inbox.c.id == message).values(created_at=before))

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from connector.app.context import Parts, compose
+from connector.app.context import AppContext, build_context
 from connector.ingest.batches import MAX_ITEMS
 from connector.rules.model.campaigns import parse_definition
 from connector.settings.application import Settings
@@ -20,20 +20,20 @@ from tests.starter.serving import open_client
 URL = "/v1/interactions"
 
 
-async def count(parts: Parts, table: Any) -> int:
+async def count(context: AppContext, table: Any) -> int:
     """How many rows a table has."""
-    async with parts.database.read() as c:
+    async with context.database.read() as c:
         return int((await c.execute(select(func.count()).select_from(table))).scalar_one())
 
 
 @pytest.fixture(autouse=True)
-async def _original(parts: Parts) -> None:
+async def _original(context: AppContext) -> None:
     """The campaign that the interactions are with, as a draft."""
-    async with parts.database.write("default") as c:
+    async with context.database.write("default") as c:
         await save_drafts(c, "default", [parse_definition(ORIGINAL)], await database_now(c))
 
 
-async def test_each_item_is_judged_on_its_own(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_each_item_is_judged_on_its_own(api: httpx.AsyncClient, context: AppContext) -> None:
     """One bad item stops no other; its result says what was wrong with which field."""
     naive = {**push("bad", 1), "occurred_at": "2026-03-02T12:00:00"}
     answer = await api.post(URL, json={"interactions": [push("a", 1), naive, 5, push("a", 1), push("b", 2)]})
@@ -48,16 +48,16 @@ async def test_each_item_is_judged_on_its_own(api: httpx.AsyncClient, parts: Par
     ]
     assert "occurred_at: needs a time zone" in results[1]["fault"]
     assert [("fault" in r) for r in results] == [False, True, True, False, False]
-    assert await count(parts, interactions) == 2
+    assert await count(context, interactions) == 2
 
 
-async def test_a_repeated_request_changes_nothing(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_a_repeated_request_changes_nothing(api: httpx.AsyncClient, context: AppContext) -> None:
     """M6: what was accepted once is a duplicate for ever after."""
     body = {"interactions": [push("a", 1), push("b", 2)]}
     await api.post(URL, json=body)
     again = (await api.post(URL, json=body)).json()["results"]
     assert [result["status"] for result in again] == ["duplicate", "duplicate"]
-    assert await count(parts, interactions) == 2
+    assert await count(context, interactions) == 2
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ async def test_a_time_that_cannot_be_is_one_items_fault(api: httpx.AsyncClient, 
 
 async def test_a_number_beyond_all_numbers_is_one_items_fault(database: Database) -> None:
     """1e400 is JSON and is read as infinity, which PostgreSQL stores in no JSON: told, and not a server's error."""
-    parts = compose(Settings(), database)
+    context = build_context(Settings(), database)
     endless = '{"id": "e", "user": "u", "type": "start_session", "occurred_at": "%s", "properties": {"n": [1e400]}}'
     body = f'{{"interactions": [{endless % at(1)}], "users": [{{"id": "v", "attributes": {{"n": -1e400}}}}]}}'
-    async with open_client(parts) as api:
+    async with open_client(context) as api:
         answer = await api.post(URL, content=body)
         patched = await api.patch("/v1/users/u", content='{"attributes": {"n": 1e400}}')
     assert answer.status_code == 200, answer.text
@@ -117,16 +117,16 @@ async def test_a_body_of_the_wrong_shape(
     assert words in error["message"]
 
 
-async def test_a_thousand_at_once_and_not_one_more(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_a_thousand_at_once_and_not_one_more(api: httpx.AsyncClient, context: AppContext) -> None:
     """1,001 are refused as a whole; 1,000 are taken."""
     items = [push(f"e{n}", 1, f"u{n % 50}") for n in range(MAX_ITEMS + 1)]
     refused = await api.post(URL, json={"interactions": items})
     assert refused.status_code == 413
     assert refused.json()["error"]["code"] == "too_many_interactions"
-    assert await count(parts, interactions) == 0
+    assert await count(context, interactions) == 0
     taken = await api.post(URL, json={"interactions": items[1:]})
     assert {result["status"] for result in taken.json()["results"]} == {"accepted"}
-    assert await count(parts, interactions) == MAX_ITEMS
+    assert await count(context, interactions) == MAX_ITEMS
 
 
 async def test_a_body_has_a_bound(api: httpx.AsyncClient) -> None:
@@ -135,12 +135,12 @@ async def test_a_body_has_a_bound(api: httpx.AsyncClient) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
 
 
-async def test_with_temporal_away_all_is_accepted(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_with_temporal_away_all_is_accepted(api: httpx.AsyncClient, context: AppContext) -> None:
     """Guarantee 5 and 6: what is accepted is stored, its follow-up waits to be started."""
-    await House(parts.database).live(ORIGINAL, ABANDONED)
+    await House(context.database).live(ORIGINAL, ABANDONED)
     answer = await api.post(URL, json={"interactions": [push("a", 1)]})
     assert answer.json()["results"] == [{"id": "a", "status": "accepted"}]
-    async with parts.database.read() as c:
+    async with context.database.read() as c:
         (row,) = (await c.execute(select(follow_ups.c.state, follow_ups.c.started_at))).all()
     assert tuple(row) == ("waiting", None)
 
@@ -148,7 +148,7 @@ async def test_with_temporal_away_all_is_accepted(api: httpx.AsyncClient, parts:
 async def test_with_the_database_away_nothing_is_accepted() -> None:
     """503 with a time to try again, and no word of the database's own."""
     database = Database.open("postgresql://nobody:secret@127.0.0.1:1/nowhere")
-    async with open_client(compose(Settings(), database)) as api:
+    async with open_client(build_context(Settings(), database)) as api:
         answer = await api.post(URL, json={"interactions": [push("a", 1)]})
     await database.close()
     assert answer.status_code == 503
@@ -157,11 +157,11 @@ async def test_with_the_database_away_nothing_is_accepted() -> None:
     assert "secret" not in answer.text
 
 
-async def test_attributes_of_the_same_request_apply_first(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_attributes_of_the_same_request_apply_first(api: httpx.AsyncClient, context: AppContext) -> None:
     """At the trigger: the audience as it stands before the event, attributes of the same request included."""
     gold = {"attribute": "tier", "is": "gold"}
-    await House(parts.database).order("publish", "o")
-    await House(parts.database).live(follow_on("f", PUSHED, delay={"after": "12 hours"}, audience=gold))
+    await House(context.database).order("publish", "o")
+    await House(context.database).live(follow_on("f", PUSHED, delay={"after": "12 hours"}, audience=gold))
     null = {"id": "x", "attributes": {"note": ["\x00"]}}
     users = [{"id": "u", "attributes": {"tier": "gold"}}, {"id": "v", "time_zone": "Mars"}, {"id": "w"}, 5, null]
     items = [push("a", 0), push("b", 0, user="v"), push("c", 0, user="w")]
@@ -176,7 +176,7 @@ async def test_attributes_of_the_same_request_apply_first(api: httpx.AsyncClient
     assert "null characters" in answer["users"][4]["fault"]
     assert "time_zone" in answer["users"][1]["fault"]
     assert [result["status"] for result in answer["results"]] == ["accepted"] * 3
-    assert await House(parts.database).outcomes() == [("a", "waiting", None)]
+    assert await House(context.database).outcomes() == [("a", "waiting", None)]
     told_of = (await api.get("/v1/users/u")).json()
     assert told_of["attributes"] == {"tier": "gold"}
     more = {"users": [{"id": "u", "attributes": {"age": 7}}, {"id": "u", "attributes": {"age": 8}}], "interactions": []}

@@ -8,12 +8,12 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from connector.app.api_keys import KeyDesk
-from connector.app.context import Parts, compose
+from connector.app.api_keys import ApiKeyService
+from connector.app.context import AppContext, build_context
 from connector.rules.model.api_keys import Scope, make_key
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
-from starter.api.access.key_cache import KeyRing
+from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.scopes import Keys
 from tests.starter.serving import KEY, Clock, open_client
 
@@ -25,16 +25,16 @@ BATCH = {"interactions": [{"id": "e", "user": "u", "type": "start_session", "occ
 class Shop:
     """Keys of a store, on a clock of their own, and clients that send them."""
 
-    def __init__(self, parts: Parts, *fixed: str, is_open: bool = False) -> None:
-        self.parts, self.clock, self.desk = parts, Clock(), KeyDesk(parts.database, parts.workspace)
-        ring = KeyRing(parts.database, parts.workspace, clock=self.clock)
+    def __init__(self, context: AppContext, *fixed: str, is_open: bool = False) -> None:
+        self.context, self.clock, self.desk = context, Clock(), ApiKeyService(context.database, context.workspace)
+        ring = ApiKeyCache(context.database, context.workspace, clock=self.clock)
         self.keys = Keys(fixed, ring=ring, is_open=is_open, rate=5, clock=self.clock)
 
     async def make(self, *scopes: Scope, rate: float | None = None) -> str:
         return (await self.desk.create("shop", scopes or (Scope.READ,), rate=rate)).made.text
 
     def client(self, given: str | None) -> httpx.AsyncClient:
-        return open_client(self.parts, given=given, keys=self.keys)
+        return open_client(self.context, given=given, keys=self.keys)
 
     async def get(self, given: str | None, path: str = LISTED, **headers: str) -> httpx.Response:
         async with self.client(given) as api:
@@ -42,8 +42,8 @@ class Shop:
 
 
 @pytest.fixture
-def shop(parts: Parts) -> Shop:
-    return Shop(parts)
+def shop(context: AppContext) -> Shop:
+    return Shop(context)
 
 
 def basic(text: str, encoding: str = "utf-8") -> str:
@@ -52,9 +52,9 @@ def basic(text: str, encoding: str = "utf-8") -> str:
 
 @pytest.mark.parametrize("way", ["bearer", "lower case", "user name", "user name and password"])
 @pytest.mark.parametrize("stored", [True, False])
-async def test_the_ways_to_send_a_key(parts: Parts, way: str, stored: bool) -> None:
+async def test_the_ways_to_send_a_key(context: AppContext, way: str, stored: bool) -> None:
     """As a bearer, or as Segment's SDKs do: as the user name, with any password or none."""
-    shop = Shop(parts, "an old: key of the settings" if way.endswith("case") else "an old key")
+    shop = Shop(context, "an old: key of the settings" if way.endswith("case") else "an old key")
     key = await shop.make() if stored else "an old: key of the settings" if way.endswith("case") else "an old key"
     header = {
         "bearer": f"Bearer {key}",
@@ -65,9 +65,9 @@ async def test_the_ways_to_send_a_key(parts: Parts, way: str, stored: bool) -> N
     assert (await shop.get(None, Authorization=header)).status_code == 200
 
 
-async def test_a_key_beyond_ascii(parts: Parts) -> None:
+async def test_a_key_beyond_ascii(context: AppContext) -> None:
     """A key of the settings is compared byte by byte, as UTF-8."""
-    async with Shop(parts, "schlüssel").client(None) as api:
+    async with Shop(context, "schlüssel").client(None) as api:
         for header in ("Bearer schlüssel".encode(), basic("schlüssel:").encode()):
             assert (await api.get(LISTED, headers={b"Authorization": header})).status_code == 200
 
@@ -124,7 +124,7 @@ async def test_from_made_to_revoked_while_the_api_runs(shop: Shop) -> None:
     """Known and refused again within a second, without a statement for every request."""
     key = await shop.make(rate=1000)
     async with shop.client(key) as api:
-        with shop.parts.database.count_statements() as count:
+        with shop.context.database.count_statements() as count:
             assert {(await api.get("/metrics")).status_code for _ in range(30)} == {200}
         assert [statement for statement in count.statements if "BEGIN" not in statement] == count.statements[-1:]
         await shop.desk.revoke(key[3:15])
@@ -147,7 +147,7 @@ async def test_both_keys_hold_during_a_rotation(shop: Shop) -> None:
 async def test_without_the_database(shop: Shop) -> None:
     """503 for a key that may be valid, 401 for what cannot be one; keys of the settings are known without it."""
     database = Database.open("postgresql://nobody@127.0.0.1:1/nowhere")
-    away = Shop(compose(Settings(), database), KEY)
+    away = Shop(build_context(Settings(), database), KEY)
     unknown = await away.get(make_key().text, "/metrics")
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (503, "store_unavailable")
     assert unknown.headers["Retry-After"]
@@ -156,9 +156,9 @@ async def test_without_the_database(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("fixed", [True, False])
-async def test_over_its_rate(parts: Parts, fixed: bool) -> None:
+async def test_over_its_rate(context: AppContext, fixed: bool) -> None:
     """429 with whole seconds to wait, in our shape; the burst is two seconds' worth; other keys go on."""
-    shop = Shop(parts, KEY)
+    shop = Shop(context, KEY)
     key, other = KEY if fixed else await shop.make(), await shop.make()
     assert [(await shop.get(key)).status_code for _ in range(11)] == [200] * 10 + [429]
     refused = await shop.get(key)
@@ -210,9 +210,9 @@ async def test_every_route_counts_once(shop: Shop) -> None:
         assert statuses == [200, 200, 429]
 
 
-async def test_the_log_names_the_key_by_its_id(parts: Parts) -> None:
+async def test_the_log_names_the_key_by_its_id(context: AppContext) -> None:
     """The key itself and the name it was given are not in the log; a stranger's id is not, either."""
-    shop = Shop(parts, "alpha", "omega")
+    shop = Shop(context, "alpha", "omega")
     key = await shop.make(rate=0.1)
     with capture_logs() as logged:
         for given in ("omega", key, key, None, "wrong", make_key().text):
@@ -228,18 +228,18 @@ async def test_the_log_names_the_key_by_its_id(parts: Parts) -> None:
     assert "shop" not in str(logged)
 
 
-async def test_in_development_nobody_needs_a_key(parts: Parts) -> None:
+async def test_in_development_nobody_needs_a_key(context: AppContext) -> None:
     """On loopback, as long as none is set; web pages stay out."""
-    shop = Shop(parts, is_open=True)
+    shop = Shop(context, is_open=True)
     assert [(await shop.get(given)).status_code for given in (None, "anything", basic("w:")[6:])] == [200] * 3
     assert (await shop.get(None, Origin="https://evil.example")).status_code == 403
     assert (await shop.get("anything", Origin="https://evil.example")).status_code == 403
     assert (await shop.get(None, Origin="http://[")).status_code == 403
 
 
-async def test_in_development_a_key_that_is_sent_counts(parts: Parts) -> None:
+async def test_in_development_a_key_that_is_sent_counts(context: AppContext) -> None:
     """Once there are keys: a wrong one is refused, and a right one may do what it may, also from a web page."""
-    shop = Shop(parts, is_open=True)
+    shop = Shop(context, is_open=True)
     revoked = await shop.make()
     await shop.desk.revoke(revoked[3:15])
     assert [(await shop.get(given)).status_code for given in (revoked, make_key().text)] == [401, 401]

@@ -5,7 +5,7 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from connector.app.context import Parts, compose
+from connector.app.context import AppContext, build_context
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.access.scopes import Keys, KeysMissing, keys_for
@@ -16,9 +16,9 @@ LISTED = "/v1/follow-ups"
 
 @pytest.mark.parametrize("given", [None, "wrong", KEY + "x", KEY[:-1]])
 @pytest.mark.parametrize("path", [LISTED, "/v1/users/u", "/v1/campaigns/c", "/metrics"])
-async def test_without_the_key(parts: Parts, given: str | None, path: str) -> None:
+async def test_without_the_key(context: AppContext, given: str | None, path: str) -> None:
     """401 that says how a key is sent, before anything else is looked at."""
-    async with open_client(parts, given=given) as api:
+    async with open_client(context, given=given) as api:
         answer = await api.get(path)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -26,9 +26,9 @@ async def test_without_the_key(parts: Parts, given: str | None, path: str) -> No
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/docs", "/openapi.json"])
-async def test_open_to_all(parts: Parts, path: str) -> None:
+async def test_open_to_all(context: AppContext, path: str) -> None:
     """Health and the description need no key."""
-    async with open_client(parts, given=None) as api:
+    async with open_client(context, given=None) as api:
         assert (await api.get(path)).status_code == 200
 
 
@@ -69,9 +69,9 @@ async def test_where_keys_are_needed(
         ({"Origin": "null"}, 403),
     ],
 )
-async def test_web_pages_cannot_use_an_open_api(parts: Parts, headers: dict[str, str], status: int) -> None:
+async def test_web_pages_cannot_use_an_open_api(context: AppContext, headers: dict[str, str], status: int) -> None:
     """Without keys, neither a page of another origin nor a name that was bound to loopback gets in."""
-    async with open_client(parts, given=None, keys=Keys(is_open=True)) as api:
+    async with open_client(context, given=None, keys=Keys(is_open=True)) as api:
         assert (await api.get(LISTED, headers=headers)).status_code == status
 
 
@@ -87,7 +87,7 @@ async def test_ready_without_temporal(api: httpx.AsyncClient) -> None:
 async def test_not_ready_without_the_database() -> None:
     """503 that says which part is away; the process itself is alive."""
     database = Database.open("postgresql://nobody@127.0.0.1:1/nowhere")
-    async with open_client(compose(Settings(), database), given=None) as api:
+    async with open_client(build_context(Settings(), database), given=None) as api:
         ready, alive = await api.get("/readyz"), await api.get("/healthz")
     await database.close()
     assert (ready.status_code, ready.json()["database"]) == (503, "unreachable")
@@ -120,15 +120,15 @@ async def test_errors_of_the_framework_have_our_shape(
 
 
 async def test_an_unexpected_error_says_nothing_but_where_to_look(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    context: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """500 in our shape, with the request id under which the log has it; its own text stays here."""
 
     async def broken(_items: object, _users: object) -> None:
         raise ValueError("anna@example.com")
 
-    monkeypatch.setattr(parts.intake, "take_in_with", broken)
-    async with open_client(parts) as api:
+    monkeypatch.setattr(context.intake, "ingest_with_users", broken)
+    async with open_client(context) as api:
         with capture_logs() as logged:
             answer = await api.post("/v1/interactions", json={"interactions": []}, headers={"X-Request-Id": "here"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import delete, select, update
 
-from connector.app.context import Parts, compose
+from connector.app.context import AppContext, build_context
 from connector.rules.model.users import User
 from connector.settings.application import Settings
 from connector.settings.inbox import InboxSettings
@@ -24,22 +24,22 @@ AFTER = follow_on(
 
 
 @pytest.fixture
-def parts(sqlite_database: Database) -> Parts:
+def context(sqlite_database: Database) -> AppContext:
     """With a secret for inbox tokens."""
-    return compose(
+    return build_context(
         Settings(inbox=InboxSettings(secrets=(SecretStr("a secret of this test, long enough"),))), sqlite_database
     )
 
 
 @pytest.fixture
-async def delivery(parts: Parts) -> str:
+async def delivery(context: AppContext) -> str:
     """A push that went out to u."""
-    house = House(parts.database)
+    house = House(context.database)
     post = Post(house, Provider())
     await house.live(ORIGINAL, NUDGE, AFTER)
     for name in ("u", "v"):
         await post.described(User(id=name, push_tokens=("phone",)))
-    await house.take_in(push("p", 0))
+    await house.ingest(push("p", 0))
     await post.send(minutes=0, channel="push")
     [row] = await house.rows()
     return f"{row.id}.push"
@@ -50,7 +50,7 @@ async def _token(api: httpx.AsyncClient, user: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def test_what_was_tapped_counts_once(api: httpx.AsyncClient, parts: Parts, delivery: str) -> None:
+async def test_what_was_tapped_counts_once(api: httpx.AsyncClient, context: AppContext, delivery: str) -> None:
     """M1, M6: each button and page is an interaction of its own, told with the user's token or with a key."""
     ann = await _token(api, "u")
     acts = [("open", {}), ("click", {"button": "later"}), ("click", {"button": "never"}), ("click", {"page": "2"})]
@@ -64,7 +64,7 @@ async def test_what_was_tapped_counts_once(api: httpx.AsyncClient, parts: Parts,
         ("duplicate", "click_push_story_page"),
     ]
     assert (await api.post(f"/v1/pushes/{delivery}/open")).json()["status"] == "duplicate"
-    assert [row.campaign for row in await House(parts.database).rows()] == ["f", "g"]
+    assert [row.campaign for row in await House(context.database).rows()] == ["f", "g"]
 
 
 async def test_who_may_tell(api: httpx.AsyncClient, delivery: str) -> None:
@@ -78,12 +78,12 @@ async def test_who_may_tell(api: httpx.AsyncClient, delivery: str) -> None:
 
 
 async def test_a_tap_that_is_told_on_another_day_changes_nothing(
-    api: httpx.AsyncClient, parts: Parts, delivery: str
+    api: httpx.AsyncClient, context: AppContext, delivery: str
 ) -> None:
     """M6: the log is unique by day and id; an app that tells a tap again next week has told it before."""
     week = timedelta(days=7)
     assert (await api.post(f"/v1/pushes/{delivery}/open")).json()["status"] == "accepted"
-    async with parts.database.write("default") as c:
+    async with context.database.write("default") as c:
         await c.execute(
             update(deliveries).values(claimed_at=(await c.execute(select(deliveries.c.claimed_at))).scalar_one() - week)
         )
@@ -92,7 +92,7 @@ async def test_a_tap_that_is_told_on_another_day_changes_nothing(
         await c.execute(delete(interactions).where(interactions.c.id == opened["id"]))
         await c.execute(interactions.insert().values({**opened, **earlier}))
     assert (await api.post(f"/v1/pushes/{delivery}/open")).json()["status"] == "duplicate"
-    async with parts.database.read() as c:
+    async with context.database.read() as c:
         assert len((await c.execute(select(interactions).where(interactions.c.topic == "open_push"))).all()) == 1
 
 

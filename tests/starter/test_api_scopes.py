@@ -5,12 +5,12 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.app.api_keys import KeyDesk
-from connector.app.context import Parts, compose
+from connector.app.api_keys import ApiKeyService
+from connector.app.context import AppContext, build_context
 from connector.rules.model.api_keys import Scope
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
-from starter.api.access.key_cache import KeyRing
+from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.scopes import Keys
 from tests.house import ABANDONED, ORIGINAL, House, push
 from tests.starter.serving import open_client
@@ -49,18 +49,18 @@ OPEN = {"GET /healthz", "GET /readyz", "POST /webhooks/{provider}", *TRACKED}
 class Holders:
     """Clients of one application, by the scopes of their keys."""
 
-    def __init__(self, parts: Parts) -> None:
-        self.parts, self.desk = parts, KeyDesk(parts.database, parts.workspace)
-        self.keys = Keys(ring=KeyRing(parts.database, parts.workspace))
+    def __init__(self, context: AppContext) -> None:
+        self.context, self.desk = context, ApiKeyService(context.database, context.workspace)
+        self.keys = Keys(ring=ApiKeyCache(context.database, context.workspace))
 
     async def client(self, *scopes: Scope) -> httpx.AsyncClient:
         key = (await self.desk.create("a", scopes)).made.text if scopes else None
-        return open_client(self.parts, given=key, keys=self.keys)
+        return open_client(self.context, given=key, keys=self.keys)
 
 
 @pytest.fixture
-def holders(parts: Parts) -> Holders:
-    return Holders(parts)
+def holders(context: AppContext) -> Holders:
+    return Holders(context)
 
 
 async def described(holders: Holders) -> dict[str, dict[str, Any]]:
@@ -124,7 +124,7 @@ async def test_changing_a_user_tells_nothing_of_them(holders: Holders) -> None:
 @pytest.mark.parametrize("verb", ["view", "click", "dismiss"])
 async def test_acting_in_an_inbox_tells_neither_who_there_is_nor_what_was_done(holders: Holders, verb: str) -> None:
     """To ingest alone an unknown user and a known one, the first act and a repeat look the same."""
-    await House(holders.parts.database).live({"card": "banner", "title": "t", "body": "b"})
+    await House(holders.context.database).live({"card": "banner", "title": "t", "body": "b"})
     ingests, both = await holders.client(INGEST), await holders.client(INGEST, READ)
     await ingests.put("/v1/users/known", json={})
     act = f"/v1/inbox/card.banner/{verb}"
@@ -145,7 +145,7 @@ async def test_reports_tell_no_more_than_that_they_were_taken(holders: Holders) 
     """What is told of users in a batch comes back as its id and its fate."""
     ingests = await holders.client(INGEST)
     await ingests.put("/v1/users/u", json={"email": "anna@example.com"})
-    house = House(holders.parts.database)
+    house = House(holders.context.database)
     await house.live(ORIGINAL, ABANDONED)
     body = {"interactions": [push("p", 1)], "users": [{"id": "u", "first_name": "Anna"}]}
     answer = await ingests.post("/v1/interactions", json=body)
@@ -158,10 +158,10 @@ async def test_reports_tell_no_more_than_that_they_were_taken(holders: Holders) 
 async def test_a_token_still_reads_and_acts(sqlite_database: Database) -> None:
     """Minted by a key that may do both; with it the user's device does both, and nothing else."""
     settings = Settings.model_validate({"inbox": {"secrets": ["s" * 32]}})
-    holders = Holders(compose(settings, sqlite_database))
+    holders = Holders(build_context(settings, sqlite_database))
     await House(sqlite_database).live({"card": "banner", "title": "t", "body": "b"})
     minted = await (await holders.client(INGEST, READ)).post("/v1/users/u/inbox-token")
-    phone = open_client(holders.parts, given=minted.json()["token"], keys=holders.keys)
+    phone = open_client(holders.context, given=minted.json()["token"], keys=holders.keys)
     assert (await phone.get("/v1/users/u/inbox")).status_code == 200
     assert [(await phone.post("/v1/inbox/card.banner/view")).json()["status"] for _ in range(2)] == [
         "accepted",

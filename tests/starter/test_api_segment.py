@@ -13,7 +13,7 @@ import uvicorn
 from sqlalchemy import func, select
 
 from connector.app.configuration import SettingsWrong
-from connector.app.context import Parts, compose
+from connector.app.context import AppContext, build_context
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
@@ -47,44 +47,44 @@ async def send(api: httpx.AsyncClient, *messages: Any, path: str = "batch") -> d
     return told
 
 
-async def logged(parts: Parts) -> list[tuple[str, str]]:
+async def logged(context: AppContext) -> list[tuple[str, str]]:
     """(id, name or type) of all that is in the log, in the order of arrival."""
-    async with parts.database.read() as c:
+    async with context.database.read() as c:
         rows = await c.execute(select(interactions.c.id, interactions.c.topic).order_by(interactions.c.seq))
         return [(row.id, row.topic) for row in rows]
 
 
 @pytest.fixture
-async def house(parts: Parts) -> House:
+async def house(context: AppContext) -> House:
     """An original, and a follow-on of it that waits and has an exception."""
-    house = House(parts.database)
+    house = House(context.database)
     await house.live(ORIGINAL, WAITS)
     return house
 
 
-async def test_a_batch_triggers_and_excepts(api: httpx.AsyncClient, parts: Parts, house: House) -> None:
+async def test_a_batch_triggers_and_excepts(api: httpx.AsyncClient, context: AppContext, house: House) -> None:
     """The way of an interaction, as for every other source."""
     await send(api, message("p", RECEIVED, 1, **PUSHED_BY), message("x", "cart_updated", 2))
     assert await house.outcomes() == [("p", "waiting", None)]
     order = {"products": [{"product_id": "shoe-1", "price": 90}, {"sku": "hat"}]}
     await send(api, message("o", "Order Completed", 3, properties=order))
     assert await house.outcomes() == [("p", "excepted", "o:1")]
-    assert await logged(parts) == [
+    assert await logged(context) == [
         ("p", "receive_push"), ("x", "cart_updated"), ("o:1", "make_purchase"), ("o:2", "make_purchase"),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", SINGLE)
-async def test_each_single_call(api: httpx.AsyncClient, parts: Parts, kind: str) -> None:
+async def test_each_single_call(api: httpx.AsyncClient, context: AppContext, kind: str) -> None:
     """The examples of the documents, answered as Segment answers."""
     answer = await api.post(f"/v1/{kind}", json=SEGMENT_CALLS[kind])
     assert (answer.status_code, answer.json()) == (200, {"success": True})
-    assert len(await logged(parts)) == (1 if kind in ("track", "page", "screen") else 0)
+    assert len(await logged(context)) == (1 if kind in ("track", "page", "screen") else 0)
 
 
-async def test_the_write_key_is_the_user_name(parts: Parts) -> None:
+async def test_the_write_key_is_the_user_name(context: AppContext) -> None:
     """As Segment's SDKs send it, with an empty password; a wrong key is refused in their form."""
-    async with open_client(parts, given=None) as api:
+    async with open_client(context, given=None) as api:
         for key, status in ((KEY, 200), ("wrong", 401)):
             words = base64.b64encode(f"{key}:".encode()).decode()
             answer = await api.post("/v1/track", json=message("a"), headers={"Authorization": f"Basic {words}"})
@@ -93,9 +93,9 @@ async def test_the_write_key_is_the_user_name(parts: Parts) -> None:
     assert (told["code"], told["message"]) == (told["error"]["code"], told["error"]["message"])
 
 
-async def test_identify_before_track(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_identify_before_track(api: httpx.AsyncClient, context: AppContext) -> None:
     """What is told of a user holds for what comes after it, in the same batch and across transactions."""
-    house = House(parts.database)
+    house = House(context.database)
     gold = {"attribute": "tier", "is": "gold"}
     await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 hour"}, audience=gold))
     identify = {"type": "identify", "userId": "u", "traits": {"tier": "gold"}}
@@ -103,9 +103,9 @@ async def test_identify_before_track(api: httpx.AsyncClient, parts: Parts) -> No
     assert await house.outcomes() == [("p", "waiting", None)]
 
 
-async def test_a_later_identify_does_not_hold_for_an_earlier_track(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_a_later_identify_does_not_hold_for_an_earlier_track(api: httpx.AsyncClient, context: AppContext) -> None:
     """What is judged stands as it would have been judged one by one."""
-    house = House(parts.database)
+    house = House(context.database)
     gold = {"attribute": "tier", "is": "gold"}
     await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "12 hours"}, audience=gold))
     tiers = [{"type": "identify", "userId": "u", "traits": {"tier": tier}} for tier in ("gold", "silver")]
@@ -138,11 +138,11 @@ async def test_consent_goes_with_its_message(api: httpx.AsyncClient) -> None:
     assert await consent_of(api) == {"email": "subscribed"}
 
 
-async def test_consent_costs_as_many_statements_for_a_hundred(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_consent_costs_as_many_statements_for_a_hundred(api: httpx.AsyncClient, context: AppContext) -> None:
     """Merged together, whoever says it."""
     counts = []
     for size, name in ((1, "warm"), (1, "a"), (100, "b")):
-        with parts.database.count_statements() as count:
+        with context.database.count_statements() as count:
             await send(api, *(message(f"{name}{n}", "Unsubscribed", user=f"{name}{n}") for n in range(size)))
         counts.append(len(count.statements))
     assert counts[1] == counts[2]
@@ -157,7 +157,9 @@ async def test_null_removes(api: httpx.AsyncClient) -> None:
     assert (user["email"], user["attributes"]) == (None, {"age": 7})
 
 
-async def test_a_visitor_becomes_a_user_and_keeps_the_wait(api: httpx.AsyncClient, parts: Parts, house: House) -> None:
+async def test_a_visitor_becomes_a_user_and_keeps_the_wait(
+    api: httpx.AsyncClient, context: AppContext, house: House
+) -> None:
     """Alias: what the visitor waits for, the user's purchase ends; all in one batch too."""
     alias = {"type": "alias", "previousId": "visitor", "userId": "ann"}
     order = message("o", "Order Completed", 3, "ann", properties={"total": 5})
@@ -165,7 +167,7 @@ async def test_a_visitor_becomes_a_user_and_keeps_the_wait(api: httpx.AsyncClien
     assert await send(api, visitor, alias, order) == {"success": True}
     assert await house.outcomes() == [("p", "excepted", "o")]
     assert await send(api, visitor, alias, order) == {"success": True}
-    assert len(await logged(parts)) == 2
+    assert len(await logged(context)) == 2
 
 
 async def test_a_user_is_shown_by_the_id_used_now(api: httpx.AsyncClient, house: House) -> None:
@@ -192,7 +194,7 @@ async def test_two_histories_are_not_merged(api: httpx.AsyncClient) -> None:
     assert [(one["index"], one["messageId"]) for one in told["rejected"]] == [(0, "m")]
 
 
-async def test_alias_after_identify(api: httpx.AsyncClient, parts: Parts, house: House) -> None:
+async def test_alias_after_identify(api: httpx.AsyncClient, context: AppContext, house: House) -> None:
     """In the order of many: what the visitor did, who it is, and only then that both are one."""
     visitor = {**message("p", RECEIVED, **PUSHED_BY), "userId": None, "anonymousId": "visitor"}
     identify = {"type": "identify", "userId": "ann", "traits": {"email": "ann@shop.test", "tier": "gold"}}
@@ -205,7 +207,7 @@ async def test_alias_after_identify(api: httpx.AsyncClient, parts: Parts, house:
         assert (known["email"], known["attributes"]) == ("ann@shop.test", {"tier": "gold"})
 
 
-async def test_who_was_erased_stays_erased(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_who_was_erased_stays_erased(api: httpx.AsyncClient, context: AppContext) -> None:
     """By every kind of message; 400 and not 410, which SDKs would try again."""
     await api.post("/v1/identify", json={"userId": "u", "traits": {}})
     await api.post("/v1/alias", json={"previousId": "visitor", "userId": "u"})
@@ -214,12 +216,12 @@ async def test_who_was_erased_stays_erased(api: httpx.AsyncClient, parts: Parts)
         answer = await api.post(f"/v1/{kind}", json={**SEGMENT_CALLS[kind], "userId": "u"})
         assert answer.status_code == 400, kind
         assert "erased" in answer.json()["message"]
-    assert await logged(parts) == []
+    assert await logged(context) == []
     told = await send(api, {"type": "identify", "userId": "u", "traits": {}}, message("x", user="other"))
     assert [one["index"] for one in told["rejected"]] == [0]
 
 
-async def test_one_bad_message_stops_no_other(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_one_bad_message_stops_no_other(api: httpx.AsyncClient, context: AppContext) -> None:
     """All of these are told by their places; the good ones between them are taken."""
     bad: list[Any] = [
         5, None, "x", [], {}, {"type": "track"}, {"type": "merge", "userId": "u"},
@@ -236,24 +238,24 @@ async def test_one_bad_message_stops_no_other(api: httpx.AsyncClient, parts: Par
     by_index = {one["index"]: one["fault"] for one in told["rejected"]}
     assert "stale" in by_index[21]
     assert f"larger than {LARGEST_MESSAGE} bytes" in by_index[25]
-    assert [id for id, _ in await logged(parts)] == [f"good{n}" for n in range(len(bad))]
+    assert [id for id, _ in await logged(context)] == [f"good{n}" for n in range(len(bad))]
 
 
-async def test_from_the_future_is_now(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_from_the_future_is_now(api: httpx.AsyncClient, context: AppContext) -> None:
     """M7."""
     await send(api, {**message("a"), "timestamp": "2070-01-01T00:00:00Z"})
-    async with parts.database.read() as c:
+    async with context.database.read() as c:
         ((t, received_at),) = (await c.execute(select(interactions.c.t, interactions.c.received_at))).all()
     assert t == received_at
     assert abs(t - datetime.now(UTC)) < timedelta(minutes=1)  # noqa: TID251
 
 
-async def test_without_a_time_and_repeated(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_without_a_time_and_repeated(api: httpx.AsyncClient, context: AppContext) -> None:
     """It happened as it arrived, by the database's clock; a repeat within the day is recognised by its id."""
     plain = {"userId": "u", "event": "e", "messageId": "m"}
     for _ in range(2):
         assert (await api.post("/v1/track", json=plain)).status_code == 200
-    assert len(await logged(parts)) == 1
+    assert len(await logged(context)) == 1
 
 
 @pytest.mark.parametrize("kind", SINGLE)
@@ -267,7 +269,9 @@ async def test_without_a_time_and_repeated(api: httpx.AsyncClient, parts: Parts)
         b'{"userId": [], "event": {}, "properties": 5, "traits": 5, "groupId": {}, "previousId": []}',
     ],
 )  # fmt: skip
-async def test_single_calls_that_cannot_be_taken(api: httpx.AsyncClient, parts: Parts, kind: str, body: bytes) -> None:
+async def test_single_calls_that_cannot_be_taken(
+    api: httpx.AsyncClient, context: AppContext, kind: str, body: bytes
+) -> None:
     """400, which no SDK tries again, in our form and theirs; nothing is stored."""
     answer = await api.post(f"/v1/{kind}", content=body)
     told = answer.json()
@@ -276,7 +280,7 @@ async def test_single_calls_that_cannot_be_taken(api: httpx.AsyncClient, parts: 
         return
     assert answer.status_code == 400, told
     assert (told["code"], told["message"]) == (told["error"]["code"], told["error"]["message"])
-    assert await logged(parts) == []
+    assert await logged(context) == []
 
 
 @pytest.mark.parametrize("path", ["batch", "import"])
@@ -306,12 +310,12 @@ async def test_a_batch_has_a_bound(api: httpx.AsyncClient, size: int) -> None:
     assert (await api.post("/v1/batch", content=b'{"batch": []}'.ljust(LARGEST_BATCH))).status_code == 200
 
 
-async def test_packed_batches(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_packed_batches(api: httpx.AsyncClient, context: AppContext) -> None:
     """Gzip, as SDKs send it, measured unpacked; another encoding is 415."""
     packed = {"Content-Encoding": "gzip"}
     body = gzip.compress(json.dumps({"batch": [message("a")]}).encode())
     assert (await api.post("/v1/batch", content=body, headers=packed)).json() == {"success": True}
-    assert await logged(parts) == [("a", "e")]
+    assert await logged(context) == [("a", "e")]
     bomb = gzip.compress(b" " * (50 << 20))
     answer = await api.post("/v1/batch", content=bomb, headers=packed)
     assert (answer.status_code, answer.json()["code"]) == (400, "too_large")
@@ -319,7 +323,7 @@ async def test_packed_batches(api: httpx.AsyncClient, parts: Parts) -> None:
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_encoding")
 
 
-async def test_more_messages_than_a_batch_has(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_more_messages_than_a_batch_has(api: httpx.AsyncClient, context: AppContext) -> None:
     """Refused as a whole, in few words: half a kilobyte of zeros must not become megabytes of faults."""
     zeros = gzip.compress(('{"batch":[' + ",".join(["0"] * 255_000) + "]}").encode())
     packed = await api.post("/v1/batch", content=zeros, headers={"Content-Encoding": "gzip"})
@@ -328,9 +332,9 @@ async def test_more_messages_than_a_batch_has(api: httpx.AsyncClient, parts: Par
     for answer in (packed, one_more):
         assert (answer.status_code, answer.json()["code"]) == (400, "too_many")
         assert len(answer.content) < 1000
-    assert await logged(parts) == []
+    assert await logged(context) == []
     await send(api, *({**track, "messageId": str(n)} for n in range(MOST_MESSAGES)))
-    assert len(await logged(parts)) == MOST_MESSAGES
+    assert len(await logged(context)) == MOST_MESSAGES
 
 
 async def test_what_is_known_of_a_user_has_a_bound(api: httpx.AsyncClient) -> None:
@@ -356,23 +360,23 @@ async def test_faults_are_short(api: httpx.AsyncClient) -> None:
     assert all(0 < len(one["fault"]) <= LONGEST_FAULT for one in told["rejected"])
 
 
-async def test_our_own_names_in_their_properties(api: httpx.AsyncClient, parts: Parts, house: House) -> None:
+async def test_our_own_names_in_their_properties(api: httpx.AsyncClient, context: AppContext, house: House) -> None:
     """A `message` of theirs is no message of a provider, by which three deliveries would be one."""
     theirs = {"campaign_id": "o", "message": "Your weekly digest", "delivery": "express", "robot": False}
     for n in range(3):
         await send(api, message(f"d{n}", "Email Delivered", n * 30, properties=theirs))
-    assert await logged(parts) == [(f"d{n}", "receive_email") for n in range(3)]
-    async with parts.database.read() as c:
+    assert await logged(context) == [(f"d{n}", "receive_email") for n in range(3)]
+    async with context.database.read() as c:
         kept = (await c.execute(select(interactions.c.properties))).scalars().first()
     assert kept == {
         "campaign_id": "o", "their_message": "Your weekly digest", "their_delivery": "express", "robot": False,
     }  # fmt: skip
 
 
-async def test_slow_bodies_of_refused_calls(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_bodies_of_refused_calls(context: AppContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has no key is answered in the end, however slowly the body comes."""
     monkeypatch.setattr(unpacking, "_REST_SECONDS", 0.2)
-    server = uvicorn.Server(uvicorn.Config(create_app(parts, Keys([KEY])), port=0, log_config=None))
+    server = uvicorn.Server(uvicorn.Config(create_app(context, Keys([KEY])), port=0, log_config=None))
     serving = asyncio.create_task(server.serve())
     async with asyncio.timeout(30):
         while not server.started:
@@ -386,7 +390,7 @@ async def test_slow_bodies_of_refused_calls(parts: Parts, monkeypatch: pytest.Mo
         await serving
 
 
-async def test_orders_have_a_bound_together(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_orders_have_a_bound_together(api: httpx.AsyncClient, context: AppContext) -> None:
     """A body of 400 KB must not become a hundred thousand items."""
     order = {"products": [{"sku": n} for n in range(500)]}
     batch = [message(str(n), "Order Completed", properties=order) for n in range(25)]
@@ -394,12 +398,14 @@ async def test_orders_have_a_bound_together(api: httpx.AsyncClient, parts: Parts
     told = await send(api, *batch, message("fits"), {"type": "identify", "userId": "after", "traits": {"a": 1}})
     assert [one["index"] for one in told["rejected"]] == [20, 21, 22, 23, 24], "only what does not fit"
     assert all("more than 10000 items" in one["fault"] for one in told["rejected"])
-    async with parts.database.read() as c:
+    async with context.database.read() as c:
         assert (await c.execute(select(func.count()).select_from(interactions))).scalar_one() == 9_901
     assert (await api.get("/v1/users/after")).json()["attributes"] == {"a": 1}
 
 
-async def test_a_hundred_cost_as_many_statements_as_one(api: httpx.AsyncClient, parts: Parts, house: House) -> None:
+async def test_a_hundred_cost_as_many_statements_as_one(
+    api: httpx.AsyncClient, context: AppContext, house: House
+) -> None:
     """One request, and a number of statements that does not grow; also where each identifies and begins a wait."""
 
     async def cost(size: int, name: str) -> int:
@@ -412,7 +418,7 @@ async def test_a_hundred_cost_as_many_statements_as_one(api: httpx.AsyncClient, 
                 message(f"{user}-p", RECEIVED, user=user, **PUSHED_BY),
                 message(f"{user}-o", "Order Completed", 2, user=user, properties={"products": [{"sku": 1}] * 2}),
             ]
-        with parts.database.count_statements() as count:
+        with context.database.count_statements() as count:
             assert await send(api, *batch) == {"success": True}
         return len(count.statements)
 
@@ -423,7 +429,7 @@ async def test_a_hundred_cost_as_many_statements_as_one(api: httpx.AsyncClient, 
     assert len(await house.rows()) == 102
 
     async def tracks(size: int, name: str) -> int:
-        with parts.database.count_statements() as count:
+        with context.database.count_statements() as count:
             assert await send(api, *(message(f"{name}{n}") for n in range(size))) == {"success": True}
         return len(count.statements)
 
@@ -434,7 +440,7 @@ async def test_a_hundred_cost_as_many_statements_as_one(api: httpx.AsyncClient, 
 async def test_with_the_database_away_it_is_told_to_come_again() -> None:
     """503 with Retry-After, in the SDKs' form."""
     database = Database.open("postgresql://nobody:secret@127.0.0.1:1/nowhere")
-    async with open_client(compose(Settings(), database)) as api:
+    async with open_client(build_context(Settings(), database)) as api:
         for path, body in (("track", message("a")), ("batch", {"batch": [message("a")]})):
             answer = await api.post(f"/v1/{path}", json=body)
             assert answer.status_code == 503
@@ -453,15 +459,15 @@ async def test_what_is_rejected_is_counted(api: httpx.AsyncClient) -> None:
     assert "xxx" not in told
 
 
-async def test_a_mapping_of_ones_own(parts: Parts, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_mapping_of_ones_own(context: AppContext, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """CONNECTOR_SEGMENT_MAPPING: taken up as the application is made; a wrong one ends it with words."""
     file = tmp_path / "mapping.yaml"
     file.write_text("events: {basket.changed: {event: cart_updated}, Heartbeat: ignore}")
     monkeypatch.setenv("CONNECTOR_SEGMENT_MAPPING", str(file))
-    own = compose(Settings(), parts.database)
+    own = build_context(Settings(), context.database)
     async with open_client(own) as api:
         await send(api, message("a", "basket.changed"), message("b", "Heartbeat"))
-    assert await logged(parts) == [("a", "cart_updated")]
+    assert await logged(context) == [("a", "cart_updated")]
     file.write_text("events:\n  A: {evnt: x}\n")
     with pytest.raises(SettingsWrong, match=r"CONNECTOR_SEGMENT_MAPPING: .*mapping\.yaml:2: events\.A\.evnt: unknown"):
         create_app(own, Keys([KEY]))

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from connector.store.tables import users as users_table
 from tests.house import ABANDONED, ORIGINAL, House, push
 
@@ -86,12 +86,12 @@ async def test_no_null_characters(api: httpx.AsyncClient, verb: str) -> None:
     assert (await api.get(URL)).status_code == 404
 
 
-async def test_delete_erases(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_delete_erases(api: httpx.AsyncClient, context: AppContext) -> None:
     """Guarantee 8: nothing that describes the user stays, the wait ends, and a late report brings nobody back."""
-    house = House(parts.database)
+    house = House(context.database)
     await house.live(ORIGINAL, ABANDONED)
     await api.put(URL, json=ANNA)
-    await house.take_in(push("p", 1, "u-17"))
+    await house.ingest(push("p", 1, "u-17"))
     assert (await api.delete(URL)).status_code == 204
     assert (await api.get(URL)).status_code == 404
     assert (await api.delete(URL)).status_code == 404
@@ -126,11 +126,11 @@ async def test_attributes_have_a_bound(api: httpx.AsyncClient) -> None:
     assert (await api.patch(URL, json={"attributes": {"a": 1, "b": "x" * 200_000}})).status_code == 200
 
 
-async def test_what_is_larger_already(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_what_is_larger_already(api: httpx.AsyncClient, context: AppContext) -> None:
     """It stays readable, and may shrink, but not grow."""
     await api.put(URL, json=LARGE)
     large = {str(n): "x" * 10_000 for n in range(50)}
-    async with parts.database.write("default") as c:
+    async with context.database.write("default") as c:
         await c.execute(update(users_table).values(attributes=large))
     assert (await api.get(URL)).json()["attributes"] == large
     for changes, status in (

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from starter.dev.dev_file import Running, read_running, write_running
-from starter.dev.stale_processes import end_leftovers
-from starter.dev.supervised_process import Child
+from starter.dev.stale_processes import end_stale_processes
+from starter.dev.supervised_process import SupervisedProcess
 
 SLEEPER = "import sys, time; print('up', flush=True); time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
@@ -43,8 +43,8 @@ def runs(pid: int) -> bool:
         return False
 
 
-def child_of(code: str, log: Path) -> Child:
-    return Child(
+def child_of(code: str, log: Path) -> SupervisedProcess:
+    return SupervisedProcess(
         "sleeper", [sys.executable, "-c", code, str(log.parent)], dict(os.environ), log=log, started=lambda: None
     )
 
@@ -100,7 +100,7 @@ async def test_leftovers_are_ended_and_strangers_left_alone(tmp_path: Path) -> N
     write_running(tmp_path / "ours", Running(api_url="a", temporal_address="t", ui_url=None, pids=pids))
     try:
         reaping = asyncio.create_task(ours.wait())
-        await asyncio.to_thread(end_leftovers, tmp_path / "ours")
+        await asyncio.to_thread(end_stale_processes, tmp_path / "ours")
         assert await asyncio.wait_for(reaping, 10) == -signal.SIGKILL
         assert stranger.returncode is None
         assert runs(stranger.pid)

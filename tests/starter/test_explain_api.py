@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from connector.rules.model.users import User
 from tests.house import ABANDONED, ORIGINAL, PUSHED, House, at, buy, follow_on, opened, push
 from tests.sending.test_send import Post, Provider
@@ -16,11 +16,11 @@ DRAFT = follow_on("draft", PUSHED)
 
 
 @pytest.fixture
-async def house(parts: Parts) -> House:
+async def house(context: AppContext) -> House:
     """Anna's wait was called off, and she waits again; `alias` never heard of her."""
-    house = House(parts.database)
+    house = House(context.database)
     await house.live(ORIGINAL, ABANDONED, ALIAS)
-    await house.take_in(push("p1", 1), opened("o1", 2), push("p2", 3), push("p3", 4))
+    await house.ingest(push("p1", 1), opened("o1", 2), push("p2", 3), push("p3", 4))
     return house
 
 
@@ -69,7 +69,7 @@ async def test_every_decision_in_order(house: House, api: httpx.AsyncClient) -> 
 
 async def test_live_follow_ons_that_heard_nothing(house: House, api: httpx.AsyncClient) -> None:
     """A live follow-on of a target that the user interacted with: the nearest interaction, and why it did not count."""
-    await house.take_in({**opened("c1", 5), "type": "click_email", "properties": {"url": "https://x.example"}})
+    await house.ingest({**opened("c1", 5), "type": "click_email", "properties": {"url": "https://x.example"}})
     (nothing,) = (await _explained(api))["nothing_happened"]
     assert (nothing["campaign"], nothing["shortfall"], nothing["wanted"], nothing["had"]) == (
         "alias",
@@ -93,7 +93,7 @@ async def test_one_campaign(house: House, api: httpx.AsyncClient) -> None:
         assert (nothing["campaign"], words in nothing["words"]) == (name, True)
 
 
-async def test_a_draft_is_told_when_asked_for(house: House, api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_a_draft_is_told_when_asked_for(house: House, api: httpx.AsyncClient, context: AppContext) -> None:
     """P2: the interaction would have triggered it, had it been published."""
     await api.put("/v1/campaigns/draft", json=DRAFT)
     assert [n["campaign"] for n in (await _explained(api))["nothing_happened"]] == ["alias"]
@@ -101,9 +101,9 @@ async def test_a_draft_is_told_when_asked_for(house: House, api: httpx.AsyncClie
     assert (nothing["state"], nothing["shortfall"], nothing["nearest"]["id"]) == ("draft", "draft", "p3")
 
 
-async def test_messages_and_what_dropped_them(parts: Parts, api: httpx.AsyncClient) -> None:
+async def test_messages_and_what_dropped_them(context: AppContext, api: httpx.AsyncClient) -> None:
     """Each channel's message with its own reason and facts; the follow-up's reason is told with its facts too."""
-    house = House(parts.database)
+    house = House(context.database)
     post = Post(house, Provider())
     await post.described(User(id="u", push_tokens=("t",), consent={"email": "unsubscribed"}, email="u@example.com"))
     both = {"push": {"title": "t", "body": "b"}, "email": {"subject": "s", "text": "t"}}
@@ -111,7 +111,7 @@ async def test_messages_and_what_dropped_them(parts: Parts, api: httpx.AsyncClie
     settings = {"workspace": "default", "frequency_caps": caps}
     await house.live(settings, ORIGINAL, follow_on("f", PUSHED, eligible_again="always", messages=both))
     for name, minutes in (("p1", 0), ("p2", 10)):
-        await house.take_in(push(name, minutes))
+        await house.ingest(push(name, minutes))
         await post.send(minutes=minutes + 1, channel="push")
         await post.send(minutes=minutes + 1, channel="email")
     sent, capped = (await _explained(api))["campaigns"][0]["chapters"]
@@ -126,9 +126,9 @@ async def test_messages_and_what_dropped_them(parts: Parts, api: httpx.AsyncClie
     assert capped["looked_at"][0]["value"] == {"cap": "at most 1 push in 7 days", "sent": [f"push at {_utc(1)}"]}
 
 
-async def test_a_receipt_that_is_known(parts: Parts, api: httpx.AsyncClient) -> None:
+async def test_a_receipt_that_is_known(context: AppContext, api: httpx.AsyncClient) -> None:
     """T1: when the user received it, and from when again; a late exception is told with what it was too late for."""
-    house = House(parts.database)
+    house = House(context.database)
     post = Post(house, Provider())
     await post.described()
     delayed = follow_on(
@@ -139,9 +139,9 @@ async def test_a_receipt_that_is_known(parts: Parts, api: httpx.AsyncClient) -> 
         eligible_again={"after": "1 day"},
     )
     await house.live(ORIGINAL, delayed)
-    await house.take_in(push("p1", 0))
+    await house.ingest(push("p1", 0))
     await post.send(minutes=5)
-    await house.take_in(buy("late", 3), push("p2", 20))
+    await house.ingest(buy("late", 3), push("p2", 20))
     sent, late, again = (await _explained(api))["campaigns"][0]["chapters"]
     assert (sent["state"], sent["decided_at"]) == ("sent", _utc(5))
     assert (late["interaction"]["id"], late["state"], late["reason"]) == ("late", "noted", "late_exception")
@@ -151,12 +151,12 @@ async def test_a_receipt_that_is_known(parts: Parts, api: httpx.AsyncClient) -> 
     assert facts == {"received_at": _utc(5), "eligible_again": "after 1 day", "again_from": _utc(5 + 24 * 60)}
 
 
-async def test_what_happened_before_the_publication(parts: Parts, api: httpx.AsyncClient) -> None:
+async def test_what_happened_before_the_publication(context: AppContext, api: httpx.AsyncClient) -> None:
     """P2, worked case 1: both times are told."""
-    house = House(parts.database)
+    house = House(context.database)
     await house.live(ORIGINAL)
     await house.live(follow_on("f", PUSHED), since=None)
-    await house.take_in(push("p1", 1))
+    await house.ingest(push("p1", 1))
     (chapter,) = (await _explained(api))["campaigns"][0]["chapters"]
     assert (chapter["state"], chapter["reason"]) == ("refused", "before_publish")
     facts = {fact["name"]: fact["value"] for fact in chapter["looked_at"]}

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
 from connector.store.users.erasure import erase_user
 from starter.explain.explain import explain_user
-from starter.explain.text import told
+from starter.explain.text import render_text
 from tests.house import ABANDONED, BASE, ORIGINAL, PUSHED, House, at, follow_on, opened, push
 from tests.sending.test_send import Post, Provider
 from tests.starter.serving import Connector
@@ -33,7 +33,7 @@ async def _story(url: str, *, erased: bool = False) -> None:
     database = Database.open(url)
     house = House(database)
     await house.live(ORIGINAL, ABANDONED, ALIAS)
-    await house.take_in(push("p1", 1, device="a b"), opened("o1", 2), push("p2", 3), push("p3", 4))
+    await house.ingest(push("p1", 1, device="a b"), opened("o1", 2), push("p2", 3), push("p3", 4))
     if erased:
         async with database.write("default") as c:
             await erase_user(c, "default", "u", BASE)
@@ -85,7 +85,7 @@ def test_a_story_in_words(connector: Connector, data: Path, sqlite_url: str) -> 
 
 
 async def test_json_is_the_answer_of_http(
-    connector: Connector, data: Path, parts: Parts, api: httpx.AsyncClient, sqlite_url: str
+    connector: Connector, data: Path, context: AppContext, api: httpx.AsyncClient, sqlite_url: str
 ) -> None:
     """One object, with the same keys and values as over HTTP, but for the moment at which it was looked."""
     await _story(sqlite_url)
@@ -114,17 +114,17 @@ def test_who_and_what_is_not_known(
     assert message in err
 
 
-async def test_messages_in_words(parts: Parts) -> None:
+async def test_messages_in_words(context: AppContext) -> None:
     """Each channel has a line; the facts of a reason that is not the follow-up's own stand below it."""
-    house = House(parts.database)
+    house = House(context.database)
     post = Post(house, Provider())
     await post.described(User(id="u", push_tokens=("t",), email="u@example.com", consent={"email": "unsubscribed"}))
     both = {"push": {"title": "t", "body": "b"}, "email": {"subject": "s", "text": "t"}}
     await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "5 minutes"}, messages=both))
-    await house.take_in(push("p1", 0))
+    await house.ingest(push("p1", 0))
     for channel in ("push", "email"):
         await post.send(minutes=5, channel=channel)
-    assert [_without_id(line) for line in told(await explain_user(parts, "u"))][4:] == [
+    assert [_without_id(line) for line in render_text(await explain_user(context, "u"))][4:] == [
         f"    began the follow-up, due at {_utc(5)}",
         f"    sent at {_utc(5)}",
         f"    email: the user unsubscribed from the channel (no_consent) at {_utc(5)}",
@@ -133,22 +133,22 @@ async def test_messages_in_words(parts: Parts) -> None:
     ]
 
 
-async def test_a_user_of_whom_nothing_is_near(parts: Parts) -> None:
+async def test_a_user_of_whom_nothing_is_near(context: AppContext) -> None:
     """Said in one line, and no campaign is listed."""
-    house = House(parts.database)
+    house = House(context.database)
     await house.live(ORIGINAL, ABANDONED)
-    await house.take_in({"id": "s", "user": "u", "type": "start_session", "occurred_at": at(1)})
-    lines = list(told(await explain_user(parts, "u")))
+    await house.ingest({"id": "s", "user": "u", "type": "start_session", "occurred_at": at(1)})
+    lines = list(render_text(await explain_user(context, "u")))
     assert len(lines) == 3
     assert "nothing was decided" in lines[-1]
 
 
-async def test_a_cut_story_says_so(parts: Parts) -> None:
+async def test_a_cut_story_says_so(context: AppContext) -> None:
     """The answer is bounded: the newest decisions, with a word that there are older ones."""
-    house = House(parts.database)
+    house = House(context.database)
     await house.live(ORIGINAL, ABANDONED)
-    await house.take_in(push("p1", 1), push("p2", 2), push("p3", 3))
-    explanation = await explain_user(parts, "u", most=2)
+    await house.ingest(push("p1", 1), push("p2", 2), push("p3", 3))
+    explanation = await explain_user(context, "u", most=2)
     assert explanation.is_cut
     assert [chapter.interaction.id for chapter in explanation.campaigns[0].chapters] == ["p2", "p3"]
-    assert "older decisions are left out" in list(told(explanation))[1]
+    assert "older decisions are left out" in list(render_text(explanation))[1]

@@ -46,11 +46,11 @@ async def test_ended_and_waiting(connector: Connector, data: Path, sqlite_databa
     """One that has ended is told with its state; one that waits needs Temporal, whose address is told."""
     house = House(sqlite_database)
     await house.live(ORIGINAL, ABANDONED)
-    await house.take_in(push("e1", 0))
+    await house.ingest(push("e1", 0))
     [row] = await house.rows()
     code, _, err = await asyncio.to_thread(connector, verb, row.id, *WORDS[verb])
     assert code == 1
     assert NOWHERE in err
-    await house.take_in(buy("b1", 1))
+    await house.ingest(buy("b1", 1))
     code, _, err = await asyncio.to_thread(connector, verb, row.id, *WORDS[verb])
     assert (code, err) == (1, "it has ended: excepted (exception)\n")

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.app.api_keys import KeyDesk
+from connector.app.api_keys import ApiKeyService
 from connector.rules.model.api_keys import GivenKey, Scope, make_key, read_key
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.tables import keys
 from connector.store.users.api_keys import LiveKey, LiveKeys, load_live_keys
 from starter.api.access import key_cache as key_ring
-from starter.api.access.key_cache import KeyRing
+from starter.api.access.key_cache import ApiKeyCache
 from tests.starter.serving import Clock
 
 W = "default"
@@ -24,7 +24,7 @@ class Ring:
 
     def __init__(self, database: Database) -> None:
         self.database, self.clock = database, Clock()
-        self.desk, self.ring = KeyDesk(database, W), KeyRing(database, W, clock=self.clock)
+        self.desk, self.ring = ApiKeyService(database, W), ApiKeyCache(database, W, clock=self.clock)
 
     async def make(self, lifetime: timedelta | None = None) -> GivenKey:
         return given((await self.desk.create("shop", [Scope.INGEST], lifetime=lifetime)).made.text)
@@ -100,7 +100,7 @@ async def test_a_wrong_secret_of_a_known_id(ring: Ring) -> None:
 
 async def test_keys_of_another_workspace(database: Database, ring: Ring) -> None:
     """They are valid there only."""
-    theirs = given((await KeyDesk(database, "other").create("shop", [Scope.READ])).made.text)
+    theirs = given((await ApiKeyService(database, "other").create("shop", [Scope.READ])).made.text)
     assert not await ring.knows(theirs)
     assert await ring.ring.is_empty()
 

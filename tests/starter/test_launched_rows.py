@@ -3,15 +3,15 @@
 import httpx
 import pytest
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from tests.house import House
 from tests.sending.test_launch import NOW, Pad
 
 
 @pytest.fixture
-async def pad(parts: Parts) -> Pad:
+async def pad(context: AppContext) -> Pad:
     """Two users for whom the launch's message waits."""
-    pad = Pad(House(parts.database))
+    pad = Pad(House(context.database))
     await pad.crowd(2)
     await pad.publish()
     await pad.step(NOW)
@@ -44,9 +44,9 @@ async def test_explained(pad: Pad, api: httpx.AsyncClient, sends: bool, state: s
     assert (chapter["state"], [m["channel"] for m in chapter["messages"]]) == (state, ["push"] if sends else [])
 
 
-async def test_explained_control_user(parts: Parts, api: httpx.AsyncClient) -> None:
+async def test_explained_control_user(context: AppContext, api: httpx.AsyncClient) -> None:
     """W3: enrolled instead of being sent to, and why."""
-    pad = Pad(House(parts.database))
+    pad = Pad(House(context.database))
     await pad.crowd(1)
     await pad.publish(control_group=100)
     await pad.work(NOW)

@@ -8,7 +8,7 @@ import time
 import pytest
 from sqlalchemy import create_engine, text
 
-from connector.app.context import compose
+from connector.app.context import build_context
 from connector.ingest import coalescing as gathering
 from connector.settings.application import Settings
 from connector.store.engine import database as store
@@ -43,7 +43,7 @@ async def test_locks_held_by_others_give_503(database_url: str) -> None:
     """Many callers at once, each told to try again in time: never a 500, and never left hanging."""
     database = Database.open(database_url)
     other = create_engine(database_url.replace("+aiosqlite", ""))
-    async with open_client(compose(Settings(), database)) as api:
+    async with open_client(build_context(Settings(), database)) as api:
         assert (await api.post("/v1/interactions", json=body("before"))).status_code == 200
         with other.connect() as held:
             for statement in HOLD[database.dialect]:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.openapi import responses as answers
@@ -27,8 +27,8 @@ KEY_FOR_HEADERS = KEY.replace(" ", "-")
 
 
 @pytest.fixture
-def document(parts: Parts) -> dict[str, Any]:
-    return create_app(parts, Keys([KEY])).openapi()
+def document(context: AppContext) -> dict[str, Any]:
+    return create_app(context, Keys([KEY])).openapi()
 
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -95,10 +95,12 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-async def address(parts: Parts) -> AsyncIterator[str]:
+async def address(context: AppContext) -> AsyncIterator[str]:
     """The application on a real port of this machine."""
     server = uvicorn.Server(
-        uvicorn.Config(create_app(parts, Keys([KEY_FOR_HEADERS], rate=1e6)), port=0, log_config=None, access_log=False)
+        uvicorn.Config(
+            create_app(context, Keys([KEY_FOR_HEADERS], rate=1e6)), port=0, log_config=None, access_log=False
+        )
     )
     serving = asyncio.create_task(server.serve())
     while not server.started:

@@ -7,13 +7,13 @@ from sqlalchemy import func, select, update
 
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.errors import OrderRefused
-from connector.rules.publishing.drafting import Saved
+from connector.rules.publishing.drafting import DraftChange
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.catalogue.orders import next_instant
 from connector.store.engine.database import Database
-from connector.store.reporting.overview import Waits, count_waits
+from connector.store.reporting.overview import WaitCounts, count_waits
 from connector.store.tables import catalogue, entries, follow_ups, revisions
-from starter.operations.preview import Preview, look_ahead
+from starter.operations.preview import Preview, preview_changes
 from tests.house import ORIGINAL, PUSHED, House, follow_on, push
 
 W = "default"
@@ -25,10 +25,10 @@ EDITED = follow_on("f", PUSHED, delay={"after": "4 hours"})
 async def look(house: House, *definitions: dict[str, Any], **options: bool) -> Preview:
     parsed = [parse_definition(definition) for definition in definitions]
     async with house.database.read() as c:
-        return await look_ahead(c, W, parsed, **options)
+        return await preview_changes(c, W, parsed, **options)
 
 
-async def apply(house: House, *definitions: dict[str, Any]) -> list[Saved]:
+async def apply(house: House, *definitions: dict[str, Any]) -> list[DraftChange]:
     parsed = [parse_definition(definition) for definition in definitions]
     async with house.database.write(W, lock="exclusive") as c:
         return await save_drafts(c, W, parsed, await next_instant(c, W))
@@ -84,7 +84,7 @@ async def test_a_draft_of_the_store_that_would_miss_the_launch(house: House) -> 
 async def test_what_has_been_missed_is_counted(house: House) -> None:
     """P4: the number of launch-time interactions that have gone by."""
     await house.live(ORIGINAL)
-    await house.take_in(push("a", 1, "anna"), push("b", 2, "ben"))
+    await house.ingest(push("a", 1, "anna"), push("b", 2, "ben"))
     seen = await look(house, F)
     assert seen.warnings == ["o is active already: what has happened does not start f; 2 receive_push have been missed"]
 
@@ -105,15 +105,15 @@ async def test_every_refusal_at_once(house: House) -> None:
 async def test_who_stays_on_which_revision(house: House) -> None:
     """P10: counted by the revision that they began with, users once, and only of what would be published."""
     await house.live(ORIGINAL, {**F, "delivery": {**F["delivery"], "key": "properties.sku"}}, G)
-    await house.take_in(push("a", 1, "anna", sku="A"), push("b", 2, "anna", sku="B"), push("c", 3, "ben", sku="A"))
+    await house.ingest(push("a", 1, "anna", sku="A"), push("b", 2, "anna", sku="B"), push("c", 3, "ben", sku="A"))
     await apply(house, EDITED)
     await house.order("publish", "f")
-    await house.take_in(push("d", 180, "carl"))  # later than it arrives, so that it is taken as of now (M7)
+    await house.ingest(push("d", 180, "carl"))  # later than it arrives, so that it is taken as of now (M7)
     async with house.database.write(W) as c:
         await c.execute(update(follow_ups).where(follow_ups.c.trigger_id == "b").values(state="held"))
         await c.execute(update(follow_ups).where(follow_ups.c.trigger_id == "c").values(state="sending"))
     seen = await look(house, F, G)
-    assert seen.waits == [Waits("f", 1, 1, 1, 1), Waits("f", 2, 1, 1, 0)]
+    assert seen.waits == [WaitCounts("f", 1, 1, 1, 1), WaitCounts("f", 2, 1, 1, 0)]
     assert seen.order == ("f",)
 
 

@@ -6,11 +6,11 @@ import json
 import httpx
 import pytest
 
-from connector.app.context import Parts, compose
+from connector.app.context import AppContext, build_context
 from connector.app.logs import configure_logs
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
-from starter.api.access.key_cache import KeyRing
+from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.scopes import Keys
 from starter.api.requests.body import MAX_BODY_BYTES
 from tests.starter.serving import KEY, open_client
@@ -29,9 +29,9 @@ TWILIO = Settings.model_validate(
 
 
 @pytest.fixture
-def parts(sqlite_database: Database) -> Parts:
+def context(sqlite_database: Database) -> AppContext:
     """With Twilio's webhook set up."""
-    return compose(TWILIO, sqlite_database)
+    return build_context(TWILIO, sqlite_database)
 
 
 @pytest.fixture
@@ -79,17 +79,17 @@ async def check(answer: httpx.Response, log: io.StringIO, status: int) -> dict[s
     ],
 )
 async def test_in_every_answer(
-    parts: Parts, log: io.StringIO, status: int, verb: str, path: str, sent: dict[str, object]
+    context: AppContext, log: io.StringIO, status: int, verb: str, path: str, sent: dict[str, object]
 ) -> None:
     """Answers, refusals, tracked links and webhooks alike."""
-    async with open_client(parts) as api:
+    async with open_client(context) as api:
         api.headers["X-Request-Id"] = MINE
         await check(await api.request(verb, path, **sent), log, status)  # type: ignore[arg-type]
 
 
-async def test_in_answers_of_scopes_and_rates(parts: Parts, log: io.StringIO) -> None:
+async def test_in_answers_of_scopes_and_rates(context: AppContext, log: io.StringIO) -> None:
     """429, with the key's id in the request's line."""
-    async with open_client(parts, keys=Keys([KEY], rate=0.01)) as api:
+    async with open_client(context, keys=Keys([KEY], rate=0.01)) as api:
         await api.get("/v1/follow-ups")
         log.truncate(0)
         log.seek(0)
@@ -101,23 +101,28 @@ async def test_in_answers_of_scopes_and_rates(parts: Parts, log: io.StringIO) ->
 async def test_while_the_database_is_away(log: io.StringIO) -> None:
     """503, for the keys' sake or the route's."""
     database = Database.open("postgresql://nobody@127.0.0.1:1/nowhere")
-    parts = compose(Settings(), database)
-    for keys, given in ((Keys(ring=KeyRing(database, "default")), "ck_0123456789ab_" + "A" * 43), (Keys([KEY]), KEY)):
+    context = build_context(Settings(), database)
+    for keys, given in (
+        (Keys(ring=ApiKeyCache(database, "default")), "ck_0123456789ab_" + "A" * 43),
+        (Keys([KEY]), KEY),
+    ):
         log.truncate(0)
         log.seek(0)
-        async with open_client(parts, given=given, keys=keys) as api:
+        async with open_client(context, given=given, keys=keys) as api:
             await check(await api.get("/v1/users/u", headers={"X-Request-Id": MINE}), log, 503)
     await database.close()
 
 
-async def test_in_an_answer_that_nobody_meant(parts: Parts, log: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_in_an_answer_that_nobody_meant(
+    context: AppContext, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """500: the failure's line has the id and the key's id too."""
 
     async def broken(*_: object) -> None:
         raise ValueError("anna@example.com")
 
-    monkeypatch.setattr(parts.intake, "take_in_with", broken)
-    async with open_client(parts) as api:
+    monkeypatch.setattr(context.intake, "ingest_with_users", broken)
+    async with open_client(context) as api:
         answer = await api.post("/v1/interactions", json={"interactions": []}, headers={"X-Request-Id": MINE})
     await check(answer, log, 500)
     failed = json.loads(log.getvalue().splitlines()[0])

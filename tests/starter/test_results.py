@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from connector.store.engine.database import Database
 from connector.store.follow_ups.follow_ups import keep_assignment
 from connector.store.users.users import find_user
@@ -29,9 +29,9 @@ async def play(house: House) -> None:
     """Newcombe's first example: 56 of 70 receivers bought, and 48 of 80 of the control group."""
     await house.live(COUNTING)
     control, receivers = ([f"{letter}{n}" for n in range(size)] for letter, size in (("c", CONTROL), ("r", RECEIVERS)))
-    await house.take_in(*(entered(user, "enroll_in_control_group") for user in control))
-    await house.take_in(*(entered(user, "receive_email") for user in receivers))
-    await house.take_in(*(buy(f"buy-{user}", 1, user) for user in (*control[:48], *receivers[:56])))
+    await house.ingest(*(entered(user, "enroll_in_control_group") for user in control))
+    await house.ingest(*(entered(user, "receive_email") for user in receivers))
+    await house.ingest(*(buy(f"buy-{user}", 1, user) for user in (*control[:48], *receivers[:56])))
 
 
 async def vary(house: House) -> None:
@@ -43,9 +43,9 @@ async def vary(house: House) -> None:
             await keep_assignment(c, "default", "o", stored.user_key, False, "a" if n < RECEIVERS / 2 else "b")
 
 
-async def test_uplift_over_control(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_uplift_over_control(api: httpx.AsyncClient, context: AppContext) -> None:
     """C1: users, rates and the published interval; no variants where there are none."""
-    await play(House(parts.database))
+    await play(House(context.database))
     shown = (await api.get(URL)).json()
     assert (shown["id"], shown["confidence"], shown["variants"]) == ("o", 0.95, [])
     assert (shown["control"]["enrolled"], shown["control"]["converted"]) == (CONTROL, {"A": 48})
@@ -56,9 +56,9 @@ async def test_uplift_over_control(api: httpx.AsyncClient, parts: Parts) -> None
     assert (found["relative"], found["verdict"]) == (pytest.approx(1 / 3, abs=1e-6), "more")
 
 
-async def test_each_variant_is_compared(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_each_variant_is_compared(api: httpx.AsyncClient, context: AppContext) -> None:
     """C1, T4: each variant with its own uplift; together they are the receivers."""
-    house = House(parts.database)
+    house = House(context.database)
     await play(house)
     await vary(house)
     shown = (await api.get(URL)).json()
@@ -70,13 +70,13 @@ async def test_each_variant_is_compared(api: httpx.AsyncClient, parts: Parts) ->
     assert shown["receivers"]["converted"] == {"A": 56}
 
 
-async def test_too_few_to_say(api: httpx.AsyncClient, parts: Parts) -> None:
+async def test_too_few_to_say(api: httpx.AsyncClient, context: AppContext) -> None:
     """C1: null where nobody is in the control group; zero where nobody got it."""
-    house = House(parts.database)
+    house = House(context.database)
     await house.live(COUNTING)
     shown = (await api.get(URL)).json()
     assert (shown["receivers"]["sent"], shown["receivers"]["uplift"]) == (0, {"A": None})
-    await house.take_in(entered("u", "receive_email"))
+    await house.ingest(entered("u", "receive_email"))
     shown = (await api.get(URL)).json()
     assert (shown["receivers"]["sent"], shown["receivers"]["uplift"]) == (1, {"A": None})
 

@@ -20,8 +20,8 @@ from sqlalchemy import select
 from temporalio.testing import ActivityEnvironment
 
 from activities.send import Sender
-from connector.app.context import compose
-from connector.channels.protocol import HandedOver, Outgoing
+from connector.app.context import build_context
+from connector.channels.protocol import Accepted, OutgoingMessage
 from connector.channels.registry import open_channels
 from connector.channels.tracking import open_tokens, tracked
 from connector.rules.model.users import User
@@ -77,11 +77,11 @@ class Phone:
     """Keeps the text messages."""
 
     def __init__(self) -> None:
-        self.taken: list[Outgoing] = []
+        self.taken: list[OutgoingMessage] = []
 
-    async def send(self, message: Outgoing) -> HandedOver:
+    async def send(self, message: OutgoingMessage) -> Accepted:
         self.taken.append(message)
-        return HandedOver()
+        return Accepted()
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -103,8 +103,8 @@ class World:
 
     def __init__(self, house: House, settings: Settings, mailbox: Mailbox) -> None:
         self.house, self.settings, self.mailbox, self.phone = house, settings, mailbox, Phone()
-        self.parts = compose(settings, house.database)
-        self.app = create_app(self.parts, Keys(["a key"]))
+        self.context = build_context(settings, house.database)
+        self.app = create_app(self.context, Keys(["a key"]))
         self.tracking = self.app.state.tracking
         channels = open_channels(settings, default_console=False) | tracked({"sms": self.phone}, settings)
         self.sender = Sender(house.database, house.cache, house.intake, channels, "default")
@@ -113,7 +113,7 @@ class World:
         """Let the original be received, and send what follows it."""
         async with self.house.database.write("default") as c:
             await save_user(c, "default", user, datetime.now(UTC))  # noqa: TID251 - a test's "now"
-        await self.house.take_in(push("e1", 0))
+        await self.house.ingest(push("e1", 0))
         [row] = [row for row in await self.house.rows() if row.state == "waiting"]
         environment = ActivityEnvironment()
         started = datetime.fromisoformat(at(minutes))
@@ -453,7 +453,7 @@ async def test_links_work_while_the_store_is_away(world: World, tmp_path: Any) -
     (tmp_path / "empty").rmdir()
     visits, there = world.tracking.visits, world.house.database
     visits._database = away
-    object.__setattr__(world.tracking.parts, "database", away)
+    object.__setattr__(world.tracking.context, "database", away)
     assert (await world.ask(world.links[0])).headers["location"] == SALE
     assert (await world.ask(world.pixel)).status_code == 200
     answer = await world.ask(world.unsubscribe, "POST")

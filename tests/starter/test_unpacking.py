@@ -8,8 +8,8 @@ import zlib
 import httpx
 import pytest
 
-from connector.app.context import Parts
-from starter.api.requests.unpacking import Unpacker
+from connector.app.context import AppContext
+from starter.api.requests.unpacking import Decompressor
 from tests.house import push
 from tests.starter.serving import open_client
 
@@ -21,7 +21,7 @@ PACKED = gzip.compress(TEXT)
 
 def unpack(packed: bytes, size: int = 1 << 16, most: int = MOST) -> bytes:
     """Unpack in pieces of that size."""
-    unpacker = Unpacker(most)
+    unpacker = Decompressor(most)
     for start in range(0, len(packed), size):
         unpacker.feed(packed[start : start + size])
     return unpacker.result()
@@ -106,10 +106,10 @@ async def test_interactions_may_be_packed(api: httpx.AsyncClient) -> None:
     ],
 )
 async def test_what_is_wrong_with_a_packed_body(
-    parts: Parts, content: bytes, encoding: str, status: int, code: str
+    context: AppContext, content: bytes, encoding: str, status: int, code: str
 ) -> None:
     """Each has its status and words."""
-    async with open_client(parts) as api:
+    async with open_client(context) as api:
         answer = await _post(api, content, encoding)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 

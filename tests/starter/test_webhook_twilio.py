@@ -11,11 +11,11 @@ from urllib.parse import urlencode
 import pytest
 from sqlalchemy import select, update
 
-from connector.app.context import compose
-from connector.channels.protocol import HandedOver, OutcomeUnknown, Rejected, TryLater
+from connector.app.context import build_context
+from connector.channels.protocol import Accepted, OutcomeUnknown, Rejected, TryLater
 from connector.channels.twilio_signature import sign
 from connector.rules.model.users import User
-from connector.rules.provider_events.attribution import Unled
+from connector.rules.provider_events.attribution import Unmatched
 from connector.settings.application import Settings
 from connector.store.provider_events.events import load_unmatched
 from connector.store.tables import deliveries, interactions, receipts
@@ -38,12 +38,12 @@ class TextPost(Post):
         super().__init__(house, provider)
         self.sender._channels = {"sms": provider}
         settings = Settings(twilio=twilio("https://twilio.test", status_callback=CALLBACK))
-        self.parts = compose(settings, house.database)
-        self.api = open_client(self.parts, given=None)
+        self.context = build_context(settings, house.database)
+        self.api = open_client(self.context, given=None)
 
-    async def sent(self, answer: HandedOver | Exception | None = None, *, attempt: int = 1) -> str:
+    async def sent(self, answer: Accepted | Exception | None = None, *, attempt: int = 1) -> str:
         """Trigger the campaign and send its text; gives the delivery's id."""
-        await self.house.take_in(push("e1", 0))
+        await self.house.ingest(push("e1", 0))
         if answer is not None:
             self.provider.answers = [answer]
         await self.send(minutes=30, channel="sms", attempt=attempt)
@@ -78,7 +78,7 @@ class TextPost(Post):
 @pytest.fixture
 async def post(house: House) -> AsyncIterator[TextPost]:
     """A post with one user who has a phone, and live campaigns."""
-    ready = TextPost(house, Provider(HandedOver(SID, reported=True)))
+    ready = TextPost(house, Provider(Accepted(SID, reported=True)))
     await ready.described(User(id="u", phone="+14155552671"))
     await house.live(ORIGINAL, TEXT, CHAINED)
     yield ready
@@ -101,7 +101,7 @@ async def test_the_report_makes_the_receipt_and_not_the_handing_over(post: TextP
 
 async def test_without_reports_handing_over_is_the_receipt(post: TextPost) -> None:
     """M4: a provider that sends no report is believed at once."""
-    await post.sent(HandedOver(SID))
+    await post.sent(Accepted(SID))
     assert len(await post.received()) == 1
 
 
@@ -121,7 +121,7 @@ async def test_a_replay_on_another_day_changes_nothing(post: TextPost) -> None:
     made = {"id": f"receive-{delivery}", "user": "u", "type": "receive_sms", "campaign": "f"}
     async with post.house.database.write("default") as c:
         await c.execute(update(deliveries).values(claimed_at=yesterday - timedelta(minutes=1)))
-    assert (await post.house.take_in({**made, "occurred_at": yesterday.isoformat()}))[0].status == "accepted"
+    assert (await post.house.ingest({**made, "occurred_at": yesterday.isoformat()}))[0].status == "accepted"
     assert await post.told(delivery, "delivered") == 204
     assert len(await post.received()) == 1
 
@@ -165,7 +165,7 @@ async def test_a_report_mends_a_lost_answer(post: TextPost, status: str) -> None
     assert len(post.provider.taken) == 1
 
 
-@pytest.mark.parametrize("answer", [HandedOver(SID, reported=True), OutcomeUnknown("twilio_no_answer")])
+@pytest.mark.parametrize("answer", [Accepted(SID, reported=True), OutcomeUnknown("twilio_no_answer")])
 async def test_a_report_may_be_quicker_than_the_answer(post: TextPost, answer: Any) -> None:
     """The report comes while the request is still under way; whatever that ends in, the message was sent, once."""
 
@@ -257,7 +257,7 @@ async def test_an_unknown_delivery_is_kept(post: TextPost) -> None:
     assert await post.told("nobody's.sms", "delivered") == 204
     async with post.house.database.read() as c:
         [kept] = await load_unmatched(c, "default", limit=10)
-    assert (kept.event.id, kept.reason) == (f"{SID}-delivered", Unled.UNKNOWN_DELIVERY)
+    assert (kept.event.id, kept.reason) == (f"{SID}-delivered", Unmatched.UNKNOWN_DELIVERY)
 
 
 async def test_a_report_beyond_the_logs_retention_is_kept_out(post: TextPost) -> None:
@@ -291,21 +291,21 @@ async def test_bad_bodies_are_refused(post: TextPost, body: bytes, status: int) 
 
 async def test_without_a_callback_there_is_no_webhook(house: House) -> None:
     """What was not set up answers 404, whatever it is sent."""
-    async with open_client(compose(Settings(twilio=twilio("https://t.test")), house.database), given=None) as api:
+    async with open_client(build_context(Settings(twilio=twilio("https://t.test")), house.database), given=None) as api:
         assert (await api.post("/webhooks/twilio", data={"a": "b"})).status_code == 404
 
 
 async def test_dead_push_tokens_are_forgotten(house: House) -> None:
     """A token that the provider does not know any more is taken from the user; the others stay, in their order."""
-    post = Post(house, Provider(HandedOver("p", dead_tokens=("b", "x"))))
+    post = Post(house, Provider(Accepted("p", invalid_tokens=("b", "x"))))
     await post.described(User(id="u", push_tokens=("a", "b", "c")))
     again = follow_on("f", PUSHED, eligible_again="always")
     await house.live(ORIGINAL, again)
-    await house.take_in(push("e1", 0))
+    await house.ingest(push("e1", 0))
     assert (await post.send(minutes=1)).outcome == "sent"
     assert await _tokens(house) == ("a", "c")
-    post.provider.answers = [Rejected("unregistered", dead_tokens=("a", "c"))]
-    await house.take_in(push("e2", 2))
+    post.provider.answers = [Rejected("unregistered", invalid_tokens=("a", "c"))]
+    await house.ingest(push("e2", 2))
     assert (await post.send(minutes=3)).reason == "send_failed"
     assert await _tokens(house) == ()
     assert {message.fault for message in await post.messages()} == {None, "unregistered"}

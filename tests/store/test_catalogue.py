@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_definition
 from connector.rules.model.errors import OrderRefused
-from connector.rules.publishing.drafting import Saved
+from connector.rules.publishing.drafting import DraftChange
 from connector.rules.publishing.orders import OrderPlan
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.loading import (
@@ -64,7 +64,7 @@ CARD = Card(card="spring", title="Spring", body="{{ user.first_name }}")
 SETTINGS = Workspace(zone="America/New_York", frequency_caps=({"channel": "push", "at_most": 1, "per": {"days": 3}},))
 
 
-async def save(database: Database, *definitions: Campaign | Card | Workspace, now: datetime = NOW) -> list[Saved]:
+async def save(database: Database, *definitions: Campaign | Card | Workspace, now: datetime = NOW) -> list[DraftChange]:
     async with database.write(W) as c:
         return await save_drafts(c, W, definitions, now)
 
@@ -105,7 +105,7 @@ async def test_nothing_saved_is_version_zero(database: Database) -> None:
 async def test_definitions_come_back_as_they_were_written(database: Database) -> None:
     """What is loaded is what was saved, in every part; all of it at one version."""
     saved = await save(database, RICH, CARD, SETTINGS)
-    assert saved == [Saved("rich", 1, "new"), Saved("spring", 1, "new"), Saved("default", 1, "new")]
+    assert saved == [DraftChange("rich", 1, "new"), DraftChange("spring", 1, "new"), DraftChange("default", 1, "new")]
     loaded = await load(database)
     assert loaded.entries["rich"].newest.definition == RICH
     assert loaded.entries["spring"].newest.definition == CARD
@@ -133,13 +133,13 @@ async def test_true_and_one_are_different_definitions(database: Database) -> Non
     """An edit from 1 to true is an edit."""
     await save(database, campaign("a", audience={"attribute": "vip", "is": 1}))
     saved = await save(database, campaign("a", audience={"attribute": "vip", "is": True}))
-    assert saved == [Saved("a", 2, "edited")]
+    assert saved == [DraftChange("a", 2, "edited")]
 
 
 async def test_changed_settings_leave_the_campaigns(database: Database) -> None:
     """Saving the workspace alone raises the version and nothing else."""
     await save(database, campaign("a"))
-    assert await save(database, SETTINGS) == [Saved("default", 2, "edited")]
+    assert await save(database, SETTINGS) == [DraftChange("default", 2, "edited")]
     loaded = await load(database)
     assert loaded.workspace == SETTINGS
     assert loaded.entries["a"].newest.number == 1

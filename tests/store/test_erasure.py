@@ -26,7 +26,7 @@ async def test_erased_user_leaves_nothing_and_does_not_come_back(house: House) -
     await house.live(ORIGINAL, ABANDONED)
     async with house.database.write("default") as c:
         await save_user(c, "default", ADA, NOW)
-    await house.take_in(push("e1", 0, user=ADA.id, note="s3cret"))
+    await house.ingest(push("e1", 0, user=ADA.id, note="s3cret"))
     assert "s3cret" in await _everything(house.database)
     async with house.database.write("default") as c:
         assert await erase_user(c, "default", ADA.id, NOW)
@@ -34,7 +34,7 @@ async def test_erased_user_leaves_nothing_and_does_not_come_back(house: House) -
     assert [(state, why) for _, state, why in await house.outcomes()] == [("dropped", "erased")]
     left = await _everything(house.database)
     assert not [word for word in ("ada@", "Ada", "s3cret") if word in left]
-    [late] = await house.take_in(push("e2", 1, user=ADA.id))
+    [late] = await house.ingest(push("e2", 1, user=ADA.id))
     assert (late.status, late.fault) == ("invalid", "erased: the user was erased")
     async with house.database.write("default") as c:
         assert await find_user(c, "default", ADA.id) is None

@@ -26,14 +26,14 @@ async def _record(database: Database, user: str, campaign: str | None = None, mo
 async def told(house: House) -> House:
     """The user `u` was called off, waits again, and was refused meanwhile; `v` waits too."""
     await house.live(ORIGINAL, ABANDONED, follow_on("g", {"event": "never"}))
-    await house.take_in(push("p1", 1), buy("b1", 2, product="shoe"), push("p2", 3), push("p3", 4), push("p-v", 5, "v"))
+    await house.ingest(push("p1", 1), buy("b1", 2, product="shoe"), push("p2", 3), push("p3", 4), push("p-v", 5, "v"))
     return house
 
 
 async def test_everything_of_one_user_and_nothing_of_another(told: House) -> None:
     """Guarantee 7: follow-ups and refusals with what they are about, oldest first."""
     record = await _record(told.database, "u")
-    assert [(p.trigger.id, p.state, p.exception_id) for p in record.passages] == [
+    assert [(p.trigger.id, p.state, p.exception_id) for p in record.follow_ups] == [
         ("p1", "excepted", "b1"),
         ("p2", "waiting", None),
     ]
@@ -49,7 +49,7 @@ async def test_everything_of_one_user_and_nothing_of_another(told: House) -> Non
 async def test_of_one_campaign(told: House) -> None:
     """Nothing of the others is told, but it is known that there are some."""
     record = await _record(told.database, "u", "g")
-    assert (record.passages, record.decided, record.campaigns) == ([], [], {"f"})
+    assert (record.follow_ups, record.decided, record.campaigns) == ([], [], {"f"})
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ async def test_of_one_campaign(told: House) -> None:
 async def test_the_newest_decisions(told: House, most: int, expected: list[str]) -> None:
     """A record is bounded, follow-ups and refusals together, and says when it is cut."""
     record = await _record(told.database, "u", most=most)
-    assert [*(p.trigger.id for p in record.passages), *(d.interaction_id for d in record.decided)] == expected
+    assert [*(p.trigger.id for p in record.follow_ups), *(d.interaction_id for d in record.decided)] == expected
     assert record.is_cut == (most < 3)
     assert record.campaigns == {"f"}
 
@@ -69,12 +69,12 @@ async def test_messages_receipts_and_sends(house: House) -> None:
     await post.described()
     caps = {"workspace": W, "frequency_caps": [{"channel": "push", "at_most": 1, "per": "week"}]}
     await house.live(caps, ORIGINAL, follow_on("f", PUSHED, eligible_again="always"))
-    await house.take_in(push("p1", 0))
+    await house.ingest(push("p1", 0))
     await post.send(minutes=1)
-    await house.take_in(push("p2", 2))
+    await house.ingest(push("p2", 2))
     await post.send(minutes=3)
     record = await _record(house.database, "u")
-    (sent,), (capped,) = (record.messages[passage.id] for passage in record.passages)
+    (sent,), (capped,) = (record.messages[follow_up.id] for follow_up in record.follow_ups)
     assert (sent.channel, sent.state, sent.reason, sent.claimed_at) == ("push", "sent", None, _time(1))
     assert (capped.state, capped.reason, capped.decided_at) == ("dropped", Reason.FREQUENCY_CAPPED, _time(3))
     assert record.receipts == {("f", ""): _time(1)}
@@ -92,8 +92,8 @@ async def test_statements_do_not_grow(told: House) -> None:
         with told.database.count_statements() as count:
             await _record(told.database, "u")
         counts.append(len(count.statements))
-        await told.take_in(*[push(f"more-{minutes}-{n}", minutes + n / 10) for n in range(20)])
-        await told.take_in(buy(f"end-{minutes}", minutes + 9))
+        await told.ingest(*[push(f"more-{minutes}-{n}", minutes + n / 10) for n in range(20)])
+        await told.ingest(buy(f"end-{minutes}", minutes + 9))
     assert len(set(counts)) == 1
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from connector.app.api_keys import Issued, KeyDesk, KeyEnded, KeyUnknown
+from connector.app.api_keys import ApiKeyService, Issued, KeyEnded, KeyUnknown
 from connector.rules.model.api_keys import GivenKey, Key, KeyState, Scope, is_same, make_key, read_key
 from connector.store.engine.database import Database
 from connector.store.tables import keys
@@ -19,8 +19,8 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def desk(database: Database) -> KeyDesk:
-    return KeyDesk(database, W)
+def desk(database: Database) -> ApiKeyService:
+    return ApiKeyService(database, W)
 
 
 async def live(database: Database, workspace: str = W) -> LiveKeys:
@@ -32,11 +32,11 @@ async def ids(database: Database) -> set[str]:
     return set((await live(database)).by_id)
 
 
-async def shop(desk: KeyDesk, lifetime: timedelta | None = None) -> Issued:
+async def shop(desk: ApiKeyService, lifetime: timedelta | None = None) -> Issued:
     return await desk.create("shop", [Scope.INGEST, Scope.READ], rate=50, lifetime=lifetime)
 
 
-async def one(desk: KeyDesk, id: str) -> tuple[Key, KeyState]:
+async def one(desk: ApiKeyService, id: str) -> tuple[Key, KeyState]:
     listed, now = await desk.listed()
     found = {key.id: key for key in listed}[id]
     return found, found.state_at(now)
@@ -88,7 +88,7 @@ def test_secrets_are_compared_whole() -> None:
     assert not is_same(GivenKey(made.id, "0" * 64), None)
 
 
-async def test_a_key_is_stored_by_its_hash(database: Database, desk: KeyDesk) -> None:
+async def test_a_key_is_stored_by_its_hash(database: Database, desk: ApiKeyService) -> None:
     """The secret is nowhere in the row; all keys that hold are read by one statement, in their own workspace."""
     issued = [await shop(desk) for _ in range(3)]
     with database.count_statements() as count:
@@ -102,10 +102,10 @@ async def test_a_key_is_stored_by_its_hash(database: Database, desk: KeyDesk) ->
         rows = (await c.execute(select(keys))).all()
     assert not any(one.made.text[-43:] in str(row) for one in issued for row in rows)
     assert (await live(database, "other")).by_id == {}
-    assert (await KeyDesk(database, "other").listed())[0] == []
+    assert (await ApiKeyService(database, "other").listed())[0] == []
 
 
-async def test_the_four_states(database: Database, desk: KeyDesk) -> None:
+async def test_the_four_states(database: Database, desk: ApiKeyService) -> None:
     """Only keys that are neither revoked nor expired are live; the lists show all, oldest first."""
     active, expires, expired, revoked = [await shop(desk, life) for life in (None, HOUR, timedelta(0), HOUR)]
     await desk.revoke(revoked.key.id)
@@ -120,7 +120,7 @@ async def test_the_four_states(database: Database, desk: KeyDesk) -> None:
     assert (await live(database)).by_id[expires.key.id].expires_at == expires.key.expires_at
 
 
-async def test_revoking_again_changes_nothing(desk: KeyDesk) -> None:
+async def test_revoking_again_changes_nothing(desk: ApiKeyService) -> None:
     """It stays revoked since the first time."""
     issued = await shop(desk)
     first = await desk.revoke(issued.key.id)
@@ -128,7 +128,7 @@ async def test_revoking_again_changes_nothing(desk: KeyDesk) -> None:
     assert await desk.revoke(issued.key.id) == first
 
 
-async def test_rotating_makes_the_same_again(database: Database, desk: KeyDesk) -> None:
+async def test_rotating_makes_the_same_again(database: Database, desk: ApiKeyService) -> None:
     """Same name, scopes, rate and lifetime, another id and secret; the old one holds for the overlap."""
     old = await shop(desk, timedelta(days=90))
     new = await desk.rotate(old.key.id, overlap=HOUR)
@@ -141,14 +141,14 @@ async def test_rotating_makes_the_same_again(database: Database, desk: KeyDesk) 
     assert new.replaces == (await one(desk, old.key.id))[0]
 
 
-async def test_rotating_twice_keeps_the_lifetime(desk: KeyDesk) -> None:
+async def test_rotating_twice_keeps_the_lifetime(desk: ApiKeyService) -> None:
     """A key without an end is replaced by keys without an end, also once it is on its way out."""
     old = await shop(desk)
     for _ in range(2):
         assert (await desk.rotate(old.key.id, overlap=HOUR)).key.expires_at is None
 
 
-async def test_without_overlap_the_old_key_ends_at_once(database: Database, desk: KeyDesk) -> None:
+async def test_without_overlap_the_old_key_ends_at_once(database: Database, desk: ApiKeyService) -> None:
     """0 seconds."""
     old = await shop(desk)
     new = await desk.rotate(old.key.id, overlap=timedelta(0))
@@ -156,14 +156,14 @@ async def test_without_overlap_the_old_key_ends_at_once(database: Database, desk
     assert (await one(desk, old.key.id))[1] == KeyState.EXPIRED
 
 
-async def test_an_overlap_lengthens_no_life(desk: KeyDesk) -> None:
+async def test_an_overlap_lengthens_no_life(desk: ApiKeyService) -> None:
     """A key that would expire sooner does."""
     old = await shop(desk, timedelta(minutes=5))
     await desk.rotate(old.key.id, overlap=HOUR)
     assert (await one(desk, old.key.id))[0].expires_at == old.key.expires_at
 
 
-async def test_what_does_not_hold_is_not_replaced(database: Database, desk: KeyDesk) -> None:
+async def test_what_does_not_hold_is_not_replaced(database: Database, desk: ApiKeyService) -> None:
     """Neither a revoked key, nor an expired one, nor one that never was; nothing is made."""
     revoked, expired = await shop(desk), await shop(desk, timedelta(0))
     await desk.revoke(revoked.key.id)
@@ -175,10 +175,10 @@ async def test_what_does_not_hold_is_not_replaced(database: Database, desk: KeyD
             await ask
     assert await ids(database) == set()
     with pytest.raises(KeyUnknown):
-        await KeyDesk(database, "other").revoke(revoked.key.id)
+        await ApiKeyService(database, "other").revoke(revoked.key.id)
 
 
-async def test_rotated_and_revoked_at_once(database: Database, desk: KeyDesk) -> None:
+async def test_rotated_and_revoked_at_once(database: Database, desk: ApiKeyService) -> None:
     """Whichever came first, the old key is revoked in the end."""
     old = await shop(desk)
     await asyncio.gather(desk.rotate(old.key.id, overlap=HOUR), desk.revoke(old.key.id), return_exceptions=True)

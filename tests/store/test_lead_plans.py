@@ -7,22 +7,27 @@ from typing import Any
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.provider_events.attribution import Unled
-from connector.rules.targeting.deduplication import Act
+from connector.rules.provider_events.attribution import Unmatched
+from connector.rules.targeting.deduplication import Engagement
 from connector.store.engine.database import Database, database_now
-from connector.store.provider_events.attribution import find_by_provider, find_erased, find_holders, find_led_deliveries
+from connector.store.provider_events.attribution import (
+    find_by_provider,
+    find_erased,
+    find_holders,
+    find_matched_deliveries,
+)
 from connector.store.provider_events.delivery_reports import note_faults
 from connector.store.provider_events.events import (
     change_holders,
-    erase_reports,
-    forget_reports,
+    delete_applied_events,
+    erase_events,
     keep_unmatched,
     load_unmatched,
-    mark_heeded,
+    mark_applied,
 )
 from connector.store.provider_events.suppressions import erase_addresses
 from connector.store.tables import deliveries, user_aliases, users
-from connector.store.users.log import load_acts
+from connector.store.users.log import load_engagements
 from tests.intake.disturbance import hearing
 from tests.intake.test_provider_intake import UNLED
 from tests.sending.test_launch import NOW
@@ -33,19 +38,19 @@ W = "default"
 
 async def _ask(c: AsyncConnection) -> None:
     """Everything that a batch of events asks of the store, and erasing a user."""
-    await find_led_deliveries(c, W, ["d1.email"])
+    await find_matched_deliveries(c, W, ["d1.email"])
     await find_by_provider(c, W, ["<d1@shop.test>"])
     await find_erased(c, W, ["a"])
     await find_holders(c, W, "email", ["ada@shop.test"])
     await find_holders(c, W, "sms", ["+491701"])
-    await load_acts(c, W, ["k"], [Act("open_email", "f", ("delivery", "d1.email"), "ses", NOW)])
-    await mark_heeded(c, W, [UNLED[0][0]], NOW)
+    await load_engagements(c, W, ["k"], [Engagement("open_email", "f", ("delivery", "d1.email"), "ses", NOW)])
+    await mark_applied(c, W, [UNLED[0][0]], NOW)
     await change_holders(c, W, {"k": []}, NOW)
     await note_faults(c, W, {"d1.email": "ses_bounced"})
     await load_unmatched(c, W, limit=10)
-    await forget_reports(c, W, NOW)
+    await delete_applied_events(c, W, NOW)
     await erase_addresses(c, W, "k", {"email": "ada@shop.test", "sms": "+491701"})
-    await erase_reports(c, W, ["a"], {"email": "ada@shop.test", "sms": "+491701"})
+    await erase_events(c, W, ["a"], {"email": "ada@shop.test", "sms": "+491701"})
 
 
 async def test_no_statement_walks_through_everything_on_sqlite(sqlite_database: Database) -> None:
@@ -91,7 +96,7 @@ async def _explained(c: AsyncConnection, words: str, told: Any) -> str:
 
 async def test_what_is_kept_survives_being_told_twice_at_once(database: Database) -> None:
     """The unique event stands; nothing of it is doubled."""
-    kept = {("sendgrid", event.id): (event, Unled(reason)) for event, reason in UNLED}
+    kept = {("sendgrid", event.id): (event, Unmatched(reason)) for event, reason in UNLED}
     for expected in (len(UNLED), 0):
         async with database.write(W) as c:
             assert len(await keep_unmatched(c, W, kept, NOW)) == expected

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.catalogue.lifecycle import carry_out
+from connector.rules.catalogue.lifecycle import apply_order
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.drafting import draft
@@ -45,7 +45,7 @@ def told(catalogue: Catalogue) -> Sequence[object]:
 def carried_out(catalogue: Catalogue, verb: str, ids: Sequence[str], at: datetime) -> Catalogue:
     """The order by the rules alone."""
     plan = plan_publish(catalogue, ids, now=at) if verb == "publish" else PLANS[verb](catalogue, ids)
-    return carry_out(catalogue, verb, plan.sequence, at)
+    return apply_order(catalogue, verb, plan.sequence, at)
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)

@@ -10,7 +10,7 @@ from sqlalchemy import Table, func, insert, select, update
 
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
-from connector.store.provider_events.attribution import find_holders, find_led_deliveries
+from connector.store.provider_events.attribution import find_holders, find_matched_deliveries
 from connector.store.provider_events.tracked import find_deliveries
 from connector.store.reporting.overview import list_follow_ups
 from connector.store.tables import (
@@ -84,7 +84,7 @@ async def described(database: Database, id: str) -> User:
 
 async def test_two_users_stay_two(house: House) -> None:
     """Each has a history already; nothing is changed."""
-    await house.take_in(buy("a", 0, "ann"), buy("b", 0, "bob"))
+    await house.ingest(buy("a", 0, "ann"), buy("b", 0, "bob"))
     before = await keys(house.database, "ann", "bob")
     assert await link(house.database, ("ann", "bob"), ("bob", "b2")) == ["two_users", "linked"]
     assert await keys(house.database, "ann", "bob", "b2") == [*before, before[1]]
@@ -112,7 +112,7 @@ async def test_who_was_only_described_becomes_part_of_the_other(house: House, ac
             await c.execute(update(users).where(users.c.user_key == key).values(said_at=said, newest_t=NOW))
     before = dict(zip(("old", "new"), await keys(database, "old", "new"), strict=True))
     if acted:
-        await house.take_in(buy("a", 0, acted))
+        await house.ingest(buy("a", 0, acted))
     assert await link(database, ("old", "new"), ("new2", "old2")) == ["linked", "nothing_new"]
     assert await keys(database, "old", "old2", "new", "new2") == [before[acted or "new"]] * 4
     assert await described(database, "new") == BOTH
@@ -142,7 +142,7 @@ HISTORY: list[tuple[Table, dict[str, Any]]] = [
 async def test_what_is_a_history(house: House, table: Table, row: dict[str, Any]) -> None:
     """Whatever a user did or got, and nothing of it is moved."""
     await house.live(ORIGINAL)
-    await house.take_in(buy("a", 0, "old"))
+    await house.ingest(buy("a", 0, "old"))
     async with house.database.write(W) as c:
         user_key = (await resolve_and_lock(c, W, ["new"], NOW))["new"]
         await c.execute(insert(table).values(workspace=W, user_key=user_key, **row))
@@ -152,7 +152,7 @@ async def test_what_is_a_history(house: House, table: Table, row: dict[str, Any]
 
 async def test_a_chain_of_described_users(house: House) -> None:
     """In one batch: each becomes part of the next, and all of the one who did something."""
-    await house.take_in(buy("a", 0, "d"))
+    await house.ingest(buy("a", 0, "d"))
     async with house.database.write(W) as c:
         for name in "abcef":
             await save_user(c, W, User(id=name, attributes={name: 1}), NOW)
@@ -185,14 +185,14 @@ async def test_one_erasure_takes_all_ids(house: House) -> None:
     """Guarantee 8: no id of the user is left in any form that can be read, and none brings the user back."""
     await house.live(ORIGINAL, ABANDONED)
     await link(house.database, ("visitor@x", "ann@x"), ("tablet@x", "ann@x"))
-    await house.take_in(push("p", 0, "visitor@x"))
+    await house.ingest(push("p", 0, "visitor@x"))
     async with house.database.write(W) as c:
         assert await erase_user(c, W, "tablet@x", NOW)
         assert not await erase_user(c, W, "ann@x", NOW)
         left = [row.external_id for row in await c.execute(select(user_aliases))]
     assert len(left) == 3
     assert not [id for id in left if "@x" in id]
-    late = await house.take_in(*(push(f"late-{id}", 1, id) for id in ("visitor@x", "ann@x", "tablet@x")))
+    late = await house.ingest(*(push(f"late-{id}", 1, id) for id in ("visitor@x", "ann@x", "tablet@x")))
     assert {result.fault for result in late} == {"erased: the user was erased"}
     assert [(state, why) for _, state, why in await house.outcomes()] == [("dropped", "erased")]
 
@@ -200,11 +200,11 @@ async def test_one_erasure_takes_all_ids(house: House) -> None:
 async def test_whatever_id_reports_it_is_the_same_user(house: House) -> None:
     """One wait for all ids of a user, ended by an exception under another one; also within one batch."""
     await house.live(ORIGINAL, ABANDONED)
-    await house.take_in(push("p1", 0, "visitor"))
+    await house.ingest(push("p1", 0, "visitor"))
     await link(house.database, ("visitor", "ann"))
-    await house.take_in(push("p2", 1, "ann"), push("p3", 2, "visitor"))
+    await house.ingest(push("p2", 1, "ann"), push("p3", 2, "visitor"))
     assert [reason for _, _, reason in await house.refusals()] == ["already_waiting"] * 2
-    await house.take_in(buy("b", 3, "ann"))
+    await house.ingest(buy("b", 3, "ann"))
     assert await house.outcomes() == [("p1", "excepted", "b")]
 
 
@@ -212,7 +212,7 @@ async def test_a_dispatch_to_all_devices_under_all_ids(house: House) -> None:
     """M3: one interaction, whichever id each device knows."""
     await link(house.database, ("visitor", "ann"))
     await house.live(ORIGINAL, ABANDONED)
-    results = await house.take_in(push("d1", 0, "visitor", dispatch="x"), push("d2", 0, "ann", dispatch="x"))
+    results = await house.ingest(push("d1", 0, "visitor", dispatch="x"), push("d2", 0, "ann", dispatch="x"))
     assert [result.status for result in results] == ["accepted", "duplicate"]
 
 
@@ -244,7 +244,7 @@ async def shown(database: Database, id: str, number: int) -> set[str | None]:
         ((holder,),) = (await find_holders(c, W, "email", [f"{number}@x.test"])).values()
         return {
             (await load_users(c, W, [key]))[key].user.id,
-            (await find_led_deliveries(c, W, [delivery]))[delivery].user,
+            (await find_matched_deliveries(c, W, [delivery]))[delivery].user,
             (await find_deliveries(c, W, [delivery]))[delivery].user,
             *(listed.user for listed in await list_follow_ups(c, W, user_key=key)),
             holder,
@@ -261,7 +261,7 @@ async def test_the_id_used_now_is_shown(house: House) -> None:
         number += 1
         names = {name: f"{name}{number}" for name in ("a", "b", "now")}
         if known == "acted":
-            await house.take_in(buy(f"buy{number}", 0, names["a"]))
+            await house.ingest(buy(f"buy{number}", 0, names["a"]))
         async with database.write(W) as c:
             for name in names if known == "all" else ["a"] if known == "acted" else [known]:
                 await save_user(c, W, User(id=names[name], email=f"{number}@x.test"), NOW)
@@ -282,7 +282,7 @@ async def ranks(database: Database) -> dict[str, int]:
 
 async def test_only_what_was_linked_has_a_rank(house: House) -> None:
     """Not the ids of two histories, nor an id of itself; in a circle all have one, and the alphabet decides."""
-    await house.take_in(buy("x", 0, "ann"), buy("y", 0, "bob"))
+    await house.ingest(buy("x", 0, "ann"), buy("y", 0, "bob"))
     await link(house.database, ("ann", "bob"), ("bob", "bob"), ("v", "w"), ("w", "v"))
     assert await ranks(house.database) == {"ann": 0, "bob": 0, "v": 1, "w": 1}
     async with house.database.read() as c:
@@ -335,7 +335,7 @@ async def test_joining_while_they_act(postgresql_database: Database) -> None:
         old, new = f"old{n}", f"new{n}"
         async with postgresql_database.write(W) as c:
             await resolve_and_lock(c, W, [old, new], NOW)
-        acts = [house.take_in(buy(f"{id}-{k}", k, id)) for id in (old, new)[: 1 + n % 2] for k in range(2)]
+        acts = [house.ingest(buy(f"{id}-{k}", k, id)) for id in (old, new)[: 1 + n % 2] for k in range(2)]
         (outcome,), *results = await asyncio.gather(link(postgresql_database, (old, new)), *acts)
         assert {result.status for (result,) in results} == {"accepted"}
         first, second = await keys(postgresql_database, old, new)
@@ -352,7 +352,7 @@ async def test_whose_lock_is_awaited_while_they_join(postgresql_database: Databa
     """Reports and an erasure that wait for a user who becomes part of another go on with that one."""
     database = postgresql_database
     house = House(database)
-    await house.take_in(buy("a", 0, "ann"), buy("b", 0, "bob"))
+    await house.ingest(buy("a", 0, "ann"), buy("b", 0, "bob"))
     async with database.write(W) as c:
         await resolve_and_lock(c, W, ["visitor", "v2"], NOW)
         ann = (await look_up(c, W, ["ann"]))[0]["ann"]
@@ -363,7 +363,7 @@ async def test_whose_lock_is_awaited_while_they_join(postgresql_database: Databa
 
     async with database.write(W) as c:
         assert await link_ids(c, W, [("visitor", "ann"), ("v2", "bob")], NOW) == ["linked", "linked"]
-        reporting = asyncio.create_task(house.take_in(buy("c", 1, "visitor")))
+        reporting = asyncio.create_task(house.ingest(buy("c", 1, "visitor")))
         erasing = asyncio.create_task(erase("v2"))
         await _until_waiting(database, 2)
     async with asyncio.timeout(30):

@@ -15,8 +15,8 @@ W = "default"
 async def told(house: House) -> Database:
     """Anna waits and was refused once; Ben's wait was called off."""
     await house.live(ORIGINAL, ABANDONED)
-    await house.take_in(push("p-anna", 1, "anna"), push("p-ben", 2, "ben"), buy("b-ben", 3, "ben"))
-    await house.take_in(push("again", 4, "anna"))
+    await house.ingest(push("p-anna", 1, "anna"), push("p-ben", 2, "ben"), buy("b-ben", 3, "ben"))
+    await house.ingest(push("again", 4, "anna"))
     return house.database
 
 

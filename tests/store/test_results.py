@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from connector.store.engine.database import Database
 from connector.store.follow_ups.follow_ups import keep_assignment
-from connector.store.reporting.results import Counted, count_results
+from connector.store.reporting.results import ResultCounts, count_results
 from connector.store.tables import follow_ups
 from connector.store.users.users import find_user
 from tests.house import ORIGINAL, PUSHED, House, at, buy, follow_on
@@ -24,9 +24,11 @@ def did(user: str, kind: str, minutes: float = 0, **properties: Any) -> dict[str
     return {**item, "properties": properties}
 
 
-async def results(house: House, *items: dict[str, Any], robots: Any = "ignore", campaign: str = "o") -> list[Counted]:
+async def results(
+    house: House, *items: dict[str, Any], robots: Any = "ignore", campaign: str = "o"
+) -> list[ResultCounts]:
     """Take the items in, and count what came of the original."""
-    for found in await house.take_in(*items) if items else ():
+    for found in await house.ingest(*items) if items else ():
         assert found.status == "accepted", found
     async with house.database.read() as c:
         return await count_results(c, W, campaign, robots)
@@ -58,7 +60,7 @@ async def test_each_step_counts_users(house: House) -> None:
         buy("p3", 5, "v"),
         buy("p4", 5, "nobody"),
     )
-    assert found == [Counted(False, None, 0, 2, 1, 1, 1, {"A": 2, "B": 1})]
+    assert found == [ResultCounts(False, None, 0, 2, 1, 1, 1, {"A": 2, "B": 1})]
 
 
 async def test_nothing_came_of_it(house: House) -> None:
@@ -90,7 +92,7 @@ async def test_clicks_of_robots(house: House, flag: Any, ignored: int, counted: 
 async def test_what_is_viewed_was_sent(house: House, view: str) -> None:
     """C1: of cards and in-app messages there is no receipt to hear of; the view is both receipt and opening."""
     await house.live(COUNTING)
-    assert await results(house, did("u", view), buy("p", 1)) == [Counted(False, None, 0, 1, 1, 1, 0, {"A": 1})]
+    assert await results(house, did("u", view), buy("p", 1)) == [ResultCounts(False, None, 0, 1, 1, 1, 0, {"A": 1})]
 
 
 async def test_card_of_the_news_feed(house: House) -> None:
@@ -98,7 +100,7 @@ async def test_card_of_the_news_feed(house: House) -> None:
     await house.live({"card": "spring", "title": "t", "body": "b"})
     item = {"id": "1", "user": "u", "type": "view_news_feed_card", "card": "spring", "occurred_at": at(0)}
     click = {**item, "id": "2", "type": "click_news_feed_card"}
-    assert await results(house, item, click, campaign="spring") == [Counted(False, None, 0, 1, 1, 1, 1)]
+    assert await results(house, item, click, campaign="spring") == [ResultCounts(False, None, 0, 1, 1, 1, 1)]
 
 
 async def test_groups_by_the_kept_assignment(house: House) -> None:
@@ -106,15 +108,15 @@ async def test_groups_by_the_kept_assignment(house: House) -> None:
     await house.live(COUNTING)
     users = {"c1": None, "c2": None, "a1": "a", "a2": "a", "b1": "b", "old": None}
     entered = [did(u, "enroll_in_control_group" if u in ("c1", "c2") else "receive_email") for u in users]
-    await house.take_in(*entered)
+    await house.ingest(*entered)
     for user, variant in users.items():
         await kept(house, user, control=user in ("c1", "c2"), variant=variant)
     found = await results(house, buy("1", 1, "c1"), buy("2", 1, "a1"), buy("3", 1, "a2"), did("b1", "open_email", 2))
     assert found == [
-        Counted(True, None, 2, 0, 0, 0, 0, {"A": 1}),
-        Counted(False, None, 0, 1, 0, 0, 0),
-        Counted(False, "a", 0, 2, 0, 0, 0, {"A": 2}),
-        Counted(False, "b", 0, 1, 1, 0, 0),
+        ResultCounts(True, None, 2, 0, 0, 0, 0, {"A": 1}),
+        ResultCounts(False, None, 0, 1, 0, 0, 0),
+        ResultCounts(False, "a", 0, 2, 0, 0, 0, {"A": 2}),
+        ResultCounts(False, "b", 0, 1, 1, 0, 0),
     ]
 
 
@@ -122,7 +124,7 @@ async def test_enrolled_by_another_system(house: House) -> None:
     """W3: an external original's control group is whom its system enrolled."""
     await house.live(COUNTING)
     found = await results(house, did("c", "enroll_in_control_group"), did("u", "receive_sms"), buy("p", 1, "c"))
-    assert found == [Counted(True, None, 1, 0, 0, 0, 0, {"A": 1}), Counted(False, None, 0, 1, 0, 0, 0)]
+    assert found == [ResultCounts(True, None, 1, 0, 0, 0, 0, {"A": 1}), ResultCounts(False, None, 0, 1, 0, 0, 0)]
 
 
 async def test_conversion_without_a_receipt(house: House) -> None:
@@ -136,7 +138,7 @@ async def test_what_we_sent_and_whom_we_held_back(house: House) -> None:
     """W3: by our own follow-ups where there is no interaction to hear of, and after the log is gone."""
     await house.live(ORIGINAL, SENT)
     pushes = [{**did(u, "receive_push"), "id": u} for u in ("u", "v", "w")]
-    await house.take_in(*pushes)
+    await house.ingest(*pushes)
     async with house.database.write(W) as c:
         for user, state in (("u", "sent"), ("v", "control"), ("w", "dropped")):
             await c.execute(update(follow_ups).where(follow_ups.c.trigger_id == user).values(state=state))
@@ -148,10 +150,10 @@ async def test_one_statement_however_much_there_is(house: House) -> None:
     """One statement, for one user as for hundreds; other campaigns and workspaces are left out."""
     await house.live(COUNTING, {**COUNTING, "campaign": "other"})
     items = [did(f"u{n}", kind) for n in range(100) for kind in ("receive_email", "open_email", "click_email")]
-    await house.take_in(*items, {**did("x", "receive_email"), "campaign": "other"})
+    await house.ingest(*items, {**did("x", "receive_email"), "campaign": "other"})
     async with house.database.read() as c:
         with house.database.count_statements() as count:
-            assert await count_results(c, W, "o", "ignore") == [Counted(False, None, 0, 100, 100, 0, 100)]
+            assert await count_results(c, W, "o", "ignore") == [ResultCounts(False, None, 0, 100, 100, 0, 100)]
         assert len(count.statements) == 1
         assert await count_results(c, "another", "o", "ignore") == []
 

@@ -52,7 +52,7 @@ class Shop:
 
     async def receive_push(self) -> None:
         item = {"id": "e1", "user": "u", "type": "receive_push", "campaign": "o", "occurred_at": now().isoformat()}
-        [result] = await self.intake.take_in([item])
+        [result] = await self.intake.ingest([item])
         assert result.status == "accepted"
 
     async def becomes(self, campaign: str, state: str, *, started: bool = True) -> Any:

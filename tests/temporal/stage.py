@@ -35,9 +35,9 @@ from connector.wire import (
     SendRequest,
     StoppedWindow,
 )
-from workflows.follow_up import FollowUp
-from workflows.launch import Launch
-from workflows.registry import Registry
+from workflows.follow_up import FollowUpWorkflow
+from workflows.launch import LaunchWorkflow
+from workflows.registry import RegistryWorkflow
 
 DYNAMIC = {
     "frontend.WorkflowTimeSkippingEnabled": "true",
@@ -157,7 +157,7 @@ class Stage:
             main = Worker(
                 self.client,
                 task_queue=names.main_queue(self.workspace),
-                workflows=[FollowUp, Launch, Registry],
+                workflows=[FollowUpWorkflow, LaunchWorkflow, RegistryWorkflow],
                 activities=[
                     told.report_exception,
                     told.operate,

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from connector.app.context import Parts, compose
+from connector.app.context import AppContext, build_context
 from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
 from connector.temporal.link import TemporalLink
@@ -100,8 +100,8 @@ async def player(
     settings = settings.model_copy(
         update={"inbox": InboxSettings(secrets=["a secret of thirty-two characters or more"])}
     )
-    parts: Parts = compose(settings, sqlite_database, _Link(environment))
-    app = create_app(parts, Keys([KEY]))
+    context: AppContext = build_context(settings, sqlite_database, _Link(environment))
+    app = create_app(context, Keys([KEY]))
     with environment.with_time_skipping_disabled():
         async with working(environment, settings), app.router.lifespan_context(app):
             headers = {"Authorization": f"Bearer {KEY}"}

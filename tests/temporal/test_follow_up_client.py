@@ -94,7 +94,7 @@ async def house(sqlite_database: Database) -> House:
     """A house with one row that waits, and no worker."""
     built = House(sqlite_database)
     await built.live(ORIGINAL, ABANDONED)
-    await built.take_in(push("e1", 0))
+    await built.ingest(push("e1", 0))
     return built
 
 
@@ -114,7 +114,7 @@ async def test_ended_while_the_workflow_had_ended_too(house: House, environment:
     [row] = await house.rows()
 
     async def client() -> Client:
-        await house.take_in(buy("b1", 1))
+        await house.ingest(buy("b1", 1))
         return environment.client
 
     with pytest.raises(OperationRefused, match=r"it has ended: excepted \(exception\)"):

@@ -9,7 +9,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
 from connector import names
-from connector.channels.protocol import Outgoing
+from connector.channels.protocol import OutgoingMessage
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import deliveries, launches
 from connector.temporal.follow_up_client import FollowUpClient, OperationRefused
@@ -92,7 +92,7 @@ async def test_message_in_hand_is_left_to_a_later_look(site: Site) -> None:
     handle = await site.launch(3)
     await site.pad.step(NOW)
 
-    async def kill(_message: Outgoing) -> None:
+    async def kill(_message: OutgoingMessage) -> None:
         if len(site.pad.provider.to) == 2:
             raise Killed
 

@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.operate import Operator
 from activities.send import Sender
-from connector.channels.protocol import HandedOver, Outgoing, TryLater
+from connector.channels.protocol import Accepted, OutgoingMessage, TryLater
 from connector.rules.model.users import User
 from connector.store.engine.database import database_now
 from connector.store.follow_ups.operating import end_closed, find_open
@@ -47,10 +47,10 @@ class Provider:
     def __init__(self) -> None:
         self.fault: BaseException | None = None
 
-    async def send(self, message: Outgoing) -> HandedOver:
+    async def send(self, message: OutgoingMessage) -> Accepted:
         if self.fault is not None:
             raise self.fault
-        return HandedOver("p-1")
+        return Accepted("p-1")
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -70,7 +70,7 @@ class Desk:
         async with self.house.database.write("default") as c:
             known = User(id=user, push_tokens=("t",), email="u@example.com")
             await save_user(c, "default", known, await database_now(c))
-        await self.house.take_in(push("e1", 0, user))
+        await self.house.ingest(push("e1", 0, user))
 
     async def operate(self, verb: Any, *, minutes: float = 1, until: float | None = None) -> Operated:
         to = None if until is None else moment(until)
@@ -102,7 +102,7 @@ class Desk:
                 claimed_before=moment(claimed_before),
                 now=moment(minutes),
             )
-        return [passage.state.value for passage in ended]
+        return [follow_up.state.value for follow_up in ended]
 
     async def stored(self, table: Any) -> Sequence[Any]:
         async with self.house.database.read() as c:
@@ -146,9 +146,9 @@ async def test_exception_until_the_new_time_counts(desk: Desk) -> None:
     """X1, X2: until its new time it is called off, after the original one as well; exactly then the message wins."""
     await desk.opened(TWO)
     await desk.operate("postpone", until=90)
-    await desk.house.take_in(buy("at-the-new-time", 90))
+    await desk.house.ingest(buy("at-the-new-time", 90))
     assert [state for _, state, _ in await desk.house.outcomes()] == ["waiting"]
-    await desk.house.take_in(buy("later-than-due", 45))
+    await desk.house.ingest(buy("later-than-due", 45))
     assert await desk.house.outcomes() == [("e1", "excepted", "later-than-due")]
 
 
@@ -187,8 +187,8 @@ async def test_cancelled_user_may_be_triggered_again(desk: Desk) -> None:
     """W1: nothing was received; a late exception does not change what the operator decided."""
     await desk.opened(TWO)
     await desk.operate("cancel")
-    await desk.house.take_in(buy("late", 0.5))
-    await desk.house.take_in(push("e2", 10))
+    await desk.house.ingest(buy("late", 0.5))
+    await desk.house.ingest(push("e2", 10))
     assert [state for _, state, _ in await desk.house.outcomes()] == ["dropped", "waiting"]
 
 
@@ -196,7 +196,7 @@ async def test_cancelled_user_may_be_triggered_again(desk: Desk) -> None:
 async def test_excepted_first(desk: Desk, verb: str) -> None:
     """An exception that was quicker stands; the operator is told."""
     await desk.opened(TWO)
-    await desk.house.take_in(buy("p1", 5))
+    await desk.house.ingest(buy("p1", 5))
     refused = await desk.operate(verb, minutes=6, until=90)
     assert (refused.done, refused.says, refused.state) == (False, "it has ended: excepted (exception)", "excepted")
 
@@ -234,7 +234,7 @@ async def test_unknown_follow_up(desk: Desk) -> None:
 async def test_operator_and_exception_at_once(desk: Desk) -> None:
     """Guarantee 3: under the user's lock one of them is first, and the row says which; never both."""
     await desk.opened(TWO)
-    operated, _ = await asyncio.gather(desk.operate("cancel", minutes=5), desk.house.take_in(buy("p1", 4)))
+    operated, _ = await asyncio.gather(desk.operate("cancel", minutes=5), desk.house.ingest(buy("p1", 4)))
     [(_, state, why)] = await desk.house.outcomes()
     assert (state, why) == (("dropped", "cancelled_by_operator") if operated.done else ("excepted", "p1"))
 
@@ -287,7 +287,7 @@ async def test_statements_do_not_grow(desk: Desk) -> None:
     for number in (2, 20):
         users = [f"u{number}-{place}" for place in range(number)]
         for user in users:
-            await desk.house.take_in(push(f"e-{user}", 1, user))
+            await desk.house.ingest(push(f"e-{user}", 1, user))
             async with desk.house.database.write("default") as c:
                 await save_user(c, "default", User(id=user, push_tokens=("t",)), await database_now(c))
         for place in range(number):

@@ -35,7 +35,7 @@ def _handle(client: Client, row: Any) -> Any:
 async def test_new_rows_get_their_workflows_once(real_house: House, environment: WorkflowEnvironment) -> None:
     """Guarantee 6: one workflow a row, findable by its attributes; a second sweep starts nothing."""
     await real_house.live(ORIGINAL, ABANDONED)
-    await real_house.take_in(push("e1", 0, user="a"), push("e2", 1, user="b"))
+    await real_house.ingest(push("e1", 0, user="a"), push("e2", 1, user="b"))
     outbox = Outbox(real_house.database, "default", environment.client)
     assert await outbox.flush() == 2
     assert await outbox.flush() == 0
@@ -51,7 +51,7 @@ async def test_new_rows_get_their_workflows_once(real_house: House, environment:
 async def test_start_that_could_not_be_marked_is_harmless(real_house: House, environment: WorkflowEnvironment) -> None:
     """Killed between the start and the mark: the next sweep finds the workflow there and marks the row."""
     await real_house.live(ORIGINAL, ABANDONED)
-    await real_house.take_in(push("e1", 0))
+    await real_house.ingest(push("e1", 0))
     outbox = Outbox(real_house.database, "default", environment.client)
     await outbox.flush()
     async with real_house.database.write("default") as c:
@@ -64,11 +64,11 @@ async def test_start_that_could_not_be_marked_is_harmless(real_house: House, env
 async def test_ended_row_signals_its_workflow_once(real_house: House, environment: WorkflowEnvironment) -> None:
     """X4: the end is told promptly; a row that ended before its workflow started needs neither."""
     await real_house.live(ORIGINAL, ABANDONED)
-    await real_house.take_in(push("e1", 0, user="a"), push("e2", 1, user="b"))
+    await real_house.ingest(push("e1", 0, user="a"), push("e2", 1, user="b"))
     outbox = Outbox(real_house.database, "default", environment.client)
-    await real_house.take_in(buy("b2", 2, user="b"))
+    await real_house.ingest(buy("b2", 2, user="b"))
     assert await outbox.flush() == 1
-    await real_house.take_in(buy("b1", 3, user="a"))
+    await real_house.ingest(buy("b1", 3, user="a"))
     assert await outbox.flush() == 1
     assert await outbox.flush() == 0
     first, second = await _rows(real_house)
@@ -91,7 +91,7 @@ async def test_temporal_down_loses_nothing(real_house: House, environment: Workf
     outbox = Outbox(real_house.database, "default", client, sweep_seconds=0.05)
     stopped = asyncio.Event()
     running = asyncio.create_task(outbox.run(stopped))
-    results = await real_house.take_in(push("e1", 0))
+    results = await real_house.ingest(push("e1", 0))
     assert results[0].status == "accepted"
     outbox.nudge()
     await asyncio.sleep(0)

@@ -11,7 +11,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from temporalio.testing import WorkflowEnvironment
 
-from connector.app.context import compose
+from connector.app.context import build_context
 from connector.channels.twilio_signature import sign
 from connector.rules.model.users import User
 from connector.store.engine.database import Database, database_now
@@ -65,7 +65,10 @@ async def street(
     settings = settings_for(shop.workspace, sqlite_url, tmp_path).model_copy(update=providers)
     servers = TwilioServer(httpserver), FcmServer(httpserver)
     with environment.with_time_skipping_disabled():
-        async with working(environment, settings), open_client(compose(settings, sqlite_database), given=None) as api:
+        async with (
+            working(environment, settings),
+            open_client(build_context(settings, sqlite_database), given=None) as api,
+        ):
             yield Street(shop, *servers, api)
 
 

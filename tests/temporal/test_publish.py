@@ -93,7 +93,7 @@ async def test_refusal_with_a_thousand_problems_tells_the_first(house: House) ->
 async def test_missed_interactions_are_counted_in_the_warning(house: House) -> None:
     """P4: publishing F while O is active warns with how many launch-time interactions were missed."""
     await house.live(ORIGINAL)
-    await house.take_in(*(push(f"e{number}", number) for number in range(3)))
+    await house.ingest(*(push(f"e{number}", number) for number in range(3)))
     await apply(house, F)
     [warning] = (await give(publisher(house), order("publish", "f"))).warnings
     assert "3" in warning
@@ -113,7 +113,7 @@ async def test_waits_of_closed_windows_end_in_pages(house: House, monkeypatch: p
     """P9, case 20: dropped as stopped at the instant of the stop; others wait on, and what is over stays as it was."""
     monkeypatch.setattr(publish, "_PAGE", 2)
     await house.live(ORIGINAL, F, ABANDONED | {"campaign": "other"}, since=BASE)
-    await house.take_in(*(push(f"e{number}", number, user=f"u{number}") for number in range(5)))
+    await house.ingest(*(push(f"e{number}", number, user=f"u{number}") for number in range(5)))
     told: list[int] = []
     stopping = publisher(house, changed=lambda: told.append(1))
     stopped_at = (await give(stopping, order("stop", "f"))).effective_at
@@ -130,12 +130,12 @@ async def test_waits_of_closed_windows_end_in_pages(house: House, monkeypatch: p
 async def test_resumed_campaigns_new_waits_stay(house: House) -> None:
     """P9: only what waits in the closed window ends, however late its end is carried out."""
     await house.live(ORIGINAL, F, since=BASE)
-    await house.take_in(push("e1", 0, user="a"))
+    await house.ingest(push("e1", 0, user="a"))
     both = publisher(house)
     await give(both, order("stop", "f"))
     resumed = (await give(both, order("resume", "f"))).effective_at
     assert resumed is not None
     late = push("e2", 0, user="b") | {"occurred_at": resumed.isoformat()}
-    await house.take_in(late)
+    await house.ingest(late)
     assert await ActivityEnvironment().run(both.end_waits, StoppedWindow(workspace="default", campaigns=())) == 1
     assert {(row.trigger_id, row.state) for row in await house.rows()} == {("e1", "dropped"), ("e2", "waiting")}

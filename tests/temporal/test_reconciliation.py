@@ -48,7 +48,7 @@ class Yard:
 
     async def wait(self, *users: str) -> list[Any]:
         for minute, user in enumerate(users):
-            await self.house.take_in(push(f"e-{uuid4().hex}", minute, user))
+            await self.house.ingest(push(f"e-{uuid4().hex}", minute, user))
         await self.outbox.flush()
         return [self.workflow_of(row) for row in await self.house.rows()]
 
@@ -84,7 +84,7 @@ async def test_terminated_one_is_recorded_and_not_started_again(yard: Yard) -> N
     assert await yard.outbox.flush() == 0
     assert (await first.describe()).status is WorkflowExecutionStatus.TERMINATED
     assert await yard.reconciliation.look() == 0
-    await yard.house.take_in(push("again", 10_000, "a"))
+    await yard.house.ingest(push("again", 10_000, "a"))
     assert sorted(state for state, _ in await yard.ends()) == ["dropped", "waiting", "waiting"]
 
 
@@ -123,7 +123,7 @@ async def test_failed_one_is_recorded_with_a_warning(yard: Yard, environment: Wo
     """Nobody asked for it: the row ends the same, and the log says where to look."""
     own = yard.house.database
     workspace = f"w{uuid4().hex[:8]}"
-    await yard.house.take_in(push("e1", 0, "a"))
+    await yard.house.ingest(push("e1", 0, "a"))
     async with own.write("default") as c:
         await c.execute(update(follow_ups).values(workspace=workspace))
     [row] = await yard.house.rows()

@@ -26,7 +26,7 @@ from connector.temporal.registry_client import give_order
 from connector.wire import Order, OrderReceipt
 from tests.house import ORIGINAL, PUSHED, follow_on
 from tests.temporal.stage import until_event
-from workflows.registry import Registry
+from workflows.registry import RegistryWorkflow
 
 F = follow_on("f", PUSHED, delay={"after": "1 day"})
 
@@ -70,7 +70,7 @@ async def _opened(environment: WorkflowEnvironment, database: Database) -> Async
     async with Worker(
         office.client,
         task_queue=names.main_queue(office.workspace),
-        workflows=[Registry],
+        workflows=[RegistryWorkflow],
         activities=[publisher.carry_out_order, publisher.end_waits],
         debug_mode=True,
     ):

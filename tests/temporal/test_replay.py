@@ -12,9 +12,9 @@ from connector import names
 from connector.temporal.client import connector_plugin
 from connector.wire import FollowUpStart
 from tests.temporal.record_histories import SCENARIOS
-from workflows.follow_up import FollowUp
-from workflows.launch import Launch
-from workflows.registry import Registry
+from workflows.follow_up import FollowUpWorkflow
+from workflows.launch import LaunchWorkflow
+from workflows.registry import RegistryWorkflow
 
 
 @workflow.defn(name=names.FOLLOW_UP, sandboxed=False)
@@ -35,7 +35,7 @@ def recorded(path: Path) -> WorkflowHistory:
 
 @pytest.fixture
 def replayer() -> Iterator[Replayer]:
-    return Replayer(workflows=[FollowUp, Launch, Registry], plugins=[connector_plugin()])
+    return Replayer(workflows=[FollowUpWorkflow, LaunchWorkflow, RegistryWorkflow], plugins=[connector_plugin()])
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from temporalio import activity
 
-from activities.exception_signal import Reporter
+from activities.exception_signal import ExceptionSignalReporter
 from activities.launch.launch import Launcher
 from activities.operate import Operator
 from activities.publish import Publisher
@@ -18,7 +18,7 @@ from workflows import steps
     ("seen", "done"),
     [
         (steps.send, Sender.send),
-        (steps.report_exception, Reporter.report_exception),
+        (steps.report_exception, ExceptionSignalReporter.report_exception),
         (steps.operate, Operator.operate),
         (steps.launch_page, Launcher.launch_page),
         (steps.carry_out_order, Publisher.carry_out_order),

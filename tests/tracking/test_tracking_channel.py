@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from connector.channels.console import Console
-from connector.channels.mime import write_letter
-from connector.channels.protocol import Address, HandedOver, Outgoing, Rejected, TryLater
+from connector.channels.mime import build_mime_message
+from connector.channels.protocol import Accepted, Address, OutgoingMessage, Rejected, TryLater
 from connector.channels.tracked import TrackedChannel
 from connector.channels.tracking import open_tokens, tracked
 from connector.settings.application import Settings
@@ -29,24 +29,24 @@ class Provider:
     def __init__(self, fault: Exception | None = None) -> None:
         self.fault, self.taken, self.closed = fault, [], False
 
-    async def send(self, message: Outgoing) -> HandedOver:
+    async def send(self, message: OutgoingMessage) -> Accepted:
         self.taken.append(message)
         if self.fault is not None:
             raise self.fault
-        return HandedOver("p-1")
+        return Accepted("p-1")
 
     async def close(self) -> None:
         self.closed = True
 
 
-def outgoing(channel: str, **content: str) -> Outgoing:
-    return Outgoing("0123456789abcdef0123456789." + channel, "c", channel, Address("u", "a@b.example"), content)
+def outgoing(channel: str, **content: str) -> OutgoingMessage:
+    return OutgoingMessage("0123456789abcdef0123456789." + channel, "c", channel, Address("u", "a@b.example"), content)
 
 
-async def sent(message: Outgoing, provider: Provider | None = None) -> Outgoing:
+async def sent(message: OutgoingMessage, provider: Provider | None = None) -> OutgoingMessage:
     provider = provider or Provider()
     channels = tracked({message.channel: provider}, SETTINGS, clock=AT.timestamp)
-    assert await channels[message.channel].send(message) == HandedOver("p-1")
+    assert await channels[message.channel].send(message) == Accepted("p-1")
     await channels[message.channel].close()
     assert provider.closed
     return provider.taken[0]
@@ -125,7 +125,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_both_headers_stand_whole_in_the_mail() -> None:
     """RFC 8058: neither folded into encoded words nor cut, however long the address is."""
     message = await sent(outgoing("email", subject="s", text="t"))
-    data = write_letter(message, sender="news@shop.test", at=AT).data
+    data = build_mime_message(message, sender="news@shop.test", at=AT).data
     mail = message_from_bytes(data, policy=default)
     assert f"List-Unsubscribe: <{message.unsubscribe}>\r\n".encode() in data
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
@@ -137,8 +137,8 @@ async def test_both_headers_stand_whole_in_the_mail() -> None:
 )
 def test_an_address_that_would_break_the_header_is_refused(address: str) -> None:
     """Nothing can be added to a mail by way of its address to unsubscribe at."""
-    message = Outgoing(
+    message = OutgoingMessage(
         "d", "c", "email", Address("u", "a@b.example"), {"subject": "s", "text": "t"}, unsubscribe=address
     )
     with pytest.raises(Rejected):
-        write_letter(message, sender="news@shop.test", at=AT)
+        build_mime_message(message, sender="news@shop.test", at=AT)

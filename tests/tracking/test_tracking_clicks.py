@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.rules.provider_events.classification import Act, Visit, classify
+from connector.rules.provider_events.classification import EngagementKind, Visit, classify
 from connector.tracking.clicks import Clicks
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -15,7 +15,9 @@ clicked = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 80)), min_size=1,
 @given(clicked)
 def test_what_is_near_says_as_much_as_everything(told: list[tuple[int, int]]) -> None:
     """M2: a click is classified as if all others were looked at, whatever their order and number."""
-    visits = [Visit(Act.CLICK, AT + timedelta(milliseconds=100 * tenth), "x", link=link) for link, tenth in told]
+    visits = [
+        Visit(EngagementKind.CLICK, AT + timedelta(milliseconds=100 * tenth), "x", link=link) for link, tenth in told
+    ]
     clicks = Clicks()
     for visit in visits:
         clicks.add(visit.link, visit.at)

@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from connector.ingest.intake import Intake
-from connector.rules.provider_events.classification import Act, Visit
+from connector.rules.provider_events.classification import EngagementKind, Visit
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
 from connector.tracking.tokens import Kind, Token
-from connector.tracking.visits import Followed, Visits
+from connector.tracking.visits import FollowedLink, Visits
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-def followed(name: str = "nobody") -> Followed:
-    return Followed(Token(Kind.CLICK, name, 0, None, "https://a.example"), Visit(Act.CLICK, AT, "x"))
+def followed(name: str = "nobody") -> FollowedLink:
+    return FollowedLink(Token(Kind.CLICK, name, 0, None, "https://a.example"), Visit(EngagementKind.CLICK, AT, "x"))
 
 
 def visits_of(database: Database, fates: Counter[str], **options: int) -> Visits:
@@ -60,7 +60,7 @@ async def test_a_visit_that_breaks_stops_no_other(sqlite_database: Database) -> 
     """A defect loses the batch that it is in, and says so; what comes after it is taken in."""
     fates: Counter[str] = Counter()
     visits = visits_of(sqlite_database, fates)
-    visits.note(Followed(Token(Kind.CLICK, None, 0), Visit(Act.CLICK, AT, "x")))  # type: ignore[arg-type]
+    visits.note(FollowedLink(Token(Kind.CLICK, None, 0), Visit(EngagementKind.CLICK, AT, "x")))  # type: ignore[arg-type]
     stopped = asyncio.Event()
     running = asyncio.create_task(visits.run(stopped))
     stopped.set()

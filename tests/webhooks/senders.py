@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from connector.channels.twilio_signature import sign
 from starter.webhooks.mailgun import Mailgun
 from starter.webhooks.postmark import Postmark
-from starter.webhooks.protocol import Call, NotNow, Provider
+from starter.webhooks.protocol import NotNow, Provider, WebhookCall
 from starter.webhooks.resend import Resend
 from starter.webhooks.sendgrid import SIGNATURE, TIMESTAMP, SendGrid
 from starter.webhooks.ses import Ses
@@ -53,10 +53,10 @@ class SendGridSender:
     def provider(self) -> Provider:
         return SendGrid(self.key.public_key())
 
-    def call(self, event: Any, at: datetime = AT) -> Call:
+    def call(self, event: Any, at: datetime = AT) -> WebhookCall:
         body, timestamp = encoded([event]) + b"\r\n", str(int(at.timestamp()))
         signature = self.key.sign(timestamp.encode() + body, ec.ECDSA(SHA256()))
-        return Call("", {TIMESTAMP: timestamp, SIGNATURE: b64encode(signature).decode()}, body, at)
+        return WebhookCall("", {TIMESTAMP: timestamp, SIGNATURE: b64encode(signature).decode()}, body, at)
 
 
 def make_certificate(key: rsa.RSAPrivateKey, *, since: datetime | None = None, until: datetime | None = None) -> bytes:
@@ -122,10 +122,12 @@ class SesSender:
         }
         return {"Signature": sns_signature(message, self.key), **message}
 
-    def call(self, event: Any, at: datetime = AT, **changed: Any) -> Call:
-        return Call("", {"content-type": "text/plain; charset=UTF-8"}, encoded(self.message(event, at, **changed)), at)
+    def call(self, event: Any, at: datetime = AT, **changed: Any) -> WebhookCall:
+        return WebhookCall(
+            "", {"content-type": "text/plain; charset=UTF-8"}, encoded(self.message(event, at, **changed)), at
+        )
 
-    def confirmation(self, at: datetime = AT, **changed: Any) -> Call:
+    def confirmation(self, at: datetime = AT, **changed: Any) -> WebhookCall:
         return self.call(
             "You have chosen to subscribe to the topic.\nTo confirm, visit the SubscribeURL.",
             at,
@@ -141,13 +143,13 @@ class MailgunSender:
     def provider(self) -> Provider:
         return Mailgun(self.key)
 
-    def call(self, event: Any, at: datetime = AT, *, token: str | None = None) -> Call:
+    def call(self, event: Any, at: datetime = AT, *, token: str | None = None) -> WebhookCall:
         timestamp = str(int(at.timestamp()))
         token = token or hashlib.sha256(encoded(event)).hexdigest()[:50]
         made = hmac.new(self.key.encode(), f"{timestamp}{token}".encode(), hashlib.sha256).hexdigest()
         signed = {"timestamp": timestamp, "token": token, "signature": made}
         body = encoded({"signature": signed, "event-data": event})
-        return Call("", {"content-type": "application/json"}, body, at)
+        return WebhookCall("", {"content-type": "application/json"}, body, at)
 
 
 @dataclass
@@ -160,10 +162,10 @@ class PostmarkSender:
     def provider(self) -> Provider:
         return Postmark(self.user, self.password, token=self.token)
 
-    def call(self, event: Any, at: datetime = AT) -> Call:
+    def call(self, event: Any, at: datetime = AT) -> WebhookCall:
         basic = b64encode(f"{self.user}:{self.password}".encode()).decode()
         headers = {"authorization": f"Basic {basic}", "x-webhook-token": self.token or ""}
-        return Call("", headers, encoded(event), at)
+        return WebhookCall("", headers, encoded(event), at)
 
 
 @dataclass
@@ -175,11 +177,11 @@ class ResendSender:
     def provider(self) -> Provider:
         return Resend(self.secret)
 
-    def call(self, event: Any, at: datetime = AT) -> Call:
+    def call(self, event: Any, at: datetime = AT) -> WebhookCall:
         body = encoded(event)
         signature = standardwebhooks.Webhook(self.secret).sign(self.id, at, body.decode())
         headers = {"svix-id": self.id, "svix-timestamp": str(int(at.timestamp())), "svix-signature": signature}
-        return Call("", headers, body, at)
+        return WebhookCall("", headers, body, at)
 
 
 @dataclass
@@ -192,13 +194,13 @@ class TwilioSender:
     def provider(self) -> Provider:
         return Twilio(self.token, self.url)
 
-    def call(self, event: Any, at: datetime = AT) -> Call:
+    def call(self, event: Any, at: datetime = AT) -> WebhookCall:
         if "MessageSid" in event:
             signature = sign(f"{self.url}?{self.query}", event.items(), self.token)
-            return Call(self.query, {"x-twilio-signature": signature}, urlencode(event).encode(), at)
+            return WebhookCall(self.query, {"x-twilio-signature": signature}, urlencode(event).encode(), at)
         body = encoded([event])
         query = f"{self.query}&bodySHA256={hashlib.sha256(body).hexdigest()}"
-        return Call(query, {"x-twilio-signature": sign(f"{self.url}?{query}", [], self.token)}, body, at)
+        return WebhookCall(query, {"x-twilio-signature": sign(f"{self.url}?{query}", [], self.token)}, body, at)
 
 
 SENDERS = (SendGridSender(), SesSender(), MailgunSender(), PostmarkSender(), ResendSender(), TwilioSender())
@@ -212,15 +214,15 @@ ONE_EVENT = {
 }
 
 
-def one_call(sender: Any, at: datetime = AT) -> Call:
+def one_call(sender: Any, at: datetime = AT) -> WebhookCall:
     """A right call of this provider's, made at that time."""
     return sender.call(samples(sender.name)[ONE_EVENT[sender.name]], at)
 
 
-def with_headers(call: Call, **changed: str) -> Call:
+def with_headers(call: WebhookCall, **changed: str) -> WebhookCall:
     """The call with other headers; their names with _ for -."""
     return replace(call, headers={**call.headers, **{name.replace("_", "-"): value for name, value in changed.items()}})
 
 
-def without(call: Call, *names: str) -> Call:
+def without(call: WebhookCall, *names: str) -> WebhookCall:
     return replace(call, headers={name: value for name, value in call.headers.items() if name not in names})

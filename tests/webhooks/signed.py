@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from connector.rules.provider_events.events import Happened, ProviderEvent
-from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong
+from connector.rules.provider_events.events import EventKind, ProviderEvent
+from starter.webhooks.protocol import BodyWrong, SignatureWrong, WebhookCall
 
 SECRET = b"only the tests know it"
 TOLERANCE = timedelta(minutes=5)
@@ -25,7 +25,7 @@ class Signed:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    async def verify(self, call: Call) -> None:
+    async def verify(self, call: WebhookCall) -> None:
         """By the signature over the time and the body."""
         at, given = call.headers.get("x-at", ""), call.headers.get("x-signature", "")
         if not hmac.compare_digest(given.encode(), _signature(at, call.body).encode()):
@@ -33,7 +33,7 @@ class Signed:
         if not at.isdecimal() or abs(call.at - datetime.fromtimestamp(int(at), UTC)) > TOLERANCE:
             raise SignatureWrong("the call is too old")
 
-    async def parse(self, call: Call) -> Sequence[Any]:
+    async def parse(self, call: WebhookCall) -> Sequence[Any]:
         """A list of objects."""
         try:
             told = json.loads(call.body)
@@ -49,7 +49,7 @@ class Signed:
             return None
         rest = {name: value for name, value in told.items() if name not in ("happened", "at")}
         at = datetime.fromisoformat(told["at"])
-        return ProviderEvent(provider=self.name, happened=Happened(told["happened"]), at=at, **rest)
+        return ProviderEvent(provider=self.name, happened=EventKind(told["happened"]), at=at, **rest)
 
 
 def signed(body: bytes, *, age: timedelta = timedelta(0)) -> Mapping[str, str]:

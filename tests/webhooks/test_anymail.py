@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from connector.rules.provider_events.events import ProviderEvent
-from starter.webhooks.ses_events import tell
+from starter.webhooks.ses_events import parse_notification
 from tests.webhooks.senders import AT, SENDERS, samples
 
 anymail = pytest.importorskip("anymail")
@@ -128,7 +128,7 @@ def theirs(provider: str, body: Any) -> list[Any]:
 async def ours(provider: str, body: Any) -> list[ProviderEvent]:
     [sender] = [sender for sender in SENDERS if sender.name == provider]
     reads = sender.provider()
-    told = await reads.parse(sender.call(body)) if provider != "ses" else tell(body, AT.isoformat())
+    told = await reads.parse(sender.call(body)) if provider != "ses" else parse_notification(body, AT.isoformat())
     events = [reads.normalise(one) for one in told]
     assert all(events)
     return [event for event in events if event is not None]

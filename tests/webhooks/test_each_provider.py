@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from connector.app.context import compose
+from connector.app.context import build_context
 from connector.rules.model.users import User
 from connector.settings.application import Settings
 from connector.store.engine.database import database_now
@@ -19,7 +19,7 @@ from connector.store.tables import interactions
 from connector.store.users.users import find_user, save_user
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from starter.webhooks.protocol import Call
+from starter.webhooks.protocol import WebhookCall
 from tests.house import ORIGINAL, House, follow_on
 from tests.webhooks.senders import SENDERS, TwilioSender, samples
 
@@ -102,10 +102,10 @@ class Line:
     def __init__(self, house: House) -> None:
         self.house = house
         providers = {sender.name: sender.provider() for sender in SENDERS}
-        app = create_app(compose(Settings(), house.database), Keys(["a key"]), providers)
+        app = create_app(build_context(Settings(), house.database), Keys(["a key"]), providers)
         self.api = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
 
-    async def tell(self, name: str, call: Call) -> int:
+    async def tell(self, name: str, call: WebhookCall) -> int:
         """The status of what is answered."""
         answer = await self.api.post(f"/webhooks/{name}?{call.query}", content=call.body, headers=dict(call.headers))
         return answer.status_code
@@ -214,8 +214,8 @@ async def test_a_mail_that_is_scheduled_is_not_received(line: Line) -> None:
 async def test_a_body_beyond_all_bounds_is_not_read(line: Line, sender: Any) -> None:
     """Each provider's bound is its own; what is larger is refused before anybody looks at who signed it."""
     body = b"x" * (sender.provider().most_bytes + 1)
-    assert await line.tell(sender.name, Call("", {}, body, now())) == 413
-    assert await line.tell(sender.name, Call("", {}, body[:-1], now())) in (400, 403)
+    assert await line.tell(sender.name, WebhookCall("", {}, body, now())) == 413
+    assert await line.tell(sender.name, WebhookCall("", {}, body[:-1], now())) in (400, 403)
 
 
 async def test_a_bounce_that_holds_the_whole_message(line: Line) -> None:

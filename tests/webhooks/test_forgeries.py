@@ -13,7 +13,7 @@ import pytest
 from connector.channels.twilio_signature import sign
 from starter.webhooks.mailgun import Mailgun
 from starter.webhooks.postmark import Postmark
-from starter.webhooks.protocol import BodyWrong, Call, SignatureWrong, WebhookError
+from starter.webhooks.protocol import BodyWrong, SignatureWrong, WebhookCall, WebhookError
 from starter.webhooks.resend import Resend
 from starter.webhooks.twilio import Twilio
 from tests.webhooks.senders import (
@@ -64,14 +64,14 @@ BY_NAME = {sender.name: sender for sender in SENDERS}
 ALL = pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.name)
 
 
-async def refused(sender: Any, call: Call) -> str:
+async def refused(sender: Any, call: WebhookCall) -> str:
     """That it is refused with a WebhookError; gives its words."""
     with pytest.raises(SignatureWrong) as error:
         await sender.provider().verify(call)
     return str(error.value)
 
 
-def in_body(call: Call, change: Callable[[dict[str, Any]], Any]) -> Call:
+def in_body(call: WebhookCall, change: Callable[[dict[str, Any]], Any]) -> WebhookCall:
     told = json.loads(call.body)
     change(told)
     return replace(call, body=json.dumps(told).encode())

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connector.rules.provider_events.events import ProviderEvent
-from starter.webhooks.protocol import BodyWrong, Call, WebhookError
+from starter.webhooks.protocol import BodyWrong, WebhookCall, WebhookError
 from tests.webhooks.senders import AT, SENDERS, SesSender, encoded, samples
 
 ALL = pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.name)
@@ -37,7 +37,7 @@ JSON = st.recursive(
 )
 
 
-async def through(provider: Any, call: Call) -> list[ProviderEvent | None]:
+async def through(provider: Any, call: WebhookCall) -> list[ProviderEvent | None]:
     """What a call comes to, as the routes would have it."""
     with contextlib.suppress(WebhookError):
         await provider.verify(call)
@@ -52,7 +52,7 @@ async def test_any_json_does_no_harm(sender: Any, value: Any) -> None:
     provider = sender.provider()
     for body in (encoded(value), encoded([value, value]), encoded({"event-data": value, "type": "x", "data": value})):
         with contextlib.suppress(WebhookError):
-            await through(provider, Call("", {}, body, AT))
+            await through(provider, WebhookCall("", {}, body, AT))
     assert isinstance(provider.normalise(value), ProviderEvent | None)
 
 
@@ -109,7 +109,7 @@ async def test_what_is_no_json_is_told_so(sender: Any, body: bytes) -> None:
     """Broken, null bytes, too deep, too long a number: BodyWrong, and nothing of it in the words."""
     query = "bodySHA256=0" if sender.name == "twilio" else ""
     with pytest.raises(BodyWrong) as error:
-        await sender.provider().parse(Call(query, {}, body, AT))
+        await sender.provider().parse(WebhookCall(query, {}, body, AT))
     assert len(str(error.value)) < 120
 
 
@@ -119,7 +119,7 @@ async def test_a_body_of_another_shape(sender: Any, value: Any) -> None:
     """JSON, but not what the provider sends: BodyWrong, or no events."""
     query = "bodySHA256=0" if sender.name == "twilio" else ""
     try:
-        events = await through(sender.provider(), Call(query, {}, encoded(value), AT))
+        events = await through(sender.provider(), WebhookCall(query, {}, encoded(value), AT))
     except BodyWrong:
         events = []
     assert not any(events)
@@ -140,7 +140,9 @@ async def test_one_bad_event_stops_no_other() -> None:
         {**good, "timestamp": 1e18},
     ]
     provider = sender.provider()
-    events = [provider.normalise(told) for told in await provider.parse(Call("", {}, encoded([good, *bad, good]), AT))]
+    events = [
+        provider.normalise(told) for told in await provider.parse(WebhookCall("", {}, encoded([good, *bad, good]), AT))
+    ]
     assert [event is not None for event in events] == [True, *[False] * len(bad), True]
 
 

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import select
 
-from connector.app.context import compose
+from connector.app.context import build_context
 from connector.channels.twilio_signature import sign
 from connector.rules.model.users import User
 from connector.rules.provider_events.events import PROVIDERS
@@ -41,9 +41,9 @@ class Line:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.parts = compose(Settings(), house.database)
+        self.context = build_context(Settings(), house.database)
         self.providers = {name: Signed(name) for name in ("sendgrid", "twilio")}
-        self.app = create_app(self.parts, Keys(["a key"]), self.providers)
+        self.app = create_app(self.context, Keys(["a key"]), self.providers)
         transport = httpx.ASGITransport(self.app)
         self.api = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 
@@ -138,7 +138,7 @@ async def test_ten_megabytes_are_not_read(line: Line) -> None:
 async def test_the_store_away_is_told_again(line: Line) -> None:
     """503 with Retry-After, so that the provider tells it once more; nothing is lost and nothing is answered 2xx."""
     nowhere = Database.open("postgresql://nobody@127.0.0.1:1/none")
-    away = create_app(compose(Settings(), nowhere), Keys(["a key"]), line.providers)
+    away = create_app(build_context(Settings(), nowhere), Keys(["a key"]), line.providers)
     body = json.dumps([told()]).encode()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(away), base_url="http://127.0.0.1") as api:
         answer = await api.post("/webhooks/sendgrid", content=body, headers=signed(body))
@@ -193,7 +193,7 @@ async def test_twilio_is_heard_at_both_of_its_addresses(
     settings = Settings(twilio=twilio("https://t.test", status_callback=callback, webhook_url=webhook))
     form = {"MessageSid": "SM1", "MessageStatus": "delivered", "To": "+491701"}
     headers = {"X-Twilio-Signature": sign(f"{CALLBACK}?{query}", form.items(), AUTH_TOKEN)}
-    async with open_client(compose(settings, house.database), given=None) as api:
+    async with open_client(build_context(settings, house.database), given=None) as api:
         assert (await api.post(f"/webhooks/twilio?{query}", data=form, headers=headers)).status_code == status
         unsigned = await api.post(f"/webhooks/twilio?{query}", data=form)
     assert unsigned.status_code == (404 if status == 404 else 403)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from connector.settings.webhook_keys import read_public_key
 from starter.webhooks.mailgun import Mailgun
-from starter.webhooks.protocol import Call, SignatureWrong
+from starter.webhooks.protocol import SignatureWrong, WebhookCall
 from starter.webhooks.resend import Resend
 from starter.webhooks.sendgrid import SIGNATURE, TIMESTAMP, SendGrid
 from starter.webhooks.twilio import Twilio
@@ -29,7 +29,7 @@ SENDGRID_BODY = (
     b'"sg_message_id":"LRzXl_NHStOGhQ4kofSm_A.filterdrecv-p3mdw1-756b745b58-kmzbl-18-5F5FC76C-9.0",'
     b'"smtp-id":"<LRzXl_NHStOGhQ4kofSm_A@ismtpd0039p1iad1.sendgrid.net>","timestamp":1600112492}]\r\n'
 )
-SENDGRID = Call(
+SENDGRID = WebhookCall(
     "",
     {
         SIGNATURE: "MEUCIGHQVtGj+Y3LkG9fLcxf3qfI10QysgDWmMOVmxG0u6ZUAiEAyBiXDWzM+uOe5W0JuG+luQAbPIqHh89M15TluLtEZtM=",
@@ -73,7 +73,7 @@ async def test_standard_webhooks(prefix: str, signature: str) -> None:
     """The vector of Standard Webhooks and of Svix, alone and among others, under both names of the headers."""
     headers = {"id": "msg_p5jXN8AQM9LWM0D4loKWxJek", "timestamp": "1614265330", "signature": signature}
     named = {f"{prefix}-{name}": value for name, value in headers.items()}
-    call = Call("", named, b'{"test": 2432232314}', datetime.fromtimestamp(1614265330, UTC))
+    call = WebhookCall("", named, b'{"test": 2432232314}', datetime.fromtimestamp(1614265330, UTC))
     provider = Resend("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     await provider.verify(call)
     await Resend("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").verify(call)
@@ -115,7 +115,7 @@ NOW = datetime(2026, 11, 27, tzinfo=UTC)
 )
 async def test_twilio_forms(url: str, form: object, signature: str) -> None:
     """twilio/twilio-python, tests/unit/test_request_validator.py: the documented example and its variants."""
-    call = Call("foo=1&bar=2", {"x-twilio-signature": signature}, urlencode(form).encode(), NOW)
+    call = WebhookCall("foo=1&bar=2", {"x-twilio-signature": signature}, urlencode(form).encode(), NOW)
     await Twilio("12345", url).verify(call)
     for forged in (
         replace(call, query="foo=1&bar=3"),
@@ -134,7 +134,7 @@ async def test_twilio_json() -> None:
     """The same source: a JSON body, whose hash stands in the signed query."""
     body = b'{"property": "value", "boolean": true}'
     query = "foo=1&bar=2&bodySHA256=0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620"
-    call = Call(query, {"x-twilio-signature": "a9nBmqA0ju/hNViExpshrM61xv4="}, body, NOW)
+    call = WebhookCall(query, {"x-twilio-signature": "a9nBmqA0ju/hNViExpshrM61xv4="}, body, NOW)
     provider = Twilio("12345", "https://mycompany.com/myapp.php")
     await provider.verify(call)
     for forged in (replace(call, body=body + b" "), replace(call, query=query.replace("0a1f", "0a1e"))):
@@ -145,10 +145,10 @@ async def test_twilio_json() -> None:
 MAILGUN_KEY = "key-3ax6xnjp29jd6fds4gc373sgvjxteol0"
 
 
-def mailgun_call(token: str, timestamp: str, event: dict[str, object], **more: str) -> Call:
+def mailgun_call(token: str, timestamp: str, event: dict[str, object], **more: str) -> WebhookCall:
     signed = {"token": token, "timestamp": timestamp, **more}
     body = json.dumps({"signature": signed, "event-data": event}).encode()
-    return Call("", {}, body, datetime.fromtimestamp(int(timestamp), UTC))
+    return WebhookCall("", {}, body, datetime.fromtimestamp(int(timestamp), UTC))
 
 
 async def test_mailgun_as_its_documentation_says() -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
-from connector.rules.catalogue.graph import Graph, knots, way_round
+from connector.rules.catalogue.graph import Graph, cyclic_components, shortest_cycle
 from connector.rules.model.conditions import InteractionCondition
 
 _MOST_NAMED = 20
@@ -44,10 +44,10 @@ def with_draft_follow_ons(catalogue: Catalogue, ids: Iterable[str]) -> list[str]
 def publication_order(catalogue: Catalogue, names: Set[str]) -> tuple[str, ...]:
     """The names so that follow-ons come before what they listen to; on an allowed circle, by name (P5)."""
     graph = {name: _targets(listens_to(catalogue.entries[name])) for name in names}
-    return tuple(name for knot in knots(graph, sorted(names)) for name in sorted(knot))
+    return tuple(name for knot in cyclic_components(graph, sorted(names)) for name in sorted(knot))
 
 
-def circles(catalogue: Catalogue, becoming_live: Mapping[str, Revision]) -> list[str]:
+def cycles(catalogue: Catalogue, becoming_live: Mapping[str, Revision]) -> list[str]:
     """P6: a problem for each knot of the live and the becoming live in which somebody could go round for ever.
 
     One is allowed where each campaign on it has `eligible_again: never`.
@@ -59,10 +59,10 @@ def circles(catalogue: Catalogue, becoming_live: Mapping[str, Revision]) -> list
     graph = {name: _targets(listens_to(catalogue.entries[name], revision)) for name, revision in live.items()}
     graph = {name: [target for target in targets if target in live] for name, targets in graph.items() if targets}
     problems = []
-    for knot in knots(graph, sorted(live)):
+    for knot in cyclic_components(graph, sorted(live)):
         repeating = (name for name in sorted(knot) if not _once_only(catalogue.entries[name], live[name]))
         again = None if becoming_live.keys().isdisjoint(knot) else next(repeating, None)
-        way = way_round(_within(graph, knot), again) if again else None
+        way = shortest_cycle(_within(graph, knot), again) if again else None
         problems += [_problem(way)] if way else []
     return problems
 

@@ -9,7 +9,7 @@ Graph = Mapping[str, Sequence[str]]
 """From each name to those that it points at; names without an entry point at nothing."""
 
 
-def knots(graph: Graph, names: Sequence[str]) -> list[tuple[str, ...]]:
+def cyclic_components(graph: Graph, names: Sequence[str]) -> list[tuple[str, ...]]:
     """The names in groups: those that can reach one another are together, and a group comes before what it points at.
 
     Linear in names and arrows (Kosaraju's algorithm); the same input gives the same order.
@@ -24,7 +24,7 @@ def knots(graph: Graph, names: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(_unseen(backwards, name, chosen, seen)) for name in left_last_first if name not in seen]
 
 
-def way_round(graph: Graph, start: str) -> list[str] | None:
+def shortest_cycle(graph: Graph, start: str) -> list[str] | None:
     """The shortest way from a name back to itself, with it at both ends; None where there is none."""
     came_from: dict[str, str] = {}
     waiting = deque([start])

@@ -22,7 +22,7 @@ STATE_AFTER: dict[Verb, Lifecycle] = {
 }
 
 
-def carry_out(catalogue: Catalogue, verb: Verb, ids: Iterable[str], at: datetime) -> Catalogue:
+def apply_order(catalogue: Catalogue, verb: Verb, ids: Iterable[str], at: datetime) -> Catalogue:
     """The catalogue after an order on these ids, which `rules.publishing` has judged.
 
     Args:

@@ -43,7 +43,7 @@ _CHANNEL_OF: dict[InteractionType, ChannelName] = {
 
 
 @dataclass(frozen=True)
-class _Known:
+class _KnownMessages:
     """What we know of a target: its revisions' definitions and all the messages that they send."""
 
     campaigns: tuple[Campaign, ...]
@@ -88,7 +88,9 @@ def content_warnings(follow_on: ActionBased, catalogue: Catalogue) -> Iterator[s
             yield f"{lacks} control group, so that nobody can be enrolled in it; add it to {condition.target}"
 
 
-def _known_targets(follow_on: ActionBased, catalogue: Catalogue) -> Iterator[tuple[InteractionCondition, _Known]]:
+def _known_targets(
+    follow_on: ActionBased, catalogue: Catalogue
+) -> Iterator[tuple[InteractionCondition, _KnownMessages]]:
     for condition in (*follow_on.trigger, *follow_on.exceptions):
         if isinstance(condition, InteractionCondition):
             entry = catalogue.entries.get(condition.campaign or "")
@@ -97,14 +99,14 @@ def _known_targets(follow_on: ActionBased, catalogue: Catalogue) -> Iterator[tup
                 yield condition, known
 
 
-def _knowledge_of(entry: Entry) -> _Known | None:
+def _knowledge_of(entry: Entry) -> _KnownMessages | None:
     """What we know of a campaign; None for cards, and where another system sends it and nothing says what."""
     definitions = [revision.definition for revision in (*entry.published, entry.newest)]
     campaigns = tuple(definition for definition in definitions if isinstance(definition, Campaign))
     untold = any(isinstance(c.delivery, External) and not contents_of(c) for c in campaigns)
     if untold or len(campaigns) < len(definitions):
         return None
-    return _Known(campaigns, tuple(content for campaign in campaigns for content in contents_of(campaign)))
+    return _KnownMessages(campaigns, tuple(content for campaign in campaigns for content in contents_of(campaign)))
 
 
 def _unless_there(kind: str, wanted: str, target: str, there: set[str]) -> Iterator[str]:
@@ -114,7 +116,7 @@ def _unless_there(kind: str, wanted: str, target: str, there: set[str]) -> Itera
         yield f"{target} has no {kind} {wanted}, {has}; it would never be clicked: name one that is there, or add it"
 
 
-def _aliases(known: _Known) -> set[str]:
+def _aliases(known: _KnownMessages) -> set[str]:
     found: set[str] = set()
     for message in known.messages:
         if message.email is not None and message.email.html is not None:
@@ -125,12 +127,12 @@ def _aliases(known: _Known) -> set[str]:
     return found
 
 
-def _buttons(known: _Known, channel: ChannelName | None) -> set[str]:
+def _buttons(known: _KnownMessages, channel: ChannelName | None) -> set[str]:
     messages = [message.push if channel == "push" else message.in_app_message for message in known.messages]
     return {button.id for message in messages if message is not None for button in message.buttons}
 
 
-def _pages(known: _Known) -> set[str]:
+def _pages(known: _KnownMessages) -> set[str]:
     return {page.id for message in known.messages if message.push is not None for page in message.push.pages}
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from connector.rules.explaining.context import Case
-from connector.rules.explaining.reasons import Fact
+from connector.rules.explaining.context import DecisionContext
+from connector.rules.explaining.reasons import EvidenceItem
 from connector.rules.explaining.trigger_evidence import (
     already_waiting,
     before_publish,
@@ -21,7 +21,7 @@ from connector.rules.explaining.trigger_evidence import (
     target_inactive,
 )
 from connector.rules.explaining.wording import cap_words, hours_words, item_words
-from connector.rules.model.addresses import is_dead
+from connector.rules.model.addresses import is_suppressed
 from connector.rules.model.campaigns import QuietHours, TimeOfDay
 from connector.rules.model.instants import write_instant
 from connector.rules.model.reasons import Reason, State
@@ -35,71 +35,71 @@ _ADDRESSES = {"email": "an email address", "sms": "a phone number", "push": "a p
 _MOMENT = timedelta(microseconds=1)
 
 
-def facts_of(case: Case) -> list[Fact]:
+def facts_of(case: DecisionContext) -> list[EvidenceItem]:
     """What was looked at as this was decided, as far as it is still known."""
     if case.reason is not None:
         return list(GROUNDS[case.reason](case))
-    if case.passage is None or not case.passage.is_open:
+    if case.follow_up is None or not case.follow_up.is_open:
         return []
-    return [*(held_back(case) if case.passage.state is State.HELD else ()), *stopped(case)]
+    return [*(held_back(case) if case.follow_up.state is State.HELD else ()), *stopped(case)]
 
 
-def exception(case: Case) -> Iterator[Fact]:
+def exception(case: DecisionContext) -> Iterator[EvidenceItem]:
     """X4: which interaction called it off, when, and how long after the trigger."""
-    passage = case.passage
-    if passage is None or passage.exception_id is None or passage.exception_at is None:
+    follow_up = case.follow_up
+    if follow_up is None or follow_up.exception_id is None or follow_up.exception_at is None:
         return
-    logged = case.items.get(passage.exception_id)
-    did = f"{item_words(logged.item)} ({logged.id})" if logged else passage.exception_id
-    after = passage.exception_at - passage.trigger.t
-    at = write_instant(passage.exception_at)
-    yield Fact("exception", passage.exception_id, f"{did} at {at}, {after} after the trigger")
+    logged = case.items.get(follow_up.exception_id)
+    did = f"{item_words(logged.item)} ({logged.id})" if logged else follow_up.exception_id
+    after = follow_up.exception_at - follow_up.trigger.t
+    at = write_instant(follow_up.exception_at)
+    yield EvidenceItem("exception", follow_up.exception_id, f"{did} at {at}, {after} after the trigger")
     if logged is not None and logged.received_at != logged.t:
         yield instant_fact("exception_arrived_at", "it arrived at", logged.received_at)
 
 
-def late_exception(case: Case) -> Iterator[Fact]:
+def late_exception(case: DecisionContext) -> Iterator[EvidenceItem]:
     """X1: the message had been claimed as the exception arrived."""
-    if case.passage is not None and case.passage.dispatched_at is not None:
-        yield instant_fact("dispatched_at", "the message was handed over at", case.passage.dispatched_at)
+    if case.follow_up is not None and case.follow_up.dispatched_at is not None:
+        yield instant_fact("dispatched_at", "the message was handed over at", case.follow_up.dispatched_at)
     yield instant_fact("arrived_at", "the exception arrived at", case.logged.received_at)
 
 
-def stopped(case: Case) -> Iterator[Fact]:
+def stopped(case: DecisionContext) -> Iterator[EvidenceItem]:
     """P9: when the window in which it began was closed; one that is open still ends by that."""
-    window = case.entry.window(case.passage.window_id) if case.passage else None
+    window = case.entry.window(case.follow_up.window_id) if case.follow_up else None
     if window is not None and window.closed_at is not None:
         yield instant_fact("stopped_at", "the campaign was stopped or archived at", window.closed_at)
 
 
-def ended_by_hand(case: Case) -> Iterator[Fact]:
+def ended_by_hand(case: DecisionContext) -> Iterator[EvidenceItem]:
     """When somebody outside of the rules ended it."""
     yield instant_fact("decided_at", "that was at", case.decided_at)
 
 
-def stale(case: Case) -> Iterator[Fact]:
+def stale(case: DecisionContext) -> Iterator[EvidenceItem]:
     """D4: the time that it waited for, and how late it was judged."""
-    if case.passage is not None:
-        yield instant_fact("waited_for", "it waited for", case.passage.next_at)
-    yield instant_fact("judged_as_of", "it came to be sent at", case.judged_as_of)
+    if case.follow_up is not None:
+        yield instant_fact("waited_for", "it waited for", case.follow_up.next_at)
+    yield instant_fact("judged_as_of", "it came to be sent at", case.evaluated_as_of)
     after = format_duration(case.catalogue.workspace.stale_after)
-    yield Fact("stale_after", after, f"`stale_after` is {after}")
+    yield EvidenceItem("stale_after", after, f"`stale_after` is {after}")
 
 
-def time_of_day(case: Case) -> Iterator[Fact]:
+def time_of_day(case: DecisionContext) -> Iterator[EvidenceItem]:
     """The hours of the campaign, and what the clock showed."""
     if case.follow_on and case.follow_on.time_of_day:
         yield from _hours(case, "time_of_day", case.follow_on.time_of_day)
 
 
-def quiet_hours(case: Case) -> Iterator[Fact]:
+def quiet_hours(case: DecisionContext) -> Iterator[EvidenceItem]:
     """W2: the quiet hours, and what the clock showed."""
     hours = quiet_hours_of(case.follow_on, case.catalogue.workspace)
     if hours is not None:
         yield from _hours(case, "quiet_hours", hours)
 
 
-def frequency_capped(case: Case) -> Iterator[Fact]:
+def frequency_capped(case: DecisionContext) -> Iterator[EvidenceItem]:
     """W2: the caps that were full, each with the sends that filled it."""
     full = filled(
         case.catalogue.workspace.frequency_caps,
@@ -108,51 +108,53 @@ def frequency_capped(case: Case) -> Iterator[Fact]:
         case.decided_at,
         user_zone=case.user.time_zone,
         company_zone=case.catalogue.workspace.zone,
-        follow_up_id=case.passage.id if case.passage else "",
+        follow_up_id=case.follow_up.id if case.follow_up else "",
     )
     for cap, sends in full:
         listed = [f"{send.channel} at {write_instant(send.at)}" for send in sorted(sends, key=lambda send: send.at)]
         words = f"the cap of {cap_words(cap)} was full: {', '.join(listed) or 'it allows none'}"
-        yield Fact("frequency_cap", {"cap": cap_words(cap), "sent": listed}, words)
+        yield EvidenceItem("frequency_cap", {"cap": cap_words(cap), "sent": listed}, words)
 
 
-def no_consent(case: Case) -> Iterator[Fact]:
+def no_consent(case: DecisionContext) -> Iterator[EvidenceItem]:
     """W1: the word of the user, as known now."""
     said = case.user.consent.get(case.channel) if case.channel else None  # type: ignore[call-overload]
-    yield Fact("consent", {case.channel: said}, f"consent for {case.channel} as known now: {said or 'nothing said'}")
+    yield EvidenceItem(
+        "consent", {case.channel: said}, f"consent for {case.channel} as known now: {said or 'nothing said'}"
+    )
 
 
-def unreachable(case: Case) -> Iterator[Fact]:
+def unreachable(case: DecisionContext) -> Iterator[EvidenceItem]:
     """Whether there is an address, and whether it takes messages, as known now; never the address itself."""
     if case.channel in _ADDRESSES:
         known = reachable(case.user, case.channel, {})
         address = _ADDRESSES[case.channel]
         has = address if known else f"no {address.partition(' ')[2]}"
-        yield Fact("address", {case.channel: known}, f"the user has {has} as known now")
-        if is_dead(case.user, case.unreachable, case.channel):
+        yield EvidenceItem("address", {case.channel: known}, f"the user has {has} as known now")
+        if is_suppressed(case.user, case.unreachable, case.channel):
             words = f"a provider told that it takes no messages ({case.channel}): bounced, failed or complained"
-            yield Fact("unreachable", {case.channel: True}, words)
+            yield EvidenceItem("unreachable", {case.channel: True}, words)
 
 
-def faulty(case: Case) -> Iterator[Fact]:
+def faulty(case: DecisionContext) -> Iterator[EvidenceItem]:
     """The code of what went wrong with the message."""
     if case.fault is not None:
-        yield Fact("fault", case.fault, f"what went wrong: {case.fault}")
+        yield EvidenceItem("fault", case.fault, f"what went wrong: {case.fault}")
 
 
-def control_group(case: Case) -> Iterator[Fact]:
+def control_group(case: DecisionContext) -> Iterator[EvidenceItem]:
     """T4: its size; a user's first draw is kept, whatever the size is later."""
     if case.campaign is not None:
         share = case.campaign.control_group
         words = f"the control group was {share} per cent as it was judged; a user's first draw is kept"
-        yield Fact("control_group", share, words)
+        yield EvidenceItem("control_group", share, words)
 
 
-def held_back(case: Case) -> Iterator[Fact]:
+def held_back(case: DecisionContext) -> Iterator[EvidenceItem]:
     """Which hours a held follow-up waits out: those that end at the instant that it waits for."""
-    if case.passage is None:
+    if case.follow_up is None:
         return
-    until, user, company = case.passage.next_at, case.user.time_zone, case.catalogue.workspace.zone
+    until, user, company = case.follow_up.next_at, case.user.time_zone, case.catalogue.workspace.zone
     before = until - _MOMENT
     hours = case.follow_on.time_of_day if case.follow_on else None
     quiet = quiet_hours_of(case.follow_on, case.catalogue.workspace)
@@ -162,22 +164,22 @@ def held_back(case: Case) -> Iterator[Fact]:
         yield _hours_fact(case, "quiet_hours", quiet)
 
 
-def _hours(case: Case, name: str, hours: TimeOfDay | QuietHours) -> Iterator[Fact]:
+def _hours(case: DecisionContext, name: str, hours: TimeOfDay | QuietHours) -> Iterator[EvidenceItem]:
     local = case.decided_at.astimezone(_zone(case, hours))
     yield _hours_fact(case, name, hours)
-    yield Fact("local_time", local.isoformat(), f"it was {local:%A %Y-%m-%d %H:%M} there")
+    yield EvidenceItem("local_time", local.isoformat(), f"it was {local:%A %Y-%m-%d %H:%M} there")
 
 
-def _hours_fact(case: Case, name: str, hours: TimeOfDay | QuietHours) -> Fact:
+def _hours_fact(case: DecisionContext, name: str, hours: TimeOfDay | QuietHours) -> EvidenceItem:
     words = hours_words(hours, str(_zone(case, hours)))
-    return Fact(name, words, f"`{name}` is {words}")
+    return EvidenceItem(name, words, f"`{name}` is {words}")
 
 
-def _zone(case: Case, hours: TimeOfDay | QuietHours) -> ZoneInfo:
+def _zone(case: DecisionContext, hours: TimeOfDay | QuietHours) -> ZoneInfo:
     return zone_of(hours.zone, user_zone=case.user.time_zone, company_zone=case.catalogue.workspace.zone)
 
 
-GROUNDS: Mapping[Reason, Callable[[Case], Iterator[Fact]]] = {
+GROUNDS: Mapping[Reason, Callable[[DecisionContext], Iterator[EvidenceItem]]] = {
     Reason.BEFORE_PUBLISH: before_publish,
     Reason.TARGET_INACTIVE: target_inactive,
     Reason.NOT_LIVE: not_live,

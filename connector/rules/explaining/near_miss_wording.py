@@ -10,7 +10,7 @@ from connector.rules.explaining.wording import condition_words, value_words
 from connector.rules.model.instants import write_instant
 
 
-def miss_words(miss: NearMiss, entry: Entry, catalogue: Catalogue) -> str:
+def describe_near_miss(miss: NearMiss, entry: Entry, catalogue: Catalogue) -> str:
     """Why the item did not count, as one clause."""
     return MISSES[miss.shortfall](miss, entry, catalogue)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
 from connector.rules.model.conditions import Condition, EventCondition, InteractionCondition
-from connector.rules.model.interactions import Item, Logged
+from connector.rules.model.interactions import Item, LogEntry
 from connector.rules.targeting.matching import PRIMARY, Topic, counts_despite_robots, meets, topic_listened_to, topic_of
 
 _ALIKE = 0.8
@@ -52,13 +52,13 @@ class NearMiss:
     shortfall: Shortfall
     condition: Condition
     revision: Revision
-    logged: Logged | None = None
+    logged: LogEntry | None = None
     name: str | None = None
     wanted: Any = None
     had: Any = None
 
 
-def nearest(entry: Entry, items: Iterable[Logged], catalogue: Catalogue) -> NearMiss | None:
+def nearest_miss(entry: Entry, items: Iterable[LogEntry], catalogue: Catalogue) -> NearMiss | None:
     """The item that came nearest to triggering this follow-on, the newest of several; None where none came near.
 
     Args:
@@ -74,7 +74,7 @@ Subject = tuple[str, str]
 """What an item is about: a campaign or card that the user interacted with, whatever the type, or an event's name."""
 
 
-def subjects_of(items: Iterable[Logged]) -> frozenset[Subject]:
+def subjects_of(items: Iterable[LogEntry]) -> frozenset[Subject]:
     """All that a user's items are about."""
     return frozenset(_subject(topic_of(logged.item)) for logged in items)
 
@@ -88,7 +88,7 @@ def listens_near(entry: Entry, subjects: Set[Subject]) -> bool:
 _ORDER = {shortfall: place for place, shortfall in enumerate(Shortfall)}
 
 
-def _misses(entry: Entry, logged: Logged, catalogue: Catalogue) -> Iterator[NearMiss]:
+def _misses(entry: Entry, logged: LogEntry, catalogue: Catalogue) -> Iterator[NearMiss]:
     then = _in_effect(entry, logged)
     for condition in _trigger(entry, then):
         fell_short = _fell_short(logged.item, condition)
@@ -102,7 +102,7 @@ def _misses(entry: Entry, logged: Logged, catalogue: Catalogue) -> Iterator[Near
                 yield NearMiss(shortfall, condition, then, logged, name, wanted, had)
 
 
-def _in_effect(entry: Entry, logged: Logged) -> Revision:
+def _in_effect(entry: Entry, logged: LogEntry) -> Revision:
     """The revision by which the item was judged: as for triggers, before the first one the first one."""
     return entry.revision_at(logged.t) or next(iter(entry.published), entry.newest)
 
@@ -112,7 +112,7 @@ def _trigger(entry: Entry, revision: Revision) -> Sequence[Condition]:
     return follow_on.trigger if follow_on else ()
 
 
-def _despite_matching(entry: Entry, logged: Logged, catalogue: Catalogue) -> Shortfall:
+def _despite_matching(entry: Entry, logged: LogEntry, catalogue: Catalogue) -> Shortfall:
     """Why an item that meets the trigger was not even refused."""
     if not counts_despite_robots(logged.item, catalogue.workspace.robots):
         return Shortfall.ROBOT
@@ -121,7 +121,7 @@ def _despite_matching(entry: Entry, logged: Logged, catalogue: Catalogue) -> Sho
     return Shortfall.BEFORE_PUBLISH if logged.t < entry.first_effective_at else Shortfall.DECISION_NOT_KEPT
 
 
-def _taken_later(entry: Entry, then: Revision, logged: Logged) -> int | None:
+def _taken_later(entry: Entry, then: Revision, logged: LogEntry) -> int | None:
     """The number of a later revision that would have taken the item."""
     later = (revision for revision in entry.revisions if revision.number > then.number)
     return next((r.number for r in later if any(meets(logged.item, c) for c in _trigger(entry, r))), None)

@@ -17,7 +17,7 @@ NOTED = "noted"
 
 
 @dataclass(frozen=True)
-class Fact:
+class EvidenceItem:
     """One thing that was looked at: its name for programs, its JSON value (times in UTC with Z), words for people."""
 
     name: str

@@ -12,7 +12,7 @@ Unreachable = Mapping[str, str]
 _SEPARATORS = str.maketrans("", "", " -().")
 
 
-def bare(channel: str, address: str) -> str:
+def canonical_address(channel: str, address: str) -> str:
     """The address as it is compared: email without regard to case, numbers without what stands between their digits."""
     return address.translate(_SEPARATORS) if channel == "sms" else address.casefold()
 
@@ -22,12 +22,16 @@ def address_of(user: User, channel: str) -> str | None:
     return {"email": user.email, "sms": user.phone}.get(channel)
 
 
-def is_dead(user: User, unreachable: Unreachable, channel: str) -> bool:
+def is_suppressed(user: User, unreachable: Unreachable, channel: str) -> bool:
     """Whether the user's present address on a channel is the one that is known to be dead."""
     dead, address = unreachable.get(channel), address_of(user, channel)
-    return dead is not None and address is not None and bare(channel, dead) == bare(channel, address)
+    return (
+        dead is not None
+        and address is not None
+        and canonical_address(channel, dead) == canonical_address(channel, address)
+    )
 
 
-def dead_channels(user: User, unreachable: Unreachable) -> Iterator[str]:
+def suppressed_channels(user: User, unreachable: Unreachable) -> Iterator[str]:
     """The channels whose present address is dead."""
-    return (channel for channel in sorted(unreachable) if is_dead(user, unreachable, channel))
+    return (channel for channel in sorted(unreachable) if is_suppressed(user, unreachable, channel))

@@ -1,4 +1,4 @@
-"""A follow-up as the rules see it: one user's passage through one follow-on under one key."""
+"""A follow-up as the rules see it: one user's follow-up through one follow-on under one key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from connector.rules.model.interactions import Logged
+from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
 from connector.rules.model.values import canonical_json
 
@@ -14,7 +14,7 @@ _REVISABLE = {(State.EXCEPTED, Reason.EXCEPTION), (State.DROPPED, Reason.SUPERSE
 
 
 @dataclass(frozen=True)
-class Passage:
+class FollowUp:
     """One follow-up. All instants are UTC.
 
     `due_at` is the due time it began with, `next_at` the one it waits for now (a hold's end). `dispatched_at` is
@@ -30,7 +30,7 @@ class Passage:
     window_id: int
     user_key: str
     key: str
-    trigger: Logged
+    trigger: LogEntry
     due_at: datetime
     next_at: datetime
     state: State = State.WAITING
@@ -47,7 +47,7 @@ class Passage:
         return self.state in OPEN_STATES
 
     @property
-    def can_be_called_off(self) -> bool:
+    def can_be_cancelled(self) -> bool:
         """It waits or is held, and nothing of it has been claimed yet (guarantee 3)."""
         return self.state in (State.WAITING, State.HELD) and self.dispatched_at is None
 
@@ -59,7 +59,7 @@ class Passage:
     @property
     def is_settled(self) -> bool:
         """Its end is a fact that folding does not revise: something went out, or the due time's list decided."""
-        return not self.can_be_called_off and (self.state, self.reason) not in _REVISABLE
+        return not self.can_be_cancelled and (self.state, self.reason) not in _REVISABLE
 
     @property
     def ended_at(self) -> datetime | None:
@@ -71,22 +71,22 @@ class Passage:
         return self.trigger.t <= t and (self.ended_at is None or t < self.ended_at)
 
 
-def passage_id(campaign: str, user_key: str, key: str, trigger_id: str, generation: int) -> str:
+def follow_up_id_of(campaign: str, user_key: str, key: str, trigger_id: str, generation: int) -> str:
     """A stable id, so that judging again names the same follow-up. `generation` counts how often it began anew."""
     text = canonical_json(["follow-up", campaign, user_key, key, trigger_id, generation])
     return hashlib.sha256(text.encode()).hexdigest()[:26]
 
 
-def afresh(passage: Passage) -> Passage:
-    """A stored passage as it stood before anything ended it; a hold stays a hold."""
-    state = passage.state if passage.is_open else State.WAITING
-    return replace(passage, state=state, reason=None, exception_id=None, exception_at=None, decided_at=None)
+def reopened(follow_up: FollowUp) -> FollowUp:
+    """A stored follow-up as it stood before anything ended it; a hold stays a hold."""
+    state = follow_up.state if follow_up.is_open else State.WAITING
+    return replace(follow_up, state=state, reason=None, exception_id=None, exception_at=None, decided_at=None)
 
 
-def excepted(passage: Passage, by: Logged, now: datetime) -> Passage:
-    """The passage as an exception leaves it (X4)."""
+def excepted(follow_up: FollowUp, by: LogEntry, now: datetime) -> FollowUp:
+    """The follow-up as an exception leaves it (X4)."""
     return replace(
-        passage,
+        follow_up,
         state=State.EXCEPTED,
         reason=Reason.EXCEPTION,
         exception_id=by.id,
@@ -95,10 +95,10 @@ def excepted(passage: Passage, by: Logged, now: datetime) -> Passage:
     )
 
 
-def superseded(passage: Passage, now: datetime, at: datetime) -> Passage:
+def superseded(follow_up: FollowUp, now: datetime, at: datetime) -> FollowUp:
     """It has given way at that event time; its own trigger's where, in order, it never stood."""
     return replace(
-        passage,
+        follow_up,
         state=State.DROPPED,
         reason=Reason.SUPERSEDED,
         exception_id=None,
@@ -107,6 +107,6 @@ def superseded(passage: Passage, now: datetime, at: datetime) -> Passage:
     )
 
 
-def dropped(passage: Passage, reason: Reason, now: datetime, at: datetime) -> Passage:
+def dropped(follow_up: FollowUp, reason: Reason, now: datetime, at: datetime) -> FollowUp:
     """It no longer stood from `at` on, by event time, though that is noticed only now (P9, D4)."""
-    return replace(passage, state=State.DROPPED, reason=reason, exception_at=at, decided_at=now)
+    return replace(follow_up, state=State.DROPPED, reason=reason, exception_at=at, decided_at=now)

@@ -42,7 +42,7 @@ class ButtonUnknown(ConnectorError):
 
 
 @dataclass(frozen=True)
-class Act:
+class InboxAction:
     """What a user did with a message. `id` is the client's own for a click, by which a repeat is told from another."""
 
     verb: Verb
@@ -52,7 +52,7 @@ class Act:
 
 
 @dataclass(frozen=True)
-class ActedOn:
+class InboxTarget:
     """The message of an act: of a campaign, or a published card; exactly one of the two is set."""
 
     id: str
@@ -67,7 +67,7 @@ def message_id(workspace: str, delivery_id: str) -> str:
     return hashlib.sha256(canonical_json(["inbox", workspace, delivery_id]).encode()).hexdigest()[:32]
 
 
-def check_button(acted_on: ActedOn, act: Act) -> None:
+def check_button(acted_on: InboxTarget, act: InboxAction) -> None:
     """Raises ButtonUnknown where the act names a button that the message does not have."""
     if act.button is None:
         return
@@ -77,7 +77,9 @@ def check_button(acted_on: ActedOn, act: Act) -> None:
         raise ButtonUnknown(f"the message has no button {act.button!r}; {told}")
 
 
-def interaction_of(acted_on: ActedOn, act: Act, user: str, user_key: str, at: datetime) -> Interaction | None:
+def interaction_of(
+    acted_on: InboxTarget, act: InboxAction, user: str, user_key: str, at: datetime
+) -> Interaction | None:
     """The interaction that the act makes (M1), None where there is no kind for it.
 
     Its id is the same for every view and every dismissal of one message by one user, and for clicks with the same id
@@ -104,7 +106,7 @@ def interaction_of(acted_on: ActedOn, act: Act, user: str, user_key: str, at: da
     )
 
 
-def _id_of(acted_on: ActedOn, act: Act, user_key: str, at: datetime) -> str:
+def _id_of(acted_on: InboxTarget, act: InboxAction, user_key: str, at: datetime) -> str:
     facts: list[Any] = [user_key, acted_on.id, act.verb]
     if act.verb == "click":
         again = ["id", act.id] if act.id is not None else ["second", int(at.timestamp())]

@@ -141,7 +141,7 @@ Item = Interaction | Event
 
 
 @dataclass(frozen=True, slots=True)
-class Logged:
+class LogEntry:
     """An item as the log has it. `t` is min(occurred_at, received_at) in UTC (M7); `seq` grows with arrival."""
 
     id: str
@@ -151,9 +151,9 @@ class Logged:
     item: Item
 
 
-def log_entry(item: Item, seq: int, received_at: datetime) -> Logged:
+def log_entry(item: Item, seq: int, received_at: datetime) -> LogEntry:
     """The item as it is logged on its arrival: later than that it did not happen (M7)."""
-    return Logged(item.id or "", seq, min(item.occurred_at, received_at), received_at, item)
+    return LogEntry(item.id or "", seq, min(item.occurred_at, received_at), received_at, item)
 
 
 def is_too_old(item: Item, now: datetime, retention: timedelta) -> bool:

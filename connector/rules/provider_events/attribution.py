@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from urllib.parse import unquote
 
-from connector.rules.model.addresses import bare
+from connector.rules.model.addresses import canonical_address
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, USER, ProviderEvent
 from connector.rules.provider_events.tags import from_tag
 from connector.rules.sending.deliveries import DeliveryState
@@ -22,7 +22,7 @@ LONGEST_ID = 255
 """Characters of a user's id."""
 
 
-class Unled(StrEnum):
+class Unmatched(StrEnum):
     """Why an event could not be led back."""
 
     NO_CAMPAIGN = "no_campaign"
@@ -42,7 +42,7 @@ class Unled(StrEnum):
 
 
 @dataclass(frozen=True)
-class LedDelivery:
+class MatchedDelivery:
     """A message of ours and whom it went to. `user` is None where they were erased; `claimed_at` is UTC."""
 
     id: str
@@ -56,38 +56,38 @@ class LedDelivery:
 
 
 @dataclass(frozen=True)
-class Led:
+class Attribution:
     """Where an event leads: to a campaign and a user, by the id that services use; to our delivery if it is ours."""
 
     campaign: str
     user: str
-    delivery: LedDelivery | None = None
+    delivery: MatchedDelivery | None = None
 
 
 @dataclass(frozen=True)
-class Erased:
+class ErasedUser:
     """It leads to somebody who was erased: nothing is kept of it (guarantee 8)."""
 
 
 @dataclass(frozen=True)
-class Ground:
+class AttributionLookup:
     """What is known of everything that some events name.
 
     Args:
         deliveries: ours, by their ids. by_provider: by the providers' ids for them.
         campaigns: all that are known. erased: those of the named users who were erased.
-        holders: the users who have an address, by channel and `bare` address.
+        holders: the users who have an address, by channel and `canonical_address` address.
     """
 
-    deliveries: Mapping[str, LedDelivery] = field(default_factory=dict)
-    by_provider: Mapping[str, LedDelivery] = field(default_factory=dict)
+    deliveries: Mapping[str, MatchedDelivery] = field(default_factory=dict)
+    by_provider: Mapping[str, MatchedDelivery] = field(default_factory=dict)
     campaigns: Collection[str] = ()
     erased: Collection[str] = ()
     holders: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
 
     def holders_of(self, event: ProviderEvent) -> Sequence[str]:
         """The users who have the recipient's address."""
-        return self.holders.get((event.channel, bare(event.channel, event.recipient or "")), ())
+        return self.holders.get((event.channel, canonical_address(event.channel, event.recipient or "")), ())
 
 
 def delivery_ids(event: ProviderEvent, linked: str | None) -> Iterator[str]:
@@ -114,34 +114,36 @@ def provider_ids(event: ProviderEvent) -> Iterator[str]:
             yield f"<{id.strip('<>')}>"
 
 
-def lead(event: ProviderEvent, ground: Ground, linked: str | None = None) -> Led | Erased | Unled:
+def attribute(
+    event: ProviderEvent, ground: AttributionLookup, linked: str | None = None
+) -> Attribution | ErasedUser | Unmatched:
     """Where an event leads by what is known; see the module for the order."""
     delivery = _delivery(event, ground, linked)
     if delivery is not None:
-        return Erased() if delivery.user is None else Led(delivery.campaign, delivery.user, delivery)
+        return ErasedUser() if delivery.user is None else Attribution(delivery.campaign, delivery.user, delivery)
     user, campaign = event.arguments.get(USER), _campaign(event, ground)
     if user in ground.erased:
-        return Erased()
+        return ErasedUser()
     if not campaign:
-        return Unled.UNKNOWN_DELIVERY if event.arguments.get(DELIVERY) else Unled.NO_CAMPAIGN
+        return Unmatched.UNKNOWN_DELIVERY if event.arguments.get(DELIVERY) else Unmatched.NO_CAMPAIGN
     if campaign not in ground.campaigns:
-        return Unled.UNKNOWN_CAMPAIGN
+        return Unmatched.UNKNOWN_CAMPAIGN
     if user:
-        return Led(campaign, user) if len(user) <= LONGEST_ID else Unled.UNKNOWN_USER
+        return Attribution(campaign, user) if len(user) <= LONGEST_ID else Unmatched.UNKNOWN_USER
     holders = ground.holders_of(event)
     if len(holders) == 1:
-        return Led(campaign, holders[0])
-    return Unled.AMBIGUOUS_USER if holders else Unled.UNKNOWN_USER
+        return Attribution(campaign, holders[0])
+    return Unmatched.AMBIGUOUS_USER if holders else Unmatched.UNKNOWN_USER
 
 
-def _campaign(event: ProviderEvent, ground: Ground) -> str | None:
+def _campaign(event: ProviderEvent, ground: AttributionLookup) -> str | None:
     """The one that an argument names; else the only one that it is tagged with."""
     named = event.arguments.get(CAMPAIGN)
     tagged = {tag for tag in event.tags if tag in ground.campaigns}
     return named or (tagged.pop() if len(tagged) == 1 else None)
 
 
-def _delivery(event: ProviderEvent, ground: Ground, linked: str | None) -> LedDelivery | None:
+def _delivery(event: ProviderEvent, ground: AttributionLookup, linked: str | None) -> MatchedDelivery | None:
     named = (ground.deliveries.get(id) for id in delivery_ids(event, linked))
     told = (ground.by_provider.get(id) for id in provider_ids(event))
     found = (one for ways in (named, told) for one in ways if one is not None and one.channel == event.channel)

@@ -22,7 +22,7 @@ AT_ONCE = timedelta(seconds=2)
 _MANY_LINKS = 3
 
 
-class Act(StrEnum):
+class EngagementKind(StrEnum):
     """What was asked for."""
 
     OPEN = "open"
@@ -73,7 +73,7 @@ class Visit:
     not tell; `machine` is the provider's own word.
     """
 
-    act: Act
+    act: EngagementKind
     at: datetime
     agent: str | None
     method: Literal["GET", "HEAD"] = "GET"
@@ -88,15 +88,15 @@ class Classified:
     kind: Class
     signs: tuple[Sign, ...] = ()
 
-    def properties(self, act: Act) -> Mapping[str, Any]:
+    def properties(self, act: EngagementKind) -> Mapping[str, Any]:
         """What the interaction's properties say of it.
 
         A suspect open has no `opens`, so that only `any` takes it; only what is surely a machine's click is a robot's.
         """
         told: dict[str, Any] = {"classified": self.kind.value, "reasons": [sign.value for sign in self.signs]}
-        if act is Act.OPEN and self.kind is not Class.SUSPECT:
+        if act is EngagementKind.OPEN and self.kind is not Class.SUSPECT:
             told["opens"] = self.kind.value
-        if act is Act.CLICK and self.kind is Class.MACHINE:
+        if act is EngagementKind.CLICK and self.kind is Class.MACHINE:
             told["robot"] = True
         return told
 
@@ -116,12 +116,13 @@ def classify(
     agent = (visit.agent or "").strip()
     found = {
         Sign.KNOWN_AGENT: not _proxied(visit) and is_crawler(visit.agent or ""),
-        Sign.PRIVACY_PROXY: visit.act is Act.OPEN and agent == _APPLE,
+        Sign.PRIVACY_PROXY: visit.act is EngagementKind.OPEN and agent == _APPLE,
         Sign.IMAGE_PROXY: _proxied(visit),
         Sign.HEAD_REQUEST: visit.method == "HEAD",
         Sign.BURST: _links_at_once(visit, others) > 1,
         Sign.AT_ONCE: dispatched_at is not None and abs(visit.at - dispatched_at) < AT_ONCE,
-        Sign.NO_AGENT: visit.agent is not None and (not agent or (visit.act is Act.CLICK and agent == _APPLE)),
+        Sign.NO_AGENT: visit.agent is not None
+        and (not agent or (visit.act is EngagementKind.CLICK and agent == _APPLE)),
         Sign.TOLD: visit.machine,
     }
     signs = tuple(sign for sign in Sign if found[sign])
@@ -139,12 +140,12 @@ _SUSPICIONS = (Sign.BURST, Sign.AT_ONCE, Sign.NO_AGENT)
 
 def _proxied(visit: Visit) -> bool:
     """A proxy fetches pictures for people, and follows no links."""
-    return visit.act is Act.OPEN and any(name in (visit.agent or "") for name in _IMAGE_PROXIES)
+    return visit.act is EngagementKind.OPEN and any(name in (visit.agent or "") for name in _IMAGE_PROXIES)
 
 
 def _links_at_once(visit: Visit, others: Sequence[Visit]) -> int:
     """How many links of the delivery were asked for about when this one was; 0 for an open."""
-    if visit.act is not Act.CLICK:
+    if visit.act is not EngagementKind.CLICK:
         return 0
-    near = {o.link for o in others if o.act is Act.CLICK and abs(o.at - visit.at) <= BURST}
+    near = {o.link for o in others if o.act is EngagementKind.CLICK and abs(o.at - visit.at) <= BURST}
     return len(near | {visit.link})

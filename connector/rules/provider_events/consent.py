@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from connector.rules.model.addresses import bare
+from connector.rules.model.addresses import canonical_address
 from connector.rules.model.users import Consent
 from connector.rules.provider_events.events import ProviderEvent
 from connector.rules.provider_events.outcomes import Outcome
@@ -22,7 +22,7 @@ Told = tuple[ProviderEvent, Outcome]
 
 
 @dataclass(frozen=True)
-class AddressWord:
+class AddressStatement:
     """What was said of an address last: that it is dead, or that it takes messages again. `at` is UTC."""
 
     channel: str
@@ -31,14 +31,14 @@ class AddressWord:
     at: datetime
 
 
-def said_last(told: Iterable[Told], now: datetime) -> list[AddressWord]:
+def latest_statement(told: Iterable[Told], now: datetime) -> list[AddressStatement]:
     """The last word on each address that these events tell of; of two at one instant the one that is told last."""
-    words: dict[tuple[str, str], AddressWord] = {}
+    words: dict[tuple[str, str], AddressStatement] = {}
     for event, outcome in told:
         if event.recipient is None or not (outcome.dead or outcome.revives):
             continue
-        word = AddressWord(event.channel, event.recipient, outcome.dead, said(event, now))
-        key = (word.channel, bare(word.channel, word.address))
+        word = AddressStatement(event.channel, event.recipient, outcome.dead, statement_of(event, now))
+        key = (word.channel, canonical_address(word.channel, word.address))
         if key not in words or word.at >= words[key].at:
             words[key] = word
     return list(words.values())
@@ -50,7 +50,7 @@ def consent_after(
     """A user's consent after these events, and when the last word on it was said; an older word changes nothing."""
     new, said_last_at = dict(consent), dict(said_at)
     for event, outcome in told:
-        channel, at = event.channel, said(event, now)
+        channel, at = event.channel, statement_of(event, now)
         last = said_last_at.get(channel)
         if outcome.consent is not None and (last is None or at >= datetime.fromisoformat(last)):
             new[channel], said_last_at[channel] = outcome.consent, at.isoformat()
@@ -65,6 +65,6 @@ def later_of(one: SaidAt, other: SaidAt) -> dict[str, str]:
     }
 
 
-def said(event: ProviderEvent, now: datetime) -> datetime:
+def statement_of(event: ProviderEvent, now: datetime) -> datetime:
     """When it was said, UTC; what is said to be said later was said now (M7)."""
     return min(event.at.astimezone(UTC), now)

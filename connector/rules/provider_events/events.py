@@ -22,7 +22,7 @@ DELIVERY, CAMPAIGN, USER = "delivery", "campaign", "user"
 or the campaign's and user's ids of a message that another system sent."""
 
 
-class Happened(StrEnum):
+class EventKind(StrEnum):
     """What happened to a message, or what its reader did with it."""
 
     QUEUED = "queued"
@@ -61,7 +61,7 @@ class ProviderEvent:
 
     provider: str
     id: str
-    happened: Happened
+    happened: EventKind
     at: datetime
     channel: Literal["email", "sms"] = "email"
     message_id: str | None = None

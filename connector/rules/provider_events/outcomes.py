@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from connector.rules.model.addresses import bare
+from connector.rules.model.addresses import canonical_address
 from connector.rules.model.interactions import RECEIVE, InteractionType
 from connector.rules.model.users import Consent
 from connector.rules.model.values import canonical_json
-from connector.rules.provider_events.attribution import Erased, Led, Unled
-from connector.rules.provider_events.classification import Act, Visit, classify
-from connector.rules.provider_events.events import USER, Happened, ProviderEvent
+from connector.rules.provider_events.attribution import Attribution, ErasedUser, Unmatched
+from connector.rules.provider_events.classification import EngagementKind, Visit, classify
+from connector.rules.provider_events.events import USER, EventKind, ProviderEvent
 from connector.rules.targeting.deduplication import DELIVERY, MESSAGE, SOURCE
 
-H, T = Happened, InteractionType
+H, T = EventKind, InteractionType
 
 ALIAS = "alias"
 """The custom argument that names the alias of a message's only link."""
@@ -49,7 +49,7 @@ class Outcome:
 
 
 NOTHING = Outcome()
-_OF_EMAIL: Mapping[Happened, Outcome] = {
+_OF_EMAIL: Mapping[EventKind, Outcome] = {
     H.QUEUED: Outcome(makes="receipt"),
     H.SENT: Outcome(makes="receipt"),
     H.DELIVERED: Outcome(makes="receipt"),
@@ -59,7 +59,7 @@ _OF_EMAIL: Mapping[Happened, Outcome] = {
     H.UNSUBSCRIBED: Outcome(consent="unsubscribed"),
     H.SUBSCRIBED: Outcome(consent="subscribed", revives=True),
 }
-_OF_SMS: Mapping[Happened, Outcome] = {
+_OF_SMS: Mapping[EventKind, Outcome] = {
     kind: outcome for kind, outcome in _OF_EMAIL.items() if kind not in (H.QUEUED, H.SENT, H.OPENED)
 }
 """A text is received as its carrier reports it delivered (M4); one that was read has no interaction."""
@@ -79,7 +79,7 @@ def outcome_of(event: ProviderEvent) -> Outcome:
     return table.get(event.happened, NOTHING)
 
 
-def is_the_pixels(event: ProviderEvent, led: Led | Erased | Unled, *, tracked: bool) -> bool:
+def is_the_pixels(event: ProviderEvent, led: Attribution | ErasedUser | Unmatched, *, tracked: bool) -> bool:
     """Whether it is an open that our own pixel in the same mail tells better, so that nothing is made of it.
 
     A provider that tells neither the agent nor whether it was a machine cannot say whether a person opened. Our pixel
@@ -90,7 +90,7 @@ def is_the_pixels(event: ProviderEvent, led: Led | Erased | Unled, *, tracked: b
         tracked: whether our mails carry a pixel of ours.
     """
     says_nothing = event.happened is H.OPENED and event.agent is None and event.machine is None
-    return tracked and says_nothing and isinstance(led, Led) and led.delivery is not None
+    return tracked and says_nothing and isinstance(led, Attribution) and led.delivery is not None
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,11 @@ class Link:
 
 
 def interaction_of(
-    event: ProviderEvent, led: Led, link: Link | None, others: Sequence[Visit], is_crawler: Callable[[str], bool]
+    event: ProviderEvent,
+    led: Attribution,
+    link: Link | None,
+    others: Sequence[Visit],
+    is_crawler: Callable[[str], bool],
 ) -> dict[str, Any] | None:
     """The interaction that an event makes, in wire form; None where it makes none.
 
@@ -142,9 +146,9 @@ def interaction_of(
 def visit_of(event: ProviderEvent, link: Link | None) -> Visit:
     """The open or click as it is classified; links that are not ours have numbers made of their addresses."""
     if event.happened is not H.CLICKED:
-        return Visit(Act.OPEN, event.at, event.agent, machine=event.machine is True)
+        return Visit(EngagementKind.OPEN, event.at, event.agent, machine=event.machine is True)
     number = link.number if link else int.from_bytes(hashlib.sha256((event.url or "").encode()).digest()[:6])
-    return Visit(Act.CLICK, event.at, event.agent, link=number, machine=event.machine is True)
+    return Visit(EngagementKind.CLICK, event.at, event.agent, link=number, machine=event.machine is True)
 
 
 def message_of(event: ProviderEvent) -> str:
@@ -153,7 +157,9 @@ def message_of(event: ProviderEvent) -> str:
     Whom it went to is the user whom it names; that one user, where it went to two addresses of theirs.
     """
     user, recipient = event.arguments.get(USER), event.recipient
-    whom: Any = bare(event.channel, recipient) if recipient is not None else sorted(event.arguments.items())
+    whom: Any = (
+        canonical_address(event.channel, recipient) if recipient is not None else sorted(event.arguments.items())
+    )
     facts = [event.provider, event.message_id or event.sent_id or event.id, [USER, user] if user else whom]
     return f"{event.provider}-{hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:32]}"
 

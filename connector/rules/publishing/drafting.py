@@ -21,7 +21,7 @@ Kind = Literal["campaign", "card"]
 
 
 @dataclass(frozen=True)
-class Saved:
+class DraftChange:
     """What saving one definition does. `revision` is its newest one then; of a workspace, the catalogue's version."""
 
     id: str
@@ -30,7 +30,7 @@ class Saved:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownDefinitions:
     """What was saved before under an id: its newest revision, as it was written."""
 
     kind: Kind
@@ -40,17 +40,17 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Drafted:
+class DraftResult:
     """A catalogue with drafts in their places, and what became of each definition, in the order in which it was given.
 
     Workspace settings hold from here on: they have no drafts.
     """
 
     catalogue: Catalogue
-    changes: tuple[Saved, ...]
+    changes: tuple[DraftChange, ...]
 
 
-def draft(catalogue: Catalogue, definitions: Sequence[Definition]) -> Drafted:
+def draft(catalogue: Catalogue, definitions: Sequence[Definition]) -> DraftResult:
     """Put definitions as drafts on a catalogue, all or none; its version is raised by one if anything changes.
 
     Raises:
@@ -60,18 +60,18 @@ def draft(catalogue: Catalogue, definitions: Sequence[Definition]) -> Drafted:
     changes = changes_of(definitions, known, catalogue.version, written(catalogue.workspace))
     changed = [(d, s.revision) for d, s in zip(definitions, changes, strict=True) if s.change != "unchanged"]
     if not changed:
-        return Drafted(catalogue, changes)
+        return DraftResult(catalogue, changes)
     settings = next((d for d, _ in changed if isinstance(d, Workspace)), None)
     entries = [_with_draft(catalogue.entries.get(d.id), d, n) for d, n in changed if not isinstance(d, Workspace)]
-    return Drafted(catalogue.changed(entries, version=catalogue.version + 1, workspace=settings), changes)
+    return DraftResult(catalogue.changed(entries, version=catalogue.version + 1, workspace=settings), changes)
 
 
 def changes_of(
     definitions: Sequence[Definition],
-    known: Mapping[str, Known],
+    known: Mapping[str, KnownDefinitions],
     version: int,
     settings: Mapping[str, Any],
-) -> tuple[Saved, ...]:
+) -> tuple[DraftChange, ...]:
     """What saving these does, one for each in their order.
 
     Args:
@@ -93,7 +93,7 @@ def changes_of(
     )
 
 
-def told_of_drafts(definitions: Iterable[Definition], catalogue: Catalogue, now: datetime) -> list[str]:
+def draft_warnings(definitions: Iterable[Definition], catalogue: Catalogue, now: datetime) -> list[str]:
     """What to say to whoever saved these: for what publishing each will be refused (P3, P7), and surprises (P8).
 
     Args:
@@ -125,7 +125,7 @@ def _given_twice(definitions: Sequence[Definition]) -> list[str]:
     return [f"{name} is given {n} times; give each definition once" for (_, name), n in given.items() if n > 1]
 
 
-def _uneditable(definitions: Sequence[Definition], known: Mapping[str, Known]) -> list[str]:
+def _uneditable(definitions: Sequence[Definition], known: Mapping[str, KnownDefinitions]) -> list[str]:
     problems = []
     for definition in _named(definitions):
         name, before = definition.id, known.get(definition.id)
@@ -136,18 +136,18 @@ def _uneditable(definitions: Sequence[Definition], known: Mapping[str, Known]) -
     return problems
 
 
-def _saved(definition: Publishable, before: Known | None) -> Saved:
+def _saved(definition: Publishable, before: KnownDefinitions | None) -> DraftChange:
     if before is None:
-        return Saved(definition.id, 1, "new")
+        return DraftChange(definition.id, 1, "new")
     if _same(definition, before.definition):
-        return Saved(definition.id, before.revision, "unchanged")
-    return Saved(definition.id, before.revision + 1, "edited")
+        return DraftChange(definition.id, before.revision, "unchanged")
+    return DraftChange(definition.id, before.revision + 1, "edited")
 
 
-def _saved_workspace(definition: Workspace, version: int, settings: Mapping[str, Any]) -> Saved:
+def _saved_workspace(definition: Workspace, version: int, settings: Mapping[str, Any]) -> DraftChange:
     if version and _same(definition, settings):
-        return Saved(definition.workspace, version, "unchanged")
-    return Saved(definition.workspace, version + 1, "edited" if version else "new")
+        return DraftChange(definition.workspace, version, "unchanged")
+    return DraftChange(definition.workspace, version + 1, "edited" if version else "new")
 
 
 def _same(definition: Definition, before: Mapping[str, Any]) -> bool:
@@ -164,9 +164,9 @@ def _with_draft(before: Entry | None, definition: Publishable, number: int) -> E
     return Entry(before.id, before.state, (*kept, newest), before.windows)
 
 
-def _known(entry: Entry) -> Known:
+def _known(entry: Entry) -> KnownDefinitions:
     newest = entry.newest
-    return Known(kind_of(newest.definition), entry.state, newest.number, written(newest.definition))
+    return KnownDefinitions(kind_of(newest.definition), entry.state, newest.number, written(newest.definition))
 
 
 def _named(definitions: Iterable[Definition]) -> list[Publishable]:

@@ -16,7 +16,7 @@ Behind = Mapping[str, Mapping[str, Set[InteractionType]]]
 """By target: the draft follow-ons that stay drafts, with the interactions of it that each listens to."""
 
 
-def left_behind(catalogue: Catalogue, publishing: Set[str]) -> Behind:
+def missing_drafts(catalogue: Catalogue, publishing: Set[str]) -> Behind:
     """The drafts that an order leaves drafts, by what they listen to."""
     found: dict[str, dict[str, set[InteractionType]]] = defaultdict(lambda: defaultdict(set))
     for entry in catalogue.entries.values():

@@ -8,22 +8,22 @@ from datetime import datetime
 from difflib import get_close_matches
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision
-from connector.rules.catalogue.dependencies import circles, listens_to, publication_order, with_draft_follow_ons
+from connector.rules.catalogue.dependencies import cycles, listens_to, publication_order, with_draft_follow_ons
 from connector.rules.catalogue.targets import target_problems
 from connector.rules.model.errors import OrderRefused
 from connector.rules.model.interactions import LAUNCH_TIME
 from connector.rules.publishing.lints import refusals, warnings
-from connector.rules.publishing.missed import Missed, already_missed, launch_problems, left_behind, will_miss
+from connector.rules.publishing.missed import Missed, already_missed, launch_problems, missing_drafts, will_miss
 
 __all__ = [
     "Missed",
     "OrderPlan",
+    "check_publish",
     "missed_to_count",
     "plan_archive",
     "plan_publish",
     "plan_resume",
     "plan_stop",
-    "weigh_publish",
 ]
 
 
@@ -57,13 +57,13 @@ def plan_publish(
         OrderRefused: with every problem.
     """
     chosen = with_draft_follow_ons(catalogue, ids) if with_follow_ons else ids
-    plan, problems = weigh_publish(catalogue, chosen, now=now, allow_missed=allow_missed, missed=missed)
+    plan, problems = check_publish(catalogue, chosen, now=now, allow_missed=allow_missed, missed=missed)
     if problems:
         raise OrderRefused(problems)
     return plan
 
 
-def weigh_publish(
+def check_publish(
     catalogue: Catalogue,
     ids: Sequence[str],
     *,
@@ -80,12 +80,12 @@ def weigh_publish(
     problems = [f"{entry.id} is archived, which is final" for entry in entries if entry.state == "archived"]
     changing = [entry for entry in entries if entry.state != "archived" and not _is_published(entry)]
     names = {entry.id for entry in changing}
-    behind = left_behind(catalogue, names)
+    behind = missing_drafts(catalogue, names)
     for entry in changing:
         problems += target_problems(catalogue, entry)
         problems += refusals(entry.newest.definition, catalogue, now)
         problems += [] if allow_missed else launch_problems(entry, behind)
-    problems += circles(catalogue, {entry.id: entry.newest for entry in changing})
+    problems += cycles(catalogue, {entry.id: entry.newest for entry in changing})
     unchanged = tuple(entry.id for entry in entries if entry.id not in names)
     notes = [f"{name} is active and has nothing new; nothing changed" for name in unchanged]
     for entry in changing:
@@ -119,7 +119,7 @@ def plan_resume(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
     """
     entries = _entries(catalogue, ids)
     plan = _plan_move(entries, "active", {"stopped"}, "only what is stopped can be resumed; publish a draft")
-    problems = circles(catalogue, {entry.id: _last_live(entry) for entry in entries if entry.id in plan.sequence})
+    problems = cycles(catalogue, {entry.id: _last_live(entry) for entry in entries if entry.id in plan.sequence})
     if problems:
         raise OrderRefused(problems)
     return plan

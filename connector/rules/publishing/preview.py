@@ -9,7 +9,7 @@ from typing import Literal
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Campaign, Workspace
 from connector.rules.publishing.differences import Difference, differences
-from connector.rules.publishing.drafting import Change, Definition, Drafted, Saved, kind_of, written
+from connector.rules.publishing.drafting import Change, Definition, DraftChange, DraftResult, kind_of, written
 from connector.rules.publishing.openings import inside_quiet_hours
 
 
@@ -29,12 +29,12 @@ class Drafting:
     differences: tuple[Difference, ...] = ()
 
 
-def draftings(catalogue: Catalogue, drafted: Drafted, definitions: Sequence[Definition]) -> list[Drafting]:
+def draftings(catalogue: Catalogue, drafted: DraftResult, definitions: Sequence[Definition]) -> list[Drafting]:
     """One for each definition that `drafted` was made of, in their order; `catalogue` is the one before."""
     return [_drafting(catalogue, saved, d) for d, saved in zip(definitions, drafted.changes, strict=True)]
 
 
-def to_publish(drafted: Drafted, definitions: Sequence[Definition]) -> list[str]:
+def to_publish(drafted: DraftResult, definitions: Sequence[Definition]) -> list[str]:
     """Those of them that are to be published: new, edited, and saved before without being published since."""
     named = [definition.id for definition in definitions if not isinstance(definition, Workspace)]
     return [name for name in named if drafted.catalogue.entries[name].newest.effective_at is None]
@@ -46,7 +46,7 @@ def elsewhere(catalogue: Catalogue, definitions: Sequence[Definition]) -> list[E
     return [catalogue.entries[name] for name in sorted(catalogue.entries.keys() - named)]
 
 
-def told_of_applying(catalogue: Catalogue, drafted: Drafted, publishing: Sequence[str]) -> Iterator[str]:
+def applying_warnings(catalogue: Catalogue, drafted: DraftResult, publishing: Sequence[str]) -> Iterator[str]:
     """What surprises, besides what publishing warns of: who comes back to life, and whom new settings silence."""
     for name in publishing:
         if drafted.catalogue.entries[name].state == "stopped":
@@ -59,7 +59,7 @@ def told_of_applying(catalogue: Catalogue, drafted: Drafted, publishing: Sequenc
                 yield f"the workspace's settings hold at once, and {entry.id} is live: {problem}"
 
 
-def _drafting(catalogue: Catalogue, saved: Saved, definition: Definition) -> Drafting:
+def _drafting(catalogue: Catalogue, saved: DraftChange, definition: Definition) -> Drafting:
     if isinstance(definition, Workspace):
         edits = _edits(saved, catalogue.workspace, definition)
         return Drafting(saved.id, "workspace", saved.change, saved.revision, differences=edits)
@@ -69,5 +69,5 @@ def _drafting(catalogue: Catalogue, saved: Saved, definition: Definition) -> Dra
     return Drafting(saved.id, kind_of(definition), saved.change, saved.revision, live, edits)
 
 
-def _edits(saved: Saved, before: Definition, after: Definition) -> tuple[Difference, ...]:
+def _edits(saved: DraftChange, before: Definition, after: Definition) -> tuple[Difference, ...]:
     return tuple(differences(written(before), written(after))) if saved.change == "edited" else ()

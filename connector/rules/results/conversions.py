@@ -14,7 +14,7 @@ from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Conversion
-from connector.rules.model.interactions import LAUNCH_TIME, VIEWS, Event, Interaction, InteractionType, Logged
+from connector.rules.model.interactions import LAUNCH_TIME, VIEWS, Event, Interaction, InteractionType, LogEntry
 from connector.rules.model.values import canonical_json
 from connector.rules.targeting.matching import meets
 
@@ -44,7 +44,7 @@ class Receipt:
                 yield letter, conversion
 
 
-def past_needed(new: Sequence[Logged], catalogue: Catalogue) -> datetime | None:
+def past_needed(new: Sequence[LogEntry], catalogue: Catalogue) -> datetime | None:
     """From when on the user's log is needed to count by these new items (UTC); None where they concern no conversion.
 
     The cost depends neither on how many campaigns there are nor on how many of them count the same event.
@@ -54,7 +54,7 @@ def past_needed(new: Sequence[Logged], catalogue: Catalogue) -> datetime | None:
 
 
 def conversions_made(
-    new: Sequence[Logged], past: Sequence[Logged], catalogue: Catalogue, user: str
+    new: Sequence[LogEntry], past: Sequence[LogEntry], catalogue: Catalogue, user: str
 ) -> list[Interaction]:
     """The interactions that counting makes of a user's new items, in event order, each with its id (C1).
 
@@ -82,7 +82,7 @@ def conversions_made(
     return sorted(made, key=lambda interaction: interaction.occurred_at)
 
 
-def receipts_of(entry: Entry, items: Sequence[Logged], user: str) -> list[Receipt]:
+def receipts_of(entry: Entry, items: Sequence[LogEntry], user: str) -> list[Receipt]:
     """The receipts of one campaign by one user, in event order.
 
     What is handed over, and an enrolment, opens one; of what shares a dispatch, only the first. A view opens one where
@@ -111,7 +111,7 @@ def conversion_id(receipt: Receipt, letter: str) -> str:
     return f"{_MADE}{receipt.name}-{letter.lower()}"
 
 
-def _needed_for(logged: Logged, catalogue: Catalogue) -> datetime | None:
+def _needed_for(logged: LogEntry, catalogue: Catalogue) -> datetime | None:
     window = catalogue.counts_within(logged.item)
     if window is None:
         return None
@@ -119,9 +119,9 @@ def _needed_for(logged: Logged, catalogue: Catalogue) -> datetime | None:
     return logged.t - (2 * window if isinstance(logged.item, Event) else window)
 
 
-def _by_campaign(items: Sequence[Logged]) -> dict[str, list[Logged]]:
+def _by_campaign(items: Sequence[LogEntry]) -> dict[str, list[LogEntry]]:
     """What matters of the user's items with campaigns, by campaign, in the same order."""
-    found: dict[str, list[Logged]] = {}
+    found: dict[str, list[LogEntry]] = {}
     for logged in items:
         item = logged.item
         if isinstance(item, Interaction) and item.campaign is not None and item.type in _LOOKED_AT:
@@ -136,7 +136,7 @@ def _conversions_at(entry: Entry, t: datetime) -> tuple[Conversion, ...]:
     return revision.conversions if revision else ()
 
 
-def _name_of(logged: Logged, user: str) -> str:
+def _name_of(logged: LogEntry, user: str) -> str:
     """The name of the receipt that the item belongs to: by its dispatch, else by its follow-up, else its own."""
     dispatch = logged.item.properties.get("dispatch")
     own = _OF_ONE_FOLLOW_UP.fullmatch(logged.id)
@@ -148,8 +148,8 @@ def _name_of(logged: Logged, user: str) -> str:
 
 
 def _falling_to(
-    receipts: Sequence[Receipt], events: Sequence[Logged], fresh: frozenset[str]
-) -> Iterator[tuple[Logged, Receipt]]:
+    receipts: Sequence[Receipt], events: Sequence[LogEntry], fresh: frozenset[str]
+) -> Iterator[tuple[LogEntry, Receipt]]:
     """The events that may count now, for they or their receipt are new, each with the newest receipt it counts for."""
     opened = min((receipt.at for receipt in receipts if receipt.first in fresh), default=None)
     for event in events:
@@ -161,7 +161,7 @@ def _falling_to(
             yield event, receipt
 
 
-def _counts(event: Logged, receipt: Receipt) -> bool:
+def _counts(event: LogEntry, receipt: Receipt) -> bool:
     return any(meets(event.item, conversion) for _, conversion in receipt.letters(event.t))
 
 
@@ -171,7 +171,7 @@ def _newest_first(receipts: Sequence[Receipt], t: datetime) -> Iterator[Receipt]
     return (receipts[place] for place in reversed(range(until)))
 
 
-def _counted(receipts: Sequence[Receipt], items: Sequence[Logged]) -> set[str]:
+def _counted(receipts: Sequence[Receipt], items: Sequence[LogEntry]) -> set[str]:
     """The ids of what has been counted: as it was named then, and as it would be named now.
 
     The two differ where a receipt was counted for that a late item has since become the beginning of.

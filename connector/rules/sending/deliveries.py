@@ -9,11 +9,11 @@ from enum import StrEnum
 
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.model.campaigns import Campaign
-from connector.rules.model.follow_up import Passage
+from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import RECEIVE, Interaction, InteractionType
 from connector.rules.model.messages import Messages
 from connector.rules.model.reasons import Reason, State
-from connector.rules.sending.due_list import Control, Drop, DueFacts, Hold, Pause, Send, judge
+from connector.rules.sending.due_list import Control, Drop, DueFacts, Hold, Pause, Send, evaluate_due_list
 from connector.rules.targeting.assignment import Assignment, assign, content_for
 
 
@@ -44,14 +44,14 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Move:
+class SwitchChannels:
     """The newest live content (P10) no longer has this channel; it has these instead."""
 
     channels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Go:
+class SendContent:
     """Send this content now."""
 
     content: Messages
@@ -62,7 +62,7 @@ def delivery_id(follow_up_id: str, channel: str) -> str:
     return f"{follow_up_id}.{channel}"
 
 
-def judge_message(facts: DueFacts) -> Move | Hold | Drop | Pause | Control | Go:
+def evaluate_message(facts: DueFacts) -> SwitchChannels | Hold | Drop | Pause | Control | SendContent:
     """What is to become of one message of a follow-up, as of `facts.now`: the whole due-time list, by today's content.
 
     Content without any channel reaches nobody.
@@ -70,21 +70,21 @@ def judge_message(facts: DueFacts) -> Move | Hold | Drop | Pause | Control | Go:
     content = content_for(facts.campaign, facts.assignment, facts.user.id)
     channels = content.channels if content else ()
     if not facts.assignment.control and facts.channel not in channels:
-        return Move(channels) if channels else Drop(Reason.UNREACHABLE)
-    verdict = judge(facts)
+        return SwitchChannels(channels) if channels else Drop(Reason.UNREACHABLE)
+    verdict = evaluate_due_list(facts)
     if isinstance(verdict, Send):
         assert content is not None  # noqa: S101 - a control user without content never comes so far
-        return Go(content)
+        return SendContent(content)
     return verdict
 
 
-def draws(entry: Entry) -> bool:
+def has_assignments(entry: Entry) -> bool:
     """Whether users of this campaign are assigned at all: some published revision has a control group or variants."""
     campaigns = (revision.definition for revision in entry.published)
     return any(isinstance(c, Campaign) and (c.control_group > 0 or bool(c.variants)) for c in campaigns)
 
 
-def drawn(campaign: Campaign, user: str, *, received: bool) -> Assignment:
+def draw_assignment(campaign: Campaign, user: str, *, received: bool) -> Assignment:
     """The assignment to keep for a user who has none yet (T4).
 
     Whoever received before there was a control group stays out of it.
@@ -99,22 +99,22 @@ def drawn(campaign: Campaign, user: str, *, received: bool) -> Assignment:
     return first
 
 
-def received_before(receipt: datetime | None, messages: Collection[Delivery]) -> datetime | None:
+def earlier_receipt(receipt: datetime | None, messages: Collection[Delivery]) -> datetime | None:
     """The last receipt, unless it is this follow-up's own on another channel (T1, looked at again)."""
     own = any(message.state in (DeliveryState.SENT, DeliveryState.UNKNOWN) for message in messages)
     return None if own else receipt
 
 
-def settled(passage: Passage, messages: Mapping[str, Delivery], now: datetime) -> Passage | None:
+def settle_follow_up(follow_up: FollowUp, messages: Mapping[str, Delivery], now: datetime) -> FollowUp | None:
     """The follow-up as it ends once all of its channels are decided, None until then.
 
     What went out on a channel that newer content no longer has counts too.
     """
     final = outcome_of(messages.values())
     undecided = (DeliveryState.OPEN, DeliveryState.CLAIMED)
-    if final is None or any(c not in messages or messages[c].state in undecided for c in passage.channels):
+    if final is None or any(c not in messages or messages[c].state in undecided for c in follow_up.channels):
         return None
-    return replace(passage, state=final[0], reason=final[1], decided_at=now)
+    return replace(follow_up, state=final[0], reason=final[1], decided_at=now)
 
 
 def outcome_of(messages: Collection[Delivery]) -> tuple[State, Reason | None] | None:
@@ -131,24 +131,24 @@ def outcome_of(messages: Collection[Delivery]) -> tuple[State, Reason | None] | 
         return State.FAILED, Reason.SEND_UNKNOWN
     if DeliveryState.FAILED in states:
         return State.FAILED, Reason.SEND_FAILED
-    return State.DROPPED, foremost(message.reason for message in messages if message.reason is not None)
+    return State.DROPPED, main_reason(message.reason for message in messages if message.reason is not None)
 
 
-def foremost(reasons: Iterable[Reason]) -> Reason | None:
+def main_reason(reasons: Iterable[Reason]) -> Reason | None:
     """The reason that stands for several: one that concerns one channel only gives way; None where there is none."""
     return min(reasons, key=lambda reason: (_OF_ONE_CHANNEL.get(reason, 0), reason), default=None)
 
 
-def receive_interaction(passage: Passage, channel: str, user: str, at: datetime) -> Interaction | None:
+def receive_interaction(follow_up: FollowUp, channel: str, user: str, at: datetime) -> Interaction | None:
     """The interaction that handing a message over makes, at the instant of its dispatch (M4); cards make none.
 
     Args:
         user: the user's id.
     """
-    return received(delivery_id(passage.id, channel), channel, passage.campaign, user, at)
+    return receive_interaction_of(delivery_id(follow_up.id, channel), channel, follow_up.campaign, user, at)
 
 
-def received(name: str, channel: str, campaign: str, user: str, at: datetime) -> Interaction | None:
+def receive_interaction_of(name: str, channel: str, campaign: str, user: str, at: datetime) -> Interaction | None:
     """The same for the delivery `name`; where the provider reports deliveries, `at` is when it did (M4)."""
     kind = RECEIVE.get(channel)
     if kind is None:
@@ -161,13 +161,13 @@ def receive_id(delivery: str) -> str:
     return f"receive-{delivery}"
 
 
-def enrolment(passage: Passage, user: str, at: datetime) -> Interaction:
+def enrolment(follow_up: FollowUp, user: str, at: datetime) -> Interaction:
     """The one interaction of a control user, at the moment at which the message would have gone (W3)."""
     return Interaction(
-        id=f"enroll-{passage.id}",
+        id=f"enroll-{follow_up.id}",
         user=user,
         type=InteractionType.ENROLL_IN_CONTROL_GROUP,
-        campaign=passage.campaign,
+        campaign=follow_up.campaign,
         occurred_at=at,
     )
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 
 from connector.rules.catalogue.catalogue import Entry
-from connector.rules.model.addresses import Unreachable, is_dead
+from connector.rules.model.addresses import Unreachable, is_suppressed
 from connector.rules.model.campaigns import ActionBased, Campaign, QuietHours, TimeOfDay, Workspace
 from connector.rules.model.reasons import Reason
 from connector.rules.model.users import User
@@ -212,7 +212,7 @@ AT_THE_DUE_TIME: tuple[Callable[[DueFacts], Verdict | None], ...] = (
 )
 
 
-def judge(facts: DueFacts) -> Verdict:
+def evaluate_due_list(facts: DueFacts) -> Verdict:
     """What the first step that objects says; Send where none does."""
     return next((verdict for step in AT_THE_DUE_TIME if (verdict := step(facts)) is not None), Send())
 
@@ -244,4 +244,4 @@ def quiet_hours_of(follow_on: ActionBased | None, workspace: Workspace) -> Quiet
 def reachable(user: User, channel: str, unreachable: Unreachable) -> bool:
     """Whether the user has an address for the channel, where it needs one, that is not known to be dead."""
     needs = {"email": user.email, "sms": user.phone, "push": user.push_tokens}
-    return channel not in needs or (bool(needs[channel]) and not is_dead(user, unreachable, channel))
+    return channel not in needs or (bool(needs[channel]) and not is_suppressed(user, unreachable, channel))

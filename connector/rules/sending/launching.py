@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.model.campaigns import Scheduled, SendAt, Workspace
-from connector.rules.model.follow_up import Passage, passage_id
-from connector.rules.model.interactions import Event, Logged
+from connector.rules.model.follow_up import FollowUp, follow_up_id_of
+from connector.rules.model.interactions import Event, LogEntry
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 from connector.rules.model.values import canonical_json
-from connector.rules.sending.deliveries import foremost
+from connector.rules.sending.deliveries import main_reason
 from connector.rules.sending.due_list import Drop, DueFacts, consent_and_address, frequency_caps, newest_live
 from connector.rules.targeting.assignment import Assignment, content_for
 from connector.rules.timing.delays import local_instant, zone_of
@@ -35,7 +35,7 @@ _REACHES = (consent_and_address, frequency_caps)
 
 
 @dataclass(frozen=True)
-class Minute:
+class RateWindow:
     """How many users were sent to in the minute that began at `at` (UTC; None: nobody yet)."""
 
     at: datetime | None = None
@@ -76,10 +76,10 @@ def due_for(delivery: Scheduled, user: User, published_at: datetime, workspace: 
     return max(published_at, _local(delivery.send, user.time_zone, workspace))
 
 
-def passage_of(
+def follow_up_of(
     entry: Entry, launch: str, user: User, user_key: str, assignment: Assignment, *, due_at: datetime, at: datetime
-) -> Passage:
-    """One user's passage through a launch, waiting.
+) -> FollowUp:
+    """One user's follow-up through a launch, waiting.
 
     Args:
         launch: the launch's id.
@@ -87,14 +87,14 @@ def passage_of(
     """
     content = content_for(newest_live(entry), assignment, user.id)
     made = Event.model_construct(id=None, user="", occurred_at=at, properties={}, type="event", name=NAME)
-    return Passage(
-        id=passage_id(entry.id, user_key, "", launch, 0),
+    return FollowUp(
+        id=follow_up_id_of(entry.id, user_key, "", launch, 0),
         campaign=entry.id,
         revision=entry.published[-1].number,
         window_id=entry.windows[-1].window_id,
         user_key=user_key,
         key="",
-        trigger=Logged(id=launch, seq=0, t=at, received_at=at, item=made),
+        trigger=LogEntry(id=launch, seq=0, t=at, received_at=at, item=made),
         due_at=due_at,
         next_at=due_at,
         state=State.WAITING,
@@ -102,13 +102,13 @@ def passage_of(
     )
 
 
-def is_launched(passage: Passage) -> bool:
+def is_launched(follow_up: FollowUp) -> bool:
     """Whether a launch sends it, and not a trigger of its own."""
-    item = passage.trigger.item
-    return isinstance(item, Event) and item.name == NAME and passage.trigger.seq == 0
+    item = follow_up.trigger.item
+    return isinstance(item, Event) and item.name == NAME and follow_up.trigger.seq == 0
 
 
-def judge_enrolment(facts: Sequence[DueFacts]) -> tuple[State, Reason]:
+def evaluate_enrolment(facts: Sequence[DueFacts]) -> tuple[State, Reason]:
     """What becomes of a control user, by the facts of each channel, as the audience is gathered (W3).
 
     Enrolled where a message could have gone on one of them, so that both groups are treated alike; what only delays a
@@ -117,17 +117,17 @@ def judge_enrolment(facts: Sequence[DueFacts]) -> tuple[State, Reason]:
     reasons = [next((v.reason for step in _REACHES if isinstance(v := step(one), Drop)), None) for one in facts]
     if None in reasons:
         return State.CONTROL, Reason.CONTROL_GROUP
-    return State.DROPPED, foremost(reason for reason in reasons if reason is not None) or Reason.UNREACHABLE
+    return State.DROPPED, main_reason(reason for reason in reasons if reason is not None) or Reason.UNREACHABLE
 
 
-def take_turns(minute: Minute, now: datetime, per_minute: int | None, wanted: int) -> tuple[int, Minute]:
+def take_from_window(minute: RateWindow, now: datetime, per_minute: int | None, wanted: int) -> tuple[int, RateWindow]:
     """How many of `wanted` users may be sent to now, and the minute as it stands when they were."""
     if per_minute is None:
         return wanted, minute
     if minute.at is None or now >= minute.ends(now) or now < minute.at:
-        minute = Minute(now)
+        minute = RateWindow(now)
     granted = max(0, min(wanted, per_minute - minute.count))
-    return granted, Minute(minute.at, minute.count + granted)
+    return granted, RateWindow(minute.at, minute.count + granted)
 
 
 def _local(send: SendAt, user_zone: str | None, workspace: Workspace) -> datetime:

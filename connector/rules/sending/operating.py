@@ -6,28 +6,28 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
-from connector.rules.model.follow_up import Passage
+from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
 from connector.rules.sending.deliveries import Delivery, DeliveryState, outcome_of
 
 
-def refusal(passage: Passage | None) -> str | None:
+def refusal(follow_up: FollowUp | None) -> str | None:
     """Why an operator cannot move or end this follow-up; None where nothing of it has gone out yet.
 
     What is going out finishes, also where its other channels are held, as with a stop (P9).
     """
-    if passage is None:
+    if follow_up is None:
         return "the store knows no such follow-up"
-    if not passage.is_open:
-        return f"it has ended: {in_words(passage.state, passage.reason)}"
-    if not passage.can_be_called_off:
+    if not follow_up.is_open:
+        return f"it has ended: {in_words(follow_up.state, follow_up.reason)}"
+    if not follow_up.can_be_cancelled:
         return "a message of it is going out or has gone out; what is left of it follows the rules"
     return None
 
 
-def is_cancelled(passage: Passage | None) -> bool:
+def is_cancelled(follow_up: FollowUp | None) -> bool:
     """Whether an operator ended it: cancelling it once more changes nothing."""
-    return passage is not None and passage.reason is Reason.CANCELLED_BY_OPERATOR
+    return follow_up is not None and follow_up.reason is Reason.CANCELLED_BY_OPERATOR
 
 
 def in_words(state: str, reason: str | None) -> str:
@@ -35,7 +35,7 @@ def in_words(state: str, reason: str | None) -> str:
     return state if reason is None else f"{state} ({reason})"
 
 
-def cut_short(passage: Passage, messages: Collection[Delivery], now: datetime) -> Passage:
+def cut_short(follow_up: FollowUp, messages: Collection[Delivery], now: datetime) -> FollowUp:
     """A follow-up whose workflow was closed by hand, as it ends: by what went out, else as the operator's doing.
 
     A claim without an outcome may have gone out: nobody knows, and it is not sent again (guarantee 4).
@@ -43,7 +43,7 @@ def cut_short(passage: Passage, messages: Collection[Delivery], now: datetime) -
     final = outcome_of([lost(message) for message in messages])
     if final is None or final[0] is State.DROPPED:
         final = State.DROPPED, Reason.CANCELLED_BY_OPERATOR
-    return replace(passage, state=final[0], reason=final[1], decided_at=now)
+    return replace(follow_up, state=final[0], reason=final[1], decided_at=now)
 
 
 def lost(message: Delivery) -> Delivery:

@@ -42,7 +42,7 @@ _RECEIPTS = frozenset({T.RECEIVE_EMAIL, T.RECEIVE_SMS})
 
 
 @dataclass(frozen=True)
-class Act:
+class Engagement:
     """What was done to one message of a campaign, as one source told it. `t` is UTC; `link`, `url`: of clicks only."""
 
     kind: str
@@ -64,14 +64,16 @@ class Act:
         return RECEIPT if self.is_receipt else NEAR
 
 
-def act_of(item: Item, t: datetime) -> Act | None:
+def engagement_of(item: Item, t: datetime) -> Engagement | None:
     """The act that an item tells of; None for what takes no part in this."""
     if not isinstance(item, Interaction) or item.type not in ACTS:
         return None
-    return act_told(item.type, item.target, item.properties, t)
+    return reported_engagement(item.type, item.target, item.properties, t)
 
 
-def act_told(kind: InteractionType, campaign: str, properties: Mapping[str, Any], t: datetime) -> Act | None:
+def reported_engagement(
+    kind: InteractionType, campaign: str, properties: Mapping[str, Any], t: datetime
+) -> Engagement | None:
     """The same for what the log has of an item."""
     told = properties.get(SOURCE)
     source = told if isinstance(told, str) else ""
@@ -80,7 +82,7 @@ def act_told(kind: InteractionType, campaign: str, properties: Mapping[str, Any]
     if message is None:
         return None
     link, url = properties.get("link"), properties.get("url")
-    return Act(
+    return Engagement(
         ACTS[kind],
         campaign,
         message,
@@ -91,19 +93,19 @@ def act_told(kind: InteractionType, campaign: str, properties: Mapping[str, Any]
     )
 
 
-def is_told(act: Act, others: Iterable[Act]) -> bool:
+def is_duplicate(act: Engagement, others: Iterable[Engagement]) -> bool:
     """Whether one of the others is the same act of the same user: then this one changes nothing."""
     return any(_is_same(act, other) for other in others)
 
 
-def _is_same(one: Act, other: Act) -> bool:
+def _is_same(one: Engagement, other: Engagement) -> bool:
     same = (one.kind, one.campaign, one.message) == (other.kind, other.campaign, other.message)
     if not same or abs(one.t - other.t) > one.reach:
         return False
     return one.is_receipt or (one.source != other.source and _at_same_link(one, other))
 
 
-def _at_same_link(one: Act, other: Act) -> bool:
+def _at_same_link(one: Engagement, other: Engagement) -> bool:
     """By the link's number where both know it, for one address may stand in a message twice; an open has neither."""
     if one.link is not None and other.link is not None:
         return one.link == other.link

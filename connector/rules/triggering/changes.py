@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.follow_up import Passage, dropped
-from connector.rules.model.interactions import Logged
+from connector.rules.model.follow_up import FollowUp, dropped
+from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
 from connector.rules.timing.delays import is_stale
 
@@ -17,14 +17,14 @@ from connector.rules.timing.delays import is_stale
 class Begin:
     """A new follow-up; it may have ended already, by an exception that arrived before its trigger."""
 
-    passage: Passage
+    follow_up: FollowUp
 
 
 @dataclass(frozen=True)
 class End:
     """A stored follow-up has ended, or its end is another one than it was."""
 
-    passage: Passage
+    follow_up: FollowUp
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Refuse:
 
     campaign: str
     key: str
-    logged: Logged
+    logged: LogEntry
     reason: Reason
 
 
@@ -41,13 +41,13 @@ class Refuse:
 class Note:
     """An exception that came too late to undo anything (X1)."""
 
-    passage: Passage
-    logged: Logged
+    follow_up: FollowUp
+    logged: LogEntry
 
 
 Change = Begin | End | Refuse | Note
-Verdict = Passage | Reason | None
-Judge = Callable[[Logged, "Passage | None", bool], Verdict]
+TriggerVerdict = FollowUp | Reason | None
+EvaluateTrigger = Callable[[LogEntry, "FollowUp | None", bool], TriggerVerdict]
 """Judges an item as a trigger of one key, given what stands in its way, and whether it has begun a follow-up before:
 then only what stands in its way is looked at, for all else was decided as it came. None where it does not trigger."""
 
@@ -61,27 +61,27 @@ class Scope:
     catalogue: Catalogue
     now: datetime
 
-    def refuse(self, logged: Logged, reason: Reason) -> Refuse:
+    def refuse(self, logged: LogEntry, reason: Reason) -> Refuse:
         """The refusal of a trigger of this key."""
         return Refuse(self.campaign, self.key, logged, reason)
 
-    def stopped_by(self, passage: Passage, t: datetime) -> Passage | None:
-        """The passage as the stop of its window ended it by `t` (P9), None where none did.
+    def stopped_by(self, follow_up: FollowUp, t: datetime) -> FollowUp | None:
+        """The follow-up as the stop of its window ended it by `t` (P9), None where none did.
 
         It may not be told yet: a page of the order has not come to it, or its trigger arrives after the resume.
         """
-        window = self.catalogue.entries[self.campaign].window(passage.window_id)
-        closed_at = window.closed_at if window is not None and passage.can_be_called_off else None
+        window = self.catalogue.entries[self.campaign].window(follow_up.window_id)
+        closed_at = window.closed_at if window is not None and follow_up.can_be_cancelled else None
         if closed_at is None or t < closed_at:
             return None
-        return dropped(passage, Reason.STOPPED, self.now, closed_at)
+        return dropped(follow_up, Reason.STOPPED, self.now, closed_at)
 
-    def stale_by(self, passage: Passage, t: datetime) -> Passage | None:
-        """The passage as staleness ends it where it had been due by `t` (D4), None where it was not or is not stale.
+    def stale_by(self, follow_up: FollowUp, t: datetime) -> FollowUp | None:
+        """The follow-up as staleness ends it where it had been due by `t` (D4), None where it was not or is not stale.
 
         It need not have been judged yet: no worker ran, or its trigger arrives that late.
         """
-        stale = is_stale(passage.next_at, self.now, self.catalogue.workspace.stale_after)
-        if not stale or t < passage.next_at or not passage.can_be_called_off:
+        stale = is_stale(follow_up.next_at, self.now, self.catalogue.workspace.stale_after)
+        if not stale or t < follow_up.next_at or not follow_up.can_be_cancelled:
             return None
-        return dropped(passage, Reason.STALE, self.now, passage.next_at)
+        return dropped(follow_up, Reason.STALE, self.now, follow_up.next_at)

@@ -11,44 +11,51 @@ from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.conditions import Condition
-from connector.rules.model.follow_up import Passage, afresh
-from connector.rules.model.interactions import Logged
+from connector.rules.model.follow_up import FollowUp, reopened
+from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
 from connector.rules.targeting.matching import meets
-from connector.rules.triggering.changes import Begin, Change, End, Judge, Scope, Verdict
-from connector.rules.triggering.exceptions import calls_off
-from connector.rules.triggering.ordering import fold, step
-from connector.rules.triggering.trigger_list import TriggerFacts, begin, judge_trigger, key_of, one_wait, triggers
+from connector.rules.triggering.changes import Begin, Change, End, EvaluateTrigger, Scope, TriggerVerdict
+from connector.rules.triggering.exceptions import cancels
+from connector.rules.triggering.ordering import apply_in_order, apply_late
+from connector.rules.triggering.trigger_list import (
+    TriggerFacts,
+    allow_one_wait,
+    begin_follow_up,
+    evaluate_trigger,
+    key_of,
+    triggers,
+)
 
-EVER = datetime.min
+SINCE_EVER = datetime.min
 """Asks for all that is logged."""
 
-PassageKey = tuple[str, str]
+FollowUpKey = tuple[str, str]
 """(follow-on, key) of one user."""
 
 
 @dataclass(frozen=True)
-class Known:
+class UserState:
     """What is known of one user before a batch is judged.
 
-    `passages` are open or ended after the batch's earliest item. `receipts` are by (campaign, user key, key).
-    `past` is the log, the batch included, from `Judging.past_needed` on; `generations` counts the follow-ups that each
-    (campaign, user key, key, trigger) has begun.
+    `follow_ups` are open or ended after the batch's earliest item. `receipts` are by (campaign, user key, key).
+    `past` is the log, the batch included, from `Evaluator.past_needed` on; `generations` counts the follow-ups that
+    each (campaign, user key, key, trigger) has begun.
     """
 
     user: User
     user_key: str
     newest_t: datetime | None
-    passages: Sequence[Passage] = ()
+    follow_ups: Sequence[FollowUp] = ()
     receipts: Mapping[tuple[str, str, str], datetime] = field(default_factory=dict)
-    past: Sequence[Logged] = ()
+    past: Sequence[LogEntry] = ()
     generations: Mapping[tuple[str, str, str, str], int] = field(default_factory=dict)
 
 
-class Past:
+class LoggedHistory:
     """A user's log as audiences look at it."""
 
-    def __init__(self, items: Sequence[Logged]) -> None:
+    def __init__(self, items: Sequence[LogEntry]) -> None:
         self._items = items
 
     def past(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
@@ -59,68 +66,68 @@ class Past:
         )
 
 
-class Judging:
+class Evaluator:
     """Judges items against one catalogue, as of one moment."""
 
     def __init__(self, catalogue: Catalogue, now: datetime) -> None:
         self._catalogue, self._now = catalogue, now
 
-    def past_needed(self, known: Known, entries: Sequence[Logged]) -> datetime | None:
+    def past_needed(self, known: UserState, entries: Sequence[LogEntry]) -> datetime | None:
         """From when on the user's log is needed to judge these items; None where it is not, EVER for all of it."""
         if self._catalogue.asks_history and any(self._listening(logged, asking=True) for logged in entries):
-            return EVER
+            return SINCE_EVER
         late = [logged.t for logged in entries if self._is_late(known, logged, entries)]
         if not late:
             return None
         first = min(late)
-        began = [p.trigger.t for p in known.passages if p.is_open or p.ended_at is None or p.ended_at >= first]
+        began = [p.trigger.t for p in known.follow_ups if p.is_open or p.ended_at is None or p.ended_at >= first]
         # Those of the batch that come in turn may begin what the late ones are folded into.
         return min([*began, *(logged.t for logged in entries)])
 
-    def judge(self, known: Known, entries: Sequence[Logged]) -> list[Change]:
+    def evaluate(self, known: UserState, entries: Sequence[LogEntry]) -> list[Change]:
         """What these new items do to the user's follow-ups, in event order."""
         ordered = sorted(entries, key=lambda logged: (logged.t, logged.seq))
         late = [logged for logged in ordered if self._is_late(known, logged, entries)]
-        passages = list(known.passages)
+        follow_ups = list(known.follow_ups)
         changes: list[Change] = []
         for logged in ordered:
             if logged not in late:
-                made = self._in_turn(known, passages, logged)
+                made = self._in_turn(known, follow_ups, logged)
                 changes += made
-                passages = _after(passages, made)
-        by_key: dict[PassageKey, list[Logged]] = {}
+                follow_ups = _after(follow_ups, made)
+        by_key: dict[FollowUpKey, list[LogEntry]] = {}
         for logged in late:
-            for touched in self._touched(passages, logged):
+            for touched in self._touched(follow_ups, logged):
                 by_key.setdefault(touched, []).append(logged)
         for touched, items in by_key.items():
-            made = self._out_of_turn(known, passages, touched, items)
+            made = self._out_of_turn(known, follow_ups, touched, items)
             changes += made
-            passages = _after(passages, made)
+            follow_ups = _after(follow_ups, made)
         return changes
 
-    def _in_turn(self, known: Known, passages: Sequence[Passage], logged: Logged) -> list[Change]:
+    def _in_turn(self, known: UserState, follow_ups: Sequence[FollowUp], logged: LogEntry) -> list[Change]:
         changes: list[Change] = []
-        for campaign, key in self._touched(passages, logged):
-            changes += step(
+        for campaign, key in self._touched(follow_ups, logged):
+            changes += apply_in_order(
                 logged,
-                [p for p in passages if (p.campaign, p.key) == (campaign, key)],
+                [p for p in follow_ups if (p.campaign, p.key) == (campaign, key)],
                 self._judge_for(known, campaign, key),
                 Scope(campaign, key, self._catalogue, self._now),
             )
         return changes
 
     def _out_of_turn(
-        self, known: Known, passages: Sequence[Passage], touched: PassageKey, late: Sequence[Logged]
+        self, known: UserState, follow_ups: Sequence[FollowUp], touched: FollowUpKey, late: Sequence[LogEntry]
     ) -> list[Change]:
         first = min(logged.t for logged in late)
         concerned = [
             p
-            for p in passages
+            for p in follow_ups
             if (p.campaign, p.key) == touched and (p.ended_at is None or p.ended_at >= first or p.trigger.t >= first)
         ]
         since = min([first, *(p.trigger.t for p in concerned)])
         entries = [logged for logged in known.past if logged.t >= since]
-        return fold(
+        return apply_late(
             entries,
             frozenset(logged.id for logged in late),
             concerned,
@@ -128,14 +135,14 @@ class Judging:
             Scope(*touched, self._catalogue, self._now),
         )
 
-    def _touched(self, passages: Sequence[Passage], logged: Logged) -> list[PassageKey]:
+    def _touched(self, follow_ups: Sequence[FollowUp], logged: LogEntry) -> list[FollowUpKey]:
         """The (follow-on, key) pairs that the item triggers or may call off, each once."""
         triggered = [(entry.id, key_of(logged.item, entry, logged.t)) for entry in self._listening(logged)]
-        revisable = [p if p.can_be_called_off or p.is_settled else afresh(p) for p in passages]
-        called_off = [(p.campaign, p.key) for p in revisable if calls_off(p, logged, self._catalogue)]
+        revisable = [p if p.can_be_cancelled or p.is_settled else reopened(p) for p in follow_ups]
+        called_off = [(p.campaign, p.key) for p in revisable if cancels(p, logged, self._catalogue)]
         return list(dict.fromkeys([*called_off, *triggered]))
 
-    def _listening(self, logged: Logged, *, asking: bool = False) -> list[Entry]:
+    def _listening(self, logged: LogEntry, *, asking: bool = False) -> list[Entry]:
         """The follow-ons that the item triggers; with `asking` only those whose audience asks for the past."""
         candidates = self._catalogue.listening_to(logged.item)
         return [
@@ -144,11 +151,11 @@ class Judging:
             if (entry.asks_history or not asking) and triggers(logged.item, entry, logged.t, self._catalogue)
         ]
 
-    def _judge_for(self, known: Known, campaign: str, key: str) -> Judge:
+    def _judge_for(self, known: UserState, campaign: str, key: str) -> EvaluateTrigger:
         entry = self._catalogue.entries[campaign]
-        history = Past(known.past)
+        history = LoggedHistory(known.past)
 
-        def judge(logged: Logged, standing: Passage | None, again: bool) -> Verdict:
+        def evaluate(logged: LogEntry, standing: FollowUp | None, again: bool) -> TriggerVerdict:
             if not triggers(logged.item, entry, logged.t, self._catalogue):
                 return None
             if key_of(logged.item, entry, logged.t) != key:
@@ -157,26 +164,26 @@ class Judging:
             facts = TriggerFacts(
                 logged, entry, self._catalogue, known.user, known.user_key, history, received_at, standing
             )
-            refused = one_wait(facts) if again else judge_trigger(facts)
+            refused = allow_one_wait(facts) if again else evaluate_trigger(facts)
             if refused is not None:
                 return refused
             generation = known.generations.get((campaign, known.user_key, key, logged.id), 0)
-            return begin(facts, key, generation)
+            return begin_follow_up(facts, key, generation)
 
-        return judge
+        return evaluate
 
     @staticmethod
-    def _is_late(known: Known, logged: Logged, entries: Sequence[Logged]) -> bool:
+    def _is_late(known: UserState, logged: LogEntry, entries: Sequence[LogEntry]) -> bool:
         """Not newer than all that was judged; at one instant the order of arrival cannot be trusted either (X2)."""
         if known.newest_t is not None and logged.t <= known.newest_t:
             return True
         return sum(other.t == logged.t for other in entries) > 1
 
 
-def _after(passages: Sequence[Passage], changes: Sequence[Change]) -> list[Passage]:
-    """The passages as these changes leave them."""
-    now = {passage.id: passage for passage in passages}
+def _after(follow_ups: Sequence[FollowUp], changes: Sequence[Change]) -> list[FollowUp]:
+    """The follow-ups as these changes leave them."""
+    now = {follow_up.id: follow_up for follow_up in follow_ups}
     for change in changes:
         if isinstance(change, Begin | End):
-            now[change.passage.id] = change.passage
+            now[change.follow_up.id] = change.follow_up
     return list(now.values())

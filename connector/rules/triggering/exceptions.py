@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.follow_up import Passage
-from connector.rules.model.interactions import Interaction, Logged
+from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.interactions import Interaction, LogEntry
 from connector.rules.targeting.matching import counts_despite_robots, meets, same_as_trigger
 
 
-def calls_off(passage: Passage, logged: Logged, catalogue: Catalogue) -> bool:
-    """Whether this item is an exception of this passage and falls into [trigger, dispatch) (X1, X2).
+def cancels(follow_up: FollowUp, logged: LogEntry, catalogue: Catalogue) -> bool:
+    """Whether this item is an exception of this follow-up and falls into [trigger, dispatch) (X1, X2).
 
-    The exceptions are those of the revision that the passage began with (P10). Where something has been dispatched,
+    The exceptions are those of the revision that the follow-up began with (P10). Where something has been dispatched,
     the answer tells that the exception came too late (`late_exception`).
     """
-    return _in_time(passage, logged) and _is_exception(passage, logged, catalogue)
+    return _in_time(follow_up, logged) and _is_exception(follow_up, logged, catalogue)
 
 
-def _in_time(passage: Passage, logged: Logged) -> bool:
-    began = passage.trigger.t
-    if logged.id == passage.trigger.id or logged.t < began:
+def _in_time(follow_up: FollowUp, logged: LogEntry) -> bool:
+    began = follow_up.trigger.t
+    if logged.id == follow_up.trigger.id or logged.t < began:
         return False
-    if logged.t == began and not _of_own_target(passage, logged):
+    if logged.t == began and not _of_own_target(follow_up, logged):
         return False
-    if passage.dispatched_at is not None:
-        return logged.t < passage.dispatched_at and logged.t != passage.next_at
-    return passage.can_be_called_off and logged.t != passage.next_at
+    if follow_up.dispatched_at is not None:
+        return logged.t < follow_up.dispatched_at and logged.t != follow_up.next_at
+    return follow_up.can_be_cancelled and logged.t != follow_up.next_at
 
 
-def _of_own_target(passage: Passage, logged: Logged) -> bool:
-    trigger, item = passage.trigger.item, logged.item
+def _of_own_target(follow_up: FollowUp, logged: LogEntry) -> bool:
+    trigger, item = follow_up.trigger.item, logged.item
     return (
         isinstance(trigger, Interaction)
         and isinstance(item, Interaction)
@@ -37,12 +37,12 @@ def _of_own_target(passage: Passage, logged: Logged) -> bool:
     )
 
 
-def _is_exception(passage: Passage, logged: Logged, catalogue: Catalogue) -> bool:
-    entry = catalogue.entries.get(passage.campaign)
-    follow_on = entry.follow_on(entry.revision(passage.revision)) if entry else None
+def _is_exception(follow_up: FollowUp, logged: LogEntry, catalogue: Catalogue) -> bool:
+    entry = catalogue.entries.get(follow_up.campaign)
+    follow_on = entry.follow_on(entry.revision(follow_up.revision)) if entry else None
     if follow_on is None or not counts_despite_robots(logged.item, catalogue.workspace.robots):
         return False
-    ours, triggers = logged.item.properties, passage.trigger.item.properties
+    ours, triggers = logged.item.properties, follow_up.trigger.item.properties
     return any(
         meets(logged.item, condition) and same_as_trigger(ours, triggers, condition.same)
         for condition in follow_on.exceptions

@@ -9,8 +9,8 @@ from functools import cached_property
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
 from connector.rules.model.campaigns import ActionBased, Campaign
-from connector.rules.model.follow_up import Passage, passage_id
-from connector.rules.model.interactions import Item, Logged
+from connector.rules.model.follow_up import FollowUp, follow_up_id_of
+from connector.rules.model.interactions import Item, LogEntry
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 from connector.rules.model.values import canonical_json
@@ -29,14 +29,14 @@ class TriggerFacts:
     there is none, or where the same interaction called it off (T3).
     """
 
-    logged: Logged
+    logged: LogEntry
     entry: Entry
     catalogue: Catalogue
     user: User
     user_key: str
     history: History
     received_at: datetime | None
-    standing: Passage | None
+    standing: FollowUp | None
 
     @cached_property
     def revision(self) -> Revision:
@@ -125,12 +125,12 @@ def may_receive_again(facts: TriggerFacts) -> Reason | None:
     return None if may else Reason.NOT_ELIGIBLE_AGAIN
 
 
-def one_wait(facts: TriggerFacts) -> Reason | None:
+def allow_one_wait(facts: TriggerFacts) -> Reason | None:
     """T2: never two for the same follow-on, user and key; `restart` gives way to the newer unless it is going out."""
     standing = facts.standing
     if standing is None:
         return None
-    restarts = facts.follow_on.retrigger == "restart" and standing.can_be_called_off
+    restarts = facts.follow_on.retrigger == "restart" and standing.can_be_cancelled
     return None if restarts else Reason.ALREADY_WAITING
 
 
@@ -141,21 +141,21 @@ AT_THE_TRIGGER: tuple[Callable[[TriggerFacts], Reason | None], ...] = (
     campaign_started,
     reaches_user,
     may_receive_again,
-    one_wait,
+    allow_one_wait,
 )
 
 
-def judge_trigger(facts: TriggerFacts) -> Reason | None:
+def evaluate_trigger(facts: TriggerFacts) -> Reason | None:
     """The first reason that refuses this trigger; None where it starts a follow-up. Duplicates never come so far."""
     return next((reason for step in AT_THE_TRIGGER if (reason := step(facts)) is not None), None)
 
 
-def begin(facts: TriggerFacts, key: str, generation: int) -> Passage:
+def begin_follow_up(facts: TriggerFacts, key: str, generation: int) -> FollowUp:
     """The follow-up that this trigger starts, due as its revision's delay and spread say (D1 to D5)."""
     due = _due(facts)
     window = facts.entry.window_at(facts.logged.t)
-    return Passage(
-        id=passage_id(facts.entry.id, facts.user_key, key, facts.logged.id, generation),
+    return FollowUp(
+        id=follow_up_id_of(facts.entry.id, facts.user_key, key, facts.logged.id, generation),
         campaign=facts.entry.id,
         revision=facts.revision.number,
         window_id=window.window_id if window else 0,

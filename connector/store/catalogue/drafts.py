@@ -10,22 +10,22 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.campaigns import Campaign, Card, Publishable, Workspace
-from connector.rules.publishing.drafting import Known, Saved, changes_of, kind_of, written
+from connector.rules.publishing.drafting import DraftChange, KnownDefinitions, changes_of, kind_of, written
 from connector.store.catalogue.versions import lock_head, raise_version
-from connector.store.engine.sets import among
+from connector.store.engine.sets import in_set
 from connector.store.tables import entries, revisions
 
 
 async def save_drafts(
     c: AsyncConnection, workspace: str, definitions: Sequence[Campaign | Card | Workspace], now: datetime
-) -> list[Saved]:
+) -> list[DraftChange]:
     """Save definitions in bulk, all or none; what is live does not change until it is published (P10).
 
     The catalogue's version is raised once if anything changed. The number of statements does not depend on how many
     definitions there are.
 
     Returns:
-        One `Saved` for each definition, in their order.
+        One `DraftChange` for each definition, in their order.
 
     Raises:
         OrderRefused: something is archived (P9), was of the other kind before (M5), or is given twice.
@@ -42,15 +42,15 @@ async def save_drafts(
     return list(saved)
 
 
-async def _newest(c: AsyncConnection, workspace: str, ids: Sequence[str]) -> dict[str, Known]:
+async def _newest(c: AsyncConnection, workspace: str, ids: Sequence[str]) -> dict[str, KnownDefinitions]:
     newest = (
         select(entries.c.id, entries.c.kind, entries.c.state, revisions.c.revision, revisions.c.definition)
         .join(revisions, (revisions.c.workspace == entries.c.workspace) & (revisions.c.id == entries.c.id))
-        .where(entries.c.workspace == workspace, among(c, entries.c.id, ids))
+        .where(entries.c.workspace == workspace, in_set(c, entries.c.id, ids))
         .where(revisions.c.revision == entries.c.newest_revision)
     )
     rows = await c.execute(newest)
-    return {row.id: Known(row.kind, row.state, row.revision, row.definition) for row in rows}
+    return {row.id: KnownDefinitions(row.kind, row.state, row.revision, row.definition) for row in rows}
 
 
 async def _write(

@@ -18,7 +18,7 @@ from connector.rules.model.errors import ConnectorError
 from connector.rules.publishing.orders import OrderPlan
 from connector.store.catalogue.versions import raise_version, read_head
 from connector.store.engine.database import database_now
-from connector.store.engine.sets import among
+from connector.store.engine.sets import in_set
 from connector.store.follow_ups.launches import note_order
 from connector.store.tables import Instant, entries, interactions, orders, publications, revisions
 from connector.wire import Order, OrderReceipt
@@ -101,7 +101,7 @@ async def _change(c: AsyncConnection, order: Order, ids: Sequence[str], version:
         await _make_live(c, order.workspace, ids, at)
         values["live_revision"] = entries.c.newest_revision
         values["first_effective_at"] = func.coalesce(entries.c.first_effective_at, literal(at, Instant))
-    chosen = (entries.c.workspace == order.workspace, among(c, entries.c.id, ids))
+    chosen = (entries.c.workspace == order.workspace, in_set(c, entries.c.id, ids))
     await c.execute(update(entries).where(*chosen).values(**values))
     await (_open_windows if state == "active" else _close_windows)(c, order.workspace, ids, at)
     await note_order(c, order.workspace, order.verb, order.order_id, ids, version, at)
@@ -111,7 +111,7 @@ async def _make_live(c: AsyncConnection, workspace: str, ids: Sequence[str], at:
     newest = select(entries.c.newest_revision).where(entries.c.workspace == workspace, entries.c.id == revisions.c.id)
     await c.execute(
         update(revisions)
-        .where(revisions.c.workspace == workspace, among(c, revisions.c.id, ids))
+        .where(revisions.c.workspace == workspace, in_set(c, revisions.c.id, ids))
         .where(revisions.c.revision == newest.scalar_subquery())
         # Published before and stopped since: it keeps the instant at which it first took effect.
         .where(revisions.c.effective_at.is_(None))
@@ -126,7 +126,7 @@ async def _open_windows(c: AsyncConnection, workspace: str, ids: Sequence[str], 
     )
     closed = (
         select(entries.c.workspace, entries.c.id, literal(at, Instant))
-        .where(entries.c.workspace == workspace, among(c, entries.c.id, ids), ~is_open)
+        .where(entries.c.workspace == workspace, in_set(c, entries.c.id, ids), ~is_open)
         .order_by(entries.c.id)
     )
     await c.execute(insert(publications).from_select(["workspace", "id", "opened_at"], closed))
@@ -135,7 +135,7 @@ async def _open_windows(c: AsyncConnection, workspace: str, ids: Sequence[str], 
 async def _close_windows(c: AsyncConnection, workspace: str, ids: Sequence[str], at: datetime) -> None:
     await c.execute(
         update(publications)
-        .where(publications.c.workspace == workspace, among(c, publications.c.id, ids))
+        .where(publications.c.workspace == workspace, in_set(c, publications.c.id, ids))
         .where(publications.c.closed_at.is_(None))
         .values(closed_at=at)
     )

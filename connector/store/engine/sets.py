@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connector.store.tables import Instant
 
 
-def among(c: AsyncConnection, tested: ColumnElement[Any], values: Collection[str]) -> ColumnElement[bool]:
+def in_set(c: AsyncConnection, tested: ColumnElement[Any], values: Collection[str]) -> ColumnElement[bool]:
     """The condition that a text column is one of `values`."""
     if c.dialect.name == "postgresql":
         return tested == any_(literal(list(values), ARRAY(String)))

@@ -8,9 +8,9 @@ from datetime import datetime
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.model.follow_up import Passage
+from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
-from connector.rules.sending.deliveries import OUT, Delivery, DeliveryState, settled
+from connector.rules.sending.deliveries import OUT, Delivery, DeliveryState, settle_follow_up
 from connector.rules.timing.caps import LONGEST, PastSend
 from connector.store.tables import deliveries, follow_ups
 
@@ -46,7 +46,7 @@ async def load_past_sends(c: AsyncConnection, workspace: str, user_key: str, now
 async def write_delivery(
     c: AsyncConnection,
     workspace: str,
-    passage: Passage,
+    follow_up: FollowUp,
     delivery: Delivery,
     *,
     known: bool,
@@ -73,57 +73,57 @@ async def write_delivery(
         insert(deliveries).values(
             workspace=workspace,
             id=delivery.id,
-            follow_up_id=passage.id,
-            campaign=passage.campaign,
-            user_key=passage.user_key,
+            follow_up_id=follow_up.id,
+            campaign=follow_up.campaign,
+            user_key=follow_up.user_key,
             channel=delivery.channel,
             **values,
         )
     )
 
 
-async def hold_until(c: AsyncConnection, workspace: str, passage: Passage, until: datetime) -> None:
+async def hold_until(c: AsyncConnection, workspace: str, follow_up: FollowUp, until: datetime) -> None:
     """The follow-up waits on, for this instant."""
-    await _change(c, workspace, passage, {"state": State.HELD.value, "next_at": until})
+    await _change(c, workspace, follow_up, {"state": State.HELD.value, "next_at": until})
 
 
-async def mark_sending(c: AsyncConnection, workspace: str, passage: Passage, at: datetime) -> None:
+async def mark_sending(c: AsyncConnection, workspace: str, follow_up: FollowUp, at: datetime) -> None:
     """A message of the follow-up is claimed; the first claim is its dispatch (X1)."""
     dispatched = func.coalesce(follow_ups.c.dispatched_at, at)
-    await _change(c, workspace, passage, {"state": State.SENDING.value, "dispatched_at": dispatched})
+    await _change(c, workspace, follow_up, {"state": State.SENDING.value, "dispatched_at": dispatched})
 
 
-async def release(c: AsyncConnection, workspace: str, passage: Passage, messages: Mapping[str, Delivery]) -> bool:
+async def release(c: AsyncConnection, workspace: str, follow_up: FollowUp, messages: Mapping[str, Delivery]) -> bool:
     """A claim came to nothing, surely: where nothing else is out, the follow-up can be called off again; whether so."""
     if any(message.state in OUT for message in messages.values()):
         return False
-    await _change(c, workspace, passage, {"state": State.WAITING.value, "dispatched_at": None})
+    await _change(c, workspace, follow_up, {"state": State.WAITING.value, "dispatched_at": None})
     return True
 
 
-async def change_channels(c: AsyncConnection, workspace: str, passage: Passage, channels: tuple[str, ...]) -> None:
+async def change_channels(c: AsyncConnection, workspace: str, follow_up: FollowUp, channels: tuple[str, ...]) -> None:
     """The newest live content goes out on other channels than those that the follow-up began with."""
-    await _change(c, workspace, passage, {"channels": list(channels)})
+    await _change(c, workspace, follow_up, {"channels": list(channels)})
 
 
 async def settle(
-    c: AsyncConnection, workspace: str, passage: Passage, messages: Mapping[str, Delivery], now: datetime
+    c: AsyncConnection, workspace: str, follow_up: FollowUp, messages: Mapping[str, Delivery], now: datetime
 ) -> State | None:
     """End the follow-up's row once all of its channels are decided; returns its final state, None until then."""
-    ended = settled(passage, messages, now)
+    ended = settle_follow_up(follow_up, messages, now)
     if ended is None:
         return None
-    await end_as(c, workspace, passage, ended.state, ended.reason, now)
+    await end_as(c, workspace, follow_up, ended.state, ended.reason, now)
     return ended.state
 
 
 async def end_as(
-    c: AsyncConnection, workspace: str, passage: Passage, state: State, reason: Reason | None, now: datetime
+    c: AsyncConnection, workspace: str, follow_up: FollowUp, state: State, reason: Reason | None, now: datetime
 ) -> None:
     """End the follow-up's row as a whole, whatever its channels."""
-    await _change(c, workspace, passage, {"state": state.value, "reason": reason, "decided_at": now})
+    await _change(c, workspace, follow_up, {"state": state.value, "reason": reason, "decided_at": now})
 
 
-async def _change(c: AsyncConnection, workspace: str, passage: Passage, values: Mapping[str, object]) -> None:
-    where = (follow_ups.c.workspace == workspace, follow_ups.c.id == passage.id)
+async def _change(c: AsyncConnection, workspace: str, follow_up: FollowUp, values: Mapping[str, object]) -> None:
+    where = (follow_ups.c.workspace == workspace, follow_ups.c.id == follow_up.id)
     await c.execute(update(follow_ups).where(*where).values(**values))

@@ -10,12 +10,12 @@ from sqlalchemy import RowMapping, case, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.model.follow_up import Passage
-from connector.rules.model.interactions import Logged
+from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
 from connector.rules.triggering.changes import Note, Refuse
 from connector.store.engine.rows import insert_rows, rows_of
-from connector.store.engine.sets import among
+from connector.store.engine.sets import in_set
 from connector.store.tables import assignments, decisions, follow_ups, receipts, users
 from connector.store.users.log import facts_of, item_from
 
@@ -23,29 +23,31 @@ Receipts = dict[tuple[str, str, str], datetime]
 """The last receipt by (campaign, user key, key)."""
 
 _END = ("id", "state", "reason", "exception_id", "exception_at", "decided_at")
-"""What an end gives a row, by names that columns and passages share."""
+"""What an end gives a row, by names that columns and follow-ups share."""
 
 
-async def load_passages(
+async def load_follow_ups(
     c: AsyncConnection, workspace: str, user_keys: Collection[str], since: datetime
-) -> dict[str, list[Passage]]:
+) -> dict[str, list[FollowUp]]:
     """These users' follow-ups that are open or were decided since an instant, by user key, oldest trigger first."""
     table = follow_ups.c
     statement = (
         select(follow_ups)
         .where(
             table.workspace == workspace,
-            among(c, table.user_key, user_keys),
+            in_set(c, table.user_key, user_keys),
             or_(table.state.in_(OPEN_STATES), table.decided_at >= since),
         )
         .order_by(table.triggered_at, table.created_at)
     )
-    found: dict[str, list[Passage]] = {user_key: [] for user_key in user_keys}
+    found: dict[str, list[FollowUp]] = {user_key: [] for user_key in user_keys}
     rows = await c.execute(statement)
     names = list(rows.keys())
     for row in rows:
-        passage = passage_from(dict(zip(names, row, strict=True)))  # a batch's worth: a dict is quicker than a mapping
-        found[passage.user_key].append(passage)
+        follow_up = follow_up_from_row(
+            dict(zip(names, row, strict=True))
+        )  # a batch's worth: a dict is quicker than a mapping
+        found[follow_up.user_key].append(follow_up)
     return found
 
 
@@ -58,12 +60,12 @@ async def lock_user_of(c: AsyncConnection, workspace: str, follow_up_id: str) ->
         await c.execute(select(users.c.user_key).where(*where).with_for_update())
 
 
-async def load_passage(c: AsyncConnection, workspace: str, follow_up_id: str) -> Passage | None:
+async def load_follow_up(c: AsyncConnection, workspace: str, follow_up_id: str) -> FollowUp | None:
     """One follow-up by its id."""
     table = follow_ups.c
     statement = select(follow_ups).where(table.workspace == workspace, table.id == follow_up_id)
     row = (await c.execute(statement)).mappings().one_or_none()
-    return None if row is None else passage_from(row)
+    return None if row is None else follow_up_from_row(row)
 
 
 async def count_generations(
@@ -72,7 +74,7 @@ async def count_generations(
     """How many follow-ups each trigger has begun already, by (campaign, user key, key, trigger id)."""
     table = follow_ups.c
     statement = select(table.campaign, table.user_key, table.key, table.trigger_id).where(
-        table.workspace == workspace, among(c, table.user_key, user_keys), among(c, table.trigger_id, trigger_ids)
+        table.workspace == workspace, in_set(c, table.user_key, user_keys), in_set(c, table.trigger_id, trigger_ids)
     )
     counts: dict[tuple[str, str, str, str], int] = {}
     for row in await c.execute(statement):
@@ -80,8 +82,8 @@ async def count_generations(
     return counts
 
 
-async def insert_passages(
-    c: AsyncConnection, workspace: str, passages: Sequence[Passage], now: datetime, *, by_launch: bool = False
+async def insert_follow_ups(
+    c: AsyncConnection, workspace: str, begun: Sequence[FollowUp], now: datetime, *, by_launch: bool = False
 ) -> None:
     """Store new follow-ups; those that ended before they were stored need neither a workflow nor a signal.
 
@@ -89,15 +91,15 @@ async def insert_passages(
         by_launch: they belong to a launch, whose workflow sends them: the outbox has nothing to do for them.
     """
     handled = {"started_at": now, "signalled_at": now} if by_launch else {}
-    if passages:
-        await c.execute(insert_rows(c, follow_ups, [_row(workspace, p, now) | handled for p in passages]))
+    if begun:
+        await c.execute(insert_rows(c, follow_ups, [_row(workspace, p, now) | handled for p in begun]))
 
 
-async def end_passages(c: AsyncConnection, workspace: str, passages: Sequence[Passage]) -> None:
+async def end_follow_ups(c: AsyncConnection, workspace: str, ended: Sequence[FollowUp]) -> None:
     """Give stored follow-ups their new end, from outside their workflows; rows that are going out stay."""
-    if not passages:
+    if not ended:
         return
-    ends = [{name: getattr(passage, name) for name in _END} for passage in passages]
+    ends = [{name: getattr(follow_up, name) for name in _END} for follow_up in ended]
     told, table = rows_of(c, {name: follow_ups.c[name].type for name in _END}, ends).c, follow_ups.c
     await c.execute(
         update(follow_ups)
@@ -118,7 +120,7 @@ async def load_receipts(
         return {}
     table = receipts.c
     statement = select(table.campaign, table.user_key, table.key, table.received_at).where(
-        table.workspace == workspace, among(c, table.user_key, user_keys), among(c, table.campaign, campaigns)
+        table.workspace == workspace, in_set(c, table.user_key, user_keys), in_set(c, table.campaign, campaigns)
     )
     return {(row.campaign, row.user_key, row.key): row.received_at for row in await c.execute(statement)}
 
@@ -161,16 +163,16 @@ async def write_decisions(
         await c.execute(insert_rows(c, decisions, [_decision(workspace, key, change, now) for key, change in made]))
 
 
-def passage_from(row: RowMapping | Mapping[str, Any]) -> Passage:
+def follow_up_from_row(row: RowMapping | Mapping[str, Any]) -> FollowUp:
     """A stored row as the rules see it."""
-    return Passage(
+    return FollowUp(
         id=row["id"],
         campaign=row["campaign"],
         revision=row["revision"],
         window_id=row["window_id"],
         user_key=row["user_key"],
         key=row["key"],
-        trigger=Logged(
+        trigger=LogEntry(
             id=row["trigger_id"],
             seq=row["trigger"].get("seq", 0),
             t=row["triggered_at"],
@@ -189,34 +191,34 @@ def passage_from(row: RowMapping | Mapping[str, Any]) -> Passage:
     )
 
 
-def _row(workspace: str, passage: Passage, now: datetime) -> dict[str, Any]:
+def _row(workspace: str, follow_up: FollowUp, now: datetime) -> dict[str, Any]:
     return {
         "workspace": workspace,
-        "id": passage.id,
-        "campaign": passage.campaign,
-        "revision": passage.revision,
-        "window_id": passage.window_id,
-        "user_key": passage.user_key,
-        "key": passage.key,
-        "trigger_id": passage.trigger.id,
-        "trigger": {**facts_of(passage.trigger.item), "seq": passage.trigger.seq},
-        "triggered_at": passage.trigger.t,
-        "due_at": passage.due_at,
-        "next_at": passage.next_at,
-        "channels": list(passage.channels),
-        "state": passage.state.value,
-        "reason": passage.reason,
-        "exception_id": passage.exception_id,
-        "exception_at": passage.exception_at,
-        "decided_at": passage.decided_at,
+        "id": follow_up.id,
+        "campaign": follow_up.campaign,
+        "revision": follow_up.revision,
+        "window_id": follow_up.window_id,
+        "user_key": follow_up.user_key,
+        "key": follow_up.key,
+        "trigger_id": follow_up.trigger.id,
+        "trigger": {**facts_of(follow_up.trigger.item), "seq": follow_up.trigger.seq},
+        "triggered_at": follow_up.trigger.t,
+        "due_at": follow_up.due_at,
+        "next_at": follow_up.next_at,
+        "channels": list(follow_up.channels),
+        "state": follow_up.state.value,
+        "reason": follow_up.reason,
+        "exception_id": follow_up.exception_id,
+        "exception_at": follow_up.exception_at,
+        "decided_at": follow_up.decided_at,
         "created_at": now,
-        "ended_outside": not passage.is_open,
+        "ended_outside": not follow_up.is_open,
     }
 
 
 def _decision(workspace: str, user_key: str, change: Refuse | Note, now: datetime) -> dict[str, Any]:
     refused = isinstance(change, Refuse)
-    about = change if isinstance(change, Refuse) else change.passage
+    about = change if isinstance(change, Refuse) else change.follow_up
     return {
         "workspace": workspace,
         "campaign": about.campaign,

@@ -12,10 +12,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.reasons import OPEN_STATES, State
-from connector.rules.sending.launching import Minute, launch_id
+from connector.rules.sending.launching import RateWindow, launch_id
 from connector.rules.targeting.assignment import Assignment
 from connector.store.engine.database import database_now
-from connector.store.engine.sets import among
+from connector.store.engine.sets import in_set
 from connector.store.tables import Instant, assignments, deliveries, entries, follow_ups, launches, revisions, users
 
 _FIELDS = ("launch_id", "campaign", "published_at", "kept_up_at", "begun_at", "cursor", "paged_at", "ended_at")
@@ -38,7 +38,7 @@ class LaunchRow:
     cursor: str | None
     paged_at: datetime | None
     ended_at: datetime | None
-    minute: Minute
+    minute: RateWindow
 
 
 async def note_order(
@@ -64,11 +64,11 @@ async def note_order(
     changes: dict[str, Any] = {"changed_in": version}
     if verb in ("publish", "resume"):
         changes["kept_up_at"] = at
-    where = (launches.c.workspace == workspace, among(c, launches.c.campaign, ids), launches.c.ended_at.is_(None))
+    where = (launches.c.workspace == workspace, in_set(c, launches.c.campaign, ids), launches.c.ended_at.is_(None))
     await c.execute(update(launches).where(*where).values(**changes))
 
 
-async def take_to_tell(c: AsyncConnection, workspace: str, limit: int) -> Sequence[RowMapping]:
+async def claim_to_signal_launches(c: AsyncConnection, workspace: str, limit: int) -> Sequence[RowMapping]:
     """Launches that have no workflow yet, or one that has not been told of the newest order."""
     table = launches.c
     statement = (
@@ -80,7 +80,7 @@ async def take_to_tell(c: AsyncConnection, workspace: str, limit: int) -> Sequen
     return (await c.execute(statement)).mappings().all()
 
 
-async def mark_told(c: AsyncConnection, workspace: str, told: Mapping[str, int]) -> None:
+async def mark_launches_signalled(c: AsyncConnection, workspace: str, told: Mapping[str, int]) -> None:
     """The workflows of these launches run, and know of the orders up to these versions of the catalogue."""
     now = await database_now(c)
     for name, version in told.items():
@@ -98,7 +98,7 @@ async def load_launch(c: AsyncConnection, workspace: str, launch: str, *, for_up
 
 def launch_from(row: RowMapping) -> LaunchRow:
     """A stored row of a launch."""
-    return LaunchRow(**{name: row[name] for name in _FIELDS}, minute=Minute(row["minute_at"], row["minute_count"]))
+    return LaunchRow(**{name: row[name] for name in _FIELDS}, minute=RateWindow(row["minute_at"], row["minute_count"]))
 
 
 async def change_launch(c: AsyncConnection, workspace: str, launch: str, **values: Any) -> None:
@@ -125,7 +125,7 @@ async def keep_assignments(
 ) -> dict[str, Assignment]:
     """Store these users' first assignments, and return those that are kept, by user key (T4)."""
     table = assignments.c
-    where = (table.workspace == workspace, table.campaign == campaign, among(c, table.user_key, drawn))
+    where = (table.workspace == workspace, table.campaign == campaign, in_set(c, table.user_key, drawn))
     found = await c.execute(select(table.user_key, table.control, table.variant).where(*where))
     kept = {row.user_key: Assignment(row.control, row.variant) for row in found}
     rows = [
@@ -145,7 +145,7 @@ async def find_standing(c: AsyncConnection, workspace: str, campaign: str, user_
         table.workspace == workspace,
         table.campaign == campaign,
         still_open(),
-        among(c, table.user_key, user_keys),
+        in_set(c, table.user_key, user_keys),
     )
     return set((await c.execute(select(table.user_key).where(*where))).scalars())
 
@@ -166,7 +166,7 @@ async def next_due(
     return [(row.user_key, row.id, tuple(row.channels)) for row in await c.execute(statement)]
 
 
-async def give_turn(c: AsyncConnection, workspace: str, ids: Collection[str], kept_up_at: datetime) -> None:
+async def postpone_rows(c: AsyncConnection, workspace: str, ids: Collection[str], kept_up_at: datetime) -> None:
     """Their turn is now: what they waited for it, while the launch was at work or paused, was not too long (D4).
 
     One that a provider has put off already has had its turn.
@@ -175,7 +175,7 @@ async def give_turn(c: AsyncConnection, workspace: str, ids: Collection[str], ke
     tried = exists().where(deliveries.c.workspace == workspace, deliveries.c.follow_up_id == table.id)
     await c.execute(
         update(follow_ups)
-        .where(table.workspace == workspace, among(c, table.id, ids), still_open(), table.next_at < kept_up_at, ~tried)
+        .where(table.workspace == workspace, in_set(c, table.id, ids), still_open(), table.next_at < kept_up_at, ~tried)
         .values(next_at=kept_up_at)
     )
 
@@ -216,7 +216,7 @@ async def _scheduled(c: AsyncConnection, workspace: str, ids: Sequence[str]) -> 
     statement = (
         select(entries.c.id)
         .join(revisions, (revisions.c.workspace == entries.c.workspace) & (revisions.c.id == entries.c.id))
-        .where(entries.c.workspace == workspace, among(c, entries.c.id, ids))
+        .where(entries.c.workspace == workspace, in_set(c, entries.c.id, ids))
         .where(revisions.c.revision == entries.c.live_revision)
         .where(revisions.c.definition["delivery"]["type"].as_string() == "scheduled")
     )

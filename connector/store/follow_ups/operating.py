@@ -10,12 +10,12 @@ from sqlalchemy import bindparam, case, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.model.follow_up import Passage
+from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
 from connector.rules.sending.deliveries import Delivery, DeliveryState
 from connector.rules.sending.operating import cut_short
-from connector.store.engine.sets import among
-from connector.store.follow_ups.follow_ups import passage_from
+from connector.store.engine.sets import in_set
+from connector.store.follow_ups.follow_ups import follow_up_from_row
 from connector.store.tables import deliveries, follow_ups, receipts
 from connector.store.users.users import lock_users
 
@@ -42,7 +42,7 @@ async def find_open(c: AsyncConnection, workspace: str, ids: Collection[str]) ->
 
 async def end_closed(
     c: AsyncConnection, workspace: str, ids: Collection[str], *, claimed_before: datetime, now: datetime
-) -> list[Passage]:
+) -> list[FollowUp]:
     """End those of these follow-ups that are still open, for their workflows are closed; returns how they ended.
 
     The users are locked first, in sorted order (guarantee 3). Statements do not grow with their number.
@@ -53,30 +53,30 @@ async def end_closed(
     """
     await lock_users(c, workspace, set((await find_open(c, workspace, ids)).values()))
     rows = (await c.execute(select(follow_ups).where(*_open(c, workspace, ids)))).mappings()
-    passages = [passage_from(row) for row in rows]
-    messages = await _messages(c, workspace, [passage.id for passage in passages])
-    left = {name for name, found in messages.items() if any(_in_hand(message, claimed_before) for message in found)}
-    ended = [cut_short(p, messages.get(p.id, ()), now) for p in passages if p.id not in left]
+    closed = [follow_up_from_row(row) for row in rows]
+    messages = await _messages(c, workspace, [follow_up.id for follow_up in closed])
+    left = {name for name, found in messages.items() if any(_in_progress(message, claimed_before) for message in found)}
+    ended = [cut_short(p, messages.get(p.id, ()), now) for p in closed if p.id not in left]
     lost = [(p, m) for p in ended for m in messages.get(p.id, ()) if m.state is DeliveryState.CLAIMED]
     await _give_up(c, workspace, lost, now)
     await _end(c, workspace, ended)
     return ended
 
 
-def _in_hand(message: Delivery, claimed_before: datetime) -> bool:
+def _in_progress(message: Delivery, claimed_before: datetime) -> bool:
     claimed_at = message.claimed_at if message.state is DeliveryState.CLAIMED else None
     return claimed_at is not None and claimed_at >= claimed_before
 
 
 def _open(c: AsyncConnection, workspace: str, ids: Collection[str]) -> tuple[Any, ...]:
     table = follow_ups.c
-    return table.workspace == workspace, among(c, table.id, ids), table.state.in_(OPEN_STATES)
+    return table.workspace == workspace, in_set(c, table.id, ids), table.state.in_(OPEN_STATES)
 
 
 async def _messages(c: AsyncConnection, workspace: str, ids: Collection[str]) -> dict[str, list[Delivery]]:
     table = deliveries.c
     found: dict[str, list[Delivery]] = {}
-    statement = select(deliveries).where(table.workspace == workspace, among(c, table.follow_up_id, ids))
+    statement = select(deliveries).where(table.workspace == workspace, in_set(c, table.follow_up_id, ids))
     for row in await c.execute(statement):
         reason = None if row.reason is None else Reason(row.reason)
         message = Delivery(row.id, row.channel, DeliveryState(row.state), reason, row.claimed_at)
@@ -84,12 +84,14 @@ async def _messages(c: AsyncConnection, workspace: str, ids: Collection[str]) ->
     return found
 
 
-async def _give_up(c: AsyncConnection, workspace: str, lost: Sequence[tuple[Passage, Delivery]], now: datetime) -> None:
+async def _give_up(
+    c: AsyncConnection, workspace: str, lost: Sequence[tuple[FollowUp, Delivery]], now: datetime
+) -> None:
     """Claims without an outcome: `send_unknown`, and they count as received (guarantee 4)."""
     if not lost:
         return
     unknown = {"state": DeliveryState.UNKNOWN.value, "reason": Reason.SEND_UNKNOWN.value}
-    where = (deliveries.c.workspace == workspace, among(c, deliveries.c.id, [message.id for _, message in lost]))
+    where = (deliveries.c.workspace == workspace, in_set(c, deliveries.c.id, [message.id for _, message in lost]))
     values = {**unknown, "decided_at": now, "fault": "workflow_closed"}
     await c.execute(update(deliveries).where(*where).values(values))
     build = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(receipts)
@@ -99,17 +101,17 @@ async def _give_up(c: AsyncConnection, workspace: str, lost: Sequence[tuple[Pass
     rows = [
         {
             "workspace": workspace,
-            "campaign": passage.campaign,
-            "user_key": passage.user_key,
-            "key": passage.key,
+            "campaign": follow_up.campaign,
+            "user_key": follow_up.user_key,
+            "key": follow_up.key,
             "received_at": message.claimed_at or now,
         }
-        for passage, message in lost
+        for follow_up, message in lost
     ]
     await c.execute(build.on_conflict_do_update(index_elements=key, set_={"received_at": newest}), rows)
 
 
-async def _end(c: AsyncConnection, workspace: str, ended: Sequence[Passage]) -> None:
+async def _end(c: AsyncConnection, workspace: str, ended: Sequence[FollowUp]) -> None:
     if not ended:
         return
     table = follow_ups.c

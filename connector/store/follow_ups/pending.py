@@ -14,7 +14,7 @@ from connector.store.tables import follow_ups
 _PAGE = 500
 
 
-async def take_to_start(c: AsyncConnection, workspace: str, limit: int) -> Sequence[RowMapping]:
+async def claim_to_start(c: AsyncConnection, workspace: str, limit: int) -> Sequence[RowMapping]:
     """Waiting rows without a workflow, the oldest due first."""
     table = follow_ups.c
     statement = (
@@ -26,7 +26,7 @@ async def take_to_start(c: AsyncConnection, workspace: str, limit: int) -> Seque
     return (await c.execute(statement)).mappings().all()
 
 
-async def take_to_signal(c: AsyncConnection, workspace: str, limit: int) -> Sequence[RowMapping]:
+async def claim_to_signal(c: AsyncConnection, workspace: str, limit: int) -> Sequence[RowMapping]:
     """Rows that ended from outside while their workflow runs and has not been told, the oldest end first."""
     table = follow_ups.c
     statement = (

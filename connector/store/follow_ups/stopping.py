@@ -10,7 +10,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.reasons import Reason, State
-from connector.store.engine.sets import among
+from connector.store.engine.sets import in_set
 from connector.store.follow_ups.launches import only_paused
 from connector.store.tables import follow_ups, publications
 from connector.store.users.users import lock_users
@@ -19,14 +19,14 @@ _CALLABLE_OFF = (State.WAITING.value, State.HELD.value)
 
 
 @dataclass(frozen=True)
-class Page:
+class StoppingPage:
     """How many follow-ups one step looked at, and how many of them it ended."""
 
     seen: int
     ended: int
 
 
-async def end_page(c: AsyncConnection, workspace: str, campaigns: Collection[str], limit: int) -> Page:
+async def end_page(c: AsyncConnection, workspace: str, campaigns: Collection[str], limit: int) -> StoppingPage:
     """End at most `limit` follow-ups that wait in closed windows, as of the instant at which their window closed.
 
     What is going out finishes, also where its other channels are held; what a launch sends ends only when its campaign
@@ -40,7 +40,7 @@ async def end_page(c: AsyncConnection, workspace: str, campaigns: Collection[str
     closed_at = select(publications.c.closed_at).where(publications.c.window_id == follow_ups.c.window_id)
     ended = await c.execute(
         update(follow_ups)
-        .where(follow_ups.c.workspace == workspace, among(c, follow_ups.c.id, [row.id for row in waiting]))
+        .where(follow_ups.c.workspace == workspace, in_set(c, follow_ups.c.id, [row.id for row in waiting]))
         .where(follow_ups.c.state.in_(_CALLABLE_OFF), follow_ups.c.dispatched_at.is_(None))
         .values(
             state=State.DROPPED.value,
@@ -49,7 +49,7 @@ async def end_page(c: AsyncConnection, workspace: str, campaigns: Collection[str
             ended_outside=True,
         )
     )
-    return Page(seen=len(waiting), ended=ended.rowcount)
+    return StoppingPage(seen=len(waiting), ended=ended.rowcount)
 
 
 async def _find_waiting(
@@ -63,5 +63,5 @@ async def _find_waiting(
         .limit(limit)
     )
     if campaigns:
-        statement = statement.where(among(c, follow_ups.c.campaign, campaigns))
+        statement = statement.where(in_set(c, follow_ups.c.campaign, campaigns))
     return (await c.execute(statement)).all()

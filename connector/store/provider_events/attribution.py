@@ -7,10 +7,10 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, and_, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.model.addresses import bare
-from connector.rules.provider_events.attribution import LedDelivery
+from connector.rules.model.addresses import canonical_address
+from connector.rules.provider_events.attribution import MatchedDelivery
 from connector.rules.sending.deliveries import DeliveryState
-from connector.store.engine.sets import among
+from connector.store.engine.sets import in_set
 from connector.store.tables import bare_number, deliveries, user_aliases, users
 from connector.store.users.users import ERASED, mark_of_erased
 
@@ -18,16 +18,18 @@ _CHANNELS = [literal(name, literal_execute=True) for name in ("email", "sms")]
 """In constants, so that SQLite sees that the partial index `deliveries_by_provider` fits."""
 
 
-async def find_led_deliveries(c: AsyncConnection, workspace: str, ids: Collection[str]) -> dict[str, LedDelivery]:
+async def find_matched_deliveries(
+    c: AsyncConnection, workspace: str, ids: Collection[str]
+) -> dict[str, MatchedDelivery]:
     """Those of these messages of ours that there are, by id."""
-    return {one.id: one for one in await _find(c, workspace, among(c, deliveries.c.id, ids))} if ids else {}
+    return {one.id: one for one in await _find(c, workspace, in_set(c, deliveries.c.id, ids))} if ids else {}
 
 
-async def find_by_provider(c: AsyncConnection, workspace: str, ids: Collection[str]) -> dict[str, LedDelivery]:
+async def find_by_provider(c: AsyncConnection, workspace: str, ids: Collection[str]) -> dict[str, MatchedDelivery]:
     """The messages of ours that providers know by these ids, by those."""
     if not ids:
         return {}
-    known = and_(among(c, deliveries.c.provider_id, ids), deliveries.c.channel.in_(_CHANNELS))
+    known = and_(in_set(c, deliveries.c.provider_id, ids), deliveries.c.channel.in_(_CHANNELS))
     return {one.provider_id: one for one in await _find(c, workspace, known) if one.provider_id is not None}
 
 
@@ -36,25 +38,25 @@ async def find_erased(c: AsyncConnection, workspace: str, ids: Collection[str]) 
     if not ids:
         return set()
     marks, table = {mark_of_erased(id): id for id in ids}, user_aliases.c
-    where = (table.workspace == workspace, among(c, table.external_id, marks))
+    where = (table.workspace == workspace, in_set(c, table.external_id, marks))
     return {marks[mark] for mark in (await c.execute(select(table.external_id).where(*where))).scalars()}
 
 
 async def find_holders(
     c: AsyncConnection, workspace: str, channel: str, addresses: Collection[str]
 ) -> dict[tuple[str, str], list[str]]:
-    """The ids used now of who has one of these addresses on email or sms, by (channel, `bare` address)."""
+    """The ids used now of who has one of these addresses on email or sms, by (channel, `canonical_address` address)."""
     if not addresses:
         return {}
     # The database's lower case may know fewer letters than ours.
-    wanted = {bare(channel, address) for address in addresses} | {address.lower() for address in addresses}
+    wanted = {canonical_address(channel, address) for address in addresses} | {address.lower() for address in addresses}
     column = users.c.email if channel == "email" else users.c.phone
     looked_for = func.lower(column) if channel == "email" else bare_number(column)
-    where = (users.c.workspace == workspace, among(c, looked_for, wanted))
+    where = (users.c.workspace == workspace, in_set(c, looked_for, wanted))
     held = {key: address for key, address in await c.execute(select(users.c.user_key, column).where(*where))}
     found: dict[tuple[str, str], list[str]] = {}
     for key, user in (await _shown_ids(c, workspace, held)).items():
-        found.setdefault((channel, bare(channel, held[key])), []).append(user)
+        found.setdefault((channel, canonical_address(channel, held[key])), []).append(user)
     return found
 
 
@@ -63,12 +65,12 @@ async def _shown_ids(c: AsyncConnection, workspace: str, user_keys: Collection[s
     if not user_keys:
         return {}
     table = user_aliases.c
-    where = (table.workspace == workspace, among(c, table.user_key, user_keys))
+    where = (table.workspace == workspace, in_set(c, table.user_key, user_keys))
     rows = await c.execute(select(table.rank, table.external_id, table.user_key).where(*where))
     return {key: id for _, id, key in sorted(map(tuple, rows), reverse=True)}
 
 
-async def _find(c: AsyncConnection, workspace: str, condition: ColumnElement[bool]) -> list[LedDelivery]:
+async def _find(c: AsyncConnection, workspace: str, condition: ColumnElement[bool]) -> list[MatchedDelivery]:
     table, alias = deliveries.c, user_aliases.c
     names = ("id", "campaign", "channel", "state", "claimed_at", "provider_id", "fault")
     statement = (
@@ -79,7 +81,7 @@ async def _find(c: AsyncConnection, workspace: str, condition: ColumnElement[boo
     # Sorted here: SQLite would walk through the ids of all users, which stand in order, rather than sort a few.
     rows = sorted(await c.execute(statement), key=lambda row: (row.rank, row.external_id), reverse=True)
     return [
-        LedDelivery(
+        MatchedDelivery(
             row.id,
             row.campaign,
             row.channel,

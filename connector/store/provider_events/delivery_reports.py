@@ -14,7 +14,7 @@ from connector.store.tables import deliveries, interactions
 
 
 @dataclass(frozen=True)
-class Reported:
+class ReportedDelivery:
     """A message that a report may be about. `claimed_at` is its dispatch, UTC, where it went out or may have."""
 
     id: str
@@ -28,12 +28,12 @@ class Reported:
     provider_id: str | None
 
 
-async def find_message(c: AsyncConnection, workspace: str, delivery_id: str) -> Reported | None:
+async def find_message(c: AsyncConnection, workspace: str, delivery_id: str) -> ReportedDelivery | None:
     """The message of that id, None where there is none."""
     table = deliveries.c
-    columns = [table[name] for name in Reported.__dataclass_fields__]
+    columns = [table[name] for name in ReportedDelivery.__dataclass_fields__]
     row = (await c.execute(select(*columns).where(table.workspace == workspace, table.id == delivery_id))).one_or_none()
-    return None if row is None else Reported(**{**row._mapping, "state": DeliveryState(row.state)})
+    return None if row is None else ReportedDelivery(**{**row._mapping, "state": DeliveryState(row.state)})
 
 
 async def mark_taken(

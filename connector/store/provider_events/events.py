@@ -11,12 +11,12 @@ from sqlalchemy import RowMapping, and_, bindparam, delete, func, literal, selec
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.model.addresses import bare
-from connector.rules.provider_events.attribution import LONGEST_ID, Unled
-from connector.rules.provider_events.consent import Told, consent_after, said_last
+from connector.rules.model.addresses import canonical_address
+from connector.rules.provider_events.attribution import LONGEST_ID, Unmatched
+from connector.rules.provider_events.consent import Told, consent_after, latest_statement
 from connector.rules.provider_events.events import UNTIMED, USER, ProviderEvent
 from connector.rules.provider_events.outcomes import key_of
-from connector.store.engine.sets import among
+from connector.store.engine.sets import in_set
 from connector.store.provider_events.suppressions import remember
 from connector.store.tables import Instant, heeded_reports, unmatched_reports, users
 
@@ -33,11 +33,11 @@ BEGINNING: Place = (datetime(1, 1, 2, tzinfo=UTC), "", "")
 
 
 @dataclass(frozen=True)
-class Unmatched:
+class UnmatchedEvent:
     """A report that was kept, with why it could not be led back. `received_at` is UTC."""
 
     event: ProviderEvent
-    reason: Unled
+    reason: Unmatched
     received_at: datetime
 
     @property
@@ -51,7 +51,7 @@ class Unmatched:
         return self.event.at, *self.key
 
 
-async def mark_heeded(c: AsyncConnection, workspace: str, events: Sequence[ProviderEvent], now: datetime) -> set[Key]:
+async def mark_applied(c: AsyncConnection, workspace: str, events: Sequence[ProviderEvent], now: datetime) -> set[Key]:
     """Remember that these events are heeded now; returns those that were not yet."""
     keys = {(event.provider, key_of(event)) for event in events}
     if not keys:
@@ -73,7 +73,7 @@ async def change_holders(c: AsyncConnection, workspace: str, told: Mapping[str, 
         return
     table = users.c
     columns = (table.user_key, table.consent, table.said_at)
-    found = await c.execute(select(*columns).where(table.workspace == workspace, among(c, table.user_key, told)))
+    found = await c.execute(select(*columns).where(table.workspace == workspace, in_set(c, table.user_key, told)))
     changed = {key: consent_after(consent, said_at, told[key], now) for key, consent, said_at in sorted(found)}
     statement = (
         update(users)
@@ -83,12 +83,12 @@ async def change_holders(c: AsyncConnection, workspace: str, told: Mapping[str, 
     rows = [{"key": key, "new_consent": new, "new_said_at": said_at} for key, (new, said_at) in changed.items()]
     if rows:
         await c.execute(statement, rows)
-    words = said_last((one for said in told.values() for one in said), now)
+    words = latest_statement((one for said in told.values() for one in said), now)
     holders = {event.recipient: key for key, said in told.items() for event, _ in said if event.recipient}
     await remember(c, workspace, words, holders)
 
 
-async def note_said(c: AsyncConnection, workspace: str, user_key: str, channel: str, at: datetime) -> None:
+async def save_statements(c: AsyncConnection, workspace: str, user_key: str, channel: str, at: datetime) -> None:
     """Remember when a user, whose row is locked, said the last word on the consent to a channel."""
     where = (users.c.workspace == workspace, users.c.user_key == user_key)
     said = (await c.execute(select(users.c.said_at).where(*where))).scalar_one()
@@ -96,7 +96,7 @@ async def note_said(c: AsyncConnection, workspace: str, user_key: str, channel: 
 
 
 async def keep_unmatched(
-    c: AsyncConnection, workspace: str, unmatched: Mapping[Key, tuple[ProviderEvent, Unled]], now: datetime
+    c: AsyncConnection, workspace: str, unmatched: Mapping[Key, tuple[ProviderEvent, Unmatched]], now: datetime
 ) -> set[Key]:
     """Keep what could not be led back; returns those that were not kept yet."""
     if not unmatched:
@@ -108,7 +108,7 @@ async def keep_unmatched(
     return {(provider, id) for provider, id in new}
 
 
-async def forget_reports(c: AsyncConnection, workspace: str, before: datetime) -> None:
+async def delete_applied_events(c: AsyncConnection, workspace: str, before: datetime) -> None:
     """Let go of everything that was received before an instant.
 
     Not of what was heeded of providers that sign no time: an old call of theirs, told again, is not known to be old.
@@ -123,7 +123,7 @@ async def forget_reports(c: AsyncConnection, workspace: str, before: datetime) -
         )
 
 
-async def forget_unmatched(c: AsyncConnection, workspace: str, keys: Collection[Key]) -> None:
+async def delete_unmatched_events(c: AsyncConnection, workspace: str, keys: Collection[Key]) -> None:
     """Let go of reports that were led back."""
     if keys:
         table = unmatched_reports.c
@@ -131,19 +131,19 @@ async def forget_unmatched(c: AsyncConnection, workspace: str, keys: Collection[
         await c.execute(delete(unmatched_reports).where(which), [{"p": p, "e": e} for p, e in sorted(keys)])
 
 
-async def erase_reports(
+async def erase_events(
     c: AsyncConnection, workspace: str, users: Sequence[str], addresses: Mapping[str, str | None]
 ) -> None:
     """Let go of what is kept about a user, by their ids and their addresses (guarantee 8)."""
     table = unmatched_reports.c
-    theirs = [bare(channel, address) for channel, address in addresses.items() if address]
+    theirs = [canonical_address(channel, address) for channel, address in addresses.items() if address]
     for which in (table.user_id.in_(users), table.address.in_(theirs)):
         await c.execute(delete(unmatched_reports).where(table.workspace == workspace, which))
 
 
 async def load_unmatched(
     c: AsyncConnection, workspace: str, *, provider: str | None = None, after: Place = BEGINNING, limit: int
-) -> list[Unmatched]:
+) -> list[UnmatchedEvent]:
     """A page of what is kept, in the order in which it happened."""
     table = unmatched_reports.c
     place = (table.at, table.provider, table.event_id)
@@ -160,7 +160,7 @@ async def load_unmatched(
 
 async def newest_unmatched(
     c: AsyncConnection, workspace: str, *, provider: str | None = None, limit: int
-) -> list[Unmatched]:
+) -> list[UnmatchedEvent]:
     """What was kept last, newest first."""
     table = unmatched_reports.c
     statement = select(unmatched_reports).where(table.workspace == workspace)
@@ -182,7 +182,7 @@ async def count_unmatched(
     return [(name, reason, count) for name, reason, count in await c.execute(grouped)]
 
 
-async def change_reasons(c: AsyncConnection, workspace: str, reasons: Mapping[Key, Unled]) -> None:
+async def change_reasons(c: AsyncConnection, workspace: str, reasons: Mapping[Key, Unmatched]) -> None:
     """Why these reports, tried again, could still not be led back."""
     if reasons:
         table = unmatched_reports.c
@@ -191,7 +191,7 @@ async def change_reasons(c: AsyncConnection, workspace: str, reasons: Mapping[Ke
         await c.execute(update(unmatched_reports).where(*which).values(reason=bindparam("why")), rows)
 
 
-def _row(workspace: str, key: Key, event: ProviderEvent, reason: Unled, now: datetime) -> dict[str, object]:
+def _row(workspace: str, key: Key, event: ProviderEvent, reason: Unmatched, now: datetime) -> dict[str, object]:
     user = event.arguments.get(USER)
     return {
         "workspace": workspace,
@@ -202,10 +202,10 @@ def _row(workspace: str, key: Key, event: ProviderEvent, reason: Unled, now: dat
         "received_at": now,
         "reason": reason.value,
         "user_id": user if user and len(user) <= LONGEST_ID else None,
-        "address": bare(event.channel, event.recipient) if event.recipient else None,
+        "address": canonical_address(event.channel, event.recipient) if event.recipient else None,
         "event": _EVENT.dump_python(event, mode="json"),
     }
 
 
-def _unmatched(row: RowMapping) -> Unmatched:
-    return Unmatched(_EVENT.validate_python(row["event"]), Unled(row["reason"]), row["received_at"])
+def _unmatched(row: RowMapping) -> UnmatchedEvent:
+    return UnmatchedEvent(_EVENT.validate_python(row["event"]), Unmatched(row["reason"]), row["received_at"])

@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, func, literal, or
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.model.addresses import bare
-from connector.rules.provider_events.consent import AddressWord
+from connector.rules.model.addresses import canonical_address
+from connector.rules.provider_events.consent import AddressStatement
 from connector.store.tables import bare_number, dead_addresses, users
 
 _OF_USER: Mapping[str, ColumnElement[str]] = {"email": func.lower(users.c.email), "sms": bare_number(users.c.phone)}
@@ -23,7 +23,7 @@ def dead_columns() -> list[ColumnElement[bool]]:
 
 
 async def remember(
-    c: AsyncConnection, workspace: str, words: Sequence[AddressWord], user_keys: Mapping[str, str]
+    c: AsyncConnection, workspace: str, words: Sequence[AddressStatement], user_keys: Mapping[str, str]
 ) -> None:
     """Remember the last word on each address, in one statement; an older one than is known changes nothing.
 
@@ -83,7 +83,7 @@ async def erase_addresses(
 
 def _bare(channel: str, address: str) -> str:
     """A number without what people write between its digits; the case of an email is the database's matter."""
-    return bare(channel, address) if channel == "sms" else address
+    return canonical_address(channel, address) if channel == "sms" else address
 
 
 def _is_dead(channel: str) -> ColumnElement[bool]:

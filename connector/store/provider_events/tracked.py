@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.store.engine.sets import among
+from connector.store.engine.sets import in_set
 from connector.store.tables import deliveries, user_aliases
 from connector.store.users.users import ERASED
 
@@ -32,7 +32,7 @@ async def find_deliveries(c: AsyncConnection, workspace: str, ids: Collection[st
     statement = (
         select(table.id, table.campaign, table.channel, table.user_key, table.claimed_at, alias.external_id)
         .join(user_aliases, and_(alias.workspace == table.workspace, alias.user_key == table.user_key))
-        .where(table.workspace == workspace, among(c, table.id, ids))
+        .where(table.workspace == workspace, in_set(c, table.id, ids))
         .order_by(alias.rank.desc(), alias.external_id.desc())
     )
     return {

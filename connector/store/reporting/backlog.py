@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.sending.deliveries import OUT
 from connector.rules.timing.caps import LONGEST, PastSend
-from connector.store.engine.sets import among
+from connector.store.engine.sets import in_set
 from connector.store.tables import deliveries, interactions, receipts
 
 Named = tuple[str, str | None]
@@ -46,7 +46,7 @@ async def load_sends(
         select(table.user_key, table.follow_up_id, table.channel, table.claimed_at)
         .where(
             table.workspace == workspace,
-            among(c, table.user_key, user_keys),
+            in_set(c, table.user_key, user_keys),
             table.campaign != but,
             table.claimed_at > since - LONGEST,
             table.state.in_(OUT),
@@ -67,7 +67,7 @@ async def load_receipts_before(
     statement = select(table.user_key, table.key, table.received_at).where(
         table.workspace == workspace,
         table.campaign == campaign,
-        among(c, table.user_key, user_keys),
+        in_set(c, table.user_key, user_keys),
         table.received_at < before,
     )
     found: dict[str, dict[str, datetime]] = {user_key: {} for user_key in user_keys}

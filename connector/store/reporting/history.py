@@ -10,13 +10,13 @@ from typing import Any
 from sqlalchemy import RowMapping, Select, Table, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.model.follow_up import Passage
-from connector.rules.model.interactions import Logged
+from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
 from connector.rules.sending.deliveries import OUT, DeliveryState
 from connector.rules.timing.caps import LONGEST, PastSend
-from connector.store.engine.sets import among
-from connector.store.follow_ups.follow_ups import passage_from
+from connector.store.engine.sets import in_set
+from connector.store.follow_ups.follow_ups import follow_up_from_row
 from connector.store.tables import decisions, deliveries, follow_ups, interactions, receipts, user_aliases
 from connector.store.users.log import logged_from
 from connector.store.users.users import mark_of_erased
@@ -30,7 +30,7 @@ _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Decided:
+class DecisionRow:
     """A trigger that was refused, or an exception that was noted as too late. `t` is its event time, all UTC."""
 
     seq: int
@@ -44,7 +44,7 @@ class Decided:
 
 
 @dataclass(frozen=True)
-class Message:
+class DeliveryRow:
     """One message of a follow-up as it stands. `fault` is a code of ours; `claimed_at` is its dispatch, UTC."""
 
     channel: str
@@ -59,18 +59,18 @@ class Message:
 class Record:
     """What the store knows about one user.
 
-    `passages` and `decided` are the newest decisions, oldest first; `is_cut` says that there are older ones. `messages`
-    are by follow-up; `receipts` by (campaign, key). `items` are by id: what the decisions are about, as far as it is
-    still logged, and the newest of all. `campaigns` are all for which anything was ever decided, also where it was cut.
+    `follow_ups` and `decided` are the newest decisions, oldest first; `is_cut` says that there are older ones.
+    `messages` are by follow-up; `receipts` by (campaign, key). `items` are by id: what the decisions are
+    about, as far as it is still logged, and the newest of all. `campaigns` are all for which anything was ever decided, also where it was cut.
     """
 
-    passages: Sequence[Passage]
-    decided: Sequence[Decided]
+    follow_ups: Sequence[FollowUp]
+    decided: Sequence[DecisionRow]
     is_cut: bool
-    messages: Mapping[str, Sequence[Message]]
+    messages: Mapping[str, Sequence[DeliveryRow]]
     receipts: Mapping[tuple[str, str], datetime]
     sends: Sequence[PastSend]
-    items: Mapping[str, Logged]
+    items: Mapping[str, LogEntry]
     campaigns: frozenset[str]
 
 
@@ -94,14 +94,14 @@ async def load_record(
     Args:
         most: how many decisions at most, the newest by event time.
     """
-    found = await _passages(c, workspace, user_key, campaign, most + 1)
+    found = await _follow_ups(c, workspace, user_key, campaign, most + 1)
     told = await _decided(c, workspace, user_key, campaign, most + 1)
-    passages, decided = _newest(found, told, most)
-    wanted = {p.trigger.id for p in passages} | {p.exception_id for p in passages if p.exception_id is not None}
+    recent, decided = _newest(found, told, most)
+    wanted = {p.trigger.id for p in recent} | {p.exception_id for p in recent if p.exception_id is not None}
     wanted |= {d.interaction_id for d in decided}
-    messages = await _messages(c, workspace, [p.id for p in passages])
+    messages = await _messages(c, workspace, [p.id for p in recent])
     return Record(
-        passages=passages,
+        follow_ups=recent,
         decided=decided,
         is_cut=len(found) + len(told) > most,
         messages=messages,
@@ -112,22 +112,24 @@ async def load_record(
     )
 
 
-async def _passages(
+async def _follow_ups(
     c: AsyncConnection, workspace: str, user_key: str, campaign: str | None, most: int
-) -> list[Passage]:
+) -> list[FollowUp]:
     table = follow_ups.c
     statement = _of(follow_ups, workspace, user_key, campaign).order_by(table.triggered_at.desc(), table.id).limit(most)
-    return [passage_from(row) for row in (await c.execute(statement)).mappings()]
+    return [follow_up_from_row(row) for row in (await c.execute(statement)).mappings()]
 
 
-async def _decided(c: AsyncConnection, workspace: str, user_key: str, campaign: str | None, most: int) -> list[Decided]:
+async def _decided(
+    c: AsyncConnection, workspace: str, user_key: str, campaign: str | None, most: int
+) -> list[DecisionRow]:
     table = decisions.c
     statement = _of(decisions, workspace, user_key, campaign).order_by(table.t.desc(), table.seq.desc()).limit(most)
     return [_decision(row) for row in (await c.execute(statement)).mappings()]
 
 
-def _decision(row: RowMapping) -> Decided:
-    return Decided(
+def _decision(row: RowMapping) -> DecisionRow:
+    return DecisionRow(
         seq=row["seq"],
         campaign=row["campaign"],
         key=row["key"],
@@ -139,21 +141,21 @@ def _decision(row: RowMapping) -> Decided:
     )
 
 
-def _newest(passages: list[Passage], decided: list[Decided], most: int) -> tuple[list[Passage], list[Decided]]:
+def _newest(recent: list[FollowUp], decided: list[DecisionRow], most: int) -> tuple[list[FollowUp], list[DecisionRow]]:
     """The newest of both together, each oldest first."""
-    times = sorted([p.trigger.t for p in passages] + [d.t for d in decided], reverse=True)
+    times = sorted([p.trigger.t for p in recent] + [d.t for d in decided], reverse=True)
     since = times[most - 1] if len(times) > most else datetime.min.replace(tzinfo=UTC)
-    older = [p for p in passages if p.trigger.t >= since], [d for d in decided if d.t >= since]
+    older = [p for p in recent if p.trigger.t >= since], [d for d in decided if d.t >= since]
     return older[0][::-1], older[1][::-1]
 
 
-async def _messages(c: AsyncConnection, workspace: str, follow_up_ids: Collection[str]) -> dict[str, list[Message]]:
-    found: dict[str, list[Message]] = {}
+async def _messages(c: AsyncConnection, workspace: str, follow_up_ids: Collection[str]) -> dict[str, list[DeliveryRow]]:
+    found: dict[str, list[DeliveryRow]] = {}
     table = deliveries.c
-    where = (table.workspace == workspace, among(c, table.follow_up_id, follow_up_ids))
+    where = (table.workspace == workspace, in_set(c, table.follow_up_id, follow_up_ids))
     for row in await c.execute(select(deliveries).where(*where).order_by(table.follow_up_id, table.channel)):
         reason = None if row.reason is None else Reason(row.reason)
-        message = Message(row.channel, DeliveryState(row.state), reason, row.fault, row.claimed_at, row.decided_at)
+        message = DeliveryRow(row.channel, DeliveryState(row.state), reason, row.fault, row.claimed_at, row.decided_at)
         found.setdefault(row.follow_up_id, []).append(message)
     return found
 
@@ -165,7 +167,7 @@ async def _receipts(c: AsyncConnection, workspace: str, user_key: str) -> dict[t
 
 
 async def _sends(
-    c: AsyncConnection, workspace: str, user_key: str, messages: Mapping[str, Sequence[Message]]
+    c: AsyncConnection, workspace: str, user_key: str, messages: Mapping[str, Sequence[DeliveryRow]]
 ) -> list[PastSend]:
     """What went out as far back as a cap could look, before the earliest of these messages that was capped."""
     capped = [
@@ -184,13 +186,13 @@ async def _sends(
     return [PastSend(*row) for row in await c.execute(statement)]
 
 
-async def _items(c: AsyncConnection, workspace: str, user_key: str, wanted: Collection[str]) -> dict[str, Logged]:
+async def _items(c: AsyncConnection, workspace: str, user_key: str, wanted: Collection[str]) -> dict[str, LogEntry]:
     """What these ids are about, and the newest of all."""
     table = interactions.c
     theirs = select(interactions).where(table.workspace == workspace, table.user_key == user_key)
-    found: dict[str, Logged] = {}
+    found: dict[str, LogEntry] = {}
     for statement in (
-        theirs.where(among(c, table.id, wanted)),
+        theirs.where(in_set(c, table.id, wanted)),
         theirs.order_by(table.t.desc(), table.seq.desc()).limit(MOST_ITEMS),
     ):
         found |= {row["id"]: logged_from(row) for row in (await c.execute(statement)).mappings()}

@@ -27,13 +27,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connector import names
 from connector.rules.model.reasons import State
 from connector.rules.sending import launching
-from connector.store.engine.sets import among
+from connector.store.engine.sets import in_set
 from connector.store.tables import Instant, decisions, deliveries, follow_ups, user_aliases
 from connector.store.users.users import ERASED
 
 
 @dataclass(frozen=True)
-class Listed:
+class FollowUpListing:
     """One follow-up, or one trigger that was refused, as it stands now. Times are UTC; `key` is '' when unset.
 
     `channels` are those on which a message went out; `user` is None where the user was erased, and the key is then the
@@ -75,7 +75,7 @@ async def list_follow_ups(
     user_key: str | None = None,
     state: str | None = None,
     limit: int = 100,
-) -> list[Listed]:
+) -> list[FollowUpListing]:
     """The follow-ups that all of these fit, newest trigger first, at most `limit`.
 
     Args:
@@ -103,7 +103,7 @@ async def count_follow_ups(c: AsyncConnection, workspace: str, campaign: str | N
 
 
 @dataclass(frozen=True)
-class Waits:
+class WaitCounts:
     """What waits or is held of one campaign by the revision that it began with, and of how many users."""
 
     campaign: str
@@ -113,29 +113,29 @@ class Waits:
     held: int
 
 
-async def count_waits(c: AsyncConnection, workspace: str, campaigns: Collection[str]) -> list[Waits]:
+async def count_waits(c: AsyncConnection, workspace: str, campaigns: Collection[str]) -> list[WaitCounts]:
     """Who stays on which revision of these campaigns when a newer one is published (P10), in one statement."""
     table = follow_ups.c
     waiting, held = (func.sum(case((table.state == s.value, 1), else_=0)) for s in (State.WAITING, State.HELD))
     statement = (
         select(table.campaign, table.revision, func.count(table.user_key.distinct()), waiting, held)
-        .where(table.workspace == workspace, among(c, table.campaign, campaigns))
+        .where(table.workspace == workspace, in_set(c, table.campaign, campaigns))
         .where(table.state.in_((State.WAITING.value, State.HELD.value)))
         .group_by(table.campaign, table.revision)
         .order_by(table.campaign, table.revision)
     )
-    return [Waits(*row) for row in await c.execute(statement)]
+    return [WaitCounts(*row) for row in await c.execute(statement)]
 
 
-def _listed(workspace: str, user_key: str, launched: bool | None, *fields: Any) -> Listed:
-    listed = Listed(*fields)
+def _listed(workspace: str, user_key: str, launched: bool | None, *fields: Any) -> FollowUpListing:
+    listed = FollowUpListing(*fields)
     if listed.id is None or launched:
         return listed
     return replace(listed, workflow_id=names.follow_up_id(workspace, listed.campaign, user_key, listed.id))
 
 
 def _columns_of(table: Table) -> Select[Any]:
-    """Whose it is, whether a launch's, and the fields of `Listed` in their order up to `decided_at`, newest first."""
+    """The user, the launch mark and the fields of `FollowUpListing` up to `decided_at`, newest first."""
     refused = table is decisions
     t = table.c.t if refused else table.c.triggered_at
     user = (
@@ -165,7 +165,7 @@ def _columns_of(table: Table) -> Select[Any]:
 
 
 def _is_launched() -> ColumnElement[bool]:
-    """As `launching.is_launched` says it of a passage."""
+    """As `launching.is_launched` says it of a follow-up."""
     trigger = follow_ups.c.trigger
     return and_(trigger["topic"].as_string() == launching.NAME, func.coalesce(trigger["seq"].as_integer(), 0) == 0)
 
@@ -178,7 +178,7 @@ async def _sent_channels(c: AsyncConnection, workspace: str, ids: Sequence[str])
     found: dict[str, list[str]] = {}
     if ids:
         table = deliveries.c
-        sent = (table.workspace == workspace, among(c, table.follow_up_id, ids), table.state == "sent")
+        sent = (table.workspace == workspace, in_set(c, table.follow_up_id, ids), table.state == "sent")
         for row in await c.execute(select(table.follow_up_id, table.channel).where(*sent).order_by(table.channel)):
             found.setdefault(row.follow_up_id, []).append(row.channel)
     return found

@@ -40,7 +40,7 @@ OPENS = VIEWS | {T.OPEN_EMAIL, T.OPEN_PUSH}
 
 
 @dataclass(frozen=True)
-class Counted:
+class ResultCounts:
     """Of how many users of one group each step is known; each user counts once a step.
 
     Attributes:
@@ -63,7 +63,7 @@ class Counted:
     converted: dict[str, int] = field(default_factory=dict)
 
 
-async def count_results(c: AsyncConnection, workspace: str, campaign: str, robots: Robots) -> list[Counted]:
+async def count_results(c: AsyncConnection, workspace: str, campaign: str, robots: Robots) -> list[ResultCounts]:
     """What came of a campaign or card, the control group first, then by variant; groups of nobody are left out."""
     users = _users(c, workspace, campaign, robots).subquery()
     kept = assignments.c
@@ -142,8 +142,8 @@ def _one(condition: ColumnElement[bool], name: str) -> ColumnElement[int]:
     return case((condition, 1), else_=0).label(name)
 
 
-def _counted(row: Any) -> Counted:
-    return Counted(
+def _counted(row: Any) -> ResultCounts:
+    return ResultCounts(
         control=bool(row.control),
         variant=row.variant,
         enrolled=int(row.enrolled),

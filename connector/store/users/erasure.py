@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.reasons import Reason, State
-from connector.store.provider_events.events import erase_reports
+from connector.store.provider_events.events import erase_events
 from connector.store.provider_events.suppressions import erase_addresses
 from connector.store.tables import follow_ups, interactions, user_aliases, users
 from connector.store.users.inbox import erase_inbox
@@ -53,7 +53,7 @@ async def erase_user(c: AsyncConnection, workspace: str, external_id: str, now: 
     ids = await ids_of(c, workspace, user_key)
     described = (await load_users(c, workspace, [user_key]))[user_key].user
     addresses = {"email": described.email, "sms": described.phone}
-    await erase_reports(c, workspace, ids, addresses)
+    await erase_events(c, workspace, ids, addresses)
     await c.execute(update(users).where(users.c.workspace == workspace, users.c.user_key == user_key).values(**_BLANK))
     await erase_addresses(c, workspace, user_key, addresses)
     await _mark(c, workspace, ids)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.users import User, merged
 from connector.rules.provider_events.consent import SaidAt, later_of
-from connector.store.engine.sets import among
+from connector.store.engine.sets import in_set
 from connector.store.tables import (
     assignments,
     dead_addresses,
@@ -34,7 +34,7 @@ _BY_CAMPAIGN = (receipts, assignments)
 _DESCRIBED = tuple(User.model_fields.keys() - {"id"})
 
 
-class Joining:
+class UserJoin:
     """Which users become part of which others, and how these are described then.
 
     Args:
@@ -86,11 +86,11 @@ async def find_bare(c: AsyncConnection, workspace: str, user_keys: Collection[st
     campaigns = select(entries.c.id).where(entries.c.workspace == workspace)
     history = [_has(table, workspace) for table in _BY_USER]
     history += [_has(table, workspace).where(table.c.campaign.in_(campaigns)) for table in _BY_CAMPAIGN]
-    statement = select(user.user_key).where(user.workspace == workspace, among(c, user.user_key, user_keys))
+    statement = select(user.user_key).where(user.workspace == workspace, in_set(c, user.user_key, user_keys))
     return set((await c.execute(statement.where(*(~found for found in history)))).scalars())
 
 
-async def join_users(c: AsyncConnection, workspace: str, joining: Joining) -> None:
+async def join_users(c: AsyncConnection, workspace: str, joining: UserJoin) -> None:
     """Write what was joined, in a fixed number of statements."""
     if not (gone := joining.gone()):
         return
@@ -116,7 +116,7 @@ async def _said_at(c: AsyncConnection, workspace: str, gone: Mapping[str, str]) 
     """When the last words of each who stays were said, by themselves or by those who become part of them."""
     user = users.c
     keys = {*gone, *gone.values()}
-    told = select(user.user_key, user.said_at).where(user.workspace == workspace, among(c, user.user_key, keys))
+    told = select(user.user_key, user.said_at).where(user.workspace == workspace, in_set(c, user.user_key, keys))
     said: dict[str, SaidAt] = {}
     for key, said_at in await c.execute(told):
         kept = gone.get(key, key)

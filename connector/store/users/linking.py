@@ -12,9 +12,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.errors import DefinitionError
-from connector.store.engine.sets import among
+from connector.store.engine.sets import in_set
 from connector.store.tables import user_aliases, users
-from connector.store.users.joining import Joining, find_bare, join_users
+from connector.store.users.joining import UserJoin, find_bare, join_users
 from connector.store.users.users import load_users, lock_users, look_up
 
 Pair = tuple[str, str]
@@ -49,7 +49,7 @@ async def _try_to_link(c: AsyncConnection, workspace: str, pairs: Sequence[Pair]
     """What came of the pairs; None where what was known changed before its locks were held."""
     ids = {id for pair in pairs for id in pair}
     known, erased = await look_up(c, workspace, ids)
-    weighing = _Weighing(known, erased)
+    weighing = _LinkAttempt(known, erased)
     outcomes = [weighing.weigh(*pair) for pair in pairs]
     before = _before(pairs, outcomes)
     # New ids go before locks, as wherever users are made, so that nobody holds the one and waits for the other.
@@ -59,7 +59,7 @@ async def _try_to_link(c: AsyncConnection, workspace: str, pairs: Sequence[Pair]
         return None
     await _make(c, workspace, weighing.made, now)
     if "two_users" in outcomes:
-        joined = await _join(c, workspace, pairs, _Weighing(known | weighing.added, erased))
+        joined = await _join(c, workspace, pairs, _LinkAttempt(known | weighing.added, erased))
         outcomes = [two if one == "two_users" else one for one, two in zip(outcomes, joined, strict=True)]
     await _rank(c, workspace, _before(pairs, outcomes) - (before & weighing.added.keys()))
     return outcomes
@@ -71,16 +71,16 @@ def _before(pairs: Sequence[Pair], outcomes: Sequence[Linked]) -> set[str]:
     return {previous for (previous, id), outcome in told if outcome in ("linked", "nothing_new") and previous != id}
 
 
-async def _join(c: AsyncConnection, workspace: str, pairs: Sequence[Pair], weighing: _Weighing) -> list[Linked]:
+async def _join(c: AsyncConnection, workspace: str, pairs: Sequence[Pair], weighing: _LinkAttempt) -> list[Linked]:
     """The same where some pairs are of two users, of whom one may become part of the other."""
     keys = set(weighing.keys.values())
-    weighing.joining = Joining(await load_users(c, workspace, keys), await find_bare(c, workspace, keys))
+    weighing.joining = UserJoin(await load_users(c, workspace, keys), await find_bare(c, workspace, keys))
     outcomes = [weighing.weigh(*pair) for pair in pairs]
     await join_users(c, workspace, weighing.joining)
     return outcomes
 
 
-class _Weighing:
+class _LinkAttempt:
     """What becomes of pairs, one after the other.
 
     `keys` are the users' by id, `added` those of the ids that are new, `made` those of users who are.
@@ -90,7 +90,7 @@ class _Weighing:
         self.keys, self._erased = dict(known), erased
         self.added: dict[str, str] = {}
         self.made: list[str] = []
-        self.joining = Joining({}, set())
+        self.joining = UserJoin({}, set())
 
     def weigh(self, previous: str, id: str) -> Linked:
         """What becomes of a pair."""
@@ -133,7 +133,7 @@ async def _add(c: AsyncConnection, workspace: str, keys: Mapping[str, str], befo
 async def _rank(c: AsyncConnection, workspace: str, before: Collection[str]) -> None:
     """Let these ids, whose users' rows are locked, be shown after others; what is so already is not written."""
     alias = user_aliases.c
-    where = (alias.workspace == workspace, among(c, alias.external_id, before), alias.rank != _BEFORE)
+    where = (alias.workspace == workspace, in_set(c, alias.external_id, before), alias.rank != _BEFORE)
     if before:
         await c.execute(update(user_aliases).where(*where).values(rank=_BEFORE))
 

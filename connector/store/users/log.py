@@ -10,10 +10,10 @@ from sqlalchemy import RowMapping, and_, func, or_, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.model.interactions import Event, Interaction, InteractionType, Item, Logged
-from connector.rules.targeting.deduplication import ACTS, DELIVERY, MESSAGE, Act, act_told
+from connector.rules.model.interactions import Event, Interaction, InteractionType, Item, LogEntry
+from connector.rules.targeting.deduplication import ACTS, DELIVERY, MESSAGE, Engagement, reported_engagement
 from connector.store.engine.rows import insert_rows
-from connector.store.engine.sets import among, instants
+from connector.store.engine.sets import in_set, instants
 from connector.store.tables import arrivals, interactions, sequences
 
 _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
@@ -21,7 +21,7 @@ _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 
 
 async def write_new(
-    c: AsyncConnection, workspace: str, logged: Sequence[Logged], user_keys: Mapping[str, str]
+    c: AsyncConnection, workspace: str, logged: Sequence[LogEntry], user_keys: Mapping[str, str]
 ) -> set[str]:
     """Log what is not logged yet, in one statement, and return the ids that were new (M6).
 
@@ -48,9 +48,9 @@ async def take_numbers(c: AsyncConnection, workspace: str, count: int) -> list[i
 
 async def load_items(
     c: AsyncConnection, workspace: str, since: Mapping[str, datetime | None]
-) -> dict[str, list[Logged]]:
+) -> dict[str, list[LogEntry]]:
     """The logged items of these users from an instant on (None: all that is logged), by user key, in event order."""
-    found: dict[str, list[Logged]] = {user_key: [] for user_key in since}
+    found: dict[str, list[LogEntry]] = {user_key: [] for user_key in since}
     if not since:
         return found
     table = interactions.c
@@ -74,29 +74,29 @@ async def seen_dispatches(
     dispatch = table.properties["dispatch"].as_string()
     statement = select(table.user_key, table.target, dispatch).where(
         table.workspace == workspace,
-        among(c, table.user_key, user_keys),
+        in_set(c, table.user_key, user_keys),
         table.topic == InteractionType.RECEIVE_PUSH.value,
-        among(c, dispatch, dispatches),
+        in_set(c, dispatch, dispatches),
     )
     return {(user_key, target, name) for user_key, target, name in await c.execute(statement)}
 
 
-async def load_acts(
-    c: AsyncConnection, workspace: str, user_keys: Collection[str], acts: Collection[Act]
-) -> list[tuple[str, Act]]:
+async def load_engagements(
+    c: AsyncConnection, workspace: str, user_keys: Collection[str], acts: Collection[Engagement]
+) -> list[tuple[str, Engagement]]:
     """What these users' logs have about the messages of these acts, each with its user key, as far around them as the
     same act may be told; in one statement."""
     table = interactions.c
     statement = select(table.user_key, table.topic, table.target, table.properties, table.t).where(
         table.workspace == workspace,
-        among(c, table.user_key, user_keys),
+        in_set(c, table.user_key, user_keys),
         table.t >= min(act.t - act.reach for act in acts),
         table.t <= max(act.t + act.reach for act in acts),
         table.topic.in_([kind.value for kind in ACTS]),
-        or_(*(among(c, table.properties[name].as_string(), _named(acts, name)) for name in (DELIVERY, MESSAGE))),
+        or_(*(in_set(c, table.properties[name].as_string(), _named(acts, name)) for name in (DELIVERY, MESSAGE))),
     )
     rows = await c.execute(statement)
-    told = ((key, act_told(InteractionType(topic), *rest)) for key, topic, *rest in rows)
+    told = ((key, reported_engagement(InteractionType(topic), *rest)) for key, topic, *rest in rows)
     return [(key, act) for key, act in told if act is not None]
 
 
@@ -155,11 +155,11 @@ def item_from(facts: Mapping[str, Any] | RowMapping, occurred_at: datetime) -> I
     )
 
 
-def _named(acts: Collection[Act], name: str) -> set[str]:
+def _named(acts: Collection[Engagement], name: str) -> set[str]:
     return {act.message[1] for act in acts if act.message[0] == name}
 
 
-def _row(workspace: str, logged: Logged, user_key: str) -> dict[str, Any]:
+def _row(workspace: str, logged: LogEntry, user_key: str) -> dict[str, Any]:
     return {
         "workspace": workspace,
         "day": logged.item.occurred_at.astimezone(UTC).date(),
@@ -173,9 +173,9 @@ def _row(workspace: str, logged: Logged, user_key: str) -> dict[str, Any]:
     }
 
 
-def logged_from(row: RowMapping) -> Logged:
+def logged_from(row: RowMapping) -> LogEntry:
     """A row of the log as the rules see it."""
-    return Logged(
+    return LogEntry(
         id=row["id"],
         seq=row["seq"],
         t=row["t"],

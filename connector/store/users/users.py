@@ -17,7 +17,7 @@ from connector.rules.model.addresses import Unreachable
 from connector.rules.model.errors import ConnectorError, DefinitionError
 from connector.rules.model.users import ERASED_FAULT, Merging, User, check_size, merged
 from connector.store.engine.rows import insert_rows, rows_of
-from connector.store.engine.sets import among
+from connector.store.engine.sets import in_set
 from connector.store.provider_events.suppressions import dead_columns
 from connector.store.tables import user_aliases, users
 
@@ -82,7 +82,7 @@ async def load_users(c: AsyncConnection, workspace: str, user_keys: Collection[s
             user_aliases,
             (user_aliases.c.workspace == users.c.workspace) & (user_aliases.c.user_key == users.c.user_key),
         )
-        .where(users.c.workspace == workspace, among(c, users.c.user_key, user_keys))
+        .where(users.c.workspace == workspace, in_set(c, users.c.user_key, user_keys))
     )
     found = (await c.execute(statement)).mappings()
     rows = sorted(found, key=itemgetter("rank", "external_id"), reverse=True)
@@ -92,7 +92,7 @@ async def load_users(c: AsyncConnection, workspace: str, user_keys: Collection[s
 async def load_newest(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> dict[str, datetime | None]:
     """The event time of the newest item judged for each of these users (UTC)."""
     statement = select(users.c.user_key, users.c.newest_t).where(
-        users.c.workspace == workspace, among(c, users.c.user_key, user_keys)
+        users.c.workspace == workspace, in_set(c, users.c.user_key, user_keys)
     )
     return {user_key: newest_t for user_key, newest_t in await c.execute(statement)}
 
@@ -202,7 +202,7 @@ async def look_up(c: AsyncConnection, workspace: str, external_ids: Collection[s
     table = user_aliases.c
     marks = {mark_of_erased(external_id): external_id for external_id in external_ids}
     statement = select(table.external_id, table.user_key).where(
-        table.workspace == workspace, among(c, table.external_id, [*external_ids, *marks])
+        table.workspace == workspace, in_set(c, table.external_id, [*external_ids, *marks])
     )
     found = {row.external_id: row.user_key for row in await c.execute(statement)}
     erased = {marks[name] for name in found.keys() & marks.keys()}
@@ -231,7 +231,7 @@ async def lock_users(c: AsyncConnection, workspace: str, user_keys: Collection[s
     if c.dialect.name != "postgresql":  # on SQLite the transaction excludes every other writer
         return True
     table = users.c
-    where = (table.workspace == workspace, among(c, table.user_key, user_keys))
+    where = (table.workspace == workspace, in_set(c, table.user_key, user_keys))
     locked = await c.execute(select(table.user_key).where(*where).order_by(table.user_key).with_for_update())
     return len(locked.all()) == len(set(user_keys))
 

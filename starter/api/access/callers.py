@@ -15,7 +15,7 @@ from connector.rules.model.api_keys import Scope, read_key
 from connector.rules.model.errors import ConnectorError
 from connector.settings.application import DEFAULT_KEY_RATE
 from starter.api.access.authorization import Given
-from starter.api.access.key_cache import KeyRing
+from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.loopback import refuse_web_pages
 from starter.api.access.rate_limits import Clock, RateLimits
 from starter.api.requests.errors import ApiError
@@ -61,7 +61,7 @@ class Keys:
         self,
         fixed: Sequence[str] = (),
         *,
-        ring: KeyRing | None = None,
+        ring: ApiKeyCache | None = None,
         is_open: bool = False,
         rate: float = DEFAULT_KEY_RATE,
         clock: Clock = time.monotonic,

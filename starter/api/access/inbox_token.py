@@ -9,13 +9,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response, Security
 from pydantic import BaseModel
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from connector.inbox.tokens import PREFIX, InboxTokens, SecretMissing, TokenRefused
 from connector.store.engine.database import database_now
 from connector.store.users.users import UserErased, resolve_and_lock
 from starter.api.access.key_schemes import BEARER_OR_TOKEN
 from starter.api.access.scopes import Scope, caller_of, given_in, needs
-from starter.api.context import PartsHere
+from starter.api.context import ContextHere
 from starter.api.openapi.document import body_of
 from starter.api.requests.body import JsonOptions, checked
 from starter.api.requests.errors import ApiError
@@ -37,19 +37,19 @@ class TokenView(BaseModel):
     dependencies=[Depends(needs(Scope.READ, Scope.INGEST))],
     openapi_extra=body_of("NoOptions", required=False),
 )
-async def mint_token(id: UserId, options: JsonOptions, parts: PartsHere, response: Response) -> TokenView:
+async def mint_token(id: UserId, options: JsonOptions, context: ContextHere, response: Response) -> TokenView:
     """A token with which a browser or phone reads and uses this one user's inbox. An unknown user is made.
 
     409 where no secret is set. Give it to the user's own device only. It reads and acts, so the key must do both.
     """
     checked(NoOptions, options)
     try:
-        async with parts.database.write(parts.workspace) as c:
+        async with context.database.write(context.workspace) as c:
             now = await database_now(c)
-            user_key = (await resolve_and_lock(c, parts.workspace, [id], now)).get(id)
+            user_key = (await resolve_and_lock(c, context.workspace, [id], now)).get(id)
             if user_key is None:
                 raise UserErased
-            token, expires_at = _tokens(parts).mint(user_key, now, parts.settings.inbox.token_lifetime)
+            token, expires_at = _tokens(context).mint(user_key, now, context.settings.inbox.token_lifetime)
     except SecretMissing as error:
         raise ApiError(409, "not_set_up", str(error)) from None
     response.headers["Cache-Control"] = "no-store"
@@ -73,15 +73,15 @@ class Holder:
 
 
 async def _reader(
-    request: Request, parts: PartsHere, _told: Annotated[Any, Security(BEARER_OR_TOKEN, scopes=["read"])]
+    request: Request, context: ContextHere, _told: Annotated[Any, Security(BEARER_OR_TOKEN, scopes=["read"])]
 ) -> Holder:
-    return await _holder(request, parts, Scope.READ)
+    return await _holder(request, context, Scope.READ)
 
 
 async def _doer(
-    request: Request, parts: PartsHere, _told: Annotated[Any, Security(BEARER_OR_TOKEN, scopes=["ingest"])]
+    request: Request, context: ContextHere, _told: Annotated[Any, Security(BEARER_OR_TOKEN, scopes=["ingest"])]
 ) -> Holder:
-    return await _holder(request, parts, Scope.INGEST)
+    return await _holder(request, context, Scope.INGEST)
 
 
 InboxReader = Annotated[Holder, Depends(_reader)]
@@ -90,18 +90,18 @@ InboxDoer = Annotated[Holder, Depends(_doer)]
 """Of a route that takes something in: an inbox token, or a key for ingest."""
 
 
-async def _holder(request: Request, parts: Parts, scope: Scope) -> Holder:
+async def _holder(request: Request, context: AppContext, scope: Scope) -> Holder:
     given = given_in(request)
     if given is None or given.is_basic or not given.text.startswith(PREFIX):
         caller = await caller_of(request, scope)
         return Holder(None, caller.may(Scope.READ))
     try:
-        ticket = _tokens(parts).verified(given.text)
-        async with parts.database.read() as c:
+        ticket = _tokens(context).verified(given.text)
+        async with context.database.read() as c:
             return Holder(ticket.user_key_at(await database_now(c)), may_read=True)
     except TokenRefused as error:
         raise ApiError(401, "unauthorized", str(error), headers={"WWW-Authenticate": "Bearer"}) from None
 
 
-def _tokens(parts: Parts) -> InboxTokens:
-    return InboxTokens(parts.workspace, parts.settings.inbox.secrets)
+def _tokens(context: AppContext) -> InboxTokens:
+    return InboxTokens(context.workspace, context.settings.inbox.secrets)

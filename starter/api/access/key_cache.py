@@ -31,7 +31,7 @@ class _Known:
     at: float
 
 
-class KeyRing:
+class ApiKeyCache:
     """The keys of one workspace that hold. However many ask at once, they are read once.
 
     While the database is away it keeps what it knew; keys expire all the same.

@@ -13,7 +13,7 @@ from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.access.authorization import AuthorizationWrong, Given, read_authorization
 from starter.api.access.callers import Caller, Keys, KeysMissing, unauthorized
-from starter.api.access.key_cache import KeyRing
+from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.key_schemes import BASIC, BEARER
 from starter.api.access.loopback import is_loopback
 from starter.api.requests.errors import ApiError
@@ -32,7 +32,7 @@ def keys_for(settings: Settings, host: str, database: Database) -> Keys:
         raise KeysMissing("CONNECTOR_API_KEYS has an empty key; use long random ones")
     return Keys(
         fixed,
-        ring=KeyRing(database, settings.workspace),
+        ring=ApiKeyCache(database, settings.workspace),
         is_open=not fixed and settings.dev and is_loopback(host),
         rate=settings.key_rate,
     )

@@ -167,7 +167,7 @@ EXAMPLES: Mapping[str, Example] = {
             ],
             "users": [{"id": "u-18", "status": "accepted"}],
         },
-        view=views.TakenView,
+        view=views.IngestView,
     ),
     "follow-ups-read_follow_ups": Example(
         {"campaign": "cart-reminder", "user": "u-17", "limit": 10},

@@ -20,7 +20,7 @@ class View(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ErrorTold(View):
+class ErrorBody(View):
     """`code` is for programs, `message` for people; `details` lists faults or problems one by one."""
 
     code: str
@@ -31,7 +31,7 @@ class ErrorTold(View):
 class ErrorView(View):
     """Every error has this shape."""
 
-    error: ErrorTold
+    error: ErrorBody
 
 
 class ItemView(View):
@@ -42,7 +42,7 @@ class ItemView(View):
     fault: str | None = None
 
 
-class TakenView(View):
+class IngestView(View):
     """One result an item, in their order; `users` where users were described."""
 
     results: list[ItemView]

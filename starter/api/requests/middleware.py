@@ -20,7 +20,7 @@ _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
-class Requests:
+class RequestMiddleware:
     """The outermost layer. Logs name the route, never the path, which may hold a user's id."""
 
     def __init__(self, app: ASGIApp) -> None:

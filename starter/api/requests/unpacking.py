@@ -30,7 +30,7 @@ _REST_SECONDS = 5.0
 """And for how long: whoever has no key must not hold a connection by sending slowly."""
 
 
-class Unpacker:
+class Decompressor:
     """Gzip, in pieces; several members follow each other, as the format allows.
 
     Args:
@@ -115,7 +115,7 @@ async def _read_plain(request: Request, most: int) -> bytes:
 
 async def _read_packed(request: Request, most: int) -> bytes:
     """Raises OverflowError for too much, ValueError for what is not gzip, ApiError where memory is short."""
-    unpacker, size = Unpacker(most), 0
+    unpacker, size = Decompressor(most), 0
     hold: Callable[[int], None] = request.scope.get(HOLD, lambda _: None)
     async for chunk in request.stream():
         size += len(chunk)

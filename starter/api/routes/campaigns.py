@@ -7,15 +7,15 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from connector.definitions import parse_mapping
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.model.campaigns import Publishable, Workspace
-from connector.rules.publishing.drafting import told_of_drafts
+from connector.rules.publishing.drafting import draft_warnings
 from connector.store.catalogue.loading import save_drafts
 from connector.store.engine.database import database_now
 from starter.api.access.scopes import Scope, needs
-from starter.api.context import PartsHere
+from starter.api.context import ContextHere
 from starter.api.openapi.document import body_of
 from starter.api.requests.body import Description, JsonOptions, checked
 from starter.api.requests.errors import ApiError, not_found
@@ -29,55 +29,55 @@ _READS, _MANAGES = ([Depends(needs(scope))] for scope in (Scope.READ, Scope.MANA
 
 
 @router.get("/{id}", dependencies=_READS)
-async def read_campaign(id: str, parts: PartsHere) -> dict[str, Any]:
+async def read_campaign(id: str, context: ContextHere) -> dict[str, Any]:
     """The newest saved definition, and what is live of it since when."""
-    return view_with_definition(await _entry(parts, id))
+    return view_with_definition(await _entry(context, id))
 
 
 @router.put("/{id}", dependencies=_MANAGES, openapi_extra=body_of("Campaign", "Card"))
-async def save_campaign(id: str, body: Description, parts: PartsHere) -> dict[str, Any]:
+async def save_campaign(id: str, body: Description, context: ContextHere) -> dict[str, Any]:
     """Save a draft; what is live does not change until it is published (P10)."""
     definition = _definition(id, body)
-    async with parts.database.write(parts.workspace) as connection:
+    async with context.database.write(context.workspace) as connection:
         now = await database_now(connection)
-        (saved,) = await save_drafts(connection, parts.workspace, [definition], now)
-    catalogue = await parts.cache.at_least(parts.database)
-    notes = told_of_drafts([definition], catalogue, now)
+        (saved,) = await save_drafts(connection, context.workspace, [definition], now)
+    catalogue = await context.cache.at_least(context.database)
+    notes = draft_warnings([definition], catalogue, now)
     return {"id": saved.id, "revision": saved.revision, "change": saved.change, "warnings": notes}
 
 
 @router.post("/{id}/publish", dependencies=_MANAGES, openapi_extra=body_of("PublishOptions", required=False))
-async def publish(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
+async def publish(id: str, options: JsonOptions, context: ContextHere) -> dict[str, Any]:
     """Make the newest saved revision live (P5)."""
-    return await _order(parts, "publish", id, checked(PublishOptions, options))
+    return await _order(context, "publish", id, checked(PublishOptions, options))
 
 
 @router.post("/{id}/stop", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
-async def stop(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
+async def stop(id: str, options: JsonOptions, context: ContextHere) -> dict[str, Any]:
     """End its waiting and held follow-ups as `dropped: stopped`, and begin none (P9)."""
-    return await _order(parts, "stop", id, checked(NoOptions, options))
+    return await _order(context, "stop", id, checked(NoOptions, options))
 
 
 @router.post("/{id}/resume", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
-async def resume(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
+async def resume(id: str, options: JsonOptions, context: ContextHere) -> dict[str, Any]:
     """Make it live again as it was; what happened meanwhile is not picked up (P9)."""
-    return await _order(parts, "resume", id, checked(NoOptions, options))
+    return await _order(context, "resume", id, checked(NoOptions, options))
 
 
 @router.post("/{id}/archive", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
-async def archive(id: str, options: JsonOptions, parts: PartsHere) -> dict[str, Any]:
+async def archive(id: str, options: JsonOptions, context: ContextHere) -> dict[str, Any]:
     """Stop it for good; it cannot be edited any more (P9)."""
-    return await _order(parts, "archive", id, checked(NoOptions, options))
+    return await _order(context, "archive", id, checked(NoOptions, options))
 
 
-async def _order(parts: Parts, verb: Verb, id: str, options: BaseModel) -> dict[str, Any]:
-    await _entry(parts, id)
-    receipt = await order_now(parts, verb, [id], **options.model_dump())
+async def _order(context: AppContext, verb: Verb, id: str, options: BaseModel) -> dict[str, Any]:
+    await _entry(context, id)
+    receipt = await order_now(context, verb, [id], **options.model_dump())
     return receipt.model_dump(mode="json")
 
 
-async def _entry(parts: Parts, id: str) -> Entry:
-    entry = (await parts.cache.at_least(parts.database)).entries.get(id)
+async def _entry(context: AppContext, id: str) -> Entry:
+    entry = (await context.cache.at_least(context.database)).entries.get(id)
     if entry is None:
         raise not_found(f"the campaign or card {id}")
     return entry

@@ -10,7 +10,7 @@ from connector.rules.model.reasons import State
 from connector.store.reporting.overview import list_follow_ups
 from connector.store.users.users import find_user
 from starter.api.access.scopes import Scope, needs
-from starter.api.context import PartsHere
+from starter.api.context import ContextHere
 from starter.operations.follow_ups import view
 
 router = APIRouter(tags=["follow-ups"])
@@ -21,7 +21,7 @@ Word = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 
 @router.get("/v1/follow-ups", dependencies=[Depends(needs(Scope.READ))])
 async def read_follow_ups(
-    parts: PartsHere,
+    context: ContextHere,
     campaign: Word = None,
     user: Word = None,
     state: State | None = None,
@@ -32,13 +32,13 @@ async def read_follow_ups(
     `reason` is null where something was sent or still waits. `workflow_id` names the workflow in Temporal that waits,
     for the `exception` signal; it is null for refusals, and where a launch sends.
     """
-    async with parts.database.read() as connection:
-        stored = None if user is None else await find_user(connection, parts.workspace, user)
+    async with context.database.read() as connection:
+        stored = None if user is None else await find_user(connection, context.workspace, user)
         if user is not None and stored is None:
             return {"follow_ups": []}
         found = await list_follow_ups(
             connection,
-            parts.workspace,
+            context.workspace,
             campaign=campaign,
             user_key=stored.user_key if stored else None,
             state=state,

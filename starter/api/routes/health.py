@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from starter.api.context import PartsHere
-from starter.operations.readiness import look
+from starter.api.context import ContextHere
+from starter.operations.readiness import check_readiness
 
 router = APIRouter(tags=["operation"])
 
@@ -24,9 +24,9 @@ async def alive() -> dict[str, str]:
 
 
 @router.get("/readyz")
-async def ready(parts: PartsHere) -> JSONResponse:
+async def ready(context: ContextHere) -> JSONResponse:
     """Whether interactions are accepted (200) or not (503), and which part is missing, if any."""
-    found = await look(parts)
+    found = await check_readiness(context)
     body = {
         "status": found.status,
         "database": "ok" if found.database else "unreachable",

@@ -8,19 +8,19 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel
 
-from connector.app.context import Parts
-from connector.inbox.actions import InboxActs, MessageUnknown, NotTheirs
-from connector.inbox.reading import Page, Reader, page_of
-from connector.rules.model.inbox import CARD, Act, ButtonUnknown, InboxKind, Verb
+from connector.app.context import AppContext
+from connector.inbox.actions import InboxActions, MessageUnknown, NotTheirs
+from connector.inbox.reading import InboxLoader, InboxPage, page_of
+from connector.rules.model.inbox import CARD, ButtonUnknown, InboxAction, InboxKind, Verb
 from connector.rules.model.values import unstorable
 from connector.store.engine.database import database_now
 from connector.store.users.users import StoredUser, UserErased, find_user, resolve_and_lock
 from starter.api.access.inbox_token import Holder, InboxDoer, InboxReader
-from starter.api.context import PartsHere
+from starter.api.context import ContextHere
 from starter.api.openapi.document import body_of
 from starter.api.requests.body import JsonOptions, checked
 from starter.api.requests.errors import ApiError, not_found
-from starter.api.routes.metrics import interactions_taken
+from starter.api.routes.metrics import interactions_ingested
 from starter.api.routes.options import ActOptions, ClickOptions
 from starter.api.routes.users import UserId
 
@@ -51,51 +51,51 @@ MessageId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 async def read_inbox(
     id: UserId,
     holder: InboxReader,
-    parts: PartsHere,
+    context: ContextHere,
     response: Response,
     kind: InboxKind | None = None,
     limit: Annotated[int, Query(ge=1, le=MAX_MESSAGES)] = 50,
 ) -> InboxView:
     """In-app messages and cards: highest priority first, then the newest; what expired or was dismissed is gone."""
-    catalogue = await parts.cache.at_least(parts.database)
-    async with parts.database.read() as c:
-        stored = _allowed(await find_user(c, parts.workspace, id), holder.user_key, id)
+    catalogue = await context.cache.at_least(context.database)
+    async with context.database.read() as c:
+        stored = _allowed(await find_user(c, context.workspace, id), holder.user_key, id)
         page = await page_of(
             c,
             catalogue,
-            Reader(parts.workspace, stored.user, stored.user_key),
+            InboxLoader(context.workspace, stored.user, stored.user_key),
             now=await database_now(c),
             kind=kind,
             limit=limit,
-            card_priority=parts.settings.inbox.priorities["news_feed_card"],
+            card_priority=context.settings.inbox.priorities["news_feed_card"],
         )
     response.headers["Cache-Control"] = "no-store"
     return _view(page)
 
 
 @router.post("/inbox/{message}/view", openapi_extra=body_of("ActOptions", required=False))
-async def view(message: MessageId, holder: InboxDoer, options: JsonOptions, parts: PartsHere) -> ActView:
+async def view(message: MessageId, holder: InboxDoer, options: JsonOptions, context: ContextHere) -> ActView:
     """The user saw it: one view interaction a message, however often it is told."""
-    return await _act(parts, message, holder, "view", _options(ActOptions, options))
+    return await _act(context, message, holder, "view", _options(ActOptions, options))
 
 
 @router.post("/inbox/{message}/click", openapi_extra=body_of("ClickOptions", required=False))
-async def click(message: MessageId, holder: InboxDoer, options: JsonOptions, parts: PartsHere) -> ActView:
+async def click(message: MessageId, holder: InboxDoer, options: JsonOptions, context: ContextHere) -> ActView:
     """The user clicked it, or one of its buttons: one interaction for each `id`, or without one for each second."""
-    return await _act(parts, message, holder, "click", _options(ClickOptions, options))
+    return await _act(context, message, holder, "click", _options(ClickOptions, options))
 
 
 @router.post("/inbox/{message}/dismiss", openapi_extra=body_of("ActOptions", required=False))
-async def dismiss(message: MessageId, holder: InboxDoer, options: JsonOptions, parts: PartsHere) -> ActView:
+async def dismiss(message: MessageId, holder: InboxDoer, options: JsonOptions, context: ContextHere) -> ActView:
     """Take it out of the user's inbox; a content card makes an interaction of it."""
-    return await _act(parts, message, holder, "dismiss", _options(ActOptions, options))
+    return await _act(context, message, holder, "dismiss", _options(ActOptions, options))
 
 
-async def _act(parts: Parts, message: str, holder: Holder, verb: Verb, options: ActOptions) -> ActView:
-    doer = await _doer(parts, message, holder, options.user)
-    acts = InboxActs(parts.database, parts.cache, parts.intake, parts.workspace)
+async def _act(context: AppContext, message: str, holder: Holder, verb: Verb, options: ActOptions) -> ActView:
+    doer = await _doer(context, message, holder, options.user)
+    acts = InboxActions(context.database, context.cache, context.intake, context.workspace)
     try:
-        acted = await acts.take(message, doer, Act(verb, **options.model_dump(exclude={"user"})))
+        acted = await acts.perform(message, doer, InboxAction(verb, **options.model_dump(exclude={"user"})))
     except MessageUnknown as error:
         raise ApiError(404, "not_found", str(error)) from None
     except NotTheirs as error:
@@ -103,28 +103,28 @@ async def _act(parts: Parts, message: str, holder: Holder, verb: Verb, options: 
     except ButtonUnknown as error:
         raise ApiError(422, "invalid", str(error)) from None
     if acted.interaction is not None:
-        interactions_taken.labels(acted.status).inc()
+        interactions_ingested.labels(acted.status).inc()
     if acted.changed:
-        parts.outbox.nudge()
+        context.outbox.nudge()
     return ActView(status=holder.told(acted.status), interaction=acted.interaction.type if acted.interaction else None)
 
 
-async def _doer(parts: Parts, message: str, holder: Holder, named: str | None) -> str | None:
+async def _doer(context: AppContext, message: str, holder: Holder, named: str | None) -> str | None:
     """The user key of who did it; None: whose message it is."""
     if named is None:
         if holder.user_key is None and message.startswith(CARD):
             raise ApiError(422, "invalid", "user: a published card is everybody's; name the user")
         return holder.user_key
     if not holder.may_read:
-        return await _made(parts, named)
-    async with parts.database.read() as c:
-        return _allowed(await find_user(c, parts.workspace, named), holder.user_key, named).user_key
+        return await _made(context, named)
+    async with context.database.read() as c:
+        return _allowed(await find_user(c, context.workspace, named), holder.user_key, named).user_key
 
 
-async def _made(parts: Parts, named: str) -> str:
+async def _made(context: AppContext, named: str) -> str:
     """That user, who is made where unknown as with every report: a key for ingest alone is not told who there is."""
-    async with parts.database.write(parts.workspace) as c:
-        known = await resolve_and_lock(c, parts.workspace, [named], await database_now(c))
+    async with context.database.write(context.workspace) as c:
+        known = await resolve_and_lock(c, context.workspace, [named], await database_now(c))
     if named not in known:
         raise UserErased
     return known[named]
@@ -145,7 +145,7 @@ def _options(model: type[_M], options: Mapping[str, Any]) -> _M:
     return checked(model, options)
 
 
-def _view(page: Page) -> InboxView:
+def _view(page: InboxPage) -> InboxView:
     shown = [
         {
             "id": message.id,

@@ -10,7 +10,7 @@ from starter.api.access.scopes import Scope, needs
 requests_answered = Histogram(
     "connector_http_request_seconds", "Time to answer a request.", ["method", "route", "status"]
 )
-interactions_taken = Counter("connector_interactions", "Interactions and events reported over HTTP.", ["status"])
+interactions_ingested = Counter("connector_interactions", "Interactions and events reported over HTTP.", ["status"])
 segment_messages = Counter(
     "connector_segment_messages",
     "Messages of Segment's protocol, by their kind and whether they were taken.",

@@ -7,18 +7,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from connector.rules.model.interactions import Interaction, InteractionType
 from connector.store.engine.database import database_now
 from connector.store.provider_events.delivery_reports import is_logged
 from connector.store.provider_events.tracked import TrackedDelivery, find_deliveries
 from starter.api.access.inbox_token import Holder, InboxDoer
-from starter.api.context import PartsHere
+from starter.api.context import ContextHere
 from starter.api.openapi.document import body_of
 from starter.api.requests.body import JsonOptions, checked
 from starter.api.requests.errors import ApiError, not_found
 from starter.api.routes.inbox import ActView
-from starter.api.routes.metrics import interactions_taken
+from starter.api.routes.metrics import interactions_ingested
 from starter.api.routes.options import NoOptions, TapOptions
 
 router = APIRouter(prefix="/v1/pushes", tags=["pushes"])
@@ -30,32 +30,32 @@ DeliveryId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 
 
 @router.post("/{delivery}/open", openapi_extra=body_of("NoOptions", required=False))
-async def open_push(delivery: DeliveryId, holder: InboxDoer, options: JsonOptions, parts: PartsHere) -> ActView:
+async def open_push(delivery: DeliveryId, holder: InboxDoer, options: JsonOptions, context: ContextHere) -> ActView:
     """Its body was tapped: one `open_push` a push, however often it is told.
 
     The delivery's id stands in the push's data. With the user's inbox token or with a key.
     """
     checked(NoOptions, options)
-    return await _tapped(parts, delivery, holder, InteractionType.OPEN_PUSH, {})
+    return await _tapped(context, delivery, holder, InteractionType.OPEN_PUSH, {})
 
 
 @router.post("/{delivery}/click", openapi_extra=body_of("TapOptions"))
-async def click(delivery: DeliveryId, holder: InboxDoer, options: JsonOptions, parts: PartsHere) -> ActView:
+async def click(delivery: DeliveryId, holder: InboxDoer, options: JsonOptions, context: ContextHere) -> ActView:
     """One of its buttons was tapped, or a page of its story: one interaction for each (M1)."""
     tap = checked(TapOptions, options)
     kind = InteractionType.CLICK_PUSH_STORY_PAGE if tap.button is None else InteractionType.CLICK_PUSH_BUTTON
-    return await _tapped(parts, delivery, holder, kind, tap.model_dump(exclude_none=True))
+    return await _tapped(context, delivery, holder, kind, tap.model_dump(exclude_none=True))
 
 
 async def _tapped(
-    parts: Parts, delivery: str, holder: Holder, kind: InteractionType, properties: dict[str, Any]
+    context: AppContext, delivery: str, holder: Holder, kind: InteractionType, properties: dict[str, Any]
 ) -> ActView:
-    async with parts.database.read() as c:
-        push = _allowed((await find_deliveries(c, parts.workspace, [delivery])).get(delivery), holder.user_key)
+    async with context.database.read() as c:
+        push = _allowed((await find_deliveries(c, context.workspace, [delivery])).get(delivery), holder.user_key)
         now = await database_now(c)
         id = ":".join([push.id, kind.value, *properties.values()])
         # The log is unique by day and id (M6), and apps tell again on other days what they are not sure of.
-        if await is_logged(c, parts.workspace, push.user_key, id, (push.dispatched_at or now) - _SKEW):
+        if await is_logged(c, context.workspace, push.user_key, id, (push.dispatched_at or now) - _SKEW):
             return ActView(status=holder.told("duplicate"), interaction=kind.value)
     made = Interaction(
         id=id,
@@ -65,9 +65,9 @@ async def _tapped(
         occurred_at=now,
         properties=properties,
     )
-    [result] = await parts.intake.take_in([made])
-    interactions_taken.labels(result.status).inc()
-    parts.outbox.nudge()
+    [result] = await context.intake.ingest([made])
+    interactions_ingested.labels(result.status).inc()
+    context.outbox.nudge()
     return ActView(status=holder.told(result.status), interaction=kind.value)
 
 

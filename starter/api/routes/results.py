@@ -7,22 +7,22 @@ from typing import Any
 from fastapi import APIRouter, Depends
 
 from starter.api.access.scopes import Scope, needs
-from starter.api.context import PartsHere
+from starter.api.context import ContextHere
 from starter.api.requests.errors import not_found
-from starter.operations.results import look_up
+from starter.operations.results import load_results
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 
 
 @router.get("/{id}/results", dependencies=[Depends(needs(Scope.READ))])
-async def read_results(id: str, parts: PartsHere) -> dict[str, Any]:
+async def read_results(id: str, context: ContextHere) -> dict[str, Any]:
     """How many users were enrolled, sent, opened, clicked and converted: control group, receivers, each variant.
 
     Each user counts once a step. `uplift` has, by conversion, the receivers' rate against the control group's, the
     difference with its 95% confidence interval (`low` to `high`, Newcombe's) and the relative uplift; it is null where
     either group is empty.
     """
-    entry = (await parts.cache.at_least(parts.database)).entries.get(id)
+    entry = (await context.cache.at_least(context.database)).entries.get(id)
     if entry is None:
         raise not_found(f"the campaign or card {id}")
-    return {"id": id, **await look_up(parts, entry)}
+    return {"id": id, **await load_results(context, entry)}

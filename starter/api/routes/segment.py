@@ -15,19 +15,19 @@ from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
 from connector.app.configuration import SettingsWrong
-from connector.app.context import Parts
-from connector.ingest.segment import Taken, take_in
+from connector.app.context import AppContext
+from connector.ingest.segment import SegmentResult, ingest_messages
 from connector.rules.model.errors import DefinitionError
 from connector.segment.envelope import KINDS
 from connector.segment.mapping import SegmentMapping
 from connector.segment.reading import read_mapping
 from starter.api.access.scopes import Scope, needs
-from starter.api.context import PartsHere
+from starter.api.context import ContextHere
 from starter.api.openapi.segment_examples import ANSWERS, batch_body, message_body
 from starter.api.requests.body import parse_json
 from starter.api.requests.errors import TOLD, ApiError, as_api_error
 from starter.api.requests.unpacking import read_rest, read_unpacked
-from starter.api.routes.metrics import interactions_taken, segment_messages
+from starter.api.routes.metrics import interactions_ingested, segment_messages
 
 LARGEST_MESSAGE = 32 * 1024
 LARGEST_BATCH = 500 * 1024
@@ -66,10 +66,10 @@ router = APIRouter(
 )
 
 
-def open_mapping(parts: Parts) -> SegmentMapping:
+def open_mapping(context: AppContext) -> SegmentMapping:
     """The mapping as the settings say. Raises SettingsWrong with every fault of its file."""
     try:
-        return read_mapping(parts.settings.segment_mapping)
+        return read_mapping(context.settings.segment_mapping)
     except DefinitionError as error:
         raise SettingsWrong(f"CONNECTOR_SEGMENT_MAPPING: {error}") from None
 
@@ -104,69 +104,69 @@ Batch = Annotated[Mapping[str, Any], Depends(read_batch)]
 
 
 @router.post("/track", openapi_extra=message_body("track"))
-async def track(message: Message, mapping: MappingHere, parts: PartsHere) -> JSONResponse:
+async def track(message: Message, mapping: MappingHere, context: ContextHere) -> JSONResponse:
     """Take in what a user did: an interaction, purchases, or an event by its name, as the mapping says."""
-    return await _take_one("track", message, mapping, parts)
+    return await _take_one("track", message, mapping, context)
 
 
 @router.post("/identify", openapi_extra=message_body("identify"))
-async def identify(message: Message, mapping: MappingHere, parts: PartsHere) -> JSONResponse:
+async def identify(message: Message, mapping: MappingHere, context: ContextHere) -> JSONResponse:
     """Change what is known of a user; traits that are no field become attributes. Null removes."""
-    return await _take_one("identify", message, mapping, parts)
+    return await _take_one("identify", message, mapping, context)
 
 
 @router.post("/page", openapi_extra=message_body("page"))
-async def page(message: Message, mapping: MappingHere, parts: PartsHere) -> JSONResponse:
+async def page(message: Message, mapping: MappingHere, context: ContextHere) -> JSONResponse:
     """Take in a page view, as the event `page`."""
-    return await _take_one("page", message, mapping, parts)
+    return await _take_one("page", message, mapping, context)
 
 
 @router.post("/screen", openapi_extra=message_body("screen"))
-async def screen(message: Message, mapping: MappingHere, parts: PartsHere) -> JSONResponse:
+async def screen(message: Message, mapping: MappingHere, context: ContextHere) -> JSONResponse:
     """Take in a screen view, as the event `screen`."""
-    return await _take_one("screen", message, mapping, parts)
+    return await _take_one("screen", message, mapping, context)
 
 
 @router.post("/group", openapi_extra=message_body("group"))
-async def group(message: Message, mapping: MappingHere, parts: PartsHere) -> JSONResponse:
+async def group(message: Message, mapping: MappingHere, context: ContextHere) -> JSONResponse:
     """Keep a user's group as the attributes `group_id` and `group`."""
-    return await _take_one("group", message, mapping, parts)
+    return await _take_one("group", message, mapping, context)
 
 
 @router.post("/alias", openapi_extra=message_body("alias"))
-async def alias(message: Message, mapping: MappingHere, parts: PartsHere) -> JSONResponse:
+async def alias(message: Message, mapping: MappingHere, context: ContextHere) -> JSONResponse:
     """Make two ids lead to one user. Two users who both have a history stay two, and the call is refused."""
-    return await _take_one("alias", message, mapping, parts)
+    return await _take_one("alias", message, mapping, context)
 
 
 @router.post("/batch", openapi_extra=batch_body())
-async def batch(body: Batch, mapping: MappingHere, parts: PartsHere) -> JSONResponse:
+async def batch(body: Batch, mapping: MappingHere, context: ContextHere) -> JSONResponse:
     """Take in up to 2,500 messages in their order. Those that cannot be taken are listed, and stop no other."""
-    return await _take_batch(body, mapping, parts)
+    return await _take_batch(body, mapping, context)
 
 
 @router.post("/import", openapi_extra=batch_body())
-async def import_history(body: Batch, mapping: MappingHere, parts: PartsHere) -> JSONResponse:
+async def import_history(body: Batch, mapping: MappingHere, context: ContextHere) -> JSONResponse:
     """The same as `batch`; what happened longer ago than the log is kept is among those that cannot be taken."""
-    return await _take_batch(body, mapping, parts)
+    return await _take_batch(body, mapping, context)
 
 
-async def _take_one(kind: str, message: Any, mapping: SegmentMapping, parts: Parts) -> JSONResponse:
-    taken = await take_in(parts, mapping, [message], kind=kind)
-    _count([kind], taken, parts)
+async def _take_one(kind: str, message: Any, mapping: SegmentMapping, context: AppContext) -> JSONResponse:
+    taken = await ingest_messages(context, mapping, [message], kind=kind)
+    _count([kind], taken, context)
     if fault := taken.faults.get(0):
         raise ApiError(400, "invalid", fault[:LONGEST_FAULT])
     return JSONResponse({"success": True})
 
 
-async def _take_batch(body: Mapping[str, Any], mapping: SegmentMapping, parts: Parts) -> JSONResponse:
-    messages, context = body["batch"], body.get("context")
+async def _take_batch(body: Mapping[str, Any], mapping: SegmentMapping, context: AppContext) -> JSONResponse:
+    messages, shared = body["batch"], body.get("context")
     fit = [_fitting(message) for message in messages]
-    taken = await take_in(parts, mapping, fit, shared=context if isinstance(context, Mapping) else {})
+    taken = await ingest_messages(context, mapping, fit, shared=shared if isinstance(shared, Mapping) else {})
     for index, (message, fitting) in enumerate(zip(messages, fit, strict=True)):
         if fitting is not message:
             taken.faults[index] = f"is larger than {LARGEST_MESSAGE} bytes"
-    _count([_kind(message) for message in messages], taken, parts)
+    _count([_kind(message) for message in messages], taken, context)
     rejected = [_told(messages[index], index, fault) for index, fault in sorted(taken.faults.items())]
     return JSONResponse({"success": True, **({"rejected": rejected} if rejected else {})})
 
@@ -186,10 +186,10 @@ def _kind(message: Any) -> str:
     return kind if kind in KINDS else "unknown"
 
 
-def _count(kinds: Sequence[str], taken: Taken, parts: Parts) -> None:
-    parts.outbox.nudge()
+def _count(kinds: Sequence[str], taken: SegmentResult, context: AppContext) -> None:
+    context.outbox.nudge()
     for result in taken.results:
-        interactions_taken.labels(result.status).inc()
+        interactions_ingested.labels(result.status).inc()
     for index, kind in enumerate(kinds):
         segment_messages.labels(kind, "rejected" if index in taken.faults else "taken").inc()
     if taken.faults:

@@ -19,15 +19,15 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import Counter
 
-from connector.app.context import Parts
+from connector.app.context import AppContext
 from connector.channels.tracking import open_tokens
-from connector.rules.provider_events.classification import Act, Visit
+from connector.rules.provider_events.classification import EngagementKind, Visit
 from connector.store.engine.database import StoreUnavailable
 from connector.tracking.consent import unsubscribe
 from connector.tracking.rewriting import is_web
 from connector.tracking.tokens import Kind, Token, TokenExpired, TokenInvalid, Tokens
-from connector.tracking.visits import Followed, Visits
-from starter.api.routes.tracking_pages import PIXEL, Page, page, pixel, redirect
+from connector.tracking.visits import FollowedLink, Visits
+from starter.api.routes.tracking_pages import PIXEL, TrackingPage, page, pixel, redirect
 
 visits_counted = Counter(
     "connector_tracked_visits", "Opens and clicks of tracked links, by what became of them.", ["fate"]
@@ -59,33 +59,33 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
 class Tracking:
     """What the endpoints work with: what reads tokens (None: tracking is not set up), and where visits go."""
 
-    parts: Parts
+    context: AppContext
     tokens: Tokens | None
     visits: Visits
 
     def token(self, text: str, kind: Kind) -> Token | Response:
         """What a token says, or the page that says why it leads nowhere."""
         if self.tokens is None:
-            return page(Page.UNKNOWN)
+            return page(TrackingPage.UNKNOWN)
         try:
             return self.tokens.read(text, kind, at=now())
         except TokenExpired:
-            return page(Page.EXPIRED)
+            return page(TrackingPage.EXPIRED)
         except TokenInvalid:
-            return page(Page.UNKNOWN)
+            return page(TrackingPage.UNKNOWN)
 
 
-def open_tracking(parts: Parts) -> Tracking:
+def open_tracking(context: AppContext) -> Tracking:
     """What the endpoints work with, as the settings say."""
     visits = Visits(
-        parts.database,
-        parts.intake,
-        parts.workspace,
+        context.database,
+        context.intake,
+        context.workspace,
         clock=now,
-        changed=parts.outbox.nudge,
+        changed=context.outbox.nudge,
         counted=lambda fate, number: visits_counted.labels(fate).inc(number),
     )
-    return Tracking(parts, open_tokens(parts.settings), visits)
+    return Tracking(context, open_tokens(context.settings), visits)
 
 
 @asynccontextmanager
@@ -116,7 +116,7 @@ async def open_email(token: str, request: Request, tracking: TrackingHere) -> Re
     read = tracking.token(token, Kind.OPEN)
     if isinstance(read, Response):
         return read
-    tracking.visits.note(Followed(read, _visit(Act.OPEN, request, read)))
+    tracking.visits.note(FollowedLink(read, _visit(EngagementKind.OPEN, request, read)))
     return pixel(PIXEL)
 
 
@@ -139,7 +139,7 @@ async def click_sms_link(token: str, request: Request, tracking: TrackingHere) -
 async def show_unsubscribe(token: str, tracking: TrackingHere) -> Response:
     """The page with the button. Looking at it changes nothing, whoever looks: mail scanners do."""
     read = tracking.token(token, Kind.UNSUBSCRIBE)
-    return read if isinstance(read, Response) else page(Page.ASK)
+    return read if isinstance(read, Response) else page(TrackingPage.ASK)
 
 
 @router.post("/u/{token}", response_class=HTMLResponse, responses=_PAGES)
@@ -152,10 +152,10 @@ async def do_unsubscribe(token: str, tracking: TrackingHere) -> Response:
     if isinstance(read, Response):
         return read
     try:
-        await unsubscribe(tracking.parts.database, tracking.parts.workspace, read.delivery_id)
+        await unsubscribe(tracking.context.database, tracking.context.workspace, read.delivery_id)
     except StoreUnavailable:
-        return page(Page.LATER)
-    return page(Page.DONE)
+        return page(TrackingPage.LATER)
+    return page(TrackingPage.DONE)
 
 
 def now() -> datetime:
@@ -168,12 +168,12 @@ def _followed(tracking: Tracking, text: str, kind: Kind, request: Request) -> Re
     if isinstance(read, Response):
         return read
     if read.url is None or not is_web(read.url):
-        return page(Page.UNKNOWN)
-    tracking.visits.note(Followed(read, _visit(Act.CLICK, request, read)))
+        return page(TrackingPage.UNKNOWN)
+    tracking.visits.note(FollowedLink(read, _visit(EngagementKind.CLICK, request, read)))
     # What a header cannot hold is escaped; everything else, escapes too, is left as the author wrote it.
     return redirect(quote(read.url, safe=_PRINTABLE))
 
 
-def _visit(act: Act, request: Request, token: Token) -> Visit:
+def _visit(act: EngagementKind, request: Request, token: Token) -> Visit:
     agent = request.headers.get("user-agent", "")[:_LONGEST_AGENT]
     return Visit(act, now(), agent, "HEAD" if request.method == "HEAD" else "GET", token.link)

@@ -32,7 +32,7 @@ button{{font:inherit;padding:.6rem 1.2rem}}</style></head>
 _FORM = '<form method="post"><button type="submit">Unsubscribe</button></form>'
 
 
-class Page(Enum):
+class TrackingPage(Enum):
     """The pages, each with its status, title and words. None of them says whom the link was sent to."""
 
     ASK = (200, "Unsubscribe?", "You will get no more of these messages.", _FORM)
@@ -42,11 +42,11 @@ class Page(Enum):
     EXPIRED = (410, "Expired", "This link is too old.", "")
 
 
-def page(which: Page) -> Response:
+def page(which: TrackingPage) -> Response:
     """One of the pages."""
     status, title, words, form = which.value
     headers = {**_HEADERS, "Content-Security-Policy": _PAGE_POLICY, "X-Frame-Options": "DENY"}
-    if which is Page.LATER:
+    if which is TrackingPage.LATER:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     body = _PAGE.format(title=title, words=words, form=form)
     return Response(body, status, headers, media_type="text/html")

@@ -11,7 +11,7 @@ from connector.store.engine.database import database_now
 from connector.store.users.erasure import erase_user
 from connector.store.users.users import find_user, merge_user, save_user
 from starter.api.access.scopes import Caller, Scope, needs
-from starter.api.context import PartsHere
+from starter.api.context import ContextHere
 from starter.api.openapi.document import body_of
 from starter.api.requests.body import Description, checked
 from starter.api.requests.errors import ApiError, not_found
@@ -23,17 +23,17 @@ UserId = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$"
 
 
 @router.put("/{id}", dependencies=[Depends(_ingests)], openapi_extra=body_of("User"))
-async def replace_user(id: UserId, body: Description, parts: PartsHere) -> dict[str, Any]:
+async def replace_user(id: UserId, body: Description, context: ContextHere) -> dict[str, Any]:
     """Put this description in the place of whatever was known. At most 256 KB of attributes."""
     user = checked(User, {**_without_id(body, id), "id": id})
-    async with parts.database.write(parts.workspace) as connection:
-        await save_user(connection, parts.workspace, user, await database_now(connection))
+    async with context.database.write(context.workspace) as connection:
+        await save_user(connection, context.workspace, user, await database_now(connection))
     return user.model_dump(mode="json")
 
 
 @router.patch("/{id}", openapi_extra=body_of("User"))
 async def change_user(
-    caller: Annotated[Caller, Depends(_ingests)], id: UserId, body: Description, parts: PartsHere
+    caller: Annotated[Caller, Depends(_ingests)], id: UserId, body: Description, context: ContextHere
 ) -> dict[str, Any]:
     """Merge: attributes and consent by their keys, everything else as a whole. An unknown user is made.
 
@@ -43,9 +43,9 @@ async def change_user(
     """
     changes = _without_id(body, id)
     checked(User, {**changes, "id": id})
-    async with parts.database.write(parts.workspace) as connection:
-        await merge_user(connection, parts.workspace, id, changes, await database_now(connection))
-        stored = await find_user(connection, parts.workspace, id)
+    async with context.database.write(context.workspace) as connection:
+        await merge_user(connection, context.workspace, id, changes, await database_now(connection))
+        stored = await find_user(connection, context.workspace, id)
     if stored is None:
         raise not_found(f"the user {id}")
     # A key for ingest alone may be in an app, and an empty change must not be a way to read.
@@ -53,10 +53,10 @@ async def change_user(
 
 
 @router.get("/{id}", dependencies=[Depends(needs(Scope.READ))])
-async def read_user(id: UserId, parts: PartsHere) -> dict[str, Any]:
+async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
     """What is known of a user; where a provider told that addresses take no messages, with those as `unreachable`."""
-    async with parts.database.read() as connection:
-        stored = await find_user(connection, parts.workspace, id)
+    async with context.database.read() as connection:
+        stored = await find_user(connection, context.workspace, id)
     if stored is None:
         raise not_found(f"the user {id}")
     told = {"unreachable": dict(stored.unreachable)} if stored.unreachable else {}
@@ -64,13 +64,13 @@ async def read_user(id: UserId, parts: PartsHere) -> dict[str, Any]:
 
 
 @router.delete("/{id}", dependencies=[Depends(needs(Scope.MANAGE))], status_code=204)
-async def erase(id: UserId, parts: PartsHere) -> None:
+async def erase(id: UserId, context: ContextHere) -> None:
     """Erase a user for good: what waits ends as `dropped: erased`, and a late report does not bring them back."""
-    async with parts.database.write(parts.workspace) as connection:
-        erased = await erase_user(connection, parts.workspace, id, await database_now(connection))
+    async with context.database.write(context.workspace) as connection:
+        erased = await erase_user(connection, context.workspace, id, await database_now(connection))
     if not erased:
         raise not_found(f"the user {id}")
-    parts.outbox.nudge()
+    context.outbox.nudge()
 
 
 def _without_id(body: dict[str, Any], id: str) -> dict[str, Any]:
