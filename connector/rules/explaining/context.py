@@ -22,10 +22,10 @@ class DecisionContext:
     """One decision, as the store knows about it now. All instants are UTC.
 
     `reason` is None where the follow-up is open or was sent. `logged` is the trigger, or the late exception.
-    `follow_up` is the follow-up, or that which the exception was too late for; None where the trigger was
-    refused. `others` are those of the same campaign and key. `receipts` say when the user received the campaign under that key; `sends` what
-    went out to the user at all; `items` is what is still logged, by id. `user`, `unreachable` and `history` are as
-    known now.
+    `follow_up` is the follow-up, or the one that the exception came too late for; None if the trigger was refused.
+    `others` are those of the same campaign and key. `receipts` are the times at which the user received the campaign
+    under that key; `sends` are all messages that went out to the user; `items` are the logged items by id. `user`,
+    `unreachable` and `history` are as known now.
     """
 
     reason: Reason | None

@@ -61,7 +61,8 @@ class Record:
 
     `follow_ups` and `decided` are the newest decisions, oldest first; `is_cut` says that there are older ones.
     `messages` are by follow-up; `receipts` by (campaign, key). `items` are by id: what the decisions are
-    about, as far as it is still logged, and the newest of all. `campaigns` are all for which anything was ever decided, also where it was cut.
+    about, as far as it is still logged, and the newest of all. `campaigns` are all for which anything was ever
+    decided, also where it was cut.
     """
 
     follow_ups: Sequence[FollowUp]
