@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.model.campaigns import Campaign
 from connector.rules.model.errors import ConnectorError
@@ -22,6 +20,7 @@ from connector.rules.targeting.matching import reported_as
 from connector.rules.timing.caps import PastSend
 from connector.simulation import Simulation, SpillStore
 from connector.simulation.tally import Tally
+from connector.store.engine.transaction import Transaction
 from connector.store.reporting.backlog import Named, count_users, load_receipts_before, load_sends, page_of_users
 from connector.store.users.log import load_items
 from connector.store.users.users import StoredUser, load_users
@@ -77,8 +76,7 @@ def as_if_live(catalogue: Catalogue, campaign: str, since: datetime) -> Catalogu
 
 
 async def backtest(
-    c: AsyncConnection,
-    workspace: str,
+    tx: Transaction,
     catalogue: Catalogue,
     campaign: str,
     *,
@@ -102,8 +100,8 @@ async def backtest(
     supposed = as_if_live(catalogue, campaign, since)
     revision = supposed.entries[campaign].newest
     tally, wanted = Tally(), _triggers_of(revision)
-    users = await count_users(c, workspace, wanted, since)
-    async for page in _pages(c, workspace, wanted, campaign, since, with_past=_asks_history(revision)):
+    users = await count_users(tx, wanted, since)
+    async for page in _pages(tx, wanted, campaign, since, with_past=_asks_history(revision)):
         _judge_page(supposed, campaign, page, since, until, tally)
         progress(tally.users, users)
     return BacktestResult(campaign, revision.number, since, until, tally)
@@ -147,15 +145,15 @@ def _catch_up(simulation: Simulation, user: str, sends: list[PastSend], to: date
 
 
 async def _pages(
-    c: AsyncConnection, workspace: str, wanted: set[Named], campaign: str, since: datetime, *, with_past: bool
+    tx: Transaction, wanted: set[Named], campaign: str, since: datetime, *, with_past: bool
 ) -> AsyncIterator[list[_Known]]:
     after = ""
-    while keys := await page_of_users(c, workspace, wanted, since, after=after, limit=_PAGE):
+    while keys := await page_of_users(tx, wanted, since, after=after, limit=_PAGE):
         after = keys[-1]
-        users = await load_users(c, workspace, keys)
-        log = await load_items(c, workspace, dict.fromkeys(users, None if with_past else since))
-        sends = await load_sends(c, workspace, keys, since, but=campaign)
-        receipts = await load_receipts_before(c, workspace, keys, campaign, since)
+        users = await load_users(tx, keys)
+        log = await load_items(tx, dict.fromkeys(users, None if with_past else since))
+        sends = await load_sends(tx, keys, since, but=campaign)
+        receipts = await load_receipts_before(tx, keys, campaign, since)
         yield [_Known(stored, log[key], sends[key], receipts[key]) for key, stored in users.items()]
 
 

@@ -39,8 +39,8 @@ async def signal_launches(database: Database, workspace: str, client: Client, ro
         else:
             told[row["launch_id"]] = row["changed_in"]
     if told:
-        async with database.write(workspace) as connection:
-            await mark_launches_signalled(connection, workspace, told)
+        async with database.write(workspace) as tx:
+            await mark_launches_signalled(tx, told)
     return len(told)
 
 

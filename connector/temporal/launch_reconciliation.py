@@ -38,8 +38,8 @@ async def end_closed_launches(database: Database, workspace: str, client: Client
     Raises:
         RPCError: Temporal does not answer. StoreUnavailable: the database does not.
     """
-    async with database.read() as connection:
-        unfinished = await find_unfinished(connection, workspace)
+    async with database.read(workspace) as tx:
+        unfinished = await find_unfinished(tx)
     ended = 0
     for launch in unfinished:
         if launch.ended_at is not None or await _was_closed(database, workspace, client, launch):
@@ -58,8 +58,8 @@ async def _was_closed(database: Database, workspace: str, client: Client, launch
         return False  # Temporal has forgotten it: that is nobody's wish
     if status not in BY_HAND:
         return False
-    async with database.write(workspace) as connection:
-        await end_launch(connection, workspace, launch.launch_id, await database_now(connection))
+    async with database.write(workspace) as tx:
+        await end_launch(tx, launch.launch_id, await database_now(tx))
     failed = status not in (WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.CANCELED)
     tell = _log.warning if failed else _log.info  # nobody asked for a failure: look into the history
     tell("launch_was_closed", campaign=launch.campaign, launch=launch.launch_id, status=status.name.lower())
@@ -69,11 +69,11 @@ async def _was_closed(database: Database, workspace: str, client: Client, launch
 async def _end_rows(database: Database, workspace: str, launch: LaunchRow) -> int:
     ended, after = 0, ""
     while True:
-        async with database.write(workspace) as connection:
-            rows = await next_due(connection, workspace, launch, after, None, _ROWS)
-            now = await database_now(connection)
+        async with database.write(workspace) as tx:
+            rows = await next_due(tx, launch, after, None, _ROWS)
+            now = await database_now(tx)
             ids = [name for _, name, _ in rows]
-            gone = await end_closed(connection, workspace, ids, claimed_before=now - ATTEMPT_ENDED, now=now)
+            gone = await end_closed(tx, ids, claimed_before=now - ATTEMPT_ENDED, now=now)
         ended += len(gone)
         if len(rows) < _ROWS:
             return ended

@@ -11,13 +11,13 @@ from contextlib import suppress
 
 import structlog
 from sqlalchemy import RowMapping
-from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
 from connector.store.engine.database import Database, StoreUnavailable
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.launches import claim_to_signal_launches
 from connector.store.follow_ups.pending import claim_to_signal, claim_to_start, mark_signalled, mark_started
 from connector.temporal.client import start_arguments
@@ -32,7 +32,7 @@ _BETWEEN_SIGNALS_SECONDS = 1.0
 _AFTER_FAILURE_SECONDS = 1.0
 """Rest that no nudge shortens: while Temporal is away, each batch that is taken in would have the store asked again."""
 _Act = Callable[[Client, str, RowMapping], Awaitable[None]]
-_Mark = Callable[[AsyncConnection, str, Sequence[str]], Awaitable[None]]
+_Mark = Callable[[Transaction, Sequence[str]], Awaitable[None]]
 
 
 class Outbox:
@@ -83,10 +83,10 @@ class Outbox:
             RPCError: Temporal does not answer. StoreUnavailable: the database does not.
         """
         signals = self._signals_now(limit)
-        async with self._database.read() as connection:
-            to_start = await claim_to_start(connection, self._workspace, limit)
-            to_signal = await claim_to_signal(connection, self._workspace, signals) if signals else []
-            launches = await claim_to_signal_launches(connection, self._workspace, limit)
+        async with self._database.read(self._workspace) as tx:
+            to_start = await claim_to_start(tx, limit)
+            to_signal = await claim_to_signal(tx, signals) if signals else []
+            launches = await claim_to_signal_launches(tx, limit)
         if not to_start and not to_signal and not launches:
             return 0
         client = self._client if isinstance(self._client, Client) else await self._client()
@@ -98,8 +98,8 @@ class Outbox:
         """Do something in Temporal for every row, and mark those for which it went through."""
         done = await _all(rows, lambda row: act(client, self._workspace, row))
         if done:
-            async with self._database.write(self._workspace) as connection:
-                await mark(connection, self._workspace, done)
+            async with self._database.write(self._workspace) as tx:
+                await mark(tx, done)
         _raise_if_nothing_went(rows, done)
         return len(done)
 

@@ -59,8 +59,8 @@ class Reconciliation:
         Raises:
             RPCError: Temporal does not answer. StoreUnavailable: the database does not.
         """
-        async with self._database.read() as connection:
-            began = await database_now(connection)
+        async with self._database.read(self._workspace) as tx:
+            began = await database_now(tx)
         ended = 0
         async for page in self._closed():
             ended += await self._end(page)
@@ -91,14 +91,14 @@ class Reconciliation:
         return f"{query} AND CloseTime > '{since.isoformat()}'"
 
     async def _end(self, page: Mapping[str, WorkflowExecution]) -> int:
-        async with self._database.read() as connection:
-            still_open = await find_open(connection, self._workspace, page)
+        async with self._database.read(self._workspace) as tx:
+            still_open = await find_open(tx, page)
         gone = await self._without_successor([page[name] for name in still_open])
         if not gone:
             return 0
-        async with self._database.write(self._workspace) as connection:
-            now = await database_now(connection)
-            ended = await end_closed(connection, self._workspace, gone, claimed_before=now - ATTEMPT_ENDED, now=now)
+        async with self._database.write(self._workspace) as tx:
+            now = await database_now(tx)
+            ended = await end_closed(tx, gone, claimed_before=now - ATTEMPT_ENDED, now=now)
         _tell(ended, gone)
         return len(ended)
 

@@ -48,15 +48,14 @@ def backtest(
 async def _test(data: Path | None, campaign: str, since: str) -> BacktestResult:
     async with session(data) as context:
         catalogue = await context.cache.at_least(context.database)
-        async with context.database.read() as connection:
-            now = await database_now(connection)
+        async with context.database.read(context.workspace) as tx:
+            now = await database_now(tx)
             begin = _begin(since, now)
             console = Console(stderr=True)
             with Progress(console=console, transient=True, disable=not console.is_terminal) as shown:
                 task = shown.add_task("Judging users", total=None)
                 return await test(
-                    connection,
-                    context.workspace,
+                    tx,
                     catalogue,
                     campaign,
                     since=begin,

@@ -80,8 +80,8 @@ async def _report(data: Path | None, file: Path | None, item: dict[str, Any]) ->
 
 
 async def _now(context: AppContext) -> str:
-    async with context.database.read() as connection:
-        return (await database_now(connection)).isoformat()
+    async with context.database.read(context.workspace) as tx:
+        return (await database_now(tx)).isoformat()
 
 
 async def _begin(context: AppContext) -> None:

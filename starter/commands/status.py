@@ -47,8 +47,8 @@ def status(
 async def _look_at_all(data: Path | None) -> tuple[Catalogue, list[Count]]:
     async with session(data) as context:
         catalogue = await context.cache.at_least(context.database)
-        async with context.database.read() as connection:
-            return catalogue, await count_follow_ups(connection, context.workspace)
+        async with context.database.read(context.workspace) as tx:
+            return catalogue, await count_follow_ups(tx)
 
 
 async def _look_at_one(data: Path | None, campaign: str) -> dict[str, Any]:
@@ -56,8 +56,8 @@ async def _look_at_one(data: Path | None, campaign: str) -> dict[str, Any]:
         entry = (await context.cache.at_least(context.database)).entries.get(campaign)
         if entry is None:
             raise Unknown(f"{campaign} is not known; apply its definition first")
-        async with context.database.read() as connection:
-            counts = await count_follow_ups(connection, context.workspace, campaign)
+        async with context.database.read(context.workspace) as tx:
+            counts = await count_follow_ups(tx, campaign)
         return {**_with_counts(entry, counts), "results": await results_view.load_results(context, entry)}
 
 

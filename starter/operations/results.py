@@ -20,8 +20,8 @@ _VERDICTS = {"more": "more than control", "less": "less than control", "undecide
 async def load_results(context: AppContext, entry: Entry) -> dict[str, Any]:
     """What came of this campaign or card until now; see `view`."""
     catalogue = await context.cache.at_least(context.database)
-    async with context.database.read() as connection:
-        counted = await count_results(connection, context.workspace, entry.id, catalogue.workspace.robots)
+    async with context.database.read(context.workspace) as tx:
+        counted = await count_results(tx, entry.id, catalogue.workspace.robots)
     return view(counted, letters_of(entry, counted))
 
 

@@ -32,13 +32,12 @@ async def read_follow_ups(
     `reason` is null where something was sent or still waits. `workflow_id` names the workflow in Temporal that waits,
     for the `exception` signal; it is null for refusals, and where a launch sends.
     """
-    async with context.database.read() as connection:
-        stored = None if user is None else await find_user(connection, context.workspace, user)
+    async with context.database.read(context.workspace) as tx:
+        stored = None if user is None else await find_user(tx, user)
         if user is not None and stored is None:
             return {"follow_ups": []}
         found = await list_follow_ups(
-            connection,
-            context.workspace,
+            tx,
             campaign=campaign,
             user_key=stored.user_key if stored else None,
             state=state,

@@ -50,12 +50,12 @@ async def click(delivery: DeliveryId, holder: InboxDoer, options: JsonOptions, c
 async def _tapped(
     context: AppContext, delivery: str, holder: Holder, kind: InteractionType, properties: dict[str, Any]
 ) -> ActView:
-    async with context.database.read() as c:
-        push = _allowed((await find_deliveries(c, context.workspace, [delivery])).get(delivery), holder.user_key)
-        now = await database_now(c)
+    async with context.database.read(context.workspace) as tx:
+        push = _allowed((await find_deliveries(tx, [delivery])).get(delivery), holder.user_key)
+        now = await database_now(tx)
         id = ":".join([push.id, kind.value, *properties.values()])
         # The log is unique by day and id (M6), and apps tell again on other days what they are not sure of.
-        if await is_logged(c, context.workspace, push.user_key, id, (push.dispatched_at or now) - _SKEW):
+        if await is_logged(tx, push.user_key, id, (push.dispatched_at or now) - _SKEW):
             return ActView(status=holder.told("duplicate"), interaction=kind.value)
     made = Interaction(
         id=id,

@@ -26,8 +26,8 @@ UserId = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$"
 async def replace_user(id: UserId, body: Description, context: ContextHere) -> dict[str, Any]:
     """Put this description in the place of whatever was known. At most 256 KB of attributes."""
     user = checked(User, {**_without_id(body, id), "id": id})
-    async with context.database.write(context.workspace) as connection:
-        await save_user(connection, context.workspace, user, await database_now(connection))
+    async with context.database.write(context.workspace) as tx:
+        await save_user(tx, user, await database_now(tx))
     return user.model_dump(mode="json")
 
 
@@ -43,9 +43,9 @@ async def change_user(
     """
     changes = _without_id(body, id)
     checked(User, {**changes, "id": id})
-    async with context.database.write(context.workspace) as connection:
-        await merge_user(connection, context.workspace, id, changes, await database_now(connection))
-        stored = await find_user(connection, context.workspace, id)
+    async with context.database.write(context.workspace) as tx:
+        await merge_user(tx, id, changes, await database_now(tx))
+        stored = await find_user(tx, id)
     if stored is None:
         raise not_found(f"the user {id}")
     # A key for ingest alone may be in an app, and an empty change must not be a way to read.
@@ -55,8 +55,8 @@ async def change_user(
 @router.get("/{id}", dependencies=[Depends(needs(Scope.READ))])
 async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
     """What is known of a user; where a provider told that addresses take no messages, with those as `unreachable`."""
-    async with context.database.read() as connection:
-        stored = await find_user(connection, context.workspace, id)
+    async with context.database.read(context.workspace) as tx:
+        stored = await find_user(tx, id)
     if stored is None:
         raise not_found(f"the user {id}")
     told = {"unreachable": dict(stored.unreachable)} if stored.unreachable else {}
@@ -66,8 +66,8 @@ async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
 @router.delete("/{id}", dependencies=[Depends(needs(Scope.MANAGE))], status_code=204)
 async def erase(id: UserId, context: ContextHere) -> None:
     """Erase a user for good: what waits ends as `dropped: erased`, and a late report does not bring them back."""
-    async with context.database.write(context.workspace) as connection:
-        erased = await erase_user(connection, context.workspace, id, await database_now(connection))
+    async with context.database.write(context.workspace) as tx:
+        erased = await erase_user(tx, id, await database_now(tx))
     if not erased:
         raise not_found(f"the user {id}")
     context.outbox.nudge()
