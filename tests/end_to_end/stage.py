@@ -26,7 +26,7 @@ from connector.settings.application import Settings, Smtp
 from connector.settings.inbox import InboxSettings
 from connector.settings.tracking import TrackingSettings
 from connector.store.engine.database import Database
-from connector.temporal.link import TemporalLink
+from connector.temporal.client import TemporalLink
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from tests.end_to_end.providers import Providers
