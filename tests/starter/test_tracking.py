@@ -25,7 +25,8 @@ from connector.channels.protocol import Accepted, OutgoingMessage
 from connector.channels.registry import open_channels
 from connector.channels.tracking import open_tokens, tracked
 from connector.rules.model.users import User
-from connector.settings.application import Settings, Smtp
+from connector.settings.application import Settings
+from connector.settings.providers import Smtp
 from connector.settings.tracking import TrackingSettings
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
@@ -35,7 +36,7 @@ from connector.tracking.tokens import Kind, Token
 from connector.wire import SendRequest
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from starter.api.routes.tracking import taking_in
+from starter.api.routes.tracking import ingesting_visits
 from tests.house import ORIGINAL, PUSHED, House, at, follow_on, push
 
 BASE = "https://t.shop.test"
@@ -471,7 +472,7 @@ async def test_the_application_takes_visits_in_by_itself(world: World) -> None:
     await world.house.live(ORIGINAL, MAIL)
     await world.send()
     world.tracking.visits._settle = timedelta(milliseconds=50)
-    async with taking_in(world.tracking):
+    async with ingesting_visits(world.tracking):
         await world.ask(world.links[0])
         async with asyncio.timeout(10):
             while not await world.logged("click_"):

@@ -184,8 +184,8 @@ from connector.store.users.log import take_numbers
 async def main():
     database = Database.open(sys.argv[1])
     for _ in range(25):
-        async with database.write("default") as c:
-            await take_numbers(c, "default", 1)
+        async with database.write("default") as tx:
+            await take_numbers(tx, 1)
     await database.close()
 
 asyncio.run(main())

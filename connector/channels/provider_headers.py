@@ -1,38 +1,36 @@
-"""A header that tells an SMTP provider which delivery a mail is, so that its webhooks tell it back.
+"""The header that carries the delivery id to an SMTP provider, whose webhooks then report it.
 
-Each provider has its own: SendGrid's X-SMTPAPI and Mailgun's X-Mailgun-Variables hold JSON, Postmark's X-PM-Metadata-*
-and SES's X-SES-MESSAGE-TAGS a bare value, SES's of letters, digits, dashes and underscores alone. Resend takes no tags
-by SMTP; what it takes is an idempotency key, and its events lead back by the Message-ID or the recipient.
+SendGrid's X-SMTPAPI and Mailgun's X-Mailgun-Variables hold JSON, Postmark's X-PM-Metadata-* and SES's
+X-SES-MESSAGE-TAGS a bare value, SES's of letters, digits, dashes and underscores only. Resend accepts no tags by SMTP
+but an idempotency key; its events are matched by the Message-ID or the recipient.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 from connector.rules.provider_events.events import DELIVERY
 from connector.rules.provider_events.tags import to_tag
+from connector.settings.providers import SmtpProvider
 
-SmtpProvider = Literal["sendgrid", "ses", "mailgun", "postmark", "resend"]
-
-_LONGEST_LINE = 998
-"""Characters of a line (RFC 5322)."""
+_MAX_LINE_CHARACTERS = 998
+"""RFC 5322, section 2.1.1."""
 
 
 def provider_header(provider: SmtpProvider | None, delivery_id: str) -> bytes:
-    """The provider's header as one whole line of ASCII, whatever the id holds; empty where there is none to write.
+    """Return the provider's header as one line of ASCII, whatever the id holds; empty if there is no header to write.
 
-    Written by hand: the standard library turns what is long into encoded words, which no provider reads.
+    The standard library is no use here: it turns long values into encoded words, which no provider reads.
     """
     if provider is None:
         return b""
     line = _HEADERS[provider](delivery_id)
-    return f"{line}\r\n".encode("ascii") if len(line) <= _LONGEST_LINE else b""
+    return f"{line}\r\n".encode("ascii") if len(line) <= _MAX_LINE_CHARACTERS else b""
 
 
 def _json(value: object) -> str:
-    """Every control character and every letter beyond ASCII is escaped, so it has one line."""
+    """Return JSON on one line: every control character and every character beyond ASCII is escaped."""
     return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")
 
 
