@@ -119,7 +119,8 @@ def test_examples_are_definitions() -> None:
 @pytest.mark.parametrize("document", ["README.md", "docs/campaigns.md"])
 def test_campaigns_in_the_documents_are_definitions(document: str) -> None:
     """What a reader copies out of a document can be applied."""
-    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
+    text = (ROOT / document).read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) + re.findall(r"<<'YAML'\n(.*?)YAML\n", text, re.DOTALL)
     read = [data for block in blocks for data in yaml.safe_load_all(block) if {"campaign", "workspace"} & set(data)]
     assert read
     for data in read:
