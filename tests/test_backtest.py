@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select
 
-from connector.app.backtest import BacktestResult, NotBacktestable, backtest
 from connector.ingest.intake import Intake
 from connector.rules.model.campaigns import parse_definition
 from connector.store.catalogue.drafts import save_drafts
@@ -14,6 +13,7 @@ from connector.store.engine.database import database_now
 from connector.store.follow_ups.deliveries import DeliveryState
 from connector.store.tables import deliveries, follow_ups, interactions
 from connector.store.users.users import merge_user
+from starter.operations.backtest import BacktestResult, NotBacktestable, backtest
 from tests.house import ABANDONED, BASE, ORIGINAL, PUSHED, House, buy, follow_on, opened, push
 
 WEBHOOK = {"webhook": {"url": "https://shop.example/hook", "body": "hi"}}

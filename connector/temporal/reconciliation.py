@@ -1,8 +1,8 @@
 """The reconciliation: ends the rows of follow-ups and launches whose workflows were closed in Temporal itself.
 
 An operator who terminates a follow-up in the UI wants it gone: its row ends as `cancelled_by_operator`, and nothing
-starts it again; for a launch, all its open rows end so. Each run queries Temporal for what was closed since the previous
-run; the first run after a start queries everything that Temporal still keeps, which covers any time without a worker.
+starts it again; for a launch, all its open rows end so. Each run queries what was closed since the previous run; the
+first run after a start queries everything that Temporal still keeps, which covers any time without a worker.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from starter.operations.api_keys import ApiKeyService
 from structlog.testing import capture_logs
 
 from connector.app.context import AppContext, build_context
@@ -15,6 +14,7 @@ from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.scopes import Keys
+from starter.operations.api_keys import ApiKeyService
 from tests.starter.serving import KEY, Clock, open_client
 
 LISTED = "/v1/follow-ups"

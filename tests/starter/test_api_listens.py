@@ -6,13 +6,13 @@ from pathlib import Path
 import httpx
 import pytest
 from pydantic import SecretStr
-from starter.operations.api_keys import ApiKeyService
 from structlog.testing import capture_logs
 
 from connector.rules.model.api_keys import Scope, make_key
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.server import serve
+from starter.operations.api_keys import ApiKeyService
 from tests.starter.serving import Connector
 
 AWAY = "postgresql://nobody@127.0.0.1:1/nowhere"

@@ -4,7 +4,6 @@ from typing import Any
 
 import httpx
 import pytest
-from starter.operations.api_keys import ApiKeyService
 
 from connector.app.context import AppContext, build_context
 from connector.rules.model.api_keys import Scope
@@ -12,6 +11,7 @@ from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.scopes import Keys
+from starter.operations.api_keys import ApiKeyService
 from tests.house import ABANDONED, ORIGINAL, House, push
 from tests.starter.serving import open_client
 

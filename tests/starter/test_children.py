@@ -9,17 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from starter.dev.dev_file import Running, read_running, write_running
-from starter.dev.stale_processes import end_stale_processes
+from starter.dev.instance import DevInstance, end_stale_processes, read_instance, write_instance
 from starter.dev.supervised_process import SupervisedProcess
 
 SLEEPER = "import sys, time; print('up', flush=True); time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 PARENT = """
 import asyncio, sys
-from starter.dev.supervised_process import Child
+from starter.dev.supervised_process import SupervisedProcess
 async def main():
-    child = Child("c", [sys.executable, "-c", "import time; time.sleep(60)"], {}, started=lambda: None)
+    child = SupervisedProcess("c", [sys.executable, "-c", "import time; time.sleep(60)"], {}, on_start=lambda: None)
     task = asyncio.create_task(child.keep_running())
     while child.pid is None:
         await asyncio.sleep(0.01)
@@ -45,7 +44,7 @@ def runs(pid: int) -> bool:
 
 def child_of(code: str, log: Path) -> SupervisedProcess:
     return SupervisedProcess(
-        "sleeper", [sys.executable, "-c", code, str(log.parent)], dict(os.environ), log=log, started=lambda: None
+        "sleeper", [sys.executable, "-c", code, str(log.parent)], dict(os.environ), log=log, on_start=lambda: None
     )
 
 
@@ -97,7 +96,7 @@ async def test_leftovers_are_ended_and_strangers_left_alone(tmp_path: Path) -> N
     ours = await asyncio.create_subprocess_exec(sys.executable, "-c", SLEEPER, str(tmp_path / "ours"))
     stranger = await asyncio.create_subprocess_exec(sys.executable, "-c", SLEEPER)
     pids = {"supervisor": 1, "worker": ours.pid, "api": stranger.pid, "temporal": 2**22 + 1}
-    write_running(tmp_path / "ours", Running(api_url="a", temporal_address="t", ui_url=None, pids=pids))
+    write_instance(tmp_path / "ours", DevInstance(api_url="a", temporal_address="t", ui_url=None, pids=pids))
     try:
         reaping = asyncio.create_task(ours.wait())
         await asyncio.to_thread(end_stale_processes, tmp_path / "ours")
@@ -107,11 +106,11 @@ async def test_leftovers_are_ended_and_strangers_left_alone(tmp_path: Path) -> N
     finally:
         stranger.kill()
         await stranger.wait()
-    assert read_running(tmp_path / "ours") is None
+    assert read_instance(tmp_path / "ours") is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pids": {}}'])
 def test_a_broken_file_is_no_file(tmp_path: Path, text: str) -> None:
     """dev.json may be left over from anything."""
     (tmp_path / "dev.json").write_text(text)
-    assert read_running(tmp_path) is None
+    assert read_instance(tmp_path) is None

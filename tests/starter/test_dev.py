@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from starter.dev.dev_file import read_running
+from starter.dev.instance import read_instance
 from tests.house import ABANDONED, ORIGINAL
 
 FREE_PORTS = ("--api-port", "0", "--temporal-port", "0", "--ui-port", "0")
@@ -97,4 +97,4 @@ async def test_dev_from_its_first_start_to_its_second_end(start: Start, tmp_path
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 30) == 0
     await gone(running["pids"])
-    assert read_running(data) is None
+    assert read_instance(data) is None

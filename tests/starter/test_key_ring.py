@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from starter.operations.api_keys import ApiKeyService
 
 from connector.rules.model.api_keys import GivenKey, Scope, make_key, read_key
 from connector.store.engine.database import Database, StoreUnavailable
@@ -14,6 +13,7 @@ from connector.store.tables import keys
 from connector.store.users.api_keys import LiveKey, LiveKeys, load_live_keys
 from starter.api.access import key_cache as key_ring
 from starter.api.access.key_cache import ApiKeyCache
+from starter.operations.api_keys import ApiKeyService
 from tests.starter.serving import Clock
 
 W = "default"

@@ -35,7 +35,7 @@ def test_the_key_stands_alone_on_standard_output(connector: Connector, data: Pat
     assert code == 0
     key = read_key(out.removesuffix("\n"))
     assert key is not None
-    for told in (key.id, "shop", "ingest, read", "50 requests a second", "90 days", "shown this once"):
+    for told in (key.id, "shop", "ingest, read", "50 requests per second", "90 days", "shown this once"):
         assert told in err
     assert out.strip()[-43:] not in err
 
@@ -99,7 +99,7 @@ def test_rotate(connector: Connector, data: Path) -> None:
     new = read_key(out.strip())
     assert (code, new is not None) == (0, True)
     assert new is not None
-    assert f"replaces {made['id']}, which holds until " in err
+    assert f"replaces {made['id']}, which is valid until " in err
     keys = listed(connector)
     old, fresh = keys[made["id"]], keys[new.id]
     assert [fresh[name] for name in ("name", "scopes", "rate")] == ["shop", ["ingest"], 9]
@@ -125,7 +125,7 @@ def test_rotating_a_revoked_key(connector: Connector, data: Path) -> None:
     connector("keys", "revoke", made["id"])
     code, out, err = connector("keys", "rotate", made["id"])
     assert (code, out) == (1, "")
-    assert "revoked; make a new one with `connector keys create`" in err
+    assert "revoked; create a new one with `connector keys create`" in err
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_what_an_edit_changes(connector: Connector, data: Path, folder: Path) ->
     code, out, _ = connector("plan", str(folder / "f.yaml"))
     assert code == 0
     assert '\nf:\n  ~ delivery.delay.after: "12 hours" → "1 day"\n  + delivery.key: "properties.sku"\n' in out
-    assert "in the store, not in these files, and left as it is: o (draft)" in out
+    assert "in the store but not in these files, and not changed: o (draft)" in out
     edit(folder, "body: Hi", f"body: '{'Hi, ' * 20}and bye'")
     assert f'  ~ messages.push.body: "Hi" → "{"Hi, " * 14}Hi…\n' in connector("plan", str(folder))[1]
     connector("apply", str(folder))

@@ -48,7 +48,7 @@ def test_what_is_kept_is_listed_without_recipients(connector: Connector, kept: s
     code, out, _ = connector("reports", "--limit", "2")
     assert (code, "unknown_delivery" in out, "@" in out) == (0, True, False)
     assert json.loads(connector("reports", "--provider", "ses", "--json")[1]) == {"counts": [], "reports": []}
-    assert connector("reports", "--provider", "ses")[1] == "everything that providers told was led back\n"
+    assert connector("reports", "--provider", "ses")[1] == "there are no unmatched events\n"
 
 
 def test_what_was_missing_is_told_and_led_back(connector: Connector, kept: str) -> None:
@@ -60,7 +60,7 @@ def test_what_was_missing_is_told_and_led_back(connector: Connector, kept: str) 
     _with_desk(kept, mend)
     code, out, _ = connector("reports", "--retry", "--json")
     assert (code, json.loads(out)) == (0, {"led_back": 1, "dropped": 0, "left": len(UNLED) - 1})
-    assert connector("reports", "--retry")[1] == f"0 led back, {len(UNLED) - 1} left\n"
+    assert connector("reports", "--retry")[1] == f"0 matched, {len(UNLED) - 1} unmatched\n"
 
 
 @pytest.mark.parametrize("words", [["--provider", "nobody"], ["--limit", "0"], ["more"]])

@@ -127,4 +127,4 @@ def test_status_before_anything_came_of_it(connector: Connector, data: Path, tmp
     """A draft has nothing to show, and says so."""
     (tmp_path / "o.yaml").write_text("campaign: o\ndelivery: {type: external}\n")
     connector("apply", str(tmp_path / "o.yaml"))
-    assert "nobody got it yet" in connector("status", "o")[1]
+    assert "no user was reached yet" in connector("status", "o")[1]

@@ -118,6 +118,6 @@ async def test_without_a_worker_the_caller_is_told(environment: WorkflowEnvironm
     stage = Stage(environment, told)
     order = stage.order("publish", "a")
     with pytest.raises(RegistryUnavailable, match=r"no worker is polling .* start one with `connector worker`"):
-        await submit_order(stage.client, order, timeout=timedelta(seconds=0.5))
+        await submit_order(stage.client, order, answer_timeout=timedelta(seconds=0.5))
     async with stage.workers():
         assert (await submit_order(stage.client, order)).changed == ("a",)

@@ -1,8 +1,8 @@
-"""Where keys are made, replaced and taken back, each in one transaction.
+"""The service that creates, lists, rotates and revokes API keys, each in one transaction.
 
 ConnectorError
-├── KeyUnknown    no key has that id
-└── KeyEnded      it does not hold any more, so it cannot be replaced
+├── KeyUnknown  no key has that id
+└── KeyEnded    the key is not valid any more, so it cannot be rotated
 """
 
 from __future__ import annotations
@@ -27,64 +27,64 @@ class KeyEnded(ConnectorError):
 
 
 @dataclass(frozen=True)
-class Issued:
-    """A key that was made, and its text, which can be shown this once only. `replaces`: the one that it follows."""
+class IssuedKey:
+    """A new key with its text, which nothing keeps: it can be shown only now. `replaces`: the rotated key."""
 
     key: Key
-    made: NewKey
+    secret: NewKey
     replaces: Key | None = None
 
 
 class ApiKeyService:
-    """Keeps the keys of one workspace. Everything raises StoreUnavailable where the database is away."""
+    """Manages the keys of one workspace. Every method raises StoreUnavailable if the database cannot be reached."""
 
     def __init__(self, database: Database, workspace: str) -> None:
         self._database, self._workspace = database, workspace
 
     async def create(
         self, name: str, scopes: Sequence[Scope], *, rate: float | None = None, lifetime: timedelta | None = None
-    ) -> Issued:
-        """Make a key.
+    ) -> IssuedKey:
+        """Create a key.
 
         Args:
-            rate: requests a second; None: the API's default. lifetime: whole seconds; None: it does not expire.
+            rate: requests per second; None: the API's default. lifetime: whole seconds; None: it does not expire.
         """
         async with self._database.write(self._workspace) as tx:
             return await self._issue(tx, name, scopes, rate, lifetime, await database_now(tx))
 
-    async def rotate(self, id: str, *, overlap: timedelta) -> Issued:
-        """Make a key with the same name, scopes, rate and lifetime; the old one expires after `overlap`, or sooner.
+    async def rotate(self, id: str, *, overlap: timedelta) -> IssuedKey:
+        """Create a key with the same name, scopes, rate and lifetime; the old one expires after `overlap` at most.
 
         Raises:
-            KeyUnknown, KeyEnded: nothing was made.
+            KeyUnknown, KeyEnded: nothing was created.
         """
         async with self._database.write(self._workspace) as tx:
             old = await self._find(tx, id)
             now = await database_now(tx)
             if (state := old.state_at(now)) in (KeyState.REVOKED, KeyState.EXPIRED):
-                raise KeyEnded(f"the key {id} is {state}; make a new one with `connector keys create`")
+                raise KeyEnded(f"the key {id} is {state}; create a new one with `connector keys create`")
             ends = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
             await end_key(tx, id, expires_at=ends)
             issued = await self._issue(tx, old.name, old.scopes, old.rate, old.lifetime, now)
-            return Issued(issued.key, issued.made, replaces=await self._find(tx, id))
+            return IssuedKey(issued.key, issued.secret, replaces=await self._find(tx, id))
 
     async def revoke(self, id: str) -> Key:
-        """Let a key hold no longer; one that was revoked before stays as it is. Raises KeyUnknown."""
+        """Revoke a key; a key that was revoked earlier does not change. Raises KeyUnknown."""
         async with self._database.write(self._workspace) as tx:
             if (await self._find(tx, id)).revoked_at is None:
                 await end_key(tx, id, revoked_at=await database_now(tx))
             return await self._find(tx, id)
 
-    async def listed(self) -> tuple[list[Key], datetime]:
-        """Every key, oldest first, and the time by the database's clock that says how they stand."""
+    async def list_keys(self) -> tuple[list[Key], datetime]:
+        """Return every key, oldest first, and the time of the database's clock, on which their states depend."""
         async with self._database.read(self._workspace) as tx:
             return await list_keys(tx), await database_now(tx)
 
     async def _find(self, tx: Transaction, id: str) -> Key:
-        found = await find_key(tx, id)
-        if found is None:
+        key = await find_key(tx, id)
+        if key is None:
             raise KeyUnknown(f"no key has the id {id[:12]!r}; `connector keys list` shows them")
-        return found
+        return key
 
     async def _issue(
         self,
@@ -94,9 +94,9 @@ class ApiKeyService:
         rate: float | None,
         lifetime: timedelta | None,
         now: datetime,
-    ) -> Issued:
-        made = make_key()
+    ) -> IssuedKey:
+        secret = make_key()
         ends = None if lifetime is None else now + lifetime
-        key = Key(made.id, name, tuple(scopes), rate, lifetime, now, ends, None)
-        await add_key(tx, key, made.digest)
-        return Issued(key, made)
+        key = Key(secret.id, name, tuple(scopes), rate, lifetime, now, ends, None)
+        await add_key(tx, key, secret.digest)
+        return IssuedKey(key, secret)
