@@ -20,8 +20,8 @@ from starter.api.openapi.document import body_of
 from starter.api.requests.body import Description, JsonOptions, validate
 from starter.api.requests.errors import ApiError, not_found
 from starter.api.routes.options import NoOptions, PublishOptions
-from starter.operations.views import load_results, view_entry_with_definition
 from starter.operations.orders import Verb, order_now
+from starter.operations.views import load_results, view_entry_with_definition
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 _NO_OPTIONS = body_of("NoOptions", required=False)
