@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from tests.dev import Dev
+from tests.support.dev_process import Dev
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -13,7 +13,7 @@ from connector.rules.publishing.drafting import draft
 from connector.rules.publishing.orders import plan_publish
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
-from tests.house import ABANDONED, ORIGINAL, PLANS, House
+from tests.support.installation import ABANDONED, ORIGINAL, PLANS, House
 
 CARD = {"card": "c", "title": "Spring", "body": "it's here"}
 EDITED = {**ABANDONED, "name": "edited"}

@@ -28,7 +28,7 @@ from connector.store.tables import (
 from connector.store.users.erasure import erase_user
 from connector.store.users.linking import Linked, Pair, link_ids
 from connector.store.users.users import find_user, load_users, look_up, resolve_and_lock, save_user
-from tests.house import ABANDONED, ORIGINAL, House, buy, push
+from tests.support.installation import ABANDONED, ORIGINAL, House, buy, push
 from tests.store.test_users import _until_waiting
 
 W = "default"

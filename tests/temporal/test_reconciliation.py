@@ -24,9 +24,9 @@ from connector.temporal.client import start_arguments
 from connector.temporal.outbox import Outbox
 from connector.temporal.reconciliation import Reconciliation
 from connector.wire import FollowUpStart
-from tests.house import ABANDONED, ORIGINAL, House, push
-from tests.temporal.shop import LATER, Shop
-from tests.temporal.stage import until_event
+from tests.support.installation import ABANDONED, ORIGINAL, House, push
+from tests.support.workspace import LATER, Shop
+from tests.support.workflow_harness import until_event
 
 
 @workflow.defn(name=names.FOLLOW_UP, sandboxed=False)

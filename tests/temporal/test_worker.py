@@ -14,8 +14,8 @@ import worker
 from connector import names
 from connector.app.preflight import NotSetUp
 from connector.temporal.outbox import Outbox
-from tests.house import ORIGINAL
-from tests.temporal.shop import AT_ONCE, LATER, Shop, settings_for
+from tests.support.installation import ORIGINAL
+from tests.support.workspace import AT_ONCE, LATER, Shop, settings_for
 from worker import run_worker
 
 
