@@ -35,8 +35,8 @@ def create_bare_app(database: Database) -> FastAPI:
     async def take(request: Request) -> Response:
         items = from_json(await request.body())["interactions"]
         rows = [_row(item) for item in items]
-        async with database.write(_WORKSPACE) as connection:
-            await connection.execute(insert(interactions), rows)
+        async with database.write(_WORKSPACE) as tx:
+            await tx.execute(insert(interactions), rows)
         return Response(b'{"results":[]}', media_type="application/json")
 
     return app

@@ -61,8 +61,8 @@ class FollowUpClient:
 
     async def find(self, follow_up_id: str) -> FollowUp:
         """Return the current row of the follow-up. Raises FollowUpUnknown."""
-        async with self._database.read() as connection:
-            follow_up = await load_follow_up(connection, self._workspace, follow_up_id)
+        async with self._database.read(self._workspace) as tx:
+            follow_up = await load_follow_up(tx, follow_up_id)
         if follow_up is None:
             raise FollowUpUnknown(
                 f"there is no follow-up {follow_up_id!r}; GET /v1/follow-ups and `connector explain` show their ids"

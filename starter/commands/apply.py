@@ -79,9 +79,9 @@ async def _save(data: Path | None, definitions: Sequence[Definition]) -> tuple[l
     async with open_session(data) as context:
         check_workspace(context.workspace, definitions)
         with spinner(f"Saving {len(definitions)} definitions"):
-            async with context.database.write(context.workspace) as connection:
-                now = await database_now(connection)
-                saved = await save_drafts(connection, context.workspace, definitions, now)
+            async with context.database.write(context.workspace) as tx:
+                now = await database_now(tx)
+                saved = await save_drafts(tx, definitions, now)
             catalogue = await context.cache.at_least(context.database)
         return saved, draft_warnings(definitions, catalogue, now)
 

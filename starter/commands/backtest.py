@@ -48,15 +48,14 @@ def backtest(
 async def _backtest(data: Path | None, campaign: str, since: str) -> BacktestResult:
     async with open_session(data) as context:
         catalogue = await context.cache.at_least(context.database)
-        async with context.database.read() as connection:
-            now = await database_now(connection)
+        async with context.database.read(context.workspace) as tx:
+            now = await database_now(tx)
             start = _parse_since(since, now)
             console = Console(stderr=True)
             with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
                 task = bar.add_task("Evaluating users", total=None)
                 return await backtest_campaign(
-                    connection,
-                    context.workspace,
+                    tx,
                     catalogue,
                     campaign,
                     since=start,

@@ -117,8 +117,8 @@ async def _ingest(context: AppContext, items: Iterable[tuple[int, Any | ItemResu
 
 
 async def _now(context: AppContext) -> str:
-    async with context.database.read() as connection:
-        return (await database_now(connection)).isoformat()
+    async with context.database.read(context.workspace) as tx:
+        return (await database_now(tx)).isoformat()
 
 
 async def _start_follow_ups(context: AppContext) -> None:

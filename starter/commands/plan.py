@@ -65,8 +65,8 @@ def plan(
 async def _preview(data: Path | None, definitions: Sequence[Definition], allow_missed: bool) -> Preview:
     async with open_session(data) as context:
         check_workspace(context.workspace, definitions)
-        async with context.database.read() as connection:
-            return await preview_changes(connection, context.workspace, definitions, allow_missed=allow_missed)
+        async with context.database.read(context.workspace) as tx:
+            return await preview_changes(tx, definitions, allow_missed=allow_missed)
 
 
 def _in_json(preview: Preview) -> dict[str, Any]:

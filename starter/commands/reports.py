@@ -56,9 +56,9 @@ async def _retry(data: Path | None, provider: str | None) -> RetryResult:
 async def _load_unmatched(
     data: Path | None, provider: str | None, limit: int
 ) -> tuple[list[tuple[str, str, int]], list[UnmatchedEvent]]:
-    async with open_session(data) as context, context.database.read() as c:
-        counts = await count_unmatched(c, context.workspace, provider=provider)
-        return counts, await newest_unmatched(c, context.workspace, provider=provider, limit=limit)
+    async with open_session(data) as context, context.database.read(context.workspace) as tx:
+        counts = await count_unmatched(tx, provider=provider)
+        return counts, await newest_unmatched(tx, provider=provider, limit=limit)
 
 
 def _print_retried(retried: RetryResult, as_json: bool) -> None:

@@ -48,8 +48,8 @@ def status(
 async def _load_all(data: Path | None) -> tuple[Catalogue, list[Count]]:
     async with open_session(data) as context:
         catalogue = await context.cache.at_least(context.database)
-        async with context.database.read() as connection:
-            return catalogue, await count_follow_ups(connection, context.workspace)
+        async with context.database.read(context.workspace) as tx:
+            return catalogue, await count_follow_ups(tx)
 
 
 async def _load_one(data: Path | None, campaign: str) -> dict[str, Any]:
@@ -57,8 +57,8 @@ async def _load_one(data: Path | None, campaign: str) -> dict[str, Any]:
         entry = (await context.cache.at_least(context.database)).entries.get(campaign)
         if entry is None:
             raise UnknownCampaign(f"{campaign} is not known; apply its definition first")
-        async with context.database.read() as connection:
-            counts = await count_follow_ups(connection, context.workspace, campaign)
+        async with context.database.read(context.workspace) as tx:
+            counts = await count_follow_ups(tx, campaign)
         return {**_view_with_counts(entry, counts), "results": await load_results(context, entry)}
 
 

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from connector.rules.model.api_keys import Key, KeyState, NewKey, Scope, make_key
 from connector.rules.model.errors import ConnectorError
 from connector.store.engine.database import Database, database_now
+from connector.store.engine.transaction import Transaction
 from connector.store.users.api_keys import add_key, end_key, find_key, list_keys
 
 
@@ -50,8 +49,8 @@ class ApiKeyService:
         Args:
             rate: requests per second; None: the API's default. lifetime: whole seconds; None: it does not expire.
         """
-        async with self._database.write(self._workspace) as c:
-            return await self._issue(c, name, scopes, rate, lifetime, await database_now(c))
+        async with self._database.write(self._workspace) as tx:
+            return await self._issue(tx, name, scopes, rate, lifetime, await database_now(tx))
 
     async def rotate(self, id: str, *, overlap: timedelta) -> IssuedKey:
         """Create a key with the same name, scopes, rate and lifetime; the old one expires after `overlap` at most.
@@ -59,37 +58,37 @@ class ApiKeyService:
         Raises:
             KeyUnknown, KeyEnded: nothing was created.
         """
-        async with self._database.write(self._workspace) as c:
-            old = await self._find(c, id)
-            now = await database_now(c)
+        async with self._database.write(self._workspace) as tx:
+            old = await self._find(tx, id)
+            now = await database_now(tx)
             if (state := old.state_at(now)) in (KeyState.REVOKED, KeyState.EXPIRED):
                 raise KeyEnded(f"the key {id} is {state}; create a new one with `connector keys create`")
             ends = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
-            await end_key(c, self._workspace, id, expires_at=ends)
-            issued = await self._issue(c, old.name, old.scopes, old.rate, old.lifetime, now)
-            return IssuedKey(issued.key, issued.secret, replaces=await self._find(c, id))
+            await end_key(tx, id, expires_at=ends)
+            issued = await self._issue(tx, old.name, old.scopes, old.rate, old.lifetime, now)
+            return IssuedKey(issued.key, issued.secret, replaces=await self._find(tx, id))
 
     async def revoke(self, id: str) -> Key:
         """Revoke a key; a key that was revoked earlier does not change. Raises KeyUnknown."""
-        async with self._database.write(self._workspace) as c:
-            if (await self._find(c, id)).revoked_at is None:
-                await end_key(c, self._workspace, id, revoked_at=await database_now(c))
-            return await self._find(c, id)
+        async with self._database.write(self._workspace) as tx:
+            if (await self._find(tx, id)).revoked_at is None:
+                await end_key(tx, id, revoked_at=await database_now(tx))
+            return await self._find(tx, id)
 
     async def list_keys(self) -> tuple[list[Key], datetime]:
         """Return every key, oldest first, and the time of the database's clock, on which their states depend."""
-        async with self._database.read() as c:
-            return await list_keys(c, self._workspace), await database_now(c)
+        async with self._database.read(self._workspace) as tx:
+            return await list_keys(tx), await database_now(tx)
 
-    async def _find(self, c: AsyncConnection, id: str) -> Key:
-        key = await find_key(c, self._workspace, id)
+    async def _find(self, tx: Transaction, id: str) -> Key:
+        key = await find_key(tx, id)
         if key is None:
             raise KeyUnknown(f"no key has the id {id[:12]!r}; `connector keys list` shows them")
         return key
 
     async def _issue(
         self,
-        c: AsyncConnection,
+        tx: Transaction,
         name: str,
         scopes: Sequence[Scope],
         rate: float | None,
@@ -99,5 +98,5 @@ class ApiKeyService:
         secret = make_key()
         ends = None if lifetime is None else now + lifetime
         key = Key(secret.id, name, tuple(scopes), rate, lifetime, now, ends, None)
-        await add_key(c, self._workspace, key, secret.digest)
+        await add_key(tx, key, secret.digest)
         return IssuedKey(key, secret)

@@ -13,8 +13,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.model.campaigns import Campaign
 from connector.rules.model.errors import ConnectorError
@@ -24,6 +22,7 @@ from connector.rules.targeting.matching import reported_as
 from connector.rules.timing.caps import PastSend
 from connector.simulation import Simulation, SpillStore
 from connector.simulation.tally import Tally
+from connector.store.engine.transaction import Transaction
 from connector.store.reporting.backlog import Named, count_users, load_receipts_before, load_sends, page_of_users
 from connector.store.users.log import load_items
 from connector.store.users.users import StoredUser, load_users
@@ -61,8 +60,7 @@ class _UserHistory:
 
 
 async def backtest(
-    c: AsyncConnection,
-    workspace: str,
+    tx: Transaction,
     catalogue: Catalogue,
     campaign: str,
     *,
@@ -86,8 +84,8 @@ async def backtest(
     supposed = _catalogue_with_live(catalogue, campaign, since)
     revision = supposed.entries[campaign].newest
     tally, triggers = Tally(), _triggers_of(revision)
-    users = await count_users(c, workspace, triggers, since)
-    async for page in _load_pages(c, workspace, triggers, campaign, since, with_past=_needs_history(revision)):
+    users = await count_users(tx, triggers, since)
+    async for page in _load_pages(tx, triggers, campaign, since, with_past=_needs_history(revision)):
         for history in page:  # users do not influence each other
             _add_user(tally, supposed, campaign, history, since, until)
         progress(tally.users, users)
@@ -148,15 +146,15 @@ def _run_to(simulation: Simulation, user: str, sends: list[PastSend], until: dat
 
 
 async def _load_pages(
-    c: AsyncConnection, workspace: str, triggers: set[Named], campaign: str, since: datetime, *, with_past: bool
+    tx: Transaction, triggers: set[Named], campaign: str, since: datetime, *, with_past: bool
 ) -> AsyncIterator[list[_UserHistory]]:
     after = ""
-    while keys := await page_of_users(c, workspace, triggers, since, after=after, limit=_USERS_PER_PAGE):
+    while keys := await page_of_users(tx, triggers, since, after=after, limit=_USERS_PER_PAGE):
         after = keys[-1]
-        users = await load_users(c, workspace, keys)
-        log = await load_items(c, workspace, dict.fromkeys(users, None if with_past else since))
-        sends = await load_sends(c, workspace, keys, since, but=campaign)
-        receipts = await load_receipts_before(c, workspace, keys, campaign, since)
+        users = await load_users(tx, keys)
+        log = await load_items(tx, dict.fromkeys(users, None if with_past else since))
+        sends = await load_sends(tx, keys, since, but=campaign)
+        receipts = await load_receipts_before(tx, keys, campaign, since)
         yield [_UserHistory(stored, log[key], sends[key], receipts[key]) for key, stored in users.items()]
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import uuid4
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from connector.app.context import AppContext
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.publishing.drafting import Definition, DraftResult, draft
@@ -16,6 +14,7 @@ from connector.rules.publishing.orders import OrderPlan, check_publish, missed_t
 from connector.rules.publishing.preview import Drafting, applying_warnings, draftings, elsewhere, to_publish
 from connector.store.catalogue.loading import load_catalogue
 from connector.store.engine.database import database_now
+from connector.store.engine.transaction import Transaction
 from connector.store.reporting.overview import WaitCounts, count_waits
 from connector.store.users.log import count_on_targets
 from connector.temporal.registry_client import submit_order
@@ -41,35 +40,33 @@ class Preview:
     waits: Sequence[WaitCounts]
 
 
-async def preview_changes(
-    c: AsyncConnection, workspace: str, definitions: Sequence[Definition], *, allow_missed: bool = False
-) -> Preview:
+async def preview_changes(tx: Transaction, definitions: Sequence[Definition], *, allow_missed: bool = False) -> Preview:
     """Evaluate definitions as `apply` and `publish` would, as of the database's clock, in one snapshot of the store.
 
     Raises:
         OrderRefused: `apply` would refuse them; names every problem.
     """
-    catalogue = await load_catalogue(c, workspace)
+    catalogue = await load_catalogue(tx)
     drafted = draft(catalogue, definitions)
     ids = to_publish(drafted, definitions)
-    plan, refusals = await _check_publish(c, workspace, drafted, ids, allow_missed)
+    plan, refusals = await _check_publish(tx, drafted, ids, allow_missed)
     return Preview(
         draftings=draftings(catalogue, drafted, definitions),
         elsewhere=elsewhere(catalogue, definitions),
         order=plan.sequence,
         refusals=refusals,
         warnings=[*applying_warnings(catalogue, drafted, ids), *plan.warnings],
-        waits=await count_waits(c, workspace, ids),
+        waits=await count_waits(tx, ids),
     )
 
 
 async def _check_publish(
-    c: AsyncConnection, workspace: str, drafted: DraftResult, ids: Sequence[str], allow_missed: bool
+    tx: Transaction, drafted: DraftResult, ids: Sequence[str], allow_missed: bool
 ) -> tuple[OrderPlan, list[str]]:
     if not ids:
         return OrderPlan(()), []
-    missed = await count_on_targets(c, workspace, missed_to_count(drafted.catalogue, ids))
-    return check_publish(drafted.catalogue, ids, now=await database_now(c), allow_missed=allow_missed, missed=missed)
+    missed = await count_on_targets(tx, missed_to_count(drafted.catalogue, ids))
+    return check_publish(drafted.catalogue, ids, now=await database_now(tx), allow_missed=allow_missed, missed=missed)
 
 
 async def order_now(

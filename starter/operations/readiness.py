@@ -47,8 +47,8 @@ async def check_readiness(context: AppContext) -> Readiness:
 
 async def _database_answers(database: Database, workspace: str) -> bool:
     try:
-        async with asyncio.timeout(_TIMEOUT_SECONDS), database.read() as connection:
-            await read_head(connection, workspace)
+        async with asyncio.timeout(_TIMEOUT_SECONDS), database.read(workspace) as tx:
+            await read_head(tx)
     except (StoreUnavailable, TimeoutError):
         return False
     return True

@@ -67,8 +67,8 @@ def view_follow_up(listed: FollowUpListing) -> dict[str, Any]:
 async def load_results(context: AppContext, entry: Entry) -> dict[str, Any]:
     """Return the results of a campaign or card until now; see `view_results`."""
     catalogue = await context.cache.at_least(context.database)
-    async with context.database.read() as connection:
-        counts = await count_results(connection, context.workspace, entry.id, catalogue.workspace.robots)
+    async with context.database.read(context.workspace) as tx:
+        counts = await count_results(tx, entry.id, catalogue.workspace.robots)
     return view_results(counts, _conversion_letters(entry, counts))
 
 

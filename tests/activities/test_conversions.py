@@ -67,8 +67,8 @@ async def test_channels_of_one_follow_up_count_once(post: Post) -> None:
     await post.house.ingest(buy("p1", 31))
     await post.send(minutes=32, channel="email", place=0)
     await post.house.ingest(buy("p2", 40))
-    async with post.house.database.read() as c:
-        topics = list((await c.execute(select(interactions.c.topic))).scalars())
+    async with post.house.database.read("default") as tx:
+        topics = list((await tx.execute(select(interactions.c.topic))).scalars())
     assert topics.count("receive_push") + topics.count("receive_email") == 3
     assert len(await _thanked(post.house)) == 1
 

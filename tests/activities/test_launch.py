@@ -62,25 +62,25 @@ class Pad:
         self.page: LaunchPage | None = None
 
     async def people(self, *people: User) -> None:
-        async with self.house.database.write("default") as c:
+        async with self.house.database.write("default") as tx:
             for person in people:
-                await save_user(c, "default", person, await database_now(c))
+                await save_user(tx, person, await database_now(tx))
 
     async def crowd(self, count: int) -> set[str]:
         """So many users who can be reached, each by push."""
         names = [f"u{n}" for n in range(count)]
-        async with self.house.database.write("default") as c:
-            now = await database_now(c)
+        async with self.house.database.write("default") as tx:
+            now = await database_now(tx)
             bare = {"workspace": "default", "attributes": {}, "consent": {}, "created_at": now, "push_tokens": ["t"]}
-            await c.execute(insert(users), [{**bare, "user_key": f"k-{name}"} for name in names])
+            await tx.execute(insert(users), [{**bare, "user_key": f"k-{name}"} for name in names])
             alias = [{"workspace": "default", "external_id": name, "user_key": f"k-{name}"} for name in names]
-            await c.execute(insert(user_aliases), alias)
+            await tx.execute(insert(user_aliases), alias)
         return set(names)
 
     async def publish(self, **parts: Any) -> None:
         """Apply the newest words of the original, and publish it."""
-        async with self.house.database.write("default", lock="exclusive") as c:
-            await save_drafts(c, "default", [parse_definition(original(**parts))], await database_now(c))
+        async with self.house.database.write("default", lock="exclusive") as tx:
+            await save_drafts(tx, [parse_definition(original(**parts))], await database_now(tx))
         await self.house.order("publish", "o")
 
     async def step(self, at: datetime, *, again: bool = False) -> LaunchStep:
@@ -100,8 +100,8 @@ class Pad:
         raise AssertionError("it does not come to rest")
 
     async def row(self) -> Any:
-        async with self.house.database.read() as c:
-            return (await c.execute(select(launches))).one()
+        async with self.house.database.read("default") as tx:
+            return (await tx.execute(select(launches))).one()
 
     async def rows(self, campaign: str = "o") -> Sequence[Any]:
         statement = (
@@ -109,8 +109,8 @@ class Pad:
             .join(user_aliases, user_aliases.c.user_key == follow_ups.c.user_key)
             .where(follow_ups.c.campaign == campaign)
         )
-        async with self.house.database.read() as c:
-            return (await c.execute(statement)).all()
+        async with self.house.database.read("default") as tx:
+            return (await tx.execute(statement)).all()
 
     async def states(self, campaign: str = "o") -> Counter[tuple[str, str | None]]:
         return Counter((row.state, row.reason) for row in await self.rows(campaign))
@@ -148,8 +148,8 @@ async def test_everybody_is_sent_to_or_enrolled(pad: Pad) -> None:
         parse_definition(d)
         for d in (original(), listener("f", "receive_push"), listener("c", "enroll_in_control_group"))
     ]
-    async with pad.house.database.write("default", lock="exclusive") as c:
-        await save_drafts(c, "default", drafts, await database_now(c))
+    async with pad.house.database.write("default", lock="exclusive") as tx:
+        await save_drafts(tx, drafts, await database_now(tx))
     await pad.house.order("publish", "f", "c")
     await pad.publish(control_group=20)
     assert (await pad.work(NOW)).phase == "ended"
@@ -173,11 +173,11 @@ async def test_audience_is_judged_as_it_stands(pad: Pad) -> None:
     tiers = {"gold": {"tier": "gold"}, "paper": {"tier": "paper"}, "had": {"tier": "gold"}, "gone": {"tier": "gold"}}
     await pad.people(*(User(id=name, push_tokens=("t",), attributes=told) for name, told in tiers.items()))
     await pad.publish(audience={"attribute": "tier", "is": "gold"})
-    async with pad.house.database.write("default") as c:
-        at = await database_now(c)
+    async with pad.house.database.write("default") as tx:
+        at = await database_now(tx)
         had = select(user_aliases.c.user_key).where(user_aliases.c.external_id == "had")
-        await save_receipt(c, "default", "o", (await c.execute(had)).scalar_one(), "", at)
-        await erase_user(c, "default", "gone", at)
+        await save_receipt(tx, "o", (await tx.execute(had)).scalar_one(), "", at)
+        await erase_user(tx, "gone", at)
     assert (await pad.work(NOW)).phase == "ended"
     assert pad.provider.to == ["gold"]
 
@@ -205,8 +205,8 @@ async def test_users_made_since_are_none_of_it(pad: Pad) -> None:
     await pad.crowd(8)
     await pad.publish()
     await pad.step(NOW)
-    async with pad.house.database.write("default") as c:
-        await c.execute(update(launches).values(begun_at=NOW - timedelta(days=1)))
+    async with pad.house.database.write("default") as tx:
+        await tx.execute(update(launches).values(begun_at=NOW - timedelta(days=1)))
     await pad.work(NOW)
     assert len(pad.provider.to) == 7
 
@@ -280,8 +280,8 @@ async def test_stop_pauses_and_resume_goes_on(pad: Pad) -> None:
     await pad.publish(per_minute=4)
     await pad.work(NOW)
     await pad.house.order("stop", "o")
-    async with pad.house.database.write("default") as c:
-        assert (await end_page(c, "default", ["o"], 100)).ended == 0
+    async with pad.house.database.write("default") as tx:
+        assert (await end_page(tx, ["o"], 100)).ended == 0
     assert (await pad.work(NOW + MINUTE)).phase == "paused"
     assert len(pad.provider.to) == 4
     await pad.house.order("resume", "o")
@@ -298,8 +298,8 @@ async def test_resume_after_days_goes_on(pad: Pad) -> None:
     await pad.work(NOW)
     await pad.house.order("stop", "o")
     await pad.house.order("resume", "o")
-    async with pad.house.database.write("default") as c:  # as if it had been resumed three days later
-        await c.execute(update(launches).values(kept_up_at=NOW + timedelta(days=3)))
+    async with pad.house.database.write("default") as tx:  # as if it had been resumed three days later
+        await tx.execute(update(launches).values(kept_up_at=NOW + timedelta(days=3)))
     await pad.work(NOW + timedelta(days=3))
     assert await pad.states() == {("sent", None): 4}
 
@@ -328,8 +328,8 @@ async def test_archive_ends_it(pad: Pad) -> None:
     await pad.crowd(4)
     await pad.publish(per_minute=1)
     await pad.work(NOW)
-    async with pad.house.database.write("default") as c:
-        await c.execute(
+    async with pad.house.database.write("default") as tx:
+        await tx.execute(
             update(follow_ups).where(follow_ups.c.state == "waiting").values(next_at=NOW + timedelta(days=1))
         )
     await pad.house.order("archive", "o")
@@ -343,8 +343,8 @@ async def test_archive_ends_waits_as_it_does_for_follow_ons(pad: Pad) -> None:
     await pad.publish()
     await pad.step(NOW)
     await pad.house.order("archive", "o")
-    async with pad.house.database.write("default") as c:
-        assert (await end_page(c, "default", ["o"], 100)).ended == 3
+    async with pad.house.database.write("default") as tx:
+        assert (await end_page(tx, ["o"], 100)).ended == 3
     assert (await pad.work(NOW)).phase == "ended"
 
 
@@ -382,8 +382,8 @@ async def test_killed_while_gathering(pad: Pad, monkeypatch: pytest.MonkeyPatch)
     assert await pad.rows() == []
     await pad.work(NOW)
     enrolled = select(func.count()).where(interactions.c.topic == "enroll_in_control_group")
-    async with pad.house.database.read() as c:
-        assert (await c.execute(enrolled)).scalar_one() == len(await pad.in_state("control"))
+    async with pad.house.database.read("default") as tx:
+        assert (await tx.execute(enrolled)).scalar_one() == len(await pad.in_state("control"))
     assert len(await pad.rows()) == 7
 
 
@@ -481,9 +481,9 @@ async def test_quiet_hours_hold(pad: Pad) -> None:
         "to": f"{begins + timedelta(hours=1):%H:%M}",
         "zone": "company",
     }
-    async with pad.house.database.write("default", lock="exclusive") as c:
+    async with pad.house.database.write("default", lock="exclusive") as tx:
         await save_drafts(
-            c, "default", [parse_definition({"workspace": "default", "quiet_hours": quiet})], await database_now(c)
+            tx, [parse_definition({"workspace": "default", "quiet_hours": quiet})], await database_now(tx)
         )
     await pad.publish()
     step = await pad.work(NOW)
@@ -526,9 +526,9 @@ async def test_new_time_before_it_has_begun(pad: Pad) -> None:
     assert (await pad.step(NOW)).until == later[0]
     await pad.publish(send=sends[1])
     assert (await pad.step(NOW)).until == later[1]
-    async with pad.house.database.read() as c:
-        [told] = await claim_to_signal_launches(c, "default", 10)
-        version = (await c.execute(select(entries.c.changed_in).where(entries.c.id == "o"))).scalar_one()
+    async with pad.house.database.read("default") as tx:
+        [told] = await claim_to_signal_launches(tx, 10)
+        version = (await tx.execute(select(entries.c.changed_in).where(entries.c.id == "o"))).scalar_one()
     assert told["changed_in"] == version
 
 
@@ -537,7 +537,7 @@ async def test_everything_of_a_page_is_claimed_once(pad: Pad) -> None:
     await pad.crowd(10)
     await pad.publish(messages={"push": {"title": "a", "body": "b"}, "email": {"subject": "a", "text": "b"}})
     await pad.work(NOW)
-    async with pad.house.database.read() as c:
-        found = Counter(map(tuple, await c.execute(select(deliveries.c.channel, deliveries.c.state))))
+    async with pad.house.database.read("default") as tx:
+        found = Counter(map(tuple, await tx.execute(select(deliveries.c.channel, deliveries.c.state))))
     assert found == {("push", "sent"): 10, ("email", "dropped"): 10}
     assert await pad.states() == {("sent", None): 10}

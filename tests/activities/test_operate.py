@@ -67,9 +67,9 @@ class Desk:
 
     async def opened(self, *definitions: dict[str, Any], user: str = "u") -> None:
         await self.house.live(ORIGINAL, *definitions)
-        async with self.house.database.write("default") as c:
+        async with self.house.database.write("default") as tx:
             known = User(id=user, push_tokens=("t",), email="u@example.com")
-            await save_user(c, "default", known, await database_now(c))
+            await save_user(tx, known, await database_now(tx))
         await self.house.ingest(push("e1", 0, user))
 
     async def operate(self, verb: Any, *, minutes: float = 1, until: float | None = None) -> Operated:
@@ -94,10 +94,9 @@ class Desk:
     async def close(self, *, minutes: float = 60, claimed_before: float = 58) -> list[str]:
         """As the reconciliation does for workflows that were closed by hand; the states of those that it ended."""
         rows = await self.house.rows()
-        async with self.house.database.write("default") as c:
+        async with self.house.database.write("default") as tx:
             ended = await end_closed(
-                c,
-                "default",
+                tx,
                 [row.id for row in rows],
                 claimed_before=moment(claimed_before),
                 now=moment(minutes),
@@ -105,8 +104,8 @@ class Desk:
         return [follow_up.state.value for follow_up in ended]
 
     async def stored(self, table: Any) -> Sequence[Any]:
-        async with self.house.database.read() as c:
-            return (await c.execute(select(table))).all()
+        async with self.house.database.read("default") as tx:
+            return (await tx.execute(select(table))).all()
 
 
 def moment(minutes: float) -> datetime:
@@ -288,8 +287,8 @@ async def test_statements_do_not_grow(desk: Desk) -> None:
         users = [f"u{number}-{place}" for place in range(number)]
         for user in users:
             await desk.house.ingest(push(f"e-{user}", 1, user))
-            async with desk.house.database.write("default") as c:
-                await save_user(c, "default", User(id=user, push_tokens=("t",)), await database_now(c))
+            async with desk.house.database.write("default") as tx:
+                await save_user(tx, User(id=user, push_tokens=("t",)), await database_now(tx))
         for place in range(number):
             await _claim(desk, place + 1)
         with desk.house.database.count_statements() as count:
@@ -312,9 +311,10 @@ async def test_open_ones_are_found(desk: Desk) -> None:
     """Ids of other workspaces and of rows that have ended are not."""
     await desk.opened(TWO)
     [row] = await desk.house.rows()
-    async with desk.house.database.read() as c:
-        assert await find_open(c, "default", [row.id, "nobody"]) == {row.id: row.user_key}
-        assert await find_open(c, "another", [row.id]) == {}
+    async with desk.house.database.read("default") as tx:
+        assert await find_open(tx, [row.id, "nobody"]) == {row.id: row.user_key}
+    async with desk.house.database.read("another") as tx:
+        assert await find_open(tx, [row.id]) == {}
     await desk.operate("cancel")
-    async with desk.house.database.read() as c:
-        assert await find_open(c, "default", [row.id]) == {}
+    async with desk.house.database.read("default") as tx:
+        assert await find_open(tx, [row.id]) == {}

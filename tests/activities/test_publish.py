@@ -30,8 +30,8 @@ def publisher(house: House, **parts: Any) -> Publisher:
 
 
 async def apply(house: House, *definitions: dict[str, Any]) -> None:
-    async with house.database.write("default") as c:
-        await save_drafts(c, "default", [parse_definition(one) for one in definitions], await database_now(c))
+    async with house.database.write("default") as tx:
+        await save_drafts(tx, [parse_definition(one) for one in definitions], await database_now(tx))
 
 
 def order(verb: Any, *ids: str, **more: Any) -> Order:
@@ -44,8 +44,8 @@ async def give(to: Publisher, what: Order) -> OrderReceipt:
 
 
 async def windows(house: House) -> list[tuple[str, datetime, datetime | None]]:
-    async with house.database.read() as c:
-        found = await c.execute(select(publications).order_by(publications.c.window_id))
+    async with house.database.read("default") as tx:
+        found = await tx.execute(select(publications).order_by(publications.c.window_id))
         return [(row.id, row.opened_at, row.closed_at) for row in found]
 
 
@@ -105,8 +105,8 @@ async def test_publishers_together_lose_no_order(house: House) -> None:
     receipts = await asyncio.gather(*(give(publisher(house), order("publish", f"c{number}")) for number in range(6)))
     assert [receipt.changed for receipt in receipts] == [(f"c{number}",) for number in range(6)]
     assert len({receipt.version for receipt in receipts}) == 6
-    async with house.database.read() as c:
-        assert (await c.execute(select(func.count()).select_from(orders))).scalar_one() == 6
+    async with house.database.read("default") as tx:
+        assert (await tx.execute(select(func.count()).select_from(orders))).scalar_one() == 6
 
 
 async def test_waits_of_closed_windows_end_in_pages(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,8 +111,8 @@ def recorder_of(database: Database, changed: Callable[[], None] = lambda: None) 
 
 
 async def logged(database: Database) -> list[Any]:
-    async with database.read() as c:
-        return list((await c.execute(select(interactions).order_by(interactions.c.seq))).mappings())
+    async with database.read("default") as tx:
+        return list((await tx.execute(select(interactions).order_by(interactions.c.seq))).mappings())
 
 
 async def test_from_a_workflow_by_name(shop: Shop, service: Service) -> None:
@@ -210,8 +210,8 @@ async def test_what_is_no_batch_fails_for_good(
             assert words in failure.message
             assert ADDRESS not in told
     assert await logged(sqlite_database) == []
-    async with sqlite_database.read() as c:
-        assert (await c.execute(select(func.count()).select_from(user_aliases))).scalar_one() == 0
+    async with sqlite_database.read("default") as tx:
+        assert (await tx.execute(select(func.count()).select_from(user_aliases))).scalar_one() == 0
 
 
 async def test_a_payload_that_is_not_in_the_clear(sqlite_database: Database) -> None:

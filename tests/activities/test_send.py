@@ -60,8 +60,8 @@ class Post:
         )
 
     async def described(self, user: User = REACHABLE) -> None:
-        async with self.house.database.write("default") as c:
-            await save_user(c, "default", user, datetime.now(UTC))  # noqa: TID251 - a test's "now"
+        async with self.house.database.write("default") as tx:
+            await save_user(tx, user, datetime.now(UTC))  # noqa: TID251 - a test's "now"
 
     async def send(self, *, minutes: float, attempt: int = 1, channel: str = "push", place: int = -1) -> SendOutcome:
         row = (await self.house.rows())[place]
@@ -73,8 +73,8 @@ class Post:
         return await environment.run(self.sender.send, request)
 
     async def messages(self) -> Sequence[Any]:
-        async with self.house.database.read() as c:
-            return (await c.execute(select(deliveries))).all()
+        async with self.house.database.read("default") as tx:
+            return (await tx.execute(select(deliveries))).all()
 
 
 @pytest.fixture
@@ -98,8 +98,8 @@ async def test_sent_message_is_a_receipt_and_an_interaction(post: Post) -> None:
     assert (message.address.push_tokens, message.content["title"]) == (("t",), "Hi")
     states = {row.campaign: row.state for row in await post.house.rows()}
     assert states == {"f": "sent", "g": "waiting"}
-    async with post.house.database.read() as c:
-        [receipt] = (await c.execute(select(receipts))).all()
+    async with post.house.database.read("default") as tx:
+        [receipt] = (await tx.execute(select(receipts))).all()
     assert receipt.received_at == datetime.fromisoformat(at(30))
 
 
@@ -123,8 +123,8 @@ async def test_claim_without_outcome_is_unknown_and_not_resent(post: Post) -> No
     assert len(post.provider.taken) == 1
     [row] = await post.house.rows()
     assert (row.state, row.reason) == ("failed", "send_unknown")
-    async with post.house.database.read() as c:
-        assert len((await c.execute(select(receipts))).all()) == 1
+    async with post.house.database.read("default") as tx:
+        assert len((await tx.execute(select(receipts))).all()) == 1
 
 
 async def _killed(post: Post) -> None:
@@ -154,8 +154,8 @@ async def test_final_faults(post: Post, fault: Exception, state: str, reason: st
     assert (outcome.outcome, outcome.reason) == ("failed", reason)
     [row] = await post.house.rows()
     assert (row.state, row.reason) == (state, reason)
-    async with post.house.database.read() as c:
-        assert len((await c.execute(select(receipts))).all()) == (1 if reason == "send_unknown" else 0)
+    async with post.house.database.read("default") as tx:
+        assert len((await tx.execute(select(receipts))).all()) == (1 if reason == "send_unknown" else 0)
 
 
 async def test_passing_fault_gives_the_claim_back(post: Post) -> None:
@@ -220,11 +220,11 @@ async def test_stop_ends_nothing_of_which_a_part_went_out(post: Post) -> None:
     """P9: one channel is sent, the other one held; the state tells of what went out."""
     await post.house.live(ORIGINAL, DELAYED)
     await post.house.ingest(push("e1", 0))
-    async with post.house.database.write("default") as c:
-        await c.execute(update(follow_ups).values(state="held", dispatched_at=datetime.fromisoformat(at(30))))
+    async with post.house.database.write("default") as tx:
+        await tx.execute(update(follow_ups).values(state="held", dispatched_at=datetime.fromisoformat(at(30))))
     await post.house.order("stop", "f")
-    async with post.house.database.write("default") as c:
-        page = await end_page(c, "default", ["f"], 10)
+    async with post.house.database.write("default") as tx:
+        page = await end_page(tx, ["f"], 10)
     assert (page.seen, page.ended) == (0, 0)
 
 
@@ -346,8 +346,8 @@ async def test_dropped_is_not_received(post: Post, user: User, reason: str) -> N
     assert (outcome.outcome, outcome.reason) == ("dropped", reason)
     [row] = await post.house.rows()
     assert (row.state, row.reason) == ("dropped", reason)
-    async with post.house.database.read() as c:
-        assert (await c.execute(select(receipts))).all() == []
+    async with post.house.database.read("default") as tx:
+        assert (await tx.execute(select(receipts))).all() == []
 
 
 async def test_two_channels_settle_together(post: Post) -> None:
@@ -382,8 +382,8 @@ async def test_template_that_aborts(post: Post) -> None:
 
 
 async def _republish(post: Post, newer: dict[str, Any]) -> None:
-    async with post.house.database.write("default", lock="exclusive") as c:
-        await save_drafts(c, "default", [parse_definition(newer)], datetime.now(UTC))  # noqa: TID251 - a test's "now"
+    async with post.house.database.write("default", lock="exclusive") as tx:
+        await save_drafts(tx, [parse_definition(newer)], datetime.now(UTC))  # noqa: TID251 - a test's "now"
     await post.house.order("publish", "f")
 
 
@@ -430,9 +430,9 @@ async def test_eligibility_is_looked_at_again_when_due(post: Post) -> None:
     await post.house.live(ORIGINAL, DELAYED)
     await post.house.ingest(push("e1", 0))
     await _republish(post, follow_on("f", PUSHED, delay={"after": "30 minutes"}))
-    async with post.house.database.write("default") as c:
+    async with post.house.database.write("default") as tx:
         row = (await post.house.rows())[0]
-        await save_receipt(c, "default", "f", row.user_key, "", datetime.fromisoformat(at(10)))
+        await save_receipt(tx, "f", row.user_key, "", datetime.fromisoformat(at(10)))
     assert (await post.send(minutes=30)).reason == "not_eligible_again"
 
 
@@ -468,8 +468,8 @@ async def test_row_that_somebody_removed_ends_quietly(post: Post) -> None:
     """A row that is no longer there is nothing to send."""
     await post.house.live(ORIGINAL, DELAYED)
     await post.house.ingest(push("e1", 0))
-    async with post.house.database.write("default") as c:
-        await c.execute(update(follow_ups).values(state="dropped", reason="cancelled_by_operator"))
+    async with post.house.database.write("default") as tx:
+        await tx.execute(update(follow_ups).values(state="dropped", reason="cancelled_by_operator"))
     assert (await post.send(minutes=30)).reason == "cancelled_by_operator"
 
 

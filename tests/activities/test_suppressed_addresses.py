@@ -32,14 +32,14 @@ async def post(house: House) -> Post:
 async def dead(house: House, **unreachable: str) -> None:
     """Only these addresses are dead from now on."""
     words = [AddressStatement(channel, address, True, NOW) for channel, address in unreachable.items()]
-    async with house.database.write("default") as c:
-        await c.execute(delete(dead_addresses))
-        await remember(c, "default", words, {})
+    async with house.database.write("default") as tx:
+        await tx.execute(delete(dead_addresses))
+        await remember(tx, words, {})
 
 
 async def changed(house: House, **changes: Any) -> None:
-    async with house.database.write("default") as c:
-        await merge_user(c, "default", "u", changes, BASE)
+    async with house.database.write("default") as tx:
+        await merge_user(tx, "u", changes, BASE)
 
 
 async def test_a_dead_address_gets_no_message(post: Post) -> None:
@@ -70,8 +70,8 @@ async def test_each_dead_address_is_known_for_whoever_has_it(post: Post) -> None
     """One that was dead before another was, and one that somebody gets who was described later."""
     await post.house.live(ORIGINAL, MAIL)
     await dead(post.house, email="a@shop.test", sms="+49 170 1")
-    async with post.house.database.write("default") as c:
-        await remember(c, "default", [AddressStatement("email", "B@shop.test", True, NOW)], {})
+    async with post.house.database.write("default") as tx:
+        await remember(tx, [AddressStatement("email", "B@shop.test", True, NOW)], {})
     outcomes = []
     for turn, address in enumerate(["a@shop.test", "b@shop.test", "A@shop.test", "c@shop.test"]):
         await changed(post.house, email=address)
@@ -79,8 +79,8 @@ async def test_each_dead_address_is_known_for_whoever_has_it(post: Post) -> None
         outcomes.append((await post.send(minutes=turn * 40 + 30, channel="email")).reason)
     assert outcomes == ["unreachable", "unreachable", "unreachable", None]
     await post.described(User(id="v", email="b@SHOP.test", phone="+49-1701"))
-    async with post.house.database.read() as c:
-        stored = await find_user(c, "default", "v")
+    async with post.house.database.read("default") as tx:
+        stored = await find_user(tx, "v")
     assert stored is not None
     assert stored.unreachable == {"email": "b@SHOP.test", "sms": "+49-1701"}
 

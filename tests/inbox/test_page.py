@@ -98,8 +98,8 @@ async def _address(page: str, api: str) -> str:
 
 
 async def _logged(database: Database) -> list[tuple[str, str | None]]:
-    async with database.read() as c:
-        rows = await c.execute(select(interactions).order_by(interactions.c.topic))
+    async with database.read("default") as tx:
+        rows = await tx.execute(select(interactions).order_by(interactions.c.topic))
     return [(row.topic, row.properties.get("button")) for row in rows]
 
 
@@ -151,8 +151,8 @@ async def test_a_click_in_the_page_brings_the_follow_on(
         ("view_content_card", None),
         ("view_in_app_message", None),
     ]
-    async with sqlite_database.read() as c:
-        assert {row.campaign: row.state for row in await c.execute(select(follow_ups))} == {
+    async with sqlite_database.read("default") as tx:
+        assert {row.campaign: row.state for row in await tx.execute(select(follow_ups))} == {
             "hello": "sent",
             "thanks": "sent",
         }

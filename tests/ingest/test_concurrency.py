@@ -55,12 +55,12 @@ async def test_publication_is_exact_among_processes(database: Database, database
         *(("take-in", f"intake{n}", 25) for n in range(3)),
         *(("publish", f"publisher{n}", 12) for n in range(2)),
     )
-    async with database.read() as c:
-        logged = (await c.execute(select(interactions.c.id, interactions.c.t))).all()
-        started = set((await c.execute(select(follow_ups.c.trigger_id))).scalars())
-        refused = set((await c.execute(select(decisions.c.interaction_id))).scalars())
+    async with database.read("default") as tx:
+        logged = (await tx.execute(select(interactions.c.id, interactions.c.t))).all()
+        started = set((await tx.execute(select(follow_ups.c.trigger_id))).scalars())
+        refused = set((await tx.execute(select(decisions.c.interaction_id))).scalars())
         where = select(publications.c.opened_at, publications.c.closed_at).where(publications.c.id == "f")
-        windows = [tuple(row) for row in await c.execute(where)]
+        windows = [tuple(row) for row in await tx.execute(where)]
     assert len(logged) == 3 * 25 * 3
     assert len(windows) > 2, "the publishers did not get between the intakes"
     for name, t in logged:
@@ -73,9 +73,9 @@ async def test_users_items_never_cross(database: Database, database_url: str, pr
     """Guarantees 2 and 3: one open wait a user, and every end is by an exception within its wait."""
     await House(database).live(ORIGINAL, {**ABANDONED}, since=None)
     await _together(database_url, *(("cross", "x" * (n + 1), 15) for n in range(processes)))
-    async with database.read() as c:
-        rows = (await c.execute(select(follow_ups))).all()
-        times = {name: t for name, t in await c.execute(select(interactions.c.id, interactions.c.t))}
+    async with database.read("default") as tx:
+        rows = (await tx.execute(select(follow_ups))).all()
+        times = {name: t for name, t in await tx.execute(select(interactions.c.id, interactions.c.t))}
     assert len(times) == processes * 15 * 5
     open_waits = Counter(row.user_key for row in rows if row.state in OPEN_STATES)
     assert set(open_waits.values()) <= {1}

@@ -26,8 +26,8 @@ async def conversions(house: House) -> Sequence[tuple[str, str]]:
     """(letter, minute) of what was counted, in event order."""
     table = interactions.c
     statement = select(table.properties, table.t, table.occurred_at).where(table.topic == CONVERTED["interaction"])
-    async with house.database.read() as c:
-        found = (await c.execute(statement.order_by(table.t, table.id))).all()
+    async with house.database.read("default") as tx:
+        found = (await tx.execute(statement.order_by(table.t, table.id))).all()
     assert all(t == occurred_at for _, t, occurred_at in found)
     return [(properties["conversion"], t.isoformat()) for properties, t, _ in found]
 
@@ -86,17 +86,17 @@ async def test_batch_that_was_lost_and_retried_counts_once(house: House) -> None
     batch = [push("e1", 0), buy("p1", 1)]
     ids: list[Any] = []
 
-    async def lose(c: Any, catalogue: Catalogue, head: Any) -> None:
-        await house.intake.ingest_in_transaction(c, catalogue, head, batch)
-        ids.extend((await c.execute(select(interactions.c.id).order_by(interactions.c.id))).scalars())
+    async def lose(tx: Any, catalogue: Catalogue) -> None:
+        await house.intake.ingest_in_transaction(tx, catalogue, batch)
+        ids.extend((await tx.execute(select(interactions.c.id).order_by(interactions.c.id))).scalars())
         raise ConnectionAbortedError
 
     with pytest.raises(ConnectionAbortedError):
         await with_current_catalogue(house.database, house.cache, "default", lose)
     assert await conversions(house) == []
     await house.ingest(*batch)
-    async with house.database.read() as c:
-        assert list((await c.execute(select(interactions.c.id).order_by(interactions.c.id))).scalars()) == ids
+    async with house.database.read("default") as tx:
+        assert list((await tx.execute(select(interactions.c.id).order_by(interactions.c.id))).scalars()) == ids
     assert len(ids) == 3
 
 

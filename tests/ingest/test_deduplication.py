@@ -29,8 +29,8 @@ def told(
 
 
 async def logged(house: House) -> list[str]:
-    async with house.database.read() as c:
-        return sorted((await c.execute(select(interactions.c.id))).scalars())
+    async with house.database.read("default") as tx:
+        return sorted((await tx.execute(select(interactions.c.id))).scalars())
 
 
 @pytest.mark.parametrize("order", list(permutations(range(2))))

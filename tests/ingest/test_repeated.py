@@ -38,9 +38,9 @@ def _lives(draw: st.DrawFn) -> Lives:
 
 async def _everything(database: Database) -> list[Sequence[Any]]:
     """All rows that taking in writes, the users' included."""
-    async with database.read() as c:
+    async with database.read("default") as tx:
         return [
-            (await c.execute(select(table).order_by(*table.primary_key))).all()
+            (await tx.execute(select(table).order_by(*table.primary_key))).all()
             for table in (follow_ups, decisions, interactions, users)
         ]
 

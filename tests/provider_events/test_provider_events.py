@@ -83,22 +83,22 @@ class Desk:
         return str((await self.post.messages())[0].id)
 
     async def logged(self, *topics: str) -> list[Any]:
-        async with self.house.database.read() as c:
+        async with self.house.database.read("default") as tx:
             found = select(interactions).order_by(interactions.c.t, interactions.c.seq)
-            return [row for row in await c.execute(found) if not topics or row.topic in topics]
+            return [row for row in await tx.execute(found) if not topics or row.topic in topics]
 
     async def user(self, id: str = "u") -> Any:
-        async with self.house.database.read() as c:
-            return await find_user(c, "default", id)
+        async with self.house.database.read("default") as tx:
+            return await find_user(tx, id)
 
     async def describe(self, *users: User) -> None:
-        async with self.house.database.write("default") as c:
+        async with self.house.database.write("default") as tx:
             for user in users:
-                await save_user(c, "default", user, BASE)
+                await save_user(tx, user, BASE)
 
     async def kept(self) -> list[tuple[str, str]]:
-        async with self.house.database.read() as c:
-            return [(one.event.id, one.reason.value) for one in await load_unmatched(c, "default", limit=1000)]
+        async with self.house.database.read("default") as tx:
+            return [(one.event.id, one.reason.value) for one in await load_unmatched(tx, limit=1000)]
 
 
 def event(
@@ -200,8 +200,8 @@ async def test_a_report_may_be_quicker_than_the_answer(desk: Desk) -> None:
     delivery = await desk.sent()
     assert [row.id for row in await desk.logged("receive_email")] == [f"receive-{delivery}"]
     assert [message.state for message in await desk.post.messages()] == ["sent"]
-    async with desk.house.database.read() as c:
-        assert len((await c.execute(select(receipts))).all()) == 1
+    async with desk.house.database.read("default") as tx:
+        assert len((await tx.execute(select(receipts))).all()) == 1
 
 
 async def test_a_report_for_a_worker_that_was_killed(desk: Desk) -> None:
@@ -410,8 +410,8 @@ async def test_an_old_start_told_again_subscribes_nobody(desk: Desk) -> None:
     told = {"provider": "twilio", "channel": "sms", "recipient": "+491701"}
     start = event(H.SUBSCRIBED, "SM1-received", 60, **told)
     await desk.told(start, event(H.UNSUBSCRIBED, "SM2-received", 61, **told))
-    async with desk.house.database.write("default") as c:
-        await c.execute(update(heeded_reports).values(received_at=BASE - timedelta(days=91)))
+    async with desk.house.database.write("default") as tx:
+        await tx.execute(update(heeded_reports).values(received_at=BASE - timedelta(days=91)))
     await desk.told(event(H.UNSUBSCRIBED, "SM3-received", 62, **told))
     later = datetime.now(UTC)  # noqa: TID251 - the time of a call of today
     assert await desk.told(replace(start, at=later)) == {"duplicate": 1}
@@ -422,14 +422,14 @@ async def test_describing_a_user_revives_no_address(desk: Desk) -> None:
     """PUT and PATCH of the same address leave it dead; another one is reachable by itself; erasing clears it."""
     await desk.told(event(H.BOUNCED, permanent=True, recipient="ada@shop.test"))
     await desk.describe(ADA)
-    async with desk.house.database.write("default") as c:
-        await merge_user(c, "default", "u", {"email": "ADA@shop.test"}, BASE)
+    async with desk.house.database.write("default") as tx:
+        await merge_user(tx, "u", {"email": "ADA@shop.test"}, BASE)
     assert (await desk.user()).unreachable == {"email": "ADA@shop.test"}
-    async with desk.house.database.write("default") as c:
-        assert await erase_user(c, "default", "u", BASE)
-    async with desk.house.database.read() as c:
-        assert (await c.execute(select(users.c.said_at))).scalars().all() == [{}]
-        assert (await c.execute(select(dead_addresses))).all() == []
+    async with desk.house.database.write("default") as tx:
+        assert await erase_user(tx, "u", BASE)
+    async with desk.house.database.read("default") as tx:
+        assert (await tx.execute(select(users.c.said_at))).scalars().all() == [{}]
+        assert (await tx.execute(select(dead_addresses))).all() == []
 
 
 async def test_every_address_that_was_told_dead_stays_so(desk: Desk) -> None:
@@ -443,9 +443,9 @@ async def test_every_address_that_was_told_dead_stays_so(desk: Desk) -> None:
     await desk.told(event(H.SUBSCRIBED, "late", 59, recipient="a@shop.test"))
     assert (await desk.user("u")).unreachable == {"email": "A@shop.test"}
     for user, left in (("u", ["b@shop.test"]), ("v", [])):
-        async with desk.house.database.write("default") as c:
-            assert await erase_user(c, "default", user, BASE)
-            assert (await c.execute(select(dead_addresses.c.address))).scalars().all() == left
+        async with desk.house.database.write("default") as tx:
+            assert await erase_user(tx, user, BASE)
+            assert (await tx.execute(select(dead_addresses.c.address))).scalars().all() == left
 
 
 @pytest.mark.parametrize("kind", [H.DEFERRED, H.OTHER, H.BOUNCED, H.REJECTED])
@@ -474,9 +474,9 @@ async def test_what_cannot_be_led_back_is_kept_once_and_counted(desk: Desk) -> N
     reasons = Counter(reason for _, reason in UNLED)
     assert await desk.told(*told) == {"unmatched": len(UNLED)}
     assert desk.reasons == reasons
-    async with desk.house.database.read() as c:
-        counted = await count_unmatched(c, "default", provider="sendgrid")
-        assert [one.event for one in await load_unmatched(c, "default", limit=1)] == [told[3]]
+    async with desk.house.database.read("default") as tx:
+        counted = await count_unmatched(tx, provider="sendgrid")
+        assert [one.event for one in await load_unmatched(tx, limit=1)] == [told[3]]
     assert counted == [("sendgrid", reason, reasons[reason]) for reason in sorted(reasons)]
 
 
@@ -506,13 +506,13 @@ async def test_what_is_let_go_of_is_not_led_back(desk: Desk) -> None:
     old = replace(led, id="old", at=led.at - timedelta(days=360))
     assert await patient.told(led, erased, refused, old) == {"unmatched": 4}
     await desk.house.live({"campaign": "later", "delivery": {"type": "external"}})
-    async with desk.house.database.write("default") as c:
-        await create_users(c, "default", ["erased"], BASE)
+    async with desk.house.database.write("default") as tx:
+        await create_users(tx, ["erased"], BASE)
         alias, kept = user_aliases.c.external_id, unmatched_reports.c
-        await c.execute(update(user_aliases).where(alias == "erased").values(external_id=mark_of_erased("erased")))
-        row = (await c.execute(select(kept.event).where(kept.event_id == "old"))).scalar_one()
+        await tx.execute(update(user_aliases).where(alias == "erased").values(external_id=mark_of_erased("erased")))
+        row = (await tx.execute(select(kept.event).where(kept.event_id == "old"))).scalar_one()
         older = row | {"at": (BASE - timedelta(days=400)).isoformat()}
-        await c.execute(update(unmatched_reports).where(kept.event_id == "old").values(event=older))
+        await tx.execute(update(unmatched_reports).where(kept.event_id == "old").values(event=older))
     retried = await patient.intake.retry()
     assert (retried.led_back, retried.dropped, retried.left) == (1, 2, 1)
     assert [id for id, _ in await desk.kept()] == ["refused"]
@@ -529,8 +529,8 @@ async def test_what_is_kept_of_a_user_is_erased_with_them(desk: Desk) -> None:
         event(id="other", recipient="bob@shop.test"),
     ]
     assert await desk.told(*kept) == {"unmatched": 4}
-    async with desk.house.database.write("default") as c:
-        assert await erase_user(c, "default", "u", BASE)
+    async with desk.house.database.write("default") as tx:
+        assert await erase_user(tx, "u", BASE)
     assert await desk.kept() == [("other", "no_campaign")]
     late = [event(id="l1", **ours(delivery)), event(id="l2", **THEIRS), event(H.COMPLAINED, "l3", **ours(delivery))]
     assert await desk.told(*late) == {"erased": 3}
@@ -541,13 +541,13 @@ async def test_nothing_is_kept_for_ever(desk: Desk) -> None:
     """What is older than the log is let go of as something is written, and what happened before that is not taken."""
     await desk.told(*(one for one, _ in UNLED[:3]), event(H.UNSUBSCRIBED, "u", recipient="ada@shop.test"))
     long_ago = BASE - timedelta(days=91)
-    async with desk.house.database.write("default") as c:
-        await c.execute(update(unmatched_reports).values(received_at=long_ago))
-        await c.execute(update(heeded_reports).values(received_at=long_ago))
+    async with desk.house.database.write("default") as tx:
+        await tx.execute(update(unmatched_reports).values(received_at=long_ago))
+        await tx.execute(update(heeded_reports).values(received_at=long_ago))
     await desk.told(UNLED[4][0])
     assert await desk.kept() == [("delivery", "unknown_delivery")]
-    async with desk.house.database.read() as c:
-        assert (await c.execute(select(heeded_reports))).all() == []
+    async with desk.house.database.read("default") as tx:
+        assert (await tx.execute(select(heeded_reports))).all() == []
     old = [event(kind, kind.value, -60 * 24 * 91, **THEIRS) for kind in (H.OPENED, H.UNSUBSCRIBED)]
     epoch = ProviderEvent("ses", "1970", H.OPENED, datetime(1970, 1, 1, tzinfo=UTC), **THEIRS)  # type: ignore[arg-type]
     assert await desk.told(*old, epoch) == {"stale": 3}

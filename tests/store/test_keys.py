@@ -24,8 +24,8 @@ def desk(database: Database) -> ApiKeyService:
 
 
 async def live(database: Database, workspace: str = W) -> LiveKeys:
-    async with database.read() as c:
-        return await load_live_keys(c, workspace)
+    async with database.read(workspace) as tx:
+        return await load_live_keys(tx)
 
 
 async def ids(database: Database) -> set[str]:
@@ -98,8 +98,8 @@ async def test_a_key_is_stored_by_its_hash(database: Database, desk: ApiKeyServi
     assert set(found.by_id) == {one.key.id for one in issued}
     kept = found.by_id[issued[0].key.id]
     assert (kept.digest, kept.scopes, kept.rate) == (issued[0].secret.digest, {Scope.INGEST, Scope.READ}, 50)
-    async with database.read() as c:
-        rows = (await c.execute(select(keys))).all()
+    async with database.read(W) as tx:
+        rows = (await tx.execute(select(keys))).all()
     assert not any(one.secret.text[-43:] in str(row) for one in issued for row in rows)
     assert (await live(database, "other")).by_id == {}
     assert (await ApiKeyService(database, "other").list_keys())[0] == []

@@ -87,7 +87,7 @@ async def logged_ids(url: str) -> Counter[str]:
     """How often each id is in the log."""
     database = Database.open(url)
     try:
-        async with database.read() as c:
-            return Counter((await c.execute(select(interactions.c.id))).scalars())
+        async with database.read("default") as tx:
+            return Counter((await tx.execute(select(interactions.c.id))).scalars())
     finally:
         await database.close()

@@ -94,16 +94,16 @@ class Stage:
 
     async def numbers(self) -> list[int]:
         """The property `n` of every event of no campaign in the log, in order."""
-        async with self.house.database.read() as c:
-            told = await c.execute(select(interactions.c.properties).where(interactions.c.topic == "Song Played"))
+        async with self.house.database.read("default") as tx:
+            told = await tx.execute(select(interactions.c.properties).where(interactions.c.topic == "Song Played"))
             return sorted(properties["n"] for (properties,) in told)
 
     async def check(self) -> None:
         """All are there, none twice; the follow-up began and was excepted; half of all requests failed."""
         assert await self.numbers() == list(range(EVENTS))
         assert await self.house.outcomes() == [("the-trigger", "excepted", "the-exception:1")]
-        async with self.house.database.read() as c:
-            topics = [topic for (topic,) in await c.execute(select(interactions.c.topic))]
+        async with self.house.database.read("default") as tx:
+            topics = [topic for (topic,) in await tx.execute(select(interactions.c.topic))]
         assert len(topics) == EVENTS + 2
         fates = self.unreliable.fates
         assert set(fates[: len(ORDER)]) == set(Fate), "too few requests to meet every fate"

@@ -33,25 +33,25 @@ class House:
     async def live(self, *definitions: dict[str, Any], since: datetime | None = LONG_AGO) -> None:
         """Apply these and publish them together, as if at `since`; None: now."""
         parsed = [parse_definition(definition) for definition in definitions]
-        async with self.database.write("default", lock="exclusive") as c:
-            await save_drafts(c, "default", parsed, await next_instant(c, "default"))
+        async with self.database.write("default", lock="exclusive") as tx:
+            await save_drafts(tx, parsed, await next_instant(tx))
         await self.order("publish", *[d.id for d in parsed if hasattr(d, "id")])
         if since is not None:
-            async with self.database.write("default", lock="exclusive") as c:
-                await c.execute(update(publications).values(opened_at=since))
-                await c.execute(
+            async with self.database.write("default", lock="exclusive") as tx:
+                await tx.execute(update(publications).values(opened_at=since))
+                await tx.execute(
                     update(revisions).where(revisions.c.effective_at.is_not(None)).values(effective_at=since)
                 )
-                await c.execute(update(entries).values(first_effective_at=since))
+                await tx.execute(update(entries).values(first_effective_at=since))
 
     async def order(self, verb: str, *ids: str) -> datetime:
         """Carry out an order and return the instant at which it took effect."""
         order = Order(workspace="default", order_id=uuid4().hex, verb=verb, ids=ids)
         catalogue = await self.cache.at_least(self.database)
-        async with self.database.write("default", lock="exclusive") as c:
-            now = await next_instant(c, "default")
+        async with self.database.write("default", lock="exclusive") as tx:
+            now = await next_instant(tx)
             plan = plan_publish(catalogue, ids, now=now) if verb == "publish" else PLANS[verb](catalogue, ids)
-            await commit_order(c, order, plan, expected_version=catalogue.version, effective_at=now)
+            await commit_order(tx, order, plan, expected_version=catalogue.version, effective_at=now)
         return now
 
     async def order_until_done(self, verb: str, *ids: str) -> None:
@@ -71,8 +71,8 @@ class House:
 
     async def rows(self) -> Sequence[Any]:
         """Every follow-up, oldest trigger first."""
-        async with self.database.read() as c:
-            return (await c.execute(select(follow_ups).order_by(follow_ups.c.triggered_at, follow_ups.c.id))).all()
+        async with self.database.read("default") as tx:
+            return (await tx.execute(select(follow_ups).order_by(follow_ups.c.triggered_at, follow_ups.c.id))).all()
 
     async def outcomes(self) -> list[tuple[str, str, str | None]]:
         """(trigger, state, exception or reason) of every follow-up, in the order of their triggers."""
@@ -80,8 +80,8 @@ class House:
 
     async def refusals(self) -> list[tuple[str, str, str]]:
         """(campaign, interaction, reason) of every refusal and note."""
-        async with self.database.read() as c:
-            found = (await c.execute(select(decisions).order_by(decisions.c.seq))).all()
+        async with self.database.read("default") as tx:
+            found = (await tx.execute(select(decisions).order_by(decisions.c.seq))).all()
         return [(row.campaign, row.interaction_id, row.reason) for row in found]
 
 

@@ -88,8 +88,8 @@ async def rows_of(database: Database, table: Table, user: str) -> Sequence[Any]:
     """The user's rows of this table."""
     alias = user_aliases.c
     key = select(alias.user_key).where(alias.external_id == user).scalar_subquery()
-    async with database.read() as c:
-        return (await c.execute(select(table).where(table.c.user_key == key))).all()
+    async with database.read("default") as tx:
+        return (await tx.execute(select(table).where(table.c.user_key == key))).all()
 
 
 async def written_of(database: Database, user: str) -> list[list[dict[str, Any]]]:

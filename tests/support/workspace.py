@@ -41,10 +41,10 @@ class Shop:
 
     async def open(self, *definitions: dict[str, Any]) -> None:
         """Apply and publish, and describe the one user."""
-        async with self.database.write(self.workspace) as c:
-            at = await database_now(c)
-            await save_drafts(c, self.workspace, [parse_definition(one) for one in definitions], at)
-            await save_user(c, self.workspace, User(id="u", push_tokens=("t",)), at)
+        async with self.database.write(self.workspace) as tx:
+            at = await database_now(tx)
+            await save_drafts(tx, [parse_definition(one) for one in definitions], at)
+            await save_user(tx, User(id="u", push_tokens=("t",)), at)
         await self.order("publish", *(one["campaign"] for one in definitions))
 
     async def order(self, verb: Any, *ids: str) -> None:
@@ -60,8 +60,8 @@ class Shop:
         statement = select(follow_ups).where(follow_ups.c.campaign == campaign)
         async with asyncio.timeout(15):
             while True:
-                async with self.database.read() as c:
-                    row = (await c.execute(statement)).one_or_none()
+                async with self.database.read("default") as tx:
+                    row = (await tx.execute(statement)).one_or_none()
                 if row is not None and row.state == state and (row.started_at is not None) >= started:
                     return row
                 await asyncio.sleep(0.05)

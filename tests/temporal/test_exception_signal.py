@@ -116,9 +116,9 @@ async def test_another_user_in_it_counts_for_nothing(shop: Shop, lines: list[dic
     handle = await waiting(shop)
     await handle.signal(names.EXCEPTION, {**BOUGHT, "user": "somebody-else"})
     assert await handle.result() == "excepted"
-    async with shop.database.read() as c:
-        users = set((await c.execute(select(user_aliases.c.external_id))).scalars())
-        logged = (await c.execute(select(interactions.c.id, interactions.c.user_key))).all()
+    async with shop.database.read("default") as tx:
+        users = set((await tx.execute(select(user_aliases.c.external_id))).scalars())
+        logged = (await tx.execute(select(interactions.c.id, interactions.c.user_key))).all()
     assert users == {"u"}
     assert {user_key for _, user_key in logged} == {handle.id.split("/")[3]}
     assert "reported_exception_names_a_user" in [line["event"] for line in lines]
@@ -133,6 +133,6 @@ async def test_when_it_happened(shop: Shop, offset: timedelta | None) -> None:
     time = {} if offset is None else {"occurred_at": (before + offset).isoformat()}
     await handle.signal(names.EXCEPTION, {**BOUGHT, **time})
     assert await handle.result() == "excepted"
-    async with shop.database.read() as c:
-        [t] = (await c.execute(select(interactions.c.t).where(interactions.c.id == "p1"))).scalars()
+    async with shop.database.read("default") as tx:
+        [t] = (await tx.execute(select(interactions.c.t).where(interactions.c.id == "p1"))).scalars()
     assert before - timedelta(seconds=1) <= t <= now() + timedelta(seconds=1)

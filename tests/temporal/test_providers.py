@@ -36,8 +36,8 @@ class Street:
     async def open(self, *definitions: dict[str, Any], tokens: tuple[str, ...] = ("t1",)) -> None:
         await self.shop.open(*definitions)
         user = User(id="u", first_name="Ada", phone="+14155552671", push_tokens=tokens)
-        async with self.shop.database.write(self.shop.workspace) as c:
-            await save_user(c, self.shop.workspace, user, await database_now(c))
+        async with self.shop.database.write(self.shop.workspace) as tx:
+            await save_user(tx, user, await database_now(tx))
 
     async def report(self, number: int, status: str) -> int:
         """Twilio tells of its message of this number, at the address that it was given."""
@@ -110,8 +110,8 @@ async def test_a_user_without_a_device_left_is_told_as_unregistered(street: Stre
     await street.shop.receive_push()
     row = await street.shop.becomes("push", "failed")
     assert row.reason == "send_failed"
-    async with street.shop.database.read() as c:
-        stored = await find_user(c, street.shop.workspace, "u")
+    async with street.shop.database.read(street.shop.workspace) as tx:
+        stored = await find_user(tx, "u")
     assert stored is not None
     assert stored.user.push_tokens == ()
 

@@ -54,12 +54,12 @@ async def click(
 async def _record_tap(
     context: AppContext, delivery: str, holder: InboxAccess, kind: InteractionType, properties: dict[str, Any]
 ) -> InboxActionView:
-    async with context.database.read() as c:
-        push = _visible_push((await find_deliveries(c, context.workspace, [delivery])).get(delivery), holder.user_key)
-        now = await database_now(c)
+    async with context.database.read(context.workspace) as tx:
+        push = _visible_push((await find_deliveries(tx, [delivery])).get(delivery), holder.user_key)
+        now = await database_now(tx)
         id = ":".join([push.id, kind.value, *properties.values()])
         # The log is unique by day and id (M6), and apps repeat reports on other days.
-        if await is_logged(c, context.workspace, push.user_key, id, (push.dispatched_at or now) - _MAX_CLOCK_SKEW):
+        if await is_logged(tx, push.user_key, id, (push.dispatched_at or now) - _MAX_CLOCK_SKEW):
             return InboxActionView(status=holder.visible_status("duplicate"), interaction=kind.value)
     made = Interaction(
         id=id,

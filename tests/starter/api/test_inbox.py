@@ -76,15 +76,15 @@ class Phone:
         return answer.json()["status"], answer.json()["interaction"]
 
     async def logged(self) -> list[tuple[str, str | None, dict[str, Any]]]:
-        async with self.context.database.read() as c:
-            rows = (await c.execute(select(interactions).order_by(interactions.c.seq))).all()
+        async with self.context.database.read(self.context.workspace) as tx:
+            rows = (await tx.execute(select(interactions).order_by(interactions.c.seq))).all()
         return [(row.topic, row.target, row.properties) for row in rows]
 
     async def token(
         self, lifetime: timedelta = timedelta(hours=1), *, user: str = "u", secret: SecretStr = SECRET
     ) -> str:
-        async with self.context.database.read() as c:
-            stored = await find_user(c, "default", user)
+        async with self.context.database.read("default") as tx:
+            stored = await find_user(tx, user)
         assert stored is not None
         now = datetime.now(UTC)  # noqa: TID251 - a test's "now"
         return InboxTokens("default", [secret]).mint(stored.user_key, now, lifetime)[0]
@@ -119,9 +119,9 @@ async def test_a_page_is_bounded(user: Phone) -> None:
 async def test_expired_dismissed_and_stopped_ones_are_gone(user: Phone) -> None:
     """A message by its own expiry, a card as it is stopped, anything as it is dismissed, for this user only."""
     kept, expired, dismissed = [await user.gets("content_card", delivery=name) for name in ("kept", "old", "away")]
-    async with user.context.database.write("default") as c:
+    async with user.context.database.write("default") as tx:
         long_ago = datetime(2026, 1, 1, tzinfo=UTC)
-        await c.execute(update(inbox).where(inbox.c.id == expired).values(expires_at=long_ago))
+        await tx.execute(update(inbox).where(inbox.c.id == expired).values(expires_at=long_ago))
     assert await user.does("dismiss", dismissed) == ("accepted", "dismiss_content_card")
     assert [message["id"] for message in await user.sees()] == [kept, "card.banner"]
     assert await user.does("dismiss", "card.banner") == ("accepted", None)
@@ -191,11 +191,11 @@ async def test_clicks_are_told_apart_by_the_clients_id_or_by_what_was_clicked(us
     assert (await user.does("click", message, id="1"))[0] == "accepted"
     assert (await user.does("click", message, id="2"))[0] == "accepted"
     assert (await user.does("click", message, id="2", button="yes"))[0] == "accepted"
-    async with user.context.database.write("default") as c:
-        rows = (await c.execute(select(interactions))).mappings().all()
-        await c.execute(delete(interactions))
+    async with user.context.database.write("default") as tx:
+        rows = (await tx.execute(select(interactions))).mappings().all()
+        await tx.execute(delete(interactions))
         for row in rows:
-            await c.execute(interactions.insert().values({**row, "day": row["day"] - timedelta(days=1)}))
+            await tx.execute(interactions.insert().values({**row, "day": row["day"] - timedelta(days=1)}))
     assert (await user.does("click", message, id="1"))[0] == "duplicate"
     assert len(await user.logged()) == 3
 
@@ -380,7 +380,7 @@ async def test_described_in_openapi(user: Phone) -> None:
 
 
 async def _age(user: Phone, message: str, *, minutes: int) -> None:
-    async with user.context.database.write("default") as c:
-        row = (await c.execute(select(inbox).where(inbox.c.id == message))).one()
+    async with user.context.database.write("default") as tx:
+        row = (await tx.execute(select(inbox).where(inbox.c.id == message))).one()
         before = row.created_at - timedelta(minutes=minutes)
-        await c.execute(update(inbox).where(inbox.c.id == message).values(created_at=before))
+        await tx.execute(update(inbox).where(inbox.c.id == message).values(created_at=before))

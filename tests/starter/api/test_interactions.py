@@ -22,15 +22,15 @@ URL = "/v1/interactions"
 
 async def count(context: AppContext, table: Any) -> int:
     """How many rows a table has."""
-    async with context.database.read() as c:
-        return int((await c.execute(select(func.count()).select_from(table))).scalar_one())
+    async with context.database.read(context.workspace) as tx:
+        return int((await tx.execute(select(func.count()).select_from(table))).scalar_one())
 
 
 @pytest.fixture(autouse=True)
 async def _original(context: AppContext) -> None:
     """The campaign that the interactions are with, as a draft."""
-    async with context.database.write("default") as c:
-        await save_drafts(c, "default", [parse_definition(ORIGINAL)], await database_now(c))
+    async with context.database.write("default") as tx:
+        await save_drafts(tx, [parse_definition(ORIGINAL)], await database_now(tx))
 
 
 async def test_each_item_is_judged_on_its_own(api: httpx.AsyncClient, context: AppContext) -> None:
@@ -140,8 +140,8 @@ async def test_with_temporal_away_all_is_accepted(api: httpx.AsyncClient, contex
     await House(context.database).live(ORIGINAL, ABANDONED)
     answer = await api.post(URL, json={"interactions": [push("a", 1)]})
     assert answer.json()["results"] == [{"id": "a", "status": "accepted"}]
-    async with context.database.read() as c:
-        (row,) = (await c.execute(select(follow_ups.c.state, follow_ups.c.started_at))).all()
+    async with context.database.read(context.workspace) as tx:
+        (row,) = (await tx.execute(select(follow_ups.c.state, follow_ups.c.started_at))).all()
     assert tuple(row) == ("waiting", None)
 
 

@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.api_keys import GivenKey, Scope, make_key, read_key
 from connector.store.engine.database import Database, StoreUnavailable
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import keys
 from connector.store.users.api_keys import LiveKey, LiveKeys, load_live_keys
 from starter.api.access import key_cache as key_ring
@@ -165,8 +165,8 @@ async def test_a_database_that_hangs_is_not_waited_for(
     ring = Ring(postgresql_database)
     key = await ring.make()
     assert await ring.knows(key)
-    async with postgresql_database.write(W, lock="exclusive") as c:
-        await c.exec_driver_sql("LOCK TABLE keys IN ACCESS EXCLUSIVE MODE")
+    async with postgresql_database.write(W, lock="exclusive") as tx:
+        await tx.connection.exec_driver_sql("LOCK TABLE keys IN ACCESS EXCLUSIVE MODE")
         ring.clock.now += 1
         async with asyncio.timeout(10):
             assert await ring.knows(key)
@@ -179,9 +179,9 @@ async def test_a_slow_reading_serves_all_who_waited(ring: Ring, monkeypatch: pyt
     """Those who came while the database was slow do not ask one after the other."""
     key = await ring.make()
 
-    async def slow(c: AsyncConnection, workspace: str) -> LiveKeys:
+    async def slow(tx: Transaction) -> LiveKeys:
         ring.clock.now += 5
-        return await load_live_keys(c, workspace)
+        return await load_live_keys(tx)
 
     monkeypatch.setattr(key_ring, "load_live_keys", slow)
     assert await ring.statements(*(ring.knows(key) for _ in range(50))) == 1
@@ -190,8 +190,8 @@ async def test_a_slow_reading_serves_all_who_waited(ring: Ring, monkeypatch: pyt
 async def test_scopes_of_a_later_version_are_left_out(database: Database, ring: Ring) -> None:
     """A key that may do more than this version knows may do what it knows."""
     key = await ring.make()
-    async with database.write(W) as c:
-        await c.execute(keys.update().values(scopes=["fly", "read"]))
+    async with database.write(W) as tx:
+        await tx.execute(keys.update().values(scopes=["fly", "read"]))
     found = await ring.ring.find(key)
     assert isinstance(found, LiveKey)
     assert found.scopes == {Scope.READ}

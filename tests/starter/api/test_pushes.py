@@ -83,17 +83,19 @@ async def test_a_tap_that_is_told_on_another_day_changes_nothing(
     """M6: the log is unique by day and id; an app that tells a tap again next week has told it before."""
     week = timedelta(days=7)
     assert (await api.post(f"/v1/pushes/{delivery}/open")).json()["status"] == "accepted"
-    async with context.database.write("default") as c:
-        await c.execute(
-            update(deliveries).values(claimed_at=(await c.execute(select(deliveries.c.claimed_at))).scalar_one() - week)
+    async with context.database.write("default") as tx:
+        await tx.execute(
+            update(deliveries).values(
+                claimed_at=(await tx.execute(select(deliveries.c.claimed_at))).scalar_one() - week
+            )
         )
-        opened = (await c.execute(select(interactions).where(interactions.c.topic == "open_push"))).mappings().one()
+        opened = (await tx.execute(select(interactions).where(interactions.c.topic == "open_push"))).mappings().one()
         earlier = {"day": opened["day"] - week, "t": opened["t"] - week, "seq": opened["seq"] + 1000}
-        await c.execute(delete(interactions).where(interactions.c.id == opened["id"]))
-        await c.execute(interactions.insert().values({**opened, **earlier}))
+        await tx.execute(delete(interactions).where(interactions.c.id == opened["id"]))
+        await tx.execute(interactions.insert().values({**opened, **earlier}))
     assert (await api.post(f"/v1/pushes/{delivery}/open")).json()["status"] == "duplicate"
-    async with context.database.read() as c:
-        assert len((await c.execute(select(interactions).where(interactions.c.topic == "open_push"))).all()) == 1
+    async with context.database.read(context.workspace) as tx:
+        assert len((await tx.execute(select(interactions).where(interactions.c.topic == "open_push"))).all()) == 1
 
 
 @pytest.mark.parametrize(

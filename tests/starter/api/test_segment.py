@@ -49,8 +49,8 @@ async def send(api: httpx.AsyncClient, *messages: Any, path: str = "batch") -> d
 
 async def logged(context: AppContext) -> list[tuple[str, str]]:
     """(id, name or type) of all that is in the log, in the order of arrival."""
-    async with context.database.read() as c:
-        rows = await c.execute(select(interactions.c.id, interactions.c.topic).order_by(interactions.c.seq))
+    async with context.database.read(context.workspace) as tx:
+        rows = await tx.execute(select(interactions.c.id, interactions.c.topic).order_by(interactions.c.seq))
         return [(row.id, row.topic) for row in rows]
 
 
@@ -244,8 +244,8 @@ async def test_one_bad_message_stops_no_other(api: httpx.AsyncClient, context: A
 async def test_from_the_future_is_now(api: httpx.AsyncClient, context: AppContext) -> None:
     """M7."""
     await send(api, {**message("a"), "timestamp": "2070-01-01T00:00:00Z"})
-    async with context.database.read() as c:
-        ((t, received_at),) = (await c.execute(select(interactions.c.t, interactions.c.received_at))).all()
+    async with context.database.read(context.workspace) as tx:
+        ((t, received_at),) = (await tx.execute(select(interactions.c.t, interactions.c.received_at))).all()
     assert t == received_at
     assert abs(t - datetime.now(UTC)) < timedelta(minutes=1)  # noqa: TID251
 
@@ -366,8 +366,8 @@ async def test_our_own_names_in_their_properties(api: httpx.AsyncClient, context
     for n in range(3):
         await send(api, message(f"d{n}", "Email Delivered", n * 30, properties=theirs))
     assert await logged(context) == [(f"d{n}", "receive_email") for n in range(3)]
-    async with context.database.read() as c:
-        kept = (await c.execute(select(interactions.c.properties))).scalars().first()
+    async with context.database.read(context.workspace) as tx:
+        kept = (await tx.execute(select(interactions.c.properties))).scalars().first()
     assert kept == {
         "campaign_id": "o", "their_message": "Your weekly digest", "their_delivery": "express", "robot": False,
     }  # fmt: skip
@@ -398,8 +398,8 @@ async def test_orders_have_a_bound_together(api: httpx.AsyncClient, context: App
     told = await send(api, *batch, message("fits"), {"type": "identify", "userId": "after", "traits": {"a": 1}})
     assert [one["index"] for one in told["rejected"]] == [20, 21, 22, 23, 24], "only what does not fit"
     assert all("more than 10000 items" in one["fault"] for one in told["rejected"])
-    async with context.database.read() as c:
-        assert (await c.execute(select(func.count()).select_from(interactions))).scalar_one() == 9_901
+    async with context.database.read(context.workspace) as tx:
+        assert (await tx.execute(select(func.count()).select_from(interactions))).scalar_one() == 9_901
     assert (await api.get("/v1/users/after")).json()["attributes"] == {"a": 1}
 
 

@@ -112,8 +112,8 @@ class World:
 
     async def send(self, channel: str = "email", minutes: float = 30, user: User = ADA) -> None:
         """Let the original be received, and send what follows it."""
-        async with self.house.database.write("default") as c:
-            await save_user(c, "default", user, datetime.now(UTC))  # noqa: TID251 - a test's "now"
+        async with self.house.database.write("default") as tx:
+            await save_user(tx, user, datetime.now(UTC))  # noqa: TID251 - a test's "now"
         await self.house.ingest(push("e1", 0))
         [row] = [row for row in await self.house.rows() if row.state == "waiting"]
         environment = ActivityEnvironment()
@@ -157,8 +157,8 @@ class World:
 
     async def logged(self, *kinds: str) -> Sequence[Any]:
         """The opens and clicks in the log, oldest first."""
-        async with self.house.database.read() as c:
-            rows = (await c.execute(select(interactions).order_by(interactions.c.seq))).all()
+        async with self.house.database.read("default") as tx:
+            rows = (await tx.execute(select(interactions).order_by(interactions.c.seq))).all()
         return [row for row in rows if row.topic.startswith(kinds or ("open_", "click_"))]
 
     async def begun(self) -> set[str]:
@@ -166,8 +166,8 @@ class World:
         return {row.campaign for row in await self.house.rows() if row.state == "waiting"}
 
     async def consent(self) -> dict[str, str]:
-        async with self.house.database.read() as c:
-            stored = await find_user(c, "default", "u")
+        async with self.house.database.read("default") as tx:
+            stored = await find_user(tx, "u")
         assert stored is not None
         return dict(stored.user.consent)
 
@@ -424,14 +424,14 @@ async def test_an_erased_user_is_led_on_and_nothing_is_kept(either: World) -> No
     """Guarantee 8: the link still works, and makes nothing; unsubscribing brings nobody back."""
     await either.house.live(ORIGINAL, MAIL, CLICKED)
     await either.send()
-    async with either.house.database.write("default") as c:
-        await erase_user(c, "default", "u", datetime.now(UTC))  # noqa: TID251 - a test's "now"
+    async with either.house.database.write("default") as tx:
+        await erase_user(tx, "u", datetime.now(UTC))  # noqa: TID251 - a test's "now"
     assert (await either.visit(either.links[0])).headers["location"] == SALE
     assert (await either.visit(either.pixel)).status_code == 200
     assert (await either.ask(either.unsubscribe, "POST")).status_code == 200
     assert await either.logged() == []
-    async with either.house.database.read() as c:
-        assert await find_user(c, "default", "u") is None
+    async with either.house.database.read("default") as tx:
+        assert await find_user(tx, "u") is None
 
 
 async def test_answers_are_kept_by_nobody(world: World) -> None:

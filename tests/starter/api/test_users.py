@@ -130,8 +130,8 @@ async def test_what_is_larger_already(api: httpx.AsyncClient, context: AppContex
     """It stays readable, and may shrink, but not grow."""
     await api.put(URL, json=LARGE)
     large = {str(n): "x" * 10_000 for n in range(50)}
-    async with context.database.write("default") as c:
-        await c.execute(update(users_table).values(attributes=large))
+    async with context.database.write("default") as tx:
+        await tx.execute(update(users_table).values(attributes=large))
     assert (await api.get(URL)).json()["attributes"] == large
     for changes, status in (
         ({"email": "a@b.test"}, 200),

@@ -151,8 +151,8 @@ async def test_properties_keep_the_types_they_were_given(data: Path, sqlite_data
     given = ("--property", "product=7", "--property", "price:=7", "--property", "note=a=b")
     words = ("interact", "--user", "u", "--type", "make_purchase", *given)
     assert await asyncio.to_thread(run_command, words) == 0
-    async with sqlite_database.read() as c:
-        (properties,) = (await c.execute(select(interactions.c.properties))).scalars()
+    async with sqlite_database.read("default") as tx:
+        (properties,) = (await tx.execute(select(interactions.c.properties))).scalars()
     assert properties == {"product": "7", "price": 7, "note": "a=b"}
 
 

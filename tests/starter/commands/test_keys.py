@@ -45,8 +45,8 @@ async def test_only_the_hash_is_stored(connector: Connector, data: Path, sqlite_
     _, out, _ = await asyncio.to_thread(connector, *CREATE)
     key = read_key(out.strip())
     assert key is not None
-    async with sqlite_database.read() as c:
-        assert (await load_live_keys(c, "default")).by_id[key.id].digest == key.digest
+    async with sqlite_database.read("default") as tx:
+        assert (await load_live_keys(tx)).by_id[key.id].digest == key.digest
     for words in (("keys", "list"), ("keys", "list", "--json")):
         _, shown, told = await asyncio.to_thread(connector, *words)
         assert key.id in shown

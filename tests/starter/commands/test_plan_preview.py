@@ -24,20 +24,20 @@ EDITED = follow_on("f", PUSHED, delay={"after": "4 hours"})
 
 async def look(house: House, *definitions: dict[str, Any], **options: bool) -> Preview:
     parsed = [parse_definition(definition) for definition in definitions]
-    async with house.database.read() as c:
-        return await preview_changes(c, W, parsed, **options)
+    async with house.database.read(W) as tx:
+        return await preview_changes(tx, parsed, **options)
 
 
 async def apply(house: House, *definitions: dict[str, Any]) -> list[DraftChange]:
     parsed = [parse_definition(definition) for definition in definitions]
-    async with house.database.write(W, lock="exclusive") as c:
-        return await save_drafts(c, W, parsed, await next_instant(c, W))
+    async with house.database.write(W, lock="exclusive") as tx:
+        return await save_drafts(tx, parsed, await next_instant(tx))
 
 
 async def rows(database: Database) -> list[Any]:
-    async with database.read() as c:
-        counts = [(await c.execute(select(func.count()).select_from(t))).scalar() for t in (entries, revisions)]
-        return [*counts, (await c.execute(select(catalogue.c.version))).scalar()]
+    async with database.read(W) as tx:
+        counts = [(await tx.execute(select(func.count()).select_from(t))).scalar() for t in (entries, revisions)]
+        return [*counts, (await tx.execute(select(catalogue.c.version))).scalar()]
 
 
 async def test_it_tells_what_apply_does(house: House) -> None:
@@ -109,9 +109,9 @@ async def test_who_stays_on_which_revision(house: House) -> None:
     await apply(house, EDITED)
     await house.order("publish", "f")
     await house.ingest(push("d", 180, "carl"))  # later than it arrives, so that it is taken as of now (M7)
-    async with house.database.write(W) as c:
-        await c.execute(update(follow_ups).where(follow_ups.c.trigger_id == "b").values(state="held"))
-        await c.execute(update(follow_ups).where(follow_ups.c.trigger_id == "c").values(state="sending"))
+    async with house.database.write(W) as tx:
+        await tx.execute(update(follow_ups).where(follow_ups.c.trigger_id == "b").values(state="held"))
+        await tx.execute(update(follow_ups).where(follow_ups.c.trigger_id == "c").values(state="sending"))
     seen = await look(house, F, G)
     assert seen.waits == [WaitCounts("f", 1, 1, 1, 1), WaitCounts("f", 2, 1, 1, 0)]
     assert seen.order == ("f",)
@@ -151,5 +151,5 @@ async def test_statements_do_not_grow(house: House) -> None:
 
 async def test_waits_of_nobody(house: House) -> None:
     """P10: no campaigns, no waits."""
-    async with house.database.read() as c:
-        assert await count_waits(c, W, []) == await count_waits(c, W, ["unknown"]) == []
+    async with house.database.read(W) as tx:
+        assert await count_waits(tx, []) == await count_waits(tx, ["unknown"]) == []

@@ -35,8 +35,8 @@ async def _story(url: str, *, erased: bool = False) -> None:
     await house.live(ORIGINAL, ABANDONED, ALIAS)
     await house.ingest(push("p1", 1, device="a b"), opened("o1", 2), push("p2", 3), push("p3", 4))
     if erased:
-        async with database.write("default") as c:
-            await erase_user(c, "default", "u", BASE)
+        async with database.write("default") as tx:
+            await erase_user(tx, "u", BASE)
     await database.close()
 
 

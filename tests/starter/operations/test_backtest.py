@@ -21,16 +21,16 @@ WEBHOOK = {"webhook": {"url": "https://shop.example/hook", "body": "hi"}}
 
 async def draft(house: House, *definitions: dict[str, Any]) -> None:
     """Save drafts."""
-    async with house.database.write("default") as c:
-        await save_drafts(c, "default", [parse_definition(one) for one in definitions], await database_now(c))
+    async with house.database.write("default") as tx:
+        await save_drafts(tx, [parse_definition(one) for one in definitions], await database_now(tx))
 
 
 async def run_backtest(house: House, campaign: str = "f", *, minutes: float = -60) -> BacktestResult:
     """What would have come of it since so many minutes after the base."""
     catalogue = await house.cache.at_least(house.database)
-    async with house.database.read() as c:
-        since, until = BASE + timedelta(minutes=minutes), await database_now(c)
-        return await backtest(c, "default", catalogue, campaign, since=since, until=until)
+    async with house.database.read("default") as tx:
+        since, until = BASE + timedelta(minutes=minutes), await database_now(tx)
+        return await backtest(tx, catalogue, campaign, since=since, until=until)
 
 
 async def test_a_draft_is_judged_over_the_log(house: House) -> None:
@@ -59,8 +59,8 @@ async def test_what_would_have_been_refused_or_dropped_says_why(house: House) ->
     )
     await draft(house, follow_on("f", PUSHED, eligible_again="never"))
     for name in ("a", "b"):
-        async with house.database.write("default") as c:
-            await merge_user(c, "default", name, {"push_tokens": ["phone"]}, await database_now(c))
+        async with house.database.write("default") as tx:
+            await merge_user(tx, name, {"push_tokens": ["phone"]}, await database_now(tx))
     await house.ingest(push("p1", 0, user="a"), push("p2", 0, user="b"), push("p3", 0, user="c"))
     await house.ingest(push("p4", 5, user="b"))
     await sent_elsewhere(house, "a")
@@ -72,9 +72,9 @@ async def test_what_would_have_been_refused_or_dropped_says_why(house: House) ->
 
 async def sent_elsewhere(house: House, user: str) -> None:
     """Another campaign's push went out to a user just before the base."""
-    async with house.database.write("default") as c:
-        key = (await c.execute(select(interactions.c.user_key).where(interactions.c.id == "p1"))).scalar_one()
-        await c.execute(
+    async with house.database.write("default") as tx:
+        key = (await tx.execute(select(interactions.c.user_key).where(interactions.c.id == "p1"))).scalar_one()
+        await tx.execute(
             insert(deliveries).values(
                 workspace="default", id="x.push", follow_up_id="x", campaign="other", user_key=key, channel="push",
                 state=DeliveryState.SENT.value, attempt=1, claimed_at=BASE - timedelta(minutes=1),
@@ -88,9 +88,9 @@ async def test_nothing_is_changed(house: House) -> None:
     await house.ingest(push("p1", 0), buy("b1", 5))
 
     async def rows() -> list[int]:
-        async with house.database.read() as c:
+        async with house.database.read("default") as tx:
             counts = [select(func.count()).select_from(t) for t in (follow_ups, interactions, deliveries)]
-            return [(await c.execute(count)).scalar_one() for count in counts]
+            return [(await tx.execute(count)).scalar_one() for count in counts]
 
     before = await rows()
     assert (await run_backtest(house)).tally.excepted == {"make_purchase": 1}

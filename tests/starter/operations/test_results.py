@@ -36,11 +36,11 @@ async def play(house: House) -> None:
 
 async def vary(house: House) -> None:
     """Half of the receivers were given variant a, half of them b."""
-    async with house.database.write("default") as c:
+    async with house.database.write("default") as tx:
         for n in range(RECEIVERS):
-            stored = await find_user(c, "default", f"r{n}")
+            stored = await find_user(tx, f"r{n}")
             assert stored is not None
-            await keep_assignment(c, "default", "o", stored.user_key, False, "a" if n < RECEIVERS / 2 else "b")
+            await keep_assignment(tx, "o", stored.user_key, False, "a" if n < RECEIVERS / 2 else "b")
 
 
 async def test_uplift_over_control(api: httpx.AsyncClient, context: AppContext) -> None:

@@ -111,8 +111,8 @@ class Line:
         return answer.status_code
 
     async def unreachable(self) -> dict[str, str]:
-        async with self.house.database.read() as c:
-            stored = await find_user(c, "default", "u")
+        async with self.house.database.read("default") as tx:
+            stored = await find_user(tx, "u")
         assert stored is not None
         return dict(stored.unreachable)
 
@@ -120,8 +120,8 @@ class Line:
 @pytest.fixture
 async def line(house: House) -> AsyncIterator[Line]:
     await house.live(ORIGINAL, MAILED, TEXTED)
-    async with house.database.write("default") as c:
-        await save_user(c, "default", User(id="u", email=ADDRESS, phone=NUMBER), await database_now(c))
+    async with house.database.write("default") as tx:
+        await save_user(tx, User(id="u", email=ADDRESS, phone=NUMBER), await database_now(tx))
     opened = Line(house)
     yield opened
     await opened.api.aclose()
@@ -159,8 +159,8 @@ async def test_a_text_that_is_delivered(line: Line) -> None:
     assert [(row.campaign, row.state) for row in await line.house.rows()] == [("texted", "waiting")]
     stop = twilio.call({**samples("twilio")["a stop"], "From": NUMBER}, now())
     assert await line.tell("twilio", stop) == 204
-    async with line.house.database.read() as c:
-        stored = await find_user(c, "default", "u")
+    async with line.house.database.read("default") as tx:
+        stored = await find_user(tx, "u")
     assert stored is not None
     assert stored.user.consent == {"sms": "unsubscribed"}
 
@@ -198,8 +198,8 @@ async def test_one_message_to_two_addresses_of_a_user(line: Line) -> None:
     event = _ses("received", RECEIVED)
     event["mail"]["destination"] = event["delivery"]["recipients"] = [ADDRESS, "ada@work.example"]
     assert await line.tell("ses", sender.call(event, now())) == 204
-    async with line.house.database.read() as c:
-        assert (await c.execute(select(interactions.c.topic))).scalars().all() == ["receive_email"]
+    async with line.house.database.read("default") as tx:
+        assert (await tx.execute(select(interactions.c.topic))).scalars().all() == ["receive_email"]
 
 
 async def test_a_mail_that_is_scheduled_is_not_received(line: Line) -> None:

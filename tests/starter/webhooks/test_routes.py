@@ -53,17 +53,17 @@ class Line:
         return await self.api.post(f"/webhooks/{name}", content=content, headers=signed(content))
 
     async def logged(self) -> list[tuple[str, str]]:
-        async with self.house.database.read() as c:
+        async with self.house.database.read("default") as tx:
             found = select(interactions.c.topic, interactions.c.id).order_by(interactions.c.seq)
-            return [(topic, id) for topic, id in await c.execute(found)]
+            return [(topic, id) for topic, id in await tx.execute(found)]
 
 
 @pytest.fixture
 async def line(house: House) -> AsyncIterator[Line]:
     await house.live(ORIGINAL, OPENED)
     ready = Line(house)
-    async with house.database.write("default") as c:
-        await save_user(c, "default", User(id="u", email="ada@shop.test"), NOW)
+    async with house.database.write("default") as tx:
+        await save_user(tx, User(id="u", email="ada@shop.test"), NOW)
     yield ready
     await ready.api.aclose()
 

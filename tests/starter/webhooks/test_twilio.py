@@ -58,13 +58,13 @@ class TextPost(Post):
         return (await self.api.post(f"/webhooks/twilio?{query}", data=form, headers=headers)).status_code
 
     async def received(self) -> Sequence[Any]:
-        async with self.house.database.read() as c:
+        async with self.house.database.read("default") as tx:
             found = select(interactions).where(interactions.c.topic == "receive_sms")
-            return (await c.execute(found)).all()
+            return (await tx.execute(found)).all()
 
     async def unreachable(self) -> dict[str, str]:
-        async with self.house.database.read() as c:
-            stored = await find_user(c, "default", "u")
+        async with self.house.database.read("default") as tx:
+            stored = await find_user(tx, "u")
         assert stored is not None
         return dict(stored.unreachable)
 
@@ -119,8 +119,8 @@ async def test_a_replay_on_another_day_changes_nothing(post: TextPost) -> None:
     delivery = await post.sent()
     yesterday = datetime.now(UTC) - timedelta(days=1)  # noqa: TID251 - the test's own clock
     made = {"id": f"receive-{delivery}", "user": "u", "type": "receive_sms", "campaign": "f"}
-    async with post.house.database.write("default") as c:
-        await c.execute(update(deliveries).values(claimed_at=yesterday - timedelta(minutes=1)))
+    async with post.house.database.write("default") as tx:
+        await tx.execute(update(deliveries).values(claimed_at=yesterday - timedelta(minutes=1)))
     assert (await post.house.ingest({**made, "occurred_at": yesterday.isoformat()}))[0].status == "accepted"
     assert await post.told(delivery, "delivered") == 204
     assert len(await post.received()) == 1
@@ -176,8 +176,8 @@ async def test_a_report_may_be_quicker_than_the_answer(post: TextPost, answer: A
     post.provider.meanwhile = report
     await post.sent(answer)
     assert (await post.state(), len(await post.received())) == (("sent", None, "sent"), 1)
-    async with post.house.database.read() as c:
-        assert len((await c.execute(select(receipts))).all()) == 1
+    async with post.house.database.read("default") as tx:
+        assert len((await tx.execute(select(receipts))).all()) == 1
 
 
 async def test_a_report_for_a_worker_that_was_killed(post: TextPost) -> None:
@@ -255,8 +255,8 @@ async def test_a_dead_number_is_unreachable(post: TextPost) -> None:
 async def test_an_unknown_delivery_is_kept(post: TextPost) -> None:
     """It may be another installation's; it is counted, and led back where that is possible later."""
     assert await post.told("nobody's.sms", "delivered") == 204
-    async with post.house.database.read() as c:
-        [kept] = await load_unmatched(c, "default", limit=10)
+    async with post.house.database.read("default") as tx:
+        [kept] = await load_unmatched(tx, limit=10)
     assert (kept.event.id, kept.reason) == (f"{SID}-delivered", Unmatched.UNKNOWN_DELIVERY)
 
 
@@ -264,8 +264,8 @@ async def test_a_report_beyond_the_logs_retention_is_kept_out(post: TextPost) ->
     """Where the log no longer knows whether it was told before, it is not believed."""
     delivery = await post.sent()
     long_ago = datetime.now(UTC) - timedelta(days=91)  # noqa: TID251 - the test's own clock
-    async with post.house.database.write("default") as c:
-        await c.execute(update(deliveries).values(claimed_at=long_ago))
+    async with post.house.database.write("default") as tx:
+        await tx.execute(update(deliveries).values(claimed_at=long_ago))
     assert await post.told(delivery, "delivered") == 204
     assert await post.received() == []
 
@@ -273,8 +273,8 @@ async def test_a_report_beyond_the_logs_retention_is_kept_out(post: TextPost) ->
 async def test_an_erased_user_does_not_come_back(post: TextPost) -> None:
     """Guarantee 8: a late report makes nothing."""
     delivery = await post.sent()
-    async with post.house.database.write("default") as c:
-        assert await erase_user(c, "default", "u", datetime.now(UTC))  # noqa: TID251 - the test's own clock
+    async with post.house.database.write("default") as tx:
+        assert await erase_user(tx, "u", datetime.now(UTC))  # noqa: TID251 - the test's own clock
     assert await post.told(delivery, "delivered") == 204
     assert await post.received() == []
 
@@ -312,8 +312,8 @@ async def test_dead_push_tokens_are_forgotten(house: House) -> None:
 
 
 async def _tokens(house: House) -> tuple[str, ...]:
-    async with house.database.read() as c:
-        stored = await find_user(c, "default", "u")
+    async with house.database.read("default") as tx:
+        stored = await find_user(tx, "u")
     assert stored is not None
     return stored.user.push_tokens
 
