@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.figures import figure
-
-ROOT = Path(__file__).parent.parent
+from tests.support.repository import ROOT
 
 
 @pytest.mark.parametrize(

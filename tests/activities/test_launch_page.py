@@ -10,8 +10,8 @@ from temporalio.testing import ActivityEnvironment
 
 from connector.channels.protocol import OutgoingMessage
 from connector.wire import LaunchPage
-from tests.support.installation import House
 from tests.activities.test_launch import NOW, Pad
+from tests.support.installation import House
 
 
 class Desk:

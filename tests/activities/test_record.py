@@ -29,8 +29,8 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
 from connector.store.tables import interactions, user_aliases
 from tests.support.installation import ABANDONED, ORIGINAL, PUSHED, House, buy, follow_on, push
-from tests.support.workspace import LATER, Shop
 from tests.support.workflow_harness import now, until_event
+from tests.support.workspace import LATER, Shop
 
 STARTED = {"user": "u", "type": "start_session"}
 ADDRESS = "ada@shop.example"

@@ -34,8 +34,8 @@ from connector.tracking.consent import unsubscribe
 from connector.tracking.own_links import OwnLinks
 from connector.tracking.tokens import Kind, Token, Tokens
 from connector.tracking.visits import FollowedLink, Visits
-from tests.support.installation import BASE, ORIGINAL, PUSHED, House, at, follow_on, push
 from tests.activities.test_send import Killed, Post, Provider
+from tests.support.installation import BASE, ORIGINAL, PUSHED, House, at, follow_on, push
 
 H = EventKind
 URL = "https://t.shop.test"

@@ -17,8 +17,8 @@ from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason
 from connector.rules.targeting.matching import meets, same_as_trigger
 from connector.rules.triggering.trigger_list import key_of, triggers
-from tests.support.installation import ORIGINAL, follow_on
 from tests.support.evaluation import Arrival, Key, Memory, catalogue_of, hour
+from tests.support.installation import ORIGINAL, follow_on
 
 PUSHED = {"interaction": "receive_push", "campaign": "o"}
 OPENED = {"interaction": "open_push", "campaign": "o"}

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.conftest import Connector
 from tests.support.acceptance import (
     CLICKED,
     EMAIL,
@@ -29,7 +30,6 @@ from tests.support.acceptance import (
     sent,
     tell,
 )
-from tests.simulation.conftest import Connector
 from tests.support.stories import BUYS, LOOKED, ORIGINAL
 
 OPENED = {"interaction": "open_push", "campaign": "o"}

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.conftest import Connector
 from tests.support.acceptance import (
     CLICKED,
     HOUR,
@@ -28,7 +29,6 @@ from tests.support.acceptance import (
     tell,
     undecided,
 )
-from tests.simulation.conftest import Connector
 from tests.support.stories import BUYS, LOOKED, ORIGINAL, PUSHED
 
 ALONE = [UTC_WORKSPACE, person("01 07:00"), order("01 08:00", "publish", "f")]

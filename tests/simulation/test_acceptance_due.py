@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.conftest import Connector
 from tests.support.acceptance import (
     CLICKED,
     EMAIL,
@@ -30,7 +31,6 @@ from tests.support.acceptance import (
     tell,
     z,
 )
-from tests.simulation.conftest import Connector
 from tests.support.stories import BUYS, LOOKED, ORIGINAL
 
 NIGHT = {"from": "22:00", "to": "06:00"}

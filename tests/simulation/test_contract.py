@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.installation import follow_on
 from tests.simulation.conftest import Connector, Play
+from tests.support.installation import follow_on
 from tests.support.stories import (
     LOOKED,
     NUDGE,

@@ -1,7 +1,7 @@
 """Conversions as `connector simulate` counts them: each makes an interaction, which may start a follow-on (C1)."""
 
-from tests.support.installation import follow_on
 from tests.simulation.conftest import Play
+from tests.support.installation import follow_on
 from tests.support.stories import BUYS, LOOKED, ORIGINAL, begin, buy, look, push
 
 COUNTING = {

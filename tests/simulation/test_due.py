@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.installation import follow_on
 from tests.simulation.conftest import Play
+from tests.support.installation import follow_on
 from tests.support.stories import (
     BUYS,
     LOOKED,

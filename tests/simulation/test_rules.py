@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.installation import follow_on
 from tests.simulation.conftest import Connector, Play
+from tests.support.installation import follow_on
 from tests.support.stories import (
     BUYS,
     LOOKED,

@@ -30,8 +30,8 @@ from connector.store.engine.database import Database
 from connector.temporal.client import TemporalLink
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from tests.support.system_providers import Providers
 from tests.support.api import KEY
+from tests.support.system_providers import Providers
 from tests.support.workspace import working
 
 LINKS = "https://links.test"

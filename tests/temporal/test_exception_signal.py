@@ -17,8 +17,8 @@ from connector import names
 from connector.app.logs import configure_logs
 from connector.store.tables import interactions, user_aliases
 from tests.support.installation import ORIGINAL
-from tests.support.workspace import LATER, Shop
 from tests.support.workflow_harness import events_of, now, until
+from tests.support.workspace import LATER, Shop
 
 ADDRESS = "ada@shop.example"
 BOUGHT = {"type": "make_purchase", "id": "p1"}

@@ -25,8 +25,8 @@ from connector.temporal.outbox import Outbox
 from connector.temporal.reconciliation import Reconciliation
 from connector.wire import FollowUpStart
 from tests.support.installation import ABANDONED, ORIGINAL, House, push
-from tests.support.workspace import LATER, Shop
 from tests.support.workflow_harness import until_event
+from tests.support.workspace import LATER, Shop
 
 
 @workflow.defn(name=names.FOLLOW_UP, sandboxed=False)

@@ -21,8 +21,8 @@ from connector.store.engine.database import Database
 from connector.store.tables import inbox, interactions
 from connector.store.users.users import find_user
 from starter.api.access.scopes import Keys
-from tests.support.installation import House, follow_on
 from tests.support.api import open_client
+from tests.support.installation import House, follow_on
 
 ORIGIN = "https://shop.test"
 SECRET = SecretStr("the tests' own secret, at least 32 letters")
