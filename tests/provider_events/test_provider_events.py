@@ -35,7 +35,8 @@ from connector.tracking.own_links import OwnLinks
 from connector.tracking.tokens import Kind, Token, Tokens
 from connector.tracking.visits import FollowedLink, Visits
 from tests.activities.test_send import Killed, Post, Provider
-from tests.support.installation import BASE, ORIGINAL, PUSHED, House, at, follow_on, push
+from tests.support.builders import BASE, ORIGINAL, PUSHED, at, follow_on, push
+from tests.support.installation import House
 
 H = EventKind
 URL = "https://t.shop.test"

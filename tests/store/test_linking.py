@@ -29,7 +29,8 @@ from connector.store.users.erasure import erase_user
 from connector.store.users.linking import Linked, Pair, link_ids
 from connector.store.users.users import find_user, load_users, look_up, resolve_and_lock, save_user
 from tests.store.test_users import _until_waiting
-from tests.support.installation import ABANDONED, ORIGINAL, House, buy, push
+from tests.support.builders import ABANDONED, ORIGINAL, buy, push
+from tests.support.installation import House
 
 W = "default"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)

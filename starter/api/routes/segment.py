@@ -19,8 +19,7 @@ from connector.app.context import AppContext
 from connector.ingest.segment import SegmentResult, ingest_messages
 from connector.rules.model.errors import DefinitionError
 from connector.segment.envelope import KINDS
-from connector.segment.mapping import SegmentMapping
-from connector.segment.reading import read_mapping
+from connector.segment.mapping import SegmentMapping, read_mapping
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.segment_examples import ANSWERS, batch_body, message_body

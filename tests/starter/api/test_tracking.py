@@ -37,7 +37,8 @@ from connector.wire import SendRequest
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.routes.tracking import ingesting_visits
-from tests.support.installation import ORIGINAL, PUSHED, House, at, follow_on, push
+from tests.support.builders import ORIGINAL, PUSHED, at, follow_on, push
+from tests.support.installation import House
 
 BASE = "https://t.shop.test"
 SECRET = "a secret that only the tests know, and long"

@@ -19,7 +19,8 @@ from starter.explain.text import render_text
 from tests.activities.test_send import Post, Provider
 from tests.starter.explain.test_explain_api import ALIAS
 from tests.support.api import Connector
-from tests.support.installation import ABANDONED, BASE, ORIGINAL, PUSHED, House, at, follow_on, opened, push
+from tests.support.builders import ABANDONED, BASE, ORIGINAL, PUSHED, at, follow_on, opened, push
+from tests.support.installation import House
 
 
 def _now(work: Awaitable[Any]) -> Any:
