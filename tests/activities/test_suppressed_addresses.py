@@ -10,8 +10,8 @@ from sqlalchemy import delete
 from connector.channels.protocol import Accepted
 from connector.rules.model.users import User
 from connector.rules.provider_events.consent import AddressStatement
-from connector.store.provider_events.suppressions import remember
 from connector.store.tables import dead_addresses
+from connector.store.users.suppressions import remember
 from connector.store.users.users import find_user, merge_user
 from tests.activities.test_launch import NOW, Pad
 from tests.activities.test_send import Post, Provider

@@ -18,8 +18,8 @@ from connector.rules.model.users import ERASED_FAULT, User, UserMerge, check_att
 from connector.store.engine.rows import insert_rows, rows_of
 from connector.store.engine.sets import in_set
 from connector.store.engine.transaction import Transaction
-from connector.store.provider_events.suppressions import dead_columns
 from connector.store.tables import user_aliases, users
+from connector.store.users.suppressions import dead_columns
 
 
 class UserErased(ConnectorError):

@@ -13,7 +13,7 @@ import pytest
 from connector.app.context import AppContext
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
-from connector.store.users.erasure import erase_user
+from connector.store.erasure import erase_user
 from starter.explain.explain import explain_user
 from starter.explain.text import render_text
 from tests.activities.test_send import Post, Provider

@@ -17,9 +17,9 @@ from connector.channels.twilio import sign_request
 from connector.rules.model.users import User
 from connector.rules.provider_events.attribution import Unmatched
 from connector.settings.application import Settings
+from connector.store.erasure import erase_user
 from connector.store.provider_events.events import load_unmatched
 from connector.store.tables import deliveries, interactions, receipts
-from connector.store.users.erasure import erase_user
 from connector.store.users.users import find_user
 from tests.activities.test_send import Killed, Post, Provider
 from tests.support.api import open_client
