@@ -47,7 +47,7 @@ class InboxPage:
 
 @dataclass(frozen=True)
 class InboxOwner:
-    """Whose inbox is read."""
+    """The user whose inbox is loaded."""
 
     user: User
     user_key: str

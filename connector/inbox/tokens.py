@@ -61,10 +61,10 @@ class InboxTokens:
         self._secrets = [secret.get_secret_value().encode() for secret in secrets]
 
     def create(self, user_key: str, now: datetime, lifetime: timedelta) -> tuple[str, datetime]:
-        """A token for that user, and when it expires_at (UTC, whole seconds).
+        """Create a token for a user; returns it with its expiry (UTC, whole seconds).
 
         Raises:
-            SecretMissing: no secret is set.
+            MissingInboxSecret: no secret is set.
         """
         if not self._secrets:
             raise MissingInboxSecret("inbox tokens need a secret to be signed with; set CONNECTOR_INBOX_SECRETS")
