@@ -286,8 +286,8 @@ def test_index_follows_the_catalogue() -> None:
 @pytest.mark.parametrize(
     ("faulty", "said"),
     [
-        ({"within": "31 days"}, "must be more than nothing and at most 30 days"),
-        ({"within": "0 days"}, "must be more than nothing and at most 30 days"),
+        ({"within": "31 days"}, "must be more than zero and at most 30 days"),
+        ({"within": "0 days"}, "must be more than zero and at most 30 days"),
         ({"same": ["sku"]}, "a conversion does not have"),
     ],
 )
