@@ -59,11 +59,16 @@ class DueMessage:
         """Whether another channel's message went out, may have gone out, or is about to."""
         return any(other.state in OUT for channel, other in self.deliveries.items() if channel != self.channel)
 
+    @property
+    def delivery_id(self) -> str:
+        """The id of the channel's delivery, which is the provider's idempotency key."""
+        return delivery_id(self.follow_up.id, self.channel)
+
     def with_state(
         self, state: DeliveryState, reason: Reason | None = None, claimed_at: datetime | None = None
     ) -> Delivery:
         """Return the channel's delivery in another state."""
-        return Delivery(delivery_id(self.follow_up.id, self.channel), self.channel, state, reason, claimed_at)
+        return Delivery(self.delivery_id, self.channel, state, reason, claimed_at)
 
 
 def delivery_id(follow_up_id: str, channel: str) -> str:

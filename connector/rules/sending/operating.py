@@ -9,6 +9,7 @@ from datetime import datetime
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
 from connector.rules.sending.deliveries import Delivery, DeliveryState, outcome_of
+from connector.rules.sending.effects import ChangeFollowUp, change
 
 
 def refusal(follow_up: FollowUp | None) -> str | None:
@@ -28,6 +29,16 @@ def refusal(follow_up: FollowUp | None) -> str | None:
 def is_cancelled(follow_up: FollowUp | None) -> bool:
     """Return whether an operator ended the follow-up; cancelling it again changes nothing."""
     return follow_up is not None and follow_up.reason is Reason.CANCELLED_BY_OPERATOR
+
+
+def cancel_wait(follow_up: FollowUp, now: datetime) -> ChangeFollowUp:
+    """End a follow-up without sending, as of `now` (UTC). Its workflow asks for it, so nobody needs to signal it."""
+    return change(follow_up, state=State.DROPPED, reason=Reason.CANCELLED_BY_OPERATOR, decided_at=now)
+
+
+def move_wait(follow_up: FollowUp, to: datetime) -> ChangeFollowUp:
+    """Let a follow-up wait until another instant (UTC), which ends a hold; `due_at` stays what it was."""
+    return change(follow_up, state=State.WAITING, next_at=to)
 
 
 def in_words(state: str, reason: str | None) -> str:

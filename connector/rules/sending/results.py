@@ -77,7 +77,7 @@ def decide_result(
     return MessageDecision(Decided(delivery), tuple(effects))
 
 
-def release_claim(
+def decide_release(
     due: DueMessage, fault: str, since: Sequence[LogEntry], catalogue: Catalogue, now: datetime
 ) -> tuple[Effect, ...]:
     """Return what releasing a claim changes: nothing went out, so exceptions before the next attempt count (X1).
