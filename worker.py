@@ -15,7 +15,7 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.exception_signal import ExceptionSignalReporter
+from activities.record import ExceptionSignalReporter
 from activities.launch.launch import Launcher
 from activities.operate import Operator
 from activities.publish import Publisher
