@@ -33,7 +33,7 @@ from connector.store.follow_ups.launches import (
     LaunchRow,
     change_launch,
     count_states,
-    find_standing,
+    find_waiting_users,
     load_launch,
     next_users,
 )
@@ -168,7 +168,7 @@ class Launcher:
         campaign = newest_live(launch.entry)
         with_history = asks_history(campaign.audience)
         recipients = await load_recipients(tx, catalogue, launch.entry, user_keys, now, with_history=with_history)
-        waiting = await find_standing(tx, campaign.id, user_keys)
+        waiting = await find_waiting_users(tx, campaign.id, user_keys)
         effects: list[Effect] = []
         for user_key, recipient in sorted(recipients.items()):
             is_left_out = user_key in waiting or recipient.user.id.startswith(ERASED)

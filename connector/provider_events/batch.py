@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from connector.ingest.intake import Intake
 from connector.provider_events.delivery_reports import DeliveryReport, DeliveryReports
 from connector.rules.catalogue.catalogue import Catalogue
@@ -42,7 +40,7 @@ from connector.rules.provider_events.outcomes import (
     visit_of,
 )
 from connector.rules.sending.deliveries import DeliveryState
-from connector.store.catalogue.versions import Head
+from connector.store.engine.transaction import Transaction
 from connector.store.provider_events.attribution import (
     find_by_provider,
     find_erased,
@@ -125,10 +123,8 @@ class ProviderEventState:
 class ProviderBatch:
     """A few hundred events on their way through one transaction."""
 
-    c: AsyncConnection
-    workspace: str
+    tx: Transaction
     catalogue: Catalogue
-    head: Head
     intake: Intake
     reports: DeliveryReports
     links: OwnLinks
@@ -155,13 +151,13 @@ class ProviderBatch:
         wanted = [told for told in every if self._is_wanted(told, ground)]
         if wanted:
             users = {user for told in wanted for user in _concerned(told, ground)}
-            keys = await resolve_and_lock(self.c, self.workspace, sorted(users), now)
+            keys = await resolve_and_lock(self.tx, sorted(users), now)
             await self._report(wanted, now - retention)
             await self._interact(wanted)
             await self._heed(wanted, ground, keys, now)
         await self._keep(now, {(e.provider, key_of(e)) for e in events} if again else set())
         if self.unmatched or "heeded" in self.became.values():
-            await delete_applied_events(self.c, self.workspace, now - retention)
+            await delete_applied_events(self.tx, now - retention)
 
     def _read(self, events: Sequence[ProviderEvent]) -> dict[Key, ProviderEventState]:
         """The events by what they are known by; one that is told twice in a batch is one."""
@@ -173,11 +169,11 @@ class ProviderBatch:
 
     async def _ground(self, every: Sequence[ProviderEventState]) -> AttributionLookup:
         """What is known of all that they name, in a fixed number of statements; only who is needed is looked for."""
-        c, workspace = self.c, self.workspace
+        tx = self.tx
         ids = {id for told in every for id in delivery_ids(told.event, told.linked)}
-        ours = await find_matched_deliveries(c, workspace, ids)
+        ours = await find_matched_deliveries(tx, ids)
         others = [t for t in every if not any(id in ours for id in delivery_ids(t.event, t.linked))]
-        taken = await find_by_provider(c, workspace, {id for t in others for id in provider_ids(t.event)})
+        taken = await find_by_provider(tx, {id for t in others for id in provider_ids(t.event)})
         others = [t for t in others if not any(id in taken for id in provider_ids(t.event))]
         users = {user for told in others if (user := told.event.arguments.get(USER))}
         unnamed = [t.event for t in others if not t.event.arguments.get(USER)]
@@ -185,9 +181,9 @@ class ProviderBatch:
         holders: dict[tuple[str, str], list[str]] = {}
         for channel in ("email", "sms"):
             addresses = {e.recipient for e in (*unnamed, *about) if e.recipient and e.channel == channel}
-            holders |= await find_holders(c, workspace, channel, addresses)
+            holders |= await find_holders(tx, channel, addresses)
         campaigns = {name for name, entry in self.catalogue.entries.items() if not entry.is_card}
-        return AttributionLookup(ours, taken, campaigns, await find_erased(c, workspace, users), holders)
+        return AttributionLookup(ours, taken, campaigns, await find_erased(tx, users), holders)
 
     def _is_wanted(self, told: ProviderEventState, ground: AttributionLookup) -> bool:
         """Whether it leads somewhere and comes to something; what becomes of all others is decided here."""
@@ -221,14 +217,14 @@ class ProviderBatch:
                 faults[delivery.id] = fault
         known = {told.delivery.id: told.delivery.fault for told in wanted if told.delivery is not None}
         new = {id: fault for id, fault in faults.items() if fault != known[id]}
-        await note_faults(self.c, self.workspace, new)
+        await note_faults(self.tx, new)
 
     async def _mend(self, told: ProviderEventState, delivery: MatchedDelivery, fault: str | None) -> None:
         event, by_carrier = told.event, told.event.channel == "sms"
         did_not = by_carrier and event.happened in UNDELIVERED
         arrived = False if did_not else (told.arrives_by_carrier or not by_carrier or None)
         report = DeliveryReport(delivery.id, event.message_id if by_carrier else None, arrived, fault)
-        taken = await self.reports.ingest_in_transaction(self.c, self.catalogue, self.head, report)
+        taken = await self.reports.ingest_in_transaction(self.tx, self.catalogue, report)
         if taken == "received":
             self.changed, self.became[told.key] = True, "accepted"
 
@@ -247,7 +243,7 @@ class ProviderBatch:
                     made[told.key] = item
         if not made:
             return
-        taken = await self.intake.ingest_in_transaction(self.c, self.catalogue, self.head, list(made.values()))
+        taken = await self.intake.ingest_in_transaction(self.tx, self.catalogue, list(made.values()))
         self.changed = self.changed or taken.changed
         for key, result in zip(made, taken.results, strict=True):
             self.became[key] = "refused" if result.status == "invalid" else result.status
@@ -257,23 +253,23 @@ class ProviderBatch:
     ) -> None:
         """What they say of addresses holds for all who have them, and what readers said also for whom it leads to."""
         about = [told for told in wanted if told.outcome.is_about_the_address]
-        new = await mark_applied(self.c, self.workspace, [told.event for told in about], now)
+        new = await mark_applied(self.tx, [told.event for told in about], now)
         said: dict[str, list[tuple[ProviderEvent, Outcome]]] = {}
         for told in about:
             self.became[told.key] = "heeded" if told.key in new else "duplicate"
             for user in _concerned(told, ground) & keys.keys() if told.key in new else ():
                 said.setdefault(keys[user], []).append((told.event, told.outcome))
-        await change_holders(self.c, self.workspace, said, now)
+        await change_holders(self.tx, said, now)
 
     async def _keep(self, now: datetime, kept: set[Key]) -> None:
         """Keep what leads nowhere; of what was kept before, let go of the rest."""
         if kept:
             refused = {key for key, fate in self.became.items() if fate == "refused"}
-            await delete_unmatched_events(self.c, self.workspace, kept - self.unmatched.keys() - refused)
+            await delete_unmatched_events(self.tx, kept - self.unmatched.keys() - refused)
             reasons = {key: reason for key, (_, reason) in self.unmatched.items()}
-            await change_reasons(self.c, self.workspace, reasons)
+            await change_reasons(self.tx, reasons)
         elif self.unmatched:
-            new = await keep_unmatched(self.c, self.workspace, self.unmatched, now)
+            new = await keep_unmatched(self.tx, self.unmatched, now)
             self.newly_unmatched = [(key[0], self.unmatched[key][1].value) for key in sorted(new)]
 
 

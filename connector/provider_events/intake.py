@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from connector.ingest.intake import Intake
 from connector.provider_events.batch import ProviderBatch
 from connector.provider_events.delivery_reports import DeliveryReports
@@ -17,8 +15,8 @@ from connector.rules.provider_events.events import ProviderEvent
 from connector.rules.provider_events.texts import cleaned
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
-from connector.store.catalogue.versions import Head
-from connector.store.engine.database import Database, database_now
+from connector.store.engine.database import Database
+from connector.store.engine.transaction import Transaction
 from connector.store.provider_events.events import BEGINNING, load_unmatched
 from connector.tracking.own_links import OwnLinks
 
@@ -91,8 +89,8 @@ class ProviderEventIntake:
         """Try to lead back what was kept, of one provider or of all: a campaign may have been applied since."""
         fates, after = Counter[str](), BEGINNING
         while True:
-            async with self._database.read() as c:
-                page = await load_unmatched(c, self._workspace, provider=provider, after=after, limit=_BATCH)
+            async with self._database.read(self._workspace) as tx:
+                page = await load_unmatched(tx, provider=provider, after=after, limit=_BATCH)
             if not page:
                 dropped, left = (sum(fates[fate] for fate in which) for which in (_DROPPED, _LEFT))
                 return RetryResult(fates.total() - dropped - left, dropped, left)
@@ -101,9 +99,9 @@ class ProviderEventIntake:
             after = page[-1].place
 
     async def _take(self, events: Sequence[ProviderEvent], *, again: bool) -> ProviderBatch:
-        async def run(c: AsyncConnection, catalogue: Catalogue, head: Head) -> ProviderBatch:
-            batch = ProviderBatch(c, self._workspace, catalogue, head, self._intake, self._reports, self._links)
-            await batch.run(events, await database_now(c), self._retention, again=again)
+        async def run(tx: Transaction, catalogue: Catalogue) -> ProviderBatch:
+            batch = ProviderBatch(tx, catalogue, self._intake, self._reports, self._links)
+            await batch.run(events, tx.now, self._retention, again=again)
             return batch
 
         return await with_current_catalogue(self._database, self._cache, self._workspace, run)

@@ -19,14 +19,14 @@ async def unsubscribe(database: Database, workspace: str, delivery_id: str) -> b
     Raises:
         StoreUnavailable: nothing has changed.
     """
-    async with database.write(workspace) as c:
-        delivery = (await find_deliveries(c, workspace, [delivery_id])).get(delivery_id)
+    async with database.write(workspace) as tx:
+        delivery = (await find_deliveries(tx, [delivery_id])).get(delivery_id)
         if delivery is None:
             return False
         changes = {"consent": {delivery.channel: "unsubscribed"}}
         with suppress(UserErased):
-            now = await database_now(c)
-            user_key = await merge_user(c, workspace, delivery.user, changes, now)
-            await save_statements(c, workspace, user_key, delivery.channel, now)
+            now = await database_now(tx)
+            user_key = await merge_user(tx, delivery.user, changes, now)
+            await save_statements(tx, user_key, delivery.channel, now)
             return True
         return False

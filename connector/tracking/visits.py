@@ -125,10 +125,10 @@ class Visits:
         return max(rest.total_seconds(), 0.01)
 
     async def _take_in(self, batch: Sequence[FollowedLink]) -> None:
-        async with self._database.read() as c:
-            found = await find_deliveries(c, self._workspace, {f.token.delivery_id for f in batch})
+        async with self._database.read(self._workspace) as tx:
+            found = await find_deliveries(tx, {f.token.delivery_id for f in batch})
             since = min(f.visit.at for f in batch) - BURST
-            logged = await load_items(c, self._workspace, dict.fromkeys({d.user_key for d in found.values()}, since))
+            logged = await load_items(tx, dict.fromkeys({d.user_key for d in found.values()}, since))
         known = [f for f in batch if f.token.delivery_id in found]
         self._count("unknown", len(batch) - len(known))
         around = self._around({f.token.delivery_id for f in known}, logged)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.acceptance import (
+from tests.support.acceptance import (
     CLICKED,
     EMAIL,
     HOUR,
@@ -31,7 +31,7 @@ from tests.simulation.acceptance import (
     z,
 )
 from tests.simulation.conftest import Connector
-from tests.simulation.stories import BUYS, LOOKED, ORIGINAL
+from tests.support.stories import BUYS, LOOKED, ORIGINAL
 
 NIGHT = {"from": "22:00", "to": "06:00"}
 GOLD = {"attribute": "tier", "is": "gold"}

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.simulation.conftest import Connector
-from tests.simulation.stories import LOOKED, NUDGE, ORIGINAL, at, begin, look, push
+from tests.support.stories import LOOKED, NUDGE, ORIGINAL, at, begin, look, push
 from tests.simulation.test_examples import CASES, FOLDERS
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import bindparam, func, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.sending.deliveries import DeliveryState, receive_id
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, interactions
 
 
@@ -28,17 +28,16 @@ class ReportedDelivery:
     provider_id: str | None
 
 
-async def find_message(c: AsyncConnection, workspace: str, delivery_id: str) -> ReportedDelivery | None:
+async def find_message(tx: Transaction, delivery_id: str) -> ReportedDelivery | None:
     """The message of that id, None where there is none."""
     table = deliveries.c
     columns = [table[name] for name in ReportedDelivery.__dataclass_fields__]
-    row = (await c.execute(select(*columns).where(table.workspace == workspace, table.id == delivery_id))).one_or_none()
+    row = (await tx.execute(select(*columns).where(tx.in_workspace(deliveries), table.id == delivery_id))).one_or_none()
     return None if row is None else ReportedDelivery(**{**row._mapping, "state": DeliveryState(row.state)})
 
 
 async def mark_taken(
-    c: AsyncConnection,
-    workspace: str,
+    tx: Transaction,
     delivery_id: str,
     provider_id: str | None,
     *,
@@ -47,8 +46,7 @@ async def mark_taken(
 ) -> None:
     """The provider had taken it, whatever its answer was: an outcome that comes late mends it (guarantee 4)."""
     await _change(
-        c,
-        workspace,
+        tx,
         delivery_id,
         state=DeliveryState.SENT.value,
         reason=None,
@@ -59,12 +57,12 @@ async def mark_taken(
     )
 
 
-async def note_fault(c: AsyncConnection, workspace: str, delivery_id: str, fault: str | None) -> None:
+async def note_fault(tx: Transaction, delivery_id: str, fault: str | None) -> None:
     """Why a message that was sent did not arrive: a code of ours."""
-    await _change(c, workspace, delivery_id, fault=fault)
+    await _change(tx, delivery_id, fault=fault)
 
 
-async def note_faults(c: AsyncConnection, workspace: str, faults: Mapping[str, str]) -> None:
+async def note_faults(tx: Transaction, faults: Mapping[str, str]) -> None:
     """The same for many messages, by their ids, in one statement.
 
     What was not sent keeps its own fault, and a text that is known to have arrived has none; email can come back.
@@ -73,30 +71,30 @@ async def note_faults(c: AsyncConnection, workspace: str, faults: Mapping[str, s
         return
     table, log = deliveries.c, interactions.c
     receipt = select(log.id).where(
-        log.workspace == workspace,
+        tx.in_workspace(interactions),
         log.user_key == table.user_key,
         log.t >= table.claimed_at,
         log.id == bindparam("receipt"),
     )
     statement = (
         update(deliveries)
-        .where(table.workspace == workspace, table.id == bindparam("delivery"))
+        .where(tx.in_workspace(deliveries), table.id == bindparam("delivery"))
         .where(table.state == DeliveryState.SENT.value, or_(table.channel == "email", ~receipt.exists()))
         .values(fault=bindparam("new_fault"))
     )
     rows = [{"delivery": id, "receipt": receive_id(id), "new_fault": fault} for id, fault in sorted(faults.items())]
-    await c.execute(statement, rows)
+    await tx.execute(statement, rows)
 
 
-async def is_logged(c: AsyncConnection, workspace: str, user_key: str, item: str, since: datetime) -> bool:
+async def is_logged(tx: Transaction, user_key: str, item: str, since: datetime) -> bool:
     """Whether the user's log has an item of this id from then on, on whatever day."""
     table = interactions.c
     found = select(table.id).where(
-        table.workspace == workspace, table.user_key == user_key, table.t >= since, table.id == item
+        tx.in_workspace(interactions), table.user_key == user_key, table.t >= since, table.id == item
     )
-    return (await c.execute(found.limit(1))).one_or_none() is not None
+    return (await tx.execute(found.limit(1))).one_or_none() is not None
 
 
-async def _change(c: AsyncConnection, workspace: str, delivery_id: str, **values: object) -> None:
-    where = (deliveries.c.workspace == workspace, deliveries.c.id == delivery_id)
-    await c.execute(update(deliveries).where(*where).values(**values))
+async def _change(tx: Transaction, delivery_id: str, **values: object) -> None:
+    where = (tx.in_workspace(deliveries), deliveries.c.id == delivery_id)
+    await tx.execute(update(deliveries).where(*where).values(**values))

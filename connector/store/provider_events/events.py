@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter
 from sqlalchemy import RowMapping, and_, bindparam, delete, func, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.addresses import canonical_address
 from connector.rules.provider_events.attribution import LONGEST_ID, Unmatched
@@ -17,6 +16,7 @@ from connector.rules.provider_events.consent import Told, consent_after, latest_
 from connector.rules.provider_events.events import UNTIMED, USER, ProviderEvent
 from connector.rules.provider_events.outcomes import key_of
 from connector.store.engine.sets import in_set
+from connector.store.engine.transaction import Transaction
 from connector.store.provider_events.suppressions import remember
 from connector.store.tables import Instant, heeded_reports, unmatched_reports, users
 
@@ -51,19 +51,19 @@ class UnmatchedEvent:
         return self.event.at, *self.key
 
 
-async def mark_applied(c: AsyncConnection, workspace: str, events: Sequence[ProviderEvent], now: datetime) -> set[Key]:
+async def mark_applied(tx: Transaction, events: Sequence[ProviderEvent], now: datetime) -> set[Key]:
     """Remember that these events are heeded now; returns those that were not yet."""
     keys = {(event.provider, key_of(event)) for event in events}
     if not keys:
         return set()
-    insert = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(heeded_reports)
-    rows = [{"workspace": workspace, "provider": p, "event_id": id, "received_at": now} for p, id in sorted(keys)]
+    insert = (postgresql if tx.dialect == "postgresql" else sqlite).insert(heeded_reports)
+    rows = [{"workspace": tx.workspace, "provider": p, "event_id": id, "received_at": now} for p, id in sorted(keys)]
     table = heeded_reports.c
-    new = await c.execute(insert.on_conflict_do_nothing().returning(table.provider, table.event_id), rows)
+    new = await tx.execute(insert.on_conflict_do_nothing().returning(table.provider, table.event_id), rows)
     return {(provider, id) for provider, id in new}
 
 
-async def change_holders(c: AsyncConnection, workspace: str, told: Mapping[str, Sequence[Told]], now: datetime) -> None:
+async def change_holders(tx: Transaction, told: Mapping[str, Sequence[Told]], now: datetime) -> None:
     """Write what events say of their holders' consent, in two statements, and of addresses, in one.
 
     Args:
@@ -73,122 +73,118 @@ async def change_holders(c: AsyncConnection, workspace: str, told: Mapping[str, 
         return
     table = users.c
     columns = (table.user_key, table.consent, table.said_at)
-    found = await c.execute(select(*columns).where(table.workspace == workspace, in_set(c, table.user_key, told)))
+    found = await tx.execute(select(*columns).where(tx.in_workspace(users), in_set(tx, table.user_key, told)))
     changed = {key: consent_after(consent, said_at, told[key], now) for key, consent, said_at in sorted(found)}
     statement = (
         update(users)
-        .where(table.workspace == workspace, table.user_key == bindparam("key"))
+        .where(tx.in_workspace(users), table.user_key == bindparam("key"))
         .values(consent=bindparam("new_consent"), said_at=bindparam("new_said_at"))
     )
     rows = [{"key": key, "new_consent": new, "new_said_at": said_at} for key, (new, said_at) in changed.items()]
     if rows:
-        await c.execute(statement, rows)
+        await tx.execute(statement, rows)
     words = latest_statement((one for said in told.values() for one in said), now)
     holders = {event.recipient: key for key, said in told.items() for event, _ in said if event.recipient}
-    await remember(c, workspace, words, holders)
+    await remember(tx, words, holders)
 
 
-async def save_statements(c: AsyncConnection, workspace: str, user_key: str, channel: str, at: datetime) -> None:
+async def save_statements(tx: Transaction, user_key: str, channel: str, at: datetime) -> None:
     """Remember when a user, whose row is locked, said the last word on the consent to a channel."""
-    where = (users.c.workspace == workspace, users.c.user_key == user_key)
-    said = (await c.execute(select(users.c.said_at).where(*where))).scalar_one()
-    await c.execute(update(users).where(*where).values(said_at={**said, channel: at.astimezone(UTC).isoformat()}))
+    where = (tx.in_workspace(users), users.c.user_key == user_key)
+    said = (await tx.execute(select(users.c.said_at).where(*where))).scalar_one()
+    await tx.execute(update(users).where(*where).values(said_at={**said, channel: at.astimezone(UTC).isoformat()}))
 
 
 async def keep_unmatched(
-    c: AsyncConnection, workspace: str, unmatched: Mapping[Key, tuple[ProviderEvent, Unmatched]], now: datetime
+    tx: Transaction, unmatched: Mapping[Key, tuple[ProviderEvent, Unmatched]], now: datetime
 ) -> set[Key]:
     """Keep what could not be led back; returns those that were not kept yet."""
     if not unmatched:
         return set()
-    rows = [_row(workspace, key, event, reason, now) for key, (event, reason) in sorted(unmatched.items())]
-    insert = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(unmatched_reports)
+    rows = [_row(tx.workspace, key, event, reason, now) for key, (event, reason) in sorted(unmatched.items())]
+    insert = (postgresql if tx.dialect == "postgresql" else sqlite).insert(unmatched_reports)
     table = unmatched_reports.c
-    new = await c.execute(insert.on_conflict_do_nothing().returning(table.provider, table.event_id), rows)
+    new = await tx.execute(insert.on_conflict_do_nothing().returning(table.provider, table.event_id), rows)
     return {(provider, id) for provider, id in new}
 
 
-async def delete_applied_events(c: AsyncConnection, workspace: str, before: datetime) -> None:
+async def delete_applied_events(tx: Transaction, before: datetime) -> None:
     """Let go of everything that was received before an instant.
 
     Not of what was heeded of providers that sign no time: an old call of theirs, told again, is not known to be old.
     """
     for table in (unmatched_reports, heeded_reports):
-        await c.execute(
+        await tx.execute(
             delete(table).where(
-                table.c.workspace == workspace,
+                tx.in_workspace(table),
                 table.c.received_at < before,
                 *([table.c.provider.not_in(UNTIMED)] if table is heeded_reports else []),
             )
         )
 
 
-async def delete_unmatched_events(c: AsyncConnection, workspace: str, keys: Collection[Key]) -> None:
+async def delete_unmatched_events(tx: Transaction, keys: Collection[Key]) -> None:
     """Let go of reports that were led back."""
     if keys:
         table = unmatched_reports.c
-        which = and_(table.workspace == workspace, table.provider == bindparam("p"), table.event_id == bindparam("e"))
-        await c.execute(delete(unmatched_reports).where(which), [{"p": p, "e": e} for p, e in sorted(keys)])
+        which = and_(
+            tx.in_workspace(unmatched_reports), table.provider == bindparam("p"), table.event_id == bindparam("e")
+        )
+        await tx.execute(delete(unmatched_reports).where(which), [{"p": p, "e": e} for p, e in sorted(keys)])
 
 
-async def erase_events(
-    c: AsyncConnection, workspace: str, users: Sequence[str], addresses: Mapping[str, str | None]
-) -> None:
+async def erase_events(tx: Transaction, users: Sequence[str], addresses: Mapping[str, str | None]) -> None:
     """Let go of what is kept about a user, by their ids and their addresses (guarantee 8)."""
     table = unmatched_reports.c
     theirs = [canonical_address(channel, address) for channel, address in addresses.items() if address]
     for which in (table.user_id.in_(users), table.address.in_(theirs)):
-        await c.execute(delete(unmatched_reports).where(table.workspace == workspace, which))
+        await tx.execute(delete(unmatched_reports).where(tx.in_workspace(unmatched_reports), which))
 
 
 async def load_unmatched(
-    c: AsyncConnection, workspace: str, *, provider: str | None = None, after: Place = BEGINNING, limit: int
+    tx: Transaction, *, provider: str | None = None, after: Place = BEGINNING, limit: int
 ) -> list[UnmatchedEvent]:
     """A page of what is kept, in the order in which it happened."""
     table = unmatched_reports.c
     place = (table.at, table.provider, table.event_id)
     statement = (
         select(unmatched_reports)
-        .where(table.workspace == workspace, tuple_(*place) > tuple_(literal(after[0], Instant), *after[1:]))
+        .where(tx.in_workspace(unmatched_reports), tuple_(*place) > tuple_(literal(after[0], Instant), *after[1:]))
         .order_by(*place)
         .limit(limit)
     )
     if provider is not None:
         statement = statement.where(table.provider == provider)
-    return [_unmatched(row) for row in (await c.execute(statement)).mappings()]
+    return [_unmatched(row) for row in (await tx.execute(statement)).mappings()]
 
 
-async def newest_unmatched(
-    c: AsyncConnection, workspace: str, *, provider: str | None = None, limit: int
-) -> list[UnmatchedEvent]:
+async def newest_unmatched(tx: Transaction, *, provider: str | None = None, limit: int) -> list[UnmatchedEvent]:
     """What was kept last, newest first."""
     table = unmatched_reports.c
-    statement = select(unmatched_reports).where(table.workspace == workspace)
+    statement = select(unmatched_reports).where(tx.in_workspace(unmatched_reports))
     if provider is not None:
         statement = statement.where(table.provider == provider)
     newest = statement.order_by(table.received_at.desc(), table.provider, table.event_id).limit(limit)
-    return [_unmatched(row) for row in (await c.execute(newest)).mappings()]
+    return [_unmatched(row) for row in (await tx.execute(newest)).mappings()]
 
 
-async def count_unmatched(
-    c: AsyncConnection, workspace: str, *, provider: str | None = None
-) -> list[tuple[str, str, int]]:
+async def count_unmatched(tx: Transaction, *, provider: str | None = None) -> list[tuple[str, str, int]]:
     """How many are kept, by (provider, reason)."""
     table = unmatched_reports.c
-    statement = select(table.provider, table.reason, func.count()).where(table.workspace == workspace)
+    statement = select(table.provider, table.reason, func.count()).where(tx.in_workspace(unmatched_reports))
     if provider is not None:
         statement = statement.where(table.provider == provider)
     grouped = statement.group_by(table.provider, table.reason).order_by(table.provider, table.reason)
-    return [(name, reason, count) for name, reason, count in await c.execute(grouped)]
+    return [(name, reason, count) for name, reason, count in await tx.execute(grouped)]
 
 
-async def change_reasons(c: AsyncConnection, workspace: str, reasons: Mapping[Key, Unmatched]) -> None:
+async def change_reasons(tx: Transaction, reasons: Mapping[Key, Unmatched]) -> None:
     """Why these reports, tried again, could still not be led back."""
     if reasons:
         table = unmatched_reports.c
-        which = (table.workspace == workspace, table.provider == bindparam("p"), table.event_id == bindparam("e"))
+        which = (tx.in_workspace(unmatched_reports), table.provider == bindparam("p"), table.event_id == bindparam("e"))
         rows = [{"p": p, "e": e, "why": reason.value} for (p, e), reason in sorted(reasons.items())]
-        await c.execute(update(unmatched_reports).where(*which).values(reason=bindparam("why")), rows)
+        await tx.execute(update(unmatched_reports).where(*which).values(reason=bindparam("why")), rows)
 
 
 def _row(workspace: str, key: Key, event: ProviderEvent, reason: Unmatched, now: datetime) -> dict[str, object]:

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, literal, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.addresses import canonical_address
 from connector.rules.provider_events.consent import AddressStatement
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import bare_number, dead_addresses, users
 
 _OF_USER: Mapping[str, ColumnElement[str]] = {"email": func.lower(users.c.email), "sms": bare_number(users.c.phone)}
@@ -22,9 +22,7 @@ def dead_columns() -> list[ColumnElement[bool]]:
     return [_is_dead(channel).label(f"dead_{channel}") for channel in _OF_USER]
 
 
-async def remember(
-    c: AsyncConnection, workspace: str, words: Sequence[AddressStatement], user_keys: Mapping[str, str]
-) -> None:
+async def remember(tx: Transaction, words: Sequence[AddressStatement], user_keys: Mapping[str, str]) -> None:
     """Remember the last word on each address, in one statement; an older one than is known changes nothing.
 
     Args:
@@ -33,9 +31,9 @@ async def remember(
     if not words:
         return
     table = dead_addresses.c
-    insert = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(dead_addresses)
+    insert = (postgresql if tx.dialect == "postgresql" else sqlite).insert(dead_addresses)
     upsert = insert.values(
-        workspace=workspace,
+        workspace=tx.workspace,
         channel=bindparam("on_channel"),
         address=func.lower(bindparam("told")),
         dead=bindparam("is_dead"),
@@ -59,12 +57,10 @@ async def remember(
         }
         for channel, address, word in told
     ]
-    await c.execute(statement, rows)
+    await tx.execute(statement, rows)
 
 
-async def erase_addresses(
-    c: AsyncConnection, workspace: str, user_key: str, addresses: Mapping[str, str | None]
-) -> None:
+async def erase_addresses(tx: Transaction, user_key: str, addresses: Mapping[str, str | None]) -> None:
     """Let go of what is remembered of a user's addresses, unless somebody else has one of them (guarantee 8).
 
     Args:
@@ -78,7 +74,7 @@ async def erase_addresses(
     ]
     for which in (table.user_key == user_key, *theirs):
         held = or_(*(_is_held(channel) for channel in _OF_USER))
-        await c.execute(delete(dead_addresses).where(table.workspace == workspace, which, ~held))
+        await tx.execute(delete(dead_addresses).where(tx.in_workspace(dead_addresses), which, ~held))
 
 
 def _bare(channel: str, address: str) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import and_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.store.engine.sets import in_set
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, user_aliases
 from connector.store.users.users import ERASED
 
@@ -26,17 +26,17 @@ class TrackedDelivery:
     dispatched_at: datetime | None
 
 
-async def find_deliveries(c: AsyncConnection, workspace: str, ids: Collection[str]) -> Mapping[str, TrackedDelivery]:
+async def find_deliveries(tx: Transaction, ids: Collection[str]) -> Mapping[str, TrackedDelivery]:
     """Those of these deliveries that there are, by id, in one statement; an erased user's are left out."""
     table, alias = deliveries.c, user_aliases.c
     statement = (
         select(table.id, table.campaign, table.channel, table.user_key, table.claimed_at, alias.external_id)
         .join(user_aliases, and_(alias.workspace == table.workspace, alias.user_key == table.user_key))
-        .where(table.workspace == workspace, in_set(c, table.id, ids))
+        .where(tx.in_workspace(deliveries), in_set(tx, table.id, ids))
         .order_by(alias.rank.desc(), alias.external_id.desc())
     )
     return {
         row.id: TrackedDelivery(row.id, row.campaign, row.channel, row.external_id, row.user_key, row.claimed_at)
-        for row in await c.execute(statement)
+        for row in await tx.execute(statement)
         if not row.external_id.startswith(ERASED)
     }
