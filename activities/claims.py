@@ -24,7 +24,7 @@ from connector.rules.sending.decisions import (
     decide_message,
     decide_without_evaluation,
     has_assignments,
-    needs_history,
+    needs_history_when_due,
 )
 from connector.rules.sending.deliveries import Delivery, DeliveryState, DueMessage
 from connector.rules.sending.due_list import (
@@ -68,7 +68,9 @@ async def claim_message(
     decision, recipient = decide_without_evaluation(due, now), None
     if decision is None:
         user_key = due.follow_up.user_key
-        loaded = await load_recipients(tx, catalogue, entry, [user_key], now, with_history=needs_history(entry))
+        loaded = await load_recipients(
+            tx, catalogue, entry, [user_key], now, with_history=needs_history_when_due(entry)
+        )
         recipient = loaded[user_key]
         decision = decide_message(due, recipient, catalogue, now)
     await apply_effects(tx, catalogue, intake, decision.effects, now=now, attempt=attempt)

@@ -32,8 +32,8 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
-from connector.templating.templates import Aborted, TemplateFault, render
-from connector.templating.variables import variables
+from connector.templating.templates import MessageAborted, RenderingFailed, render
+from connector.templating.variables import template_variables
 from connector.tracking.rewriting import hosts_in
 from connector.wire import SendOutcome, SendRequest
 
@@ -116,7 +116,7 @@ class Sender:
             accepted = await _hand_over(channel, _render(claim))
         except TryLater:
             raise
-        except (SendError, TemplateFault, Aborted) as fault:
+        except (SendError, RenderingFailed, MessageAborted) as fault:
             return _result_of(fault)
         return SendResult(
             DeliveryState.SENT,
@@ -163,7 +163,7 @@ def _render(claim: Claim) -> OutgoingMessage:
         campaign=due.follow_up.campaign,
         channel=due.channel,
         address=Address(user.id, user.email, user.phone, tuple(user.push_tokens)),
-        content=render(claim.content, due.channel, variables(due.follow_up, user, claim.campaign)),
+        content=render(claim.content, due.channel, template_variables(due.follow_up, user, claim.campaign)),
         hosts=None if sms is None else hosts_in(sms.body),
     )
 
@@ -178,10 +178,10 @@ async def _hand_over(channel: Channel, message: OutgoingMessage) -> Accepted:
         raise ApplicationError("the channel broke", type=type(error).__name__) from None
 
 
-def _result_of(fault: SendError | TemplateFault | Aborted) -> SendResult:
+def _result_of(fault: SendError | RenderingFailed | MessageAborted) -> SendResult:
     if isinstance(fault, Rejected):
         return SendResult(DeliveryState.FAILED, Reason.SEND_FAILED, fault.code, invalid_tokens=fault.invalid_tokens)
     if isinstance(fault, OutcomeUnknown):
         return SendResult(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN, fault.code)
-    code = "template_aborted" if isinstance(fault, Aborted) else "template_fault"
+    code = "template_aborted" if isinstance(fault, MessageAborted) else "template_fault"
     return SendResult(DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE, code)

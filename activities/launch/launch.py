@@ -24,7 +24,7 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.sending.due_list import newest_live
 from connector.rules.sending.effects import Effect
 from connector.rules.sending.launching import Launch, begins_at, is_in_launch, launch_user, scheduled
-from connector.rules.targeting.audience import asks_history
+from connector.rules.targeting.audience import needs_history
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
@@ -166,7 +166,7 @@ class Launcher:
         """Add those of these users who are in the audience, and neither received the campaign nor wait for it."""
         await lock_users(tx, user_keys)
         campaign = newest_live(launch.entry)
-        with_history = asks_history(campaign.audience)
+        with_history = needs_history(campaign.audience)
         recipients = await load_recipients(tx, catalogue, launch.entry, user_keys, now, with_history=with_history)
         waiting = await find_waiting_users(tx, campaign.id, user_keys)
         effects: list[Effect] = []

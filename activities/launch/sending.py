@@ -153,7 +153,7 @@ class LaunchSender:
     async def _try_all(
         self, rows: Sequence[DueRow], campaign: str, now: datetime, attempt: int, goes_on: Callable[[], bool]
     ) -> AttemptSummary:
-        """Try rows in their order, some at once; once `goes_on` returns False, finish those begun and leave the rest."""
+        """Try rows in order, some at once. Once `goes_on` returns False, finish those begun and leave the rest."""
         free = asyncio.Semaphore(_MAX_CONCURRENT)
 
         async def try_one(row: DueRow) -> AttemptSummary:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Entry
-from connector.rules.catalogue.lifecycle import Verb
+from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.sending.due_list import newest_live
 from connector.rules.sending.effects import BeginFollowUp
@@ -49,7 +49,7 @@ class Launching:
         self._world, self._sender = world, sender
         self._launches: dict[str, _Progress] = {}
 
-    def ordered(self, verb: Verb, ids: Iterable[str]) -> None:
+    def ordered(self, verb: OrderVerb, ids: Iterable[str]) -> None:
         """Launch what an order publishes for the first time, and let what was paused go on (P9), as of now."""
         now = self._world.clock
         for name in ids:

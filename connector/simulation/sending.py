@@ -29,7 +29,7 @@ from connector.rules.triggering.evaluator import LoggedHistory
 from connector.simulation.rendering import Rendering
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
-from connector.templating.variables import variables
+from connector.templating.variables import template_variables
 
 _SENT = SendResult(DeliveryState.SENT)
 _TEMPLATE_FAULT = SendResult(DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE)
@@ -87,7 +87,7 @@ class SimulatedSender:
         """Record the result of a claimed message: sent, or dropped if its template does not render."""
         now = self._world.clock
         campaign = newest_live(self._world.catalogue.entries[follow_up.campaign])
-        renders = self._rendering.succeeds(content, channel, lambda: variables(follow_up, user.user, campaign))
+        renders = self._rendering.succeeds(content, channel, lambda: template_variables(follow_up, user.user, campaign))
         due = _due_message(user, follow_up, channel)
         result = _SENT if renders else _TEMPLATE_FAULT
         self.apply(user, decide_result(due, result, user.user, dispatched_at=now, now=now).effects)

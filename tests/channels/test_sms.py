@@ -24,11 +24,19 @@ from connector.channels.protocol import (
     SendError,
     TryLater,
 )
-from connector.channels.twilio import TwilioChannel
-from connector.channels.twilio_signature import is_signed, sign_request
+from connector.channels.twilio import TwilioChannel, is_signed, sign_request
 from connector.settings.providers import Twilio
 from tests.channels.conftest import Certificate, Talk
-from tests.support.provider_servers import ACCOUNT, CALLBACK, KEY, MESSAGES, SERVICE, TwilioServer, check_operation, twilio
+from tests.support.provider_servers import (
+    ACCOUNT,
+    CALLBACK,
+    KEY,
+    MESSAGES,
+    SERVICE,
+    TwilioServer,
+    check_operation,
+    twilio,
+)
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 Serve = Callable[[Talk], AbstractAsyncContextManager[int]]

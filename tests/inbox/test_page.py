@@ -27,13 +27,14 @@ from connector.store.tables import follow_ups, interactions
 from connector.temporal.client import register_search_attributes
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from tests.support.browser import Page, find_chromium, open_page
-from tests.support.installation import ORIGINAL, House, follow_on
 from tests.support.api import KEY
+from tests.support.browser import Page, find_chromium, open_page
+from tests.support.builders import ORIGINAL, follow_on
+from tests.support.installation import House
+from tests.support.repository import EXAMPLES
+from tests.support.temporal_server import open_environment
 from tests.support.workspace import Shop, settings_for, working
-from tests.support.workflow_harness import open_environment
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 SECRET = SecretStr("the tests' own secret, at least 32 letters")
 HELLO = {
     "title": "Hi {{ user.first_name }}",

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from connector.store.users.users import find_user
-from tests.support.installation import BASE
-from tests.support.flaky_server import EVENTS, Stage, staged_without_faults
 from tests.support.api import KEY
+from tests.support.builders import BASE
+from tests.support.flaky_server import EVENTS, Stage, staged_without_faults
 
 NODE = Path(__file__).parent / "node"
 

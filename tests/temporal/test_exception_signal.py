@@ -16,9 +16,10 @@ from temporalio.common import RawValue
 from connector import names
 from connector.app.logs import configure_logs
 from connector.store.tables import interactions, user_aliases
-from tests.support.installation import ORIGINAL
+from tests.support.builders import ORIGINAL, now
+from tests.support.polling import until
+from tests.support.temporal_server import events_of
 from tests.support.workspace import LATER, Shop
-from tests.support.workflow_harness import events_of, now, until
 
 ADDRESS = "ada@shop.example"
 BOUGHT = {"type": "make_purchase", "id": "p1"}

@@ -15,8 +15,8 @@ from connector.store.tables import deliveries, launches
 from connector.temporal.follow_up_client import FollowUpClient, OperationRefused
 from connector.temporal.outbox import Outbox
 from connector.temporal.reconciliation import Reconciliation, end_closed_launches
-from tests.support.installation import House
 from tests.activities.test_launch import MINUTE, NOW, Killed, Pad
+from tests.support.installation import House
 
 
 class Site:

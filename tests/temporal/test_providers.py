@@ -12,15 +12,24 @@ from pytest_httpserver import HTTPServer
 from temporalio.testing import WorkflowEnvironment
 
 from connector.app.context import build_context
-from connector.channels.twilio_signature import sign_request
+from connector.channels.twilio import sign_request
 from connector.rules.model.users import User
 from connector.store.engine.database import Database, database_now
 from connector.store.users.users import find_user, save_user
-from tests.support.provider_servers import AUTH_TOKEN, CALLBACK, FcmServer, TwilioServer, fcm, fcm_error, key_file, twilio
-from tests.support.installation import ORIGINAL, PUSHED, follow_on
 from tests.support.api import open_client
+from tests.support.builders import ORIGINAL, PUSHED, follow_on
+from tests.support.polling import until
+from tests.support.provider_servers import (
+    AUTH_TOKEN,
+    CALLBACK,
+    FcmServer,
+    TwilioServer,
+    fcm,
+    fcm_error,
+    key_file,
+    twilio,
+)
 from tests.support.workspace import Shop, settings_for, working
-from tests.support.workflow_harness import until
 
 TEXT = follow_on("text", PUSHED, messages={"sms": {"body": "Your order is on its way, {{ user.first_name }}"}})
 PUSH = follow_on("push", {"interaction": "receive_sms", "campaign": "text"})

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
-from connector.rules.model.addresses import Unreachable
+from connector.rules.model.addresses import SuppressedAddresses
 from connector.rules.model.campaigns import Campaign
 from connector.rules.model.reasons import Reason
 from connector.rules.model.users import User
@@ -27,7 +27,7 @@ from connector.rules.sending.due_list import (
 )
 from connector.rules.sending.effects import Effect, KeepAssignment, SaveReceipt, decide_delivery, effects_of
 from connector.rules.targeting.assignment import Assignment, assign, content_for
-from connector.rules.targeting.audience import History, asks_history
+from connector.rules.targeting.audience import History, needs_history
 from connector.rules.timing.caps import PastSend
 from connector.rules.triggering.evaluator import LoggedHistory
 
@@ -39,7 +39,7 @@ class Recipient:
     """One user as the due-time list of one campaign looks at them.
 
     `receipts` holds when the user last received the campaign, UTC, by key. `assignment` is the one that is kept, None
-    before the first. `past_sends` may be empty if no frequency caps are set, `history` unless `needs_history`.
+    before the first. `past_sends` may be empty if no frequency caps are set, `history` unless `needs_history_when_due`.
     """
 
     user: User
@@ -47,7 +47,7 @@ class Recipient:
     assignment: Assignment | None = None
     past_sends: Sequence[PastSend] = ()
     history: History = _NO_HISTORY
-    unreachable: Unreachable = field(default_factory=dict)
+    unreachable: SuppressedAddresses = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,10 @@ def evaluate_message(facts: DueFacts) -> MessageVerdict:
     return verdict
 
 
-def needs_history(entry: Entry) -> bool:
+def needs_history_when_due(entry: Entry) -> bool:
     """Return whether the due-time list of a campaign looks at the user's past."""
     campaign = newest_live(entry)
-    return bool(campaign.follow_on and campaign.follow_on.recheck_audience) and asks_history(campaign.audience)
+    return bool(campaign.follow_on and campaign.follow_on.recheck_audience) and needs_history(campaign.audience)
 
 
 def has_assignments(entry: Entry) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from connector.rules.model.follow_up import FollowUp
-from connector.rules.model.interactions import RECEIVE, Interaction, InteractionType
+from connector.rules.model.interactions import RECEIVE_TYPES, Interaction, InteractionType
 from connector.rules.model.reasons import Reason, State
 
 
@@ -127,7 +127,7 @@ def receive_interaction(follow_up: FollowUp, channel: str, user: str, at: dateti
 
 def receive_interaction_of(name: str, channel: str, campaign: str, user: str, at: datetime) -> Interaction | None:
     """Return the `receive_*` interaction of the delivery `name`; `at` is when a delivery report reports it (M4)."""
-    kind = RECEIVE.get(channel)
+    kind = RECEIVE_TYPES.get(channel)
     if kind is None:
         return None
     return Interaction(id=receive_id(name), user=user, type=kind, campaign=campaign, occurred_at=at)

@@ -23,8 +23,8 @@ from connector.rules.sending.deliveries import DueMessage, main_reason
 from connector.rules.sending.due_list import Drop, check_consent_and_address, check_frequency_caps, newest_live
 from connector.rules.sending.effects import BeginFollowUp, Effect, enrol
 from connector.rules.targeting.assignment import Assignment, content_for
-from connector.rules.targeting.audience import in_audience
-from connector.rules.timing.delays import local_instant, zone_of
+from connector.rules.targeting.audience import is_in_audience
+from connector.rules.timing.delays import local_instant, resolve_zone
 
 NAME = "launch"
 """The name of the made event that is the trigger of every follow-up of a launch."""
@@ -90,7 +90,7 @@ def due_for(delivery: Scheduled, user: User, published_at: datetime, workspace: 
 
 def is_in_launch(campaign: Campaign, recipient: Recipient, now: datetime) -> bool:
     """Return whether a launch sends to a user: in the audience now, and never received the campaign before."""
-    return not recipient.receipts and in_audience(campaign.audience, recipient.user, recipient.history, now)
+    return not recipient.receipts and is_in_audience(campaign.audience, recipient.user, recipient.history, now)
 
 
 def launch_user(
@@ -161,4 +161,6 @@ def _evaluate_enrolment(
 
 def _local(send: SendAt, user_zone: str | None, workspace: Workspace) -> datetime:
     wall = datetime.strptime(send.at, "%Y-%m-%d %H:%M")
-    return local_instant(wall.date(), wall.time(), zone_of(send.zone, user_zone=user_zone, company_zone=workspace.zone))
+    return local_instant(
+        wall.date(), wall.time(), resolve_zone(send.zone, user_zone=user_zone, company_zone=workspace.zone)
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.follow_up import FollowUp, excepted
+from connector.rules.model.follow_up import FollowUp, cancel_by_exception
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
@@ -23,8 +23,8 @@ from connector.rules.sending.effects import (
     change,
     decide_delivery,
 )
-from connector.rules.triggering.exceptions import cancels
-from connector.rules.triggering.trigger_list import triggers
+from connector.rules.triggering.exceptions import is_cancelled_by
+from connector.rules.triggering.trigger_list import is_trigger
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,15 @@ def decide_release(
         return (opened,)
     waits = change(due.follow_up, state=State.WAITING, dispatched_at=None)
     by = _first_exception(waits.follow_up, since, catalogue)
-    return (opened, waits) if by is None else (opened, waits, CancelFollowUp(excepted(waits.follow_up, by, now)))
+    return (
+        (opened, waits)
+        if by is None
+        else (opened, waits, CancelFollowUp(cancel_by_exception(waits.follow_up, by, now)))
+    )
 
 
 def _first_exception(follow_up: FollowUp, since: Sequence[LogEntry], catalogue: Catalogue) -> LogEntry | None:
     """Return the first exception of the follow-up; one that is a trigger too could not supersede what was going out."""
     entry = catalogue.entries[follow_up.campaign]
-    exceptions = (logged for logged in since if cancels(follow_up, logged, catalogue))
-    return next((by for by in exceptions if not triggers(by.item, entry, by.t, catalogue)), None)
+    exceptions = (logged for logged in since if is_cancelled_by(follow_up, logged, catalogue))
+    return next((by for by in exceptions if not is_trigger(by.item, entry, by.t, catalogue)), None)

@@ -11,7 +11,7 @@ from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
 from connector.rules.sending.deliveries import OUT, Delivery, DeliveryState, settle_follow_up
 from connector.rules.sending.effects import WriteDelivery
-from connector.rules.timing.caps import LONGEST, PastSend
+from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
 from connector.store.engine.sets import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, follow_ups
@@ -39,7 +39,7 @@ async def load_past_sends(tx: Transaction, user_keys: Collection[str], now: date
     statement = select(table.user_key, table.follow_up_id, table.channel, table.claimed_at).where(
         tx.in_workspace(deliveries),
         in_set(tx, table.user_key, user_keys),
-        table.claimed_at > now - LONGEST,
+        table.claimed_at > now - MAX_CAP_LOOKBACK,
         table.state.in_(OUT),
     )
     past_sends: dict[str, list[PastSend]] = {}

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.installation import at
-from tests.support.api_process import ApiProcess, api_process, logged_ids
 from tests.support.api import KEY
+from tests.support.api_process import ApiProcess, api_process, logged_ids
+from tests.support.builders import at
 
 URL = "/v1/interactions"
 ITEMS = 20

@@ -14,8 +14,8 @@ from connector.app.preflight import listen
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.cli import create_program, run_command
-from tests.support.installation import buy
 from tests.support.api import Connector
+from tests.support.builders import buy
 
 FOLDER = {
     "workspace.yaml": "workspace: default\nzone: Europe/Berlin\n",

@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from connector.app.context import AppContext
-from tests.support.installation import House
 from tests.activities.test_launch import NOW, Pad
+from tests.support.installation import House
 
 
 @pytest.fixture

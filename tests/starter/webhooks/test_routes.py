@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import select
 
 from connector.app.context import build_context
-from connector.channels.twilio_signature import sign_request
+from connector.channels.twilio import sign_request
 from connector.rules.model.users import User
 from connector.rules.provider_events.events import PROVIDERS
 from connector.settings.application import Settings
@@ -24,9 +24,10 @@ from connector.store.tables import interactions
 from connector.store.users.users import save_user
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from tests.support.provider_servers import AUTH_TOKEN, CALLBACK, twilio
-from tests.support.installation import ORIGINAL, House, at, follow_on
 from tests.support.api import open_client
+from tests.support.builders import ORIGINAL, at, follow_on
+from tests.support.installation import House
+from tests.support.provider_servers import AUTH_TOKEN, CALLBACK, twilio
 from tests.support.signed_provider import Signed, signed
 
 NOW = datetime.now(UTC)  # noqa: TID251 - the tests' own clock
