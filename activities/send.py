@@ -32,8 +32,7 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
-from connector.templating.templates import MessageAborted, RenderingFailed, render
-from connector.templating.variables import template_variables
+from connector.templating.templates import MessageAborted, RenderingFailed, render, template_variables
 from connector.tracking.rewriting import hosts_in
 from connector.wire import SendOutcome, SendRequest
 

@@ -29,7 +29,7 @@ from connector.rules.triggering.evaluator import LoggedHistory
 from connector.simulation.rendering import Rendering
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
-from connector.templating.variables import template_variables
+from connector.templating.templates import template_variables
 
 _SENT = SendResult(DeliveryState.SENT)
 _TEMPLATE_FAULT = SendResult(DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE)

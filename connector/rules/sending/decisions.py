@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
-from connector.rules.model.addresses import SuppressedAddresses
 from connector.rules.model.campaigns import Campaign
 from connector.rules.model.reasons import Reason
-from connector.rules.model.users import User
+from connector.rules.model.users import SuppressedAddresses, User
 from connector.rules.sending.deliveries import Delivery, DeliveryState, DueMessage, earlier_receipt
 from connector.rules.sending.due_list import (
     Drop,

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
-from connector.rules.model.campaigns import Campaign, Scheduled, SendAt, Workspace
+from connector.rules.model.campaigns import Campaign, Scheduled, Workspace
 from connector.rules.model.follow_up import FollowUp, follow_up_id_of
 from connector.rules.model.interactions import Event, LogEntry
 from connector.rules.model.reasons import Reason, State
+from connector.rules.model.schedules import SendAt
 from connector.rules.model.users import User
 from connector.rules.model.values import canonical_json
 from connector.rules.sending.decisions import Recipient, assignment_of, due_facts, keep_assignment
