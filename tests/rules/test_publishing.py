@@ -329,9 +329,9 @@ class TestCircles:
         chain = [entry("draft", self.again(a, b)) for a, b in pairwise(names)]
         last = entry("draft", self.again(names[-1], "o", "never"))
         known = catalogue(entry("draft", original("o")), *chain, last)
-        began = time.perf_counter()
+        began = time.process_time()
         assert publish(known, *reversed(names)).sequence == tuple(names)
         biting = known.with_entries([entry("draft", self.again(names[-1], names[0]))], version=2)
         (problem,) = refusal(biting, *names)
         assert "… 9981 more …" in problem
-        assert time.perf_counter() - began < 20
+        assert time.process_time() - began < 20
