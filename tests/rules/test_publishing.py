@@ -300,7 +300,7 @@ class TestCircles:
     def test_with_the_live(self) -> None:
         """P6: a draft closes a circle with a live one; a draft that stays one does not."""
         live = entry("active", self.again("g", "f"))
-        assert "circle" in refusal(catalogue(entry("draft", self.again("f", "g")), live), "f")[0]
+        assert "cycle" in refusal(catalogue(entry("draft", self.again("f", "g")), live), "f")[0]
         left_a_draft = entry("draft", self.again("g", "f"))
         assert publish(catalogue(entry("draft", self.again("f", "g")), left_a_draft), "f").sequence == ("f",)
 
@@ -320,7 +320,7 @@ class TestCircles:
     def test_resume_closes_none_either(self) -> None:
         """P6: resuming makes live as publishing does."""
         known = catalogue(entry("stopped", self.again("f", "g")), entry("active", self.again("g", "f")))
-        with pytest.raises(OrderRefused, match="circle"):
+        with pytest.raises(OrderRefused, match="cycle"):
             plan_resume(known, ["f"])
 
     def test_ten_thousand(self) -> None:

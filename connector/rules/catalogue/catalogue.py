@@ -21,7 +21,7 @@ Lifecycle = Literal["draft", "active", "stopped", "archived"]
 
 @dataclass(frozen=True)
 class Window:
-    """A time [opened_at, closed_at), UTC, in which a campaign or card was live; `closed_at` is None while it is live."""
+    """A time [opened_at, closed_at), UTC, in which an entry was live; `closed_at` is None while it is live."""
 
     window_id: int
     opened_at: datetime
