@@ -12,7 +12,7 @@ from connector.rules.catalogue.catalogue import Entry
 from connector.rules.publishing.drafting import Definition, DraftResult, draft
 from connector.rules.publishing.orders import OrderPlan, check_publish, missed_to_count
 from connector.rules.publishing.preview import Drafting, applying_warnings, draftings, elsewhere, to_publish
-from connector.store.catalogue.loading import load_catalogue
+from connector.store.catalogue.cache import load_catalogue
 from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.reporting.overview import WaitCounts, count_waits
