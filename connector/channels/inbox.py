@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from connector.channels.protocol import Accepted, Channel, OutgoingMessage, Rejected, TryLater
-from connector.rules.model.inbox import InboxKind, message_id
+from connector.rules.model.inbox import InboxKind, inbox_message_id
 from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database, StoreUnavailable, database_now
 from connector.store.users.inbox import InboxMessage, put_message
@@ -31,7 +31,7 @@ class InboxChannel:
             Rejected: `erased`: the user no longer exists.
             TryLater: `store_unavailable`: the database cannot be used now.
         """
-        id = message_id(self._workspace, message.delivery_id)
+        id = inbox_message_id(self._workspace, message.delivery_id)
         try:
             await self._put(id, message)
         except StoreUnavailable:

@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from connector.rules.model.errors import InvalidItem
-from connector.rules.model.values import canonical_json, has_infinite
+from connector.rules.model.values import canonical_json, has_infinite_number
 
 KINDS = ("track", "identify", "page", "screen", "group", "alias")
-LONGEST_ID = 255
+MAX_ID_CHARACTERS = 255
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = TypeAdapter(datetime)
@@ -47,7 +47,7 @@ class SegmentMessage:
 
     def _made_id(self) -> str:
         """An id made from what the message says, and the second (M6)."""
-        facts = [self.user, self.kind, self.raw.get("event"), self.parts["properties"], self.at.isoformat()[:19]]
+        facts = [self.user, self.kind, self.raw.get("event"), self.sections["properties"], self.at.isoformat()[:19]]
         return f"made-{hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:40]}"
 
 
@@ -95,13 +95,13 @@ def text_of(value: Any) -> str | None:
     """A text, or a number as JavaScript would write it; None for anything else."""
     if isinstance(value, str):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or has_infinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or has_infinite_number(value):
         return None
     return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _user(raw: Mapping[str, Any]) -> str:
-    user = id_at(raw, "userId", longest=LONGEST_ID) or id_at(raw, "anonymousId", longest=LONGEST_ID)
+    user = id_at(raw, "userId", longest=MAX_ID_CHARACTERS) or id_at(raw, "anonymousId", longest=MAX_ID_CHARACTERS)
     if user is None:
         raise InvalidItem("userId: is missing, and anonymousId too; one of them says whose it is")
     return user
@@ -148,4 +148,4 @@ def _shown(value: Any) -> str:
 
 
 def _bounded(id: str) -> str:
-    return id if len(id) <= LONGEST_ID else f"hashed-{hashlib.sha256(id.encode()).hexdigest()}"
+    return id if len(id) <= MAX_ID_CHARACTERS else f"hashed-{hashlib.sha256(id.encode()).hexdigest()}"

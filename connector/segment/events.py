@@ -8,15 +8,15 @@ from typing import Any
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.users import Consent
 from connector.rules.model.values import ChannelName, canonical_json
-from connector.rules.targeting.deduplication import DELIVERY, MESSAGE
-from connector.segment.envelope import LONGEST_ID, SegmentMessage, text_of
-from connector.segment.mapping import REFINED, Rule, SegmentMapping, looked_up
+from connector.rules.targeting.deduplication import DELIVERY_PROPERTY, MESSAGE_PROPERTY
+from connector.segment.envelope import MAX_ID_CHARACTERS, SegmentMessage, text_of
+from connector.segment.mapping import REFINED, Rule, SegmentMapping, value_at
 
 Agreed = dict[ChannelName, Consent]
-Known = Callable[[str, str], bool]
+TargetExists = Callable[[str, str], bool]
 """Whether there is a "campaign" or "card" with that id."""
 
-MOST_PRODUCTS = 500
+MAX_PRODUCTS = 500
 """In one order: each is an item of its own in the log."""
 
 _BUILT_IN = ("make_purchase", "start_session")
@@ -26,47 +26,47 @@ _OF_THE_ORDER = ("order_id", "currency", "coupon", "total", "revenue")
 _OF_A_PRODUCT = frozenset({*_PRODUCT, "product", "price", "quantity"})
 _MOST_OF_THE_ORDER = 1024
 _LONGEST_FACT = 255
-_OURS = frozenset({DELIVERY, MESSAGE})
+_OURS = frozenset({DELIVERY_PROPERTY, MESSAGE_PROPERTY})
 """What makes an interaction the retelling of another source's: Segment's events have such properties, and mean others.
 `dispatch` and `robot` any service may say (M2, M3)."""
 
 
-def tracked(message: SegmentMessage, mapping: SegmentMapping, known: Known) -> tuple[list[dict[str, Any]], Agreed]:
+def items_of_track(message: SegmentMessage, mapping: SegmentMapping, known: TargetExists) -> tuple[list[dict[str, Any]], Agreed]:
     """The items of a `track`, and what it says of the user's consent. Raises InvalidItem."""
     name = _name(message)
     if mapping.ignores(name):
         return [], {}
-    rule = next((rule for rule in mapping.rules(name) if rule.holds(message.parts)), None)
+    rule = next((rule for rule in mapping.rules(name) if rule.holds(message.sections)), None)
     if rule is None:
         return [_event(message, name)], {}
     return _items(message, name, rule, mapping, known), rule.consent
 
 
-def viewed(message: SegmentMessage) -> list[dict[str, Any]]:
+def items_of_page(message: SegmentMessage) -> list[dict[str, Any]]:
     """The event of a `page` or `screen`, named so, with its name and category among the properties."""
     told = {name: message.raw[name] for name in ("name", "category") if isinstance(message.raw.get(name), str)}
-    return [_event(message, message.kind, {**message.parts["properties"], **told})]
+    return [_event(message, message.kind, {**message.sections["properties"], **told})]
 
 
 def _items(
-    message: SegmentMessage, name: str, rule: Rule, mapping: SegmentMapping, known: Known
+    message: SegmentMessage, name: str, rule: Rule, mapping: SegmentMapping, known: TargetExists
 ) -> list[dict[str, Any]]:
     if rule.purchases is not None:
-        return _purchases(message, looked_up(rule.purchases, message.parts))
+        return _purchases(message, value_at(rule.purchases, message.sections))
     if rule.interaction is None:
         return [_event(message, rule.event or name)]
     target = _target(message, rule, mapping, known)
     if target is None:  # kept all the same, for whoever listens to events
         return [_event(message, name)]
-    own = {f"their_{n}" if n in _OURS else n: value for n, value in message.parts["properties"].items()}
+    own = {f"their_{n}" if n in _OURS else n: value for n, value in message.sections["properties"].items()}
     properties = {**own, **_refinements(message, rule)}
     return [{**_item(message, rule.interaction.value, properties), **target}]
 
 
-def _target(message: SegmentMessage, rule: Rule, mapping: SegmentMapping, known: Known) -> dict[str, str] | None:
+def _target(message: SegmentMessage, rule: Rule, mapping: SegmentMapping, known: TargetExists) -> dict[str, str] | None:
     for kind, values in (("card", rule.card or ()), ("campaign", rule.campaign or mapping.campaign)):
         for value in values:
-            id = text_of(looked_up(value, message.parts))
+            id = text_of(value_at(value, message.sections))
             if id and known(kind, id):
                 return {kind: id}
     return None
@@ -74,15 +74,15 @@ def _target(message: SegmentMessage, rule: Rule, mapping: SegmentMapping, known:
 
 def _refinements(message: SegmentMessage, rule: Rule) -> dict[str, str]:
     told = ((name, getattr(rule, name)) for name in REFINED)
-    found = {name: text_of(looked_up(value, message.parts)) for name, value in told if value is not None}
+    found = {name: text_of(value_at(value, message.sections)) for name, value in told if value is not None}
     return {name: text for name, text in found.items() if text}
 
 
 def _purchases(message: SegmentMessage, products: Any) -> list[dict[str, Any]]:
     listed = [one for one in products if isinstance(one, Mapping) and one] if isinstance(products, list) else []
-    if len(listed) > MOST_PRODUCTS:
+    if len(listed) > MAX_PRODUCTS:
         raise InvalidItem(f"products: {len(listed)} are more than {MOST_PRODUCTS}; send several orders")
-    order = message.parts["properties"]
+    order = message.sections["properties"]
     if not listed:
         return [_item(message, "make_purchase", {**order, **_sold(order)})]
     shared = _shared(order)
@@ -114,7 +114,7 @@ def _sold(of: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _event(message: SegmentMessage, name: str, properties: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    given = message.parts["properties"] if properties is None else properties
+    given = message.sections["properties"] if properties is None else properties
     return _item(message, name if name in _BUILT_IN else "event", given) | {"name": name}
 
 
@@ -134,6 +134,6 @@ def _name(message: SegmentMessage) -> str:
     name = message.raw.get("event")
     if not isinstance(name, str) or not name:
         raise InvalidItem("event: is missing or not text; it is the name of what happened")
-    if len(name) > LONGEST_ID:
+    if len(name) > MAX_ID_CHARACTERS:
         raise InvalidItem(f"event: has {len(name)} characters; a name has at most {LONGEST_ID}")
     return name

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from connector.rules.model.choices import UNCLEAR, WORD
-from connector.rules.model.conditions import REFINEMENTS, REQUIRED, InteractionCondition
+from connector.rules.model.choices import UNKNOWN_FORM, WORD
+from connector.rules.model.conditions import REFINEMENTS, REQUIRED_REFINEMENT, InteractionCondition
 from connector.rules.model.interactions import CARD_INTERACTIONS, InteractionType
 from connector.rules.model.users import Consent
 from connector.rules.model.values import ChannelName, Definition, Text
-from connector.rules.targeting.matching import family_of, json_equal
+from connector.rules.targeting.matching import base_type_of, json_equal
 
 REFINED = tuple(REFINEMENTS)
 """The properties by which conditions narrow interactions (design 8), and which a rule may take from elsewhere."""
@@ -33,7 +33,7 @@ def is_path(value: str) -> bool:
     return root in _PLACES and bool(steps) and all(steps)
 
 
-def looked_up(value: str, message: Mapping[str, Any]) -> Any:
+def value_at(value: str, message: Mapping[str, Any]) -> Any:
     """What stands at a place of the message, None where nothing does; a plain word is itself."""
     if not is_path(value):
         return value
@@ -60,8 +60,8 @@ def _no_misspelt_path(value: Any) -> Any:
 
 def _carriers(name: str) -> set[InteractionType]:
     """The interactions of which a refinement may be told: all wire types of the acts that it refines (M1)."""
-    acts = {family_of(kind) for kind in REFINEMENTS[name]}
-    return {kind for kind in InteractionType if family_of(kind) in acts}
+    acts = {base_type_of(kind) for kind in REFINEMENTS[name]}
+    return {kind for kind in InteractionType if base_type_of(kind) in acts}
 
 
 def _listed(value: Any) -> Any:
@@ -138,7 +138,7 @@ class Rule(Definition):
             kinds = _carriers(name)
             if getattr(self, name) is not None and self.interaction not in kinds:
                 raise ValueError(f"{name} does not refine {self.interaction}; it goes with {', '.join(sorted(kinds))}")
-        required = REQUIRED.get(self.interaction)
+        required = REQUIRED_REFINEMENT.get(self.interaction)
         if required is not None and getattr(self, required) is None:
             raise ValueError(f"{self.interaction} must name its {required}")
         return self
@@ -148,11 +148,11 @@ class Rule(Definition):
         if self.if_ is None:
             return True
         if isinstance(self.if_, str):
-            return looked_up(self.if_, message) not in (None, "")
-        return all(json_equal(looked_up(place, message), wanted) for place, wanted in self.if_.items())
+            return value_at(self.if_, message) not in (None, "")
+        return all(json_equal(value_at(place, message), wanted) for place, wanted in self.if_.items())
 
 
-IGNORE = "ignore"
+IGNORED = "ignore"
 
 
 def _form(value: Any) -> str | None:
@@ -160,7 +160,7 @@ def _form(value: Any) -> str | None:
         return "Rules"
     if isinstance(value, dict | Rule):
         return "Rule"
-    return WORD.tag if value == IGNORE else None
+    return WORD.tag if value == IGNORED else None
 
 
 Rules = Annotated[
@@ -169,7 +169,7 @@ Rules = Annotated[
     | Annotated[Literal["ignore"], WORD],
     Discriminator(
         _form,
-        custom_error_type=UNCLEAR,
+        custom_error_type=UNKNOWN_FORM,
         custom_error_message="write a mapping like interaction: open_email, a list of them, or ignore",
     ),
 ]
@@ -199,7 +199,7 @@ class SegmentMapping(Definition):
 
     def ignores(self, event: str) -> bool:
         """Whether nothing is kept of an event."""
-        return self.events.get(event) == IGNORE
+        return self.events.get(event) == IGNORED
 
     def names_targets(self, event: Any) -> bool:
         """Whether the catalogue must be known to say what an event is."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from connector.definitions.faults import faults_of
+from connector.definitions.faults import describe_faults
 from connector.definitions.reading import read_text
 from connector.definitions.yaml_text import Document, read_documents
 from connector.rules.model.errors import DefinitionError, Fault
@@ -43,7 +43,7 @@ def _parsed(document: Document) -> SegmentMapping:
         mapping = SegmentMapping.model_validate(document.data)
     except ValidationError as error:
         told = {fault.key for fault in document.faults}
-        found = [fault for fault in faults_of(error, SegmentMapping, document.data) if fault.key not in told]
+        found = [fault for fault in describe_faults(error, SegmentMapping, document.data) if fault.key not in told]
         located = [replace(fault, file=document.file, line=document.line_of(fault.key)) for fault in found]
         raise DefinitionError(sorted([*document.faults, *located], key=lambda fault: fault.line or 0)) from None
     if document.faults:

@@ -8,15 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from connector.rules.model.errors import InvalidItem
-from connector.segment.envelope import LONGEST_ID, SegmentMessage, id_at, read_message
-from connector.segment.events import Known, tracked, viewed
+from connector.segment.envelope import MAX_ID_CHARACTERS, SegmentMessage, id_at, read_message
+from connector.segment.events import TargetExists, items_of_track, items_of_page
 from connector.segment.mapping import SegmentMapping
-from connector.segment.users import grouped, identified
+from connector.segment.users import changes_of_group, changes_of_identify
 
-MOST_IN_A_PORTION = 1000
+MAX_CHUNK_SIZE = 1000
 """Items, users and links of one portion, each; a portion is one transaction."""
 
-MOST_KEPT_APART = 100
+MAX_ORDERED_CHUNKS = 100
 """Portions in which the order is kept: a small request must not become a thousand transactions. After that, what is
 told of a user may hold for what the same user did before it in the same request."""
 
@@ -54,10 +54,10 @@ class Chunk:
 
     def has_room(self, one: Translation) -> bool:
         """Whether it would not be too many."""
-        full = max(len(self.links), len(self.changes)) >= MOST_IN_A_PORTION
-        return not full and len(self.items) + len(one.items) <= MOST_IN_A_PORTION
+        full = max(len(self.links), len(self.changes)) >= MAX_CHUNK_SIZE
+        return not full and len(self.items) + len(one.items) <= MAX_CHUNK_SIZE
 
-    def would_overtake(self, one: Translation) -> bool:
+    def would_reorder(self, one: Translation) -> bool:
         """Whether it would come before something of the same ids that it followed."""
         if one.link is not None:
             return not (self._acted | self._described).isdisjoint(one.link)
@@ -70,8 +70,8 @@ class Chunk:
         if one.changes is not None:
             self.changes.append((index, one.changes))
             self._described.add(one.changes["id"])
-        if one.told is not None:
-            self.changes_by_item[len(self.items)] = one.told
+        if one.changes_if_new is not None:
+            self.changes_by_item[len(self.items)] = one.changes_if_new
         self.items += [(index, item) for item in one.items]
         self._acted |= {item["user"] for item in one.items}
 
@@ -80,7 +80,7 @@ def translate(
     raw: Any,
     kind: str | None,
     mapping: SegmentMapping,
-    known: Known,
+    known: TargetExists,
     *,
     arrived_at: datetime,
     shared: Mapping[str, Any],
@@ -89,16 +89,16 @@ def translate(
     message = read_message(raw, kind, arrived_at=arrived_at, shared=shared)
     match message.kind:
         case "identify":
-            return Translation(changes=identified(message, mapping))
+            return Translation(changes=changes_of_identify(message, mapping))
         case "group":
-            return Translation(changes=grouped(message))
+            return Translation(changes=changes_of_group(message))
         case "alias":
             return Translation(link=_link(message))
         case "track":
-            items, consent = tracked(message, mapping, known)
-            return Translation(items, told={"id": message.user, "consent": consent} if consent else None)
+            items, consent = items_of_track(message, mapping, known)
+            return Translation(items, changes_if_new={"id": message.user, "consent": consent} if consent else None)
         case _:
-            return Translation(viewed(message))
+            return Translation(items_of_page(message))
 
 
 def split_into_chunks(all_of_them: Iterable[tuple[int, Translation]]) -> list[Chunk]:
@@ -111,7 +111,7 @@ def split_into_chunks(all_of_them: Iterable[tuple[int, Translation]]) -> list[Ch
     described: dict[str, dict[str, Any]] = {}
     for index, one in all_of_them:
         known = one.link in linked or (one.changes is not None and described.get(one.changes["id"]) == one.changes)
-        apart = not known and len(found) < MOST_KEPT_APART and found[-1].would_overtake(one)
+        apart = not known and len(found) < MAX_ORDERED_CHUNKS and found[-1].would_reorder(one)
         if apart or not found[-1].has_room(one):
             found.append(Chunk())
         found[-1].add(index, one)
@@ -123,7 +123,7 @@ def split_into_chunks(all_of_them: Iterable[tuple[int, Translation]]) -> list[Ch
 
 
 def _link(message: SegmentMessage) -> tuple[str, str]:
-    previous = id_at(message.raw, "previousId", longest=LONGEST_ID)
+    previous = id_at(message.raw, "previousId", longest=MAX_ID_CHARACTERS)
     if previous is None:
         raise InvalidItem("previousId: is missing; it is the id that the user had before")
     return previous, message.user

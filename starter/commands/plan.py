@@ -13,7 +13,7 @@ from connector.rules.model.errors import OrderRefused
 from connector.rules.model.values import canonical_json
 from connector.rules.publishing.differences import Difference
 from connector.rules.publishing.drafting import Definition
-from connector.rules.publishing.preview import Drafting
+from connector.rules.publishing.preview import DefinitionPreview
 from connector.store.reporting.overview import WaitCounts
 from starter.commands.apply import DefinitionPaths, check_workspace, read_definition_files
 from starter.commands.options import DataOption, JsonOption
@@ -81,7 +81,7 @@ def _in_json(preview: Preview) -> dict[str, Any]:
     }
 
 
-def _drafting_in_json(drafting: Drafting) -> dict[str, Any]:
+def _drafting_in_json(drafting: DefinitionPreview) -> dict[str, Any]:
     return {**vars(drafting), "differences": [vars(difference) for difference in drafting.differences]}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from connector.rules.explaining.reasons import NOTED, state_words
-from connector.rules.explaining.wording import value_words
+from connector.rules.explaining.reasons import NOTED, describe_state
+from connector.rules.explaining.wording import format_value
 from connector.rules.model.reasons import OPEN_STATES, State
 from starter.explain.explanation import (
     CampaignExplanation,
@@ -57,7 +57,7 @@ def _chapter(chapter: Decision) -> Iterator[str]:
 
 
 def _outcome(chapter: Decision) -> str:
-    state = state_words(chapter.state)
+    state = describe_state(chapter.state)
     if chapter.state in _OPEN:
         return state if chapter.state == State.SENDING else f"{state} until {chapter.next_at}"
     when = f" at {chapter.decided_at}" if chapter.follow_up is not None and chapter.decided_at else ""

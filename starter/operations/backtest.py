@@ -17,8 +17,8 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Wind
 from connector.rules.model.campaigns import Campaign
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.interactions import LAUNCH_TIME, Interaction, LogEntry
-from connector.rules.targeting.audience import asks_history
-from connector.rules.targeting.matching import reported_as
+from connector.rules.targeting.audience import needs_history
+from connector.rules.targeting.matching import logged_types
 from connector.rules.timing.caps import PastSend
 from connector.simulation import Simulation, SpillStore
 from connector.simulation.tally import Tally
@@ -161,11 +161,11 @@ async def _load_pages(
 def _triggers_of(revision: Revision) -> set[Named]:
     campaign = revision.definition
     follow_on = campaign.follow_on if isinstance(campaign, Campaign) else None
-    return {named for condition in (follow_on.trigger if follow_on else ()) for named in reported_as(condition)}
+    return {named for condition in (follow_on.trigger if follow_on else ()) for named in logged_types(condition)}
 
 
 def _needs_history(revision: Revision) -> bool:
-    return isinstance(revision.definition, Campaign) and asks_history(revision.definition.audience)
+    return isinstance(revision.definition, Campaign) and needs_history(revision.definition.audience)
 
 
 def _is_made_by(campaign: str, entry: LogEntry) -> bool:

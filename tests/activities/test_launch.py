@@ -14,7 +14,7 @@ from activities.send import Sender
 from connector.channels.protocol import Accepted, OutcomeUnknown, OutgoingMessage, TryLater
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.users import User
-from connector.rules.timing.delays import local_instant, zone_of
+from connector.rules.timing.delays import local_instant, resolve_zone
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 from connector.store.follow_ups.follow_ups import save_receipt
@@ -512,7 +512,7 @@ async def test_each_at_their_own_time(pad: Pad) -> None:
         order += [(name, at) for name in pad.provider.to[before:]]
     clock = datetime(2026, 1, 1, 9).time()
     assert order == [
-        (name, local_instant(day, clock, zone_of("user", user_zone=zones[name], company_zone="UTC")))
+        (name, local_instant(day, clock, resolve_zone("user", user_zone=zones[name], company_zone="UTC")))
         for name in ("tokyo", "none", "york")
     ]
 

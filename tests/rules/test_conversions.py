@@ -17,7 +17,7 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Wind
 from connector.rules.model.campaigns import Campaign, parse_definition
 from connector.rules.model.follow_up import FollowUp, follow_up_id_of
 from connector.rules.model.interactions import Interaction, InteractionType, LogEntry
-from connector.rules.results.conversions import conversions_made, past_needed
+from connector.rules.results.conversions import count_conversions, log_needed_since
 from connector.rules.sending.deliveries import enrolment, receive_interaction
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -56,7 +56,7 @@ def item(told: Told, place: int, campaign: str = "o") -> dict[str, Any]:
 
 
 class Log:
-    """One user's log; only what `past_needed` asks for is shown to the rules."""
+    """One user's log; only what `log_needed_since` asks for is shown to the rules."""
 
     def __init__(self, known: Catalogue) -> None:
         self.known, self.items, self.ids = known, list[LogEntry](), set[str]()
@@ -64,10 +64,10 @@ class Log:
     def take(self, batch: Iterable[Any]) -> list[Interaction]:
         """Log what is new, and count."""
         new = [self._logged(one) for one in map(with_id, map(parse_item, batch)) if one.id not in self.ids]
-        since = past_needed(new, self.known)
+        since = log_needed_since(new, self.known)
         if since is None:
             return []
-        made = conversions_made(new, [logged for logged in self.items if logged.t >= since], self.known, "u")
+        made = count_conversions(new, [logged for logged in self.items if logged.t >= since], self.known, "u")
         for interaction in made:
             self._logged(interaction)
         return made
@@ -179,7 +179,7 @@ def test_drafts_count_nothing() -> None:
     draft = Entry("o", "draft", (Revision(1, campaign("o", PURCHASE)),))
     log = Log(Catalogue().changed([draft], version=1))
     assert log.take([item((RECEIVED, 0), 0), item((BOUGHT, 1), 1)]) == []
-    assert past_needed(log.items, log.known) is None
+    assert log_needed_since(log.items, log.known) is None
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_how_much_of_the_log_is_needed(told: Told, needed: float | None) -> None
     """C1: nothing where an item concerns no conversion, else as far back as the windows reach."""
     known = catalogue({**PURCHASE, "within": "2 days"}, {**PURCHASE, "within": "1 day"})
     new = [LogEntry(id="e", seq=1, t=hour(told[1]), received_at=hour(9), item=parse_item(item(told, 0)))]
-    assert past_needed(new, known) == (None if needed is None else hour(needed))
+    assert log_needed_since(new, known) == (None if needed is None else hour(needed))
 
 
 def test_index_follows_the_catalogue() -> None:
@@ -278,9 +278,9 @@ def test_index_follows_the_catalogue() -> None:
     longer = known.changed([published(campaign("p", {**PURCHASE, "within": "5 days"}))], version=2)
     without = longer.changed([published(campaign("p"))], version=3)
     empty = without.changed([published(campaign("o"))], version=4)
-    days = [known.counts_within(bought), longer.counts_within(bought), without.counts_within(bought)]
+    days = [known.conversion_window(bought), longer.conversion_window(bought), without.conversion_window(bought)]
     assert days == [timedelta(days=2), timedelta(days=5), timedelta(days=2)]
-    assert empty.counts_within(bought) is None
+    assert empty.conversion_window(bought) is None
 
 
 @pytest.mark.parametrize(

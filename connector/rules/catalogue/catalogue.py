@@ -10,8 +10,8 @@ from typing import Literal
 
 from connector.rules.model.campaigns import ActionBased, Campaign, Card, Conversion, Publishable, Workspace
 from connector.rules.model.interactions import LAUNCH_TIME, VIEWS, Interaction, Item
-from connector.rules.targeting.audience import asks_history
-from connector.rules.targeting.matching import Topic, topic_listened_to, topic_of
+from connector.rules.targeting.audience import needs_history
+from connector.rules.targeting.matching import Topic, topic_of_condition, topic_of
 
 Lifecycle = Literal["draft", "active", "stopped", "archived"]
 
@@ -24,7 +24,7 @@ class Window:
     opened_at: datetime
     closed_at: datetime | None = None
 
-    def holds(self, t: datetime) -> bool:
+    def contains(self, t: datetime) -> bool:
         """Whether `t` falls into this window."""
         return self.opened_at <= t and (self.closed_at is None or t < self.closed_at)
 
@@ -83,10 +83,10 @@ class Entry:
         return self.windows[0].opened_at if self.windows else None
 
     @cached_property
-    def asks_history(self) -> bool:
+    def needs_history(self) -> bool:
         """Whether the audience of some published revision asks what users did before."""
         definitions = (revision.definition for revision in self.published)
-        return any(isinstance(d, Campaign) and asks_history(d.audience) for d in definitions)
+        return any(isinstance(d, Campaign) and needs_history(d.audience) for d in definitions)
 
     def revision_at(self, t: datetime) -> Revision | None:
         """The revision that was in effect at `t`."""
@@ -98,7 +98,7 @@ class Entry:
     def window_at(self, t: datetime) -> Window | None:
         """The window that `t` falls into, None where it was not live."""
         for window in reversed(self.windows):
-            if window.holds(t):
+            if window.contains(t):
                 return window
         return None
 
@@ -150,7 +150,7 @@ class Catalogue:
     ) -> Catalogue:
         """A new catalogue in which these entries stand in the place of those of the same id."""
         merged = dict(self.entries)
-        listening, counting = _Listening(self.listeners, _topics), _Listening(self.counting, _topics_counted)
+        listening, counting = _Listening(self.trigger_listeners, _topics), _Listening(self.counting, _topics_counted)
         excepting = _Listening(self.excepting, _topics_excepting)
         for entry in entries:
             for index in (listening, counting, excepting):
@@ -172,27 +172,27 @@ class Catalogue:
             excepting.sorted(),
         )
 
-    def listening_to(self, item: Item) -> tuple[Entry, ...]:
+    def listeners_of(self, item: Item) -> tuple[Entry, ...]:
         """The follow-ons of which some published revision's trigger has the item's topic.
 
         The cost does not depend on how many campaigns there are.
         """
-        names = self.listeners.get(topic_of(item), ())
+        names = self.trigger_listeners.get(topic_of(item), ())
         return tuple([self.entries[name] for name in names]) if names else ()
 
-    def concerns_nobody(self, item: Item) -> bool:
+    def has_no_listeners(self, item: Item) -> bool:
         """Whether no published revision's triggers or exceptions have the item's topic.
 
         Such an item touches no follow-up, whatever else is known of its user and in whatever order it comes (T5): only
         conditions of published revisions begin waits and call them off (P10).
         """
         topic = topic_of(item)
-        return topic not in self.listeners and topic not in self.excepting
+        return topic not in self.trigger_listeners and topic not in self.excepting
 
     @cached_property
-    def asks_history(self) -> bool:
+    def needs_history(self) -> bool:
         """Whether any audience asks what users did before; mostly none does, and nobody's past is looked up."""
-        return any(entry.asks_history for entry in self.entries.values())
+        return any(entry.needs_history for entry in self.entries.values())
 
     @cached_property
     def live_cards(self) -> tuple[Entry, ...]:
@@ -200,7 +200,7 @@ class Catalogue:
         cards = [entry for entry in self.entries.values() if entry.is_card and entry.live is not None]
         return tuple(sorted(cards, key=lambda card: card.windows[-1].opened_at, reverse=True))
 
-    def counts_within(self, item: Item) -> timedelta | None:
+    def conversion_window(self, item: Item) -> timedelta | None:
         """The longest window of all campaigns with conversions for which the item is a receipt or may be an event.
 
         None where there is no such campaign. The cost does not depend on how many there are (C1).
@@ -222,12 +222,12 @@ class Catalogue:
 
 def _topics(entry: Entry) -> set[Topic]:
     deliveries = (entry.follow_on(revision) for revision in entry.published)
-    return {topic_listened_to(condition) for delivery in deliveries if delivery for condition in delivery.trigger}
+    return {topic_of_condition(condition) for delivery in deliveries if delivery for condition in delivery.trigger}
 
 
 def _topics_excepting(entry: Entry) -> set[Topic]:
     deliveries = (entry.follow_on(revision) for revision in entry.published)
-    return {topic_listened_to(condition) for delivery in deliveries if delivery for condition in delivery.exceptions}
+    return {topic_of_condition(condition) for delivery in deliveries if delivery for condition in delivery.exceptions}
 
 
 def _topics_counted(entry: Entry) -> set[Topic]:
@@ -235,7 +235,7 @@ def _topics_counted(entry: Entry) -> set[Topic]:
     conversions = [conversion for revision in entry.published for conversion in revision.conversions]
     if not conversions:
         return set()
-    events = {topic_listened_to(conversion) for conversion in conversions}
+    events = {topic_of_condition(conversion) for conversion in conversions}
     return events | {("interaction", kind.value, f"campaign:{entry.id}") for kind in LAUNCH_TIME | VIEWS}
 
 

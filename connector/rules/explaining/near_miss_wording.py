@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.explaining.near_misses import NearMiss, Shortfall
-from connector.rules.explaining.wording import condition_words, value_words
+from connector.rules.explaining.wording import describe_condition, format_value
 from connector.rules.model.instants import write_instant
 
 
 def describe_near_miss(miss: NearMiss, entry: Entry, catalogue: Catalogue) -> str:
     """Why the item did not count, as one clause."""
-    return MISSES[miss.shortfall](miss, entry, catalogue)
+    return NEAR_MISS_TEXTS[miss.shortfall](miss, entry, catalogue)
 
 
 def _value(miss: NearMiss, _entry: Entry, _catalogue: Catalogue) -> str:
@@ -63,7 +63,7 @@ def _not_kept(_miss: NearMiss, _entry: Entry, _catalogue: Catalogue) -> str:
     return "it meets the trigger by today's settings; they were others when it arrived, or its decision is not kept"
 
 
-MISSES: Mapping[Shortfall, Callable[[NearMiss, Entry, Catalogue], str]] = {
+NEAR_MISS_TEXTS: Mapping[Shortfall, Callable[[NearMiss, Entry, Catalogue], str]] = {
     Shortfall.DECISION_NOT_KEPT: _not_kept,
     Shortfall.ROBOT: _robot,
     Shortfall.DRAFT: _draft,

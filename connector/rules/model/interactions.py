@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from connector.rules.model.values import Id, Instant, Text, canonical_json, unstorable
+from connector.rules.model.values import Id, Instant, Text, canonical_json, storage_problem
 
 MAX_PROPERTIES_BYTES = 32 * 1024
 
@@ -50,7 +50,7 @@ VIEWS = frozenset({T.VIEW_IN_APP_MESSAGE, T.VIEW_CONTENT_CARD, T.VIEW_NEWS_FEED_
 CLICKS = frozenset(kind for kind in T if kind.startswith("click_"))
 CARD_INTERACTIONS = frozenset({T.VIEW_NEWS_FEED_CARD, T.CLICK_NEWS_FEED_CARD})
 
-RECEIVE = {
+RECEIVE_TYPES = {
     "email": T.RECEIVE_EMAIL,
     "sms": T.RECEIVE_SMS,
     "push": T.RECEIVE_PUSH,
@@ -76,7 +76,7 @@ class _Reported(BaseModel):
             return value
         if len(canonical_json(value).encode()) > MAX_PROPERTIES_BYTES:
             raise ValueError(f"properties are larger than {MAX_PROPERTIES_BYTES} bytes")
-        if fault := unstorable(value):
+        if fault := storage_problem(value):
             raise ValueError(f"properties {fault}")
         return value
 
@@ -151,7 +151,7 @@ class LogEntry:
     item: Item
 
 
-def log_entry(item: Item, seq: int, received_at: datetime) -> LogEntry:
+def create_log_entry(item: Item, seq: int, received_at: datetime) -> LogEntry:
     """The item as it is logged on its arrival: later than that it did not happen (M7)."""
     return LogEntry(item.id or "", seq, min(item.occurred_at, received_at), received_at, item)
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from connector.rules.model.addresses import canonical_address
-from connector.rules.model.interactions import RECEIVE, InteractionType
+from connector.rules.model.interactions import RECEIVE_TYPES, InteractionType
 from connector.rules.model.users import Consent
 from connector.rules.model.values import canonical_json
 from connector.rules.provider_events.attribution import Attribution, ErasedUser, Unmatched
 from connector.rules.provider_events.classification import EngagementKind, Visit, classify
 from connector.rules.provider_events.events import USER, EventKind, ProviderEvent
-from connector.rules.targeting.deduplication import DELIVERY, MESSAGE, SOURCE
+from connector.rules.targeting.deduplication import DELIVERY_PROPERTY, MESSAGE_PROPERTY, SOURCE_PROPERTY
 
 H, T = EventKind, InteractionType
 
@@ -120,9 +120,9 @@ def interaction_of(
     makes = outcome_of(event).makes
     if makes is None or (makes == "receipt" and led.delivery is not None):
         return None
-    about = {DELIVERY: led.delivery.id} if led.delivery else {MESSAGE: message_of(event)}
-    told: dict[str, Any] = {**about, SOURCE: event.provider}
-    id, kind = f"{event.provider}-{key_of(event)}", RECEIVE[event.channel]
+    about = {DELIVERY_PROPERTY: led.delivery.id} if led.delivery else {MESSAGE_PROPERTY: message_of(event)}
+    told: dict[str, Any] = {**about, SOURCE_PROPERTY: event.provider}
+    id, kind = f"{event.provider}-{key_of(event)}", RECEIVE_TYPES[event.channel]
     if makes == "receipt":
         id = f"receive-{about[MESSAGE]}"
     else:

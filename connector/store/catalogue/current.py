@@ -11,7 +11,7 @@ from sqlalchemy import Row, select, update
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import Workspace
-from connector.rules.publishing.drafting import written
+from connector.rules.publishing.drafting import as_written
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.bulk import insert_into
 from connector.store.engine.database import Database
@@ -57,7 +57,7 @@ async def lock_head(tx: Transaction, now: datetime) -> Row[*tuple[Any, ...]]:
 
     Whoever writes drafts holds it, so that two who save at once number their revisions one after the other.
     """
-    definition = written(Workspace(workspace=tx.workspace))
+    definition = as_written(Workspace(workspace=tx.workspace))
     first = insert_into(tx, catalogue).values(workspace=tx.workspace, version=0, changed_at=now, definition=definition)
     await tx.execute(first.on_conflict_do_nothing())
     return (await tx.execute(select(catalogue).where(tx.in_workspace(catalogue)).with_for_update())).one()

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import insert, select
 
 from connector.rules.model.campaigns import Campaign, Card, Publishable, Workspace
-from connector.rules.publishing.drafting import DraftChange, KnownDefinitions, changes_of, kind_of, written
+from connector.rules.publishing.drafting import DraftChange, KnownDefinitions, draft_changes, kind_of, as_written
 from connector.store.catalogue.current import lock_head, raise_version
 from connector.store.engine.bulk import in_set, upsert
 from connector.store.engine.transaction import Transaction
@@ -31,10 +31,10 @@ async def save_drafts(
     """
     head = await lock_head(tx, now)
     ids = [definition.id for definition in definitions if not isinstance(definition, Workspace)]
-    changes = changes_of(definitions, await _load_newest(tx, ids), head.version, head.definition)
+    changes = draft_changes(definitions, await _load_newest(tx, ids), head.version, head.definition)
     changed = [(d, change) for d, change in zip(definitions, changes, strict=True) if change.change != "unchanged"]
     if changed:
-        settings = next((written(d) for d, _ in changed if isinstance(d, Workspace)), head.definition)
+        settings = next((as_written(d) for d, _ in changed if isinstance(d, Workspace)), head.definition)
         await raise_version(tx, head.version, max(now, head.changed_at), definition=settings)
         drafts = [(d, change.revision) for d, change in changed if not isinstance(d, Workspace)]
         await _write(tx, drafts, head.version + 1, now)
@@ -63,5 +63,5 @@ async def _write(tx: Transaction, drafts: Sequence[tuple[Publishable, int]], ver
     saved = {"workspace": tx.workspace, "saved_at": now}
     await tx.execute(
         insert(revisions),
-        [{**saved, "id": d.id, "revision": revision, "definition": written(d)} for d, revision in drafts],
+        [{**saved, "id": d.id, "revision": revision, "definition": as_written(d)} for d, revision in drafts],
     )

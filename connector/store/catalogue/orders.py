@@ -16,7 +16,7 @@ from pydantic_core import to_jsonable_python
 from sqlalchemy import func, insert, literal, select, update
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.catalogue.lifecycle import STATE_AFTER, Verb, apply_order
+from connector.rules.catalogue.lifecycle import STATE_AFTER, OrderVerb, apply_order
 from connector.rules.model.errors import ConnectorError
 from connector.rules.publishing.orders import OrderPlan
 from connector.rules.sending.launching import launch_id, scheduled
@@ -43,7 +43,7 @@ async def commit_order(
     plan: OrderPlan,
     *,
     order_id: str,
-    verb: Verb,
+    verb: OrderVerb,
     ids: Sequence[str],
     effective_at: datetime,
 ) -> dict[str, Any]:
@@ -106,7 +106,7 @@ async def _move_version(tx: Transaction, expected: int, effective_at: datetime, 
 
 
 async def _write_entries(
-    tx: Transaction, before: Catalogue, after: Catalogue, verb: Verb, ids: Sequence[str], at: datetime
+    tx: Transaction, before: Catalogue, after: Catalogue, verb: OrderVerb, ids: Sequence[str], at: datetime
 ) -> None:
     """Write what differs between two catalogues: states, revisions that take effect, windows opened and closed."""
     values: dict[str, Any] = {"state": STATE_AFTER[verb], "changed_in": after.version}
@@ -136,7 +136,7 @@ async def _write_effective_revisions(tx: Transaction, before: Catalogue, after: 
 
 
 async def _write_launches(
-    tx: Transaction, after: Catalogue, verb: Verb, order_id: str, ids: Sequence[str], at: datetime
+    tx: Transaction, after: Catalogue, verb: OrderVerb, order_id: str, ids: Sequence[str], at: datetime
 ) -> None:
     """Begin launches of published scheduled originals, and have the outbox tell the running ones of the order.
 
