@@ -95,7 +95,8 @@ async def _cancel_released(tx: Transaction, follow_up: FollowUp, catalogue: Cata
     entry = catalogue.entries[follow_up.campaign]
     items = (await load_items(tx, {follow_up.user_key: follow_up.trigger.t}))[follow_up.user_key]
     by = next(
-        (i for i in items if is_cancelled_by(waiting, i, catalogue) and not is_trigger(i.item, entry, i.t, catalogue)), None
+        (i for i in items if is_cancelled_by(waiting, i, catalogue) and not is_trigger(i.item, entry, i.t, catalogue)),
+        None,
     )
     if by is not None:
         await end_follow_ups(tx, [cancel_by_exception(waiting, by, now)])

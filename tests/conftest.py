@@ -131,9 +131,8 @@ def house(database: Database) -> House:
 @pytest.fixture(scope="session")
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
     """A real Temporal server with virtual time, set up as `connector setup` does; one for the session or worker."""
-    from tests.support.temporal_server import open_environment
-
     from connector.temporal.client import register_search_attributes
+    from tests.support.temporal_server import open_environment
 
     async with await open_environment() as started:
         await register_search_attributes(started.client)

@@ -16,7 +16,7 @@ from connector.rules.sending.deliveries import draw_assignment, enrolment, has_a
 from connector.rules.sending.due_list import DueFacts, newest_live
 from connector.rules.sending.launching import due_for, evaluate_enrolment, follow_up_of
 from connector.rules.targeting.assignment import Assignment
-from connector.rules.targeting.audience import needs_history, is_in_audience
+from connector.rules.targeting.audience import is_in_audience, needs_history
 from connector.rules.triggering.evaluator import LoggedHistory
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_past_sends

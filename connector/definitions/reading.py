@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from connector.definitions.faults import describe_faults, closest_match
+from connector.definitions.faults import closest_match, describe_faults
 from connector.definitions.yaml_text import MAX_DEPTH, Document, read_documents
 from connector.rules.model.campaigns import DEFINITION_KINDS, Campaign, Card, Workspace
 from connector.rules.model.errors import DefinitionError, Fault
@@ -135,7 +135,9 @@ class _Collected:
 
     def _repeated(self, document: Document) -> list[Fault]:
         """The id's own fault where an earlier document has it; campaigns and cards share one space (design 8)."""
-        word = next((word for word in DEFINITION_KINDS if isinstance(document.data, dict) and word in document.data), None)
+        word = next(
+            (word for word in DEFINITION_KINDS if isinstance(document.data, dict) and word in document.data), None
+        )
         if word is None or not isinstance(name := document.data[word], str):
             return []
         place = f"{document.file}:{document.line_of(word)}"

@@ -107,7 +107,9 @@ def _cards(catalogue: Catalogue, user: User, marks: Mapping[str, Mark], priority
         content = _content(entry, user)
         if content is not None:
             since, viewed = entry.windows[-1].opened_at, mark is not None and mark.viewed_at is not None
-            yield InboxEntry(CARD_ID_PREFIX + entry.id, CARD_KIND, None, entry.id, content, priority, since, None, viewed)
+            yield InboxEntry(
+                CARD_ID_PREFIX + entry.id, CARD_KIND, None, entry.id, content, priority, since, None, viewed
+            )
 
 
 def _content(entry: Entry, user: User) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
-from connector.rules.triggering.changes import NewFollowUp, Change, EndedFollowUp, LateException, Refusal
+from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
 from connector.rules.triggering.evaluator import ENTIRE_LOG, Evaluator, UserState
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import (

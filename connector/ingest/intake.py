@@ -16,7 +16,7 @@ from connector.ingest.coalescing import Batch, BatchCoalescer
 from connector.ingest.evaluation import BatchEvaluation
 from connector.ingest.parsing import ReadItem, Unreadable, read_item
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.interactions import Interaction, Item, LogEntry, dispatch_of, is_too_old, create_log_entry
+from connector.rules.model.interactions import Interaction, Item, LogEntry, create_log_entry, dispatch_of, is_too_old
 from connector.rules.model.users import ERASED_FAULT
 from connector.rules.results.conversions import count_conversions, log_needed_since
 from connector.rules.targeting.deduplication import Engagement, engagement_of, is_duplicate

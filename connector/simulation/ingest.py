@@ -12,17 +12,17 @@ from connector.rules.model.interactions import (
     Interaction,
     Item,
     LogEntry,
+    create_log_entry,
     dispatch_of,
     is_too_old,
-    create_log_entry,
 )
 from connector.rules.model.reasons import Reason
 from connector.rules.results.conversions import count_conversions, log_needed_since
 from connector.rules.targeting.deduplication import Engagement, engagement_of, is_duplicate
 from connector.rules.targeting.matching import topic_of
-from connector.rules.triggering.changes import NewFollowUp, Change, EndedFollowUp, LateException, Refusal
+from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
 from connector.rules.triggering.evaluator import ENTIRE_LOG, Evaluator, UserState
-from connector.rules.triggering.trigger_list import key_of, is_trigger
+from connector.rules.triggering.trigger_list import is_trigger, key_of
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
 
@@ -91,7 +91,7 @@ class SimulatedIngest:
         world = self._world
         self._log(person, logged)
         follow_ups = person.follow_ups_since(logged.t)
-        if follow_ups or world.catalogue.listeners.get(topic_of(logged.item)):
+        if follow_ups or world.catalogue.trigger_listeners.get(topic_of(logged.item)):
             self._change(person, logged, follow_ups)
         person.newest_t = logged.t if person.newest_t is None else max(person.newest_t, logged.t)
         self._convert(person, logged)

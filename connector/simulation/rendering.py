@@ -7,7 +7,7 @@ from typing import Any
 
 from connector.rules.model.messages import Messages
 from connector.rules.model.values import canonical_json
-from connector.templating.templates import MessageAborted, RenderingFailed, variable_paths, render
+from connector.templating.templates import MessageAborted, RenderingFailed, render, variable_paths
 
 Paths = frozenset[tuple[str | int, ...]]
 _MOST = 10_000

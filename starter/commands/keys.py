@@ -155,7 +155,7 @@ def _check_name(name: str) -> None:
 
 def _check_rate(rate: float | None) -> None:
     if rate is not None and not (math.isfinite(rate) and 0 < rate <= MAX_KEY_RATE):
-        raise typer.BadParameter(f"--rate: {rate:g} is not a number of requests above 0, at most {MOST_RATE:.0f}")
+        raise typer.BadParameter(f"--rate: {rate:g} is not a number of requests above 0, at most {MAX_KEY_RATE:.0f}")
 
 
 def _parse_lifetime(text: str) -> timedelta:

@@ -49,7 +49,7 @@ async def explain_user(
     # Read afterwards, so that everything that was decided is about something in it.
     catalogue = await context.cache.at_least(context.database)
     if campaign is not None and campaign not in catalogue.entries:
-        raise UnknownCampaign(f"{campaign} is not known; {what_to_do(catalogue, campaign)}")
+        raise UnknownCampaign(f"{campaign} is not known; {suggest_id(catalogue, campaign)}")
     return _explanation(stored, record, catalogue, as_of, campaign)
 
 

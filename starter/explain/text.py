@@ -46,7 +46,7 @@ def _story(story: CampaignExplanation) -> Iterator[str]:
 
 def _chapter(chapter: Decision) -> Iterator[str]:
     if chapter.follow_up is not None:
-        key = f" for {value_words(chapter.key)}" if chapter.key is not None else ""
+        key = f" for {format_value(chapter.key)}" if chapter.key is not None else ""
         yield f"began the follow-up {chapter.follow_up}{key}, due at {chapter.due_at}"
     yield _outcome(chapter)
     yield from (f"  {fact.words}" for fact in chapter.looked_at)
@@ -82,7 +82,7 @@ def _did(item: InteractionView) -> str:
     if item.type is None:
         return "an interaction that is not logged any more"
     target = item.campaign or item.card
-    properties = ", ".join(f"{name}: {value_words(value)}" for name, value in (item.properties or {}).items())
+    properties = ", ".join(f"{name}: {format_value(value)}" for name, value in (item.properties or {}).items())
     return f"{item.type}{f' of {target}' if target else ''}{f' [{properties}]' if properties else ''}"
 
 

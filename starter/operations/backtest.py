@@ -104,7 +104,7 @@ def _catalogue_with_live(catalogue: Catalogue, campaign: str, since: datetime) -
         raise NotBacktestable(f"{campaign} is no follow-on: nothing triggers it")
     live = Entry(campaign, "active", (replace(entry.newest, effective_at=since),), (Window(_WINDOW_ID, since),))
     without_follow_ons = Catalogue(catalogue.version, catalogue.workspace, catalogue.entries)
-    return without_follow_ons.changed([live], version=catalogue.version)
+    return without_follow_ons.with_entries([live], version=catalogue.version)
 
 
 def _add_user(

@@ -11,7 +11,13 @@ from connector.app.context import AppContext
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.publishing.drafting import Definition, DraftResult, draft
 from connector.rules.publishing.orders import OrderPlan, check_publish, missed_to_count
-from connector.rules.publishing.preview import DefinitionPreview, applying_warnings, preview_definitions, other_entries, unpublished_ids
+from connector.rules.publishing.preview import (
+    DefinitionPreview,
+    applying_warnings,
+    other_entries,
+    preview_definitions,
+    unpublished_ids,
+)
 from connector.store.catalogue.cache import load_catalogue
 from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
@@ -28,11 +34,11 @@ class Preview:
     """What applying definitions and then publishing all of them that are not live would do.
 
     `order` is the order in which the publication would take effect (P5); with `refusals` it would not take effect at
-    all. `waits` counts the follow-ups that would stay on the revision that they began with (P10). `other_entries` are saved
-    campaigns and cards that are not among the definitions.
+    all. `waits` counts the follow-ups that would stay on the revision that they began with (P10). `other_entries` are
+    saved campaigns and cards that are not among the definitions.
     """
 
-    preview_definitions: Sequence[DefinitionPreview]
+    definitions: Sequence[DefinitionPreview]
     other_entries: Sequence[Entry]
     order: Sequence[str]
     refusals: Sequence[str]
@@ -51,8 +57,8 @@ async def preview_changes(tx: Transaction, definitions: Sequence[Definition], *,
     ids = unpublished_ids(drafted, definitions)
     plan, refusals = await _check_publish(tx, drafted, ids, allow_missed)
     return Preview(
-        draftings=preview_definitions(catalogue, drafted, definitions),
-        elsewhere=other_entries(catalogue, definitions),
+        definitions=preview_definitions(catalogue, drafted, definitions),
+        other_entries=other_entries(catalogue, definitions),
         order=plan.sequence,
         refusals=refusals,
         warnings=[*applying_warnings(catalogue, drafted, ids), *plan.warnings],

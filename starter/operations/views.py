@@ -100,7 +100,11 @@ def _conversion_letters(entry: Entry, counts: Sequence[ResultCounts]) -> list[st
     """Return the letters of the conversions that the newest revision defines, and of those counted earlier."""
     newest = entry.live or (entry.published[-1] if entry.published else entry.newest)
     counted = {letter for group in counts for letter in group.converted}
-    return [letter for place, letter in enumerate(CONVERSION_LETTERS) if place < len(newest.conversions) or letter in counted]
+    return [
+        letter
+        for place, letter in enumerate(CONVERSION_LETTERS)
+        if place < len(newest.conversions) or letter in counted
+    ]
 
 
 def _sum_of(groups: Sequence[ResultCounts], letters: Sequence[str]) -> dict[str, Any]:

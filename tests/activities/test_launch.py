@@ -17,11 +17,11 @@ from connector.rules.model.users import User
 from connector.rules.timing.delays import local_instant, resolve_zone
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
+from connector.store.erasure import erase_user
 from connector.store.follow_ups.follow_ups import save_receipt
 from connector.store.follow_ups.launches import claim_to_signal_launches
 from connector.store.follow_ups.stopping import end_page
 from connector.store.tables import deliveries, entries, follow_ups, interactions, launches, user_aliases, users
-from connector.store.users.erasure import erase_user
 from connector.store.users.users import save_user
 from connector.wire import LaunchPage, LaunchStep
 from tests.support.installation import House

@@ -10,12 +10,13 @@ from sqlalchemy import delete
 from connector.channels.protocol import Accepted
 from connector.rules.model.users import User
 from connector.rules.provider_events.consent import AddressStatement
-from connector.store.provider_events.suppressions import remember
 from connector.store.tables import dead_addresses
+from connector.store.users.suppressions import remember
 from connector.store.users.users import find_user, merge_user
 from tests.activities.test_launch import NOW, Pad
 from tests.activities.test_send import Post, Provider
-from tests.support.installation import BASE, ORIGINAL, PUSHED, House, follow_on, push
+from tests.support.builders import BASE, ORIGINAL, PUSHED, follow_on, push
+from tests.support.installation import House
 
 EMAIL = {"email": {"subject": "Hi", "text": "there"}}
 MAIL = follow_on("f", PUSHED, messages=EMAIL, delay={"after": "30 minutes"}, eligible_again="always")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from connector.inbox.tokens import InboxTokens, MissingInboxSecret, InvalidInboxToken
+from connector.inbox.tokens import InboxTokens, InvalidInboxToken, MissingInboxSecret
 from connector.settings.inbox import InboxSettings
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -14,7 +14,8 @@ from sqlalchemy import select
 from connector.rules.model.reasons import OPEN_STATES
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.tables import decisions, follow_ups, interactions, publications
-from tests.support.installation import ABANDONED, ORIGINAL, House, follow_on
+from tests.support.builders import ABANDONED, ORIGINAL, follow_on
+from tests.support.installation import House
 from tests.support.user_histories import (
     FOLLOW_ONS,
     Done,
@@ -34,7 +35,14 @@ async def _together(url: str, *acts: tuple[str, str, int]) -> None:
     """Run these processes side by side until all have ended well."""
     running = [
         await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.support.concurrent_process", act, url, name, str(count), stderr=asyncio.subprocess.PIPE
+            sys.executable,
+            "-m",
+            "tests.support.concurrent_process",
+            act,
+            url,
+            name,
+            str(count),
+            stderr=asyncio.subprocess.PIPE,
         )
         for act, name, count in acts
     ]

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from connector.rules.model.conditions import Condition
 from connector.rules.model.predicates import Predicate
 from connector.rules.model.users import User
-from connector.rules.targeting.audience import needs_history, is_in_audience
+from connector.rules.targeting.audience import is_in_audience, needs_history
 
 PREDICATE: TypeAdapter[Predicate] = TypeAdapter(Predicate)
 NOW = datetime.fromisoformat("2026-03-02T12:00:00Z")

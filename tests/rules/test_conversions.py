@@ -44,7 +44,7 @@ def published(*revisions: Campaign, since: Sequence[float] = (-1000,)) -> Entry:
 
 
 def catalogue(*conversions: dict[str, Any]) -> Catalogue:
-    return Catalogue().changed([published(campaign("o", *conversions))], version=1)
+    return Catalogue().with_entries([published(campaign("o", *conversions))], version=1)
 
 
 def item(told: Told, place: int, campaign: str = "o") -> dict[str, Any]:
@@ -163,7 +163,7 @@ def test_newest_receipt_whose_window_holds_it() -> None:
         campaign("o", {**PURCHASE, "within": "1 hour"}),
         since=(-1000, 5),
     )
-    known = Catalogue().changed([entry], version=1)
+    known = Catalogue().with_entries([entry], version=1)
     assert counted(known, (RECEIVED, 0), (RECEIVED, 10), (BOUGHT, 12), (BOUGHT, 10.5)) == [("A", 12), ("A", 10.5)]
 
 
@@ -171,13 +171,13 @@ def test_newest_receipt_whose_window_holds_it() -> None:
 def test_conversions_of_the_revision_at_the_receipt(since: tuple[float, float], expected: list[Any]) -> None:
     """C1, P10: those in effect at the receipt; before the first publication, the newest published ones."""
     entry = published(campaign("o", {"event": "signed_up"}), campaign("o", PURCHASE), since=since)
-    assert counted(Catalogue().changed([entry], version=1), (RECEIVED, 0), (BOUGHT, 1)) == expected
+    assert counted(Catalogue().with_entries([entry], version=1), (RECEIVED, 0), (BOUGHT, 1)) == expected
 
 
 def test_drafts_count_nothing() -> None:
     """C1: only campaigns that were ever published; nothing of the log is asked for."""
     draft = Entry("o", "draft", (Revision(1, campaign("o", PURCHASE)),))
-    log = Log(Catalogue().changed([draft], version=1))
+    log = Log(Catalogue().with_entries([draft], version=1))
     assert log.take([item((RECEIVED, 0), 0), item((BOUGHT, 1), 1)]) == []
     assert log_needed_since(log.items, log.known) is None
 
@@ -247,7 +247,7 @@ def test_what_counting_makes() -> None:
 def test_event_counts_for_each_campaign() -> None:
     """C1: per user and receipt, so for every campaign that was received and counts it."""
     entries = [published(campaign(name, PURCHASE)) for name in ("o", "p", "q")]
-    log = Log(Catalogue().changed(entries, version=1))
+    log = Log(Catalogue().with_entries(entries, version=1))
     log.take([item((RECEIVED, 0), 0, "o"), item((RECEIVED, 1), 1, "p")])
     made = log.take([item((BOUGHT, 2), 2)])
     assert [one.campaign for one in made] == ["o", "p"]
@@ -275,9 +275,9 @@ def test_index_follows_the_catalogue() -> None:
     """C1: the longest window of a topic, as campaigns come and are edited, however many others there are."""
     known = catalogue({**PURCHASE, "within": "2 days"})
     bought = parse_item(item((BOUGHT, 0), 0))
-    longer = known.changed([published(campaign("p", {**PURCHASE, "within": "5 days"}))], version=2)
-    without = longer.changed([published(campaign("p"))], version=3)
-    empty = without.changed([published(campaign("o"))], version=4)
+    longer = known.with_entries([published(campaign("p", {**PURCHASE, "within": "5 days"}))], version=2)
+    without = longer.with_entries([published(campaign("p"))], version=3)
+    empty = without.with_entries([published(campaign("o"))], version=4)
     days = [known.conversion_window(bought), longer.conversion_window(bought), without.conversion_window(bought)]
     assert days == [timedelta(days=2), timedelta(days=5), timedelta(days=2)]
     assert empty.conversion_window(bought) is None

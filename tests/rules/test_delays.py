@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from connector.rules.model.campaigns import Delay
-from connector.rules.timing.delays import compute_due_at, local_instant, spread_offset, resolve_zone
+from connector.rules.timing.delays import compute_due_at, local_instant, resolve_zone, spread_offset
 
 NEW_YORK = "America/New_York"
 DELAY: TypeAdapter[Delay | None] = TypeAdapter(Delay | None)

@@ -12,7 +12,7 @@ from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_def
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.differences import Difference, differences
 from connector.rules.publishing.drafting import Definition, DraftChange, draft, draft_warnings
-from connector.rules.publishing.preview import applying_warnings, preview_definitions, other_entries, unpublished_ids
+from connector.rules.publishing.preview import applying_warnings, other_entries, preview_definitions, unpublished_ids
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 EARLIER = datetime(2026, 2, 1, tzinfo=UTC)
@@ -45,7 +45,7 @@ def known(*definitions: Campaign | Card, state: Lifecycle = "active", draft: Cam
     entries = [Entry(d.id, state, (Revision(1, d, effective),), windows) for d in definitions]
     if draft is not None:
         entries[0] = Entry(draft.id, state, (*entries[0].revisions, Revision(2, draft)), windows)
-    return Catalogue().changed(entries, version=7, changed_at=EARLIER)
+    return Catalogue().with_entries(entries, version=7, changed_at=EARLIER)
 
 
 def test_new_ones_are_drafts() -> None:

@@ -50,7 +50,7 @@ def _case(
         for name, d in (("f", definition), ("o", {"campaign": "o", "delivery": {"type": "external"}}))
     ]
     settings = Workspace.model_validate({"zone": "America/New_York", **(workspace or {})})
-    catalogue = Catalogue().changed(entries, version=1, workspace=settings)
+    catalogue = Catalogue().with_entries(entries, version=1, workspace=settings)
     default: dict[str, Any] = {
         "entry": catalogue.entries["f"],
         "catalogue": catalogue,

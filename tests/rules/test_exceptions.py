@@ -15,10 +15,18 @@ from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
-from connector.rules.triggering.changes import NewFollowUp, Change, EndedFollowUp, LateException, Refusal, EvaluationScope, TriggerOutcome
+from connector.rules.triggering.changes import (
+    Change,
+    EndedFollowUp,
+    EvaluationScope,
+    LateException,
+    NewFollowUp,
+    Refusal,
+    TriggerOutcome,
+)
 from connector.rules.triggering.exceptions import is_cancelled_by
 from connector.rules.triggering.ordering import apply_in_order
-from tests.support.installation import ORIGINAL, PUSHED, follow_on
+from tests.support.builders import ORIGINAL, PUSHED, follow_on
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DUE = NOON + timedelta(hours=1)
@@ -36,7 +44,9 @@ def catalogue(*definitions: dict[str, Any]) -> Catalogue:
     parsed = [parse_definition(definition) for definition in definitions or (F,)]
     revisions = tuple(Revision(n, d, NOON - timedelta(days=9 - n)) for n, d in enumerate(parsed, 1))  # type: ignore[arg-type]
     o = Entry("o", "stopped", (Revision(1, parse_definition(ORIGINAL), NOON),), (Window(2, NOON, NOON),))  # type: ignore[arg-type]
-    return Catalogue().changed([Entry("f", "active", revisions, (Window(1, NOON - timedelta(days=8)),)), o], version=1)
+    return Catalogue().with_entries(
+        [Entry("f", "active", revisions, (Window(1, NOON - timedelta(days=8)),)), o], version=1
+    )
 
 
 def item(id: str, t: datetime, **words: Any) -> LogEntry:
@@ -149,7 +159,9 @@ NOW = NOON + timedelta(minutes=2)
 
 def _step(told: LogEntry, standing: Sequence[FollowUp], verdict: TriggerOutcome) -> list[Change]:
     """What an item does, where it would be judged so as a trigger."""
-    return apply_in_order(told, standing, lambda _logged, _standing, _again: verdict, EvaluationScope("f", "", catalogue(), NOW))
+    return apply_in_order(
+        told, standing, lambda _logged, _standing, _again: verdict, EvaluationScope("f", "", catalogue(), NOW)
+    )
 
 
 def test_it_ends_at_once_and_names_the_exception() -> None:

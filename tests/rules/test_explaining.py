@@ -63,7 +63,7 @@ def _catalogue(*entries: Entry, robots: Any = "ignore") -> Catalogue:
     ]
     cards = [Entry("banner", "active", (Revision(1, card, PUBLISHED),), (Window(8, PUBLISHED),))]
     settings = Workspace(robots=robots)
-    return Catalogue().changed([*originals, *cards, *entries], version=1, workspace=settings)
+    return Catalogue().with_entries([*originals, *cards, *entries], version=1, workspace=settings)
 
 
 def _did(words: dict[str, Any], *, id: str = "e", minutes: float = 60) -> LogEntry:

@@ -11,12 +11,12 @@ from connector.rules.model.conditions import Condition
 from connector.rules.model.interactions import Event, Interaction, InteractionType, Item
 from connector.rules.targeting.matching import (
     Robots,
-    passes_robot_filter,
+    has_same_properties,
     json_equal,
     matches,
-    has_same_properties,
-    topic_of_condition,
+    passes_robot_filter,
     topic_of,
+    topic_of_condition,
 )
 
 CONDITION: TypeAdapter[Condition] = TypeAdapter(Condition)

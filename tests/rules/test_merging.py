@@ -8,7 +8,14 @@ import pytest
 
 from connector.rules.model import users
 from connector.rules.model.errors import DefinitionError
-from connector.rules.model.users import MAX_ATTRIBUTES_BYTES, REMOVED, UserMerge, User, check_attributes_size, merge_changes
+from connector.rules.model.users import (
+    MAX_ATTRIBUTES_BYTES,
+    REMOVED,
+    User,
+    UserMerge,
+    check_attributes_size,
+    merge_changes,
+)
 from connector.rules.model.values import canonical_json
 
 
@@ -35,10 +42,10 @@ def test_the_bound_is_exact(more: dict[str, Any]) -> None:
 def test_what_is_refused_leaves_what_was_merged() -> None:
     """Nothing of the refused changes holds, everything before and after does."""
     merging = UserMerge(User(id="u", email="a@b.test", attributes={"old": 1}))
-    merging.take({"attributes": {"a": 1, "old": REMOVED}})
+    merging.apply({"attributes": {"a": 1, "old": REMOVED}})
     with pytest.raises(DefinitionError):
-        merging.take({"email": None, "attributes": of_size(MAX_ATTRIBUTES_BYTES + 9)})
-    merging.take({"attributes": {"b": 2}, "consent": {"sms": "unsubscribed"}})
+        merging.apply({"email": None, "attributes": of_size(MAX_ATTRIBUTES_BYTES + 9)})
+    merging.apply({"attributes": {"b": 2}, "consent": {"sms": "unsubscribed"}})
     user = merging.result()
     assert (user.email, user.attributes, user.consent) == ("a@b.test", {"a": 1, "b": 2}, {"sms": "unsubscribed"})
 
@@ -55,6 +62,6 @@ def test_changes_cost_what_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(users, "canonical_json", weigh)
     merging = UserMerge(User(id="u", attributes=of_size(200_000)))
     for n in range(1000):
-        merging.take({"attributes": {"n": n}})
+        merging.apply({"attributes": {"n": n}})
     assert sum(weighed) < 250_000
     assert merging.result().attributes["n"] == 999

@@ -15,10 +15,10 @@ from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason
-from connector.rules.targeting.matching import matches, has_same_properties
-from connector.rules.triggering.trigger_list import key_of, is_trigger
+from connector.rules.targeting.matching import has_same_properties, matches
+from connector.rules.triggering.trigger_list import is_trigger, key_of
+from tests.support.builders import ORIGINAL, follow_on
 from tests.support.evaluation import Arrival, Key, Memory, catalogue_of, hour
-from tests.support.installation import ORIGINAL, follow_on
 
 PUSHED = {"interaction": "receive_push", "campaign": "o"}
 OPENED = {"interaction": "open_push", "campaign": "o"}
@@ -109,7 +109,8 @@ def _bears_on(catalogue: Catalogue, a: Arrival, follow_up: FollowUp) -> bool:
     follow_on = entry.follow_on(entry.revision(follow_up.revision))
     assert follow_on is not None
     return t >= follow_up.trigger.t and any(
-        matches(item, condition) and has_same_properties(item.properties, follow_up.trigger.item.properties, condition.same)
+        matches(item, condition)
+        and has_same_properties(item.properties, follow_up.trigger.item.properties, condition.same)
         for condition in follow_on.exceptions
     )
 

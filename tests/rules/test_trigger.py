@@ -21,10 +21,10 @@ from connector.rules.triggering.trigger_list import (
     TriggerFacts,
     begin_follow_up,
     evaluate_trigger,
-    key_of,
     is_trigger,
+    key_of,
 )
-from tests.support.installation import ORIGINAL, PUSHED, follow_on
+from tests.support.builders import ORIGINAL, PUSHED, follow_on
 
 PUBLISHED = datetime(2026, 3, 2, tzinfo=UTC)
 CLOSED, REOPENED = PUBLISHED + timedelta(hours=10), PUBLISHED + timedelta(hours=12)
@@ -66,7 +66,7 @@ def facts(
     """What is looked at as a push of `o` triggers `f`; the windows of both may be told."""
     settings = Workspace.model_validate(workspace or {})
     f, o = entry(follow_on("f", PUSHED, **delivery), *windows), entry(ORIGINAL, *target)
-    catalogue = Catalogue().changed([f, o], version=1, workspace=settings)
+    catalogue = Catalogue().with_entries([f, o], version=1, workspace=settings)
     return TriggerFacts(pushed(t, received_at), f, catalogue, User(id="u"), "k", Nothing(), None, None)
 
 

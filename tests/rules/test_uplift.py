@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.rules.results.uplift import Share, difference_interval, compute_uplift, wilson_interval
+from connector.rules.results.uplift import Share, compute_uplift, difference_interval, wilson_interval
 
 NEWCOMBE_TABLE_2 = [
     ((56, 70), (48, 80), (0.0524, 0.3339)),

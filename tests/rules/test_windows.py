@@ -10,7 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from connector.rules.model.campaigns import QuietHours, TimeOfDay
-from connector.rules.timing.windows import MAX_LOOK_AHEAD, next_opening, next_undisturbed, quiet_until, is_within
+from connector.rules.timing.windows import MAX_LOOK_AHEAD, is_within, next_opening, next_undisturbed, quiet_until
 
 NEW_YORK = "America/New_York"
 ZONES = (NEW_YORK, "Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "Asia/Kolkata")

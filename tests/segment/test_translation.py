@@ -9,7 +9,7 @@ from connector.ingest.parsing import parse_item
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.users import REMOVED
 from connector.rules.model.values import canonical_json
-from connector.segment.reading import read_mapping
+from connector.segment.mapping import read_mapping
 from connector.segment.translation import MAX_ORDERED_CHUNKS, Chunk, Translation, split_into_chunks, translate
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.simulation.conftest import Connector
+from tests.support.builders import ORIGINAL
 from tests.support.repository import BEHAVIOUR, BEHAVIOUR_CASES, DOCS
-from tests.support.stories import LOOKED, NUDGE, ORIGINAL, at, begin, look, push
+from tests.support.stories import LOOKED, NUDGE, at, begin, look, push
 
 PICTURES = DOCS / "pictures"
 DRAWN_FROM = {
@@ -44,7 +45,9 @@ def test_every_picture_has_its_source() -> None:
     )
 
 
-@pytest.mark.parametrize("case", [folder for folder in BEHAVIOUR_CASES if "refused" not in folder.name], ids=lambda f: f.name)
+@pytest.mark.parametrize(
+    "case", [folder for folder in BEHAVIOUR_CASES if "refused" not in folder.name], ids=lambda f: f.name
+)
 def test_labels_do_not_touch(connector: Connector, tmp_path: Path, case: Path) -> None:
     """Whatever is drawn is well-formed, inside the picture, and no two texts lie over each other."""
     page = ElementTree.fromstring(_draw(connector, case, tmp_path / "drawn.svg"))

@@ -25,9 +25,9 @@ from connector.store.provider_events.events import (
     load_unmatched,
     mark_applied,
 )
-from connector.store.provider_events.suppressions import erase_addresses
 from connector.store.tables import deliveries, user_aliases, users
 from connector.store.users.log import load_engagements
+from connector.store.users.suppressions import erase_addresses
 from tests.activities.test_launch import NOW
 from tests.provider_events.test_provider_events import UNLED
 from tests.store.test_user_plans import _plan, _walks

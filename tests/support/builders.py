@@ -1,4 +1,4 @@
-"""Definitions, interactions and events in wire form. `o` is the original, `f` the follow-on that waits for a push of it."""
+"""Definitions, interactions and events in wire form: `o` is the original, `f` a follow-on of a push of it."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

@@ -15,7 +15,7 @@ from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
-from connector.rules.triggering.changes import NewFollowUp, Change, EndedFollowUp, LateException, Refusal
+from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
 from connector.rules.triggering.evaluator import ENTIRE_LOG, Evaluator, UserState
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -52,7 +52,7 @@ def catalogue_of(*published: dict[str, Any] | tuple[float, dict[str, Any]]) -> C
         known = entries.get(parsed.id, Entry(parsed.id, "active", (), (Window(1, LONG_AGO),)))
         revision = Revision(len(known.revisions) + 1, parsed, LONG_AGO if since is None else hour(since))
         entries[parsed.id] = replace(known, revisions=(*known.revisions, revision))
-    return Catalogue().changed(entries.values(), version=1)
+    return Catalogue().with_entries(entries.values(), version=1)
 
 
 class Memory:

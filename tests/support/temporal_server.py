@@ -1,8 +1,8 @@
 """A real Temporal server with virtual time, and what tests ask it of a workflow."""
 
-import asyncio
 import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 from temporalio.api.enums.v1 import EventType
@@ -11,6 +11,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from connector import names
 from connector.temporal.client import connector_plugin
+from tests.support.polling import until
 
 DYNAMIC = {
     "frontend.WorkflowTimeSkippingEnabled": "true",
@@ -33,9 +34,11 @@ async def open_environment(*, identity: str | None = None) -> WorkflowEnvironmen
 
 async def until_event(handle: WorkflowHandle[Any, Any], kind: str) -> None:
     """Poll until the history has an event of this kind."""
-    async with asyncio.timeout(10):
-        while kind not in await events_of(handle):
-            await asyncio.sleep(0.02)
+
+    async def is_there() -> bool:
+        return kind in await events_of(handle)
+
+    await until(is_there, f"the event {kind}")
 
 
 async def events_of(handle: WorkflowHandle[Any, Any]) -> list[str]:

@@ -1,17 +1,13 @@
 """What tests of workflows are played on: the real server with virtual time, and activities that answer as told."""
 
 import asyncio
-import shutil
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from temporalio import activity
-from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
@@ -19,7 +15,7 @@ from temporalio.worker import Worker
 
 from connector import names
 from connector.rules.model.errors import OrderRefused
-from connector.temporal.client import connector_plugin, launch_arguments, start_arguments
+from connector.temporal.client import launch_arguments, start_arguments
 from connector.wire import (
     FollowUpStart,
     LaunchPage,
@@ -35,6 +31,7 @@ from connector.wire import (
     SendRequest,
     StoppedWindow,
 )
+from tests.support.builders import now
 from workflows.follow_up import FollowUpWorkflow
 from workflows.launch import LaunchWorkflow
 from workflows.registry import RegistryWorkflow

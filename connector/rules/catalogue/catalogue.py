@@ -11,7 +11,7 @@ from typing import Literal
 from connector.rules.model.campaigns import ActionBased, Campaign, Card, Conversion, Publishable, Workspace
 from connector.rules.model.interactions import LAUNCH_TIME, VIEWS, Interaction, Item
 from connector.rules.targeting.audience import needs_history
-from connector.rules.targeting.matching import Topic, topic_of_condition, topic_of
+from connector.rules.targeting.matching import Topic, topic_of, topic_of_condition
 
 Lifecycle = Literal["draft", "active", "stopped", "archived"]
 
@@ -134,13 +134,13 @@ class Catalogue:
     version: int = 0
     workspace: Workspace = field(default_factory=Workspace)
     entries: Mapping[str, Entry] = field(default_factory=dict)
-    listeners: Listeners = field(default_factory=dict)
+    trigger_listeners: Listeners = field(default_factory=dict)
     changed_at: datetime | None = None
-    counting: Listeners = field(default_factory=dict)
-    windows: Mapping[Topic, timedelta] = field(default_factory=dict)
-    excepting: Listeners = field(default_factory=dict)
+    conversion_listeners: Listeners = field(default_factory=dict)
+    conversion_windows: Mapping[Topic, timedelta] = field(default_factory=dict)
+    exception_listeners: Listeners = field(default_factory=dict)
 
-    def changed(
+    def with_entries(
         self,
         entries: Iterable[Entry],
         *,
@@ -150,15 +150,20 @@ class Catalogue:
     ) -> Catalogue:
         """A new catalogue in which these entries stand in the place of those of the same id."""
         merged = dict(self.entries)
-        listening, counting = _Listening(self.trigger_listeners, _topics), _Listening(self.counting, _topics_counted)
-        excepting = _Listening(self.excepting, _topics_excepting)
+        listening, counting = (
+            _Listening(self.trigger_listeners, _topics),
+            _Listening(self.conversion_listeners, _topics_counted),
+        )
+        excepting = _Listening(self.exception_listeners, _topics_excepting)
         for entry in entries:
             for index in (listening, counting, excepting):
                 index.put(entry, merged.get(entry.id))
             merged[entry.id] = entry
         counted, touched = counting.sorted(), counting.touched()
         windows = {
-            topic: _longest_window(map(merged.__getitem__, names)) if topic in touched else self.windows[topic]
+            topic: _longest_window(map(merged.__getitem__, names))
+            if topic in touched
+            else self.conversion_windows[topic]
             for topic, names in counted.items()
         }
         return Catalogue(
@@ -187,7 +192,7 @@ class Catalogue:
         conditions of published revisions begin waits and call them off (P10).
         """
         topic = topic_of(item)
-        return topic not in self.trigger_listeners and topic not in self.excepting
+        return topic not in self.trigger_listeners and topic not in self.exception_listeners
 
     @cached_property
     def needs_history(self) -> bool:
@@ -205,7 +210,7 @@ class Catalogue:
 
         None where there is no such campaign. The cost does not depend on how many there are (C1).
         """
-        return self.windows.get(topic_of(item))
+        return self.conversion_windows.get(topic_of(item))
 
     def is_active(self, name: str) -> bool:
         """Whether there is such a campaign or card, and it is live."""

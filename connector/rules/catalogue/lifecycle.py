@@ -32,7 +32,7 @@ def apply_order(catalogue: Catalogue, verb: OrderVerb, ids: Iterable[str], at: d
     changed = [_changed(catalogue.entries[name], verb, at, fresh + n) for n, name in enumerate(sorted(ids))]
     if not changed:
         return catalogue
-    return catalogue.changed(changed, version=catalogue.version + 1, changed_at=at)
+    return catalogue.with_entries(changed, version=catalogue.version + 1, changed_at=at)
 
 
 def _changed(entry: Entry, verb: OrderVerb, at: datetime, window_id: int) -> Entry:

@@ -50,7 +50,7 @@ def exception(case: DecisionContext) -> Iterator[EvidenceItem]:
     if follow_up is None or follow_up.exception_id is None or follow_up.exception_at is None:
         return
     logged = case.items.get(follow_up.exception_id)
-    did = f"{item_words(logged.item)} ({logged.id})" if logged else follow_up.exception_id
+    did = f"{describe_item(logged.item)} ({logged.id})" if logged else follow_up.exception_id
     after = follow_up.exception_at - follow_up.trigger.t
     at = write_instant(follow_up.exception_at)
     yield EvidenceItem("exception", follow_up.exception_id, f"{did} at {at}, {after} after the trigger")
@@ -112,7 +112,7 @@ def frequency_capped(case: DecisionContext) -> Iterator[EvidenceItem]:
     )
     for cap, sends in full:
         listed = [f"{send.channel} at {write_instant(send.at)}" for send in sorted(sends, key=lambda send: send.at)]
-        words = f"the cap of {cap_words(cap)} was full: {', '.join(listed) or 'it allows none'}"
+        words = f"the cap of {describe_cap(cap)} was full: {', '.join(listed) or 'it allows none'}"
         yield EvidenceItem("frequency_cap", {"cap": describe_cap(cap), "sent": listed}, words)
 
 

@@ -16,12 +16,12 @@ def describe_near_miss(miss: NearMiss, entry: Entry, catalogue: Catalogue) -> st
 
 
 def _value(miss: NearMiss, _entry: Entry, _catalogue: Catalogue) -> str:
-    had = f"its {miss.name} is {value_words(miss.had)}" if miss.had is not None else f"it came without {miss.name}"
-    return f"{had}, and the trigger asks for {miss.name} {value_words(miss.wanted)}"
+    had = f"its {miss.name} is {format_value(miss.had)}" if miss.had is not None else f"it came without {miss.name}"
+    return f"{had}, and the trigger asks for {miss.name} {format_value(miss.wanted)}"
 
 
 def _opens(miss: NearMiss, _entry: Entry, _catalogue: Catalogue) -> str:
-    had = "nobody classified it as" if miss.had is None else f"it was classified as {value_words(miss.had)}, not"
+    had = "nobody classified it as" if miss.had is None else f"it was classified as {format_value(miss.had)}, not"
     return f"{had} {miss.wanted}, which the trigger asks for"
 
 
@@ -42,21 +42,21 @@ def _revision(miss: NearMiss, entry: Entry, _catalogue: Catalogue) -> str:
     later = entry.revision(miss.wanted)
     since = f"from {write_instant(later.effective_at)}" if later and later.effective_at else "not published yet"
     return (
-        f"revision {miss.revision.number}, in effect then, asked for {condition_words(miss.condition)}; "
+        f"revision {miss.revision.number}, in effect then, asked for {describe_condition(miss.condition)}; "
         f"revision {miss.wanted} ({since}) takes it"
     )
 
 
 def _another(miss: NearMiss, _entry: Entry, _catalogue: Catalogue) -> str:
-    return f"it was {value_words(miss.had)}, and the trigger asks for {condition_words(miss.condition)}"
+    return f"it was {format_value(miss.had)}, and the trigger asks for {describe_condition(miss.condition)}"
 
 
 def _other_target(miss: NearMiss, _entry: Entry, _catalogue: Catalogue) -> str:
-    return f"it was about {value_words(miss.had)}, and the trigger asks for {condition_words(miss.condition)}"
+    return f"it was about {format_value(miss.had)}, and the trigger asks for {describe_condition(miss.condition)}"
 
 
 def _unknown_target(miss: NearMiss, _entry: Entry, _catalogue: Catalogue) -> str:
-    return f"the trigger asks for {condition_words(miss.condition)}, and {miss.wanted} is not known; apply it"
+    return f"the trigger asks for {describe_condition(miss.condition)}, and {miss.wanted} is not known; apply it"
 
 
 def _not_kept(_miss: NearMiss, _entry: Entry, _catalogue: Catalogue) -> str:

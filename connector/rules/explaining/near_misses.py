@@ -14,7 +14,14 @@ from typing import Any
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
 from connector.rules.model.conditions import Condition, EventCondition, InteractionCondition
 from connector.rules.model.interactions import Item, LogEntry
-from connector.rules.targeting.matching import PRIMARY_CONVERSION, Topic, passes_robot_filter, matches, topic_of_condition, topic_of
+from connector.rules.targeting.matching import (
+    PRIMARY_CONVERSION,
+    Topic,
+    matches,
+    passes_robot_filter,
+    topic_of,
+    topic_of_condition,
+)
 
 _ALIKE = 0.8
 _REFINED = ("button", "url", "alias", "page", "opens")

@@ -11,10 +11,10 @@ from connector.rules.explaining.reasons import EvidenceItem
 from connector.rules.explaining.wording import (
     describe_eligibility,
     describe_item,
-    leaf_predicates,
     describe_predicate,
-    format_value,
     describe_windows,
+    format_value,
+    leaf_predicates,
 )
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.instants import write_instant
@@ -71,7 +71,7 @@ def not_in_audience(case: DecisionContext) -> Iterator[EvidenceItem]:
     if case.campaign is None:
         return
     audience = case.campaign.audience
-    yield EvidenceItem("audience", describe_predicate(audience), f"the audience is {predicate_words(audience)}")
+    yield EvidenceItem("audience", describe_predicate(audience), f"the audience is {describe_predicate(audience)}")
     for leaf in leaf_predicates(audience):
         holds = is_in_audience(leaf, case.user, case.history, case.evaluated_as_of)
         had = ""
@@ -81,7 +81,7 @@ def not_in_audience(case: DecisionContext) -> Iterator[EvidenceItem]:
             had = f", the user's {leaf.attribute} is {value}"
         answer = "yes" if holds else "no"
         yield EvidenceItem(
-            "asked", {describe_predicate(leaf): holds}, f"{predicate_words(leaf)}? {answer} as known now{had}"
+            "asked", {describe_predicate(leaf): holds}, f"{describe_predicate(leaf)}? {answer} as known now{had}"
         )
 
 
@@ -106,7 +106,7 @@ def already_waiting(case: DecisionContext) -> Iterator[EvidenceItem]:
     standing = case.blocking
     if standing is None:
         return
-    words = f"{item_words(standing.trigger.item)} ({standing.trigger.id}) began it at {_at(standing.trigger.t)}"
+    words = f"{describe_item(standing.trigger.item)} ({standing.trigger.id}) began it at {_at(standing.trigger.t)}"
     yield EvidenceItem("standing", standing.id, words)
     yield instant_evidence("due_at", "it was due at", standing.due_at)
     if standing.ended_at is not None:
@@ -146,7 +146,7 @@ def windows_evidence(entry: Entry) -> EvidenceItem:
 
 
 def _successor(by: FollowUp) -> EvidenceItem:
-    words = f"{item_words(by.trigger.item)} ({by.trigger.id}) at {_at(by.trigger.t)} took its place"
+    words = f"{describe_item(by.trigger.item)} ({by.trigger.id}) at {_at(by.trigger.t)} took its place"
     return EvidenceItem("successor", by.id, f"{words}; that one was due at {_at(by.due_at)}")
 
 

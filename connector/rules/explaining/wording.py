@@ -35,16 +35,16 @@ def describe_predicate(predicate: Predicate) -> str:
     if predicate == "everyone":
         return "everyone"
     if isinstance(predicate, All):
-        return f"all of ({'; '.join(map(predicate_words, predicate.all))})"
+        return f"all of ({'; '.join(map(describe_predicate, predicate.all))})"
     if isinstance(predicate, Any_):
-        return f"any of ({'; '.join(map(predicate_words, predicate.any))})"
+        return f"any of ({'; '.join(map(describe_predicate, predicate.any))})"
     if isinstance(predicate, Not):
-        return f"not ({predicate_words(predicate.not_)})"
+        return f"not ({describe_predicate(predicate.not_)})"
     if isinstance(predicate, AttributePredicate):
-        return f"{predicate.attribute} {predicate.operator} {value_words(predicate.operand)}"
+        return f"{predicate.attribute} {predicate.operator} {format_value(predicate.operand)}"
     condition = predicate.interacted if isinstance(predicate, Interacted) else predicate.did
     within = f" within {format_duration(condition.within)}" if condition.within is not None else ""
-    return f"did {condition_words(condition)}{within}"
+    return f"did {describe_condition(condition)}{within}"
 
 
 def leaf_predicates(predicate: Predicate) -> list[AttributePredicate | Interacted | Did]:
@@ -94,4 +94,4 @@ def _kind(named: Any) -> str:
 
 
 def _listed(named: dict[str, Any]) -> str:
-    return f" ({', '.join(f'{name}: {value_words(value)}' for name, value in named.items())})" if named else ""
+    return f" ({', '.join(f'{name}: {format_value(value)}' for name, value in named.items())})" if named else ""

@@ -97,7 +97,9 @@ class EligibleAfter(Definition):
 
 EligibleAgain = Annotated[
     Annotated[Literal["never", "always"], WORD] | Annotated[EligibleAfter, Tag("EligibleAfter")],
-    form_discriminator({"after": EligibleAfter}, words=("never", "always"), right="write never, always or {after: 30 days}"),
+    form_discriminator(
+        {"after": EligibleAfter}, words=("never", "always"), right="write never, always or {after: 30 days}"
+    ),
 ]
 
 

@@ -15,7 +15,9 @@ UNKNOWN_FORM = "unclear_form"
 """The type of pydantic's error where a value has none of the forms."""
 
 
-def form_discriminator(forms: Mapping[str, type[BaseModel]], *, words: Collection[str] = (), right: str) -> Discriminator:
+def form_discriminator(
+    forms: Mapping[str, type[BaseModel]], *, words: Collection[str] = (), right: str
+) -> Discriminator:
     """Tells the forms apart: each is a mapping with a key of its own, or one of some plain words.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -167,3 +169,8 @@ def dispatch_of(item: Item) -> tuple[str, str] | None:
         return None
     dispatch = item.properties.get("dispatch")
     return None if dispatch is None else (item.target, str(dispatch))
+
+
+def derive_id(facts: Sequence[Any]) -> str:
+    """Return the id of an item that was reported without one, from what distinguishes it from others (M6)."""
+    return f"made-{hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:40]}"

@@ -56,7 +56,7 @@ def merge_changes(user: User, changes: Mapping[str, Any]) -> User:
         DefinitionError: there would be too many attributes.
     """
     merging = UserMerge(user)
-    merging.take(changes)
+    merging.apply(changes)
     return merging.result()
 
 
@@ -72,7 +72,7 @@ class UserMerge:
         self._id, self._data = user.id, user.model_dump(mode="json")
         self._size: int | None = None
 
-    def take(self, changes: Mapping[str, Any]) -> None:
+    def apply(self, changes: Mapping[str, Any]) -> None:
         """Merge these.
 
         What is too large already may be changed, but not grow.

@@ -124,7 +124,7 @@ def interaction_of(
     told: dict[str, Any] = {**about, SOURCE_PROPERTY: event.provider}
     id, kind = f"{event.provider}-{key_of(event)}", RECEIVE_TYPES[event.channel]
     if makes == "receipt":
-        id = f"receive-{about[MESSAGE]}"
+        id = f"receive-{about[MESSAGE_PROPERTY]}"
     else:
         visit = visit_of(event, link)
         dispatched = led.delivery.claimed_at if led.delivery else None

@@ -63,7 +63,7 @@ def draft(catalogue: Catalogue, definitions: Sequence[Definition]) -> DraftResul
         return DraftResult(catalogue, changes)
     settings = next((d for d, _ in changed if isinstance(d, Workspace)), None)
     entries = [_with_draft(catalogue.entries.get(d.id), d, n) for d, n in changed if not isinstance(d, Workspace)]
-    return DraftResult(catalogue.changed(entries, version=catalogue.version + 1, workspace=settings), changes)
+    return DraftResult(catalogue.with_entries(entries, version=catalogue.version + 1, workspace=settings), changes)
 
 
 def draft_changes(

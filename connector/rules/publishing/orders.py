@@ -8,7 +8,12 @@ from datetime import datetime
 from difflib import get_close_matches
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision
-from connector.rules.catalogue.dependencies import cycle_problems, trigger_interactions, publication_order, with_draft_follow_ons
+from connector.rules.catalogue.dependencies import (
+    cycle_problems,
+    publication_order,
+    trigger_interactions,
+    with_draft_follow_ons,
+)
 from connector.rules.catalogue.targets import target_problems
 from connector.rules.model.errors import OrderRefused
 from connector.rules.model.interactions import LAUNCH_TIME
@@ -119,7 +124,9 @@ def plan_resume(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
     """
     entries = _entries(catalogue, ids)
     plan = _plan_move(entries, "active", {"stopped"}, "only what is stopped can be resumed; publish a draft")
-    problems = cycle_problems(catalogue, {entry.id: _last_live(entry) for entry in entries if entry.id in plan.sequence})
+    problems = cycle_problems(
+        catalogue, {entry.id: _last_live(entry) for entry in entries if entry.id in plan.sequence}
+    )
     if problems:
         raise OrderRefused(problems)
     return plan
@@ -153,7 +160,7 @@ def _entries(catalogue: Catalogue, ids: Sequence[str]) -> list[Entry]:
         raise OrderRefused(["name at least one campaign or card"])
     unknown = [name for name in ids if name not in catalogue.entries]
     if unknown:
-        raise OrderRefused([f"{name} is not known; {what_to_do(catalogue, name)}" for name in unknown])
+        raise OrderRefused([f"{name} is not known; {suggest_id(catalogue, name)}" for name in unknown])
     return [catalogue.entries[name] for name in dict.fromkeys(ids)]
 
 

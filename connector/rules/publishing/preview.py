@@ -9,7 +9,7 @@ from typing import Literal
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Campaign, Workspace
 from connector.rules.publishing.differences import Difference, differences
-from connector.rules.publishing.drafting import Change, Definition, DraftChange, DraftResult, kind_of, as_written
+from connector.rules.publishing.drafting import Change, Definition, DraftChange, DraftResult, as_written, kind_of
 from connector.rules.publishing.openings import inside_quiet_hours
 
 
@@ -29,7 +29,9 @@ class DefinitionPreview:
     differences: tuple[Difference, ...] = ()
 
 
-def preview_definitions(catalogue: Catalogue, drafted: DraftResult, definitions: Sequence[Definition]) -> list[DefinitionPreview]:
+def preview_definitions(
+    catalogue: Catalogue, drafted: DraftResult, definitions: Sequence[Definition]
+) -> list[DefinitionPreview]:
     """One for each definition that `drafted` was made of, in their order; `catalogue` is the one before."""
     return [_drafting(catalogue, saved, d) for d, saved in zip(definitions, drafted.changes, strict=True)]
 

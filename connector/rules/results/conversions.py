@@ -68,7 +68,9 @@ def count_conversions(
     """
     fresh = frozenset(logged.id for logged in new)
     ordered = sorted(past, key=lambda logged: (logged.t, logged.seq))
-    events = [logged for logged in ordered if isinstance(logged.item, Event) and catalogue.conversion_window(logged.item)]
+    events = [
+        logged for logged in ordered if isinstance(logged.item, Event) and catalogue.conversion_window(logged.item)
+    ]
     made: list[Interaction] = []
     for campaign, items in _by_campaign(ordered).items():
         receipts = receipts_of(catalogue.entries[campaign], items, user)

@@ -132,4 +132,6 @@ def take_from_window(minute: RateWindow, now: datetime, per_minute: int | None, 
 
 def _local(send: SendAt, user_zone: str | None, workspace: Workspace) -> datetime:
     wall = datetime.strptime(send.at, "%Y-%m-%d %H:%M")
-    return local_instant(wall.date(), wall.time(), resolve_zone(send.zone, user_zone=user_zone, company_zone=workspace.zone))
+    return local_instant(
+        wall.date(), wall.time(), resolve_zone(send.zone, user_zone=user_zone, company_zone=workspace.zone)
+    )

@@ -12,7 +12,9 @@ from connector.rules.model.values import Zone, canonical_json
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-def compute_due_at(delay: Delay | None, triggered_at: datetime, *, user_zone: str | None, company_zone: str) -> datetime:
+def compute_due_at(
+    delay: Delay | None, triggered_at: datetime, *, user_zone: str | None, company_zone: str
+) -> datetime:
     """When a follow-up triggered at that time is due; without a delay it is due at once (D1, D2).
 
     Never before the trigger: `in_days: 0` with a time of day that has passed is due at once.

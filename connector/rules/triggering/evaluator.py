@@ -15,16 +15,23 @@ from connector.rules.model.follow_up import FollowUp, reopen
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
 from connector.rules.targeting.matching import matches
-from connector.rules.triggering.changes import NewFollowUp, Change, EndedFollowUp, EvaluateTrigger, EvaluationScope, TriggerOutcome
+from connector.rules.triggering.changes import (
+    Change,
+    EndedFollowUp,
+    EvaluateTrigger,
+    EvaluationScope,
+    NewFollowUp,
+    TriggerOutcome,
+)
 from connector.rules.triggering.exceptions import is_cancelled_by
 from connector.rules.triggering.ordering import apply_in_order, apply_late
 from connector.rules.triggering.trigger_list import (
     TriggerFacts,
-    check_single_wait,
     begin_follow_up,
+    check_single_wait,
     evaluate_trigger,
-    key_of,
     is_trigger,
+    key_of,
 )
 
 ENTIRE_LOG = datetime.min

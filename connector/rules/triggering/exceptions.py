@@ -5,7 +5,7 @@ from __future__ import annotations
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction, LogEntry
-from connector.rules.targeting.matching import passes_robot_filter, matches, has_same_properties
+from connector.rules.targeting.matching import has_same_properties, matches, passes_robot_filter
 
 
 def is_cancelled_by(follow_up: FollowUp, logged: LogEntry, catalogue: Catalogue) -> bool:

@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from connector.rules.model.follow_up import FollowUp, cancel_by_exception, supersede
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
-from connector.rules.triggering.changes import NewFollowUp, Change, EndedFollowUp, EvaluateTrigger, LateException, EvaluationScope
+from connector.rules.triggering.changes import (
+    Change,
+    EndedFollowUp,
+    EvaluateTrigger,
+    EvaluationScope,
+    LateException,
+    NewFollowUp,
+)
 from connector.rules.triggering.exceptions import is_cancelled_by
 from connector.rules.triggering.replay import Replay
 
@@ -34,7 +41,9 @@ def apply_in_order(
     if standing is not None and (ended := scope.end_if_stopped(standing, logged.t)) is not None:
         changes.append(EndedFollowUp(ended))
         standing = None
-    called_off = standing is not None and standing.can_be_cancelled and is_cancelled_by(standing, logged, scope.catalogue)
+    called_off = (
+        standing is not None and standing.can_be_cancelled and is_cancelled_by(standing, logged, scope.catalogue)
+    )
     verdict = judge(logged, None if called_off else standing, False)
     if standing is not None and verdict is Reason.ALREADY_WAITING and (ended := scope.end_if_stale(standing, logged.t)):
         changes.append(EndedFollowUp(ended))

@@ -9,7 +9,15 @@ from datetime import datetime
 from connector.rules.model.follow_up import FollowUp, cancel_by_exception, reopen, supersede
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
-from connector.rules.triggering.changes import NewFollowUp, Change, EndedFollowUp, EvaluateTrigger, LateException, EvaluationScope, TriggerOutcome
+from connector.rules.triggering.changes import (
+    Change,
+    EndedFollowUp,
+    EvaluateTrigger,
+    EvaluationScope,
+    LateException,
+    NewFollowUp,
+    TriggerOutcome,
+)
 from connector.rules.triggering.exceptions import is_cancelled_by
 
 
@@ -75,8 +83,14 @@ class Replay:
                     ends.append(EndedFollowUp(supersede(before, self._now, before.trigger.t)))
                 begins.append(NewFollowUp(follow_up))
             elif _end_of(before) != _end_of(follow_up):
-                ends.append(EndedFollowUp(replace(follow_up, id=before.id, due_at=before.due_at, next_at=before.next_at)))
-        ends += [EndedFollowUp(supersede(left, self._now, left.trigger.t)) for left in stored.values() if not _never_stood(left)]
+                ends.append(
+                    EndedFollowUp(replace(follow_up, id=before.id, due_at=before.due_at, next_at=before.next_at))
+                )
+        ends += [
+            EndedFollowUp(supersede(left, self._now, left.trigger.t))
+            for left in stored.values()
+            if not _never_stood(left)
+        ]
         return [*ends, *begins, *self._refusals]
 
     def _begun(self, follow_up: FollowUp) -> list[Change]:

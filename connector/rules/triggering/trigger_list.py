@@ -17,7 +17,7 @@ from connector.rules.model.values import canonical_json
 from connector.rules.targeting.assignment import assign, content_for
 from connector.rules.targeting.audience import History, is_in_audience
 from connector.rules.targeting.eligibility import is_eligible_again
-from connector.rules.targeting.matching import passes_robot_filter, matches
+from connector.rules.targeting.matching import matches, passes_robot_filter
 from connector.rules.timing.delays import compute_due_at, spread_offset
 
 
@@ -36,7 +36,7 @@ class TriggerFacts:
     user_key: str
     history: History
     received_at: datetime | None
-    standing: FollowUp | None
+    blocking: FollowUp | None
 
     @cached_property
     def revision(self) -> Revision:

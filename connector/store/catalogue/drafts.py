@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import insert, select
 
 from connector.rules.model.campaigns import Campaign, Card, Publishable, Workspace
-from connector.rules.publishing.drafting import DraftChange, KnownDefinitions, draft_changes, kind_of, as_written
+from connector.rules.publishing.drafting import DraftChange, KnownDefinitions, as_written, draft_changes, kind_of
 from connector.store.catalogue.current import lock_head, raise_version
 from connector.store.engine.bulk import in_set, upsert
 from connector.store.engine.transaction import Transaction

@@ -17,8 +17,8 @@ from connector.rules.provider_events.events import UNTIMED, USER, ProviderEvent
 from connector.rules.provider_events.outcomes import key_of
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
-from connector.store.provider_events.suppressions import remember
 from connector.store.tables import Instant, heeded_reports, unmatched_reports, users
+from connector.store.users.suppressions import remember
 
 _EVENT: TypeAdapter[ProviderEvent] = TypeAdapter(ProviderEvent)
 

@@ -11,8 +11,8 @@ from sqlalchemy.dialects import sqlite
 
 from connector.rules.model.interactions import Event, Interaction, InteractionType, Item, LogEntry
 from connector.rules.targeting.deduplication import (
-    ENGAGEMENT_KINDS,
     DELIVERY_PROPERTY,
+    ENGAGEMENT_KINDS,
     MESSAGE_PROPERTY,
     Engagement,
     reported_engagement,

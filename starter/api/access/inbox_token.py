@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response, Security
 from pydantic import BaseModel
 
 from connector.app.context import AppContext
-from connector.inbox.tokens import PREFIX, InboxTokens, MissingInboxSecret, InvalidInboxToken
+from connector.inbox.tokens import PREFIX, InboxTokens, InvalidInboxToken, MissingInboxSecret
 from connector.store.engine.database import database_now
 from connector.store.users.users import UserErased, resolve_and_lock
 from starter.api.access.key_schemes import BEARER_OR_TOKEN

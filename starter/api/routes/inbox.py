@@ -9,9 +9,9 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel
 
 from connector.app.context import AppContext
-from connector.inbox.actions import InboxActions, UnknownMessage, ForeignMessage
+from connector.inbox.actions import ForeignMessage, InboxActions, UnknownMessage
 from connector.inbox.reading import InboxOwner, InboxPage, load_inbox
-from connector.rules.model.inbox import CARD_ID_PREFIX, UnknownButton, InboxAction, InboxKind, InboxVerb
+from connector.rules.model.inbox import CARD_ID_PREFIX, InboxAction, InboxKind, InboxVerb, UnknownButton
 from connector.rules.model.values import storage_problem
 from connector.store.engine.database import database_now
 from connector.store.users.users import StoredUser, UserErased, find_user, resolve_and_lock

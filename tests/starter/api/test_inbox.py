@@ -22,7 +22,8 @@ from connector.store.tables import inbox, interactions
 from connector.store.users.users import find_user
 from starter.api.access.scopes import Keys
 from tests.support.api import open_client
-from tests.support.installation import House, follow_on
+from tests.support.builders import follow_on
+from tests.support.installation import House
 
 ORIGIN = "https://shop.test"
 SECRET = SecretStr("the tests' own secret, at least 32 letters")

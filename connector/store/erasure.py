@@ -11,9 +11,9 @@ from sqlalchemy import bindparam, delete, update
 from connector.rules.model.reasons import Reason, State
 from connector.store.engine.transaction import Transaction
 from connector.store.provider_events.events import erase_events
-from connector.store.provider_events.suppressions import erase_addresses
 from connector.store.tables import follow_ups, interactions, user_aliases, users
 from connector.store.users.inbox import erase_inbox
+from connector.store.users.suppressions import erase_addresses
 from connector.store.users.users import ids_of, load_users, lock_users, look_up, mark_of_erased
 
 _NOTHING: dict[str, Any] = {"kind": "event", "topic": "erased", "target": None, "target_kind": None, "properties": {}}
