@@ -51,7 +51,7 @@ async def load_catalogue(tx: Transaction, since: Catalogue | None = None) -> Cat
         return known
     changed = await _load_changed(tx, known.version)
     settings = Workspace.model_validate(row.definition)
-    return known.changed(changed, version=row.version, workspace=settings, changed_at=row.changed_at)
+    return known.with_entries(changed, version=row.version, workspace=settings, changed_at=row.changed_at)
 
 
 async def _load_changed(tx: Transaction, after: int) -> list[Entry]:

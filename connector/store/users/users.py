@@ -17,8 +17,8 @@ from connector.rules.model.errors import ConnectorError, DefinitionError
 from connector.rules.model.users import ERASED_FAULT, User, UserMerge, check_attributes_size, merge_changes
 from connector.store.engine.bulk import as_table, in_set, insert_rows
 from connector.store.engine.transaction import Transaction
-from connector.store.provider_events.suppressions import dead_columns
 from connector.store.tables import user_aliases, users
+from connector.store.users.suppressions import dead_columns
 
 
 class UserErased(ConnectorError):
@@ -153,7 +153,7 @@ async def merge_users(tx: Transaction, described: Sequence[Changes], user_keys: 
     merging = {key: UserMerge(one.user) for key, one in stored.items()}
     for place, key in wanted.items():
         try:
-            merging[key].take(described[place])
+            merging[key].apply(described[place])
         except DefinitionError as error:
             faults[place] = str(error)
     fields = User.model_fields.keys() - {"id"}
