@@ -280,8 +280,8 @@ class TestCircles:
     def test_refused(self, rule: Any) -> None:
         """P6: of two, and of one with itself; the way round is named."""
         two = catalogue(entry("draft", self.again("f", "g", rule)), entry("draft", self.again("g", "f", "never")))
-        assert refusal(two, "f", "g")[0].startswith("f → g → f is a circle")
-        assert refusal(catalogue(entry("draft", self.again("f", "f", rule))), "f")[0].startswith("f → f is a circle")
+        assert refusal(two, "f", "g")[0].startswith("f → g → f is a cycle")
+        assert refusal(catalogue(entry("draft", self.again("f", "f", rule))), "f")[0].startswith("f → f is a cycle")
 
     def test_allowed_where_all_receive_once(self) -> None:
         """P6: each campaign on it has eligible_again: never."""

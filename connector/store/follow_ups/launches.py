@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, exists, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, RowMapping, exists, func, literal, select, update
 
 from connector.rules.model.reasons import OPEN_STATES, State
 from connector.rules.sending.launching import RateWindow
-from connector.rules.targeting.assignment import Assignment
 from connector.store.engine.bulk import in_set
 from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
-from connector.store.tables import Instant, assignments, deliveries, entries, follow_ups, launches, users
+from connector.store.tables import Instant, deliveries, entries, follow_ups, launches, users
 
 _FIELDS = ("launch_id", "campaign", "published_at", "kept_up_at", "begun_at", "cursor", "paged_at", "ended_at")
 
@@ -92,24 +91,8 @@ async def next_users(tx: Transaction, launch: LaunchRow, limit: int) -> list[str
     return list((await tx.execute(statement)).scalars())
 
 
-async def keep_assignments(tx: Transaction, campaign: str, drawn: Mapping[str, Assignment]) -> dict[str, Assignment]:
-    """Store these users' first assignments, and return those that are kept, by user key (T4)."""
-    table = assignments.c
-    where = (tx.in_workspace(assignments), table.campaign == campaign, in_set(tx, table.user_key, drawn))
-    found = await tx.execute(select(table.user_key, table.control, table.variant).where(*where))
-    kept = {row.user_key: Assignment(row.control, row.variant) for row in found}
-    rows = [
-        {"workspace": tx.workspace, "campaign": campaign, "user_key": key, "control": a.control, "variant": a.variant}
-        for key, a in drawn.items()
-        if key not in kept
-    ]
-    if rows:
-        await tx.execute(insert(assignments), rows)
-    return {**drawn, **kept}
-
-
-async def find_standing(tx: Transaction, campaign: str, user_keys: Collection[str]) -> set[str]:
-    """Those of the users for whom a message of the campaign waits already."""
+async def find_waiting_users(tx: Transaction, campaign: str, user_keys: Collection[str]) -> set[str]:
+    """Return those of the users who have an open follow-up of the campaign already."""
     table = follow_ups.c
     where = (
         tx.in_workspace(follow_ups),

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import RowMapping, and_, bindparam, delete, func, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from connector.rules.model.addresses import canonical_address
+from connector.rules.model.users import canonical_address
 from connector.rules.provider_events.attribution import LONGEST_ID, Unmatched
 from connector.rules.provider_events.consent import Told, consent_after, latest_statement
 from connector.rules.provider_events.events import UNTIMED, USER, ProviderEvent
