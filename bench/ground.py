@@ -15,11 +15,11 @@ from connector.rules.model.interactions import Event
 from connector.rules.model.users import User
 from connector.rules.publishing.orders import plan_publish
 from connector.store.catalogue.cache import CatalogueCache
-from connector.store.catalogue.loading import commit_order, next_instant, save_drafts
+from connector.store.catalogue.drafts import save_drafts
+from connector.store.catalogue.orders import commit_order, next_instant
 from connector.store.engine.database import Database, database_now
 from connector.store.engine.migrate import migrate
 from connector.store.users.users import save_user
-from connector.wire import Order
 
 BATCH = 100
 
@@ -40,11 +40,11 @@ class Ground:
             await save_drafts(tx, campaigns, await database_now(tx))
         catalogue = await self.cache.at_least(self.database)
         ids = tuple(campaign.id for campaign in campaigns)
-        order = Order(workspace=self.workspace, order_id=str(uuid4()), verb="publish", ids=ids)
         async with self.database.write(self.workspace, lock="exclusive") as tx:
             at = await next_instant(tx)
             plan = plan_publish(catalogue, ids, now=at)
-            await commit_order(tx, order, plan, expected_version=catalogue.version, effective_at=at)
+            order_id = str(uuid4())
+            await commit_order(tx, catalogue, plan, order_id=order_id, verb="publish", ids=ids, effective_at=at)
         await self.cache.at_least(self.database)
 
     async def invite(self, count: int) -> list[str]:
