@@ -31,11 +31,11 @@ from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction, database_now
 from connector.store.follow_ups.launches import (
     LaunchRow,
-    change_launch,
     count_states,
     find_waiting_users,
     load_launch,
-    next_users,
+    load_next_users,
+    update_launch,
 )
 from connector.store.users.users import ERASED, lock_users
 from connector.wire import LaunchPage, LaunchProgress, LaunchStep
@@ -148,10 +148,10 @@ class Launcher:
         if now < begins:
             return LaunchStep(phase="waits", next_page=page, until=begins)
         row = row if row.begun_at is not None else replace(row, begun_at=await database_now(tx))
-        keys = await next_users(tx, row, self._audience)
+        keys = await load_next_users(tx, row, self._audience)
         if keys:
             await self._add_users(tx, catalogue, launch, keys, now)
-        await change_launch(
+        await update_launch(
             tx,
             row.launch_id,
             begun_at=row.begun_at,

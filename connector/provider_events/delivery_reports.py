@@ -19,7 +19,8 @@ from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_deliveries, settle
-from connector.store.follow_ups.follow_ups import load_follow_up, save_receipt
+from connector.store.follow_ups.follow_ups import load_follow_up
+from connector.store.follow_ups.receipts import receipt_key, save_receipts
 from connector.store.provider_events.delivery_reports import (
     ReportedDelivery,
     find_message,
@@ -110,10 +111,9 @@ class DeliveryReports:
         at = message.claimed_at or now
         await mark_taken(tx, message.id, report.provider_id, claimed_at=at, now=now)
         if follow_up is not None:
-            await save_receipt(tx, follow_up.campaign, follow_up.user_key, follow_up.key, at)
-            messages = await load_deliveries(tx, follow_up.id)
-            messages[message.channel] = Delivery(message.id, message.channel, DeliveryState.SENT, None, at)
-            await settle(tx, follow_up, messages, now)
+            await save_receipts(tx, {receipt_key(follow_up): at})
+            sent = Delivery(message.id, message.channel, DeliveryState.SENT, None, at)
+            await settle(tx, follow_up, {**await load_deliveries(tx, follow_up.id), message.channel: sent}, now)
         return replace(message, state=DeliveryState.SENT, fault=None, claimed_at=at)
 
     async def _received(self, tx: Transaction, catalogue: Catalogue, message: ReportedDelivery, now: datetime) -> Taken:

@@ -15,8 +15,9 @@ from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
 from connector.rules.model.values import format_instant
+from connector.rules.sending.deliveries import DeliveryRecord
 from connector.rules.triggering.evaluator import LoggedHistory
-from connector.store.reporting.history import DecisionRow, DeliveryRow, Record
+from connector.store.reporting.history import DecisionRow, UserRecord
 from connector.store.users.users import StoredUser
 from starter.explain.explanation import Decision, DeliveryView, Evidence
 from starter.explain.interaction import interaction_view, logged_interaction_view
@@ -25,7 +26,7 @@ from starter.explain.interaction import interaction_view, logged_interaction_vie
 class ExplanationBuilder:
     """Tells what a record holds about a user, against today's catalogue, as of the moment at which it was read."""
 
-    def __init__(self, stored: StoredUser, record: Record, catalogue: Catalogue, as_of: datetime) -> None:
+    def __init__(self, stored: StoredUser, record: UserRecord, catalogue: Catalogue, as_of: datetime) -> None:
         self._stored, self._record, self._catalogue, self._as_of = stored, record, catalogue, as_of
         self._history = LoggedHistory(list(record.items.values()))
 
@@ -59,7 +60,7 @@ class ExplanationBuilder:
             messages=[self._message(case, message) for message in messages],
         )
 
-    def _message(self, case: DecisionContext, message: DeliveryRow) -> DeliveryView:
+    def _message(self, case: DecisionContext, message: DeliveryRecord) -> DeliveryView:
         return DeliveryView(
             channel=message.channel,
             state=message.state.value,
@@ -139,7 +140,7 @@ def _place(one: FollowUp | DecisionRow) -> tuple[datetime, datetime]:
     return (one.trigger.t, one.trigger.received_at) if isinstance(one, FollowUp) else (one.t, one.decided_at)
 
 
-def _of_message(case: DecisionContext, message: DeliveryRow) -> DecisionContext:
+def _of_message(case: DecisionContext, message: DeliveryRecord) -> DecisionContext:
     return replace(
         case,
         reason=message.reason,

@@ -12,7 +12,7 @@ from connector.rules.model.users import suppressed_channels
 from connector.rules.model.values import format_instant
 from connector.rules.publishing.orders import suggest_id
 from connector.store.engine.database import database_now
-from connector.store.reporting.history import MOST_DECISIONS, Record, load_record, was_erased
+from connector.store.reporting.history import MAX_DECISIONS, UserRecord, load_user_record, was_erased
 from connector.store.users.users import StoredUser, UserErased, find_user
 from starter.explain.decisions import ExplanationBuilder
 from starter.explain.explanation import CampaignExplanation, Explanation, NoDecision
@@ -28,7 +28,7 @@ class UnknownCampaign(ConnectorError):
 
 
 async def explain_user(
-    context: AppContext, user: str, campaign: str | None = None, *, most: int = MOST_DECISIONS
+    context: AppContext, user: str, campaign: str | None = None, *, most: int = MAX_DECISIONS
 ) -> Explanation:
     """Every decision about a user, of all campaigns or of one, and why nothing happened where nothing did.
 
@@ -45,7 +45,7 @@ async def explain_user(
             if await was_erased(tx, user):
                 raise UserErased(f"the user {user} was erased; nothing that was decided leads to them any more")
             raise UnknownUser(f"the user {user} is not known: nobody described them or reported what they did")
-        record = await load_record(tx, stored.user_key, campaign=campaign, most=most)
+        record = await load_user_record(tx, stored.user_key, campaign=campaign, limit=most)
     # Read afterwards, so that everything that was decided is about something in it.
     catalogue = await context.cache.at_least(context.database)
     if campaign is not None and campaign not in catalogue.entries:
@@ -54,7 +54,7 @@ async def explain_user(
 
 
 def _explanation(
-    stored: StoredUser, record: Record, catalogue: Catalogue, as_of: datetime, campaign: str | None
+    stored: StoredUser, record: UserRecord, catalogue: Catalogue, as_of: datetime, campaign: str | None
 ) -> Explanation:
     decided = sorted({p.campaign for p in record.follow_ups} | {d.campaign for d in record.decided})
     teller = ExplanationBuilder(stored, record, catalogue, as_of)
@@ -78,7 +78,7 @@ def _story(teller: ExplanationBuilder, catalogue: Catalogue, name: str) -> Campa
     )
 
 
-def _nothing(record: Record, catalogue: Catalogue, asked: Sequence[str] | None) -> list[NoDecision]:
+def _nothing(record: UserRecord, catalogue: Catalogue, asked: Sequence[str] | None) -> list[NoDecision]:
     """Of what was asked for by name; else of the live follow-ons that the user came near."""
     names = undecided_campaigns(record, catalogue) if asked is None else [n for n in asked if n not in record.campaigns]
     return [explain_no_decision(catalogue.entries[name], record, catalogue) for name in names]

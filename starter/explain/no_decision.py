@@ -7,12 +7,12 @@ from connector.rules.explaining.near_miss_wording import describe_near_miss
 from connector.rules.explaining.near_misses import listens_to_any, nearest_miss, subjects_of
 from connector.rules.explaining.wording import describe_condition
 from connector.rules.model.campaigns import Campaign, Scheduled
-from connector.store.reporting.history import Record
+from connector.store.reporting.history import UserRecord
 from starter.explain.explanation import NoDecision
 from starter.explain.interaction import interaction_view
 
 
-def undecided_campaigns(record: Record, catalogue: Catalogue) -> list[str]:
+def undecided_campaigns(record: UserRecord, catalogue: Catalogue) -> list[str]:
     """The live follow-ons whose targets the user interacted with, and for which nothing was ever decided."""
     subjects = subjects_of(record.items.values())
     return sorted(
@@ -22,7 +22,7 @@ def undecided_campaigns(record: Record, catalogue: Catalogue) -> list[str]:
     )
 
 
-def explain_no_decision(entry: Entry, record: Record, catalogue: Catalogue) -> NoDecision:
+def explain_no_decision(entry: Entry, record: UserRecord, catalogue: Catalogue) -> NoDecision:
     """Why nothing happened for this one, by what of the user is still logged."""
     miss = nearest_miss(entry, record.items.values(), catalogue)
     if miss is None:

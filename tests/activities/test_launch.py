@@ -18,9 +18,9 @@ from connector.rules.timing.delays import local_instant, resolve_zone
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 from connector.store.erasure import erase_user
-from connector.store.follow_ups.follow_ups import save_receipt
-from connector.store.follow_ups.launches import claim_to_signal_launches
-from connector.store.follow_ups.stopping import end_page
+from connector.store.follow_ups.ending import end_stopped
+from connector.store.follow_ups.outbox import find_launches_to_signal
+from connector.store.follow_ups.receipts import save_receipts
 from connector.store.tables import deliveries, entries, follow_ups, interactions, launches, user_aliases, users
 from connector.store.users.users import save_user
 from connector.wire import LaunchPage, LaunchStep
@@ -176,7 +176,7 @@ async def test_audience_is_judged_as_it_stands(pad: Pad) -> None:
     async with pad.house.database.write("default") as tx:
         at = await database_now(tx)
         had = select(user_aliases.c.user_key).where(user_aliases.c.external_id == "had")
-        await save_receipt(tx, "o", (await tx.execute(had)).scalar_one(), "", at)
+        await save_receipts(tx, {("o", (await tx.execute(had)).scalar_one(), ""): at})
         await erase_user(tx, "gone", at)
     assert (await pad.work(NOW)).phase == "ended"
     assert pad.provider.to == ["gold"]
@@ -281,7 +281,7 @@ async def test_stop_pauses_and_resume_goes_on(pad: Pad) -> None:
     await pad.work(NOW)
     await pad.house.order("stop", "o")
     async with pad.house.database.write("default") as tx:
-        assert (await end_page(tx, ["o"], 100)).ended == 0
+        assert (await end_stopped(tx, ["o"], 100)).ended == 0
     assert (await pad.work(NOW + MINUTE)).phase == "paused"
     assert len(pad.provider.to) == 4
     await pad.house.order("resume", "o")
@@ -344,7 +344,7 @@ async def test_archive_ends_waits_as_it_does_for_follow_ons(pad: Pad) -> None:
     await pad.step(NOW)
     await pad.house.order("archive", "o")
     async with pad.house.database.write("default") as tx:
-        assert (await end_page(tx, ["o"], 100)).ended == 3
+        assert (await end_stopped(tx, ["o"], 100)).ended == 3
     assert (await pad.work(NOW)).phase == "ended"
 
 
@@ -376,7 +376,7 @@ async def test_killed_while_gathering(pad: Pad, monkeypatch: pytest.MonkeyPatch)
         raise Killed
 
     with monkeypatch.context() as broken:
-        broken.setattr("activities.launch.launch.change_launch", kill)
+        broken.setattr("activities.launch.launch.update_launch", kill)
         with pytest.raises(Killed):
             await pad.step(NOW)
     assert await pad.rows() == []
@@ -527,7 +527,7 @@ async def test_new_time_before_it_has_begun(pad: Pad) -> None:
     await pad.publish(send=sends[1])
     assert (await pad.step(NOW)).until == later[1]
     async with pad.house.database.read("default") as tx:
-        [told] = await claim_to_signal_launches(tx, 10)
+        [told] = await find_launches_to_signal(tx, 10)
         version = (await tx.execute(select(entries.c.changed_in).where(entries.c.id == "o"))).scalar_one()
     assert told["changed_in"] == version
 

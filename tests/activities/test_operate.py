@@ -16,7 +16,7 @@ from activities.send import Sender
 from connector.channels.protocol import Accepted, OutgoingMessage, TryLater
 from connector.rules.model.users import User
 from connector.store.engine.database import database_now
-from connector.store.follow_ups.operating import end_closed, find_open
+from connector.store.follow_ups.ending import end_closed, find_open
 from connector.store.tables import deliveries, receipts
 from connector.store.users.users import save_user
 from connector.wire import Operated, Operation, SendOutcome, SendRequest

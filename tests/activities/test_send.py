@@ -15,8 +15,8 @@ from connector.channels.protocol import Accepted, OutcomeUnknown, OutgoingMessag
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.users import User
 from connector.store.catalogue.drafts import save_drafts
-from connector.store.follow_ups.follow_ups import save_receipt
-from connector.store.follow_ups.stopping import end_page
+from connector.store.follow_ups.ending import end_stopped
+from connector.store.follow_ups.receipts import save_receipts
 from connector.store.tables import deliveries, follow_ups, receipts
 from connector.store.users.users import save_user
 from connector.wire import SendOutcome, SendRequest
@@ -225,7 +225,7 @@ async def test_stop_ends_nothing_of_which_a_part_went_out(post: Post) -> None:
         await tx.execute(update(follow_ups).values(state="held", dispatched_at=datetime.fromisoformat(at(30))))
     await post.house.order("stop", "f")
     async with post.house.database.write("default") as tx:
-        page = await end_page(tx, ["f"], 10)
+        page = await end_stopped(tx, ["f"], 10)
     assert (page.seen, page.ended) == (0, 0)
 
 
@@ -433,7 +433,7 @@ async def test_eligibility_is_looked_at_again_when_due(post: Post) -> None:
     await _republish(post, follow_on("f", PUSHED, delay={"after": "30 minutes"}))
     async with post.house.database.write("default") as tx:
         row = (await post.house.rows())[0]
-        await save_receipt(tx, "f", row.user_key, "", datetime.fromisoformat(at(10)))
+        await save_receipts(tx, {("f", row.user_key, ""): datetime.fromisoformat(at(10))})
     assert (await post.send(minutes=30)).reason == "not_eligible_again"
 
 

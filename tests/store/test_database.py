@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from connector.store.engine.database import Database, StoreUnavailable, database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import receipts, sequences
-from connector.store.users.log import take_numbers
+from connector.store.users.log import draw_arrival_numbers
 from tests.support.repository import ROOT
 
 W = "default"
@@ -133,7 +133,7 @@ async def test_arrival_numbers_grow_and_are_never_given_twice(database: Database
 
     async def take(count: int) -> list[int]:
         async with database.write(W) as tx:
-            return await take_numbers(tx, count)
+            return await draw_arrival_numbers(tx, count)
 
     batches = await asyncio.gather(*(take(count) for count in (1, 7, 100, 3)))
     numbers = [number for batch in batches for number in batch]

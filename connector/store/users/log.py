@@ -25,7 +25,7 @@ _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 """Before everything, with a day's room for zones."""
 
 
-async def write_new(tx: Transaction, logged: Sequence[LogEntry], user_keys: Mapping[str, str]) -> set[str]:
+async def insert_new_entries(tx: Transaction, logged: Sequence[LogEntry], user_keys: Mapping[str, str]) -> set[str]:
     """Log what is not logged yet, in one statement, and return the ids that were new (M6).
 
     Args:
@@ -38,7 +38,7 @@ async def write_new(tx: Transaction, logged: Sequence[LogEntry], user_keys: Mapp
     return set((await tx.execute(statement)).scalars())
 
 
-async def take_numbers(tx: Transaction, count: int) -> list[int]:
+async def draw_arrival_numbers(tx: Transaction, count: int) -> list[int]:
     """So many new arrival numbers, growing; gaps do not matter."""
     if tx.dialect == "postgresql":
         drawn = select(arrivals.next_value()).select_from(func.generate_series(1, count).alias())
@@ -64,11 +64,11 @@ async def load_items(tx: Transaction, since: Mapping[str, datetime | None]) -> d
         .order_by(table.t, table.seq)
     )
     for row in (await tx.execute(statement)).mappings():
-        found[row["user_key"]].append(logged_from(row))
+        found[row["user_key"]].append(entry_from_row(row))
     return found
 
 
-async def seen_dispatches(
+async def load_seen_dispatches(
     tx: Transaction, user_keys: Collection[str], dispatches: Collection[str]
 ) -> set[tuple[str, str, str]]:
     """Which of these dispatches these users' devices already reported: (user key, campaign, dispatch) (M3)."""
@@ -107,7 +107,7 @@ async def load_engagements(
     return [(key, act) for key, act in told if act is not None]
 
 
-async def count_on_targets(tx: Transaction, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
+async def count_interactions(tx: Transaction, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
     """How many interactions are logged by (target, type), in one statement (P4)."""
     if not wanted:
         return {}
@@ -125,7 +125,7 @@ async def count_on_targets(tx: Transaction, wanted: Collection[tuple[str, str]])
     return {pair: counted[pair] for pair in wanted if pair in counted}
 
 
-def facts_of(item: Item) -> dict[str, Any]:
+def item_columns(item: Item) -> dict[str, Any]:
     """What a follow-up's row keeps of its trigger: everything but the user."""
     interaction = item if isinstance(item, Interaction) else None
     return {
@@ -137,7 +137,7 @@ def facts_of(item: Item) -> dict[str, Any]:
     }
 
 
-def item_from(facts: Mapping[str, Any] | RowMapping, occurred_at: datetime) -> Item:
+def item_from_columns(facts: Mapping[str, Any] | RowMapping, occurred_at: datetime) -> Item:
     """The item of stored facts, without its user; what was judged once is not judged for its form again."""
     if facts["kind"] == "event":
         return Event.model_construct(
@@ -174,16 +174,16 @@ def _row(workspace: str, logged: LogEntry, user_key: str) -> dict[str, Any]:
         "t": logged.t,
         "occurred_at": logged.item.occurred_at,
         "received_at": logged.received_at,
-        **facts_of(logged.item),
+        **item_columns(logged.item),
     }
 
 
-def logged_from(row: RowMapping) -> LogEntry:
+def entry_from_row(row: RowMapping) -> LogEntry:
     """A row of the log as the rules see it."""
     return LogEntry(
         id=row["id"],
         seq=row["seq"],
         t=row["t"],
         received_at=row["received_at"],
-        item=item_from(row, row["occurred_at"]),
+        item=item_from_columns(row, row["occurred_at"]),
     )
