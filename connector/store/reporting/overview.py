@@ -105,7 +105,7 @@ async def count_follow_ups(tx: Transaction, campaign: str | None = None) -> list
 
 @dataclass(frozen=True)
 class WaitCounts:
-    """The follow-ups of one campaign that wait or are held and began with one revision, and the number of their users."""
+    """The follow-ups of one campaign and one revision that wait or are held, and the number of their users."""
 
     campaign: str
     revision: int
