@@ -24,7 +24,7 @@ from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import write_delivery
 from connector.store.follow_ups.follow_ups import end_follow_ups, insert_follow_ups, update_follow_up
 from connector.store.follow_ups.receipts import ReceiptKey, insert_assignments, receipt_key, save_receipts
-from connector.store.users.push_tokens import forget_push_tokens
+from connector.store.users.descriptions import forget_push_tokens
 
 
 async def apply_effects(

@@ -37,7 +37,7 @@ from connector.store.follow_ups.launches import (
     load_next_users,
     update_launch,
 )
-from connector.store.users.users import ERASED, lock_users
+from connector.store.users.users import is_erased_id, lock_users
 from connector.wire import LaunchPage, LaunchProgress, LaunchStep
 
 _TIME_SLICE = timedelta(seconds=15)
@@ -171,7 +171,7 @@ class Launcher:
         waiting = await find_waiting_users(tx, campaign.id, user_keys)
         effects: list[Effect] = []
         for user_key, recipient in sorted(recipients.items()):
-            is_left_out = user_key in waiting or recipient.user.id.startswith(ERASED)
+            is_left_out = user_key in waiting or is_erased_id(recipient.user.id)
             if not is_left_out and is_in_launch(campaign, recipient, now):
                 effects += launch_user(launch, user_key, recipient, catalogue, now)
         await apply_effects(tx, catalogue, self._intake, effects, now=now, attempt=1)

@@ -24,8 +24,15 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
-from connector.store.users.log import load_engagements, load_items, load_seen_dispatches, draw_arrival_numbers, insert_new_entries
-from connector.store.users.users import Changes, merge_users, resolve_and_lock
+from connector.store.users.descriptions import Changes, merge_users
+from connector.store.users.log import (
+    draw_arrival_numbers,
+    insert_new_entries,
+    load_engagements,
+    load_items,
+    load_seen_dispatches,
+)
+from connector.store.users.users import resolve_and_lock
 
 Status = Literal["accepted", "duplicate", "invalid"]
 

@@ -28,7 +28,7 @@ from connector.store.provider_events.delivery_reports import (
     mark_taken,
     note_fault,
 )
-from connector.store.users.users import ERASED, load_users, lock_user
+from connector.store.users.users import is_erased_id, load_users, lock_user
 
 Taken = Literal["received", "noted", "unchanged", "unknown"]
 """What became of a report: an interaction, a note on the message, nothing new, or about no message of ours."""
@@ -121,11 +121,12 @@ class DeliveryReports:
             await note_fault(tx, message.id, None)
         if await self._is_received(tx, message):
             return "unchanged"
-        users = await load_users(tx, [message.user_key])
-        user = users[message.user_key].user.id if message.user_key in users else ERASED
+        stored = (await load_users(tx, [message.user_key])).get(message.user_key)
+        if stored is None or is_erased_id(stored.user.id):
+            return "unchanged"
         at = message.claimed_at if message.channel == "email" else None
-        item = receive_interaction_of(message.id, message.channel, message.campaign, user, at or now)
-        if item is None or user.startswith(ERASED):
+        item = receive_interaction_of(message.id, message.channel, message.campaign, stored.user.id, at or now)
+        if item is None:
             return "unchanged"
         await self._intake.ingest_in_transaction(tx, catalogue, [item])
         return "received"

@@ -7,7 +7,8 @@ from contextlib import suppress
 from connector.store.engine.database import Database, database_now
 from connector.store.provider_events.events import save_statements
 from connector.store.provider_events.tracked import find_deliveries
-from connector.store.users.users import UserErased, merge_user
+from connector.store.users.descriptions import merge_user
+from connector.store.users.users import UserErased
 
 
 async def unsubscribe(database: Database, workspace: str, delivery_id: str) -> bool:

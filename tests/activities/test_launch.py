@@ -22,7 +22,7 @@ from connector.store.follow_ups.ending import end_stopped
 from connector.store.follow_ups.outbox import find_launches_to_signal
 from connector.store.follow_ups.receipts import save_receipts
 from connector.store.tables import deliveries, entries, follow_ups, interactions, launches, user_aliases, users
-from connector.store.users.users import save_user
+from connector.store.users.descriptions import save_user
 from connector.wire import LaunchPage, LaunchStep
 from tests.support.installation import House
 

@@ -18,7 +18,7 @@ from connector.store.catalogue.drafts import save_drafts
 from connector.store.follow_ups.ending import end_stopped
 from connector.store.follow_ups.receipts import save_receipts
 from connector.store.tables import deliveries, follow_ups, receipts
-from connector.store.users.users import save_user
+from connector.store.users.descriptions import save_user
 from connector.wire import SendOutcome, SendRequest
 from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, at, buy, follow_on, push
 from tests.support.installation import House

@@ -29,7 +29,8 @@ from connector.store.tables import (
     user_aliases,
     users,
 )
-from connector.store.users.users import create_users, find_user, mark_of_erased, merge_user, save_user
+from connector.store.users.descriptions import merge_user, save_user
+from connector.store.users.users import create_users, erased_id, find_user
 from connector.tracking.consent import unsubscribe
 from connector.tracking.own_links import OwnLinks
 from connector.tracking.tokens import Kind, Token, Tokens
@@ -510,7 +511,7 @@ async def test_what_is_let_go_of_is_not_led_back(desk: Desk) -> None:
     async with desk.house.database.write("default") as tx:
         await create_users(tx, ["erased"], BASE)
         alias, kept = user_aliases.c.external_id, unmatched_reports.c
-        await tx.execute(update(user_aliases).where(alias == "erased").values(external_id=mark_of_erased("erased")))
+        await tx.execute(update(user_aliases).where(alias == "erased").values(external_id=erased_id("erased")))
         row = (await tx.execute(select(kept.event).where(kept.event_id == "old"))).scalar_one()
         older = row | {"at": (BASE - timedelta(days=400)).isoformat()}
         await tx.execute(update(unmatched_reports).where(kept.event_id == "old").values(event=older))

@@ -18,7 +18,7 @@ from connector.rules.model.users import User
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups, launches, user_aliases
-from connector.store.users.users import save_user
+from connector.store.users.descriptions import save_user
 from tests.support.builders import now
 from tests.support.workspace import Shop, settings_for, working
 

@@ -17,7 +17,7 @@ from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import update_follow_up
 from connector.store.tables import deliveries, user_aliases
-from connector.store.users.users import ERASED
+from connector.store.users.users import is_erased_id
 
 
 async def find_deliveries(
@@ -130,7 +130,7 @@ def _record(row: RowMapping) -> DeliveryRecord:
         follow_up_id=row["follow_up_id"],
         campaign=row["campaign"],
         user_key=row["user_key"],
-        user=None if user is None or user.startswith(ERASED) else user,
+        user=None if user is None or is_erased_id(user) else user,
         decided_at=row["decided_at"],
         fault=row["fault"],
         provider_id=row["provider_id"],

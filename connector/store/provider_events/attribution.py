@@ -12,7 +12,7 @@ from connector.rules.sending.deliveries import DeliveryState
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import bare_number, deliveries, user_aliases, users
-from connector.store.users.users import ERASED, mark_of_erased
+from connector.store.users.users import erased_id, is_erased_id
 
 _CHANNELS = [literal(name, literal_execute=True) for name in ("email", "sms")]
 """In constants, so that SQLite sees that the partial index `deliveries_by_provider` fits."""
@@ -35,7 +35,7 @@ async def find_erased(tx: Transaction, ids: Collection[str]) -> set[str]:
     """Those of these users' ids that were erased."""
     if not ids:
         return set()
-    marks, table = {mark_of_erased(id): id for id in ids}, user_aliases.c
+    marks, table = {erased_id(id): id for id in ids}, user_aliases.c
     where = (tx.in_workspace(user_aliases), in_set(tx, table.external_id, marks))
     return {marks[mark] for mark in (await tx.execute(select(table.external_id).where(*where))).scalars()}
 
@@ -85,7 +85,7 @@ async def _find(tx: Transaction, condition: ColumnElement[bool]) -> list[Matched
             row.claimed_at,
             row.provider_id,
             row.fault,
-            None if row.external_id.startswith(ERASED) else row.external_id,
+            None if is_erased_id(row.external_id) else row.external_id,
         )
         for row in rows
     ]

@@ -18,7 +18,7 @@ from connector.rules.provider_events.outcomes import key_of
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import Instant, heeded_reports, unmatched_reports, users
-from connector.store.users.suppressions import remember
+from connector.store.users.suppressions import save_address_statements
 
 _EVENT: TypeAdapter[ProviderEvent] = TypeAdapter(ProviderEvent)
 
@@ -85,7 +85,7 @@ async def change_holders(tx: Transaction, told: Mapping[str, Sequence[Told]], no
         await tx.execute(statement, rows)
     words = latest_statement((one for said in told.values() for one in said), now)
     holders = {event.recipient: key for key, said in told.items() for event, _ in said if event.recipient}
-    await remember(tx, words, holders)
+    await save_address_statements(tx, words, holders)
 
 
 async def save_statements(tx: Transaction, user_key: str, channel: str, at: datetime) -> None:

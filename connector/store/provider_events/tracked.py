@@ -11,7 +11,7 @@ from sqlalchemy import and_, select
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, user_aliases
-from connector.store.users.users import ERASED
+from connector.store.users.users import is_erased_id
 
 
 @dataclass(frozen=True)
@@ -38,5 +38,5 @@ async def find_deliveries(tx: Transaction, ids: Collection[str]) -> Mapping[str,
     return {
         row.id: TrackedDelivery(row.id, row.campaign, row.channel, row.external_id, row.user_key, row.claimed_at)
         for row in await tx.execute(statement)
-        if not row.external_id.startswith(ERASED)
+        if not is_erased_id(row.external_id)
     }

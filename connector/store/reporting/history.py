@@ -21,7 +21,7 @@ from connector.store.follow_ups.follow_ups import follow_up_from_row
 from connector.store.follow_ups.receipts import load_receipts
 from connector.store.tables import decisions, follow_ups, interactions, user_aliases
 from connector.store.users.log import entry_from_row
-from connector.store.users.users import mark_of_erased
+from connector.store.users.users import erased_id
 
 MAX_DECISIONS = 1000
 """How many decisions are loaded, the newest ones."""
@@ -67,7 +67,7 @@ class UserRecord:
 
 async def was_erased(tx: Transaction, external_id: str) -> bool:
     """Return whether the user with that id was erased (guarantee 8)."""
-    table, mark = user_aliases.c, mark_of_erased(external_id)
+    table, mark = user_aliases.c, erased_id(external_id)
     statement = select(table.user_key).where(tx.in_workspace(user_aliases), table.external_id == mark)
     return (await tx.execute(statement)).first() is not None
 

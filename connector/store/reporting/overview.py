@@ -30,7 +30,7 @@ from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import find_deliveries
 from connector.store.tables import Instant, decisions, deliveries, follow_ups, user_aliases
-from connector.store.users.users import ERASED
+from connector.store.users.users import ERASED_PREFIX
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _columns_of(table: Table) -> Select[Any]:
     user = (
         select(user_aliases.c.external_id)
         .where(user_aliases.c.workspace == table.c.workspace, user_aliases.c.user_key == table.c.user_key)
-        .where(user_aliases.c.external_id.not_like(f"{ERASED}%"))
+        .where(user_aliases.c.external_id.not_like(f"{ERASED_PREFIX}%"))
         .order_by(user_aliases.c.rank, user_aliases.c.external_id)
         .limit(1)
         .scalar_subquery()

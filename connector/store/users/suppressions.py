@@ -1,93 +1,92 @@
-"""Addresses that take no messages: remembered by themselves, for whoever has one of them now or gets it later."""
+"""The suppression list: addresses that nothing is sent to, whoever has them now or gets them later."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, literal, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from connector.rules.model.users import canonical_address
 from connector.rules.provider_events.consent import AddressStatement
+from connector.store.engine.bulk import upsert
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import bare_number, dead_addresses, users
 
-_OF_USER: Mapping[str, ColumnElement[str]] = {"email": func.lower(users.c.email), "sms": bare_number(users.c.phone)}
-"""By channel the address of a row of `users`, as it is compared here: by the database, on both sides."""
+_ADDRESS_OF_USER: Mapping[str, ColumnElement[str]] = {
+    "email": func.lower(users.c.email),
+    "sms": bare_number(users.c.phone),
+}
+"""The address of a row of `users` by channel, normalised by the database, as are those that it is compared with."""
 
 
-def dead_columns() -> list[ColumnElement[bool]]:
-    """Of rows of `users` whether their present addresses are dead, as `dead_email` and `dead_sms`."""
-    return [_is_dead(channel).label(f"dead_{channel}") for channel in _OF_USER]
+def suppressed_columns() -> list[ColumnElement[bool]]:
+    """Return columns for queries of `users`: whether the present addresses are suppressed, `suppressed_{channel}`."""
+    return [_is_suppressed(channel).label(f"suppressed_{channel}") for channel in _ADDRESS_OF_USER]
 
 
-async def remember(tx: Transaction, words: Sequence[AddressStatement], user_keys: Mapping[str, str]) -> None:
-    """Remember the last word on each address, in one statement; an older one than is known changes nothing.
+async def save_address_statements(
+    tx: Transaction, statements: Sequence[AddressStatement], user_keys: Mapping[str, str]
+) -> None:
+    """Save what providers last reported of addresses, in one statement; an older report changes nothing.
 
     Args:
-        words: one an address. user_keys: by the address as told, one who has it or whom the word leads to.
+        statements: at most one for each address.
+        user_keys: by address as reported: a user who has it, or to whom the report was matched.
     """
-    if not words:
+    if not statements:
         return
     table = dead_addresses.c
-    insert = (postgresql if tx.dialect == "postgresql" else sqlite).insert(dead_addresses)
-    upsert = insert.values(
+    insert = upsert(tx, dead_addresses, ["dead", "said_at", "user_key"], newest_by="said_at").values(
         workspace=tx.workspace,
         channel=bindparam("on_channel"),
-        address=func.lower(bindparam("told")),
+        address=func.lower(bindparam("reported_address")),
         dead=bindparam("is_dead"),
         said_at=bindparam("at", type_=table.said_at.type),
         user_key=bindparam("key"),
     )
-    new = upsert.excluded
-    statement = upsert.on_conflict_do_update(
-        index_elements=["workspace", "channel", "address"],
-        set_={"dead": new.dead, "said_at": new.said_at, "user_key": new.user_key},
-        where=new.said_at >= table.said_at,
-    )
-    told = sorted(((w.channel, _bare(w.channel, w.address), w) for w in words), key=lambda told: told[:2])
     rows: list[dict[str, Any]] = [
         {
-            "on_channel": channel,
-            "told": address,
-            "is_dead": word.dead,
-            "at": word.at,
-            "key": user_keys.get(word.address),
+            "on_channel": one.channel,
+            "reported_address": _bare(one.channel, one.address),
+            "is_dead": one.dead,
+            "at": one.at,
+            "key": user_keys.get(one.address),
         }
-        for channel, address, word in told
+        for one in statements
     ]
-    await tx.execute(statement, rows)
+    await tx.execute(insert, sorted(rows, key=itemgetter("on_channel", "reported_address")))
 
 
 async def erase_addresses(tx: Transaction, user_key: str, addresses: Mapping[str, str | None]) -> None:
-    """Let go of what is remembered of a user's addresses, unless somebody else has one of them (guarantee 8).
+    """Delete the entries of an erased user's addresses, except those that another user has (guarantee 8).
 
     Args:
-        addresses: those that the user had last, by channel; the user's row has none any more.
+        addresses: the user's last ones, by channel; the user's row has none any more.
     """
     table = dead_addresses.c
-    theirs = [
+    has_address = [
         and_(table.channel == channel, table.address == func.lower(literal(_bare(channel, address))))
         for channel, address in addresses.items()
         if address
     ]
-    for which in (table.user_key == user_key, *theirs):
-        held = or_(*(_is_held(channel) for channel in _OF_USER))
-        await tx.execute(delete(dead_addresses).where(tx.in_workspace(dead_addresses), which, ~held))
+    for condition in (table.user_key == user_key, *has_address):
+        is_held = or_(*(_is_held(channel) for channel in _ADDRESS_OF_USER))
+        await tx.execute(delete(dead_addresses).where(tx.in_workspace(dead_addresses), condition, ~is_held))
 
 
 def _bare(channel: str, address: str) -> str:
-    """A number without what people write between its digits; the case of an email is the database's matter."""
+    """Return a number without separators between its digits; the database lowers the case of an email."""
     return canonical_address(channel, address) if channel == "sms" else address
 
 
-def _is_dead(channel: str) -> ColumnElement[bool]:
+def _is_suppressed(channel: str) -> ColumnElement[bool]:
     table = dead_addresses.c
     found = select(literal(1)).where(
         table.workspace == users.c.workspace,
         table.channel == literal(channel),
-        table.address == _OF_USER[channel],
+        table.address == _ADDRESS_OF_USER[channel],
         table.dead,
     )
     return found.correlate(users).exists()
@@ -98,7 +97,7 @@ def _is_held(channel: str) -> ColumnElement[bool]:
     found = select(literal(1)).where(
         users.c.workspace == table.workspace,
         table.channel == literal(channel),
-        # Made an expression: SQLite compares one with a text column in another way than its index does.
-        _OF_USER[channel] == table.address + literal(""),
+        # An expression on purpose: SQLite compares a text column in another way than the index on `users` does.
+        _ADDRESS_OF_USER[channel] == table.address + literal(""),
     )
     return found.correlate(dead_addresses).exists()
