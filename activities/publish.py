@@ -22,8 +22,8 @@ from connector.rules.publishing.orders import (
     plan_stop,
 )
 from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.current import read_head
 from connector.store.catalogue.orders import VersionMoved, commit_order, find_receipt, next_instant
-from connector.store.catalogue.versions import read_head
 from connector.store.engine.database import Database
 from connector.store.follow_ups.stopping import end_page
 from connector.store.users.log import count_on_targets
@@ -101,13 +101,16 @@ class Publisher:
         async with self._database.write(self._workspace, lock="exclusive") as tx:
             done = await find_receipt(tx, order.order_id)
             if done is not None:
-                return done
+                return OrderReceipt.model_validate(done)
             if (await read_head(tx)).version != catalogue.version:
                 raise VersionMoved("the catalogue has changed since it was loaded")
             now = await next_instant(tx)
             plan = _plan(catalogue, order, missed, now)
             plan = replace(plan, warnings=tuple(_first(plan.warnings)))
-            return await commit_order(tx, order, plan, expected_version=catalogue.version, effective_at=now)
+            receipt = await commit_order(
+                tx, catalogue, plan, order_id=order.order_id, verb=order.verb, ids=order.ids, effective_at=now
+            )
+            return OrderReceipt.model_validate(receipt)
 
 
 def _plan(catalogue: Catalogue, order: Order, missed: Missed, now: datetime) -> OrderPlan:

@@ -17,7 +17,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
 
 from connector import names
-from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, read_batch
+from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, parse_batch
 from connector.ingest.intake import Intake, ItemResult
 from connector.rules.model.interactions import Event, Interaction
 from connector.rules.model.users import ERASED_FAULT
@@ -129,7 +129,7 @@ def _batch_of(body: RawValue, more: int) -> InteractionBatch:
     try:
         if more:
             raise BatchRefused("invalid", f"{more + 1} arguments are more than one; send the body as the only one")
-        return read_batch(_decode(body.payload))
+        return parse_batch(_decode(body.payload))
     except BatchRefused as refused:
         _log.warning("batch_refused", code=refused.code, workflow_type=activity.info().workflow_type)
         raise ApplicationError(

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connector.ingest.parsing import parse_item, with_id
+from connector.ingest.parsing import ensure_id, parse_item
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.model.campaigns import Campaign, parse_definition
 from connector.rules.model.follow_up import FollowUp, follow_up_id_of
@@ -63,7 +63,7 @@ class Log:
 
     def take(self, batch: Iterable[Any]) -> list[Interaction]:
         """Log what is new, and count."""
-        new = [self._logged(one) for one in map(with_id, map(parse_item, batch)) if one.id not in self.ids]
+        new = [self._logged(one) for one in map(ensure_id, map(parse_item, batch)) if one.id not in self.ids]
         since = log_needed_since(new, self.known)
         if since is None:
             return []

@@ -12,7 +12,7 @@ from connector.rules.model.reasons import Reason, State
 from connector.rules.sending.deliveries import OUT, Delivery, DeliveryState, settle_follow_up
 from connector.rules.sending.effects import WriteDelivery
 from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, follow_ups
 

@@ -15,8 +15,7 @@ from connector.rules.model.reasons import OPEN_STATES, Reason, State
 from connector.rules.sending.effects import KeepAssignment
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.triggering.changes import LateException, Refusal
-from connector.store.engine.rows import insert_rows, rows_of
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import as_table, in_set, insert_rows
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import assignments, decisions, follow_ups, receipts, users
 from connector.store.users.log import facts_of, item_from
@@ -100,7 +99,7 @@ async def end_follow_ups(tx: Transaction, ended: Sequence[FollowUp]) -> None:
     if not ended:
         return
     ends = [{name: getattr(follow_up, name) for name in _END} for follow_up in ended]
-    told, table = rows_of(tx, {name: follow_ups.c[name].type for name in _END}, ends).c, follow_ups.c
+    told, table = as_table(tx, {name: follow_ups.c[name].type for name in _END}, ends).c, follow_ups.c
     await tx.execute(
         update(follow_ups)
         .where(

@@ -13,7 +13,7 @@ from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
 from connector.rules.sending.deliveries import Delivery, DeliveryState
 from connector.rules.sending.operating import cut_short
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import follow_up_from_row
 from connector.store.tables import deliveries, follow_ups, receipts

@@ -15,7 +15,7 @@ from connector.rules.provider_events.attribution import LONGEST_ID, Unmatched
 from connector.rules.provider_events.consent import Told, consent_after, latest_statement
 from connector.rules.provider_events.events import UNTIMED, USER, ProviderEvent
 from connector.rules.provider_events.outcomes import key_of
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import Instant, heeded_reports, unmatched_reports, users
 from connector.store.users.suppressions import remember

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import and_, select
 
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, user_aliases
 from connector.store.users.users import ERASED
