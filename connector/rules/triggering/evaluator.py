@@ -88,7 +88,9 @@ class Evaluator:
         None: no log is needed; `ENTIRE_LOG`: all of it.
         """
         if self._catalogue.needs_history and any(
-            entry.needs_history for logged in items for entry in self._triggered_entries(logged)
+            entry.needs_history and is_trigger(logged.item, entry, logged.t, self._catalogue)
+            for logged in items
+            for entry in self._catalogue.listeners_of(logged.item)
         ):
             return ENTIRE_LOG
         late = [logged.t for logged in items if self._is_late(state, logged, items)]

@@ -89,7 +89,7 @@ def check_live(facts: TriggerFacts) -> Reason | None:
 
 
 def check_target(facts: TriggerFacts) -> Reason | None:
-    """Refuse an item whose target was not active at its time; with `target: ever_published`, not published by then (P1)."""
+    """Refuse an item whose target was not active then (P1); with `target: ever_published`, not published by then."""
     if facts.logged.item.target is None:
         return None
     target, t = facts.catalogue.target_of(facts.logged.item), facts.logged.t
@@ -146,7 +146,7 @@ AT_THE_TRIGGER: tuple[Callable[[TriggerFacts], Reason | None], ...] = (
 
 
 def evaluate_trigger(facts: TriggerFacts) -> Reason | None:
-    """Return the first reason that refuses this trigger; None if it starts a follow-up. Duplicates are refused earlier."""
+    """Return the first reason that refuses this trigger; None if it starts a follow-up. Duplicates end before."""
     return next((reason for check in AT_THE_TRIGGER if (reason := check(facts)) is not None), None)
 
 
