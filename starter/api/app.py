@@ -32,11 +32,11 @@ from starter.api.routes import (
     users,
 )
 from starter.webhooks import routes as webhooks
-from starter.webhooks.protocol import Provider
+from starter.webhooks.protocol import WebhookProvider
 from starter.webhooks.registry import open_providers
 
 
-def create_app(context: AppContext, keys: Keys, providers: Mapping[str, Provider] | None = None) -> FastAPI:
+def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookProvider] | None = None) -> FastAPI:
     """The application. While it runs, it sweeps the outbox, so that follow-ups begin at once.
 
     Args:

@@ -23,10 +23,12 @@ from starter.api.context import ContextHere
 from starter.api.openapi.responses import RETRY_AFTER
 from starter.api.requests.body import read_bounded
 from starter.api.requests.errors import ApiError, not_found, unavailable
-from starter.webhooks.protocol import BodyWrong, NotNow, Provider, SignatureWrong, WebhookCall
+from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, TryAgainLater, WebhookCall, WebhookProvider
 
-events_taken = Counter("connector_provider_events", "Events that providers told, by their fate.", ["provider", "fate"])
-unmatched_reports = Counter(
+provider_events = Counter(
+    "connector_provider_events", "Events that providers told, by their fate.", ["provider", "fate"]
+)
+unmatched_events = Counter(
     "connector_unmatched_reports", "Events that could not be led back, by why not.", ["provider", "reason"]
 )
 
@@ -59,18 +61,18 @@ def open_intake(context: AppContext) -> ProviderEventIntake:
         context.workspace,
         links=OwnLinks(open_tokens(context.settings), context.settings.tracking.url),
         retention=timedelta(days=context.settings.retention_days),
-        counted=lambda provider, fate, number: events_taken.labels(provider, fate).inc(number),
-        unmatched=lambda provider, reason: unmatched_reports.labels(provider, reason).inc(),
+        counted=lambda provider, fate, number: provider_events.labels(provider, fate).inc(number),
+        unmatched=lambda provider, reason: unmatched_events.labels(provider, reason).inc(),
     )
 
 
-def providers_of(request: Request) -> Mapping[str, Provider]:
+def providers_of(request: Request) -> Mapping[str, WebhookProvider]:
     """Those that the application was made with."""
-    providers: Mapping[str, Provider] = request.app.state.providers
+    providers: Mapping[str, WebhookProvider] = request.app.state.providers
     return providers
 
 
-ProvidersHere = Annotated[Mapping[str, Provider], Depends(providers_of)]
+ProvidersHere = Annotated[Mapping[str, WebhookProvider], Depends(providers_of)]
 Name = Annotated[str, Path(json_schema_extra={"enum": list(PROVIDERS)})]
 
 
@@ -88,7 +90,7 @@ async def ingest_events(provider: Name, request: Request, context: ContextHere, 
     return Response(status_code=204)
 
 
-async def _read(provider: Provider, request: Request) -> Sequence[ProviderEvent]:
+async def _read(provider: WebhookProvider, request: Request) -> Sequence[ProviderEvent]:
     """The events of a call that was proved.
 
     Raises:
@@ -97,32 +99,32 @@ async def _read(provider: Provider, request: Request) -> Sequence[ProviderEvent]
     call = WebhookCall(
         query=request.url.query,
         headers={name.lower(): value for name, value in request.headers.items()},
-        body=await read_bounded(request, provider.most_bytes),
+        body=await read_bounded(request, provider.max_body_bytes),
         at=datetime.fromtimestamp(time.time(), UTC),
     )
     try:
         await provider.verify(call)
         told = await provider.parse(call)
-    except SignatureWrong as fault:
+    except SignatureInvalid as fault:
         _log.warning("call_with_a_wrong_signature", provider=provider.name)
         raise ApiError(403, "forbidden", str(fault)) from None
-    except BodyWrong as fault:
+    except BodyInvalid as fault:
         raise ApiError(400, "invalid_body", str(fault)) from None
-    except NotNow as fault:
+    except TryAgainLater as fault:
         raise unavailable("out_of_reach", str(fault)) from None
     except RecursionError:
         raise ApiError(400, "invalid_body", "the body is nested too deeply") from None
     return [event for one in told if (event := _normalised(provider, one)) is not None]
 
 
-def _normalised(provider: Provider, told: Any) -> ProviderEvent | None:
+def _normalised(provider: WebhookProvider, told: Any) -> ProviderEvent | None:
     """One event; one that tells of no message, or is not as its provider describes them, is counted and left out."""
     try:
         event = provider.normalise(told)
         if event is None:
-            events_taken.labels(provider.name, "no_message").inc()
+            provider_events.labels(provider.name, "no_message").inc()
         return event
-    except (AttributeError, LookupError, TypeError, ValueError, BodyWrong) as fault:  # its text may name a person
+    except (AttributeError, LookupError, TypeError, ValueError, BodyInvalid) as fault:  # its text may name a person
         _log.warning("event_is_not_understood", provider=provider.name, error=type(fault).__name__)
-        events_taken.labels(provider.name, "unreadable").inc()
+        provider_events.labels(provider.name, "unreadable").inc()
         return None
