@@ -19,7 +19,7 @@ from connector.channels.destinations import PinnedTransport, Resolve, resolve
 from connector.channels.http_client import Progress
 from connector.channels.protocol import Accepted, OutgoingMessage, Rejected, TryLater
 from connector.channels.retry_after import read_retry_after
-from connector.settings.signing import sign_with
+from connector.settings.signing import create_signer
 
 _PASSING = frozenset({408, 425, 429})
 _OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "expect"})
@@ -53,7 +53,7 @@ class Webhook:
     ) -> None:
         self._seconds = timeout.total_seconds()
         self._clock = clock
-        self._signer = None if secret is None else sign_with(secret)
+        self._signer = None if secret is None else create_signer(secret)
         self._client = httpx.AsyncClient(
             transport=PinnedTransport(allow_private=allow_private, tls=tls, resolve=resolve),
             # A third, so that a host's second and third address get their turn too.

@@ -15,7 +15,7 @@ def check_secret(secret: str) -> None:
         raise ValueError('the webhook secret (CONNECTOR_WEBHOOK_SECRET) must be "whsec_" followed by base64')
 
 
-def sign_with(secret: str) -> standardwebhooks.Webhook:
+def create_signer(secret: str) -> standardwebhooks.Webhook:
     """What signs with this secret. Raises ValueError where it is not one."""
     check_secret(secret)
     return standardwebhooks.Webhook(secret)

@@ -9,7 +9,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from connector.settings.signing import sign_with
+from connector.settings.signing import create_signer
 
 _SHORTEST = 16
 
@@ -32,7 +32,7 @@ def read_public_key(text: str) -> EllipticCurvePublicKey:
 def check_signing_secret(text: str) -> None:
     """Raise ValueError, without its value, where this is no secret of Standard Webhooks of a usable length."""
     try:
-        sign_with(text)
+        create_signer(text)
         long_enough = len(b64decode(text.removeprefix("whsec_") + "==")) >= _SHORTEST
     except ValueError:
         long_enough = False

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from connector.rules.provider_events.events import EventKind, ProviderEvent
-from connector.settings.signing import sign_with
+from connector.settings.signing import create_signer
 from starter.webhooks.payload import (
     MAX_URL_CHARACTERS,
     arguments_from_headers,
@@ -69,7 +69,7 @@ class Resend:
     max_body_bytes = 1024 * 1024
 
     def __init__(self, secret: str) -> None:
-        self._signer = sign_with(secret)
+        self._signer = create_signer(secret)
 
     async def verify(self, call: WebhookCall) -> None:
         """Raise SignatureInvalid if none of the signatures is Resend's for this body, or they are too old."""
