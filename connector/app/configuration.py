@@ -9,10 +9,9 @@ from pydantic_settings import SettingsError
 from sqlalchemy.exc import ArgumentError
 
 from connector.rules.model.errors import ConnectorError
-from connector.settings.api import ApiLimits
-from connector.settings.application import Settings, Smtp
+from connector.settings.application import ApiLimits, Settings
 from connector.settings.inbox import InboxSettings
-from connector.settings.providers import Fcm, Twilio
+from connector.settings.providers import Fcm, Smtp, Twilio
 from connector.settings.tracking import TrackingSettings
 from connector.settings.webhooks import MailgunWebhook, PostmarkWebhook, ResendWebhook, SendGridWebhook, SesWebhook
 from connector.store.engine.database import Database

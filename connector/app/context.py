@@ -12,7 +12,7 @@ from connector.ingest.intake import Intake
 from connector.settings.application import Settings
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
-from connector.temporal.link import TemporalLink
+from connector.temporal.client import TemporalLink
 from connector.temporal.outbox import Outbox
 
 

@@ -22,7 +22,7 @@ import aiosmtplib
 
 from connector.channels.mime import MimeMessage, build_mime_message
 from connector.channels.protocol import Accepted, OutcomeUnknown, OutgoingMessage, Rejected, SendError, TryLater
-from connector.settings.application import Smtp
+from connector.settings.providers import Smtp
 
 _FAREWELL_SECONDS = 1.0
 _WANTS_AUTH = frozenset({530, 534, 535, 538})

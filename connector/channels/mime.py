@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 from connector.channels.protocol import OutgoingMessage, Rejected
-from connector.settings.provider_headers import SmtpProvider, provider_header
+from connector.channels.provider_headers import provider_header
+from connector.settings.providers import SmtpProvider
 
 # Bodies are encoded to 7 bits, which every server takes.
 _ASCII = SMTP.clone(cte_type="7bit")

@@ -9,7 +9,7 @@ from connector.channels.email import Email
 from connector.channels.fcm import FcmPush
 from connector.channels.inbox import Inbox
 from connector.channels.protocol import Channel
-from connector.channels.tracking import tracked
+from connector.channels.tracked import track_channels
 from connector.channels.twilio import TwilioSms
 from connector.channels.webhook import Webhook
 from connector.rules.model.inbox import InboxKind
@@ -46,4 +46,4 @@ def open_channels(settings: Settings, *, default_console: bool, database: Databa
         secret=settings.webhook_secret.get_secret_value() if settings.webhook_secret else None,
         allow_private=settings.webhook_allow_private,
     )
-    return tracked(channels, settings)
+    return track_channels(channels, settings)

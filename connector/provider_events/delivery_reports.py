@@ -7,7 +7,7 @@ received as it was handed over, whatever became of it later; a text is as its ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -15,11 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.provider_events.planning import DeliveryReport
 from connector.rules.sending.deliveries import Delivery, DeliveryState, receive_id, receive_interaction_of
-from connector.store.catalogue.cache import CatalogueCache
-from connector.store.catalogue.current import with_current_catalogue
 from connector.store.catalogue.versions import Head
-from connector.store.engine.database import Database, database_now
+from connector.store.engine.database import database_now
 from connector.store.follow_ups.deliveries import load_deliveries, settle
 from connector.store.follow_ups.follow_ups import load_follow_up, save_receipt
 from connector.store.provider_events.delivery_reports import (
@@ -37,22 +36,6 @@ Taken = Literal["received", "noted", "unchanged", "unknown"]
 _UNSETTLED = (DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
 
 
-@dataclass(frozen=True)
-class DeliveryReport:
-    """What a provider told of one message.
-
-    Args:
-        provider_id: the provider's id for it; None: it has one that we never hear of (email by SMTP).
-        arrived: whether it was received as its channel counts it (M4); None: it is on its way.
-        fault: why it did not arrive, a code of ours.
-    """
-
-    delivery_id: str
-    provider_id: str | None
-    arrived: bool | None = None
-    fault: str | None = None
-
-
 class DeliveryReports:
     """Takes reports in for one workspace.
 
@@ -60,23 +43,8 @@ class DeliveryReports:
         retention: how long the log is kept; what is told of an older message is not taken, for it may be a repetition.
     """
 
-    def __init__(
-        self, database: Database, cache: CatalogueCache, intake: Intake, workspace: str, *, retention: timedelta
-    ) -> None:
-        self._database, self._cache, self._intake = database, cache, intake
-        self._workspace, self._retention = workspace, retention
-
-    async def ingest(self, report: DeliveryReport) -> Taken:
-        """Take one report in, which is known to come from the provider.
-
-        Raises:
-            StoreUnavailable: nothing was stored; the report may be sent again.
-        """
-
-        async def take(c: AsyncConnection, catalogue: Catalogue, head: Head) -> Taken:
-            return await self.ingest_in_transaction(c, catalogue, head, report)
-
-        return await with_current_catalogue(self._database, self._cache, self._workspace, take)
+    def __init__(self, intake: Intake, workspace: str, *, retention: timedelta) -> None:
+        self._intake, self._workspace, self._retention = intake, workspace, retention
 
     async def ingest_in_transaction(
         self, c: AsyncConnection, catalogue: Catalogue, head: Head, report: DeliveryReport

@@ -15,7 +15,7 @@ from temporalio.service import RPCError
 
 from connector.app.context import AppContext
 from connector.store.engine.database import database_now
-from connector.temporal.link import TemporalUnavailable
+from connector.temporal.client import TemporalUnavailable
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session
 from starter.operations.interactions import BatchReport, ingest_all, read_lines

@@ -9,14 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from connector.provider_events.intake import RetryResult
+from connector.provider_events.intake import RetryResult, open_provider_event_intake
 from connector.rules.model.instants import write_instant
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, PROVIDERS
 from connector.store.provider_events.events import UnmatchedEvent, count_unmatched, newest_unmatched
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import run, session
 from starter.terminal import print_json, print_result, table
-from starter.webhooks.routes import open_intake
 
 ProviderOption = Annotated[str | None, typer.Option(help=f"Of this provider only: {', '.join(PROVIDERS)}.")]
 RetryOption = Annotated[bool, typer.Option("--retry", help="Try to lead them back, after what was missing was told.")]
@@ -51,7 +50,8 @@ def reports(
 
 async def _retry(data: Path | None, provider: str | None) -> RetryResult:
     async with session(data) as context:
-        return await open_intake(context).retry(provider)
+        intake = open_provider_event_intake(context.settings, context.database, context.cache, context.intake)
+        return await intake.retry(provider)
 
 
 async def _look(

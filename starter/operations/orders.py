@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import uuid4
 
 from connector.app.context import AppContext
-from connector.temporal.registry_client import give_order
+from connector.temporal.registry_client import submit_order
 from connector.wire import Order, OrderReceipt
 
 Verb = Literal["publish", "stop", "resume", "archive"]
@@ -29,6 +29,6 @@ async def order_now(
         with_follow_ons=with_follow_ons,
         allow_missed=allow_missed,
     )
-    receipt = await give_order(await context.temporal.client(), order)
+    receipt = await submit_order(await context.temporal.client(), order)
     context.outbox.nudge()
     return receipt

@@ -16,7 +16,7 @@ from connector import names
 from connector.app.context import AppContext
 from connector.store.catalogue.versions import read_head
 from connector.store.engine.database import Database, StoreUnavailable
-from connector.temporal.link import TemporalUnavailable
+from connector.temporal.client import TemporalUnavailable
 
 _PATIENCE_SECONDS = 3.0
 

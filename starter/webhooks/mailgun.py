@@ -22,6 +22,7 @@ from typing import Any
 from connector.rules.provider_events.events import EventKind, ProviderEvent
 from starter.webhooks.payload import (
     MAX_URL_CHARACTERS,
+    hash_of,
     read_address,
     read_arguments,
     read_message_id,

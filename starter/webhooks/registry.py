@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from connector.settings.application import Settings
-from connector.settings.webhook_keys import read_public_key
+from connector.settings.signing import read_public_key
 from starter.webhooks.mailgun import Mailgun
 from starter.webhooks.postmark import Postmark
 from starter.webhooks.protocol import WebhookProvider

@@ -23,7 +23,7 @@ from connector.channels.protocol import (
     SendError,
     TryLater,
 )
-from connector.settings.application import Smtp
+from connector.settings.providers import Smtp
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 

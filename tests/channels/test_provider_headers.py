@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from connector.channels.email import Email
 from connector.channels.mime import build_mime_message
 from connector.channels.protocol import Address, OutgoingMessage
+from connector.channels.provider_headers import provider_header
 from connector.rules.model.follow_up import follow_up_id_of
-from connector.rules.provider_events.tags import from_tag
+from connector.rules.provider_events.events import from_tag
 from connector.rules.sending.deliveries import delivery_id
-from connector.settings.application import Smtp
-from connector.settings.provider_headers import SmtpProvider, provider_header
+from connector.settings.providers import Smtp, SmtpProvider
 from tests.channels.test_letter import AT
 
 DELIVERY = delivery_id(follow_up_id_of("c", "k", "", "t", 0), "email")

@@ -17,7 +17,8 @@ from connector.channels.registry import open_channels
 from connector.channels.twilio import TwilioSms
 from connector.channels.webhook import Webhook
 from connector.rules.model.values import ChannelName
-from connector.settings.application import Settings, Smtp
+from connector.settings.application import Settings
+from connector.settings.providers import Smtp
 from tests.channels.providers import ACCOUNT, fcm, key_file, twilio
 
 NO_SMTP = Smtp(host=None)

@@ -22,11 +22,12 @@ from pytest_httpserver import HTTPServer
 from temporalio.testing import WorkflowEnvironment
 
 from connector.app.context import build_context
-from connector.settings.application import Settings, Smtp
+from connector.settings.application import Settings
 from connector.settings.inbox import InboxSettings
+from connector.settings.providers import Smtp
 from connector.settings.tracking import TrackingSettings
 from connector.store.engine.database import Database
-from connector.temporal.link import TemporalLink
+from connector.temporal.client import TemporalLink
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from tests.end_to_end.providers import Providers

@@ -16,9 +16,9 @@ from pathlib import Path
 import httpx
 from sqlalchemy import select
 
+from connector.app.preflight import find_free_port
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
-from starter.dev.ports import free_port
 from tests.starter.serving import KEY, NOWHERE
 
 ROOT = Path(__file__).parent.parent.parent
@@ -47,7 +47,7 @@ class ApiProcess:
 @asynccontextmanager
 async def api_process(url: str, log: Path, **settings: str) -> AsyncIterator[ApiProcess]:
     """Serve on that database until the block ends. `settings` are CONNECTOR_API_* by what follows that."""
-    port = free_port(0, option="")
+    port = find_free_port(0, option="")
     environment = {
         "CONNECTOR_DATABASE_URL": url,
         "CONNECTOR_API_KEYS": f'["{KEY}"]',

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from starter.operations.api_keys import ApiKeyService
 from structlog.testing import capture_logs
 
-from connector.app.api_keys import ApiKeyService
 from connector.app.context import AppContext, build_context
 from connector.rules.model.api_keys import Scope, make_key
 from connector.settings.application import Settings
@@ -27,11 +27,11 @@ class Shop:
 
     def __init__(self, context: AppContext, *fixed: str, is_open: bool = False) -> None:
         self.context, self.clock, self.desk = context, Clock(), ApiKeyService(context.database, context.workspace)
-        ring = ApiKeyCache(context.database, context.workspace, clock=self.clock)
-        self.keys = Keys(fixed, ring=ring, is_open=is_open, rate=5, clock=self.clock)
+        stored_keys = ApiKeyCache(context.database, context.workspace, clock=self.clock)
+        self.keys = Keys(fixed, stored=stored_keys, is_open=is_open, rate=5, clock=self.clock)
 
     async def make(self, *scopes: Scope, rate: float | None = None) -> str:
-        return (await self.desk.create("shop", scopes or (Scope.READ,), rate=rate)).made.text
+        return (await self.desk.create("shop", scopes or (Scope.READ,), rate=rate)).secret.text
 
     def client(self, given: str | None) -> httpx.AsyncClient:
         return open_client(self.context, given=given, keys=self.keys)
@@ -136,7 +136,7 @@ async def test_both_keys_hold_during_a_rotation(shop: Shop) -> None:
     """And the old one no longer, when it was told so."""
     old = await shop.make()
     assert (await shop.get(old)).status_code == 200
-    new = (await shop.desk.rotate(old[3:15], overlap=timedelta(hours=1))).made.text
+    new = (await shop.desk.rotate(old[3:15], overlap=timedelta(hours=1))).secret.text
     shop.clock.now += 1
     assert [(await shop.get(key)).status_code for key in (old, new)] == [200, 200]
     await shop.desk.rotate(old[3:15], overlap=timedelta(0))

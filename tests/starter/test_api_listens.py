@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 from pydantic import SecretStr
+from starter.operations.api_keys import ApiKeyService
 from structlog.testing import capture_logs
 
-from connector.app.api_keys import ApiKeyService
 from connector.rules.model.api_keys import Scope, make_key
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
@@ -63,7 +63,7 @@ def test_dev_beyond_loopback(connector: Connector, data: Path, monkeypatch: pyte
 
 async def test_with_a_stored_key(settings: Settings, sqlite_database: Database) -> None:
     """It listens, and lets that key in."""
-    key = (await ApiKeyService(sqlite_database, "default").create("a", [Scope.READ])).made.text
+    key = (await ApiKeyService(sqlite_database, "default").create("a", [Scope.READ])).secret.text
     assert await statuses(settings, None, key, make_key().text) == [401, 200, 401]
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import httpx
 import pytest
+from starter.operations.api_keys import ApiKeyService
 
-from connector.app.api_keys import ApiKeyService
 from connector.app.context import AppContext, build_context
 from connector.rules.model.api_keys import Scope
 from connector.settings.application import Settings
@@ -51,10 +51,10 @@ class Holders:
 
     def __init__(self, context: AppContext) -> None:
         self.context, self.desk = context, ApiKeyService(context.database, context.workspace)
-        self.keys = Keys(ring=ApiKeyCache(context.database, context.workspace))
+        self.keys = Keys(stored=ApiKeyCache(context.database, context.workspace))
 
     async def client(self, *scopes: Scope) -> httpx.AsyncClient:
-        key = (await self.desk.create("a", scopes)).made.text if scopes else None
+        key = (await self.desk.create("a", scopes)).secret.text if scopes else None
         return open_client(self.context, given=key, keys=self.keys)
 
 

@@ -20,8 +20,8 @@ from connector.store.tables import interactions
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.openapi.segment_examples import SEGMENT_CALLS
-from starter.api.requests import unpacking
-from starter.api.routes.segment import LARGEST_BATCH, LARGEST_MESSAGE, LONGEST_FAULT, MOST_MESSAGES
+from starter.api.requests import decompression
+from starter.api.routes.segment import MAX_BATCH_BYTES, MAX_FAULT_CHARACTERS, MAX_MESSAGE_BYTES, MAX_MESSAGES
 from tests.house import ORIGINAL, PUSHED, House, at, follow_on
 from tests.starter.serving import KEY, open_client
 
@@ -227,7 +227,7 @@ async def test_one_bad_message_stops_no_other(api: httpx.AsyncClient, context: A
         5, None, "x", [], {}, {"type": "track"}, {"type": "merge", "userId": "u"},
         message("b1", event="e" * 256), message("b2", properties=[1]), message("b3", properties={"n": "\0"}),
         {**message("b4"), "timestamp": "1970-01-01T00:00:00Z"}, {**message("b5"), "userId": {"a": 1}},
-        message("b6", properties={"a": "x" * LARGEST_MESSAGE}), {**message("b7"), "event": {}},
+        message("b6", properties={"a": "x" * MAX_MESSAGE_BYTES}), {**message("b7"), "event": {}},
         {"type": "identify", "userId": "u", "traits": {"a": "\0"}}, message("b8\0"),
         {"type": "group", "userId": "u"}, {"type": "alias", "userId": "u"},
     ]  # fmt: skip
@@ -237,7 +237,7 @@ async def test_one_bad_message_stops_no_other(api: httpx.AsyncClient, context: A
     assert all(one["fault"] for one in told["rejected"])
     by_index = {one["index"]: one["fault"] for one in told["rejected"]}
     assert "stale" in by_index[21]
-    assert f"larger than {LARGEST_MESSAGE} bytes" in by_index[25]
+    assert f"larger than {MAX_MESSAGE_BYTES} bytes" in by_index[25]
     assert [id for id, _ in await logged(context)] == [f"good{n}" for n in range(len(bad))]
 
 
@@ -265,7 +265,7 @@ async def test_without_a_time_and_repeated(api: httpx.AsyncClient, context: AppC
         b"", b"null", b"5", b"[]", b'"x"', b"{", b"{}", b"\xff", b'{"userId": "u", "a": NaN}', b"[" * 100_000,
         b'{"userId": "u", "x": ' + b"[" * 190 + b"]" * 190 + b', "event": 5}',
         b'{"userId": "u", "traits": {"x": 1e999}, "properties": {"x": 1e999}}',
-        b'{"userId": "u", "x": "' + b"x" * LARGEST_MESSAGE + b'"}',
+        b'{"userId": "u", "x": "' + b"x" * MAX_MESSAGE_BYTES + b'"}',
         b'{"userId": [], "event": {}, "properties": 5, "traits": 5, "groupId": {}, "previousId": []}',
     ],
 )  # fmt: skip
@@ -302,12 +302,12 @@ async def test_an_empty_batch(api: httpx.AsyncClient) -> None:
     assert answer.json() == {"success": True}
 
 
-@pytest.mark.parametrize("size", [LARGEST_BATCH + 1, 10 << 20])
+@pytest.mark.parametrize("size", [MAX_BATCH_BYTES + 1, 10 << 20])
 async def test_a_batch_has_a_bound(api: httpx.AsyncClient, size: int) -> None:
     """500 KB, as Segment's; 400 as there."""
     answer = await api.post("/v1/batch", content=b'{"batch": []}'.ljust(size))
     assert (answer.status_code, answer.json()["code"]) == (400, "too_large")
-    assert (await api.post("/v1/batch", content=b'{"batch": []}'.ljust(LARGEST_BATCH))).status_code == 200
+    assert (await api.post("/v1/batch", content=b'{"batch": []}'.ljust(MAX_BATCH_BYTES))).status_code == 200
 
 
 async def test_packed_batches(api: httpx.AsyncClient, context: AppContext) -> None:
@@ -328,13 +328,13 @@ async def test_more_messages_than_a_batch_has(api: httpx.AsyncClient, context: A
     zeros = gzip.compress(('{"batch":[' + ",".join(["0"] * 255_000) + "]}").encode())
     packed = await api.post("/v1/batch", content=zeros, headers={"Content-Encoding": "gzip"})
     track = {"type": "track", "userId": "u", "event": "e"}
-    one_more = await api.post("/v1/import", json={"batch": [track] * (MOST_MESSAGES + 1)})
+    one_more = await api.post("/v1/import", json={"batch": [track] * (MAX_MESSAGES + 1)})
     for answer in (packed, one_more):
         assert (answer.status_code, answer.json()["code"]) == (400, "too_many")
         assert len(answer.content) < 1000
     assert await logged(context) == []
-    await send(api, *({**track, "messageId": str(n)} for n in range(MOST_MESSAGES)))
-    assert len(await logged(context)) == MOST_MESSAGES
+    await send(api, *({**track, "messageId": str(n)} for n in range(MAX_MESSAGES)))
+    assert len(await logged(context)) == MAX_MESSAGES
 
 
 async def test_what_is_known_of_a_user_has_a_bound(api: httpx.AsyncClient) -> None:
@@ -357,7 +357,7 @@ async def test_faults_are_short(api: httpx.AsyncClient) -> None:
     batch = [{"type": "track", **long, "properties": {"a": "\0" * 20_000}}, {"type": "x" * 20_000}]
     told = await send(api, *batch)
     assert len(told["rejected"]) == 2
-    assert all(0 < len(one["fault"]) <= LONGEST_FAULT for one in told["rejected"])
+    assert all(0 < len(one["fault"]) <= MAX_FAULT_CHARACTERS for one in told["rejected"])
 
 
 async def test_our_own_names_in_their_properties(api: httpx.AsyncClient, context: AppContext, house: House) -> None:
@@ -375,7 +375,7 @@ async def test_our_own_names_in_their_properties(api: httpx.AsyncClient, context
 
 async def test_slow_bodies_of_refused_calls(context: AppContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has no key is answered in the end, however slowly the body comes."""
-    monkeypatch.setattr(unpacking, "_REST_SECONDS", 0.2)
+    monkeypatch.setattr(decompression, "_DRAIN_SECONDS", 0.2)
     server = uvicorn.Server(uvicorn.Config(create_app(context, Keys([KEY])), port=0, log_config=None))
     serving = asyncio.create_task(server.serve())
     async with asyncio.timeout(30):

@@ -10,10 +10,10 @@ from textwrap import dedent
 import pytest
 from sqlalchemy import select
 
+from connector.app.preflight import listen
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.cli import program, run_command
-from starter.dev.ports import listen
 from tests.house import buy
 from tests.starter.serving import Connector
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
+from starter.operations.api_keys import ApiKeyService
 
-from connector.app.api_keys import ApiKeyService
 from connector.rules.model.api_keys import GivenKey, Scope, make_key, read_key
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.tables import keys
@@ -27,7 +27,7 @@ class Ring:
         self.desk, self.ring = ApiKeyService(database, W), ApiKeyCache(database, W, clock=self.clock)
 
     async def make(self, lifetime: timedelta | None = None) -> GivenKey:
-        return given((await self.desk.create("shop", [Scope.INGEST], lifetime=lifetime)).made.text)
+        return given((await self.desk.create("shop", [Scope.INGEST], lifetime=lifetime)).secret.text)
 
     async def knows(self, key: GivenKey) -> bool:
         return await self.ring.find(key) is not None
@@ -100,7 +100,7 @@ async def test_a_wrong_secret_of_a_known_id(ring: Ring) -> None:
 
 async def test_keys_of_another_workspace(database: Database, ring: Ring) -> None:
     """They are valid there only."""
-    theirs = given((await ApiKeyService(database, "other").create("shop", [Scope.READ])).made.text)
+    theirs = given((await ApiKeyService(database, "other").create("shop", [Scope.READ])).secret.text)
     assert not await ring.knows(theirs)
     assert await ring.ring.is_empty()
 
@@ -161,7 +161,7 @@ async def test_a_database_that_hangs_is_not_waited_for(
     postgresql_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was known goes on after a moment, and again when the database answers."""
-    monkeypatch.setattr(key_ring, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(key_ring, "_TIMEOUT_SECONDS", 0.05)
     ring = Ring(postgresql_database)
     key = await ring.make()
     assert await ring.knows(key)

@@ -13,7 +13,7 @@ from connector.store.catalogue.orders import next_instant
 from connector.store.engine.database import Database
 from connector.store.reporting.overview import WaitCounts, count_waits
 from connector.store.tables import catalogue, entries, follow_ups, revisions
-from starter.operations.preview import Preview, preview_changes
+from starter.operations.orders import Preview, preview_changes
 from tests.house import ORIGINAL, PUSHED, House, follow_on, push
 
 W = "default"

@@ -103,7 +103,7 @@ async def test_while_the_database_is_away(log: io.StringIO) -> None:
     database = Database.open("postgresql://nobody@127.0.0.1:1/nowhere")
     context = build_context(Settings(), database)
     for keys, given in (
-        (Keys(ring=ApiKeyCache(database, "default")), "ck_0123456789ab_" + "A" * 43),
+        (Keys(stored=ApiKeyCache(database, "default")), "ck_0123456789ab_" + "A" * 43),
         (Keys([KEY]), KEY),
     ):
         log.truncate(0)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from connector.app.context import AppContext
-from starter.api.requests.unpacking import Decompressor
+from starter.api.requests.decompression import Decompressor
 from tests.house import push
 from tests.starter.serving import open_client
 

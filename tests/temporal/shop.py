@@ -21,7 +21,7 @@ from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups
 from connector.store.users.users import save_user
-from connector.temporal.registry_client import give_order
+from connector.temporal.registry_client import submit_order
 from connector.wire import Order
 from tests.house import PUSHED, follow_on
 from tests.temporal.stage import now
@@ -48,7 +48,7 @@ class Shop:
         await self.order("publish", *(one["campaign"] for one in definitions))
 
     async def order(self, verb: Any, *ids: str) -> None:
-        await give_order(self.client, Order(workspace=self.workspace, order_id=uuid4().hex, verb=verb, ids=ids))
+        await submit_order(self.client, Order(workspace=self.workspace, order_id=uuid4().hex, verb=verb, ids=ids))
 
     async def receive_push(self) -> None:
         item = {"id": "e1", "user": "u", "type": "receive_push", "campaign": "o", "occurred_at": now().isoformat()}

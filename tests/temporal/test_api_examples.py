@@ -12,7 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 from connector.app.context import AppContext, build_context
 from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
-from connector.temporal.link import TemporalLink
+from connector.temporal.client import TemporalLink
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.openapi.examples import EXAMPLES, Example

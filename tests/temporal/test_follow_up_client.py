@@ -101,7 +101,7 @@ async def house(sqlite_database: Database) -> House:
 async def test_without_a_worker(house: House, environment: WorkflowEnvironment) -> None:
     """Told in words after a while: what was asked has no answer, and may be asked again."""
     [row] = await house.rows()
-    hands = FollowUpClient(house.database, "default", _client(environment), patience=timedelta(seconds=1))
+    hands = FollowUpClient(house.database, "default", _client(environment), timeout=timedelta(seconds=1))
     with pytest.raises(FollowUpUnavailable, match="was not started yet"):
         await hands.cancel(row.id)
     await Outbox(house.database, "default", environment.client).flush()

@@ -59,7 +59,7 @@ class Yard:
         """Look until so many were ended: what Temporal lists is eventually consistent."""
         async with asyncio.timeout(10):
             while number > 0:
-                number -= await self.reconciliation.look()
+                number -= await self.reconciliation.reconcile()
                 await asyncio.sleep(0.02)
         assert number == 0
 
@@ -77,13 +77,13 @@ async def yard(sqlite_database: Database, environment: WorkflowEnvironment) -> Y
 async def test_terminated_one_is_recorded_and_not_started_again(yard: Yard) -> None:
     """Issue 3.9: dropped by an operator; the outbox leaves it, and its user may be triggered again."""
     first, _ = await yard.wait("a", "b")
-    assert await yard.reconciliation.look() == 0
+    assert await yard.reconciliation.reconcile() == 0
     await first.terminate("not this one")
     await yard.notices(1)
     assert sorted(await yard.ends()) == [("dropped", "cancelled_by_operator"), ("waiting", None)]
     assert await yard.outbox.flush() == 0
     assert (await first.describe()).status is WorkflowExecutionStatus.TERMINATED
-    assert await yard.reconciliation.look() == 0
+    assert await yard.reconciliation.reconcile() == 0
     await yard.house.ingest(push("again", 10_000, "a"))
     assert sorted(state for state, _ in await yard.ends()) == ["dropped", "waiting", "waiting"]
 
@@ -109,7 +109,7 @@ async def test_missed_while_no_worker_ran(yard: Yard) -> None:
     yard.reconciliation = Reconciliation(yard.house.database, "default", yard.client)
     await yard.notices(1)
     [third] = [yard.workflow_of(row) for row in await _waiting(yard, "c")]
-    assert await yard.reconciliation.look() == 0
+    assert await yard.reconciliation.reconcile() == 0
     await third.terminate()
     await yard.notices(1)
 
@@ -144,7 +144,7 @@ async def test_failed_one_is_recorded_with_a_warning(yard: Yard, environment: Wo
         await yard.notices(1)
     assert await yard.ends() == [("dropped", "cancelled_by_operator")]
     assert [(line["event"], line["log_level"], line["status"]) for line in logs] == [
-        ("workflow_was_closed", "warning", "failed")
+        ("workflow_closed", "warning", "failed")
     ]
 
 
@@ -154,7 +154,7 @@ async def test_temporal_away_is_survived(yard: Yard) -> None:
     await handle.terminate()
     stopped, looks = asyncio.Event(), []
     reconciliation = Reconciliation(yard.house.database, "default", yard.client, every_seconds=0.05)
-    look = reconciliation.look
+    look = reconciliation.reconcile
 
     async def away_at_first() -> int:
         looks.append(len(looks))
@@ -162,7 +162,7 @@ async def test_temporal_away_is_survived(yard: Yard) -> None:
             raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
         return await look()
 
-    reconciliation.look = away_at_first  # type: ignore[method-assign]
+    reconciliation.reconcile = away_at_first  # type: ignore[method-assign]
     running = asyncio.create_task(reconciliation.run(stopped))
     async with asyncio.timeout(10):
         while await yard.ends() != [("dropped", "cancelled_by_operator")]:
@@ -194,7 +194,7 @@ async def test_reset_one_goes_on(shop: Shop) -> None:
     async with asyncio.timeout(10):
         while [one.run_id async for one in shop.client.list_workflows(closed)] != [first]:
             await asyncio.sleep(0.05)
-    assert await reconciliation.look() == 0
+    assert await reconciliation.reconcile() == 0
     assert (await shop.becomes("later", "waiting")).id == row.id
     await handle.signal(names.EXCEPTION, {"type": "make_purchase", "id": "p1"})
     await shop.becomes("later", "excepted")

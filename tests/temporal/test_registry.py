@@ -10,7 +10,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from connector import names
 from connector.rules.model.errors import OrderRefused
-from connector.temporal.registry_client import RegistryUnavailable, give_order
+from connector.temporal.registry_client import RegistryUnavailable, submit_order
 from tests.temporal.stage import PROBLEMS, Activities, Stage, events_of, until
 
 
@@ -19,7 +19,7 @@ async def test_orders_are_carried_out_one_at_a_time(environment: WorkflowEnviron
     told = Activities()
     async with Stage(environment, told).workers() as stage:
         orders = [stage.order("publish", f"c{number}") for number in range(8)]
-        receipts = await asyncio.gather(*(give_order(stage.client, order) for order in orders))
+        receipts = await asyncio.gather(*(submit_order(stage.client, order) for order in orders))
     assert [receipt.changed for receipt in receipts] == [order.ids for order in orders]
     assert sorted(receipt.version for receipt in receipts) == list(range(1, 9))
 
@@ -28,9 +28,9 @@ async def test_refused_order_tells_every_problem(environment: WorkflowEnvironmen
     """Guarantee 7: the caller gets the problems, and the registry goes on."""
     async with Stage(environment, Activities()).workers() as stage:
         with pytest.raises(OrderRefused) as refused:
-            await give_order(stage.client, stage.order("publish", "a", "refuse-me"))
+            await submit_order(stage.client, stage.order("publish", "a", "refuse-me"))
         assert refused.value.problems == PROBLEMS
-        assert (await give_order(stage.client, stage.order("publish", "a"))).changed == ("a",)
+        assert (await submit_order(stage.client, stage.order("publish", "a"))).changed == ("a",)
         assert len(await stage.registry.query(names.ORDERS)) == 1
 
 
@@ -51,7 +51,7 @@ async def test_misshapen_order_leaves_nothing_in_the_history(
     """The validator looks at the shape only, and what it rejects costs no event."""
     told = Activities()
     async with Stage(environment, told).workers() as stage:
-        await give_order(stage.client, stage.order("publish", "a"))
+        await submit_order(stage.client, stage.order("publish", "a"))
         await until(lambda: told.ended == [()])
         before = await events_of(stage.registry)
         order = stage.order("publish", "a").model_copy(update=changes)
@@ -68,11 +68,11 @@ async def test_stop_answers_before_the_waits_end(environment: WorkflowEnvironmen
     told = Activities()
     told.may_end.clear()
     async with Stage(environment, told).workers() as stage:
-        await give_order(stage.client, stage.order("stop", "a"))
+        await submit_order(stage.client, stage.order("stop", "a"))
         await until(lambda: ("a",) in told.ended)
-        await give_order(stage.client, stage.order("archive", "b"))
-        await give_order(stage.client, stage.order("resume", "a"))
-        await give_order(stage.client, stage.order("stop", "c"))
+        await submit_order(stage.client, stage.order("archive", "b"))
+        await submit_order(stage.client, stage.order("resume", "a"))
+        await submit_order(stage.client, stage.order("stop", "c"))
         told.may_end.set()
         await until(lambda: len(told.ended) == 3)
     assert told.ended == [(), ("a",), ("b", "c")]
@@ -83,16 +83,16 @@ async def test_new_run_when_it_has_grown_long(environment: WorkflowEnvironment) 
     told = Activities()
     told.may_end.clear()
     async with Stage(environment, told).workers() as stage:
-        await give_order(stage.client, stage.order("stop", "first"))
+        await submit_order(stage.client, stage.order("stop", "first"))
         first = (await stage.registry.describe()).run_id
         await until(lambda: ("first",) in told.ended)
         for number in range(12):
-            await give_order(stage.client, stage.order("stop", f"c{number}"))
+            await submit_order(stage.client, stage.order("stop", f"c{number}"))
         assert (await stage.registry.describe()).run_id == first
         told.may_end.set()
         await until(lambda: len(told.ended) == 3)
         receipts = await asyncio.gather(
-            *(give_order(stage.client, stage.order("publish", f"d{number}")) for number in range(4))
+            *(submit_order(stage.client, stage.order("publish", f"d{number}")) for number in range(4))
         )
         assert (await stage.registry.describe()).run_id != first
         log = await stage.registry.query(names.ORDERS)
@@ -105,7 +105,7 @@ async def test_log_is_short(environment: WorkflowEnvironment) -> None:
     """The registry keeps the last 50 orders, however many there were and however many runs they took."""
     async with Stage(environment, Activities()).workers() as stage:
         for number in range(55):
-            await give_order(stage.client, stage.order("publish", f"c{number}", "x", "y", "z"))
+            await submit_order(stage.client, stage.order("publish", f"c{number}", "x", "y", "z"))
         log = await stage.registry.query(names.ORDERS)
     assert len(log) == 50
     assert log[-1].endswith("Z publish c54, x, y and 1 more")
@@ -118,6 +118,6 @@ async def test_without_a_worker_the_caller_is_told(environment: WorkflowEnvironm
     stage = Stage(environment, told)
     order = stage.order("publish", "a")
     with pytest.raises(RegistryUnavailable, match=r"no worker is polling .* start one with `connector worker`"):
-        await give_order(stage.client, order, patience=timedelta(seconds=0.5))
+        await submit_order(stage.client, order, timeout=timedelta(seconds=0.5))
     async with stage.workers():
-        assert (await give_order(stage.client, order)).changed == ("a",)
+        assert (await submit_order(stage.client, order)).changed == ("a",)

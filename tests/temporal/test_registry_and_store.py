@@ -22,7 +22,7 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import orders, publications
-from connector.temporal.registry_client import give_order
+from connector.temporal.registry_client import submit_order
 from connector.wire import Order, OrderReceipt
 from tests.house import ORIGINAL, PUSHED, follow_on
 from tests.temporal.stage import until_event
@@ -48,7 +48,7 @@ class Office:
 
     async def order(self, verb: Any, *ids: str, order_id: str | None = None) -> OrderReceipt:
         what = Order(workspace=self.workspace, order_id=order_id or uuid4().hex, verb=verb, ids=ids)
-        return await give_order(self.client, what)
+        return await submit_order(self.client, what)
 
     async def stands(self) -> tuple[int, list[Any]]:
         """How many orders were carried out, and every window."""

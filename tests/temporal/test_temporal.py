@@ -11,7 +11,6 @@ from connector import names
 from connector.temporal.client import (
     SEARCH_ATTRIBUTES,
     connect,
-    is_reachable,
     register_search_attributes,
     start_arguments,
 )
@@ -68,7 +67,8 @@ async def test_connects_as_temporals_own_settings_say(
 ) -> None:
     """TEMPORAL_ADDRESS is enough, as for the `temporal` command."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", environment.client.service_client.config.target_host)
-    assert await is_reachable(await connect(attempts=1))
+    client = await connect(attempts=1)
+    assert await client.service_client.check_health()
 
 
 async def test_server_that_is_not_there_is_an_error_after_the_last_attempt(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from connector.settings.webhook_keys import read_public_key
+from connector.settings.signing import read_public_key
 from starter.webhooks.mailgun import Mailgun
 from starter.webhooks.protocol import SignatureInvalid, WebhookCall
 from starter.webhooks.resend import Resend

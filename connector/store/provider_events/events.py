@@ -12,18 +12,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.addresses import canonical_address
-from connector.rules.provider_events.attribution import LONGEST_ID, Unmatched
-from connector.rules.provider_events.consent import Told, consent_after, latest_statement
-from connector.rules.provider_events.events import UNTIMED, USER, ProviderEvent
-from connector.rules.provider_events.outcomes import key_of
+from connector.rules.provider_events.attribution import MAX_USER_ID_CHARACTERS, Unmatched
+from connector.rules.provider_events.consent import EventWithEffect, apply_consent, latest_statements
+from connector.rules.provider_events.events import UNTIMED, USER, EventKey, ProviderEvent, key_of
 from connector.store.engine.sets import in_set
 from connector.store.provider_events.suppressions import remember
 from connector.store.tables import Instant, heeded_reports, unmatched_reports, users
 
 _EVENT: TypeAdapter[ProviderEvent] = TypeAdapter(ProviderEvent)
-
-Key = tuple[str, str]
-"""A report by its provider and event."""
 
 Place = tuple[datetime, str, str]
 """When it happened, UTC, and its key."""
@@ -41,9 +37,9 @@ class UnmatchedEvent:
     received_at: datetime
 
     @property
-    def key(self) -> Key:
+    def key(self) -> EventKey:
         """What the store knows it by."""
-        return self.event.provider, key_of(self.event)
+        return key_of(self.event)
 
     @property
     def place(self) -> Place:
@@ -51,9 +47,11 @@ class UnmatchedEvent:
         return self.event.at, *self.key
 
 
-async def mark_applied(c: AsyncConnection, workspace: str, events: Sequence[ProviderEvent], now: datetime) -> set[Key]:
+async def mark_applied(
+    c: AsyncConnection, workspace: str, events: Sequence[ProviderEvent], now: datetime
+) -> set[EventKey]:
     """Remember that these events are heeded now; returns those that were not yet."""
-    keys = {(event.provider, key_of(event)) for event in events}
+    keys = {key_of(event) for event in events}
     if not keys:
         return set()
     insert = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(heeded_reports)
@@ -63,7 +61,9 @@ async def mark_applied(c: AsyncConnection, workspace: str, events: Sequence[Prov
     return {(provider, id) for provider, id in new}
 
 
-async def change_holders(c: AsyncConnection, workspace: str, told: Mapping[str, Sequence[Told]], now: datetime) -> None:
+async def change_holders(
+    c: AsyncConnection, workspace: str, told: Mapping[str, Sequence[EventWithEffect]], now: datetime
+) -> None:
     """Write what events say of their holders' consent, in two statements, and of addresses, in one.
 
     Args:
@@ -74,7 +74,7 @@ async def change_holders(c: AsyncConnection, workspace: str, told: Mapping[str, 
     table = users.c
     columns = (table.user_key, table.consent, table.said_at)
     found = await c.execute(select(*columns).where(table.workspace == workspace, in_set(c, table.user_key, told)))
-    changed = {key: consent_after(consent, said_at, told[key], now) for key, consent, said_at in sorted(found)}
+    changed = {key: apply_consent(consent, said_at, told[key], now) for key, consent, said_at in sorted(found)}
     statement = (
         update(users)
         .where(table.workspace == workspace, table.user_key == bindparam("key"))
@@ -83,7 +83,7 @@ async def change_holders(c: AsyncConnection, workspace: str, told: Mapping[str, 
     rows = [{"key": key, "new_consent": new, "new_said_at": said_at} for key, (new, said_at) in changed.items()]
     if rows:
         await c.execute(statement, rows)
-    words = latest_statement((one for said in told.values() for one in said), now)
+    words = latest_statements((one for said in told.values() for one in said), now)
     holders = {event.recipient: key for key, said in told.items() for event, _ in said if event.recipient}
     await remember(c, workspace, words, holders)
 
@@ -96,8 +96,8 @@ async def save_statements(c: AsyncConnection, workspace: str, user_key: str, cha
 
 
 async def keep_unmatched(
-    c: AsyncConnection, workspace: str, unmatched: Mapping[Key, tuple[ProviderEvent, Unmatched]], now: datetime
-) -> set[Key]:
+    c: AsyncConnection, workspace: str, unmatched: Mapping[EventKey, tuple[ProviderEvent, Unmatched]], now: datetime
+) -> set[EventKey]:
     """Keep what could not be led back; returns those that were not kept yet."""
     if not unmatched:
         return set()
@@ -123,7 +123,7 @@ async def delete_applied_events(c: AsyncConnection, workspace: str, before: date
         )
 
 
-async def delete_unmatched_events(c: AsyncConnection, workspace: str, keys: Collection[Key]) -> None:
+async def delete_unmatched_events(c: AsyncConnection, workspace: str, keys: Collection[EventKey]) -> None:
     """Let go of reports that were led back."""
     if keys:
         table = unmatched_reports.c
@@ -182,7 +182,7 @@ async def count_unmatched(
     return [(name, reason, count) for name, reason, count in await c.execute(grouped)]
 
 
-async def change_reasons(c: AsyncConnection, workspace: str, reasons: Mapping[Key, Unmatched]) -> None:
+async def change_reasons(c: AsyncConnection, workspace: str, reasons: Mapping[EventKey, Unmatched]) -> None:
     """Why these reports, tried again, could still not be led back."""
     if reasons:
         table = unmatched_reports.c
@@ -191,7 +191,7 @@ async def change_reasons(c: AsyncConnection, workspace: str, reasons: Mapping[Ke
         await c.execute(update(unmatched_reports).where(*which).values(reason=bindparam("why")), rows)
 
 
-def _row(workspace: str, key: Key, event: ProviderEvent, reason: Unmatched, now: datetime) -> dict[str, object]:
+def _row(workspace: str, key: EventKey, event: ProviderEvent, reason: Unmatched, now: datetime) -> dict[str, object]:
     user = event.arguments.get(USER)
     return {
         "workspace": workspace,
@@ -201,7 +201,7 @@ def _row(workspace: str, key: Key, event: ProviderEvent, reason: Unmatched, now:
         "at": event.at,
         "received_at": now,
         "reason": reason.value,
-        "user_id": user if user and len(user) <= LONGEST_ID else None,
+        "user_id": user if user and len(user) <= MAX_USER_ID_CHARACTERS else None,
         "address": canonical_address(event.channel, event.recipient) if event.recipient else None,
         "event": _EVENT.dump_python(event, mode="json"),
     }

@@ -53,7 +53,7 @@ async def remember(
         {
             "on_channel": channel,
             "told": address,
-            "is_dead": word.dead,
+            "is_dead": word.is_suppressed,
             "at": word.at,
             "key": user_keys.get(word.address),
         }

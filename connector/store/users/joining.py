@@ -9,7 +9,7 @@ from sqlalchemy import Exists, Table, bindparam, delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.users import User, merged
-from connector.rules.provider_events.consent import SaidAt, later_of
+from connector.rules.provider_events.consent import StatementTimes, latest_times
 from connector.store.engine.sets import in_set
 from connector.store.tables import (
     assignments,
@@ -112,19 +112,19 @@ def _has(table: Table, workspace: str) -> Exists:
     return exists().where(table.c.workspace == workspace, table.c.user_key == users.c.user_key)
 
 
-async def _said_at(c: AsyncConnection, workspace: str, gone: Mapping[str, str]) -> dict[str, SaidAt]:
+async def _said_at(c: AsyncConnection, workspace: str, gone: Mapping[str, str]) -> dict[str, StatementTimes]:
     """When the last words of each who stays were said, by themselves or by those who become part of them."""
     user = users.c
     keys = {*gone, *gone.values()}
     told = select(user.user_key, user.said_at).where(user.workspace == workspace, in_set(c, user.user_key, keys))
-    said: dict[str, SaidAt] = {}
+    said: dict[str, StatementTimes] = {}
     for key, said_at in await c.execute(told):
         kept = gone.get(key, key)
-        said[kept] = later_of(said.get(kept, {}), said_at)
+        said[kept] = latest_times(said.get(kept, {}), said_at)
     return said
 
 
-def _row(key: str, stored: StoredUser, said_at: SaidAt) -> dict[str, object]:
+def _row(key: str, stored: StoredUser, said_at: StatementTimes) -> dict[str, object]:
     described = stored.user.model_dump(mode="json", exclude={"id"})
     told = {**described, "newest_t": stored.newest_t, "said_at": dict(said_at)}
     return {"key": key, **{f"new_{name}": value for name, value in told.items()}}

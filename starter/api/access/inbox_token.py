@@ -1,4 +1,4 @@
-"""The token of one user's inbox: minted for holders of a key, and checked where a browser or phone sends it."""
+"""Inbox tokens: minted for callers with a key, checked when a browser or phone sends one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from connector.inbox.tokens import PREFIX, InboxTokens, SecretMissing, TokenRefu
 from connector.store.engine.database import database_now
 from connector.store.users.users import UserErased, resolve_and_lock
 from starter.api.access.key_schemes import BEARER_OR_TOKEN
-from starter.api.access.scopes import Scope, caller_of, given_in, needs
+from starter.api.access.scopes import Scope, caller_of, credentials_in, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import body_of
-from starter.api.requests.body import JsonOptions, checked
+from starter.api.requests.body import JsonOptions, validate
 from starter.api.requests.errors import ApiError
 from starter.api.routes.options import NoOptions
 from starter.api.routes.users import UserId
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1", tags=["inbox"])
 
 
 class TokenView(BaseModel):
-    """A token for one user's inbox, and when it ends (UTC)."""
+    """A token for one user's inbox, and when it expires (UTC)."""
 
     token: str
     expires_at: datetime
@@ -38,11 +38,11 @@ class TokenView(BaseModel):
     openapi_extra=body_of("NoOptions", required=False),
 )
 async def mint_token(id: UserId, options: JsonOptions, context: ContextHere, response: Response) -> TokenView:
-    """A token with which a browser or phone reads and uses this one user's inbox. An unknown user is made.
+    """Mint a token with which a browser or phone reads and uses the inbox of this user. An unknown user is created.
 
-    409 where no secret is set. Give it to the user's own device only. It reads and acts, so the key must do both.
+    409 if no secret is set. Give the token to the user's own device only. It reads and writes, so the key must do both.
     """
-    checked(NoOptions, options)
+    validate(NoOptions, options)
     try:
         async with context.database.write(context.workspace) as c:
             now = await database_now(c)
@@ -57,48 +57,48 @@ async def mint_token(id: UserId, options: JsonOptions, context: ContextHere, res
 
 
 @dataclass(frozen=True)
-class Holder:
-    """Who asks: the user of an inbox token by `user_key`, or the holder of a key (None), who may act for everybody.
+class InboxAccess:
+    """Access to an inbox: of one user by token (`user_key`), or of all users by key (None).
 
     Args:
-        may_read: whether answers may tell what is known; those to a key for ingest alone may not.
+        may_read: whether responses may reveal stored data; for a key with `ingest` alone they may not.
     """
 
     user_key: str | None
     may_read: bool
 
-    def told(self, status: str) -> str:
-        """What became of a report, without telling who may not read that it had been made before."""
+    def visible_status(self, status: str) -> str:
+        """Return the status to show: callers that may not read do not learn that a report was a duplicate."""
         return "accepted" if status == "duplicate" and not self.may_read else status
 
 
-async def _reader(
-    request: Request, context: ContextHere, _told: Annotated[Any, Security(BEARER_OR_TOKEN, scopes=["read"])]
-) -> Holder:
-    return await _holder(request, context, Scope.READ)
+async def _read_access(
+    request: Request, context: ContextHere, _scheme: Annotated[Any, Security(BEARER_OR_TOKEN, scopes=["read"])]
+) -> InboxAccess:
+    return await _access_of(request, context, Scope.READ)
 
 
-async def _doer(
-    request: Request, context: ContextHere, _told: Annotated[Any, Security(BEARER_OR_TOKEN, scopes=["ingest"])]
-) -> Holder:
-    return await _holder(request, context, Scope.INGEST)
+async def _write_access(
+    request: Request, context: ContextHere, _scheme: Annotated[Any, Security(BEARER_OR_TOKEN, scopes=["ingest"])]
+) -> InboxAccess:
+    return await _access_of(request, context, Scope.INGEST)
 
 
-InboxReader = Annotated[Holder, Depends(_reader)]
-"""Of a route that shows: an inbox token, or a key that reads."""
-InboxDoer = Annotated[Holder, Depends(_doer)]
-"""Of a route that takes something in: an inbox token, or a key for ingest."""
+InboxReader = Annotated[InboxAccess, Depends(_read_access)]
+"""For routes that read: an inbox token, or a key with `read`."""
+InboxWriter = Annotated[InboxAccess, Depends(_write_access)]
+"""For routes that report: an inbox token, or a key with `ingest`."""
 
 
-async def _holder(request: Request, context: AppContext, scope: Scope) -> Holder:
-    given = given_in(request)
-    if given is None or given.is_basic or not given.text.startswith(PREFIX):
+async def _access_of(request: Request, context: AppContext, scope: Scope) -> InboxAccess:
+    given = credentials_in(request)
+    if given is None or given.is_basic or not given.as_text.startswith(PREFIX):
         caller = await caller_of(request, scope)
-        return Holder(None, caller.may(Scope.READ))
+        return InboxAccess(None, caller.has_scope(Scope.READ))
     try:
-        ticket = _tokens(context).verified(given.text)
+        ticket = _tokens(context).verified(given.as_text)
         async with context.database.read() as c:
-            return Holder(ticket.user_key_at(await database_now(c)), may_read=True)
+            return InboxAccess(ticket.user_key_at(await database_now(c)), may_read=True)
     except TokenRefused as error:
         raise ApiError(401, "unauthorized", str(error), headers={"WWW-Authenticate": "Bearer"}) from None
 

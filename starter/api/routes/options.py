@@ -1,4 +1,4 @@
-"""What may be said with a lifecycle order, and with an act in an inbox."""
+"""Request bodies with options: of lifecycle orders, and of actions in an inbox."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ _Name = Annotated[Text, Field(max_length=64)]
 
 
 class NoOptions(BaseModel):
-    """Nothing may be said."""
+    """No options."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class PublishOptions(NoOptions):
-    """How to publish.
+    """Options of `publish`.
 
-    `with_follow_ons` publishes the draft follow-ons that listen to it as well (P5); `allow_missed` publishes even
-    where a draft follow-on will have missed the launch (P3).
+    `with_follow_ons` also publishes the draft follow-ons that listen to the campaign (P5); `allow_missed` publishes
+    even if a draft follow-on will miss launch-time interactions (P3).
     """
 
     with_follow_ons: bool = False
     allow_missed: bool = False
 
 
-class ActOptions(NoOptions):
-    """Who did it: needed with a key where the message is a published card, which is everybody's."""
+class InboxActionOptions(NoOptions):
+    """The acting user: needed with a key if the message is a published card, which belongs to every user."""
 
     user: Text | None = None
 
 
-class ClickOptions(ActOptions):
-    """What was clicked, by the button's id or the link, and the client's own id, by which a repeat is recognised."""
+class ClickOptions(InboxActionOptions):
+    """The clicked button or link, and the client's own id, which identifies repeats."""
 
     button: Text | None = None
     link: Annotated[str | None, Field(min_length=1, max_length=2048)] = None
@@ -43,7 +43,7 @@ class ClickOptions(ActOptions):
 
 
 class TapOptions(NoOptions):
-    """What of a push was tapped: the id of one of its buttons, or of a page of its story."""
+    """The tapped part of a push: the id of a button, or of a page of its story."""
 
     button: _Name | None = None
     page: _Name | None = None

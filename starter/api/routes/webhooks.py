@@ -1,13 +1,14 @@
-"""`POST /webhooks/{provider}`: what providers of email and sms tell, each by a module of its own (see `protocol`).
+"""`POST /webhooks/{provider}`: events that email and SMS providers report.
 
-A call is read up to its bound, proved, parsed, and taken in before it is answered. Whoever gets a 503 tells it again.
+A call is read up to its size limit, verified, parsed, and ingested before it is answered. After a 503 the provider
+sends it again.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import structlog
@@ -15,34 +16,30 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from prometheus_client import Counter
 
 from connector.app.context import AppContext
-from connector.channels.tracking import open_tokens
-from connector.provider_events.intake import ProviderEventIntake
+from connector.provider_events.intake import ProviderEventIntake, open_provider_event_intake
 from connector.rules.provider_events.events import PROVIDERS, ProviderEvent
-from connector.tracking.own_links import OwnLinks
 from starter.api.context import ContextHere
 from starter.api.openapi.responses import RETRY_AFTER
 from starter.api.requests.body import read_bounded
 from starter.api.requests.errors import ApiError, not_found, unavailable
 from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, TryAgainLater, WebhookCall, WebhookProvider
 
-provider_events = Counter(
-    "connector_provider_events", "Events that providers told, by their fate.", ["provider", "fate"]
-)
+provider_events = Counter("connector_provider_events", "Events of providers, by outcome.", ["provider", "fate"])
 unmatched_events = Counter(
-    "connector_unmatched_reports", "Events that could not be led back, by why not.", ["provider", "reason"]
+    "connector_unmatched_reports", "Events of providers that matched nothing, by reason.", ["provider", "reason"]
 )
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    204: {"description": "Taken in. So is one that was taken in before, or that tells of no message of ours."},
+    204: {"description": "Ingested. So is a duplicate, and an event that is about no message of ours."},
     400: {"description": "The body is not what this provider sends."},
     403: {"description": "The signature is missing, wrong or too old."},
-    404: {"description": "There is no such provider, or its webhook is not set up."},
+    404: {"description": "There is no such provider, or its webhook is not configured."},
     413: {"description": "The body is larger than any that this provider sends."},
-    503: {"description": "Not now; tell it again after Retry-After.", "headers": RETRY_AFTER},
+    503: {"description": "Unavailable; send it again after Retry-After.", "headers": RETRY_AFTER},
 }
 _BODY: dict[str, Any] = {
     "requestBody": {
-        "description": "As the provider sends it; the signature is over its bytes.",
+        "description": "As the provider sends it; the signature covers its bytes.",
         "required": True,
         "content": {"application/json": {"schema": {}}, "application/x-www-form-urlencoded": {"schema": {}}},
     }
@@ -53,21 +50,19 @@ router = APIRouter(tags=["webhooks"])
 
 
 def open_intake(context: AppContext) -> ProviderEventIntake:
-    """What takes providers' events in, as the settings say."""
-    return ProviderEventIntake(
+    """Create the intake of providers' events from the settings, with metrics."""
+    return open_provider_event_intake(
+        context.settings,
         context.database,
         context.cache,
         context.intake,
-        context.workspace,
-        links=OwnLinks(open_tokens(context.settings), context.settings.tracking.url),
-        retention=timedelta(days=context.settings.retention_days),
-        counted=lambda provider, fate, number: provider_events.labels(provider, fate).inc(number),
+        counted=lambda provider, outcome, number: provider_events.labels(provider, outcome).inc(number),
         unmatched=lambda provider, reason: unmatched_events.labels(provider, reason).inc(),
     )
 
 
 def providers_of(request: Request) -> Mapping[str, WebhookProvider]:
-    """Those that the application was made with."""
+    """Return the providers that the application was created with."""
     providers: Mapping[str, WebhookProvider] = request.app.state.providers
     return providers
 
@@ -78,20 +73,20 @@ Name = Annotated[str, Path(json_schema_extra={"enum": list(PROVIDERS)})]
 
 @router.post("/webhooks/{provider}", status_code=204, responses=_ANSWERS, openapi_extra=_BODY)
 async def ingest_events(provider: Name, request: Request, context: ContextHere, providers: ProvidersHere) -> Response:
-    """Take in what a provider tells. No key is needed: the provider signs what it sends."""
-    known = providers.get(provider)
-    if known is None:
+    """Ingest the events that a provider reports. No API key is needed: the provider signs its calls."""
+    configured = providers.get(provider)
+    if configured is None:
         raise not_found(f"/webhooks/{provider}")
-    events = await _read(known, request)
+    events = await _read_events(configured, request)
     intake: ProviderEventIntake = request.app.state.provider_intake
     if await intake.ingest(events):
         context.outbox.nudge()
-    _log.info("events_told", provider=known.name, number=len(events))
+    _log.info("provider_events_ingested", provider=configured.name, number=len(events))
     return Response(status_code=204)
 
 
-async def _read(provider: WebhookProvider, request: Request) -> Sequence[ProviderEvent]:
-    """The events of a call that was proved.
+async def _read_events(provider: WebhookProvider, request: Request) -> Sequence[ProviderEvent]:
+    """Return the events of a call, once it is verified.
 
     Raises:
         ApiError: 413, 403, 400 or 503.
@@ -104,9 +99,9 @@ async def _read(provider: WebhookProvider, request: Request) -> Sequence[Provide
     )
     try:
         await provider.verify(call)
-        told = await provider.parse(call)
+        items = await provider.parse(call)
     except SignatureInvalid as fault:
-        _log.warning("call_with_a_wrong_signature", provider=provider.name)
+        _log.warning("webhook_signature_invalid", provider=provider.name)
         raise ApiError(403, "forbidden", str(fault)) from None
     except BodyInvalid as fault:
         raise ApiError(400, "invalid_body", str(fault)) from None
@@ -114,17 +109,17 @@ async def _read(provider: WebhookProvider, request: Request) -> Sequence[Provide
         raise unavailable("out_of_reach", str(fault)) from None
     except RecursionError:
         raise ApiError(400, "invalid_body", "the body is nested too deeply") from None
-    return [event for one in told if (event := _normalised(provider, one)) is not None]
+    return [event for item in items if (event := _normalise(provider, item)) is not None]
 
 
-def _normalised(provider: WebhookProvider, told: Any) -> ProviderEvent | None:
-    """One event; one that tells of no message, or is not as its provider describes them, is counted and left out."""
+def _normalise(provider: WebhookProvider, item: Any) -> ProviderEvent | None:
+    """Return the event in the common form; count and leave out an event without a message, or an unreadable one."""
     try:
-        event = provider.normalise(told)
+        event = provider.normalise(item)
         if event is None:
             provider_events.labels(provider.name, "no_message").inc()
         return event
     except (AttributeError, LookupError, TypeError, ValueError, BodyInvalid) as fault:  # its text may name a person
-        _log.warning("event_is_not_understood", provider=provider.name, error=type(fault).__name__)
+        _log.warning("provider_event_unreadable", provider=provider.name, error=type(fault).__name__)
         provider_events.labels(provider.name, "unreadable").inc()
         return None
