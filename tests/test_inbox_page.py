@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from connector.app.context import build_context
-from connector.channels.inbox import Inbox
+from connector.channels.inbox import InboxChannel
 from connector.channels.protocol import Address, OutgoingMessage
 from connector.settings.application import Settings
 from connector.settings.inbox import InboxSettings
@@ -172,7 +172,7 @@ async def test_the_escape_key_puts_a_message_away(
     await House(sqlite_database).live(ORIGINAL)
     async with _api(settings, sqlite_database) as api, open_page(chromium, tmp_path / "profile") as page:
         address = await _address(site, api)
-        inbox = Inbox(sqlite_database, "default", settings.inbox)
+        inbox = InboxChannel(sqlite_database, "default", settings.inbox)
         for number in range(2):
             content = {"title": f"Message {number}", "body": "b"}
             await inbox.send(OutgoingMessage(f"d{number}", "o", "in_app_message", Address("u"), content))

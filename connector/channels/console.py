@@ -20,7 +20,7 @@ class Writer(Protocol):
         ...
 
 
-class Console:
+class ConsoleChannel:
     """Any of the seven channels, shown as one line a message: channel, campaign, user, title and body.
 
     Args:

@@ -33,7 +33,7 @@ _REFUSALS: dict[type[aiosmtplib.SMTPResponseException], str] = {
 }
 
 
-class Email:
+class EmailChannel:
     """The email channel.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Any
 
 from connector.channels.fcm_message import write_message
 from connector.channels.google_token import GoogleToken, read_service_account
-from connector.channels.http_client import HttpResult, ProviderHttpClient, check_accepted
+from connector.channels.http_client import ProviderHttpClient, ProviderResponse, check_provider_status
 from connector.channels.protocol import Accepted, OutcomeUnknown, OutgoingMessage, Rejected, SendError, TryLater
 from connector.settings.providers import Fcm
 
@@ -25,7 +25,7 @@ _CODE = re.compile(r"[A-Z_]{1,32}")
 _OF_TOKEN = {_UNREGISTERED: "unregistered", "SENDER_ID_MISMATCH": "sender_id_mismatch"}
 
 
-class FcmPush:
+class FcmChannel:
     """The push channel.
 
     Args:
@@ -79,7 +79,7 @@ class FcmPush:
     async def _serve(self, written: dict[str, Any], token: str, deadline: float) -> _Served:
         try:
             answer = await self._post({"message": {**written, "token": token}}, deadline)
-            check_accepted("fcm", answer, datetime.fromtimestamp(self._clock(), UTC))
+            check_provider_status("fcm", answer, datetime.fromtimestamp(self._clock(), UTC))
         except SendError as fault:
             return _Served(token, fault=fault)
         if not 200 <= answer.status < 300:
@@ -87,7 +87,7 @@ class FcmPush:
         name = answer.told.get("name")
         return _Served(token, name=name if isinstance(name, str) else None)
 
-    async def _post(self, body: dict[str, Any], deadline: float) -> HttpResult:
+    async def _post(self, body: dict[str, Any], deadline: float) -> ProviderResponse:
         """Post with an access token; one that is refused is renewed once."""
         access = await self._token.get(deadline)
         answer = await self._authorized(body, access, deadline)
@@ -96,7 +96,7 @@ class FcmPush:
             answer = await self._authorized(body, await self._token.get(deadline), deadline)
         return answer
 
-    async def _authorized(self, body: dict[str, Any], access: str, deadline: float) -> HttpResult:
+    async def _authorized(self, body: dict[str, Any], access: str, deadline: float) -> ProviderResponse:
         headers = {"Authorization": f"Bearer {access}"}
         return await self._exchange.post(self._url, deadline=deadline, json=body, headers=headers)
 
@@ -110,7 +110,7 @@ class _Served:
     fault: SendError | None = None
 
 
-def _refusal(answer: HttpResult) -> SendError:
+def _refusal(answer: ProviderResponse) -> SendError:
     code = _error_code(answer)
     if code in _OF_TOKEN:
         return Rejected(_OF_TOKEN[code])
@@ -119,7 +119,7 @@ def _refusal(answer: HttpResult) -> SendError:
     return Rejected(f"fcm_{code.lower()}" if code else f"fcm_http_{answer.status}")
 
 
-def _error_code(answer: HttpResult) -> str:
+def _error_code(answer: ProviderResponse) -> str:
     """FCM's own code, "" where there is none. A 404 alone may as well be a project that does not exist."""
     error = answer.told.get("error")
     details = error.get("details") if isinstance(error, dict) else None

@@ -11,7 +11,7 @@ from typing import Any
 
 from connector.channels.protocol import OutgoingMessage, Rejected
 
-LONGEST = 4096
+MAX_PUSH_BYTES = 4096
 """Bytes of the notification and the data together, keys and values; FCM refuses more."""
 
 
@@ -46,5 +46,5 @@ def _check_size(texts: dict[str, str]) -> None:
         size = sum(len(name) + len(text.encode()) for name, text in texts.items())
     except UnicodeError:
         raise Rejected("push_invalid", "a text cannot be encoded") from None
-    if size > LONGEST:
+    if size > MAX_PUSH_BYTES:
         raise Rejected("push_too_long", f"texts, link, buttons and pages are larger than {LONGEST} bytes")

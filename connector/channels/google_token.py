@@ -16,7 +16,7 @@ from connector.channels.protocol import SendError, TryLater
 from connector.rules.model.errors import ConnectorError
 
 
-class CredentialsWrong(ConnectorError):
+class InvalidCredentials(ConnectorError):
     """The service account's key cannot be used. Nothing of it is quoted."""
 
 
@@ -36,12 +36,12 @@ def read_service_account(path: Path) -> dict[str, str]:
     try:
         told = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise CredentialsWrong(f"CONNECTOR_FCM_CREDENTIALS: the file cannot be read: {error.strerror}") from None
+        raise InvalidCredentials(f"CONNECTOR_FCM_CREDENTIALS: the file cannot be read: {error.strerror}") from None
     except ValueError:
-        raise CredentialsWrong("CONNECTOR_FCM_CREDENTIALS: the file is not JSON") from None
+        raise InvalidCredentials("CONNECTOR_FCM_CREDENTIALS: the file is not JSON") from None
     names = ("client_email", "private_key", "token_uri", "project_id")
     if not isinstance(told, dict) or any(not isinstance(told.get(name), str) for name in names):
-        raise CredentialsWrong(f"CONNECTOR_FCM_CREDENTIALS: a service account's key has the texts {', '.join(names)}")
+        raise InvalidCredentials(f"CONNECTOR_FCM_CREDENTIALS: a service account's key has the texts {', '.join(names)}")
     return told
 
 
@@ -119,5 +119,5 @@ def _signer(account: Mapping[str, str]) -> crypt.RSASigner:
         signer: crypt.RSASigner = crypt.RSASigner.from_service_account_info(account)  # type: ignore[no-untyped-call]
     except (ValueError, TypeError):
         # Without the cause: it may quote the key.
-        raise CredentialsWrong("CONNECTOR_FCM_CREDENTIALS: the private_key is not an RSA key in PEM") from None
+        raise InvalidCredentials("CONNECTOR_FCM_CREDENTIALS: the private_key is not an RSA key in PEM") from None
     return signer

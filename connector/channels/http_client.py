@@ -25,7 +25,7 @@ _NONE_KEPT = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 _NOT_TAKEN = frozenset({429, 503})
 
 
-class Progress:
+class RequestProgress:
     """Whether any of a request may have left, as httpcore's trace tells it.
 
     Args:
@@ -51,7 +51,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class HttpResult:
+class ProviderResponse:
     """What a provider said. `told` is its JSON object, empty where there is none that can be read."""
 
     status: int
@@ -79,7 +79,7 @@ class ProviderHttpClient:
             trust_env=False,
         )
 
-    async def post(self, url: str, *, deadline: float | None = None, **request: Any) -> HttpResult:
+    async def post(self, url: str, *, deadline: float | None = None, **request: Any) -> ProviderResponse:
         """Post to `url`; `request` is as httpx takes it (data, json, auth, headers).
 
         Args:
@@ -89,13 +89,13 @@ class ProviderHttpClient:
             TryLater: no connection. OutcomeUnknown: the request went out, its answer was lost.
         """
         until = asyncio.get_running_loop().time() + self._seconds if deadline is None else deadline
-        progress = Progress(self._name)
-        answer: HttpResult | None = None
+        progress = RequestProgress(self._name)
+        answer: ProviderResponse | None = None
         try:
             async with asyncio.timeout_at(until):
                 stream = self._client.stream("POST", url, extensions={"trace": progress.note}, **request)
                 async with stream as response:
-                    answer = HttpResult(response.status_code, {}, response.headers.get("retry-after"))
+                    answer = ProviderResponse(response.status_code, {}, response.headers.get("retry-after"))
                     answer = replace(answer, told=await _read_object(response))
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
             if answer is None:
@@ -108,7 +108,7 @@ class ProviderHttpClient:
         await self._client.aclose()
 
 
-def check_accepted(name: str, answer: HttpResult, now: datetime) -> None:
+def check_provider_status(name: str, answer: ProviderResponse, now: datetime) -> None:
     """Let an answer pass unless it is about the provider's own state.
 
     Args:

@@ -12,7 +12,7 @@ from connector.store.users.inbox import InboxMessage, put_message
 from connector.store.users.users import find_user, lock_user
 
 
-class Inbox:
+class InboxChannel:
     """The channels `in_app_message`, `content_card` and `news_feed_card` of one workspace.
 
     Args:

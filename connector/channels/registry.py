@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import get_args
 
-from connector.channels.console import Console
-from connector.channels.email import Email
-from connector.channels.fcm import FcmPush
-from connector.channels.inbox import Inbox
+from connector.channels.console import ConsoleChannel
+from connector.channels.email import EmailChannel
+from connector.channels.fcm import FcmChannel
+from connector.channels.inbox import InboxChannel
 from connector.channels.protocol import Channel
 from connector.channels.tracked import track_channels
-from connector.channels.twilio import TwilioSms
+from connector.channels.twilio import TwilioChannel
 from connector.channels.webhook import Webhook
 from connector.rules.model.inbox import InboxKind
 from connector.rules.model.values import ChannelName
@@ -31,16 +31,18 @@ def open_channels(settings: Settings, *, default_console: bool, database: Databa
     """
     channels: dict[str, Channel] = {}
     if default_console:
-        channels |= dict.fromkeys(get_args(ChannelName), Console())
+        channels |= dict.fromkeys(get_args(ChannelName), ConsoleChannel())
     if database is not None:
-        shown = Console() if default_console else None
-        channels |= dict.fromkeys(get_args(InboxKind), Inbox(database, settings.workspace, settings.inbox, show=shown))
+        shown = ConsoleChannel() if default_console else None
+        channels |= dict.fromkeys(
+            get_args(InboxKind), InboxChannel(database, settings.workspace, settings.inbox, show=shown)
+        )
     if settings.smtp.host is not None:
-        channels["email"] = Email(settings.smtp)
+        channels["email"] = EmailChannel(settings.smtp)
     if settings.twilio.account_sid is not None:
-        channels["sms"] = TwilioSms(settings.twilio)
+        channels["sms"] = TwilioChannel(settings.twilio)
     if settings.fcm.credentials is not None:
-        channels["push"] = FcmPush(settings.fcm)
+        channels["push"] = FcmChannel(settings.fcm)
     channels["webhook"] = Webhook(
         timeout=settings.send_timeout,
         secret=settings.webhook_secret.get_secret_value() if settings.webhook_secret else None,

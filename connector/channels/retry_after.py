@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-LONGEST = timedelta(hours=1)
+MAX_RETRY_AFTER = timedelta(hours=1)
 """No provider may hold a message up for longer in one go."""
 
 
@@ -20,11 +20,11 @@ def read_retry_after(value: str | None, now: datetime) -> timedelta | None:
         wait = _seconds(value) if value.strip().isdecimal() else _date(value) - now
     except (ValueError, OverflowError):
         return None
-    return min(max(wait, timedelta()), LONGEST)
+    return min(max(wait, timedelta()), MAX_RETRY_AFTER)
 
 
 def _seconds(value: str) -> timedelta:
-    return timedelta(seconds=min(int(value), LONGEST.total_seconds()))
+    return timedelta(seconds=min(int(value), MAX_RETRY_AFTER.total_seconds()))
 
 
 def _date(value: str) -> datetime:

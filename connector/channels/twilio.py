@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 
 import httpx
 
-from connector.channels.http_client import HttpResult, ProviderHttpClient, check_accepted
+from connector.channels.http_client import ProviderHttpClient, ProviderResponse, check_provider_status
 from connector.channels.protocol import Accepted, OutgoingMessage, Rejected, TryLater
 from connector.settings.providers import Twilio
 
 DELIVERY = "delivery"
 """The parameter of the status callback's address that names the delivery."""
-LONGEST_BODY = 1600
+MAX_SMS_CHARACTERS = 1600
 """Characters; Twilio refuses longer ones with 21617."""
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
@@ -44,7 +44,7 @@ _OF_SETTINGS = frozenset({20003, 20005, 20404, 21212, 21603, 21606, 21611, 21659
 """Codes about the account, the sender or the sender's full queue (21611): nothing was sent."""
 
 
-class TwilioSms:
+class TwilioChannel:
     """The sms channel.
 
     Args:
@@ -77,7 +77,7 @@ class TwilioSms:
             OutcomeUnknown: the answer was lost, or was one of 5xx.
         """
         answer = await self._exchange.post(self._url, data=self._form(message), auth=self._auth)
-        check_accepted("twilio", answer, datetime.fromtimestamp(self._clock(), UTC))
+        check_provider_status("twilio", answer, datetime.fromtimestamp(self._clock(), UTC))
         if not 200 <= answer.status < 300:
             raise _refusal(answer)
         sid = answer.told.get("sid")
@@ -116,7 +116,7 @@ def _number(phone: str | None) -> str:
 def _body(text: object) -> str:
     if not isinstance(text, str) or not text.strip():
         raise Rejected("sms_empty", "there is no text")
-    if len(text) > LONGEST_BODY:
+    if len(text) > MAX_SMS_CHARACTERS:
         raise Rejected("sms_too_long", f"the text is longer than {LONGEST_BODY} characters")
     try:
         text.encode()
@@ -125,7 +125,7 @@ def _body(text: object) -> str:
     return text
 
 
-def _refusal(answer: HttpResult) -> Rejected | TryLater:
+def _refusal(answer: ProviderResponse) -> Rejected | TryLater:
     told = answer.told.get("code")
     known = isinstance(told, int) and not isinstance(told, bool) and 0 < told < 1_000_000
     code = f"twilio_{told}" if known else f"twilio_http_{answer.status}"

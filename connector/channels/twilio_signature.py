@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def sign(url: str, parameters: Iterable[tuple[str, str]], auth_token: str) -> str:
+def sign_request(url: str, parameters: Iterable[tuple[str, str]], auth_token: str) -> str:
     """The signature of a request to `url`, query included, with these form parameters."""
     signed = url + "".join(name + value for name, value in sorted(set(parameters)))
     return base64.b64encode(hmac.digest(auth_token.encode(), signed.encode(), "sha1")).decode()
@@ -23,7 +23,7 @@ def sign(url: str, parameters: Iterable[tuple[str, str]], auth_token: str) -> st
 def is_signed(signature: str, url: str, parameters: Iterable[tuple[str, str]], auth_token: str) -> bool:
     """Whether `signature` is Twilio's for this request. Twilio signs the address with its port, or without."""
     pairs = list(parameters)
-    made = [sign(form, pairs, auth_token) for form in _with_and_without_port(urlsplit(url))]
+    made = [sign_request(form, pairs, auth_token) for form in _with_and_without_port(urlsplit(url))]
     return any([hmac.compare_digest(one.encode(), signature.encode()) for one in made])
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from connector.channels.destinations import PinnedTransport, Resolve, resolve
-from connector.channels.http_client import Progress
+from connector.channels.http_client import RequestProgress
 from connector.channels.protocol import Accepted, OutgoingMessage, Rejected, TryLater
 from connector.channels.retry_after import read_retry_after
 from connector.settings.signing import create_signer
@@ -72,7 +72,7 @@ class Webhook:
             OutcomeUnknown: the request went out, its answer was lost.
         """
         now = datetime.fromtimestamp(self._clock(), UTC)
-        progress = Progress("webhook")
+        progress = RequestProgress("webhook")
         request = self._request(message, now, progress)
         try:
             async with asyncio.timeout(self._seconds):
@@ -88,7 +88,7 @@ class Webhook:
         """Let go of connections."""
         await self._client.aclose()
 
-    def _request(self, message: OutgoingMessage, now: datetime, progress: Progress) -> httpx.Request:
+    def _request(self, message: OutgoingMessage, now: datetime, progress: RequestProgress) -> httpx.Request:
         try:
             body = str(message.content.get("body") or "")
             headers = _headers(message.content, body) | self._signature(message.delivery_id, now, body)

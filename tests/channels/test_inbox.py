@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from temporalio.testing import ActivityEnvironment
 
 from activities.send import Sender
-from connector.channels.console import Console
-from connector.channels.inbox import Inbox
+from connector.channels.console import ConsoleChannel
+from connector.channels.inbox import InboxChannel
 from connector.channels.protocol import Address, OutgoingMessage, Rejected, TryLater
 from connector.channels.registry import open_channels
 from connector.rules.model.users import User
@@ -46,7 +46,7 @@ async def test_follow_up_puts_each_message_into_the_inbox_once(house: House) -> 
     await house.live(ORIGINAL, follow_on("f", PUSHED, messages={"content_card": CARD}))
     await _described(house.database)
     await house.ingest(push("p1", 0))
-    channel = Inbox(house.database, "default", InboxSettings())
+    channel = InboxChannel(house.database, "default", InboxSettings())
     sender = Sender(house.database, house.cache, house.intake, {"content_card": channel}, "default")
     [waiting] = await house.rows()
     request = SendRequest(workspace="default", follow_up_id=waiting.id, campaign="f", channel="content_card")
@@ -66,7 +66,7 @@ async def test_follow_up_puts_each_message_into_the_inbox_once(house: House) -> 
 async def test_repeated_and_concurrent_sends_leave_one_row(database: Database) -> None:
     """Guarantee 4: the delivery's id makes the row's, however often it is handed over."""
     await _described(database)
-    channel = Inbox(database, "default", InboxSettings())
+    channel = InboxChannel(database, "default", InboxSettings())
     handed = await asyncio.gather(*(channel.send(MESSAGE) for _ in range(5)))
     assert len({one.provider_id for one in handed}) == 1
     [row] = await _rows(database)
@@ -80,7 +80,7 @@ async def test_expiry_and_priority_are_those_of_the_kind(
     monkeypatch.setenv("CONNECTOR_INBOX_EXPIRY_DAYS", '{"content_card": 2}')
     monkeypatch.setenv("CONNECTOR_INBOX_PRIORITIES", '{"content_card": 5}')
     await _described(sqlite_database)
-    channel = Inbox(sqlite_database, "default", Settings().inbox)
+    channel = InboxChannel(sqlite_database, "default", Settings().inbox)
     for kind in ("content_card", "in_app_message"):
         await channel.send(dataclasses.replace(MESSAGE, delivery_id=kind, channel=kind))
     found = {row.kind: (row.expires_at - row.created_at, row.priority) for row in await _rows(sqlite_database)}
@@ -90,7 +90,7 @@ async def test_expiry_and_priority_are_those_of_the_kind(
 async def test_erased_user_gets_nothing_and_keeps_nothing(database: Database) -> None:
     """Guarantee 8: rendered messages hold personal data, so they go; a message on its way is rejected."""
     await _described(database)
-    channel = Inbox(database, "default", InboxSettings())
+    channel = InboxChannel(database, "default", InboxSettings())
     await channel.send(MESSAGE)
     async with database.write("default") as c:
         assert await erase_user(c, "default", "u", NOW)
@@ -106,7 +106,7 @@ async def test_database_that_is_away_is_tried_again() -> None:
     """Nothing was put anywhere, so the send is repeated."""
     away = Database.open("postgresql://nobody@127.0.0.1:1/nowhere")
     with pytest.raises(TryLater, match="store_unavailable"):
-        await Inbox(away, "default", InboxSettings()).send(MESSAGE)
+        await InboxChannel(away, "default", InboxSettings()).send(MESSAGE)
     await away.close()
 
 
@@ -115,9 +115,9 @@ async def test_the_worker_has_the_three_channels(sqlite_database: Database, dev:
     """With a database they are inboxes in production and in development, where the console shows them too."""
     await _described(sqlite_database)
     channels = open_channels(Settings(), default_console=dev, database=sqlite_database)
-    assert isinstance(channels["in_app_message"], Inbox)
+    assert isinstance(channels["in_app_message"], InboxChannel)
     assert channels["in_app_message"] is channels["content_card"] is channels["news_feed_card"]
-    assert isinstance(channels.get("sms"), Console) == dev
+    assert isinstance(channels.get("sms"), ConsoleChannel) == dev
     with capture_logs() as lines:
         await channels["content_card"].send(MESSAGE)
     assert [line["title"] for line in lines if line["event"] == "message"] == (["Hi Ada"] if dev else [])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.channels.email import Email
+from connector.channels.email import EmailChannel
 from connector.channels.mime import build_mime_message
 from connector.channels.protocol import Address, OutgoingMessage
 from connector.channels.provider_headers import provider_header
@@ -87,7 +87,7 @@ def test_what_would_be_too_long_is_left_out() -> None:
 def test_the_setting_names_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     """CONNECTOR_SMTP_PROVIDER; a name that is not known is refused as the settings are read."""
     monkeypatch.setenv("CONNECTOR_SMTP_PROVIDER", "ses")
-    assert Email(Smtp())._settings.provider == "ses"
+    assert EmailChannel(Smtp())._settings.provider == "ses"
     monkeypatch.setenv("CONNECTOR_SMTP_PROVIDER", "sparkpost")
     with pytest.raises(ValueError, match="sendgrid"):
         Smtp()

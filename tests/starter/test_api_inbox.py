@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import delete, select, update
 
 from connector.app.context import AppContext, build_context
-from connector.channels.inbox import Inbox
+from connector.channels.inbox import InboxChannel
 from connector.channels.protocol import Address, OutgoingMessage
 from connector.inbox.tokens import InboxTokens
 from connector.settings.application import Settings
@@ -60,7 +60,7 @@ class Phone:
 
     async def gets(self, kind: str, *, delivery: str | None = None, user: str = "u") -> str:
         """Deliver a message of `o`; gives its id."""
-        channel = Inbox(self.context.database, "default", self.context.settings.inbox)
+        channel = InboxChannel(self.context.database, "default", self.context.settings.inbox)
         message = OutgoingMessage(delivery or f"d.{kind}", "o", kind, Address(user), CONTENT[kind])
         return (await channel.send(message)).provider_id or ""
 

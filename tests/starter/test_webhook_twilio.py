@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from connector.app.context import build_context
 from connector.channels.protocol import Accepted, OutcomeUnknown, Rejected, TryLater
-from connector.channels.twilio_signature import sign
+from connector.channels.twilio_signature import sign_request
 from connector.rules.model.users import User
 from connector.rules.provider_events.attribution import Unmatched
 from connector.settings.application import Settings
@@ -53,7 +53,7 @@ class TextPost(Post):
         """Report as Twilio does; gives the answer's status."""
         form = {"MessageSid": SID, "MessageStatus": status, "To": "+14155552671", "ErrorCode": ""} | fields
         query = urlencode({"delivery": delivery})
-        signed = sign(f"{CALLBACK}?{query}", form.items(), AUTH_TOKEN)
+        signed = sign_request(f"{CALLBACK}?{query}", form.items(), AUTH_TOKEN)
         headers = {"X-Twilio-Signature": signed if signature is None else signature}
         return (await self.api.post(f"/webhooks/twilio?{query}", data=form, headers=headers)).status_code
 
@@ -213,7 +213,7 @@ async def test_a_report_about_a_refused_message_is_told_but_changes_no_state(pos
     assert await post.state() == ("failed", "number_invalid", "failed")
 
 
-@pytest.mark.parametrize("signature", ["", "forged", "Zm9yZ2Vk" * 1000, sign(CALLBACK, [], AUTH_TOKEN)])
+@pytest.mark.parametrize("signature", ["", "forged", "Zm9yZ2Vk" * 1000, sign_request(CALLBACK, [], AUTH_TOKEN)])
 async def test_a_wrong_signature_is_refused(post: TextPost, signature: str) -> None:
     """Nobody but the holder of the auth token makes interactions, whatever API keys there are."""
     delivery = await post.sent()
@@ -225,9 +225,9 @@ async def test_a_signature_holds_for_its_delivery_only(post: TextPost) -> None:
     """A signed report cannot be turned into one about another message, nor a failure into an arrival."""
     delivery = await post.sent()
     form = {"MessageSid": SID, "MessageStatus": "delivered"}
-    elsewhere = sign(f"{CALLBACK}?delivery=other.sms", form.items(), AUTH_TOKEN)
+    elsewhere = sign_request(f"{CALLBACK}?delivery=other.sms", form.items(), AUTH_TOKEN)
     assert await post.told(delivery, "delivered", signature=elsewhere) == 403
-    failed = sign(f"{CALLBACK}?delivery={delivery}", (form | {"MessageStatus": "failed"}).items(), AUTH_TOKEN)
+    failed = sign_request(f"{CALLBACK}?delivery={delivery}", (form | {"MessageStatus": "failed"}).items(), AUTH_TOKEN)
     assert await post.told(delivery, "delivered", signature=failed) == 403
 
 

@@ -12,7 +12,7 @@ from pytest_httpserver import HTTPServer
 from temporalio.testing import WorkflowEnvironment
 
 from connector.app.context import build_context
-from connector.channels.twilio_signature import sign
+from connector.channels.twilio_signature import sign_request
 from connector.rules.model.users import User
 from connector.store.engine.database import Database, database_now
 from connector.store.users.users import find_user, save_user
@@ -43,7 +43,7 @@ class Street:
         """Twilio tells of its message of this number, at the address that it was given."""
         address = urlsplit(self.twilio.forms[number]["StatusCallback"])
         form = {"MessageSid": f"SM{number + 1:032x}", "MessageStatus": status, "AccountSid": "AC" + "1" * 32}
-        headers = {"X-Twilio-Signature": sign(address.geturl(), form.items(), AUTH_TOKEN)}
+        headers = {"X-Twilio-Signature": sign_request(address.geturl(), form.items(), AUTH_TOKEN)}
         return (await self.api.post(f"{address.path}?{address.query}", data=form, headers=headers)).status_code
 
 

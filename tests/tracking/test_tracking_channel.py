@@ -9,7 +9,7 @@ from email.policy import default
 import pytest
 from pydantic import ValidationError
 
-from connector.channels.console import Console
+from connector.channels.console import ConsoleChannel
 from connector.channels.mime import build_mime_message
 from connector.channels.protocol import Accepted, Address, OutgoingMessage, Rejected, TryLater
 from connector.channels.tracked import TrackedChannel, track_channels
@@ -88,7 +88,7 @@ async def test_the_channels_faults_go_through() -> None:
 @pytest.mark.parametrize("tracking", [{}, {"secrets": [SECRET]}])
 def test_without_an_address_nothing_is_tracked(tracking: dict[str, list[str]]) -> None:
     """A secret alone reads the links of others."""
-    channel = Console()
+    channel = ConsoleChannel()
     settings = Settings(tracking=TrackingSettings(**tracking))
     assert track_channels({"email": channel}, settings) == {"email": channel}
     assert (open_tokens(settings) is None) == (not tracking)
@@ -119,7 +119,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CONNECTOR_TRACKING_SECRETS", f'["{SECRET}"]')
     settings = Settings()
     assert (settings.tracking.url, settings.tracking.days) == (BASE, 400)
-    assert isinstance(track_channels({"email": Console()}, settings)["email"], TrackedChannel)
+    assert isinstance(track_channels({"email": ConsoleChannel()}, settings)["email"], TrackedChannel)
 
 
 async def test_both_headers_stand_whole_in_the_mail() -> None:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from connector.channels.twilio_signature import sign
+from connector.channels.twilio_signature import sign_request
 from starter.webhooks.mailgun import Mailgun
 from starter.webhooks.postmark import Postmark
 from starter.webhooks.protocol import TryAgainLater, WebhookCall, WebhookProvider
@@ -196,11 +196,11 @@ class TwilioSender:
 
     def call(self, event: Any, at: datetime = AT) -> WebhookCall:
         if "MessageSid" in event:
-            signature = sign(f"{self.url}?{self.query}", event.items(), self.token)
+            signature = sign_request(f"{self.url}?{self.query}", event.items(), self.token)
             return WebhookCall(self.query, {"x-twilio-signature": signature}, urlencode(event).encode(), at)
         body = encoded([event])
         query = f"{self.query}&bodySHA256={hashlib.sha256(body).hexdigest()}"
-        return WebhookCall(query, {"x-twilio-signature": sign(f"{self.url}?{query}", [], self.token)}, body, at)
+        return WebhookCall(query, {"x-twilio-signature": sign_request(f"{self.url}?{query}", [], self.token)}, body, at)
 
 
 SENDERS = (SendGridSender(), SesSender(), MailgunSender(), PostmarkSender(), ResendSender(), TwilioSender())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connector.channels.twilio_signature import sign
+from connector.channels.twilio_signature import sign_request
 from starter.webhooks.mailgun import Mailgun
 from starter.webhooks.postmark import Postmark
 from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, WebhookCall, WebhookError
@@ -209,7 +209,7 @@ async def test_a_body_hash_that_somebody_added() -> None:
     await sender.provider().verify(click)
     await refused(sender, replace(click, body=click.body.replace(b"mycompany", b"yourcompany")))
     at_their_host = with_headers(
-        click, **{"x-twilio-signature": sign("https://evil.example/?" + click.query, [], "f" * 32)}
+        click, **{"x-twilio-signature": sign_request("https://evil.example/?" + click.query, [], "f" * 32)}
     )
     await refused(sender, at_their_host)
 

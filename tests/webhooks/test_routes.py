@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import select
 
 from connector.app.context import build_context
-from connector.channels.twilio_signature import sign
+from connector.channels.twilio_signature import sign_request
 from connector.rules.model.users import User
 from connector.rules.provider_events.events import PROVIDERS
 from connector.settings.application import Settings
@@ -192,7 +192,7 @@ async def test_twilio_is_heard_at_both_of_its_addresses(
     """That of our own texts' status callbacks, and that of all else: signed for either, whatever it is about."""
     settings = Settings(twilio=twilio("https://t.test", status_callback=callback, webhook_url=webhook))
     form = {"MessageSid": "SM1", "MessageStatus": "delivered", "To": "+491701"}
-    headers = {"X-Twilio-Signature": sign(f"{CALLBACK}?{query}", form.items(), AUTH_TOKEN)}
+    headers = {"X-Twilio-Signature": sign_request(f"{CALLBACK}?{query}", form.items(), AUTH_TOKEN)}
     async with open_client(build_context(settings, house.database), given=None) as api:
         assert (await api.post(f"/webhooks/twilio?{query}", data=form, headers=headers)).status_code == status
         unsigned = await api.post(f"/webhooks/twilio?{query}", data=form)
