@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import Campaign
@@ -29,7 +27,7 @@ from connector.rules.sending.due_list import Control, Drop, DueFacts, Hold, Paus
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.targeting.audience import asks_history
 from connector.rules.triggering.evaluator import LoggedHistory
-from connector.store.catalogue.versions import Head
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import (
     change_channels,
     end_as,
@@ -69,16 +67,15 @@ class ClaimTransaction:
 
     def __init__(
         self,
-        c: AsyncConnection,
+        tx: Transaction,
         catalogue: Catalogue,
-        head: Head,
         intake: Intake,
         request: SendRequest,
         *,
         now: datetime,
         attempt: int,
     ) -> None:
-        self._c, self._catalogue, self._head = c, catalogue, head
+        self._tx, self._catalogue = tx, catalogue
         self._intake, self._request = intake, request
         self._now, self._attempt = now, attempt
 
@@ -88,7 +85,7 @@ class ClaimTransaction:
         if follow_up is None:
             return SendOutcome(outcome="ended")
         self._follow_up = follow_up
-        self._messages = await load_deliveries(self._c, self._request.workspace, follow_up.id)
+        self._messages = await load_deliveries(self._tx, follow_up.id)
         earlier = self._messages.get(self._request.channel)
         if earlier is not None and earlier.state is not DeliveryState.OPEN:
             return await self._answered_before(earlier)
@@ -99,8 +96,8 @@ class ClaimTransaction:
     async def _locked(self) -> FollowUp | None:
         """The row as it stands once the user's lock is held."""
         request = self._request
-        await lock_user_of(self._c, request.workspace, request.follow_up_id)
-        return await load_follow_up(self._c, request.workspace, request.follow_up_id)
+        await lock_user_of(self._tx, request.follow_up_id)
+        return await load_follow_up(self._tx, request.follow_up_id)
 
     async def _answered_before(self, earlier: Delivery) -> SendOutcome:
         """An earlier attempt decided, or left a claim without an outcome: then nobody knows, and it is not resent."""
@@ -112,15 +109,13 @@ class ClaimTransaction:
         return outcome_for(earlier.state, earlier.reason)
 
     async def _judged(self) -> Claim | SendOutcome:
-        user = (await load_users(self._c, self._request.workspace, [self._follow_up.user_key]))[
-            self._follow_up.user_key
-        ]
+        user = (await load_users(self._tx, [self._follow_up.user_key]))[self._follow_up.user_key]
         facts = await self._facts(user)
         verdict = evaluate_message(facts)
         if isinstance(verdict, SwitchChannels):
             return await self._moved(verdict.channels)
         if isinstance(verdict, Hold):
-            await hold_until(self._c, self._request.workspace, self._follow_up, verdict.until)
+            await hold_until(self._tx, self._follow_up, verdict.until)
             return SendOutcome(outcome="held", until=verdict.until)
         if isinstance(verdict, Pause):
             return SendOutcome(outcome="paused", state=self._follow_up.state.value)
@@ -132,12 +127,12 @@ class ClaimTransaction:
             return await self._enrolled(user.user)
         claimed = replace(self._delivery(DeliveryState.CLAIMED), claimed_at=self._now)
         await self._write(claimed)
-        await mark_sending(self._c, self._request.workspace, self._follow_up, self._now)
+        await mark_sending(self._tx, self._follow_up, self._now)
         return Claim(self._follow_up, claimed, user.user, facts.campaign, verdict.content, self._now)
 
     async def _facts(self, user: StoredUser) -> DueFacts:
-        workspace, follow_up = self._request.workspace, self._follow_up
-        receipts = await load_receipts(self._c, workspace, [follow_up.user_key], [follow_up.campaign])
+        follow_up = self._follow_up
+        receipts = await load_receipts(self._tx, [follow_up.user_key], [follow_up.campaign])
         capped = bool(self._catalogue.workspace.frequency_caps)
         facts = DueFacts(
             now=self._now,
@@ -151,14 +146,14 @@ class ClaimTransaction:
             received_at=earlier_receipt(
                 receipts.get((follow_up.campaign, follow_up.user_key, follow_up.key)), self._messages.values()
             ),
-            past_sends=await load_past_sends(self._c, workspace, follow_up.user_key, self._now) if capped else (),
+            past_sends=await load_past_sends(self._tx, follow_up.user_key, self._now) if capped else (),
             assignment=Assignment(control=False),
             follow_up_id=follow_up.id,
             unreachable=user.unreachable,
         )
         facts = replace(facts, assignment=await self._assignment(facts, received=bool(receipts)))
         if asks_history(facts.campaign.audience) and facts.follow_on and facts.follow_on.recheck_audience:
-            past = await load_items(self._c, workspace, {follow_up.user_key: None})
+            past = await load_items(self._tx, {follow_up.user_key: None})
             facts = replace(facts, history=LoggedHistory(past[follow_up.user_key]))
         return facts
 
@@ -167,28 +162,28 @@ class ClaimTransaction:
         if not has_assignments(facts.entry):
             return Assignment(control=False)
         first = draw_assignment(facts.campaign, facts.user.id, received=received)
-        where = (self._request.workspace, self._follow_up.campaign, self._follow_up.user_key)
-        return Assignment(*await keep_assignment(self._c, *where, first.control, first.variant))
+        where = (self._follow_up.campaign, self._follow_up.user_key)
+        return Assignment(*await keep_assignment(self._tx, *where, first.control, first.variant))
 
     async def _moved(self, channels: tuple[str, ...]) -> SendOutcome:
         """The content goes out on other channels; all of them are told, for this may be a retry."""
-        await change_channels(self._c, self._request.workspace, self._follow_up, channels)
+        await change_channels(self._tx, self._follow_up, channels)
         self._follow_up = replace(self._follow_up, channels=channels)
-        await settle(self._c, self._request.workspace, self._follow_up, self._messages, self._now)
+        await settle(self._tx, self._follow_up, self._messages, self._now)
         return SendOutcome(outcome="moved", channels=channels)
 
     async def _enrolled(self, user: User) -> SendOutcome:
         """W3: one enrolment at the moment of the message, which counts as a receipt."""
-        await end_as(self._c, self._request.workspace, self._follow_up, State.CONTROL, Reason.CONTROL_GROUP, self._now)
+        await end_as(self._tx, self._follow_up, State.CONTROL, Reason.CONTROL_GROUP, self._now)
         await self._receipt(self._now)
         await self._intake.ingest_in_transaction(
-            self._c, self._catalogue, self._head, [enrolment(self._follow_up, user.id, self._now)]
+            self._tx, self._catalogue, [enrolment(self._follow_up, user.id, self._now)]
         )
         return SendOutcome(outcome="control", state=State.CONTROL.value, reason=Reason.CONTROL_GROUP.value)
 
     async def _settled(self, message: Delivery) -> SendOutcome:
         messages = {**self._messages, message.channel: message}
-        await settle(self._c, self._request.workspace, self._follow_up, messages, self._now)
+        await settle(self._tx, self._follow_up, messages, self._now)
         return outcome_for(message.state, message.reason)
 
     def _delivery(self, state: DeliveryState, reason: Reason | None = None) -> Delivery:
@@ -196,8 +191,7 @@ class ClaimTransaction:
 
     async def _write(self, delivery: Delivery, *, decided_at: datetime | None = None, fault: str | None = None) -> None:
         await write_delivery(
-            self._c,
-            self._request.workspace,
+            self._tx,
             self._follow_up,
             delivery,
             known=delivery.channel in self._messages,
@@ -208,8 +202,7 @@ class ClaimTransaction:
 
     async def _receipt(self, at: datetime) -> None:
         follow_up = self._follow_up
-        where = (self._request.workspace, follow_up.campaign, follow_up.user_key, follow_up.key)
-        await save_receipt(self._c, *where, at)
+        await save_receipt(self._tx, follow_up.campaign, follow_up.user_key, follow_up.key, at)
 
 
 def outcome_for(state: DeliveryState, reason: Reason | None) -> SendOutcome:

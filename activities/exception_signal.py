@@ -43,8 +43,8 @@ class ExceptionSignalReporter:
             return result.status
 
     async def _take_in(self, reported: ReportedException) -> ItemResult:
-        async with self._database.read() as connection:
-            users = await load_users(connection, self._workspace, [reported.user_key])
+        async with self._database.read(self._workspace) as tx:
+            users = await load_users(tx, [reported.user_key])
         if reported.user_key not in users:
             return ItemResult("invalid", fault=ERASED_FAULT)
         told_at = activity.info().scheduled_time.isoformat()

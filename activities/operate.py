@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from connector import names
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.sending.operating import is_cancelled, refusal
 from connector.store.engine.database import Database
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import load_follow_up, lock_user_of
 from connector.store.follow_ups.operating import cancel_wait, move_wait
 from connector.wire import Operated, Operation
@@ -38,23 +38,23 @@ class Operator:
         A refusal is told in the result, with the state that stands in the way.
         """
         now = activity.info().started_time
-        async with self._database.write(self._workspace) as c:
-            await lock_user_of(c, self._workspace, operation.follow_up_id)
-            follow_up = await load_follow_up(c, self._workspace, operation.follow_up_id)
+        async with self._database.write(self._workspace) as tx:
+            await lock_user_of(tx, operation.follow_up_id)
+            follow_up = await load_follow_up(tx, operation.follow_up_id)
             refused = refusal(follow_up)
             if refused is None:
-                await _change(c, self._workspace, operation, now)
-                follow_up = await load_follow_up(c, self._workspace, operation.follow_up_id)
+                await _change(tx, operation, now)
+                follow_up = await load_follow_up(tx, operation.follow_up_id)
         if operation.verb == names.CANCEL and is_cancelled(follow_up):
             refused = None  # an earlier attempt did it, and its answer was lost
         return _told(follow_up, refused, operation.verb)
 
 
-async def _change(c: AsyncConnection, workspace: str, operation: Operation, now: datetime) -> None:
+async def _change(tx: Transaction, operation: Operation, now: datetime) -> None:
     if operation.verb == names.CANCEL:
-        await cancel_wait(c, workspace, operation.follow_up_id, now)
+        await cancel_wait(tx, operation.follow_up_id, now)
     else:
-        await move_wait(c, workspace, operation.follow_up_id, operation.until or now)
+        await move_wait(tx, operation.follow_up_id, operation.until or now)
 
 
 def _told(follow_up: FollowUp | None, refused: str | None, verb: str) -> Operated:

@@ -81,8 +81,8 @@ class Publisher:
         """End what waits in closed windows of these campaigns, page by page; the outbox tells the workflows (P9)."""
         ended = 0
         while True:
-            async with self._database.write(self._workspace) as connection:
-                page = await end_page(connection, self._workspace, stopped.campaigns, _PAGE)
+            async with self._database.write(self._workspace) as tx:
+                page = await end_page(tx, stopped.campaigns, _PAGE)
             self._changed()
             ended += page.ended
             activity.heartbeat(ended)
@@ -93,20 +93,20 @@ class Publisher:
         if order.verb != "publish":
             return {}
         wanted = missed_to_count(catalogue, order.ids, with_follow_ons=order.with_follow_ons)
-        async with self._database.read() as connection:
-            return await count_on_targets(connection, self._workspace, wanted)
+        async with self._database.read(self._workspace) as tx:
+            return await count_on_targets(tx, wanted)
 
     async def _commit(self, catalogue: Catalogue, order: Order, missed: Missed) -> OrderReceipt:
-        async with self._database.write(self._workspace, lock="exclusive") as connection:
-            done = await find_receipt(connection, self._workspace, order.order_id)
+        async with self._database.write(self._workspace, lock="exclusive") as tx:
+            done = await find_receipt(tx, order.order_id)
             if done is not None:
                 return done
-            if (await read_head(connection, self._workspace)).version != catalogue.version:
+            if (await read_head(tx)).version != catalogue.version:
                 raise VersionMoved("the catalogue has changed since it was loaded")
-            now = await next_instant(connection, self._workspace)
+            now = await next_instant(tx)
             plan = _plan(catalogue, order, missed, now)
             plan = replace(plan, warnings=tuple(_first(plan.warnings)))
-            return await commit_order(connection, order, plan, expected_version=catalogue.version, effective_at=now)
+            return await commit_order(tx, order, plan, expected_version=catalogue.version, effective_at=now)
 
 
 def _plan(catalogue: Catalogue, order: Order, missed: Missed, now: datetime) -> OrderPlan:

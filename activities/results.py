@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from activities.claims import Claim
 from connector.channels.protocol import Accepted
 from connector.rules.catalogue.catalogue import Catalogue
@@ -18,6 +16,7 @@ from connector.rules.model.reasons import Reason, State
 from connector.rules.sending.deliveries import Delivery, DeliveryState, receive_interaction
 from connector.rules.triggering.exceptions import cancels
 from connector.rules.triggering.trigger_list import triggers
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_deliveries, release, settle, write_delivery
 from connector.store.follow_ups.follow_ups import end_follow_ups, save_receipt
 from connector.store.users.log import load_items
@@ -52,58 +51,54 @@ def sent_result(accepted: Accepted) -> SendResult:
 
 
 async def record_result(
-    c: AsyncConnection, workspace: str, claim: Claim, conclusion: SendResult, *, now: datetime, attempt: int
+    tx: Transaction, claim: Claim, conclusion: SendResult, *, now: datetime, attempt: int
 ) -> Delivery:
     """Write a message's final state, settle its follow-up, and remember the receipt where there was or may be one.
 
     Returns the message as it stands then: a delivery report that was quicker has settled it already.
     """
-    await lock_user(c, workspace, claim.follow_up.user_key)
+    await lock_user(tx, claim.follow_up.user_key)
     if conclusion.invalid_tokens:
-        await forget_push_tokens(c, workspace, claim.follow_up.user_key, conclusion.invalid_tokens)
+        await forget_push_tokens(tx, claim.follow_up.user_key, conclusion.invalid_tokens)
     if conclusion.reported or conclusion.state is DeliveryState.UNKNOWN:
-        known = (await load_deliveries(c, workspace, claim.follow_up.id))[claim.delivery.channel]
+        known = (await load_deliveries(tx, claim.follow_up.id))[claim.delivery.channel]
         if known.state is DeliveryState.SENT:
             return known
     out = conclusion.state in (DeliveryState.SENT, DeliveryState.UNKNOWN)
-    message = await _write(c, workspace, claim, conclusion, now=now, attempt=attempt, claimed=out)
+    message = await _write(tx, claim, conclusion, now=now, attempt=attempt, claimed=out)
     if out:
         follow_up = claim.follow_up
-        await save_receipt(c, workspace, follow_up.campaign, follow_up.user_key, follow_up.key, claim.dispatched_at)
-    await settle(c, workspace, claim.follow_up, await _messages(c, workspace, claim, message), now)
+        await save_receipt(tx, follow_up.campaign, follow_up.user_key, follow_up.key, claim.dispatched_at)
+    await settle(tx, claim.follow_up, await _messages(tx, claim, message), now)
     return message
 
 
 async def release_claim(
-    c: AsyncConnection, workspace: str, claim: Claim, fault: str, catalogue: Catalogue, *, now: datetime, attempt: int
+    tx: Transaction, claim: Claim, fault: str, catalogue: Catalogue, *, now: datetime, attempt: int
 ) -> None:
     """Nothing went out: undo the claim, so that an exception that comes before the next attempt counts (X1).
 
     One that came while the claim was held counts now. A claim that a later attempt gave up as lost stays so.
     """
-    await lock_user(c, workspace, claim.follow_up.user_key)
-    if (await load_deliveries(c, workspace, claim.follow_up.id))[
-        claim.delivery.channel
-    ].state is not DeliveryState.CLAIMED:
+    await lock_user(tx, claim.follow_up.user_key)
+    if (await load_deliveries(tx, claim.follow_up.id))[claim.delivery.channel].state is not DeliveryState.CLAIMED:
         return
     opened = SendResult(DeliveryState.OPEN, fault=fault)
-    message = await _write(c, workspace, claim, opened, now=None, attempt=attempt, claimed=False)
-    if await release(c, workspace, claim.follow_up, await _messages(c, workspace, claim, message)):
-        await _cancel_released(c, workspace, claim.follow_up, catalogue, now)
+    message = await _write(tx, claim, opened, now=None, attempt=attempt, claimed=False)
+    if await release(tx, claim.follow_up, await _messages(tx, claim, message)):
+        await _cancel_released(tx, claim.follow_up, catalogue, now)
 
 
-async def _cancel_released(
-    c: AsyncConnection, workspace: str, follow_up: FollowUp, catalogue: Catalogue, now: datetime
-) -> None:
+async def _cancel_released(tx: Transaction, follow_up: FollowUp, catalogue: Catalogue, now: datetime) -> None:
     """End it by the first exception that was taken in meanwhile; one that is a trigger too had to leave it standing."""
     waiting = replace(follow_up, state=State.WAITING, dispatched_at=None)
     entry = catalogue.entries[follow_up.campaign]
-    items = (await load_items(c, workspace, {follow_up.user_key: follow_up.trigger.t}))[follow_up.user_key]
+    items = (await load_items(tx, {follow_up.user_key: follow_up.trigger.t}))[follow_up.user_key]
     by = next(
         (i for i in items if cancels(waiting, i, catalogue) and not triggers(i.item, entry, i.t, catalogue)), None
     )
     if by is not None:
-        await end_follow_ups(c, workspace, [excepted(waiting, by, now)])
+        await end_follow_ups(tx, [excepted(waiting, by, now)])
 
 
 def receive_of(claim: Claim) -> Interaction | None:
@@ -117,8 +112,7 @@ def variables_of(claim: Claim) -> Mapping[str, Any]:
 
 
 async def _write(
-    c: AsyncConnection,
-    workspace: str,
+    tx: Transaction,
     claim: Claim,
     conclusion: SendResult,
     *,
@@ -133,8 +127,7 @@ async def _write(
         claimed_at=claim.dispatched_at if claimed else None,
     )
     await write_delivery(
-        c,
-        workspace,
+        tx,
         claim.follow_up,
         message,
         known=True,
@@ -146,8 +139,8 @@ async def _write(
     return message
 
 
-async def _messages(c: AsyncConnection, workspace: str, claim: Claim, message: Delivery) -> Mapping[str, Delivery]:
+async def _messages(tx: Transaction, claim: Claim, message: Delivery) -> Mapping[str, Delivery]:
     """All messages of the follow-up; where it has only this channel, there is nothing to look up."""
     if claim.follow_up.channels == (message.channel,):
         return {message.channel: message}
-    return await load_deliveries(c, workspace, claim.follow_up.id)
+    return await load_deliveries(tx, claim.follow_up.id)

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
@@ -30,8 +29,8 @@ from connector.rules.model.reasons import Reason
 from connector.rules.sending.deliveries import Delivery, DeliveryState
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
-from connector.store.catalogue.versions import Head
 from connector.store.engine.database import Database
+from connector.store.engine.transaction import Transaction
 from connector.templating.templates import Aborted, TemplateFault, render
 from connector.tracking.rewriting import hosts_in
 from connector.wire import SendOutcome, SendRequest
@@ -104,8 +103,8 @@ class Sender:
         return await self._conclude(claim, sent_result(accepted), now, attempt)
 
     async def _claim(self, request: SendRequest, now: datetime, attempt: int) -> Claim | SendOutcome:
-        async def claim(c: AsyncConnection, catalogue: Catalogue, head: Head) -> Claim | SendOutcome:
-            claiming = ClaimTransaction(c, catalogue, head, self._intake, request, now=now, attempt=attempt)
+        async def claim(tx: Transaction, catalogue: Catalogue) -> Claim | SendOutcome:
+            claiming = ClaimTransaction(tx, catalogue, self._intake, request, now=now, attempt=attempt)
             return await claiming.claim()
 
         return await self._under_lock(claim)
@@ -138,11 +137,11 @@ class Sender:
         if conclusion.fault is not None:
             _log.warning("not_sent", delivery=claim.delivery.id, reason=conclusion.reason, fault=conclusion.fault)
 
-        async def record(c: AsyncConnection, catalogue: Catalogue, head: Head) -> tuple[Delivery, bool]:
-            final = await record_result(c, self._workspace, claim, conclusion, now=now, attempt=attempt)
+        async def record(tx: Transaction, catalogue: Catalogue) -> tuple[Delivery, bool]:
+            final = await record_result(tx, claim, conclusion, now=now, attempt=attempt)
             if received is None:
                 return final, False
-            return final, (await self._intake.ingest_in_transaction(c, catalogue, head, [received])).changed
+            return final, (await self._intake.ingest_in_transaction(tx, catalogue, [received])).changed
 
         final, changed = await self._under_lock(record)
         if changed:
@@ -152,12 +151,12 @@ class Sender:
     async def _give_back(self, claim: Claim, fault: str, now: datetime, attempt: int) -> None:
         _log.info("send_is_tried_again", delivery=claim.delivery.id, fault=fault, attempt=attempt)
 
-        async def undo(c: AsyncConnection, catalogue: Catalogue, _head: Head) -> None:
-            await release_claim(c, self._workspace, claim, fault, catalogue, now=now, attempt=attempt)
+        async def undo(tx: Transaction, catalogue: Catalogue) -> None:
+            await release_claim(tx, claim, fault, catalogue, now=now, attempt=attempt)
 
         await self._under_lock(undo)
 
-    async def _under_lock(self, act: Callable[[AsyncConnection, Catalogue, Head], Awaitable[_T]]) -> _T:
+    async def _under_lock(self, act: Callable[[Transaction, Catalogue], Awaitable[_T]]) -> _T:
         return await with_current_catalogue(self._database, self._cache, self._workspace, act)
 
 

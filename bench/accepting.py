@@ -76,14 +76,14 @@ class _Stage:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _is_owed(self) -> bool:
-        async with self.ground.database.read() as connection:
-            to_start = await claim_to_start(connection, self.ground.workspace, 1)
-            return bool(to_start or await claim_to_signal(connection, self.ground.workspace, 1))
+        async with self.ground.database.read(self.ground.workspace) as tx:
+            to_start = await claim_to_start(tx, 1)
+            return bool(to_start or await claim_to_signal(tx, 1))
 
     async def _waiting(self) -> int:
         statement = select(func.count()).select_from(follow_ups).where(follow_ups.c.state == State.WAITING.value)
-        async with self.ground.database.read() as connection:
-            return int((await connection.execute(statement)).scalar_one())
+        async with self.ground.database.read(self.ground.workspace) as tx:
+            return int((await tx.execute(statement)).scalar_one())
 
 
 async def measure(sizes: Sizes, folder: Path, client: Client, progress: Progress) -> list[Figure]:

@@ -17,7 +17,7 @@ from uuid import uuid4
 import httpx
 
 from bench.ground import BATCH
-from starter.dev.ports import free_port
+from connector.app.preflight import find_free_port
 
 KEY = "a key that only the bench knows"
 CONNECTIONS = 8
@@ -65,7 +65,7 @@ async def serving(words: Sequence[str], environment: Mapping[str, str], log: Pat
     Args:
         words: how Python starts it; `PORT` stands for its port.
     """
-    port = free_port(0, option="")
+    port = find_free_port(0, option="")
     with log.open("ab") as told:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

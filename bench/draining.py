@@ -85,8 +85,8 @@ async def _bare_drained_per_second(client: Client, count: int, wait: timedelta) 
 
 async def _count_sent(ground: Ground) -> int:
     where = (follow_ups.c.workspace == ground.workspace, follow_ups.c.state == State.SENT.value)
-    async with ground.database.read() as connection:
-        return (await connection.execute(select(func.count()).select_from(follow_ups).where(*where))).scalar_one()
+    async with ground.database.read(ground.workspace) as tx:
+        return (await tx.execute(select(func.count()).select_from(follow_ups).where(*where))).scalar_one()
 
 
 @asynccontextmanager

@@ -36,30 +36,30 @@ class Ground:
 
     async def publish(self, campaigns: Sequence[Campaign]) -> None:
         """Save and publish these campaigns as the registry's activity would."""
-        async with self.database.write(self.workspace, lock="exclusive") as connection:
-            await save_drafts(connection, self.workspace, campaigns, await database_now(connection))
+        async with self.database.write(self.workspace, lock="exclusive") as tx:
+            await save_drafts(tx, campaigns, await database_now(tx))
         catalogue = await self.cache.at_least(self.database)
         ids = tuple(campaign.id for campaign in campaigns)
         order = Order(workspace=self.workspace, order_id=str(uuid4()), verb="publish", ids=ids)
-        async with self.database.write(self.workspace, lock="exclusive") as connection:
-            at = await next_instant(connection, self.workspace)
+        async with self.database.write(self.workspace, lock="exclusive") as tx:
+            at = await next_instant(tx)
             plan = plan_publish(catalogue, ids, now=at)
-            await commit_order(connection, order, plan, expected_version=catalogue.version, effective_at=at)
+            await commit_order(tx, order, plan, expected_version=catalogue.version, effective_at=at)
         await self.cache.at_least(self.database)
 
     async def invite(self, count: int) -> list[str]:
         """Make so many users who can get a push; returns their ids."""
         names = [f"u-{uuid4()}" for _ in range(count)]
-        async with self.database.write(self.workspace) as connection:
-            now = await database_now(connection)
+        async with self.database.write(self.workspace) as tx:
+            now = await database_now(tx)
             for name in names:
-                await save_user(connection, self.workspace, User(id=name, push_tokens=("token",)), now)
+                await save_user(tx, User(id=name, push_tokens=("token",)), now)
         return names
 
     async def trigger(self, event: str, users: Sequence[str]) -> None:
         """Report the event for each of these users, in batches."""
-        async with self.database.read() as connection:
-            now = (await database_now(connection)).astimezone(UTC)
+        async with self.database.read("default") as tx:
+            now = (await database_now(tx)).astimezone(UTC)
         items = [Event(id=str(uuid4()), user=user, type="event", name=event, occurred_at=now) for user in users]
         for start in range(0, len(items), BATCH):
             results = await self.intake.ingest(items[start : start + BATCH])

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from temporalio.client import Client
 
+from connector.app.preflight import find_free_port
 from connector.temporal.client import connector_plugin
-from starter.dev.ports import free_port
 from starter.dev.temporal_server import server_command, wait_for_server
 
 _READY_WITHIN = 60
@@ -22,7 +22,7 @@ _READY_WITHIN = 60
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[Client]:
     """A client of a server of its own, for as long as the block runs."""
-    port = free_port(0, option="")
+    port = find_free_port(0, option="")
     command = server_command(folder, port, None)
     on_file = command.index("--db-filename")
     del command[on_file : on_file + 2]

@@ -64,8 +64,8 @@ async def _milliseconds_each(ground: Ground, campaigns: int, batches: int) -> fl
 
 async def _clicks(ground: Ground, originals: int, count: int) -> Sequence[Interaction]:
     """Clicks of users who are new, spread over all originals."""
-    async with ground.database.read() as connection:
-        now = await database_now(connection)
+    async with ground.database.read(ground.workspace) as tx:
+        now = await database_now(tx)
     step = max(1, originals // BATCH)
     spread = (f"original-{(number * step) % originals}" for number in range(count))
     return [

@@ -23,7 +23,7 @@ import pytest
 
 from connector.store.engine.database import Database
 from connector.store.engine.migrate import migrate
-from tests.house import House
+from tests.support.installation import House
 
 _STATUS: list[int] = []
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import Scheduled
@@ -20,7 +18,7 @@ from connector.rules.sending.launching import due_for, evaluate_enrolment, follo
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.targeting.audience import asks_history, in_audience
 from connector.rules.triggering.evaluator import LoggedHistory
-from connector.store.catalogue.versions import Head
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_past_sends
 from connector.store.follow_ups.follow_ups import insert_follow_ups, load_receipts, save_receipt
 from connector.store.follow_ups.launches import LaunchRow, find_standing, keep_assignments
@@ -33,18 +31,16 @@ class LaunchAudience:
 
     def __init__(
         self,
-        c: AsyncConnection,
+        tx: Transaction,
         catalogue: Catalogue,
-        head: Head,
         intake: Intake,
-        workspace: str,
         launch: LaunchRow,
         delivery: Scheduled,
         *,
         now: datetime,
     ) -> None:
-        self._c, self._catalogue, self._head, self._intake = c, catalogue, head, intake
-        self._workspace, self._launch, self._delivery, self._now = workspace, launch, delivery, now
+        self._tx, self._catalogue, self._intake = tx, catalogue, intake
+        self._launch, self._delivery, self._now = launch, delivery, now
         self._entry = catalogue.entries[launch.campaign]
         self._campaign = newest_live(self._entry)
 
@@ -53,30 +49,28 @@ class LaunchAudience:
 
         Control users are enrolled in the same transaction as their rows.
         """
-        await lock_users(self._c, self._workspace, user_keys)
+        await lock_users(self._tx, user_keys)
         users = await self._chosen(user_keys)
         assignments = await self._assignments(users)
         follow_ups = [self._follow_up(key, stored.user, assignments[key]) for key, stored in users.items()]
         control = {p.user_key for p in follow_ups if assignments[p.user_key].control}
         decided = [await self._decided(p, users[p.user_key]) if p.user_key in control else p for p in follow_ups]
-        await insert_follow_ups(self._c, self._workspace, decided, self._now, by_launch=True)
+        await insert_follow_ups(self._tx, decided, self._now, by_launch=True)
         enrolled = [follow_up for follow_up in decided if follow_up.state is State.CONTROL]
         for follow_up in enrolled:
-            await save_receipt(
-                self._c, self._workspace, follow_up.campaign, follow_up.user_key, follow_up.key, self._now
-            )
+            await save_receipt(self._tx, follow_up.campaign, follow_up.user_key, follow_up.key, self._now)
         made = [enrolment(follow_up, users[follow_up.user_key].user.id, self._now) for follow_up in enrolled]
         if made:
-            await self._intake.ingest_in_transaction(self._c, self._catalogue, self._head, made)
+            await self._intake.ingest_in_transaction(self._tx, self._catalogue, made)
         return len(decided)
 
     async def _chosen(self, user_keys: Sequence[str]) -> dict[str, StoredUser]:
         """The audience among them, by user key; whoever received the campaign, or is about to, is left out."""
-        c, workspace, campaign = self._c, self._workspace, self._launch.campaign
-        stored = await load_users(c, workspace, user_keys)
-        past = await load_items(c, workspace, dict.fromkeys(stored)) if asks_history(self._campaign.audience) else {}
-        received = {key for _, key, _ in await load_receipts(c, workspace, user_keys, [campaign])}
-        left_out = received | await find_standing(c, workspace, campaign, user_keys)
+        tx, campaign = self._tx, self._launch.campaign
+        stored = await load_users(tx, user_keys)
+        past = await load_items(tx, dict.fromkeys(stored)) if asks_history(self._campaign.audience) else {}
+        received = {key for _, key, _ in await load_receipts(tx, user_keys, [campaign])}
+        left_out = received | await find_standing(tx, campaign, user_keys)
         return {
             key: one
             for key, one in sorted(stored.items())
@@ -89,7 +83,7 @@ class LaunchAudience:
         if not has_assignments(self._entry):
             return dict.fromkeys(users, Assignment(control=False))
         first = {key: draw_assignment(self._campaign, stored.user.id, received=False) for key, stored in users.items()}
-        return await keep_assignments(self._c, self._workspace, self._launch.campaign, first)
+        return await keep_assignments(self._tx, self._launch.campaign, first)
 
     def _follow_up(self, user_key: str, user: User, assignment: Assignment) -> FollowUp:
         due = due_for(self._delivery, user, self._launch.published_at, self._catalogue.workspace)
@@ -98,7 +92,7 @@ class LaunchAudience:
     async def _decided(self, follow_up: FollowUp, stored: StoredUser) -> FollowUp:
         """A control user's follow-up, which ends as it begins."""
         capped = bool(self._catalogue.workspace.frequency_caps)
-        sends = await load_past_sends(self._c, self._workspace, follow_up.user_key, self._now) if capped else ()
+        sends = await load_past_sends(self._tx, follow_up.user_key, self._now) if capped else ()
         facts = [
             DueFacts(
                 now=self._now,

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.heartbeat import heartbeat
@@ -24,8 +23,8 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.sending.launching import begins_at, scheduled
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
-from connector.store.catalogue.versions import Head
 from connector.store.engine.database import Database, database_now
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.launches import (
     LaunchRow,
     change_launch,
@@ -110,8 +109,8 @@ class Launcher:
             goes_on: asked before each message; once it says no, the rest is left to a later step.
         """
 
-        async def begin(c: AsyncConnection, catalogue: Catalogue, head: Head) -> LaunchStep | tuple[LaunchRow, bool]:
-            return await self._gather(c, catalogue, head, page, now)
+        async def begin(tx: Transaction, catalogue: Catalogue) -> LaunchStep | tuple[LaunchRow, bool]:
+            return await self._gather(tx, catalogue, page, now)
 
         begun = await with_current_catalogue(self._database, self._cache, self._workspace, begin)
         if isinstance(begun, LaunchStep):
@@ -122,10 +121,10 @@ class Launcher:
         return await self._passes.send(launch, page, now=now, attempt=attempt, archived=archived, goes_on=goes_on)
 
     async def _gather(
-        self, c: AsyncConnection, catalogue: Catalogue, head: Head, page: LaunchPage, now: datetime
+        self, tx: Transaction, catalogue: Catalogue, page: LaunchPage, now: datetime
     ) -> LaunchStep | tuple[LaunchRow, bool]:
         """Take the next users in; where there are none left, the launch and whether its campaign is archived."""
-        launch = await load_launch(c, self._workspace, page.launch_id, for_update=True)
+        launch = await load_launch(tx, page.launch_id, for_update=True)
         if launch is None or launch.ended_at is not None:
             return LaunchStep(phase="ended", next_page=page)
         entry = catalogue.entries[launch.campaign]
@@ -140,14 +139,13 @@ class Launcher:
         if now < begins:
             return LaunchStep(phase="waits", next_page=page, until=begins)
         if launch.begun_at is None:
-            launch = replace(launch, begun_at=await database_now(c))
-        keys = await next_users(c, self._workspace, launch, self._audience)
-        where = (c, catalogue, head, self._intake, self._workspace, launch, delivery)
+            launch = replace(launch, begun_at=await database_now(tx))
+        keys = await next_users(tx, launch, self._audience)
+        where = (tx, catalogue, self._intake, launch, delivery)
         if keys:
             await LaunchAudience(*where, now=now).take(keys)
         await change_launch(
-            c,
-            self._workspace,
+            tx,
             launch.launch_id,
             begun_at=launch.begun_at,
             cursor=keys[-1] if keys else launch.cursor,
@@ -156,8 +154,8 @@ class Launcher:
         return LaunchStep(phase="enrolling", next_page=page)
 
     async def _with_progress(self, step: LaunchStep) -> LaunchStep:
-        async with self._database.read() as c:
-            users = await count_states(c, self._workspace, step.next_page.campaign)
-            launch = await load_launch(c, self._workspace, step.next_page.launch_id)
+        async with self._database.read(self._workspace) as tx:
+            users = await count_states(tx, step.next_page.campaign)
+            launch = await load_launch(tx, step.next_page.launch_id)
         whole = launch is not None and launch.paged_at is not None
         return step.model_copy(update={"progress": LaunchProgress(users=users, whole_audience=whole)})

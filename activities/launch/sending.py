@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.launch.attempts import DueRow, LaunchAttempts
 from activities.send import Sender
@@ -14,8 +13,8 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.sending.launching import scheduled, take_from_window
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
-from connector.store.catalogue.versions import Head
 from connector.store.engine.database import Database
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.launches import (
     LaunchRow,
     change_launch,
@@ -87,11 +86,9 @@ class LaunchSender:
         The last says that nobody was at work for too long, so that those who are due have become stale (D4, W4).
         """
 
-        async def take(
-            c: AsyncConnection, catalogue: Catalogue, _head: Head
-        ) -> tuple[list[DueRow], datetime | None, bool]:
-            current = await load_launch(c, self._workspace, launch.launch_id, for_update=True) or launch
-            due = await next_due(c, self._workspace, launch, page.after, None if archived else now, self._messages)
+        async def take(tx: Transaction, catalogue: Catalogue) -> tuple[list[DueRow], datetime | None, bool]:
+            current = await load_launch(tx, launch.launch_id, for_update=True) or launch
+            due = await next_due(tx, launch, page.after, None if archived else now, self._messages)
             rows = [DueRow(*row) for row in due]
             delivery = scheduled(catalogue.entries[launch.campaign])
             limit = None if archived or delivery is None else delivery.per_minute
@@ -99,36 +96,34 @@ class LaunchSender:
             if rows and not granted:
                 return [], minute.ends(now), False
             rows = rows[:granted]
-            await postpone_rows(c, self._workspace, [row.id for row in rows], current.kept_up_at)
+            await postpone_rows(tx, [row.id for row in rows], current.kept_up_at)
             if minute != current.minute:
-                await change_launch(
-                    c, self._workspace, launch.launch_id, minute_at=minute.at, minute_count=minute.count
-                )
+                await change_launch(tx, launch.launch_id, minute_at=minute.at, minute_count=minute.count)
             stale_after = catalogue.workspace.stale_after
-            return rows, None, await self._is_late(c, current, now - stale_after)
+            return rows, None, await self._is_late(tx, current, now - stale_after)
 
         return await with_current_catalogue(self._database, self._cache, self._workspace, take)
 
-    async def _is_late(self, c: AsyncConnection, launch: LaunchRow, before: datetime) -> bool:
+    async def _is_late(self, tx: Transaction, launch: LaunchRow, before: datetime) -> bool:
         if launch.kept_up_at >= before:
             return False
-        first = await earliest(c, self._workspace, launch)
+        first = await earliest(tx, launch)
         return first is not None and first < before
 
     async def _worked(self, launch: LaunchRow, unused: int, now: datetime, *, behind: bool) -> None:
         """Give turns back to the minute that nobody used, and remember that the launch kept up, unless it is behind."""
-        async with self._database.write(self._workspace) as c:
-            current = await load_launch(c, self._workspace, launch.launch_id, for_update=True) or launch
+        async with self._database.write(self._workspace) as tx:
+            current = await load_launch(tx, launch.launch_id, for_update=True) or launch
             kept_up = current.kept_up_at if behind else max(now, current.kept_up_at)
             left = max(0, current.minute.count - unused)
-            await change_launch(c, self._workspace, launch.launch_id, kept_up_at=kept_up, minute_count=left)
+            await change_launch(tx, launch.launch_id, kept_up_at=kept_up, minute_count=left)
 
     async def _end_pass(self, launch: LaunchRow, page: LaunchPage, now: datetime) -> LaunchStep:
         """All who were due have been tried: wait for the next of those who are left, or end."""
-        async with self._database.write(self._workspace) as c:
-            waits_for = await earliest(c, self._workspace, launch)
+        async with self._database.write(self._workspace) as tx:
+            waits_for = await earliest(tx, launch)
             ended = {"ended_at": now} if waits_for is None else {}
-            await change_launch(c, self._workspace, launch.launch_id, kept_up_at=max(now, launch.kept_up_at), **ended)
+            await change_launch(tx, launch.launch_id, kept_up_at=max(now, launch.kept_up_at), **ended)
         if waits_for is None:
             _log.info("launched", campaign=launch.campaign, launch=launch.launch_id)
             return LaunchStep(phase="ended", next_page=page)

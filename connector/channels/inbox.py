@@ -45,18 +45,17 @@ class InboxChannel:
 
     async def _put(self, id: str, message: OutgoingMessage) -> None:
         kind = cast(InboxKind, message.channel)
-        async with self._database.write(self._workspace) as c:
-            user = await find_user(c, self._workspace, message.address.user_id)
+        async with self._database.write(self._workspace) as tx:
+            user = await find_user(tx, message.address.user_id)
             if user is None:
                 raise Rejected("erased")
-            await lock_user(c, self._workspace, user.user_key)
+            await lock_user(tx, user.user_key)
             # Looked up again: who was erased while the lock was awaited must not get their data back (guarantee 8).
-            if await find_user(c, self._workspace, message.address.user_id) is None:
+            if await find_user(tx, message.address.user_id) is None:
                 raise Rejected("erased")
-            now = await database_now(c)
+            now = await database_now(tx)
             await put_message(
-                c,
-                self._workspace,
+                tx,
                 InboxMessage(
                     id=id,
                     delivery_id=message.delivery_id,

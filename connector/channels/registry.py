@@ -11,7 +11,7 @@ from connector.channels.inbox import InboxChannel
 from connector.channels.protocol import Channel
 from connector.channels.tracked import track_channels
 from connector.channels.twilio import TwilioChannel
-from connector.channels.webhook import Webhook
+from connector.channels.webhook import WebhookChannel
 from connector.rules.model.inbox import InboxKind
 from connector.rules.model.values import ChannelName
 from connector.settings.application import Settings
@@ -43,7 +43,7 @@ def open_channels(settings: Settings, *, default_console: bool, database: Databa
         channels["sms"] = TwilioChannel(settings.twilio)
     if settings.fcm.credentials is not None:
         channels["push"] = FcmChannel(settings.fcm)
-    channels["webhook"] = Webhook(
+    channels["webhook"] = WebhookChannel(
         timeout=settings.send_timeout,
         secret=settings.webhook_secret.get_secret_value() if settings.webhook_secret else None,
         allow_private=settings.webhook_allow_private,

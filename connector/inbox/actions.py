@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from connector.inbox.reading import CARD_KIND
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
@@ -21,8 +19,8 @@ from connector.rules.model.inbox import CARD, InboxAction, InboxTarget, check_bu
 from connector.rules.model.interactions import Interaction
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
-from connector.store.catalogue.versions import Head
-from connector.store.engine.database import Database, database_now
+from connector.store.engine.database import Database
+from connector.store.engine.transaction import Transaction
 from connector.store.users.inbox import MarkName, find_message, is_logged, mark_message
 from connector.store.users.users import ERASED, UserErased, load_users, lock_user
 
@@ -61,39 +59,38 @@ class InboxActions:
             StoreUnavailable: try again; what was stored is not stored twice.
         """
 
-        async def perform(c: AsyncConnection, catalogue: Catalogue, head: Head) -> InboxActionResult:
-            doer = user_key or await self._owner(c, message)
-            await lock_user(c, self._workspace, doer)
-            user = await self._user(c, doer)
-            acted_on = await self._acted_on(c, catalogue, message, doer)
+        async def perform(tx: Transaction, catalogue: Catalogue) -> InboxActionResult:
+            doer = user_key or await self._owner(tx, message)
+            await lock_user(tx, doer)
+            user = await self._user(tx, doer)
+            acted_on = await self._acted_on(tx, catalogue, message, doer)
             check_button(acted_on, act)
-            at = await database_now(c)
-            made = interaction_of(acted_on, act, user, doer, max(at, head.changed_at or at))
-            if not await self._is_new(c, doer, acted_on, act, made, at):
+            made = interaction_of(acted_on, act, user, doer, tx.now)
+            if not await self._is_new(tx, doer, acted_on, act, made, tx.now):
                 return InboxActionResult("duplicate", made)
             if made is None:
                 return InboxActionResult("accepted", None)
-            taken = await self._intake.ingest_in_transaction(c, catalogue, head, [made])
+            taken = await self._intake.ingest_in_transaction(tx, catalogue, [made])
             return InboxActionResult(taken.results[0].status, made, taken.changed)
 
         return await with_current_catalogue(self._database, self._cache, self._workspace, perform)
 
-    async def _owner(self, c: AsyncConnection, message: str) -> str:
-        found = await find_message(c, self._workspace, message)
+    async def _owner(self, tx: Transaction, message: str) -> str:
+        found = await find_message(tx, message)
         if found is None:
             raise MessageUnknown("the message is not known")
         return found.user_key
 
-    async def _user(self, c: AsyncConnection, user_key: str) -> str:
-        stored = (await load_users(c, self._workspace, [user_key])).get(user_key)
+    async def _user(self, tx: Transaction, user_key: str) -> str:
+        stored = (await load_users(tx, [user_key])).get(user_key)
         if stored is None or stored.user.id.startswith(ERASED):
             raise UserErased
         return stored.user.id
 
-    async def _acted_on(self, c: AsyncConnection, catalogue: Catalogue, message: str, user_key: str) -> InboxTarget:
+    async def _acted_on(self, tx: Transaction, catalogue: Catalogue, message: str, user_key: str) -> InboxTarget:
         if message.startswith(CARD):
             return _card(catalogue, message)
-        found = await find_message(c, self._workspace, message)
+        found = await find_message(tx, message)
         if found is None:
             raise MessageUnknown("the message is not known")
         if found.user_key != user_key:
@@ -102,7 +99,7 @@ class InboxActions:
 
     async def _is_new(
         self,
-        c: AsyncConnection,
+        tx: Transaction,
         user_key: str,
         acted_on: InboxTarget,
         act: InboxAction,
@@ -111,9 +108,9 @@ class InboxActions:
     ) -> bool:
         """Views and dismissals happen once; a click is new unless its id is in the log."""
         if act.verb == "click":
-            return made is None or not await is_logged(c, self._workspace, made.id or "", at)
+            return made is None or not await is_logged(tx, made.id or "", at)
         name: MarkName = "viewed_at" if act.verb == "view" else "dismissed_at"
-        return await mark_message(c, self._workspace, user_key, acted_on.id, name, at)
+        return await mark_message(tx, user_key, acted_on.id, name, at)
 
 
 def _card(catalogue: Catalogue, message: str) -> InboxTarget:

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any, cast
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Card
 from connector.rules.model.inbox import CARD, InboxKind
 from connector.rules.model.messages import Messages, NewsFeedCard
 from connector.rules.model.users import User
+from connector.store.engine.transaction import Transaction
 from connector.store.users.inbox import Mark, load_card_marks, load_messages
 from connector.templating.templates import Aborted, TemplateFault, render
 
@@ -47,15 +47,14 @@ class InboxPage:
 
 @dataclass(frozen=True)
 class InboxLoader:
-    """Whose inbox is read, of which workspace."""
+    """Whose inbox is read."""
 
-    workspace: str
     user: User
     user_key: str
 
 
 async def page_of(
-    c: AsyncConnection,
+    tx: Transaction,
     catalogue: Catalogue,
     reader: InboxLoader,
     *,
@@ -73,10 +72,10 @@ async def page_of(
     wanted = limit + 1  # one more tells whether there is more
     shown = [
         InboxEntry(m.id, m.kind, m.campaign, None, m.content, m.priority, m.created_at, m.expires_at, bool(m.viewed_at))
-        for m in await load_messages(c, reader.workspace, reader.user_key, now=now, kind=kind, limit=wanted)
+        for m in await load_messages(tx, reader.user_key, now=now, kind=kind, limit=wanted)
     ]
     if kind in (None, CARD_KIND) and catalogue.live_cards:
-        marks = await load_card_marks(c, reader.workspace, reader.user_key, CARD)
+        marks = await load_card_marks(tx, reader.user_key, CARD)
         cards = _cards(catalogue, reader.user, marks, card_priority)
         shown += [card for card, _ in zip(cards, range(wanted), strict=False)]
     shown.sort(key=lambda message: (-message.priority, -message.created_at.timestamp(), message.id))

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
 from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse
 from connector.rules.triggering.evaluator import SINCE_EVER, Evaluator, UserState
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import (
     count_generations,
     end_follow_ups,
@@ -32,8 +31,8 @@ _NOBODY = User(id="nobody")
 class BatchEvaluation:
     """The judging of one batch inside its transaction, as of `now` (UTC), in a fixed number of statements."""
 
-    def __init__(self, c: AsyncConnection, workspace: str, catalogue: Catalogue, now: datetime) -> None:
-        self._c, self._workspace, self._catalogue, self._now = c, workspace, catalogue, now
+    def __init__(self, tx: Transaction, catalogue: Catalogue, now: datetime) -> None:
+        self._tx, self._catalogue, self._now = tx, catalogue, now
 
     async def run(self, logged: Mapping[str, list[LogEntry]]) -> bool:
         """Judge these users' new items; returns whether follow-ups began or ended by them.
@@ -51,7 +50,7 @@ class BatchEvaluation:
             changes += [(user_key, change) for change in judging.evaluate(known[user_key], entries)]
         changed = await self._store(changes)
         newest = {user_key: max(entry.t for entry in entries) for user_key, entries in logged.items()}
-        await raise_newest(self._c, self._workspace, newest)
+        await raise_newest(self._tx, newest)
         return changed
 
     def _concerning(self, logged: Mapping[str, list[LogEntry]]) -> dict[str, list[LogEntry]]:
@@ -61,10 +60,10 @@ class BatchEvaluation:
 
     async def _load(self, logged: Mapping[str, list[LogEntry]]) -> dict[str, UserState]:
         """What the rules need to know of these users, in a fixed number of statements."""
-        c, workspace, keys = self._c, self._workspace, sorted(logged)
+        tx, keys = self._tx, sorted(logged)
         earliest = min(entry.t for entries in logged.values() for entry in entries)
-        newest = await load_newest(c, workspace, keys)
-        follow_ups = await load_follow_ups(c, workspace, keys, earliest)
+        newest = await load_newest(tx, keys)
+        follow_ups = await load_follow_ups(tx, keys, earliest)
         known = {key: UserState(_NOBODY, key, newest[key], follow_ups[key]) for key in keys}
         known |= await self._with_past(known, logged)
         return known | await self._with_users(known, logged)
@@ -81,8 +80,8 @@ class BatchEvaluation:
         if not needed:
             return {}
         campaigns = {name for key in needed for name in listening[key] | {p.campaign for p in known[key].follow_ups}}
-        users = await load_users(self._c, self._workspace, needed)
-        receipts = await load_receipts(self._c, self._workspace, needed, sorted(campaigns))
+        users = await load_users(self._tx, needed)
+        receipts = await load_receipts(self._tx, needed, sorted(campaigns))
         return {key: replace(known[key], user=users[key].user, receipts=receipts) for key in needed}
 
     async def _with_past(
@@ -94,9 +93,9 @@ class BatchEvaluation:
         since = {key: None if at is SINCE_EVER else at for key, at in needed.items() if at is not None}
         if not since:
             return {}
-        items = await load_items(self._c, self._workspace, since)
+        items = await load_items(self._tx, since)
         triggers = sorted({entry.id for entries in items.values() for entry in entries})
-        generations = await count_generations(self._c, self._workspace, sorted(since), triggers)
+        generations = await count_generations(self._tx, sorted(since), triggers)
         return {key: replace(known[key], past=past, generations=generations) for key, past in items.items()}
 
     async def _store(self, changes: Sequence[tuple[str, Change]]) -> bool:
@@ -108,8 +107,8 @@ class BatchEvaluation:
             elif isinstance(change, End):
                 (begun if change.follow_up.id in begun else ended)[change.follow_up.id] = change.follow_up
         # Ends go first, so that a wait that gives way has left its place in the unique index.
-        await end_follow_ups(self._c, self._workspace, list(ended.values()))
-        await insert_follow_ups(self._c, self._workspace, list(begun.values()), self._now)
-        told = [(key, c) for key, c in changes if isinstance(c, Refuse | Note)]
-        await write_decisions(self._c, self._workspace, told, self._now)
+        await end_follow_ups(self._tx, list(ended.values()))
+        await insert_follow_ups(self._tx, list(begun.values()), self._now)
+        told = [(key, change) for key, change in changes if isinstance(change, Refuse | Note)]
+        await write_decisions(self._tx, told, self._now)
         return bool(begun or ended)

@@ -8,11 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from typing import Any, Literal
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.ingest.coalescing import Batch, BatchCoalescer
 from connector.ingest.evaluation import BatchEvaluation
@@ -24,8 +22,8 @@ from connector.rules.results.conversions import conversions_made, past_needed
 from connector.rules.targeting.deduplication import Engagement, engagement_of, is_duplicate
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
-from connector.store.catalogue.versions import Head
-from connector.store.engine.database import Database, database_now
+from connector.store.engine.database import Database
+from connector.store.engine.transaction import Transaction
 from connector.store.users.log import load_engagements, load_items, seen_dispatches, take_numbers, write_new
 from connector.store.users.users import Changes, merge_users, resolve_and_lock
 
@@ -99,10 +97,8 @@ class Intake:
         """Several batches in one transaction; only the first may describe users."""
         read = [item for batch in batches for item in batch.items]
 
-        async def ingest(c: AsyncConnection, catalogue: Catalogue, head: Head) -> IngestResult:
-            return await self._take(
-                c, catalogue, head, head.read_at, read, batches[0].users, batches[0].changes_by_item
-            )
+        async def ingest(tx: Transaction, catalogue: Catalogue) -> IngestResult:
+            return await self._take(tx, catalogue, read, batches[0].users, batches[0].changes_by_item)
 
         taken = await with_current_catalogue(self._database, self._cache, self._workspace, ingest)
         results = iter(taken.results)
@@ -110,40 +106,33 @@ class Intake:
 
     async def ingest_in_transaction(
         self,
-        c: AsyncConnection,
+        tx: Transaction,
         catalogue: Catalogue,
-        head: Head,
         items: Sequence[Any],
         users: Sequence[Changes] = (),
         changes_by_item: Mapping[int, Changes] | None = None,
     ) -> IngestResult:
         """The same inside a transaction of `with_current_catalogue`."""
         read = [read_item(item) for item in items]
-        return await self._take(c, catalogue, head, await database_now(c), read, users, changes_by_item or {})
+        return await self._take(tx, catalogue, read, users, changes_by_item or {})
 
     async def _take(
         self,
-        c: AsyncConnection,
+        tx: Transaction,
         catalogue: Catalogue,
-        head: Head,
-        now: datetime,
         items: Sequence[ReadItem],
         users: Sequence[Changes],
         changes_by_item: Mapping[int, Changes],
     ) -> IngestResult:
-        if head.changed_at is not None and now < head.changed_at:
-            now = head.changed_at  # the clock was set back: what is judged after an order is not before it
-        return await _Batch(c, self._workspace, catalogue, now, self._retention).submit(items, users, changes_by_item)
+        return await _Batch(tx, catalogue, self._retention).submit(items, users, changes_by_item)
 
 
 class _Batch:
     """One batch on its way through the transaction."""
 
-    def __init__(
-        self, c: AsyncConnection, workspace: str, catalogue: Catalogue, now: datetime, retention: timedelta
-    ) -> None:
-        self._c, self._workspace, self._catalogue = c, workspace, catalogue
-        self._now, self._retention = now, retention
+    def __init__(self, tx: Transaction, catalogue: Catalogue, retention: timedelta) -> None:
+        self._tx, self._catalogue = tx, catalogue
+        self._now, self._retention = tx.now, retention
         self._results: list[ItemResult] = []
         self._changed = False
 
@@ -154,8 +143,8 @@ class _Batch:
         named = {item.user for item in wanted.values()} | {changes["id"] for changes in users}
         if not named:
             return IngestResult(self._results, False)
-        user_keys = await resolve_and_lock(self._c, self._workspace, sorted(named), self._now)
-        faults = await merge_users(self._c, self._workspace, users, user_keys)
+        user_keys = await resolve_and_lock(self._tx, sorted(named), self._now)
+        faults = await merge_users(self._tx, users, user_keys)
         await self._take(wanted, user_keys, changes_by_item)
         return IngestResult(self._results, self._changed, faults)
 
@@ -169,9 +158,9 @@ class _Batch:
         new = [
             changes for place, changes in sorted(changes_by_item.items()) if self._results[place].status == "accepted"
         ]
-        await merge_users(self._c, self._workspace, new, user_keys)
+        await merge_users(self._tx, new, user_keys)
         if logged:
-            judgement = BatchEvaluation(self._c, self._workspace, self._catalogue, self._now)
+            judgement = BatchEvaluation(self._tx, self._catalogue, self._now)
             self._changed = await judgement.run(await self._with_conversions(logged, user_keys))
 
     def _well_formed(self, items: Sequence[ReadItem]) -> dict[int, Item]:
@@ -212,7 +201,7 @@ class _Batch:
         if not pushes:
             return
         keys = {user_keys[wanted[place].user] for place in pushes}
-        seen = await seen_dispatches(self._c, self._workspace, keys, {dispatch for _, dispatch in pushes.values()})
+        seen = await seen_dispatches(self._tx, keys, {dispatch for _, dispatch in pushes.values()})
         for place, (campaign, dispatch) in pushes.items():
             mark = (user_keys[wanted[place].user], campaign, dispatch)
             if mark in seen:
@@ -227,7 +216,7 @@ class _Batch:
         if not acts:
             return
         told: dict[str, list[Engagement]] = {user_keys[wanted[place].user]: [] for place in acts}
-        for user_key, act in await load_engagements(self._c, self._workspace, told.keys(), acts.values()):
+        for user_key, act in await load_engagements(self._tx, told.keys(), acts.values()):
             told[user_key].append(act)
         for place, act in acts.items():
             others = told[user_keys[wanted[place].user]]
@@ -252,9 +241,9 @@ class _Batch:
 
     async def _write(self, items: Sequence[Item], user_keys: Mapping[str, str]) -> list[LogEntry]:
         """Log these items, and return those that were new."""
-        numbers = await take_numbers(self._c, self._workspace, len(items))
+        numbers = await take_numbers(self._tx, len(items))
         entries = [log_entry(item, number, self._now) for item, number in zip(items, numbers, strict=True)]
-        new = await write_new(self._c, self._workspace, entries, user_keys)
+        new = await write_new(self._tx, entries, user_keys)
         return [entry for entry in entries if entry.id in new]
 
     async def _with_conversions(
@@ -266,7 +255,7 @@ class _Batch:
         if not concerned:
             return logged
         made: list[Interaction] = []
-        for key, past in (await load_items(self._c, self._workspace, concerned)).items():
+        for key, past in (await load_items(self._tx, concerned)).items():
             made += conversions_made(logged[key], past, self._catalogue, logged[key][0].item.user)
         for entry in await self._write(made, user_keys) if made else ():
             logged[user_keys[entry.item.user]].append(entry)

@@ -90,8 +90,8 @@ async def _arrival(context: AppContext, messages: Sequence[Any]) -> datetime:
     """The database's time, for messages without one: the same clock that says what was published when."""
     if all(has_time(message) for message in messages):
         return datetime.min
-    async with context.database.read() as c:
-        return await database_now(c)
+    async with context.database.read(context.workspace) as tx:
+        return await database_now(tx)
 
 
 async def _catalogue(context: AppContext, mapping: SegmentMapping, messages: Sequence[Any]) -> Catalogue:
@@ -113,9 +113,9 @@ async def _link(context: AppContext, portion: Chunk, taken: SegmentResult) -> No
     """A transaction of its own: it locks users in an order that the one of the items would cross."""
     if not portion.links:
         return
-    async with context.database.write(context.workspace) as c:
-        now = await database_now(c)
-        outcomes = await link_ids(c, context.workspace, [pair for _, pair in portion.links], now)
+    async with context.database.write(context.workspace) as tx:
+        now = await database_now(tx)
+        outcomes = await link_ids(tx, [pair for _, pair in portion.links], now)
     for (index, _), outcome in zip(portion.links, outcomes, strict=True):
         if outcome in _UNLINKED:
             taken.faults[index] = _UNLINKED[outcome]

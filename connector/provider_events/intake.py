@@ -7,11 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from connector.ingest.intake import Intake
 from connector.provider_events.batch import BatchResult, apply_plan, resolve_batch
-from connector.provider_events.delivery_reports import DeliveryReports
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.provider_events.effects import Link
 from connector.rules.provider_events.events import EventKey, EventKind, ProviderEvent, sanitise_event
@@ -19,8 +16,8 @@ from connector.rules.provider_events.planning import ClickedLink, EventOutcome, 
 from connector.settings.application import Settings
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
-from connector.store.catalogue.versions import Head
-from connector.store.engine.database import Database, database_now
+from connector.store.engine.database import Database
+from connector.store.engine.transaction import Transaction
 from connector.store.provider_events.events import BEGINNING, load_unmatched
 from connector.tracking.agents import is_crawler
 from connector.tracking.tokens import LinkKind, OwnLinks, open_own_links
@@ -76,7 +73,6 @@ class ProviderEventIntake:
         self._database, self._cache, self._intake, self._workspace = database, cache, intake, workspace
         self._links, self._retention = links, retention
         self._counted, self._unmatched = counted, unmatched
-        self._reports = DeliveryReports(intake, workspace, retention=retention)
 
     async def ingest(self, events: Sequence[ProviderEvent]) -> bool:
         """Ingest events that are known to come from their provider; return whether follow-ups may have changed.
@@ -99,30 +95,28 @@ class ProviderEventIntake:
         """Match the unmatched events again, of one provider or of all: a campaign may have been applied since."""
         outcomes, after = Counter[EventOutcome](), BEGINNING
         while True:
-            async with self._database.read() as c:
-                page = await load_unmatched(c, self._workspace, provider=provider, after=after, limit=_BATCH_EVENTS)
+            async with self._database.read(self._workspace) as tx:
+                page = await load_unmatched(tx, provider=provider, after=after, limit=_BATCH_EVENTS)
             if not page:
                 break
             retried = frozenset(kept.key for kept in page)
             result = await self._ingest_batch([kept.event for kept in page], retried)
             outcomes.update(result.outcomes.values())
-            after = page[-1].place
+            after = page[-1].position
         dropped, left = (sum(outcomes[outcome] for outcome in which) for which in (_DROPPED, _LEFT))
         return RetryResult(outcomes.total() - dropped - left, dropped, left)
 
     async def _ingest_batch(
         self, events: Sequence[ProviderEvent], retried: frozenset[EventKey] = frozenset()
     ) -> BatchResult:
-        async def run(c: AsyncConnection, catalogue: Catalogue, head: Head) -> BatchResult:
-            now, retention = await database_now(c), self._retention
-            batch = collect_events(events, self._clicked_link, now=now, retention=retention)
-            lookup = await resolve_batch(c, self._workspace, catalogue, batch)
-            has_pixel = self._links.are_configured
-            plan = plan_events(batch, lookup, now=now, retention=retention, has_pixel=has_pixel, is_crawler=is_crawler)
-            return await apply_plan(
-                c, self._workspace, catalogue, head, plan,
-                intake=self._intake, reports=self._reports, now=now, retention=retention, retried=retried,
-            )  # fmt: skip
+        async def run(tx: Transaction, catalogue: Catalogue) -> BatchResult:
+            retention, has_pixel = self._retention, self._links.are_configured
+            batch = collect_events(events, self._clicked_link, now=tx.now, retention=retention)
+            lookup = await resolve_batch(tx, catalogue, batch)
+            plan = plan_events(
+                batch, lookup, now=tx.now, retention=retention, has_pixel=has_pixel, is_crawler=is_crawler
+            )
+            return await apply_plan(tx, catalogue, plan, intake=self._intake, retention=retention, retried=retried)
 
         return await with_current_catalogue(self._database, self._cache, self._workspace, run)
 

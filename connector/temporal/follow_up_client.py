@@ -2,7 +2,7 @@
 
 ConnectorError
 ├── FollowUpUnknown      the store has no follow-up with that id
-├── OperationRefused     it has ended, is being sent, belongs to a launch, or cannot wait until then; nothing was changed
+├── OperationRefused     it has ended, is being sent, belongs to a launch, or cannot wait until then
 └── FollowUpUnavailable  no answer: no worker runs, Temporal is down, or its workflow was not started yet
 """
 
@@ -46,7 +46,7 @@ class FollowUpClient:
 
     Args:
         client: a way to get Temporal's client; it is used only if the store does not refuse the operation.
-        timeout: how long to wait for an answer; the operation may still be carried out later.
+        answer_timeout: how long to wait for an answer; the operation may still be carried out later.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class FollowUpClient:
         workspace: str,
         client: Callable[[], Awaitable[Client]],
         *,
-        timeout: timedelta = _DEFAULT_TIMEOUT,
+        answer_timeout: timedelta = _DEFAULT_TIMEOUT,
     ) -> None:
-        self._database, self._workspace, self._client, self._timeout = database, workspace, client, timeout
+        self._database, self._workspace, self._client, self._timeout = database, workspace, client, answer_timeout
 
     async def find(self, follow_up_id: str) -> FollowUp:
         """Return the current row of the follow-up. Raises FollowUpUnknown."""
-        async with self._database.read() as connection:
-            follow_up = await load_follow_up(connection, self._workspace, follow_up_id)
+        async with self._database.read(self._workspace) as tx:
+            follow_up = await load_follow_up(tx, follow_up_id)
         if follow_up is None:
             raise FollowUpUnknown(
                 f"there is no follow-up {follow_up_id!r}; GET /v1/follow-ups and `connector explain` show their ids"

@@ -13,13 +13,13 @@ from contextlib import suppress
 
 import structlog
 from sqlalchemy import RowMapping
-from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
 from connector.store.engine.database import Database, StoreUnavailable
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.launches import claim_to_signal_launches, mark_launches_signalled
 from connector.store.follow_ups.pending import claim_to_signal, claim_to_start, mark_signalled, mark_started
 from connector.temporal.client import ClientSource, get_client, launch_arguments, start_arguments
@@ -33,7 +33,7 @@ _SIGNAL_INTERVAL_SECONDS = 1.0
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 """A nudge does not shorten this pause: while Temporal is down, not every ingested batch queries the store again."""
 _Call = Callable[[Client, str, RowMapping], Awaitable[None]]
-_Mark = Callable[[AsyncConnection, str, Sequence[str]], Awaitable[None]]
+_Mark = Callable[[Transaction, Sequence[str]], Awaitable[None]]
 
 
 class Outbox:
@@ -84,10 +84,10 @@ class Outbox:
             RPCError: Temporal does not answer. StoreUnavailable: the database does not.
         """
         signals = self._signal_limit(limit)
-        async with self._database.read() as connection:
-            to_start = await claim_to_start(connection, self._workspace, limit)
-            to_signal = await claim_to_signal(connection, self._workspace, signals) if signals else []
-            launches = await claim_to_signal_launches(connection, self._workspace, limit)
+        async with self._database.read(self._workspace) as tx:
+            to_start = await claim_to_start(tx, limit)
+            to_signal = await claim_to_signal(tx, signals) if signals else []
+            launches = await claim_to_signal_launches(tx, limit)
         if not to_start and not to_signal and not launches:
             return 0
         client = await get_client(self._client)
@@ -99,8 +99,8 @@ class Outbox:
         """Call Temporal for every row, and mark the rows whose call succeeded."""
         done = await _call_for_each(rows, lambda row: call(client, self._workspace, row))
         if done:
-            async with self._database.write(self._workspace) as connection:
-                await mark(connection, self._workspace, done)
+            async with self._database.write(self._workspace) as tx:
+                await mark(tx, done)
         if rows and not done:
             raise RPCError("no call to Temporal succeeded", RPCStatusCode.UNAVAILABLE, b"")
         return len(done)
@@ -116,8 +116,8 @@ class Outbox:
             else:
                 signalled[row["launch_id"]] = row["changed_in"]
         if signalled:
-            async with self._database.write(self._workspace) as connection:
-                await mark_launches_signalled(connection, self._workspace, signalled)
+            async with self._database.write(self._workspace) as tx:
+                await mark_launches_signalled(tx, signalled)
         return len(signalled)
 
     def _signal_limit(self, limit: int) -> int:

@@ -1,8 +1,8 @@
 """The reconciliation: ends the rows of follow-ups and launches whose workflows were closed in Temporal itself.
 
 An operator who terminates a follow-up in the UI wants it gone: its row ends as `cancelled_by_operator`, and nothing
-starts it again; for a launch, all its open rows end so. Each run queries Temporal for what was closed since the previous
-run; the first run after a start queries everything that Temporal still keeps, which covers any time without a worker.
+starts it again; for a launch, all its open rows end so. Each run queries what was closed since the previous run; the
+first run after a start queries everything that Temporal still keeps, which covers any time without a worker.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class Reconciliation:
             RPCError: Temporal does not answer. StoreUnavailable: the database does not.
         """
         client = await get_client(self._client)
-        async with self._database.read() as connection:
-            began_at = await database_now(connection)
+        async with self._database.read(self._workspace) as tx:
+            began_at = await database_now(tx)
         ended = 0
         async for page in self._closed_workflows(client):
             ended += await self._end_follow_ups(client, page)
@@ -101,15 +101,15 @@ class Reconciliation:
         return f"{query} AND CloseTime > '{since.isoformat()}'"
 
     async def _end_follow_ups(self, client: Client, page: Mapping[str, WorkflowExecution]) -> int:
-        async with self._database.read() as connection:
-            still_open = await find_open(connection, self._workspace, page)
+        async with self._database.read(self._workspace) as tx:
+            still_open = await find_open(tx, page)
         closed = await _without_successor(client, [page[id] for id in still_open])
         if not closed:
             return 0
-        async with self._database.write(self._workspace) as connection:
-            now = await database_now(connection)
+        async with self._database.write(self._workspace) as tx:
+            now = await database_now(tx)
             claimed_before = now - _ABANDONED_CLAIM_AGE
-            ended = await end_closed(connection, self._workspace, closed, claimed_before=claimed_before, now=now)
+            ended = await end_closed(tx, closed, claimed_before=claimed_before, now=now)
         for follow_up in ended:
             _log_closed(
                 "workflow_closed",
@@ -152,8 +152,8 @@ async def end_closed_launches(database: Database, workspace: str, client: Client
     Raises:
         RPCError: Temporal does not answer. StoreUnavailable: the database does not.
     """
-    async with database.read() as connection:
-        unfinished = await find_unfinished(connection, workspace)
+    async with database.read(workspace) as tx:
+        unfinished = await find_unfinished(tx)
     ended = 0
     for launch in unfinished:
         if launch.ended_at is not None or await _end_if_closed(database, workspace, client, launch):
@@ -166,8 +166,8 @@ async def _end_if_closed(database: Database, workspace: str, client: Client, lau
     status = await _newest_status(client, names.launch_id(workspace, launch.campaign, launch.launch_id))
     if status is None or status not in _CLOSED_STATUSES:  # what Temporal has forgotten, no operator closed
         return False
-    async with database.write(workspace) as connection:
-        await end_launch(connection, workspace, launch.launch_id, await database_now(connection))
+    async with database.write(workspace) as tx:
+        await end_launch(tx, launch.launch_id, await database_now(tx))
     _log_closed("launch_closed", status, campaign=launch.campaign, launch=launch.launch_id)
     return True
 
@@ -175,12 +175,12 @@ async def _end_if_closed(database: Database, workspace: str, client: Client, lau
 async def _end_launch_rows(database: Database, workspace: str, launch: LaunchRow) -> int:
     ended, after = 0, ""
     while True:
-        async with database.write(workspace) as connection:
-            rows = await next_due(connection, workspace, launch, after, None, _LAUNCH_ROWS_PER_PAGE)
-            now = await database_now(connection)
+        async with database.write(workspace) as tx:
+            rows = await next_due(tx, launch, after, None, _LAUNCH_ROWS_PER_PAGE)
+            now = await database_now(tx)
             ids = [id for _, id, _ in rows]
             claimed_before = now - _ABANDONED_CLAIM_AGE
-            ended += len(await end_closed(connection, workspace, ids, claimed_before=claimed_before, now=now))
+            ended += len(await end_closed(tx, ids, claimed_before=claimed_before, now=now))
         if len(rows) < _LAUNCH_ROWS_PER_PAGE:
             return ended
         after = rows[-1][0]

@@ -32,25 +32,25 @@ class RegistryUnavailable(ConnectorError):
     """The order got no answer: no worker runs, or Temporal is down. It may be submitted again with the same id."""
 
 
-async def submit_order(client: Client, order: Order, *, timeout: timedelta = _DEFAULT_TIMEOUT) -> OrderReceipt:
+async def submit_order(client: Client, order: Order, *, answer_timeout: timedelta = _DEFAULT_TIMEOUT) -> OrderReceipt:
     """Have the registry check and carry out an order; start the registry if it does not run.
 
     Args:
-        timeout: how long to wait for the answer; the order may still be carried out later.
+        answer_timeout: how long to wait for the answer; the order may still be carried out later.
 
     Raises:
         OrderRefused: names every problem; nothing was changed.
         RegistryUnavailable: no answer came in time; the same order can be submitted again.
     """
     try:
-        async with asyncio.timeout(timeout.total_seconds()):
+        async with asyncio.timeout(answer_timeout.total_seconds()):
             return await _update(client, order)
     except WorkflowUpdateFailedError as error:
         raise _translate(error) from None
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
         raise RegistryUnavailable(
             f"no worker is polling {names.main_queue(order.workspace)!r}, or it is busy: no answer in "
-            f"{timeout.total_seconds():g} seconds; start one with `connector worker`, then submit the order again"
+            f"{answer_timeout.total_seconds():g} seconds; start one with `connector worker`, then submit it again"
         ) from None
     except RPCError as error:
         raise RegistryUnavailable(f"Temporal does not answer ({error.status.name}); is it running?") from None

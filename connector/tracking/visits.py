@@ -27,8 +27,8 @@ from connector.rules.provider_events.classification import (
     classify,
 )
 from connector.store.engine.database import Database, StoreUnavailable, database_now
-from connector.store.provider_events.events import save_statements
-from connector.store.provider_events.tracked import TrackedDelivery, find_deliveries
+from connector.store.provider_events.attribution import TrackedDelivery, find_tracked_deliveries
+from connector.store.provider_events.events import save_consent_time
 from connector.store.users.log import load_items
 from connector.store.users.users import UserErased, merge_user
 from connector.tracking.agents import is_crawler
@@ -137,11 +137,11 @@ class Visits:
         return max(remaining.total_seconds(), 0.01)
 
     async def _ingest(self, batch: Sequence[FollowedLink]) -> None:
-        async with self._database.read() as c:
-            deliveries = await find_deliveries(c, self._workspace, {f.token.delivery_id for f in batch})
+        async with self._database.read(self._workspace) as tx:
+            deliveries = await find_tracked_deliveries(tx, {f.token.delivery_id for f in batch})
             since = min(f.visit.at for f in batch) - BURST_WINDOW
             user_keys = {delivery.user_key for delivery in deliveries.values()}
-            logged = await load_items(c, self._workspace, dict.fromkeys(user_keys, since))
+            logged = await load_items(tx, dict.fromkeys(user_keys, since))
         known = [f for f in batch if f.token.delivery_id in deliveries]
         self._count("unknown", len(batch) - len(known))
         clicks = self._clicks_of({f.token.delivery_id for f in known}, logged)
@@ -186,15 +186,15 @@ async def unsubscribe(database: Database, workspace: str, delivery_id: str) -> b
     Raises:
         StoreUnavailable: nothing has changed.
     """
-    async with database.write(workspace) as c:
-        delivery = (await find_deliveries(c, workspace, [delivery_id])).get(delivery_id)
+    async with database.write(workspace) as tx:
+        delivery = (await find_tracked_deliveries(tx, [delivery_id])).get(delivery_id)
         if delivery is None:
             return False
         changes = {"consent": {delivery.channel: "unsubscribed"}}
         with suppress(UserErased):
-            now = await database_now(c)
-            user_key = await merge_user(c, workspace, delivery.user, changes, now)
-            await save_statements(c, workspace, user_key, delivery.channel, now)
+            now = await database_now(tx)
+            user_key = await merge_user(tx, delivery.user, changes, now)
+            await save_consent_time(tx, user_key, delivery.channel, now)
             return True
         return False
 

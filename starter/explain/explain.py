@@ -38,14 +38,14 @@ async def explain_user(
     Raises:
         UnknownUser; UnknownCampaign, with a near match; UserErased; StoreUnavailable.
     """
-    async with context.database.read() as c:
-        as_of = await database_now(c)
-        stored = await find_user(c, context.workspace, user)
+    async with context.database.read(context.workspace) as tx:
+        as_of = await database_now(tx)
+        stored = await find_user(tx, user)
         if stored is None:
-            if await was_erased(c, context.workspace, user):
+            if await was_erased(tx, user):
                 raise UserErased(f"the user {user} was erased; nothing that was decided leads to them any more")
             raise UnknownUser(f"the user {user} is not known: nobody described them or reported what they did")
-        record = await load_record(c, context.workspace, stored.user_key, campaign=campaign, most=most)
+        record = await load_record(tx, stored.user_key, campaign=campaign, most=most)
     # Read afterwards, so that everything that was decided is about something in it.
     catalogue = await context.cache.at_least(context.database)
     if campaign is not None and campaign not in catalogue.entries:

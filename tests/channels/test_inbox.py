@@ -24,7 +24,7 @@ from connector.store.tables import inbox, inbox_marks, interactions
 from connector.store.users.erasure import erase_user
 from connector.store.users.users import save_user
 from connector.wire import SendRequest
-from tests.house import ORIGINAL, PUSHED, House, at, follow_on, push
+from tests.support.installation import ORIGINAL, PUSHED, House, at, follow_on, push
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 CARD = {"title": "Hi {{ user.first_name }}", "body": "a card", "link": "https://shop.test/"}
@@ -32,13 +32,13 @@ MESSAGE = OutgoingMessage("f-1.content_card", "f", "content_card", Address("u"),
 
 
 async def _described(database: Database) -> None:
-    async with database.write("default") as c:
-        await save_user(c, "default", User(id="u", first_name="Ada"), NOW)
+    async with database.write("default") as tx:
+        await save_user(tx, User(id="u", first_name="Ada"), NOW)
 
 
 async def _rows(database: Database) -> Sequence[Any]:
-    async with database.read() as c:
-        return (await c.execute(select(inbox))).all()
+    async with database.read("default") as tx:
+        return (await tx.execute(select(inbox))).all()
 
 
 async def test_follow_up_puts_each_message_into_the_inbox_once(house: House) -> None:
@@ -59,8 +59,8 @@ async def test_follow_up_puts_each_message_into_the_inbox_once(house: House) -> 
     [row] = await _rows(house.database)
     assert (row.campaign, row.kind, row.user_key) == ("f", "content_card", waiting.user_key)
     assert row.content == {"title": "Hi Ada", "body": "a card", "link": "https://shop.test/"}
-    async with house.database.read() as c:
-        assert [entry.id for entry in await c.execute(select(interactions))] == ["p1"]
+    async with house.database.read("default") as tx:
+        assert [entry.id for entry in await tx.execute(select(interactions))] == ["p1"]
 
 
 async def test_repeated_and_concurrent_sends_leave_one_row(database: Database) -> None:
@@ -92,11 +92,11 @@ async def test_erased_user_gets_nothing_and_keeps_nothing(database: Database) ->
     await _described(database)
     channel = InboxChannel(database, "default", InboxSettings())
     await channel.send(MESSAGE)
-    async with database.write("default") as c:
-        assert await erase_user(c, "default", "u", NOW)
+    async with database.write("default") as tx:
+        assert await erase_user(tx, "u", NOW)
     assert await _rows(database) == []
-    async with database.read() as c:
-        assert (await c.execute(select(inbox_marks))).all() == []
+    async with database.read("default") as tx:
+        assert (await tx.execute(select(inbox_marks))).all() == []
     with pytest.raises(Rejected, match="erased"):
         await channel.send(MESSAGE)
     assert await _rows(database) == []

@@ -8,13 +8,13 @@ from email.policy import default
 from typing import Any, get_args
 
 import pytest
+from connector.channels.provider_headers import provider_header
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.channels.email import EmailChannel
 from connector.channels.mime import build_mime_message
 from connector.channels.protocol import Address, OutgoingMessage
-from connector.channels.provider_headers import provider_header
 from connector.rules.model.follow_up import follow_up_id_of
 from connector.rules.provider_events.events import from_tag
 from connector.rules.sending.deliveries import delivery_id

@@ -27,7 +27,7 @@ from connector.channels.protocol import (
 )
 from connector.settings.providers import Fcm
 from tests.channels.conftest import Talk
-from tests.channels.providers import PROJECT, SEND, FcmServer, fcm, fcm_error, key_file
+from tests.support.provider_servers import PROJECT, SEND, FcmServer, fcm, fcm_error, key_file
 
 NOW = 1_772_452_800.0
 Serve = Callable[[Talk], AbstractAsyncContextManager[int]]

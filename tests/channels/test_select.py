@@ -15,11 +15,11 @@ from connector.channels.email import EmailChannel
 from connector.channels.fcm import FcmChannel
 from connector.channels.registry import open_channels
 from connector.channels.twilio import TwilioChannel
-from connector.channels.webhook import Webhook
+from connector.channels.webhook import WebhookChannel
 from connector.rules.model.values import ChannelName
 from connector.settings.application import Settings
 from connector.settings.providers import Smtp
-from tests.channels.providers import ACCOUNT, fcm, key_file, twilio
+from tests.support.provider_servers import ACCOUNT, fcm, key_file, twilio
 
 NO_SMTP = Smtp(host=None)
 SMTP = Smtp(host="mx.test", sender="news@shop.test")
@@ -28,13 +28,13 @@ SMTP = Smtp(host="mx.test", sender="news@shop.test")
 @pytest.mark.parametrize(
     ("smtp", "default_console", "kinds"),
     [
-        (NO_SMTP, False, {"webhook": Webhook}),
-        (SMTP, False, {"webhook": Webhook, "email": EmailChannel}),
-        (NO_SMTP, True, dict.fromkeys(get_args(ChannelName), ConsoleChannel) | {"webhook": Webhook}),
+        (NO_SMTP, False, {"webhook": WebhookChannel}),
+        (SMTP, False, {"webhook": WebhookChannel, "email": EmailChannel}),
+        (NO_SMTP, True, dict.fromkeys(get_args(ChannelName), ConsoleChannel) | {"webhook": WebhookChannel}),
         (
             SMTP,
             True,
-            dict.fromkeys(get_args(ChannelName), ConsoleChannel) | {"webhook": Webhook, "email": EmailChannel},
+            dict.fromkeys(get_args(ChannelName), ConsoleChannel) | {"webhook": WebhookChannel, "email": EmailChannel},
         ),
     ],
 )

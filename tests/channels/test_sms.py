@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from connector.channels.twilio_signature import is_signed, sign_request
 from pydantic import ValidationError
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
@@ -25,10 +26,18 @@ from connector.channels.protocol import (
     TryLater,
 )
 from connector.channels.twilio import TwilioChannel
-from connector.channels.twilio_signature import is_signed, sign_request
 from connector.settings.providers import Twilio
 from tests.channels.conftest import Certificate, Talk
-from tests.channels.providers import ACCOUNT, CALLBACK, KEY, MESSAGES, SERVICE, TwilioServer, check_operation, twilio
+from tests.support.provider_servers import (
+    ACCOUNT,
+    CALLBACK,
+    KEY,
+    MESSAGES,
+    SERVICE,
+    TwilioServer,
+    check_operation,
+    twilio,
+)
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 Serve = Callable[[Talk], AbstractAsyncContextManager[int]]

@@ -9,8 +9,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from connector.store.engine.database import Database
 from connector.temporal.client import register_search_attributes
-from tests.end_to_end.stage import Stage, staged
-from tests.temporal.stage import open_environment
+from tests.support.system import Stage, staged
+from tests.support.workflow_harness import open_environment
 
 
 @pytest.fixture(scope="session")

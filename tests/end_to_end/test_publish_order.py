@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.end_to_end.stage import SCHEDULED, Stage, follow_on, until
+from tests.support.system import SCHEDULED, Stage, follow_on, until
 
 USERS = [f"u{number}" for number in range(16)]
 ORIGINAL = {**SCHEDULED, "control_group": 20, "messages": {"email": {"subject": "Sale", "text": "Now."}}}

@@ -18,7 +18,7 @@ from connector.rules.model.reasons import Reason, State
 from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse, Scope, TriggerVerdict
 from connector.rules.triggering.exceptions import cancels
 from connector.rules.triggering.ordering import apply_in_order
-from tests.house import ORIGINAL, PUSHED, follow_on
+from tests.support.installation import ORIGINAL, PUSHED, follow_on
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DUE = NOON + timedelta(hours=1)

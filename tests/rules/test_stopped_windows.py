@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connector.rules.catalogue.catalogue import Catalogue, Window
-from tests.house import ORIGINAL, follow_on
-from tests.rules.arrivals import LONG_AGO, Arrival, Memory, catalogue_of, hour
+from tests.support.evaluation import LONG_AGO, Arrival, Memory, catalogue_of, hour
+from tests.support.installation import ORIGINAL, follow_on
 
 PUSHED = {"interaction": "receive_push", "campaign": "o"}
 PUSH, BUY = {"type": "receive_push", "campaign": "o"}, {"type": "make_purchase"}

@@ -24,7 +24,7 @@ from connector.rules.triggering.trigger_list import (
     key_of,
     triggers,
 )
-from tests.house import ORIGINAL, PUSHED, follow_on
+from tests.support.installation import ORIGINAL, PUSHED, follow_on
 
 PUBLISHED = datetime(2026, 3, 2, tzinfo=UTC)
 CLOSED, REOPENED = PUBLISHED + timedelta(hours=10), PUBLISHED + timedelta(hours=12)

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.acceptance import (
+from tests.simulation.conftest import Connector
+from tests.support.acceptance import (
     CLICKED,
     EMAIL,
     HOUR,
@@ -29,8 +30,7 @@ from tests.simulation.acceptance import (
     sent,
     tell,
 )
-from tests.simulation.conftest import Connector
-from tests.simulation.stories import BUYS, LOOKED, ORIGINAL
+from tests.support.stories import BUYS, LOOKED, ORIGINAL
 
 OPENED = {"interaction": "open_push", "campaign": "o"}
 NIGHT = {"from": "22:00", "to": "06:00"}

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.acceptance import (
+from tests.simulation.conftest import Connector
+from tests.support.acceptance import (
     CLICKED,
     HOUR,
     MADE,
@@ -28,8 +29,7 @@ from tests.simulation.acceptance import (
     tell,
     undecided,
 )
-from tests.simulation.conftest import Connector
-from tests.simulation.stories import BUYS, LOOKED, ORIGINAL, PUSHED
+from tests.support.stories import BUYS, LOOKED, ORIGINAL, PUSHED
 
 ALONE = [UTC_WORKSPACE, person("01 07:00"), order("01 08:00", "publish", "f")]
 PAIR = [UTC_WORKSPACE, person("01 07:00"), order("01 08:00", "publish", "f", "g")]

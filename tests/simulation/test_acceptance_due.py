@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.acceptance import (
+from tests.simulation.conftest import Connector
+from tests.support.acceptance import (
     CLICKED,
     EMAIL,
     HOUR,
@@ -30,8 +31,7 @@ from tests.simulation.acceptance import (
     tell,
     z,
 )
-from tests.simulation.conftest import Connector
-from tests.simulation.stories import BUYS, LOOKED, ORIGINAL
+from tests.support.stories import BUYS, LOOKED, ORIGINAL
 
 NIGHT = {"from": "22:00", "to": "06:00"}
 GOLD = {"attribute": "tier", "is": "gold"}

@@ -1,8 +1,8 @@
 """Conversions as `connector simulate` counts them: each makes an interaction, which may start a follow-on (C1)."""
 
-from tests.house import follow_on
 from tests.simulation.conftest import Play
-from tests.simulation.stories import BUYS, LOOKED, ORIGINAL, begin, buy, look, push
+from tests.support.installation import follow_on
+from tests.support.stories import BUYS, LOOKED, ORIGINAL, begin, buy, look, push
 
 COUNTING = {
     **follow_on("f", LOOKED, eligible_again="always"),

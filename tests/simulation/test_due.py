@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.house import follow_on
 from tests.simulation.conftest import Play
-from tests.simulation.stories import (
+from tests.support.installation import follow_on
+from tests.support.stories import (
     BUYS,
     LOOKED,
     ORIGINAL,

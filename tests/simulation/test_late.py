@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tests.house import follow_on
 from tests.simulation.conftest import Connector, Play
-from tests.simulation.stories import BUYS, LOOKED, NUDGE, ORIGINAL, at, begin, buy, look, order, person, push, short
+from tests.support.installation import follow_on
+from tests.support.stories import BUYS, LOOKED, NUDGE, ORIGINAL, at, begin, buy, look, order, person, push, short
 
 HOUSE = [ORIGINAL, NUDGE, *begin("f", "o")]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.conftest import Connector
-from tests.simulation.stories import ORIGINAL, at
+from tests.support.stories import ORIGINAL, at
 
 AT = f'"at": "{at("10:00")}"'
 ITEM = '{"user": "u", "type": "start_session"}'

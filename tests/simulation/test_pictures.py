@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.simulation.conftest import Connector
-from tests.simulation.stories import LOOKED, NUDGE, ORIGINAL, at, begin, look, push
 from tests.simulation.test_examples import CASES, FOLDERS
+from tests.support.stories import LOOKED, NUDGE, ORIGINAL, at, begin, look, push
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 DRAWN_FROM = {

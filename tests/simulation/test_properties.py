@@ -13,8 +13,8 @@ from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import parse_definition
 from connector.simulation import Simulation, SpillStore
-from tests.house import follow_on
-from tests.simulation.stories import BUYS, ORIGINAL, PUSHED
+from tests.support.installation import follow_on
+from tests.support.stories import BUYS, ORIGINAL, PUSHED
 
 BASE = datetime(2026, 3, 2, 10, tzinfo=UTC)
 LAST, DELAY = 50, 60

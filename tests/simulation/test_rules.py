@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.house import follow_on
 from tests.simulation.conftest import Connector, Play
-from tests.simulation.stories import (
+from tests.support.installation import follow_on
+from tests.support.stories import (
     BUYS,
     LOOKED,
     NUDGE,

@@ -9,17 +9,17 @@ from connector.store.engine.database import Database
 from connector.store.reporting.history import Record, load_record, was_erased
 from connector.store.users.erasure import erase_user
 from connector.store.users.users import find_user
-from tests.house import ABANDONED, ORIGINAL, PUSHED, House, at, buy, follow_on, push
-from tests.sending.test_send import Post, Provider
+from tests.activities.test_send import Post, Provider
+from tests.support.installation import ABANDONED, ORIGINAL, PUSHED, House, at, buy, follow_on, push
 
 W = "default"
 
 
 async def _record(database: Database, user: str, campaign: str | None = None, most: int = 1000) -> Record:
-    async with database.read() as c:
-        stored = await find_user(c, W, user)
+    async with database.read(W) as tx:
+        stored = await find_user(tx, user)
         assert stored is not None
-        return await load_record(c, W, stored.user_key, campaign=campaign, most=most)
+        return await load_record(tx, stored.user_key, campaign=campaign, most=most)
 
 
 @pytest.fixture
@@ -99,8 +99,8 @@ async def test_statements_do_not_grow(told: House) -> None:
 
 async def test_whether_a_user_was_erased(told: House) -> None:
     """Guarantee 8: what is left says so, and that only."""
-    async with told.database.write(W) as c:
-        assert not await was_erased(c, W, "u")
-        await erase_user(c, W, "u", _time(90))
-        assert await was_erased(c, W, "u")
-        assert not await was_erased(c, W, "v")
+    async with told.database.write(W) as tx:
+        assert not await was_erased(tx, "u")
+        await erase_user(tx, "u", _time(90))
+        assert await was_erased(tx, "u")
+        assert not await was_erased(tx, "v")

@@ -13,7 +13,7 @@ from connector.rules.publishing.drafting import draft
 from connector.rules.publishing.orders import plan_publish
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
-from tests.house import ABANDONED, ORIGINAL, PLANS, House
+from tests.support.installation import ABANDONED, ORIGINAL, PLANS, House
 
 CARD = {"card": "c", "title": "Spring", "body": "it's here"}
 EDITED = {**ABANDONED, "name": "edited"}
@@ -55,8 +55,8 @@ async def test_store_and_rules_carry_an_order_out_alike(house: House, story: lis
     async def save(*definitions: object) -> None:
         nonlocal catalogue
         parsed = [parse_definition(definition) for definition in definitions]
-        async with house.database.write("default") as c:
-            await save_drafts(c, "default", parsed, await database_now(c))
+        async with house.database.write("default") as tx:
+            await save_drafts(tx, parsed, await database_now(tx))
         catalogue = draft(catalogue, parsed).catalogue
 
     catalogue = Catalogue()

@@ -10,7 +10,7 @@ from connector.store.follow_ups.follow_ups import keep_assignment
 from connector.store.reporting.results import ResultCounts, count_results
 from connector.store.tables import follow_ups
 from connector.store.users.users import find_user
-from tests.house import ORIGINAL, PUSHED, House, at, buy, follow_on
+from tests.support.installation import ORIGINAL, PUSHED, House, at, buy, follow_on
 
 W = "default"
 COUNTING = {**ORIGINAL, "conversions": [{"event": "make_purchase"}, {"event": "make_purchase", "where": {"sku": "B"}}]}
@@ -30,16 +30,16 @@ async def results(
     """Take the items in, and count what came of the original."""
     for found in await house.ingest(*items) if items else ():
         assert found.status == "accepted", found
-    async with house.database.read() as c:
-        return await count_results(c, W, campaign, robots)
+    async with house.database.read(W) as tx:
+        return await count_results(tx, campaign, robots)
 
 
 async def kept(house: House, user: str, *, control: bool, variant: str | None = None) -> None:
     """The assignment that a launch or a send keeps (T4)."""
-    async with house.database.write(W) as c:
-        stored = await find_user(c, W, user)
+    async with house.database.write(W) as tx:
+        stored = await find_user(tx, user)
         assert stored is not None
-        await keep_assignment(c, W, "o", stored.user_key, control, variant)
+        await keep_assignment(tx, "o", stored.user_key, control, variant)
 
 
 async def test_each_step_counts_users(house: House) -> None:
@@ -139,9 +139,9 @@ async def test_what_we_sent_and_whom_we_held_back(house: House) -> None:
     await house.live(ORIGINAL, SENT)
     pushes = [{**did(u, "receive_push"), "id": u} for u in ("u", "v", "w")]
     await house.ingest(*pushes)
-    async with house.database.write(W) as c:
+    async with house.database.write(W) as tx:
         for user, state in (("u", "sent"), ("v", "control"), ("w", "dropped")):
-            await c.execute(update(follow_ups).where(follow_ups.c.trigger_id == user).values(state=state))
+            await tx.execute(update(follow_ups).where(follow_ups.c.trigger_id == user).values(state=state))
     found = await results(house, campaign="f")
     assert [(one.control, one.enrolled, one.sent) for one in found] == [(True, 1, 0), (False, 0, 1)]
 
@@ -151,21 +151,24 @@ async def test_one_statement_however_much_there_is(house: House) -> None:
     await house.live(COUNTING, {**COUNTING, "campaign": "other"})
     items = [did(f"u{n}", kind) for n in range(100) for kind in ("receive_email", "open_email", "click_email")]
     await house.ingest(*items, {**did("x", "receive_email"), "campaign": "other"})
-    async with house.database.read() as c:
+    async with house.database.read(W) as tx:
         with house.database.count_statements() as count:
-            assert await count_results(c, W, "o", "ignore") == [ResultCounts(False, None, 0, 100, 100, 0, 100)]
+            assert await count_results(tx, "o", "ignore") == [ResultCounts(False, None, 0, 100, 100, 0, 100)]
         assert len(count.statements) == 1
-        assert await count_results(c, "another", "o", "ignore") == []
+    async with house.database.read("another") as tx:
+        assert await count_results(tx, "o", "ignore") == []
 
 
 async def test_indexes_are_used(sqlite_database: Database) -> None:
     """Neither the log nor the follow-ups are read through: each goes by its index over the campaign."""
-    async with sqlite_database.read() as c:
+    async with sqlite_database.read(W) as tx:
         with sqlite_database.count_statements() as count:
-            await count_results(c, W, "o", "ignore")
+            await count_results(tx, "o", "ignore")
         [statement] = count.statements
         unbound = (None,) * statement.count("?")
-        plan = " ".join(str(row[-1]) for row in await c.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", unbound))
+        plan = " ".join(
+            str(row[-1]) for row in await tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", unbound)
+        )
     for table, index in (("interactions", "interactions_on_target"), ("follow_ups", "follow_ups_of_campaign")):
         assert f"SEARCH {table} USING INDEX {index}" in plan
         assert f"SCAN {table}" not in plan

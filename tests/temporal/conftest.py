@@ -8,8 +8,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from connector.store.engine.database import Database
 from connector.temporal.client import register_search_attributes
-from tests.temporal.shop import Shop, settings_for, working
-from tests.temporal.stage import open_environment
+from tests.support.workflow_harness import open_environment
+from tests.support.workspace import Shop, settings_for, working
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,9 @@ from connector.temporal.client import TemporalLink
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.openapi.examples import EXAMPLES, Example
-from tests.starter.serving import KEY
-from tests.temporal.shop import Shop, settings_for, working
-from tests.temporal.stage import now
+from tests.support.api import KEY
+from tests.support.workflow_harness import now
+from tests.support.workspace import Shop, settings_for, working
 
 AT_ONCE = {
     "delivery": {

@@ -14,9 +14,9 @@ from temporalio.testing import WorkflowEnvironment
 from connector.store.engine.database import Database
 from connector.temporal.follow_up_client import FollowUpClient, FollowUpUnavailable, FollowUpUnknown, OperationRefused
 from connector.temporal.outbox import Outbox
-from tests.house import ABANDONED, ORIGINAL, House, buy, push
-from tests.temporal.shop import AT_ONCE, LATER, Shop
-from tests.temporal.stage import now
+from tests.support.installation import ABANDONED, ORIGINAL, House, buy, push
+from tests.support.workflow_harness import now
+from tests.support.workspace import AT_ONCE, LATER, Shop
 
 Command = Callable[..., Awaitable[tuple[int, str, str]]]
 
@@ -101,7 +101,7 @@ async def house(sqlite_database: Database) -> House:
 async def test_without_a_worker(house: House, environment: WorkflowEnvironment) -> None:
     """Told in words after a while: what was asked has no answer, and may be asked again."""
     [row] = await house.rows()
-    hands = FollowUpClient(house.database, "default", _client(environment), timeout=timedelta(seconds=1))
+    hands = FollowUpClient(house.database, "default", _client(environment), answer_timeout=timedelta(seconds=1))
     with pytest.raises(FollowUpUnavailable, match="was not started yet"):
         await hands.cancel(row.id)
     await Outbox(house.database, "default", environment.client).flush()

@@ -15,8 +15,8 @@ from connector.store.tables import deliveries, launches
 from connector.temporal.follow_up_client import FollowUpClient, OperationRefused
 from connector.temporal.outbox import Outbox
 from connector.temporal.reconciliation import Reconciliation, end_closed_launches
-from tests.house import House
-from tests.sending.test_launch import MINUTE, NOW, Killed, Pad
+from tests.activities.test_launch import MINUTE, NOW, Killed, Pad
+from tests.support.installation import House
 
 
 class Site:
@@ -38,9 +38,9 @@ class Site:
         return await end_closed_launches(self.database, "default", self.client)
 
     async def claims_were_made(self, ago: timedelta) -> None:
-        async with self.database.write("default") as c:
-            at: datetime = await database_now(c) - ago
-            await c.execute(update(deliveries).where(deliveries.c.state == "claimed").values(claimed_at=at))
+        async with self.database.write("default") as tx:
+            at: datetime = await database_now(tx) - ago
+            await tx.execute(update(deliveries).where(deliveries.c.state == "claimed").values(claimed_at=at))
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ async def test_terminated_launch_is_not_begun_again(site: Site) -> None:
 async def test_terminated_before_its_start_was_marked(site: Site) -> None:
     """The outbox was killed between start and mark, and the launch was terminated: it is found all the same."""
     handle = await site.launch(3)
-    async with site.database.write("default") as c:
-        await c.execute(update(launches).values(started_at=None, told_in=0))
+    async with site.database.write("default") as tx:
+        await tx.execute(update(launches).values(started_at=None, told_in=0))
     await handle.terminate()
     await site.outbox.flush()
     await site.reconcile()

@@ -14,7 +14,7 @@ from connector import names
 from connector.store.engine.database import Database
 from connector.store.tables import follow_ups
 from connector.temporal.outbox import Outbox
-from tests.house import ABANDONED, ORIGINAL, House, buy, push
+from tests.support.installation import ABANDONED, ORIGINAL, House, buy, push
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def real_house(sqlite_database: Database) -> House:
 
 
 async def _rows(house: House) -> list[Any]:
-    async with house.database.read() as c:
-        return list((await c.execute(select(follow_ups).order_by(follow_ups.c.due_at))).all())
+    async with house.database.read("default") as tx:
+        return list((await tx.execute(select(follow_ups).order_by(follow_ups.c.due_at))).all())
 
 
 def _handle(client: Client, row: Any) -> Any:
@@ -54,8 +54,8 @@ async def test_start_that_could_not_be_marked_is_harmless(real_house: House, env
     await real_house.ingest(push("e1", 0))
     outbox = Outbox(real_house.database, "default", environment.client)
     await outbox.flush()
-    async with real_house.database.write("default") as c:
-        await c.execute(update(follow_ups).values(started_at=None))
+    async with real_house.database.write("default") as tx:
+        await tx.execute(update(follow_ups).values(started_at=None))
     assert await outbox.flush() == 1
     [row] = await _rows(real_house)
     assert row.started_at is not None

@@ -24,9 +24,9 @@ from connector.temporal.client import start_arguments
 from connector.temporal.outbox import Outbox
 from connector.temporal.reconciliation import Reconciliation
 from connector.wire import FollowUpStart
-from tests.house import ABANDONED, ORIGINAL, House, push
-from tests.temporal.shop import LATER, Shop
-from tests.temporal.stage import until_event
+from tests.support.installation import ABANDONED, ORIGINAL, House, push
+from tests.support.workflow_harness import until_event
+from tests.support.workspace import LATER, Shop
 
 
 @workflow.defn(name=names.FOLLOW_UP, sandboxed=False)
@@ -91,8 +91,8 @@ async def test_terminated_one_is_recorded_and_not_started_again(yard: Yard) -> N
 async def test_terminated_before_its_start_was_marked(yard: Yard) -> None:
     """The outbox was killed between start and mark: the server refuses a second start, and the row ends."""
     [handle] = await yard.wait("a")
-    async with yard.house.database.write("default") as c:
-        await c.execute(update(follow_ups).values(started_at=None))
+    async with yard.house.database.write("default") as tx:
+        await tx.execute(update(follow_ups).values(started_at=None))
     await handle.terminate()
     assert await yard.outbox.flush() == 1
     assert (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED
@@ -124,8 +124,8 @@ async def test_failed_one_is_recorded_with_a_warning(yard: Yard, environment: Wo
     own = yard.house.database
     workspace = f"w{uuid4().hex[:8]}"
     await yard.house.ingest(push("e1", 0, "a"))
-    async with own.write("default") as c:
-        await c.execute(update(follow_ups).values(workspace=workspace))
+    async with own.write("default") as tx:
+        await tx.execute(update(follow_ups).values(workspace=workspace))
     [row] = await yard.house.rows()
     start = FollowUpStart(
         workspace=workspace,

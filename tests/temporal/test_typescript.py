@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.temporal.outsiders import EXAMPLES, Shop, opened, play
+from tests.support.external_programs import EXAMPLES, Shop, opened, play
 
 SOURCES = EXAMPLES / "typescript"
 OLDEST_NODE = 20

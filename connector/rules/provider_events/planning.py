@@ -23,6 +23,7 @@ from connector.rules.provider_events.attribution import (
     attribute,
 )
 from connector.rules.provider_events.classification import Visit
+from connector.rules.provider_events.delivery_reports import UNSETTLED, DeliveryReport
 from connector.rules.provider_events.effects import (
     UNDELIVERED,
     EventEffect,
@@ -35,9 +36,6 @@ from connector.rules.provider_events.effects import (
     visit_of,
 )
 from connector.rules.provider_events.events import USER, EventKey, EventKind, ProviderEvent, key_of
-from connector.rules.sending.deliveries import DeliveryState
-
-_UNSETTLED = (DeliveryState.OPEN, DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
 
 
 class EventOutcome(StrEnum):
@@ -94,22 +92,6 @@ class EventBatch:
     def linked_delivery(self, key: EventKey) -> str | None:
         """Return the delivery of our own link that was clicked."""
         return self.links[key].delivery_id if key in self.links else None
-
-
-@dataclass(frozen=True)
-class DeliveryReport:
-    """A provider's report on one message of ours.
-
-    Args:
-        provider_id: the provider's id for it; None: the provider does not return one (email by SMTP).
-        arrived: whether it was received as its channel counts it (M4); None: it is on its way.
-        fault: why it did not arrive, a code of ours.
-    """
-
-    delivery_id: str
-    provider_id: str | None
-    arrived: bool | None = None
-    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -261,7 +243,7 @@ def _users_of(event: _MatchedEvent, lookup: AttributionLookup) -> frozenset[str]
 def _report_of(event: _MatchedEvent) -> DeliveryReport | None:
     """Return the report, if the event may settle a message, or a text has arrived (M4)."""
     delivery, kind, is_sms = event.delivery, event.event.happened, event.event.channel == "sms"
-    if delivery is None or kind is EventKind.OTHER or not (delivery.state in _UNSETTLED or _is_arrival(event)):
+    if delivery is None or kind is EventKind.OTHER or not (delivery.state in UNSETTLED or _is_arrival(event)):
         return None
     has_failed = is_sms and kind in UNDELIVERED
     arrived = False if has_failed else (_is_arrival(event) or not is_sms or None)

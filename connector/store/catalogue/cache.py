@@ -25,6 +25,6 @@ class CatalogueCache:
         """
         async with self._loading:
             if version is None or self._newest.version < version:
-                async with database.read() as connection:
-                    self._newest = await load_catalogue(connection, self._workspace, self._newest)
+                async with database.read(self._workspace) as tx:
+                    self._newest = await load_catalogue(tx, self._newest)
             return self._newest

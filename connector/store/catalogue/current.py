@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.store.catalogue.cache import CatalogueCache
-from connector.store.catalogue.versions import Head, read_head
+from connector.store.catalogue.versions import read_head
 from connector.store.engine.database import Database
+from connector.store.engine.transaction import Transaction
 
 _T = TypeVar("_T")
 
@@ -19,7 +19,7 @@ async def with_current_catalogue(
     database: Database,
     cache: CatalogueCache,
     workspace: str,
-    act: Callable[[AsyncConnection, Catalogue, Head], Awaitable[_T]],
+    act: Callable[[Transaction, Catalogue], Awaitable[_T]],
 ) -> _T:
     """Do something under the shared catalogue lock, by the catalogue that holds then (guarantee 1).
 
@@ -31,8 +31,8 @@ async def with_current_catalogue(
     version = 0
     while True:
         catalogue = await cache.at_least(database, version)
-        async with database.write(workspace) as connection:
-            head = await read_head(connection, workspace)
+        async with database.write(workspace) as tx:
+            head = await read_head(tx)
             if head.version == catalogue.version:
-                return await act(connection, catalogue, head)
+                return await act(replace(tx, head=head), catalogue)
         version = head.version

@@ -6,17 +6,16 @@ from collections import defaultdict
 from typing import cast
 
 from sqlalchemy import ColumnElement, Table, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.model.campaigns import Publishable, Workspace, parse_definition
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.catalogue.orders import VersionMoved, commit_order, find_receipt, next_instant
-from connector.store.catalogue.versions import Head, read_head
+from connector.store.catalogue.versions import read_head
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import catalogue, entries, publications, revisions
 
 __all__ = [
-    "Head",
     "VersionMoved",
     "commit_order",
     "find_receipt",
@@ -27,7 +26,7 @@ __all__ = [
 ]
 
 
-async def load_catalogue(c: AsyncConnection, workspace: str, since: Catalogue | None = None) -> Catalogue:
+async def load_catalogue(tx: Transaction, since: Catalogue | None = None) -> Catalogue:
     """The catalogue with its drafts, in at most four statements.
 
     Args:
@@ -35,30 +34,30 @@ async def load_catalogue(c: AsyncConnection, workspace: str, since: Catalogue | 
             not have yet (it was restored from a backup) counts as nothing known.
     """
     before = since or Catalogue()
-    row = (await c.execute(select(catalogue).where(catalogue.c.workspace == workspace))).one_or_none()
+    row = (await tx.execute(select(catalogue).where(tx.in_workspace(catalogue)))).one_or_none()
     if row is None or row.version < before.version:
         before = Catalogue()
     if row is None or row.version == before.version:
         return before
-    changed = await _load_changed(c, workspace, before.version)
+    changed = await _load_changed(tx, before.version)
     settings = Workspace.model_validate(row.definition)
     return before.changed(changed, version=row.version, workspace=settings, changed_at=row.changed_at)
 
 
-async def _load_changed(c: AsyncConnection, workspace: str, after: int) -> list[Entry]:
-    changed = (entries.c.workspace == workspace, entries.c.changed_in > after)
+async def _load_changed(tx: Transaction, after: int) -> list[Entry]:
+    changed = (tx.in_workspace(entries), entries.c.changed_in > after)
     history: dict[str, list[Revision]] = defaultdict(list)
     # Drafts that a newer draft replaced were never live, and never will be.
     kept = or_(revisions.c.effective_at.is_not(None), revisions.c.revision == entries.c.newest_revision)
     statement = select(revisions).join(entries, _same_entry(revisions)).where(*changed, kept)
-    for row in await c.execute(statement.order_by(revisions.c.revision)):
+    for row in await tx.execute(statement.order_by(revisions.c.revision)):
         definition = cast(Publishable, parse_definition(row.definition))
         history[row.id].append(Revision(row.revision, definition, row.effective_at))
     windows: dict[str, list[Window]] = defaultdict(list)
     statement = select(publications).join(entries, _same_entry(publications)).where(*changed)
-    for row in await c.execute(statement.order_by(publications.c.window_id)):
+    for row in await tx.execute(statement.order_by(publications.c.window_id)):
         windows[row.id].append(Window(row.window_id, row.opened_at, row.closed_at))
-    rows = await c.execute(select(entries.c.id, entries.c.state).where(*changed))
+    rows = await tx.execute(select(entries.c.id, entries.c.state).where(*changed))
     return [Entry(row.id, row.state, tuple(history[row.id]), tuple(windows[row.id])) for row in rows]
 
 

@@ -19,8 +19,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from connector.rules.model.errors import ConnectorError
-from connector.store.engine.clock import database_now
-from connector.store.engine.engines import Dialect, open_engines
+from connector.store.engine.engines import open_engines
+from connector.store.engine.transaction import Dialect, Transaction, database_now
 
 __all__ = ["Database", "Lock", "StatementCount", "StoreUnavailable", "database_now"]
 
@@ -63,7 +63,7 @@ class Database:
         return cls(*open_engines(url))
 
     @asynccontextmanager
-    async def write(self, workspace: str, *, lock: Lock = "shared") -> AsyncIterator[AsyncConnection]:
+    async def write(self, workspace: str, *, lock: Lock = "shared") -> AsyncIterator[Transaction]:
         """One transaction under the workspace's catalogue lock; committed at the end, rolled back on any error.
 
         Args:
@@ -77,7 +77,7 @@ class Database:
         async with self._turn(), _begin(self._writer) as connection:
             if self.dialect == "postgresql":
                 await connection.execute(select(_catalogue_lock(workspace, lock)))
-            yield connection
+            yield Transaction(connection, workspace)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -96,10 +96,10 @@ class Database:
             self._one_at_a_time.release()
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    async def read(self, workspace: str) -> AsyncIterator[Transaction]:
         """One read-only snapshot: every statement in it sees the same moment. Raises StoreUnavailable."""
         async with _begin(self._reader) as connection:
-            yield connection
+            yield Transaction(connection, workspace)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -6,15 +6,14 @@ import json
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic_core import from_json
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from connector.store.engine.sqlite_connection import connect
-
-Dialect = Literal["sqlite", "postgresql"]
+from connector.store.engine.transaction import Dialect
 
 _DRIVERS: dict[str, str] = {
     "sqlite": "sqlite+aiosqlite",

@@ -23,16 +23,16 @@ async def migrate(database: Database) -> None:
     Raises:
         StoreUnavailable: the database cannot be reached.
     """
-    async with database.write(_LOCK, lock="exclusive") as connection:
-        await connection.run_sync(_upgrade)
-        today = (await database_now(connection)).date()
+    async with database.write(_LOCK, lock="exclusive") as tx:
+        await tx.connection.run_sync(_upgrade)
+        today = (await database_now(tx)).date()
     await ensure_partitions(database, today)
 
 
 async def is_migrated(database: Database) -> bool:
     """Whether the tables are there, and are those of this version. Raises StoreUnavailable."""
-    async with database.read() as connection:
-        there = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_heads())
+    async with database.read(_LOCK) as tx:
+        there = await tx.connection.run_sync(lambda c: MigrationContext.configure(c).get_current_heads())
     return set(there) == set(ScriptDirectory.from_config(_config()).get_heads())
 
 

@@ -6,9 +6,9 @@ from datetime import date, timedelta
 
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.store.engine.database import Database
+from connector.store.engine.transaction import Transaction
 
 _LOCK = "/partitions"
 
@@ -20,19 +20,19 @@ async def ensure_partitions(database: Database, today: date, *, ahead_days: int 
     """
     if database.dialect == "sqlite":
         return
-    async with database.write(_LOCK, lock="exclusive") as connection:
+    async with database.write(_LOCK, lock="exclusive") as tx:
         for day in (today + timedelta(days=ahead) for ahead in range(ahead_days + 1)):
-            await _ensure(connection, day)
+            await _ensure(tx, day)
 
 
-async def _ensure(connection: AsyncConnection, day: date) -> None:
+async def _ensure(tx: Transaction, day: date) -> None:
     name = f"interactions_{day:%Y%m%d}"
     # Asked first, because making one locks the whole log, if only for a moment.
-    if (await connection.execute(select(func.to_regclass(name).is_not(None)))).scalar_one():
+    if (await tx.execute(select(func.to_regclass(name).is_not(None)))).scalar_one():
         return
     bounds = f"FROM ('{day}') TO ('{day + timedelta(days=1)}')"
     try:
-        async with connection.begin_nested():
-            await connection.execute(text(f"CREATE TABLE {name} PARTITION OF interactions FOR VALUES {bounds}"))
+        async with tx.connection.begin_nested():
+            await tx.execute(text(f"CREATE TABLE {name} PARTITION OF interactions FOR VALUES {bounds}"))
     except IntegrityError:
         return

@@ -14,33 +14,33 @@ from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import JSON, ColumnElement, FromClause, Table, Text, cast, column, func, literal, select, true
 from sqlalchemy import type_coerce as typed
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import Instant
 
 Row = Mapping[str, Any]
 Types = Mapping[str, TypeEngine[Any]]
 
 
-def insert_rows(c: AsyncConnection, table: Table, rows: Sequence[Row]) -> postgresql.Insert | sqlite.Insert:
+def insert_rows(tx: Transaction, table: Table, rows: Sequence[Row]) -> postgresql.Insert | sqlite.Insert:
     """The INSERT of these rows, in their order; the caller may add what it does on conflict and what it returns.
 
     Args:
         rows: at least one, all with the same names; columns that they do not name take their default.
     """
     names = list(rows[0])
-    told = rows_of(c, {name: table.c[name].type for name in names}, rows)
+    told = rows_of(tx, {name: table.c[name].type for name in names}, rows)
     # Without a WHERE, SQLite would read the ON of ON CONFLICT as a join's.
     chosen = select(*told.c).where(true())
-    if c.dialect.name == "postgresql":
+    if tx.dialect == "postgresql":
         return postgresql.insert(table).from_select(names, chosen, include_defaults=False)
     return sqlite.insert(table).from_select(names, chosen, include_defaults=False)
 
 
-def rows_of(c: AsyncConnection, types: Types, rows: Sequence[Row]) -> FromClause:
+def rows_of(tx: Transaction, types: Types, rows: Sequence[Row]) -> FromClause:
     """These rows as a table with these columns, to select from or to join with."""
-    if c.dialect.name == "postgresql":
+    if tx.dialect == "postgresql":
         cells = [{name: row[name] for name in types} for row in rows]
         told = cast(literal(_text(cells), Text), postgresql.JSONB)
         columns = [column(name, kind) for name, kind in types.items()]

@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
 from connector.rules.sending.deliveries import OUT, Delivery, DeliveryState, settle_follow_up
 from connector.rules.timing.caps import LONGEST, PastSend
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, follow_ups
 
 
-async def load_deliveries(c: AsyncConnection, workspace: str, follow_up_id: str) -> dict[str, Delivery]:
+async def load_deliveries(tx: Transaction, follow_up_id: str) -> dict[str, Delivery]:
     """The messages of a follow-up that have been judged, by channel."""
     table = deliveries.c
-    statement = select(deliveries).where(table.workspace == workspace, table.follow_up_id == follow_up_id)
+    statement = select(deliveries).where(tx.in_workspace(deliveries), table.follow_up_id == follow_up_id)
     return {
         row.channel: Delivery(
             row.id,
@@ -27,25 +27,24 @@ async def load_deliveries(c: AsyncConnection, workspace: str, follow_up_id: str)
             None if row.reason is None else Reason(row.reason),
             row.claimed_at,
         )
-        for row in await c.execute(statement)
+        for row in await tx.execute(statement)
     }
 
 
-async def load_past_sends(c: AsyncConnection, workspace: str, user_key: str, now: datetime) -> list[PastSend]:
+async def load_past_sends(tx: Transaction, user_key: str, now: datetime) -> list[PastSend]:
     """What the user was sent or is about to be sent, as far back as a cap can look."""
     table = deliveries.c
     statement = select(table.follow_up_id, table.channel, table.claimed_at).where(
-        table.workspace == workspace,
+        tx.in_workspace(deliveries),
         table.user_key == user_key,
         table.claimed_at > now - LONGEST,
         table.state.in_(OUT),
     )
-    return [PastSend(row.follow_up_id, row.channel, row.claimed_at) for row in await c.execute(statement)]
+    return [PastSend(row.follow_up_id, row.channel, row.claimed_at) for row in await tx.execute(statement)]
 
 
 async def write_delivery(
-    c: AsyncConnection,
-    workspace: str,
+    tx: Transaction,
     follow_up: FollowUp,
     delivery: Delivery,
     *,
@@ -66,12 +65,12 @@ async def write_delivery(
         "provider_id": provider_id,
     }
     if known:
-        where = (deliveries.c.workspace == workspace, deliveries.c.id == delivery.id)
-        await c.execute(update(deliveries).where(*where).values(**values))
+        where = (tx.in_workspace(deliveries), deliveries.c.id == delivery.id)
+        await tx.execute(update(deliveries).where(*where).values(**values))
         return
-    await c.execute(
+    await tx.execute(
         insert(deliveries).values(
-            workspace=workspace,
+            workspace=tx.workspace,
             id=delivery.id,
             follow_up_id=follow_up.id,
             campaign=follow_up.campaign,
@@ -82,48 +81,44 @@ async def write_delivery(
     )
 
 
-async def hold_until(c: AsyncConnection, workspace: str, follow_up: FollowUp, until: datetime) -> None:
+async def hold_until(tx: Transaction, follow_up: FollowUp, until: datetime) -> None:
     """The follow-up waits on, for this instant."""
-    await _change(c, workspace, follow_up, {"state": State.HELD.value, "next_at": until})
+    await _change(tx, follow_up, {"state": State.HELD.value, "next_at": until})
 
 
-async def mark_sending(c: AsyncConnection, workspace: str, follow_up: FollowUp, at: datetime) -> None:
+async def mark_sending(tx: Transaction, follow_up: FollowUp, at: datetime) -> None:
     """A message of the follow-up is claimed; the first claim is its dispatch (X1)."""
     dispatched = func.coalesce(follow_ups.c.dispatched_at, at)
-    await _change(c, workspace, follow_up, {"state": State.SENDING.value, "dispatched_at": dispatched})
+    await _change(tx, follow_up, {"state": State.SENDING.value, "dispatched_at": dispatched})
 
 
-async def release(c: AsyncConnection, workspace: str, follow_up: FollowUp, messages: Mapping[str, Delivery]) -> bool:
+async def release(tx: Transaction, follow_up: FollowUp, messages: Mapping[str, Delivery]) -> bool:
     """A claim came to nothing, surely: where nothing else is out, the follow-up can be called off again; whether so."""
     if any(message.state in OUT for message in messages.values()):
         return False
-    await _change(c, workspace, follow_up, {"state": State.WAITING.value, "dispatched_at": None})
+    await _change(tx, follow_up, {"state": State.WAITING.value, "dispatched_at": None})
     return True
 
 
-async def change_channels(c: AsyncConnection, workspace: str, follow_up: FollowUp, channels: tuple[str, ...]) -> None:
+async def change_channels(tx: Transaction, follow_up: FollowUp, channels: tuple[str, ...]) -> None:
     """The newest live content goes out on other channels than those that the follow-up began with."""
-    await _change(c, workspace, follow_up, {"channels": list(channels)})
+    await _change(tx, follow_up, {"channels": list(channels)})
 
 
-async def settle(
-    c: AsyncConnection, workspace: str, follow_up: FollowUp, messages: Mapping[str, Delivery], now: datetime
-) -> State | None:
+async def settle(tx: Transaction, follow_up: FollowUp, messages: Mapping[str, Delivery], now: datetime) -> State | None:
     """End the follow-up's row once all of its channels are decided; returns its final state, None until then."""
     ended = settle_follow_up(follow_up, messages, now)
     if ended is None:
         return None
-    await end_as(c, workspace, follow_up, ended.state, ended.reason, now)
+    await end_as(tx, follow_up, ended.state, ended.reason, now)
     return ended.state
 
 
-async def end_as(
-    c: AsyncConnection, workspace: str, follow_up: FollowUp, state: State, reason: Reason | None, now: datetime
-) -> None:
+async def end_as(tx: Transaction, follow_up: FollowUp, state: State, reason: Reason | None, now: datetime) -> None:
     """End the follow-up's row as a whole, whatever its channels."""
-    await _change(c, workspace, follow_up, {"state": state.value, "reason": reason, "decided_at": now})
+    await _change(tx, follow_up, {"state": state.value, "reason": reason, "decided_at": now})
 
 
-async def _change(c: AsyncConnection, workspace: str, follow_up: FollowUp, values: Mapping[str, object]) -> None:
-    where = (follow_ups.c.workspace == workspace, follow_ups.c.id == follow_up.id)
-    await c.execute(update(follow_ups).where(*where).values(**values))
+async def _change(tx: Transaction, follow_up: FollowUp, values: Mapping[str, object]) -> None:
+    where = (tx.in_workspace(follow_ups), follow_ups.c.id == follow_up.id)
+    await tx.execute(update(follow_ups).where(*where).values(**values))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, delete, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from connector.rules.model.addresses import canonical_address
 from connector.rules.model.reasons import Reason, State
-from connector.store.provider_events.events import erase_events
-from connector.store.provider_events.suppressions import erase_addresses
-from connector.store.tables import follow_ups, interactions, user_aliases, users
+from connector.store.engine.transaction import Transaction
+from connector.store.tables import follow_ups, interactions, unmatched_reports, user_aliases, users
 from connector.store.users.inbox import erase_inbox
+from connector.store.users.suppressions import erase_addresses
 from connector.store.users.users import ids_of, load_users, lock_users, look_up, mark_of_erased
 
 _NOTHING: dict[str, Any] = {"kind": "event", "topic": "erased", "target": None, "target_kind": None, "properties": {}}
@@ -29,52 +29,60 @@ _BLANK: dict[str, Any] = {
 }
 
 
-async def erase_user(c: AsyncConnection, workspace: str, external_id: str, now: datetime) -> bool:
+async def erase_user(tx: Transaction, external_id: str, now: datetime) -> bool:
     """Erase a user for good; returns whether there was one (guarantee 8).
 
     Waits end as `dropped: erased`; the outbox tells their workflows. Counts stay, under a surrogate key that leads to
     nobody. The hashes of all ids of the user stay, so that a late report is refused.
     """
-    user_key = await _lock_known(c, workspace, external_id)
+    user_key = await _lock_known(tx, external_id)
     if user_key is None:
         return False
     table = follow_ups.c
-    await c.execute(
+    await tx.execute(
         update(follow_ups)
-        .where(table.workspace == workspace, table.user_key == user_key)
+        .where(tx.in_workspace(follow_ups), table.user_key == user_key)
         .where(table.state.in_([State.WAITING.value, State.HELD.value]))
         .values(state=State.DROPPED.value, reason=Reason.ERASED.value, decided_at=now, ended_outside=True)
     )
-    theirs = (table.workspace == workspace, table.user_key == user_key)
-    await c.execute(update(follow_ups).where(*theirs).values(trigger=_NOTHING, key=table.id))
+    theirs = (tx.in_workspace(follow_ups), table.user_key == user_key)
+    await tx.execute(update(follow_ups).where(*theirs).values(trigger=_NOTHING, key=table.id))
     log = interactions.c
-    await c.execute(delete(interactions).where(log.workspace == workspace, log.user_key == user_key))
-    await erase_inbox(c, workspace, user_key)
-    ids = await ids_of(c, workspace, user_key)
-    described = (await load_users(c, workspace, [user_key]))[user_key].user
+    await tx.execute(delete(interactions).where(tx.in_workspace(interactions), log.user_key == user_key))
+    await erase_inbox(tx, user_key)
+    ids = await ids_of(tx, user_key)
+    described = (await load_users(tx, [user_key]))[user_key].user
     addresses = {"email": described.email, "sms": described.phone}
-    await erase_events(c, workspace, ids, addresses)
-    await c.execute(update(users).where(users.c.workspace == workspace, users.c.user_key == user_key).values(**_BLANK))
-    await erase_addresses(c, workspace, user_key, addresses)
-    await _mark(c, workspace, ids)
+    await erase_unmatched_events(tx, ids, addresses)
+    await tx.execute(update(users).where(tx.in_workspace(users), users.c.user_key == user_key).values(**_BLANK))
+    await erase_addresses(tx, user_key, addresses)
+    await _mark(tx, ids)
     return True
 
 
-async def _lock_known(c: AsyncConnection, workspace: str, external_id: str) -> str | None:
+async def erase_unmatched_events(tx: Transaction, users: Sequence[str], addresses: Mapping[str, str | None]) -> None:
+    """Delete the unmatched provider events of a user, by their ids and their addresses (guarantee 8)."""
+    table = unmatched_reports.c
+    held = [canonical_address(channel, address) for channel, address in addresses.items() if address]
+    for condition in (table.user_id.in_(users), table.address.in_(held)):
+        await tx.execute(delete(unmatched_reports).where(tx.in_workspace(unmatched_reports), condition))
+
+
+async def _lock_known(tx: Transaction, external_id: str) -> str | None:
     """The user's key, with the row locked; None where nobody, or nobody any more, is known by that id."""
-    known, _ = await look_up(c, workspace, [external_id])
-    if not await lock_users(c, workspace, known.values()):
-        return await _lock_known(c, workspace, external_id)
-    known, _ = await look_up(c, workspace, [external_id])  # somebody else may have erased the user meanwhile
+    known, _ = await look_up(tx, [external_id])
+    if not await lock_users(tx, known.values()):
+        return await _lock_known(tx, external_id)
+    known, _ = await look_up(tx, [external_id])  # somebody else may have erased the user meanwhile
     return known.get(external_id)
 
 
-async def _mark(c: AsyncConnection, workspace: str, ids: Sequence[str]) -> None:
+async def _mark(tx: Transaction, ids: Sequence[str]) -> None:
     """Leave of each of these ids its mark, so that none of them brings the user back."""
     alias = user_aliases.c
     statement = (
         update(user_aliases)
-        .where(alias.workspace == workspace, alias.external_id == bindparam("told"))
+        .where(tx.in_workspace(user_aliases), alias.external_id == bindparam("told"))
         .values(external_id=bindparam("mark"))
     )
-    await c.execute(statement, [{"told": id, "mark": mark_of_erased(id)} for id in ids])
+    await tx.execute(statement, [{"told": id, "mark": mark_of_erased(id)} for id in ids])

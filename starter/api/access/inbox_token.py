@@ -44,9 +44,9 @@ async def mint_token(id: UserId, options: JsonOptions, context: ContextHere, res
     """
     validate(NoOptions, options)
     try:
-        async with context.database.write(context.workspace) as c:
-            now = await database_now(c)
-            user_key = (await resolve_and_lock(c, context.workspace, [id], now)).get(id)
+        async with context.database.write(context.workspace) as tx:
+            now = await database_now(tx)
+            user_key = (await resolve_and_lock(tx, [id], now)).get(id)
             if user_key is None:
                 raise UserErased
             token, expires_at = _tokens(context).mint(user_key, now, context.settings.inbox.token_lifetime)
@@ -97,8 +97,8 @@ async def _access_of(request: Request, context: AppContext, scope: Scope) -> Inb
         return InboxAccess(None, caller.has_scope(Scope.READ))
     try:
         ticket = _tokens(context).verified(given.as_text)
-        async with context.database.read() as c:
-            return InboxAccess(ticket.user_key_at(await database_now(c)), may_read=True)
+        async with context.database.read(context.workspace) as tx:
+            return InboxAccess(ticket.user_key_at(await database_now(tx)), may_read=True)
     except TokenRefused as error:
         raise ApiError(401, "unauthorized", str(error), headers={"WWW-Authenticate": "Bearer"}) from None
 

@@ -97,8 +97,8 @@ class ApiKeyCache:
         began = self._clock()
         self._reads.append(began)
         try:
-            async with asyncio.timeout(_TIMEOUT_SECONDS), self._database.read() as c:
-                self._current = _Snapshot(await load_live_keys(c, self._workspace), began)
+            async with asyncio.timeout(_TIMEOUT_SECONDS), self._database.read(self._workspace) as tx:
+                self._current = _Snapshot(await load_live_keys(tx), began)
             self._tried_at = began
         except (StoreUnavailable, TimeoutError) as error:
             self._tried_at = self._clock()

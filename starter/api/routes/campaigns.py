@@ -38,9 +38,9 @@ async def read_campaign(id: str, context: ContextHere) -> dict[str, Any]:
 async def save_campaign(id: str, body: Description, context: ContextHere) -> dict[str, Any]:
     """Save a draft; the live revision does not change until the draft is published (P10)."""
     definition = _definition(id, body)
-    async with context.database.write(context.workspace) as connection:
-        now = await database_now(connection)
-        (saved,) = await save_drafts(connection, context.workspace, [definition], now)
+    async with context.database.write(context.workspace) as tx:
+        now = await database_now(tx)
+        (saved,) = await save_drafts(tx, [definition], now)
     catalogue = await context.cache.at_least(context.database)
     notes = draft_warnings([definition], catalogue, now)
     return {"id": saved.id, "revision": saved.revision, "change": saved.change, "warnings": notes}

@@ -32,13 +32,12 @@ async def read_follow_ups(
     `reason` is null if a message was sent or the follow-up waits. `workflow_id` is the workflow in Temporal, for the
     `exception` signal; it is null for refusals and for messages of a launch.
     """
-    async with context.database.read() as connection:
-        stored = None if user is None else await find_user(connection, context.workspace, user)
+    async with context.database.read(context.workspace) as tx:
+        stored = None if user is None else await find_user(tx, user)
         if user is not None and stored is None:
             return {"follow_ups": []}
         found = await list_follow_ups(
-            connection,
-            context.workspace,
+            tx,
             campaign=campaign,
             user_key=stored.user_key if stored else None,
             state=state,

@@ -58,13 +58,13 @@ async def read_inbox(
 ) -> InboxView:
     """List in-app messages and cards, highest priority first, then newest; expired and dismissed ones are left out."""
     catalogue = await context.cache.at_least(context.database)
-    async with context.database.read() as c:
-        stored = _visible_user(await find_user(c, context.workspace, id), holder.user_key, id)
+    async with context.database.read(context.workspace) as tx:
+        stored = _visible_user(await find_user(tx, id), holder.user_key, id)
         page = await page_of(
-            c,
+            tx,
             catalogue,
-            InboxLoader(context.workspace, stored.user, stored.user_key),
-            now=await database_now(c),
+            InboxLoader(stored.user, stored.user_key),
+            now=await database_now(tx),
             kind=kind,
             limit=limit,
             card_priority=context.settings.inbox.priorities["news_feed_card"],
@@ -123,14 +123,14 @@ async def _acting_user(context: AppContext, message: str, holder: InboxAccess, n
         return holder.user_key
     if not holder.may_read:
         return await _existing_or_new_user(context, named)
-    async with context.database.read() as c:
-        return _visible_user(await find_user(c, context.workspace, named), holder.user_key, named).user_key
+    async with context.database.read(context.workspace) as tx:
+        return _visible_user(await find_user(tx, named), holder.user_key, named).user_key
 
 
 async def _existing_or_new_user(context: AppContext, named: str) -> str:
     """Return the user, created if unknown: a key with `ingest` alone does not learn which users exist."""
-    async with context.database.write(context.workspace) as c:
-        known = await resolve_and_lock(c, context.workspace, [named], await database_now(c))
+    async with context.database.write(context.workspace) as tx:
+        known = await resolve_and_lock(tx, [named], await database_now(tx))
     if named not in known:
         raise UserErased
     return known[named]

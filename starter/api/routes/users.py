@@ -29,8 +29,8 @@ CampaignId = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 async def replace_user(id: UserId, body: Description, context: ContextHere) -> dict[str, Any]:
     """Replace the profile. At most 256 KB of attributes."""
     user = validate(User, {**_without_id(body, id), "id": id})
-    async with context.database.write(context.workspace) as connection:
-        await save_user(connection, context.workspace, user, await database_now(connection))
+    async with context.database.write(context.workspace) as tx:
+        await save_user(tx, user, await database_now(tx))
     return user.model_dump(mode="json")
 
 
@@ -46,9 +46,9 @@ async def change_user(
     """
     changes = _without_id(body, id)
     validate(User, {**changes, "id": id})
-    async with context.database.write(context.workspace) as connection:
-        await merge_user(connection, context.workspace, id, changes, await database_now(connection))
-        stored = await find_user(connection, context.workspace, id)
+    async with context.database.write(context.workspace) as tx:
+        await merge_user(tx, id, changes, await database_now(tx))
+        stored = await find_user(tx, id)
     if stored is None:
         raise not_found(f"the user {id}")
     # A key with `ingest` alone may be in an app: an empty change must not be a way to read.
@@ -58,8 +58,8 @@ async def change_user(
 @router.get("/{id}", dependencies=[Depends(needs(Scope.READ))])
 async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
     """Return the profile; `unreachable` lists addresses that providers reported as undeliverable."""
-    async with context.database.read() as connection:
-        stored = await find_user(connection, context.workspace, id)
+    async with context.database.read(context.workspace) as tx:
+        stored = await find_user(tx, id)
     if stored is None:
         raise not_found(f"the user {id}")
     suppressed = {"unreachable": dict(stored.unreachable)} if stored.unreachable else {}
@@ -69,8 +69,8 @@ async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
 @router.delete("/{id}", dependencies=[Depends(needs(Scope.MANAGE))], status_code=204)
 async def erase(id: UserId, context: ContextHere) -> None:
     """Erase a user for good: waiting follow-ups end as `dropped: erased`; late reports change nothing."""
-    async with context.database.write(context.workspace) as connection:
-        erased = await erase_user(connection, context.workspace, id, await database_now(connection))
+    async with context.database.write(context.workspace) as tx:
+        erased = await erase_user(tx, id, await database_now(tx))
     if not erased:
         raise not_found(f"the user {id}")
     context.outbox.nudge()

@@ -1,0 +1,130 @@
+"""An intake that is killed at any statement and retried leaves the rows that it leaves undisturbed (guarantee 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, create_engine, func, select
+
+from connector.store.engine.database import Database, StoreUnavailable
+from tests.support.installation import ORIGINAL, House
+from tests.support.statements import BEFORE, at_statement, batch_of, hearing, new_of
+from tests.support.user_histories import FOLLOW_ONS, somebody, wire, written_of
+
+Left = list[list[list[dict[str, Any]]]]
+
+
+class Killed(Exception):
+    """The process is no more."""
+
+
+def _die(*_: object) -> None:
+    raise Killed
+
+
+def _cancel(_: Connection) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+async def _lived(house: House) -> str:
+    """A user of whom something is known already."""
+    user = somebody()
+    await house.ingest(*wire(user, BEFORE))
+    return user
+
+
+async def _left(house: House, user: str) -> Left:
+    """What there is of the user, and of the one who is new in the batch."""
+    return [await written_of(house.database, name) for name in (user, new_of(user))]
+
+
+async def _undisturbed(database: Database) -> tuple[int, Left]:
+    """How many statements the batch takes, and what it leaves."""
+    house = House(database)
+    await house.live(ORIGINAL, *FOLLOW_ONS)
+    user = await _lived(house)
+    with at_statement(0, _die) as said:
+        await House(database).ingest(*batch_of(user))
+    left = await _left(house, user)
+    assert {row["state"] for row in left[0][0]} == {"waiting", "excepted", "dropped"}
+    assert {row["reason"] for row in left[0][1]} >= {"already_waiting", "superseded"}
+    return len(said), left
+
+
+@pytest.mark.parametrize("act", [_die, _cancel])
+async def test_killed_at_any_statement_and_retried(database: Database, act: Callable[[Any], None]) -> None:
+    """Guarantee 5: nothing of what was not answered stays, so that trying again gives the same rows."""
+    count, expected = await _undisturbed(database)
+    house = House(database)
+    for number in range(1, count + 1):
+        user = await _lived(house)
+        before = await _left(house, user)
+        with at_statement(number, act):
+            disturbed = asyncio.create_task(House(database).ingest(*batch_of(user)))
+            with pytest.raises((Killed, asyncio.CancelledError, AssertionError)):  # psycopg, cancelled in a pipeline
+                await disturbed
+        assert await _left(house, user) == before, number
+        await House(database).ingest(*batch_of(user))
+        assert await _left(house, user) == expected, number
+
+
+async def test_killed_at_its_commit_and_retried(database: Database) -> None:
+    """Guarantee 5: the same where it ends just before its commit."""
+    _, expected = await _undisturbed(database)
+    house = House(database)
+    user = await _lived(house)
+    with hearing("commit", _die), pytest.raises(Killed):
+        await house.ingest(*batch_of(user))
+    await House(database).ingest(*batch_of(user))
+    assert await _left(house, user) == expected
+
+
+async def test_answer_lost_and_retried(database: Database) -> None:
+    """Guarantee 5, M6: committed, but the caller never heard: all are duplicates, and the rows are the same."""
+    _, expected = await _undisturbed(database)
+    user = await _lived(House(database))
+    await House(database).ingest(*batch_of(user))
+    assert {result.status for result in await House(database).ingest(*batch_of(user))} == {"duplicate"}
+    assert await _left(House(database), user) == expected
+
+
+async def test_connection_ended_at_any_statement_and_retried(
+    postgresql_database: Database, postgresql_url: str
+) -> None:
+    """Guarantee 5: the server ends the connection in the middle; the caller is told to try again."""
+    count, expected = await _undisturbed(postgresql_database)
+    other = create_engine(postgresql_url)
+    house = House(postgresql_database)
+
+    def end(connection: Connection) -> None:
+        pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+        with other.connect() as c:
+            assert c.execute(select(func.pg_terminate_backend(pid, 5000))).scalar_one()
+
+    for number in range(1, count + 1):
+        user = await _lived(house)
+        with at_statement(number, end), pytest.raises(StoreUnavailable):
+            await House(postgresql_database).ingest(*batch_of(user))
+        await house.ingest(*batch_of(user))
+        assert await _left(house, user) == expected, number
+    other.dispose()
+
+
+async def test_process_killed_and_retried_by_another(database: Database, database_url: str) -> None:
+    """Guarantee 5: a process that is killed by the system before its last statement."""
+    count, expected = await _undisturbed(database)
+    user = await _lived(House(database))
+    before = await _left(House(database), user)
+    words = (sys.executable, "-m", "tests.support.concurrent_process", "die", database_url, user, str(count))
+    process = await asyncio.create_subprocess_exec(*words)
+    assert await process.wait() == -signal.SIGKILL
+    assert await _left(House(database), user) == before
+    await House(database).ingest(*batch_of(user))
+    assert await _left(House(database), user) == expected
