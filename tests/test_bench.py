@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from bench.figures import figure
-
-ROOT = Path(__file__).parent.parent
+from tests.support.repository import ROOT
 
 
 @pytest.mark.parametrize(

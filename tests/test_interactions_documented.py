@@ -2,14 +2,13 @@
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
 from connector.rules.model.conditions import REFINEMENTS, REQUIRED
 from connector.rules.model.interactions import InteractionType
+from tests.support.repository import DOCS
 
-DOCS = Path(__file__).parent.parent / "docs"
 ROW = re.compile(r"^\| `(\w+)` \| \*\*(.+?)\*\*.* \| (.*?) ?\| \[(test_\w+)\]\((\S+)\) \|$", re.MULTILINE)
 ROWS = ROW.findall((DOCS / "interactions.md").read_text())
 MAKERS = {"inbox", "link", "pixel", "app's report", "conversion", "send", "delivery report", "enrolment"}

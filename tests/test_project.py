@@ -14,8 +14,8 @@ from pydantic_settings import BaseSettings
 from connector.definitions import read_definitions
 from connector.rules.model.campaigns import parse_definition
 from connector.settings.application import Settings
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parent.parent
 _HOSTS = ("pypi", "pythonhosted", "npmjs", "crates", "proxy.golang", "deb.debian", "maven")
 _FOLDERS = ("tmp/w", "work", "root", "home", "opt", "Users")
 REGISTRY = re.compile(rf"(?:[/.@\s]|^)(?:{'|'.join(_HOSTS)})[a-z.]*\.(?:org|com|io|net)\b")

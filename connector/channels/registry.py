@@ -19,23 +19,23 @@ from connector.store.engine.database import Database
 
 
 def open_channels(settings: Settings, *, default_console: bool, database: Database | None = None) -> dict[str, Channel]:
-    """Open every channel that has a provider; a channel that is absent has none.
+    """Return every channel that has a provider, by name.
 
     Args:
-        default_console: show the messages of channels without a provider on the console instead; development only.
-        database: where the inboxes of client apps are; None: nothing goes into them.
+        default_console: print the messages of channels without a provider to the console; for development only.
+        database: holds the inboxes of client apps; None: the inbox channels have no provider.
 
     Raises:
-        CredentialsWrong: a provider's key file cannot be used.
-        ValueError: a provider's settings are not ones it can work with.
+        InvalidCredentials: a provider's key file cannot be used.
+        ValueError: a provider's settings are incomplete.
     """
     channels: dict[str, Channel] = {}
     if default_console:
         channels |= dict.fromkeys(get_args(ChannelName), ConsoleChannel())
     if database is not None:
-        shown = ConsoleChannel() if default_console else None
+        console = ConsoleChannel() if default_console else None
         channels |= dict.fromkeys(
-            get_args(InboxKind), InboxChannel(database, settings.workspace, settings.inbox, show=shown)
+            get_args(InboxKind), InboxChannel(database, settings.workspace, settings.inbox, console=console)
         )
     if settings.smtp.host is not None:
         channels["email"] = EmailChannel(settings.smtp)

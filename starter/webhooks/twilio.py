@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from connector.channels.twilio_signature import is_signed
+from connector.channels.twilio import is_signed
 from connector.rules.provider_events.events import EventKind, ProviderEvent
 from starter.webhooks.payload import (
     MAX_URL_CHARACTERS,

@@ -24,7 +24,8 @@ from connector.store.tables import inbox, inbox_marks, interactions
 from connector.store.users.erasure import erase_user
 from connector.store.users.users import save_user
 from connector.wire import SendRequest
-from tests.support.installation import ORIGINAL, PUSHED, House, at, follow_on, push
+from tests.support.builders import ORIGINAL, PUSHED, at, follow_on, push
+from tests.support.installation import House
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 CARD = {"title": "Hi {{ user.first_name }}", "body": "a card", "link": "https://shop.test/"}

@@ -8,12 +8,11 @@ from email.policy import default
 from typing import Any, get_args
 
 import pytest
-from connector.channels.provider_headers import provider_header
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.channels.email import EmailChannel
-from connector.channels.mime import build_mime_message
+from connector.channels.mime import build_mime_message, provider_header
 from connector.channels.protocol import Address, OutgoingMessage
 from connector.rules.model.follow_up import follow_up_id_of
 from connector.rules.provider_events.events import from_tag

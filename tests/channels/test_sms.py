@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from connector.channels.twilio_signature import is_signed, sign_request
 from pydantic import ValidationError
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
@@ -25,7 +24,7 @@ from connector.channels.protocol import (
     SendError,
     TryLater,
 )
-from connector.channels.twilio import TwilioChannel
+from connector.channels.twilio import TwilioChannel, is_signed, sign_request
 from connector.settings.providers import Twilio
 from tests.channels.conftest import Certificate, Talk
 from tests.support.provider_servers import (

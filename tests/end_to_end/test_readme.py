@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from tests.support.dev_process import Dev
+from tests.support.repository import ROOT
 
-README = Path(__file__).parents[2] / "README.md"
+README = ROOT / "README.md"
 
 
 async def _paste(dev: Dev, commands: str) -> str:

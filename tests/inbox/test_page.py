@@ -30,10 +30,10 @@ from starter.api.app import create_app
 from tests.support.api import KEY
 from tests.support.browser import Page, find_chromium, open_page
 from tests.support.installation import ORIGINAL, House, follow_on
+from tests.support.repository import EXAMPLES
 from tests.support.workflow_harness import open_environment
 from tests.support.workspace import Shop, settings_for, working
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 SECRET = SecretStr("the tests' own secret, at least 32 letters")
 HELLO = {
     "title": "Hi {{ user.first_name }}",

@@ -7,8 +7,9 @@ import pytest
 from connector.rules.model.errors import DefinitionError
 from connector.segment.mapping import SegmentMapping
 from connector.segment.reading import read_mapping
+from tests.support.repository import DOCS
 
-EXAMPLE = Path(__file__).parents[2] / "docs" / "sources" / "segment-mapping.yaml"
+EXAMPLE = DOCS / "sources" / "segment-mapping.yaml"
 
 
 def read(folder: Path, text: str) -> SegmentMapping:

@@ -168,8 +168,7 @@ async def test_sqlite_is_durable(sqlite_database: Database) -> None:
 async def test_sqlite_takes_writers_of_several_processes(sqlite_url: str, sqlite_database: Database) -> None:
     """Processes that share the file wait for each other; none fails and none loses a write."""
     processes = [
-        await asyncio.create_subprocess_exec(sys.executable, "-c", _RAISER, sqlite_url, cwd=Path(__file__).parents[2])
-        for _ in range(3)
+        await asyncio.create_subprocess_exec(sys.executable, "-c", _RAISER, sqlite_url, cwd=ROOT) for _ in range(3)
     ]
     assert [await process.wait() for process in processes] == [0, 0, 0]
     async with sqlite_database.read(W) as tx:
@@ -180,6 +179,7 @@ _RAISER = """
 import asyncio, sys
 from connector.store.engine.database import Database
 from connector.store.users.log import take_numbers
+from tests.support.repository import ROOT
 
 async def main():
     database = Database.open(sys.argv[1])

@@ -20,8 +20,8 @@ from connector.app.preflight import find_free_port
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from tests.support.api import KEY, NOWHERE
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 READY_WITHIN = 60
 
 

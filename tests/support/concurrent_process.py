@@ -9,7 +9,8 @@ import signal
 import sys
 
 from connector.store.engine.database import Database
-from tests.support.installation import House, buy, push
+from tests.support.builders import buy, push
+from tests.support.installation import House
 from tests.support.statements import at_statement, batch_of
 
 FAR = 60 * 24 * 365 * 5

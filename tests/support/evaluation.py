@@ -15,8 +15,8 @@ from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
-from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse
-from connector.rules.triggering.evaluator import SINCE_EVER, Evaluator, UserState
+from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
+from connector.rules.triggering.evaluator import ENTIRE_LOG, Evaluator, UserState
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -52,7 +52,7 @@ def catalogue_of(*published: dict[str, Any] | tuple[float, dict[str, Any]]) -> C
         known = entries.get(parsed.id, Entry(parsed.id, "active", (), (Window(1, LONG_AGO),)))
         revision = Revision(len(known.revisions) + 1, parsed, LONG_AGO if since is None else hour(since))
         entries[parsed.id] = replace(known, revisions=(*known.revisions, revision))
-    return Catalogue().changed(entries.values(), version=1)
+    return Catalogue().with_entries(entries.values(), version=1)
 
 
 class Memory:
@@ -71,7 +71,7 @@ class Memory:
         self._receipts: dict[tuple[str, str, str], datetime] = {}
         self.follow_ups: dict[str, FollowUp] = {}
         self.refused: dict[tuple[str, str, str], Reason] = {}
-        self.notes: list[Note] = []
+        self.notes: list[LateException] = []
 
     def live(self, arrivals: Sequence[Arrival], until: float) -> None:
         """Let these arrive in order of r, and what falls due be sent, up to that hour."""
@@ -105,22 +105,22 @@ class Memory:
         known = UserState(
             USER, USER_KEY, self._newest, sorted(follow_ups, key=lambda p: p.trigger.t), dict(self._receipts)
         )
-        since = judging.past_needed(known, entries)
+        since = judging.log_needed_since(known, entries)
         if since is None:
             return known
-        past = [logged for logged in self._log.values() if since is SINCE_EVER or logged.t >= since]
+        past = [logged for logged in self._log.values() if since is ENTIRE_LOG or logged.t >= since]
         begun = Counter((p.campaign, p.user_key, p.key, p.trigger.id) for p in self.follow_ups.values())
         return replace(known, past=sorted(past, key=lambda logged: (logged.t, logged.seq)), generations=begun)
 
     def _store(self, changes: Sequence[Change]) -> None:
         for change in changes:
-            if isinstance(change, Begin):
+            if isinstance(change, NewFollowUp):
                 assert change.follow_up.id not in self.follow_ups, "a follow-up begins once"
                 self.follow_ups[change.follow_up.id] = change.follow_up
-            elif isinstance(change, End):
+            elif isinstance(change, EndedFollowUp):
                 assert self.follow_ups[change.follow_up.id].state not in FINAL, "what has gone out stays"
                 self.follow_ups[change.follow_up.id] = change.follow_up
-            elif isinstance(change, Refuse):
+            elif isinstance(change, Refusal):
                 told = (change.campaign, change.key, change.logged.id)
                 assert told not in self.refused, "a refusal is told once"
                 self.refused[told] = change.reason

@@ -12,8 +12,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from tests.support.dev_process import Dev
+from tests.support.repository import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 CAMPAIGN = "ask-for-a-review"
 
 

@@ -22,7 +22,8 @@ from connector.store.tables import interactions
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from tests.support.api import KEY
-from tests.support.installation import ABANDONED, ORIGINAL, House
+from tests.support.builders import ABANDONED, ORIGINAL
+from tests.support.installation import House
 
 EVENTS = 400
 """How many events of no campaign an SDK sends beside the trigger and the exception."""

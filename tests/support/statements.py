@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
-from tests.support.installation import push
+from tests.support.builders import push
 from tests.support.user_histories import BUY, OPEN, PUSH, SEE, Done, wire
 
 BEFORE: list[Done] = [(10, PUSH, "A"), (20, SEE, "A"), (40, SEE, "B")]

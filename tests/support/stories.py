@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.support.installation import follow_on
+from tests.support.builders import follow_on
 
 ORIGINAL = {"campaign": "o", "delivery": {"type": "external"}}
 PUSHED = {"interaction": "receive_push", "campaign": "o"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -31,6 +31,8 @@ from connector.temporal.client import TemporalLink
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from tests.support.api import KEY
+from tests.support.builders import follow_on
+from tests.support.polling import until
 from tests.support.system_providers import Providers
 from tests.support.workspace import working
 
@@ -38,8 +40,6 @@ LINKS = "https://links.test"
 """The public address of the API."""
 
 SECRET = SecretStr("a secret of the tests, and of nobody else")
-PATIENCE = 40
-"""Seconds until what should come must have come."""
 
 ANN = {"id": "ann", "email": "ann@example.com", "phone": "+4915112345678", "push_tokens": ["ann-phone"]}
 SCHEDULED = {"delivery": {"type": "scheduled", "send": "at_publish"}}
@@ -87,7 +87,7 @@ class Stage:
         for user in users or (ANN,):
             await self.do("PUT", f"/v1/users/{user['id']}", user)
         await self.do("PUT", "/v1/campaigns/original", {kind: "original", **original})
-        await self.do("PUT", "/v1/campaigns/follow-on", follow_on({**condition, kind: "original"}))
+        await self.do("PUT", "/v1/campaigns/follow-on", mailed({**condition, kind: "original"}))
         await self.do("POST", "/v1/campaigns/original/publish", {"with_follow_ons": True})
 
     async def report(self, kind: str, user: str = "ann", **words: Any) -> None:
@@ -112,7 +112,7 @@ class Stage:
 
     async def letter(self, subject: str) -> EmailMessage:
         """The letter with this subject, as soon as it is there."""
-        await until(lambda: _now(bool(self.mail.with_subject(subject))), f"a letter: {subject}")
+        await until(lambda: self.mail.with_subject(subject), f"a letter: {subject}")
         return self.mail.with_subject(subject)[0]
 
     async def followed(self, user: str = "ann") -> dict[str, Any]:
@@ -144,23 +144,9 @@ class Stage:
         await until(is_so, f"{campaign}, {state}, for {user}")
 
 
-def follow_on(trigger: dict[str, Any], name: str = "follow-on", subject: str = FOLLOW_ON) -> dict[str, Any]:
-    """A follow-on by mail, at once."""
-    return {
-        "campaign": name,
-        "delivery": {"type": "action_based", "trigger": [trigger]},
-        "messages": {"email": {"subject": subject, "text": "Thank you."}},
-    }
-
-
-async def until(holds: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Poll until it holds; a failure says what did not come."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while not await holds():
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise AssertionError(f"{what} did not come within {PATIENCE} seconds") from None
+def mailed(trigger: dict[str, Any], name: str = "follow-on", subject: str = FOLLOW_ON) -> dict[str, Any]:
+    """A follow-on by mail, without a delay."""
+    return follow_on(name, trigger, messages={"email": {"subject": subject, "text": "Thank you."}})
 
 
 @asynccontextmanager
@@ -200,7 +186,3 @@ async def _mail_server(mail: Mailbox) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-
-
-async def _now(value: bool) -> bool:
-    return value

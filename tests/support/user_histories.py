@@ -11,7 +11,7 @@ from sqlalchemy import Table, select
 
 from connector.store.engine.database import Database
 from connector.store.tables import decisions, follow_ups, interactions, user_aliases
-from tests.support.installation import at, follow_on
+from tests.support.builders import at, follow_on
 
 PUSHED = {"interaction": "receive_push", "campaign": "o"}
 OPENED = {"interaction": "open_push", "campaign": "o"}

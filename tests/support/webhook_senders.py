@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import standardwebhooks
-from connector.channels.twilio_signature import sign_request
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from connector.channels.twilio import sign_request
 from starter.webhooks.mailgun import Mailgun
 from starter.webhooks.postmark import Postmark
 from starter.webhooks.protocol import TryAgainLater, WebhookCall, WebhookProvider
@@ -33,7 +33,7 @@ AT = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 TOPIC = "arn:aws:sns:us-east-1:123456789012:SES_Events"
 CERTIFICATE_URL = "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-9c6465fa7f48f5cacd23014631ec1136.pem"
 CONFIRM_URL = f"https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=2336412f37fb687f"
-_SAMPLES = Path(__file__).parent / "samples"
+_SAMPLES = Path(__file__).parent / "webhook_samples"
 
 
 def samples(provider: str) -> dict[str, Any]:

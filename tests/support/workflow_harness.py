@@ -1,17 +1,13 @@
 """What tests of workflows are played on: the real server with virtual time, and activities that answer as told."""
 
 import asyncio
-import shutil
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from temporalio import activity
-from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
@@ -19,7 +15,7 @@ from temporalio.worker import Worker
 
 from connector import names
 from connector.rules.model.errors import OrderRefused
-from connector.temporal.client import connector_plugin, launch_arguments, start_arguments
+from connector.temporal.client import launch_arguments, start_arguments
 from connector.wire import (
     FollowUpStart,
     LaunchPage,
@@ -35,34 +31,13 @@ from connector.wire import (
     SendRequest,
     StoppedWindow,
 )
+from tests.support.builders import now
 from workflows.follow_up import FollowUpWorkflow
 from workflows.launch import LaunchWorkflow
 from workflows.registry import RegistryWorkflow
 
-DYNAMIC = {
-    "frontend.WorkflowTimeSkippingEnabled": "true",
-    "system.forceSearchAttributesCacheRefreshOnRead": "true",
-    "limit.historyCount.suggestContinueAsNew": "60",
-}
 PROBLEMS = ["refuse-me: has a problem", "refuse-me: has another"]
 SENT = SendOutcome(outcome="sent", state="sent")
-
-
-async def open_environment(*, identity: str | None = None) -> WorkflowEnvironment:
-    """A server of our own: virtual time per workflow, and continue-as-new suggested early."""
-    binary = shutil.which("temporal") or str(Path(sys.executable).with_name("temporal"))
-    words = [word for name, value in DYNAMIC.items() for word in ("--dynamic-config-value", f"{name}={value}")]
-    return await WorkflowEnvironment.start_time_skipping_v2(
-        dev_server_existing_path=binary,
-        dev_server_extra_args=words,
-        identity=identity,
-        plugins=[connector_plugin()],
-    )
-
-
-def now() -> datetime:
-    """The clock that the server starts workflows by."""
-    return datetime.now(UTC)  # noqa: TID251 - the tests' own clock
 
 
 def held(delay: timedelta) -> SendOutcome:
@@ -203,29 +178,3 @@ class Stage:
     def registry(self) -> WorkflowHandle[Any, Any]:
         """The registry's newest run."""
         return self.client.get_workflow_handle(names.registry_id(self.workspace))
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Poll until the condition holds; fails after ten seconds."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
-async def until_event(handle: WorkflowHandle[Any, Any], kind: str) -> None:
-    """Poll until the history has an event of this kind."""
-    async with asyncio.timeout(10):
-        while kind not in await events_of(handle):
-            await asyncio.sleep(0.02)
-
-
-async def events_of(handle: WorkflowHandle[Any, Any]) -> list[str]:
-    """The kinds of the history's events, without virtual time's own."""
-    kinds = [EventType.Name(event.event_type) for event in (await handle.fetch_history()).events]
-    return [kind.removeprefix("EVENT_TYPE_") for kind in kinds if "TIME_SKIPPING" not in kind]
-
-
-async def state_of(handle: WorkflowHandle[Any, Any]) -> Any:
-    """What the search attribute says of its state."""
-    attributes = (await handle.describe()).typed_search_attributes
-    return {pair.key.name: pair.value for pair in attributes}[names.STATE_ATTRIBUTE]

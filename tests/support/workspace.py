@@ -23,8 +23,7 @@ from connector.store.tables import follow_ups
 from connector.store.users.users import save_user
 from connector.temporal.registry_client import submit_order
 from connector.wire import Order
-from tests.support.installation import PUSHED, follow_on
-from tests.support.workflow_harness import now
+from tests.support.builders import PUSHED, follow_on, now
 from worker import run_worker
 
 AT_ONCE = follow_on("at-once", PUSHED)

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from connector.channels.twilio_signature import sign_request
 from pytest_httpserver import HTTPServer
 from temporalio.testing import WorkflowEnvironment
 
 from connector.app.context import build_context
+from connector.channels.twilio import sign_request
 from connector.rules.model.users import User
 from connector.store.engine.database import Database, database_now
 from connector.store.users.users import find_user, save_user

@@ -54,10 +54,10 @@ class Indicator(StrEnum):
     HEAD_REQUEST = "head_request"
     """Only the headers were requested; no program that shows pages or pictures to people does so."""
 
-    BURST_WINDOW = "burst"
+    BURST = "burst"
     """Several links of one delivery were requested within two seconds."""
 
-    AT_ONCE_WINDOW = "at_once"
+    AT_ONCE = "at_once"
     """The request came within two seconds of the message's dispatch."""
 
     NO_AGENT = "no_agent"

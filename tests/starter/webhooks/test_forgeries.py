@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from connector.channels.twilio_signature import sign_request
 
+from connector.channels.twilio import sign_request
 from starter.webhooks.mailgun import Mailgun
 from starter.webhooks.postmark import Postmark
 from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, WebhookCall, WebhookError

@@ -11,11 +11,11 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from connector.channels.twilio_signature import sign_request
 from prometheus_client import REGISTRY
 from sqlalchemy import select
 
 from connector.app.context import build_context
+from connector.channels.twilio import sign_request
 from connector.rules.model.users import User
 from connector.rules.provider_events.events import PROVIDERS
 from connector.settings.application import Settings

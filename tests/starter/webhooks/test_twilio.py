@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from connector.channels.twilio_signature import sign_request
 from sqlalchemy import select, update
 
 from connector.app.context import build_context
 from connector.channels.protocol import Accepted, OutcomeUnknown, Rejected, TryLater
+from connector.channels.twilio import sign_request
 from connector.rules.model.users import User
 from connector.rules.provider_events.attribution import Unmatched
 from connector.settings.application import Settings
