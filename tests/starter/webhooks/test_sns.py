@@ -177,8 +177,8 @@ async def test_raw_delivery_is_refused_with_its_way_out(sender: SesSender) -> No
 @pytest.mark.parametrize(
     ("since", "until"),
     [
-        (AT + timedelta(timeout_seconds=1), AT + timedelta(days=1)),
-        (AT - timedelta(days=9), AT - timedelta(timeout_seconds=1)),
+        (AT + timedelta(seconds=1), AT + timedelta(days=1)),
+        (AT - timedelta(days=9), AT - timedelta(seconds=1)),
     ],
     ids=["not yet", "no longer"],
 )
