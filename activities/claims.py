@@ -25,7 +25,7 @@ from connector.rules.sending.deliveries import (
 )
 from connector.rules.sending.due_list import Control, Drop, DueFacts, Hold, Pause
 from connector.rules.targeting.assignment import Assignment
-from connector.rules.targeting.audience import asks_history
+from connector.rules.targeting.audience import needs_history
 from connector.rules.triggering.evaluator import LoggedHistory
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import (
@@ -152,7 +152,7 @@ class ClaimTransaction:
             unreachable=user.unreachable,
         )
         facts = replace(facts, assignment=await self._assignment(facts, received=bool(receipts)))
-        if asks_history(facts.campaign.audience) and facts.follow_on and facts.follow_on.recheck_audience:
+        if needs_history(facts.campaign.audience) and facts.follow_on and facts.follow_on.recheck_audience:
             past = await load_items(self._tx, {follow_up.user_key: None})
             facts = replace(facts, history=LoggedHistory(past[follow_up.user_key]))
         return facts

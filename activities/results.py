@@ -10,19 +10,19 @@ from typing import Any
 from activities.claims import Claim
 from connector.channels.protocol import Accepted
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.follow_up import FollowUp, excepted
+from connector.rules.model.follow_up import FollowUp, cancel_by_exception
 from connector.rules.model.interactions import Interaction
 from connector.rules.model.reasons import Reason, State
 from connector.rules.sending.deliveries import Delivery, DeliveryState, receive_interaction
-from connector.rules.triggering.exceptions import cancels
-from connector.rules.triggering.trigger_list import triggers
+from connector.rules.triggering.exceptions import is_cancelled_by
+from connector.rules.triggering.trigger_list import is_trigger
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_deliveries, release, settle, write_delivery
 from connector.store.follow_ups.follow_ups import end_follow_ups, save_receipt
 from connector.store.users.log import load_items
 from connector.store.users.push_tokens import forget_push_tokens
 from connector.store.users.users import lock_user
-from connector.templating.variables import variables
+from connector.templating.variables import template_variables
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,11 @@ async def _cancel_released(tx: Transaction, follow_up: FollowUp, catalogue: Cata
     entry = catalogue.entries[follow_up.campaign]
     items = (await load_items(tx, {follow_up.user_key: follow_up.trigger.t}))[follow_up.user_key]
     by = next(
-        (i for i in items if cancels(waiting, i, catalogue) and not triggers(i.item, entry, i.t, catalogue)), None
+        (i for i in items if is_cancelled_by(waiting, i, catalogue) and not is_trigger(i.item, entry, i.t, catalogue)),
+        None,
     )
     if by is not None:
-        await end_follow_ups(tx, [excepted(waiting, by, now)])
+        await end_follow_ups(tx, [cancel_by_exception(waiting, by, now)])
 
 
 def receive_of(claim: Claim) -> Interaction | None:
@@ -108,7 +109,7 @@ def receive_of(claim: Claim) -> Interaction | None:
 
 def variables_of(claim: Claim) -> Mapping[str, Any]:
     """What the templates of this message see."""
-    return variables(claim.follow_up, claim.user, claim.campaign)
+    return template_variables(claim.follow_up, claim.user, claim.campaign)
 
 
 async def _write(

@@ -31,7 +31,7 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
-from connector.templating.templates import Aborted, TemplateFault, render
+from connector.templating.templates import MessageAborted, RenderingFailed, render
 from connector.tracking.rewriting import hosts_in
 from connector.wire import SendOutcome, SendRequest
 
@@ -98,7 +98,7 @@ class Sender:
         except TryLater as fault:
             await self._give_back(claim, fault.code, now, attempt)
             raise
-        except (Rejected, OutcomeUnknown, TemplateFault, Aborted) as fault:
+        except (Rejected, OutcomeUnknown, RenderingFailed, MessageAborted) as fault:
             return await self._conclude(claim, _result_of_fault(fault), now, attempt)
         return await self._conclude(claim, sent_result(accepted), now, attempt)
 
@@ -160,10 +160,10 @@ class Sender:
         return await with_current_catalogue(self._database, self._cache, self._workspace, act)
 
 
-def _result_of_fault(fault: Rejected | OutcomeUnknown | TemplateFault | Aborted) -> SendResult:
+def _result_of_fault(fault: Rejected | OutcomeUnknown | RenderingFailed | MessageAborted) -> SendResult:
     if isinstance(fault, Rejected):
         return SendResult(DeliveryState.FAILED, Reason.SEND_FAILED, fault.code, invalid_tokens=fault.invalid_tokens)
     if isinstance(fault, OutcomeUnknown):
         return SendResult(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN, fault.code)
-    code = "template_aborted" if isinstance(fault, Aborted) else "template_fault"
+    code = "template_aborted" if isinstance(fault, MessageAborted) else "template_fault"
     return SendResult(DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE, code)

@@ -16,7 +16,7 @@ from connector.rules.sending.deliveries import draw_assignment, enrolment, has_a
 from connector.rules.sending.due_list import DueFacts, newest_live
 from connector.rules.sending.launching import due_for, evaluate_enrolment, follow_up_of
 from connector.rules.targeting.assignment import Assignment
-from connector.rules.targeting.audience import asks_history, in_audience
+from connector.rules.targeting.audience import is_in_audience, needs_history
 from connector.rules.triggering.evaluator import LoggedHistory
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_past_sends
@@ -68,7 +68,7 @@ class LaunchAudience:
         """The audience among them, by user key; whoever received the campaign, or is about to, is left out."""
         tx, campaign = self._tx, self._launch.campaign
         stored = await load_users(tx, user_keys)
-        past = await load_items(tx, dict.fromkeys(stored)) if asks_history(self._campaign.audience) else {}
+        past = await load_items(tx, dict.fromkeys(stored)) if needs_history(self._campaign.audience) else {}
         received = {key for _, key, _ in await load_receipts(tx, user_keys, [campaign])}
         left_out = received | await find_standing(tx, campaign, user_keys)
         return {
@@ -76,7 +76,7 @@ class LaunchAudience:
             for key, one in sorted(stored.items())
             if key not in left_out
             and not one.user.id.startswith(ERASED)
-            and in_audience(self._campaign.audience, one.user, LoggedHistory(past.get(key, ())), self._now)
+            and is_in_audience(self._campaign.audience, one.user, LoggedHistory(past.get(key, ())), self._now)
         }
 
     async def _assignments(self, users: Mapping[str, StoredUser]) -> dict[str, Assignment]:

@@ -9,8 +9,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from connector.definitions.yaml_text import dotted
-from connector.rules.model.choices import UNCLEAR, WORD
+from connector.definitions.yaml_text import join_path
+from connector.rules.model.choices import UNKNOWN_FORM, WORD
 from connector.rules.model.errors import Fault
 
 _PATTERNS = {
@@ -23,7 +23,7 @@ _PATTERNS = {
 }
 
 
-def faults_of(error: ValidationError, model: type[BaseModel], data: Any) -> list[Fault]:
+def describe_faults(error: ValidationError, model: type[BaseModel], data: Any) -> list[Fault]:
     """One fault for each mistake, without lines.
 
     A misspelt key is one mistake, though pydantic tells it twice: as an unknown key, and as a missing one.
@@ -38,7 +38,7 @@ def faults_of(error: ValidationError, model: type[BaseModel], data: Any) -> list
     ]
 
 
-def suggestion(word: str, known: Iterable[str]) -> str | None:
+def closest_match(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant."""
     return next(iter(get_close_matches(word, list(known), 1, 0.6)), None)
 
@@ -59,7 +59,7 @@ def _key(location: Sequence[str | int], data: Any) -> str:
             data = data[part]
         elif not last or not isinstance(data, dict) or _is_form(part):
             continue
-        path = dotted(path, part)
+        path = join_path(path, part)
     return path
 
 
@@ -86,7 +86,7 @@ def _unknown_type(detail: ErrorDetails) -> str:
 
 
 def _one_of(word: Any, expected: str) -> str:
-    near = suggestion(str(word), expected.split(", "))
+    near = closest_match(str(word), expected.split(", "))
     return f"{word!r} is not known; did you mean {near}?" if near else f"{word!r} is not one of {expected}"
 
 
@@ -116,7 +116,7 @@ _SAID: dict[str, Callable[[ErrorDetails], str]] = {
     "timezone_aware": lambda d: f"{d['input']!r} needs a zone, like 2026-03-02T09:00:00+01:00",
     "too_short": lambda detail: f"needs at least {detail['ctx']['min_length']}",
     "too_long": lambda detail: f"takes at most {detail['ctx']['max_length']}",
-    UNCLEAR: lambda detail: f"{_shown(detail['input'])} is not understood: {detail['msg']}",
+    UNKNOWN_FORM: lambda detail: f"{_shown(detail['input'])} is not understood: {detail['msg']}",
 }
 
 
@@ -125,7 +125,7 @@ def _shown(value: Any) -> str:
 
 
 def _meant(detail: ErrorDetails, model: type[BaseModel]) -> str | None:
-    return suggestion(str(detail["loc"][-1]), _keys(_models_at(detail["loc"][:-1], model)))
+    return closest_match(str(detail["loc"][-1]), _keys(_models_at(detail["loc"][:-1], model)))
 
 
 def _keys(models: Iterable[type[BaseModel]]) -> list[str]:

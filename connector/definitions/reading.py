@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from connector.definitions.faults import faults_of, suggestion
+from connector.definitions.faults import closest_match, describe_faults
 from connector.definitions.yaml_text import MAX_DEPTH, Document, read_documents
-from connector.rules.model.campaigns import KINDS, Campaign, Card, Workspace
+from connector.rules.model.campaigns import DEFINITION_KINDS, Campaign, Card, Workspace
 from connector.rules.model.errors import DefinitionError, Fault
 from connector.templating.templates import check_templates
 
@@ -135,7 +135,9 @@ class _Collected:
 
     def _repeated(self, document: Document) -> list[Fault]:
         """The id's own fault where an earlier document has it; campaigns and cards share one space (design 8)."""
-        word = next((word for word in KINDS if isinstance(document.data, dict) and word in document.data), None)
+        word = next(
+            (word for word in DEFINITION_KINDS if isinstance(document.data, dict) and word in document.data), None
+        )
         if word is None or not isinstance(name := document.data[word], str):
             return []
         place = f"{document.file}:{document.line_of(word)}"
@@ -167,11 +169,11 @@ def _read(data: Any) -> tuple[Definition | None, list[Fault]]:
     faults = _shape_faults(data)
     if faults:
         return None, faults
-    model = next(model for word, model in KINDS.items() if word in data)
+    model = next(model for word, model in DEFINITION_KINDS.items() if word in data)
     try:
         definition: Definition = model.model_validate(data)
     except ValidationError as error:
-        return None, faults_of(error, model, data)
+        return None, describe_faults(error, model, data)
     return definition, [] if isinstance(definition, Workspace) else check_templates(definition)
 
 
@@ -179,8 +181,8 @@ def _shape_faults(data: Any) -> list[Fault]:
     expected = "a definition is a mapping that begins with campaign, card or workspace"
     if not isinstance(data, dict):
         return [Fault("", f"{expected}; this is a {_KIND_OF.get(type(data), 'text')}")]
-    if not any(word in data for word in KINDS):
-        near = [(key, match) for key in data if (match := suggestion(str(key), KINDS))]
+    if not any(word in data for word in DEFINITION_KINDS):
+        near = [(key, match) for key in data if (match := closest_match(str(key), DEFINITION_KINDS))]
         return [Fault(str(key), f"unknown key; did you mean {match}? {expected}") for key, match in near[:1]] or [
             Fault("", expected)
         ]

@@ -40,7 +40,7 @@ class Document:
     lines: dict[str, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
-    def blame(self, path: str, problem: str, line: int) -> None:
+    def add_fault(self, path: str, problem: str, line: int) -> None:
         """Note a fault at a line of this document."""
         self.faults.append(Fault(path, problem, self.file, line))
 
@@ -51,7 +51,7 @@ class Document:
         return self.lines.get(path, self.line)
 
 
-def dotted(path: str, part: str | int) -> str:
+def join_path(path: str, part: str | int) -> str:
     """A path with one more part: delivery.trigger[0].alias."""
     if isinstance(part, int):
         return f"{path}[{part}]"
@@ -69,7 +69,7 @@ def read_documents(text: str, file: str) -> Iterator[Document]:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 document = Document(file, _line(event))
-                document.data = _Reader(events, document).value("", 1)
+                document.data = _DocumentBuilder(events, document).value("", 1)
                 if document.data is not None or document.faults:
                     yield document
     except yaml.MarkedYAMLError as error:
@@ -91,7 +91,7 @@ def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 1
 
 
-class _Reader:
+class _DocumentBuilder:
     """Builds the data of one document from YAML's events."""
 
     def __init__(self, events: Iterator[yaml.Event], document: Document) -> None:
@@ -110,7 +110,7 @@ class _Reader:
             raise self._refusal(path, f"is nested more than {MAX_DEPTH} deep", line)
         tag = getattr(event, "tag", None)
         if tag not in (None, "!"):
-            self._document.blame(path, f"tags ({tag}) are not used here; write the plain value", line)
+            self._document.add_fault(path, f"tags ({tag}) are not used here; write the plain value", line)
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(path, depth)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -124,10 +124,10 @@ class _Reader:
             line = _line(event)
             if not isinstance(event, yaml.ScalarEvent):
                 raise self._refusal(path, "a key must be a plain word", line)
-            inner = dotted(path, event.value)
+            inner = join_path(path, event.value)
             if event.value in found:
                 first = self._document.lines[inner]
-                self._document.blame(inner, f"stands twice in one mapping, first in line {first}; keep one", line)
+                self._document.add_fault(inner, f"stands twice in one mapping, first in line {first}; keep one", line)
             self._document.lines.setdefault(inner, line)
             value = self.value(inner, depth + 1)
             found.setdefault(event.value, value)
@@ -136,26 +136,26 @@ class _Reader:
     def _sequence(self, path: str, depth: int) -> list[Any]:
         found: list[Any] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            found.append(self._value(event, dotted(path, len(found)), depth + 1))
+            found.append(self._value(event, join_path(path, len(found)), depth + 1))
         return found
 
     def _scalar(self, event: yaml.ScalarEvent, path: str, line: int) -> Any:
         if not event.implicit[0]:
             return event.value
         try:
-            value = resolve(event.value)
+            value = parse_scalar(event.value)
         except ValueError as error:
-            self._document.blame(path, str(error), line)
+            self._document.add_fault(path, str(error), line)
             return event.value
         if isinstance(value, UnquotedTime):
-            self._document.blame(path, f'must be quoted: "{value}"', line)
+            self._document.add_fault(path, f'must be quoted: "{value}"', line)
         return value
 
     def _refusal(self, path: str, problem: str, line: int) -> DefinitionError:
         return DefinitionError([*self._document.faults, Fault(path, problem, self._document.file, line)])
 
 
-def resolve(text: str) -> Any:
+def parse_scalar(text: str) -> Any:
     """What a plain scalar means; raises ValueError for numbers that JSON does not know."""
     if text in _WORDS:
         return _WORDS[text]

@@ -15,7 +15,7 @@ from connector.inbox.reading import CARD_KIND
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.errors import ConnectorError
-from connector.rules.model.inbox import CARD, InboxAction, InboxTarget, check_button, interaction_of
+from connector.rules.model.inbox import CARD_ID_PREFIX, InboxAction, InboxTarget, check_button, interaction_of_action
 from connector.rules.model.interactions import Interaction
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
@@ -25,11 +25,11 @@ from connector.store.users.inbox import MarkName, find_message, is_logged, mark_
 from connector.store.users.users import ERASED, UserErased, load_users, lock_user
 
 
-class MessageUnknown(ConnectorError):
+class UnknownMessage(ConnectorError):
     """There is no such message, or no such card is published."""
 
 
-class NotTheirs(ConnectorError):
+class ForeignMessage(ConnectorError):
     """The message is in another user's inbox."""
 
 
@@ -65,7 +65,7 @@ class InboxActions:
             user = await self._user(tx, doer)
             acted_on = await self._acted_on(tx, catalogue, message, doer)
             check_button(acted_on, act)
-            made = interaction_of(acted_on, act, user, doer, tx.now)
+            made = interaction_of_action(acted_on, act, user, doer, tx.now)
             if not await self._is_new(tx, doer, acted_on, act, made, tx.now):
                 return InboxActionResult("duplicate", made)
             if made is None:
@@ -78,7 +78,7 @@ class InboxActions:
     async def _owner(self, tx: Transaction, message: str) -> str:
         found = await find_message(tx, message)
         if found is None:
-            raise MessageUnknown("the message is not known")
+            raise UnknownMessage("the message is not known")
         return found.user_key
 
     async def _user(self, tx: Transaction, user_key: str) -> str:
@@ -88,13 +88,13 @@ class InboxActions:
         return stored.user.id
 
     async def _acted_on(self, tx: Transaction, catalogue: Catalogue, message: str, user_key: str) -> InboxTarget:
-        if message.startswith(CARD):
+        if message.startswith(CARD_ID_PREFIX):
             return _card(catalogue, message)
         found = await find_message(tx, message)
         if found is None:
-            raise MessageUnknown("the message is not known")
+            raise UnknownMessage("the message is not known")
         if found.user_key != user_key:
-            raise NotTheirs("the message is in another user's inbox")
+            raise ForeignMessage("the message is in another user's inbox")
         return InboxTarget(found.id, found.kind, found.campaign, None, found.content)
 
     async def _is_new(
@@ -115,7 +115,7 @@ class InboxActions:
 
 def _card(catalogue: Catalogue, message: str) -> InboxTarget:
     """A card that was ever published; one that was stopped meanwhile is judged by the rules (P1)."""
-    entry = catalogue.entries.get(message.removeprefix(CARD))
+    entry = catalogue.entries.get(message.removeprefix(CARD_ID_PREFIX))
     if entry is None or not entry.is_card or not entry.windows:
-        raise MessageUnknown("the card is not known")
+        raise UnknownMessage("the card is not known")
     return InboxTarget(message, CARD_KIND, None, entry.id, {})

@@ -11,12 +11,12 @@ import structlog
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Card
-from connector.rules.model.inbox import CARD, InboxKind
+from connector.rules.model.inbox import CARD_ID_PREFIX, InboxKind
 from connector.rules.model.messages import Messages, NewsFeedCard
 from connector.rules.model.users import User
 from connector.store.engine.transaction import Transaction
 from connector.store.users.inbox import Mark, load_card_marks, load_messages
-from connector.templating.templates import Aborted, TemplateFault, render
+from connector.templating.templates import MessageAborted, RenderingFailed, render
 
 CARD_KIND: InboxKind = "news_feed_card"
 _log = structlog.get_logger("inbox")
@@ -46,17 +46,17 @@ class InboxPage:
 
 
 @dataclass(frozen=True)
-class InboxLoader:
+class InboxOwner:
     """Whose inbox is read."""
 
     user: User
     user_key: str
 
 
-async def page_of(
+async def load_inbox(
     tx: Transaction,
     catalogue: Catalogue,
-    reader: InboxLoader,
+    reader: InboxOwner,
     *,
     now: datetime,
     kind: InboxKind | None,
@@ -75,7 +75,7 @@ async def page_of(
         for m in await load_messages(tx, reader.user_key, now=now, kind=kind, limit=wanted)
     ]
     if kind in (None, CARD_KIND) and catalogue.live_cards:
-        marks = await load_card_marks(tx, reader.user_key, CARD)
+        marks = await load_card_marks(tx, reader.user_key, CARD_ID_PREFIX)
         cards = _cards(catalogue, reader.user, marks, card_priority)
         shown += [card for card, _ in zip(cards, range(wanted), strict=False)]
     shown.sort(key=lambda message: (-message.priority, -message.created_at.timestamp(), message.id))
@@ -101,13 +101,15 @@ def render_card(card: Card, user: User) -> dict[str, Any]:
 def _cards(catalogue: Catalogue, user: User, marks: Mapping[str, Mark], priority: int) -> Iterator[InboxEntry]:
     """The active cards that the user did not dismiss, the newest publication first."""
     for entry in catalogue.live_cards:
-        mark = marks.get(CARD + entry.id)
+        mark = marks.get(CARD_ID_PREFIX + entry.id)
         if mark is not None and mark.dismissed_at is not None:
             continue
         content = _content(entry, user)
         if content is not None:
             since, viewed = entry.windows[-1].opened_at, mark is not None and mark.viewed_at is not None
-            yield InboxEntry(CARD + entry.id, CARD_KIND, None, entry.id, content, priority, since, None, viewed)
+            yield InboxEntry(
+                CARD_ID_PREFIX + entry.id, CARD_KIND, None, entry.id, content, priority, since, None, viewed
+            )
 
 
 def _content(entry: Entry, user: User) -> dict[str, Any] | None:
@@ -115,8 +117,8 @@ def _content(entry: Entry, user: User) -> dict[str, Any] | None:
     assert entry.live is not None  # noqa: S101 - the callers' entries are active
     try:
         return render_card(cast(Card, entry.live.definition), user)
-    except Aborted:
+    except MessageAborted:
         return None
-    except TemplateFault as fault:  # its detail may quote the user's data
+    except RenderingFailed as fault:  # its detail may quote the user's data
         _log.warning("card_not_rendered", card=entry.id, field=fault.field, line=fault.line)
         return None

@@ -1,6 +1,6 @@
 """Tokens with which a browser or phone reads one user's inbox: signed, of limited life, and without personal data.
 
-A token is `inbox-v1.{user_key}.{seconds since 1970 at which it ends}.{HMAC-SHA256, base64url}`. The signature covers
+A token is `inbox-v1.{user_key}.{seconds since 1970 at which it expires_at}.{HMAC-SHA256, base64url}`. The signature covers
 the workspace too. The surrogate `user_key` leads to nobody outside of the store.
 
 ConnectorError
@@ -27,16 +27,16 @@ PREFIX = "inbox-v1."
 _FORM = re.compile(r"inbox-v1\.([0-9a-f]{32})\.([0-9]{1,11})\.([A-Za-z0-9_-]{43})", re.ASCII)
 
 
-class TokenRefused(ConnectorError):
+class InvalidInboxToken(ConnectorError):
     """The token is forged, cut, of another workspace, signed with a secret that was withdrawn, or has expired."""
 
 
-class SecretMissing(ConnectorError):
+class MissingInboxSecret(ConnectorError):
     """Tokens are not made with a secret that everybody knows: one has to be set."""
 
 
 @dataclass(frozen=True)
-class InboxTicket:
+class InboxGrant:
     """What a token says: whose inbox it opens, and until when, in seconds since 1970."""
 
     user_key: str
@@ -44,8 +44,8 @@ class InboxTicket:
 
     def user_key_at(self, now: datetime) -> str:
         """Whose inbox it opens at `now`. Raises TokenRefused from its end on."""
-        if self.ends <= now.timestamp():
-            raise TokenRefused("the inbox token has expired; mint a new one")
+        if self.expires_at <= now.timestamp():
+            raise InvalidInboxToken("the inbox token has expired; mint a new one")
         return self.user_key
 
 
@@ -60,19 +60,19 @@ class InboxTokens:
         self._workspace = workspace
         self._secrets = [secret.get_secret_value().encode() for secret in secrets]
 
-    def mint(self, user_key: str, now: datetime, lifetime: timedelta) -> tuple[str, datetime]:
+    def create(self, user_key: str, now: datetime, lifetime: timedelta) -> tuple[str, datetime]:
         """A token for that user, and when it ends (UTC, whole seconds).
 
         Raises:
             SecretMissing: no secret is set.
         """
         if not self._secrets:
-            raise SecretMissing("inbox tokens are signed with a secret of yours; set CONNECTOR_INBOX_SECRETS")
+            raise MissingInboxSecret("inbox tokens are signed with a secret of yours; set CONNECTOR_INBOX_SECRETS")
         ends = int((now + lifetime).timestamp())
         token = f"{PREFIX}{user_key}.{ends}.{self._signature(self._secrets[0], user_key, ends)}"
         return token, datetime.fromtimestamp(ends, UTC)
 
-    def verified(self, token: str) -> InboxTicket:
+    def verify(self, token: str) -> InboxGrant:
         """What a token of ours says; whether it still holds, its ticket tells.
 
         Raises:
@@ -80,12 +80,12 @@ class InboxTokens:
         """
         found = _FORM.fullmatch(token)
         if found is None:
-            raise TokenRefused("the inbox token is not valid")
+            raise InvalidInboxToken("the inbox token is not valid")
         user_key, ends, given = found[1], int(found[2]), found[3]
         signatures = [self._signature(secret, user_key, ends) for secret in self._secrets]
         if not any([hmac.compare_digest(given, signature) for signature in signatures]):
-            raise TokenRefused("the inbox token is not valid")
-        return InboxTicket(user_key, ends)
+            raise InvalidInboxToken("the inbox token is not valid")
+        return InboxGrant(user_key, ends)
 
     def _signature(self, secret: bytes, user_key: str, ends: int) -> str:
         signed = canonical_json([PREFIX, self._workspace, user_key, ends]).encode()

@@ -13,7 +13,7 @@ from connector.ingest.intake import Intake, ItemResult
 from connector.ingest.parsing import describe_fault
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.users import User
-from connector.rules.model.values import unstorable
+from connector.rules.model.values import storage_problem
 
 MAX_ITEMS = 1000
 _SHAPE = 'the body must be {"interactions": [...]}, with nothing beside it but "users": [...]'
@@ -107,7 +107,7 @@ def _check_size(name: str, listed: Sequence[Any]) -> None:
 
 
 def _fault_of(changes: Any) -> str | None:
-    if fault := unstorable(changes):
+    if fault := storage_problem(changes):
         return fault
     try:
         User.model_validate(changes)

@@ -10,8 +10,8 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
-from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse
-from connector.rules.triggering.evaluator import SINCE_EVER, Evaluator, UserState
+from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
+from connector.rules.triggering.evaluator import ENTIRE_LOG, Evaluator, UserState
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import (
     count_generations,
@@ -55,7 +55,7 @@ class BatchEvaluation:
 
     def _concerning(self, logged: Mapping[str, list[LogEntry]]) -> dict[str, list[LogEntry]]:
         """Those users' items that some follow-on has to do with: of all others nothing comes."""
-        silent = self._catalogue.concerns_nobody
+        silent = self._catalogue.has_no_listeners
         return {key: entries for key, entries in logged.items() if not all(silent(entry.item) for entry in entries)}
 
     async def _load(self, logged: Mapping[str, list[LogEntry]]) -> dict[str, UserState]:
@@ -73,7 +73,7 @@ class BatchEvaluation:
     ) -> dict[str, UserState]:
         """Those of the users for whom something is judged as a trigger, now or again, with what that looks at."""
         listening = {
-            key: {entry.id for item in entries for entry in self._catalogue.listening_to(item.item)}
+            key: {entry.id for item in entries for entry in self._catalogue.listeners_of(item.item)}
             for key, entries in logged.items()
         }
         needed = [key for key in logged if listening[key] or known[key].past]
@@ -89,8 +89,8 @@ class BatchEvaluation:
     ) -> dict[str, UserState]:
         """Those of the users whose log must be looked at: for an audience, or because something came late."""
         judging = Evaluator(self._catalogue, self._now)
-        needed = {key: judging.past_needed(known[key], entries) for key, entries in logged.items()}
-        since = {key: None if at is SINCE_EVER else at for key, at in needed.items() if at is not None}
+        needed = {key: judging.log_needed_since(known[key], entries) for key, entries in logged.items()}
+        since = {key: None if at is ENTIRE_LOG else at for key, at in needed.items() if at is not None}
         if not since:
             return {}
         items = await load_items(self._tx, since)
@@ -102,13 +102,13 @@ class BatchEvaluation:
         begun: dict[str, FollowUp] = {}
         ended: dict[str, FollowUp] = {}
         for _, change in changes:
-            if isinstance(change, Begin):
+            if isinstance(change, NewFollowUp):
                 begun[change.follow_up.id] = change.follow_up
-            elif isinstance(change, End):
+            elif isinstance(change, EndedFollowUp):
                 (begun if change.follow_up.id in begun else ended)[change.follow_up.id] = change.follow_up
         # Ends go first, so that a wait that gives way has left its place in the unique index.
         await end_follow_ups(self._tx, list(ended.values()))
         await insert_follow_ups(self._tx, list(begun.values()), self._now)
-        told = [(key, change) for key, change in changes if isinstance(change, Refuse | Note)]
+        told = [(key, change) for key, change in changes if isinstance(change, Refusal | LateException)]
         await write_decisions(self._tx, told, self._now)
         return bool(begun or ended)

@@ -16,9 +16,9 @@ from connector.ingest.coalescing import Batch, BatchCoalescer
 from connector.ingest.evaluation import BatchEvaluation
 from connector.ingest.parsing import ReadItem, Unreadable, read_item
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.interactions import Interaction, Item, LogEntry, dispatch_of, is_too_old, log_entry
+from connector.rules.model.interactions import Interaction, Item, LogEntry, create_log_entry, dispatch_of, is_too_old
 from connector.rules.model.users import ERASED_FAULT
-from connector.rules.results.conversions import conversions_made, past_needed
+from connector.rules.results.conversions import count_conversions, log_needed_since
 from connector.rules.targeting.deduplication import Engagement, engagement_of, is_duplicate
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
@@ -242,7 +242,7 @@ class _Batch:
     async def _write(self, items: Sequence[Item], user_keys: Mapping[str, str]) -> list[LogEntry]:
         """Log these items, and return those that were new."""
         numbers = await take_numbers(self._tx, len(items))
-        entries = [log_entry(item, number, self._now) for item, number in zip(items, numbers, strict=True)]
+        entries = [create_log_entry(item, number, self._now) for item, number in zip(items, numbers, strict=True)]
         new = await write_new(self._tx, entries, user_keys)
         return [entry for entry in entries if entry.id in new]
 
@@ -250,13 +250,13 @@ class _Batch:
         self, logged: dict[str, list[LogEntry]], user_keys: Mapping[str, str]
     ) -> dict[str, list[LogEntry]]:
         """These items, and the conversions that they make, logged as they are (C1)."""
-        since = {key: past_needed(entries, self._catalogue) for key, entries in logged.items()}
+        since = {key: log_needed_since(entries, self._catalogue) for key, entries in logged.items()}
         concerned = {key: at for key, at in since.items() if at is not None}
         if not concerned:
             return logged
         made: list[Interaction] = []
         for key, past in (await load_items(self._tx, concerned)).items():
-            made += conversions_made(logged[key], past, self._catalogue, logged[key][0].item.user)
+            made += count_conversions(logged[key], past, self._catalogue, logged[key][0].item.user)
         for entry in await self._write(made, user_keys) if made else ():
             logged[user_keys[entry.item.user]].append(entry)
         return logged

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -10,8 +9,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from connector.rules.model.errors import InvalidItem
-from connector.rules.model.interactions import Event, Interaction, InteractionType, Item
-from connector.rules.model.values import canonical_json
+from connector.rules.model.interactions import Event, Interaction, InteractionType, Item, derive_id
 
 _INTERACTIONS = frozenset(kind.value for kind in InteractionType)
 _EVENTS = frozenset(get_args(Event.model_fields["type"].annotation))
@@ -67,8 +65,7 @@ def with_id(item: Item) -> Item:
     second = item.occurred_at.replace(microsecond=0).timestamp()
     kind = "card" if isinstance(item, Interaction) and item.card is not None else "campaign"
     facts = [item.user, item.name_or_type, kind, item.target, item.properties, second]
-    digest = hashlib.sha256(canonical_json(facts).encode()).hexdigest()
-    return item.model_copy(update={"id": f"made-{digest[:40]}"})
+    return item.model_copy(update={"id": derive_id(facts)})
 
 
 def describe_fault(fault: Mapping[str, Any]) -> str:

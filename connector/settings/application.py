@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from connector.rules.model.api_keys import MOST_RATE
+from connector.rules.model.api_keys import MAX_KEY_RATE
 from connector.rules.model.values import ChannelName
 from connector.settings.inbox import InboxSettings
 from connector.settings.providers import MAX_SEND_SECONDS, Fcm, Smtp, Twilio
@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     data: Path = Path(".connector")
     database_url: str | None = None
     api_keys: list[SecretStr] = []
-    key_rate: float = Field(default=DEFAULT_KEY_RATE, gt=0, le=MOST_RATE, allow_inf_nan=False)
+    key_rate: float = Field(default=DEFAULT_KEY_RATE, gt=0, le=MAX_KEY_RATE, allow_inf_nan=False)
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=0, le=65535)
     api_limits: ApiLimits = Field(default_factory=ApiLimits)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Entry
-from connector.rules.catalogue.lifecycle import Verb
+from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.campaigns import Scheduled
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import State
@@ -22,7 +22,7 @@ from connector.rules.sending.launching import (
     scheduled,
     take_from_window,
 )
-from connector.rules.targeting.audience import in_audience
+from connector.rules.targeting.audience import is_in_audience
 from connector.rules.triggering.evaluator import LoggedHistory
 from connector.simulation.ledger import went_out_on
 from connector.simulation.sending import SimulatedSender
@@ -52,7 +52,7 @@ class Launching:
         self._world, self._sending = world, sending
         self._launches: dict[str, _Launch] = {}
 
-    def ordered(self, verb: Verb, ids: Iterable[str]) -> None:
+    def ordered(self, verb: OrderVerb, ids: Iterable[str]) -> None:
         """An order was carried out now: what is published first is launched, what was paused goes on (P9)."""
         now = self._world.clock
         for name in ids:
@@ -106,7 +106,7 @@ class Launching:
         for name in self._world.scratch.known():
             person = self._world.scratch.person(name)
             had = any(campaign == entry.id for campaign, _ in person.receipts)
-            if not had and in_audience(audience, person.user, LoggedHistory(person.log), self._world.clock):
+            if not had and is_in_audience(audience, person.user, LoggedHistory(person.log), self._world.clock):
                 self._take(launch, entry, delivery, person)
 
     def _take(self, launch: _Launch, entry: Entry, delivery: Scheduled, person: SimulatedUser) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.instants import write_instant
 from connector.rules.model.reasons import Reason, State
-from connector.rules.triggering.changes import Note, Refuse
+from connector.rules.triggering.changes import LateException, Refusal
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,13 @@ def of_follow_up(follow_up: FollowUp, user: str, channels: tuple[str, ...]) -> O
     )
 
 
-def of_refusal(refused: Refuse, user: str, now: datetime) -> Outcome:
+def of_refusal(refused: Refusal, user: str, now: datetime) -> Outcome:
     """A trigger that started nothing."""
     logged, reason = refused.logged, refused.reason.value
     return Outcome(refused.campaign, user, logged.id, refused.key, logged.t, None, State.REFUSED.value, reason, now)
 
 
-def of_note(note: Note, user: str, channels: tuple[str, ...], now: datetime) -> Outcome:
+def of_note(note: LateException, user: str, channels: tuple[str, ...], now: datetime) -> Outcome:
     """An exception that came too late: told of the follow-up that stands (X1)."""
     follow_up, reason = note.follow_up, Reason.LATE_EXCEPTION.value
     return Outcome(

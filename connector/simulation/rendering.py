@@ -7,7 +7,7 @@ from typing import Any
 
 from connector.rules.model.messages import Messages
 from connector.rules.model.values import canonical_json
-from connector.templating.templates import Aborted, TemplateFault, looked_up, render
+from connector.templating.templates import MessageAborted, RenderingFailed, render, variable_paths
 
 Paths = frozenset[tuple[str | int, ...]]
 _MOST = 10_000
@@ -38,14 +38,14 @@ class Rendering:
         """Kept with the content itself, so that no other gets its identity."""
         kept = self._paths.get((id(content), channel))
         if kept is None:
-            kept = self._paths[id(content), channel] = content, looked_up(content, channel)
+            kept = self._paths[id(content), channel] = content, variable_paths(content, channel)
         return kept[1]
 
 
 def _renders(content: Messages, channel: str, variables: Mapping[str, Any]) -> bool:
     try:
         render(content, channel, variables)
-    except (Aborted, TemplateFault):
+    except (MessageAborted, RenderingFailed):
         return False
     return True
 

@@ -33,7 +33,7 @@ from connector.rules.triggering.evaluator import LoggedHistory
 from connector.simulation.rendering import Rendering
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
-from connector.templating.variables import variables
+from connector.templating.variables import template_variables
 
 
 class SimulatedSender:
@@ -143,7 +143,9 @@ class SimulatedSender:
     def _go(self, person: SimulatedUser, follow_up: FollowUp, facts: DueFacts, channel: str, content: Messages) -> None:
         now = self._world.clock
         dispatched = replace(follow_up, dispatched_at=follow_up.dispatched_at or now, state=State.SENDING)
-        if not self._rendering.succeeds(content, channel, lambda: variables(follow_up, person.user, facts.campaign)):
+        if not self._rendering.succeeds(
+            content, channel, lambda: template_variables(follow_up, person.user, facts.campaign)
+        ):
             self._world.keep(person, dispatched)
             self._write(person, follow_up, channel, DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE)
             self._settle(person, dispatched)

@@ -36,7 +36,7 @@ _GROWING = frozenset({"replace", "join"})
 _REASON = re.compile(r"""\s*(\(\s*('[^']*'|"[^"]*")?\s*\))?\s*""")
 
 
-class Aborted(ConnectorError):
+class MessageAborted(ConnectorError):
     """The template called `{% abort_message %}`: this message is not to be sent. The text is the reason it gave."""
 
 
@@ -48,7 +48,7 @@ class _AbortNode(Node):
 
     def render_to_output(self, _context: RenderContext, _buffer: TextIO) -> int:
         """Send nothing."""
-        raise Aborted(self.reason)
+        raise MessageAborted(self.reason)
 
 
 class _AbortTag(Tag):

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from connector.rules.model.campaigns import Campaign, Card
 from connector.rules.model.errors import ConnectorError, Fault
 from connector.rules.model.messages import Messages
-from connector.templating.liquid_bounds import HTML, PLAIN, Aborted
+from connector.templating.liquid_bounds import HTML, PLAIN, MessageAborted
 
 __all__ = ["VARIABLES", "Aborted", "TemplateFault", "check_templates", "looked_up", "render"]
 
@@ -31,7 +31,7 @@ _MOST_MARKUP = 500
 """How many pieces of markup are tried to find the line of an error that Liquid does not place."""
 
 
-class TemplateFault(ConnectorError):
+class RenderingFailed(ConnectorError):
     """A template could not be rendered. `line` counts from 1 in the template, 0 where it is not known.
 
     `detail` may quote the user's data: keep it out of Temporal and of logs.
@@ -72,12 +72,12 @@ def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> di
             return text
         try:
             return _parsed(text, channel == "email" and field == "html").render(**variables)
-        except Aborted:
+        except MessageAborted:
             raise
         except Exception as error:
             # Liquid's own errors and whatever a filter did not expect of its values: neither may stop a worker.
             campaign = str(variables.get("campaign", {}).get("id", ""))
-            raise TemplateFault(campaign, channel, field, _line(error, text), _words(error)) from None
+            raise RenderingFailed(campaign, channel, field, _line(error, text), _words(error)) from None
 
     return {
         name: value if name in _LITERAL else _mapped(name, value, rendered)
@@ -85,7 +85,7 @@ def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> di
     }
 
 
-def looked_up(messages: Messages, channel: str) -> frozenset[tuple[str | int, ...]] | None:
+def variable_paths(messages: Messages, channel: str) -> frozenset[tuple[str | int, ...]] | None:
     """The paths of all variables on which rendering the channel's message depends, like ("user", "first_name").
 
     None where it depends on more: on the time, or on names that are computed.

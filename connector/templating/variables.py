@@ -11,7 +11,7 @@ from connector.rules.model.interactions import Interaction
 from connector.rules.model.users import User
 
 
-def variables(follow_up: FollowUp, user: User, campaign: Campaign) -> Mapping[str, Any]:
+def template_variables(follow_up: FollowUp, user: User, campaign: Campaign) -> Mapping[str, Any]:
     """The user as known now, the campaign, and what triggered it, by the names of `VARIABLES`."""
     item = follow_up.trigger.item
     interaction = item if isinstance(item, Interaction) else None

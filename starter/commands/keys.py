@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from connector.rules.model.api_keys import MOST_RATE, Key, KeyState, Scope, read_key
+from connector.rules.model.api_keys import MAX_KEY_RATE, Key, KeyState, Scope, parse_key
 from connector.rules.model.instants import write_instant
 from connector.rules.model.values import format_duration
 from starter.commands.options import DataOption, JsonOption, parse_duration_option
@@ -154,8 +154,8 @@ def _check_name(name: str) -> None:
 
 
 def _check_rate(rate: float | None) -> None:
-    if rate is not None and not (math.isfinite(rate) and 0 < rate <= MOST_RATE):
-        raise typer.BadParameter(f"--rate: {rate:g} is not a number of requests above 0, at most {MOST_RATE:.0f}")
+    if rate is not None and not (math.isfinite(rate) and 0 < rate <= MAX_KEY_RATE):
+        raise typer.BadParameter(f"--rate: {rate:g} is not a number of requests above 0, at most {MAX_KEY_RATE:.0f}")
 
 
 def _parse_lifetime(text: str) -> timedelta:
@@ -167,7 +167,7 @@ def _parse_lifetime(text: str) -> timedelta:
 
 def _parse_id(text: str) -> str:
     """Return the id; of a whole key only its id, so that no message shows the secret."""
-    key = read_key(text)
+    key = parse_key(text)
     return text if key is None else key.id
 
 

@@ -13,7 +13,7 @@ from connector.rules.model.errors import OrderRefused
 from connector.rules.model.values import canonical_json
 from connector.rules.publishing.differences import Difference
 from connector.rules.publishing.drafting import Definition
-from connector.rules.publishing.preview import Drafting
+from connector.rules.publishing.preview import DefinitionPreview
 from connector.store.reporting.overview import WaitCounts
 from starter.commands.apply import DefinitionPaths, check_workspace, read_definition_files
 from starter.commands.options import DataOption, JsonOption
@@ -71,9 +71,9 @@ async def _preview(data: Path | None, definitions: Sequence[Definition], allow_m
 
 def _in_json(preview: Preview) -> dict[str, Any]:
     return {
-        "changes": [_drafting_in_json(one) for one in preview.draftings if one.change != "unchanged"],
-        "unchanged": [one.id for one in preview.draftings if one.change == "unchanged"],
-        "elsewhere": [{"id": entry.id, "state": entry.state} for entry in preview.elsewhere],
+        "changes": [_definition_in_json(one) for one in preview.definitions if one.change != "unchanged"],
+        "unchanged": [one.id for one in preview.definitions if one.change == "unchanged"],
+        "elsewhere": [{"id": entry.id, "state": entry.state} for entry in preview.other_entries],
         "order": list(preview.order),
         "refusals": list(preview.refusals),
         "warnings": list(preview.warnings),
@@ -81,24 +81,24 @@ def _in_json(preview: Preview) -> dict[str, Any]:
     }
 
 
-def _drafting_in_json(drafting: Drafting) -> dict[str, Any]:
+def _definition_in_json(drafting: DefinitionPreview) -> dict[str, Any]:
     return {**vars(drafting), "differences": [vars(difference) for difference in drafting.differences]}
 
 
 def _print_preview(preview: Preview) -> None:
-    changed = [one for one in preview.draftings if one.change != "unchanged"]
+    changed = [one for one in preview.definitions if one.change != "unchanged"]
     if changed:
         rows = [(one.change, one.kind, one.id, one.revision, one.live_revision) for one in changed]
         print_result(format_table(("change", "kind", "id", "revision", "live"), rows))
     for one in changed:
         for number, difference in enumerate(one.differences):
             print_result(("" if number else f"\n{one.id}:\n") + _format_difference(difference))
-    counts = Counter(one.change for one in preview.draftings)
+    counts = Counter(one.change for one in preview.definitions)
     print_result(
         ("\n" if changed else "") + f"{counts['new']} new, {counts['edited']} edited, {counts['unchanged']} unchanged"
     )
-    if preview.elsewhere:
-        others = _format_names([f"{entry.id} ({entry.state})" for entry in preview.elsewhere])
+    if preview.other_entries:
+        others = _format_names([f"{entry.id} ({entry.state})" for entry in preview.other_entries])
         print_result(f"in the store but not in these files, and not changed: {others}")
     order = ", ".join(preview.order)
     print_result(f"publish would take effect in this order: {order}" if order else "nothing to publish")

@@ -17,7 +17,7 @@ from rich.progress import track
 
 from connector.definitions import Definitions, read_definitions
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.catalogue.lifecycle import Verb
+from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.errors import ConnectorError, OrderRefused
 from connector.simulation import Simulation, SpillStore
 from connector.simulation.pictures import TooMuchToDraw, draw
@@ -118,7 +118,7 @@ def _play_line(simulation: Simulation, line: Line) -> None:
     elif line.thing == "apply":
         simulation.apply(line.value)
     else:
-        simulation.order(cast(Verb, line.thing), line.value, allow_missed=line.allow_missed)
+        simulation.order(cast(OrderVerb, line.thing), line.value, allow_missed=line.allow_missed)
 
 
 def _draw(picture: Path, timeline: Timeline, outcomes: Iterator[str], until: datetime | None) -> None:

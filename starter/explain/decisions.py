@@ -9,8 +9,8 @@ from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.explaining.context import DecisionContext, receipt_of
-from connector.rules.explaining.evidence import facts_of
-from connector.rules.explaining.reasons import DELIVERIES, NOTED, REASONS, state_words
+from connector.rules.explaining.evidence import collect_evidence
+from connector.rules.explaining.reasons import DELIVERY_TEXTS, NOTED, REASON_TEXTS, describe_state
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.instants import write_instant
 from connector.rules.model.interactions import LogEntry
@@ -48,7 +48,7 @@ class ExplanationBuilder:
             interaction=interaction_view(follow_up.trigger, arrived_at=self._arrival(follow_up.trigger)),
             state=follow_up.state.value,
             reason=reason.value if reason else None,
-            words=REASONS[reason] if reason else state_words(follow_up.state),
+            words=REASON_TEXTS[reason] if reason else describe_state(follow_up.state),
             looked_at=_looked_at(case),
             key=_key(follow_up.key),
             follow_up=follow_up.id,
@@ -64,7 +64,7 @@ class ExplanationBuilder:
             channel=message.channel,
             state=message.state.value,
             reason=message.reason.value if message.reason else None,
-            words=REASONS[message.reason] if message.reason else DELIVERIES[message.state],
+            words=REASON_TEXTS[message.reason] if message.reason else DELIVERY_TEXTS[message.state],
             fault=message.fault,
             claimed_at=write_instant(message.claimed_at),
             decided_at=write_instant(message.decided_at),
@@ -79,7 +79,7 @@ class ExplanationBuilder:
             else logged_interaction_view(decided.interaction_id, decided.t),
             state=decided.state,
             reason=decided.reason.value,
-            words=REASONS[decided.reason],
+            words=REASON_TEXTS[decided.reason],
             looked_at=_looked_at(self._case_about(decided, logged)) if logged else [],
             key=_key(decided.key),
             follow_up=None,
@@ -150,7 +150,7 @@ def _of_message(case: DecisionContext, message: DeliveryRow) -> DecisionContext:
 
 
 def _looked_at(case: DecisionContext) -> list[Evidence]:
-    return [Evidence(name=fact.name, value=fact.value, words=fact.words) for fact in facts_of(case)]
+    return [Evidence(name=fact.name, value=fact.value, words=fact.words) for fact in collect_evidence(case)]
 
 
 def _key(key: str) -> object:

@@ -10,7 +10,7 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.addresses import suppressed_channels
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.instants import write_instant
-from connector.rules.publishing.orders import what_to_do
+from connector.rules.publishing.orders import suggest_id
 from connector.store.engine.database import database_now
 from connector.store.reporting.history import MOST_DECISIONS, Record, load_record, was_erased
 from connector.store.users.users import StoredUser, UserErased, find_user
@@ -49,7 +49,7 @@ async def explain_user(
     # Read afterwards, so that everything that was decided is about something in it.
     catalogue = await context.cache.at_least(context.database)
     if campaign is not None and campaign not in catalogue.entries:
-        raise UnknownCampaign(f"{campaign} is not known; {what_to_do(catalogue, campaign)}")
+        raise UnknownCampaign(f"{campaign} is not known; {suggest_id(catalogue, campaign)}")
     return _explanation(stored, record, catalogue, as_of, campaign)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from connector.rules.model.api_keys import Key, KeyState, NewKey, Scope, make_key
+from connector.rules.model.api_keys import Key, KeyState, NewKey, Scope, create_key
 from connector.rules.model.errors import ConnectorError
 from connector.store.engine.database import Database, database_now
 from connector.store.engine.transaction import Transaction
@@ -95,7 +95,7 @@ class ApiKeyService:
         lifetime: timedelta | None,
         now: datetime,
     ) -> IssuedKey:
-        secret = make_key()
+        secret = create_key()
         ends = None if lifetime is None else now + lifetime
         key = Key(secret.id, name, tuple(scopes), rate, lifetime, now, ends, None)
         await add_key(tx, key, secret.digest)

@@ -17,8 +17,8 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Wind
 from connector.rules.model.campaigns import Campaign
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.interactions import LAUNCH_TIME, Interaction, LogEntry
-from connector.rules.targeting.audience import asks_history
-from connector.rules.targeting.matching import reported_as
+from connector.rules.targeting.audience import needs_history
+from connector.rules.targeting.matching import logged_types
 from connector.rules.timing.caps import PastSend
 from connector.simulation import Simulation, SpillStore
 from connector.simulation.tally import Tally
@@ -104,7 +104,7 @@ def _catalogue_with_live(catalogue: Catalogue, campaign: str, since: datetime) -
         raise NotBacktestable(f"{campaign} is no follow-on: nothing triggers it")
     live = Entry(campaign, "active", (replace(entry.newest, effective_at=since),), (Window(_WINDOW_ID, since),))
     without_follow_ons = Catalogue(catalogue.version, catalogue.workspace, catalogue.entries)
-    return without_follow_ons.changed([live], version=catalogue.version)
+    return without_follow_ons.with_entries([live], version=catalogue.version)
 
 
 def _add_user(
@@ -161,11 +161,11 @@ async def _load_pages(
 def _triggers_of(revision: Revision) -> set[Named]:
     campaign = revision.definition
     follow_on = campaign.follow_on if isinstance(campaign, Campaign) else None
-    return {named for condition in (follow_on.trigger if follow_on else ()) for named in reported_as(condition)}
+    return {named for condition in (follow_on.trigger if follow_on else ()) for named in logged_types(condition)}
 
 
 def _needs_history(revision: Revision) -> bool:
-    return isinstance(revision.definition, Campaign) and asks_history(revision.definition.audience)
+    return isinstance(revision.definition, Campaign) and needs_history(revision.definition.audience)
 
 
 def _is_made_by(campaign: str, entry: LogEntry) -> bool:

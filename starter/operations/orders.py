@@ -11,7 +11,13 @@ from connector.app.context import AppContext
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.publishing.drafting import Definition, DraftResult, draft
 from connector.rules.publishing.orders import OrderPlan, check_publish, missed_to_count
-from connector.rules.publishing.preview import Drafting, applying_warnings, draftings, elsewhere, to_publish
+from connector.rules.publishing.preview import (
+    DefinitionPreview,
+    applying_warnings,
+    other_entries,
+    preview_definitions,
+    unpublished_ids,
+)
 from connector.store.catalogue.loading import load_catalogue
 from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
@@ -28,12 +34,12 @@ class Preview:
     """What applying definitions and then publishing all of them that are not live would do.
 
     `order` is the order in which the publication would take effect (P5); with `refusals` it would not take effect at
-    all. `waits` counts the follow-ups that would stay on the revision that they began with (P10). `elsewhere` are saved
-    campaigns and cards that are not among the definitions.
+    all. `waits` counts the follow-ups that would stay on the revision that they began with (P10). `other_entries` are
+    saved campaigns and cards that are not among the definitions.
     """
 
-    draftings: Sequence[Drafting]
-    elsewhere: Sequence[Entry]
+    definitions: Sequence[DefinitionPreview]
+    other_entries: Sequence[Entry]
     order: Sequence[str]
     refusals: Sequence[str]
     warnings: Sequence[str]
@@ -48,11 +54,11 @@ async def preview_changes(tx: Transaction, definitions: Sequence[Definition], *,
     """
     catalogue = await load_catalogue(tx)
     drafted = draft(catalogue, definitions)
-    ids = to_publish(drafted, definitions)
+    ids = unpublished_ids(drafted, definitions)
     plan, refusals = await _check_publish(tx, drafted, ids, allow_missed)
     return Preview(
-        draftings=draftings(catalogue, drafted, definitions),
-        elsewhere=elsewhere(catalogue, definitions),
+        definitions=preview_definitions(catalogue, drafted, definitions),
+        other_entries=other_entries(catalogue, definitions),
         order=plan.sequence,
         refusals=refusals,
         warnings=[*applying_warnings(catalogue, drafted, ids), *plan.warnings],

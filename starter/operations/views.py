@@ -10,9 +10,9 @@ from typing import Any
 from connector.app.context import AppContext
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.model.instants import write_instant
-from connector.rules.publishing.drafting import written
-from connector.rules.results.conversions import LETTERS
-from connector.rules.results.uplift import CONFIDENCE, Share, uplift
+from connector.rules.publishing.drafting import as_written
+from connector.rules.results.conversions import CONVERSION_LETTERS
+from connector.rules.results.uplift import CONFIDENCE, Share, compute_uplift
 from connector.store.reporting.overview import FollowUpListing
 from connector.store.reporting.results import ResultCounts, count_results
 
@@ -38,7 +38,7 @@ def view_entry(entry: Entry) -> dict[str, Any]:
 
 def view_entry_with_definition(entry: Entry) -> dict[str, Any]:
     """Return what `view_entry` returns, and the newest saved definition as it was written."""
-    return {**view_entry(entry), "definition": written(entry.newest.definition)}
+    return {**view_entry(entry), "definition": as_written(entry.newest.definition)}
 
 
 def view_follow_up(listed: FollowUpListing) -> dict[str, Any]:
@@ -75,7 +75,7 @@ async def load_results(context: AppContext, entry: Entry) -> dict[str, Any]:
 def view_results(counts: Sequence[ResultCounts], letters: Sequence[str]) -> dict[str, Any]:
     """Return numbers of users: `control`, `receivers` (all others together) and each of the `variants`.
 
-    `uplift`, by conversion, compares with the control group; it is null if either group is empty.
+    `compute_uplift`, by conversion, compares with the control group; it is null if either group is empty.
 
     Args:
         letters: the conversions to show.
@@ -100,7 +100,11 @@ def _conversion_letters(entry: Entry, counts: Sequence[ResultCounts]) -> list[st
     """Return the letters of the conversions that the newest revision defines, and of those counted earlier."""
     newest = entry.live or (entry.published[-1] if entry.published else entry.newest)
     counted = {letter for group in counts for letter in group.converted}
-    return [letter for place, letter in enumerate(LETTERS) if place < len(newest.conversions) or letter in counted]
+    return [
+        letter
+        for place, letter in enumerate(CONVERSION_LETTERS)
+        if place < len(newest.conversions) or letter in counted
+    ]
 
 
 def _sum_of(groups: Sequence[ResultCounts], letters: Sequence[str]) -> dict[str, Any]:
@@ -111,7 +115,7 @@ def _sum_of(groups: Sequence[ResultCounts], letters: Sequence[str]) -> dict[str,
 
 def _view_uplift(numbers: dict[str, Any], control: dict[str, Any], letter: str) -> dict[str, Any] | None:
     receivers = Share(numbers["converted"][letter], numbers["sent"])
-    difference = uplift(receivers, Share(control["converted"][letter], control["enrolled"]))
+    difference = compute_uplift(receivers, Share(control["converted"][letter], control["enrolled"]))
     if difference is None:
         return None
     values = {name: value for name, value in asdict(difference).items() if name != "confidence"}

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from connector.rules.model.users import User
 from connector.store.tables import interactions
 from tests.activities.test_send import Post, Provider
-from tests.support.installation import ORIGINAL, PUSHED, House, buy, follow_on
+from tests.support.builders import ORIGINAL, PUSHED, buy, follow_on
+from tests.support.installation import House
 
 CONVERTED = {"interaction": "perform_conversion_event", "campaign": "f"}
 THANKS = follow_on("thanks", CONVERTED, delay={"after": "1 day"}, eligible_again="always")

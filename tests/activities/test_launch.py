@@ -14,14 +14,14 @@ from activities.send import Sender
 from connector.channels.protocol import Accepted, OutcomeUnknown, OutgoingMessage, TryLater
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.users import User
-from connector.rules.timing.delays import local_instant, zone_of
+from connector.rules.timing.delays import local_instant, resolve_zone
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
+from connector.store.erasure import erase_user
 from connector.store.follow_ups.follow_ups import save_receipt
 from connector.store.follow_ups.launches import claim_to_signal_launches
 from connector.store.follow_ups.stopping import end_page
 from connector.store.tables import deliveries, entries, follow_ups, interactions, launches, user_aliases, users
-from connector.store.users.erasure import erase_user
 from connector.store.users.users import save_user
 from connector.wire import LaunchPage, LaunchStep
 from tests.support.installation import House
@@ -512,7 +512,7 @@ async def test_each_at_their_own_time(pad: Pad) -> None:
         order += [(name, at) for name in pad.provider.to[before:]]
     clock = datetime(2026, 1, 1, 9).time()
     assert order == [
-        (name, local_instant(day, clock, zone_of("user", user_zone=zones[name], company_zone="UTC")))
+        (name, local_instant(day, clock, resolve_zone("user", user_zone=zones[name], company_zone="UTC")))
         for name in ("tokyo", "none", "york")
     ]
 

@@ -20,7 +20,8 @@ from connector.store.follow_ups.operating import end_closed, find_open
 from connector.store.tables import deliveries, receipts
 from connector.store.users.users import save_user
 from connector.wire import Operated, Operation, SendOutcome, SendRequest
-from tests.support.installation import BASE, ORIGINAL, PUSHED, House, at, buy, follow_on, push
+from tests.support.builders import BASE, ORIGINAL, PUSHED, at, buy, follow_on, push
+from tests.support.installation import House
 
 TWO = follow_on(
     "f",

@@ -18,7 +18,8 @@ from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 from connector.store.tables import orders, publications
 from connector.wire import Order, OrderReceipt, StoppedWindow
-from tests.support.installation import ABANDONED, BASE, ORIGINAL, PUSHED, House, follow_on, push
+from tests.support.builders import ABANDONED, BASE, ORIGINAL, PUSHED, follow_on, push
+from tests.support.installation import House
 
 F = follow_on("f", PUSHED, delay={"after": "1 day"})
 G = follow_on("g", PUSHED, delay={"after": "1 day"})

@@ -28,8 +28,9 @@ from connector.ingest.intake import Intake
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
 from connector.store.tables import interactions, user_aliases
-from tests.support.installation import ABANDONED, ORIGINAL, PUSHED, House, buy, follow_on, push
-from tests.support.workflow_harness import now, until_event
+from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, buy, follow_on, now, push
+from tests.support.installation import House
+from tests.support.temporal_server import until_event
 from tests.support.workspace import LATER, Shop
 
 STARTED = {"user": "u", "type": "start_session"}

@@ -20,7 +20,8 @@ from connector.store.follow_ups.stopping import end_page
 from connector.store.tables import deliveries, follow_ups, receipts
 from connector.store.users.users import save_user
 from connector.wire import SendOutcome, SendRequest
-from tests.support.installation import ABANDONED, ORIGINAL, PUSHED, House, at, buy, follow_on, push
+from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, at, buy, follow_on, push
+from tests.support.installation import House
 
 REACHABLE = User(id="u", push_tokens=("t",), email="u@example.com", first_name="Ada")
 

@@ -15,7 +15,8 @@ from connector.store.users.suppressions import save_address_statements
 from connector.store.users.users import find_user, merge_user
 from tests.activities.test_launch import NOW, Pad
 from tests.activities.test_send import Post, Provider
-from tests.support.installation import BASE, ORIGINAL, PUSHED, House, follow_on, push
+from tests.support.builders import BASE, ORIGINAL, PUSHED, follow_on, push
+from tests.support.installation import House
 
 EMAIL = {"email": {"subject": "Hi", "text": "there"}}
 MAIL = follow_on("f", PUSHED, messages=EMAIL, delay={"after": "30 minutes"}, eligible_again="always")

@@ -20,8 +20,8 @@ from connector.rules.model.users import User
 from connector.settings.application import Settings
 from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
+from connector.store.erasure import erase_user
 from connector.store.tables import inbox, inbox_marks, interactions
-from connector.store.users.erasure import erase_user
 from connector.store.users.users import save_user
 from connector.wire import SendRequest
 from tests.support.builders import ORIGINAL, PUSHED, at, follow_on, push

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from connector.definitions import parse_mapping, parse_yaml, read_definitions
-from connector.definitions.yaml_text import resolve
+from connector.definitions.yaml_text import parse_scalar
 from connector.rules.model.campaigns import ActionBased, Card, Next
 from connector.rules.model.errors import DefinitionError
 from connector.rules.model.values import UnquotedTime
@@ -171,8 +171,8 @@ def test_broken_yaml_hides_no_earlier_fault() -> None:
 )  # fmt: skip
 def test_plain_scalars(text: str, value: Any) -> None:
     """The core schema of YAML 1.2: no yes and no, no dates, no numbers by sixties."""
-    assert resolve(text) == value
-    assert type(resolve(text)) is type(value)
+    assert parse_scalar(text) == value
+    assert type(parse_scalar(text)) is type(value)
 
 
 def test_keys_are_text() -> None:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 
 from connector.rules.provider_events.classification import AT_ONCE_WINDOW, BURST_WINDOW
-from tests.support.system import ANN, SCHEDULED, Stage, until
+from tests.support.polling import until
+from tests.support.system import ANN, SCHEDULED, Stage
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SHOP = "https://shop.test/sale?a=1&b=2"

@@ -29,9 +29,10 @@ from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from tests.support.api import KEY
 from tests.support.browser import Page, find_chromium, open_page
-from tests.support.installation import ORIGINAL, House, follow_on
+from tests.support.builders import ORIGINAL, follow_on
+from tests.support.installation import House
 from tests.support.repository import EXAMPLES
-from tests.support.workflow_harness import open_environment
+from tests.support.temporal_server import open_environment
 from tests.support.workspace import Shop, settings_for, working
 
 SECRET = SecretStr("the tests' own secret, at least 32 letters")

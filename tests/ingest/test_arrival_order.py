@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 
 from connector.store.engine.database import Database
-from tests.support.installation import ORIGINAL, House, buy, follow_on, push
+from tests.support.builders import ORIGINAL, buy, follow_on, push
+from tests.support.installation import House
 from tests.support.user_histories import (
     BUY,
     DELAY,

@@ -12,7 +12,8 @@ from connector.ingest import coalescing as gathering
 from connector.ingest.coalescing import Batch, BatchCoalescer
 from connector.ingest.parsing import read_item
 from connector.store.engine.database import Database, StoreUnavailable
-from tests.support.installation import ABANDONED, ORIGINAL, House, buy, push
+from tests.support.builders import ABANDONED, ORIGINAL, buy, push
+from tests.support.installation import House
 
 
 def batch(*names: str, users: Sequence[dict[str, Any]] = ()) -> Batch:

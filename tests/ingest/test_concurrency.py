@@ -14,7 +14,8 @@ from sqlalchemy import select
 from connector.rules.model.reasons import OPEN_STATES
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.tables import decisions, follow_ups, interactions, publications
-from tests.support.installation import ABANDONED, ORIGINAL, House, follow_on
+from tests.support.builders import ABANDONED, ORIGINAL, follow_on
+from tests.support.installation import House
 from tests.support.user_histories import (
     FOLLOW_ONS,
     Done,

@@ -11,7 +11,8 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
-from tests.support.installation import PUSHED, House, at, buy, follow_on, push
+from tests.support.builders import PUSHED, at, buy, follow_on, push
+from tests.support.installation import House
 
 COUNTING = {
     "campaign": "o",

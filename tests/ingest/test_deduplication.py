@@ -13,7 +13,8 @@ from sqlalchemy import select
 
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
-from tests.support.installation import ORIGINAL, House, at, follow_on, push
+from tests.support.builders import ORIGINAL, at, follow_on, push
+from tests.support.installation import House
 
 OPENED = follow_on("f", {"interaction": "open_email", "campaign": "o"}, delay={"after": "1 day"}, retrigger="restart")
 URL = "https://shop.test/sale"

@@ -6,7 +6,8 @@ from itertools import permutations
 import pytest
 
 from connector.store.engine.database import Database
-from tests.support.installation import ABANDONED, BASE, ORIGINAL, PUSHED, House, at, buy, follow_on, opened, push
+from tests.support.builders import ABANDONED, BASE, ORIGINAL, PUSHED, at, buy, follow_on, opened, push
+from tests.support.installation import House
 
 
 async def test_trigger_starts_one_wait_and_a_repetition_changes_nothing(house: House) -> None:

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import Connection, create_engine, func, select
 
 from connector.store.engine.database import Database, StoreUnavailable
-from tests.support.installation import ORIGINAL, House
+from tests.support.builders import ORIGINAL
+from tests.support.installation import House
 from tests.support.statements import BEFORE, at_statement, batch_of, hearing, new_of
 from tests.support.user_histories import FOLLOW_ONS, somebody, wire, written_of
 

@@ -12,7 +12,8 @@ from sqlalchemy import select
 
 from connector.store.engine.database import Database
 from connector.store.tables import decisions, follow_ups, interactions, users
-from tests.support.installation import ORIGINAL, House, push
+from tests.support.builders import ORIGINAL, push
+from tests.support.installation import House
 from tests.support.user_histories import FOLLOW_ONS, Done, batches_of, in_order, somebody, wire, written_of
 
 

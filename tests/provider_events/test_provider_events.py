@@ -18,6 +18,7 @@ from connector.provider_events.intake import ProviderEventIntake
 from connector.rules.model.users import User
 from connector.rules.provider_events.classification import EngagementKind, Visit
 from connector.rules.provider_events.events import EventKind, ProviderEvent
+from connector.store.erasure import erase_user
 from connector.store.provider_events.events import count_unmatched, load_unmatched
 from connector.store.tables import (
     dead_addresses,
@@ -28,12 +29,12 @@ from connector.store.tables import (
     user_aliases,
     users,
 )
-from connector.store.users.erasure import erase_user
 from connector.store.users.users import create_users, find_user, mark_of_erased, merge_user, save_user
 from connector.tracking.tokens import LinkKind, OwnLinks, Token, Tokens
 from connector.tracking.visits import FollowedLink, Visits, unsubscribe
 from tests.activities.test_send import Killed, Post, Provider
-from tests.support.installation import BASE, ORIGINAL, PUSHED, House, at, follow_on, push
+from tests.support.builders import BASE, ORIGINAL, PUSHED, at, follow_on, push
+from tests.support.installation import House
 
 H = EventKind
 URL = "https://t.shop.test"

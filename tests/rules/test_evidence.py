@@ -11,7 +11,7 @@ import pytest
 from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.explaining.context import DecisionContext, receipt_of
-from connector.rules.explaining.evidence import facts_of
+from connector.rules.explaining.evidence import collect_evidence
 from connector.rules.model.campaigns import Workspace, parse_definition
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
@@ -50,7 +50,7 @@ def _case(
         for name, d in (("f", definition), ("o", {"campaign": "o", "delivery": {"type": "external"}}))
     ]
     settings = Workspace.model_validate({"zone": "America/New_York", **(workspace or {})})
-    catalogue = Catalogue().changed(entries, version=1, workspace=settings)
+    catalogue = Catalogue().with_entries(entries, version=1, workspace=settings)
     default: dict[str, Any] = {
         "entry": catalogue.entries["f"],
         "catalogue": catalogue,
@@ -64,7 +64,7 @@ def _case(
 
 
 def _words(case: DecisionContext) -> str:
-    return "; ".join(fact.words for fact in facts_of(case))
+    return "; ".join(fact.words for fact in collect_evidence(case))
 
 
 GOLD_AND_NO_VIP = {"all": [{"attribute": "tier", "is": "gold"}, {"not": {"attribute": "vip", "exists": True}}]}
@@ -176,7 +176,7 @@ def test_which_cap_was_full_and_by_what() -> None:
         {"at_most": 9, "per": "week"},
     ]
     case = _case(R.FREQUENCY_CAPPED, follow_up=_ended(), channel="sms", sends=sends, workspace={"frequency_caps": caps})
-    first, second = facts_of(case)
+    first, second = collect_evidence(case)
     assert first.value == {
         "cap": "at most 2 sms a day",
         "sent": ["sms at 2026-03-02T10:00:00Z", "sms at 2026-03-02T13:00:00Z"],
@@ -197,7 +197,7 @@ def test_what_a_hold_waits_for(until: datetime, words: str) -> None:
     held = replace(_follow_up(state=State.HELD), next_at=until)
     quiet = {"from": "22:00", "to": "06:00"}
     assert _words(_case(None, follow_up=held, time_of_day={**OFFICE, "outside": "next"}, quiet_hours=quiet)) == words
-    assert facts_of(_case(None, follow_up=_follow_up())) == []
+    assert collect_evidence(_case(None, follow_up=_follow_up())) == []
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def entry(state: Lifecycle, *definitions: dict[str, Any]) -> Entry:
 
 
 def catalogue(*entries: Entry) -> Catalogue:
-    return Catalogue().changed(entries, version=1)
+    return Catalogue().with_entries(entries, version=1)
 
 
 def publish(known: Catalogue, *ids: str, **options: Any) -> OrderPlan:
@@ -211,7 +211,7 @@ class TestOrder:
             entry("draft", original("o")), entry("draft", F), entry("draft", follow_on("g", on("nobody")))
         )
         assert len(refusal(known, "f", "g", "o")) == 1
-        known = known.changed([entry("archived", original("o"))], version=2)
+        known = known.with_entries([entry("archived", original("o"))], version=2)
         assert len(refusal(known, "f", "g", "o")) == 3
 
     def test_weighed_it_tells_problems_and_warnings_together(self) -> None:
@@ -331,7 +331,7 @@ class TestCircles:
         known = catalogue(entry("draft", original("o")), *chain, last)
         began = time.perf_counter()
         assert publish(known, *reversed(names)).sequence == tuple(names)
-        biting = known.changed([entry("draft", self.again(names[-1], names[0]))], version=2)
+        biting = known.with_entries([entry("draft", self.again(names[-1], names[0]))], version=2)
         (problem,) = refusal(biting, *names)
         assert "… 9981 more …" in problem
         assert time.perf_counter() - began < 20

@@ -15,10 +15,10 @@ from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason
-from connector.rules.targeting.matching import meets, same_as_trigger
-from connector.rules.triggering.trigger_list import key_of, triggers
+from connector.rules.targeting.matching import has_same_properties, matches
+from connector.rules.triggering.trigger_list import is_trigger, key_of
+from tests.support.builders import ORIGINAL, follow_on
 from tests.support.evaluation import Arrival, Key, Memory, catalogue_of, hour
-from tests.support.installation import ORIGINAL, follow_on
 
 PUSHED = {"interaction": "receive_push", "campaign": "o"}
 OPENED = {"interaction": "open_push", "campaign": "o"}
@@ -104,12 +104,13 @@ def _bears_on(catalogue: Catalogue, a: Arrival, follow_up: FollowUp) -> bool:
     """Whether it is a trigger of the same key, or what may call this follow-up off."""
     entry, t = catalogue.entries[follow_up.campaign], hour(a.t)
     item = parse_item({**a.item, "id": a.id, "user": "u", "occurred_at": t})
-    if triggers(item, entry, t, catalogue) and key_of(item, entry, t) == follow_up.key:
+    if is_trigger(item, entry, t, catalogue) and key_of(item, entry, t) == follow_up.key:
         return True
     follow_on = entry.follow_on(entry.revision(follow_up.revision))
     assert follow_on is not None
     return t >= follow_up.trigger.t and any(
-        meets(item, condition) and same_as_trigger(item.properties, follow_up.trigger.item.properties, condition.same)
+        matches(item, condition)
+        and has_same_properties(item.properties, follow_up.trigger.item.properties, condition.same)
         for condition in follow_on.exceptions
     )
 

@@ -9,8 +9,8 @@ from connector.ingest.parsing import parse_item
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.users import REMOVED
 from connector.rules.model.values import canonical_json
-from connector.segment.reading import read_mapping
-from connector.segment.translation import MOST_KEPT_APART, Chunk, Translation, split_into_chunks, translate
+from connector.segment.mapping import read_mapping
+from connector.segment.translation import MAX_ORDERED_CHUNKS, Chunk, Translation, split_into_chunks, translate
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 AT = "2026-03-02T11:00:00.000Z"
@@ -117,7 +117,7 @@ def test_every_other_event_keeps_its_name(event: str, type: str, name: str) -> N
 def test_no_more_emails(event: str) -> None:
     """Consent is taken back, whatever campaign it was, and the event is kept."""
     became = of("track", event=event, properties={})
-    assert (became.changes, became.told) == (None, {"id": "u", "consent": {"email": "unsubscribed"}})
+    assert (became.changes, became.changes_if_new) == (None, {"id": "u", "consent": {"email": "unsubscribed"}})
     assert [item["name"] for item in became.items] == [event]
 
 
@@ -367,5 +367,5 @@ def test_order_does_not_cost_endlessly() -> None:
     """A user who is described anew before each of 1,250 acts: a hundred transactions and no more, and all is taken."""
     several = [one for n in range(1250) for one in (of("identify", traits={"n": n}), of("track", event="e"))]
     sizes = _sizes(split_into_chunks(enumerate(several)))
-    assert len(sizes) <= MOST_KEPT_APART + 2
+    assert len(sizes) <= MAX_ORDERED_CHUNKS + 2
     assert [sum(column) for column in zip(*sizes, strict=True)] == [0, 1250, 1250]

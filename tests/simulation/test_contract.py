@@ -7,22 +7,8 @@ from typing import Any
 import pytest
 
 from tests.simulation.conftest import Connector, Play
-from tests.support.installation import follow_on
-from tests.support.stories import (
-    LOOKED,
-    NUDGE,
-    ORIGINAL,
-    PUSHED,
-    apply,
-    at,
-    begin,
-    buy,
-    look,
-    order,
-    person,
-    push,
-    short,
-)
+from tests.support.builders import ORIGINAL, PUSHED, follow_on
+from tests.support.stories import LOOKED, NUDGE, apply, at, begin, buy, look, order, person, push, short
 
 KEYS = ["campaign", "user", "trigger", "key", "triggered_at", "due_at", "state", "reason", "decided_at", "channels"]
 NIGHT = {"from": "22:00", "to": "06:00"}

@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.simulation.conftest import Connector
+from tests.support.builders import ORIGINAL
 from tests.support.repository import BEHAVIOUR, BEHAVIOUR_CASES, DOCS
-from tests.support.stories import LOOKED, NUDGE, ORIGINAL, at, begin, look, push
+from tests.support.stories import LOOKED, NUDGE, at, begin, look, push
 
 PICTURES = DOCS / "pictures"
 DRAWN_FROM = {

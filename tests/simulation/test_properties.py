@@ -13,8 +13,7 @@ from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import parse_definition
 from connector.simulation import Simulation, SpillStore
-from tests.support.installation import follow_on
-from tests.support.stories import BUYS, ORIGINAL, PUSHED
+from tests.support.builders import BOUGHT, ORIGINAL, PUSHED, follow_on
 
 BASE = datetime(2026, 3, 2, 10, tzinfo=UTC)
 LAST, DELAY = 50, 60
@@ -25,7 +24,7 @@ OPENED = {"interaction": "open_push", "campaign": "o"}
 FOLLOW_ONS = st.fixed_dictionaries(
     {
         "retrigger": st.sampled_from(["ignore", "restart"]),
-        "exceptions": st.sampled_from([[], [BUYS], [BUYS, OPENED], [SAME_SKU], [PUSHED], [PUSHED, BUYS]]),
+        "exceptions": st.sampled_from([[], [BOUGHT], [BOUGHT, OPENED], [SAME_SKU], [PUSHED], [PUSHED, BOUGHT]]),
         "eligible_again": st.sampled_from(["always", "never", {"after": "10 minutes"}]),
         "key": st.sampled_from([None, "properties.sku"]),
     }

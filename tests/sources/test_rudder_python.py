@@ -8,8 +8,8 @@ from rudderstack.analytics.client import Client
 from connector.store.engine.database import Database
 from connector.store.users.users import find_user
 from tests.support.api import KEY
+from tests.support.builders import BASE
 from tests.support.flaky_server import EVENTS, Stage, in_campaign, staged_without_faults
-from tests.support.installation import BASE
 
 
 def _send(url: str) -> list[Any]:

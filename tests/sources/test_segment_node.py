@@ -11,8 +11,8 @@ import pytest
 
 from connector.store.users.users import find_user
 from tests.support.api import KEY
+from tests.support.builders import BASE
 from tests.support.flaky_server import EVENTS, Stage, staged_without_faults
-from tests.support.installation import BASE
 
 NODE = Path(__file__).parent / "node"
 

@@ -303,7 +303,7 @@ async def test_only_what_changed_is_loaded_again(database: Database) -> None:
     assert set(after.entries) == {"a", "rich", "c"}
     assert [
         listener.id
-        for listeners in after.listeners.values()
+        for listeners in after.trigger_listeners.values()
         for listener in map(after.entries.get, listeners)
         if listener
     ]

@@ -17,6 +17,7 @@ from connector.store.engine.database import Database, StoreUnavailable, database
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import receipts, sequences
 from connector.store.users.log import take_numbers
+from tests.support.repository import ROOT
 
 W = "default"
 
@@ -179,7 +180,6 @@ _RAISER = """
 import asyncio, sys
 from connector.store.engine.database import Database
 from connector.store.users.log import take_numbers
-from tests.support.repository import ROOT
 
 async def main():
     database = Database.open(sys.argv[1])

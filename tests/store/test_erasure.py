@@ -7,10 +7,11 @@ from sqlalchemy import select
 
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
+from connector.store.erasure import erase_user
 from connector.store.tables import metadata
-from connector.store.users.erasure import erase_user
 from connector.store.users.users import UserErased, find_user, save_user
-from tests.support.installation import ABANDONED, ORIGINAL, House, push
+from tests.support.builders import ABANDONED, ORIGINAL, push
+from tests.support.installation import House
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 ADA = User(id="ada@example.com", email="ada@example.com", first_name="Ada", attributes={"secret": "s3cret"})

@@ -6,11 +6,12 @@ import pytest
 
 from connector.rules.model.reasons import Reason
 from connector.store.engine.database import Database
+from connector.store.erasure import erase_user
 from connector.store.reporting.history import Record, load_record, was_erased
-from connector.store.users.erasure import erase_user
 from connector.store.users.users import find_user
 from tests.activities.test_send import Post, Provider
-from tests.support.installation import ABANDONED, ORIGINAL, PUSHED, House, at, buy, follow_on, push
+from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, at, buy, follow_on, push
+from tests.support.installation import House
 
 W = "default"
 

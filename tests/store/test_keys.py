@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from connector.rules.model.api_keys import GivenKey, Key, KeyState, Scope, is_same, make_key, read_key
+from connector.rules.model.api_keys import Key, KeyState, PresentedKey, Scope, create_key, has_secret, parse_key
 from connector.store.engine.database import Database
 from connector.store.tables import keys
 from connector.store.users.api_keys import LiveKeys, load_live_keys
@@ -44,10 +44,10 @@ async def one(desk: ApiKeyService, id: str) -> tuple[Key, KeyState]:
 
 def test_a_key_has_256_random_bits_and_its_own_form() -> None:
     """`ck_{12 hexadecimal digits}_{43 characters}`; no two are the same, and `repr` does not show it."""
-    made = [make_key() for _ in range(100)]
+    made = [create_key() for _ in range(100)]
     assert len({key.text for key in made}) == len({key.id for key in made}) == 100
     for key in made:
-        assert read_key(key.text) == GivenKey(key.id, key.digest)
+        assert parse_key(key.text) == PresentedKey(key.id, key.digest)
         assert key.digest == hashlib.sha256(key.text.rpartition(f"ck_{key.id}_")[2].encode()).hexdigest()
         assert key.text not in repr(key)
 
@@ -74,18 +74,18 @@ def test_a_key_has_256_random_bits_and_its_own_form() -> None:
 )
 def test_nothing_else_is_a_key(text: str) -> None:
     """Read strictly: neither spaces nor other digits, letters or lengths."""
-    assert read_key(text) is None
+    assert parse_key(text) is None
 
 
 def test_secrets_are_compared_whole() -> None:
     """Only the same secret is the same; without a stored one nothing is, not even what it is compared with."""
-    made = make_key()
-    given = read_key(made.text)
+    made = create_key()
+    given = parse_key(made.text)
     assert given is not None
-    assert is_same(given, made.digest)
-    assert not is_same(given, make_key().digest)
-    assert not is_same(given, None)
-    assert not is_same(GivenKey(made.id, "0" * 64), None)
+    assert has_secret(given, made.digest)
+    assert not has_secret(given, create_key().digest)
+    assert not has_secret(given, None)
+    assert not has_secret(PresentedKey(made.id, "0" * 64), None)
 
 
 async def test_a_key_is_stored_by_its_hash(database: Database, desk: ApiKeyService) -> None:

@@ -13,7 +13,8 @@ from connector.rules.publishing.drafting import draft
 from connector.rules.publishing.orders import plan_publish
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
-from tests.support.installation import ABANDONED, ORIGINAL, PLANS, House
+from tests.support.builders import ABANDONED, ORIGINAL
+from tests.support.installation import PLANS, House
 
 CARD = {"card": "c", "title": "Spring", "body": "it's here"}
 EDITED = {**ABANDONED, "name": "edited"}

@@ -10,6 +10,7 @@ from sqlalchemy import Table, func, insert, select, update
 
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
+from connector.store.erasure import erase_user
 from connector.store.provider_events.attribution import (
     find_holders,
     find_matched_deliveries,
@@ -28,11 +29,11 @@ from connector.store.tables import (
     user_aliases,
     users,
 )
-from connector.store.users.erasure import erase_user
 from connector.store.users.linking import Linked, Pair, link_ids
 from connector.store.users.users import find_user, load_users, look_up, resolve_and_lock, save_user
 from tests.store.test_users import _until_waiting
-from tests.support.installation import ABANDONED, ORIGINAL, House, buy, push
+from tests.support.builders import ABANDONED, ORIGINAL, buy, push
+from tests.support.installation import House
 
 W = "default"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)

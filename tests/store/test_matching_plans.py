@@ -21,12 +21,12 @@ from connector.store.provider_events.delivery_reports import save_faults
 from connector.store.provider_events.events import (
     apply_statements,
     delete_old_events,
+    erase_events,
     load_unmatched,
     mark_applied,
     save_unmatched,
 )
 from connector.store.tables import deliveries, user_aliases, users
-from connector.store.users.erasure import erase_unmatched_events
 from connector.store.users.log import load_engagements
 from connector.store.users.suppressions import erase_addresses
 from tests.activities.test_launch import NOW
@@ -51,7 +51,7 @@ async def _ask(tx: Transaction) -> None:
     await load_unmatched(tx, limit=10)
     await delete_old_events(tx, NOW)
     await erase_addresses(tx, "k", {"email": "ada@shop.test", "sms": "+491701"})
-    await erase_unmatched_events(tx, ["a"], {"email": "ada@shop.test", "sms": "+491701"})
+    await erase_events(tx, ["a"], {"email": "ada@shop.test", "sms": "+491701"})
 
 
 async def test_no_statement_walks_through_everything_on_sqlite(sqlite_database: Database) -> None:

@@ -6,7 +6,8 @@ from connector.names import follow_up_id
 from connector.store.engine.database import Database
 from connector.store.reporting.overview import Count, count_follow_ups, list_follow_ups
 from connector.store.users.users import find_user
-from tests.support.installation import ABANDONED, ORIGINAL, House, buy, push
+from tests.support.builders import ABANDONED, ORIGINAL, buy, push
+from tests.support.installation import House
 
 W = "default"
 

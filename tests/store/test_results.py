@@ -10,7 +10,8 @@ from connector.store.follow_ups.follow_ups import keep_assignment
 from connector.store.reporting.results import ResultCounts, count_results
 from connector.store.tables import follow_ups
 from connector.store.users.users import find_user
-from tests.support.installation import ORIGINAL, PUSHED, House, at, buy, follow_on
+from tests.support.builders import ORIGINAL, PUSHED, at, buy, follow_on
+from tests.support.installation import House
 
 W = "default"
 COUNTING = {**ORIGINAL, "conversions": [{"event": "make_purchase"}, {"event": "make_purchase", "where": {"sku": "B"}}]}

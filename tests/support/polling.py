@@ -10,7 +10,7 @@ PATIENCE_SECONDS = 40
 
 
 async def until(holds: Callable[[], Any], what: str = "", *, seconds: float = PATIENCE_SECONDS) -> None:
-    """Poll until `holds`, which may be a coroutine function, gives something true; a failure names `what` did not come."""
+    """Poll until `holds`, which may be a coroutine function, returns true; a failure names `what` did not come."""
     try:
         async with asyncio.timeout(seconds):
             while not (await found if isawaitable(found := holds()) else found):

@@ -7,7 +7,7 @@ import pytest
 
 from connector.rules.model.campaigns import Campaign, Card, parse_definition
 from connector.rules.model.messages import Messages
-from connector.templating.templates import Aborted, TemplateFault, check_templates, render
+from connector.templating.templates import MessageAborted, RenderingFailed, check_templates, render
 
 VARIABLES: dict[str, Any] = {
     "user": {"id": "u-1", "first_name": "<Ann>", "attributes": {"tier": "gold", "tags": ["a", "b"]}, "long": "x" * 999},
@@ -107,7 +107,7 @@ def test_render() -> None:
 @pytest.mark.parametrize(("reason", "said"), [("", ""), ("('no stock')", "no stock"), ('("")', "")])
 def test_abort(reason: str, said: str) -> None:
     """`aborted_by_template`: the template decides, inside whatever block it stands."""
-    with pytest.raises(Aborted) as aborted:
+    with pytest.raises(MessageAborted) as aborted:
         sms("{% if user.attributes.tier == 'gold' %}{% abort_message" + reason + " %}{% endif %}")
     assert str(aborted.value) == said
     assert sms("{% if user.attributes.tier == 'tin' %}{% abort_message %}{% endif %}sent") == "sent"
@@ -134,7 +134,7 @@ DOUBLE = "{% assign a = user.long %}{% for i in (1..99) %}{% assign a = a | appe
 def test_bounds(text: str, problem: str) -> None:
     """A template neither holds up a worker nor fills its memory, whatever it says."""
     began = time.perf_counter()
-    with pytest.raises(TemplateFault, match=problem) as fault:
+    with pytest.raises(RenderingFailed, match=problem) as fault:
         sms(text)
     assert time.perf_counter() - began < 5
     assert (fault.value.campaign, fault.value.channel, fault.value.field) == ("c", "sms", "body")
@@ -143,5 +143,5 @@ def test_bounds(text: str, problem: str) -> None:
 def test_slow_template_is_cut_short() -> None:
     """The clock is looked at on every filter."""
     slow = "{% for i in (1..9999) %}{% assign y = user.long | split: '' | join: 'xx' | size %}{% endfor %}"
-    with pytest.raises(TemplateFault, match=r"takes longer than 1\.0 s"):
+    with pytest.raises(RenderingFailed, match=r"takes longer than 1\.0 s"):
         sms(slow * 20)

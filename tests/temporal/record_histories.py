@@ -21,7 +21,10 @@ from connector.rules.model.errors import OrderRefused
 from connector.temporal.client import register_search_attributes
 from connector.temporal.registry_client import submit_order
 from connector.wire import Asked, Ended, Operated, Postponement, SendOutcome
-from tests.support.workflow_harness import SENT, Activities, Stage, held, now, open_environment, until, until_event
+from tests.support.builders import now
+from tests.support.polling import until
+from tests.support.temporal_server import open_environment, until_event
+from tests.support.workflow_harness import SENT, Activities, Stage, held
 
 FOLDER = Path(__file__).with_name("histories")
 EXCEPTED = Ended(state="excepted", reason="exception")

@@ -17,7 +17,7 @@ from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.openapi.examples import EXAMPLES, Example
 from tests.support.api import KEY
-from tests.support.workflow_harness import now
+from tests.support.builders import now
 from tests.support.workspace import Shop, settings_for, working
 
 AT_ONCE = {

@@ -16,8 +16,9 @@ from temporalio.common import RawValue
 from connector import names
 from connector.app.logs import configure_logs
 from connector.store.tables import interactions, user_aliases
-from tests.support.installation import ORIGINAL
-from tests.support.workflow_harness import events_of, now, until
+from tests.support.builders import ORIGINAL, now
+from tests.support.polling import until
+from tests.support.temporal_server import events_of
 from tests.support.workspace import LATER, Shop
 
 ADDRESS = "ada@shop.example"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.builders import now
 from tests.support.dev_process import Dev
 from tests.support.external_programs import Shop, opened, play
 from tests.support.repository import EXAMPLES
-from tests.support.workflow_harness import now
 
 pytestmark = pytest.mark.timeout(240)
 SCRIPT = EXAMPLES / "python/record_interactions.py"

@@ -14,8 +14,8 @@ from temporalio.testing import WorkflowEnvironment
 from connector.store.engine.database import Database
 from connector.temporal.follow_up_client import FollowUpClient, FollowUpUnavailable, FollowUpUnknown, OperationRefused
 from connector.temporal.outbox import Outbox
-from tests.support.installation import ABANDONED, ORIGINAL, House, buy, push
-from tests.support.workflow_harness import now
+from tests.support.builders import ABANDONED, ORIGINAL, buy, now, push
+from tests.support.installation import House
 from tests.support.workspace import AT_ONCE, LATER, Shop
 
 Command = Callable[..., Awaitable[tuple[int, str, str]]]

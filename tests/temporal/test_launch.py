@@ -19,7 +19,7 @@ from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups, launches, user_aliases
 from connector.store.users.users import save_user
-from tests.support.workflow_harness import now
+from tests.support.builders import now
 from tests.support.workspace import Shop, settings_for, working
 
 EMAIL = {"email": {"subject": "Hello", "text": "there"}}

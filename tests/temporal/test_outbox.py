@@ -14,7 +14,8 @@ from connector import names
 from connector.store.engine.database import Database
 from connector.store.tables import follow_ups
 from connector.temporal.outbox import Outbox
-from tests.support.installation import ABANDONED, ORIGINAL, House, buy, push
+from tests.support.builders import ABANDONED, ORIGINAL, buy, push
+from tests.support.installation import House
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from connector.rules.model.users import User
 from connector.store.engine.database import Database, database_now
 from connector.store.users.users import find_user, save_user
 from tests.support.api import open_client
-from tests.support.installation import ORIGINAL, PUSHED, follow_on
+from tests.support.builders import ORIGINAL, PUSHED, follow_on
+from tests.support.polling import until
 from tests.support.provider_servers import (
     AUTH_TOKEN,
     CALLBACK,
@@ -28,7 +29,6 @@ from tests.support.provider_servers import (
     key_file,
     twilio,
 )
-from tests.support.workflow_harness import until
 from tests.support.workspace import Shop, settings_for, working
 
 TEXT = follow_on("text", PUSHED, messages={"sms": {"body": "Your order is on its way, {{ user.first_name }}"}})

@@ -24,8 +24,9 @@ from connector.temporal.client import start_arguments
 from connector.temporal.outbox import Outbox
 from connector.temporal.reconciliation import Reconciliation
 from connector.wire import FollowUpStart
-from tests.support.installation import ABANDONED, ORIGINAL, House, push
-from tests.support.workflow_harness import until_event
+from tests.support.builders import ABANDONED, ORIGINAL, push
+from tests.support.installation import House
+from tests.support.temporal_server import until_event
 from tests.support.workspace import LATER, Shop
 
 

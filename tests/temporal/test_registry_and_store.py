@@ -24,8 +24,8 @@ from connector.store.engine.database import Database, database_now
 from connector.store.tables import orders, publications
 from connector.temporal.registry_client import submit_order
 from connector.wire import Order, OrderReceipt
-from tests.support.installation import ORIGINAL, PUSHED, follow_on
-from tests.support.workflow_harness import until_event
+from tests.support.builders import ORIGINAL, PUSHED, follow_on
+from tests.support.temporal_server import until_event
 from workflows.registry import RegistryWorkflow
 
 F = follow_on("f", PUSHED, delay={"after": "1 day"})

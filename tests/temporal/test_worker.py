@@ -14,7 +14,7 @@ import worker
 from connector import names
 from connector.app.preflight import NotSetUp
 from connector.temporal.outbox import Outbox
-from tests.support.installation import ORIGINAL
+from tests.support.builders import ORIGINAL
 from tests.support.workspace import AT_ONCE, LATER, Shop, settings_for
 from worker import run_worker
 

@@ -8,7 +8,9 @@ from temporalio.testing import WorkflowEnvironment
 
 from connector import names
 from connector.wire import Ended, SendOutcome
-from tests.support.workflow_harness import SENT, Activities, Stage, events_of, held, state_of, until, until_event
+from tests.support.polling import until
+from tests.support.temporal_server import events_of, state_of, until_event
+from tests.support.workflow_harness import SENT, Activities, Stage, held
 
 DROPPED = SendOutcome(outcome="dropped", state="dropped", reason="unreachable")
 EXCEPTED = Ended(state="excepted", reason="exception")

@@ -21,7 +21,10 @@ from temporalio.testing import WorkflowEnvironment
 
 from connector import names
 from connector.wire import Asked, Ended, Operated, Postponement, SendOutcome
-from tests.support.workflow_harness import SENT, Activities, Stage, events_of, held, now, state_of, until, until_event
+from tests.support.builders import now
+from tests.support.polling import until
+from tests.support.temporal_server import events_of, state_of, until_event
+from tests.support.workflow_harness import SENT, Activities, Stage, held
 
 Handle = WorkflowHandle[Any, Any]
 EXCEPTED = Ended(state="excepted", reason="exception")

@@ -11,7 +11,9 @@ from temporalio.testing import WorkflowEnvironment
 from connector import names
 from connector.rules.model.errors import OrderRefused
 from connector.temporal.registry_client import RegistryUnavailable, submit_order
-from tests.support.workflow_harness import PROBLEMS, Activities, Stage, events_of, until
+from tests.support.polling import until
+from tests.support.temporal_server import events_of
+from tests.support.workflow_harness import PROBLEMS, Activities, Stage
 
 
 async def test_orders_are_carried_out_one_at_a_time(environment: WorkflowEnvironment) -> None:

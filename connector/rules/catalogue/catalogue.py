@@ -10,8 +10,8 @@ from typing import Literal
 
 from connector.rules.model.campaigns import ActionBased, Campaign, Card, Conversion, Publishable, Workspace
 from connector.rules.model.interactions import LAUNCH_TIME, VIEWS, Interaction, Item
-from connector.rules.targeting.audience import asks_history
-from connector.rules.targeting.matching import Topic, topic_listened_to, topic_of
+from connector.rules.targeting.audience import needs_history
+from connector.rules.targeting.matching import Topic, topic_of, topic_of_condition
 
 Lifecycle = Literal["draft", "active", "stopped", "archived"]
 
@@ -24,7 +24,7 @@ class Window:
     opened_at: datetime
     closed_at: datetime | None = None
 
-    def holds(self, t: datetime) -> bool:
+    def contains(self, t: datetime) -> bool:
         """Whether `t` falls into this window."""
         return self.opened_at <= t and (self.closed_at is None or t < self.closed_at)
 
@@ -83,10 +83,10 @@ class Entry:
         return self.windows[0].opened_at if self.windows else None
 
     @cached_property
-    def asks_history(self) -> bool:
+    def needs_history(self) -> bool:
         """Whether the audience of some published revision asks what users did before."""
         definitions = (revision.definition for revision in self.published)
-        return any(isinstance(d, Campaign) and asks_history(d.audience) for d in definitions)
+        return any(isinstance(d, Campaign) and needs_history(d.audience) for d in definitions)
 
     def revision_at(self, t: datetime) -> Revision | None:
         """The revision that was in effect at `t`."""
@@ -98,7 +98,7 @@ class Entry:
     def window_at(self, t: datetime) -> Window | None:
         """The window that `t` falls into, None where it was not live."""
         for window in reversed(self.windows):
-            if window.holds(t):
+            if window.contains(t):
                 return window
         return None
 
@@ -134,13 +134,13 @@ class Catalogue:
     version: int = 0
     workspace: Workspace = field(default_factory=Workspace)
     entries: Mapping[str, Entry] = field(default_factory=dict)
-    listeners: Listeners = field(default_factory=dict)
+    trigger_listeners: Listeners = field(default_factory=dict)
     changed_at: datetime | None = None
-    counting: Listeners = field(default_factory=dict)
-    windows: Mapping[Topic, timedelta] = field(default_factory=dict)
-    excepting: Listeners = field(default_factory=dict)
+    conversion_listeners: Listeners = field(default_factory=dict)
+    conversion_windows: Mapping[Topic, timedelta] = field(default_factory=dict)
+    exception_listeners: Listeners = field(default_factory=dict)
 
-    def changed(
+    def with_entries(
         self,
         entries: Iterable[Entry],
         *,
@@ -150,15 +150,20 @@ class Catalogue:
     ) -> Catalogue:
         """A new catalogue in which these entries stand in the place of those of the same id."""
         merged = dict(self.entries)
-        listening, counting = _Listening(self.listeners, _topics), _Listening(self.counting, _topics_counted)
-        excepting = _Listening(self.excepting, _topics_excepting)
+        listening, counting = (
+            _Listening(self.trigger_listeners, _topics),
+            _Listening(self.conversion_listeners, _topics_counted),
+        )
+        excepting = _Listening(self.exception_listeners, _topics_excepting)
         for entry in entries:
             for index in (listening, counting, excepting):
                 index.put(entry, merged.get(entry.id))
             merged[entry.id] = entry
         counted, touched = counting.sorted(), counting.touched()
         windows = {
-            topic: _longest_window(map(merged.__getitem__, names)) if topic in touched else self.windows[topic]
+            topic: _longest_window(map(merged.__getitem__, names))
+            if topic in touched
+            else self.conversion_windows[topic]
             for topic, names in counted.items()
         }
         return Catalogue(
@@ -172,27 +177,27 @@ class Catalogue:
             excepting.sorted(),
         )
 
-    def listening_to(self, item: Item) -> tuple[Entry, ...]:
+    def listeners_of(self, item: Item) -> tuple[Entry, ...]:
         """The follow-ons of which some published revision's trigger has the item's topic.
 
         The cost does not depend on how many campaigns there are.
         """
-        names = self.listeners.get(topic_of(item), ())
+        names = self.trigger_listeners.get(topic_of(item), ())
         return tuple([self.entries[name] for name in names]) if names else ()
 
-    def concerns_nobody(self, item: Item) -> bool:
+    def has_no_listeners(self, item: Item) -> bool:
         """Whether no published revision's triggers or exceptions have the item's topic.
 
         Such an item touches no follow-up, whatever else is known of its user and in whatever order it comes (T5): only
         conditions of published revisions begin waits and call them off (P10).
         """
         topic = topic_of(item)
-        return topic not in self.listeners and topic not in self.excepting
+        return topic not in self.trigger_listeners and topic not in self.exception_listeners
 
     @cached_property
-    def asks_history(self) -> bool:
+    def needs_history(self) -> bool:
         """Whether any audience asks what users did before; mostly none does, and nobody's past is looked up."""
-        return any(entry.asks_history for entry in self.entries.values())
+        return any(entry.needs_history for entry in self.entries.values())
 
     @cached_property
     def live_cards(self) -> tuple[Entry, ...]:
@@ -200,12 +205,12 @@ class Catalogue:
         cards = [entry for entry in self.entries.values() if entry.is_card and entry.live is not None]
         return tuple(sorted(cards, key=lambda card: card.windows[-1].opened_at, reverse=True))
 
-    def counts_within(self, item: Item) -> timedelta | None:
+    def conversion_window(self, item: Item) -> timedelta | None:
         """The longest window of all campaigns with conversions for which the item is a receipt or may be an event.
 
         None where there is no such campaign. The cost does not depend on how many there are (C1).
         """
-        return self.windows.get(topic_of(item))
+        return self.conversion_windows.get(topic_of(item))
 
     def is_active(self, name: str) -> bool:
         """Whether there is such a campaign or card, and it is live."""
@@ -222,12 +227,12 @@ class Catalogue:
 
 def _topics(entry: Entry) -> set[Topic]:
     deliveries = (entry.follow_on(revision) for revision in entry.published)
-    return {topic_listened_to(condition) for delivery in deliveries if delivery for condition in delivery.trigger}
+    return {topic_of_condition(condition) for delivery in deliveries if delivery for condition in delivery.trigger}
 
 
 def _topics_excepting(entry: Entry) -> set[Topic]:
     deliveries = (entry.follow_on(revision) for revision in entry.published)
-    return {topic_listened_to(condition) for delivery in deliveries if delivery for condition in delivery.exceptions}
+    return {topic_of_condition(condition) for delivery in deliveries if delivery for condition in delivery.exceptions}
 
 
 def _topics_counted(entry: Entry) -> set[Topic]:
@@ -235,7 +240,7 @@ def _topics_counted(entry: Entry) -> set[Topic]:
     conversions = [conversion for revision in entry.published for conversion in revision.conversions]
     if not conversions:
         return set()
-    events = {topic_listened_to(conversion) for conversion in conversions}
+    events = {topic_of_condition(conversion) for conversion in conversions}
     return events | {("interaction", kind.value, f"campaign:{entry.id}") for kind in LAUNCH_TIME | VIEWS}
 
 

@@ -13,7 +13,7 @@ _MOST_NAMED = 20
 """How many campaigns of a circle its problem names."""
 
 
-def listens_to(entry: Entry, revision: Revision | None = None) -> tuple[InteractionCondition, ...]:
+def trigger_interactions(entry: Entry, revision: Revision | None = None) -> tuple[InteractionCondition, ...]:
     """The interactions that trigger a revision of a follow-on, the newest one unless told."""
     follow_on = entry.follow_on(revision or entry.newest)
     conditions = follow_on.trigger if follow_on else ()
@@ -24,7 +24,7 @@ def follow_ons_of(catalogue: Catalogue) -> Mapping[str, tuple[str, ...]]:
     """The follow-ons whose newest revision listens to each target."""
     found: dict[str, list[str]] = defaultdict(list)
     for entry in catalogue.entries.values():
-        for target in _targets(listens_to(entry)):
+        for target in _targets(trigger_interactions(entry)):
             found[target].append(entry.id)
     return {target: tuple(names) for target, names in found.items()}
 
@@ -43,11 +43,11 @@ def with_draft_follow_ons(catalogue: Catalogue, ids: Iterable[str]) -> list[str]
 
 def publication_order(catalogue: Catalogue, names: Set[str]) -> tuple[str, ...]:
     """The names so that follow-ons come before what they listen to; on an allowed circle, by name (P5)."""
-    graph = {name: _targets(listens_to(catalogue.entries[name])) for name in names}
+    graph = {name: _targets(trigger_interactions(catalogue.entries[name])) for name in names}
     return tuple(name for knot in cyclic_components(graph, sorted(names)) for name in sorted(knot))
 
 
-def cycles(catalogue: Catalogue, becoming_live: Mapping[str, Revision]) -> list[str]:
+def cycle_problems(catalogue: Catalogue, becoming_live: Mapping[str, Revision]) -> list[str]:
     """P6: a problem for each knot of the live and the becoming live in which somebody could go round for ever.
 
     One is allowed where each campaign on it has `eligible_again: never`.
@@ -56,7 +56,7 @@ def cycles(catalogue: Catalogue, becoming_live: Mapping[str, Revision]) -> list[
         becoming_live: the revisions that an order makes live.
     """
     live = {entry.id: entry.live for entry in catalogue.entries.values() if entry.live} | dict(becoming_live)
-    graph = {name: _targets(listens_to(catalogue.entries[name], revision)) for name, revision in live.items()}
+    graph = {name: _targets(trigger_interactions(catalogue.entries[name], revision)) for name, revision in live.items()}
     graph = {name: [target for target in targets if target in live] for name, targets in graph.items() if targets}
     problems = []
     for knot in cyclic_components(graph, sorted(live)):

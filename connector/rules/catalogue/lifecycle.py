@@ -12,9 +12,9 @@ from typing import Literal
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision, Window
 
-Verb = Literal["publish", "stop", "resume", "archive"]
+OrderVerb = Literal["publish", "stop", "resume", "archive"]
 
-STATE_AFTER: dict[Verb, Lifecycle] = {
+STATE_AFTER: dict[OrderVerb, Lifecycle] = {
     "publish": "active",
     "resume": "active",
     "stop": "stopped",
@@ -22,7 +22,7 @@ STATE_AFTER: dict[Verb, Lifecycle] = {
 }
 
 
-def apply_order(catalogue: Catalogue, verb: Verb, ids: Iterable[str], at: datetime) -> Catalogue:
+def apply_order(catalogue: Catalogue, verb: OrderVerb, ids: Iterable[str], at: datetime) -> Catalogue:
     """The catalogue after an order on these ids, which `rules.publishing` has judged.
 
     Args:
@@ -32,10 +32,10 @@ def apply_order(catalogue: Catalogue, verb: Verb, ids: Iterable[str], at: dateti
     changed = [_changed(catalogue.entries[name], verb, at, fresh + n) for n, name in enumerate(sorted(ids))]
     if not changed:
         return catalogue
-    return catalogue.changed(changed, version=catalogue.version + 1, changed_at=at)
+    return catalogue.with_entries(changed, version=catalogue.version + 1, changed_at=at)
 
 
-def _changed(entry: Entry, verb: Verb, at: datetime, window_id: int) -> Entry:
+def _changed(entry: Entry, verb: OrderVerb, at: datetime, window_id: int) -> Entry:
     state = STATE_AFTER[verb]
     revisions = _with_newest_live(entry.revisions, at) if verb == "publish" else entry.revisions
     windows = _opened(entry.windows, at, window_id) if state == "active" else _closed(entry.windows, at)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from connector.rules.model.users import User
 
-Unreachable = Mapping[str, str]
+SuppressedAddresses = Mapping[str, str]
 """By channel the address that is dead. Another address is not, so whoever gets a new one is reachable by itself."""
 
 _SEPARATORS = str.maketrans("", "", " -().")
@@ -22,7 +22,7 @@ def address_of(user: User, channel: str) -> str | None:
     return {"email": user.email, "sms": user.phone}.get(channel)
 
 
-def is_suppressed(user: User, unreachable: Unreachable, channel: str) -> bool:
+def is_suppressed(user: User, unreachable: SuppressedAddresses, channel: str) -> bool:
     """Whether the user's present address on a channel is the one that is known to be dead."""
     dead, address = unreachable.get(channel), address_of(user, channel)
     return (
@@ -32,6 +32,6 @@ def is_suppressed(user: User, unreachable: Unreachable, channel: str) -> bool:
     )
 
 
-def suppressed_channels(user: User, unreachable: Unreachable) -> Iterator[str]:
+def suppressed_channels(user: User, unreachable: SuppressedAddresses) -> Iterator[str]:
     """The channels whose present address is dead."""
     return (channel for channel in sorted(unreachable) if is_suppressed(user, unreachable, channel))

@@ -17,7 +17,7 @@ from enum import StrEnum
 _FORM = re.compile(r"ck_([0-9a-f]{12})_([A-Za-z0-9_-]{43})", re.ASCII)
 _NOBODYS = "0" * 64
 
-MOST_RATE = 1_000_000.0
+MAX_KEY_RATE = 1_000_000.0
 """Requests a second that a key may be given: far beyond what one process answers."""
 
 
@@ -48,7 +48,7 @@ class NewKey:
 
 
 @dataclass(frozen=True)
-class GivenKey:
+class PresentedKey:
     """A well-formed key as somebody sent it: the id that it names, and the digest of its secret."""
 
     id: str
@@ -84,19 +84,19 @@ class Key:
         return KeyState.EXPIRES if now < self.expires_at else KeyState.EXPIRED
 
 
-def make_key() -> NewKey:
+def create_key() -> NewKey:
     """A new key, out of the system's randomness."""
     id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     return NewKey(id, _digest(secret), f"ck_{id}_{secret}")
 
 
-def read_key(text: str) -> GivenKey | None:
+def parse_key(text: str) -> PresentedKey | None:
     """The parts of a key; None for anything that does not have exactly its form."""
     found = _FORM.fullmatch(text)
-    return None if found is None else GivenKey(found[1], _digest(found[2]))
+    return None if found is None else PresentedKey(found[1], _digest(found[2]))
 
 
-def is_same(given: GivenKey, digest: str | None) -> bool:
+def has_secret(given: PresentedKey, digest: str | None) -> bool:
     """Whether the secret is that of the stored digest; None, where no key has that id, takes as long to be refused."""
     same = hmac.compare_digest(given.digest, _NOBODYS if digest is None else digest)
     return same and digest is not None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, field_validator, model_validator
 
-from connector.rules.model.choices import WORD, told_apart
+from connector.rules.model.choices import WORD, form_discriminator
 from connector.rules.model.conditions import Condition, EventCondition
 from connector.rules.model.messages import Messages, Template
 from connector.rules.model.predicates import Predicate
@@ -22,7 +22,7 @@ from connector.rules.model.values import (
     Text,
     Zone,
     format_duration,
-    has_null,
+    has_null_character,
     parse_duration,
 )
 
@@ -54,7 +54,7 @@ class InDays(Definition):
 
 Delay = Annotated[
     Annotated[After, Tag("After")] | Annotated[Next, Tag("Next")] | Annotated[InDays, Tag("InDays")],
-    told_apart(
+    form_discriminator(
         {"after": After, "next": Next, "in_days": InDays},
         right='write {after: 1 day}, {next: saturday, at: "15:15"} or {in_days: 1, at: "09:00"}',
     ),
@@ -81,7 +81,7 @@ class QuietHours(Definition):
 
 QuietHoursChoice = Annotated[
     Annotated[Literal["none"], WORD] | Annotated[QuietHours, Tag("QuietHours")],
-    told_apart(
+    form_discriminator(
         {"from": QuietHours, "to": QuietHours},
         words=("none",),
         right='write none or {from: "22:00", to: "06:00"}',
@@ -97,7 +97,9 @@ class EligibleAfter(Definition):
 
 EligibleAgain = Annotated[
     Annotated[Literal["never", "always"], WORD] | Annotated[EligibleAfter, Tag("EligibleAfter")],
-    told_apart({"after": EligibleAfter}, words=("never", "always"), right="write never, always or {after: 30 days}"),
+    form_discriminator(
+        {"after": EligibleAfter}, words=("never", "always"), right="write never, always or {after: 30 days}"
+    ),
 ]
 
 
@@ -170,7 +172,7 @@ class Scheduled(Definition):
     type: Literal["scheduled"]
     send: Annotated[
         Annotated[Literal["at_publish"], WORD] | Annotated[SendAt, Tag("SendAt")],
-        told_apart({"at": SendAt}, words=("at_publish",), right='write at_publish or {at: "2026-04-01 09:00"}'),
+        form_discriminator({"at": SendAt}, words=("at_publish",), right='write at_publish or {at: "2026-04-01 09:00"}'),
     ]
     per_minute: Annotated[int, Field(strict=True, ge=1)] | None = None
 
@@ -245,7 +247,7 @@ class FrequencyCap(Definition):
     at_most: Annotated[int, Field(strict=True, ge=0)]
     per: Annotated[
         Annotated[Literal["day", "week"], WORD] | Annotated[PerDays, Tag("PerDays")],
-        told_apart({"days": PerDays}, words=("day", "week"), right="write day, week or {days: 3}"),
+        form_discriminator({"days": PerDays}, words=("day", "week"), right="write day, week or {days: 3}"),
     ]
 
     @property
@@ -280,16 +282,16 @@ def parse_definition(data: Any) -> Campaign | Card | Workspace:
     Raises:
         ValueError: it is neither; pydantic.ValidationError: it has faults.
     """
-    if has_null(data):
+    if has_null_character(data):
         raise ValueError("a definition must not contain null characters")
     if isinstance(data, dict):
-        for word, model in KINDS.items():
+        for word, model in DEFINITION_KINDS.items():
             if word in data:
                 return model.model_validate(data)
     raise ValueError("a definition begins with campaign, card or workspace")
 
 
-KINDS: dict[str, type[Campaign] | type[Card] | type[Workspace]] = {
+DEFINITION_KINDS: dict[str, type[Campaign] | type[Card] | type[Workspace]] = {
     "campaign": Campaign,
     "card": Card,
     "workspace": Workspace,

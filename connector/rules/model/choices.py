@@ -11,11 +11,13 @@ from pydantic import BaseModel, Discriminator, Tag
 WORD = Tag("word")
 """The tag of the plain words among the forms."""
 
-UNCLEAR = "unclear_form"
+UNKNOWN_FORM = "unclear_form"
 """The type of pydantic's error where a value has none of the forms."""
 
 
-def told_apart(forms: Mapping[str, type[BaseModel]], *, words: Collection[str] = (), right: str) -> Discriminator:
+def form_discriminator(
+    forms: Mapping[str, type[BaseModel]], *, words: Collection[str] = (), right: str
+) -> Discriminator:
     """Tells the forms apart: each is a mapping with a key of its own, or one of some plain words.
 
     Args:
@@ -31,7 +33,7 @@ def told_apart(forms: Mapping[str, type[BaseModel]], *, words: Collection[str] =
             return WORD.tag if value in words else None
         return _model_of(value, forms) if isinstance(value, dict) else None
 
-    return Discriminator(tag_of, custom_error_type=UNCLEAR, custom_error_message=_literally(right))
+    return Discriminator(tag_of, custom_error_type=UNKNOWN_FORM, custom_error_message=_literally(right))
 
 
 def _literally(message: str) -> str:

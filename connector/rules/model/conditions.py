@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, model_validator
 
-from connector.rules.model.choices import told_apart
+from connector.rules.model.choices import form_discriminator
 from connector.rules.model.interactions import CARD_INTERACTIONS, InteractionType
 from connector.rules.model.values import Definition, Id, Text
 
@@ -19,7 +19,7 @@ REFINEMENTS: dict[str, frozenset[InteractionType]] = {
     "page": frozenset({T.CLICK_PUSH_STORY_PAGE}),
     "conversion": frozenset({T.PERFORM_CONVERSION_EVENT}),
 }
-REQUIRED = {T.CLICK_IN_APP_MESSAGE_BUTTON: "button", T.CLICK_EMAIL_ALIAS: "alias"}
+REQUIRED_REFINEMENT = {T.CLICK_IN_APP_MESSAGE_BUTTON: "button", T.CLICK_EMAIL_ALIAS: "alias"}
 
 
 class InteractionCondition(Definition):
@@ -51,7 +51,7 @@ class InteractionCondition(Definition):
         for name, kinds in REFINEMENTS.items():
             if getattr(self, name) is not None and self.interaction not in kinds:
                 raise ValueError(f"{name} does not refine {self.interaction}; it goes with {', '.join(sorted(kinds))}")
-        required = REQUIRED.get(self.interaction)
+        required = REQUIRED_REFINEMENT.get(self.interaction)
         if required is not None and getattr(self, required) is None:
             raise ValueError(f"{self.interaction} must name its {required}")
         return self
@@ -67,7 +67,7 @@ class EventCondition(Definition):
 
 Condition = Annotated[
     Annotated[InteractionCondition, Tag("InteractionCondition")] | Annotated[EventCondition, Tag("EventCondition")],
-    told_apart(
+    form_discriminator(
         {"interaction": InteractionCondition, "event": EventCondition},
         right="write {interaction: …, campaign: …} or {event: …}",
     ),

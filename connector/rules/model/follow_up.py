@@ -52,7 +52,7 @@ class FollowUp:
         return self.state in (State.WAITING, State.HELD) and self.dispatched_at is None
 
     @property
-    def stands(self) -> bool:
+    def is_dispatched(self) -> bool:
         """A message of it went out or may yet: what would have called it off comes too late (X1)."""
         return self.dispatched_at is not None and self.state is not State.DROPPED
 
@@ -66,7 +66,7 @@ class FollowUp:
         """Until when, by event time, it stood in the way of another one of its key; None while it does."""
         return None if self.is_open else self.dispatched_at or self.exception_at or self.decided_at
 
-    def stood_at(self, t: datetime) -> bool:
+    def was_open_at(self, t: datetime) -> bool:
         """Whether it had begun by `t` and had not ended."""
         return self.trigger.t <= t and (self.ended_at is None or t < self.ended_at)
 
@@ -77,13 +77,13 @@ def follow_up_id_of(campaign: str, user_key: str, key: str, trigger_id: str, gen
     return hashlib.sha256(text.encode()).hexdigest()[:26]
 
 
-def reopened(follow_up: FollowUp) -> FollowUp:
+def reopen(follow_up: FollowUp) -> FollowUp:
     """A stored follow-up as it stood before anything ended it; a hold stays a hold."""
     state = follow_up.state if follow_up.is_open else State.WAITING
     return replace(follow_up, state=state, reason=None, exception_id=None, exception_at=None, decided_at=None)
 
 
-def excepted(follow_up: FollowUp, by: LogEntry, now: datetime) -> FollowUp:
+def cancel_by_exception(follow_up: FollowUp, by: LogEntry, now: datetime) -> FollowUp:
     """The follow-up as an exception leaves it (X4)."""
     return replace(
         follow_up,
@@ -95,7 +95,7 @@ def excepted(follow_up: FollowUp, by: LogEntry, now: datetime) -> FollowUp:
     )
 
 
-def superseded(follow_up: FollowUp, now: datetime, at: datetime) -> FollowUp:
+def supersede(follow_up: FollowUp, now: datetime, at: datetime) -> FollowUp:
     """It has given way at that event time; its own trigger's where, in order, it never stood."""
     return replace(
         follow_up,
@@ -107,6 +107,6 @@ def superseded(follow_up: FollowUp, now: datetime, at: datetime) -> FollowUp:
     )
 
 
-def dropped(follow_up: FollowUp, reason: Reason, now: datetime, at: datetime) -> FollowUp:
+def drop(follow_up: FollowUp, reason: Reason, now: datetime, at: datetime) -> FollowUp:
     """It no longer stood from `at` on, by event time, though that is noticed only now (P9, D4)."""
     return replace(follow_up, state=State.DROPPED, reason=reason, exception_at=at, decided_at=now)

@@ -13,7 +13,7 @@ from connector.rules.model.interactions import Interaction, InteractionType
 from connector.rules.model.values import canonical_json
 
 InboxKind = Literal["in_app_message", "content_card", "news_feed_card"]
-Verb = Literal["view", "click", "dismiss"]
+InboxVerb = Literal["view", "click", "dismiss"]
 T = InteractionType
 
 EXPIRY_DAYS: Mapping[InboxKind, int] = {"in_app_message": 30, "content_card": 30, "news_feed_card": 30}
@@ -22,10 +22,10 @@ EXPIRY_DAYS: Mapping[InboxKind, int] = {"in_app_message": 30, "content_card": 30
 PRIORITIES: Mapping[InboxKind, int] = {"in_app_message": 1, "content_card": 0, "news_feed_card": 0}
 """Higher ones are shown first, where the settings say nothing else; within one priority the newest."""
 
-CARD = "card."
+CARD_ID_PREFIX = "card."
 """What the message id of a published News Feed card begins with; it is one for all users."""
 
-MADE: Mapping[tuple[InboxKind, Verb], InteractionType] = {
+INTERACTION_TYPES: Mapping[tuple[InboxKind, InboxVerb], InteractionType] = {
     ("in_app_message", "view"): T.VIEW_IN_APP_MESSAGE,
     ("in_app_message", "click"): T.CLICK_IN_APP_MESSAGE,
     ("content_card", "view"): T.VIEW_CONTENT_CARD,
@@ -37,7 +37,7 @@ MADE: Mapping[tuple[InboxKind, Verb], InteractionType] = {
 """The interaction that an act makes; dismissing an in-app message or a News Feed card only takes it away."""
 
 
-class ButtonUnknown(ConnectorError):
+class UnknownButton(ConnectorError):
     """The act names a button that the message does not have."""
 
 
@@ -45,7 +45,7 @@ class ButtonUnknown(ConnectorError):
 class InboxAction:
     """What a user did with a message. `id` is the client's own for a click, by which a repeat is told from another."""
 
-    verb: Verb
+    verb: InboxVerb
     button: str | None = None
     link: str | None = None
     id: str | None = None
@@ -62,7 +62,7 @@ class InboxTarget:
     content: Mapping[str, Any]
 
 
-def message_id(workspace: str, delivery_id: str) -> str:
+def inbox_message_id(workspace: str, delivery_id: str) -> str:
     """The id under which clients know a delivered message: the same each time, and nothing can be read from it."""
     return hashlib.sha256(canonical_json(["inbox", workspace, delivery_id]).encode()).hexdigest()[:32]
 
@@ -74,10 +74,10 @@ def check_button(acted_on: InboxTarget, act: InboxAction) -> None:
     known = [button["id"] for button in acted_on.content.get("buttons", ())]
     if act.button not in known:
         told = f"it has {', '.join(known)}" if known else "it has none"
-        raise ButtonUnknown(f"the message has no button {act.button!r}; {told}")
+        raise UnknownButton(f"the message has no button {act.button!r}; {told}")
 
 
-def interaction_of(
+def interaction_of_action(
     acted_on: InboxTarget, act: InboxAction, user: str, user_key: str, at: datetime
 ) -> Interaction | None:
     """The interaction that the act makes (M1), None where there is no kind for it.
@@ -89,7 +89,7 @@ def interaction_of(
         user: the user's id.
         at: when it happened, UTC.
     """
-    kind = MADE.get((acted_on.kind, act.verb))
+    kind = INTERACTION_TYPES.get((acted_on.kind, act.verb))
     if kind is None:
         return None
     if kind is T.CLICK_IN_APP_MESSAGE and act.button is not None:

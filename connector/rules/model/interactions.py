@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from connector.rules.model.values import Id, Instant, Text, canonical_json, unstorable
+from connector.rules.model.values import Id, Instant, Text, canonical_json, storage_problem
 
 MAX_PROPERTIES_BYTES = 32 * 1024
 
@@ -50,7 +52,7 @@ VIEWS = frozenset({T.VIEW_IN_APP_MESSAGE, T.VIEW_CONTENT_CARD, T.VIEW_NEWS_FEED_
 CLICKS = frozenset(kind for kind in T if kind.startswith("click_"))
 CARD_INTERACTIONS = frozenset({T.VIEW_NEWS_FEED_CARD, T.CLICK_NEWS_FEED_CARD})
 
-RECEIVE = {
+RECEIVE_TYPES = {
     "email": T.RECEIVE_EMAIL,
     "sms": T.RECEIVE_SMS,
     "push": T.RECEIVE_PUSH,
@@ -76,7 +78,7 @@ class _Reported(BaseModel):
             return value
         if len(canonical_json(value).encode()) > MAX_PROPERTIES_BYTES:
             raise ValueError(f"properties are larger than {MAX_PROPERTIES_BYTES} bytes")
-        if fault := unstorable(value):
+        if fault := storage_problem(value):
             raise ValueError(f"properties {fault}")
         return value
 
@@ -151,7 +153,7 @@ class LogEntry:
     item: Item
 
 
-def log_entry(item: Item, seq: int, received_at: datetime) -> LogEntry:
+def create_log_entry(item: Item, seq: int, received_at: datetime) -> LogEntry:
     """The item as it is logged on its arrival: later than that it did not happen (M7)."""
     return LogEntry(item.id or "", seq, min(item.occurred_at, received_at), received_at, item)
 
@@ -167,3 +169,8 @@ def dispatch_of(item: Item) -> tuple[str, str] | None:
         return None
     dispatch = item.properties.get("dispatch")
     return None if dispatch is None else (item.target, str(dispatch))
+
+
+def derive_id(facts: Sequence[Any]) -> str:
+    """Return the id of an item that was reported without one, from what distinguishes it from others (M6)."""
+    return f"made-{hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:40]}"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, model_validator
 
-from connector.rules.model.choices import WORD, told_apart
+from connector.rules.model.choices import WORD, form_discriminator
 from connector.rules.model.conditions import EventCondition, InteractionCondition
 from connector.rules.model.values import Definition, Duration, Text
 
@@ -99,7 +99,7 @@ Predicate = Annotated[
     | Annotated[AttributePredicate, Tag("AttributePredicate")]
     | Annotated[Interacted, Tag("Interacted")]
     | Annotated[Did, Tag("Did")],
-    told_apart(
+    form_discriminator(
         {"all": All, "any": Any_, "not": Not, "attribute": AttributePredicate, "interacted": Interacted, "did": Did},
         words=("everyone",),
         right="write everyone, or a mapping with one of the keys all, any, not, attribute, interacted, did",

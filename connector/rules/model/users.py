@@ -49,30 +49,30 @@ REMOVED: Final = _Removed()
 """In the place of an attribute's value: there shall be no such attribute. JSON cannot say it; null is a value."""
 
 
-def merged(user: User, changes: Mapping[str, Any]) -> User:
+def merge_changes(user: User, changes: Mapping[str, Any]) -> User:
     """A user with these changes: attributes and consent by their keys, everything else as a whole.
 
     Raises:
         DefinitionError: there would be too many attributes.
     """
-    merging = Merging(user)
-    merging.take(changes)
+    merging = UserMerge(user)
+    merging.apply(changes)
     return merging.result()
 
 
-def check_size(user: User) -> None:
+def check_attributes_size(user: User) -> None:
     """Raises DefinitionError where the attributes are more than a user may have."""
     _check_size(_size_of(user.attributes), 0)
 
 
-class Merging:
+class UserMerge:
     """A user into whom changes are merged, one after the other, each at the cost of what it says itself."""
 
     def __init__(self, user: User) -> None:
         self._id, self._data = user.id, user.model_dump(mode="json")
         self._size: int | None = None
 
-    def take(self, changes: Mapping[str, Any]) -> None:
+    def apply(self, changes: Mapping[str, Any]) -> None:
         """Merge these.
 
         What is too large already may be changed, but not grow.

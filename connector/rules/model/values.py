@@ -81,35 +81,35 @@ def canonical_json(value: Any) -> str:
     return _CANONICAL.encode(value)
 
 
-def has_null(value: Any) -> bool:
+def has_null_character(value: Any) -> bool:
     """Whether a JSON value holds a null character anywhere, which PostgreSQL cannot store."""
     if isinstance(value, str):
         return "\x00" in value
     if isinstance(value, dict):
-        return any(has_null(name) or has_null(part) for name, part in value.items())
-    return isinstance(value, list) and any(map(has_null, value))
+        return any(has_null_character(name) or has_null_character(part) for name, part in value.items())
+    return isinstance(value, list) and any(map(has_null_character, value))
 
 
-def has_infinite(value: Any) -> bool:
+def has_infinite_number(value: Any) -> bool:
     """Whether a JSON value holds a number that is none (1e400 is read as infinity), which PostgreSQL cannot store."""
     if isinstance(value, float):
         return not math.isfinite(value)
     if isinstance(value, dict):
-        return any(map(has_infinite, value.values()))
-    return isinstance(value, list) and any(map(has_infinite, value))
+        return any(map(has_infinite_number, value.values()))
+    return isinstance(value, list) and any(map(has_infinite_number, value))
 
 
-def unstorable(value: Any) -> str | None:
+def storage_problem(value: Any) -> str | None:
     """Why no database stores a JSON value, None where it can be stored; told after the value's name."""
-    if has_null(value):
+    if has_null_character(value):
         return "must not contain null characters, which no database stores"
-    if has_infinite(value):
+    if has_infinite_number(value):
         return "must not contain numbers too large for any computer, like 1e400"
     return None
 
 
 def _no_null(value: Any) -> Any:
-    if "\x00" in value if isinstance(value, str) else has_null(value):
+    if "\x00" in value if isinstance(value, str) else has_null_character(value):
         raise ValueError("must not contain null characters")
     return value
 

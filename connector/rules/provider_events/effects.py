@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from connector.rules.model.addresses import canonical_address
-from connector.rules.model.interactions import RECEIVE, InteractionType
+from connector.rules.model.interactions import RECEIVE_TYPES, InteractionType
 from connector.rules.model.users import Consent
 from connector.rules.model.values import canonical_json
 from connector.rules.provider_events.attribution import Attribution, ErasedUser, Unmatched
 from connector.rules.provider_events.classification import EngagementKind, Visit, classify
 from connector.rules.provider_events.events import USER, EventKind, ProviderEvent, key_of
-from connector.rules.targeting.deduplication import DELIVERY, MESSAGE, SOURCE
+from connector.rules.targeting.deduplication import DELIVERY_PROPERTY, MESSAGE_PROPERTY, SOURCE_PROPERTY
 
 E, T = EventKind, InteractionType
 
@@ -122,11 +122,11 @@ def interaction_of(
     engagement, delivery = effect_of(event).interaction, attribution.delivery
     if engagement is None or (engagement == "receipt" and delivery is not None):
         return None
-    about = {DELIVERY: delivery.id} if delivery else {MESSAGE: message_of(event)}
-    properties: dict[str, Any] = {**about, SOURCE: event.provider}
-    id, type = "-".join((event.provider, key_of(event)[1])), RECEIVE[event.channel]
+    about = {DELIVERY_PROPERTY: delivery.id} if delivery else {MESSAGE_PROPERTY: message_of(event)}
+    properties: dict[str, Any] = {**about, SOURCE_PROPERTY: event.provider}
+    id, type = "-".join((event.provider, key_of(event)[1])), RECEIVE_TYPES[event.channel]
     if engagement == "receipt":
-        id = f"receive-{about[MESSAGE]}"
+        id = f"receive-{about[MESSAGE_PROPERTY]}"
     else:
         visit = visit_of(event, link)
         dispatched_at = delivery.claimed_at if delivery else None

@@ -24,7 +24,7 @@ from connector.rules.model.users import User
 from connector.rules.model.values import format_duration
 from connector.rules.publishing.openings import inside_quiet_hours, quiet_for_some
 from connector.rules.sending.launching import due_for
-from connector.rules.targeting.matching import topic_listened_to
+from connector.rules.targeting.matching import topic_of_condition
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _LONGEST_ELIGIBILITY = timedelta(days=720)
@@ -160,9 +160,9 @@ def time_has_passed(definition: Campaign, catalogue: Catalogue, now: datetime) -
 
 def audience_requires_trigger(predicate: Predicate, follow_on: ActionBased) -> Iterator[str]:
     """P8: the audience is looked at as it stands before the event, so a user's first one is missed."""
-    triggers = {topic_listened_to(condition) for condition in follow_on.trigger}
+    triggers = {topic_of_condition(condition) for condition in follow_on.trigger}
     for condition in _required(predicate):
-        if topic_listened_to(condition) in triggers:
+        if topic_of_condition(condition) in triggers:
             name = condition.event if isinstance(condition, EventCondition) else condition.interaction
             yield (
                 f"its audience requires the very {name} that triggers it, and is looked at before it: "

@@ -9,7 +9,7 @@ from connector.rules.catalogue.references import contents_of
 from connector.rules.model.campaigns import Campaign, QuietHours, TimeOfDay, Workspace
 from connector.rules.sending.due_list import quiet_hours_of
 from connector.rules.timing.caps import CAPPED_CHANNELS
-from connector.rules.timing.windows import within
+from connector.rules.timing.windows import is_within
 
 
 def inside_quiet_hours(campaign: Campaign, workspace: Workspace) -> Iterator[str]:
@@ -46,7 +46,7 @@ def _hours_and_quiet(campaign: Campaign, workspace: Workspace) -> tuple[TimeOfDa
 
 
 def _wholly_inside(hours: TimeOfDay, quiet: QuietHours) -> bool:
-    opens_in_quiet = hours.from_ != hours.to and within(hours.from_, quiet.from_, quiet.to)
+    opens_in_quiet = hours.from_ != hours.to and is_within(hours.from_, quiet.from_, quiet.to)
     return opens_in_quiet and _minutes(hours.from_, hours.to) <= _minutes(hours.from_, quiet.to)
 
 

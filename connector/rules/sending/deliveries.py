@@ -10,7 +10,7 @@ from enum import StrEnum
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.model.campaigns import Campaign
 from connector.rules.model.follow_up import FollowUp
-from connector.rules.model.interactions import RECEIVE, Interaction, InteractionType
+from connector.rules.model.interactions import RECEIVE_TYPES, Interaction, InteractionType
 from connector.rules.model.messages import Messages
 from connector.rules.model.reasons import Reason, State
 from connector.rules.sending.due_list import Control, Drop, DueFacts, Hold, Pause, Send, evaluate_due_list
@@ -150,7 +150,7 @@ def receive_interaction(follow_up: FollowUp, channel: str, user: str, at: dateti
 
 def receive_interaction_of(name: str, channel: str, campaign: str, user: str, at: datetime) -> Interaction | None:
     """The same for the delivery `name`; where the provider reports deliveries, `at` is when it did (M4)."""
-    kind = RECEIVE.get(channel)
+    kind = RECEIVE_TYPES.get(channel)
     if kind is None:
         return None
     return Interaction(id=receive_id(name), user=user, type=kind, campaign=campaign, occurred_at=at)

@@ -8,14 +8,14 @@ from datetime import datetime
 from functools import cached_property
 
 from connector.rules.catalogue.catalogue import Entry
-from connector.rules.model.addresses import Unreachable, is_suppressed
+from connector.rules.model.addresses import SuppressedAddresses, is_suppressed
 from connector.rules.model.campaigns import ActionBased, Campaign, QuietHours, TimeOfDay, Workspace
 from connector.rules.model.reasons import Reason
 from connector.rules.model.users import User
 from connector.rules.targeting.assignment import Assignment
-from connector.rules.targeting.audience import History, in_audience
-from connector.rules.targeting.eligibility import eligible_again
-from connector.rules.timing.caps import CAPPED_CHANNELS, PastSend, capped
+from connector.rules.targeting.audience import History, is_in_audience
+from connector.rules.targeting.eligibility import is_eligible_again
+from connector.rules.timing.caps import CAPPED_CHANNELS, PastSend, is_capped
 from connector.rules.timing.delays import is_stale
 from connector.rules.timing.windows import next_opening, next_undisturbed, quiet_until
 
@@ -80,7 +80,7 @@ class DueFacts:
     past_sends: Sequence[PastSend]
     assignment: Assignment
     follow_up_id: str
-    unreachable: Unreachable
+    unreachable: SuppressedAddresses
 
     @cached_property
     def campaign(self) -> Campaign:
@@ -158,7 +158,7 @@ def audience_again(facts: DueFacts) -> Verdict | None:
     """With `recheck_audience`, the user is still in it."""
     if facts.follow_on is None or not facts.follow_on.recheck_audience:
         return None
-    inside = in_audience(facts.campaign.audience, facts.user, facts.history, facts.now)
+    inside = is_in_audience(facts.campaign.audience, facts.user, facts.history, facts.now)
     return None if inside else Drop(Reason.NOT_IN_AUDIENCE)
 
 
@@ -166,7 +166,7 @@ def eligible(facts: DueFacts) -> Verdict | None:
     """T1, looked at again: something may have been received while this one waited."""
     if facts.follow_on is None:
         return None
-    may = eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.now)
+    may = is_eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.now)
     return None if may else Drop(Reason.NOT_ELIGIBLE_AGAIN)
 
 
@@ -181,7 +181,7 @@ def frequency_caps(facts: DueFacts) -> Verdict | None:
     """W2: one more message breaks no cap."""
     if facts.follow_on is not None and facts.follow_on.ignore_frequency_caps:
         return None
-    too_many = capped(
+    too_many = is_capped(
         facts.workspace.frequency_caps,
         facts.channel,
         facts.past_sends,
@@ -241,7 +241,7 @@ def quiet_hours_of(follow_on: ActionBased | None, workspace: Workspace) -> Quiet
     return own if isinstance(own, QuietHours) else workspace.quiet_hours
 
 
-def reachable(user: User, channel: str, unreachable: Unreachable) -> bool:
+def reachable(user: User, channel: str, unreachable: SuppressedAddresses) -> bool:
     """Whether the user has an address for the channel, where it needs one, that is not known to be dead."""
     needs = {"email": user.email, "sms": user.phone, "push": user.push_tokens}
     return channel not in needs or (bool(needs[channel]) and not is_suppressed(user, unreachable, channel))

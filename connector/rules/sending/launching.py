@@ -22,7 +22,7 @@ from connector.rules.model.values import canonical_json
 from connector.rules.sending.deliveries import main_reason
 from connector.rules.sending.due_list import Drop, DueFacts, consent_and_address, frequency_caps, newest_live
 from connector.rules.targeting.assignment import Assignment, content_for
-from connector.rules.timing.delays import local_instant, zone_of
+from connector.rules.timing.delays import local_instant, resolve_zone
 
 NAME = "launch"
 """The name of the made event that stands as the trigger of what a launch sends."""
@@ -132,4 +132,6 @@ def take_from_window(minute: RateWindow, now: datetime, per_minute: int | None, 
 
 def _local(send: SendAt, user_zone: str | None, workspace: Workspace) -> datetime:
     wall = datetime.strptime(send.at, "%Y-%m-%d %H:%M")
-    return local_instant(wall.date(), wall.time(), zone_of(send.zone, user_zone=user_zone, company_zone=workspace.zone))
+    return local_instant(
+        wall.date(), wall.time(), resolve_zone(send.zone, user_zone=user_zone, company_zone=workspace.zone)
+    )

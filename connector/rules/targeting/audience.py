@@ -20,7 +20,7 @@ class History(Protocol):
         ...
 
 
-def in_audience(predicate: Predicate, user: User | None, history: History, at: datetime) -> bool:
+def is_in_audience(predicate: Predicate, user: User | None, history: History, at: datetime) -> bool:
     """Whether the predicate holds for the user as known now, with the past strictly before `at`.
 
     A user who was never described has no attributes.
@@ -28,28 +28,28 @@ def in_audience(predicate: Predicate, user: User | None, history: History, at: d
     if predicate == "everyone":
         return True
     if isinstance(predicate, All):
-        return all(in_audience(part, user, history, at) for part in predicate.all)
+        return all(is_in_audience(part, user, history, at) for part in predicate.all)
     if isinstance(predicate, Any_):
-        return any(in_audience(part, user, history, at) for part in predicate.any)
+        return any(is_in_audience(part, user, history, at) for part in predicate.any)
     if isinstance(predicate, Not):
-        return not in_audience(predicate.not_, user, history, at)
+        return not is_in_audience(predicate.not_, user, history, at)
     if isinstance(predicate, AttributePredicate):
-        return compare(predicate, user.attributes if user else {})
+        return matches_attribute(predicate, user.attributes if user else {})
     condition = predicate.interacted if isinstance(predicate, Interacted) else predicate.did
     since = None if condition.within is None else at - condition.within
     return history.past(condition, since, at)
 
 
-def asks_history(predicate: Predicate) -> bool:
+def needs_history(predicate: Predicate) -> bool:
     """Whether judging this predicate needs the user's past."""
     if isinstance(predicate, All | Any_):
-        return any(map(asks_history, predicate.all if isinstance(predicate, All) else predicate.any))
+        return any(map(needs_history, predicate.all if isinstance(predicate, All) else predicate.any))
     if isinstance(predicate, Not):
-        return asks_history(predicate.not_)
+        return needs_history(predicate.not_)
     return isinstance(predicate, Interacted | Did)
 
 
-def compare(predicate: AttributePredicate, attributes: Mapping[str, Any]) -> bool:
+def matches_attribute(predicate: AttributePredicate, attributes: Mapping[str, Any]) -> bool:
     """Whether the attribute meets its comparison; a missing one satisfies only is_not, not_in and exists: false."""
     operator, operand = predicate.operator, predicate.operand
     if operator == "exists":

@@ -18,17 +18,17 @@ from connector.rules.model.interactions import Interaction, InteractionType, Ite
 
 T = InteractionType
 
-DELIVERY, MESSAGE, SOURCE = "delivery", "message", "source"
+DELIVERY_PROPERTY, MESSAGE_PROPERTY, SOURCE_PROPERTY = "delivery", "message", "source"
 """Properties of interactions: our delivery, or a message of another system, that they are about, and who told of them;
 without a source they are our own tracking's."""
 
-NEAR = timedelta(minutes=2)
+ENGAGEMENT_TOLERANCE = timedelta(minutes=2)
 """How far apart sources may see one open or click: they have clocks of their own, and some tell whole seconds."""
 
-RECEIPT = timedelta(days=7)
+RECEIPT_TOLERANCE = timedelta(days=7)
 """For how long a message that is on its way may be told of: it is received once."""
 
-ACTS: Mapping[InteractionType, str] = {
+ENGAGEMENT_KINDS: Mapping[InteractionType, str] = {
     T.OPEN_EMAIL: "open_email",
     T.CLICK_EMAIL: "click_email",
     T.CLICK_EMAIL_ALIAS: "click_email",
@@ -59,14 +59,14 @@ class Engagement:
         return self.kind.startswith("receive_")
 
     @property
-    def reach(self) -> timedelta:
+    def tolerance(self) -> timedelta:
         """How far from it the same act may be told."""
-        return RECEIPT if self.is_receipt else NEAR
+        return RECEIPT_TOLERANCE if self.is_receipt else ENGAGEMENT_TOLERANCE
 
 
 def engagement_of(item: Item, t: datetime) -> Engagement | None:
     """The act that an item tells of; None for what takes no part in this."""
-    if not isinstance(item, Interaction) or item.type not in ACTS:
+    if not isinstance(item, Interaction) or item.type not in ENGAGEMENT_KINDS:
         return None
     return reported_engagement(item.type, item.target, item.properties, t)
 
@@ -75,15 +75,15 @@ def reported_engagement(
     kind: InteractionType, campaign: str, properties: Mapping[str, Any], t: datetime
 ) -> Engagement | None:
     """The same for what the log has of an item."""
-    told = properties.get(SOURCE)
+    told = properties.get(SOURCE_PROPERTY)
     source = told if isinstance(told, str) else ""
-    names = (DELIVERY, MESSAGE) if source else () if kind in _RECEIPTS else (DELIVERY,)
+    names = (DELIVERY_PROPERTY, MESSAGE_PROPERTY) if source else () if kind in _RECEIPTS else (DELIVERY_PROPERTY,)
     message = next(((name, v) for name in names if isinstance(v := properties.get(name), str)), None)
     if message is None:
         return None
     link, url = properties.get("link"), properties.get("url")
     return Engagement(
-        ACTS[kind],
+        ENGAGEMENT_KINDS[kind],
         campaign,
         message,
         source,
@@ -100,7 +100,7 @@ def is_duplicate(act: Engagement, others: Iterable[Engagement]) -> bool:
 
 def _is_same(one: Engagement, other: Engagement) -> bool:
     same = (one.kind, one.campaign, one.message) == (other.kind, other.campaign, other.message)
-    if not same or abs(one.t - other.t) > one.reach:
+    if not same or abs(one.t - other.t) > one.tolerance:
         return False
     return one.is_receipt or (one.source != other.source and _at_same_link(one, other))
 

@@ -20,11 +20,11 @@ _FAMILY = {
 }
 """Wire types that report the same act: a click is a click, whichever of the two names it came by (M1)."""
 
-PRIMARY = "A"
+PRIMARY_CONVERSION = "A"
 """The conversion that is meant where none is named (M1)."""
 
 
-def family_of(kind: InteractionType) -> InteractionType:
+def base_type_of(kind: InteractionType) -> InteractionType:
     """The kind under which all wire types of the same act are listened to (M1)."""
     return _FAMILY.get(kind, kind)
 
@@ -36,41 +36,41 @@ def topic_of(item: Item) -> Topic:
     return _topic(item.type, item.campaign, item.card)
 
 
-def topic_listened_to(condition: Condition) -> Topic:
+def topic_of_condition(condition: Condition) -> Topic:
     """The topic of the items that may meet this condition."""
     if isinstance(condition, EventCondition):
         return ("event", condition.event, "")
     return _topic(condition.interaction, condition.campaign, condition.card)
 
 
-def reported_as(condition: Condition) -> set[tuple[str, str | None]]:
+def logged_types(condition: Condition) -> set[tuple[str, str | None]]:
     """The (type or event name, target) pairs under which the log has what may meet this condition."""
     if isinstance(condition, EventCondition):
         return {(condition.event, None)}
-    wanted = family_of(condition.interaction)
-    return {(kind.value, condition.target) for kind in T if family_of(kind) == wanted}
+    wanted = base_type_of(condition.interaction)
+    return {(kind.value, condition.target) for kind in T if base_type_of(kind) == wanted}
 
 
-def meets(item: Item, condition: Condition) -> bool:
+def matches(item: Item, condition: Condition) -> bool:
     """Whether the item is what the condition names, refined and filtered as it says (M1, M2, M5).
 
-    Robots are not looked at here: see `counts_despite_robots`. `same` is not either: see `same_as_trigger`.
+    Robots are not looked at here: see `passes_robot_filter`. `same` is not either: see `has_same_properties`.
     """
-    if topic_of(item) != topic_listened_to(condition):
+    if topic_of(item) != topic_of_condition(condition):
         return False
     if isinstance(condition, InteractionCondition) and not _refined(item.properties, condition):
         return False
     return all(json_equal(item.properties.get(name, _MISSING), value) for name, value in condition.where.items())
 
 
-def counts_despite_robots(item: Item, robots: Robots) -> bool:
+def passes_robot_filter(item: Item, robots: Robots) -> bool:
     """Whether a click flagged as a robot's counts: only where the workspace says `robots: count` (M2)."""
     if robots == "count" or not isinstance(item, Interaction) or item.type not in CLICKS:
         return True
     return item.properties.get("robot") is not True
 
 
-def same_as_trigger(properties: Mapping[str, Any], trigger: Mapping[str, Any], names: tuple[str, ...]) -> bool:
+def has_same_properties(properties: Mapping[str, Any], trigger: Mapping[str, Any], names: tuple[str, ...]) -> bool:
     """Whether every named property is there in both and equal; missing is never the same (X3)."""
     return all(json_equal(properties.get(name, _MISSING), trigger.get(name, _OTHER)) for name in names)
 
@@ -82,7 +82,7 @@ _OTHER = object()
 @lru_cache(maxsize=65536)
 def _topic(kind: InteractionType, campaign: str | None, card: str | None) -> Topic:
     """Kept, because every item is compared with every condition that may take it."""
-    return ("interaction", family_of(kind), f"campaign:{campaign}" if campaign is not None else f"card:{card}")
+    return ("interaction", base_type_of(kind), f"campaign:{campaign}" if campaign is not None else f"card:{card}")
 
 
 def _refined(properties: Mapping[str, Any], condition: InteractionCondition) -> bool:
@@ -93,7 +93,7 @@ def _refined(properties: Mapping[str, Any], condition: InteractionCondition) -> 
     if condition.opens in ("human", "machine") and properties.get("opens") != condition.opens:
         return False
     if condition.interaction is T.PERFORM_CONVERSION_EVENT:
-        return bool(properties.get("conversion", PRIMARY) == (condition.conversion or PRIMARY))
+        return bool(properties.get("conversion", PRIMARY_CONVERSION) == (condition.conversion or PRIMARY_CONVERSION))
     return True
 
 

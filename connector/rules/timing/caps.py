@@ -8,12 +8,12 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from connector.rules.model.campaigns import FrequencyCap
-from connector.rules.timing.delays import zone_of
+from connector.rules.timing.delays import resolve_zone
 
 CAPPED_CHANNELS = frozenset({"email", "sms", "push", "webhook"})
 """In-app messages and cards neither count nor are capped."""
 
-LONGEST = timedelta(days=31)
+MAX_CAP_LOOKBACK = timedelta(days=31)
 """How far back a cap can look, with a day's room for zones."""
 
 
@@ -26,7 +26,7 @@ class PastSend:
     at: datetime
 
 
-def capped(
+def is_capped(
     caps: Sequence[FrequencyCap],
     channel: str,
     past: Sequence[PastSend],
@@ -36,13 +36,13 @@ def capped(
     company_zone: str,
     follow_up_id: str,
 ) -> bool:
-    """Whether one more message on this channel would break one of the caps. Arguments as of `filled`."""
+    """Whether one more message on this channel would break one of the caps. Arguments as of `full_caps`."""
     return bool(
-        filled(caps, channel, past, now, user_zone=user_zone, company_zone=company_zone, follow_up_id=follow_up_id)
+        full_caps(caps, channel, past, now, user_zone=user_zone, company_zone=company_zone, follow_up_id=follow_up_id)
     )
 
 
-def filled(
+def full_caps(
     caps: Sequence[FrequencyCap],
     channel: str,
     past: Sequence[PastSend],
@@ -59,7 +59,7 @@ def filled(
     """
     if channel not in CAPPED_CHANNELS:
         return []
-    zone = zone_of("user", user_zone=user_zone, company_zone=company_zone)
+    zone = resolve_zone("user", user_zone=user_zone, company_zone=company_zone)
     others = [send for send in past if send.follow_up_id != follow_up_id and send.channel in CAPPED_CHANNELS]
     today = now.astimezone(zone).date()
     looked_at = [(cap, _counted(cap, others, today, zone)) for cap in caps if cap.channel in ("any", channel)]

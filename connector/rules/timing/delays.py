@@ -12,7 +12,9 @@ from connector.rules.model.values import Zone, canonical_json
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-def due_at(delay: Delay | None, triggered_at: datetime, *, user_zone: str | None, company_zone: str) -> datetime:
+def compute_due_at(
+    delay: Delay | None, triggered_at: datetime, *, user_zone: str | None, company_zone: str
+) -> datetime:
     """When a follow-up triggered at that time is due; without a delay it is due at once (D1, D2).
 
     Never before the trigger: `in_days: 0` with a time of day that has passed is due at once.
@@ -21,7 +23,7 @@ def due_at(delay: Delay | None, triggered_at: datetime, *, user_zone: str | None
         return triggered_at
     if isinstance(delay, After):
         return triggered_at + delay.after
-    zone = zone_of(delay.zone, user_zone=user_zone, company_zone=company_zone)
+    zone = resolve_zone(delay.zone, user_zone=user_zone, company_zone=company_zone)
     triggered_on = triggered_at.astimezone(zone).date()
     if isinstance(delay, Next):
         ahead = (_WEEKDAYS.index(delay.next) - triggered_on.weekday() - 1) % 7 + 1
@@ -30,7 +32,7 @@ def due_at(delay: Delay | None, triggered_at: datetime, *, user_zone: str | None
     return max(triggered_at, local_instant(triggered_on + timedelta(days=ahead), delay.at, zone))
 
 
-def spread_share(spread: timedelta | None, *, campaign: str, user: str) -> timedelta:
+def spread_offset(spread: timedelta | None, *, campaign: str, user: str) -> timedelta:
     """A stable share in [0, spread) of whole microseconds, the same on every machine and release (D5)."""
     if not spread:
         return timedelta(0)
@@ -39,7 +41,7 @@ def spread_share(spread: timedelta | None, *, campaign: str, user: str) -> timed
     return timedelta(microseconds=int.from_bytes(digest[:8], "big") % whole)
 
 
-def zone_of(choice: Zone, *, user_zone: str | None, company_zone: str) -> ZoneInfo:
+def resolve_zone(choice: Zone, *, user_zone: str | None, company_zone: str) -> ZoneInfo:
     """The zone that a definition means by `user` or `company`; a user without a usable one has the company's (D3)."""
     if choice == "user" and user_zone is not None:
         try:
@@ -55,10 +57,10 @@ def local_instant(day: date, at: time, zone: ZoneInfo) -> datetime:
     instant = wall.astimezone(UTC)
     if instant.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
         return instant
-    return clock_change(wall.replace(fold=1).astimezone(UTC), instant, zone)
+    return find_clock_change(wall.replace(fold=1).astimezone(UTC), instant, zone)
 
 
-def clock_change(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
+def find_clock_change(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
     """The first instant after `early` at which the zone's clocks are set differently; `late` is after that (UTC)."""
     before = early.astimezone(zone).utcoffset()
     while late - early > timedelta(seconds=1):

@@ -11,12 +11,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from connector.rules.model.campaigns import QuietHours, TimeOfDay
-from connector.rules.timing.delays import clock_change, zone_of
+from connector.rules.timing.delays import find_clock_change, resolve_zone
 
 _DAYS = 3
 """Today, tomorrow, and the day after, should tomorrow's clocks leave out the hours or the whole day."""
 
-LOOK_AHEAD = timedelta(days=8)
+MAX_LOOK_AHEAD = timedelta(days=8)
 """How far ahead an instant is looked for that is neither outside the hours of the day nor quiet: every weekday once."""
 
 
@@ -26,20 +26,20 @@ def next_opening(hours: TimeOfDay, now: datetime, *, user_zone: str | None, comp
     Raises:
         ValueError: the hours hold nothing, `from` being `to`, which P7 refuses at publish.
     """
-    zone = zone_of(hours.zone, user_zone=user_zone, company_zone=company_zone)
+    zone = resolve_zone(hours.zone, user_zone=user_zone, company_zone=company_zone)
 
     def is_open(wall: time) -> bool:
-        return within(wall, hours.from_, hours.to)
+        return is_within(wall, hours.from_, hours.to)
 
     return now if is_open(now.astimezone(zone).time()) else _first(is_open, hours.from_, now, zone)
 
 
 def quiet_until(hours: QuietHours, now: datetime, *, user_zone: str | None, company_zone: str) -> datetime | None:
     """When the quiet that `now` falls into ends (UTC); None where it is not quiet."""
-    zone = zone_of(hours.zone, user_zone=user_zone, company_zone=company_zone)
+    zone = resolve_zone(hours.zone, user_zone=user_zone, company_zone=company_zone)
 
     def is_loud(wall: time) -> bool:
-        return not within(wall, hours.from_, hours.to)
+        return not is_within(wall, hours.from_, hours.to)
 
     return None if is_loud(now.astimezone(zone).time()) else _first(is_loud, hours.to, now, zone)
 
@@ -50,9 +50,9 @@ def next_undisturbed(
     """The first instant from `now` on that is inside the hours and not quiet (UTC), where there is one soon.
 
     Hours and quiet in two zones can leave a user no instant open, on every day or but for a change of clocks months
-    away. None where the next `LOOK_AHEAD` has none: whoever waits for one would hold a message for ever.
+    away. None where the next `MAX_LOOK_AHEAD` has none: whoever waits for one would hold a message for ever.
     """
-    at, limit = now, now + LOOK_AHEAD
+    at, limit = now, now + MAX_LOOK_AHEAD
     while (at := next_opening(hours, at, user_zone=user_zone, company_zone=company_zone)) < limit:
         until = quiet_until(quiet, at, user_zone=user_zone, company_zone=company_zone)
         if until is None:
@@ -61,7 +61,7 @@ def next_undisturbed(
     return None
 
 
-def within(wall: time, opens: time, closes: time) -> bool:
+def is_within(wall: time, opens: time, closes: time) -> bool:
     """Whether a wall-clock time is in [opens, closes), which may cross midnight. Equal ends hold nothing (P7)."""
     if opens <= closes:
         return opens <= wall < closes
@@ -84,4 +84,4 @@ def _turns(day: date, boundary: time, zone: ZoneInfo) -> Iterator[datetime]:
     yield from (wall.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
     begins, ends = (datetime.combine(day + timedelta(days=n), time(), zone).astimezone(UTC) for n in (0, 1))
     if begins.astimezone(zone).utcoffset() != ends.astimezone(zone).utcoffset():
-        yield clock_change(begins, ends, zone)
+        yield find_clock_change(begins, ends, zone)

@@ -11,23 +11,30 @@ from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.conditions import Condition
-from connector.rules.model.follow_up import FollowUp, reopened
+from connector.rules.model.follow_up import FollowUp, reopen
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
-from connector.rules.targeting.matching import meets
-from connector.rules.triggering.changes import Begin, Change, End, EvaluateTrigger, Scope, TriggerVerdict
-from connector.rules.triggering.exceptions import cancels
+from connector.rules.targeting.matching import matches
+from connector.rules.triggering.changes import (
+    Change,
+    EndedFollowUp,
+    EvaluateTrigger,
+    EvaluationScope,
+    NewFollowUp,
+    TriggerOutcome,
+)
+from connector.rules.triggering.exceptions import is_cancelled_by
 from connector.rules.triggering.ordering import apply_in_order, apply_late
 from connector.rules.triggering.trigger_list import (
     TriggerFacts,
-    allow_one_wait,
     begin_follow_up,
+    check_single_wait,
     evaluate_trigger,
+    is_trigger,
     key_of,
-    triggers,
 )
 
-SINCE_EVER = datetime.min
+ENTIRE_LOG = datetime.min
 """Asks for all that is logged."""
 
 FollowUpKey = tuple[str, str]
@@ -39,7 +46,7 @@ class UserState:
     """What is known of one user before a batch is judged.
 
     `follow_ups` are open or ended after the batch's earliest item. `receipts` are by (campaign, user key, key).
-    `past` is the log, the batch included, from `Evaluator.past_needed` on; `generations` counts the follow-ups that
+    `past` is the log, the batch included, from `Evaluator.log_needed_since` on; `generations` counts the follow-ups that
     each (campaign, user key, key, trigger) has begun.
     """
 
@@ -61,7 +68,7 @@ class LoggedHistory:
     def past(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
         """Whether an item with t in [since, before) meets the condition."""
         return any(
-            logged.t < before and (since is None or logged.t >= since) and meets(logged.item, condition)
+            logged.t < before and (since is None or logged.t >= since) and matches(logged.item, condition)
             for logged in self._items
         )
 
@@ -72,10 +79,10 @@ class Evaluator:
     def __init__(self, catalogue: Catalogue, now: datetime) -> None:
         self._catalogue, self._now = catalogue, now
 
-    def past_needed(self, known: UserState, entries: Sequence[LogEntry]) -> datetime | None:
+    def log_needed_since(self, known: UserState, entries: Sequence[LogEntry]) -> datetime | None:
         """From when on the user's log is needed to judge these items; None where it is not, EVER for all of it."""
-        if self._catalogue.asks_history and any(self._listening(logged, asking=True) for logged in entries):
-            return SINCE_EVER
+        if self._catalogue.needs_history and any(self._listening(logged, asking=True) for logged in entries):
+            return ENTIRE_LOG
         late = [logged.t for logged in entries if self._is_late(known, logged, entries)]
         if not late:
             return None
@@ -112,7 +119,7 @@ class Evaluator:
                 logged,
                 [p for p in follow_ups if (p.campaign, p.key) == (campaign, key)],
                 self._judge_for(known, campaign, key),
-                Scope(campaign, key, self._catalogue, self._now),
+                EvaluationScope(campaign, key, self._catalogue, self._now),
             )
         return changes
 
@@ -132,31 +139,31 @@ class Evaluator:
             frozenset(logged.id for logged in late),
             concerned,
             self._judge_for(known, *touched),
-            Scope(*touched, self._catalogue, self._now),
+            EvaluationScope(*touched, self._catalogue, self._now),
         )
 
     def _touched(self, follow_ups: Sequence[FollowUp], logged: LogEntry) -> list[FollowUpKey]:
         """The (follow-on, key) pairs that the item triggers or may call off, each once."""
         triggered = [(entry.id, key_of(logged.item, entry, logged.t)) for entry in self._listening(logged)]
-        revisable = [p if p.can_be_cancelled or p.is_settled else reopened(p) for p in follow_ups]
-        called_off = [(p.campaign, p.key) for p in revisable if cancels(p, logged, self._catalogue)]
+        revisable = [p if p.can_be_cancelled or p.is_settled else reopen(p) for p in follow_ups]
+        called_off = [(p.campaign, p.key) for p in revisable if is_cancelled_by(p, logged, self._catalogue)]
         return list(dict.fromkeys([*called_off, *triggered]))
 
     def _listening(self, logged: LogEntry, *, asking: bool = False) -> list[Entry]:
         """The follow-ons that the item triggers; with `asking` only those whose audience asks for the past."""
-        candidates = self._catalogue.listening_to(logged.item)
+        candidates = self._catalogue.listeners_of(logged.item)
         return [
             entry
             for entry in candidates
-            if (entry.asks_history or not asking) and triggers(logged.item, entry, logged.t, self._catalogue)
+            if (entry.needs_history or not asking) and is_trigger(logged.item, entry, logged.t, self._catalogue)
         ]
 
     def _judge_for(self, known: UserState, campaign: str, key: str) -> EvaluateTrigger:
         entry = self._catalogue.entries[campaign]
         history = LoggedHistory(known.past)
 
-        def evaluate(logged: LogEntry, standing: FollowUp | None, again: bool) -> TriggerVerdict:
-            if not triggers(logged.item, entry, logged.t, self._catalogue):
+        def evaluate(logged: LogEntry, standing: FollowUp | None, again: bool) -> TriggerOutcome:
+            if not is_trigger(logged.item, entry, logged.t, self._catalogue):
                 return None
             if key_of(logged.item, entry, logged.t) != key:
                 return None
@@ -164,7 +171,7 @@ class Evaluator:
             facts = TriggerFacts(
                 logged, entry, self._catalogue, known.user, known.user_key, history, received_at, standing
             )
-            refused = allow_one_wait(facts) if again else evaluate_trigger(facts)
+            refused = check_single_wait(facts) if again else evaluate_trigger(facts)
             if refused is not None:
                 return refused
             generation = known.generations.get((campaign, known.user_key, key, logged.id), 0)
@@ -184,6 +191,6 @@ def _after(follow_ups: Sequence[FollowUp], changes: Sequence[Change]) -> list[Fo
     """The follow-ups as these changes leave them."""
     now = {follow_up.id: follow_up for follow_up in follow_ups}
     for change in changes:
-        if isinstance(change, Begin | End):
+        if isinstance(change, NewFollowUp | EndedFollowUp):
             now[change.follow_up.id] = change.follow_up
     return list(now.values())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction, LogEntry
-from connector.rules.targeting.matching import counts_despite_robots, meets, same_as_trigger
+from connector.rules.targeting.matching import has_same_properties, matches, passes_robot_filter
 
 
-def cancels(follow_up: FollowUp, logged: LogEntry, catalogue: Catalogue) -> bool:
+def is_cancelled_by(follow_up: FollowUp, logged: LogEntry, catalogue: Catalogue) -> bool:
     """Whether this item is an exception of this follow-up and falls into [trigger, dispatch) (X1, X2).
 
     The exceptions are those of the revision that the follow-up began with (P10). Where something has been dispatched,
@@ -40,10 +40,10 @@ def _of_own_target(follow_up: FollowUp, logged: LogEntry) -> bool:
 def _is_exception(follow_up: FollowUp, logged: LogEntry, catalogue: Catalogue) -> bool:
     entry = catalogue.entries.get(follow_up.campaign)
     follow_on = entry.follow_on(entry.revision(follow_up.revision)) if entry else None
-    if follow_on is None or not counts_despite_robots(logged.item, catalogue.workspace.robots):
+    if follow_on is None or not passes_robot_filter(logged.item, catalogue.workspace.robots):
         return False
     ours, triggers = logged.item.properties, follow_up.trigger.item.properties
     return any(
-        meets(logged.item, condition) and same_as_trigger(ours, triggers, condition.same)
+        matches(logged.item, condition) and has_same_properties(ours, triggers, condition.same)
         for condition in follow_on.exceptions
     )

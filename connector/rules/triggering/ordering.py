@@ -8,16 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connector.rules.model.follow_up import FollowUp, excepted, superseded
+from connector.rules.model.follow_up import FollowUp, cancel_by_exception, supersede
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
-from connector.rules.triggering.changes import Begin, Change, End, EvaluateTrigger, Note, Scope
-from connector.rules.triggering.exceptions import cancels
+from connector.rules.triggering.changes import (
+    Change,
+    EndedFollowUp,
+    EvaluateTrigger,
+    EvaluationScope,
+    LateException,
+    NewFollowUp,
+)
+from connector.rules.triggering.exceptions import is_cancelled_by
 from connector.rules.triggering.replay import Replay
 
 
 def apply_in_order(
-    logged: LogEntry, follow_ups: Sequence[FollowUp], judge: EvaluateTrigger, scope: Scope
+    logged: LogEntry, follow_ups: Sequence[FollowUp], judge: EvaluateTrigger, scope: EvaluationScope
 ) -> list[Change]:
     """What an item that is newer than all judged before it does to one key: first as an exception, then as a trigger.
 
@@ -25,26 +32,28 @@ def apply_in_order(
         follow_ups: this key's follow-ups that are open or were dispatched after the item's time.
     """
     notes: list[Change] = [
-        Note(follow_up, logged)
+        LateException(follow_up, logged)
         for follow_up in follow_ups
-        if follow_up.stands and cancels(follow_up, logged, scope.catalogue)
+        if follow_up.is_dispatched and is_cancelled_by(follow_up, logged, scope.catalogue)
     ]
     standing = next((follow_up for follow_up in follow_ups if follow_up.is_open), None)
     changes: list[Change] = []
-    if standing is not None and (ended := scope.stopped_by(standing, logged.t)) is not None:
-        changes.append(End(ended))
+    if standing is not None and (ended := scope.end_if_stopped(standing, logged.t)) is not None:
+        changes.append(EndedFollowUp(ended))
         standing = None
-    called_off = standing is not None and standing.can_be_cancelled and cancels(standing, logged, scope.catalogue)
+    called_off = (
+        standing is not None and standing.can_be_cancelled and is_cancelled_by(standing, logged, scope.catalogue)
+    )
     verdict = judge(logged, None if called_off else standing, False)
-    if standing is not None and verdict is Reason.ALREADY_WAITING and (ended := scope.stale_by(standing, logged.t)):
-        changes.append(End(ended))
+    if standing is not None and verdict is Reason.ALREADY_WAITING and (ended := scope.end_if_stale(standing, logged.t)):
+        changes.append(EndedFollowUp(ended))
         standing, verdict = None, judge(logged, None, False)
     if standing is not None and isinstance(verdict, FollowUp):
-        changes.append(End(superseded(standing, scope.now, logged.t)))
+        changes.append(EndedFollowUp(supersede(standing, scope.now, logged.t)))
     elif standing is not None and called_off:
-        changes.append(End(excepted(standing, logged, scope.now)))
+        changes.append(EndedFollowUp(cancel_by_exception(standing, logged, scope.now)))
     if isinstance(verdict, FollowUp):
-        changes.append(Begin(scope.stopped_by(verdict, scope.now) or verdict))
+        changes.append(NewFollowUp(scope.end_if_stopped(verdict, scope.now) or verdict))
     elif isinstance(verdict, Reason):
         changes.append(scope.refuse(logged, verdict))
     return notes + changes
@@ -55,7 +64,7 @@ def apply_late(
     late: frozenset[str],
     follow_ups: Sequence[FollowUp],
     judge: EvaluateTrigger,
-    scope: Scope,
+    scope: EvaluationScope,
 ) -> list[Change]:
     """Judge one key's items again in event order, and say how the stored follow-ups must change (T5).
 

@@ -6,11 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from connector.rules.model.follow_up import FollowUp, excepted, reopened, superseded
+from connector.rules.model.follow_up import FollowUp, cancel_by_exception, reopen, supersede
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
-from connector.rules.triggering.changes import Begin, Change, End, EvaluateTrigger, Note, Scope, TriggerVerdict
-from connector.rules.triggering.exceptions import cancels
+from connector.rules.triggering.changes import (
+    Change,
+    EndedFollowUp,
+    EvaluateTrigger,
+    EvaluationScope,
+    LateException,
+    NewFollowUp,
+    TriggerOutcome,
+)
+from connector.rules.triggering.exceptions import is_cancelled_by
 
 
 class Replay:
@@ -22,7 +30,7 @@ class Replay:
         late: frozenset[str],
         follow_ups: Sequence[FollowUp],
         judge: EvaluateTrigger,
-        scope: Scope,
+        scope: EvaluationScope,
     ) -> None:
         self._items, self._late, self._judge = items, late, judge
         self._scope, self._catalogue, self._now = scope, scope.catalogue, scope.now
@@ -37,14 +45,14 @@ class Replay:
 
     def take(self, logged: LogEntry) -> None:
         """Judge the next item in event order."""
-        self._end(self._scope.stopped_by, logged.t)
+        self._end(self._scope.end_if_stopped, logged.t)
         self._note_lateness(logged)
         if logged.id in self._settled:
             self._pass(self._settled[logged.id])
             return
-        called_off = self._standing is not None and cancels(self._standing, logged, self._catalogue)
+        called_off = self._standing is not None and is_cancelled_by(self._standing, logged, self._catalogue)
         verdict = self._verdict(logged, None if called_off else self._standing)
-        if verdict is Reason.ALREADY_WAITING and self._end(self._scope.stale_by, logged.t):
+        if verdict is Reason.ALREADY_WAITING and self._end(self._scope.end_if_stale, logged.t):
             verdict = self._verdict(logged, None)
         if isinstance(verdict, FollowUp):
             self._give_way(logged)
@@ -52,14 +60,14 @@ class Replay:
             self._end_if_closed()
         elif called_off and self._standing is not None:
             if not self._is_kept(logged) or self._standing.trigger.id in self._stored:
-                self._outcome.append(excepted(self._standing, logged, self._now))
+                self._outcome.append(cancel_by_exception(self._standing, logged, self._now))
             self._standing = None
         if isinstance(verdict, Reason) and logged.id in self._late:
             self._refusals.append(self._scope.refuse(logged, verdict))
 
     def changes(self) -> list[Change]:
         """The difference between what came of it now and what is stored."""
-        self._end(self._scope.stopped_by, self._now)
+        self._end(self._scope.end_if_stopped, self._now)
         outcome = [*self._outcome, *([self._standing] if self._standing else [])]
         stored = dict(self._stored)
         ends: list[Change] = []
@@ -72,33 +80,39 @@ class Replay:
                 continue
             elif follow_up.is_open:
                 if before.id != follow_up.id:
-                    ends.append(End(superseded(before, self._now, before.trigger.t)))
-                begins.append(Begin(follow_up))
+                    ends.append(EndedFollowUp(supersede(before, self._now, before.trigger.t)))
+                begins.append(NewFollowUp(follow_up))
             elif _end_of(before) != _end_of(follow_up):
-                ends.append(End(replace(follow_up, id=before.id, due_at=before.due_at, next_at=before.next_at)))
-        ends += [End(superseded(left, self._now, left.trigger.t)) for left in stored.values() if not _never_stood(left)]
+                ends.append(
+                    EndedFollowUp(replace(follow_up, id=before.id, due_at=before.due_at, next_at=before.next_at))
+                )
+        ends += [
+            EndedFollowUp(supersede(left, self._now, left.trigger.t))
+            for left in stored.values()
+            if not _never_stood(left)
+        ]
         return [*ends, *begins, *self._refusals]
 
     def _begun(self, follow_up: FollowUp) -> list[Change]:
         """T2: an earlier trigger that arrives late and has been overtaken is refused as superseded, once."""
         if follow_up.reason != Reason.SUPERSEDED:
-            return [Begin(follow_up)]
+            return [NewFollowUp(follow_up)]
         late = follow_up.trigger.id in self._late
         return [self._scope.refuse(follow_up.trigger, Reason.SUPERSEDED)] if late else []
 
-    def _verdict(self, logged: LogEntry, standing: FollowUp | None) -> TriggerVerdict:
+    def _verdict(self, logged: LogEntry, standing: FollowUp | None) -> TriggerOutcome:
         stored = self._stored.get(logged.id)
         if self._is_kept(logged):
             if stored is None or _never_stood(stored):
                 return self._overtaken(logged, standing)
             return self._kept(stored)
-        settled = next((p for p in self._settled.values() if p.stood_at(logged.t)), None)
+        settled = next((p for p in self._settled.values() if p.was_open_at(logged.t)), None)
         verdict = self._judge(logged, standing or settled, stored is not None)
         if not isinstance(verdict, FollowUp):
             return verdict
         if stored is not None and not stored.is_open:
             return verdict
-        return verdict if stored is None else reopened(stored)
+        return verdict if stored is None else reopen(stored)
 
     def _pass(self, settled: FollowUp) -> None:
         """What is a fact began here: a wait in its way gives way to it, or is by now the one that does not begin."""
@@ -120,7 +134,7 @@ class Replay:
     def _stays_before(self, follow_up: FollowUp, later: FollowUp) -> bool:
         """Whether it would stand in the way of one that begins later, and not give way to it."""
         to = later.trigger
-        if not follow_up.trigger.t <= to.t < follow_up.due_at or cancels(follow_up, to, self._catalogue):
+        if not follow_up.trigger.t <= to.t < follow_up.due_at or is_cancelled_by(follow_up, to, self._catalogue):
             return False
         return isinstance(self._judge(to, follow_up, True), Reason)
 
@@ -132,7 +146,7 @@ class Replay:
         """As it stood in its turn: where it began called off (X2), it stays so."""
         by = next((item for item in self._items if item.id == stored.exception_id), None)
         at_once = by is not None and by.t == stored.trigger.t and by.seq < stored.trigger.seq
-        return stored if at_once else reopened(stored)
+        return stored if at_once else reopen(stored)
 
     def _overtaken(self, logged: LogEntry, standing: FollowUp | None) -> FollowUp | None:
         """What a trigger began that came late and was overtaken by one that has a row: nothing is stored of it (T2).
@@ -154,11 +168,11 @@ class Replay:
         """
         return next(
             (
-                excepted(follow_up, item, self._now)
+                cancel_by_exception(follow_up, item, self._now)
                 for item in self._items
                 if item.t == follow_up.trigger.t
                 and item.seq < follow_up.trigger.seq
-                and cancels(follow_up, item, self._catalogue)
+                and is_cancelled_by(follow_up, item, self._catalogue)
                 and self._judge(item, None, True) is None
             ),
             follow_up,
@@ -180,15 +194,15 @@ class Replay:
 
     def _give_way(self, to: LogEntry) -> None:
         if self._standing is not None:
-            self._outcome.append(superseded(self._standing, self._now, to.t))
+            self._outcome.append(supersede(self._standing, self._now, to.t))
             self._standing = None
 
     def _note_lateness(self, logged: LogEntry) -> None:
         if logged.id in self._late:
             self._refusals += [
-                Note(follow_up, logged)
+                LateException(follow_up, logged)
                 for follow_up in self._settled.values()
-                if follow_up.stands and cancels(follow_up, logged, self._catalogue)
+                if follow_up.is_dispatched and is_cancelled_by(follow_up, logged, self._catalogue)
             ]
 
 

@@ -15,17 +15,17 @@ from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 from connector.rules.model.values import canonical_json
 from connector.rules.targeting.assignment import assign, content_for
-from connector.rules.targeting.audience import History, in_audience
-from connector.rules.targeting.eligibility import eligible_again
-from connector.rules.targeting.matching import counts_despite_robots, meets
-from connector.rules.timing.delays import due_at, spread_share
+from connector.rules.targeting.audience import History, is_in_audience
+from connector.rules.targeting.eligibility import is_eligible_again
+from connector.rules.targeting.matching import matches, passes_robot_filter
+from connector.rules.timing.delays import compute_due_at, spread_offset
 
 
 @dataclass(frozen=True)
 class TriggerFacts:
     """Everything that the list looks at. `user` is the user as known now; `received_at` is the last receipt (T1).
 
-    `standing` is the follow-up of this follow-on, user and key that is open as the interaction is judged; None where
+    `blocking` is the follow-up of this follow-on, user and key that is open as the interaction is judged; None where
     there is none, or where the same interaction called it off (T3).
     """
 
@@ -36,7 +36,7 @@ class TriggerFacts:
     user_key: str
     history: History
     received_at: datetime | None
-    standing: FollowUp | None
+    blocking: FollowUp | None
 
     @cached_property
     def revision(self) -> Revision:
@@ -56,14 +56,14 @@ class TriggerFacts:
         return self.campaign.delivery
 
 
-def triggers(item: Item, entry: Entry, t: datetime, catalogue: Catalogue) -> bool:
+def is_trigger(item: Item, entry: Entry, t: datetime, catalogue: Catalogue) -> bool:
     """Whether the item is what the follow-on's revision in effect at `t` waits for (M1 to M5)."""
     published = entry.published
     follow_on = entry.follow_on(entry.revision_at(t) or (published[0] if published else None))
     return (
         follow_on is not None
-        and counts_despite_robots(item, catalogue.workspace.robots)
-        and any(meets(item, condition) for condition in follow_on.trigger)
+        and passes_robot_filter(item, catalogue.workspace.robots)
+        and any(matches(item, condition) for condition in follow_on.trigger)
     )
 
 
@@ -76,19 +76,19 @@ def key_of(item: Item, entry: Entry, t: datetime) -> str:
     return canonical_json(item.properties.get(follow_on.key.removeprefix("properties.")))
 
 
-def published_by_then(facts: TriggerFacts) -> Reason | None:
+def check_first_publication(facts: TriggerFacts) -> Reason | None:
     """P2: only what happened since the first publication counts."""
     first = facts.entry.first_effective_at
     return Reason.BEFORE_PUBLISH if first is None or facts.logged.t < first else None
 
 
-def live(facts: TriggerFacts) -> Reason | None:
+def check_live(facts: TriggerFacts) -> Reason | None:
     """P2: it falls into a window in which the follow-on was live, and arrived while it was live."""
     times = (facts.logged.t, facts.logged.received_at)
     return None if all(facts.entry.window_at(at) is not None for at in times) else Reason.NOT_LIVE
 
 
-def target_at_work(facts: TriggerFacts) -> Reason | None:
+def check_target(facts: TriggerFacts) -> Reason | None:
     """P1: the target was active then; with `target: ever_published` it had been published by then."""
     if facts.logged.item.target is None:
         return None
@@ -102,32 +102,32 @@ def target_at_work(facts: TriggerFacts) -> Reason | None:
     return None if at_work else Reason.TARGET_INACTIVE
 
 
-def campaign_started(facts: TriggerFacts) -> Reason | None:
+def check_start(facts: TriggerFacts) -> Reason | None:
     """Nothing counts before the campaign's `start`; its `end` is looked at when the follow-up is due."""
     start = facts.follow_on.start
     return Reason.OUTSIDE_CAMPAIGN_DURATION if start is not None and facts.logged.t < start else None
 
 
-def reaches_user(facts: TriggerFacts) -> Reason | None:
+def check_audience(facts: TriggerFacts) -> Reason | None:
     """The user is in the audience as it stands before the event."""
-    inside = in_audience(facts.campaign.audience, facts.user, facts.history, facts.logged.t)
+    inside = is_in_audience(facts.campaign.audience, facts.user, facts.history, facts.logged.t)
     return None if inside else Reason.NOT_IN_AUDIENCE
 
 
-def may_receive_again(facts: TriggerFacts) -> Reason | None:
+def check_eligibility(facts: TriggerFacts) -> Reason | None:
     """T1: enough time since the last receipt.
 
     What is late may lie before it (T5): in its turn nothing had been received, and the wait that it overlaps tells.
     """
-    if facts.standing is not None and facts.received_at is not None and facts.logged.t < facts.received_at:
+    if facts.blocking is not None and facts.received_at is not None and facts.logged.t < facts.received_at:
         return None
-    may = eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.logged.t)
+    may = is_eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.logged.t)
     return None if may else Reason.NOT_ELIGIBLE_AGAIN
 
 
-def allow_one_wait(facts: TriggerFacts) -> Reason | None:
+def check_single_wait(facts: TriggerFacts) -> Reason | None:
     """T2: never two for the same follow-on, user and key; `restart` gives way to the newer unless it is going out."""
-    standing = facts.standing
+    standing = facts.blocking
     if standing is None:
         return None
     restarts = facts.follow_on.retrigger == "restart" and standing.can_be_cancelled
@@ -135,13 +135,13 @@ def allow_one_wait(facts: TriggerFacts) -> Reason | None:
 
 
 AT_THE_TRIGGER: tuple[Callable[[TriggerFacts], Reason | None], ...] = (
-    published_by_then,
-    live,
-    target_at_work,
-    campaign_started,
-    reaches_user,
-    may_receive_again,
-    allow_one_wait,
+    check_first_publication,
+    check_live,
+    check_target,
+    check_start,
+    check_audience,
+    check_eligibility,
+    check_single_wait,
 )
 
 
@@ -170,13 +170,13 @@ def begin_follow_up(facts: TriggerFacts, key: str, generation: int) -> FollowUp:
 
 
 def _due(facts: TriggerFacts) -> datetime:
-    waited = due_at(
+    waited = compute_due_at(
         facts.follow_on.delay,
         facts.logged.t,
         user_zone=facts.user.time_zone,
         company_zone=facts.catalogue.workspace.zone,
     )
-    share: timedelta = spread_share(facts.follow_on.spread, campaign=facts.entry.id, user=facts.user.id)
+    share: timedelta = spread_offset(facts.follow_on.spread, campaign=facts.entry.id, user=facts.user.id)
     return waited + share
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from connector.rules.model.campaigns import Campaign, Card, Publishable, Workspace
-from connector.rules.publishing.drafting import DraftChange, KnownDefinitions, changes_of, kind_of, written
+from connector.rules.publishing.drafting import DraftChange, KnownDefinitions, as_written, draft_changes, kind_of
 from connector.store.catalogue.versions import lock_head, raise_version
 from connector.store.engine.sets import in_set
 from connector.store.engine.transaction import Transaction
@@ -32,10 +32,10 @@ async def save_drafts(
     """
     head = await lock_head(tx, now)
     named = [definition.id for definition in definitions if not isinstance(definition, Workspace)]
-    saved = changes_of(definitions, await _newest(tx, named), head.version, head.definition)
+    saved = draft_changes(definitions, await _newest(tx, named), head.version, head.definition)
     changed = [(d, s) for d, s in zip(definitions, saved, strict=True) if s.change != "unchanged"]
     if changed:
-        settings = next((written(d) for d, _ in changed if isinstance(d, Workspace)), head.definition)
+        settings = next((as_written(d) for d, _ in changed if isinstance(d, Workspace)), head.definition)
         await raise_version(tx, head.version, max(now, head.changed_at), definition=settings)
         drafts = [(d, s.revision) for d, s in changed if not isinstance(d, Workspace)]
         await _write(tx, drafts, head.version + 1, now)
@@ -65,5 +65,5 @@ async def _write(tx: Transaction, drafts: Sequence[tuple[Publishable, int]], ver
     await tx.execute(upsert, [{**fresh, "id": d.id, "kind": kind_of(d), "newest_revision": r} for d, r in drafts])
     saved = {"workspace": tx.workspace, "saved_at": now}
     await tx.execute(
-        insert(revisions), [{**saved, "id": d.id, "revision": r, "definition": written(d)} for d, r in drafts]
+        insert(revisions), [{**saved, "id": d.id, "revision": r, "definition": as_written(d)} for d, r in drafts]
     )

@@ -41,7 +41,7 @@ async def load_catalogue(tx: Transaction, since: Catalogue | None = None) -> Cat
         return before
     changed = await _load_changed(tx, before.version)
     settings = Workspace.model_validate(row.definition)
-    return before.changed(changed, version=row.version, workspace=settings, changed_at=row.changed_at)
+    return before.with_entries(changed, version=row.version, workspace=settings, changed_at=row.changed_at)
 
 
 async def _load_changed(tx: Transaction, after: int) -> list[Entry]:

@@ -9,7 +9,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from connector.rules.model.campaigns import Workspace
-from connector.rules.publishing.drafting import written
+from connector.rules.publishing.drafting import as_written
 from connector.store.engine.transaction import Head, Transaction, clock, database_now
 from connector.store.tables import catalogue
 
@@ -27,7 +27,7 @@ async def lock_head(tx: Transaction, now: datetime) -> Row[Any]:
 
     Whoever writes drafts holds it, so that two who save at once number their revisions one after the other.
     """
-    first = written(Workspace(workspace=tx.workspace))
+    first = as_written(Workspace(workspace=tx.workspace))
     build = (postgresql if tx.dialect == "postgresql" else sqlite).insert(catalogue)
     row = build.values(workspace=tx.workspace, version=0, changed_at=now, definition=first)
     await tx.execute(row.on_conflict_do_nothing())

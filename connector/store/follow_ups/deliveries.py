@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select, update
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
 from connector.rules.sending.deliveries import OUT, Delivery, DeliveryState, settle_follow_up
-from connector.rules.timing.caps import LONGEST, PastSend
+from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, follow_ups
 
@@ -37,7 +37,7 @@ async def load_past_sends(tx: Transaction, user_key: str, now: datetime) -> list
     statement = select(table.follow_up_id, table.channel, table.claimed_at).where(
         tx.in_workspace(deliveries),
         table.user_key == user_key,
-        table.claimed_at > now - LONGEST,
+        table.claimed_at > now - MAX_CAP_LOOKBACK,
         table.state.in_(OUT),
     )
     return [PastSend(row.follow_up_id, row.channel, row.claimed_at) for row in await tx.execute(statement)]

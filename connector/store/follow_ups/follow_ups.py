@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
-from connector.rules.triggering.changes import Note, Refuse
+from connector.rules.triggering.changes import LateException, Refusal
 from connector.store.engine.rows import insert_rows, rows_of
 from connector.store.engine.sets import in_set
 from connector.store.engine.transaction import Transaction
@@ -150,7 +150,7 @@ async def keep_assignment(
 
 async def write_decisions(
     tx: Transaction,
-    made: Sequence[tuple[str, Refuse | Note]],
+    made: Sequence[tuple[str, Refusal | LateException]],
     now: datetime,
 ) -> None:
     """Record refusals and late exceptions, each with the user key it is about (guarantee 7)."""
@@ -213,9 +213,9 @@ def _row(workspace: str, follow_up: FollowUp, now: datetime) -> dict[str, Any]:
     }
 
 
-def _decision(workspace: str, user_key: str, change: Refuse | Note, now: datetime) -> dict[str, Any]:
-    refused = isinstance(change, Refuse)
-    about = change if isinstance(change, Refuse) else change.follow_up
+def _decision(workspace: str, user_key: str, change: Refusal | LateException, now: datetime) -> dict[str, Any]:
+    refused = isinstance(change, Refusal)
+    about = change if isinstance(change, Refusal) else change.follow_up
     return {
         "workspace": workspace,
         "campaign": about.campaign,
@@ -224,6 +224,6 @@ def _decision(workspace: str, user_key: str, change: Refuse | Note, now: datetim
         "interaction_id": change.logged.id,
         "t": change.logged.t,
         "state": State.REFUSED.value if refused else "noted",
-        "reason": change.reason.value if isinstance(change, Refuse) else Reason.LATE_EXCEPTION.value,
+        "reason": change.reason.value if isinstance(change, Refusal) else Reason.LATE_EXCEPTION.value,
         "decided_at": now,
     }

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from connector.rules.sending.deliveries import OUT
-from connector.rules.timing.caps import LONGEST, PastSend
+from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
 from connector.store.engine.sets import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, interactions, receipts
@@ -48,7 +48,7 @@ async def load_sends(
             tx.in_workspace(deliveries),
             in_set(tx, table.user_key, user_keys),
             table.campaign != but,
-            table.claimed_at > since - LONGEST,
+            table.claimed_at > since - MAX_CAP_LOOKBACK,
             table.state.in_(OUT),
         )
         .order_by(table.claimed_at)

@@ -13,7 +13,7 @@ from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
 from connector.rules.sending.deliveries import OUT, DeliveryState
-from connector.rules.timing.caps import LONGEST, PastSend
+from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
 from connector.store.engine.sets import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import follow_up_from_row
@@ -176,7 +176,7 @@ async def _sends(tx: Transaction, user_key: str, messages: Mapping[str, Sequence
     statement = select(table.follow_up_id, table.channel, table.claimed_at).where(
         tx.in_workspace(deliveries),
         table.user_key == user_key,
-        table.claimed_at > min(capped, default=_NEVER) - LONGEST,
+        table.claimed_at > min(capped, default=_NEVER) - MAX_CAP_LOOKBACK,
         table.state.in_(OUT),
     )
     return [PastSend(*row) for row in await tx.execute(statement)]

@@ -29,8 +29,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from connector.rules.model.interactions import CLICKS, LAUNCH_TIME, VIEWS, InteractionType
 from connector.rules.model.reasons import State
-from connector.rules.results.conversions import LETTERS
-from connector.rules.targeting.matching import PRIMARY, Robots
+from connector.rules.results.conversions import CONVERSION_LETTERS
+from connector.rules.targeting.matching import PRIMARY_CONVERSION, Robots
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import assignments, follow_ups, interactions
 
@@ -78,7 +78,7 @@ async def count_results(tx: Transaction, campaign: str, robots: Robots) -> list[
             func.sum(case((control, users.c.enrolled), else_=0)).label("enrolled"),
             func.sum(case((control, 0), else_=users.c.sent)).label("sent"),
             *(func.sum(users.c[name]).label(name) for name in _STEPS),
-            *(func.sum(case((is_in, users.c[letter]), else_=0)).label(letter) for letter in LETTERS),
+            *(func.sum(case((is_in, users.c[letter]), else_=0)).label(letter) for letter in CONVERSION_LETTERS),
         )
         .select_from(users)
         .outerjoin(
@@ -94,7 +94,7 @@ async def count_results(tx: Transaction, campaign: str, robots: Robots) -> list[
 def _users(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
     """One row a user who has anything to do with it: 1 or 0 for each step."""
     facts = union_all(_of_the_log(tx, campaign, robots), _of_follow_ups(tx.workspace, campaign)).subquery()
-    columns = ("enrolled", "sent", *_STEPS, *LETTERS)
+    columns = ("enrolled", "sent", *_STEPS, *CONVERSION_LETTERS)
     return select(facts.c.user_key, *(func.max(facts.c[name]).label(name) for name in columns)).group_by(
         facts.c.user_key
     )
@@ -102,7 +102,7 @@ def _users(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
 
 def _of_the_log(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
     log = interactions.c
-    letter = func.coalesce(log.properties["conversion"].as_string(), PRIMARY)
+    letter = func.coalesce(log.properties["conversion"].as_string(), PRIMARY_CONVERSION)
     by_people = or_(log.topic != T.OPEN_EMAIL, log.properties["opens"].as_string() == "human")
     counts = true() if robots == "count" else ~_flagged(tx, log.properties)
     return select(
@@ -112,7 +112,7 @@ def _of_the_log(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
         _one(log.topic.in_(OPENS), "opened"),
         _one(and_(log.topic.in_(OPENS), by_people), "opened_by_people"),
         _one(and_(log.topic.in_(CLICKS), counts), "clicked"),
-        *(_one(and_(log.topic == T.PERFORM_CONVERSION_EVENT, letter == name), name) for name in LETTERS),
+        *(_one(and_(log.topic == T.PERFORM_CONVERSION_EVENT, letter == name), name) for name in CONVERSION_LETTERS),
     ).where(tx.in_workspace(interactions), log.target == campaign, log.topic.in_(_ASKED))
 
 
@@ -123,7 +123,7 @@ def _of_follow_ups(workspace: str, campaign: str) -> Select[Any]:
         table.user_key,
         _one(table.state == State.CONTROL, "enrolled"),
         _one(table.state == State.SENT, "sent"),
-        *(_one(false(), name) for name in (*_STEPS, *LETTERS)),
+        *(_one(false(), name) for name in (*_STEPS, *CONVERSION_LETTERS)),
     ).where(
         table.workspace == workspace,
         table.campaign == campaign,
@@ -151,7 +151,7 @@ def _counted(row: Any) -> ResultCounts:
         opened=int(row.opened),
         opened_by_people=int(row.opened_by_people),
         clicked=int(row.clicked),
-        converted={letter: int(count) for letter in LETTERS if (count := getattr(row, letter))},
+        converted={letter: int(count) for letter in CONVERSION_LETTERS if (count := getattr(row, letter))},
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import Exists, Table, bindparam, delete, exists, select, update
 
-from connector.rules.model.users import User, merged
+from connector.rules.model.users import User, merge_changes
 from connector.rules.provider_events.consent import StatementTimes, latest_times
 from connector.store.engine.sets import in_set
 from connector.store.engine.transaction import Transaction
@@ -65,7 +65,7 @@ class UserJoin:
         described = second.user.model_dump(mode="json", exclude={"id"})
         self._stored[kept] = replace(
             self._stored[kept],
-            user=merged(first.user, {name: value for name, value in described.items() if value}),
+            user=merge_changes(first.user, {name: value for name, value in described.items() if value}),
             newest_t=max(filter(None, (first.newest_t, second.newest_t)), default=None),
         )
         self._into[gone] = kept

@@ -10,7 +10,13 @@ from sqlalchemy import RowMapping, and_, func, or_, select
 from sqlalchemy.dialects import sqlite
 
 from connector.rules.model.interactions import Event, Interaction, InteractionType, Item, LogEntry
-from connector.rules.targeting.deduplication import ACTS, DELIVERY, MESSAGE, Engagement, reported_engagement
+from connector.rules.targeting.deduplication import (
+    DELIVERY_PROPERTY,
+    ENGAGEMENT_KINDS,
+    MESSAGE_PROPERTY,
+    Engagement,
+    reported_engagement,
+)
 from connector.store.engine.rows import insert_rows
 from connector.store.engine.sets import in_set, instants
 from connector.store.engine.transaction import Transaction
@@ -86,10 +92,15 @@ async def load_engagements(
     statement = select(table.user_key, table.topic, table.target, table.properties, table.t).where(
         tx.in_workspace(interactions),
         in_set(tx, table.user_key, user_keys),
-        table.t >= min(act.t - act.reach for act in acts),
-        table.t <= max(act.t + act.reach for act in acts),
-        table.topic.in_([kind.value for kind in ACTS]),
-        or_(*(in_set(tx, table.properties[name].as_string(), _named(acts, name)) for name in (DELIVERY, MESSAGE))),
+        table.t >= min(act.t - act.tolerance for act in acts),
+        table.t <= max(act.t + act.tolerance for act in acts),
+        table.topic.in_([kind.value for kind in ENGAGEMENT_KINDS]),
+        or_(
+            *(
+                in_set(tx, table.properties[name].as_string(), _named(acts, name))
+                for name in (DELIVERY_PROPERTY, MESSAGE_PROPERTY)
+            )
+        ),
     )
     rows = await tx.execute(statement)
     told = ((key, reported_engagement(InteractionType(topic), *rest)) for key, topic, *rest in rows)

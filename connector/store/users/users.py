@@ -12,9 +12,9 @@ from uuid import uuid4
 
 from sqlalchemy import RowMapping, bindparam, or_, select, update
 
-from connector.rules.model.addresses import Unreachable
+from connector.rules.model.addresses import SuppressedAddresses
 from connector.rules.model.errors import ConnectorError, DefinitionError
-from connector.rules.model.users import ERASED_FAULT, Merging, User, check_size, merged
+from connector.rules.model.users import ERASED_FAULT, User, UserMerge, check_attributes_size, merge_changes
 from connector.store.engine.rows import insert_rows, rows_of
 from connector.store.engine.sets import in_set
 from connector.store.engine.transaction import Transaction
@@ -46,7 +46,7 @@ class StoredUser:
     user: User
     user_key: str
     newest_t: datetime | None
-    unreachable: Unreachable
+    unreachable: SuppressedAddresses
 
 
 async def resolve_and_lock(tx: Transaction, external_ids: Collection[str], now: datetime) -> dict[str, str]:
@@ -110,7 +110,7 @@ async def save_user(tx: Transaction, user: User, now: datetime) -> str:
     Raises:
         UserErased: the user was erased and does not come back. DefinitionError: there are too many attributes.
     """
-    check_size(user)
+    check_attributes_size(user)
     return await _describe(tx, user, now)
 
 
@@ -135,7 +135,7 @@ async def merge_user(tx: Transaction, external_id: str, changes: Mapping[str, An
     await resolve_and_lock(tx, [external_id], now)
     stored = await find_user(tx, external_id)
     known = stored.user if stored else User(id=external_id)
-    return await _describe(tx, merged(known, changes), now)
+    return await _describe(tx, merge_changes(known, changes), now)
 
 
 async def merge_users(tx: Transaction, described: Sequence[Changes], user_keys: Mapping[str, str]) -> dict[int, str]:
@@ -151,10 +151,10 @@ async def merge_users(tx: Transaction, described: Sequence[Changes], user_keys: 
     if not wanted:
         return faults
     stored = await load_users(tx, set(wanted.values()))
-    merging = {key: Merging(one.user) for key, one in stored.items()}
+    merging = {key: UserMerge(one.user) for key, one in stored.items()}
     for place, key in wanted.items():
         try:
-            merging[key].take(described[place])
+            merging[key].apply(described[place])
         except DefinitionError as error:
             faults[place] = str(error)
     fields = User.model_fields.keys() - {"id"}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from connector.rules.model.api_keys import Scope, read_key
+from connector.rules.model.api_keys import Scope, parse_key
 from connector.rules.model.errors import ConnectorError
 from connector.settings.application import DEFAULT_KEY_RATE
 from starter.api.access.authorization import Credentials
@@ -112,7 +112,7 @@ class Keys:
         return Caller(same[0], _ALL_SCOPES) if same else None
 
     async def _stored_caller(self, given: Credentials) -> Caller | None:
-        key = read_key(given.as_text)
+        key = parse_key(given.as_text)
         if self._stored is None or key is None:
             return None
         found = await self._stored.find(key)
@@ -120,7 +120,7 @@ class Keys:
 
     async def _looks_like_a_key(self, given: Credentials) -> bool:
         """Whether credentials sent without need must be valid: they look like a key, or keys exist."""
-        return self._stored is not None and (read_key(given.as_text) is not None or not await self._stored.is_empty())
+        return self._stored is not None and (parse_key(given.as_text) is not None or not await self._stored.is_empty())
 
 
 def unauthorized(wrong: str) -> ApiError:

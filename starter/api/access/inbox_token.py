@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response, Security
 from pydantic import BaseModel
 
 from connector.app.context import AppContext
-from connector.inbox.tokens import PREFIX, InboxTokens, SecretMissing, TokenRefused
+from connector.inbox.tokens import PREFIX, InboxTokens, InvalidInboxToken, MissingInboxSecret
 from connector.store.engine.database import database_now
 from connector.store.users.users import UserErased, resolve_and_lock
 from starter.api.access.key_schemes import BEARER_OR_TOKEN
@@ -49,8 +49,8 @@ async def mint_token(id: UserId, options: JsonOptions, context: ContextHere, res
             user_key = (await resolve_and_lock(tx, [id], now)).get(id)
             if user_key is None:
                 raise UserErased
-            token, expires_at = _tokens(context).mint(user_key, now, context.settings.inbox.token_lifetime)
-    except SecretMissing as error:
+            token, expires_at = _tokens(context).create(user_key, now, context.settings.inbox.token_lifetime)
+    except MissingInboxSecret as error:
         raise ApiError(409, "not_set_up", str(error)) from None
     response.headers["Cache-Control"] = "no-store"
     return TokenView(token=token, expires_at=expires_at)
@@ -96,10 +96,10 @@ async def _access_of(request: Request, context: AppContext, scope: Scope) -> Inb
         caller = await caller_of(request, scope)
         return InboxAccess(None, caller.has_scope(Scope.READ))
     try:
-        ticket = _tokens(context).verified(given.as_text)
+        ticket = _tokens(context).verify(given.as_text)
         async with context.database.read(context.workspace) as tx:
             return InboxAccess(ticket.user_key_at(await database_now(tx)), may_read=True)
-    except TokenRefused as error:
+    except InvalidInboxToken as error:
         raise ApiError(401, "unauthorized", str(error), headers={"WWW-Authenticate": "Bearer"}) from None
 
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import structlog
 
-from connector.rules.model.api_keys import GivenKey, is_same
+from connector.rules.model.api_keys import PresentedKey, has_secret
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.users.api_keys import LiveKey, LiveKeys, load_live_keys
 
@@ -47,7 +47,7 @@ class ApiKeyCache:
         self._tried_at = -math.inf
         self._reads: deque[float] = deque(maxlen=_MAX_READS_PER_SECOND)
 
-    async def find(self, given: GivenKey) -> LiveKey | None:
+    async def find(self, given: PresentedKey) -> LiveKey | None:
         """Return the stored key that matches; None if no valid key does.
 
         Raises:
@@ -57,7 +57,7 @@ class ApiKeyCache:
         if given.id not in snapshot.keys.by_id:
             snapshot = await self._snapshot(since=self._clock())
         found = snapshot.keys.by_id.get(given.id)
-        if not is_same(given, found.digest if found else None) or found is None:
+        if not has_secret(given, found.digest if found else None) or found is None:
             return None
         return found if self._is_valid(found, snapshot) else None
 

@@ -9,9 +9,9 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from connector.definitions.faults import faults_of
+from connector.definitions.faults import describe_faults
 from connector.rules.model.errors import DefinitionError
-from connector.rules.model.values import unstorable
+from connector.rules.model.values import storage_problem
 from starter.api.requests.decompression import declared_length, read_decompressed
 from starter.api.requests.errors import ApiError
 
@@ -47,7 +47,7 @@ async def read_object(request: Request) -> dict[str, Any]:
 async def read_description(request: Request) -> dict[str, Any]:
     """Return the body as a JSON object that every database can store. Raises ApiError."""
     value = await read_object(request)
-    if fault := unstorable(value):
+    if fault := storage_problem(value):
         raise ApiError(422, "invalid", f"the body {fault}")
     return value
 
@@ -63,7 +63,7 @@ def validate(model: type[Model], data: Mapping[str, Any]) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise DefinitionError(faults_of(error, model, data)) from None
+        raise DefinitionError(describe_faults(error, model, data)) from None
 
 
 Description = Annotated[dict[str, Any], Depends(read_description)]

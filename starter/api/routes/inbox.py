@@ -9,10 +9,10 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel
 
 from connector.app.context import AppContext
-from connector.inbox.actions import InboxActions, MessageUnknown, NotTheirs
-from connector.inbox.reading import InboxLoader, InboxPage, page_of
-from connector.rules.model.inbox import CARD, ButtonUnknown, InboxAction, InboxKind, Verb
-from connector.rules.model.values import unstorable
+from connector.inbox.actions import ForeignMessage, InboxActions, UnknownMessage
+from connector.inbox.reading import InboxOwner, InboxPage, load_inbox
+from connector.rules.model.inbox import CARD_ID_PREFIX, InboxAction, InboxKind, InboxVerb, UnknownButton
+from connector.rules.model.values import storage_problem
 from connector.store.engine.database import database_now
 from connector.store.users.users import StoredUser, UserErased, find_user, resolve_and_lock
 from starter.api.access.inbox_token import InboxAccess, InboxReader, InboxWriter
@@ -60,10 +60,10 @@ async def read_inbox(
     catalogue = await context.cache.at_least(context.database)
     async with context.database.read(context.workspace) as tx:
         stored = _visible_user(await find_user(tx, id), holder.user_key, id)
-        page = await page_of(
+        page = await load_inbox(
             tx,
             catalogue,
-            InboxLoader(stored.user, stored.user_key),
+            InboxOwner(stored.user, stored.user_key),
             now=await database_now(tx),
             kind=kind,
             limit=limit,
@@ -94,17 +94,17 @@ async def dismiss(
 
 
 async def _perform(
-    context: AppContext, message: str, holder: InboxAccess, verb: Verb, options: InboxActionOptions
+    context: AppContext, message: str, holder: InboxAccess, verb: InboxVerb, options: InboxActionOptions
 ) -> InboxActionView:
     doer = await _acting_user(context, message, holder, options.user)
     acts = InboxActions(context.database, context.cache, context.intake, context.workspace)
     try:
         acted = await acts.perform(message, doer, InboxAction(verb, **options.model_dump(exclude={"user"})))
-    except MessageUnknown as error:
+    except UnknownMessage as error:
         raise ApiError(404, "not_found", str(error)) from None
-    except NotTheirs as error:
+    except ForeignMessage as error:
         raise ApiError(403, "forbidden", str(error)) from None
-    except ButtonUnknown as error:
+    except UnknownButton as error:
         raise ApiError(422, "invalid", str(error)) from None
     if acted.interaction is not None:
         interactions_ingested.labels(acted.status).inc()
@@ -118,7 +118,7 @@ async def _perform(
 async def _acting_user(context: AppContext, message: str, holder: InboxAccess, named: str | None) -> str | None:
     """Return the user key of the acting user; None: the owner of the message."""
     if named is None:
-        if holder.user_key is None and message.startswith(CARD):
+        if holder.user_key is None and message.startswith(CARD_ID_PREFIX):
             raise ApiError(422, "invalid", "user: a published card belongs to every user; name the user")
         return holder.user_key
     if not holder.may_read:
@@ -146,7 +146,7 @@ def _visible_user(stored: StoredUser | None, holder: str | None, id: str) -> Sto
 
 
 def _options(model: type[_M], options: Mapping[str, Any]) -> _M:
-    if fault := unstorable(options):
+    if fault := storage_problem(options):
         raise ApiError(422, "invalid", f"the body {fault}")
     return validate(model, options)
 

@@ -16,11 +16,9 @@ from pydantic_core import to_json
 
 from connector.app.configuration import SettingsWrong
 from connector.app.context import AppContext
-from connector.ingest.segment import SegmentResult, ingest_messages
 from connector.rules.model.errors import DefinitionError
 from connector.segment.envelope import KINDS
-from connector.segment.mapping import SegmentMapping
-from connector.segment.reading import read_mapping
+from connector.segment.mapping import SegmentMapping, read_mapping
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.segment_examples import ANSWERS, batch_body, message_body
@@ -28,6 +26,7 @@ from starter.api.requests.body import parse_json
 from starter.api.requests.decompression import drain_body, read_decompressed
 from starter.api.requests.errors import HANDLED_ERRORS, ApiError, as_api_error
 from starter.api.requests.metrics import interactions_ingested, segment_messages
+from starter.operations.segment import SegmentResult, ingest_messages
 
 MAX_MESSAGE_BYTES = 32 * 1024
 MAX_BATCH_BYTES = 500 * 1024

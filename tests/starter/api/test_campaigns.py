@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from connector.app.context import AppContext
-from tests.support.installation import ABANDONED, ORIGINAL, House
+from tests.support.builders import ABANDONED, ORIGINAL
+from tests.support.installation import House
 
 URL = f"/v1/campaigns/{ABANDONED['campaign']}"
 

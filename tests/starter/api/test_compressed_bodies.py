@@ -11,7 +11,7 @@ import pytest
 from connector.app.context import AppContext
 from starter.api.requests.decompression import Decompressor
 from tests.support.api import open_client
-from tests.support.installation import push
+from tests.support.builders import push
 
 URL = "/v1/interactions"
 MOST = 1000

@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from connector.app.context import AppContext
-from tests.support.installation import ABANDONED, ORIGINAL, House, buy, push
+from tests.support.builders import ABANDONED, ORIGINAL, buy, push
+from tests.support.installation import House
 
 URL = "/v1/follow-ups"
 NAME = ABANDONED["campaign"]

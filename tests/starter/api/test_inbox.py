@@ -22,7 +22,8 @@ from connector.store.tables import inbox, interactions
 from connector.store.users.users import find_user
 from starter.api.access.scopes import Keys
 from tests.support.api import open_client
-from tests.support.installation import House, follow_on
+from tests.support.builders import follow_on
+from tests.support.installation import House
 
 ORIGIN = "https://shop.test"
 SECRET = SecretStr("the tests' own secret, at least 32 letters")
@@ -87,7 +88,7 @@ class Phone:
             stored = await find_user(tx, user)
         assert stored is not None
         now = datetime.now(UTC)  # noqa: TID251 - a test's "now"
-        return InboxTokens("default", [secret]).mint(stored.user_key, now, lifetime)[0]
+        return InboxTokens("default", [secret]).create(stored.user_key, now, lifetime)[0]
 
 
 async def test_messages_and_cards_in_their_order(user: Phone) -> None:

@@ -15,7 +15,8 @@ from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups, interactions
 from starter.api.requests.body import MAX_BODY_BYTES
 from tests.support.api import open_client
-from tests.support.installation import ABANDONED, ORIGINAL, PUSHED, House, at, follow_on, push
+from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, at, follow_on, push
+from tests.support.installation import House
 
 URL = "/v1/interactions"
 

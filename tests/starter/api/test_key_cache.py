@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connector.rules.model.api_keys import GivenKey, Scope, make_key, read_key
+from connector.rules.model.api_keys import PresentedKey, Scope, create_key, parse_key
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import keys
@@ -26,10 +26,10 @@ class Ring:
         self.database, self.clock = database, Clock()
         self.desk, self.ring = ApiKeyService(database, W), ApiKeyCache(database, W, clock=self.clock)
 
-    async def make(self, lifetime: timedelta | None = None) -> GivenKey:
+    async def make(self, lifetime: timedelta | None = None) -> PresentedKey:
         return given((await self.desk.create("shop", [Scope.INGEST], lifetime=lifetime)).secret.text)
 
-    async def knows(self, key: GivenKey) -> bool:
+    async def knows(self, key: PresentedKey) -> bool:
         return await self.ring.find(key) is not None
 
     async def statements(self, *asked: Any) -> int:
@@ -39,8 +39,8 @@ class Ring:
         return sum("FROM keys" in statement for statement in count.statements)
 
 
-def given(text: str) -> GivenKey:
-    key = read_key(text)
+def given(text: str) -> PresentedKey:
+    key = parse_key(text)
     assert key is not None
     return key
 
@@ -67,14 +67,14 @@ async def test_made_up_ids_cause_ten_statements_a_second_at_most(ring: Ring) -> 
     asked = 0
     for _ in range(100):
         ring.clock.now += 0.01
-        strangers = [ring.knows(given(make_key().text)) for _ in range(5)]
+        strangers = [ring.knows(given(create_key().text)) for _ in range(5)]
         asked += await ring.statements(*strangers, ring.knows(key))
     assert 9 <= asked <= 11
 
 
 async def test_a_new_key_is_known_at_once(ring: Ring) -> None:
     """Its id is unknown, so the keys are read again, though that was just done."""
-    assert not await ring.knows(given(make_key().text))
+    assert not await ring.knows(given(create_key().text))
     key = await ring.make()
     ring.clock.now += 0.001
     assert await ring.statements(*(ring.knows(key) for _ in range(50))) == 1
@@ -95,7 +95,7 @@ async def test_a_wrong_secret_of_a_known_id(ring: Ring) -> None:
     """The id alone is nothing."""
     key = await ring.make()
     assert await ring.knows(key)
-    assert not await ring.knows(GivenKey(key.id, given(make_key().text).digest))
+    assert not await ring.knows(PresentedKey(key.id, given(create_key().text).digest))
 
 
 async def test_keys_of_another_workspace(database: Database, ring: Ring) -> None:
@@ -138,7 +138,7 @@ async def test_what_was_known_holds_while_the_database_is_away(
     postgresql_server.drop(postgresql_url.partition("?")[0].rpartition("/")[2])
     for _ in range(3):
         ring.clock.now += 1
-        assert (await ring.knows(key), await ring.knows(ending), await ring.knows(given(make_key().text))) == (
+        assert (await ring.knows(key), await ring.knows(ending), await ring.knows(given(create_key().text))) == (
             True,
             True,
             False,
@@ -151,7 +151,7 @@ async def test_without_the_database_from_the_beginning_nothing_can_be_said() -> 
     """Neither yes nor no: 503 for whoever asks."""
     database = Database.open("postgresql://nobody@127.0.0.1:1/nowhere")
     ring = Ring(database)
-    for asked in (ring.ring.is_empty(), ring.knows(given(make_key().text))):
+    for asked in (ring.ring.is_empty(), ring.knows(given(create_key().text))):
         with pytest.raises(StoreUnavailable):
             await asked
     await database.close()

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from connector.app.context import AppContext, build_context
-from connector.rules.model.api_keys import Scope, make_key
+from connector.rules.model.api_keys import Scope, create_key
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.access.key_cache import ApiKeyCache
@@ -80,7 +80,7 @@ async def test_a_key_beyond_ascii(context: AppContext) -> None:
         b"Bearer ",
         b"Bearer wrong",
         b"Bearer ck_",
-        b"Bearer " + make_key().text.encode(),
+        b"Bearer " + create_key().text.encode(),
         b"Bearer \xff\xfe\x00",
         "Bearer schlüssel".encode(),
         b"Bearer " + b"a" * 60_000,
@@ -90,7 +90,7 @@ async def test_a_key_beyond_ascii(context: AppContext) -> None:
         b"Basic " + base64.b64encode(b"no colon"),
         b"Basic " + base64.b64encode(b":only a password"),
         b"Basic " + base64.b64encode(b"\xff\xfe:\x00"),
-        b"Basic " + base64.b64encode(make_key().text.encode() + b":"),
+        b"Basic " + base64.b64encode(create_key().text.encode() + b":"),
         b"Basic " + "ü".encode(),
         b"Digest username=ck",
         b"Negotiate abc",
@@ -109,7 +109,7 @@ async def test_malformed_headers(shop: Shop, header: bytes, path: str) -> None:
     assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert answer.json()["error"]["code"] == "unauthorized"
     assert "Authorization: Bearer KEY" in answer.json()["error"]["message"]
-    assert make_key().text[:3] not in answer.text
+    assert create_key().text[:3] not in answer.text
 
 
 async def test_two_headers(shop: Shop) -> None:
@@ -148,7 +148,7 @@ async def test_without_the_database(shop: Shop) -> None:
     """503 for a key that may be valid, 401 for what cannot be one; keys of the settings are known without it."""
     database = Database.open("postgresql://nobody@127.0.0.1:1/nowhere")
     away = Shop(build_context(Settings(), database), KEY)
-    unknown = await away.get(make_key().text, "/metrics")
+    unknown = await away.get(create_key().text, "/metrics")
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (503, "store_unavailable")
     assert unknown.headers["Retry-After"]
     assert [(await away.get(given, "/metrics")).status_code for given in (None, "wrong", KEY)] == [401, 401, 200]
@@ -215,7 +215,7 @@ async def test_the_log_names_the_key_by_its_id(context: AppContext) -> None:
     shop = Shop(context, "alpha", "omega")
     key = await shop.make(rate=0.1)
     with capture_logs() as logged:
-        for given in ("omega", key, key, None, "wrong", make_key().text):
+        for given in ("omega", key, key, None, "wrong", create_key().text):
             await shop.get(given)
         shop.clock.now += 1
         await shop.get(await shop.make(Scope.INGEST))
@@ -242,10 +242,10 @@ async def test_in_development_a_key_that_is_sent_counts(context: AppContext) -> 
     shop = Shop(context, is_open=True)
     revoked = await shop.make()
     await shop.desk.revoke(revoked[3:15])
-    assert [(await shop.get(given)).status_code for given in (revoked, make_key().text)] == [401, 401]
+    assert [(await shop.get(given)).status_code for given in (revoked, create_key().text)] == [401, 401]
     reading, sending = await shop.make(Scope.READ), await shop.make(Scope.INGEST)
     shop.clock.now += 1
-    given = (None, reading, sending, "anything", make_key().text)
+    given = (None, reading, sending, "anything", create_key().text)
     assert [(await shop.get(key)).status_code for key in given] == [200, 200, 403, 401, 401]
     assert (await shop.get(None, Authorization="Basic !")).status_code == 401
     assert (await shop.get(reading, Origin="https://shop.example")).status_code == 200

@@ -15,7 +15,7 @@ from connector.store.engine import database as store
 from connector.store.engine import engines
 from connector.store.engine.database import Database
 from tests.support.api import open_client
-from tests.support.installation import at
+from tests.support.builders import at
 
 HOLD = {
     "sqlite": ["BEGIN IMMEDIATE"],

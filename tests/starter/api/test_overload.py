@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.api import KEY
 from tests.support.api_process import ApiProcess, api_process, logged_ids
-from tests.support.installation import at
+from tests.support.builders import at
 
 URL = "/v1/interactions"
 ITEMS = 20

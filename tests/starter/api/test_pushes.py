@@ -14,7 +14,8 @@ from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
 from connector.store.tables import deliveries, interactions
 from tests.activities.test_send import Post, Provider
-from tests.support.installation import ORIGINAL, PUSHED, House, follow_on, push
+from tests.support.builders import ORIGINAL, PUSHED, follow_on, push
+from tests.support.installation import House
 
 BUTTONS = [{"id": "later", "label": "Later"}, {"id": "never", "label": "Never"}]
 NUDGE = follow_on("f", PUSHED, messages={"push": {"title": "Hi", "body": "there", "buttons": BUTTONS}})

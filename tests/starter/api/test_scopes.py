@@ -13,7 +13,8 @@ from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.scopes import Keys
 from starter.operations.api_keys import ApiKeyService
 from tests.support.api import open_client
-from tests.support.installation import ABANDONED, ORIGINAL, House, push
+from tests.support.builders import ABANDONED, ORIGINAL, push
+from tests.support.installation import House
 
 INGEST, READ, MANAGE = Scope.INGEST, Scope.READ, Scope.MANAGE
 

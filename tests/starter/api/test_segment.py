@@ -23,7 +23,8 @@ from starter.api.openapi.segment_examples import SEGMENT_CALLS
 from starter.api.requests import decompression
 from starter.api.routes.segment import MAX_BATCH_BYTES, MAX_FAULT_CHARACTERS, MAX_MESSAGE_BYTES, MAX_MESSAGES
 from tests.support.api import KEY, open_client
-from tests.support.installation import ORIGINAL, PUSHED, House, at, follow_on
+from tests.support.builders import ORIGINAL, PUSHED, at, follow_on
+from tests.support.installation import House
 
 SINGLE = ("track", "identify", "page", "screen", "group", "alias")
 WAITS = follow_on("f", PUSHED, delay={"after": "12 hours"}, exceptions=[{"event": "make_purchase"}])

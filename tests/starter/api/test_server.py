@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from connector.rules.model.api_keys import Scope, make_key
+from connector.rules.model.api_keys import Scope, create_key
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.server import serve
@@ -64,7 +64,7 @@ def test_dev_beyond_loopback(connector: Connector, data: Path, monkeypatch: pyte
 async def test_with_a_stored_key(settings: Settings, sqlite_database: Database) -> None:
     """It listens, and lets that key in."""
     key = (await ApiKeyService(sqlite_database, "default").create("a", [Scope.READ])).secret.text
-    assert await statuses(settings, None, key, make_key().text) == [401, 200, 401]
+    assert await statuses(settings, None, key, create_key().text) == [401, 200, 401]
 
 
 async def test_with_a_key_of_the_settings(settings: Settings) -> None:
@@ -81,4 +81,4 @@ async def test_dev_on_loopback(settings: Settings) -> None:
 
 async def test_while_the_database_is_away() -> None:
     """It listens, and lets nobody in whom it cannot know."""
-    assert await statuses(Settings(database_url=AWAY), None, "anything", make_key().text) == [401, 401, 503]
+    assert await statuses(Settings(database_url=AWAY), None, "anything", create_key().text) == [401, 401, 503]

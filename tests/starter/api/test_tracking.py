@@ -29,15 +29,16 @@ from connector.settings.application import Settings
 from connector.settings.providers import Smtp
 from connector.settings.tracking import TrackingSettings
 from connector.store.engine.database import Database
+from connector.store.erasure import erase_user
 from connector.store.tables import interactions
-from connector.store.users.erasure import erase_user
 from connector.store.users.users import find_user, save_user
 from connector.tracking.tokens import LinkKind, Token, open_tokens
 from connector.wire import SendRequest
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.routes.tracking import ingesting_visits
-from tests.support.installation import ORIGINAL, PUSHED, House, at, follow_on, push
+from tests.support.builders import ORIGINAL, PUSHED, at, follow_on, push
+from tests.support.installation import House
 
 BASE = "https://t.shop.test"
 SECRET = "a secret that only the tests know, and long"

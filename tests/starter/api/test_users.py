@@ -8,7 +8,8 @@ from sqlalchemy import update
 
 from connector.app.context import AppContext
 from connector.store.tables import users as users_table
-from tests.support.installation import ABANDONED, ORIGINAL, House, push
+from tests.support.builders import ABANDONED, ORIGINAL, push
+from tests.support.installation import House
 
 URL = "/v1/users/u-17"
 ANNA = {

@@ -15,7 +15,7 @@ from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.cli import create_program, run_command
 from tests.support.api import Connector
-from tests.support.installation import buy
+from tests.support.builders import buy
 
 FOLDER = {
     "workspace.yaml": "workspace: default\nzone: Europe/Berlin\n",

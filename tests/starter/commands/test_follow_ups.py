@@ -7,7 +7,8 @@ import pytest
 
 from connector.store.engine.database import Database
 from tests.support.api import NOWHERE, Connector
-from tests.support.installation import ABANDONED, ORIGINAL, House, buy, push
+from tests.support.builders import ABANDONED, ORIGINAL, buy, push
+from tests.support.installation import House
 
 WORDS = {"send-now": (), "postpone": ("--by", "2 hours"), "cancel": ()}
 

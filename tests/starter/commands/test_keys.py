@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector.rules.model.api_keys import read_key
+from connector.rules.model.api_keys import parse_key
 from connector.store.engine.database import Database
 from connector.store.users.api_keys import load_live_keys
 from tests.support.api import Connector
@@ -33,7 +33,7 @@ def test_the_key_stands_alone_on_standard_output(connector: Connector, data: Pat
     """So that KEY=$(…) works; what it is and that it is shown once goes to standard error, without the key."""
     code, out, err = connector(*CREATE, "--scope", "read", "--rate", "50", "--expires", "90 days")
     assert code == 0
-    key = read_key(out.removesuffix("\n"))
+    key = parse_key(out.removesuffix("\n"))
     assert key is not None
     for told in (key.id, "shop", "ingest, read", "50 requests per second", "90 days", "shown this once"):
         assert told in err
@@ -43,7 +43,7 @@ def test_the_key_stands_alone_on_standard_output(connector: Connector, data: Pat
 async def test_only_the_hash_is_stored(connector: Connector, data: Path, sqlite_database: Database) -> None:
     """What the API reads fits the key that was printed; the lists never show it."""
     _, out, _ = await asyncio.to_thread(connector, *CREATE)
-    key = read_key(out.strip())
+    key = parse_key(out.strip())
     assert key is not None
     async with sqlite_database.read("default") as tx:
         assert (await load_live_keys(tx)).by_id[key.id].digest == key.digest
@@ -58,7 +58,7 @@ def test_json_has_the_whole_key_once(connector: Connector, data: Path) -> None:
     """`create --json` says all of it, `list --json` all but the key."""
     made = created(connector, "--scope", "manage", "--scope", "ingest", "--rate", "0.5")
     key = made.pop("key")
-    assert read_key(key) is not None
+    assert parse_key(key) is not None
     assert (made["name"], made["scopes"], made["rate"]) == ("shop", ["ingest", "manage"], 0.5)
     assert (made["state"], made["expires_at"], made["revoked_at"]) == ("active", None, None)
     assert listed(connector) == {made["id"]: made}
@@ -96,7 +96,7 @@ def test_rotate(connector: Connector, data: Path) -> None:
     """The new key alone on standard output; the old one expires in an hour unless told otherwise."""
     made = created(connector, "--rate", "9", "--expires", "90 days")
     code, out, err = connector("keys", "rotate", made["id"])
-    new = read_key(out.strip())
+    new = parse_key(out.strip())
     assert (code, new is not None) == (0, True)
     assert new is not None
     assert f"replaces {made['id']}, which is valid until " in err

@@ -14,7 +14,8 @@ from connector.store.engine.database import Database
 from connector.store.reporting.overview import WaitCounts, count_waits
 from connector.store.tables import catalogue, entries, follow_ups, revisions
 from starter.operations.orders import Preview, preview_changes
-from tests.support.installation import ORIGINAL, PUSHED, House, follow_on, push
+from tests.support.builders import ORIGINAL, PUSHED, follow_on, push
+from tests.support.installation import House
 
 W = "default"
 F = follow_on("f", PUSHED, delay={"after": "3 hours"})
@@ -48,7 +49,7 @@ async def test_it_tells_what_apply_does(house: House) -> None:
     seen = await look(house, *given)
     assert await rows(house.database) == before
     saved = await apply(house, *given)
-    assert [(one.id, one.revision, one.change) for one in seen.draftings] == [
+    assert [(one.id, one.revision, one.change) for one in seen.definitions] == [
         (one.id, one.revision, one.change) for one in saved
     ]
     assert [one.change for one in saved] == ["edited", "unchanged", "edited", "new"]
@@ -59,7 +60,7 @@ async def test_an_empty_store(house: House) -> None:
     seen = await look(house, ORIGINAL, G, F)
     assert (seen.order[-1], sorted(seen.order)) == ("o", ["f", "g", "o"])
     assert (seen.refusals, seen.warnings, seen.waits) == ([], [], [])
-    assert {one.change for one in seen.draftings} == {"new"}
+    assert {one.change for one in seen.definitions} == {"new"}
 
 
 async def test_the_rest_of_the_store_is_told(house: House) -> None:
@@ -67,7 +68,7 @@ async def test_the_rest_of_the_store_is_told(house: House) -> None:
     await house.live(ORIGINAL, F, G)
     await house.order("stop", "g")
     seen = await look(house, EDITED)
-    assert [(entry.id, entry.state) for entry in seen.elsewhere] == [("g", "stopped"), ("o", "active")]
+    assert [(entry.id, entry.state) for entry in seen.other_entries] == [("g", "stopped"), ("o", "active")]
     assert seen.order == ("f",)
 
 
@@ -121,7 +122,7 @@ async def test_a_draft_saved_before_is_still_to_be_published(house: House) -> No
     """P5: planning again after `apply` tells the same order, and after `publish` nothing."""
     await apply(house, ORIGINAL, F)
     again = await look(house, ORIGINAL, F)
-    assert ({one.change for one in again.draftings}, again.order) == ({"unchanged"}, ("f", "o"))
+    assert ({one.change for one in again.definitions}, again.order) == ({"unchanged"}, ("f", "o"))
     await house.order("publish", "f", "o")
     assert (await look(house, ORIGINAL, F)).order == ()
 

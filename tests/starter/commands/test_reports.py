@@ -12,7 +12,8 @@ from connector.rules.model.users import User
 from connector.store.engine.database import Database
 from tests.provider_events.test_provider_events import UNLED, Desk
 from tests.support.api import Connector
-from tests.support.installation import ORIGINAL, House
+from tests.support.builders import ORIGINAL
+from tests.support.installation import House
 
 
 @pytest.fixture

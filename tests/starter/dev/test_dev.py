@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from starter.dev.instance import read_instance
-from tests.support.installation import ABANDONED, ORIGINAL
+from tests.support.builders import ABANDONED, ORIGINAL
 
 FREE_PORTS = ("--api-port", "0", "--temporal-port", "0", "--ui-port", "0")
 

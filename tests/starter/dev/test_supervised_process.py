@@ -4,13 +4,13 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from starter.dev.instance import DevInstance, end_stale_processes, read_instance, write_instance
 from starter.dev.supervised_process import SupervisedProcess
+from tests.support.polling import until
 
 SLEEPER = "import sys, time; print('up', flush=True); time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
@@ -26,12 +26,6 @@ async def main():
     await task
 asyncio.run(main())
 """
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 def runs(pid: int) -> bool:

@@ -8,7 +8,8 @@ import pytest
 from connector.app.context import AppContext
 from connector.rules.model.users import User
 from tests.activities.test_send import Post, Provider
-from tests.support.installation import ABANDONED, ORIGINAL, PUSHED, House, at, buy, follow_on, opened, push
+from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, at, buy, follow_on, opened, push
+from tests.support.installation import House
 
 URL = "/v1/users/u/explain"
 ALIAS = follow_on("alias", {"interaction": "click_email_alias", "campaign": "o", "alias": "main"})

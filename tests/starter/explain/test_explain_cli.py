@@ -13,13 +13,14 @@ import pytest
 from connector.app.context import AppContext
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
-from connector.store.users.erasure import erase_user
+from connector.store.erasure import erase_user
 from starter.explain.explain import explain_user
 from starter.explain.text import render_text
 from tests.activities.test_send import Post, Provider
 from tests.starter.explain.test_explain_api import ALIAS
 from tests.support.api import Connector
-from tests.support.installation import ABANDONED, BASE, ORIGINAL, PUSHED, House, at, follow_on, opened, push
+from tests.support.builders import ABANDONED, BASE, ORIGINAL, PUSHED, at, follow_on, opened, push
+from tests.support.installation import House
 
 
 def _now(work: Awaitable[Any]) -> Any:

@@ -14,7 +14,8 @@ from connector.store.follow_ups.deliveries import DeliveryState
 from connector.store.tables import deliveries, follow_ups, interactions
 from connector.store.users.users import merge_user
 from starter.operations.backtest import BacktestResult, NotBacktestable, backtest
-from tests.support.installation import ABANDONED, BASE, ORIGINAL, PUSHED, House, buy, follow_on, opened, push
+from tests.support.builders import ABANDONED, BASE, ORIGINAL, PUSHED, buy, follow_on, opened, push
+from tests.support.installation import House
 
 WEBHOOK = {"webhook": {"url": "https://shop.example/hook", "body": "hi"}}
 

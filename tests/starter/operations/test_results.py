@@ -13,7 +13,8 @@ from connector.store.engine.database import Database
 from connector.store.follow_ups.follow_ups import keep_assignment
 from connector.store.users.users import find_user
 from tests.support.api import Connector
-from tests.support.installation import ORIGINAL, House, at, buy
+from tests.support.builders import ORIGINAL, at, buy
+from tests.support.installation import House
 
 COUNTING = {**ORIGINAL, "control_group": 20, "conversions": [{"event": "make_purchase"}]}
 URL = "/v1/campaigns/o/results"

@@ -20,7 +20,8 @@ from connector.store.users.users import find_user, save_user
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.webhooks.protocol import WebhookCall
-from tests.support.installation import ORIGINAL, House, follow_on
+from tests.support.builders import ORIGINAL, follow_on
+from tests.support.installation import House
 from tests.support.webhook_senders import SENDERS, TwilioSender, samples
 
 BEGAN = datetime.now(UTC)  # noqa: TID251 - the tests' own clock

@@ -25,7 +25,8 @@ from connector.store.users.users import save_user
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from tests.support.api import open_client
-from tests.support.installation import ORIGINAL, House, at, follow_on
+from tests.support.builders import ORIGINAL, at, follow_on
+from tests.support.installation import House
 from tests.support.provider_servers import AUTH_TOKEN, CALLBACK, twilio
 from tests.support.signed_provider import Signed, signed
 

@@ -17,13 +17,14 @@ from connector.channels.twilio import sign_request
 from connector.rules.model.users import User
 from connector.rules.provider_events.attribution import Unmatched
 from connector.settings.application import Settings
+from connector.store.erasure import erase_user
 from connector.store.provider_events.events import load_unmatched
 from connector.store.tables import deliveries, interactions, receipts
-from connector.store.users.erasure import erase_user
 from connector.store.users.users import find_user
 from tests.activities.test_send import Killed, Post, Provider
 from tests.support.api import open_client
-from tests.support.installation import ORIGINAL, PUSHED, House, follow_on, push
+from tests.support.builders import ORIGINAL, PUSHED, follow_on, push
+from tests.support.installation import House
 from tests.support.provider_servers import AUTH_TOKEN, CALLBACK, twilio
 
 SID = "SM" + "1" * 32

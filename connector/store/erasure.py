@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, delete, update
 
-from connector.rules.model.addresses import canonical_address
 from connector.rules.model.reasons import Reason, State
 from connector.store.engine.transaction import Transaction
-from connector.store.tables import follow_ups, interactions, unmatched_reports, user_aliases, users
+from connector.store.provider_events.events import erase_events
+from connector.store.tables import follow_ups, interactions, user_aliases, users
 from connector.store.users.inbox import erase_inbox
 from connector.store.users.suppressions import erase_addresses
 from connector.store.users.users import ids_of, load_users, lock_users, look_up, mark_of_erased
@@ -53,19 +53,11 @@ async def erase_user(tx: Transaction, external_id: str, now: datetime) -> bool:
     ids = await ids_of(tx, user_key)
     described = (await load_users(tx, [user_key]))[user_key].user
     addresses = {"email": described.email, "sms": described.phone}
-    await erase_unmatched_events(tx, ids, addresses)
+    await erase_events(tx, ids, addresses)
     await tx.execute(update(users).where(tx.in_workspace(users), users.c.user_key == user_key).values(**_BLANK))
     await erase_addresses(tx, user_key, addresses)
     await _mark(tx, ids)
     return True
-
-
-async def erase_unmatched_events(tx: Transaction, users: Sequence[str], addresses: Mapping[str, str | None]) -> None:
-    """Delete the unmatched provider events of a user, by their ids and their addresses (guarantee 8)."""
-    table = unmatched_reports.c
-    held = [canonical_address(channel, address) for channel, address in addresses.items() if address]
-    for condition in (table.user_id.in_(users), table.address.in_(held)):
-        await tx.execute(delete(unmatched_reports).where(tx.in_workspace(unmatched_reports), condition))
 
 
 async def _lock_known(tx: Transaction, external_id: str) -> str | None:
