@@ -22,7 +22,7 @@ from connector.store.follow_ups.follow_ups import end_follow_ups, save_receipt
 from connector.store.users.log import load_items
 from connector.store.users.push_tokens import forget_push_tokens
 from connector.store.users.users import lock_user
-from connector.templating.variables import template_variables
+from connector.templating.templates import template_variables
 
 
 @dataclass(frozen=True)

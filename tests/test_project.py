@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from tests.support.repository import ROOT
 
 _HOSTS = ("pypi", "pythonhosted", "npmjs", "crates", "proxy.golang", "deb.debian", "maven")
 _FOLDERS = ("tmp/w", "work", "root", "home", "opt", "Users")
+CODE = ("activities", "connector", "starter", "workflows")
 REGISTRY = re.compile(rf"(?:[/.@\s]|^)(?:{'|'.join(_HOSTS)})[a-z.]*\.(?:org|com|io|net)\b")
 MACHINE_PATH = re.compile(rf"(?<![\w.}})~-])/(?:{'|'.join(_FOLDERS)})/[a-z]")
 
@@ -151,3 +154,34 @@ def test_imports_go_in_the_directions_of_the_design() -> None:
         check=False,
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_import_contracts_name_every_package() -> None:
+    """A new package needs a place in the layers, and a new dependency is not one of the rules by accident."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    packages = [
+        path.parent.relative_to(ROOT) for top in ("connector", "starter") for path in (ROOT / top).rglob("__init__.py")
+    ]
+    containers = {".".join(package.parent.parts) for package in packages if package.parent.parts}
+    assert {name for one in contracts if one.get("exhaustive") for name in one["containers"]} == containers
+
+    forbidden = {
+        tuple(one["source_modules"]): set(one["forbidden_modules"]) for one in contracts if one["type"] == "forbidden"
+    }
+    layers = next(one["layers"] for one in contracts if one.get("containers") == ["connector"])
+    parts = {f"connector.{part}" for layer in layers for part in layer.split(" | ")}
+    allowed = {"connector.rules", "connector.names", "connector.wire"}
+    assert forbidden[("workflows",)] == parts - allowed | {"sqlalchemy"}
+    assert forbidden[("connector.rules",)] == _third_party() - {"pydantic", "pydantic_core"}
+
+
+def _third_party() -> set[str]:
+    """Return the packages of others that the code imports."""
+    found = set()
+    for path in [ROOT / "worker.py", *(path for top in CODE for path in (ROOT / top).rglob("*.py"))]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - {*CODE, "worker"}

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.interactions import derive_id
-from connector.rules.model.values import has_infinite
+from connector.rules.model.values import has_infinite_number
 
 KINDS = ("track", "identify", "page", "screen", "group", "alias")
 MAX_ID_CHARACTERS = 255
@@ -96,7 +96,7 @@ def text_of(value: Any) -> str | None:
     """Return a text as it is, a number as JavaScript would write it, and None for anything else."""
     if isinstance(value, str):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or has_infinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or has_infinite_number(value):
         return None
     return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -23,12 +22,11 @@ from pydantic import (
 from connector.definitions.faults import describe_faults
 from connector.definitions.reading import read_text
 from connector.definitions.yaml_text import Document, read_documents
-from connector.rules.model.choices import UNKNOWN_FORM, WORD
 from connector.rules.model.conditions import REFINEMENTS, REQUIRED_REFINEMENT, InteractionCondition
 from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.model.interactions import CARD_INTERACTIONS, InteractionType
 from connector.rules.model.users import Consent
-from connector.rules.model.values import ChannelName, Definition, Text
+from connector.rules.model.values import UNKNOWN_FORM, WORD, ChannelName, Definition, Text
 from connector.rules.targeting.matching import base_type_of, json_equal
 
 REFINING_FIELDS = tuple(REFINEMENTS)
@@ -246,11 +244,7 @@ def _parse(document: Document) -> SegmentMapping:
     try:
         mapping = SegmentMapping.model_validate(document.data)
     except ValidationError as error:
-        yaml_keys = {fault.key for fault in document.faults}
-        faults = [
-            fault for fault in describe_faults(error, SegmentMapping, document.data) if fault.key not in yaml_keys
-        ]
-        located = [replace(fault, file=document.file, line=document.line_of(fault.key)) for fault in faults]
+        located = document.locate(describe_faults(error, SegmentMapping, document.data))
         raise DefinitionError(sorted([*document.faults, *located], key=lambda fault: fault.line or 0)) from None
     if document.faults:
         raise DefinitionError(document.faults)

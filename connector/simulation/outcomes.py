@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from connector.rules.model.follow_up import FollowUp
-from connector.rules.model.instants import write_instant
 from connector.rules.model.reasons import Reason, State
+from connector.rules.model.values import write_instant
 from connector.rules.triggering.changes import LateException, Refusal
 
 

@@ -33,7 +33,7 @@ from connector.rules.triggering.evaluator import LoggedHistory
 from connector.simulation.rendering import Rendering
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
-from connector.templating.variables import template_variables
+from connector.templating.templates import template_variables
 
 
 class SimulatedSender:

@@ -10,7 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from connector.app.context import AppContext
-from starter.api.access import inbox_token
 from starter.api.access.origins import InboxOrigins
 from starter.api.access.scopes import Keys
 from starter.api.openapi import document as openapi
@@ -53,7 +52,7 @@ def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookP
     app.include_router(operation.router)
     app.include_router(tracking.router)
     app.state.segment = segment.open_mapping(context)
-    keyed = (interactions, segment, users, inbox, inbox_token, pushes, campaigns, follow_ups)
+    keyed = (interactions, segment, users, inbox, pushes, campaigns, follow_ups)
     for resource in keyed:
         app.include_router(resource.router)  # every route declares the scopes it needs
     app.include_router(webhooks.router)  # no key: providers sign their calls

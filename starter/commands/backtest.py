@@ -10,8 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from connector.rules.model.instants import write_instant
-from connector.rules.model.values import parse_duration
+from connector.rules.model.values import parse_duration, write_instant
 from connector.simulation.tally import quantiles
 from connector.store.engine.database import database_now
 from starter.commands.options import DataOption, JsonOption, parse_time_option

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from connector import names
-from connector.rules.model.instants import write_instant
+from connector.rules.model.values import write_instant
 from connector.rules.sending.operating import in_words
 from connector.temporal.follow_up_client import FollowUpClient
 from connector.wire import LONGEST_NOTE, Operated

@@ -11,8 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from connector.rules.model.api_keys import MAX_KEY_RATE, Key, KeyState, Scope, parse_key
-from connector.rules.model.instants import write_instant
-from connector.rules.model.values import format_duration
+from connector.rules.model.values import format_duration, write_instant
 from starter.commands.options import DataOption, JsonOption, parse_duration_option
 from starter.commands.session import open_session, run
 from starter.operations.api_keys import ApiKeyService, IssuedKey

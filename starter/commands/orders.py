@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from connector.rules.model.errors import OrderRefused
-from connector.rules.model.instants import write_instant
+from connector.rules.model.values import write_instant
 from connector.wire import OrderReceipt
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import open_session, run

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from connector.provider_events.intake import RetryResult, open_provider_event_intake
-from connector.rules.model.instants import write_instant
+from connector.rules.model.values import write_instant
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, PROVIDERS
 from connector.store.provider_events.events import UnmatchedEvent, count_unmatched, newest_unmatched
 from starter.commands.options import DataOption, JsonOption

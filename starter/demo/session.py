@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connector.rules.model.instants import write_instant
+from connector.rules.model.values import write_instant
 
 _POLL_SECONDS = 0.2
 _OPEN_STATES = frozenset({"waiting", "held", "sending"})

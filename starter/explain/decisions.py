@@ -12,9 +12,9 @@ from connector.rules.explaining.context import DecisionContext, receipt_of
 from connector.rules.explaining.evidence import collect_evidence
 from connector.rules.explaining.reasons import DELIVERY_TEXTS, NOTED, REASON_TEXTS, describe_state
 from connector.rules.model.follow_up import FollowUp
-from connector.rules.model.instants import write_instant
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
+from connector.rules.model.values import write_instant
 from connector.rules.triggering.evaluator import LoggedHistory
 from connector.store.reporting.history import DecisionRow, DeliveryRow, Record
 from connector.store.users.users import StoredUser

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from connector.app.context import AppContext
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.addresses import suppressed_channels
 from connector.rules.model.errors import ConnectorError
-from connector.rules.model.instants import write_instant
+from connector.rules.model.users import suppressed_channels
+from connector.rules.model.values import write_instant
 from connector.rules.publishing.orders import suggest_id
 from connector.store.engine.database import database_now
 from connector.store.reporting.history import MOST_DECISIONS, Record, load_record, was_erased

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from connector.rules.model.instants import write_instant
 from connector.rules.model.interactions import Interaction, LogEntry
+from connector.rules.model.values import write_instant
 from starter.explain.explanation import InteractionView
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from connector.app.context import AppContext
 from connector.rules.catalogue.catalogue import Entry
-from connector.rules.model.instants import write_instant
+from connector.rules.model.values import write_instant
 from connector.rules.publishing.drafting import as_written
 from connector.rules.results.conversions import CONVERSION_LETTERS
 from connector.rules.results.uplift import CONFIDENCE, Share, compute_uplift

@@ -7,8 +7,9 @@ import pytest
 
 from connector.definitions import parse_mapping, parse_yaml, read_definitions
 from connector.definitions.yaml_text import parse_scalar
-from connector.rules.model.campaigns import ActionBased, Card, Next
+from connector.rules.model.campaigns import ActionBased, Card
 from connector.rules.model.errors import DefinitionError
+from connector.rules.model.schedules import Next
 from connector.rules.model.values import UnquotedTime
 
 GOOD = """\
@@ -119,7 +120,7 @@ FAULTS: list[tuple[str, str]] = [
     ("campaign: f\ndelivery: {type: action-based}\n", "delivery: type 'action-based' is not known; did you mean actio"),
     ("campaign: f\ndelivery: {}\n", "c.yaml:2: delivery: needs a type"),
     ("campaign: f\n\ndelivery: {type: scheduled, send: now}\n", "c.yaml:3: delivery.send: 'now' is not understood: wr"),
-    ("campaign: f\ndelivery: {type: external}\ncampaign: g\n", "c.yaml:3: campaign: stands twice in one mapping, fir"),
+    ("campaign: f\ndelivery: {type: external}\ncampaign: g\n", "c.yaml:3: campaign: is repeated, first in line"),
     ("card: f\ntitle: a\nbody: b\n---\ncard: f\ntitle: c\n", "c.yaml:5: card: f is defined twice, first at c.yaml:1"),
     ("card: f\ntitle: a\nbody: b\n---\ncampaign: f\ndelivery: {type: external}\n", "c.yaml:5: campaign: f is defined"),
     ("workspace: a\n---\nworkspace: b\n", "c.yaml:3: workspace: is defined twice, first at c.yaml:1; there is one"),
@@ -132,11 +133,11 @@ FAULTS: list[tuple[str, str]] = [
     ("campaign: [\n", "is not YAML, at column"),
     ("campaign: f\n  delivery: x\n", "c.yaml:2: is not YAML, at column 11: "),
     ("card: a\ntitle: \x07\nbody: b\n", "c.yaml:2: is not YAML text"),
-    ("card: &a f\ntitle: *a\nbody: b\n", "c.yaml:2: title: aliases (*a) are not used here; write it out"),
+    ("card: &a f\ntitle: *a\nbody: b\n", "c.yaml:2: title: aliases (*a) are not supported; repeat the value"),
     ("card: f\ntitle: !!python/name:os.system x\nbody: b\n", "c.yaml:2: title: tags (tag:yaml.org,2002:python/name:os"),
-    ("card: f\ntitle: .inf\nbody: b\n", "c.yaml:2: title: .inf is not a number that can be kept"),
-    ("card: f\n? [a]\n: b\n", "c.yaml:2: a key must be a plain word"),
-    ("card: f\ntitle: a\nbody: " + "[" * 60 + "]" * 60, "is nested more than 50 deep"),
+    ("card: f\ntitle: .inf\nbody: b\n", "c.yaml:2: title: .inf is not a finite number"),
+    ("card: f\n? [a]\n: b\n", "c.yaml:2: a key must be a plain scalar"),
+    ("card: f\ntitle: a\nbody: " + "[" * 60 + "]" * 60, "is nested more than 50 levels deep"),
     ("card: f\ntitle: a\nbody: '{{ usr.id }}'\n", "c.yaml:3: body: in f, line 1 of the template: unknown variable usr"),
 ]  # fmt: skip
 
@@ -208,7 +209,7 @@ def test_file_of_any_name_is_read(tmp_path: Path) -> None:
     ("name", "problem"),
     [
         ("missing.yaml", "does not exist"),
-        ("empty", "holds no .yaml or .yml file"),
+        ("empty", "has no .yaml or .yml file"),
         ("latin.yaml", ":2: is not UTF-8 text"),
     ],
 )
@@ -240,5 +241,5 @@ def test_json_nested_too_deep() -> None:
     audience: Any = "everyone"
     for _ in range(5_000):
         audience = {"not": audience}
-    with pytest.raises(DefinitionError, match="nested more than 50 deep"):
+    with pytest.raises(DefinitionError, match="nested more than 50 levels deep"):
         parse_mapping({"campaign": "c", "delivery": {"type": "external"}, "audience": audience})

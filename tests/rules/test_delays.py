@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from connector.rules.model.campaigns import Delay
+from connector.rules.model.schedules import Delay
 from connector.rules.timing.delays import compute_due_at, local_instant, resolve_zone, spread_offset
 
 NEW_YORK = "America/New_York"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from connector.rules.model.campaigns import QuietHours, TimeOfDay
+from connector.rules.model.schedules import QuietHours, TimeOfDay
 from connector.rules.timing.windows import MAX_LOOK_AHEAD, is_within, next_opening, next_undisturbed, quiet_until
 
 NEW_YORK = "America/New_York"

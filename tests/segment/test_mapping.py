@@ -88,7 +88,7 @@ def test_an_empty_file_changes_nothing(tmp_path: Path, text: str) -> None:
         ("events: [A]\n", "m.yaml:1: events: must be a mapping"),
         ("- A\n", "m.yaml:1: must be a mapping"),
         ("events: {A: ignore\n", "is not YAML"),
-        ("events: {A: ignore, A: ignore}\n", "stands twice"),
+        ("events: {A: ignore, A: ignore}\n", "is repeated"),
     ],
 )  # fmt: skip
 def test_faults_say_where(tmp_path: Path, text: str, fault: str) -> None:

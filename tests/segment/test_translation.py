@@ -277,7 +277,7 @@ def test_ids_of_items() -> None:
     [
         ("track", {"event": None}, "event: is missing"),
         ("track", {"event": 5}, "event: is missing or not text"),
-        ("track", {"event": "e" * 256}, "at most 255"),
+        ("track", {"event": "e" * 256}, "the limit is 255"),
         ("track", {"event": "e", "properties": "x"}, "properties: must be an object"),
         ("track", {"event": "e", "context": []}, "context: must be an object"),
         ("track", {"event": "e", "messageId": []}, "messageId: must be text"),
@@ -294,9 +294,9 @@ def test_ids_of_items() -> None:
         ("identify", {"traits": {"note": ["\0"]}}, "null characters"),
         ("group", {}, "groupId: is missing"),
         ("alias", {}, "previousId: is missing"),
-        (None, {"type": "merge"}, "type: 'merge' is not known"),
-        (None, {"type": ["track"]}, "is not known"),
-        (None, {}, "type: None is not known"),
+        (None, {"type": "merge"}, "type: 'merge' is unknown"),
+        (None, {"type": ["track"]}, "is unknown"),
+        (None, {}, "type: None is unknown"),
     ],
 )
 def test_what_is_wrong_is_told(kind: str | None, message: dict[str, Any], words: str) -> None:

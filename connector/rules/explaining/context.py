@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
-from connector.rules.model.addresses import SuppressedAddresses
 from connector.rules.model.campaigns import ActionBased, Campaign
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
-from connector.rules.model.users import User
+from connector.rules.model.users import SuppressedAddresses, User
 from connector.rules.targeting.audience import History
 from connector.rules.timing.caps import PastSend
 

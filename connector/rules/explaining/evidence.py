@@ -21,11 +21,10 @@ from connector.rules.explaining.trigger_evidence import (
     target_inactive,
 )
 from connector.rules.explaining.wording import describe_cap, describe_hours, describe_item
-from connector.rules.model.addresses import is_suppressed
-from connector.rules.model.campaigns import QuietHours, TimeOfDay
-from connector.rules.model.instants import write_instant
 from connector.rules.model.reasons import Reason, State
-from connector.rules.model.values import format_duration
+from connector.rules.model.schedules import QuietHours, TimeOfDay
+from connector.rules.model.users import is_suppressed
+from connector.rules.model.values import format_duration, write_instant
 from connector.rules.sending.due_list import quiet_hours_of, reachable
 from connector.rules.timing.caps import full_caps
 from connector.rules.timing.delays import resolve_zone

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.explaining.near_misses import NearMiss, Shortfall
 from connector.rules.explaining.wording import describe_condition, format_value
-from connector.rules.model.instants import write_instant
+from connector.rules.model.values import write_instant
 
 
 def describe_near_miss(miss: NearMiss, entry: Entry, catalogue: Catalogue) -> str:

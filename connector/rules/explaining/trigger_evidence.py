@@ -17,8 +17,8 @@ from connector.rules.explaining.wording import (
     leaf_predicates,
 )
 from connector.rules.model.follow_up import FollowUp
-from connector.rules.model.instants import write_instant
 from connector.rules.model.predicates import AttributePredicate
+from connector.rules.model.values import write_instant
 from connector.rules.targeting.audience import is_in_audience
 from connector.rules.targeting.eligibility import eligible_from
 

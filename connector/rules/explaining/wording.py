@@ -6,12 +6,12 @@ import re
 from typing import Any
 
 from connector.rules.catalogue.catalogue import Entry
-from connector.rules.model.campaigns import EligibleAfter, FrequencyCap, QuietHours, TimeOfDay
+from connector.rules.model.campaigns import FrequencyCap
 from connector.rules.model.conditions import REFINEMENTS, Condition, EventCondition
-from connector.rules.model.instants import write_instant
 from connector.rules.model.interactions import Interaction, Item
 from connector.rules.model.predicates import All, Any_, AttributePredicate, Did, Interacted, Not, Predicate
-from connector.rules.model.values import canonical_json, format_duration
+from connector.rules.model.schedules import EligibleAfter, QuietHours, TimeOfDay
+from connector.rules.model.values import canonical_json, format_duration, write_instant
 
 _PLAIN = re.compile(r"[^\W\d][\w.:/@-]*")
 

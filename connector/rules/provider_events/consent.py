@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from connector.rules.model.addresses import canonical_address
-from connector.rules.model.users import Consent
+from connector.rules.model.users import Consent, canonical_address
 from connector.rules.provider_events.effects import EventEffect
 from connector.rules.provider_events.events import ProviderEvent
 

@@ -7,19 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.references import content_problems, content_warnings, contents_of
-from connector.rules.model.campaigns import (
-    ActionBased,
-    After,
-    Campaign,
-    EligibleAfter,
-    Publishable,
-    QuietHours,
-    Scheduled,
-    SendAt,
-)
+from connector.rules.model.campaigns import ActionBased, Campaign, Publishable, Scheduled
 from connector.rules.model.conditions import Condition, EventCondition, InteractionCondition
 from connector.rules.model.interactions import InteractionType
 from connector.rules.model.predicates import All, Any_, Did, Interacted, Not, Predicate
+from connector.rules.model.schedules import After, EligibleAfter, QuietHours, SendAt
 from connector.rules.model.users import User
 from connector.rules.model.values import format_duration
 from connector.rules.publishing.openings import inside_quiet_hours, quiet_for_some

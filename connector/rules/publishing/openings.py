@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import time
 
 from connector.rules.catalogue.references import contents_of
-from connector.rules.model.campaigns import Campaign, QuietHours, TimeOfDay, Workspace
+from connector.rules.model.campaigns import Campaign, Workspace
+from connector.rules.model.schedules import QuietHours, TimeOfDay
 from connector.rules.sending.due_list import quiet_hours_of
 from connector.rules.timing.caps import CAPPED_CHANNELS
 from connector.rules.timing.windows import is_within

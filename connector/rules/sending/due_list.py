@@ -8,10 +8,10 @@ from datetime import datetime
 from functools import cached_property
 
 from connector.rules.catalogue.catalogue import Entry
-from connector.rules.model.addresses import SuppressedAddresses, is_suppressed
-from connector.rules.model.campaigns import ActionBased, Campaign, QuietHours, TimeOfDay, Workspace
+from connector.rules.model.campaigns import ActionBased, Campaign, Workspace
 from connector.rules.model.reasons import Reason
-from connector.rules.model.users import User
+from connector.rules.model.schedules import QuietHours, TimeOfDay
+from connector.rules.model.users import SuppressedAddresses, User, is_suppressed
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.targeting.audience import History, is_in_audience
 from connector.rules.targeting.eligibility import is_eligible_again

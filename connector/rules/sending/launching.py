@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from connector.rules.catalogue.catalogue import Entry
-from connector.rules.model.campaigns import Scheduled, SendAt, Workspace
+from connector.rules.model.campaigns import Scheduled, Workspace
 from connector.rules.model.follow_up import FollowUp, follow_up_id_of
 from connector.rules.model.interactions import Event, LogEntry
 from connector.rules.model.reasons import Reason, State
+from connector.rules.model.schedules import SendAt
 from connector.rules.model.users import User
 from connector.rules.model.values import canonical_json
 from connector.rules.sending.deliveries import main_reason

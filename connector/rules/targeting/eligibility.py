@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from connector.rules.model.campaigns import EligibleAfter
+from connector.rules.model.schedules import EligibleAfter
 
 
 def is_eligible_again(

@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from connector.rules.model.campaigns import After, Delay, Next
+from connector.rules.model.schedules import After, Delay, Next
 from connector.rules.model.values import Zone, canonical_json
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from connector.rules.model.campaigns import QuietHours, TimeOfDay
+from connector.rules.model.schedules import QuietHours, TimeOfDay
 from connector.rules.timing.delays import find_clock_change, resolve_zone
 
 _DAYS = 3

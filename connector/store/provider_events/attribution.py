@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, func, literal, select
 
-from connector.rules.model.addresses import canonical_address
+from connector.rules.model.users import canonical_address
 from connector.rules.provider_events.attribution import MatchedDelivery
 from connector.rules.sending.deliveries import DeliveryState
 from connector.store.engine.sets import in_set

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, RowMapping, Table, bindparam, delete, func, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from connector.rules.model.addresses import canonical_address
+from connector.rules.model.users import canonical_address
 from connector.rules.provider_events.attribution import MAX_USER_ID_CHARACTERS, Unmatched
 from connector.rules.provider_events.consent import EventWithEffect, apply_consent, latest_statements
 from connector.rules.provider_events.events import UNTIMED, USER, EventKey, ProviderEvent, key_of

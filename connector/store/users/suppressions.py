@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, literal, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from connector.rules.model.addresses import canonical_address
+from connector.rules.model.users import canonical_address
 from connector.rules.provider_events.consent import AddressStatement
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import bare_number, dead_addresses, users

@@ -12,9 +12,15 @@ from uuid import uuid4
 
 from sqlalchemy import RowMapping, bindparam, or_, select, update
 
-from connector.rules.model.addresses import SuppressedAddresses
 from connector.rules.model.errors import ConnectorError, DefinitionError
-from connector.rules.model.users import ERASED_FAULT, User, UserMerge, check_attributes_size, merge_changes
+from connector.rules.model.users import (
+    ERASED_FAULT,
+    SuppressedAddresses,
+    User,
+    UserMerge,
+    check_attributes_size,
+    merge_changes,
+)
 from connector.store.engine.rows import insert_rows, rows_of
 from connector.store.engine.sets import in_set
 from connector.store.engine.transaction import Transaction

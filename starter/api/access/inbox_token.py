@@ -1,59 +1,19 @@
-"""Inbox tokens: minted for callers with a key, checked when a browser or phone sends one."""
+"""Access to an inbox: by an inbox token of a browser or phone, or by a key."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response, Security
-from pydantic import BaseModel
+from fastapi import Depends, Request, Security
 
 from connector.app.context import AppContext
-from connector.inbox.tokens import PREFIX, InboxTokens, InvalidInboxToken, MissingInboxSecret
+from connector.inbox.tokens import PREFIX, InboxTokens, InvalidInboxToken
 from connector.store.engine.database import database_now
-from connector.store.users.users import UserErased, resolve_and_lock
 from starter.api.access.key_schemes import BEARER_OR_TOKEN
-from starter.api.access.scopes import Scope, caller_of, credentials_in, needs
+from starter.api.access.scopes import Scope, caller_of, credentials_in
 from starter.api.context import ContextHere
-from starter.api.openapi.document import body_of
-from starter.api.requests.body import JsonOptions, validate
 from starter.api.requests.errors import ApiError
-from starter.api.routes.options import NoOptions
-from starter.api.routes.users import UserId
-
-router = APIRouter(prefix="/v1", tags=["inbox"])
-
-
-class TokenView(BaseModel):
-    """A token for one user's inbox, and when it expires (UTC)."""
-
-    token: str
-    expires_at: datetime
-
-
-@router.post(
-    "/users/{id}/inbox-token",
-    dependencies=[Depends(needs(Scope.READ, Scope.INGEST))],
-    openapi_extra=body_of("NoOptions", required=False),
-)
-async def mint_token(id: UserId, options: JsonOptions, context: ContextHere, response: Response) -> TokenView:
-    """Mint a token with which a browser or phone reads and uses the inbox of this user. An unknown user is created.
-
-    409 if no secret is set. Give the token to the user's own device only. It reads and writes, so the key must do both.
-    """
-    validate(NoOptions, options)
-    try:
-        async with context.database.write(context.workspace) as tx:
-            now = await database_now(tx)
-            user_key = (await resolve_and_lock(tx, [id], now)).get(id)
-            if user_key is None:
-                raise UserErased
-            token, expires_at = _tokens(context).create(user_key, now, context.settings.inbox.token_lifetime)
-    except MissingInboxSecret as error:
-        raise ApiError(409, "not_set_up", str(error)) from None
-    response.headers["Cache-Control"] = "no-store"
-    return TokenView(token=token, expires_at=expires_at)
 
 
 @dataclass(frozen=True)
@@ -96,12 +56,13 @@ async def _access_of(request: Request, context: AppContext, scope: Scope) -> Inb
         caller = await caller_of(request, scope)
         return InboxAccess(None, caller.has_scope(Scope.READ))
     try:
-        ticket = _tokens(context).verify(given.as_text)
+        ticket = inbox_tokens(context).verify(given.as_text)
         async with context.database.read(context.workspace) as tx:
             return InboxAccess(ticket.user_key_at(await database_now(tx)), may_read=True)
     except InvalidInboxToken as error:
         raise ApiError(401, "unauthorized", str(error), headers={"WWW-Authenticate": "Bearer"}) from None
 
 
-def _tokens(context: AppContext) -> InboxTokens:
+def inbox_tokens(context: AppContext) -> InboxTokens:
+    """Return the tokens of this workspace."""
     return InboxTokens(context.workspace, context.settings.inbox.secrets)

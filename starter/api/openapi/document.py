@@ -15,7 +15,7 @@ from connector.rules.model.users import User
 from starter.api.access.key_schemes import describe_scopes
 from starter.api.openapi import examples, responses
 from starter.api.openapi.views import ErrorView
-from starter.api.routes.options import ClickOptions, InboxActionOptions, NoOptions, PublishOptions, TapOptions
+from starter.api.requests.options import ClickOptions, InboxActionOptions, NoOptions, PublishOptions, TapOptions
 
 _PLACE = "#/components/schemas/{model}"
 

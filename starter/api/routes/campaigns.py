@@ -19,7 +19,7 @@ from starter.api.context import ContextHere
 from starter.api.openapi.document import body_of
 from starter.api.requests.body import Description, JsonOptions, validate
 from starter.api.requests.errors import ApiError, not_found
-from starter.api.routes.options import NoOptions, PublishOptions
+from starter.api.requests.options import NoOptions, PublishOptions
 from starter.operations.orders import Verb, order_now
 from starter.operations.views import load_results, view_entry_with_definition
 

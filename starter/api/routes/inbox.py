@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel
 
 from connector.app.context import AppContext
 from connector.inbox.actions import ForeignMessage, InboxActions, UnknownMessage
 from connector.inbox.reading import InboxOwner, InboxPage, load_inbox
+from connector.inbox.tokens import MissingInboxSecret
 from connector.rules.model.inbox import CARD_ID_PREFIX, InboxAction, InboxKind, InboxVerb, UnknownButton
 from connector.rules.model.values import storage_problem
 from connector.store.engine.database import database_now
 from connector.store.users.users import StoredUser, UserErased, find_user, resolve_and_lock
-from starter.api.access.inbox_token import InboxAccess, InboxReader, InboxWriter
+from starter.api.access.inbox_token import InboxAccess, InboxReader, InboxWriter, inbox_tokens
+from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import body_of
 from starter.api.requests.body import JsonOptions, validate
 from starter.api.requests.errors import ApiError, not_found
 from starter.api.requests.metrics import interactions_ingested
-from starter.api.routes.options import ClickOptions, InboxActionOptions
+from starter.api.requests.options import ClickOptions, InboxActionOptions, NoOptions
 from starter.api.routes.users import UserId
 
 MAX_MESSAGES = 100
@@ -42,6 +45,13 @@ class InboxActionView(BaseModel):
 
     status: str
     interaction: str | None
+
+
+class TokenView(BaseModel):
+    """A token for one user's inbox, and when it expires (UTC)."""
+
+    token: str
+    expires_at: datetime
 
 
 MessageId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
@@ -91,6 +101,30 @@ async def dismiss(
 ) -> InboxActionView:
     """Remove the message from the inbox; dismissing a content card is an interaction."""
     return await _perform(context, message, holder, "dismiss", _options(InboxActionOptions, options))
+
+
+@router.post(
+    "/users/{id}/inbox-token",
+    dependencies=[Depends(needs(Scope.READ, Scope.INGEST))],
+    openapi_extra=body_of("NoOptions", required=False),
+)
+async def mint_token(id: UserId, options: JsonOptions, context: ContextHere, response: Response) -> TokenView:
+    """Mint a token with which a browser or phone reads and uses the inbox of this user. An unknown user is created.
+
+    409 if no secret is set. Give the token to the user's own device only. It reads and writes, so the key must do both.
+    """
+    validate(NoOptions, options)
+    try:
+        async with context.database.write(context.workspace) as tx:
+            now = await database_now(tx)
+            user_key = (await resolve_and_lock(tx, [id], now)).get(id)
+            if user_key is None:
+                raise UserErased
+            token, expires_at = inbox_tokens(context).create(user_key, now, context.settings.inbox.token_lifetime)
+    except MissingInboxSecret as error:
+        raise ApiError(409, "not_set_up", str(error)) from None
+    response.headers["Cache-Control"] = "no-store"
+    return TokenView(token=token, expires_at=expires_at)
 
 
 async def _perform(

@@ -18,8 +18,8 @@ from starter.api.openapi.document import body_of
 from starter.api.requests.body import JsonOptions, validate
 from starter.api.requests.errors import ApiError, not_found
 from starter.api.requests.metrics import interactions_ingested
+from starter.api.requests.options import NoOptions, TapOptions
 from starter.api.routes.inbox import InboxActionView
-from starter.api.routes.options import NoOptions, TapOptions
 
 router = APIRouter(prefix="/v1/pushes", tags=["pushes"])
 
