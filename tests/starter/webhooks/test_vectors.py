@@ -176,7 +176,7 @@ async def test_a_token_of_mailgun_is_good_for_one_event() -> None:
 
 async def test_what_is_remembered_of_mailgun_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The latest tokens, and none of calls that are not Mailgun's."""
-    monkeypatch.setattr("starter.webhooks.mailgun.MOST_TOKENS", 10)
+    monkeypatch.setattr("starter.webhooks.mailgun.MAX_TOKENS", 10)
     provider = Mailgun(MAILGUN_KEY)
     for number in range(30):
         token = f"{number:050}"
