@@ -71,7 +71,13 @@ ProvidersHere = Annotated[Mapping[str, WebhookProvider], Depends(providers_of)]
 Name = Annotated[str, Path(json_schema_extra={"enum": list(PROVIDERS)})]
 
 
-@router.post("/webhooks/{provider}", status_code=204, responses=_ANSWERS, openapi_extra=_BODY)
+@router.post(
+    "/webhooks/{provider}",
+    name="take_events",  # part of the operation id, which generated clients use
+    status_code=204,
+    responses=_ANSWERS,
+    openapi_extra=_BODY,
+)
 async def ingest_events(provider: Name, request: Request, context: ContextHere, providers: ProvidersHere) -> Response:
     """Ingest the events that a provider reports. No API key is needed: the provider signs its calls."""
     configured = providers.get(provider)
