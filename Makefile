@@ -17,7 +17,7 @@ demo: $(STAMP) ## start everything, play three use cases, and stop (make demo AR
 	@$(BIN)/connector demo $(ARGS)
 
 test: $(STAMP) ## run the tests (make test ARGS="-k intake" for some of them)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m tests.run $(ARGS)
 
 lint: $(STAMP) ## check style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -15,11 +15,10 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.exception_signal import ExceptionSignalReporter
 from activities.launch.launch import Launcher
 from activities.operate import Operator
 from activities.publish import Publisher
-from activities.record import Recorder
+from activities.record import ExceptionSignalReporter, Recorder
 from activities.send import Sender
 from connector import names
 from connector.app.configuration import read_settings

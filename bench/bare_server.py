@@ -1,4 +1,4 @@
-"""The bare baseline of intake: the same server and database, a route that inserts what it was sent, and nothing else.
+"""The bare baseline of ingest: the same server and database with a route that only inserts what it receives.
 
 Run as `python -m bench.bare_server DATABASE_URL PORT`.
 """
@@ -24,15 +24,15 @@ _WORKSPACE = "bench"
 
 
 def create_bare_app(database: Database) -> FastAPI:
-    """One route that reads the JSON body and puts it into the log by one multi-row insert in one transaction."""
+    """Create an application whose one route inserts a JSON body into the log, in one statement and one transaction."""
     app = FastAPI()
 
     @app.get("/healthz")
-    async def alive() -> dict[str, str]:
+    async def check_alive() -> dict[str, str]:
         return {"status": "alive"}
 
     @app.post("/v1/interactions")
-    async def take(request: Request) -> Response:
+    async def insert_interactions(request: Request) -> Response:
         items = from_json(await request.body())["interactions"]
         rows = [_row(item) for item in items]
         async with database.write(_WORKSPACE) as tx:

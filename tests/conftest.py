@@ -19,7 +19,23 @@ if TYPE_CHECKING:
     from tests.support.installation import House
     from tests.support.workspace import Shop
 
+UNFINISHED_HANDLERS = ("UnfinishedUpdateHandlersWarning", "UnfinishedSignalHandlersWarning")
 _STATUS: list[int] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--part", choices=("parallel", "serial"), help="only tests that are not, or are, marked serial")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Select the part that was asked for; a workflow that ends with unfinished handlers fails its test."""
+    if "temporalio.workflow" in sys.modules:  # in pyproject.toml the filters would import it for every test of a rule
+        for name in UNFINISHED_HANDLERS:
+            config.addinivalue_line("filterwarnings", f"error::temporalio.workflow.{name}")
+    if part := config.getoption("part"):
+        left_out = [item for item in items if (part == "serial") != bool(item.get_closest_marker("serial"))]
+        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from connector.ingest.parsing import with_id
+from connector.ingest.parsing import ensure_id
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import (
     LAUNCH_TIME,
@@ -40,7 +40,7 @@ class SimulatedIngest:
         now = self._world.clock
         if self._is_unknown(item):
             return
-        item = with_id(item)
+        item = ensure_id(item)
         person = self._world.scratch.person(item.user)
         self._seq += 1
         logged = create_log_entry(item, self._seq, now)

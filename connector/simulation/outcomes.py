@@ -9,7 +9,7 @@ from typing import Any
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
-from connector.rules.model.values import write_instant
+from connector.rules.model.values import format_instant
 from connector.rules.triggering.changes import LateException, Refusal
 
 
@@ -39,11 +39,11 @@ class Outcome:
             "user": self.user,
             "trigger": self.trigger,
             "key": json.loads(self.key) if self.key else None,
-            "triggered_at": write_instant(self.triggered_at),
-            "due_at": write_instant(self.due_at),
+            "triggered_at": format_instant(self.triggered_at),
+            "due_at": format_instant(self.due_at),
             "state": self.state,
             "reason": self.reason,
-            "decided_at": write_instant(self.decided_at),
+            "decided_at": format_instant(self.decided_at),
             "channels": list(self.channels),
         }
         return told if self.state != State.EXCEPTED.value else {**told, "exception": self.exception}

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from connector.rules.model.values import parse_duration, write_instant
+from connector.rules.model.values import format_instant, parse_duration
 from connector.simulation.tally import quantiles
 from connector.store.engine.database import database_now
 from starter.commands.options import DataOption, JsonOption, parse_time_option
@@ -79,8 +79,8 @@ def _in_json(result: BacktestResult) -> dict[str, Any]:
     return {
         "campaign": result.campaign,
         "revision": result.revision,
-        "since": write_instant(result.since),
-        "until": write_instant(result.until),
+        "since": format_instant(result.since),
+        "until": format_instant(result.until),
         "users": tally.users,
         "triggered": tally.triggered,
         "sent": tally.sent,
@@ -106,7 +106,7 @@ def _in_text(result: BacktestResult) -> str:
     ]
     rows = [(what, name, f"{count:,}") for what, name, count in counts if count or what in ("triggered", "sent")]
     head = (
-        f"if {result.campaign} (revision {result.revision}) had been live since {write_instant(result.since)}, "
+        f"if {result.campaign} (revision {result.revision}) had been live since {format_instant(result.since)}, "
         f"for {tally.users:,} {'user' if tally.users == 1 else 'users'}:"
     )
     return "\n\n".join([head, format_table(("", "", "follow-ups"), rows), _exceptions_in_text(tally.until_exception)])

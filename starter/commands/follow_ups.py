@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from connector import names
-from connector.rules.model.values import write_instant
+from connector.rules.model.values import format_instant
 from connector.rules.sending.operating import in_words
 from connector.temporal.follow_up_client import FollowUpClient
 from connector.wire import LONGEST_NOTE, Operated
@@ -99,7 +99,7 @@ def _operate(verb: str, follow_up: str, operation: Operation, data: Path | None,
 
     operated = run(work())
     if as_json:
-        result = {**operated.model_dump(exclude={"done"}), "next_at": write_instant(operated.next_at)}
+        result = {**operated.model_dump(exclude={"done"}), "next_at": format_instant(operated.next_at)}
         return print_json({"id": follow_up, "update": verb, **result})
     print_result(f"{follow_up}: {'due now' if verb == names.SEND_NOW else _format_state(operated)}")
     return print_result(operated.says)
@@ -107,7 +107,7 @@ def _operate(verb: str, follow_up: str, operation: Operation, data: Path | None,
 
 def _format_state(operated: Operated) -> str:
     if operated.next_at is not None:
-        return f"{operated.state} until {write_instant(operated.next_at)}"
+        return f"{operated.state} until {format_instant(operated.next_at)}"
     return in_words(operated.state or "", operated.reason)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from connector.rules.model.api_keys import MAX_KEY_RATE, Key, KeyState, Scope, parse_key
-from connector.rules.model.values import format_duration, write_instant
+from connector.rules.model.values import format_duration, format_instant
 from starter.commands.options import DataOption, JsonOption, parse_duration_option
 from starter.commands.session import open_session, run
 from starter.operations.api_keys import ApiKeyService, IssuedKey
@@ -112,8 +112,8 @@ def revoke(id: KeyIdArgument, data: DataOption = None, as_json: JsonOption = Fal
     """
     key = _call_service(data, lambda service: service.revoke(_parse_id(id)))
     if as_json:
-        return print_json({"id": key.id, "name": key.name, "revoked_at": write_instant(key.revoked_at)})
-    return print_result(f"{key.id} ({key.name}): revoked since {write_instant(key.revoked_at)}")
+        return print_json({"id": key.id, "name": key.name, "revoked_at": format_instant(key.revoked_at)})
+    return print_result(f"{key.id} ({key.name}): revoked since {format_instant(key.revoked_at)}")
 
 
 @keys.command()
@@ -173,12 +173,12 @@ def _parse_id(text: str) -> str:
 def _print_issued(issued: IssuedKey, as_json: bool) -> None:
     key, old = issued.key, issued.replaces
     if as_json:
-        replaced = {} if old is None else {"replaces": {"id": old.id, "expires_at": write_instant(old.expires_at)}}
+        replaced = {} if old is None else {"replaces": {"id": old.id, "expires_at": format_instant(old.expires_at)}}
         return print_json({"key": issued.secret.text, **_view(key, key.created_at), **replaced})
     print_result(issued.secret.text)
     print_note(f"key {key.id} ({key.name}): {', '.join(key.scopes)}; {_format_rate(key)}; {_format_validity(key)}")
     if old is not None:
-        print_note(f"it replaces {old.id}, which is valid until {write_instant(old.expires_at)}")
+        print_note(f"it replaces {old.id}, which is valid until {format_instant(old.expires_at)}")
     print_note(
         "The key is shown this once and stored nowhere: keep it as a secret, and send it as "
         "`Authorization: Bearer KEY`."
@@ -193,7 +193,7 @@ def _format_rate(key: Key) -> str:
 def _format_validity(key: Key) -> str:
     if key.lifetime is None:
         return "does not expire"
-    return f"valid for {format_duration(key.lifetime)}, until {write_instant(key.expires_at)}"
+    return f"valid for {format_duration(key.lifetime)}, until {format_instant(key.expires_at)}"
 
 
 def _view(key: Key, now: datetime) -> dict[str, Any]:
@@ -203,9 +203,9 @@ def _view(key: Key, now: datetime) -> dict[str, Any]:
         "scopes": list(key.scopes),
         "rate": key.rate,
         "state": key.state_at(now),
-        "created_at": write_instant(key.created_at),
-        "expires_at": write_instant(key.expires_at),
-        "revoked_at": write_instant(key.revoked_at),
+        "created_at": format_instant(key.created_at),
+        "expires_at": format_instant(key.expires_at),
+        "revoked_at": format_instant(key.revoked_at),
     }
 
 
@@ -213,4 +213,4 @@ def _row(key: Key, now: datetime) -> tuple[object, ...]:
     state = key.state_at(now)
     until = key.revoked_at if state is KeyState.REVOKED else key.expires_at
     rate = "default" if key.rate is None else f"{key.rate:g}"
-    return key.id, key.name, ",".join(key.scopes), rate, state, write_instant(until), write_instant(key.created_at)
+    return key.id, key.name, ",".join(key.scopes), rate, state, format_instant(until), format_instant(key.created_at)

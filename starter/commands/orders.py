@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from connector.rules.model.errors import OrderRefused
-from connector.rules.model.values import write_instant
+from connector.rules.model.values import format_instant
 from connector.wire import OrderReceipt
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import open_session, run
@@ -100,6 +100,6 @@ def _print_receipt(receipt: OrderReceipt, as_json: bool) -> None:
     if as_json:
         return print_json(receipt.model_dump(mode="json"))
     for id in receipt.changed:
-        print_result(f"{_PAST_TENSE[receipt.verb]} {id} as of {write_instant(receipt.effective_at)}")
+        print_result(f"{_PAST_TENSE[receipt.verb]} {id} as of {format_instant(receipt.effective_at)}")
     for id in receipt.unchanged:
         print_result(f"unchanged {id}")

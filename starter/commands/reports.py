@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from connector.provider_events.intake import RetryResult, open_provider_event_intake
-from connector.rules.model.values import write_instant
+from connector.rules.model.values import format_instant
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, PROVIDERS
 from connector.store.provider_events.events import UnmatchedEvent, count_unmatched, newest_unmatched
 from starter.commands.options import DataOption, JsonOption
@@ -89,8 +89,8 @@ def _view(unmatched: UnmatchedEvent) -> dict[str, Any]:
         "provider": event.provider,
         "id": unmatched.key[1],
         "kind": event.happened.value,
-        "at": write_instant(event.at),
-        "received_at": write_instant(unmatched.received_at),
+        "at": format_instant(event.at),
+        "received_at": format_instant(unmatched.received_at),
         "reason": unmatched.reason.value,
         "campaign": event.arguments.get(CAMPAIGN),
         "delivery": event.arguments.get(DELIVERY),

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connector.rules.model.values import write_instant
+from connector.rules.model.values import format_instant
 
 _POLL_SECONDS = 0.2
 _OPEN_STATES = frozenset({"waiting", "held", "sending"})
@@ -90,7 +90,7 @@ class DemoSession:
     ) -> None:
         """Report an interaction of users in one request. `item` is in wire form, without the user."""
         self.print_line(f"[bold]{', '.join(users)}[/] {action}")
-        occurred_at = write_instant(_now() - ago)
+        occurred_at = format_instant(_now() - ago)
         items = [{"user": user, "occurred_at": occurred_at, **item} for user in users]
         response = (await self._api.post("/v1/interactions", json={"interactions": items})).raise_for_status()
         for result in response.json()["results"]:

@@ -14,7 +14,7 @@ from connector.rules.explaining.reasons import DELIVERY_TEXTS, NOTED, REASON_TEX
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
-from connector.rules.model.values import write_instant
+from connector.rules.model.values import format_instant
 from connector.rules.triggering.evaluator import LoggedHistory
 from connector.store.reporting.history import DecisionRow, DeliveryRow, Record
 from connector.store.users.users import StoredUser
@@ -53,9 +53,9 @@ class ExplanationBuilder:
             key=_key(follow_up.key),
             follow_up=follow_up.id,
             revision=follow_up.revision,
-            due_at=write_instant(follow_up.due_at),
-            next_at=write_instant(follow_up.next_at),
-            decided_at=write_instant(follow_up.decided_at),
+            due_at=format_instant(follow_up.due_at),
+            next_at=format_instant(follow_up.next_at),
+            decided_at=format_instant(follow_up.decided_at),
             messages=[self._message(case, message) for message in messages],
         )
 
@@ -66,8 +66,8 @@ class ExplanationBuilder:
             reason=message.reason.value if message.reason else None,
             words=REASON_TEXTS[message.reason] if message.reason else DELIVERY_TEXTS[message.state],
             fault=message.fault,
-            claimed_at=write_instant(message.claimed_at),
-            decided_at=write_instant(message.decided_at),
+            claimed_at=format_instant(message.claimed_at),
+            decided_at=format_instant(message.decided_at),
             looked_at=_looked_at(_of_message(case, message)) if message.reason else [],
         )
 
@@ -86,7 +86,7 @@ class ExplanationBuilder:
             revision=None,
             due_at=None,
             next_at=None,
-            decided_at=write_instant(decided.decided_at),
+            decided_at=format_instant(decided.decided_at),
             messages=[],
         )
 

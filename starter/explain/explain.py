@@ -9,7 +9,7 @@ from connector.app.context import AppContext
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.users import suppressed_channels
-from connector.rules.model.values import write_instant
+from connector.rules.model.values import format_instant
 from connector.rules.publishing.orders import suggest_id
 from connector.store.engine.database import database_now
 from connector.store.reporting.history import MOST_DECISIONS, Record, load_record, was_erased
@@ -60,7 +60,7 @@ def _explanation(
     teller = ExplanationBuilder(stored, record, catalogue, as_of)
     return Explanation(
         user=stored.user.id,
-        as_of=write_instant(as_of),
+        as_of=format_instant(as_of),
         is_cut=record.is_cut,
         unreachable=list(suppressed_channels(stored.user, stored.unreachable)),
         campaigns=[_story(teller, catalogue, name) for name in decided],
@@ -73,7 +73,7 @@ def _story(teller: ExplanationBuilder, catalogue: Catalogue, name: str) -> Campa
     return CampaignExplanation(
         campaign=name,
         state=entry.state,
-        first_published_at=write_instant(entry.first_effective_at),
+        first_published_at=format_instant(entry.first_effective_at),
         chapters=teller.chapters(name),
     )
 

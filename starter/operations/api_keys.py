@@ -7,11 +7,12 @@ ConnectorError
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from connector.rules.model.api_keys import Key, KeyState, NewKey, Scope, create_key
+from connector.rules.model.api_keys import Key, KeyState, Scope, parse_key
 from connector.rules.model.errors import ConnectorError
 from connector.store.engine.database import Database, database_now
 from connector.store.engine.transaction import Transaction
@@ -27,12 +28,29 @@ class KeyEnded(ConnectorError):
 
 
 @dataclass(frozen=True)
+class NewKey:
+    """A random key. `text` is the whole key, which nothing stores."""
+
+    id: str
+    digest: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class IssuedKey:
     """A new key with its text, which nothing keeps: it can be shown only now. `replaces`: the rotated key."""
 
     key: Key
     secret: NewKey
     replaces: Key | None = None
+
+
+def create_key() -> NewKey:
+    """Create a key from the system's randomness."""
+    text = f"ck_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
+    key = parse_key(text)
+    assert key is not None  # noqa: S101 - the text has the form of a key
+    return NewKey(key.id, key.digest, text)
 
 
 class ApiKeyService:

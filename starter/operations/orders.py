@@ -18,7 +18,7 @@ from connector.rules.publishing.preview import (
     preview_definitions,
     unpublished_ids,
 )
-from connector.store.catalogue.loading import load_catalogue
+from connector.store.catalogue.cache import load_catalogue
 from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.reporting.overview import WaitCounts, count_waits

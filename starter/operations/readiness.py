@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 
 from connector import names
 from connector.app.context import AppContext
-from connector.store.catalogue.versions import read_head
+from connector.store.catalogue.current import read_head
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.temporal.client import TemporalUnavailable
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from connector.app.context import AppContext
 from connector.rules.catalogue.catalogue import Entry
-from connector.rules.model.values import write_instant
+from connector.rules.model.values import format_instant
 from connector.rules.publishing.drafting import as_written
 from connector.rules.results.conversions import CONVERSION_LETTERS
 from connector.rules.results.uplift import CONFIDENCE, Share, compute_uplift
@@ -28,9 +28,9 @@ def view_entry(entry: Entry) -> dict[str, Any]:
         "state": entry.state,
         "live_revision": live.number if live else None,
         "newest_revision": entry.newest.number,
-        "effective_at": write_instant(live.effective_at) if live else None,
+        "effective_at": format_instant(live.effective_at) if live else None,
         "windows": [
-            {"opened_at": write_instant(window.opened_at), "closed_at": write_instant(window.closed_at)}
+            {"opened_at": format_instant(window.opened_at), "closed_at": format_instant(window.closed_at)}
             for window in entry.windows
         ],
     }
@@ -53,12 +53,12 @@ def view_follow_up(listed: FollowUpListing) -> dict[str, Any]:
         "user": listed.user,
         "trigger": listed.trigger,
         "key": json.loads(listed.key) if listed.key not in ("", listed.id) else None,
-        "triggered_at": write_instant(listed.triggered_at),
-        "due_at": write_instant(listed.due_at),
-        "next_at": write_instant(listed.next_at),
+        "triggered_at": format_instant(listed.triggered_at),
+        "due_at": format_instant(listed.due_at),
+        "next_at": format_instant(listed.next_at),
         "state": listed.state,
         "reason": listed.reason,
-        "decided_at": write_instant(listed.decided_at),
+        "decided_at": format_instant(listed.decided_at),
         "channels": list(listed.channels),
     }
     return shown if listed.exception is None else {**shown, "exception": listed.exception}

@@ -39,7 +39,7 @@ class Desk:
 
 @pytest.fixture
 async def desk(house: House, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr("activities.heartbeat._EVERY", 0.01)
+    monkeypatch.setattr("activities.launch.launch._HEARTBEAT_SECONDS", 0.01)
     pad = Pad(house)
     await pad.crowd(12)
     await pad.publish()

@@ -112,7 +112,7 @@ async def test_publishers_together_lose_no_order(house: House) -> None:
 
 async def test_waits_of_closed_windows_end_in_pages(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """P9, case 20: dropped as stopped at the instant of the stop; others wait on, and what is over stays as it was."""
-    monkeypatch.setattr(publish, "_PAGE", 2)
+    monkeypatch.setattr(publish, "_PAGE_SIZE", 2)
     await house.live(ORIGINAL, F, ABANDONED | {"campaign": "other"}, since=BASE)
     await house.ingest(*(push(f"e{number}", number, user=f"u{number}") for number in range(5)))
     told: list[int] = []

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from connector.ingest import coalescing as gathering
-from connector.ingest.coalescing import Batch, BatchCoalescer
+from connector.ingest.coalescing import BatchCoalescer, IngestRequest
 from connector.ingest.parsing import read_item
 from connector.store.engine.database import Database, StoreUnavailable
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
 from tests.support.installation import House
 
 
-def batch(*names: str, users: Sequence[dict[str, Any]] = ()) -> Batch:
+def batch(*names: str, users: Sequence[dict[str, Any]] = ()) -> IngestRequest:
     """A push each, of a user by the same name."""
-    return Batch([read_item(push(name, 0, user=name)) for name in names], users)
+    return IngestRequest([read_item(push(name, 0, user=name)) for name in names], users)
 
 
 class Taking:
@@ -29,7 +29,7 @@ class Taking:
         self.together: list[list[str]] = []
         self.faults: dict[str, BaseException] = {}
 
-    async def __call__(self, batches: Sequence[Batch]) -> list[str]:
+    async def __call__(self, batches: Sequence[IngestRequest]) -> list[str]:
         names = ["+".join(str(getattr(item, "id", None)) for item in one.items) for one in batches]
         self.together.append(names)
         await self.go.wait()
@@ -39,7 +39,7 @@ class Taking:
         return names
 
 
-async def started(gathered: BatchCoalescer[str], *batches: Batch) -> list[asyncio.Task[str]]:
+async def started(gathered: BatchCoalescer[str], *batches: IngestRequest) -> list[asyncio.Task[str]]:
     """The batches on their way: the first one at work, the others waiting."""
     tasks = []
     for one in batches:
@@ -62,10 +62,10 @@ A_USER = {"id": "x", "attributes": {}}
         ([batch("a"), batch("b", users=[A_USER]), batch("x")], [["a"], ["b"], ["x"]]),
     ],
 )
-async def test_who_goes_together(batches: Sequence[Batch], together: list[list[str]]) -> None:
+async def test_who_goes_together(batches: Sequence[IngestRequest], together: list[list[str]]) -> None:
     """Those that share a user or an id stay apart and in order, and so do descriptions of users."""
     taking = Taking()
-    tasks = await started(BatchCoalescer(taking, at_once=1), *batches)
+    tasks = await started(BatchCoalescer(taking, max_transactions=1), *batches)
     taking.go.set()
     assert await asyncio.gather(*tasks) == ["+".join(item.id or "" for item in one.items) for one in batches]
     assert taking.together == together
@@ -75,7 +75,7 @@ async def test_a_fault_of_one_fails_no_other() -> None:
     """What goes wrong in a transaction of several is tried one by one, and only who is at fault hears of it."""
     taking = Taking()
     taking.faults["c"] = ZeroDivisionError()
-    tasks = await started(BatchCoalescer(taking, at_once=1), *(batch(name) for name in "abcd"))
+    tasks = await started(BatchCoalescer(taking, max_transactions=1), *(batch(name) for name in "abcd"))
     taking.go.set()
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(end) for end in ended] == [str, str, ZeroDivisionError, str]
@@ -85,7 +85,7 @@ async def test_a_fault_of_one_fails_no_other() -> None:
 async def test_whoever_is_cancelled_takes_no_other_along() -> None:
     """At work, waiting, or just as its turn comes: the others are taken in all the same."""
     taking = Taking()
-    tasks = await started(BatchCoalescer(taking, at_once=1), *(batch(name) for name in "abcd"))
+    tasks = await started(BatchCoalescer(taking, max_transactions=1), *(batch(name) for name in "abcd"))
     tasks[2].cancel()
     tasks[0].cancel()
     await asyncio.sleep(0)
@@ -99,7 +99,7 @@ async def test_a_turn_is_never_lost(ticks: int) -> None:
     """Cancelled at any step of the handing on: whoever comes afterwards is taken in."""
     taking = Taking()
     taking.go.set()
-    gathered = BatchCoalescer(taking, at_once=1)
+    gathered = BatchCoalescer(taking, max_transactions=1)
     tasks = await started(gathered, *(batch(name) for name in "ab"))
     for _ in range(ticks):
         await asyncio.sleep(0)
@@ -112,7 +112,7 @@ async def test_without_the_store_all_are_told_to_try_again() -> None:
     """Nothing of any of them was stored."""
     taking = Taking()
     taking.faults["b"] = StoreUnavailable("away")
-    tasks = await started(BatchCoalescer(taking, at_once=1), *(batch(name) for name in "abc"))
+    tasks = await started(BatchCoalescer(taking, max_transactions=1), *(batch(name) for name in "abc"))
     taking.go.set()
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(end) for end in ended] == [str, StoreUnavailable, StoreUnavailable]
@@ -122,7 +122,7 @@ async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for its turn for too long is told to try again; the one at work goes on."""
     monkeypatch.setattr(gathering, "WAIT_SECONDS", 0.05)
     taking = Taking()
-    gathered = BatchCoalescer(taking, at_once=1)
+    gathered = BatchCoalescer(taking, max_transactions=1)
     tasks = await started(gathered, *(batch(name) for name in "ab"))
     with pytest.raises(StoreUnavailable):
         await tasks[1]

@@ -60,8 +60,8 @@ async def test_unknown_target_is_told(house: House) -> None:
     card = {"id": "c", "user": "u", "type": "view_news_feed_card", "card": "o", "occurred_at": at(0)}
     unknown, crossed, good = await house.ingest(push("e0", 0) | {"campaign": "nobody"}, card, push("e1", 0))
     assert (unknown.status, crossed.status, good.status) == ("invalid", "invalid", "accepted")
-    assert unknown.fault == "campaign: 'nobody' is not a campaign that is known; apply its definition first"
-    assert crossed.fault == "card: 'o' is not a card that is known; apply its definition first"
+    assert unknown.fault == "campaign: there is no campaign 'nobody'; apply its definition first"
+    assert crossed.fault == "card: there is no card 'o'; apply its definition first"
 
 
 async def test_before_publication_is_refused(house: House) -> None:

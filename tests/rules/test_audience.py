@@ -30,7 +30,7 @@ class RecordingHistory:
     happened: frozenset[str] = frozenset()
     asked: list[tuple[datetime | None, datetime]] = field(default_factory=list)
 
-    def past(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
+    def has_match(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
         self.asked.append((since, before))
         return getattr(condition, "event", None) in self.happened or getattr(condition, "campaign", "") in self.happened
 

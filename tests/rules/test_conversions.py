@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connector.ingest.parsing import parse_item, with_id
+from connector.ingest.parsing import ensure_id, parse_item
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.model.campaigns import Campaign, parse_definition
 from connector.rules.model.follow_up import FollowUp, follow_up_id_of
@@ -63,7 +63,7 @@ class Log:
 
     def take(self, batch: Iterable[Any]) -> list[Interaction]:
         """Log what is new, and count."""
-        new = [self._logged(one) for one in map(with_id, map(parse_item, batch)) if one.id not in self.ids]
+        new = [self._logged(one) for one in map(ensure_id, map(parse_item, batch)) if one.id not in self.ids]
         since = log_needed_since(new, self.known)
         if since is None:
             return []
@@ -286,8 +286,8 @@ def test_index_follows_the_catalogue() -> None:
 @pytest.mark.parametrize(
     ("faulty", "said"),
     [
-        ({"within": "31 days"}, "must be more than nothing and at most 30 days"),
-        ({"within": "0 days"}, "must be more than nothing and at most 30 days"),
+        ({"within": "31 days"}, "must be more than zero and at most 30 days"),
+        ({"within": "0 days"}, "must be more than zero and at most 30 days"),
         ({"same": ["sku"]}, "a conversion does not have"),
     ],
 )

@@ -36,7 +36,7 @@ GOLD = {"attribute": "tier", "is": "gold"}
 class Nothing:
     """A past in which nothing happened."""
 
-    def past(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
+    def has_match(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
         return False
 
 

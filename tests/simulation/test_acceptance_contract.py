@@ -70,14 +70,14 @@ REFUSED = {
     "P5-all-or-none": (
         "g:", [f(LOOKED), f({"interaction": "receive_push", "campaign": "no"}, "g"),
                        order("09:00", "publish", "f", "g")]),
-    "P6-circle-of-two": (
-        "circle", [f({"interaction": "receive_push", "campaign": "g"}, eligible_again="never"),
+    "P6-cycle-of-two": (
+        "cycle", [f({"interaction": "receive_push", "campaign": "g"}, eligible_again="never"),
                          f({"interaction": "receive_push", "campaign": "f"}, "g", eligible_again={"after": "1 day"}),
                          order("09:00", "publish", "f", "g")]),
     "P6-itself": (
-        "circle", [f([LOOKED, {"interaction": "receive_push", "campaign": "f"}]), *ONE]),
+        "cycle", [f([LOOKED, {"interaction": "receive_push", "campaign": "f"}]), *ONE]),
     "P6-closed-later": (
-        "circle", [f([LOOKED, {"interaction": "open_push", "campaign": "g"}]),
+        "cycle", [f([LOOKED, {"interaction": "open_push", "campaign": "g"}]),
                         f({"interaction": "open_push", "campaign": "f"}, "g"), *ONE, order("09:30", "publish", "g")]),
     "P7-exception-without-a-delay": (
         "without a delay", _alone(exceptions=[BOUGHT])),
@@ -151,7 +151,7 @@ ALLOWED = {
         [f(), ORIGINAL, order("08:00", "publish", "o", allow_missed=True),
          *[push("08:30", x, user=x) for x in ("a", "b", "c")], *ONE], ["3"]),
     "P5-nothing-new": ([f(LOOKED), *ONE, order("10:00", "publish", "f")], ["f"]),
-    "P6-draft-ends-the-circle": (
+    "P6-draft-ends-the-cycle": (
         [f([LOOKED, {"interaction": "open_push", "campaign": "g"}]),
          f({"interaction": "open_push", "campaign": "f"}, "g"), *ONE], []),
     "P7-as-long-as-the-duration": (_alone(delay=HOUR, start="2026-03-02T10:00:00Z", end="2026-03-02T11:00:00Z"), []),

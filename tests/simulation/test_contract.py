@@ -151,7 +151,7 @@ def test_a_folder_of_definitions(connector: Connector, tmp_path: Path) -> None:
         (apply("10:00", {**ORIGINAL, "campaign": "x"}), "x is archived and cannot be edited"),
         (apply("10:00", {"card": "o", "title": "t", "body": "b"}), "o is a campaign already"),
         (order("10:00", "publish", "lost"), "the campaign gone, which does not exist"),
-        (order("10:00", "publish", "round"), "circle"),
+        (order("10:00", "publish", "round"), "cycle"),
         (order("10:00", "publish", "hasty"), "without a delay"),
         (order("10:00", "publish", "d"), "would make the draft follow-on of-d miss its receive_push"),
     ],

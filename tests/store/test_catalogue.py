@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,19 +15,13 @@ from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_def
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.drafting import DraftChange
 from connector.rules.publishing.orders import OrderPlan
-from connector.store.catalogue.cache import CatalogueCache
-from connector.store.catalogue.loading import (
-    VersionMoved,
-    commit_order,
-    find_receipt,
-    load_catalogue,
-    next_instant,
-    read_head,
-    save_drafts,
-)
+from connector.store.catalogue.cache import CatalogueCache, load_catalogue
+from connector.store.catalogue.current import read_head
+from connector.store.catalogue.drafts import save_drafts
+from connector.store.catalogue.orders import VersionMoved, commit_order, find_receipt, next_instant
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import interactions
-from connector.wire import Order, OrderReceipt
+from connector.wire import OrderReceipt
 
 W = "default"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -73,11 +68,12 @@ async def carry_out(
     database: Database, verb: str, *ids: str, order_id: str | None = None, at: datetime | None = None
 ) -> OrderReceipt:
     """Commit an order with the plan to change all of `ids`, as the registry's activity does."""
-    order = Order(workspace=W, order_id=order_id or f"{verb}-{ids}-{at}", verb=verb, ids=ids)  # type: ignore[arg-type]
+    order_id = order_id or f"{verb}-{ids}-{at}"
     async with database.write(W, lock="exclusive") as tx:
-        version = (await read_head(tx)).version
+        catalogue = await load_catalogue(tx)
         at = at or await next_instant(tx)
-        return await commit_order(tx, order, OrderPlan(ids), expected_version=version, effective_at=at)
+        order: dict[str, Any] = {"order_id": order_id, "verb": verb, "ids": ids, "effective_at": at}
+        return OrderReceipt.model_validate(await commit_order(tx, catalogue, OrderPlan(ids), **order))
 
 
 async def load(database: Database, since: Catalogue | None = None) -> Catalogue:
@@ -243,7 +239,7 @@ async def test_a_repeated_order_answers_with_its_receipt_and_changes_nothing(dat
     found = await entry(database, "a")
     assert (found.state, len(found.windows)) == ("stopped", 1)
     async with database.read(W) as tx:
-        assert await find_receipt(tx, "o-1") == first
+        assert OrderReceipt.model_validate(await find_receipt(tx, "o-1")) == first
     async with database.read("other") as tx:
         assert await find_receipt(tx, "o-1") is None
 
@@ -252,10 +248,11 @@ async def test_an_order_judged_by_an_older_catalogue_is_not_carried_out(database
     """Compare and set: who lost the race judges again."""
     await save(database, campaign("a"))
     for plan in (OrderPlan(("a",)), OrderPlan((), ("a",))):
-        order = Order(workspace=W, order_id="late", verb="publish", ids=("a",))
+        order: dict[str, Any] = {"order_id": "late", "verb": "publish", "ids": ("a",), "effective_at": NOW}
         async with database.write(W, lock="exclusive") as tx:
+            older = replace(await load_catalogue(tx), version=0)
             with pytest.raises(VersionMoved, match="version 0"):
-                await commit_order(tx, order, plan, expected_version=0, effective_at=NOW)
+                await commit_order(tx, older, plan, **order)
     assert (await entry(database, "a")).state == "draft"
     async with database.read(W) as tx:
         assert await find_receipt(tx, "late") is None
@@ -264,14 +261,14 @@ async def test_an_order_judged_by_an_older_catalogue_is_not_carried_out(database
 async def test_an_order_that_changes_nothing_leaves_the_version(database: Database) -> None:
     """P5: with nothing new it says so and changes nothing."""
     await save(database, campaign("a"))
-    order = Order(workspace=W, order_id="again", verb="publish", ids=("a",))
+    order: dict[str, Any] = {"order_id": "again", "verb": "publish", "ids": ("a",), "effective_at": NOW}
     async with database.write(W, lock="exclusive") as tx:
         plan = OrderPlan((), ("a",), ("nothing new",))
-        receipt = await commit_order(tx, order, plan, expected_version=1, effective_at=NOW)
+        receipt = await commit_order(tx, await load_catalogue(tx), plan, **order)
         assert await find_receipt(tx, "again") == receipt
         head = await read_head(tx)
         assert (head.version, head.changed_at) == (1, NOW)
-    assert (receipt.changed, receipt.unchanged, receipt.effective_at) == ((), ("a",), None)
+    assert (receipt["changed"], receipt["unchanged"], receipt["effective_at"]) == ([], ["a"], None)
 
 
 async def test_an_order_comes_strictly_after_all_that_was_received_and_ordered(database: Database) -> None:

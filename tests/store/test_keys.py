@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from connector.rules.model.api_keys import Key, KeyState, PresentedKey, Scope, create_key, has_secret, parse_key
+from connector.rules.model.api_keys import Key, KeyState, PresentedKey, Scope, has_secret, parse_key
 from connector.store.engine.database import Database
 from connector.store.tables import keys
 from connector.store.users.api_keys import LiveKeys, load_live_keys
-from starter.operations.api_keys import ApiKeyService, IssuedKey, KeyEnded, KeyUnknown
+from starter.operations.api_keys import ApiKeyService, IssuedKey, KeyEnded, KeyUnknown, create_key
 
 W = "default"
 SECRET = "A" * 43

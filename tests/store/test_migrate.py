@@ -12,8 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, text
 
 from connector.store.engine.database import Database
-from connector.store.engine.migrate import is_migrated, migrate
-from connector.store.engine.partitions import ensure_partitions
+from connector.store.engine.migrate import ensure_partitions, is_migrated, migrate
 from connector.store.tables import interactions, metadata
 
 

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from connector.rules.sending.effects import KeepAssignment
+from connector.rules.targeting.assignment import Assignment
 from connector.store.engine.database import Database
-from connector.store.follow_ups.follow_ups import keep_assignment
+from connector.store.follow_ups.follow_ups import insert_assignments
 from connector.store.reporting.results import ResultCounts, count_results
 from connector.store.tables import follow_ups
 from connector.store.users.users import find_user
@@ -40,7 +42,7 @@ async def kept(house: House, user: str, *, control: bool, variant: str | None = 
     async with house.database.write(W) as tx:
         stored = await find_user(tx, user)
         assert stored is not None
-        await keep_assignment(tx, "o", stored.user_key, control, variant)
+        await insert_assignments(tx, [KeepAssignment("o", stored.user_key, Assignment(control, variant))])
 
 
 async def test_each_step_counts_users(house: House) -> None:

@@ -32,6 +32,6 @@ async def _plan(tx: Transaction, statement: str) -> list[str]:
 
 
 def _walks(step: str) -> bool:
-    if step == "SCAN given":  # the rows that the statement was given
+    if step == "SCAN batch":  # the rows that the statement was given
         return False
     return step.endswith("(workspace=?)") or (step.startswith("SCAN") and "VIRTUAL TABLE" not in step)

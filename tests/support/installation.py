@@ -16,7 +16,6 @@ from connector.store.catalogue.drafts import save_drafts
 from connector.store.catalogue.orders import VersionMoved, commit_order, next_instant
 from connector.store.engine.database import Database
 from connector.store.tables import decisions, entries, follow_ups, publications, revisions
-from connector.wire import Order
 
 PLANS = {"stop": plan_stop, "resume": plan_resume, "archive": plan_archive}
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -46,12 +45,11 @@ class House:
 
     async def order(self, verb: str, *ids: str) -> datetime:
         """Carry out an order and return the instant at which it took effect."""
-        order = Order(workspace="default", order_id=uuid4().hex, verb=verb, ids=ids)
         catalogue = await self.cache.at_least(self.database)
         async with self.database.write("default", lock="exclusive") as tx:
             now = await next_instant(tx)
             plan = plan_publish(catalogue, ids, now=now) if verb == "publish" else PLANS[verb](catalogue, ids)
-            await commit_order(tx, order, plan, expected_version=catalogue.version, effective_at=now)
+            await commit_order(tx, catalogue, plan, order_id=uuid4().hex, verb=verb, ids=ids, effective_at=now)
         return now
 
     async def order_until_done(self, verb: str, *ids: str) -> None:

@@ -133,10 +133,10 @@ DOUBLE = "{% assign a = user.long %}{% for i in (1..99) %}{% assign a = a | appe
 )  # fmt: skip
 def test_bounds(text: str, problem: str) -> None:
     """A template neither holds up a worker nor fills its memory, whatever it says."""
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(RenderingFailed, match=problem) as fault:
         sms(text)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert (fault.value.campaign, fault.value.channel, fault.value.field) == ("c", "sms", "body")
 
 

@@ -278,9 +278,9 @@ LONG = 1_000_000
 )
 def test_broken_megabytes_take_no_more_time_than_others(piece: str) -> None:
     """A mail of a megabyte, made of what parsers go back on, is read once from end to end."""
-    began = time.perf_counter()
+    began = time.process_time()
     rewritten(piece * (LONG // len(piece)))
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
 
 
 def test_a_mail_of_five_megabytes() -> None:

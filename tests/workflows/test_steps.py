@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from temporalio import activity
 
-from activities.exception_signal import ExceptionSignalReporter
 from activities.launch.launch import Launcher
 from activities.operate import Operator
 from activities.publish import Publisher
+from activities.record import ExceptionSignalReporter
 from activities.send import Sender
 from workflows import steps
 

@@ -24,7 +24,7 @@ from connector.rules.explaining.wording import describe_cap, describe_hours, des
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.schedules import QuietHours, TimeOfDay
 from connector.rules.model.users import is_suppressed
-from connector.rules.model.values import format_duration, write_instant
+from connector.rules.model.values import format_duration, format_instant
 from connector.rules.sending.due_list import quiet_hours_of, reachable
 from connector.rules.timing.caps import full_caps
 from connector.rules.timing.delays import resolve_zone
@@ -51,7 +51,7 @@ def exception(case: DecisionContext) -> Iterator[EvidenceItem]:
     logged = case.items.get(follow_up.exception_id)
     did = f"{describe_item(logged.item)} ({logged.id})" if logged else follow_up.exception_id
     after = follow_up.exception_at - follow_up.trigger.t
-    at = write_instant(follow_up.exception_at)
+    at = format_instant(follow_up.exception_at)
     yield EvidenceItem("exception", follow_up.exception_id, f"{did} at {at}, {after} after the trigger")
     if logged is not None and logged.received_at != logged.t:
         yield instant_evidence("exception_arrived_at", "it arrived at", logged.received_at)
@@ -110,7 +110,7 @@ def frequency_capped(case: DecisionContext) -> Iterator[EvidenceItem]:
         follow_up_id=case.follow_up.id if case.follow_up else "",
     )
     for cap, sends in full:
-        listed = [f"{send.channel} at {write_instant(send.at)}" for send in sorted(sends, key=lambda send: send.at)]
+        listed = [f"{send.channel} at {format_instant(send.at)}" for send in sorted(sends, key=lambda send: send.at)]
         words = f"the cap of {describe_cap(cap)} was full: {', '.join(listed) or 'it allows none'}"
         yield EvidenceItem("frequency_cap", {"cap": describe_cap(cap), "sent": listed}, words)
 

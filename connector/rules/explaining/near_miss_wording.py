@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.explaining.near_misses import NearMiss, Shortfall
 from connector.rules.explaining.wording import describe_condition, format_value
-from connector.rules.model.values import write_instant
+from connector.rules.model.values import format_instant
 
 
 def describe_near_miss(miss: NearMiss, entry: Entry, catalogue: Catalogue) -> str:
@@ -35,12 +35,12 @@ def _draft(_miss: NearMiss, entry: Entry, _catalogue: Catalogue) -> str:
 
 def _before_publish(_miss: NearMiss, entry: Entry, _catalogue: Catalogue) -> str:
     first = entry.first_effective_at
-    return f"{entry.id} was published first at {write_instant(first)}, after it" if first else "nothing was published"
+    return f"{entry.id} was published first at {format_instant(first)}, after it" if first else "nothing was published"
 
 
 def _revision(miss: NearMiss, entry: Entry, _catalogue: Catalogue) -> str:
     later = entry.revision(miss.wanted)
-    since = f"from {write_instant(later.effective_at)}" if later and later.effective_at else "not published yet"
+    since = f"from {format_instant(later.effective_at)}" if later and later.effective_at else "not published yet"
     return (
         f"revision {miss.revision.number}, in effect then, asked for {describe_condition(miss.condition)}; "
         f"revision {miss.wanted} ({since}) takes it"

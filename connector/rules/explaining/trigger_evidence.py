@@ -18,7 +18,7 @@ from connector.rules.explaining.wording import (
 )
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.predicates import AttributePredicate
-from connector.rules.model.values import write_instant
+from connector.rules.model.values import format_instant
 from connector.rules.targeting.audience import is_in_audience
 from connector.rules.targeting.eligibility import eligible_from
 
@@ -38,7 +38,7 @@ def not_live(case: DecisionContext) -> Iterator[EvidenceItem]:
         ("arrived_at", "it arrived", case.logged.received_at),
     ):
         live = "while the campaign was live" if case.entry.window_at(at) else "while the campaign was not live"
-        yield EvidenceItem(name, write_instant(at), f"{words} at {write_instant(at)}, {live}")
+        yield EvidenceItem(name, format_instant(at), f"{words} at {format_instant(at)}, {live}")
     yield windows_evidence(case.entry)
 
 
@@ -151,4 +151,4 @@ def _successor(by: FollowUp) -> EvidenceItem:
 
 
 def _at(at: datetime) -> str:
-    return write_instant(at)
+    return format_instant(at)

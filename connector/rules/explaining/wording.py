@@ -11,7 +11,7 @@ from connector.rules.model.conditions import REFINEMENTS, Condition, EventCondit
 from connector.rules.model.interactions import Interaction, Item
 from connector.rules.model.predicates import All, Any_, AttributePredicate, Did, Interacted, Not, Predicate
 from connector.rules.model.schedules import EligibleAfter, QuietHours, TimeOfDay
-from connector.rules.model.values import canonical_json, format_duration, write_instant
+from connector.rules.model.values import canonical_json, format_duration, format_instant
 
 _PLAIN = re.compile(r"[^\W\d][\w.:/@-]*")
 
@@ -60,8 +60,8 @@ def leaf_predicates(predicate: Predicate) -> list[AttributePredicate | Interacte
 def describe_windows(entry: Entry) -> str:
     """When a campaign or card was live."""
     spelled = [
-        f"from {write_instant(window.opened_at)} "
-        + ("on" if window.closed_at is None else f"to {write_instant(window.closed_at)}")
+        f"from {format_instant(window.opened_at)} "
+        + ("on" if window.closed_at is None else f"to {format_instant(window.closed_at)}")
         for window in entry.windows
     ]
     return f"{entry.id} was live {', '.join(spelled)}" if spelled else f"{entry.id} has never been published"

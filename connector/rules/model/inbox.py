@@ -1,4 +1,4 @@
-"""The inbox of client apps: the kinds of message that wait in it, and the interactions that come of them."""
+"""The inbox of client apps: its kinds of message, and the interactions that users' actions make."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ InboxVerb = Literal["view", "click", "dismiss"]
 T = InteractionType
 
 EXPIRY_DAYS: Mapping[InboxKind, int] = {"in_app_message": 30, "content_card": 30, "news_feed_card": 30}
-"""How long a message is shown, where the settings say nothing else."""
+"""The default number of days for which a message is shown."""
 
 PRIORITIES: Mapping[InboxKind, int] = {"in_app_message": 1, "content_card": 0, "news_feed_card": 0}
-"""Higher ones are shown first, where the settings say nothing else; within one priority the newest."""
+"""The default priorities: higher ones are shown first, and within one priority the newest."""
 
 CARD_ID_PREFIX = "card."
-"""What the message id of a published News Feed card begins with; it is one for all users."""
+"""The prefix of a News Feed card's message id, which is the same for all users."""
 
 INTERACTION_TYPES: Mapping[tuple[InboxKind, InboxVerb], InteractionType] = {
     ("in_app_message", "view"): T.VIEW_IN_APP_MESSAGE,
@@ -34,16 +34,16 @@ INTERACTION_TYPES: Mapping[tuple[InboxKind, InboxVerb], InteractionType] = {
     ("news_feed_card", "view"): T.VIEW_NEWS_FEED_CARD,
     ("news_feed_card", "click"): T.CLICK_NEWS_FEED_CARD,
 }
-"""The interaction that an act makes; dismissing an in-app message or a News Feed card only takes it away."""
+"""The interaction that an action makes; dismissing an in-app message or a News Feed card only hides it."""
 
 
 class UnknownButton(ConnectorError):
-    """The act names a button that the message does not have."""
+    """The action names a button that the message does not have."""
 
 
 @dataclass(frozen=True)
 class InboxAction:
-    """What a user did with a message. `id` is the client's own for a click, by which a repeat is told from another."""
+    """What a user did with a message. `id` is the client's id of a click, which identifies repeated reports."""
 
     verb: InboxVerb
     button: str | None = None
@@ -53,7 +53,7 @@ class InboxAction:
 
 @dataclass(frozen=True)
 class InboxTarget:
-    """The message of an act: of a campaign, or a published card; exactly one of the two is set."""
+    """The message of an action: a campaign's, or a published card; exactly one of the two is set."""
 
     id: str
     kind: InboxKind
@@ -63,52 +63,52 @@ class InboxTarget:
 
 
 def inbox_message_id(workspace: str, delivery_id: str) -> str:
-    """The id under which clients know a delivered message: the same each time, and nothing can be read from it."""
+    """Return the opaque, stable id under which clients know a delivered message."""
     return hashlib.sha256(canonical_json(["inbox", workspace, delivery_id]).encode()).hexdigest()[:32]
 
 
-def check_button(acted_on: InboxTarget, act: InboxAction) -> None:
-    """Raises ButtonUnknown where the act names a button that the message does not have."""
-    if act.button is None:
+def check_button(target: InboxTarget, action: InboxAction) -> None:
+    """Raise UnknownButton if the action names a button that the message does not have."""
+    if action.button is None:
         return
-    known = [button["id"] for button in acted_on.content.get("buttons", ())]
-    if act.button not in known:
-        told = f"it has {', '.join(known)}" if known else "it has none"
-        raise UnknownButton(f"the message has no button {act.button!r}; {told}")
+    buttons = [button["id"] for button in target.content.get("buttons", ())]
+    if action.button not in buttons:
+        existing = f"it has {', '.join(buttons)}" if buttons else "it has none"
+        raise UnknownButton(f"the message has no button {action.button!r}; {existing}")
 
 
 def interaction_of_action(
-    acted_on: InboxTarget, act: InboxAction, user: str, user_key: str, at: datetime
+    target: InboxTarget, action: InboxAction, user: str, user_key: str, at: datetime
 ) -> Interaction | None:
-    """The interaction that the act makes (M1), None where there is no kind for it.
+    """Return the interaction that the action makes (M1); None if there is no interaction type for it.
 
-    Its id is the same for every view and every dismissal of one message by one user, and for clicks with the same id
-    of the client's, or without one within the same second.
+    Its id is the same for every view and every dismissal of one message by one user, and for clicks with the same
+    client id, or without one within the same second.
 
     Args:
         user: the user's id.
         at: when it happened, UTC.
     """
-    kind = INTERACTION_TYPES.get((acted_on.kind, act.verb))
-    if kind is None:
+    type = INTERACTION_TYPES.get((target.kind, action.verb))
+    if type is None:
         return None
-    if kind is T.CLICK_IN_APP_MESSAGE and act.button is not None:
-        kind = T.CLICK_IN_APP_MESSAGE_BUTTON
-    named = {"button": act.button, "link": act.link}
+    if type is T.CLICK_IN_APP_MESSAGE and action.button is not None:
+        type = T.CLICK_IN_APP_MESSAGE_BUTTON
+    properties = {"button": action.button, "link": action.link}
     return Interaction(
-        id=_id_of(acted_on, act, user_key, at),
+        id=_id_of(target, action, user_key, at),
         user=user,
-        type=kind,
-        campaign=acted_on.campaign,
-        card=acted_on.card,
+        type=type,
+        campaign=target.campaign,
+        card=target.card,
         occurred_at=at,
-        properties={name: value for name, value in named.items() if value is not None},
+        properties={name: value for name, value in properties.items() if value is not None},
     )
 
 
-def _id_of(acted_on: InboxTarget, act: InboxAction, user_key: str, at: datetime) -> str:
-    facts: list[Any] = [user_key, acted_on.id, act.verb]
-    if act.verb == "click":
-        again = ["id", act.id] if act.id is not None else ["second", int(at.timestamp())]
-        facts += [act.button, act.link, *again]
+def _id_of(target: InboxTarget, action: InboxAction, user_key: str, at: datetime) -> str:
+    facts: list[Any] = [user_key, target.id, action.verb]
+    if action.verb == "click":
+        repeat = ["id", action.id] if action.id is not None else ["second", int(at.timestamp())]
+        facts += [action.button, action.link, *repeat]
     return f"inbox-{hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:40]}"

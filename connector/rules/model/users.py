@@ -24,7 +24,7 @@ ERASED_FAULT = "erased: the user was erased"
 
 
 class User(Definition):
-    """A user: identity, addresses, attributes and consent. A channel without an entry in `consent` is subscribed (W1)."""
+    """A user: identity, addresses, attributes and consent. A channel missing in `consent` is subscribed (W1)."""
 
     id: Text
     email: Text | None = None

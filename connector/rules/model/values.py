@@ -140,10 +140,10 @@ def _in_utc(value: datetime) -> datetime:
 
 
 @overload
-def write_instant(instant: datetime) -> str: ...
+def format_instant(instant: datetime) -> str: ...
 @overload
-def write_instant(instant: None) -> None: ...
-def write_instant(instant: datetime | None) -> str | None:
+def format_instant(instant: None) -> None: ...
+def format_instant(instant: datetime | None) -> str | None:
     """Format an aware datetime as RFC 3339 in UTC with `Z`, with a fraction only if it is not zero; None stays None."""
     return None if instant is None else instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision
-from connector.rules.catalogue.targets import target_problems
+from connector.rules.catalogue.references import target_problems
 from connector.rules.model.campaigns import Campaign, Card, Publishable, Workspace
 from connector.rules.model.errors import OrderRefused
 from connector.rules.model.values import canonical_json

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.catalogue.references import content_problems, content_warnings, contents_of
+from connector.rules.catalogue.references import content_problems, content_warnings
 from connector.rules.model.campaigns import ActionBased, Campaign, Publishable, Scheduled
 from connector.rules.model.conditions import Condition, EventCondition, InteractionCondition
 from connector.rules.model.interactions import InteractionType
@@ -119,14 +119,14 @@ _OF_FOLLOW_ONS: tuple[Callable[[ActionBased, datetime], Iterator[str]], ...] = (
 
 def beyond_the_channel(campaign: Campaign) -> Iterator[str]:
     """P7: a message for a channel that cannot do it."""
-    for content in contents_of(campaign):
+    for content in campaign.contents:
         if content.webhook is not None and content.webhook.method == "GET" and content.webhook.body is not None:
             yield "its webhook has a body, which a GET cannot carry; write method: POST, or take the body out"
 
 
 def empty_emails(campaign: Campaign) -> Iterator[str]:
     """P8: an email of a subject alone."""
-    for content in contents_of(campaign):
+    for content in campaign.contents:
         if content.email is not None and content.email.html is None and content.email.text is None:
             yield "its email has neither `html` nor `text`: an empty mail would go out; write one of them"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import time
 
-from connector.rules.catalogue.references import contents_of
 from connector.rules.model.campaigns import Campaign, Workspace
 from connector.rules.model.schedules import QuietHours, TimeOfDay
 from connector.rules.sending.due_list import quiet_hours_of
@@ -40,7 +39,7 @@ def quiet_for_some(campaign: Campaign, workspace: Workspace) -> Iterator[str]:
 def _hours_and_quiet(campaign: Campaign, workspace: Workspace) -> tuple[TimeOfDay | None, QuietHours | None]:
     """Its hours of the day, and the quiet hours that hold for it; no quiet where none of its channels keeps it (W2)."""
     follow_on = campaign.follow_on
-    channels = {channel for content in contents_of(campaign) for channel in content.channels}
+    channels = {channel for content in campaign.contents for channel in content.channels}
     if follow_on is None or CAPPED_CHANNELS.isdisjoint(channels):
         return None, None
     return follow_on.time_of_day, quiet_hours_of(follow_on, workspace)

@@ -14,7 +14,7 @@ from connector.rules.catalogue.dependencies import (
     trigger_interactions,
     with_draft_follow_ons,
 )
-from connector.rules.catalogue.targets import target_problems
+from connector.rules.catalogue.references import target_problems
 from connector.rules.model.errors import OrderRefused
 from connector.rules.model.interactions import LAUNCH_TIME
 from connector.rules.publishing.lints import refusals, warnings

@@ -1,10 +1,10 @@
-"""The ordered list "at the trigger": what refuses an interaction before it starts a follow-up (behaviour.md)."""
+"""The ordered list "at the trigger": the checks that an item must pass to start a follow-up (behaviour.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
@@ -23,10 +23,10 @@ from connector.rules.timing.delays import compute_due_at, spread_offset
 
 @dataclass(frozen=True)
 class TriggerFacts:
-    """Everything that the list looks at. `user` is the user as known now; `received_at` is the last receipt (T1).
+    """The facts that the list depends on. `user` is the user as described now; `received_at` is the last receipt (T1).
 
-    `blocking` is the follow-up of this follow-on, user and key that is open as the interaction is judged; None where
-    there is none, or where the same interaction called it off (T3).
+    `blocking` is the open follow-up of this follow-on, user and key; None if there is none, or if the same item cancels
+    it as an exception (T3).
     """
 
     logged: LogEntry
@@ -40,24 +40,24 @@ class TriggerFacts:
 
     @cached_property
     def revision(self) -> Revision:
-        """The revision in effect at the interaction's time; before the first one, the first one."""
+        """The revision in effect at the item's time; before the first publication, the first revision."""
         return self.entry.revision_at(self.logged.t) or self.entry.published[0]
 
     @cached_property
     def campaign(self) -> Campaign:
-        """The definition of that revision."""
+        """The revision's definition."""
         assert isinstance(self.revision.definition, Campaign)  # noqa: S101 - only campaigns have triggers
         return self.revision.definition
 
     @cached_property
     def follow_on(self) -> ActionBased:
-        """Its delivery."""
+        """The definition's delivery."""
         assert isinstance(self.campaign.delivery, ActionBased)  # noqa: S101 - only follow-ons have triggers
         return self.campaign.delivery
 
 
 def is_trigger(item: Item, entry: Entry, t: datetime, catalogue: Catalogue) -> bool:
-    """Whether the item is what the follow-on's revision in effect at `t` waits for (M1 to M5)."""
+    """Return whether the item matches the trigger of the follow-on's revision in effect at `t` (M1 to M5)."""
     published = entry.published
     follow_on = entry.follow_on(entry.revision_at(t) or (published[0] if published else None))
     return (
@@ -68,7 +68,7 @@ def is_trigger(item: Item, entry: Entry, t: datetime, catalogue: Catalogue) -> b
 
 
 def key_of(item: Item, entry: Entry, t: datetime) -> str:
-    """The key under which the item counts for this follow-on: '' when unset, canonical JSON otherwise."""
+    """Return the item's key for this follow-on: '' if the follow-on has none, else canonical JSON (M9)."""
     published = entry.published
     follow_on = entry.follow_on(entry.revision_at(t) or (published[0] if published else None))
     if follow_on is None or follow_on.key is None:
@@ -77,56 +77,56 @@ def key_of(item: Item, entry: Entry, t: datetime) -> str:
 
 
 def check_first_publication(facts: TriggerFacts) -> Reason | None:
-    """P2: only what happened since the first publication counts."""
+    """P2: the item happened at or after the first publication."""
     first = facts.entry.first_effective_at
     return Reason.BEFORE_PUBLISH if first is None or facts.logged.t < first else None
 
 
 def check_live(facts: TriggerFacts) -> Reason | None:
-    """P2: it falls into a window in which the follow-on was live, and arrived while it was live."""
+    """P2: the item happened and arrived while the follow-on was live."""
     times = (facts.logged.t, facts.logged.received_at)
     return None if all(facts.entry.window_at(at) is not None for at in times) else Reason.NOT_LIVE
 
 
 def check_target(facts: TriggerFacts) -> Reason | None:
-    """P1: the target was active then; with `target: ever_published` it had been published by then."""
+    """P1: the target was active at the item's time; with `target: ever_published`, published by then."""
     if facts.logged.item.target is None:
         return None
     target, t = facts.catalogue.target_of(facts.logged.item), facts.logged.t
     if target is None:
         return Reason.TARGET_INACTIVE
     if facts.catalogue.workspace.target == "ever_published":
-        at_work = target.first_effective_at is not None and target.first_effective_at <= t
+        counts = target.first_effective_at is not None and target.first_effective_at <= t
     else:
-        at_work = target.window_at(t) is not None
-    return None if at_work else Reason.TARGET_INACTIVE
+        counts = target.window_at(t) is not None
+    return None if counts else Reason.TARGET_INACTIVE
 
 
 def check_start(facts: TriggerFacts) -> Reason | None:
-    """Nothing counts before the campaign's `start`; its `end` is looked at when the follow-up is due."""
+    """The item happened at or after the campaign's `start`; its `end` is checked at the due time."""
     start = facts.follow_on.start
     return Reason.OUTSIDE_CAMPAIGN_DURATION if start is not None and facts.logged.t < start else None
 
 
 def check_audience(facts: TriggerFacts) -> Reason | None:
-    """The user is in the audience as it stands before the event."""
+    """The user is in the audience, evaluated before the item (A2)."""
     inside = is_in_audience(facts.campaign.audience, facts.user, facts.history, facts.logged.t)
     return None if inside else Reason.NOT_IN_AUDIENCE
 
 
 def check_eligibility(facts: TriggerFacts) -> Reason | None:
-    """T1: enough time since the last receipt.
+    """T1: `eligible_again` allows another receipt after the last one.
 
-    What is late may lie before it (T5): in its turn nothing had been received, and the wait that it overlaps tells.
+    A late item may be older than the last receipt (T5). If a follow-up blocks it then, `check_single_wait` decides.
     """
     if facts.blocking is not None and facts.received_at is not None and facts.logged.t < facts.received_at:
         return None
-    may = is_eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.logged.t)
-    return None if may else Reason.NOT_ELIGIBLE_AGAIN
+    is_eligible = is_eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.logged.t)
+    return None if is_eligible else Reason.NOT_ELIGIBLE_AGAIN
 
 
 def check_single_wait(facts: TriggerFacts) -> Reason | None:
-    """T2: never two for the same follow-on, user and key; `restart` gives way to the newer unless it is going out."""
+    """T2: no other follow-up is open for the same follow-on, user and key, or `restart` may supersede it."""
     standing = facts.blocking
     if standing is None:
         return None
@@ -146,13 +146,13 @@ AT_THE_TRIGGER: tuple[Callable[[TriggerFacts], Reason | None], ...] = (
 
 
 def evaluate_trigger(facts: TriggerFacts) -> Reason | None:
-    """The first reason that refuses this trigger; None where it starts a follow-up. Duplicates never come so far."""
-    return next((reason for step in AT_THE_TRIGGER if (reason := step(facts)) is not None), None)
+    """Return the first reason that refuses this trigger; None if it starts a follow-up. Duplicates are refused earlier."""
+    return next((reason for check in AT_THE_TRIGGER if (reason := check(facts)) is not None), None)
 
 
 def begin_follow_up(facts: TriggerFacts, key: str, generation: int) -> FollowUp:
-    """The follow-up that this trigger starts, due as its revision's delay and spread say (D1 to D5)."""
-    due = _due(facts)
+    """Return the follow-up that this trigger starts, due by its revision's delay and spread (D1 to D5)."""
+    due = _due_at(facts)
     window = facts.entry.window_at(facts.logged.t)
     return FollowUp(
         id=follow_up_id_of(facts.entry.id, facts.user_key, key, facts.logged.id, generation),
@@ -169,19 +169,18 @@ def begin_follow_up(facts: TriggerFacts, key: str, generation: int) -> FollowUp:
     )
 
 
-def _due(facts: TriggerFacts) -> datetime:
-    waited = compute_due_at(
+def _due_at(facts: TriggerFacts) -> datetime:
+    due = compute_due_at(
         facts.follow_on.delay,
         facts.logged.t,
         user_zone=facts.user.time_zone,
         company_zone=facts.catalogue.workspace.zone,
     )
-    share: timedelta = spread_offset(facts.follow_on.spread, campaign=facts.entry.id, user=facts.user.id)
-    return waited + share
+    return due + spread_offset(facts.follow_on.spread, campaign=facts.entry.id, user=facts.user.id)
 
 
 def _channels(facts: TriggerFacts) -> tuple[str, ...]:
-    live_now = facts.entry.live
-    campaign = live_now.definition if live_now and isinstance(live_now.definition, Campaign) else facts.campaign
+    live = facts.entry.live
+    campaign = live.definition if live and isinstance(live.definition, Campaign) else facts.campaign
     content = content_for(campaign, assign(campaign, facts.user.id), facts.user.id)
     return content.channels if content else ()

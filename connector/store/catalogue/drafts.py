@@ -1,4 +1,4 @@
-"""Saving definitions: as newest revisions beside whatever is live (P10)."""
+"""Save definitions as drafts: newest revisions beside whatever is live (P10)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from connector.rules.model.campaigns import Campaign, Card, Publishable, Workspace
 from connector.rules.publishing.drafting import DraftChange, KnownDefinitions, as_written, draft_changes, kind_of
-from connector.store.catalogue.versions import lock_head, raise_version
-from connector.store.engine.sets import in_set
+from connector.store.catalogue.current import lock_head, raise_version
+from connector.store.engine.bulk import in_set, upsert
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import entries, revisions
 
@@ -31,18 +30,18 @@ async def save_drafts(
         OrderRefused: something is archived (P9), was of the other kind before (M5), or is given twice.
     """
     head = await lock_head(tx, now)
-    named = [definition.id for definition in definitions if not isinstance(definition, Workspace)]
-    saved = draft_changes(definitions, await _newest(tx, named), head.version, head.definition)
-    changed = [(d, s) for d, s in zip(definitions, saved, strict=True) if s.change != "unchanged"]
+    ids = [definition.id for definition in definitions if not isinstance(definition, Workspace)]
+    changes = draft_changes(definitions, await _load_newest(tx, ids), head.version, head.definition)
+    changed = [(d, change) for d, change in zip(definitions, changes, strict=True) if change.change != "unchanged"]
     if changed:
         settings = next((as_written(d) for d, _ in changed if isinstance(d, Workspace)), head.definition)
         await raise_version(tx, head.version, max(now, head.changed_at), definition=settings)
-        drafts = [(d, s.revision) for d, s in changed if not isinstance(d, Workspace)]
+        drafts = [(d, change.revision) for d, change in changed if not isinstance(d, Workspace)]
         await _write(tx, drafts, head.version + 1, now)
-    return list(saved)
+    return list(changes)
 
 
-async def _newest(tx: Transaction, ids: Sequence[str]) -> dict[str, KnownDefinitions]:
+async def _load_newest(tx: Transaction, ids: Sequence[str]) -> dict[str, KnownDefinitions]:
     newest = (
         select(entries.c.id, entries.c.kind, entries.c.state, revisions.c.revision, revisions.c.definition)
         .join(revisions, (revisions.c.workspace == entries.c.workspace) & (revisions.c.id == entries.c.id))
@@ -56,14 +55,13 @@ async def _newest(tx: Transaction, ids: Sequence[str]) -> dict[str, KnownDefinit
 async def _write(tx: Transaction, drafts: Sequence[tuple[Publishable, int]], version: int, now: datetime) -> None:
     if not drafts:
         return
-    build = (postgresql if tx.dialect == "postgresql" else sqlite).insert(entries)
-    upsert = build.on_conflict_do_update(
-        index_elements=["workspace", "id"],
-        set_={"newest_revision": build.excluded.newest_revision, "changed_in": build.excluded.changed_in},
+    new = {"workspace": tx.workspace, "state": "draft", "changed_in": version}
+    await tx.execute(
+        upsert(tx, entries, ["newest_revision", "changed_in"]),
+        [{**new, "id": d.id, "kind": kind_of(d), "newest_revision": revision} for d, revision in drafts],
     )
-    fresh = {"workspace": tx.workspace, "state": "draft", "changed_in": version}
-    await tx.execute(upsert, [{**fresh, "id": d.id, "kind": kind_of(d), "newest_revision": r} for d, r in drafts])
     saved = {"workspace": tx.workspace, "saved_at": now}
     await tx.execute(
-        insert(revisions), [{**saved, "id": d.id, "revision": r, "definition": as_written(d)} for d, r in drafts]
+        insert(revisions),
+        [{**saved, "id": d.id, "revision": revision, "definition": as_written(d)} for d, revision in drafts],
     )

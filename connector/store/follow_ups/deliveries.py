@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
 from connector.rules.sending.deliveries import OUT, Delivery, DeliveryState, settle_follow_up
+from connector.rules.sending.effects import WriteDelivery
 from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
+from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, follow_ups
 
@@ -31,40 +33,34 @@ async def load_deliveries(tx: Transaction, follow_up_id: str) -> dict[str, Deliv
     }
 
 
-async def load_past_sends(tx: Transaction, user_key: str, now: datetime) -> list[PastSend]:
-    """What the user was sent or is about to be sent, as far back as a cap can look."""
+async def load_past_sends(tx: Transaction, user_keys: Collection[str], now: datetime) -> dict[str, list[PastSend]]:
+    """Load what users were sent or are about to be sent, as far back as a frequency cap looks; by user key."""
     table = deliveries.c
-    statement = select(table.follow_up_id, table.channel, table.claimed_at).where(
+    statement = select(table.user_key, table.follow_up_id, table.channel, table.claimed_at).where(
         tx.in_workspace(deliveries),
-        table.user_key == user_key,
+        in_set(tx, table.user_key, user_keys),
         table.claimed_at > now - MAX_CAP_LOOKBACK,
         table.state.in_(OUT),
     )
-    return [PastSend(row.follow_up_id, row.channel, row.claimed_at) for row in await tx.execute(statement)]
+    past_sends: dict[str, list[PastSend]] = {}
+    for row in await tx.execute(statement):
+        past_sends.setdefault(row.user_key, []).append(PastSend(row.follow_up_id, row.channel, row.claimed_at))
+    return past_sends
 
 
-async def write_delivery(
-    tx: Transaction,
-    follow_up: FollowUp,
-    delivery: Delivery,
-    *,
-    known: bool,
-    attempt: int,
-    decided_at: datetime | None = None,
-    fault: str | None = None,
-    provider_id: str | None = None,
-) -> None:
-    """Insert a message's row, or give the one that is `known` its new state. Faults are our codes, never texts."""
+async def write_delivery(tx: Transaction, written: WriteDelivery, attempt: int) -> None:
+    """Insert a delivery's row, or give the stored one its new state. Faults are our codes, never texts."""
+    follow_up, delivery = written.follow_up, written.delivery
     values = {
         "state": delivery.state.value,
         "reason": delivery.reason,
         "claimed_at": delivery.claimed_at,
-        "decided_at": decided_at,
+        "decided_at": written.decided_at,
         "attempt": attempt,
-        "fault": fault,
-        "provider_id": provider_id,
+        "fault": written.fault,
+        "provider_id": written.provider_id,
     }
-    if known:
+    if not written.is_new:
         where = (tx.in_workspace(deliveries), deliveries.c.id == delivery.id)
         await tx.execute(update(deliveries).where(*where).values(**values))
         return
@@ -81,28 +77,13 @@ async def write_delivery(
     )
 
 
-async def hold_until(tx: Transaction, follow_up: FollowUp, until: datetime) -> None:
-    """The follow-up waits on, for this instant."""
-    await _change(tx, follow_up, {"state": State.HELD.value, "next_at": until})
-
-
-async def mark_sending(tx: Transaction, follow_up: FollowUp, at: datetime) -> None:
-    """A message of the follow-up is claimed; the first claim is its dispatch (X1)."""
-    dispatched = func.coalesce(follow_ups.c.dispatched_at, at)
-    await _change(tx, follow_up, {"state": State.SENDING.value, "dispatched_at": dispatched})
-
-
-async def release(tx: Transaction, follow_up: FollowUp, messages: Mapping[str, Delivery]) -> bool:
-    """A claim came to nothing, surely: where nothing else is out, the follow-up can be called off again; whether so."""
-    if any(message.state in OUT for message in messages.values()):
-        return False
-    await _change(tx, follow_up, {"state": State.WAITING.value, "dispatched_at": None})
-    return True
-
-
-async def change_channels(tx: Transaction, follow_up: FollowUp, channels: tuple[str, ...]) -> None:
-    """The newest live content goes out on other channels than those that the follow-up began with."""
-    await _change(tx, follow_up, {"channels": list(channels)})
+async def update_follow_up(tx: Transaction, follow_up: FollowUp, fields: Collection[str]) -> None:
+    """Give a follow-up's row its new values in these fields; the user's lock is held."""
+    values = {name: getattr(follow_up, name) for name in fields}
+    if "channels" in values:
+        values["channels"] = list(follow_up.channels)
+    where = (tx.in_workspace(follow_ups), follow_ups.c.id == follow_up.id)
+    await tx.execute(update(follow_ups).where(*where).values(**values))
 
 
 async def settle(tx: Transaction, follow_up: FollowUp, messages: Mapping[str, Delivery], now: datetime) -> State | None:
@@ -110,15 +91,5 @@ async def settle(tx: Transaction, follow_up: FollowUp, messages: Mapping[str, De
     ended = settle_follow_up(follow_up, messages, now)
     if ended is None:
         return None
-    await end_as(tx, follow_up, ended.state, ended.reason, now)
+    await update_follow_up(tx, ended, ("state", "reason", "decided_at"))
     return ended.state
-
-
-async def end_as(tx: Transaction, follow_up: FollowUp, state: State, reason: Reason | None, now: datetime) -> None:
-    """End the follow-up's row as a whole, whatever its channels."""
-    await _change(tx, follow_up, {"state": state.value, "reason": reason, "decided_at": now})
-
-
-async def _change(tx: Transaction, follow_up: FollowUp, values: Mapping[str, object]) -> None:
-    where = (tx.in_workspace(follow_ups), follow_ups.c.id == follow_up.id)
-    await tx.execute(update(follow_ups).where(*where).values(**values))

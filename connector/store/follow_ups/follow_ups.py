@@ -6,15 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, case, insert, or_, select, update
+from sqlalchemy import RowMapping, case, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
+from connector.rules.sending.effects import KeepAssignment
+from connector.rules.targeting.assignment import Assignment
 from connector.rules.triggering.changes import LateException, Refusal
-from connector.store.engine.rows import insert_rows, rows_of
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import as_table, in_set, insert_rows
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import assignments, decisions, follow_ups, receipts, users
 from connector.store.users.log import facts_of, item_from
@@ -98,7 +99,7 @@ async def end_follow_ups(tx: Transaction, ended: Sequence[FollowUp]) -> None:
     if not ended:
         return
     ends = [{name: getattr(follow_up, name) for name in _END} for follow_up in ended]
-    told, table = rows_of(tx, {name: follow_ups.c[name].type for name in _END}, ends).c, follow_ups.c
+    told, table = as_table(tx, {name: follow_ups.c[name].type for name in _END}, ends).c, follow_ups.c
     await tx.execute(
         update(follow_ups)
         .where(
@@ -131,21 +132,28 @@ async def save_receipt(tx: Transaction, campaign: str, user_key: str, key: str, 
     )
 
 
-async def keep_assignment(
-    tx: Transaction, campaign: str, user_key: str, control: bool, variant: str | None
-) -> tuple[bool, str | None]:
-    """Store the first assignment and return the one that is kept (T4)."""
+async def load_assignments(tx: Transaction, campaign: str, user_keys: Collection[str]) -> dict[str, Assignment]:
+    """Load the assignments that are kept of users in a campaign, by user key (T4)."""
     table = assignments.c
-    where = (tx.in_workspace(assignments), table.campaign == campaign, table.user_key == user_key)
-    kept = (await tx.execute(select(table.control, table.variant).where(*where))).one_or_none()
-    if kept is not None:
-        return kept.control, kept.variant
-    await tx.execute(
-        insert(assignments).values(
-            workspace=tx.workspace, campaign=campaign, user_key=user_key, control=control, variant=variant
-        )
-    )
-    return control, variant
+    where = (tx.in_workspace(assignments), table.campaign == campaign, in_set(tx, table.user_key, user_keys))
+    rows = await tx.execute(select(table.user_key, table.control, table.variant).where(*where))
+    return {row.user_key: Assignment(row.control, row.variant) for row in rows}
+
+
+async def insert_assignments(tx: Transaction, first: Sequence[KeepAssignment]) -> None:
+    """Store the first assignments of users whose rows are locked."""
+    rows = [
+        {
+            "workspace": tx.workspace,
+            "campaign": kept.campaign,
+            "user_key": kept.user_key,
+            "control": kept.assignment.control,
+            "variant": kept.assignment.variant,
+        }
+        for kept in first
+    ]
+    if rows:
+        await tx.execute(insert_rows(tx, assignments, rows))
 
 
 async def write_decisions(

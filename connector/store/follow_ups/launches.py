@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, exists, func, insert, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, RowMapping, exists, func, literal, select, update
 
 from connector.rules.model.reasons import OPEN_STATES, State
-from connector.rules.sending.launching import RateWindow, launch_id
-from connector.rules.targeting.assignment import Assignment
+from connector.rules.sending.launching import RateWindow
+from connector.store.engine.bulk import in_set
 from connector.store.engine.database import database_now
-from connector.store.engine.sets import in_set
 from connector.store.engine.transaction import Transaction
-from connector.store.tables import Instant, assignments, deliveries, entries, follow_ups, launches, revisions, users
+from connector.store.tables import Instant, deliveries, entries, follow_ups, launches, users
 
 _FIELDS = ("launch_id", "campaign", "published_at", "kept_up_at", "begun_at", "cursor", "paged_at", "ended_at")
 
@@ -39,31 +37,6 @@ class LaunchRow:
     paged_at: datetime | None
     ended_at: datetime | None
     minute: RateWindow
-
-
-async def note_order(tx: Transaction, verb: str, order_id: str, ids: Sequence[str], version: int, at: datetime) -> None:
-    """Bring launches about, or have those that run look at what an order did; in the order's own transaction.
-
-    A campaign that was launched before is not launched again.
-
-    Args:
-        ids: what the order changed, of whatever kind.
-        version: the catalogue's, after the order; `at` is when it took effect, UTC.
-    """
-    scheduled = await _scheduled(tx, ids) if verb == "publish" else []
-    if scheduled:
-        build = (postgresql if tx.dialect == "postgresql" else sqlite).insert(launches)
-        begun = {"workspace": tx.workspace, "published_at": at, "kept_up_at": at, "minute_count": 0}
-        rows = [
-            {**begun, "launch_id": launch_id(order_id, name), "campaign": name, "changed_in": version, "told_in": 0}
-            for name in scheduled
-        ]
-        await tx.execute(build.on_conflict_do_nothing(), rows)
-    changes: dict[str, Any] = {"changed_in": version}
-    if verb in ("publish", "resume"):
-        changes["kept_up_at"] = at
-    where = (tx.in_workspace(launches), in_set(tx, launches.c.campaign, ids), launches.c.ended_at.is_(None))
-    await tx.execute(update(launches).where(*where).values(**changes))
 
 
 async def claim_to_signal_launches(tx: Transaction, limit: int) -> Sequence[RowMapping]:
@@ -118,24 +91,8 @@ async def next_users(tx: Transaction, launch: LaunchRow, limit: int) -> list[str
     return list((await tx.execute(statement)).scalars())
 
 
-async def keep_assignments(tx: Transaction, campaign: str, drawn: Mapping[str, Assignment]) -> dict[str, Assignment]:
-    """Store these users' first assignments, and return those that are kept, by user key (T4)."""
-    table = assignments.c
-    where = (tx.in_workspace(assignments), table.campaign == campaign, in_set(tx, table.user_key, drawn))
-    found = await tx.execute(select(table.user_key, table.control, table.variant).where(*where))
-    kept = {row.user_key: Assignment(row.control, row.variant) for row in found}
-    rows = [
-        {"workspace": tx.workspace, "campaign": campaign, "user_key": key, "control": a.control, "variant": a.variant}
-        for key, a in drawn.items()
-        if key not in kept
-    ]
-    if rows:
-        await tx.execute(insert(assignments), rows)
-    return {**drawn, **kept}
-
-
-async def find_standing(tx: Transaction, campaign: str, user_keys: Collection[str]) -> set[str]:
-    """Those of the users for whom a message of the campaign waits already."""
+async def find_waiting_users(tx: Transaction, campaign: str, user_keys: Collection[str]) -> set[str]:
+    """Return those of the users who have an open follow-up of the campaign already."""
     table = follow_ups.c
     where = (
         tx.in_workspace(follow_ups),
@@ -205,18 +162,6 @@ def only_paused() -> ColumnElement[bool]:
 def still_open() -> ColumnElement[bool]:
     """The condition of the partial index `follow_ups_one_wait`, in constants, so that SQLite sees that it fits."""
     return follow_ups.c.state.in_([literal(s.value, literal_execute=True) for s in State if s in OPEN_STATES])
-
-
-async def _scheduled(tx: Transaction, ids: Sequence[str]) -> list[str]:
-    """Those of them whose live revision is a scheduled original."""
-    statement = (
-        select(entries.c.id)
-        .join(revisions, (revisions.c.workspace == entries.c.workspace) & (revisions.c.id == entries.c.id))
-        .where(tx.in_workspace(entries), in_set(tx, entries.c.id, ids))
-        .where(revisions.c.revision == entries.c.live_revision)
-        .where(revisions.c.definition["delivery"]["type"].as_string() == "scheduled")
-    )
-    return list((await tx.execute(statement)).scalars())
 
 
 def _of(workspace: str, launch: LaunchRow) -> tuple[ColumnElement[bool], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,24 +13,13 @@ from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
 from connector.rules.sending.deliveries import Delivery, DeliveryState
 from connector.rules.sending.operating import cut_short
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import follow_up_from_row
 from connector.store.tables import deliveries, follow_ups, receipts
 from connector.store.users.users import lock_users
 
 _CALLABLE_OFF = (State.WAITING.value, State.HELD.value)
-
-
-async def move_wait(tx: Transaction, follow_up_id: str, to: datetime) -> None:
-    """Let it wait for another instant (UTC); a hold is over with that. `due_at` stays what it was."""
-    await _change(tx, follow_up_id, {"state": State.WAITING.value, "next_at": to})
-
-
-async def cancel_wait(tx: Transaction, follow_up_id: str, now: datetime) -> None:
-    """End it unsent. Its workflow is asking, so nobody needs to tell it."""
-    ended = {"state": State.DROPPED.value, "reason": Reason.CANCELLED_BY_OPERATOR.value, "decided_at": now}
-    await _change(tx, follow_up_id, ended)
 
 
 async def find_open(tx: Transaction, ids: Collection[str]) -> dict[str, str]:
@@ -121,10 +110,3 @@ async def _end(tx: Transaction, ended: Sequence[FollowUp]) -> None:
     )
     rows = [{"row_id": p.id, "to_state": p.state.value, "to_reason": p.reason, "at": p.decided_at} for p in ended]
     await tx.execute(statement, rows)
-
-
-async def _change(tx: Transaction, follow_up_id: str, values: Mapping[str, object]) -> None:
-    table = follow_ups.c
-    where = (tx.in_workspace(follow_ups), table.id == follow_up_id)
-    guard = (table.state.in_(_CALLABLE_OFF), table.dispatched_at.is_(None))
-    await tx.execute(update(follow_ups).where(*where, *guard).values(**values))

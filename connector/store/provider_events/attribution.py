@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, func, literal, select
 from connector.rules.model.users import canonical_address
 from connector.rules.provider_events.attribution import MatchedDelivery
 from connector.rules.sending.deliveries import DeliveryState
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import bare_number, deliveries, user_aliases, users
 from connector.store.users.users import ERASED, mark_of_erased

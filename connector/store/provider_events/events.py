@@ -14,7 +14,7 @@ from connector.rules.model.users import canonical_address
 from connector.rules.provider_events.attribution import MAX_USER_ID_CHARACTERS, Unmatched
 from connector.rules.provider_events.consent import EventWithEffect, apply_consent, latest_statements
 from connector.rules.provider_events.events import UNTIMED, USER, EventKey, ProviderEvent, key_of
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import Instant, heeded_reports, unmatched_reports, users
 from connector.store.users.suppressions import save_address_statements

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from connector.rules.sending.deliveries import OUT
 from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, interactions, receipts
 

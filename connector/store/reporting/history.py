@@ -14,7 +14,7 @@ from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
 from connector.rules.sending.deliveries import OUT, DeliveryState
 from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import follow_up_from_row
 from connector.store.tables import decisions, deliveries, follow_ups, interactions, receipts, user_aliases

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from connector import names
 from connector.rules.model.reasons import State
 from connector.rules.sending import launching
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import Instant, decisions, deliveries, follow_ups, user_aliases
 from connector.store.users.users import ERASED

@@ -9,7 +9,7 @@ from sqlalchemy import Exists, Table, bindparam, delete, exists, select, update
 
 from connector.rules.model.users import User, merge_changes
 from connector.rules.provider_events.consent import StatementTimes, latest_times
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import (
     assignments,

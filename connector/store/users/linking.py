@@ -11,7 +11,7 @@ from sqlalchemy import insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from connector.rules.model.errors import DefinitionError
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import user_aliases, users
 from connector.store.users.joining import UserJoin, find_bare, join_users

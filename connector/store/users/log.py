@@ -17,8 +17,7 @@ from connector.rules.targeting.deduplication import (
     Engagement,
     reported_engagement,
 )
-from connector.store.engine.rows import insert_rows
-from connector.store.engine.sets import in_set, instants
+from connector.store.engine.bulk import as_table, in_set, insert_rows
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import arrivals, interactions, sequences
 
@@ -56,10 +55,11 @@ async def load_items(tx: Transaction, since: Mapping[str, datetime | None]) -> d
     if not since:
         return found
     table = interactions.c
-    began = instants(tx, {user_key: t or _BEGINNING for user_key, t in since.items()})
+    rows = [{"user_key": user_key, "since": t or _BEGINNING} for user_key, t in since.items()]
+    users = as_table(tx, {"user_key": table.user_key.type, "since": table.t.type}, rows)
     statement = (
         select(interactions)
-        .join(began, and_(table.user_key == began.c.key, table.t >= began.c.value))
+        .join(users, and_(table.user_key == users.c.user_key, table.t >= users.c.since))
         .where(tx.in_workspace(interactions))
         .order_by(table.t, table.seq)
     )

@@ -21,8 +21,7 @@ from connector.rules.model.users import (
     check_attributes_size,
     merge_changes,
 )
-from connector.store.engine.rows import insert_rows, rows_of
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import as_table, in_set, insert_rows
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import user_aliases, users
 from connector.store.users.suppressions import suppressed_columns
@@ -179,7 +178,7 @@ async def raise_newest(tx: Transaction, newest: Mapping[str, datetime]) -> None:
     if not newest:
         return
     rows = [{"user_key": user_key, "newest_t": t} for user_key, t in newest.items()]
-    told, table = rows_of(tx, {name: users.c[name].type for name in rows[0]}, rows).c, users.c
+    told, table = as_table(tx, {name: users.c[name].type for name in rows[0]}, rows).c, users.c
     older = or_(table.newest_t.is_(None), table.newest_t < told.newest_t)
     where = (tx.in_workspace(users), table.user_key == told.user_key, older)
     await tx.execute(update(users).where(*where).values(newest_t=told.newest_t))

@@ -12,7 +12,7 @@ from connector.definitions import parse_mapping
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.model.campaigns import Publishable, Workspace
 from connector.rules.publishing.drafting import draft_warnings
-from connector.store.catalogue.loading import save_drafts
+from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere

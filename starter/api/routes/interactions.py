@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
-from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, read_batch
+from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, parse_batch
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import body_of
@@ -41,6 +41,6 @@ async def ingest_interactions(body: JsonObject, context: ContextHere) -> JSONRes
 
 def _batch_of(body: dict[str, Any]) -> InteractionBatch:
     try:
-        return read_batch(body)
+        return parse_batch(body)
     except BatchRefused as refused:
         raise ApiError(422 if refused.code == "invalid" else 413, refused.code, str(refused)) from None

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from connector.rules.model.api_keys import PresentedKey, Scope, create_key, parse_key
+from connector.rules.model.api_keys import PresentedKey, Scope, parse_key
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import keys
 from connector.store.users.api_keys import LiveKey, LiveKeys, load_live_keys
 from starter.api.access import key_cache as key_ring
 from starter.api.access.key_cache import ApiKeyCache
-from starter.operations.api_keys import ApiKeyService
+from starter.operations.api_keys import ApiKeyService, create_key
 from tests.support.api import Clock
 
 W = "default"

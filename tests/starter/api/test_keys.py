@@ -9,12 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from connector.app.context import AppContext, build_context
-from connector.rules.model.api_keys import Scope, create_key
+from connector.rules.model.api_keys import Scope
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.scopes import Keys
-from starter.operations.api_keys import ApiKeyService
+from starter.operations.api_keys import ApiKeyService, create_key
 from tests.support.api import KEY, Clock, open_client
 
 LISTED = "/v1/follow-ups"

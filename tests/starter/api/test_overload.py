@@ -16,6 +16,8 @@ from tests.support.api import KEY
 from tests.support.api_process import ApiProcess, api_process, logged_ids
 from tests.support.builders import at
 
+pytestmark = pytest.mark.serial
+
 URL = "/v1/interactions"
 ITEMS = 20
 FLAT_MEBIBYTES = 64

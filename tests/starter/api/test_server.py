@@ -8,11 +8,11 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from connector.rules.model.api_keys import Scope, create_key
+from connector.rules.model.api_keys import Scope
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.server import serve
-from starter.operations.api_keys import ApiKeyService
+from starter.operations.api_keys import ApiKeyService, create_key
 from tests.support.api import Connector
 
 AWAY = "postgresql://nobody@127.0.0.1:1/nowhere"

@@ -9,8 +9,10 @@ import httpx
 import pytest
 
 from connector.app.context import AppContext
+from connector.rules.sending.effects import KeepAssignment
+from connector.rules.targeting.assignment import Assignment
 from connector.store.engine.database import Database
-from connector.store.follow_ups.follow_ups import keep_assignment
+from connector.store.follow_ups.follow_ups import insert_assignments
 from connector.store.users.users import find_user
 from tests.support.api import Connector
 from tests.support.builders import ORIGINAL, at, buy
@@ -41,7 +43,8 @@ async def vary(house: House) -> None:
         for n in range(RECEIVERS):
             stored = await find_user(tx, f"r{n}")
             assert stored is not None
-            await keep_assignment(tx, "o", stored.user_key, False, "a" if n < RECEIVERS / 2 else "b")
+            assignment = Assignment(control=False, variant="a" if n < RECEIVERS / 2 else "b")
+            await insert_assignments(tx, [KeepAssignment("o", stored.user_key, assignment)])
 
 
 async def test_uplift_over_control(api: httpx.AsyncClient, context: AppContext) -> None:
