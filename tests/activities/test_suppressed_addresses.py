@@ -11,7 +11,7 @@ from connector.channels.protocol import Accepted
 from connector.rules.model.users import User
 from connector.rules.provider_events.consent import AddressStatement
 from connector.store.tables import dead_addresses
-from connector.store.users.suppressions import remember
+from connector.store.users.suppressions import save_address_statements
 from connector.store.users.users import find_user, merge_user
 from tests.activities.test_launch import NOW, Pad
 from tests.activities.test_send import Post, Provider
@@ -35,7 +35,7 @@ async def dead(house: House, **unreachable: str) -> None:
     words = [AddressStatement(channel, address, True, NOW) for channel, address in unreachable.items()]
     async with house.database.write("default") as tx:
         await tx.execute(delete(dead_addresses))
-        await remember(tx, words, {})
+        await save_address_statements(tx, words, {})
 
 
 async def changed(house: House, **changes: Any) -> None:
@@ -72,7 +72,7 @@ async def test_each_dead_address_is_known_for_whoever_has_it(post: Post) -> None
     await post.house.live(ORIGINAL, MAIL)
     await dead(post.house, email="a@shop.test", sms="+49 170 1")
     async with post.house.database.write("default") as tx:
-        await remember(tx, [AddressStatement("email", "B@shop.test", True, NOW)], {})
+        await save_address_statements(tx, [AddressStatement("email", "B@shop.test", True, NOW)], {})
     outcomes = []
     for turn, address in enumerate(["a@shop.test", "b@shop.test", "A@shop.test", "c@shop.test"]):
         await changed(post.house, email=address)

@@ -30,10 +30,8 @@ from connector.store.tables import (
     users,
 )
 from connector.store.users.users import create_users, find_user, mark_of_erased, merge_user, save_user
-from connector.tracking.consent import unsubscribe
-from connector.tracking.own_links import OwnLinks
-from connector.tracking.tokens import Kind, Token, Tokens
-from connector.tracking.visits import FollowedLink, Visits
+from connector.tracking.tokens import LinkKind, OwnLinks, Token, Tokens
+from connector.tracking.visits import FollowedLink, Visits, unsubscribe
 from tests.activities.test_send import Killed, Post, Provider
 from tests.support.builders import BASE, ORIGINAL, PUSHED, at, follow_on, push
 from tests.support.installation import House
@@ -242,7 +240,7 @@ async def test_the_pixel_and_the_provider_see_one_open(desk: Desk, order: tuple[
     pixel = visits(desk, moment)
 
     async def by_pixel() -> None:
-        pixel.note(FollowedLink(Token(Kind.OPEN, delivery), Visit(EngagementKind.OPEN, moment, CHROME)))
+        pixel.note(FollowedLink(Token(LinkKind.OPEN, delivery), Visit(EngagementKind.OPEN, moment, CHROME)))
         await pixel.flush()
 
     async def by_provider() -> None:
@@ -271,7 +269,7 @@ async def test_a_provider_without_agents_leaves_the_open_to_the_pixel(desk: Desk
     pixel = visits(desk, moment)
 
     async def by_pixel() -> None:
-        pixel.note(FollowedLink(Token(Kind.OPEN, delivery), Visit(EngagementKind.OPEN, moment, CHROME)))
+        pixel.note(FollowedLink(Token(LinkKind.OPEN, delivery), Visit(EngagementKind.OPEN, moment, CHROME)))
         await pixel.flush(all=False)
 
     async def by_provider() -> None:
@@ -293,7 +291,7 @@ async def test_both_at_once_are_one_open(desk: Desk) -> None:
     delivery = await desk.sent()
     moment = datetime.fromisoformat(at(60)).astimezone(UTC)
     pixel = visits(desk, moment)
-    pixel.note(FollowedLink(Token(Kind.OPEN, delivery), Visit(EngagementKind.OPEN, moment, CHROME)))
+    pixel.note(FollowedLink(Token(LinkKind.OPEN, delivery), Visit(EngagementKind.OPEN, moment, CHROME)))
     await asyncio.gather(
         pixel.flush(),
         desk.told(event(minutes=60.1, **ours(delivery))),
@@ -307,7 +305,7 @@ async def test_a_providers_click_on_our_link_is_our_redirects(desk: Desk, order:
     """Its url is our tracked link's; the token tells delivery, link, alias and target, whatever was put behind it."""
     delivery = await desk.sent()
     moment = datetime.fromisoformat(at(60)).astimezone(UTC)
-    token = Token(Kind.CLICK, delivery, 2, "cta", "https://s.test/sale")
+    token = Token(LinkKind.CLICK, delivery, 2, "cta", "https://s.test/sale")
     link = f"{URL}/c/{TOKENS.write(token, at=moment)}?utm_source=x"
     redirect = visits(desk, moment)
 
@@ -331,7 +329,7 @@ async def test_following_our_link_to_unsubscribe_is_no_click(desk: Desk) -> None
     """As at our own redirect: a follow-on of the mail's clicks does not begin by it."""
     delivery = await desk.sent()
     moment = datetime.fromisoformat(at(60)).astimezone(UTC)
-    link = f"{URL}/u/{TOKENS.write(Token(Kind.UNSUBSCRIBE, delivery), at=moment)}"
+    link = f"{URL}/u/{TOKENS.write(Token(LinkKind.UNSUBSCRIBE, delivery), at=moment)}"
     assert await desk.told(event(H.CLICKED, url=link, **ours(delivery))) == {"noted": 1}
     assert await desk.logged("click_email", "click_email_alias") == []
 

@@ -11,8 +11,11 @@ from sqlalchemy import Table, func, insert, select, update
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
 from connector.store.erasure import erase_user
-from connector.store.provider_events.attribution import find_holders, find_matched_deliveries
-from connector.store.provider_events.tracked import find_deliveries
+from connector.store.provider_events.attribution import (
+    find_holders,
+    find_matched_deliveries,
+    find_tracked_deliveries,
+)
 from connector.store.reporting.overview import list_follow_ups
 from connector.store.tables import (
     assignments,
@@ -246,7 +249,7 @@ async def shown(database: Database, id: str, number: int) -> set[str | None]:
         return {
             (await load_users(tx, [key]))[key].user.id,
             (await find_matched_deliveries(tx, [delivery]))[delivery].user,
-            (await find_deliveries(tx, [delivery]))[delivery].user,
+            (await find_tracked_deliveries(tx, [delivery]))[delivery].user,
             *(listed.user for listed in await list_follow_ups(tx, user_key=key)),
             holder,
         }

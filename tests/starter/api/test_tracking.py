@@ -23,7 +23,7 @@ from activities.send import Sender
 from connector.app.context import build_context
 from connector.channels.protocol import Accepted, OutgoingMessage
 from connector.channels.registry import open_channels
-from connector.channels.tracking import open_tokens, tracked
+from connector.channels.tracked import track_channels
 from connector.rules.model.users import User
 from connector.settings.application import Settings
 from connector.settings.providers import Smtp
@@ -32,7 +32,7 @@ from connector.store.engine.database import Database
 from connector.store.erasure import erase_user
 from connector.store.tables import interactions
 from connector.store.users.users import find_user, save_user
-from connector.tracking.tokens import Kind, Token
+from connector.tracking.tokens import LinkKind, Token, open_tokens
 from connector.wire import SendRequest
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
@@ -108,7 +108,7 @@ class World:
         self.context = build_context(settings, house.database)
         self.app = create_app(self.context, Keys(["a key"]))
         self.tracking = self.app.state.tracking
-        channels = open_channels(settings, default_console=False) | tracked({"sms": self.phone}, settings)
+        channels = open_channels(settings, default_console=False) | track_channels({"sms": self.phone}, settings)
         self.sender = Sender(house.database, house.cache, house.intake, channels, "default")
 
     async def send(self, channel: str = "email", minutes: float = 30, user: User = ADA) -> None:
@@ -391,10 +391,10 @@ async def test_expired_tokens_say_so(world: World) -> None:
     tokens = open_tokens(world.settings)
     assert tokens is not None
     old = datetime.now(UTC) - timedelta(days=402)  # noqa: TID251 - a test's "now"
-    for kind in Kind:
-        url = SALE if kind in (Kind.CLICK, Kind.SHORT) else None
-        path = f"/{kind}/{tokens.write(Token(kind, 'd', 0, None, url), at=old)}" + ".gif" * (kind is Kind.OPEN)
-        answer = await world.ask(path, "POST" if kind is Kind.UNSUBSCRIBE else "GET")
+    for kind in LinkKind:
+        url = SALE if kind in (LinkKind.CLICK, LinkKind.SHORT) else None
+        path = f"/{kind}/{tokens.write(Token(kind, 'd', 0, None, url), at=old)}" + ".gif" * (kind is LinkKind.OPEN)
+        answer = await world.ask(path, "POST" if kind is LinkKind.UNSUBSCRIBE else "GET")
         assert (answer.status_code, answer.headers.get("location")) == (410, None)
         assert "too old" in answer.text
 
@@ -415,7 +415,7 @@ async def test_where_a_redirect_may_lead(world: World, url: str, location: str |
     """Only to http and https, on one line of ASCII, even if we had signed something else."""
     tokens = open_tokens(world.settings)
     assert tokens is not None
-    token = tokens.write(Token(Kind.CLICK, "d", 0, None, url), at=datetime.now(UTC))  # noqa: TID251 - a test's "now"
+    token = tokens.write(Token(LinkKind.CLICK, "d", 0, None, url), at=datetime.now(UTC))  # noqa: TID251 - a test's "now"
     answer = await world.ask(f"/c/{token}")
     assert (answer.status_code, answer.headers.get("location")) == (302 if location else 404, location)
     assert "set-cookie" not in answer.headers

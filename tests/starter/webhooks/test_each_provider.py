@@ -214,7 +214,7 @@ async def test_a_mail_that_is_scheduled_is_not_received(line: Line) -> None:
 @pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.name)
 async def test_a_body_beyond_all_bounds_is_not_read(line: Line, sender: Any) -> None:
     """Each provider's bound is its own; what is larger is refused before anybody looks at who signed it."""
-    body = b"x" * (sender.provider().most_bytes + 1)
+    body = b"x" * (sender.provider().max_body_bytes + 1)
     assert await line.tell(sender.name, WebhookCall("", {}, body, now())) == 413
     assert await line.tell(sender.name, WebhookCall("", {}, body[:-1], now())) in (400, 403)
 
