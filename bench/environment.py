@@ -25,7 +25,6 @@ from connector.store.engine.database import Database, database_now
 from connector.store.engine.migrate import migrate
 from connector.store.users.users import save_user
 from connector.temporal.client import TemporalLink, connector_plugin
-from connector.wire import Order
 from starter.dev.temporal_server import server_command, wait_for_server
 
 BATCH_SIZE = 100
@@ -54,11 +53,10 @@ class BenchWorkspace:
             await save_drafts(tx, campaigns, await database_now(tx))
         catalogue = await self.context.cache.at_least(self.database)
         ids = tuple(campaign.id for campaign in campaigns)
-        order = Order(workspace=self.id, order_id=str(uuid4()), verb="publish", ids=ids)
         async with self.database.write(self.id, lock="exclusive") as tx:
             at = await next_instant(tx)
             plan = plan_publish(catalogue, ids, now=at)
-            await commit_order(tx, order, plan, expected_version=catalogue.version, effective_at=at)
+            await commit_order(tx, catalogue, plan, order_id=str(uuid4()), verb="publish", ids=ids, effective_at=at)
         await self.context.cache.at_least(self.database)
 
     async def create_users(self, count: int) -> list[str]:

@@ -104,7 +104,7 @@ class SimulatedIngest:
         since = judging.log_needed_since(known, [logged])
         if since is not None:
             past = person.past(None if since is ENTIRE_LOG else since)
-            known = replace(known, past=past, generations=person.generations())
+            known = replace(known, log=past, generations=person.generations())
         for change in judging.evaluate(known, [logged]):
             self._apply(person, change)
 

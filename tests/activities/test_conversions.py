@@ -9,7 +9,7 @@ from connector.rules.model.users import User
 from connector.store.tables import interactions
 from tests.activities.test_send import Post, Provider
 from tests.support.builders import ORIGINAL, PUSHED, buy, follow_on
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 CONVERTED = {"interaction": "perform_conversion_event", "campaign": "f"}
 THANKS = follow_on("thanks", CONVERTED, delay={"after": "1 day"}, eligible_again="always")
@@ -22,31 +22,31 @@ def counting(**words: Any) -> dict[str, Any]:
     return {**sent, "conversions": [{"event": "make_purchase", "within": "2 hours"}]}
 
 
-async def _thanked(house: House) -> list[str]:
-    return [row.trigger_id for row in await house.rows() if row.campaign == "thanks"]
+async def _thanked(installation: Installation) -> list[str]:
+    return [row.trigger_id for row in await installation.rows() if row.campaign == "thanks"]
 
 
 @pytest.fixture
-async def post(house: House) -> Post:
+async def post(installation: Installation) -> Post:
     """A post with one user who is reachable everywhere, and who has just been pushed by the original."""
-    ready = Post(house, Provider())
+    ready = Post(installation, Provider())
     await ready.described(User(id="u", push_tokens=("t",), email="u@example.com"))
     return ready
 
 
 async def _triggered(post: Post, **words: Any) -> None:
-    await post.house.live(ORIGINAL, counting(**words), THANKS)
-    await post.house.ingest({**buy("e1", 0), "type": "receive_push", "campaign": "o"})
+    await post.installation.publish(ORIGINAL, counting(**words), THANKS)
+    await post.installation.ingest({**buy("e1", 0), "type": "receive_push", "campaign": "o"})
 
 
 async def test_purchase_after_our_message_triggers_a_follow_on(post: Post) -> None:
     """C1: the window begins with the send, not with the trigger."""
     await _triggered(post)
-    await post.house.ingest(buy("p1", 20))
+    await post.installation.ingest(buy("p1", 20))
     await post.send(minutes=30)
-    assert await _thanked(post.house) == []
-    await post.house.ingest(buy("p2", 40))
-    assert len(await _thanked(post.house)) == 1
+    assert await _thanked(post.installation) == []
+    await post.installation.ingest(buy("p2", 40))
+    assert len(await _thanked(post.installation)) == 1
 
 
 async def test_purchase_that_was_known_before_our_message_was_recorded(post: Post) -> None:
@@ -54,29 +54,29 @@ async def test_purchase_that_was_known_before_our_message_was_recorded(post: Pos
     await _triggered(post)
 
     async def buy_meanwhile() -> None:
-        await post.house.ingest(buy("p1", 31))
+        await post.installation.ingest(buy("p1", 31))
 
     post.provider.meanwhile = buy_meanwhile
     await post.send(minutes=30)
-    assert len(await _thanked(post.house)) == 1
+    assert len(await _thanked(post.installation)) == 1
 
 
 async def test_channels_of_one_follow_up_count_once(post: Post) -> None:
     """C1: a push and an email of one follow-up are one receipt."""
     await _triggered(post, messages=BOTH)
     await post.send(minutes=30, channel="push")
-    await post.house.ingest(buy("p1", 31))
+    await post.installation.ingest(buy("p1", 31))
     await post.send(minutes=32, channel="email", place=0)
-    await post.house.ingest(buy("p2", 40))
-    async with post.house.database.read("default") as tx:
+    await post.installation.ingest(buy("p2", 40))
+    async with post.installation.database.read("default") as tx:
         topics = list((await tx.execute(select(interactions.c.topic))).scalars())
     assert topics.count("receive_push") + topics.count("receive_email") == 3
-    assert len(await _thanked(post.house)) == 1
+    assert len(await _thanked(post.installation)) == 1
 
 
 async def test_control_users_convert_too(post: Post) -> None:
     """C1, W3: an enrolment counts as a receipt, so that both groups are compared alike."""
     await _triggered(post, control_group=100)
     assert (await post.send(minutes=30)).outcome == "control"
-    await post.house.ingest(buy("p1", 31))
-    assert len(await _thanked(post.house)) == 1
+    await post.installation.ingest(buy("p1", 31))
+    assert len(await _thanked(post.installation)) == 1

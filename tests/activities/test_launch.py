@@ -24,7 +24,7 @@ from connector.store.follow_ups.stopping import end_page
 from connector.store.tables import deliveries, entries, follow_ups, interactions, launches, user_aliases, users
 from connector.store.users.users import save_user
 from connector.wire import LaunchPage, LaunchStep
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 NOW = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)  # noqa: TID251 - after all that is published
 MINUTE = timedelta(minutes=1)
@@ -52,24 +52,26 @@ class Provider:
 
 
 class Pad:
-    """Launches the one campaign of a house, as its workflow would, at times that the test chooses."""
+    """Launches the one campaign of an installation, as its workflow would, at times that the test chooses."""
 
-    def __init__(self, house: House) -> None:
-        self.house, self.provider = house, Provider()
+    def __init__(self, installation: Installation) -> None:
+        self.installation, self.provider = installation, Provider()
         channels = {"push": self.provider, "email": self.provider}
-        sender = Sender(house.database, house.cache, house.intake, channels, "default")
-        self.launcher = Launcher(house.database, house.cache, house.intake, sender, "default", audience=7, messages=5)
+        sender = Sender(installation.database, installation.cache, installation.intake, channels, "default")
+        self.launcher = Launcher(
+            installation.database, installation.cache, installation.intake, sender, "default", audience=7, messages=5
+        )
         self.page: LaunchPage | None = None
 
     async def people(self, *people: User) -> None:
-        async with self.house.database.write("default") as tx:
+        async with self.installation.database.write("default") as tx:
             for person in people:
                 await save_user(tx, person, await database_now(tx))
 
     async def crowd(self, count: int) -> set[str]:
         """So many users who can be reached, each by push."""
         names = [f"u{n}" for n in range(count)]
-        async with self.house.database.write("default") as tx:
+        async with self.installation.database.write("default") as tx:
             now = await database_now(tx)
             bare = {"workspace": "default", "attributes": {}, "consent": {}, "created_at": now, "push_tokens": ["t"]}
             await tx.execute(insert(users), [{**bare, "user_key": f"k-{name}"} for name in names])
@@ -79,9 +81,9 @@ class Pad:
 
     async def publish(self, **parts: Any) -> None:
         """Apply the newest words of the original, and publish it."""
-        async with self.house.database.write("default", lock="exclusive") as tx:
+        async with self.installation.database.write("default", lock="exclusive") as tx:
             await save_drafts(tx, [parse_definition(original(**parts))], await database_now(tx))
-        await self.house.order("publish", "o")
+        await self.installation.order("publish", "o")
 
     async def step(self, at: datetime, *, again: bool = False) -> LaunchStep:
         """One step; with `again` the page of the one before is tried once more."""
@@ -100,7 +102,7 @@ class Pad:
         raise AssertionError("it does not come to rest")
 
     async def row(self) -> Any:
-        async with self.house.database.read("default") as tx:
+        async with self.installation.database.read("default") as tx:
             return (await tx.execute(select(launches))).one()
 
     async def rows(self, campaign: str = "o") -> Sequence[Any]:
@@ -109,7 +111,7 @@ class Pad:
             .join(user_aliases, user_aliases.c.user_key == follow_ups.c.user_key)
             .where(follow_ups.c.campaign == campaign)
         )
-        async with self.house.database.read("default") as tx:
+        async with self.installation.database.read("default") as tx:
             return (await tx.execute(statement)).all()
 
     async def states(self, campaign: str = "o") -> Counter[tuple[str, str | None]]:
@@ -137,8 +139,8 @@ def listener(name: str, interaction: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def pad(house: House) -> Pad:
-    return Pad(house)
+def pad(installation: Installation) -> Pad:
+    return Pad(installation)
 
 
 async def test_everybody_is_sent_to_or_enrolled(pad: Pad) -> None:
@@ -148,9 +150,9 @@ async def test_everybody_is_sent_to_or_enrolled(pad: Pad) -> None:
         parse_definition(d)
         for d in (original(), listener("f", "receive_push"), listener("c", "enroll_in_control_group"))
     ]
-    async with pad.house.database.write("default", lock="exclusive") as tx:
+    async with pad.installation.database.write("default", lock="exclusive") as tx:
         await save_drafts(tx, drafts, await database_now(tx))
-    await pad.house.order("publish", "f", "c")
+    await pad.installation.order("publish", "f", "c")
     await pad.publish(control_group=20)
     assert (await pad.work(NOW)).phase == "ended"
     control, sent = await pad.in_state("control"), await pad.in_state("sent")
@@ -173,7 +175,7 @@ async def test_audience_is_judged_as_it_stands(pad: Pad) -> None:
     tiers = {"gold": {"tier": "gold"}, "paper": {"tier": "paper"}, "had": {"tier": "gold"}, "gone": {"tier": "gold"}}
     await pad.people(*(User(id=name, push_tokens=("t",), attributes=told) for name, told in tiers.items()))
     await pad.publish(audience={"attribute": "tier", "is": "gold"})
-    async with pad.house.database.write("default") as tx:
+    async with pad.installation.database.write("default") as tx:
         at = await database_now(tx)
         had = select(user_aliases.c.user_key).where(user_aliases.c.external_id == "had")
         await save_receipt(tx, "o", (await tx.execute(had)).scalar_one(), "", at)
@@ -185,7 +187,7 @@ async def test_audience_is_judged_as_it_stands(pad: Pad) -> None:
 async def test_audience_that_asks_for_the_past(pad: Pad) -> None:
     """The log is looked at for an audience of what users did."""
     await pad.crowd(3)
-    await pad.house.ingest(
+    await pad.installation.ingest(
         {"id": "b", "user": "u1", "type": "make_purchase", "occurred_at": (NOW - MINUTE).isoformat()}
     )
     await pad.publish(audience={"did": {"event": "make_purchase"}})
@@ -205,7 +207,7 @@ async def test_users_made_since_are_none_of_it(pad: Pad) -> None:
     await pad.crowd(8)
     await pad.publish()
     await pad.step(NOW)
-    async with pad.house.database.write("default") as tx:
+    async with pad.installation.database.write("default") as tx:
         await tx.execute(update(launches).values(begun_at=NOW - timedelta(days=1)))
     await pad.work(NOW)
     assert len(pad.provider.to) == 7
@@ -279,12 +281,12 @@ async def test_stop_pauses_and_resume_goes_on(pad: Pad) -> None:
     everybody = await pad.crowd(12)
     await pad.publish(per_minute=4)
     await pad.work(NOW)
-    await pad.house.order("stop", "o")
-    async with pad.house.database.write("default") as tx:
+    await pad.installation.order("stop", "o")
+    async with pad.installation.database.write("default") as tx:
         assert (await end_page(tx, ["o"], 100)).ended == 0
     assert (await pad.work(NOW + MINUTE)).phase == "paused"
     assert len(pad.provider.to) == 4
-    await pad.house.order("resume", "o")
+    await pad.installation.order("resume", "o")
     for minutes in (2, 3):
         await pad.work(NOW + minutes * MINUTE)
     assert Counter(pad.provider.to) == Counter(everybody)
@@ -296,9 +298,9 @@ async def test_resume_after_days_goes_on(pad: Pad) -> None:
     await pad.crowd(4)
     await pad.publish(per_minute=2)
     await pad.work(NOW)
-    await pad.house.order("stop", "o")
-    await pad.house.order("resume", "o")
-    async with pad.house.database.write("default") as tx:  # as if it had been resumed three days later
+    await pad.installation.order("stop", "o")
+    await pad.installation.order("resume", "o")
+    async with pad.installation.database.write("default") as tx:  # as if it had been resumed three days later
         await tx.execute(update(launches).values(kept_up_at=NOW + timedelta(days=3)))
     await pad.work(NOW + timedelta(days=3))
     assert await pad.states() == {("sent", None): 4}
@@ -312,12 +314,12 @@ async def test_stop_within_a_page(pad: Pad) -> None:
 
     async def stop(_message: OutgoingMessage) -> None:
         pad.provider.meanwhile = None
-        await pad.house.order("stop", "o")
+        await pad.installation.order("stop", "o")
 
     pad.provider.meanwhile = stop
     assert (await pad.work(NOW)).phase == "paused"
     went = len(pad.provider.to)
-    await pad.house.order("resume", "o")
+    await pad.installation.order("resume", "o")
     assert (await pad.work(NOW)).phase == "ended"
     assert went < 12
     assert (len(pad.provider.to), await pad.states()) == (12, {("sent", None): 12})
@@ -328,11 +330,11 @@ async def test_archive_ends_it(pad: Pad) -> None:
     await pad.crowd(4)
     await pad.publish(per_minute=1)
     await pad.work(NOW)
-    async with pad.house.database.write("default") as tx:
+    async with pad.installation.database.write("default") as tx:
         await tx.execute(
             update(follow_ups).where(follow_ups.c.state == "waiting").values(next_at=NOW + timedelta(days=1))
         )
-    await pad.house.order("archive", "o")
+    await pad.installation.order("archive", "o")
     assert (await pad.work(NOW)).phase == "ended"
     assert await pad.states() == {("sent", None): 1, ("dropped", "stopped"): 3}
 
@@ -342,8 +344,8 @@ async def test_archive_ends_waits_as_it_does_for_follow_ons(pad: Pad) -> None:
     await pad.crowd(3)
     await pad.publish()
     await pad.step(NOW)
-    await pad.house.order("archive", "o")
-    async with pad.house.database.write("default") as tx:
+    await pad.installation.order("archive", "o")
+    async with pad.installation.database.write("default") as tx:
         assert (await end_page(tx, ["o"], 100)).ended == 3
     assert (await pad.work(NOW)).phase == "ended"
 
@@ -382,7 +384,7 @@ async def test_killed_while_gathering(pad: Pad, monkeypatch: pytest.MonkeyPatch)
     assert await pad.rows() == []
     await pad.work(NOW)
     enrolled = select(func.count()).where(interactions.c.topic == "enroll_in_control_group")
-    async with pad.house.database.read("default") as tx:
+    async with pad.installation.database.read("default") as tx:
         assert (await tx.execute(enrolled)).scalar_one() == len(await pad.in_state("control"))
     assert len(await pad.rows()) == 7
 
@@ -412,7 +414,7 @@ async def test_two_attempts_at_once(pad: Pad) -> None:
     everybody = await pad.crowd(20)
     await pad.publish(control_group=20)
     await asyncio.gather(*(pad.step(NOW) for _ in range(6)))
-    other = Pad(pad.house)
+    other = Pad(pad.installation)
     other.provider = pad.provider
     await asyncio.gather(pad.work(NOW), other.work(NOW))
     await pad.work(NOW + MINUTE)
@@ -481,7 +483,7 @@ async def test_quiet_hours_hold(pad: Pad) -> None:
         "to": f"{begins + timedelta(hours=1):%H:%M}",
         "zone": "company",
     }
-    async with pad.house.database.write("default", lock="exclusive") as tx:
+    async with pad.installation.database.write("default", lock="exclusive") as tx:
         await save_drafts(
             tx, [parse_definition({"workspace": "default", "quiet_hours": quiet})], await database_now(tx)
         )
@@ -526,7 +528,7 @@ async def test_new_time_before_it_has_begun(pad: Pad) -> None:
     assert (await pad.step(NOW)).until == later[0]
     await pad.publish(send=sends[1])
     assert (await pad.step(NOW)).until == later[1]
-    async with pad.house.database.read("default") as tx:
+    async with pad.installation.database.read("default") as tx:
         [told] = await claim_to_signal_launches(tx, 10)
         version = (await tx.execute(select(entries.c.changed_in).where(entries.c.id == "o"))).scalar_one()
     assert told["changed_in"] == version
@@ -537,7 +539,7 @@ async def test_everything_of_a_page_is_claimed_once(pad: Pad) -> None:
     await pad.crowd(10)
     await pad.publish(messages={"push": {"title": "a", "body": "b"}, "email": {"subject": "a", "text": "b"}})
     await pad.work(NOW)
-    async with pad.house.database.read("default") as tx:
+    async with pad.installation.database.read("default") as tx:
         found = Counter(map(tuple, await tx.execute(select(deliveries.c.channel, deliveries.c.state))))
     assert found == {("push", "sent"): 10, ("email", "dropped"): 10}
     assert await pad.states() == {("sent", None): 10}

@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 from connector.channels.protocol import OutgoingMessage
 from connector.wire import LaunchPage
 from tests.activities.test_launch import NOW, Pad
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 
 class Desk:
@@ -38,9 +38,9 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(house: House, monkeypatch: pytest.MonkeyPatch) -> Desk:
+async def desk(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr("activities.launch.launch._HEARTBEAT_SECONDS", 0.01)
-    pad = Pad(house)
+    pad = Pad(installation)
     await pad.crowd(12)
     await pad.publish()
     page = LaunchPage(workspace="default", launch_id=(await pad.row()).launch_id, campaign="o")

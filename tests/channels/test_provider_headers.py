@@ -15,7 +15,7 @@ from connector.channels.email import EmailChannel
 from connector.channels.mime import build_mime_message, provider_header
 from connector.channels.protocol import Address, OutgoingMessage
 from connector.rules.model.follow_up import follow_up_id_of
-from connector.rules.provider_events.tags import from_tag
+from connector.rules.provider_events.events import from_tag
 from connector.rules.sending.deliveries import delivery_id
 from connector.settings.providers import Smtp, SmtpProvider
 from tests.channels.test_letter import AT

@@ -30,13 +30,11 @@ from connector.store.tables import (
     users,
 )
 from connector.store.users.users import create_users, find_user, mark_of_erased, merge_user, save_user
-from connector.tracking.consent import unsubscribe
-from connector.tracking.own_links import OwnLinks
-from connector.tracking.tokens import Kind, Token, Tokens
-from connector.tracking.visits import FollowedLink, Visits
+from connector.tracking.tokens import LinkKind, OwnLinks, Token, Tokens
+from connector.tracking.visits import FollowedLink, Visits, unsubscribe
 from tests.activities.test_send import Killed, Post, Provider
 from tests.support.builders import BASE, ORIGINAL, PUSHED, at, follow_on, push
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 H = EventKind
 URL = "https://t.shop.test"
@@ -53,15 +51,15 @@ ADA = User(id="u", email="Ada@Shop.test", phone="+49 170 1")
 
 
 class Desk:
-    """Takes in what providers tell of the messages of a house."""
+    """Takes in what providers tell of the messages of an installation."""
 
-    def __init__(self, house: House, links: OwnLinks = LINKS, retention: timedelta = RETENTION) -> None:
-        self.house, self.fates, self.reasons = house, Counter[str](), Counter[str]()
-        self.post = Post(house, Provider(Accepted("<f.email@shop.test>")))
+    def __init__(self, installation: Installation, links: OwnLinks = LINKS, retention: timedelta = RETENTION) -> None:
+        self.installation, self.fates, self.reasons = installation, Counter[str](), Counter[str]()
+        self.post = Post(installation, Provider(Accepted("<f.email@shop.test>")))
         self.intake = ProviderEventIntake(
-            house.database,
-            house.cache,
-            house.intake,
+            installation.database,
+            installation.cache,
+            installation.intake,
             "default",
             links=links,
             retention=retention,
@@ -77,28 +75,28 @@ class Desk:
 
     async def sent(self, answer: Accepted | Exception | None = None) -> str:
         """Trigger the campaign and send its mail; gives the delivery's id."""
-        await self.house.ingest(push("e1", 0))
+        await self.installation.ingest(push("e1", 0))
         if answer is not None:
             self.post.provider.answers = [answer]
         await self.post.send(minutes=30, channel="email")
         return str((await self.post.messages())[0].id)
 
     async def logged(self, *topics: str) -> list[Any]:
-        async with self.house.database.read("default") as tx:
+        async with self.installation.database.read("default") as tx:
             found = select(interactions).order_by(interactions.c.t, interactions.c.seq)
             return [row for row in await tx.execute(found) if not topics or row.topic in topics]
 
     async def user(self, id: str = "u") -> Any:
-        async with self.house.database.read("default") as tx:
+        async with self.installation.database.read("default") as tx:
             return await find_user(tx, id)
 
     async def describe(self, *users: User) -> None:
-        async with self.house.database.write("default") as tx:
+        async with self.installation.database.write("default") as tx:
             for user in users:
                 await save_user(tx, user, BASE)
 
     async def kept(self) -> list[tuple[str, str]]:
-        async with self.house.database.read("default") as tx:
+        async with self.installation.database.read("default") as tx:
             return [(one.event.id, one.reason.value) for one in await load_unmatched(tx, limit=1000)]
 
 
@@ -117,10 +115,10 @@ THEIRS = {"arguments": {"campaign": "o", "user": "u"}, "message_id": "m"}
 
 
 @pytest.fixture
-async def desk(house: House) -> Desk:
+async def desk(installation: Installation) -> Desk:
     """A desk with one user who has an email address and a phone, and live campaigns."""
-    ready = Desk(house)
-    await house.live(ORIGINAL, MAIL, OPENED, RECEIVED)
+    ready = Desk(installation)
+    await installation.publish(ORIGINAL, MAIL, OPENED, RECEIVED)
     await ready.describe(ADA)
     return ready
 
@@ -142,7 +140,7 @@ async def test_an_open_leads_back_to_our_delivery(desk: Desk, way: str) -> None:
     assert row.properties == {
         "delivery": delivery, "source": "sendgrid", "classified": "human", "reasons": [], "opens": "human",
     }  # fmt: skip
-    assert {row.campaign: row.state for row in await desk.house.rows()}["g"] == "waiting"
+    assert {row.campaign: row.state for row in await desk.installation.rows()}["g"] == "waiting"
     assert await desk.told(event(**told[way])) == {"duplicate": 1}
 
 
@@ -176,13 +174,13 @@ async def test_a_message_is_received_once_days_apart(desk: Desk) -> None:
 async def test_a_report_mends_a_mail_whose_answer_was_lost(desk: Desk, kind: EventKind) -> None:
     """Guarantee 4: accepted and dropped is `send_unknown`; a provider that tells of it has taken it, so it was sent."""
     delivery = await desk.sent(OutcomeUnknown("smtp_no_answer"))
-    assert {row.campaign: row.reason for row in await desk.house.rows()} == {"f": "send_unknown"}
+    assert {row.campaign: row.reason for row in await desk.installation.rows()} == {"f": "send_unknown"}
     fates = await desk.told(event(kind, permanent=True, recipient="ada@shop.test", **ours(delivery)))
     assert fates in ({"accepted": 1}, {"heeded": 1})
     [message] = await desk.post.messages()
     fault = "sendgrid_bounced" if kind is H.BOUNCED else None
     assert (message.state, message.reason, message.fault) == ("sent", None, fault)
-    states = {row.campaign: row.state for row in await desk.house.rows()}
+    states = {row.campaign: row.state for row in await desk.installation.rows()}
     assert states == {"f": "sent", "h": "waiting"} | ({"g": "waiting"} if kind is H.OPENED else {})
     [receipt] = await desk.logged("receive_email")
     assert (receipt.id, receipt._mapping["t"]) == (f"receive-{delivery}", message.claimed_at)
@@ -201,7 +199,7 @@ async def test_a_report_may_be_quicker_than_the_answer(desk: Desk) -> None:
     delivery = await desk.sent()
     assert [row.id for row in await desk.logged("receive_email")] == [f"receive-{delivery}"]
     assert [message.state for message in await desk.post.messages()] == ["sent"]
-    async with desk.house.database.read("default") as tx:
+    async with desk.installation.database.read("default") as tx:
         assert len((await tx.execute(select(receipts))).all()) == 1
 
 
@@ -231,7 +229,7 @@ async def test_a_bounce_stands_on_the_message(desk: Desk) -> None:
 
 def visits(desk: Desk, clock: datetime) -> Visits:
     """Our own pixel and redirect."""
-    return Visits(desk.house.database, desk.house.intake, "default", clock=lambda: clock)
+    return Visits(desk.installation.database, desk.installation.intake, "default", clock=lambda: clock)
 
 
 @pytest.mark.parametrize("order", list(permutations(range(2))))
@@ -242,7 +240,7 @@ async def test_the_pixel_and_the_provider_see_one_open(desk: Desk, order: tuple[
     pixel = visits(desk, moment)
 
     async def by_pixel() -> None:
-        pixel.note(FollowedLink(Token(Kind.OPEN, delivery), Visit(EngagementKind.OPEN, moment, CHROME)))
+        pixel.note(FollowedLink(Token(LinkKind.OPEN, delivery), Visit(EngagementKind.OPEN, moment, CHROME)))
         await pixel.flush()
 
     async def by_provider() -> None:
@@ -265,13 +263,13 @@ EXCEPTED = follow_on(
 @pytest.mark.parametrize("order", list(permutations(range(2))))
 async def test_a_provider_without_agents_leaves_the_open_to_the_pixel(desk: Desk, order: tuple[int, ...]) -> None:
     """Whichever comes first, it is a person's open, which triggers and is an exception; without tracking it is some."""
-    await desk.house.live(TRIGGERED, EXCEPTED)
+    await desk.installation.publish(TRIGGERED, EXCEPTED)
     delivery = await desk.sent()
     moment = datetime.fromisoformat(at(60)).astimezone(UTC)
     pixel = visits(desk, moment)
 
     async def by_pixel() -> None:
-        pixel.note(FollowedLink(Token(Kind.OPEN, delivery), Visit(EngagementKind.OPEN, moment, CHROME)))
+        pixel.note(FollowedLink(Token(LinkKind.OPEN, delivery), Visit(EngagementKind.OPEN, moment, CHROME)))
         await pixel.flush(all=False)
 
     async def by_provider() -> None:
@@ -281,9 +279,9 @@ async def test_a_provider_without_agents_leaves_the_open_to_the_pixel(desk: Desk
         await (by_pixel, by_provider)[place]()
     [row] = await desk.logged("open_email")
     assert row.properties["opens"] == "human"
-    states = {row.campaign: row.state for row in await desk.house.rows()}
+    states = {row.campaign: row.state for row in await desk.installation.rows()}
     assert (states["t"], states["x"]) == ("waiting", "excepted")
-    untracked = Desk(desk.house, OwnLinks(None, None))
+    untracked = Desk(desk.installation, OwnLinks(None, None))
     later = event(H.OPENED, "later", 90, agent=None, provider="resend", **ours(delivery))
     assert await untracked.told(later) == {"accepted": 1}
 
@@ -293,7 +291,7 @@ async def test_both_at_once_are_one_open(desk: Desk) -> None:
     delivery = await desk.sent()
     moment = datetime.fromisoformat(at(60)).astimezone(UTC)
     pixel = visits(desk, moment)
-    pixel.note(FollowedLink(Token(Kind.OPEN, delivery), Visit(EngagementKind.OPEN, moment, CHROME)))
+    pixel.note(FollowedLink(Token(LinkKind.OPEN, delivery), Visit(EngagementKind.OPEN, moment, CHROME)))
     await asyncio.gather(
         pixel.flush(),
         desk.told(event(minutes=60.1, **ours(delivery))),
@@ -307,7 +305,7 @@ async def test_a_providers_click_on_our_link_is_our_redirects(desk: Desk, order:
     """Its url is our tracked link's; the token tells delivery, link, alias and target, whatever was put behind it."""
     delivery = await desk.sent()
     moment = datetime.fromisoformat(at(60)).astimezone(UTC)
-    token = Token(Kind.CLICK, delivery, 2, "cta", "https://s.test/sale")
+    token = Token(LinkKind.CLICK, delivery, 2, "cta", "https://s.test/sale")
     link = f"{URL}/c/{TOKENS.write(token, at=moment)}?utm_source=x"
     redirect = visits(desk, moment)
 
@@ -331,7 +329,7 @@ async def test_following_our_link_to_unsubscribe_is_no_click(desk: Desk) -> None
     """As at our own redirect: a follow-on of the mail's clicks does not begin by it."""
     delivery = await desk.sent()
     moment = datetime.fromisoformat(at(60)).astimezone(UTC)
-    link = f"{URL}/u/{TOKENS.write(Token(Kind.UNSUBSCRIBE, delivery), at=moment)}"
+    link = f"{URL}/u/{TOKENS.write(Token(LinkKind.UNSUBSCRIBE, delivery), at=moment)}"
     assert await desk.told(event(H.CLICKED, url=link, **ours(delivery))) == {"noted": 1}
     assert await desk.logged("click_email", "click_email_alias") == []
 
@@ -399,7 +397,7 @@ async def test_our_own_link_to_unsubscribe_is_the_last_word(desk: Desk) -> None:
     """What a provider tells late of the time before does not subscribe again; what it tells of later does."""
     delivery = await desk.sent()
     before, recipient = datetime.now(UTC), {"recipient": "ada@shop.test"}  # noqa: TID251 - before the link is followed
-    assert await unsubscribe(desk.house.database, "default", delivery)
+    assert await unsubscribe(desk.installation.database, "default", delivery)
     await desk.told(replace(event(H.SUBSCRIBED, "before", **recipient), at=before - timedelta(minutes=1)))
     assert (await desk.user()).user.consent == {"email": "unsubscribed"}
     await desk.told(replace(event(H.SUBSCRIBED, "after", **recipient), at=before + timedelta(minutes=1)))
@@ -411,7 +409,7 @@ async def test_an_old_start_told_again_subscribes_nobody(desk: Desk) -> None:
     told = {"provider": "twilio", "channel": "sms", "recipient": "+491701"}
     start = event(H.SUBSCRIBED, "SM1-received", 60, **told)
     await desk.told(start, event(H.UNSUBSCRIBED, "SM2-received", 61, **told))
-    async with desk.house.database.write("default") as tx:
+    async with desk.installation.database.write("default") as tx:
         await tx.execute(update(heeded_reports).values(received_at=BASE - timedelta(days=91)))
     await desk.told(event(H.UNSUBSCRIBED, "SM3-received", 62, **told))
     later = datetime.now(UTC)  # noqa: TID251 - the time of a call of today
@@ -423,12 +421,12 @@ async def test_describing_a_user_revives_no_address(desk: Desk) -> None:
     """PUT and PATCH of the same address leave it dead; another one is reachable by itself; erasing clears it."""
     await desk.told(event(H.BOUNCED, permanent=True, recipient="ada@shop.test"))
     await desk.describe(ADA)
-    async with desk.house.database.write("default") as tx:
+    async with desk.installation.database.write("default") as tx:
         await merge_user(tx, "u", {"email": "ADA@shop.test"}, BASE)
     assert (await desk.user()).unreachable == {"email": "ADA@shop.test"}
-    async with desk.house.database.write("default") as tx:
+    async with desk.installation.database.write("default") as tx:
         assert await erase_user(tx, "u", BASE)
-    async with desk.house.database.read("default") as tx:
+    async with desk.installation.database.read("default") as tx:
         assert (await tx.execute(select(users.c.said_at))).scalars().all() == [{}]
         assert (await tx.execute(select(dead_addresses))).all() == []
 
@@ -444,7 +442,7 @@ async def test_every_address_that_was_told_dead_stays_so(desk: Desk) -> None:
     await desk.told(event(H.SUBSCRIBED, "late", 59, recipient="a@shop.test"))
     assert (await desk.user("u")).unreachable == {"email": "A@shop.test"}
     for user, left in (("u", ["b@shop.test"]), ("v", [])):
-        async with desk.house.database.write("default") as tx:
+        async with desk.installation.database.write("default") as tx:
             assert await erase_user(tx, user, BASE)
             assert (await tx.execute(select(dead_addresses.c.address))).scalars().all() == left
 
@@ -475,7 +473,7 @@ async def test_what_cannot_be_led_back_is_kept_once_and_counted(desk: Desk) -> N
     reasons = Counter(reason for _, reason in UNLED)
     assert await desk.told(*told) == {"unmatched": len(UNLED)}
     assert desk.reasons == reasons
-    async with desk.house.database.read("default") as tx:
+    async with desk.installation.database.read("default") as tx:
         counted = await count_unmatched(tx, provider="sendgrid")
         assert [one.event for one in await load_unmatched(tx, limit=1)] == [told[3]]
     assert counted == [("sendgrid", reason, reasons[reason]) for reason in sorted(reasons)]
@@ -484,7 +482,7 @@ async def test_what_cannot_be_led_back_is_kept_once_and_counted(desk: Desk) -> N
 async def test_what_was_kept_is_led_back_later(desk: Desk) -> None:
     """After the campaign was applied and the user described, with the time at which it happened; the rest stays."""
     await desk.told(*(one for one, _ in UNLED))
-    await desk.house.live({"campaign": "later", "delivery": {"type": "external"}})
+    await desk.installation.publish({"campaign": "later", "delivery": {"type": "external"}})
     await desk.describe(User(id="n", email="Nobody@shop.test"))
     retried = await desk.intake.retry()
     assert (retried.led_back, retried.left) == (3, 3)
@@ -501,13 +499,13 @@ async def test_what_was_kept_is_led_back_later(desk: Desk) -> None:
 
 async def test_what_is_let_go_of_is_not_led_back(desk: Desk) -> None:
     """What became too old and what is of somebody erased is dropped, what intake refuses stays, and all is counted."""
-    patient = Desk(desk.house, retention=timedelta(days=365))
+    patient = Desk(desk.installation, retention=timedelta(days=365))
     led, erased = [event(id=u, arguments={"campaign": "later", "user": u}, message_id=u) for u in ("u", "erased")]
     refused = replace(led, id="refused", at=led.at - timedelta(days=120))
     old = replace(led, id="old", at=led.at - timedelta(days=360))
     assert await patient.told(led, erased, refused, old) == {"unmatched": 4}
-    await desk.house.live({"campaign": "later", "delivery": {"type": "external"}})
-    async with desk.house.database.write("default") as tx:
+    await desk.installation.publish({"campaign": "later", "delivery": {"type": "external"}})
+    async with desk.installation.database.write("default") as tx:
         await create_users(tx, ["erased"], BASE)
         alias, kept = user_aliases.c.external_id, unmatched_reports.c
         await tx.execute(update(user_aliases).where(alias == "erased").values(external_id=mark_of_erased("erased")))
@@ -530,7 +528,7 @@ async def test_what_is_kept_of_a_user_is_erased_with_them(desk: Desk) -> None:
         event(id="other", recipient="bob@shop.test"),
     ]
     assert await desk.told(*kept) == {"unmatched": 4}
-    async with desk.house.database.write("default") as tx:
+    async with desk.installation.database.write("default") as tx:
         assert await erase_user(tx, "u", BASE)
     assert await desk.kept() == [("other", "no_campaign")]
     late = [event(id="l1", **ours(delivery)), event(id="l2", **THEIRS), event(H.COMPLAINED, "l3", **ours(delivery))]
@@ -542,12 +540,12 @@ async def test_nothing_is_kept_for_ever(desk: Desk) -> None:
     """What is older than the log is let go of as something is written, and what happened before that is not taken."""
     await desk.told(*(one for one, _ in UNLED[:3]), event(H.UNSUBSCRIBED, "u", recipient="ada@shop.test"))
     long_ago = BASE - timedelta(days=91)
-    async with desk.house.database.write("default") as tx:
+    async with desk.installation.database.write("default") as tx:
         await tx.execute(update(unmatched_reports).values(received_at=long_ago))
         await tx.execute(update(heeded_reports).values(received_at=long_ago))
     await desk.told(UNLED[4][0])
     assert await desk.kept() == [("delivery", "unknown_delivery")]
-    async with desk.house.database.read("default") as tx:
+    async with desk.installation.database.read("default") as tx:
         assert (await tx.execute(select(heeded_reports))).all() == []
     old = [event(kind, kind.value, -60 * 24 * 91, **THEIRS) for kind in (H.OPENED, H.UNSUBSCRIBED)]
     epoch = ProviderEvent("ses", "1970", H.OPENED, datetime(1970, 1, 1, tzinfo=UTC), **THEIRS)  # type: ignore[arg-type]
@@ -592,7 +590,7 @@ async def test_a_batch_takes_a_fixed_number_of_statements(desk: Desk) -> None:
             )
             for n in range(number)
         ]
-        with desk.house.database.count_statements() as counted:
+        with desk.installation.database.count_statements() as counted:
             await desk.intake.ingest(events)
         return len(counted.statements)
 
@@ -614,7 +612,7 @@ async def test_faults_of_our_own_messages_take_a_fixed_number_of_statements(desk
     bounce = {"permanent": True, "recipient": "ada@shop.test", "fault": "5.1.1", **ours(delivery)}
 
     async def count(name: str, number: int) -> int:
-        with desk.house.database.count_statements() as counted:
+        with desk.installation.database.count_statements() as counted:
             await desk.told(*(event(H.BOUNCED, f"{name}{n}", **bounce) for n in range(number)))
         return len(counted.statements)
 

@@ -15,8 +15,7 @@ from connector.rules.provider_events.attribution import (
     Unmatched,
     attribute,
 )
-from connector.rules.provider_events.events import EventKind, ProviderEvent
-from connector.rules.provider_events.tags import from_tag, to_tag
+from connector.rules.provider_events.events import EventKind, ProviderEvent, from_tag, to_tag
 from connector.rules.sending.deliveries import DeliveryState
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)

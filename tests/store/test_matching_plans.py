@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import insert, text
 
 from connector.rules.provider_events.attribution import Unmatched
+from connector.rules.provider_events.events import key_of
 from connector.rules.targeting.deduplication import Engagement
 from connector.store.engine.database import Database, database_now
 from connector.store.engine.transaction import Transaction
@@ -16,14 +17,14 @@ from connector.store.provider_events.attribution import (
     find_holders,
     find_matched_deliveries,
 )
-from connector.store.provider_events.delivery_reports import note_faults
+from connector.store.provider_events.delivery_reports import save_faults
 from connector.store.provider_events.events import (
-    change_holders,
-    delete_applied_events,
+    apply_statements,
+    delete_old_events,
     erase_events,
-    keep_unmatched,
     load_unmatched,
     mark_applied,
+    save_unmatched,
 )
 from connector.store.tables import deliveries, user_aliases, users
 from connector.store.users.log import load_engagements
@@ -44,11 +45,11 @@ async def _ask(tx: Transaction) -> None:
     await find_holders(tx, "email", ["ada@shop.test"])
     await find_holders(tx, "sms", ["+491701"])
     await load_engagements(tx, ["k"], [Engagement("open_email", "f", ("delivery", "d1.email"), "ses", NOW)])
-    await mark_applied(tx, [UNLED[0][0]], NOW)
-    await change_holders(tx, {"k": []}, NOW)
-    await note_faults(tx, {"d1.email": "ses_bounced"})
+    await mark_applied(tx, [key_of(UNLED[0][0])], NOW)
+    await apply_statements(tx, {"k": []}, NOW)
+    await save_faults(tx, {"d1.email": "ses_bounced"})
     await load_unmatched(tx, limit=10)
-    await delete_applied_events(tx, NOW)
+    await delete_old_events(tx, NOW)
     await erase_addresses(tx, "k", {"email": "ada@shop.test", "sms": "+491701"})
     await erase_events(tx, ["a"], {"email": "ada@shop.test", "sms": "+491701"})
 
@@ -99,4 +100,4 @@ async def test_what_is_kept_survives_being_told_twice_at_once(database: Database
     kept = {("sendgrid", event.id): (event, Unmatched(reason)) for event, reason in UNLED}
     for expected in (len(UNLED), 0):
         async with database.write(W) as tx:
-            assert len(await keep_unmatched(tx, kept, NOW)) == expected
+            assert len(await save_unmatched(tx, kept, NOW)) == expected

@@ -16,7 +16,7 @@ from connector.temporal.follow_up_client import FollowUpClient, OperationRefused
 from connector.temporal.outbox import Outbox
 from connector.temporal.reconciliation import Reconciliation, end_closed_launches
 from tests.activities.test_launch import MINUTE, NOW, Killed, Pad
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 
 class Site:
@@ -24,7 +24,7 @@ class Site:
 
     def __init__(self, database: Database, client: Client) -> None:
         self.database, self.client = database, client
-        self.pad = Pad(House(database))
+        self.pad = Pad(Installation(database))
         self.outbox = Outbox(database, "default", client)
 
     async def launch(self, users: int, **parts: Any) -> Any:

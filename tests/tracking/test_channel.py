@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from connector.channels.console import ConsoleChannel
 from connector.channels.mime import build_mime_message
 from connector.channels.protocol import Accepted, Address, OutgoingMessage, Rejected, TryLater
-from connector.channels.tracked import TrackedChannel
-from connector.channels.tracking import open_tokens, tracked
+from connector.channels.tracked import TrackedChannel, track_channels
 from connector.settings.application import Settings
 from connector.settings.tracking import TrackingSettings
+from connector.tracking.tokens import open_tokens
 
 SECRET = "a secret that only the tests know, and long"
 BASE = "https://t.shop.test"
@@ -45,7 +45,7 @@ def outgoing(channel: str, **content: str) -> OutgoingMessage:
 
 async def sent(message: OutgoingMessage, provider: Provider | None = None) -> OutgoingMessage:
     provider = provider or Provider()
-    channels = tracked({message.channel: provider}, SETTINGS, clock=AT.timestamp)
+    channels = track_channels({message.channel: provider}, SETTINGS, clock=AT.timestamp)
     assert await channels[message.channel].send(message) == Accepted("p-1")
     await channels[message.channel].close()
     assert provider.closed
@@ -90,7 +90,7 @@ def test_without_an_address_nothing_is_tracked(tracking: dict[str, list[str]]) -
     """A secret alone reads the links of others."""
     channel = ConsoleChannel()
     settings = Settings(tracking=TrackingSettings(**tracking))
-    assert tracked({"email": channel}, settings) == {"email": channel}
+    assert track_channels({"email": channel}, settings) == {"email": channel}
     assert (open_tokens(settings) is None) == (not tracking)
 
 
@@ -119,7 +119,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CONNECTOR_TRACKING_SECRETS", f'["{SECRET}"]')
     settings = Settings()
     assert (settings.tracking.url, settings.tracking.days) == (BASE, 400)
-    assert isinstance(tracked({"email": ConsoleChannel()}, settings)["email"], TrackedChannel)
+    assert isinstance(track_channels({"email": ConsoleChannel()}, settings)["email"], TrackedChannel)
 
 
 async def test_both_headers_stand_whole_in_the_mail() -> None:

@@ -24,7 +24,7 @@ from connector.rules.model.users import (
 from connector.store.engine.bulk import as_table, in_set, insert_rows
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import user_aliases, users
-from connector.store.users.suppressions import dead_columns
+from connector.store.users.suppressions import suppressed_columns
 
 
 class UserErased(ConnectorError):
@@ -80,7 +80,7 @@ async def load_users(tx: Transaction, user_keys: Collection[str]) -> dict[str, S
     Sorted here: SQLite would walk through the ids of all users, which stand in order, rather than sort a few.
     """
     statement = (
-        select(users, user_aliases.c.external_id, user_aliases.c.rank, *dead_columns())
+        select(users, user_aliases.c.external_id, user_aliases.c.rank, *suppressed_columns())
         .join(
             user_aliases,
             (user_aliases.c.workspace == users.c.workspace) & (user_aliases.c.user_key == users.c.user_key),
@@ -245,5 +245,7 @@ def _stored(row: RowMapping) -> StoredUser:
         consent=row["consent"],
     )
     addresses = {"email": user.email, "sms": user.phone}
-    dead = {channel: address for channel, address in addresses.items() if address and row[f"dead_{channel}"]}
-    return StoredUser(user, row["user_key"], row["newest_t"], dead)
+    suppressed = {
+        channel: address for channel, address in addresses.items() if address and row[f"suppressed_{channel}"]
+    }
+    return StoredUser(user, row["user_key"], row["newest_t"], suppressed)

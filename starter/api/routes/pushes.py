@@ -10,8 +10,8 @@ from fastapi import APIRouter, Path
 from connector.app.context import AppContext
 from connector.rules.model.interactions import Interaction, InteractionType
 from connector.store.engine.database import database_now
+from connector.store.provider_events.attribution import TrackedDelivery, find_tracked_deliveries
 from connector.store.provider_events.delivery_reports import is_logged
-from connector.store.provider_events.tracked import TrackedDelivery, find_deliveries
 from starter.api.access.inbox_token import InboxAccess, InboxWriter
 from starter.api.context import ContextHere
 from starter.api.openapi.document import body_of
@@ -55,7 +55,7 @@ async def _record_tap(
     context: AppContext, delivery: str, holder: InboxAccess, kind: InteractionType, properties: dict[str, Any]
 ) -> InboxActionView:
     async with context.database.read(context.workspace) as tx:
-        push = _visible_push((await find_deliveries(tx, [delivery])).get(delivery), holder.user_key)
+        push = _visible_push((await find_tracked_deliveries(tx, [delivery])).get(delivery), holder.user_key)
         now = await database_now(tx)
         id = ":".join([push.id, kind.value, *properties.values()])
         # The log is unique by day and id (M6), and apps repeat reports on other days.

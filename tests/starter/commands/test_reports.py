@@ -13,7 +13,7 @@ from connector.store.engine.database import Database
 from tests.provider_events.test_provider_events import UNLED, Desk
 from tests.support.api import Connector
 from tests.support.builders import ORIGINAL
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def kept(data: Path, sqlite_url: str) -> str:
     """A database in which everything that leads nowhere was told."""
 
     async def tell(desk: Desk) -> None:
-        await desk.house.live(ORIGINAL)
+        await desk.installation.publish(ORIGINAL)
         await desk.describe(User(id="u", email="ada@shop.test"))
         await desk.told(*(event for event, _ in UNLED))
 
@@ -32,7 +32,7 @@ def kept(data: Path, sqlite_url: str) -> str:
 def _with_desk(url: str, act: object) -> None:
     async def run() -> None:
         database = Database.open(url)
-        await act(Desk(House(database)))  # type: ignore[operator]
+        await act(Desk(Installation(database)))  # type: ignore[operator]
         await database.close()
 
     asyncio.run(run())
@@ -56,7 +56,7 @@ def test_what_was_missing_is_told_and_led_back(connector: Connector, kept: str) 
     """After the campaign was applied it leads somewhere; the rest stays, with its reasons."""
 
     async def mend(desk: Desk) -> None:
-        await desk.house.live({"campaign": "later", "delivery": {"type": "external"}})
+        await desk.installation.publish({"campaign": "later", "delivery": {"type": "external"}})
 
     _with_desk(kept, mend)
     code, out, _ = connector("reports", "--retry", "--json")

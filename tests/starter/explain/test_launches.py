@@ -5,13 +5,13 @@ import pytest
 
 from connector.app.context import AppContext
 from tests.activities.test_launch import NOW, Pad
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 
 @pytest.fixture
 async def pad(context: AppContext) -> Pad:
     """Two users for whom the launch's message waits."""
-    pad = Pad(House(context.database))
+    pad = Pad(Installation(context.database))
     await pad.crowd(2)
     await pad.publish()
     await pad.step(NOW)
@@ -46,7 +46,7 @@ async def test_explained(pad: Pad, api: httpx.AsyncClient, sends: bool, state: s
 
 async def test_explained_control_user(context: AppContext, api: httpx.AsyncClient) -> None:
     """W3: enrolled instead of being sent to, and why."""
-    pad = Pad(House(context.database))
+    pad = Pad(Installation(context.database))
     await pad.crowd(1)
     await pad.publish(control_group=100)
     await pad.work(NOW)
@@ -61,7 +61,7 @@ async def test_explained_control_user(context: AppContext, api: httpx.AsyncClien
 
 async def test_explained_dropped_user(pad: Pad, api: httpx.AsyncClient) -> None:
     """What an archive left unsent."""
-    await pad.house.order("archive", "o")
+    await pad.installation.order("archive", "o")
     await pad.work(NOW)
     [story] = (await api.get("/v1/users/u1/explain", params={"campaign": "o"})).json()["campaigns"]
     [chapter] = story["chapters"]

@@ -24,7 +24,7 @@ from connector.store.users.users import find_user
 from tests.activities.test_send import Killed, Post, Provider
 from tests.support.api import open_client
 from tests.support.builders import ORIGINAL, PUSHED, follow_on, push
-from tests.support.installation import House
+from tests.support.installation import Installation
 from tests.support.provider_servers import AUTH_TOKEN, CALLBACK, twilio
 
 SID = "SM" + "1" * 32
@@ -35,16 +35,16 @@ CHAINED = follow_on("g", {"interaction": "receive_sms", "campaign": "f"}, delay=
 class TextPost(Post):
     """Sends by sms, through a provider that promises reports."""
 
-    def __init__(self, house: House, provider: Provider) -> None:
-        super().__init__(house, provider)
+    def __init__(self, installation: Installation, provider: Provider) -> None:
+        super().__init__(installation, provider)
         self.sender._channels = {"sms": provider}
         settings = Settings(twilio=twilio("https://twilio.test", status_callback=CALLBACK))
-        self.context = build_context(settings, house.database)
+        self.context = build_context(settings, installation.database)
         self.api = open_client(self.context, given=None)
 
     async def sent(self, answer: Accepted | Exception | None = None, *, attempt: int = 1) -> str:
         """Trigger the campaign and send its text; gives the delivery's id."""
-        await self.house.ingest(push("e1", 0))
+        await self.installation.ingest(push("e1", 0))
         if answer is not None:
             self.provider.answers = [answer]
         await self.send(minutes=30, channel="sms", attempt=attempt)
@@ -59,12 +59,12 @@ class TextPost(Post):
         return (await self.api.post(f"/webhooks/twilio?{query}", data=form, headers=headers)).status_code
 
     async def received(self) -> Sequence[Any]:
-        async with self.house.database.read("default") as tx:
+        async with self.installation.database.read("default") as tx:
             found = select(interactions).where(interactions.c.topic == "receive_sms")
             return (await tx.execute(found)).all()
 
     async def unreachable(self) -> dict[str, str]:
-        async with self.house.database.read("default") as tx:
+        async with self.installation.database.read("default") as tx:
             stored = await find_user(tx, "u")
         assert stored is not None
         return dict(stored.unreachable)
@@ -72,16 +72,16 @@ class TextPost(Post):
     async def state(self) -> tuple[str, str | None, str | None]:
         """The message's state and fault, and the follow-up's state."""
         [message] = await self.messages()
-        row = next(row for row in await self.house.rows() if row.campaign == "f")
+        row = next(row for row in await self.installation.rows() if row.campaign == "f")
         return message.state, message.fault, row.state
 
 
 @pytest.fixture
-async def post(house: House) -> AsyncIterator[TextPost]:
+async def post(installation: Installation) -> AsyncIterator[TextPost]:
     """A post with one user who has a phone, and live campaigns."""
-    ready = TextPost(house, Provider(Accepted(SID, reported=True)))
+    ready = TextPost(installation, Provider(Accepted(SID, reported=True)))
     await ready.described(User(id="u", phone="+14155552671"))
-    await house.live(ORIGINAL, TEXT, CHAINED)
+    await installation.publish(ORIGINAL, TEXT, CHAINED)
     yield ready
     await ready.api.aclose()
 
@@ -97,7 +97,7 @@ async def test_the_report_makes_the_receipt_and_not_the_handing_over(post: TextP
     [row] = await post.received()
     assert (row.id, row.target, row.properties) == (f"receive-{delivery}", "f", {})
     assert row._mapping["t"] >= before - timedelta(seconds=1)
-    assert {row.campaign: row.state for row in await post.house.rows()} == {"f": "sent", "g": "waiting"}
+    assert {row.campaign: row.state for row in await post.installation.rows()} == {"f": "sent", "g": "waiting"}
 
 
 async def test_without_reports_handing_over_is_the_receipt(post: TextPost) -> None:
@@ -112,7 +112,7 @@ async def test_a_replayed_report_changes_nothing(post: TextPost) -> None:
     await asyncio.gather(*(post.told(delivery, "delivered") for _ in range(10)))
     assert await post.told(delivery, "delivered") == 204
     assert len(await post.received()) == 1
-    assert len([row for row in await post.house.rows() if row.campaign == "g"]) == 1
+    assert len([row for row in await post.installation.rows() if row.campaign == "g"]) == 1
 
 
 async def test_a_replay_on_another_day_changes_nothing(post: TextPost) -> None:
@@ -120,9 +120,9 @@ async def test_a_replay_on_another_day_changes_nothing(post: TextPost) -> None:
     delivery = await post.sent()
     yesterday = datetime.now(UTC) - timedelta(days=1)  # noqa: TID251 - the test's own clock
     made = {"id": f"receive-{delivery}", "user": "u", "type": "receive_sms", "campaign": "f"}
-    async with post.house.database.write("default") as tx:
+    async with post.installation.database.write("default") as tx:
         await tx.execute(update(deliveries).values(claimed_at=yesterday - timedelta(minutes=1)))
-    assert (await post.house.ingest({**made, "occurred_at": yesterday.isoformat()}))[0].status == "accepted"
+    assert (await post.installation.ingest({**made, "occurred_at": yesterday.isoformat()}))[0].status == "accepted"
     assert await post.told(delivery, "delivered") == 204
     assert len(await post.received()) == 1
 
@@ -177,7 +177,7 @@ async def test_a_report_may_be_quicker_than_the_answer(post: TextPost, answer: A
     post.provider.meanwhile = report
     await post.sent(answer)
     assert (await post.state(), len(await post.received())) == (("sent", None, "sent"), 1)
-    async with post.house.database.read("default") as tx:
+    async with post.installation.database.read("default") as tx:
         assert len((await tx.execute(select(receipts))).all()) == 1
 
 
@@ -256,7 +256,7 @@ async def test_a_dead_number_is_unreachable(post: TextPost) -> None:
 async def test_an_unknown_delivery_is_kept(post: TextPost) -> None:
     """It may be another installation's; it is counted, and led back where that is possible later."""
     assert await post.told("nobody's.sms", "delivered") == 204
-    async with post.house.database.read("default") as tx:
+    async with post.installation.database.read("default") as tx:
         [kept] = await load_unmatched(tx, limit=10)
     assert (kept.event.id, kept.reason) == (f"{SID}-delivered", Unmatched.UNKNOWN_DELIVERY)
 
@@ -265,7 +265,7 @@ async def test_a_report_beyond_the_logs_retention_is_kept_out(post: TextPost) ->
     """Where the log no longer knows whether it was told before, it is not believed."""
     delivery = await post.sent()
     long_ago = datetime.now(UTC) - timedelta(days=91)  # noqa: TID251 - the test's own clock
-    async with post.house.database.write("default") as tx:
+    async with post.installation.database.write("default") as tx:
         await tx.execute(update(deliveries).values(claimed_at=long_ago))
     assert await post.told(delivery, "delivered") == 204
     assert await post.received() == []
@@ -274,7 +274,7 @@ async def test_a_report_beyond_the_logs_retention_is_kept_out(post: TextPost) ->
 async def test_an_erased_user_does_not_come_back(post: TextPost) -> None:
     """Guarantee 8: a late report makes nothing."""
     delivery = await post.sent()
-    async with post.house.database.write("default") as tx:
+    async with post.installation.database.write("default") as tx:
         assert await erase_user(tx, "u", datetime.now(UTC))  # noqa: TID251 - the test's own clock
     assert await post.told(delivery, "delivered") == 204
     assert await post.received() == []
@@ -290,30 +290,32 @@ async def test_bad_bodies_are_refused(post: TextPost, body: bytes, status: int) 
     assert answer.status_code == status, answer.text
 
 
-async def test_without_a_callback_there_is_no_webhook(house: House) -> None:
+async def test_without_a_callback_there_is_no_webhook(installation: Installation) -> None:
     """What was not set up answers 404, whatever it is sent."""
-    async with open_client(build_context(Settings(twilio=twilio("https://t.test")), house.database), given=None) as api:
+    async with open_client(
+        build_context(Settings(twilio=twilio("https://t.test")), installation.database), given=None
+    ) as api:
         assert (await api.post("/webhooks/twilio", data={"a": "b"})).status_code == 404
 
 
-async def test_dead_push_tokens_are_forgotten(house: House) -> None:
+async def test_dead_push_tokens_are_forgotten(installation: Installation) -> None:
     """A token that the provider does not know any more is taken from the user; the others stay, in their order."""
-    post = Post(house, Provider(Accepted("p", invalid_tokens=("b", "x"))))
+    post = Post(installation, Provider(Accepted("p", invalid_tokens=("b", "x"))))
     await post.described(User(id="u", push_tokens=("a", "b", "c")))
     again = follow_on("f", PUSHED, eligible_again="always")
-    await house.live(ORIGINAL, again)
-    await house.ingest(push("e1", 0))
+    await installation.publish(ORIGINAL, again)
+    await installation.ingest(push("e1", 0))
     assert (await post.send(minutes=1)).outcome == "sent"
-    assert await _tokens(house) == ("a", "c")
+    assert await _tokens(installation) == ("a", "c")
     post.provider.answers = [Rejected("unregistered", invalid_tokens=("a", "c"))]
-    await house.ingest(push("e2", 2))
+    await installation.ingest(push("e2", 2))
     assert (await post.send(minutes=3)).reason == "send_failed"
-    assert await _tokens(house) == ()
+    assert await _tokens(installation) == ()
     assert {message.fault for message in await post.messages()} == {None, "unregistered"}
 
 
-async def _tokens(house: House) -> tuple[str, ...]:
-    async with house.database.read("default") as tx:
+async def _tokens(installation: Installation) -> tuple[str, ...]:
+    async with installation.database.read("default") as tx:
         stored = await find_user(tx, "u")
     assert stored is not None
     return stored.user.push_tokens
