@@ -1,4 +1,4 @@
-"""The house: examples, commands, import contracts, and nothing in the files that holds on one machine only."""
+"""The repository: examples, commands, import contracts, and nothing in the files that holds on one machine only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
