@@ -54,7 +54,7 @@ class _Servers:
         return await accepted_per_second(self.api, create_bodies("seen", users))
 
     async def start_follow_ups(self, users: list[str]) -> tuple[float, float]:
-        """Return the interactions that are accepted per second, each starting a follow-up, and the follow-ups started."""
+        """Return how many interactions per second are accepted that start a follow-up, and how many of those start."""
         bodies = create_bodies("go", users)
         started_at = perf_counter()
         accepted = await accepted_per_second(self.api, bodies)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from connector.simulation.axis import clock
-from connector.simulation.timeline import Line
+from connector.simulation.timeline import TimelineStep
 
 Outcome = Mapping[str, Any]
 """One object of the contract."""
@@ -32,11 +32,11 @@ class Lane:
     outcomes: list[Outcome] = field(default_factory=list)
 
 
-def lanes_of(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> list[Lane]:
+def lanes_of(lines: Sequence[TimelineStep], outcomes: Sequence[Outcome]) -> list[Lane]:
     """The lanes by user and follow-on, those of which nothing is told included; keys have lanes of their own."""
     dots: dict[str, dict[tuple[str | None, datetime], Dot]] = {}
     for line in lines:
-        if line.thing == "interaction":
+        if line.kind == "interaction":
             t = min(line.value.occurred_at, line.at)
             dots.setdefault(line.value.user, {}).setdefault((line.value.id, t), Dot(t, _name(line)))
     lanes: dict[tuple[str, str, str], Lane] = {}
@@ -62,7 +62,7 @@ def _without_lane(users: Iterable[str], lanes: Iterable[tuple[str, str, str]]) -
     return ((user, name) for user in users for name in follow_ons if (user, name) not in told)
 
 
-def _name(line: Line) -> str:
+def _name(line: TimelineStep) -> str:
     properties = line.value.properties
     refined = [str(properties[name]) for name in ("alias", "button", "page", "sku") if name in properties]
     heard = [f"(heard of {clock(line.at)})"] if line.value.occurred_at < line.at else []

@@ -11,9 +11,9 @@ from html import escape
 from connector.rules.model.errors import ConnectorError
 from connector.simulation.axis import Axis, axis_over
 from connector.simulation.lanes import Lane, Outcome, instants_of, lanes_of, read_instant
-from connector.simulation.timeline import ORDERS, Line
+from connector.simulation.timeline import ORDER_KINDS, TimelineStep
 
-MOST_LANES = 40
+MAX_LANES = 40
 _WIDTH, _LEFT, _RIGHT = 960.0, 170.0, 930.0
 _ROW, _GAP, _CHARACTER = 15.0, 14.0, 6.1
 _MARKED = {"sent": "sent", "excepted": "ended", "control": "ended", "waiting": "open", "held": "open", "noted": "open"}
@@ -33,11 +33,11 @@ text { fill: var(--ink); stroke: var(--paper); stroke-width: 3px; paint-order: s
 """
 
 
-class TooMuchToDraw(ConnectorError):
+class NotDrawable(ConnectorError):
     """More than a picture can show, or nothing at all."""
 
 
-def draw(lines: Iterable[Line], outcomes: Sequence[Outcome]) -> str:
+def draw(lines: Iterable[TimelineStep], outcomes: Sequence[Outcome]) -> str:
     """The picture of one run.
 
     Args:
@@ -49,9 +49,9 @@ def draw(lines: Iterable[Line], outcomes: Sequence[Outcome]) -> str:
     """
     played = list(lines)
     lanes = lanes_of(played, outcomes)
-    if not 0 < len(lanes) <= MOST_LANES:
-        raise TooMuchToDraw(f"a picture shows 1 to {MOST_LANES} follow-ons and users; here are {len(lanes)}")
-    orders = [line for line in played if line.thing in _PAST]
+    if not 0 < len(lanes) <= MAX_LANES:
+        raise NotDrawable(f"a picture shows 1 to {MOST_LANES} follow-ons and users; here are {len(lanes)}")
+    orders = [line for line in played if line.kind in _PAST]
     axis = axis_over(instants_of(lanes), (line.at for line in orders), _LEFT, _RIGHT)
     heads, top = _heads(orders, axis)
     parts, bottom = [], top
@@ -63,7 +63,7 @@ def draw(lines: Iterable[Line], outcomes: Sequence[Outcome]) -> str:
     return _page([*stage, *heads, *parts], bottom + 34)
 
 
-def _heads(orders: Sequence[Line], axis: Axis) -> tuple[list[str], float]:
+def _heads(orders: Sequence[TimelineStep], axis: Axis) -> tuple[list[str], float]:
     """What the vertical lines are, above the lanes; how far down that reaches."""
     rows, parts = _Rows(), []
     for at in dict.fromkeys(line.at for line in orders):
@@ -74,15 +74,15 @@ def _heads(orders: Sequence[Line], axis: Axis) -> tuple[list[str], float]:
     return parts, 16 + rows.count * _ROW
 
 
-def _orders(orders: Sequence[Line], axis: Axis, top: float, bottom: float) -> list[str]:
+def _orders(orders: Sequence[TimelineStep], axis: Axis, top: float, bottom: float) -> list[str]:
     return [
         f'<line class="order" x1="{x}" x2="{x}" y1="{top - _ROW + 4:.1f}" y2="{bottom:.1f}"/>'
         for x in dict.fromkeys(axis.x(line.at) for line in orders)
     ]
 
 
-def _names(line: Line) -> str:
-    return ", ".join(line.value) if line.thing in ORDERS else str(getattr(line.value, "id", "the workspace"))
+def _names(line: TimelineStep) -> str:
+    return ", ".join(line.value) if line.kind in ORDER_KINDS else str(getattr(line.value, "id", "the workspace"))
 
 
 def _lane(lane: Lane, axis: Axis, top: float) -> tuple[list[str], float]:

@@ -13,7 +13,7 @@ from connector.ingest.coalescing import BatchCoalescer, IngestRequest
 from connector.ingest.parsing import read_item
 from connector.store.engine.database import Database, StoreUnavailable
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 
 def batch(*names: str, users: Sequence[dict[str, Any]] = ()) -> IngestRequest:
@@ -131,38 +131,38 @@ async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await gathered.submit(batch("c")) == "c"
 
 
-async def test_together_gives_what_one_by_one_gives(house: House, database: Database) -> None:
+async def test_together_gives_what_one_by_one_gives(installation: Installation, database: Database) -> None:
     """Triggers and exceptions of many users at once: the same rows, in far fewer statements."""
-    await house.live(ORIGINAL, ABANDONED)
+    await installation.publish(ORIGINAL, ABANDONED)
     users = [f"u{number}" for number in range(20)]
     alone = [f"v{number}" for number in range(20)]
     with database.count_statements() as one_by_one:
         for user in alone:
-            await house.ingest(push(f"p-{user}", 0, user=user))
-            await house.ingest(buy(f"b-{user}", 1, user=user))
+            await installation.ingest(push(f"p-{user}", 0, user=user))
+            await installation.ingest(buy(f"b-{user}", 1, user=user))
     with database.count_statements() as together:
         for make, prefix, minutes in ((push, "p", 0), (buy, "b", 1)):
-            await asyncio.gather(*(house.ingest(make(f"{prefix}-{user}", minutes, user=user)) for user in users))
+            await asyncio.gather(*(installation.ingest(make(f"{prefix}-{user}", minutes, user=user)) for user in users))
     assert len(together.statements) < len(one_by_one.statements) / 2
-    ends = {trigger: (state, reason) for trigger, state, reason in await house.outcomes()}
+    ends = {trigger: (state, reason) for trigger, state, reason in await installation.outcomes()}
     assert ends == {f"p-{user}": ("excepted", f"b-{user}") for user in users + alone}
 
 
-async def test_what_concerns_nobody_asks_for_nothing(house: House, database: Database) -> None:
+async def test_what_concerns_nobody_asks_for_nothing(installation: Installation, database: Database) -> None:
     """A batch that no follow-on listens to or is called off by is resolved, logged, and that is all."""
-    await house.live(ORIGINAL, ABANDONED)
+    await installation.publish(ORIGINAL, ABANDONED)
     seen = {"type": "event", "name": "seen", "occurred_at": push("x", 0)["occurred_at"]}
-    await house.ingest({**seen, "id": "a", "user": "u"})
+    await installation.ingest({**seen, "id": "a", "user": "u"})
     with database.count_statements() as count:
-        await house.ingest({**seen, "id": "b", "user": "u"})
+        await installation.ingest({**seen, "id": "b", "user": "u"})
     assert len(count.statements) <= 6
 
 
 @pytest.mark.parametrize("noisy", [False, True])
-async def test_noise_between_changes_nothing(house: House, noisy: bool) -> None:
+async def test_noise_between_changes_nothing(installation: Installation, noisy: bool) -> None:
     """T5: what concerns nobody leaves no mark by which what comes late would be judged otherwise."""
-    await house.live(ORIGINAL, ABANDONED)
+    await installation.publish(ORIGINAL, ABANDONED)
     noise = {"id": "n", "user": "u", "type": "event", "name": "seen", "occurred_at": push("x", 50)["occurred_at"]}
     for item in (buy("b1", 30), *([noise] if noisy else []), push("p1", 10), push("p2", 40), buy("b2", 35)):
-        await house.ingest(item)
-    assert await house.outcomes() == [("p1", "excepted", "b1"), ("p2", "waiting", None)]
+        await installation.ingest(item)
+    assert await installation.outcomes() == [("p1", "excepted", "b1"), ("p2", "waiting", None)]

@@ -113,9 +113,9 @@ def test_quiet_hours_that_drop(play: Play) -> None:
         "12:59:59 f u 12:59:59 dropped quiet_hours",
         "13:00 f u 13:00 sent push",
     ]
-    house = {"workspace": "default", "quiet_hours": quiet}
-    assert play(house, _looked(), *begin("f"), look("11:30", "a")) == ["13:00 f u a sent push"]
-    assert play(house, _looked(quiet_hours="none"), *begin("f"), look("11:30", "a")) == ["11:30 f u a sent push"]
+    installation = {"workspace": "default", "quiet_hours": quiet}
+    assert play(installation, _looked(), *begin("f"), look("11:30", "a")) == ["13:00 f u a sent push"]
+    assert play(installation, _looked(quiet_hours="none"), *begin("f"), look("11:30", "a")) == ["11:30 f u a sent push"]
 
 
 def test_time_of_day_past_the_end(play: Play) -> None:

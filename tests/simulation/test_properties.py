@@ -73,12 +73,12 @@ def simulated(delivery: dict[str, Any], reports: list[Report]) -> list[dict[str,
         simulation.apply(*map(parse_definition, definitions))
         simulation.run_to(BASE - timedelta(hours=1))
         simulation.order("publish", ["f", "o"])
-        simulation.describe("u", {"push_tokens": ["t"]})
+        simulation.change_user("u", {"push_tokens": ["t"]})
         for report in sorted(reports, key=lambda report: report.r):
             simulation.run_to(BASE + timedelta(minutes=report.r))
-            simulation.take(parse_item(report.item))
+            simulation.ingest(parse_item(report.item))
         simulation.run_to(None)
-        simulation.finish()
+        simulation.report_waiting()
         return [json.loads(line) for line in simulation.lines()]
 
 

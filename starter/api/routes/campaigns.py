@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from connector.app.context import AppContext
 from connector.definitions import parse_mapping
 from connector.rules.catalogue.catalogue import Entry
+from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.campaigns import Publishable, Workspace
 from connector.rules.publishing.drafting import draft_warnings
 from connector.store.catalogue.drafts import save_drafts
