@@ -65,21 +65,16 @@ async def claim_message(
     due = await _load_due_message(tx, request)
     if due is None:
         return SendOutcome(outcome="ended")
-    entry = catalogue.entries[due.follow_up.campaign]
     decision, recipient = decide_without_evaluation(due, now), None
     if decision is None:
-        user_key = due.follow_up.user_key
-        loaded = await load_recipients(
-            tx, catalogue, entry, [user_key], now, with_history=needs_history_when_due(entry)
-        )
-        recipient = loaded[user_key]
+        recipient = await _load_recipient(tx, catalogue, due.follow_up, now)
         decision = decide_message(due, recipient, catalogue, now)
     await apply_effects(tx, catalogue, intake, decision.effects, now=now, attempt=attempt)
-    if recipient is not None and isinstance(decision.verdict, SendContent):
-        claimed = {**due.deliveries, due.channel: due.with_state(DeliveryState.CLAIMED, claimed_at=now)}
-        due = replace(due, deliveries=claimed)
-        return Claim(due, recipient.user, newest_live(entry), decision.verdict.content, now)
-    return send_outcome(decision.verdict, due.follow_up)
+    if recipient is None or not isinstance(decision.verdict, SendContent):
+        return send_outcome(decision.verdict, due.follow_up)
+    claimed = {**due.deliveries, due.channel: due.with_state(DeliveryState.CLAIMED, claimed_at=now)}
+    campaign = newest_live(catalogue.entries[due.follow_up.campaign])
+    return Claim(replace(due, deliveries=claimed), recipient.user, campaign, decision.verdict.content, now)
 
 
 async def load_recipients(
@@ -152,3 +147,9 @@ async def _load_due_message(tx: Transaction, request: SendRequest) -> DueMessage
     if follow_up is None:
         return None
     return DueMessage(follow_up, request.channel, await load_deliveries(tx, follow_up.id))
+
+
+async def _load_recipient(tx: Transaction, catalogue: Catalogue, follow_up: FollowUp, now: datetime) -> Recipient:
+    entry, user_key = catalogue.entries[follow_up.campaign], follow_up.user_key
+    with_history = needs_history_when_due(entry)
+    return (await load_recipients(tx, catalogue, entry, [user_key], now, with_history=with_history))[user_key]

@@ -1,8 +1,8 @@
 """Interactions accepted over HTTP by a real API, against a server that only inserts them into the same table.
 
-Each is a process of its own, with a SQLite file, the same settings of uvicorn and the same pragmas. The users are known,
-as most users are. The API runs its outbox: the workflows that it starts and signals use the same two cores as the
-requests that are counted.
+Each is a process of its own, with a SQLite file, the same settings of uvicorn and the same pragmas. The users are
+known, as most users are. The API runs its outbox: the workflows that it starts and signals use the same two cores as
+the requests that are counted.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Servers:
         return await accepted_per_second(self.api, create_bodies("seen", users))
 
     async def start_follow_ups(self, users: list[str]) -> tuple[float, float]:
-        """Return how many interactions that start a follow-up are accepted, and how many follow-ups start, per second."""
+        """Return how many interactions per second are accepted that start a follow-up, and how many of those start."""
         bodies = create_bodies("go", users)
         started_at = perf_counter()
         accepted = await accepted_per_second(self.api, bodies)

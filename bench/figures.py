@@ -51,8 +51,8 @@ QUICK = Sizes(
 class Figure:
     """One row of the table.
 
-    `ours` and `baseline` are medians over the rounds, in `unit`. The ratio is the median of the ratios of the rounds, so
-    that it does not change if the machine becomes slower halfway.
+    `ours` and `baseline` are medians over the rounds, in `unit`. The ratio is the median of the rounds' ratios, so that
+    it does not change if the machine becomes slower halfway.
     """
 
     name: str

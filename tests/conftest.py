@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from connector.store.engine.database import Database
     from tests.support.databases import PostgreSQL
-    from tests.support.installation import House
+    from tests.support.installation import Installation
     from tests.support.workspace import Shop
 
 UNFINISHED_HANDLERS = ("UnfinishedUpdateHandlersWarning", "UnfinishedSignalHandlersWarning")
@@ -137,11 +137,11 @@ async def postgresql_database(postgresql_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def house(database: Database) -> House:
+def installation(database: Database) -> Installation:
     """An installation, on each of the two databases."""
-    from tests.support.installation import House
+    from tests.support.installation import Installation
 
-    return House(database)
+    return Installation(database)
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from connector.channels.protocol import OutgoingMessage, Rejected
-from connector.rules.provider_events.events import DELIVERY
-from connector.rules.provider_events.tags import to_tag
+from connector.rules.provider_events.events import DELIVERY, to_tag
 from connector.settings.providers import SmtpProvider
 
 # Bodies are encoded to 7 bits, which every server accepts.

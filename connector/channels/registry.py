@@ -1,4 +1,4 @@
-"""Which channel goes out through what, as the settings say. A new provider is one module and one line here."""
+"""Open the channels that the settings configure. A new provider is one module and one line here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from connector.channels.email import EmailChannel
 from connector.channels.fcm import FcmChannel
 from connector.channels.inbox import InboxChannel
 from connector.channels.protocol import Channel
-from connector.channels.tracking import tracked
+from connector.channels.tracked import track_channels
 from connector.channels.twilio import TwilioChannel
 from connector.channels.webhook import WebhookChannel
 from connector.rules.model.inbox import InboxKind
@@ -48,4 +48,4 @@ def open_channels(settings: Settings, *, default_console: bool, database: Databa
         secret=settings.webhook_secret.get_secret_value() if settings.webhook_secret else None,
         allow_private=settings.webhook_allow_private,
     )
-    return tracked(channels, settings)
+    return track_channels(channels, settings)

@@ -3,7 +3,7 @@
 ConnectorError
 ├── UnknownMessage   there is no such message
 ├── ForeignMessage   it is in another user's inbox
-└── ButtonUnknown    it has no such button (connector.rules.model.inbox)
+└── UnknownButton    it has no such button (connector.rules.model.inbox)
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
-from connector.store.users.inbox import InboxMessage, MarkName, find_message, is_logged, mark_message
+from connector.store.users.inbox import InboxMessage, MarkName, find_message, mark_message
+from connector.store.users.log import is_logged_on_day
 from connector.store.users.users import UserErased, is_erased_id, load_users, lock_user
 
 
@@ -60,7 +61,7 @@ class InboxActions:
             user_key: who did it; None: the message's owner. A published card has no owner.
 
         Raises:
-            UnknownMessage, ForeignMessage, ButtonUnknown, UserErased: nothing was stored.
+            UnknownMessage, ForeignMessage, UnknownButton, UserErased: nothing was stored.
             StoreUnavailable: try again; a repetition stores nothing twice.
         """
 
@@ -115,7 +116,7 @@ class InboxActions:
     ) -> bool:
         """Views and dismissals happen once; a click is new unless its id is in the log."""
         if action.verb == "click":
-            return interaction is None or not await is_logged(tx, interaction.id or "", tx.now)
+            return interaction is None or not await is_logged_on_day(tx, interaction.id or "", tx.now)
         name: MarkName = "viewed_at" if action.verb == "view" else "dismissed_at"
         return await mark_message(tx, user_key, target.id, name, tx.now)
 

@@ -87,7 +87,7 @@ class _Waiter(Generic[_T]):
 class BatchCoalescer(Generic[_T]):
     """Ingests batches, coalescing waiting ones if none can affect another.
 
-    A user or an item id that two batches share keeps them apart, and so do user changes, which apply to all that follows.
+    A user or an item id that two batches share keeps them apart, and so do user changes, which apply to all later ones.
     The result of a batch is therefore the one that it would have alone.
 
     Args:

@@ -75,7 +75,7 @@ class BatchEvaluation:
         logs = await load_items(self._tx, since)
         triggers = sorted({entry.id for entries in logs.values() for entry in entries})
         generations = await count_generations(self._tx, sorted(since), triggers)
-        return {key: replace(states[key], past=log, generations=generations) for key, log in logs.items()}
+        return {key: replace(states[key], log=log, generations=generations) for key, log in logs.items()}
 
     async def _load_profiles(self, states: Mapping[str, UserState], logged: LoggedItems) -> dict[str, UserState]:
         """Complete the states of users for whom a trigger is evaluated, now or again."""
@@ -83,7 +83,7 @@ class BatchEvaluation:
             key: {entry.id for item in entries for entry in self._catalogue.listeners_of(item.item)}
             for key, entries in logged.items()
         }
-        needed = [key for key in logged if listeners[key] or states[key].past]
+        needed = [key for key in logged if listeners[key] or states[key].log]
         if not needed:
             return {}
         campaigns = {name for key in needed for name in listeners[key] | {p.campaign for p in states[key].follow_ups}}

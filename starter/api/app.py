@@ -26,13 +26,13 @@ from starter.api.routes import (
     segment,
     tracking,
     users,
+    webhooks,
 )
-from starter.webhooks import routes as webhooks
-from starter.webhooks.protocol import Provider
+from starter.webhooks.protocol import WebhookProvider
 from starter.webhooks.registry import open_providers
 
 
-def create_app(context: AppContext, keys: Keys, providers: Mapping[str, Provider] | None = None) -> FastAPI:
+def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookProvider] | None = None) -> FastAPI:
     """Create the application. While it runs, it also runs the outbox, so that follow-ups start at once.
 
     Args:

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
+from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.errors import OrderRefused
 from connector.rules.model.values import format_instant
 from connector.wire import OrderReceipt
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import open_session, run
-from starter.operations.orders import Verb, order_now
+from starter.operations.orders import order_now
 from starter.terminal import print_json, print_note, print_result, print_warnings
 
 IdsArgument = Annotated[list[str], typer.Argument(help="The ids of campaigns and cards.", show_default=False)]
@@ -73,7 +74,7 @@ def archive(ids: IdsArgument, data: DataOption = None, as_json: JsonOption = Fal
 
 
 def _order(
-    verb: Verb,
+    verb: OrderVerb,
     ids: list[str],
     data: Path | None,
     as_json: bool,

@@ -11,9 +11,8 @@ import typer
 
 from connector.rules.model.errors import OrderRefused
 from connector.rules.model.values import canonical_json
-from connector.rules.publishing.differences import Difference
 from connector.rules.publishing.drafting import Definition
-from connector.rules.publishing.preview import DefinitionPreview
+from connector.rules.publishing.preview import DefinitionPreview, Difference
 from connector.store.reporting.overview import WaitCounts
 from starter.commands.apply import DefinitionPaths, check_workspace, read_definition_files
 from starter.commands.options import DataOption, JsonOption
@@ -34,7 +33,7 @@ def plan(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what `apply` and then `publish` of everything that is not live would do. Nothing is changed.
+    """Show what `apply` and `publish` of these files would do. Nothing is changed.
 
     The result lists what is new, edited (key by key) and unchanged, and what only the store has; the order in which the
     publication would take effect; its refusals and warnings; and how many users wait on which earlier revision. The

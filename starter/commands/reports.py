@@ -8,14 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from connector.provider_events.intake import RetryResult
+from connector.provider_events.intake import RetryResult, open_provider_event_intake
 from connector.rules.model.values import format_instant
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, PROVIDERS
 from connector.store.provider_events.events import UnmatchedEvent, count_unmatched, newest_unmatched
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import open_session, run
 from starter.terminal import format_table, print_json, print_result
-from starter.webhooks.routes import open_intake
 
 ProviderOption = Annotated[str | None, typer.Option(help=f"Only this provider: {', '.join(PROVIDERS)}.")]
 RetryOption = Annotated[bool, typer.Option("--retry", help="Match the events again, after what was missing was added.")]
@@ -50,7 +49,8 @@ def reports(
 
 async def _retry(data: Path | None, provider: str | None) -> RetryResult:
     async with open_session(data) as context:
-        return await open_intake(context).retry(provider)
+        intake = open_provider_event_intake(context.settings, context.database, context.cache, context.intake)
+        return await intake.retry(provider)
 
 
 async def _load_unmatched(

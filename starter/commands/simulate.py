@@ -20,8 +20,8 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.errors import ConnectorError, OrderRefused
 from connector.simulation import Simulation, SpillStore
-from connector.simulation.pictures import TooMuchToDraw, draw
-from connector.simulation.timeline import ORDERS, Line, Timeline, read_timeline
+from connector.simulation.pictures import NotDrawable, draw
+from connector.simulation.timeline import ORDER_KINDS, Timeline, TimelineStep, read_timeline
 from starter.commands.options import JsonOption, parse_time_option
 from starter.terminal import format_table, print_result, print_warnings
 
@@ -104,27 +104,27 @@ def _play(simulation: Simulation, definitions: Definitions, timeline: Timeline, 
         try:
             _play_line(simulation, line)
         except OrderRefused as refusal:
-            step = f"{line.thing} {' '.join(line.value)}" if line.thing in ORDERS else line.thing
+            step = f"{line.kind} {' '.join(line.value)}" if line.kind in ORDER_KINDS else line.kind
             raise StepRefused(f"{timeline.path}: line {line.number}: {step} is refused:\n{refusal}") from None
     simulation.run_to(until)
-    simulation.finish()
+    simulation.report_waiting()
 
 
-def _play_line(simulation: Simulation, line: Line) -> None:
-    if line.thing == "interaction":
-        simulation.take(line.value)
-    elif line.thing == "user":
-        simulation.describe(line.value["id"], line.value)
-    elif line.thing == "apply":
+def _play_line(simulation: Simulation, line: TimelineStep) -> None:
+    if line.kind == "interaction":
+        simulation.ingest(line.value)
+    elif line.kind == "user":
+        simulation.change_user(line.value["id"], line.value)
+    elif line.kind == "apply":
         simulation.apply(line.value)
     else:
-        simulation.order(cast(OrderVerb, line.thing), line.value, allow_missed=line.allow_missed)
+        simulation.order(cast(OrderVerb, line.kind), line.value, allow_missed=line.allow_missed)
 
 
 def _draw(picture: Path, timeline: Timeline, outcomes: Iterator[str], until: datetime | None) -> None:
     """Draw what was played. Raises TooMuchToDraw, and NotDrawn if the file cannot be written."""
     if timeline.count > _MAX_DRAWN_LINES:
-        raise TooMuchToDraw(
+        raise NotDrawable(
             f"a picture shows at most {_MAX_DRAWN_LINES} lines of a timeline; this one has {timeline.count}"
         )
     played = (line for line in timeline.lines() if until is None or line.at <= until)
@@ -135,7 +135,7 @@ def _draw(picture: Path, timeline: Timeline, outcomes: Iterator[str], until: dat
         raise NotDrawn(f"{picture}: cannot be written: {error.strerror}") from None
 
 
-def _lines_with_progress(timeline: Timeline) -> Iterator[Line]:
+def _lines_with_progress(timeline: Timeline) -> Iterator[TimelineStep]:
     console = Console(stderr=True)
     lines = timeline.lines()
     if not console.is_terminal:

@@ -115,7 +115,7 @@ def _add_user(
     with SpillStore() as store:
         simulation = Simulation(catalogue, store, lambda warning: None, retention=_RETENTION)
         _simulate_user(simulation, campaign, history, since, until)
-        tally.add(store.person(history.stored.user.id), campaign, catalogue)
+        tally.add(store.load_user(history.stored.user.id), campaign, catalogue)
         outcomes = (json.loads(line) for line in simulation.lines())
         tally.refused.update(outcome["reason"] for outcome in outcomes if outcome["state"] == "refused")
 
@@ -126,7 +126,7 @@ def _simulate_user(
     user = history.stored.user
     before = [entry for entry in history.log if entry.t < since]
     receipts = {(campaign, key): at for key, at in history.receipts.items()}
-    simulation.know(user, log=before, receipts=receipts)
+    simulation.add_user(user, log=before, receipts=receipts)
     arrivals = sorted(
         (entry for entry in history.log if since <= entry.t <= until and not _is_made_by(campaign, entry)),
         key=lambda entry: (entry.t, entry.seq),
@@ -134,7 +134,7 @@ def _simulate_user(
     sends = list(history.sends)
     for entry in arrivals:
         _run_to(simulation, user.id, sends, entry.t)
-        simulation.take(entry.item.model_copy(update={"id": entry.id, "user": user.id}))
+        simulation.ingest(entry.item.model_copy(update={"id": entry.id, "user": user.id}))
     _run_to(simulation, user.id, sends, until)
 
 
@@ -143,7 +143,7 @@ def _run_to(simulation: Simulation, user: str, sends: list[PastSend], until: dat
     while sends and sends[0].at <= until:
         send = sends.pop(0)
         simulation.run_to(send.at)
-        simulation.sent_elsewhere(user, send)
+        simulation.add_external_send(user, send)
     simulation.run_to(until)
 
 

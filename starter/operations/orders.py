@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 from uuid import uuid4
 
 from connector.app.context import AppContext
 from connector.rules.catalogue.catalogue import Entry
+from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.publishing.drafting import Definition, DraftResult, draft
 from connector.rules.publishing.orders import OrderPlan, check_publish, missed_to_count
 from connector.rules.publishing.preview import (
@@ -25,8 +25,6 @@ from connector.store.reporting.overview import WaitCounts, count_waits
 from connector.store.users.log import count_interactions
 from connector.temporal.registry_client import submit_order
 from connector.wire import Order, OrderReceipt
-
-Verb = Literal["publish", "stop", "resume", "archive"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,12 @@ async def _check_publish(
 
 
 async def order_now(
-    context: AppContext, verb: Verb, ids: Sequence[str], *, with_follow_ons: bool = False, allow_missed: bool = False
+    context: AppContext,
+    verb: OrderVerb,
+    ids: Sequence[str],
+    *,
+    with_follow_ons: bool = False,
+    allow_missed: bool = False,
 ) -> OrderReceipt:
     """Have the registry carry out an order, completely or not at all.
 

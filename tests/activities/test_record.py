@@ -29,7 +29,7 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
 from connector.store.tables import interactions, user_aliases
 from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, buy, follow_on, now, push
-from tests.support.installation import House
+from tests.support.installation import Installation
 from tests.support.temporal_server import until_event
 from tests.support.workspace import LATER, Shop
 
@@ -137,13 +137,13 @@ async def test_users_hold_before_the_items(
     environment: WorkflowEnvironment, service: Service, sqlite_database: Database
 ) -> None:
     """The audience at the trigger sees what the same call tells of the user."""
-    house = House(sqlite_database)
+    installation = Installation(sqlite_database)
     gold = {"attribute": "tier", "is": "gold"}
-    await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "12 hours"}, audience=gold))
+    await installation.publish(ORIGINAL, follow_on("f", PUSHED, delay={"after": "12 hours"}, audience=gold))
     body = {"interactions": [push("a", 1)], "users": [{"id": "u", "attributes": {"tier": "gold"}}]}
     async with recording(environment, recorder_of(sqlite_database)) as queue:
         await service.call(queue, body)
-    assert await house.outcomes() == [("a", "waiting", None)]
+    assert await installation.outcomes() == [("a", "waiting", None)]
 
 
 async def test_an_attempt_that_fails_after_its_commit(
@@ -157,8 +157,8 @@ async def test_an_attempt_that_fails_after_its_commit(
         if len(attempts) == 1:
             raise ConnectionResetError(f"while telling {ADDRESS}")
 
-    house = House(sqlite_database)
-    await house.live(ORIGINAL, ABANDONED)
+    installation = Installation(sqlite_database)
+    await installation.publish(ORIGINAL, ABANDONED)
     items = [STARTED, {"user": "u", "type": "receive_push", "campaign": "o"}, {**STARTED, "id": "mine"}]
     async with recording(environment, recorder_of(sqlite_database, changed)) as queue:
         handle = await service.start(queue, {"interactions": items})
@@ -167,7 +167,7 @@ async def test_an_attempt_that_fails_after_its_commit(
     assert [one["status"] for one in answer["results"]] == ["duplicate"] * 3
     rows = await logged(sqlite_database)
     assert [row["id"] for row in rows] == [one["id"] for one in answer["results"]]
-    assert await house.outcomes() == [(rows[1]["id"], "waiting", None)]
+    assert await installation.outcomes() == [(rows[1]["id"], "waiting", None)]
     assert {row["t"] for row in rows} == {await scheduled_at(handle)}
 
 
@@ -297,16 +297,16 @@ async def test_an_answer_that_always_fits(
     assert all(one["fault"] for one in (*answer["results"][1:], *answer["users"]))
 
 
-async def test_a_call_is_one_transaction_of_few_statements(house: House) -> None:
+async def test_a_call_is_one_transaction_of_few_statements(installation: Installation) -> None:
     """As many statements for 200 items and users as for two: what intake itself takes, and none besides."""
-    await house.live(ORIGINAL, ABANDONED)
-    recorder, counts = Recorder(house.intake), []
+    await installation.publish(ORIGINAL, ABANDONED)
+    recorder, counts = Recorder(installation.intake), []
     await attempt(recorder, {"interactions": [STARTED]})  # which reads the catalogue
     for number in (2, 200):
         items = [push(f"{number}-{place}", 1, f"u{number}-{place}") for place in range(number)]
         items += [buy(f"b{number}-{place}", 2, f"u{number}-{place}") for place in range(number)]
         users = [{"id": f"u{number}-{place}", "attributes": {"tier": "gold"}} for place in range(number)]
-        with house.database.count_statements() as count:
+        with installation.database.count_statements() as count:
             answer = await attempt(recorder, {"interactions": items, "users": users})
         assert {one["status"] for one in answer["results"]} == {"accepted"}
         counts.append(count.statements)

@@ -25,7 +25,7 @@ from connector.store.tables import inbox, inbox_marks, interactions
 from connector.store.users.descriptions import save_user
 from connector.wire import SendRequest
 from tests.support.builders import ORIGINAL, PUSHED, at, follow_on, push
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 CARD = {"title": "Hi {{ user.first_name }}", "body": "a card", "link": "https://shop.test/"}
@@ -42,14 +42,16 @@ async def _rows(database: Database) -> Sequence[Any]:
         return (await tx.execute(select(inbox))).all()
 
 
-async def test_follow_up_puts_each_message_into_the_inbox_once(house: House) -> None:
+async def test_follow_up_puts_each_message_into_the_inbox_once(installation: Installation) -> None:
     """M4: a card that went out is sent and in the inbox, and makes no `receive_*`; a second attempt changes nothing."""
-    await house.live(ORIGINAL, follow_on("f", PUSHED, messages={"content_card": CARD}))
-    await _described(house.database)
-    await house.ingest(push("p1", 0))
-    channel = InboxChannel(house.database, "default", InboxSettings())
-    sender = Sender(house.database, house.cache, house.intake, {"content_card": channel}, "default")
-    [waiting] = await house.rows()
+    await installation.publish(ORIGINAL, follow_on("f", PUSHED, messages={"content_card": CARD}))
+    await _described(installation.database)
+    await installation.ingest(push("p1", 0))
+    channel = InboxChannel(installation.database, "default", InboxSettings())
+    sender = Sender(
+        installation.database, installation.cache, installation.intake, {"content_card": channel}, "default"
+    )
+    [waiting] = await installation.rows()
     request = SendRequest(workspace="default", follow_up_id=waiting.id, campaign="f", channel="content_card")
     for attempt in (1, 2):
         environment = ActivityEnvironment()
@@ -57,15 +59,15 @@ async def test_follow_up_puts_each_message_into_the_inbox_once(house: House) -> 
             environment.info, started_time=datetime.fromisoformat(at(1)), attempt=attempt
         )
         assert (await environment.run(sender.send, request)).outcome == "sent"
-    [row] = await _rows(house.database)
+    [row] = await _rows(installation.database)
     assert (row.campaign, row.kind, row.user_key) == ("f", "content_card", waiting.user_key)
     assert row.content == {"title": "Hi Ada", "body": "a card", "link": "https://shop.test/"}
-    async with house.database.read("default") as tx:
+    async with installation.database.read("default") as tx:
         assert [entry.id for entry in await tx.execute(select(interactions))] == ["p1"]
 
 
 async def test_repeated_and_concurrent_sends_leave_one_row(database: Database) -> None:
-    """Guarantee 4: the delivery's id makes the row's, however often it is handed over."""
+    """Guarantee 4: the row's id derives from the delivery's id, however often it is sent."""
     await _described(database)
     channel = InboxChannel(database, "default", InboxSettings())
     handed = await asyncio.gather(*(channel.send(MESSAGE) for _ in range(5)))

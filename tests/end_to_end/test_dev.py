@@ -36,16 +36,16 @@ USERS = 12
 async def dev(tmp_path: Path) -> AsyncIterator[Dev]:
     """Ready, with the campaigns applied and published."""
     (tmp_path / "campaigns.yaml").write_text(CAMPAIGNS)
-    house = Dev(tmp_path)
-    await house.start()
+    installation = Dev(tmp_path)
+    await installation.start()
     try:
-        code, said = await house.run("apply", str(tmp_path / "campaigns.yaml"))
+        code, said = await installation.run("apply", str(tmp_path / "campaigns.yaml"))
         assert code == 0, said
-        code, said = await house.run("publish", "reminder", "thanks", "original")
+        code, said = await installation.run("publish", "reminder", "thanks", "original")
         assert code == 0, said
-        yield house
+        yield installation
     finally:
-        await house.stop()
+        await installation.stop()
 
 
 def _now() -> str:
@@ -94,7 +94,7 @@ async def test_killed_in_the_middle_of_waits_every_follow_up_ends_once_and_right
 
 
 async def _said(dev: Dev) -> str:
-    """What the restarted house has shown so far; stops it to read its output to the end."""
+    """What the restarted installation has shown so far; stops it to read its output to the end."""
     dev.process.send_signal(signal.SIGTERM)
     said: bytes = await dev.drain
     return said.decode()

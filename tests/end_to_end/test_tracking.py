@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
-from connector.rules.provider_events.classification import AT_ONCE, BURST
+from connector.rules.provider_events.classification import AT_ONCE_WINDOW, BURST_WINDOW
 from tests.support.polling import until
 from tests.support.system import ANN, SCHEDULED, Stage
 
@@ -46,7 +46,7 @@ def tracked(letter: EmailMessage) -> tuple[str, str, str]:
 
 async def read_on() -> None:
     """A reader's moment: whoever asks for more within it is taken for a machine."""
-    until_then = datetime.now(UTC) + max(AT_ONCE, BURST)  # noqa: TID251 - a reader's clock
+    until_then = datetime.now(UTC) + max(AT_ONCE_WINDOW, BURST_WINDOW)  # noqa: TID251 - a reader's clock
 
     async def has_passed() -> bool:
         return datetime.now(UTC) > until_then  # noqa: TID251

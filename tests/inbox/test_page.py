@@ -1,4 +1,4 @@
-"""examples/inbox.html in a real browser, before the whole house: worker, Temporal, store and API over HTTP."""
+"""examples/inbox.html in a real browser, before the whole installation: worker, Temporal, store and API over HTTP."""
 
 import asyncio
 import socket
@@ -30,7 +30,7 @@ from starter.api.app import create_app
 from tests.support.api import KEY
 from tests.support.browser import Page, find_chromium, open_page
 from tests.support.builders import ORIGINAL, follow_on
-from tests.support.installation import House
+from tests.support.installation import Installation
 from tests.support.repository import EXAMPLES
 from tests.support.temporal_server import open_environment
 from tests.support.workspace import Shop, settings_for, working
@@ -105,7 +105,7 @@ async def _logged(database: Database) -> list[tuple[str, str | None]]:
 
 
 async def _used(page: Page) -> None:
-    """What a person does: see both, say yes, see what comes of it, and put the first card away."""
+    """What a person does: see both, accept, see the result, and dismiss the first card."""
     await page.until("document.querySelector('dialog[open] h2')?.textContent === 'Hi <i>Ada</i>'")
     await page.until("document.querySelector('article h2')?.textContent === 'A card'")
     assert await page.ask("document.querySelector('dialog p').textContent") == "<b>Shall we?</b>"
@@ -170,7 +170,7 @@ async def test_the_escape_key_puts_a_message_away(
     settings = settings_for("default", sqlite_url, tmp_path).model_copy(
         update={"inbox": InboxSettings(secrets=[SECRET], origins=[site])}
     )
-    await House(sqlite_database).live(ORIGINAL)
+    await Installation(sqlite_database).publish(ORIGINAL)
     async with _api(settings, sqlite_database) as api, open_page(chromium, tmp_path / "profile") as page:
         address = await _address(site, api)
         inbox = InboxChannel(sqlite_database, "default", settings.inbox)

@@ -1,4 +1,4 @@
-"""Whatever order a user's items arrive in, the same comes of them as in event order (T2, T3, T5, X1 to X3)."""
+"""Whatever the order of arrival, a user's items have the outcome of the event order (T2, T3, T5, X1 to X3)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from connector.store.engine.database import Database
 from tests.support.builders import ORIGINAL, buy, follow_on, push
-from tests.support.installation import House
+from tests.support.installation import Installation
 from tests.support.user_histories import (
     BUY,
     DELAY,
@@ -31,17 +31,17 @@ _FOUND: list[list[list[Done]]] = [  # these once failed: an overtaken wait came 
 ]
 
 
-async def _take_in(house: House, batches: Sequence[Sequence[Done]]) -> tuple[set[tuple[Any, ...]], ...]:
+async def _take_in(installation: Installation, batches: Sequence[Sequence[Done]]) -> tuple[set[tuple[Any, ...]], ...]:
     user = somebody()
     for batch in batches:
-        assert {result.status for result in await house.ingest(*wire(user, batch))} == {"accepted"}
-    return await came_of(house.database, user)
+        assert {result.status for result in await installation.ingest(*wire(user, batch))} == {"accepted"}
+    return await came_of(installation.database, user)
 
 
 async def test_order_of_arrival_changes_nothing(sqlite_database: Database) -> None:
     """T5: a late interaction gives what would have come of it in order."""
-    house = House(sqlite_database)
-    await house.live(ORIGINAL, *FOLLOW_ONS)
+    installation = Installation(sqlite_database)
+    await installation.publish(ORIGINAL, *FOLLOW_ONS)
     drawn = list(_FOUND)
 
     @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -51,24 +51,26 @@ async def test_order_of_arrival_changes_nothing(sqlite_database: Database) -> No
 
     draw()
     for batches in drawn:
-        assert_same_came(await _take_in(house, batches), await _take_in(house, in_order(batches)), batches)
+        assert_same_came(
+            await _take_in(installation, batches), await _take_in(installation, in_order(batches)), batches
+        )
 
 
 async def test_two_triggers_at_one_instant_that_are_exceptions_too(sqlite_database: Database) -> None:
     """T3, X2: the second restarts the wait, and the first, whose wait it was, does not call it off."""
-    house = House(sqlite_database)
-    await house.live(ORIGINAL, follow_on("f", PUSHED, **DELAY, exceptions=[PUSHED]))
-    await house.ingest(push("e1", 0))
-    await house.ingest(push("e2", 0))
-    assert sorted(await house.outcomes()) == [("e1", "dropped", "superseded"), ("e2", "waiting", None)]
+    installation = Installation(sqlite_database)
+    await installation.publish(ORIGINAL, follow_on("f", PUSHED, **DELAY, exceptions=[PUSHED]))
+    await installation.ingest(push("e1", 0))
+    await installation.ingest(push("e2", 0))
+    assert sorted(await installation.outcomes()) == [("e1", "dropped", "superseded"), ("e2", "waiting", None)]
 
 
 async def test_late_item_leaves_later_ends_as_they_are_after_a_stop(sqlite_database: Database) -> None:
-    """P2, T5: what was judged while the follow-on was live is not refused afterwards, since it is stopped now."""
-    house = House(sqlite_database)
-    await house.live(ORIGINAL, FOLLOW_ONS[0])
+    """P2, T5: what was evaluated while the follow-on was live is not refused later because it is stopped now."""
+    installation = Installation(sqlite_database)
+    await installation.publish(ORIGINAL, FOLLOW_ONS[0])
     for item in (push("e1", 0), buy("b1", 10), push("e2", 20), buy("b2", 30)):
-        await house.ingest(item)
-    await house.order("stop", "ignores")
-    await house.ingest(buy("b0", 5))
-    assert await house.outcomes() == [("e1", "excepted", "b0"), ("e2", "excepted", "b2")]
+        await installation.ingest(item)
+    await installation.order("stop", "ignores")
+    await installation.ingest(buy("b0", 5))
+    assert await installation.outcomes() == [("e1", "excepted", "b0"), ("e2", "excepted", "b2")]

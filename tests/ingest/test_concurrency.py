@@ -15,7 +15,7 @@ from connector.rules.model.reasons import OPEN_STATES
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.tables import decisions, follow_ups, interactions, publications
 from tests.support.builders import ABANDONED, ORIGINAL, follow_on
-from tests.support.installation import House
+from tests.support.installation import Installation
 from tests.support.user_histories import (
     FOLLOW_ONS,
     Done,
@@ -56,8 +56,8 @@ def _live(windows: Sequence[tuple[object, object]], t: object) -> bool:
 
 
 async def test_publication_is_exact_among_processes(database: Database, database_url: str) -> None:
-    """Guarantee 1, P2: with two publishers and three intakes, t alone tells what counted, to the microsecond."""
-    await House(database).live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 day"}), since=None)
+    """Guarantee 1, P2: with two publishers and three intakes, t alone decides what counts, to the microsecond."""
+    await Installation(database).publish(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 day"}), since=None)
     await _together(
         database_url,
         *(("take-in", f"intake{n}", 25) for n in range(3)),
@@ -79,7 +79,7 @@ async def test_publication_is_exact_among_processes(database: Database, database
 @pytest.mark.parametrize("processes", [4])
 async def test_users_items_never_cross(database: Database, database_url: str, processes: int) -> None:
     """Guarantees 2 and 3: one open wait a user, and every end is by an exception within its wait."""
-    await House(database).live(ORIGINAL, {**ABANDONED}, since=None)
+    await Installation(database).publish(ORIGINAL, {**ABANDONED}, since=None)
     await _together(database_url, *(("cross", "x" * (n + 1), 15) for n in range(processes)))
     async with database.read("default") as tx:
         rows = (await tx.execute(select(follow_ups))).all()
@@ -118,16 +118,16 @@ async def _opened(url: str) -> AsyncIterator[Database]:
         await database.close()
 
 
-async def _take_in(house: House, user: str, lane: Lane) -> int:
+async def _take_in(installation: Installation, user: str, lane: Lane) -> int:
     """How many items this intake was the first to hear of."""
     accepted = 0
     for batch in lane:
         items = wire(user, batch)
         for attempt in range(5):
             try:
-                results = await house.ingest(*items)
+                results = await installation.ingest(*items)
                 break
-            except StoreUnavailable:  # PostgreSQL chose this one to give way: as a service does, send it again
+            except StoreUnavailable:  # PostgreSQL chose this one to fail: send it again, as a service does
                 assert attempt < 4
         accepted += sum(result.status == "accepted" for result in results)
     return accepted
@@ -137,8 +137,8 @@ async def test_four_intakes_at_once_give_what_one_gives_in_order(
     postgresql_database: Database, postgresql_url: str
 ) -> None:
     """T5, M6, guarantees 2 and 3: shuffled, repeated and late, on four sets of connections at once."""
-    one = House(postgresql_database)
-    await one.live(ORIGINAL, *FOLLOW_ONS)
+    one = Installation(postgresql_database)
+    await one.publish(ORIGINAL, *FOLLOW_ONS)
     drawn: list[list[Lane]] = []
 
     @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -148,10 +148,12 @@ async def test_four_intakes_at_once_give_what_one_gives_in_order(
 
     draw()
     async with AsyncExitStack() as stack:
-        houses = [House(await stack.enter_async_context(_opened(postgresql_url))) for _ in range(4)]
+        installations = [Installation(await stack.enter_async_context(_opened(postgresql_url))) for _ in range(4)]
         for lanes in drawn:
             together, alone = somebody(), somebody()
-            acts = [_take_in(house, together, lane) for house, lane in zip(houses, lanes, strict=True)]
+            acts = [
+                _take_in(installation, together, lane) for installation, lane in zip(installations, lanes, strict=True)
+            ]
             accepted = await asyncio.gather(*acts)
             ordered = in_order([batch for lane in lanes for batch in lane])
             await _take_in(one, alone, ordered)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, create_engine, func, select
 
 from connector.store.engine.database import Database, StoreUnavailable
 from tests.support.builders import ORIGINAL
-from tests.support.installation import House
+from tests.support.installation import Installation
 from tests.support.statements import BEFORE, at_statement, batch_of, hearing, new_of
 from tests.support.user_histories import FOLLOW_ONS, somebody, wire, written_of
 
@@ -34,26 +34,26 @@ def _cancel(_: Connection) -> None:
     task.cancel()
 
 
-async def _lived(house: House) -> str:
+async def _lived(installation: Installation) -> str:
     """A user of whom something is known already."""
     user = somebody()
-    await house.ingest(*wire(user, BEFORE))
+    await installation.ingest(*wire(user, BEFORE))
     return user
 
 
-async def _left(house: House, user: str) -> Left:
+async def _left(installation: Installation, user: str) -> Left:
     """What there is of the user, and of the one who is new in the batch."""
-    return [await written_of(house.database, name) for name in (user, new_of(user))]
+    return [await written_of(installation.database, name) for name in (user, new_of(user))]
 
 
 async def _undisturbed(database: Database) -> tuple[int, Left]:
     """How many statements the batch takes, and what it leaves."""
-    house = House(database)
-    await house.live(ORIGINAL, *FOLLOW_ONS)
-    user = await _lived(house)
+    installation = Installation(database)
+    await installation.publish(ORIGINAL, *FOLLOW_ONS)
+    user = await _lived(installation)
     with at_statement(0, _die) as said:
-        await House(database).ingest(*batch_of(user))
-    left = await _left(house, user)
+        await Installation(database).ingest(*batch_of(user))
+    left = await _left(installation, user)
     assert {row["state"] for row in left[0][0]} == {"waiting", "excepted", "dropped"}
     assert {row["reason"] for row in left[0][1]} >= {"already_waiting", "superseded"}
     return len(said), left
@@ -63,46 +63,46 @@ async def _undisturbed(database: Database) -> tuple[int, Left]:
 async def test_killed_at_any_statement_and_retried(database: Database, act: Callable[[Any], None]) -> None:
     """Guarantee 5: nothing of what was not answered stays, so that trying again gives the same rows."""
     count, expected = await _undisturbed(database)
-    house = House(database)
+    installation = Installation(database)
     for number in range(1, count + 1):
-        user = await _lived(house)
-        before = await _left(house, user)
+        user = await _lived(installation)
+        before = await _left(installation, user)
         with at_statement(number, act):
-            disturbed = asyncio.create_task(House(database).ingest(*batch_of(user)))
+            disturbed = asyncio.create_task(Installation(database).ingest(*batch_of(user)))
             with pytest.raises((Killed, asyncio.CancelledError, AssertionError)):  # psycopg, cancelled in a pipeline
                 await disturbed
-        assert await _left(house, user) == before, number
-        await House(database).ingest(*batch_of(user))
-        assert await _left(house, user) == expected, number
+        assert await _left(installation, user) == before, number
+        await Installation(database).ingest(*batch_of(user))
+        assert await _left(installation, user) == expected, number
 
 
 async def test_killed_at_its_commit_and_retried(database: Database) -> None:
-    """Guarantee 5: the same where it ends just before its commit."""
+    """Guarantee 5: the same if the process ends just before the commit."""
     _, expected = await _undisturbed(database)
-    house = House(database)
-    user = await _lived(house)
+    installation = Installation(database)
+    user = await _lived(installation)
     with hearing("commit", _die), pytest.raises(Killed):
-        await house.ingest(*batch_of(user))
-    await House(database).ingest(*batch_of(user))
-    assert await _left(house, user) == expected
+        await installation.ingest(*batch_of(user))
+    await Installation(database).ingest(*batch_of(user))
+    assert await _left(installation, user) == expected
 
 
 async def test_answer_lost_and_retried(database: Database) -> None:
     """Guarantee 5, M6: committed, but the caller never heard: all are duplicates, and the rows are the same."""
     _, expected = await _undisturbed(database)
-    user = await _lived(House(database))
-    await House(database).ingest(*batch_of(user))
-    assert {result.status for result in await House(database).ingest(*batch_of(user))} == {"duplicate"}
-    assert await _left(House(database), user) == expected
+    user = await _lived(Installation(database))
+    await Installation(database).ingest(*batch_of(user))
+    assert {result.status for result in await Installation(database).ingest(*batch_of(user))} == {"duplicate"}
+    assert await _left(Installation(database), user) == expected
 
 
 async def test_connection_ended_at_any_statement_and_retried(
     postgresql_database: Database, postgresql_url: str
 ) -> None:
-    """Guarantee 5: the server ends the connection in the middle; the caller is told to try again."""
+    """Guarantee 5: the server ends the connection in the middle; the caller must try again."""
     count, expected = await _undisturbed(postgresql_database)
     other = create_engine(postgresql_url)
-    house = House(postgresql_database)
+    installation = Installation(postgresql_database)
 
     def end(connection: Connection) -> None:
         pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
@@ -110,22 +110,22 @@ async def test_connection_ended_at_any_statement_and_retried(
             assert c.execute(select(func.pg_terminate_backend(pid, 5000))).scalar_one()
 
     for number in range(1, count + 1):
-        user = await _lived(house)
+        user = await _lived(installation)
         with at_statement(number, end), pytest.raises(StoreUnavailable):
-            await House(postgresql_database).ingest(*batch_of(user))
-        await house.ingest(*batch_of(user))
-        assert await _left(house, user) == expected, number
+            await Installation(postgresql_database).ingest(*batch_of(user))
+        await installation.ingest(*batch_of(user))
+        assert await _left(installation, user) == expected, number
     other.dispose()
 
 
 async def test_process_killed_and_retried_by_another(database: Database, database_url: str) -> None:
     """Guarantee 5: a process that is killed by the system before its last statement."""
     count, expected = await _undisturbed(database)
-    user = await _lived(House(database))
-    before = await _left(House(database), user)
+    user = await _lived(Installation(database))
+    before = await _left(Installation(database), user)
     words = (sys.executable, "-m", "tests.support.concurrent_process", "die", database_url, user, str(count))
     process = await asyncio.create_subprocess_exec(*words)
     assert await process.wait() == -signal.SIGKILL
-    assert await _left(House(database), user) == before
-    await House(database).ingest(*batch_of(user))
-    assert await _left(House(database), user) == expected
+    assert await _left(Installation(database), user) == before
+    await Installation(database).ingest(*batch_of(user))
+    assert await _left(Installation(database), user) == expected

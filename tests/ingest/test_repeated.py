@@ -1,4 +1,4 @@
-"""What comes again changes nothing, whenever it comes again and whoever takes it in (M6, M3, guarantee 5, case 21)."""
+"""A repetition changes nothing, whenever and wherever it is ingested (M6, M3, guarantee 5, case 21)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy import select
 from connector.store.engine.database import Database
 from connector.store.tables import decisions, follow_ups, interactions, users
 from tests.support.builders import ORIGINAL, push
-from tests.support.installation import House
+from tests.support.installation import Installation
 from tests.support.user_histories import FOLLOW_ONS, Done, batches_of, in_order, somebody, wire, written_of
 
 
@@ -38,7 +38,7 @@ def _lives(draw: st.DrawFn) -> Lives:
 
 
 async def _everything(database: Database) -> list[Sequence[Any]]:
-    """All rows that taking in writes, the users' included."""
+    """All rows that the intake writes, the users' included."""
     async with database.read("default") as tx:
         return [
             (await tx.execute(select(table).order_by(*table.primary_key))).all()
@@ -62,44 +62,44 @@ def _drawn(most: int) -> list[Lives]:
 
 async def test_repeating_any_items_changes_no_row(database: Database) -> None:
     """M6, guarantee 5: any of what came, any time later, in any batch, also across a restart."""
-    house = House(database)
-    await house.live(ORIGINAL, *FOLLOW_ONS)
+    installation = Installation(database)
+    await installation.publish(ORIGINAL, *FOLLOW_ONS)
     for lives in _drawn(12):
         user = somebody()
         for batch, again, restart in zip(lives.batches, lives.again, lives.restarts, strict=True):
-            await house.ingest(*wire(user, batch))
+            await installation.ingest(*wire(user, batch))
             before = await _everything(database)
             if restart:
-                house = House(database)
-            assert {result.status for result in await house.ingest(*wire(user, again))} <= {"duplicate"}, lives
+                installation = Installation(database)
+            assert {result.status for result in await installation.ingest(*wire(user, again))} <= {"duplicate"}, lives
             assert await _everything(database) == before, lives
         before = await _everything(database)
         for step in in_order(lives.batches):
-            await house.ingest(*wire(user, step))
+            await installation.ingest(*wire(user, step))
         assert await _everything(database) == before, lives
 
 
 async def test_what_comes_again_among_new_items_changes_nothing(database: Database) -> None:
     """M6: repetitions inside a batch of new items give the rows that the new items give alone."""
-    house = House(database)
-    await house.live(ORIGINAL, *FOLLOW_ONS)
+    installation = Installation(database)
+    await installation.publish(ORIGINAL, *FOLLOW_ONS)
     for lives in _drawn(12):
         alone, mixed = somebody(), somebody()
         for number, batch in enumerate(lives.batches):
-            await house.ingest(*wire(alone, batch))
+            await installation.ingest(*wire(alone, batch))
             before = lives.again[number - 1] if number else []
-            await house.ingest(*wire(mixed, [*before, *batch, *batch]))
+            await installation.ingest(*wire(mixed, [*before, *batch, *batch]))
         assert await written_of(database, alone) == await written_of(database, mixed), lives
 
 
 async def test_without_ids_and_by_several_devices(database: Database) -> None:
     """M6, M3: an item without an id is known by what it says, a dispatch by its name, also across a restart."""
-    house = House(database)
-    await house.live(ORIGINAL, *FOLLOW_ONS)
+    installation = Installation(database)
+    await installation.publish(ORIGINAL, *FOLLOW_ONS)
     bare = {name: value for name, value in push("", 0, dispatch="d").items() if name != "id"}
-    await house.ingest(bare)
+    await installation.ingest(bare)
     before = await _everything(database)
-    again = House(database)
+    again = Installation(database)
     results = await again.ingest(bare, push("another-device", 1, dispatch="d"))
     assert [result.status for result in results] == ["duplicate", "duplicate"]
     assert await _everything(database) == before

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from connector.rules.provider_events.consent import consent_after, latest_statement
+from connector.rules.provider_events.consent import apply_consent, latest_statements
+from connector.rules.provider_events.effects import EventEffect, effect_of
 from connector.rules.provider_events.events import EventKind, ProviderEvent
-from connector.rules.provider_events.outcomes import Outcome, outcome_of
 
 H = EventKind
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -19,23 +19,25 @@ ADA, OLD = "Ada@shop.test", "old@shop.test"
 Said = tuple[EventKind, float, str]
 
 
-def told(happened: EventKind, hours: float, recipient: str) -> tuple[ProviderEvent, Outcome]:
+def told(happened: EventKind, hours: float, recipient: str) -> tuple[ProviderEvent, EventEffect]:
     at = AT + timedelta(hours=hours)
     event = ProviderEvent("ses", "e", happened, at, recipient=recipient, permanent=True)
-    return event, outcome_of(event)
+    return event, effect_of(event)
 
 
 def consent(*words: Said) -> dict[str, str]:
     """As it stands after these words, each told by itself."""
     known, said_at = {}, {}
     for word in words:
-        known, said_at = consent_after(known, said_at, [told(*word)], NOW)
+        known, said_at = apply_consent(known, said_at, [told(*word)], NOW)
     assert known.keys() == said_at.keys()
     return dict(known)
 
 
 def dead(*words: Said) -> set[str]:
-    return {word.address.lower() for word in latest_statement([told(*word) for word in words], NOW) if word.dead}
+    return {
+        word.address.lower() for word in latest_statements([told(*word) for word in words], NOW) if word.is_suppressed
+    }
 
 
 SAID: list[tuple[list[Said], dict[str, str], set[str]]] = [

@@ -30,7 +30,7 @@ async def test_all_there_and_none_twice(stage: Stage) -> None:
     """It tries again after 429, 5xx and a cut line; its traits come in the context."""
     assert await asyncio.to_thread(_send, stage.url) == []
     await stage.check()
-    async with stage.house.database.read("default") as tx:
+    async with stage.installation.database.read("default") as tx:
         found = await find_user(tx, "u")
     assert found is not None
     assert (found.user.email, found.user.attributes) == ("u@example.com", {"tier": "gold"})

@@ -64,7 +64,7 @@ async def test_all_there_and_none_twice(stage: Stage, folder: Path) -> None:
     """It sends several batches at once, tries each again, and waits for all of them as it is told."""
     assert (await _send(folder, stage.url))["errors"] == []
     await stage.check()
-    async with stage.house.database.read("default") as tx:
+    async with stage.installation.database.read("default") as tx:
         found = await find_user(tx, "u")
     assert found is not None
     assert (found.user.email, found.user.attributes) == ("u@example.com", {"tier": "gold"})

@@ -34,7 +34,7 @@ async def test_all_there_and_none_twice(stage: Stage, gzip: bool) -> None:
     """Whatever the SDK does about a failure: tries again, waits as told, or sends the batch after others."""
     assert await asyncio.to_thread(_send, stage.url, gzip) == []
     await stage.check()
-    async with stage.house.database.read("default") as tx:
+    async with stage.installation.database.read("default") as tx:
         found = await find_user(tx, "u")
     assert found is not None
     assert (found.user.email, found.user.attributes) == ("u@example.com", {"tier": "gold"})

@@ -11,8 +11,8 @@ from sqlalchemy import Table, func, insert, select, update
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
 from connector.store.erasure import erase_user
-from connector.store.provider_events.attribution import find_holders, find_matched_deliveries
-from connector.store.provider_events.tracked import find_deliveries
+from connector.store.follow_ups.deliveries import load_deliveries_by_id
+from connector.store.provider_events.attribution import find_holders
 from connector.store.reporting.overview import list_follow_ups
 from connector.store.tables import (
     assignments,
@@ -31,7 +31,7 @@ from connector.store.users.linking import Linked, Pair, link_ids
 from connector.store.users.users import find_user, find_user_keys, load_users, resolve_and_lock
 from tests.store.test_users import _until_waiting
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 W = "default"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -84,12 +84,12 @@ async def described(database: Database, id: str) -> User:
     return stored.user
 
 
-async def test_two_users_stay_two(house: House) -> None:
+async def test_two_users_stay_two(installation: Installation) -> None:
     """Each has a history already; nothing is changed."""
-    await house.ingest(buy("a", 0, "ann"), buy("b", 0, "bob"))
-    before = await keys(house.database, "ann", "bob")
-    assert await link(house.database, ("ann", "bob"), ("bob", "b2")) == ["two_users", "linked"]
-    assert await keys(house.database, "ann", "bob", "b2") == [*before, before[1]]
+    await installation.ingest(buy("a", 0, "ann"), buy("b", 0, "bob"))
+    before = await keys(installation.database, "ann", "bob")
+    assert await link(installation.database, ("ann", "bob"), ("bob", "b2")) == ["two_users", "linked"]
+    assert await keys(installation.database, "ann", "bob", "b2") == [*before, before[1]]
 
 
 OLD = User(id="old", email="old@x.test", phone="+1", attributes={"a": 1, "b": 1}, consent={"email": "unsubscribed"})
@@ -101,9 +101,9 @@ BOTH = User(
 
 
 @pytest.mark.parametrize("acted", ["old", "new", None])
-async def test_who_was_only_described_becomes_part_of_the_other(house: House, acted: str | None) -> None:
+async def test_who_was_only_described_becomes_part_of_the_other(installation: Installation, acted: str | None) -> None:
     """Whichever of the two it is: all its ids and what is known of it go over; of both, the new id's word counts."""
-    database = house.database
+    database = installation.database
     await link(database, ("old", "old2"), ("new", "new2"))
     async with database.write(W) as tx:
         await save_user(tx, OLD, NOW)
@@ -114,7 +114,7 @@ async def test_who_was_only_described_becomes_part_of_the_other(house: House, ac
             await tx.execute(update(users).where(users.c.user_key == key).values(said_at=said, newest_t=NOW))
     before = dict(zip(("old", "new"), await keys(database, "old", "new"), strict=True))
     if acted:
-        await house.ingest(buy("a", 0, acted))
+        await installation.ingest(buy("a", 0, acted))
     assert await link(database, ("old", "new"), ("new2", "old2")) == ["linked", "nothing_new"]
     assert await keys(database, "old", "old2", "new", "new2") == [before[acted or "new"]] * 4
     assert await described(database, "new") == BOTH
@@ -141,28 +141,28 @@ HISTORY: list[tuple[Table, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("table", "row"), HISTORY, ids=[table.name for table, _ in HISTORY])
-async def test_what_is_a_history(house: House, table: Table, row: dict[str, Any]) -> None:
+async def test_what_is_a_history(installation: Installation, table: Table, row: dict[str, Any]) -> None:
     """Whatever a user did or got, and nothing of it is moved."""
-    await house.live(ORIGINAL)
-    await house.ingest(buy("a", 0, "old"))
-    async with house.database.write(W) as tx:
+    await installation.publish(ORIGINAL)
+    await installation.ingest(buy("a", 0, "old"))
+    async with installation.database.write(W) as tx:
         user_key = (await resolve_and_lock(tx, ["new"], NOW))["new"]
         await tx.execute(insert(table).values(workspace=W, user_key=user_key, **row))
-    assert await link(house.database, ("old", "new")) == ["two_users"]
-    assert (await keys(house.database, "new")) == [user_key]
+    assert await link(installation.database, ("old", "new")) == ["two_users"]
+    assert (await keys(installation.database, "new")) == [user_key]
 
 
-async def test_a_chain_of_described_users(house: House) -> None:
+async def test_a_chain_of_described_users(installation: Installation) -> None:
     """In one batch: each becomes part of the next, and all of the one who did something."""
-    await house.ingest(buy("a", 0, "d"))
-    async with house.database.write(W) as tx:
+    await installation.ingest(buy("a", 0, "d"))
+    async with installation.database.write(W) as tx:
         for name in "abcef":
             await save_user(tx, User(id=name, attributes={name: 1}), NOW)
     pairs = [("a", "b"), ("b", "c"), ("x", "a"), ("d", "c"), ("e", "d"), ("y", "f"), ("f", "e")]
-    assert await link(house.database, *pairs) == ["linked"] * 7
-    found = await keys(house.database, *"abcdefxy")
+    assert await link(installation.database, *pairs) == ["linked"] * 7
+    found = await keys(installation.database, *"abcdefxy")
     assert found == [found[3]] * 8
-    assert (await described(house.database, "d")).attributes == dict.fromkeys("abcef", 1)
+    assert (await described(installation.database, "d")).attributes == dict.fromkeys("abcef", 1)
 
 
 async def test_two_descriptions_that_are_too_much_together(database: Database) -> None:
@@ -183,38 +183,38 @@ async def test_erased_stays_erased(database: Database) -> None:
     assert await keys(database, "ann", "new", "old") == [None, None, None]
 
 
-async def test_one_erasure_takes_all_ids(house: House) -> None:
+async def test_one_erasure_takes_all_ids(installation: Installation) -> None:
     """Guarantee 8: no id of the user is left in any form that can be read, and none brings the user back."""
-    await house.live(ORIGINAL, ABANDONED)
-    await link(house.database, ("visitor@x", "ann@x"), ("tablet@x", "ann@x"))
-    await house.ingest(push("p", 0, "visitor@x"))
-    async with house.database.write(W) as tx:
+    await installation.publish(ORIGINAL, ABANDONED)
+    await link(installation.database, ("visitor@x", "ann@x"), ("tablet@x", "ann@x"))
+    await installation.ingest(push("p", 0, "visitor@x"))
+    async with installation.database.write(W) as tx:
         assert await erase_user(tx, "tablet@x", NOW)
         assert not await erase_user(tx, "ann@x", NOW)
         left = [row.external_id for row in await tx.execute(select(user_aliases))]
     assert len(left) == 3
     assert not [id for id in left if "@x" in id]
-    late = await house.ingest(*(push(f"late-{id}", 1, id) for id in ("visitor@x", "ann@x", "tablet@x")))
+    late = await installation.ingest(*(push(f"late-{id}", 1, id) for id in ("visitor@x", "ann@x", "tablet@x")))
     assert {result.fault for result in late} == {"erased: the user was erased"}
-    assert [(state, why) for _, state, why in await house.outcomes()] == [("dropped", "erased")]
+    assert [(state, why) for _, state, why in await installation.outcomes()] == [("dropped", "erased")]
 
 
-async def test_whatever_id_reports_it_is_the_same_user(house: House) -> None:
+async def test_whatever_id_reports_it_is_the_same_user(installation: Installation) -> None:
     """One wait for all ids of a user, ended by an exception under another one; also within one batch."""
-    await house.live(ORIGINAL, ABANDONED)
-    await house.ingest(push("p1", 0, "visitor"))
-    await link(house.database, ("visitor", "ann"))
-    await house.ingest(push("p2", 1, "ann"), push("p3", 2, "visitor"))
-    assert [reason for _, _, reason in await house.refusals()] == ["already_waiting"] * 2
-    await house.ingest(buy("b", 3, "ann"))
-    assert await house.outcomes() == [("p1", "excepted", "b")]
+    await installation.publish(ORIGINAL, ABANDONED)
+    await installation.ingest(push("p1", 0, "visitor"))
+    await link(installation.database, ("visitor", "ann"))
+    await installation.ingest(push("p2", 1, "ann"), push("p3", 2, "visitor"))
+    assert [reason for _, _, reason in await installation.refusals()] == ["already_waiting"] * 2
+    await installation.ingest(buy("b", 3, "ann"))
+    assert await installation.outcomes() == [("p1", "excepted", "b")]
 
 
-async def test_a_dispatch_to_all_devices_under_all_ids(house: House) -> None:
+async def test_a_dispatch_to_all_devices_under_all_ids(installation: Installation) -> None:
     """M3: one interaction, whichever id each device knows."""
-    await link(house.database, ("visitor", "ann"))
-    await house.live(ORIGINAL, ABANDONED)
-    results = await house.ingest(push("d1", 0, "visitor", dispatch="x"), push("d2", 0, "ann", dispatch="x"))
+    await link(installation.database, ("visitor", "ann"))
+    await installation.publish(ORIGINAL, ABANDONED)
+    results = await installation.ingest(push("d1", 0, "visitor", dispatch="x"), push("d2", 0, "ann", dispatch="x"))
     assert [result.status for result in results] == ["accepted", "duplicate"]
 
 
@@ -246,8 +246,7 @@ async def shown(database: Database, id: str, number: int) -> set[str | None]:
         ((holder,),) = (await find_holders(tx, "email", [f"{number}@x.test"])).values()
         return {
             (await load_users(tx, [key]))[key].user.id,
-            (await find_matched_deliveries(tx, [delivery]))[delivery].user,
-            (await find_deliveries(tx, [delivery]))[delivery].user,
+            (await load_deliveries_by_id(tx, [delivery]))[delivery].user,
             *(listed.user for listed in await list_follow_ups(tx, user_key=key)),
             holder,
         }
@@ -256,14 +255,14 @@ async def shown(database: Database, id: str, number: int) -> set[str | None]:
 LINKS = [("a", "b"), ("b", "now"), ("a", "now")]
 
 
-async def test_the_id_used_now_is_shown(house: House) -> None:
+async def test_the_id_used_now_is_shown(installation: Installation) -> None:
     """Whatever the order of the links, in one call or more, whoever was known, and where links come again."""
-    database, number = house.database, 0
+    database, number = installation.database, 0
     for links, together, known in product(permutations(LINKS), (True, False), ("a", "b", "now", "acted", "all")):
         number += 1
         names = {name: f"{name}{number}" for name in ("a", "b", "now")}
         if known == "acted":
-            await house.ingest(buy(f"buy{number}", 0, names["a"]))
+            await installation.ingest(buy(f"buy{number}", 0, names["a"]))
         async with database.write(W) as tx:
             for name in names if known == "all" else ["a"] if known == "acted" else [known]:
                 await save_user(tx, User(id=names[name], email=f"{number}@x.test"), NOW)
@@ -282,12 +281,12 @@ async def ranks(database: Database) -> dict[str, int]:
     return {row.external_id: row.rank for row in rows}
 
 
-async def test_only_what_was_linked_has_a_rank(house: House) -> None:
+async def test_only_what_was_linked_has_a_rank(installation: Installation) -> None:
     """Not the ids of two histories, nor an id of itself; in a circle all have one, and the alphabet decides."""
-    await house.ingest(buy("x", 0, "ann"), buy("y", 0, "bob"))
-    await link(house.database, ("ann", "bob"), ("bob", "bob"), ("v", "w"), ("w", "v"))
-    assert await ranks(house.database) == {"ann": 0, "bob": 0, "v": 1, "w": 1}
-    async with house.database.read(W) as tx:
+    await installation.ingest(buy("x", 0, "ann"), buy("y", 0, "bob"))
+    await link(installation.database, ("ann", "bob"), ("bob", "bob"), ("v", "w"), ("w", "v"))
+    assert await ranks(installation.database) == {"ann": 0, "bob": 0, "v": 1, "w": 1}
+    async with installation.database.read(W) as tx:
         (key,) = set((await find_user_keys(tx, ["v", "w"]))[0].values())
         assert (await load_users(tx, [key]))[key].user.id == "v"
 
@@ -332,12 +331,12 @@ async def test_the_same_link_from_many_sides(postgresql_database: Database) -> N
 
 async def test_joining_while_they_act(postgresql_database: Database) -> None:
     """Whatever is first, nobody's interaction is left with a user who is gone, and two histories stay two."""
-    house = House(postgresql_database)
+    installation = Installation(postgresql_database)
     for n in range(12):
         old, new = f"old{n}", f"new{n}"
         async with postgresql_database.write(W) as tx:
             await resolve_and_lock(tx, [old, new], NOW)
-        acts = [house.ingest(buy(f"{id}-{k}", k, id)) for id in (old, new)[: 1 + n % 2] for k in range(2)]
+        acts = [installation.ingest(buy(f"{id}-{k}", k, id)) for id in (old, new)[: 1 + n % 2] for k in range(2)]
         (outcome,), *results = await asyncio.gather(link(postgresql_database, (old, new)), *acts)
         assert {result.status for (result,) in results} == {"accepted"}
         first, second = await keys(postgresql_database, old, new)
@@ -353,8 +352,8 @@ async def test_joining_while_they_act(postgresql_database: Database) -> None:
 async def test_whose_lock_is_awaited_while_they_join(postgresql_database: Database) -> None:
     """Reports and an erasure that wait for a user who becomes part of another go on with that one."""
     database = postgresql_database
-    house = House(database)
-    await house.ingest(buy("a", 0, "ann"), buy("b", 0, "bob"))
+    installation = Installation(database)
+    await installation.ingest(buy("a", 0, "ann"), buy("b", 0, "bob"))
     async with database.write(W) as tx:
         await resolve_and_lock(tx, ["visitor", "v2"], NOW)
         ann = (await find_user_keys(tx, ["ann"]))[0]["ann"]
@@ -365,7 +364,7 @@ async def test_whose_lock_is_awaited_while_they_join(postgresql_database: Databa
 
     async with database.write(W) as tx:
         assert await link_ids(tx, [("visitor", "ann"), ("v2", "bob")], NOW) == ["linked", "linked"]
-        reporting = asyncio.create_task(house.ingest(buy("c", 1, "visitor")))
+        reporting = asyncio.create_task(installation.ingest(buy("c", 1, "visitor")))
         erasing = asyncio.create_task(erase("v2"))
         await _until_waiting(database, 2)
     async with asyncio.timeout(30):

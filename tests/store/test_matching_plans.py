@@ -7,30 +7,27 @@ from typing import Any
 from sqlalchemy import insert, text
 
 from connector.rules.provider_events.attribution import Unmatched
+from connector.rules.provider_events.events import key_of
 from connector.rules.targeting.deduplication import Engagement
 from connector.store.engine.database import Database, database_now
 from connector.store.engine.transaction import Transaction
-from connector.store.provider_events.attribution import (
-    find_by_provider,
-    find_erased,
-    find_holders,
-    find_matched_deliveries,
-)
-from connector.store.provider_events.delivery_reports import note_faults
+from connector.store.follow_ups.deliveries import load_deliveries_by_id
+from connector.store.provider_events.attribution import find_by_provider, find_erased, find_holders
+from connector.store.provider_events.delivery_reports import save_faults
 from connector.store.provider_events.events import (
-    change_holders,
-    delete_applied_events,
+    apply_statements,
+    delete_old_events,
     erase_events,
-    keep_unmatched,
     load_unmatched,
     mark_applied,
+    save_unmatched,
 )
 from connector.store.tables import deliveries, user_aliases, users
 from connector.store.users.log import load_engagements
 from connector.store.users.suppressions import erase_addresses
-from tests.activities.test_launch import NOW
-from tests.provider_events.test_provider_events import UNLED
 from tests.store.test_user_plans import _plan, _walks
+from tests.support.launch_harness import NOW
+from tests.support.provider_event_harness import UNMATCHED_EVENTS
 from tests.support.statements import hearing
 
 W = "default"
@@ -38,17 +35,17 @@ W = "default"
 
 async def _ask(tx: Transaction) -> None:
     """Everything that a batch of events asks of the store, and erasing a user."""
-    await find_matched_deliveries(tx, ["d1.email"])
+    await load_deliveries_by_id(tx, ["d1.email"])
     await find_by_provider(tx, ["<d1@shop.test>"])
     await find_erased(tx, ["a"])
     await find_holders(tx, "email", ["ada@shop.test"])
     await find_holders(tx, "sms", ["+491701"])
     await load_engagements(tx, ["k"], [Engagement("open_email", "f", ("delivery", "d1.email"), "ses", NOW)])
-    await mark_applied(tx, [UNLED[0][0]], NOW)
-    await change_holders(tx, {"k": []}, NOW)
-    await note_faults(tx, {"d1.email": "ses_bounced"})
+    await mark_applied(tx, [key_of(UNMATCHED_EVENTS[0][0])], NOW)
+    await apply_statements(tx, {"k": []}, NOW)
+    await save_faults(tx, {"d1.email": "ses_bounced"})
     await load_unmatched(tx, limit=10)
-    await delete_applied_events(tx, NOW)
+    await delete_old_events(tx, NOW)
     await erase_addresses(tx, "k", {"email": "ada@shop.test", "sms": "+491701"})
     await erase_events(tx, ["a"], {"email": "ada@shop.test", "sms": "+491701"})
 
@@ -96,7 +93,7 @@ async def _explained(tx: Transaction, words: str, told: Any) -> str:
 
 async def test_what_is_kept_survives_being_told_twice_at_once(database: Database) -> None:
     """The unique event stands; nothing of it is doubled."""
-    kept = {("sendgrid", event.id): (event, Unmatched(reason)) for event, reason in UNLED}
-    for expected in (len(UNLED), 0):
+    kept = {("sendgrid", event.id): (event, Unmatched(reason)) for event, reason in UNMATCHED_EVENTS}
+    for expected in (len(UNMATCHED_EVENTS), 0):
         async with database.write(W) as tx:
-            assert len(await keep_unmatched(tx, kept, NOW)) == expected
+            assert len(await save_unmatched(tx, kept, NOW)) == expected

@@ -8,18 +8,18 @@ from connector.store.reporting.overview import Count, count_follow_ups, list_fol
 from connector.store.users.users import find_user
 from starter.operations.views import view_follow_up
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 W = "default"
 
 
 @pytest.fixture
-async def told(house: House) -> Database:
+async def told(installation: Installation) -> Database:
     """Anna waits and was refused once; Ben's wait was called off."""
-    await house.live(ORIGINAL, ABANDONED)
-    await house.ingest(push("p-anna", 1, "anna"), push("p-ben", 2, "ben"), buy("b-ben", 3, "ben"))
-    await house.ingest(push("again", 4, "anna"))
-    return house.database
+    await installation.publish(ORIGINAL, ABANDONED)
+    await installation.ingest(push("p-anna", 1, "anna"), push("p-ben", 2, "ben"), buy("b-ben", 3, "ben"))
+    await installation.ingest(push("again", 4, "anna"))
+    return installation.database
 
 
 async def test_follow_ups_newest_trigger_first(told: Database) -> None:

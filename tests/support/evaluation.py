@@ -110,7 +110,7 @@ class Memory:
             return known
         past = [logged for logged in self._log.values() if since is ENTIRE_LOG or logged.t >= since]
         begun = Counter((p.campaign, p.user_key, p.key, p.trigger.id) for p in self.follow_ups.values())
-        return replace(known, past=sorted(past, key=lambda logged: (logged.t, logged.seq)), generations=begun)
+        return replace(known, log=sorted(past, key=lambda logged: (logged.t, logged.seq)), generations=begun)
 
     def _store(self, changes: Sequence[Change]) -> None:
         for change in changes:

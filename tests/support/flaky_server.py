@@ -23,7 +23,7 @@ from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from tests.support.api import KEY
 from tests.support.builders import ABANDONED, ORIGINAL
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 EVENTS = 400
 """How many events of no campaign an SDK sends beside the trigger and the exception."""
@@ -90,20 +90,20 @@ class Stage:
     """What a test works with: where the server is, and what is in the store behind it."""
 
     url: str
-    house: House
+    installation: Installation
     unreliable: Unreliable
 
     async def numbers(self) -> list[int]:
         """The property `n` of every event of no campaign in the log, in order."""
-        async with self.house.database.read("default") as tx:
+        async with self.installation.database.read("default") as tx:
             told = await tx.execute(select(interactions.c.properties).where(interactions.c.topic == "Song Played"))
             return sorted(properties["n"] for (properties,) in told)
 
     async def check(self) -> None:
         """All are there, none twice; the follow-up began and was excepted; half of all requests failed."""
         assert await self.numbers() == list(range(EVENTS))
-        assert await self.house.outcomes() == [("the-trigger", "excepted", "the-exception:1")]
-        async with self.house.database.read("default") as tx:
+        assert await self.installation.outcomes() == [("the-trigger", "excepted", "the-exception:1")]
+        async with self.installation.database.read("default") as tx:
             topics = [topic for (topic,) in await tx.execute(select(interactions.c.topic))]
         assert len(topics) == EVENTS + 2
         fates = self.unreliable.fates
@@ -119,8 +119,8 @@ async def staged(database: Database, order: Sequence[Fate] = ORDER) -> AsyncIter
     Args:
         order: the fates of requests, over and over.
     """
-    house = House(database)
-    await house.live(ORIGINAL, ABANDONED)
+    installation = Installation(database)
+    await installation.publish(ORIGINAL, ABANDONED)
     unreliable = Unreliable(create_app(build_context(Settings(), database), Keys([KEY])), order)
     with socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -128,7 +128,7 @@ async def staged(database: Database, order: Sequence[Fate] = ORDER) -> AsyncIter
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
-            yield Stage(f"http://127.0.0.1:{listening.getsockname()[1]}", house, unreliable)
+            yield Stage(f"http://127.0.0.1:{listening.getsockname()[1]}", installation, unreliable)
         finally:
             server.should_exit = True
             await serving

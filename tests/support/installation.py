@@ -1,4 +1,4 @@
-"""A small running house for tests: definitions published on a real database, and items as services report them."""
+"""An installation for tests: definitions published in a real database, and items as services report them."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,16 +21,16 @@ PLANS = {"stop": plan_stop, "resume": plan_resume, "archive": plan_archive}
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-class House:
-    """Applies, publishes and takes in, each in its own transaction, as the edges do."""
+class Installation:
+    """Saves, publishes and ingests, each in its own transaction, as the API and the command line do."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.cache = CatalogueCache("default")
         self.intake = Intake(database, self.cache, "default", retention=timedelta(days=90))
 
-    async def live(self, *definitions: dict[str, Any], since: datetime | None = LONG_AGO) -> None:
-        """Apply these and publish them together, as if at `since`; None: now."""
+    async def publish(self, *definitions: dict[str, Any], since: datetime | None = LONG_AGO) -> None:
+        """Save these definitions and publish them together, as if at `since`; None: now."""
         parsed = [parse_definition(definition) for definition in definitions]
         async with self.database.write("default", lock="exclusive") as tx:
             await save_drafts(tx, parsed, await next_instant(tx))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connector.rules.provider_events.events import EventKind, ProviderEvent
-from starter.webhooks.protocol import BodyWrong, SignatureWrong, WebhookCall
+from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, WebhookCall
 
 SECRET = b"only the tests know it"
 TOLERANCE = timedelta(minutes=5)
@@ -20,7 +20,7 @@ TOLERANCE = timedelta(minutes=5)
 class Signed:
     """A provider behind the protocol, under whatever name a test gives it."""
 
-    most_bytes = 1024 * 1024
+    max_body_bytes = 1024 * 1024
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -29,18 +29,18 @@ class Signed:
         """By the signature over the time and the body."""
         at, given = call.headers.get("x-at", ""), call.headers.get("x-signature", "")
         if not hmac.compare_digest(given.encode(), _signature(at, call.body).encode()):
-            raise SignatureWrong("the signature is not this provider's for this body")
+            raise SignatureInvalid("the signature is not this provider's for this body")
         if not at.isdecimal() or abs(call.at - datetime.fromtimestamp(int(at), UTC)) > TOLERANCE:
-            raise SignatureWrong("the call is too old")
+            raise SignatureInvalid("the call is too old")
 
     async def parse(self, call: WebhookCall) -> Sequence[Any]:
         """A list of objects."""
         try:
             told = json.loads(call.body)
         except ValueError:
-            raise BodyWrong("the body is not JSON") from None
+            raise BodyInvalid("the body is not JSON") from None
         if not isinstance(told, list):
-            raise BodyWrong("the body is not a list of events")
+            raise BodyInvalid("the body is not a list of events")
         return told
 
     def normalise(self, told: Any) -> ProviderEvent | None:

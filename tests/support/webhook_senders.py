@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from connector.channels.twilio import sign_request
 from starter.webhooks.mailgun import Mailgun
 from starter.webhooks.postmark import Postmark
-from starter.webhooks.protocol import NotNow, Provider, WebhookCall
+from starter.webhooks.protocol import TryAgainLater, WebhookCall, WebhookProvider
 from starter.webhooks.resend import Resend
 from starter.webhooks.sendgrid import SIGNATURE, TIMESTAMP, SendGrid
 from starter.webhooks.ses import Ses
@@ -50,7 +50,7 @@ class SendGridSender:
     name = "sendgrid"
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
-    def provider(self) -> Provider:
+    def provider(self) -> WebhookProvider:
         return SendGrid(self.key.public_key())
 
     def call(self, event: Any, at: datetime = AT) -> WebhookCall:
@@ -98,14 +98,14 @@ class SesSender:
     def __post_init__(self) -> None:
         self.certificates[CERTIFICATE_URL] = make_certificate(self.key)
 
-    def provider(self) -> Provider:
+    def provider(self) -> WebhookProvider:
         return Ses([TOPIC], fetch=self.fetch)
 
     async def fetch(self, url: str) -> bytes:
         """Answers what stands under `certificates`, as a server would."""
         self.fetched.append(url)
         if url not in self.certificates:
-            raise NotNow("there is nothing")
+            raise TryAgainLater("there is nothing")
         return self.certificates[url]
 
     def message(self, event: Any, at: datetime = AT, **changed: Any) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class MailgunSender:
     name = "mailgun"
     key: str = "key-3ax6xnjp29jd6fds4gc373sgvjxteol0"
 
-    def provider(self) -> Provider:
+    def provider(self) -> WebhookProvider:
         return Mailgun(self.key)
 
     def call(self, event: Any, at: datetime = AT, *, token: str | None = None) -> WebhookCall:
@@ -159,7 +159,7 @@ class PostmarkSender:
     password: str = "a long random password"
     token: str | None = "a long random token"
 
-    def provider(self) -> Provider:
+    def provider(self) -> WebhookProvider:
         return Postmark(self.user, self.password, token=self.token)
 
     def call(self, event: Any, at: datetime = AT) -> WebhookCall:
@@ -174,7 +174,7 @@ class ResendSender:
     secret: str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     id: str = "msg_p5jXN8AQM9LWM0D4loKWxJek"
 
-    def provider(self) -> Provider:
+    def provider(self) -> WebhookProvider:
         return Resend(self.secret)
 
     def call(self, event: Any, at: datetime = AT) -> WebhookCall:
@@ -191,7 +191,7 @@ class TwilioSender:
     url: str = "https://connector.example.com/webhooks/twilio"
     query: str = "campaign=welcome&user=u-17"
 
-    def provider(self) -> Provider:
+    def provider(self) -> WebhookProvider:
         return Twilio(self.token, self.url)
 
     def call(self, event: Any, at: datetime = AT) -> WebhookCall:

@@ -20,7 +20,7 @@ SCRIPT = EXAMPLES / "python/record_interactions.py"
 
 @pytest.fixture(scope="module")
 async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Dev]:
-    """A house for this module."""
+    """An installation for this module."""
     async with opened(tmp_path_factory.mktemp("outsiders")) as dev:
         yield dev
 

@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from connector.channels.console import ConsoleChannel
 from connector.channels.mime import build_mime_message
 from connector.channels.protocol import Accepted, Address, OutgoingMessage, Rejected, TryLater
-from connector.channels.tracked import TrackedChannel
-from connector.channels.tracking import open_tokens, tracked
+from connector.channels.tracked import TrackedChannel, track_channels
 from connector.settings.application import Settings
 from connector.settings.tracking import TrackingSettings
+from connector.tracking.tokens import open_tokens
+from tests.support.fake_channel import FakeChannel
 
 SECRET = "a secret that only the tests know, and long"
 BASE = "https://t.shop.test"
@@ -23,33 +24,17 @@ SETTINGS = Settings(tracking=TrackingSettings(url=BASE + "/", secrets=[SECRET]))
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-class Provider:
-    """Keeps what it is handed, or refuses."""
-
-    def __init__(self, fault: Exception | None = None) -> None:
-        self.fault, self.taken, self.closed = fault, [], False
-
-    async def send(self, message: OutgoingMessage) -> Accepted:
-        self.taken.append(message)
-        if self.fault is not None:
-            raise self.fault
-        return Accepted("p-1")
-
-    async def close(self) -> None:
-        self.closed = True
-
-
 def outgoing(channel: str, **content: str) -> OutgoingMessage:
     return OutgoingMessage("0123456789abcdef0123456789." + channel, "c", channel, Address("u", "a@b.example"), content)
 
 
-async def sent(message: OutgoingMessage, provider: Provider | None = None) -> OutgoingMessage:
-    provider = provider or Provider()
-    channels = tracked({message.channel: provider}, SETTINGS, clock=AT.timestamp)
+async def sent(message: OutgoingMessage, provider: FakeChannel | None = None) -> OutgoingMessage:
+    provider = provider or FakeChannel()
+    channels = track_channels({message.channel: provider}, SETTINGS, clock=AT.timestamp)
     assert await channels[message.channel].send(message) == Accepted("p-1")
     await channels[message.channel].close()
     assert provider.closed
-    return provider.taken[0]
+    return provider.messages[0]
 
 
 async def test_the_same_delivery_has_the_same_links() -> None:
@@ -82,7 +67,7 @@ async def test_a_large_mail_does_not_hold_up_others() -> None:
 async def test_the_channels_faults_go_through() -> None:
     """What became of a message is the provider's to say."""
     with pytest.raises(TryLater):
-        await sent(outgoing("email", subject="s", html="x"), Provider(TryLater("busy")))
+        await sent(outgoing("email", subject="s", html="x"), FakeChannel(TryLater("busy")))
 
 
 @pytest.mark.parametrize("tracking", [{}, {"secrets": [SECRET]}])
@@ -90,7 +75,7 @@ def test_without_an_address_nothing_is_tracked(tracking: dict[str, list[str]]) -
     """A secret alone reads the links of others."""
     channel = ConsoleChannel()
     settings = Settings(tracking=TrackingSettings(**tracking))
-    assert tracked({"email": channel}, settings) == {"email": channel}
+    assert track_channels({"email": channel}, settings) == {"email": channel}
     assert (open_tokens(settings) is None) == (not tracking)
 
 
@@ -119,7 +104,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CONNECTOR_TRACKING_SECRETS", f'["{SECRET}"]')
     settings = Settings()
     assert (settings.tracking.url, settings.tracking.days) == (BASE, 400)
-    assert isinstance(tracked({"email": ConsoleChannel()}, settings)["email"], TrackedChannel)
+    assert isinstance(track_channels({"email": ConsoleChannel()}, settings)["email"], TrackedChannel)
 
 
 async def test_both_headers_stand_whole_in_the_mail() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.tracking.packing import pack_text, unpack_delivery, unpack_text
-from connector.tracking.tokens import Kind, Token, TokenExpired, TokenInvalid, Tokens
+from connector.tracking.tokens import LinkKind, Token, TokenExpired, TokenInvalid, Tokens
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DELIVERY = "0123456789abcdef0123456789.email"
@@ -22,8 +22,8 @@ def tokens(*secrets: str, workspace: str = "default", days: int = 400) -> Tokens
     return Tokens(secrets or [NEW], workspace, lifetime=timedelta(days=days))
 
 
-def example(kind: Kind) -> Token:
-    url = "https://shop.example/sale?a=1&b=2#c" if kind in (Kind.CLICK, Kind.SHORT) else None
+def example(kind: LinkKind) -> Token:
+    url = "https://shop.example/sale?a=1&b=2#c" if kind in (LinkKind.CLICK, LinkKind.SHORT) else None
     return Token(kind, DELIVERY, 3 if url else 0, "cta" if url else None, url)
 
 
@@ -36,23 +36,23 @@ urls = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 @given(ids, st.integers(0, 0xFFFF), st.none() | st.text("aé _-", min_size=1, max_size=60), urls)
 def test_what_was_written_is_read(delivery: str, link: int, alias: str | None, url: str) -> None:
     """Any delivery, link, alias and target come back as they were."""
-    for kind in (Kind.CLICK, Kind.SHORT):
+    for kind in (LinkKind.CLICK, LinkKind.SHORT):
         token = Token(kind, delivery, link, alias, url)
         assert tokens().read(tokens().write(token, at=AT), kind, at=AT) == token
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_a_token_of_another_kind_is_refused(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", LinkKind)
+def test_a_token_of_another_kind_is_refused(kind: LinkKind) -> None:
     """A pixel's token unsubscribes nobody, and a short one is no long one."""
     text = tokens().write(example(kind), at=AT)
     assert tokens().read(text, kind, at=AT) == example(kind)
-    for other in set(Kind) - {kind}:
+    for other in set(LinkKind) - {kind}:
         with pytest.raises(TokenInvalid):
             tokens().read(text, other, at=AT)
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_every_changed_or_cut_token_is_refused(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", LinkKind)
+def test_every_changed_or_cut_token_is_refused(kind: LinkKind) -> None:
     """Each character counts, also the unused bits of the last one; so does each that is missing or added."""
     text = tokens().write(example(kind), at=AT)
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -67,7 +67,7 @@ def test_every_changed_or_cut_token_is_refused(kind: Kind) -> None:
 @given(st.text(max_size=200) | st.binary(max_size=100).map(lambda data: base64.urlsafe_b64encode(data).decode()))
 def test_nothing_made_up_is_read(text: str) -> None:
     """Whatever stands in the path, it is refused as such."""
-    for kind in Kind:
+    for kind in LinkKind:
         with pytest.raises(TokenInvalid):
             tokens().read(text, kind, at=AT)
 
@@ -75,26 +75,26 @@ def test_nothing_made_up_is_read(text: str) -> None:
 def test_a_huge_token_is_refused_unread() -> None:
     """A path of megabytes costs nothing."""
     with pytest.raises(TokenInvalid):
-        tokens().read("A" * 5_000_000, Kind.CLICK, at=AT)
+        tokens().read("A" * 5_000_000, LinkKind.CLICK, at=AT)
 
 
 def test_another_key_or_workspace_reads_nothing() -> None:
     """Who signs with another secret, or for another workspace, signs nothing of ours."""
-    text = tokens(OLD).write(example(Kind.CLICK), at=AT)
+    text = tokens(OLD).write(example(LinkKind.CLICK), at=AT)
     for reader in (tokens(NEW), tokens(OLD, workspace="other"), tokens()):
         with pytest.raises(TokenInvalid):
-            reader.read(text, Kind.CLICK, at=AT)
+            reader.read(text, LinkKind.CLICK, at=AT)
 
 
 def test_the_first_key_signs_and_all_verify() -> None:
     """A secret is replaced by putting a new one before it; taken out, its links are dead."""
     old, both = tokens(OLD), tokens(NEW, OLD)
-    assert both.read(old.write(example(Kind.OPEN), at=AT), Kind.OPEN, at=AT) == example(Kind.OPEN)
-    assert tokens(NEW).read(both.write(example(Kind.OPEN), at=AT), Kind.OPEN, at=AT) == example(Kind.OPEN)
+    assert both.read(old.write(example(LinkKind.OPEN), at=AT), LinkKind.OPEN, at=AT) == example(LinkKind.OPEN)
+    assert tokens(NEW).read(both.write(example(LinkKind.OPEN), at=AT), LinkKind.OPEN, at=AT) == example(LinkKind.OPEN)
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_tokens_expire_as_set(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", LinkKind)
+def test_tokens_expire_as_set(kind: LinkKind) -> None:
     """Good to the end of the last day in UTC, and known as expired after it."""
     text = tokens(days=30).write(example(kind), at=AT)
     last = datetime(2026, 4, 1, 23, 59, 59, tzinfo=UTC)
@@ -105,9 +105,9 @@ def test_tokens_expire_as_set(kind: Kind) -> None:
 
 def test_a_forged_token_is_not_called_expired() -> None:
     """The signature is looked at before anything that it covers."""
-    text = tokens(OLD, days=1).write(example(Kind.OPEN), at=AT)
+    text = tokens(OLD, days=1).write(example(LinkKind.OPEN), at=AT)
     with pytest.raises(TokenInvalid):
-        tokens(NEW).read(text, Kind.OPEN, at=AT + timedelta(days=9))
+        tokens(NEW).read(text, LinkKind.OPEN, at=AT + timedelta(days=9))
 
 
 def test_what_would_not_fit_is_not_written() -> None:
@@ -115,19 +115,19 @@ def test_what_would_not_fit_is_not_written() -> None:
     scattered = "".join(chr(0x4E00 + number * 7919 % 20000) for number in range(4000))
     for url in ("https://x.example/" + "a" * 5000, "https://x.example/" + scattered):
         with pytest.raises(ValueError, match="too long"):
-            tokens().write(Token(Kind.CLICK, DELIVERY, 0, None, url), at=AT)
+            tokens().write(Token(LinkKind.CLICK, DELIVERY, 0, None, url), at=AT)
 
 
 def test_tokens_are_short() -> None:
     """A text message has 160 characters: a usual target takes less than half of them."""
     url = "https://www.shop.example/sale?utm_source=connector&utm_medium=sms&utm_campaign=spring"
-    short = tokens().write(Token(Kind.SHORT, "0123456789abcdef0123456789.sms", 0, None, url), at=AT)
+    short = tokens().write(Token(LinkKind.SHORT, "0123456789abcdef0123456789.sms", 0, None, url), at=AT)
     plain = tokens().write(
-        Token(Kind.SHORT, "0123456789abcdef0123456789.sms", 0, None, "https://shop.example/s"), at=AT
+        Token(LinkKind.SHORT, "0123456789abcdef0123456789.sms", 0, None, "https://shop.example/s"), at=AT
     )
     assert len(short) <= 88
     assert len(plain) <= 64
-    assert len(tokens().write(example(Kind.OPEN), at=AT)) <= 48
+    assert len(tokens().write(example(LinkKind.OPEN), at=AT)) <= 48
 
 
 def test_packed_texts_are_bounded() -> None:
@@ -145,7 +145,7 @@ def test_packed_texts_are_bounded() -> None:
 def test_packing_means_the_same_for_ever() -> None:
     """Links of old mails are read by later releases: this token was written by the first."""
     first = FIRST_TOKEN
-    assert tokens().read(first, Kind.CLICK, at=AT) == example(Kind.CLICK)
+    assert tokens().read(first, LinkKind.CLICK, at=AT) == example(LinkKind.CLICK)
 
 
 FIRST_TOKEN = "Y1GyAQ0BI0VniavN7wEjRWeJAAMBSy5JhAuCBVIrgEbmpOqDfGKfaGuolmRrpJwMAPVVzrQz10EgI6Gh-WYAWDU"

@@ -11,14 +11,14 @@ from connector.ingest.intake import Intake
 from connector.rules.provider_events.classification import EngagementKind, Visit
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
-from connector.tracking.tokens import Kind, Token
+from connector.tracking.tokens import LinkKind, Token
 from connector.tracking.visits import FollowedLink, Visits
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def followed(name: str = "nobody") -> FollowedLink:
-    return FollowedLink(Token(Kind.CLICK, name, 0, None, "https://a.example"), Visit(EngagementKind.CLICK, AT, "x"))
+    return FollowedLink(Token(LinkKind.CLICK, name, 0, None, "https://a.example"), Visit(EngagementKind.CLICK, AT, "x"))
 
 
 def visits_of(database: Database, fates: Counter[str], **options: int) -> Visits:
@@ -45,7 +45,7 @@ async def test_no_more_wait_than_there_is_room_for(tmp_path: Path) -> None:
     away = Database.open(f"sqlite:///{tmp_path / 'empty'}/none.db")
     (tmp_path / "empty").rmdir()
     fates: Counter[str] = Counter()
-    visits = visits_of(away, fates, room=3)
+    visits = visits_of(away, fates, max_waiting=3)
     for _ in range(5):
         visits.note(followed())
     assert fates == {"lost": 2}
@@ -60,7 +60,7 @@ async def test_a_visit_that_breaks_stops_no_other(sqlite_database: Database) -> 
     """A defect loses the batch that it is in, and says so; what comes after it is taken in."""
     fates: Counter[str] = Counter()
     visits = visits_of(sqlite_database, fates)
-    visits.note(FollowedLink(Token(Kind.CLICK, None, 0), Visit(EngagementKind.CLICK, AT, "x")))  # type: ignore[arg-type]
+    visits.note(FollowedLink(Token(LinkKind.CLICK, None, 0), Visit(EngagementKind.CLICK, AT, "x")))  # type: ignore[arg-type]
     stopped = asyncio.Event()
     running = asyncio.create_task(visits.run(stopped))
     stopped.set()

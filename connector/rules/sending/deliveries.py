@@ -43,7 +43,7 @@ class Delivery:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryRecord(Delivery):
-    """A delivery as the store keeps it. `user` is the id that services use, None if erased or not loaded.
+    """A delivery as the store keeps it. `user` is the id that services use; '' if it was erased, or not loaded.
 
     `decided_at` is UTC. `fault` is a code of ours, `provider_id` the provider's id for the message.
     """
@@ -51,7 +51,7 @@ class DeliveryRecord(Delivery):
     follow_up_id: str
     campaign: str
     user_key: str
-    user: str | None = None
+    user: str = ""
     decided_at: datetime | None = None
     fault: str | None = None
     provider_id: str | None = None

@@ -77,19 +77,19 @@ def key_of(item: Item, entry: Entry, t: datetime) -> str:
 
 
 def check_first_publication(facts: TriggerFacts) -> Reason | None:
-    """P2: the item happened at or after the first publication."""
+    """Refuse an item from before the first publication (P2)."""
     first = facts.entry.first_effective_at
     return Reason.BEFORE_PUBLISH if first is None or facts.logged.t < first else None
 
 
 def check_live(facts: TriggerFacts) -> Reason | None:
-    """P2: the item happened and arrived while the follow-on was live."""
+    """Refuse an item that happened or arrived while the follow-on was not live (P2)."""
     times = (facts.logged.t, facts.logged.received_at)
     return None if all(facts.entry.window_at(at) is not None for at in times) else Reason.NOT_LIVE
 
 
 def check_target(facts: TriggerFacts) -> Reason | None:
-    """P1: the target was active at the item's time; with `target: ever_published`, published by then."""
+    """Refuse an item whose target was not active then (P1); with `target: ever_published`, not published by then."""
     if facts.logged.item.target is None:
         return None
     target, t = facts.catalogue.target_of(facts.logged.item), facts.logged.t
@@ -103,19 +103,19 @@ def check_target(facts: TriggerFacts) -> Reason | None:
 
 
 def check_start(facts: TriggerFacts) -> Reason | None:
-    """The item happened at or after the campaign's `start`; its `end` is checked at the due time."""
+    """Refuse an item from before the campaign's `start`; its `end` is checked at the due time."""
     start = facts.follow_on.start
     return Reason.OUTSIDE_CAMPAIGN_DURATION if start is not None and facts.logged.t < start else None
 
 
 def check_audience(facts: TriggerFacts) -> Reason | None:
-    """The user is in the audience, evaluated before the item (A2)."""
+    """Refuse a user outside the audience, evaluated as before the item (A2)."""
     inside = is_in_audience(facts.campaign.audience, facts.user, facts.history, facts.logged.t)
     return None if inside else Reason.NOT_IN_AUDIENCE
 
 
 def check_eligibility(facts: TriggerFacts) -> Reason | None:
-    """T1: `eligible_again` allows another receipt after the last one.
+    """Refuse a user who received the campaign and may not yet receive it again (T1).
 
     A late item may be older than the last receipt (T5). If a follow-up blocks it then, `check_single_wait` decides.
     """
@@ -126,11 +126,11 @@ def check_eligibility(facts: TriggerFacts) -> Reason | None:
 
 
 def check_single_wait(facts: TriggerFacts) -> Reason | None:
-    """T2: no other follow-up is open for the same follow-on, user and key, or `restart` may supersede it."""
-    standing = facts.blocking
-    if standing is None:
+    """Refuse a second follow-up of the same follow-on, user and key, unless `restart` may supersede the first (T2)."""
+    blocking = facts.blocking
+    if blocking is None:
         return None
-    restarts = facts.follow_on.retrigger == "restart" and standing.can_be_cancelled
+    restarts = facts.follow_on.retrigger == "restart" and blocking.can_be_cancelled
     return None if restarts else Reason.ALREADY_WAITING
 
 
@@ -146,7 +146,10 @@ AT_THE_TRIGGER: tuple[Callable[[TriggerFacts], Reason | None], ...] = (
 
 
 def evaluate_trigger(facts: TriggerFacts) -> Reason | None:
-    """Return the first reason that refuses this trigger; None if it starts a follow-up. Duplicates are refused earlier."""
+    """Return the first reason that refuses this trigger; None if it starts a follow-up.
+
+    Duplicates were refused before.
+    """
     return next((reason for check in AT_THE_TRIGGER if (reason := check(facts)) is not None), None)
 
 

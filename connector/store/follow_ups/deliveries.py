@@ -26,7 +26,7 @@ async def find_deliveries(
     """Load the deliveries that meet these conditions on their table, ordered by follow-up and channel.
 
     Args:
-        with_user: load the id by which services know the user, too; without, `user` is None.
+        with_user: load `user`, the id by which services know the user, too.
     """
     table, alias = deliveries.c, user_aliases.c
     statement = select(deliveries).where(tx.in_workspace(deliveries), *conditions)
@@ -38,6 +38,17 @@ async def find_deliveries(
         rows = sorted(rows, key=itemgetter("rank", "external_id"), reverse=True)
     records = {row["id"]: _record(row) for row in rows}
     return sorted(records.values(), key=lambda record: (record.follow_up_id, record.channel))
+
+
+async def load_delivery(tx: Transaction, delivery_id: str) -> DeliveryRecord | None:
+    """Load a delivery by its id; None if there is none."""
+    return next(iter(await find_deliveries(tx, deliveries.c.id == delivery_id)), None)
+
+
+async def load_deliveries_by_id(tx: Transaction, ids: Collection[str]) -> dict[str, DeliveryRecord]:
+    """Load the deliveries that exist of these, by id, with their users; one of an erased user has no `user`."""
+    records = await find_deliveries(tx, in_set(tx, deliveries.c.id, ids), with_user=True) if ids else []
+    return {record.id: record for record in records}
 
 
 async def load_deliveries(tx: Transaction, follow_up_id: str) -> dict[str, DeliveryRecord]:
@@ -120,7 +131,7 @@ async def settle(
 
 
 def _record(row: RowMapping) -> DeliveryRecord:
-    user = row.get("external_id")
+    user = row.get("external_id", "")
     return DeliveryRecord(
         id=row["id"],
         channel=row["channel"],
@@ -130,7 +141,7 @@ def _record(row: RowMapping) -> DeliveryRecord:
         follow_up_id=row["follow_up_id"],
         campaign=row["campaign"],
         user_key=row["user_key"],
-        user=None if user is None or is_erased_id(user) else user,
+        user="" if is_erased_id(user) else user,
         decided_at=row["decided_at"],
         fault=row["fault"],
         provider_id=row["provider_id"],

@@ -1,9 +1,9 @@
-"""Descriptions of users: replaced, merged, and corrected by what providers report of push tokens."""
+"""Descriptions of users: replaced, merged, their push tokens, and when consent was stated."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
@@ -93,3 +93,10 @@ async def forget_push_tokens(tx: Transaction, user_key: str, invalid: Collection
     left = [token for token in tokens or () if token not in invalid]
     if tokens is not None and left != list(tokens):
         await tx.execute(update(users).where(*where).values(push_tokens=left))
+
+
+async def save_consent_time(tx: Transaction, user_key: str, channel: str, at: datetime) -> None:
+    """Save when a user, whose row is locked, made the latest statement on consent to a channel."""
+    where = (tx.in_workspace(users), users.c.user_key == user_key)
+    times = (await tx.execute(select(users.c.said_at).where(*where))).scalar_one()
+    await tx.execute(update(users).where(*where).values(said_at={**times, channel: at.astimezone(UTC).isoformat()}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal, cast
 
 from sqlalchemy import RowMapping, and_, delete, select, update
@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping, and_, delete, select, update
 from connector.rules.model.inbox import InboxKind
 from connector.store.engine.bulk import insert_into
 from connector.store.engine.transaction import Transaction
-from connector.store.tables import inbox, inbox_marks, interactions
+from connector.store.tables import inbox, inbox_marks
 
 MarkName = Literal["viewed_at", "dismissed_at"]
 
@@ -103,18 +103,6 @@ async def mark_message(tx: Transaction, user_key: str, message: str, name: MarkN
     own = [inbox_marks.c[part] == value for part, value in key.items()]
     changed = await tx.execute(update(inbox_marks).where(*own, column.is_(None)).values({column: at}))
     return changed.rowcount == 1
-
-
-async def is_logged(tx: Transaction, interaction_id: str, at: datetime) -> bool:
-    """Return whether an interaction of this id was logged on the day of `at` (UTC) or the day before (M6).
-
-    Ids are unique within a day; a click that a client repeats can arrive after midnight.
-    """
-    day, log = at.astimezone(UTC).date(), interactions.c
-    statement = select(log.id).where(
-        tx.in_workspace(interactions), log.day.in_([day, day - timedelta(days=1)]), log.id == interaction_id
-    )
-    return (await tx.execute(statement)).first() is not None
 
 
 async def erase_inbox(tx: Transaction, user_key: str) -> None:

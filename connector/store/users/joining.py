@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy import Exists, Table, bindparam, delete, exists, select, update
 
 from connector.rules.model.users import User, merge_changes
-from connector.rules.provider_events.consent import SaidAt, later_of
+from connector.rules.provider_events.consent import StatementTimes, latest_times
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import (
@@ -112,19 +112,19 @@ def _has_row(tx: Transaction, table: Table) -> Exists:
     return exists().where(tx.in_workspace(table), table.c.user_key == users.c.user_key)
 
 
-async def _said_at(tx: Transaction, gone: Mapping[str, str]) -> dict[str, SaidAt]:
+async def _said_at(tx: Transaction, gone: Mapping[str, str]) -> dict[str, StatementTimes]:
     """Return when consent was last stated by each user who stays, those who become part of them included."""
     user = users.c
     keys = {*gone, *gone.values()}
     statement = select(user.user_key, user.said_at).where(tx.in_workspace(users), in_set(tx, user.user_key, keys))
-    said: dict[str, SaidAt] = {}
+    said: dict[str, StatementTimes] = {}
     for key, said_at in await tx.execute(statement):
         kept = gone.get(key, key)
-        said[kept] = later_of(said.get(kept, {}), said_at)
+        said[kept] = latest_times(said.get(kept, {}), said_at)
     return said
 
 
-def _row(key: str, stored: StoredUser, said_at: SaidAt) -> dict[str, object]:
+def _row(key: str, stored: StoredUser, said_at: StatementTimes) -> dict[str, object]:
     described = stored.user.model_dump(mode="json", exclude={"id"})
     columns = {**described, "newest_t": stored.newest_t, "said_at": dict(said_at)}
     return {"key": key, **{f"new_{name}": value for name, value in columns.items()}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import RowMapping, and_, func, or_, select
@@ -107,6 +107,27 @@ async def load_engagements(
     rows = await tx.execute(statement)
     logged = ((key, reported_engagement(InteractionType(topic), *rest)) for key, topic, *rest in rows)
     return [(key, engagement) for key, engagement in logged if engagement is not None]
+
+
+async def is_logged(tx: Transaction, user_key: str, item_id: str, since: datetime) -> bool:
+    """Return whether the user's log has an item with this id at or after `since` (UTC), on any day."""
+    table = interactions.c
+    statement = select(table.id).where(
+        tx.in_workspace(interactions), table.user_key == user_key, table.t >= since, table.id == item_id
+    )
+    return (await tx.execute(statement.limit(1))).one_or_none() is not None
+
+
+async def is_logged_on_day(tx: Transaction, item_id: str, at: datetime) -> bool:
+    """Return whether an item with this id was logged on the day of `at` (UTC) or the day before (M6).
+
+    Ids are unique within a day; a click that a client repeats can arrive after midnight.
+    """
+    day, table = at.astimezone(UTC).date(), interactions.c
+    statement = select(table.id).where(
+        tx.in_workspace(interactions), table.day.in_([day, day - timedelta(days=1)]), table.id == item_id
+    )
+    return (await tx.execute(statement)).first() is not None
 
 
 async def count_interactions(tx: Transaction, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:

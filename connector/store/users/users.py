@@ -177,7 +177,7 @@ def _stored(row: RowMapping) -> StoredUser:
         consent=row["consent"],
     )
     addresses = {"email": user.email, "sms": user.phone}
-    unreachable = {
+    suppressed = {
         channel: address for channel, address in addresses.items() if address and row[f"suppressed_{channel}"]
     }
-    return StoredUser(user, row["user_key"], row["newest_t"], unreachable)
+    return StoredUser(user, row["user_key"], row["newest_t"], suppressed)

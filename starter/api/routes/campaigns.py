@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from connector.app.context import AppContext
 from connector.definitions import parse_mapping
 from connector.rules.catalogue.catalogue import Entry
+from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.campaigns import Publishable, Workspace
 from connector.rules.publishing.drafting import draft_warnings
 from connector.store.catalogue.drafts import save_drafts
@@ -20,7 +21,7 @@ from starter.api.openapi.document import body_of
 from starter.api.requests.body import Description, JsonOptions, validate
 from starter.api.requests.errors import ApiError, not_found
 from starter.api.requests.options import NoOptions, PublishOptions
-from starter.operations.orders import Verb, order_now
+from starter.operations.orders import order_now
 from starter.operations.views import load_results, view_entry_with_definition
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
@@ -81,7 +82,7 @@ async def read_results(id: str, context: ContextHere) -> dict[str, Any]:
     return {"id": id, **await load_results(context, await _entry(context, id))}
 
 
-async def _order(context: AppContext, verb: Verb, id: str, options: BaseModel) -> dict[str, Any]:
+async def _order(context: AppContext, verb: OrderVerb, id: str, options: BaseModel) -> dict[str, Any]:
     await _entry(context, id)
     receipt = await order_now(context, verb, [id], **options.model_dump())
     return receipt.model_dump(mode="json")

@@ -20,13 +20,11 @@ from fastapi.responses import HTMLResponse
 from prometheus_client import Counter
 
 from connector.app.context import AppContext
-from connector.channels.tracking import open_tokens
 from connector.rules.provider_events.classification import EngagementKind, Visit
 from connector.store.engine.database import StoreUnavailable
-from connector.tracking.consent import unsubscribe
 from connector.tracking.rewriting import is_web
-from connector.tracking.tokens import Kind, Token, TokenExpired, TokenInvalid, Tokens
-from connector.tracking.visits import FollowedLink, Visits
+from connector.tracking.tokens import LinkKind, Token, TokenExpired, TokenInvalid, Tokens, open_tokens
+from connector.tracking.visits import FollowedLink, Visits, unsubscribe
 from starter.api.routes.tracking_pages import PIXEL, TrackingPage, page, pixel, redirect
 
 visits_counted = Counter("connector_tracked_visits", "Opens and clicks of tracked links, by outcome.", ["fate"])
@@ -64,7 +62,7 @@ class TrackingContext:
     tokens: Tokens | None
     visits: Visits
 
-    def token(self, text: str, kind: Kind) -> Token | Response:
+    def token(self, text: str, kind: LinkKind) -> Token | Response:
         """Return the decoded token, or the page that explains why it cannot be used."""
         if self.tokens is None:
             return page(TrackingPage.UNKNOWN)
@@ -114,7 +112,7 @@ TrackingHere = Annotated[TrackingContext, Depends(tracking_of)]
 @router.get("/o/{token}.gif", response_class=Response, responses=_PICTURE)
 async def open_email(token: str, request: Request, tracking: TrackingHere) -> Response:
     """Record an open and return the pixel."""
-    read = tracking.token(token, Kind.OPEN)
+    read = tracking.token(token, LinkKind.OPEN)
     if isinstance(read, Response):
         return read
     tracking.visits.note(FollowedLink(read, _visit(EngagementKind.OPEN, request, read)))
@@ -125,21 +123,21 @@ async def open_email(token: str, request: Request, tracking: TrackingHere) -> Re
 @router.get("/c/{token}", status_code=302, response_class=Response, responses=_ONWARD)
 async def click_email(token: str, request: Request, tracking: TrackingHere) -> Response:
     """Record a click in an email and redirect to its target."""
-    return _redirect_to_target(tracking, token, Kind.CLICK, request)
+    return _redirect_to_target(tracking, token, LinkKind.CLICK, request)
 
 
 @router.head("/s/{token}", include_in_schema=False)
 @router.get("/s/{token}", status_code=302, response_class=Response, responses=_ONWARD)
 async def click_sms_link(token: str, request: Request, tracking: TrackingHere) -> Response:
     """Record a click in a text message and redirect to its target."""
-    return _redirect_to_target(tracking, token, Kind.SHORT, request)
+    return _redirect_to_target(tracking, token, LinkKind.SHORT, request)
 
 
 @router.head("/u/{token}", include_in_schema=False)
 @router.get("/u/{token}", response_class=HTMLResponse, responses=_PAGES)
 async def show_unsubscribe(token: str, tracking: TrackingHere) -> Response:
     """Return the page with the unsubscribe button. Viewing it changes nothing: mail scanners follow links."""
-    read = tracking.token(token, Kind.UNSUBSCRIBE)
+    read = tracking.token(token, LinkKind.UNSUBSCRIBE)
     return read if isinstance(read, Response) else page(TrackingPage.ASK)
 
 
@@ -149,7 +147,7 @@ async def do_unsubscribe(token: str, tracking: TrackingHere) -> Response:
 
     The body is ignored: the token names the user. The response does not reveal whether the user still exists.
     """
-    read = tracking.token(token, Kind.UNSUBSCRIBE)
+    read = tracking.token(token, LinkKind.UNSUBSCRIBE)
     if isinstance(read, Response):
         return read
     try:
@@ -164,7 +162,7 @@ def now() -> datetime:
     return datetime.fromtimestamp(time.time(), UTC)
 
 
-def _redirect_to_target(tracking: TrackingContext, text: str, kind: Kind, request: Request) -> Response:
+def _redirect_to_target(tracking: TrackingContext, text: str, kind: LinkKind, request: Request) -> Response:
     read = tracking.token(text, kind)
     if isinstance(read, Response):
         return read

@@ -7,7 +7,7 @@ import pytest
 
 from connector.app.context import AppContext
 from tests.support.builders import ABANDONED, ORIGINAL
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 URL = f"/v1/campaigns/{ABANDONED['campaign']}"
 
@@ -39,7 +39,7 @@ async def test_what_publishing_will_be_refused_for(api: httpx.AsyncClient) -> No
 
 async def test_a_draft_beside_what_is_live(api: httpx.AsyncClient, context: AppContext) -> None:
     """P10: saving changes nothing of what is live, and GET tells the two apart."""
-    await House(context.database).live(ORIGINAL, ABANDONED)
+    await Installation(context.database).publish(ORIGINAL, ABANDONED)
     await api.put(URL, json={**ABANDONED, "name": "Renamed"})
     campaign = (await api.get(URL)).json()
     assert (campaign["state"], campaign["newest_revision"], campaign["live_revision"]) == ("active", 2, 1)

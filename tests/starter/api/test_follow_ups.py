@@ -7,7 +7,7 @@ import pytest
 
 from connector.app.context import AppContext
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 URL = "/v1/follow-ups"
 NAME = ABANDONED["campaign"]
@@ -16,10 +16,10 @@ NAME = ABANDONED["campaign"]
 @pytest.fixture
 async def told(context: AppContext) -> None:
     """Anna waits, Ben bought, and Cid's push was received before the publication."""
-    house = House(context.database)
-    await house.live(ORIGINAL, ABANDONED)
-    await house.ingest(push("p-anna", 1, "anna"), push("p-ben", 2, "ben"), buy("b-ben", 3, "ben"))
-    await house.ingest(push("again", 4, "anna"))
+    installation = Installation(context.database)
+    await installation.publish(ORIGINAL, ABANDONED)
+    await installation.ingest(push("p-anna", 1, "anna"), push("p-ben", 2, "ben"), buy("b-ben", 3, "ben"))
+    await installation.ingest(push("again", 4, "anna"))
 
 
 async def test_a_follow_up_in_the_words_of_simulate(told: None, api: httpx.AsyncClient) -> None:

@@ -23,7 +23,7 @@ from connector.store.users.users import find_user
 from starter.api.access.scopes import Keys
 from tests.support.api import open_client
 from tests.support.builders import follow_on
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 ORIGIN = "https://shop.test"
 SECRET = SecretStr("the tests' own secret, at least 32 letters")
@@ -45,7 +45,7 @@ def context(database: Database) -> AppContext:
 @pytest.fixture
 async def user(context: AppContext) -> AsyncIterator["Phone"]:
     """The phone of the user `u`, named Ada, while `o` and `banner` are live."""
-    await House(context.database).live(OURS, BANNER)
+    await Installation(context.database).publish(OURS, BANNER)
     async with open_client(context) as service, open_client(context, given=None) as phone:
         await service.put("/v1/users/u", json={"first_name": "Ada"})
         minted = await service.post("/v1/users/u/inbox-token")
@@ -130,7 +130,7 @@ async def test_expired_dismissed_and_stopped_ones_are_gone(user: Phone) -> None:
     await user.service.put("/v1/users/v", json={})
     others = (await user.service.get("/v1/users/v/inbox")).json()["messages"]
     assert [message["content"]["title"] for message in others] == ["Spring, you"]
-    await House(user.context.database).order("stop", "banner")
+    await Installation(user.context.database).order("stop", "banner")
     assert (await user.service.get("/v1/users/v/inbox")).json()["messages"] == []
 
 
@@ -204,13 +204,13 @@ async def test_clicks_are_told_apart_by_the_clients_id_or_by_what_was_clicked(us
 async def test_a_click_begins_a_follow_on(user: Phone) -> None:
     """Design 3: what comes of the inbox is judged like any other interaction."""
     chained = follow_on("f", {"interaction": "click_in_app_message_button", "campaign": "o", "button": "yes"})
-    house = House(user.context.database)
-    await house.live(chained)
+    installation = Installation(user.context.database)
+    await installation.publish(chained)
     message = await user.gets("in_app_message")
     await user.does("click", message, button="no")
-    assert await house.rows() == []
+    assert await installation.rows() == []
     await user.does("click", message, button="yes")
-    [row] = await house.rows()
+    [row] = await installation.rows()
     assert (row.campaign, row.state) == ("f", "waiting")
 
 
@@ -337,7 +337,7 @@ async def test_erased_users_have_no_inbox(user: Phone) -> None:
 
 async def test_a_card_whose_template_fails_is_left_out(user: Phone) -> None:
     """One bad card takes no other out of the inbox; one that asks not to be shown is not."""
-    await House(user.context.database).live(
+    await Installation(user.context.database).publish(
         {"card": "bad", "title": "{{ user.first_name | divided_by: 0 }}", "body": "b"},
         {"card": "away", "title": "{% abort_message %}", "body": "b"},
     )

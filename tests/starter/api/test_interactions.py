@@ -16,7 +16,7 @@ from connector.store.tables import follow_ups, interactions
 from starter.api.requests.body import MAX_BODY_BYTES
 from tests.support.api import open_client
 from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, at, follow_on, push
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 URL = "/v1/interactions"
 
@@ -138,7 +138,7 @@ async def test_a_body_has_a_bound(api: httpx.AsyncClient) -> None:
 
 async def test_with_temporal_away_all_is_accepted(api: httpx.AsyncClient, context: AppContext) -> None:
     """Guarantee 5 and 6: what is accepted is stored, its follow-up waits to be started."""
-    await House(context.database).live(ORIGINAL, ABANDONED)
+    await Installation(context.database).publish(ORIGINAL, ABANDONED)
     answer = await api.post(URL, json={"interactions": [push("a", 1)]})
     assert answer.json()["results"] == [{"id": "a", "status": "accepted"}]
     async with context.database.read(context.workspace) as tx:
@@ -161,8 +161,8 @@ async def test_with_the_database_away_nothing_is_accepted() -> None:
 async def test_attributes_of_the_same_request_apply_first(api: httpx.AsyncClient, context: AppContext) -> None:
     """At the trigger: the audience as it stands before the event, attributes of the same request included."""
     gold = {"attribute": "tier", "is": "gold"}
-    await House(context.database).order("publish", "o")
-    await House(context.database).live(follow_on("f", PUSHED, delay={"after": "12 hours"}, audience=gold))
+    await Installation(context.database).order("publish", "o")
+    await Installation(context.database).publish(follow_on("f", PUSHED, delay={"after": "12 hours"}, audience=gold))
     null = {"id": "x", "attributes": {"note": ["\x00"]}}
     users = [{"id": "u", "attributes": {"tier": "gold"}}, {"id": "v", "time_zone": "Mars"}, {"id": "w"}, 5, null]
     items = [push("a", 0), push("b", 0, user="v"), push("c", 0, user="w")]
@@ -177,7 +177,7 @@ async def test_attributes_of_the_same_request_apply_first(api: httpx.AsyncClient
     assert "null characters" in answer["users"][4]["fault"]
     assert "time_zone" in answer["users"][1]["fault"]
     assert [result["status"] for result in answer["results"]] == ["accepted"] * 3
-    assert await House(context.database).outcomes() == [("a", "waiting", None)]
+    assert await Installation(context.database).outcomes() == [("a", "waiting", None)]
     told_of = (await api.get("/v1/users/u")).json()
     assert told_of["attributes"] == {"tier": "gold"}
     more = {"users": [{"id": "u", "attributes": {"age": 7}}, {"id": "u", "attributes": {"age": 8}}], "interactions": []}

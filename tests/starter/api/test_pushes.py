@@ -13,9 +13,10 @@ from connector.settings.application import Settings
 from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
 from connector.store.tables import deliveries, interactions
-from tests.activities.test_send import Post, Provider
 from tests.support.builders import ORIGINAL, PUSHED, follow_on, push
-from tests.support.installation import House
+from tests.support.fake_channel import FakeChannel
+from tests.support.installation import Installation
+from tests.support.send_harness import SendHarness
 
 BUTTONS = [{"id": "later", "label": "Later"}, {"id": "never", "label": "Never"}]
 NUDGE = follow_on("f", PUSHED, messages={"push": {"title": "Hi", "body": "there", "buttons": BUTTONS}})
@@ -35,14 +36,14 @@ def context(sqlite_database: Database) -> AppContext:
 @pytest.fixture
 async def delivery(context: AppContext) -> str:
     """A push that went out to u."""
-    house = House(context.database)
-    post = Post(house, Provider())
-    await house.live(ORIGINAL, NUDGE, AFTER)
+    installation = Installation(context.database)
+    harness = SendHarness(installation, FakeChannel())
+    await installation.publish(ORIGINAL, NUDGE, AFTER)
     for name in ("u", "v"):
-        await post.described(User(id=name, push_tokens=("phone",)))
-    await house.ingest(push("p", 0))
-    await post.send(minutes=0, channel="push")
-    [row] = await house.rows()
+        await harness.save_user(User(id=name, push_tokens=("phone",)))
+    await installation.ingest(push("p", 0))
+    await harness.send(minutes=0, channel="push")
+    [row] = await installation.rows()
     return f"{row.id}.push"
 
 
@@ -65,7 +66,7 @@ async def test_what_was_tapped_counts_once(api: httpx.AsyncClient, context: AppC
         ("duplicate", "click_push_story_page"),
     ]
     assert (await api.post(f"/v1/pushes/{delivery}/open")).json()["status"] == "duplicate"
-    assert [row.campaign for row in await House(context.database).rows()] == ["f", "g"]
+    assert [row.campaign for row in await Installation(context.database).rows()] == ["f", "g"]
 
 
 async def test_who_may_tell(api: httpx.AsyncClient, delivery: str) -> None:

@@ -14,7 +14,7 @@ from starter.api.access.scopes import Keys
 from starter.operations.api_keys import ApiKeyService
 from tests.support.api import open_client
 from tests.support.builders import ABANDONED, ORIGINAL, push
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 INGEST, READ, MANAGE = Scope.INGEST, Scope.READ, Scope.MANAGE
 
@@ -125,7 +125,7 @@ async def test_changing_a_user_tells_nothing_of_them(holders: Holders) -> None:
 @pytest.mark.parametrize("verb", ["view", "click", "dismiss"])
 async def test_acting_in_an_inbox_tells_neither_who_there_is_nor_what_was_done(holders: Holders, verb: str) -> None:
     """To ingest alone an unknown user and a known one, the first act and a repeat look the same."""
-    await House(holders.context.database).live({"card": "banner", "title": "t", "body": "b"})
+    await Installation(holders.context.database).publish({"card": "banner", "title": "t", "body": "b"})
     ingests, both = await holders.client(INGEST), await holders.client(INGEST, READ)
     await ingests.put("/v1/users/known", json={})
     act = f"/v1/inbox/card.banner/{verb}"
@@ -146,8 +146,8 @@ async def test_reports_tell_no_more_than_that_they_were_taken(holders: Holders) 
     """What is told of users in a batch comes back as its id and its fate."""
     ingests = await holders.client(INGEST)
     await ingests.put("/v1/users/u", json={"email": "anna@example.com"})
-    house = House(holders.context.database)
-    await house.live(ORIGINAL, ABANDONED)
+    installation = Installation(holders.context.database)
+    await installation.publish(ORIGINAL, ABANDONED)
     body = {"interactions": [push("p", 1)], "users": [{"id": "u", "first_name": "Anna"}]}
     answer = await ingests.post("/v1/interactions", json=body)
     assert answer.json() == {
@@ -160,7 +160,7 @@ async def test_a_token_still_reads_and_acts(sqlite_database: Database) -> None:
     """Minted by a key that may do both; with it the user's device does both, and nothing else."""
     settings = Settings.model_validate({"inbox": {"secrets": ["s" * 32]}})
     holders = Holders(build_context(settings, sqlite_database))
-    await House(sqlite_database).live({"card": "banner", "title": "t", "body": "b"})
+    await Installation(sqlite_database).publish({"card": "banner", "title": "t", "body": "b"})
     minted = await (await holders.client(INGEST, READ)).post("/v1/users/u/inbox-token")
     phone = open_client(holders.context, given=minted.json()["token"], keys=holders.keys)
     assert (await phone.get("/v1/users/u/inbox")).status_code == 200

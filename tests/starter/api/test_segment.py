@@ -24,7 +24,7 @@ from starter.api.requests import decompression
 from starter.api.routes.segment import MAX_BATCH_BYTES, MAX_FAULT_CHARACTERS, MAX_MESSAGE_BYTES, MAX_MESSAGES
 from tests.support.api import KEY, open_client
 from tests.support.builders import ORIGINAL, PUSHED, at, follow_on
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 SINGLE = ("track", "identify", "page", "screen", "group", "alias")
 WAITS = follow_on("f", PUSHED, delay={"after": "12 hours"}, exceptions=[{"event": "make_purchase"}])
@@ -56,20 +56,22 @@ async def logged(context: AppContext) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-async def house(context: AppContext) -> House:
+async def installation(context: AppContext) -> Installation:
     """An original, and a follow-on of it that waits and has an exception."""
-    house = House(context.database)
-    await house.live(ORIGINAL, WAITS)
-    return house
+    installation = Installation(context.database)
+    await installation.publish(ORIGINAL, WAITS)
+    return installation
 
 
-async def test_a_batch_triggers_and_excepts(api: httpx.AsyncClient, context: AppContext, house: House) -> None:
+async def test_a_batch_triggers_and_excepts(
+    api: httpx.AsyncClient, context: AppContext, installation: Installation
+) -> None:
     """The way of an interaction, as for every other source."""
     await send(api, message("p", RECEIVED, 1, **PUSHED_BY), message("x", "cart_updated", 2))
-    assert await house.outcomes() == [("p", "waiting", None)]
+    assert await installation.outcomes() == [("p", "waiting", None)]
     order = {"products": [{"product_id": "shoe-1", "price": 90}, {"sku": "hat"}]}
     await send(api, message("o", "Order Completed", 3, properties=order))
-    assert await house.outcomes() == [("p", "excepted", "o:1")]
+    assert await installation.outcomes() == [("p", "excepted", "o:1")]
     assert await logged(context) == [
         ("p", "receive_push"), ("x", "cart_updated"), ("o:1", "make_purchase"), ("o:2", "make_purchase"),
     ]  # fmt: skip
@@ -96,22 +98,22 @@ async def test_the_write_key_is_the_user_name(context: AppContext) -> None:
 
 async def test_identify_before_track(api: httpx.AsyncClient, context: AppContext) -> None:
     """What is told of a user holds for what comes after it, in the same batch and across transactions."""
-    house = House(context.database)
+    installation = Installation(context.database)
     gold = {"attribute": "tier", "is": "gold"}
-    await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 hour"}, audience=gold))
+    await installation.publish(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 hour"}, audience=gold))
     identify = {"type": "identify", "userId": "u", "traits": {"tier": "gold"}}
     await send(api, *(message(f"e{n}") for n in range(1200)), identify, message("p", RECEIVED, **PUSHED_BY))
-    assert await house.outcomes() == [("p", "waiting", None)]
+    assert await installation.outcomes() == [("p", "waiting", None)]
 
 
 async def test_a_later_identify_does_not_hold_for_an_earlier_track(api: httpx.AsyncClient, context: AppContext) -> None:
     """What is judged stands as it would have been judged one by one."""
-    house = House(context.database)
+    installation = Installation(context.database)
     gold = {"attribute": "tier", "is": "gold"}
-    await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "12 hours"}, audience=gold))
+    await installation.publish(ORIGINAL, follow_on("f", PUSHED, delay={"after": "12 hours"}, audience=gold))
     tiers = [{"type": "identify", "userId": "u", "traits": {"tier": tier}} for tier in ("gold", "silver")]
     await send(api, tiers[0], message("p", RECEIVED, **PUSHED_BY), tiers[1])
-    assert await house.outcomes() == [("p", "waiting", None)]
+    assert await installation.outcomes() == [("p", "waiting", None)]
     assert (await api.get("/v1/users/u")).json()["attributes"] == {"tier": "silver"}
 
 
@@ -159,19 +161,19 @@ async def test_null_removes(api: httpx.AsyncClient) -> None:
 
 
 async def test_a_visitor_becomes_a_user_and_keeps_the_wait(
-    api: httpx.AsyncClient, context: AppContext, house: House
+    api: httpx.AsyncClient, context: AppContext, installation: Installation
 ) -> None:
     """Alias: what the visitor waits for, the user's purchase ends; all in one batch too."""
     alias = {"type": "alias", "previousId": "visitor", "userId": "ann"}
     order = message("o", "Order Completed", 3, "ann", properties={"total": 5})
     visitor = {**message("p", RECEIVED, **PUSHED_BY), "userId": None, "anonymousId": "visitor"}
     assert await send(api, visitor, alias, order) == {"success": True}
-    assert await house.outcomes() == [("p", "excepted", "o")]
+    assert await installation.outcomes() == [("p", "excepted", "o")]
     assert await send(api, visitor, alias, order) == {"success": True}
     assert len(await logged(context)) == 2
 
 
-async def test_a_user_is_shown_by_the_id_used_now(api: httpx.AsyncClient, house: House) -> None:
+async def test_a_user_is_shown_by_the_id_used_now(api: httpx.AsyncClient, installation: Installation) -> None:
     """Alias: not by the visitor's, though the alphabet has it first."""
     visitor = {**message("p", RECEIVED, **PUSHED_BY), "userId": None, "anonymousId": "0b6c-visitor"}
 
@@ -195,14 +197,14 @@ async def test_two_histories_are_not_merged(api: httpx.AsyncClient) -> None:
     assert [(one["index"], one["messageId"]) for one in told["rejected"]] == [(0, "m")]
 
 
-async def test_alias_after_identify(api: httpx.AsyncClient, context: AppContext, house: House) -> None:
+async def test_alias_after_identify(api: httpx.AsyncClient, context: AppContext, installation: Installation) -> None:
     """In the order of many: what the visitor did, who it is, and only then that both are one."""
     visitor = {**message("p", RECEIVED, **PUSHED_BY), "userId": None, "anonymousId": "visitor"}
     identify = {"type": "identify", "userId": "ann", "traits": {"email": "ann@shop.test", "tier": "gold"}}
     alias = {"type": "alias", "previousId": "visitor", "userId": "ann"}
     order = message("o", "Order Completed", 3, "ann", properties={"total": 5})
     assert await send(api, visitor, identify, alias, order) == {"success": True}
-    assert await house.outcomes() == [("p", "excepted", "o")]
+    assert await installation.outcomes() == [("p", "excepted", "o")]
     for user in ("visitor", "ann"):
         known = (await api.get(f"/v1/users/{user}")).json()
         assert (known["email"], known["attributes"]) == ("ann@shop.test", {"tier": "gold"})
@@ -361,7 +363,9 @@ async def test_faults_are_short(api: httpx.AsyncClient) -> None:
     assert all(0 < len(one["fault"]) <= MAX_FAULT_CHARACTERS for one in told["rejected"])
 
 
-async def test_our_own_names_in_their_properties(api: httpx.AsyncClient, context: AppContext, house: House) -> None:
+async def test_our_own_names_in_their_properties(
+    api: httpx.AsyncClient, context: AppContext, installation: Installation
+) -> None:
     """A `message` of theirs is no message of a provider, by which three deliveries would be one."""
     theirs = {"campaign_id": "o", "message": "Your weekly digest", "delivery": "express", "robot": False}
     for n in range(3):
@@ -405,7 +409,7 @@ async def test_orders_have_a_bound_together(api: httpx.AsyncClient, context: App
 
 
 async def test_a_hundred_cost_as_many_statements_as_one(
-    api: httpx.AsyncClient, context: AppContext, house: House
+    api: httpx.AsyncClient, context: AppContext, installation: Installation
 ) -> None:
     """One request, and a number of statements that does not grow; also where each identifies and begins a wait."""
 
@@ -426,8 +430,8 @@ async def test_a_hundred_cost_as_many_statements_as_one(
     await cost(1, "warm")
     one, many = await cost(1, "a"), await cost(100, "b")
     assert one == many
-    assert {state for _, state, _ in await house.outcomes()} == {"excepted"}
-    assert len(await house.rows()) == 102
+    assert {state for _, state, _ in await installation.outcomes()} == {"excepted"}
+    assert len(await installation.rows()) == 102
 
     async def tracks(size: int, name: str) -> int:
         with context.database.count_statements() as count:

@@ -23,7 +23,7 @@ from activities.send import Sender
 from connector.app.context import build_context
 from connector.channels.protocol import Accepted, OutgoingMessage
 from connector.channels.registry import open_channels
-from connector.channels.tracking import open_tokens, tracked
+from connector.channels.tracked import track_channels
 from connector.rules.model.users import User
 from connector.settings.application import Settings
 from connector.settings.providers import Smtp
@@ -33,13 +33,13 @@ from connector.store.erasure import erase_user
 from connector.store.tables import interactions
 from connector.store.users.descriptions import save_user
 from connector.store.users.users import find_user
-from connector.tracking.tokens import Kind, Token
+from connector.tracking.tokens import LinkKind, Token, open_tokens
 from connector.wire import SendRequest
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.routes.tracking import ingesting_visits
 from tests.support.builders import ORIGINAL, PUSHED, at, follow_on, push
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 BASE = "https://t.shop.test"
 SECRET = "a secret that only the tests know, and long"
@@ -102,22 +102,22 @@ class Mailbox:
 
 
 class World:
-    """A house whose messages really go out, and the endpoints that their links lead to."""
+    """An installation whose messages really go out, and the endpoints that their links lead to."""
 
-    def __init__(self, house: House, settings: Settings, mailbox: Mailbox) -> None:
-        self.house, self.settings, self.mailbox, self.phone = house, settings, mailbox, Phone()
-        self.context = build_context(settings, house.database)
+    def __init__(self, installation: Installation, settings: Settings, mailbox: Mailbox) -> None:
+        self.installation, self.settings, self.mailbox, self.phone = installation, settings, mailbox, Phone()
+        self.context = build_context(settings, installation.database)
         self.app = create_app(self.context, Keys(["a key"]))
         self.tracking = self.app.state.tracking
-        channels = open_channels(settings, default_console=False) | tracked({"sms": self.phone}, settings)
-        self.sender = Sender(house.database, house.cache, house.intake, channels, "default")
+        channels = open_channels(settings, default_console=False) | track_channels({"sms": self.phone}, settings)
+        self.sender = Sender(installation.database, installation.cache, installation.intake, channels, "default")
 
     async def send(self, channel: str = "email", minutes: float = 30, user: User = ADA) -> None:
         """Let the original be received, and send what follows it."""
-        async with self.house.database.write("default") as tx:
+        async with self.installation.database.write("default") as tx:
             await save_user(tx, user, datetime.now(UTC))  # noqa: TID251 - a test's "now"
-        await self.house.ingest(push("e1", 0))
-        [row] = [row for row in await self.house.rows() if row.state == "waiting"]
+        await self.installation.ingest(push("e1", 0))
+        [row] = [row for row in await self.installation.rows() if row.state == "waiting"]
         environment = ActivityEnvironment()
         started = datetime.fromisoformat(at(minutes))
         environment.info = dataclasses.replace(environment.info, started_time=started, attempt=1)
@@ -159,30 +159,30 @@ class World:
 
     async def logged(self, *kinds: str) -> Sequence[Any]:
         """The opens and clicks in the log, oldest first."""
-        async with self.house.database.read("default") as tx:
+        async with self.installation.database.read("default") as tx:
             rows = (await tx.execute(select(interactions).order_by(interactions.c.seq))).all()
         return [row for row in rows if row.topic.startswith(kinds or ("open_", "click_"))]
 
     async def begun(self) -> set[str]:
         """The follow-ons that somebody waits on."""
-        return {row.campaign for row in await self.house.rows() if row.state == "waiting"}
+        return {row.campaign for row in await self.installation.rows() if row.state == "waiting"}
 
     async def consent(self) -> dict[str, str]:
-        async with self.house.database.read("default") as tx:
+        async with self.installation.database.read("default") as tx:
             stored = await find_user(tx, "u")
         assert stored is not None
         return dict(stored.user.consent)
 
 
 @asynccontextmanager
-async def open_world(house: House, tracking: TrackingSettings = TRACKING) -> AsyncIterator[World]:
+async def open_world(installation: Installation, tracking: TrackingSettings = TRACKING) -> AsyncIterator[World]:
     mailbox = Mailbox()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: SMTP(mailbox, loop=loop, hostname="mx.test"), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
         smtp = Smtp(host="127.0.0.1", port=port, tls="none", sender="news@shop.test")
-        yield World(house, Settings(smtp=smtp, tracking=tracking), mailbox)
+        yield World(installation, Settings(smtp=smtp, tracking=tracking), mailbox)
     finally:
         server.close()
 
@@ -190,20 +190,20 @@ async def open_world(house: House, tracking: TrackingSettings = TRACKING) -> Asy
 @pytest.fixture
 async def world(sqlite_database: Database) -> AsyncIterator[World]:
     """On SQLite."""
-    async with open_world(House(sqlite_database)) as opened:
+    async with open_world(Installation(sqlite_database)) as opened:
         yield opened
 
 
 @pytest.fixture
-async def either(house: House) -> AsyncIterator[World]:
+async def either(installation: Installation) -> AsyncIterator[World]:
     """On each of the two databases."""
-    async with open_world(house) as opened:
+    async with open_world(installation) as opened:
         yield opened
 
 
 async def test_the_mail_is_as_it_was_but_for_its_links(world: World) -> None:
     """Design 9: addresses are replaced, the pixel is added, and nothing else; the plain text stays."""
-    await world.house.live(ORIGINAL, MAIL)
+    await world.installation.publish(ORIGINAL, MAIL)
     await world.send()
     undone = re.sub(rf'<img src="{BASE}/o/[^>]+>', "", world.html)
     targets = [SALE.replace("&", "&amp;"), "https://shop.test/two", "https://shop.test/three"]
@@ -215,7 +215,7 @@ async def test_the_mail_is_as_it_was_but_for_its_links(world: World) -> None:
 
 async def test_a_click_in_a_real_mail_begins_the_follow_on(either: World) -> None:
     """M1: the link leads to its target, and the click, with alias and url, triggers who listens to either."""
-    await either.house.live(ORIGINAL, MAIL, CLICKED, ALIAS, OTHER)
+    await either.installation.publish(ORIGINAL, MAIL, CLICKED, ALIAS, OTHER)
     await either.send()
     answer = await either.visit(either.links[0])
     assert (answer.status_code, answer.headers["location"]) == (302, SALE)
@@ -229,7 +229,7 @@ async def test_a_click_in_a_real_mail_begins_the_follow_on(either: World) -> Non
 
 async def test_a_link_without_an_alias_is_a_click(world: World) -> None:
     """M1: `click_email`, with its url."""
-    await world.house.live(ORIGINAL, MAIL, CLICKED, ALIAS)
+    await world.installation.publish(ORIGINAL, MAIL, CLICKED, ALIAS)
     await world.send()
     assert (await world.visit(world.links[2])).headers["location"] == "https://shop.test/three"
     [row] = await world.logged()
@@ -249,7 +249,7 @@ async def test_a_link_without_an_alias_is_a_click(world: World) -> None:
 )
 async def test_opens(world: World, agent: str, begun: set[str]) -> None:
     """M2: the pixel makes an open; human, machine or any, by what fetched it."""
-    await world.house.live(ORIGINAL, MAIL, OPENED, BY_PERSON, BY_MACHINE)
+    await world.installation.publish(ORIGINAL, MAIL, OPENED, BY_PERSON, BY_MACHINE)
     await world.send()
     answer = await world.visit(world.pixel, agent)
     assert (answer.status_code, answer.headers["content-type"], answer.content[:6]) == (200, "image/gif", b"GIF89a")
@@ -259,7 +259,7 @@ async def test_opens(world: World, agent: str, begun: set[str]) -> None:
 @pytest.mark.parametrize(("agent", "method"), [("curl/8.1", "GET"), (CHROME, "HEAD")])
 async def test_a_machine_is_led_on_and_triggers_nothing(world: World, agent: str, method: str) -> None:
     """M2: a robot's click is logged as one."""
-    await world.house.live(ORIGINAL, MAIL, CLICKED)
+    await world.installation.publish(ORIGINAL, MAIL, CLICKED)
     await world.send()
     answer = await world.visit(world.links[0], agent, method)
     assert (answer.status_code, answer.headers["location"]) == (302, SALE)
@@ -270,7 +270,7 @@ async def test_a_machine_is_led_on_and_triggers_nothing(world: World, agent: str
 
 async def test_a_scanner_that_says_it_is_chrome_is_found_out(world: World) -> None:
     """M2: every link within a moment: the first click is classified with the others, also those that come later."""
-    await world.house.live(ORIGINAL, MAIL, CLICKED)
+    await world.installation.publish(ORIGINAL, MAIL, CLICKED)
     await world.send()
     for link in world.links:
         await world.ask(link)
@@ -281,7 +281,7 @@ async def test_a_scanner_that_says_it_is_chrome_is_found_out(world: World) -> No
 
 async def test_a_burst_over_several_processes_is_one(either: World) -> None:
     """M2: what another process took in is looked at too."""
-    await either.house.live(ORIGINAL, MAIL)
+    await either.installation.publish(ORIGINAL, MAIL)
     await either.send()
     for link in either.links:
         await either.visit(link)
@@ -290,7 +290,7 @@ async def test_a_burst_over_several_processes_is_one(either: World) -> None:
 
 async def test_repeats_are_one_interaction(either: World) -> None:
     """M6: a pixel loaded again within the hour, a link clicked twice in a second."""
-    await either.house.live(ORIGINAL, MAIL)
+    await either.installation.publish(ORIGINAL, MAIL)
     await either.send()
     for _ in range(3):
         await either.visit(either.pixel)
@@ -316,7 +316,7 @@ async def test_repeats_are_one_interaction(either: World) -> None:
 async def test_an_address_out_of_a_users_data_is_not_signed(world: World, name: str) -> None:
     """Whoever calls themselves by an address gets no redirect to it from us; the author's own link is tracked."""
     body = f"{{{{ user.first_name }}}} : {SALE} {{{{ user.first_name }}}}"
-    await world.house.live(ORIGINAL, {**SMS, "messages": {"sms": {"body": body}}})
+    await world.installation.publish(ORIGINAL, {**SMS, "messages": {"sms": {"body": body}}})
     await world.send("sms", user=ADA.model_copy(update={"first_name": name}))
     [message] = world.phone.taken
     assert re.fullmatch(rf"{re.escape(name)} : {BASE}/s/[A-Za-z0-9_-]+ {re.escape(name)}", message.content["body"])
@@ -324,7 +324,7 @@ async def test_an_address_out_of_a_users_data_is_not_signed(world: World, name: 
 
 async def test_a_short_link_in_a_text_message(either: World) -> None:
     """The sentence around it stays; the click makes `click_sms_link`."""
-    await either.house.live(ORIGINAL, SMS, TEXTED)
+    await either.installation.publish(ORIGINAL, SMS, TEXTED)
     await either.send("sms")
     [message] = either.phone.taken
     match = re.fullmatch(rf"Sale: {BASE}(/s/[A-Za-z0-9_-]+), today", message.content["body"])
@@ -337,7 +337,7 @@ async def test_a_short_link_in_a_text_message(either: World) -> None:
 
 async def test_unsubscribing_takes_a_post(either: World) -> None:
     """W1: scanners that look at the page, however often, unsubscribe nobody; the button does."""
-    await either.house.live(ORIGINAL, MAIL)
+    await either.installation.publish(ORIGINAL, MAIL)
     await either.send()
     for method, agent in [("GET", CHROME), ("HEAD", CHROME), ("GET", "curl/8"), ("GET", "Googlebot/2.1")]:
         answer = await either.ask(either.unsubscribe, method, agent)
@@ -351,7 +351,7 @@ async def test_unsubscribing_takes_a_post(either: World) -> None:
 
 async def test_one_click_unsubscribe(world: World) -> None:
     """RFC 8058: both headers, whole, on the mail as it arrived; the POST that mail programs make."""
-    await world.house.live(ORIGINAL, MAIL)
+    await world.installation.publish(ORIGINAL, MAIL)
     await world.send()
     mail = world.mailbox.mails[0]
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
@@ -364,7 +364,7 @@ async def test_one_click_unsubscribe(world: World) -> None:
 
 async def test_what_is_no_token_of_ours_leads_nowhere(world: World) -> None:
     """Forged, cut off, of another kind, of another key: a page, never a redirect, and nothing is noted."""
-    await world.house.live(ORIGINAL, MAIL)
+    await world.installation.publish(ORIGINAL, MAIL)
     await world.send()
     name = {path[1]: path.removesuffix(".gif")[3:] for path in (world.links[0], world.pixel, world.unsubscribe)}
     wrong = [f"/{kind}/{token}{'.gif' * (kind == 'o')}" for kind in "ocus" for of, token in name.items() if kind != of]
@@ -392,10 +392,10 @@ async def test_expired_tokens_say_so(world: World) -> None:
     tokens = open_tokens(world.settings)
     assert tokens is not None
     old = datetime.now(UTC) - timedelta(days=402)  # noqa: TID251 - a test's "now"
-    for kind in Kind:
-        url = SALE if kind in (Kind.CLICK, Kind.SHORT) else None
-        path = f"/{kind}/{tokens.write(Token(kind, 'd', 0, None, url), at=old)}" + ".gif" * (kind is Kind.OPEN)
-        answer = await world.ask(path, "POST" if kind is Kind.UNSUBSCRIBE else "GET")
+    for kind in LinkKind:
+        url = SALE if kind in (LinkKind.CLICK, LinkKind.SHORT) else None
+        path = f"/{kind}/{tokens.write(Token(kind, 'd', 0, None, url), at=old)}" + ".gif" * (kind is LinkKind.OPEN)
+        answer = await world.ask(path, "POST" if kind is LinkKind.UNSUBSCRIBE else "GET")
         assert (answer.status_code, answer.headers.get("location")) == (410, None)
         assert "too old" in answer.text
 
@@ -416,7 +416,7 @@ async def test_where_a_redirect_may_lead(world: World, url: str, location: str |
     """Only to http and https, on one line of ASCII, even if we had signed something else."""
     tokens = open_tokens(world.settings)
     assert tokens is not None
-    token = tokens.write(Token(Kind.CLICK, "d", 0, None, url), at=datetime.now(UTC))  # noqa: TID251 - a test's "now"
+    token = tokens.write(Token(LinkKind.CLICK, "d", 0, None, url), at=datetime.now(UTC))  # noqa: TID251 - a test's "now"
     answer = await world.ask(f"/c/{token}")
     assert (answer.status_code, answer.headers.get("location")) == (302 if location else 404, location)
     assert "set-cookie" not in answer.headers
@@ -424,21 +424,21 @@ async def test_where_a_redirect_may_lead(world: World, url: str, location: str |
 
 async def test_an_erased_user_is_led_on_and_nothing_is_kept(either: World) -> None:
     """Guarantee 8: the link still works, and makes nothing; unsubscribing brings nobody back."""
-    await either.house.live(ORIGINAL, MAIL, CLICKED)
+    await either.installation.publish(ORIGINAL, MAIL, CLICKED)
     await either.send()
-    async with either.house.database.write("default") as tx:
+    async with either.installation.database.write("default") as tx:
         await erase_user(tx, "u", datetime.now(UTC))  # noqa: TID251 - a test's "now"
     assert (await either.visit(either.links[0])).headers["location"] == SALE
     assert (await either.visit(either.pixel)).status_code == 200
     assert (await either.ask(either.unsubscribe, "POST")).status_code == 200
     assert await either.logged() == []
-    async with either.house.database.read("default") as tx:
+    async with either.installation.database.read("default") as tx:
         assert await find_user(tx, "u") is None
 
 
 async def test_answers_are_kept_by_nobody(world: World) -> None:
     """Every answer says that it is not to be stored, guessed at, indexed or framed."""
-    await world.house.live(ORIGINAL, MAIL)
+    await world.installation.publish(ORIGINAL, MAIL)
     await world.send()
     for path in (world.links[0], world.pixel, world.unsubscribe, "/c/none"):
         headers = (await world.ask(path)).headers
@@ -450,11 +450,11 @@ async def test_answers_are_kept_by_nobody(world: World) -> None:
 
 async def test_links_work_while_the_store_is_away(world: World, tmp_path: Any) -> None:
     """Pixel and redirect answer; unsubscribing says that it did not work; visits wait until the store is back."""
-    await world.house.live(ORIGINAL, MAIL, CLICKED)
+    await world.installation.publish(ORIGINAL, MAIL, CLICKED)
     await world.send()
     away = Database.open(f"sqlite:///{tmp_path / 'empty'}/none.db")
     (tmp_path / "empty").rmdir()
-    visits, there = world.tracking.visits, world.house.database
+    visits, there = world.tracking.visits, world.installation.database
     visits._database = away
     object.__setattr__(world.tracking.context, "database", away)
     assert (await world.ask(world.links[0])).headers["location"] == SALE
@@ -471,7 +471,7 @@ async def test_links_work_while_the_store_is_away(world: World, tmp_path: Any) -
 
 async def test_the_application_takes_visits_in_by_itself(world: World) -> None:
     """A visit rests for a burst's time, then it is taken in; those that rest at the end are too."""
-    await world.house.live(ORIGINAL, MAIL)
+    await world.installation.publish(ORIGINAL, MAIL)
     await world.send()
     world.tracking.visits._settle = timedelta(milliseconds=50)
     async with ingesting_visits(world.tracking):
@@ -486,8 +486,8 @@ async def test_the_application_takes_visits_in_by_itself(world: World) -> None:
 
 async def test_without_settings_nothing_is_tracked(sqlite_database: Database) -> None:
     """No address or no secret: the mail is as it is, and there are no endpoints."""
-    async with open_world(House(sqlite_database), TrackingSettings()) as world:
-        await world.house.live(ORIGINAL, MAIL)
+    async with open_world(Installation(sqlite_database), TrackingSettings()) as world:
+        await world.installation.publish(ORIGINAL, MAIL)
         await world.send()
         assert world.html.rstrip() == HTML.replace("{{ user.first_name }}", "Ada")
         assert world.mailbox.mails[0]["List-Unsubscribe"] is None

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from connector.app.context import AppContext
 from connector.store.tables import users as users_table
 from tests.support.builders import ABANDONED, ORIGINAL, push
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 URL = "/v1/users/u-17"
 ANNA = {
@@ -89,10 +89,10 @@ async def test_no_null_characters(api: httpx.AsyncClient, verb: str) -> None:
 
 async def test_delete_erases(api: httpx.AsyncClient, context: AppContext) -> None:
     """Guarantee 8: nothing that describes the user stays, the wait ends, and a late report brings nobody back."""
-    house = House(context.database)
-    await house.live(ORIGINAL, ABANDONED)
+    installation = Installation(context.database)
+    await installation.publish(ORIGINAL, ABANDONED)
     await api.put(URL, json=ANNA)
-    await house.ingest(push("p", 1, "u-17"))
+    await installation.ingest(push("p", 1, "u-17"))
     assert (await api.delete(URL)).status_code == 204
     assert (await api.get(URL)).status_code == 404
     assert (await api.delete(URL)).status_code == 404

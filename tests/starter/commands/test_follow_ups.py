@@ -8,7 +8,7 @@ import pytest
 from connector.store.engine.database import Database
 from tests.support.api import NOWHERE, Connector
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 WORDS = {"send-now": (), "postpone": ("--by", "2 hours"), "cancel": ()}
 
@@ -45,13 +45,13 @@ def test_unknown_follow_up(connector: Connector, data: Path, verb: str) -> None:
 @pytest.mark.parametrize("verb", WORDS)
 async def test_ended_and_waiting(connector: Connector, data: Path, sqlite_database: Database, verb: str) -> None:
     """One that has ended is told with its state; one that waits needs Temporal, whose address is told."""
-    house = House(sqlite_database)
-    await house.live(ORIGINAL, ABANDONED)
-    await house.ingest(push("e1", 0))
-    [row] = await house.rows()
+    installation = Installation(sqlite_database)
+    await installation.publish(ORIGINAL, ABANDONED)
+    await installation.ingest(push("e1", 0))
+    [row] = await installation.rows()
     code, _, err = await asyncio.to_thread(connector, verb, row.id, *WORDS[verb])
     assert code == 1
     assert NOWHERE in err
-    await house.ingest(buy("b1", 1))
+    await installation.ingest(buy("b1", 1))
     code, _, err = await asyncio.to_thread(connector, verb, row.id, *WORDS[verb])
     assert (code, err) == (1, "it has ended: excepted (exception)\n")

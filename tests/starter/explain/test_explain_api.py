@@ -7,9 +7,10 @@ import pytest
 
 from connector.app.context import AppContext
 from connector.rules.model.users import User
-from tests.activities.test_send import Post, Provider
 from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, at, buy, follow_on, opened, push
-from tests.support.installation import House
+from tests.support.fake_channel import FakeChannel
+from tests.support.installation import Installation
+from tests.support.send_harness import SendHarness
 
 URL = "/v1/users/u/explain"
 ALIAS = follow_on("alias", {"interaction": "click_email_alias", "campaign": "o", "alias": "main"})
@@ -17,12 +18,12 @@ DRAFT = follow_on("draft", PUSHED)
 
 
 @pytest.fixture
-async def house(context: AppContext) -> House:
+async def installation(context: AppContext) -> Installation:
     """Anna's wait was called off, and she waits again; `alias` never heard of her."""
-    house = House(context.database)
-    await house.live(ORIGINAL, ABANDONED, ALIAS)
-    await house.ingest(push("p1", 1), opened("o1", 2), push("p2", 3), push("p3", 4))
-    return house
+    installation = Installation(context.database)
+    await installation.publish(ORIGINAL, ABANDONED, ALIAS)
+    await installation.ingest(push("p1", 1), opened("o1", 2), push("p2", 3), push("p3", 4))
+    return installation
 
 
 async def _explained(api: httpx.AsyncClient, **asked: Any) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def _utc(minutes: float) -> str:
     return at(minutes).replace("+00:00", "Z")
 
 
-async def test_every_decision_in_order(house: House, api: httpx.AsyncClient) -> None:
+async def test_every_decision_in_order(installation: Installation, api: httpx.AsyncClient) -> None:
     """Guarantee 7: what came in, what came of it, and what was looked at, oldest event first."""
     told = await _explained(api)
     (story,) = told["campaigns"]
@@ -68,9 +69,9 @@ async def test_every_decision_in_order(house: House, api: httpx.AsyncClient) -> 
     assert (refused["follow_up"], refused["due_at"], refused["messages"]) == (None, None, [])
 
 
-async def test_live_follow_ons_that_heard_nothing(house: House, api: httpx.AsyncClient) -> None:
+async def test_live_follow_ons_that_heard_nothing(installation: Installation, api: httpx.AsyncClient) -> None:
     """A live follow-on of a target that the user interacted with: the nearest interaction, and why it did not count."""
-    await house.ingest({**opened("c1", 5), "type": "click_email", "properties": {"url": "https://x.example"}})
+    await installation.ingest({**opened("c1", 5), "type": "click_email", "properties": {"url": "https://x.example"}})
     (nothing,) = (await _explained(api))["nothing_happened"]
     assert (nothing["campaign"], nothing["shortfall"], nothing["wanted"], nothing["had"]) == (
         "alias",
@@ -82,9 +83,9 @@ async def test_live_follow_ons_that_heard_nothing(house: House, api: httpx.Async
     assert nothing["words"] == "it came without alias, and the trigger asks for alias main"
 
 
-async def test_one_campaign(house: House, api: httpx.AsyncClient) -> None:
+async def test_one_campaign(installation: Installation, api: httpx.AsyncClient) -> None:
     """Of the one that was asked for; a follow-on that decided nothing, an original and a card say why not."""
-    await house.live({"card": "banner", "title": "t", "body": "b"})
+    await installation.publish({"card": "banner", "title": "t", "body": "b"})
     told = await _explained(api, campaign="f")
     assert ([s["campaign"] for s in told["campaigns"]], told["nothing_happened"]) == (["f"], [])
     for name, words in (("alias", "it was receive_push"), ("o", "has no trigger"), ("banner", "is a card")):
@@ -94,7 +95,9 @@ async def test_one_campaign(house: House, api: httpx.AsyncClient) -> None:
         assert (nothing["campaign"], words in nothing["words"]) == (name, True)
 
 
-async def test_a_draft_is_told_when_asked_for(house: House, api: httpx.AsyncClient, context: AppContext) -> None:
+async def test_a_draft_is_told_when_asked_for(
+    installation: Installation, api: httpx.AsyncClient, context: AppContext
+) -> None:
     """P2: the interaction would have triggered it, had it been published."""
     await api.put("/v1/campaigns/draft", json=DRAFT)
     assert [n["campaign"] for n in (await _explained(api))["nothing_happened"]] == ["alias"]
@@ -104,17 +107,17 @@ async def test_a_draft_is_told_when_asked_for(house: House, api: httpx.AsyncClie
 
 async def test_messages_and_what_dropped_them(context: AppContext, api: httpx.AsyncClient) -> None:
     """Each channel's message with its own reason and facts; the follow-up's reason is told with its facts too."""
-    house = House(context.database)
-    post = Post(house, Provider())
-    await post.described(User(id="u", push_tokens=("t",), consent={"email": "unsubscribed"}, email="u@example.com"))
+    installation = Installation(context.database)
+    harness = SendHarness(installation, FakeChannel())
+    await harness.save_user(User(id="u", push_tokens=("t",), consent={"email": "unsubscribed"}, email="u@example.com"))
     both = {"push": {"title": "t", "body": "b"}, "email": {"subject": "s", "text": "t"}}
     caps = [{"channel": "push", "at_most": 1, "per": "week"}]
     settings = {"workspace": "default", "frequency_caps": caps}
-    await house.live(settings, ORIGINAL, follow_on("f", PUSHED, eligible_again="always", messages=both))
+    await installation.publish(settings, ORIGINAL, follow_on("f", PUSHED, eligible_again="always", messages=both))
     for name, minutes in (("p1", 0), ("p2", 10)):
-        await house.ingest(push(name, minutes))
-        await post.send(minutes=minutes + 1, channel="push")
-        await post.send(minutes=minutes + 1, channel="email")
+        await installation.ingest(push(name, minutes))
+        await harness.send(minutes=minutes + 1, channel="push")
+        await harness.send(minutes=minutes + 1, channel="email")
     sent, capped = (await _explained(api))["campaigns"][0]["chapters"]
     assert (sent["state"], sent["reason"], sent["words"], sent["looked_at"]) == ("sent", None, "sent", [])
     assert [(m["channel"], m["state"], m["reason"]) for m in sent["messages"]] == [
@@ -129,9 +132,9 @@ async def test_messages_and_what_dropped_them(context: AppContext, api: httpx.As
 
 async def test_a_receipt_that_is_known(context: AppContext, api: httpx.AsyncClient) -> None:
     """T1: when the user received it, and from when again; a late exception is told with what it was too late for."""
-    house = House(context.database)
-    post = Post(house, Provider())
-    await post.described()
+    installation = Installation(context.database)
+    harness = SendHarness(installation, FakeChannel())
+    await harness.save_user()
     delayed = follow_on(
         "f",
         PUSHED,
@@ -139,10 +142,10 @@ async def test_a_receipt_that_is_known(context: AppContext, api: httpx.AsyncClie
         exceptions=[{"event": "make_purchase"}],
         eligible_again={"after": "1 day"},
     )
-    await house.live(ORIGINAL, delayed)
-    await house.ingest(push("p1", 0))
-    await post.send(minutes=5)
-    await house.ingest(buy("late", 3), push("p2", 20))
+    await installation.publish(ORIGINAL, delayed)
+    await installation.ingest(push("p1", 0))
+    await harness.send(minutes=5)
+    await installation.ingest(buy("late", 3), push("p2", 20))
     sent, late, again = (await _explained(api))["campaigns"][0]["chapters"]
     assert (sent["state"], sent["decided_at"]) == ("sent", _utc(5))
     assert (late["interaction"]["id"], late["state"], late["reason"]) == ("late", "noted", "late_exception")
@@ -154,10 +157,10 @@ async def test_a_receipt_that_is_known(context: AppContext, api: httpx.AsyncClie
 
 async def test_what_happened_before_the_publication(context: AppContext, api: httpx.AsyncClient) -> None:
     """P2, worked case 1: both times are told."""
-    house = House(context.database)
-    await house.live(ORIGINAL)
-    await house.live(follow_on("f", PUSHED), since=None)
-    await house.ingest(push("p1", 1))
+    installation = Installation(context.database)
+    await installation.publish(ORIGINAL)
+    await installation.publish(follow_on("f", PUSHED), since=None)
+    await installation.ingest(push("p1", 1))
     (chapter,) = (await _explained(api))["campaigns"][0]["chapters"]
     assert (chapter["state"], chapter["reason"]) == ("refused", "before_publish")
     facts = {fact["name"]: fact["value"] for fact in chapter["looked_at"]}
@@ -165,7 +168,7 @@ async def test_what_happened_before_the_publication(context: AppContext, api: ht
     assert facts["first_published_at"] > facts["happened_at"]
 
 
-async def test_who_is_not_known(house: House, api: httpx.AsyncClient) -> None:
+async def test_who_is_not_known(installation: Installation, api: httpx.AsyncClient) -> None:
     """404 for a user or campaign that is not known, with a near match; 410 for a user who was erased."""
     for url, asked, status, words in (
         ("/v1/users/nobody/explain", {}, 404, "the user nobody is not known"),

@@ -16,11 +16,12 @@ from connector.store.engine.database import Database
 from connector.store.erasure import erase_user
 from starter.explain.explain import explain_user
 from starter.explain.text import render_text
-from tests.activities.test_send import Post, Provider
 from tests.starter.explain.test_explain_api import ALIAS
 from tests.support.api import Connector
 from tests.support.builders import ABANDONED, BASE, ORIGINAL, PUSHED, at, follow_on, opened, push
-from tests.support.installation import House
+from tests.support.fake_channel import FakeChannel
+from tests.support.installation import Installation
+from tests.support.send_harness import SendHarness
 
 
 def _now(work: Awaitable[Any]) -> Any:
@@ -32,9 +33,9 @@ def _now(work: Awaitable[Any]) -> Any:
 
 async def _story(url: str, *, erased: bool = False) -> None:
     database = Database.open(url)
-    house = House(database)
-    await house.live(ORIGINAL, ABANDONED, ALIAS)
-    await house.ingest(push("p1", 1, device="a b"), opened("o1", 2), push("p2", 3), push("p3", 4))
+    installation = Installation(database)
+    await installation.publish(ORIGINAL, ABANDONED, ALIAS)
+    await installation.ingest(push("p1", 1, device="a b"), opened("o1", 2), push("p2", 3), push("p3", 4))
     if erased:
         async with database.write("default") as tx:
             await erase_user(tx, "u", BASE)
@@ -117,14 +118,14 @@ def test_who_and_what_is_not_known(
 
 async def test_messages_in_words(context: AppContext) -> None:
     """Each channel has a line; the facts of a reason that is not the follow-up's own stand below it."""
-    house = House(context.database)
-    post = Post(house, Provider())
-    await post.described(User(id="u", push_tokens=("t",), email="u@example.com", consent={"email": "unsubscribed"}))
+    installation = Installation(context.database)
+    harness = SendHarness(installation, FakeChannel())
+    await harness.save_user(User(id="u", push_tokens=("t",), email="u@example.com", consent={"email": "unsubscribed"}))
     both = {"push": {"title": "t", "body": "b"}, "email": {"subject": "s", "text": "t"}}
-    await house.live(ORIGINAL, follow_on("f", PUSHED, delay={"after": "5 minutes"}, messages=both))
-    await house.ingest(push("p1", 0))
+    await installation.publish(ORIGINAL, follow_on("f", PUSHED, delay={"after": "5 minutes"}, messages=both))
+    await installation.ingest(push("p1", 0))
     for channel in ("push", "email"):
-        await post.send(minutes=5, channel=channel)
+        await harness.send(minutes=5, channel=channel)
     assert [_without_id(line) for line in render_text(await explain_user(context, "u"))][4:] == [
         f"    began the follow-up, due at {_utc(5)}",
         f"    sent at {_utc(5)}",
@@ -136,9 +137,9 @@ async def test_messages_in_words(context: AppContext) -> None:
 
 async def test_a_user_of_whom_nothing_is_near(context: AppContext) -> None:
     """Said in one line, and no campaign is listed."""
-    house = House(context.database)
-    await house.live(ORIGINAL, ABANDONED)
-    await house.ingest({"id": "s", "user": "u", "type": "start_session", "occurred_at": at(1)})
+    installation = Installation(context.database)
+    await installation.publish(ORIGINAL, ABANDONED)
+    await installation.ingest({"id": "s", "user": "u", "type": "start_session", "occurred_at": at(1)})
     lines = list(render_text(await explain_user(context, "u")))
     assert len(lines) == 3
     assert "nothing was decided" in lines[-1]
@@ -146,9 +147,9 @@ async def test_a_user_of_whom_nothing_is_near(context: AppContext) -> None:
 
 async def test_a_cut_story_says_so(context: AppContext) -> None:
     """The answer is bounded: the newest decisions, with a word that there are older ones."""
-    house = House(context.database)
-    await house.live(ORIGINAL, ABANDONED)
-    await house.ingest(push("p1", 1), push("p2", 2), push("p3", 3))
+    installation = Installation(context.database)
+    await installation.publish(ORIGINAL, ABANDONED)
+    await installation.ingest(push("p1", 1), push("p2", 2), push("p3", 3))
     explanation = await explain_user(context, "u", most=2)
     assert explanation.is_cut
     assert [chapter.interaction.id for chapter in explanation.campaigns[0].chapters] == ["p2", "p3"]

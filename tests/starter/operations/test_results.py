@@ -16,7 +16,7 @@ from connector.store.follow_ups.receipts import insert_assignments
 from connector.store.users.users import find_user
 from tests.support.api import Connector
 from tests.support.builders import ORIGINAL, at, buy
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 COUNTING = {**ORIGINAL, "control_group": 20, "conversions": [{"event": "make_purchase"}]}
 URL = "/v1/campaigns/o/results"
@@ -28,18 +28,18 @@ def entered(user: str, kind: str) -> dict[str, Any]:
     return {"id": user, "user": user, "type": kind, "campaign": "o", "occurred_at": at(0)}
 
 
-async def play(house: House) -> None:
+async def play(installation: Installation) -> None:
     """Newcombe's first example: 56 of 70 receivers bought, and 48 of 80 of the control group."""
-    await house.live(COUNTING)
+    await installation.publish(COUNTING)
     control, receivers = ([f"{letter}{n}" for n in range(size)] for letter, size in (("c", CONTROL), ("r", RECEIVERS)))
-    await house.ingest(*(entered(user, "enroll_in_control_group") for user in control))
-    await house.ingest(*(entered(user, "receive_email") for user in receivers))
-    await house.ingest(*(buy(f"buy-{user}", 1, user) for user in (*control[:48], *receivers[:56])))
+    await installation.ingest(*(entered(user, "enroll_in_control_group") for user in control))
+    await installation.ingest(*(entered(user, "receive_email") for user in receivers))
+    await installation.ingest(*(buy(f"buy-{user}", 1, user) for user in (*control[:48], *receivers[:56])))
 
 
-async def vary(house: House) -> None:
+async def vary(installation: Installation) -> None:
     """Half of the receivers were given variant a, half of them b."""
-    async with house.database.write("default") as tx:
+    async with installation.database.write("default") as tx:
         for n in range(RECEIVERS):
             stored = await find_user(tx, f"r{n}")
             assert stored is not None
@@ -49,7 +49,7 @@ async def vary(house: House) -> None:
 
 async def test_uplift_over_control(api: httpx.AsyncClient, context: AppContext) -> None:
     """C1: users, rates and the published interval; no variants where there are none."""
-    await play(House(context.database))
+    await play(Installation(context.database))
     shown = (await api.get(URL)).json()
     assert (shown["id"], shown["confidence"], shown["variants"]) == ("o", 0.95, [])
     assert (shown["control"]["enrolled"], shown["control"]["converted"]) == (CONTROL, {"A": 48})
@@ -62,9 +62,9 @@ async def test_uplift_over_control(api: httpx.AsyncClient, context: AppContext) 
 
 async def test_each_variant_is_compared(api: httpx.AsyncClient, context: AppContext) -> None:
     """C1, T4: each variant with its own uplift; together they are the receivers."""
-    house = House(context.database)
-    await play(house)
-    await vary(house)
+    installation = Installation(context.database)
+    await play(installation)
+    await vary(installation)
     shown = (await api.get(URL)).json()
     assert [(one["variant"], one["sent"], one["converted"]["A"]) for one in shown["variants"]] == [
         ("a", 35, 35),
@@ -76,11 +76,11 @@ async def test_each_variant_is_compared(api: httpx.AsyncClient, context: AppCont
 
 async def test_too_few_to_say(api: httpx.AsyncClient, context: AppContext) -> None:
     """C1: null where nobody is in the control group; zero where nobody got it."""
-    house = House(context.database)
-    await house.live(COUNTING)
+    installation = Installation(context.database)
+    await installation.publish(COUNTING)
     shown = (await api.get(URL)).json()
     assert (shown["receivers"]["sent"], shown["receivers"]["uplift"]) == (0, {"A": None})
-    await house.ingest(entered("u", "receive_email"))
+    await installation.ingest(entered("u", "receive_email"))
     shown = (await api.get(URL)).json()
     assert (shown["receivers"]["sent"], shown["receivers"]["uplift"]) == (1, {"A": None})
 
@@ -97,9 +97,9 @@ def played(data: Path, sqlite_url: str) -> Path:
     async def run() -> None:
         database = Database.open(sqlite_url)
         try:
-            house = House(database)
-            await play(house)
-            await vary(house)
+            installation = Installation(database)
+            await play(installation)
+            await vary(installation)
         finally:
             await database.close()
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from connector.rules.provider_events.events import ProviderEvent
-from starter.webhooks.ses_events import parse_notification
+from starter.webhooks.ses import parse_notification
 from tests.support.webhook_senders import AT, SENDERS, samples
 
 anymail = pytest.importorskip("anymail")

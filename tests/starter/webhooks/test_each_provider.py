@@ -22,7 +22,7 @@ from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.webhooks.protocol import WebhookCall
 from tests.support.builders import ORIGINAL, follow_on
-from tests.support.installation import House
+from tests.support.installation import Installation
 from tests.support.webhook_senders import SENDERS, TwilioSender, samples
 
 BEGAN = datetime.now(UTC)  # noqa: TID251 - the tests' own clock
@@ -101,10 +101,10 @@ def now() -> datetime:
 class Line:
     """An API that listens to all six."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
         providers = {sender.name: sender.provider() for sender in SENDERS}
-        app = create_app(build_context(Settings(), house.database), Keys(["a key"]), providers)
+        app = create_app(build_context(Settings(), installation.database), Keys(["a key"]), providers)
         self.api = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
 
     async def tell(self, name: str, call: WebhookCall) -> int:
@@ -113,18 +113,18 @@ class Line:
         return answer.status_code
 
     async def unreachable(self) -> dict[str, str]:
-        async with self.house.database.read("default") as tx:
+        async with self.installation.database.read("default") as tx:
             stored = await find_user(tx, "u")
         assert stored is not None
         return dict(stored.unreachable)
 
 
 @pytest.fixture
-async def line(house: House) -> AsyncIterator[Line]:
-    await house.live(ORIGINAL, MAILED, TEXTED)
-    async with house.database.write("default") as tx:
+async def line(installation: Installation) -> AsyncIterator[Line]:
+    await installation.publish(ORIGINAL, MAILED, TEXTED)
+    async with installation.database.write("default") as tx:
         await save_user(tx, User(id="u", email=ADDRESS, phone=NUMBER), await database_now(tx))
-    opened = Line(house)
+    opened = Line(installation)
     yield opened
     await opened.api.aclose()
 
@@ -141,11 +141,11 @@ async def test_mail_that_is_received_opened_and_bounces(line: Line, sender: Any)
     received = _resend_id(sender, "received").call(event("received", RECEIVED), now())
     for _ in range(2):
         assert await line.tell(sender.name, received) == 204
-    assert [(row.campaign, row.state) for row in await line.house.rows()] == [("mailed", "waiting")]
+    assert [(row.campaign, row.state) for row in await line.installation.rows()] == [("mailed", "waiting")]
     opened = _resend_id(sender, "opened").call(event("opened", OPENED), now())
     for _ in range(2):
         assert await line.tell(sender.name, opened) == 204
-    [ended] = await line.house.rows()
+    [ended] = await line.installation.rows()
     assert (ended.state, ended.exception_at) == ("excepted", _as_told(sender, OPENED))
     assert await line.unreachable() == {}
     assert await line.tell(sender.name, _resend_id(sender, "bounced").call(event("bounced", BOUNCED), now())) == 204
@@ -158,10 +158,10 @@ async def test_a_text_that_is_delivered(line: Line) -> None:
     delivered = twilio.call({**samples("twilio")["delivered"], "To": NUMBER}, now())
     for _ in range(2):
         assert await line.tell("twilio", delivered) == 204
-    assert [(row.campaign, row.state) for row in await line.house.rows()] == [("texted", "waiting")]
+    assert [(row.campaign, row.state) for row in await line.installation.rows()] == [("texted", "waiting")]
     stop = twilio.call({**samples("twilio")["a stop"], "From": NUMBER}, now())
     assert await line.tell("twilio", stop) == 204
-    async with line.house.database.read("default") as tx:
+    async with line.installation.database.read("default") as tx:
         stored = await find_user(tx, "u")
     assert stored is not None
     assert stored.user.consent == {"sms": "unsubscribed"}
@@ -177,7 +177,7 @@ async def test_what_somebody_else_signed(line: Line, sender: Any) -> None:
         forged = replace(sender, secret="whsec_" + "A" * 32)
     event = MAIL[sender.name]("received", RECEIVED) if sender.name in MAIL else samples("twilio")["delivered"]
     assert await line.tell(sender.name, forged.call(event, now())) == 403
-    assert await line.house.rows() == []
+    assert await line.installation.rows() == []
 
 
 @pytest.mark.parametrize("name", ["sendgrid", "postmark", "resend"])
@@ -200,7 +200,7 @@ async def test_one_message_to_two_addresses_of_a_user(line: Line) -> None:
     event = _ses("received", RECEIVED)
     event["mail"]["destination"] = event["delivery"]["recipients"] = [ADDRESS, "ada@work.example"]
     assert await line.tell("ses", sender.call(event, now())) == 204
-    async with line.house.database.read("default") as tx:
+    async with line.installation.database.read("default") as tx:
         assert (await tx.execute(select(interactions.c.topic))).scalars().all() == ["receive_email"]
 
 
@@ -209,13 +209,13 @@ async def test_a_mail_that_is_scheduled_is_not_received(line: Line) -> None:
     [sender] = [_resend_id(one, "scheduled") for one in SENDERS if one.name == "resend"]
     event = _resend("received", RECEIVED) | {"type": "email.scheduled"}
     assert await line.tell("resend", sender.call(event, now())) == 204
-    assert await line.house.rows() == []
+    assert await line.installation.rows() == []
 
 
 @pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.name)
 async def test_a_body_beyond_all_bounds_is_not_read(line: Line, sender: Any) -> None:
     """Each provider's bound is its own; what is larger is refused before anybody looks at who signed it."""
-    body = b"x" * (sender.provider().most_bytes + 1)
+    body = b"x" * (sender.provider().max_body_bytes + 1)
     assert await line.tell(sender.name, WebhookCall("", {}, body, now())) == 413
     assert await line.tell(sender.name, WebhookCall("", {}, body[:-1], now())) in (400, 403)
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connector.rules.provider_events.events import ProviderEvent
-from starter.webhooks.protocol import BodyWrong, WebhookCall, WebhookError
+from starter.webhooks.protocol import BodyInvalid, WebhookCall, WebhookError
 from tests.support.webhook_senders import AT, SENDERS, SesSender, encoded, samples
 
 ALL = pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.name)
@@ -108,7 +108,7 @@ async def test_a_sample_with_anything_in_any_place_does_no_harm(data: st.DataObj
 async def test_what_is_no_json_is_told_so(sender: Any, body: bytes) -> None:
     """Broken, null bytes, too deep, too long a number: BodyWrong, and nothing of it in the words."""
     query = "bodySHA256=0" if sender.name == "twilio" else ""
-    with pytest.raises(BodyWrong) as error:
+    with pytest.raises(BodyInvalid) as error:
         await sender.provider().parse(WebhookCall(query, {}, body, AT))
     assert len(str(error.value)) < 120
 
@@ -120,7 +120,7 @@ async def test_a_body_of_another_shape(sender: Any, value: Any) -> None:
     query = "bodySHA256=0" if sender.name == "twilio" else ""
     try:
         events = await through(sender.provider(), WebhookCall(query, {}, encoded(value), AT))
-    except BodyWrong:
+    except BodyInvalid:
         events = []
     assert not any(events)
 
@@ -161,5 +161,5 @@ async def test_a_notification_that_holds_no_event() -> None:
     for held in ("hello", "[]", "17", '"x"', "{" * 1000):
         call = sender.call(held)
         await sender.provider().verify(call)
-        with pytest.raises(BodyWrong):
+        with pytest.raises(BodyInvalid):
             await sender.provider().parse(call)

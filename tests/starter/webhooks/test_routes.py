@@ -26,7 +26,7 @@ from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from tests.support.api import open_client
 from tests.support.builders import ORIGINAL, at, follow_on
-from tests.support.installation import House
+from tests.support.installation import Installation
 from tests.support.provider_servers import AUTH_TOKEN, CALLBACK, twilio
 from tests.support.signed_provider import Signed, signed
 
@@ -40,9 +40,9 @@ ELSEWHERE = "https://elsewhere.test/webhooks/twilio"
 class Line:
     """An API that two of the providers may call."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.context = build_context(Settings(), house.database)
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self.context = build_context(Settings(), installation.database)
         self.providers = {name: Signed(name) for name in ("sendgrid", "twilio")}
         self.app = create_app(self.context, Keys(["a key"]), self.providers)
         transport = httpx.ASGITransport(self.app)
@@ -54,16 +54,16 @@ class Line:
         return await self.api.post(f"/webhooks/{name}", content=content, headers=signed(content))
 
     async def logged(self) -> list[tuple[str, str]]:
-        async with self.house.database.read("default") as tx:
+        async with self.installation.database.read("default") as tx:
             found = select(interactions.c.topic, interactions.c.id).order_by(interactions.c.seq)
             return [(topic, id) for topic, id in await tx.execute(found)]
 
 
 @pytest.fixture
-async def line(house: House) -> AsyncIterator[Line]:
-    await house.live(ORIGINAL, OPENED)
-    ready = Line(house)
-    async with house.database.write("default") as tx:
+async def line(installation: Installation) -> AsyncIterator[Line]:
+    await installation.publish(ORIGINAL, OPENED)
+    ready = Line(installation)
+    async with installation.database.write("default") as tx:
         await save_user(tx, User(id="u", email="ada@shop.test"), NOW)
     yield ready
     await ready.api.aclose()
@@ -81,7 +81,7 @@ async def test_a_call_becomes_interactions_and_follow_ups(line: Line) -> None:
         answer = await line.call(batch)
         assert (answer.status_code, answer.content) == (204, b"")
     assert [topic for topic, _ in await line.logged()] == ["open_email", "receive_email"]
-    assert [(row.campaign, row.state) for row in await line.house.rows()] == [("f", "waiting")]
+    assert [(row.campaign, row.state) for row in await line.installation.rows()] == [("f", "waiting")]
 
 
 @pytest.mark.parametrize(
@@ -188,13 +188,13 @@ def _counted(name: str, **labels: str) -> float:
 )
 @pytest.mark.parametrize("query", [urlencode({"delivery": "x.sms"}), "campaign=o&user=u"])
 async def test_twilio_is_heard_at_both_of_its_addresses(
-    house: House, query: str, callback: str | None, webhook: str | None, status: int
+    installation: Installation, query: str, callback: str | None, webhook: str | None, status: int
 ) -> None:
     """That of our own texts' status callbacks, and that of all else: signed for either, whatever it is about."""
     settings = Settings(twilio=twilio("https://t.test", status_callback=callback, webhook_url=webhook))
     form = {"MessageSid": "SM1", "MessageStatus": "delivered", "To": "+491701"}
     headers = {"X-Twilio-Signature": sign_request(f"{CALLBACK}?{query}", form.items(), AUTH_TOKEN)}
-    async with open_client(build_context(settings, house.database), given=None) as api:
+    async with open_client(build_context(settings, installation.database), given=None) as api:
         assert (await api.post(f"/webhooks/twilio?{query}", data=form, headers=headers)).status_code == status
         unsigned = await api.post(f"/webhooks/twilio?{query}", data=form)
     assert unsigned.status_code == (404 if status == 404 else 403)

@@ -19,10 +19,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from starter.webhooks.https_fetch import MOST_BYTES, HttpsFetch
-from starter.webhooks.protocol import BodyWrong, NotNow, SignatureWrong
+from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, TryAgainLater
 from starter.webhooks.ses import Ses
-from starter.webhooks.sns_addresses import is_certificate, is_confirmation
+from starter.webhooks.sns_fetch import MAX_RESPONSE_BYTES, SnsFetch, is_certificate_url, is_confirmation_url
 from tests.support.webhook_senders import (
     AT,
     CERTIFICATE_URL,
@@ -97,9 +96,9 @@ def _topic_at(url: str) -> str:
 )
 def test_where_certificates_are(url: str, right: bool) -> None:
     """By https, at sns.REGION.amazonaws.com of a topic of that region, one file: nothing that looks like it."""
-    assert is_certificate(url, _topic_at(url)) is right
-    assert not is_certificate(url, TOPIC.replace("us-east-1", "us-west-2"))
-    assert not is_certificate(url, "arn")
+    assert is_certificate_url(url, _topic_at(url)) is right
+    assert not is_certificate_url(url, TOPIC.replace("us-east-1", "us-west-2"))
+    assert not is_certificate_url(url, "arn")
 
 
 @pytest.mark.parametrize(
@@ -121,8 +120,8 @@ def test_where_certificates_are(url: str, right: bool) -> None:
 )
 def test_where_subscriptions_are_confirmed(url: str, right: bool) -> None:
     """The same hosts, and that one action."""
-    assert is_confirmation(url, _topic_at(url)) is right
-    assert not is_confirmation(url, TOPIC.replace("us-east-1", "us-west-2"))
+    assert is_confirmation_url(url, _topic_at(url)) is right
+    assert not is_confirmation_url(url, TOPIC.replace("us-east-1", "us-west-2"))
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
@@ -159,7 +158,7 @@ async def test_nothing_is_fetched_for_strangers(sender: SesSender) -> None:
         sender.call(EVENT, SignatureVersion="1", Signature="!"),
         replace(sender.call(EVENT), at=AT + timedelta(days=2)),
     ):
-        with pytest.raises(SignatureWrong):
+        with pytest.raises(SignatureInvalid):
             await provider.verify(call)
     assert sender.fetched == []
 
@@ -171,20 +170,23 @@ async def test_raw_delivery_is_refused_with_its_way_out(sender: SesSender) -> No
         with_headers(call, x_amz_sns_rawdelivery="true"),
         replace(call, body=encoded(EVENT)),
     ):
-        with pytest.raises(SignatureWrong, match="turn SNS's raw message delivery off"):
+        with pytest.raises(SignatureInvalid, match="turn SNS's raw message delivery off"):
             await sender.provider().verify(raw)
 
 
 @pytest.mark.parametrize(
     ("since", "until"),
-    [(AT + timedelta(seconds=1), AT + timedelta(days=1)), (AT - timedelta(days=9), AT - timedelta(seconds=1))],
+    [
+        (AT + timedelta(seconds=1), AT + timedelta(days=1)),
+        (AT - timedelta(days=9), AT - timedelta(seconds=1)),
+    ],
     ids=["not yet", "no longer"],
 )
 async def test_a_certificate_out_of_its_time(sender: SesSender, since: Any, until: Any) -> None:
     """Valid at the time of the call, not at ours."""
     late = replace(sender, certificates={})
     late.certificates[CERTIFICATE_URL] = make_certificate(sender.key, since=since, until=until)
-    with pytest.raises(SignatureWrong, match="not valid at this time"):
+    with pytest.raises(SignatureInvalid, match="not valid at this time"):
         await late.provider().verify(late.call(EVENT))
 
 
@@ -193,14 +195,14 @@ async def test_another_certificate_proves_nothing(sender: SesSender) -> None:
     forger = rsa.generate_private_key(65537, 2048)
     other = replace(sender)
     other.certificates = {CERTIFICATE_URL: make_certificate(forger)}
-    with pytest.raises(SignatureWrong, match="not Amazon SNS's"):
+    with pytest.raises(SignatureInvalid, match="not Amazon SNS's"):
         await other.provider().verify(other.call(EVENT))
     other.certificates = {CERTIFICATE_URL: make_certificate(ec.generate_private_key(ec.SECP256R1()))}
-    with pytest.raises(SignatureWrong, match="no RSA key"):
+    with pytest.raises(SignatureInvalid, match="no RSA key"):
         await other.provider().verify(other.call(EVENT))
     for body in (b"", b"hello", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b"\xff" * 100):
         other.certificates = {CERTIFICATE_URL: body}
-        with pytest.raises(NotNow):
+        with pytest.raises(TryAgainLater):
             await other.provider().verify(other.call(EVENT))
 
 
@@ -209,7 +211,7 @@ async def test_a_certificate_out_of_reach_is_asked_for_again(sender: SesSender) 
     away = replace(sender)
     away.certificates = {}
     provider = Ses([TOPIC], fetch=away.fetch)
-    with pytest.raises(NotNow):
+    with pytest.raises(TryAgainLater):
         await provider.verify(away.call(EVENT))
     away.certificates = {CERTIFICATE_URL: make_certificate(sender.key)}
     await provider.verify(away.call(EVENT))
@@ -231,7 +233,7 @@ async def test_a_confirmation_that_fails_comes_again(sender: SesSender) -> None:
     subscriber = replace(sender, fetched=[], certificates={CERTIFICATE_URL: sender.certificates[CERTIFICATE_URL]})
     provider, call = subscriber.provider(), subscriber.confirmation()
     for _ in range(2):
-        with pytest.raises(NotNow):
+        with pytest.raises(TryAgainLater):
             await provider.parse(call)
     assert subscriber.fetched == [CONFIRM_URL] * 2
 
@@ -242,11 +244,11 @@ async def test_a_confirmation_elsewhere_is_not_visited(sender: SesSender) -> Non
     call = sender.confirmation(
         SubscribeURL="https://sns.us-east-1.amazonaws.com.evil.example/?Action=ConfirmSubscription&x=1"
     )
-    with pytest.raises(BodyWrong, match="SubscribeURL"):
+    with pytest.raises(BodyInvalid, match="SubscribeURL"):
         await sender.provider().parse(call)
-    with pytest.raises(SignatureWrong, match="CONNECTOR_SES_TOPICS"):
+    with pytest.raises(SignatureInvalid, match="CONNECTOR_SES_TOPICS"):
         await sender.provider().verify(sender.confirmation(TopicArn=TOPIC + "2"))
-    with pytest.raises(SignatureWrong):
+    with pytest.raises(SignatureInvalid):
         await sender.provider().verify(sender.confirmation(Signature=sender.message(EVENT)["Signature"]))
     assert CONFIRM_URL not in sender.fetched
 
@@ -351,7 +353,7 @@ async def silent(writer: asyncio.StreamWriter, head: str) -> None:
 async def test_a_certificate_over_the_wire(sender: SesSender, tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     """A whole handshake: the certificate comes by https from a real server, the confirmation goes there."""
     async with serve(answering("200 OK", sender.certificates[CERTIFICATE_URL]), tls[0]) as (port, seen):
-        provider = Ses([TOPIC], fetch=HttpsFetch(connect=lambda: Redirected(port, tls[1])))
+        provider = Ses([TOPIC], fetch=SnsFetch(open_transport=lambda: Redirected(port, tls[1])))
         call = sender.confirmation()
         await provider.verify(call)
         assert await provider.parse(call) == []
@@ -369,7 +371,7 @@ async def test_a_certificate_over_the_wire(sender: SesSender, tls: tuple[ssl.SSL
         answering("302 Found", b"", "Location: https://evil.example/"),
         answering("301 Moved Permanently", b"", f"Location: {CERTIFICATE_URL}"),
         answering("500 Oops"),
-        answering("200 OK", b"x" * (MOST_BYTES + 1)),
+        answering("200 OK", b"x" * (MAX_RESPONSE_BYTES + 1)),
         endless,
         silent,
     ],
@@ -378,8 +380,8 @@ async def test_a_certificate_over_the_wire(sender: SesSender, tls: tuple[ssl.SSL
 async def test_other_answers_are_none(answer: Answer, tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     """No redirect is followed, no long body read, no silence waited out; the words show no token."""
     async with serve(answer, tls[0]) as (port, seen):
-        fetch = HttpsFetch(seconds=0.5, connect=lambda: Redirected(port, tls[1]))
-        with pytest.raises(NotNow) as error:
+        fetch = SnsFetch(timeout_seconds=0.5, open_transport=lambda: Redirected(port, tls[1]))
+        with pytest.raises(TryAgainLater) as error:
             await fetch(CONFIRM_URL)
         assert "Token" not in str(error.value)
         assert len(seen) == 1
@@ -392,8 +394,8 @@ async def test_a_server_with_another_name_is_not_believed(tls: tuple[ssl.SSLCont
             ("https://sns.eu-west-1.amazonaws.com/a.pem", tls[1]),
             (CERTIFICATE_URL, ssl.create_default_context()),
         ):
-            with pytest.raises(NotNow):
-                await HttpsFetch(connect=lambda trusting=trusting: Redirected(port, trusting))(url)
+            with pytest.raises(TryAgainLater):
+                await SnsFetch(open_transport=lambda trusting=trusting: Redirected(port, trusting))(url)
         assert seen == []
 
 
@@ -401,5 +403,5 @@ async def test_nobody_there(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     """No connection is a matter of now."""
     async with serve(silent, tls[0]) as (port, _):
         pass
-    with pytest.raises(NotNow):
-        await HttpsFetch(connect=lambda: Redirected(port, tls[1]))(CERTIFICATE_URL)
+    with pytest.raises(TryAgainLater):
+        await SnsFetch(open_transport=lambda: Redirected(port, tls[1]))(CERTIFICATE_URL)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from connector.settings.signing import read_public_key
 from starter.webhooks.mailgun import Mailgun
-from starter.webhooks.protocol import SignatureWrong, WebhookCall
+from starter.webhooks.protocol import SignatureInvalid, WebhookCall
 from starter.webhooks.resend import Resend
 from starter.webhooks.sendgrid import SIGNATURE, TIMESTAMP, SendGrid
 from starter.webhooks.twilio import Twilio
@@ -53,10 +53,10 @@ async def test_sendgrid() -> None:
         replace(SENDGRID, headers={**SENDGRID.headers, SIGNATURE: SENDGRID.headers[SIGNATURE].replace("MEUC", "MEQC")}),
         replace(SENDGRID, at=SENDGRID.at + timedelta(minutes=11)),
     ):
-        with pytest.raises(SignatureWrong):
+        with pytest.raises(SignatureInvalid):
             await provider.verify(forged)
     another = ec.generate_private_key(ec.SECP256R1()).public_key()
-    with pytest.raises(SignatureWrong):
+    with pytest.raises(SignatureInvalid):
         await SendGrid(another).verify(SENDGRID)
 
 
@@ -83,7 +83,7 @@ async def test_standard_webhooks(prefix: str, signature: str) -> None:
         replace(call, at=call.at + timedelta(minutes=6)),
         replace(call, at=call.at - timedelta(minutes=6)),
     ):
-        with pytest.raises(SignatureWrong):
+        with pytest.raises(SignatureInvalid):
             await provider.verify(forged)
 
 
@@ -123,10 +123,10 @@ async def test_twilio_forms(url: str, form: object, signature: str) -> None:
         replace(call, body=call.body.replace(b"1234", b"1235")),
         replace(call, body=call.body + b"&More=1"),
     ):
-        with pytest.raises(SignatureWrong):
+        with pytest.raises(SignatureInvalid):
             await Twilio("12345", url).verify(forged)
     for other in (Twilio("12346", url), Twilio("12345", url.replace("mycompany", "yourcompany"))):
-        with pytest.raises(SignatureWrong):
+        with pytest.raises(SignatureInvalid):
             await other.verify(call)
 
 
@@ -138,7 +138,7 @@ async def test_twilio_json() -> None:
     provider = Twilio("12345", "https://mycompany.com/myapp.php")
     await provider.verify(call)
     for forged in (replace(call, body=body + b" "), replace(call, query=query.replace("0a1f", "0a1e"))):
-        with pytest.raises(SignatureWrong):
+        with pytest.raises(SignatureInvalid):
             await provider.verify(forged)
 
 
@@ -169,19 +169,19 @@ async def test_a_token_of_mailgun_is_good_for_one_event() -> None:
     call = mailgun_call(token, timestamp, {"event": "opened"}, signature=made)
     for hours in (0, 1, 8):
         await provider.verify(replace(call, at=call.at + timedelta(hours=hours)))
-    with pytest.raises(SignatureWrong, match="with another event"):
+    with pytest.raises(SignatureInvalid, match="with another event"):
         await provider.verify(mailgun_call(token, timestamp, {"event": "clicked"}, signature=made))
     await provider.verify(call)
 
 
 async def test_what_is_remembered_of_mailgun_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The latest tokens, and none of calls that are not Mailgun's."""
-    monkeypatch.setattr("starter.webhooks.mailgun.MOST_TOKENS", 10)
+    monkeypatch.setattr("starter.webhooks.mailgun.MAX_TOKENS", 10)
     provider = Mailgun(MAILGUN_KEY)
     for number in range(30):
         token = f"{number:050}"
         made = hmac.new(MAILGUN_KEY.encode(), f"1770920772{token}".encode(), "sha256").hexdigest()
         await provider.verify(mailgun_call(token, "1770920772", {}, signature=made))
-        with pytest.raises(SignatureWrong):
+        with pytest.raises(SignatureInvalid):
             await provider.verify(mailgun_call(f"x{token}", "1770920772", {}, signature=made))
     assert len(provider._seen) == 10
