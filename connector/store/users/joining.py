@@ -57,10 +57,10 @@ class UserJoin:
         Raises:
             DefinitionError: the description would have too many attributes; nothing was joined.
         """
-        gone = next((key for key in (older, newer) if key in self._bare), None)
-        if gone is None:
+        deleted = next((key for key in (older, newer) if key in self._bare), None)
+        if deleted is None:
             return False
-        kept = newer if gone == older else older
+        kept = newer if deleted == older else older
         first, second = self._stored[older], self._stored[newer]
         described = second.user.model_dump(mode="json", exclude={"id"})
         self._stored[kept] = replace(
@@ -68,16 +68,16 @@ class UserJoin:
             user=merge_changes(first.user, {name: value for name, value in described.items() if value}),
             newest_t=max(filter(None, (first.newest_t, second.newest_t)), default=None),
         )
-        self._into[gone] = kept
+        self._into[deleted] = kept
         return True
 
-    def gone(self) -> dict[str, str]:
-        """Return the users who are deleted, each with the user whom they become part of."""
+    def replacements(self) -> dict[str, str]:
+        """Return the keys of the users to delete, each with the key of the user whom they become part of."""
         return {key: self.current_key(key) for key in sorted(self._into)}
 
     def kept(self) -> dict[str, StoredUser]:
         """Return the users whom others became part of, with their new descriptions."""
-        return {key: self._stored[key] for key in sorted(set(self.gone().values()))}
+        return {key: self._stored[key] for key in sorted(set(self.replacements().values()))}
 
 
 async def find_bare(tx: Transaction, user_keys: Collection[str]) -> set[str]:
@@ -90,38 +90,38 @@ async def find_bare(tx: Transaction, user_keys: Collection[str]) -> set[str]:
     return set((await tx.execute(statement.where(*(~has_row for has_row in history)))).scalars())
 
 
-async def join_users(tx: Transaction, joining: UserJoin) -> None:
+async def join_users(tx: Transaction, join: UserJoin) -> None:
     """Write the joined users, in a fixed number of statements."""
-    if not (gone := joining.gone()):
+    if not (replaced := join.replacements()):
         return
     user = users.c
-    rows = [{"gone": key, "kept": kept} for key, kept in gone.items()]
+    rows = [{"deleted": key, "kept": kept} for key, kept in replaced.items()]
     for table in (user_aliases, dead_addresses):
-        moved = update(table).where(tx.in_workspace(table), table.c.user_key == bindparam("gone"))
+        moved = update(table).where(tx.in_workspace(table), table.c.user_key == bindparam("deleted"))
         await tx.execute(moved.values(user_key=bindparam("kept")), rows)
-    said_at = await _said_at(tx, gone)
+    said_at = await _load_statement_times(tx, replaced)
     fields = (*_DESCRIBED, "newest_t", "said_at")
     described = update(users).where(tx.in_workspace(users), user.user_key == bindparam("key"))
     values = {name: bindparam(f"new_{name}", type_=user[name].type) for name in fields}
-    await tx.execute(described.values(values), [_row(key, one, said_at[key]) for key, one in joining.kept().items()])
-    left = delete(users).where(tx.in_workspace(users), user.user_key == bindparam("gone"))
-    await tx.execute(left, [{"gone": key} for key in gone])
+    await tx.execute(described.values(values), [_row(key, one, said_at[key]) for key, one in join.kept().items()])
+    statement = delete(users).where(tx.in_workspace(users), user.user_key == bindparam("deleted"))
+    await tx.execute(statement, [{"deleted": key} for key in replaced])
 
 
 def _has_row(tx: Transaction, table: Table) -> Exists:
     return exists().where(tx.in_workspace(table), table.c.user_key == users.c.user_key)
 
 
-async def _said_at(tx: Transaction, gone: Mapping[str, str]) -> dict[str, StatementTimes]:
+async def _load_statement_times(tx: Transaction, replaced: Mapping[str, str]) -> dict[str, StatementTimes]:
     """Return when consent was last stated by each user who stays, those who become part of them included."""
     user = users.c
-    keys = {*gone, *gone.values()}
+    keys = {*replaced, *replaced.values()}
     statement = select(user.user_key, user.said_at).where(tx.in_workspace(users), in_set(tx, user.user_key, keys))
-    said: dict[str, StatementTimes] = {}
+    times: dict[str, StatementTimes] = {}
     for key, said_at in await tx.execute(statement):
-        kept = gone.get(key, key)
-        said[kept] = latest_times(said.get(kept, {}), said_at)
-    return said
+        kept = replaced.get(key, key)
+        times[kept] = latest_times(times.get(kept, {}), said_at)
+    return times
 
 
 def _row(key: str, stored: StoredUser, said_at: StatementTimes) -> dict[str, object]:
