@@ -259,7 +259,8 @@ DUE = [
         [dropped("a", "23:00", "23:00", "quiet_hours"), sent("a", "23:00", campaign="g")]),
     Case("the audience is lost during the hold", "W1", [
         f(LOOKED, audience=GOLD, recheck_audience=True, quiet_hours=NIGHT), *ALONE,
-        profile("01 09:00", attributes={"tier": "gold"}), look("23:00", "a"), profile("23:30", attributes={"tier": "tin"})],
+        profile("01 09:00", attributes={"tier": "gold"}), look("23:00", "a"),
+        profile("23:30", attributes={"tier": "tin"})],
         [dropped("a", "23:00", "23:00", "not_in_audience", "03 06:00")]),
     Case("one channel capped, the other goes", "W1 W2", [
         _caps(PUSHES), f(LOOKED, messages=TWO), AGAIN, *_reached(email="u@shop.example"),
