@@ -141,7 +141,7 @@ def test_refused(before: Catalogue, definitions: list[Any], problems: list[str])
         (
             known(original()),
             follow_on(exceptions=[{"event": "e"}]),
-            ["publishing f will be refused: its exceptions could never come"],
+            ["publishing f will be refused: its exceptions can never happen"],
         ),
         (
             known(original()),
@@ -236,5 +236,5 @@ def test_new_settings_silence_a_live_campaign() -> None:
     settings = parse_definition({"workspace": "default", "quiet_hours": NIGHT})
     drafted = draft(before, [settings])
     (note,) = applying_warnings(before, drafted, [])
-    assert "hold at once, and f is live: its `time_of_day` (23:00 to 05:00) is wholly inside" in note
+    assert "take effect at once, and f is live: its `time_of_day` (23:00 to 05:00) is wholly inside" in note
     assert list(applying_warnings(drafted.catalogue, drafted, [])) == []
