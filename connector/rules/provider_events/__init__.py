@@ -1,1 +1,1 @@
-"""What providers report of messages: events, attribution, outcomes, consent. Imports `model`."""
+"""Providers' events: attribution, effects, consent, classification, the plan of a batch. Imports `sending` and below."""
