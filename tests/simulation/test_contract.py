@@ -110,7 +110,7 @@ def test_lines_out_of_order(simulate: Connector) -> None:
     later, earlier = buy("10:30", "bought"), push("10:00", "a")
     run = simulate(*HOUSE, later, earlier)
     assert [short(outcome) for outcome in run.outcomes] == ["10:30 f u a excepted bought"]
-    assert "not in the order" in run.err
+    assert "not in order of time" in run.err
     assert simulate(*HOUSE, earlier, later).err == ""
 
 
