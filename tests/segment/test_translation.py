@@ -10,7 +10,7 @@ from connector.rules.model.errors import InvalidItem
 from connector.rules.model.users import REMOVED
 from connector.rules.model.values import canonical_json
 from connector.segment.mapping import read_mapping
-from connector.segment.translation import MAX_ORDERED_CHUNKS, Chunk, Translation, split_into_chunks, translate
+from connector.segment.translation import MAX_ORDERED_CHUNKS, MessageChunk, Translation, split_into_chunks, translate
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 AT = "2026-03-02T11:00:00.000Z"
@@ -321,7 +321,7 @@ def test_the_batchs_context_stands_under_the_messages() -> None:
     assert item["campaign"] == "7"
 
 
-def _sizes(found: list[Chunk]) -> list[tuple[int, int, int]]:
+def _sizes(found: list[MessageChunk]) -> list[tuple[int, int, int]]:
     return [(len(one.links), len(one.changes), len(one.items)) for one in found]
 
 
