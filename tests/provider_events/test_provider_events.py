@@ -54,7 +54,7 @@ async def harness(installation: Installation) -> ProviderEventHarness:
     """A desk with one user who has an email address and a phone, and live campaigns."""
     ready = ProviderEventHarness(installation)
     await installation.publish(ORIGINAL, MAIL, OPENED, RECEIVED)
-    await ready.describe(ADA)
+    await ready.save_users(ADA)
     return ready
 
 
@@ -228,7 +228,7 @@ async def test_a_provider_without_agents_leaves_the_open_to_the_pixel(
     assert (states["t"], states["x"]) == ("waiting", "excepted")
     untracked = ProviderEventHarness(harness.installation, OwnLinks(None, None))
     later = event(EventKind.OPENED, "later", 90, agent=None, provider="resend", **ours(delivery))
-    assert await untracked.told(later) == {"accepted": 1}
+    assert await untracked.ingest(later) == {"accepted": 1}
 
 
 async def test_both_at_once_are_one_open(harness: ProviderEventHarness) -> None:
@@ -440,7 +440,7 @@ async def test_a_retry_drops_and_keeps(harness: ProviderEventHarness) -> None:
     led, erased = [event(id=u, arguments={"campaign": "later", "user": u}, message_id=u) for u in ("u", "erased")]
     refused = replace(led, id="refused", at=led.at - timedelta(days=120))
     old = replace(led, id="old", at=led.at - timedelta(days=360))
-    assert await patient.told(led, erased, refused, old) == {"unmatched": 4}
+    assert await patient.ingest(led, erased, refused, old) == {"unmatched": 4}
     await harness.installation.publish({"campaign": "later", "delivery": {"type": "external"}})
     async with harness.installation.database.write("default") as tx:
         await create_users(tx, ["erased"], BASE)

@@ -1,1 +1,1 @@
-"""Providers' events: attribution, effects, consent, classification, the plan of a batch. Imports `sending` and below."""
+"""What providers report of messages: events, attribution, outcomes, consent. Imports `model`."""
