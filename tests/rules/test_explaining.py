@@ -10,9 +10,16 @@ import pytest
 from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.explaining.evidence import EVIDENCE_BY_REASON
-from connector.rules.explaining.near_miss_wording import NEAR_MISS_TEXTS, describe_near_miss
-from connector.rules.explaining.near_misses import NearMiss, Shortfall, listens_to_any, nearest_miss, subjects_of
-from connector.rules.explaining.reasons import DELIVERY_TEXTS, NOTED, REASON_TEXTS, STATE_TEXTS, describe_state
+from connector.rules.explaining.near_misses import (
+    NEAR_MISS_TEXTS,
+    NearMiss,
+    Shortfall,
+    describe_near_miss,
+    listens_to_any,
+    nearest_miss,
+    subjects_of,
+)
+from connector.rules.explaining.wording import DELIVERY_TEXTS, NOTED, REASON_TEXTS, STATE_TEXTS, describe_state
 from connector.rules.model.campaigns import Card, Workspace, parse_definition
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State

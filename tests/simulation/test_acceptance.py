@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.conftest import Connector
 from tests.support.acceptance import (
     CLICKED,
     EMAIL,
@@ -31,6 +30,7 @@ from tests.support.acceptance import (
     sent,
 )
 from tests.support.builders import BOUGHT, ORIGINAL
+from tests.support.simulation import Connector
 from tests.support.stories import LOOKED
 
 OPENED = {"interaction": "open_push", "campaign": "o"}

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.conftest import Connector
 from tests.support.acceptance import (
     CLICKED,
     HOUR,
@@ -30,6 +29,7 @@ from tests.support.acceptance import (
     undecided,
 )
 from tests.support.builders import BOUGHT, ORIGINAL, PUSHED
+from tests.support.simulation import Connector
 from tests.support.stories import LOOKED
 
 ALONE = [UTC_WORKSPACE, person("01 07:00"), order("01 08:00", "publish", "f")]

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.conftest import Connector
 from tests.support.acceptance import (
     CLICKED,
     EMAIL,
@@ -32,6 +31,7 @@ from tests.support.acceptance import (
     z,
 )
 from tests.support.builders import BOUGHT, ORIGINAL
+from tests.support.simulation import Connector
 from tests.support.stories import LOOKED
 
 NIGHT = {"from": "22:00", "to": "06:00"}

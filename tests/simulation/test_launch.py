@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.simulation.conftest import Connector
+from tests.support.simulation import Connector
 
 PUSH = {"push": {"title": "Hi", "body": "there"}}
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.simulation.conftest import Connector, Play
 from tests.support.builders import BOUGHT, ORIGINAL, PUSHED, follow_on
+from tests.support.simulation import Connector, Play
 from tests.support.stories import LOOKED, NUDGE, apply, at, begin, buy, did, look, order, person, push
 
 HOUSE = [ORIGINAL, NUDGE, *begin("f", "o")]

@@ -29,9 +29,9 @@ from connector.store.provider_events.events import (
 from connector.store.tables import deliveries, user_aliases, users
 from connector.store.users.log import load_engagements
 from connector.store.users.suppressions import erase_addresses
-from tests.store.test_user_plans import _plan, _walks
 from tests.support.launch_harness import NOW
 from tests.support.provider_event_harness import UNMATCHED_EVENTS
+from tests.support.query_plans import explain, walks
 from tests.support.statements import hearing
 
 W = "default"
@@ -60,9 +60,9 @@ async def test_no_statement_scans_a_table_on_sqlite(sqlite_database: Database) -
         with sqlite_database.count_statements() as count:
             await _ask(tx)
         asked = [statement for statement in count.statements if not statement.startswith(("BEGIN", "INSERT"))]
-        steps = {statement: await _plan(tx, statement) for statement in asked}
+        steps = {statement: await explain(tx, statement) for statement in asked}
     assert len(asked) >= 9
-    assert {statement: plan for statement, plan in steps.items() if any(map(_walks, plan))} == {}
+    assert {statement: plan for statement, plan in steps.items() if any(map(walks, plan))} == {}
 
 
 async def test_addresses_are_found_by_index_on_postgresql(postgresql_database: Database) -> None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tests.simulation.conftest import Connector
 from tests.support.builders import PUSHED, follow_on
+from tests.support.simulation import Connector
 
 CLICKED = {"interaction": "click_email", "campaign": "o"}
 UTC_WORKSPACE = {"workspace": "default", "zone": "Etc/UTC"}

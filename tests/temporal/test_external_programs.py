@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.builders import now
 from tests.support.dev_process import Dev
-from tests.support.external_programs import Shop, opened, play
+from tests.support.external_programs import ExternalPrograms, opened, play
 from tests.support.repository import EXAMPLES
 
 pytestmark = pytest.mark.timeout(240)
@@ -27,9 +27,9 @@ async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Dev]:
 
 async def test_the_python_example(dev: Dev, tmp_path: Path) -> None:
     """Its workflow's report triggers, and its client's signal calls off."""
-    shop = Shop(dev, (sys.executable, str(SCRIPT)), tmp_path)
-    async with shop.working("worker"):
-        await play(shop, ("purchase",), ("exception",))
+    programs = ExternalPrograms(dev, (sys.executable, str(SCRIPT)), tmp_path)
+    async with programs.running("worker"):
+        await play(programs, ("purchase",), ("exception",))
 
 
 async def test_the_temporal_program(dev: Dev, tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ async def test_the_temporal_program(dev: Dev, tmp_path: Path) -> None:
     bought = {"id": "b-2", "user": "u-2", "type": "make_purchase", "occurred_at": now().isoformat()}
     assert await dev.report(bought) == ["accepted"]
     program = shutil.which("temporal") or str(Path(sys.executable).with_name("temporal"))
-    temporal = Shop(dev, (program, "--address", dev.running["temporal_address"]), tmp_path)
+    temporal = ExternalPrograms(dev, (program, "--address", dev.running["temporal_address"]), tmp_path)
     row = await temporal.waiting("u-2")
 
     async def listed() -> bool:

@@ -7,13 +7,12 @@ import pytest
 
 from connector.app.context import AppContext
 from connector.rules.model.users import User
-from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, at, buy, follow_on, opened, push
+from tests.support.builders import ABANDONED, ALIAS, ORIGINAL, PUSHED, at, buy, follow_on, opened, push
 from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
 from tests.support.send_harness import SendHarness
 
 URL = "/v1/users/u/explain"
-ALIAS = follow_on("alias", {"interaction": "click_email_alias", "campaign": "o", "alias": "main"})
 DRAFT = follow_on("draft", PUSHED)
 
 

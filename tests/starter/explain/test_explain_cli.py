@@ -16,9 +16,8 @@ from connector.store.engine.database import Database
 from connector.store.erasure import erase_user
 from starter.explain.explain import explain_user
 from starter.explain.text import render_text
-from tests.starter.explain.test_explain_api import ALIAS
 from tests.support.api import Connector
-from tests.support.builders import ABANDONED, BASE, ORIGINAL, PUSHED, at, follow_on, opened, push
+from tests.support.builders import ABANDONED, ALIAS, BASE, ORIGINAL, PUSHED, at, follow_on, opened, push
 from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
 from tests.support.send_harness import SendHarness
