@@ -14,7 +14,7 @@ from sqlalchemy import select
 from connector.rules.model.reasons import OPEN_STATES
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.tables import decisions, follow_ups, interactions, publications
-from tests.support.builders import ABANDONED, ORIGINAL, follow_on
+from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, follow_on
 from tests.support.installation import Installation
 from tests.support.user_histories import (
     FOLLOW_ONS,
@@ -27,8 +27,6 @@ from tests.support.user_histories import (
     somebody,
     wire,
 )
-
-PUSHED = {"interaction": "receive_push", "campaign": "o"}
 
 
 async def _together(url: str, *acts: tuple[str, str, int]) -> None:

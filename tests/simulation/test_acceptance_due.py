@@ -13,30 +13,22 @@ from tests.support.acceptance import (
     PUSH,
     UTC_WORKSPACE,
     Case,
-    buy,
     check,
     control,
-    did,
     dropped,
     event,
     excepted,
     f,
-    look,
-    order,
-    person,
     profile,
-    push,
     refused,
     sent,
-    z,
 )
-from tests.support.builders import BOUGHT, ORIGINAL
+from tests.support.builders import BOUGHT, OPENED, ORIGINAL
 from tests.support.simulation import Connector
-from tests.support.stories import LOOKED
+from tests.support.stories import LOOKED, at, buy, did, look, order, person, push
 
 NIGHT = {"from": "22:00", "to": "06:00"}
 GOLD = {"attribute": "tier", "is": "gold"}
-OPENED = {"interaction": "open_push", "campaign": "o"}
 ALONE = [UTC_WORKSPACE, person("01 07:00"), order("01 08:00", "publish", "f")]
 PAIR = [UTC_WORKSPACE, person("01 07:00"), order("01 08:00", "publish", "f", "g")]
 
@@ -132,7 +124,7 @@ def test_spread_is_a_stable_share(simulate: Connector) -> None:
     first, second = (simulate(*story, *lines).outcomes for _ in range(2))
     due = {row["user"]: row["due_at"] for row in first}
     assert due == {row["user"]: row["due_at"] for row in second}
-    assert all(z("11:00") <= instant < z("11:15") for instant in due.values())
+    assert all(at("11:00") <= instant < at("11:15") for instant in due.values())
     assert len(set(due.values())) > 20
 
 

@@ -33,7 +33,7 @@ from starter.api.app import create_app
 from tests.support.api import KEY
 from tests.support.builders import follow_on
 from tests.support.polling import until
-from tests.support.system_providers import Providers
+from tests.support.provider_servers import Providers
 from tests.support.workspace import working
 
 LINKS = "https://links.test"
