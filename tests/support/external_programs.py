@@ -11,7 +11,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from tests.support.dev_process import Dev
+from tests.support.dev_process import DevProcess
 from tests.support.repository import EXAMPLES
 
 CAMPAIGN = "ask-for-a-review"
@@ -20,7 +20,7 @@ CAMPAIGN = "ask-for-a-review"
 class ExternalPrograms:
     """Somebody's worker and client, which know Temporal's address and nothing else."""
 
-    def __init__(self, dev: Dev, program: tuple[str, ...], folder: Path) -> None:
+    def __init__(self, dev: DevProcess, program: tuple[str, ...], folder: Path) -> None:
         self.dev, self._program, self._folder = dev, program, folder
         address = {"TEMPORAL_ADDRESS": dev.running["temporal_address"]}
         self.environment: Mapping[str, str] = {**dev.environment, **address}
@@ -83,11 +83,11 @@ async def _end(process: asyncio.subprocess.Process, seconds: float) -> tuple[byt
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Dev]:
+async def opened(folder: Path) -> AsyncIterator[DevProcess]:
     """A `connector dev` on which the campaign of the README is published."""
     [text] = re.findall(r"```yaml\n(.*?)```", (EXAMPLES / "typescript/README.md").read_text(), re.DOTALL)
     (folder / "review.yaml").write_text(text)
-    dev = Dev(folder)
+    dev = DevProcess(folder)
     await dev.start()
     try:
         for words in (("apply", str(folder / "review.yaml")), ("publish", CAMPAIGN)):

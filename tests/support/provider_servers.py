@@ -160,7 +160,7 @@ class Providers:
         server.expect_request("/hook", method="POST").respond_with_handler(self._receive)
 
     def report(self, status: str) -> tuple[str, dict[str, str], str]:
-        """Return Twilio's status callback for the newest text message: URL, form and signature, as it documents them."""
+        """Return Twilio's status callback for the newest text message: URL, form and signature, as documented."""
         text = self.texts[-1]
         sid = f"SM{len(self.texts):032x}"
         form = {"AccountSid": ACCOUNT, "MessageSid": sid, "MessageStatus": status, "To": text["To"]}
