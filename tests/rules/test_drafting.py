@@ -19,25 +19,19 @@ from connector.rules.publishing.preview import (
     preview_definitions,
     unpublished_ids,
 )
+from tests.support.builders import OPENED, external, follow_on
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 EARLIER = datetime(2026, 2, 1, tzinfo=UTC)
 NIGHT = {"from": "22:00", "to": "06:00"}
 
 
-def original(name: str = "o", **more: Any) -> Campaign:
-    return Campaign.model_validate({"campaign": name, "delivery": {"type": "external"}, **more})
+def drafted_original(name: str = "o", **more: Any) -> Campaign:
+    return Campaign.model_validate({**external(name), **more})
 
 
-def follow_on(name: str = "f", target: str = "o", **delivery: Any) -> Campaign:
-    trigger = [{"interaction": "open_push", "campaign": target}]
-    return Campaign.model_validate(
-        {
-            "campaign": name,
-            "delivery": {"type": "action_based", "trigger": trigger, **delivery},
-            "messages": {"push": {"title": "t", "body": "b"}},
-        }
-    )
+def drafted_follow_on(**delivery: Any) -> Campaign:
+    return Campaign.model_validate(follow_on("f", OPENED, **delivery))
 
 
 def card(name: str = "o") -> Card:
@@ -56,17 +50,17 @@ def known(*definitions: Campaign | Card, state: Lifecycle = "active", draft: Cam
 
 def test_new_ones_are_drafts() -> None:
     """P1, P10: revision 1, never published; the version is raised once for all of them."""
-    drafted = draft(Catalogue(), [Workspace(zone="Europe/Berlin"), card("c"), follow_on()])
+    drafted = draft(Catalogue(), [Workspace(zone="Europe/Berlin"), card("c"), drafted_follow_on()])
     assert drafted.changes == (DraftChange("default", 1, "new"), DraftChange("c", 1, "new"), DraftChange("f", 1, "new"))
     assert (drafted.catalogue.version, drafted.catalogue.workspace.zone) == (1, "Europe/Berlin")
-    assert drafted.catalogue.entries["f"] == Entry("f", "draft", (Revision(1, follow_on()),))
+    assert drafted.catalogue.entries["f"] == Entry("f", "draft", (Revision(1, drafted_follow_on()),))
     assert drafted.catalogue.trigger_listeners == {}
 
 
 def test_what_is_live_goes_on() -> None:
     """P10: the draft stands beside the live revision, and nothing else of the entry changes."""
-    before = known(follow_on(), original())
-    drafted = draft(before, [original(), follow_on(retrigger="restart")])
+    before = known(drafted_follow_on(), drafted_original())
+    drafted = draft(before, [drafted_original(), drafted_follow_on(retrigger="restart")])
     assert drafted.changes == (DraftChange("o", 1, "unchanged"), DraftChange("f", 2, "edited"))
     entry = drafted.catalogue.entries["f"]
     assert (entry.live, entry.newest.number, entry.windows) == (
@@ -81,44 +75,46 @@ def test_what_is_live_goes_on() -> None:
 
 def test_a_draft_takes_the_place_of_a_draft() -> None:
     """P10: what was replaced before it was published was never live, and never will be; numbers go on."""
-    before = known(follow_on(), draft=follow_on(retrigger="restart"))
-    drafted = draft(before, [follow_on(eligible_again="always")])
+    before = known(drafted_follow_on(), draft=drafted_follow_on(retrigger="restart"))
+    drafted = draft(before, [drafted_follow_on(eligible_again="always")])
     assert drafted.changes == (DraftChange("f", 3, "edited"),)
     assert [revision.number for revision in drafted.catalogue.entries["f"].revisions] == [1, 3]
 
 
 def test_going_back_to_what_is_live_is_an_edit_of_the_draft() -> None:
     """P10: compared with the newest saved revision, not with the live one."""
-    before = known(follow_on(), draft=follow_on(retrigger="restart"))
-    assert draft(before, [follow_on()]).changes == (DraftChange("f", 3, "edited"),)
+    before = known(drafted_follow_on(), draft=drafted_follow_on(retrigger="restart"))
+    assert draft(before, [drafted_follow_on()]).changes == (DraftChange("f", 3, "edited"),)
 
 
 def test_nothing_new_is_nothing_changed() -> None:
     """P5, P10: the very catalogue, at its version."""
-    before = known(follow_on(), original())
-    drafted = draft(before, [follow_on(), original(), Workspace()])
+    before = known(drafted_follow_on(), drafted_original())
+    drafted = draft(before, [drafted_follow_on(), drafted_original(), Workspace()])
     assert drafted.catalogue is before
     assert {saved.change for saved in drafted.changes} == {"unchanged"}
 
 
 def test_true_is_not_one() -> None:
     """X3: filters compare exactly, so that an edit from 1 to true is one."""
-    one, true = (follow_on(trigger=[{"event": "e", "where": {"n": value}}]) for value in (1, True))
+    one, true = (
+        Campaign.model_validate(follow_on("f", [{"event": "e", "where": {"n": value}}])) for value in (1, True)
+    )
     assert [saved.change for saved in draft(known(one), [true]).changes] == ["edited"]
 
 
 @pytest.mark.parametrize(
     ("before", "definitions", "problems"),
     [
-        (known(original(), state="archived"), [original()], ["o is archived and cannot be edited"]),
-        (known(original()), [card()], ["o is a campaign already; campaigns and cards share one space of ids"]),
-        (known(card()), [original()], ["o is a card already"]),
-        (Catalogue(), [original(), card()], ["o is given 2 times"]),
+        (known(drafted_original(), state="archived"), [drafted_original()], ["o is archived and cannot be edited"]),
+        (known(drafted_original()), [card()], ["o is a campaign already; campaigns and cards share one space of ids"]),
+        (known(card()), [drafted_original()], ["o is a card already"]),
+        (Catalogue(), [drafted_original(), card()], ["o is given 2 times"]),
         (Catalogue(), [Workspace(), Workspace()], ["default is given 2 times"]),
-        (Catalogue(), [original("default"), Workspace()], []),
+        (Catalogue(), [drafted_original("default"), Workspace()], []),
         (
-            known(original(), card("c"), state="archived"),
-            [original(), card("c"), card("c")],
+            known(drafted_original(), card("c"), state="archived"),
+            [drafted_original(), card("c"), card("c")],
             ["c is given 2 times", "o is archived", "c is archived", "c is archived"],
         ),
     ],
@@ -136,16 +132,20 @@ def test_refused(before: Catalogue, definitions: list[Any], problems: list[str])
 @pytest.mark.parametrize(
     ("catalogue", "definition", "notes"),
     [
-        (known(original()), follow_on(), []),
-        (Catalogue(), follow_on(), ["publishing f will be refused: its trigger names the campaign o, which does not"]),
+        (known(drafted_original()), drafted_follow_on(), []),
         (
-            known(original()),
-            follow_on(exceptions=[{"event": "e"}]),
-            ["publishing f will be refused: its exceptions could never come"],
+            Catalogue(),
+            drafted_follow_on(),
+            ["publishing f will be refused: its trigger names the campaign o, which does not"],
         ),
         (
-            known(original()),
-            follow_on(start="2026-04-01T00:00:00Z", quiet_hours={"from": "09:00", "to": "09:00"}),
+            known(drafted_original()),
+            drafted_follow_on(exceptions=[{"event": "e"}]),
+            ["publishing f will be refused: its exceptions can never happen"],
+        ),
+        (
+            known(drafted_original()),
+            drafted_follow_on(start="2026-04-01T00:00:00Z", quiet_hours={"from": "09:00", "to": "09:00"}),
             [
                 "publishing f will be refused: its `quiet_hours` begin and end",
                 "f: what happens before its `start`",
@@ -163,8 +163,8 @@ def test_told_of_drafts(catalogue: Catalogue, definition: Campaign | Card, notes
 
 def test_what_is_live_is_not_refused() -> None:
     """P7: nothing of it is to be published, so that its `end` having passed is no news."""
-    over = follow_on(end="2026-02-15T00:00:00Z")
-    assert draft_warnings([over], known(over, original()), NOW) == []
+    over = drafted_follow_on(end="2026-02-15T00:00:00Z")
+    assert draft_warnings([over], known(over, drafted_original()), NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -194,9 +194,9 @@ def test_differences(before: dict[str, Any], after: dict[str, Any], found: list[
 
 def test_what_becomes_of_each() -> None:
     """P10: new, edited with its keys, unchanged; revisions beside what is live; the settings have no revision."""
-    before = known(follow_on(), original())
-    edited = follow_on(delay={"after": "1 hour"})
-    definitions: list[Definition] = [Workspace(zone="Europe/Berlin"), card("c"), original(), edited]
+    before = known(drafted_follow_on(), drafted_original())
+    edited = drafted_follow_on(delay={"after": "1 hour"})
+    definitions: list[Definition] = [Workspace(zone="Europe/Berlin"), card("c"), drafted_original(), edited]
     drafted = draft(before, definitions)
     told = preview_definitions(before, drafted, definitions)
     assert [(one.id, one.kind, one.change, one.revision, one.live_revision) for one in told] == [
@@ -213,7 +213,7 @@ def test_what_becomes_of_each() -> None:
     ]
     assert unpublished_ids(drafted, definitions) == ["c", "f"]
     assert other_entries(before, definitions) == []
-    assert [entry.id for entry in other_entries(before, [follow_on()])] == ["o"]
+    assert [entry.id for entry in other_entries(before, [drafted_follow_on()])] == ["o"]
 
 
 @pytest.mark.parametrize(
@@ -221,8 +221,8 @@ def test_what_becomes_of_each() -> None:
 )
 def test_what_is_to_be_published(state: Lifecycle, edited: bool, published: bool) -> None:
     """P5, P9: a draft that was saved before; a stopped one only where it was edited, and then that is told."""
-    definition: Definition = follow_on(retrigger="restart") if edited else follow_on()
-    before = known(follow_on(), state=state)
+    definition: Definition = drafted_follow_on(retrigger="restart") if edited else drafted_follow_on()
+    before = known(drafted_follow_on(), state=state)
     drafted = draft(before, [definition])
     names = unpublished_ids(drafted, [definition])
     assert names == (["f"] if published else [])
@@ -231,10 +231,10 @@ def test_what_is_to_be_published(state: Lifecycle, edited: bool, published: bool
 
 def test_new_settings_silence_a_live_campaign() -> None:
     """P7: the workspace's settings hold at once, also for what is live and would now be refused."""
-    night = follow_on(time_of_day={"from": "23:00", "to": "05:00"})
+    night = drafted_follow_on(time_of_day={"from": "23:00", "to": "05:00"})
     before = known(night)
     settings = parse_definition({"workspace": "default", "quiet_hours": NIGHT})
     drafted = draft(before, [settings])
     (note,) = applying_warnings(before, drafted, [])
-    assert "hold at once, and f is live: its `time_of_day` (23:00 to 05:00) is wholly inside" in note
+    assert "take effect at once, and f is live: its `time_of_day` (23:00 to 05:00) is wholly inside" in note
     assert list(applying_warnings(drafted.catalogue, drafted, [])) == []

@@ -75,16 +75,16 @@ STOPPED = Window(1, NOON - 2 * HOUR, NOON - HOUR)
     ("case", "words"),
     [
         (_case(R.BEFORE_PUBLISH, logged=_logged(hours=-2)), "it happened at 2026-03-02T10:00:00Z; the campaign was "
-         "published first at 2026-03-02T11:00:00Z"),
+         "first published at 2026-03-02T11:00:00Z"),
         (_case(R.TARGET_INACTIVE), "o was live from 2026-03-02T11:00:00Z on"),
-        (_case(R.TARGET_INACTIVE, workspace={"target": "ever_published"}), "asks that it was published by then"),
+        (_case(R.TARGET_INACTIVE, workspace={"target": "ever_published"}), "requires that it was published by then"),
         (_case(R.TARGET_INACTIVE, logged=_logged(campaign="gone")), "gone is not known"),
         (_case(R.NOT_LIVE, logged=_logged(hours=-2, arrived=1)), "it happened at 2026-03-02T10:00:00Z, while the "
          "campaign was not live; it arrived at 2026-03-02T13:00:00Z, while the campaign was live; f was live from"),
         (_case(R.OUTSIDE_CAMPAIGN_DURATION, start="2026-03-03T00:00:00+01:00"),
-         "it was judged as of 2026-03-02T12:00:00Z; the campaign's `start` is 2026-03-02T23:00:00Z"),
+         "it was evaluated as of 2026-03-02T12:00:00Z; the campaign's `start` is 2026-03-02T23:00:00Z"),
         (_case(R.OUTSIDE_CAMPAIGN_DURATION, follow_up=_follow_up(), end="2026-03-02T14:00:00Z"),
-         "it was judged as of 2026-03-02T14:00:00Z; the campaign's `end` is 2026-03-02T14:00:00Z"),
+         "it was evaluated as of 2026-03-02T14:00:00Z; the campaign's `end` is 2026-03-02T14:00:00Z"),
         (_case(R.NOT_IN_AUDIENCE, audience=GOLD_AND_NO_VIP), "the audience is all of (tier is gold; not (vip exists "
          "true)); tier is gold? no as known now, the user's tier is silver; vip exists true? no as known now, the "
          "user's vip is not known"),
@@ -103,12 +103,12 @@ STOPPED = Window(1, NOON - 2 * HOUR, NOON - HOUR)
         (_case(R.ALREADY_WAITING, others=[replace(_follow_up(hours=-1, state=State.HELD), next_at=NOON + 5 * HOUR)]),
          "it waits until 2026-03-02T17:00:00Z"),
         (_case(R.ALREADY_WAITING, others=[_follow_up(hours=-1, state=State.SENT, dispatched_at=NOON + HOUR)]),
-         "it stood until 2026-03-02T13:00:00Z"),
-        (_case(R.SUPERSEDED, others=[_follow_up("new", hours=3)]), "(t-new) at 2026-03-02T15:00:00Z took its place; that "  # noqa: E501
-         "one was due at 2026-03-02T17:00:00Z"),
+         "it was open until 2026-03-02T13:00:00Z"),
+        (_case(R.SUPERSEDED, others=[_follow_up("new", hours=3)]),
+         "(t-new) at 2026-03-02T15:00:00Z superseded it; its own follow-up was due at 2026-03-02T17:00:00Z"),
         (_case(R.SUPERSEDED, follow_up=_follow_up(exception_at=NOON + HOUR), others=[_follow_up("new", hours=1)]), "(t-new)"),  # noqa: E501
-        (_case(R.SUPERSEDED, follow_up=_follow_up(exception_at=NOON)), "another one stood in its place"),
-        (_case(R.DUPLICATE), "the id e was logged already"),
+        (_case(R.SUPERSEDED, follow_up=_follow_up(exception_at=NOON)), "another follow-up was open in its place"),
+        (_case(R.DUPLICATE), "the id e was logged before"),
     ],
 )  # fmt: skip
 def test_at_the_trigger(case: DecisionContext, words: str) -> None:
@@ -130,7 +130,7 @@ def _ended(**values: Any) -> FollowUp:
         (_case(R.EXCEPTION, follow_up=_ended(exception_id="b", exception_at=BOUGHT.t), items={"b": BOUGHT}),
          "make_purchase (b) at 2026-03-02T13:00:00Z, 1:00:00 after the trigger; it arrived at 2026-03-02T13:30:00Z"),
         (_case(R.EXCEPTION, follow_up=_ended(exception_id="b", exception_at=BOUGHT.t)), "b at 2026-03-02T13:00:00Z"),
-        (_case(R.LATE_EXCEPTION, logged=BOUGHT, follow_up=_follow_up(dispatched_at=NOON + 1.25 * HOUR)), "handed over at "  # noqa: E501
+        (_case(R.LATE_EXCEPTION, logged=BOUGHT, follow_up=_follow_up(dispatched_at=NOON + 1.25 * HOUR)), "dispatched at "  # noqa: E501
          "2026-03-02T13:15:00Z; the exception arrived at 2026-03-02T13:30:00Z"),
         (_case(R.STALE, follow_up=_ended(), decided_at=NOON + 72 * HOUR), "it waited for 2026-03-02T14:00:00Z; it came "
          "to be sent at 2026-03-05T12:00:00Z; `stale_after` is 1 day"),
@@ -144,9 +144,9 @@ def _ended(**values: Any) -> FollowUp:
         (_case(R.UNREACHABLE, follow_up=_ended(), channel="sms"), "the user has no phone number as known now"),
         (_case(R.UNREACHABLE, follow_up=_ended(), channel="push", user=User(id="u", push_tokens=("t",))),
          "the user has a push token as known now"),
-        (_case(R.ABORTED_BY_TEMPLATE, follow_up=_ended(), fault="no_stock"), "what went wrong: no_stock"),
-        (_case(R.SEND_FAILED, follow_up=_ended(), fault="smtp_550"), "what went wrong: smtp_550"),
-        (_case(R.SEND_UNKNOWN, follow_up=_ended(), fault="attempt_lost"), "what went wrong: attempt_lost"),
+        (_case(R.ABORTED_BY_TEMPLATE, follow_up=_ended(), fault="no_stock"), "the fault was no_stock"),
+        (_case(R.SEND_FAILED, follow_up=_ended(), fault="smtp_550"), "the fault was smtp_550"),
+        (_case(R.SEND_UNKNOWN, follow_up=_ended(), fault="attempt_lost"), "the fault was attempt_lost"),
         (_case(R.CONTROL_GROUP, follow_up=_ended()), "0 per cent"),
         (_case(R.CANCELLED_BY_OPERATOR, follow_up=_ended()), "that was at 2026-03-02T14:00:00Z"),
         (_case(R.ERASED, follow_up=_ended()), "that was at 2026-03-02T14:00:00Z"),

@@ -26,13 +26,12 @@ from connector.rules.triggering.changes import (
 )
 from connector.rules.triggering.exceptions import is_cancelled_by
 from connector.rules.triggering.replay import apply_in_order
-from tests.support.builders import ORIGINAL, PUSHED, follow_on
+from tests.support.builders import OPENED, ORIGINAL, PUSHED, follow_on
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DUE = NOON + timedelta(hours=1)
 SECOND = timedelta(seconds=1)
 BOUGHT = {"event": "make_purchase", "where": {"product": "shoe"}}
-OPENED = {"interaction": "open_push", "campaign": "o"}
 OPENED_OTHER = {"interaction": "open_push", "campaign": "p"}
 HOUR = {"after": "1 hour"}
 F = follow_on("f", PUSHED, delay=HOUR, exceptions=[BOUGHT, OPENED, OPENED_OTHER], retrigger="ignore")

@@ -10,9 +10,16 @@ import pytest
 from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.explaining.evidence import EVIDENCE_BY_REASON
-from connector.rules.explaining.near_miss_wording import NEAR_MISS_TEXTS, describe_near_miss
-from connector.rules.explaining.near_misses import NearMiss, Shortfall, listens_to_any, nearest_miss, subjects_of
-from connector.rules.explaining.reasons import DELIVERY_TEXTS, NOTED, REASON_TEXTS, STATE_TEXTS, describe_state
+from connector.rules.explaining.near_misses import (
+    NEAR_MISS_TEXTS,
+    NearMiss,
+    Shortfall,
+    describe_near_miss,
+    listens_to_any,
+    nearest_miss,
+    subjects_of,
+)
+from connector.rules.explaining.wording import DELIVERY_TEXTS, NOTED, REASON_TEXTS, STATE_TEXTS, describe_state
 from connector.rules.model.campaigns import Card, Workspace, parse_definition
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
@@ -92,10 +99,20 @@ def _wants(kind: str, campaign: str = "o", **refined: Any) -> dict[str, Any]:
         (_wants("click_push_button", button="yes"), _on("click_push_button", button="no"), "button", "button is no"),
         (_wants("click_push_story_page", page="2"), _on("click_push_story_page", page="1"), "page", '"2"'),
         (_wants("click_email", url="a"), _on("click_email", url="b"), "url", "url is b"),
-        (_wants("open_email", opens="human"), _on("open_email", opens="machine"), "opens", "machine, not human"),
-        (_wants("open_email", opens="human"), _on("open_email"), "opens", "nobody classified it as human"),
-        (_wants("open_email", where={"n": 1}), _on("open_email", n=0), "where", "n is 0, and the trigger asks for n 1"),
-        (_wants("open_email", where={"n": 0}), _on("open_email", n=1), "where", "n is 1, and the trigger asks for n 0"),
+        (
+            _wants("open_email", opens="human"),
+            _on("open_email", opens="machine"),
+            "opens",
+            "classified as machine, and the trigger requires opens: human",
+        ),
+        (
+            _wants("open_email", opens="human"),
+            _on("open_email"),
+            "opens",
+            "it was not classified, and the trigger requires opens: human",
+        ),
+        (_wants("open_email", where={"n": 1}), _on("open_email", n=0), "where", "n is 0, and the trigger requires n 1"),
+        (_wants("open_email", where={"n": 0}), _on("open_email", n=1), "where", "n is 1, and the trigger requires n 0"),
         (_wants("open_email", where={"url": "a"}), _on("open_email"), "where", "came without url"),
         ({"event": "paid", "where": {"sku": "A"}}, _event("paid", sku="B"), "where", "sku is B"),
         (_wants("perform_conversion_event", conversion="B"), _on("perform_conversion_event"), "conversion", "is A"),
@@ -186,7 +203,7 @@ def test_settings_that_have_changed_since() -> None:
     """M2: a robot's click that was ignored then, and would count now, is not called decided."""
     miss, words = _miss(_entry("f", [_wants("click_email")]), _did(_on("click_email", robot=True)), robots="count")
     assert miss.shortfall is Shortfall.DECISION_NOT_KEPT
-    assert "today's settings" in words
+    assert "current settings" in words
 
 
 def test_a_target_that_is_not_known() -> None:

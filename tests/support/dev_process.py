@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 
-class Dev:
+class DevProcess:
     """A running `connector dev`: its process, its addresses, and the commands that go with it."""
 
     def __init__(self, folder: Path) -> None:
