@@ -49,7 +49,8 @@ class Tally:
             self.triggered += 1
             self._add_end(follow_up, by_id[follow_up.exception_id].item.name_or_type if follow_up.exception_id else "")
             first = next(
-                (logged for logged in user.log if is_cancelled_by(_endlessly_waiting(follow_up), logged, catalogue)), None
+                (logged for logged in user.log if is_cancelled_by(_endlessly_waiting(follow_up), logged, catalogue)),
+                None,
             )
             if first is not None:
                 self.until_exception.append(first.t - follow_up.trigger.t)

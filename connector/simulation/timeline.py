@@ -171,7 +171,12 @@ def _parse_item(value: Any, at: datetime) -> Item:
         raise ValueError(f"interaction: {error}") from None
 
 
-_PARSERS = {"user": _parse_user, "apply": _parse_definition, "interaction": _parse_item, **dict.fromkeys(ORDER_KINDS, _parse_ids)}
+_PARSERS = {
+    "user": _parse_user,
+    "apply": _parse_definition,
+    "interaction": _parse_item,
+    **dict.fromkeys(ORDER_KINDS, _parse_ids),
+}
 
 
 def _describe(error: ValidationError) -> str:

@@ -301,8 +301,7 @@ async def test_two_attempts_at_once(harness: LaunchHarness) -> None:
     everybody = await harness.crowd(20)
     await harness.publish(control_group=20)
     await asyncio.gather(*(harness.step(NOW) for _ in range(6)))
-    other = LaunchHarness(harness.installation)
-    other.provider = harness.channel
+    other = LaunchHarness(harness.installation, harness.channel)
     await asyncio.gather(harness.work(NOW), other.work(NOW))
     await harness.work(NOW + MINUTE)
     assert max(Counter(harness.channel.users).values()) == 1
@@ -322,7 +321,7 @@ async def test_provider_that_is_busy_is_left_alone(harness: LaunchHarness) -> No
     step = await harness.work(NOW)
     assert (step.until, len(harness.channel.users)) == (NOW + timedelta(seconds=30), 5)
     harness.channel.meanwhile = None
-    harness.channel.users.clear()
+    harness.channel.messages.clear()
     at = NOW + MINUTE
     while (step := await harness.work(at)).phase != "ended":
         assert step.until is not None

@@ -19,7 +19,7 @@ from connector.store.engine.database import database_now
 from connector.store.follow_ups.operating import end_closed, find_open
 from connector.store.tables import deliveries, receipts
 from connector.store.users.users import save_user
-from connector.wire import Operated, Operation, SendOutcome, SendRequest
+from connector.wire import Operation, OperationResult, SendOutcome, SendRequest
 from tests.support.builders import BASE, ORIGINAL, PUSHED, at, buy, follow_on, push
 from tests.support.fake_channel import FakeChannel, Killed
 from tests.support.installation import Installation
@@ -55,11 +55,11 @@ class Desk:
             await save_user(tx, known, await database_now(tx))
         await self.installation.ingest(push("e1", 0, user))
 
-    async def operate(self, verb: Any, *, minutes: float = 1, until: float | None = None) -> Operated:
+    async def operate(self, verb: Any, *, minutes: float = 1, until: float | None = None) -> OperationResult:
         to = None if until is None else moment(until)
         row = (await self.installation.rows())[-1]
         operation = Operation(workspace="default", follow_up_id=row.id, verb=verb, until=to)
-        operated: Operated = await _at(minutes).run(self.operator.operate, operation)
+        operated: OperationResult = await _at(minutes).run(self.operator.operate, operation)
         return operated
 
     async def send(self, channel: str, *, minutes: float = 30) -> SendOutcome:

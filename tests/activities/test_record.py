@@ -125,7 +125,7 @@ async def test_from_a_workflow_by_name(shop: Shop, service: Service) -> None:
     answer = await service.call(queue, body)
     assert [one["status"] for one in answer["results"]] == ["accepted", "invalid", "accepted", "duplicate"]
     assert answer["results"][0] == {"id": "e1", "status": "accepted"}
-    assert "is not known" in answer["results"][1]["fault"]
+    assert "is unknown" in answer["results"][1]["fault"]
     assert answer["users"] == [{"id": "v", "status": "accepted"}]
     waiting = shop.workflow_of(await shop.becomes("later", "waiting"))
     bought = {"id": "p1", "user": "u", "type": "make_purchase", "occurred_at": now().isoformat()}

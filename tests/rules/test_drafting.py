@@ -10,9 +10,15 @@ import pytest
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision, Window
 from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_definition
 from connector.rules.model.errors import OrderRefused
-from connector.rules.publishing.differences import Difference, differences
 from connector.rules.publishing.drafting import Definition, DraftChange, draft, draft_warnings
-from connector.rules.publishing.preview import applying_warnings, other_entries, preview_definitions, unpublished_ids
+from connector.rules.publishing.preview import (
+    Difference,
+    applying_warnings,
+    differences,
+    other_entries,
+    preview_definitions,
+    unpublished_ids,
+)
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 EARLIER = datetime(2026, 2, 1, tzinfo=UTC)
@@ -135,7 +141,7 @@ def test_refused(before: Catalogue, definitions: list[Any], problems: list[str])
         (
             known(original()),
             follow_on(exceptions=[{"event": "e"}]),
-            ["publishing f will be refused: its exceptions could never come"],
+            ["publishing f will be refused: its exceptions can never happen"],
         ),
         (
             known(original()),
@@ -230,5 +236,5 @@ def test_new_settings_silence_a_live_campaign() -> None:
     settings = parse_definition({"workspace": "default", "quiet_hours": NIGHT})
     drafted = draft(before, [settings])
     (note,) = applying_warnings(before, drafted, [])
-    assert "hold at once, and f is live: its `time_of_day` (23:00 to 05:00) is wholly inside" in note
+    assert "take effect at once, and f is live: its `time_of_day` (23:00 to 05:00) is wholly inside" in note
     assert list(applying_warnings(drafted.catalogue, drafted, [])) == []

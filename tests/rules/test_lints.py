@@ -77,8 +77,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"eligible_again": {"after": "721 days"}}, "longer than 720 days"),
     ({"messages": {"webhook": {"url": "u", "method": "GET", "body": "b"}}}, "which a GET cannot carry"),
-    ({"audience": {"all": []}}, "would let everyone in"),
-    ({"audience": {"any": [{"not": {"any": []}}]}}, "would let nobody in"),
+    ({"audience": {"all": []}}, "holds for everyone"),
+    ({"audience": {"any": [{"not": {"any": []}}]}}, "holds for nobody"),
 ]
 
 
@@ -227,7 +227,7 @@ OPEN = {"interaction": "open_email", "campaign": "o"}
             "users without a zone or in UTC",
         ),
         ({"time_of_day": hours("21:00", "05:00", zone="company"), "quiet_hours": NIGHT}, None),
-        ({"messages": {"email": {"subject": "s"}}}, "an empty mail would go out"),
+        ({"messages": {"email": {"subject": "s"}}}, "an empty email would be sent"),
         ({"messages": {"email": {"subject": "s", "text": ""}}}, None),
         ({"start": day(1)}, "before its `start`"),
         ({"start": day(0)}, None),
@@ -261,7 +261,7 @@ def test_what_cannot_happen_as_things_are(interaction: str, refined: dict[str, s
     [
         ("at_publish", None),
         ({"at": "2026-03-02 09:00", "zone": "company"}, None),
-        ({"at": "2026-03-01 09:00", "zone": "company"}, "has passed; it goes out at once"),
+        ({"at": "2026-03-01 09:00", "zone": "company"}, "has passed; it is sent at once"),
     ],
 )
 def test_time_of_a_launch_that_has_passed(send: Any, note: str | None) -> None:

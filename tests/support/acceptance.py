@@ -74,11 +74,11 @@ def order(clock: str, verb: str, *ids: str, **more: Any) -> Row:
 
 
 def person(clock: str, id: str = "u", **more: Any) -> Row:
-    """A user who can be reached by push, unless told otherwise."""
+    """A user who by default can be reached by push."""
     return {"at": z(clock), "user": {"id": id, "push_tokens": ["t"], **more}}
 
 
-def tell(clock: str, id: str = "u", **more: Any) -> Row:
+def profile(clock: str, id: str = "u", **more: Any) -> Row:
     """More about a user, and nothing else."""
     return {"at": z(clock), "user": {"id": id, **more}}
 

@@ -29,8 +29,8 @@ MINUTE = timedelta(minutes=1)
 class LaunchHarness:
     """Launches the one campaign of an installation, as its workflow would, at times that the test chooses."""
 
-    def __init__(self, installation: Installation) -> None:
-        self.installation, self.channel = installation, FakeChannel()
+    def __init__(self, installation: Installation, channel: FakeChannel | None = None) -> None:
+        self.installation, self.channel = installation, channel or FakeChannel()
         channels = {"push": self.channel, "email": self.channel}
         sender = Sender(installation.database, installation.cache, installation.intake, channels, "default")
         self.launcher = Launcher(
