@@ -54,7 +54,7 @@ STATE_TEXTS: Mapping[State, str] = {
     State.HELD: "is held",
     State.SENDING: "is being sent",
     State.SENT: "sent",
-    State.EXCEPTED: "cancelled by an exception",
+    State.EXCEPTED: "cancelled",
     State.DROPPED: "ended without a message",
     State.CONTROL: "counted for the control group, without a message",
     State.FAILED: "failed",

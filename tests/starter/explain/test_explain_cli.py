@@ -80,8 +80,8 @@ def test_a_story_in_words(connector: Connector, data: Path, sqlite_url: str) -> 
         "    it did not count: it was receive_push, and the trigger requires click_email_alias of the campaign o "
         "(alias: main) (other_interaction)",
     ]
-    assert lines[5].startswith("    cancelled by an exception at ")
-    assert lines[5].endswith(": an exception called it off while it waited (exception)")
+    assert lines[5].startswith("    cancelled at ")
+    assert lines[5].endswith(": an exception cancelled it while it waited (exception)")
     assert lines[7].startswith("      it arrived at ")
 
 
