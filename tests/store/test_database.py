@@ -179,13 +179,13 @@ async def test_sqlite_takes_writers_of_several_processes(sqlite_url: str, sqlite
 _RAISER = """
 import asyncio, sys
 from connector.store.engine.database import Database
-from connector.store.users.log import take_numbers
+from connector.store.users.log import draw_arrival_numbers
 
 async def main():
     database = Database.open(sys.argv[1])
     for _ in range(25):
         async with database.write("default") as tx:
-            await take_numbers(tx, 1)
+            await draw_arrival_numbers(tx, 1)
     await database.close()
 
 asyncio.run(main())
