@@ -174,8 +174,13 @@ class Evaluator:
 
     @staticmethod
     def _is_late(known: UserState, logged: LogEntry, entries: Sequence[LogEntry]) -> bool:
-        """Not newer than all that was judged; at one instant the order of arrival cannot be trusted either (X2)."""
+        """Not newer than all that was judged, or than the end of a follow-up, which still stood in its way then (T5).
+
+        At one instant the order of arrival cannot be trusted either (X2).
+        """
         if known.newest_t is not None and logged.t <= known.newest_t:
+            return True
+        if any(p.ended_at is not None and logged.t < p.ended_at for p in known.follow_ups):
             return True
         return sum(other.t == logged.t for other in entries) > 1
 
