@@ -8,16 +8,16 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint bench clean
 
-help: ## show what can be made
+help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-install: $(STAMP) ## make .venv and install everything into it
+install: $(STAMP) ## create .venv and install everything into it
 
-demo: $(STAMP) ## start everything, play three use cases, and stop (make demo ARGS=--stay keeps it up)
+demo: $(STAMP) ## start everything, play three use cases, and stop (make demo ARGS=--stay keeps it running)
 	@$(BIN)/connector demo $(ARGS)
 
 test: $(STAMP) ## run the tests (make test ARGS="-k intake" for some of them)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m tests.run $(ARGS)
 
 lint: $(STAMP) ## check style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -28,7 +28,7 @@ lint: $(STAMP) ## check style, types and the direction of imports
 bench: $(STAMP) ## measure against bare baselines (make bench ARGS=--quick for a first look)
 	@$(BIN)/python -m bench.run $(ARGS)
 
-clean: ## remove .venv and what tools have cached
+clean: ## remove .venv and the caches of tools
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(STAMP): pyproject.toml constraints.txt

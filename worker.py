@@ -1,4 +1,4 @@
-"""A worker: workflows, activities, outbox and reconciliation of one workspace, until it is told to stop."""
+"""The worker: workflows, activities, outbox and reconciliation of one workspace."""
 
 from __future__ import annotations
 
@@ -15,73 +15,64 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.exception_signal import ExceptionSignalReporter
 from activities.launch.launch import Launcher
 from activities.operate import Operator
 from activities.publish import Publisher
-from activities.record import Recorder
+from activities.record import ExceptionSignalReporter, Recorder
 from activities.send import Sender
 from connector import names
-from connector.app.configuration import open_database, read_settings
+from connector.app.configuration import read_settings
+from connector.app.context import AppContext, open_context
 from connector.app.logs import configure_logs
 from connector.app.preflight import check_data_folder, check_tables
 from connector.app.shutdown import run_unless_stopped, stop_on_signals
 from connector.channels.protocol import Channel
 from connector.channels.registry import open_channels
-from connector.ingest.intake import Intake
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.values import ChannelName
 from connector.settings.application import Settings
-from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database, StoreUnavailable
-from connector.temporal.client import connect
-from connector.temporal.outbox import Outbox
-from connector.temporal.reconciliation import Reconciliation
+from connector.temporal.client import TemporalLink
 from workflows.follow_up import FollowUpWorkflow
 from workflows.launch import LaunchWorkflow
 from workflows.registry import RegistryWorkflow
 
 _log = structlog.get_logger("worker")
-_GRACE = timedelta(seconds=30)
-"""As long as a send may take: what has begun ends, and is not left as `send_unknown`."""
+_SHUTDOWN_TIMEOUT = timedelta(seconds=30)
+"""As long as a send may take, so that every send that has begun ends and none becomes `send_unknown`."""
 
 
 async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Client | None = None) -> None:
-    """Run until `stopped`, then let what has begun end.
+    """Run until `stopped`, then complete what has begun.
 
     Args:
-        client: Temporal's; None: connect as TEMPORAL_* say, and wait for a server that is not there yet.
+        client: Temporal's client; None: connect as TEMPORAL_* say, and wait until the server answers.
 
     Raises:
         NotSetUp: the tables are missing.
-        ExceptionGroup: a part of it could not go on; the others have been stopped.
+        ExceptionGroup: a part of the worker failed; the other parts have been stopped.
     """
     check_data_folder(settings)
-    async with _opened_database(settings) as database, _opened_channels(settings, database) as channels:
-        await _check_tables(database)
-        client = client or await run_unless_stopped(connect(attempts=None), stopped)
+    async with open_context(settings, TemporalLink(client)) as context, _open_channels(context) as channels:
+        await _check_tables(context.database)
+        client = await run_unless_stopped(context.temporal.wait_for_client(), stopped)
         if client is None:
             return
-        outbox = Outbox(database, settings.workspace, client, sweep_seconds=settings.sweep_seconds)
         async with asyncio.TaskGroup() as group:
-            for worker in _workers(settings, client, database, channels, outbox):
+            for worker in _create_workers(context, client, channels):
                 group.create_task(_run_until(stopped, worker))
-            group.create_task(outbox.run(stopped))
-            group.create_task(_reconciliation(settings, client, database).run(stopped))
-            _log.info("worker_runs", workspace=settings.workspace, channels=sorted(channels))
+            group.create_task(context.outbox.run(stopped))
+            group.create_task(context.reconciliation.run(stopped))
+            _log.info("worker_started", workspace=context.workspace, channels=sorted(channels))
     _log.info("worker_stopped")
 
 
-def _workers(
-    settings: Settings, client: Client, database: Database, channels: Mapping[str, Channel], outbox: Outbox
-) -> list[Worker]:
-    """One for the workflows and what they do in the store, and one for each channel's sends."""
-    workspace = settings.workspace
-    cache = CatalogueCache(workspace)
-    intake = Intake(database, cache, workspace, retention=timedelta(days=settings.retention_days))
-    sender = Sender(database, cache, intake, channels, workspace, changed=outbox.nudge)
-    publisher = Publisher(database, cache, workspace, changed=outbox.nudge)
-    reporter = ExceptionSignalReporter(database, intake, workspace, changed=outbox.nudge)
+def _create_workers(context: AppContext, client: Client, channels: Mapping[str, Channel]) -> list[Worker]:
+    """Create one worker for the workflows and the activities on the store, and one for the sends of each channel."""
+    database, cache, intake, workspace = context.database, context.cache, context.intake, context.workspace
+    nudge = context.outbox.nudge
+    sender = Sender(database, cache, intake, channels, workspace, changed=nudge)
+    publisher = Publisher(database, cache, workspace, changed=nudge)
     main = Worker(
         client,
         task_queue=names.main_queue(workspace),
@@ -89,37 +80,33 @@ def _workers(
         activities=[
             publisher.carry_out_order,
             publisher.end_waits,
-            reporter.report_exception,
-            Recorder(intake, changed=outbox.nudge).record_interactions,
+            ExceptionSignalReporter(database, intake, workspace, changed=nudge).report_exception,
+            Recorder(intake, changed=nudge).record_interactions,
             Operator(database, workspace).operate,
-            Launcher(database, cache, intake, sender, workspace, changed=outbox.nudge).launch_page,
+            Launcher(database, cache, intake, sender, workspace, changed=nudge).launch_page,
         ],
-        graceful_shutdown_timeout=_GRACE,
+        graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
     )
-    return [main, *(_channel_worker(settings, client, name, sender) for name in get_args(ChannelName))]
+    return [main, *(_create_channel_worker(context.settings, client, name, sender) for name in get_args(ChannelName))]
 
 
-def _reconciliation(settings: Settings, client: Client, database: Database) -> Reconciliation:
-    return Reconciliation(database, settings.workspace, client, every_seconds=settings.reconcile_seconds)
-
-
-def _channel_worker(settings: Settings, client: Client, channel: ChannelName, sender: Sender) -> Worker:
+def _create_channel_worker(settings: Settings, client: Client, channel: ChannelName, sender: Sender) -> Worker:
     return Worker(
         client,
         task_queue=names.channel_queue(settings.workspace, channel),
         activities=[sender.send],
         max_concurrent_activities=settings.channel_concurrency,
         max_task_queue_activities_per_second=settings.channel_rates.get(channel),
-        graceful_shutdown_timeout=_GRACE,
+        graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
     )
 
 
 async def _check_tables(database: Database) -> None:
-    """A database that is away comes back; one without tables needs somebody."""
+    """Check the tables, unless the database is down: it may come back, but missing tables need an operator."""
     try:
         await check_tables(database)
     except StoreUnavailable:
-        _log.warning("database_unreachable", note="what waits is sent when it is back")
+        _log.warning("database_unreachable", note="waiting follow-ups are sent when it is back")
 
 
 async def _run_until(stopped: asyncio.Event, worker: Worker) -> None:
@@ -128,17 +115,9 @@ async def _run_until(stopped: asyncio.Event, worker: Worker) -> None:
 
 
 @asynccontextmanager
-async def _opened_database(settings: Settings) -> AsyncIterator[Database]:
-    database = open_database(settings)
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-@asynccontextmanager
-async def _opened_channels(settings: Settings, database: Database) -> AsyncIterator[dict[str, Channel]]:
-    channels = open_channels(settings, default_console=settings.dev, database=database)
+async def _open_channels(context: AppContext) -> AsyncIterator[dict[str, Channel]]:
+    settings = context.settings
+    channels = open_channels(settings, default_console=settings.dev, database=context.database)
     try:
         yield channels
     finally:
@@ -146,17 +125,17 @@ async def _opened_channels(settings: Settings, database: Database) -> AsyncItera
             await channel.close()
 
 
-async def _run_until_told() -> None:
+async def _run() -> None:
     settings = read_settings()
     configure_logs(settings.log_format)
     await run_worker(settings, stop_on_signals())
 
 
 def main() -> None:
-    """Run a worker as the environment says until SIGTERM, and end the process."""
+    """Run a worker with the settings of the environment until SIGTERM, and end the process."""
     code = 0
     try:
-        asyncio.run(_run_until_told())
+        asyncio.run(_run())
     except ConnectorError as error:
         print(error, file=sys.stderr)
         code = 1
@@ -165,7 +144,7 @@ def main() -> None:
         code = 1
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # the SDK sometimes aborts in the interpreter's own end on CPython 3.11
+    os._exit(code)  # the SDK sometimes aborts at interpreter exit on CPython 3.11
 
 
 if __name__ == "__main__":

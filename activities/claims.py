@@ -1,221 +1,154 @@
-"""The transaction before a send: the user's lock, the due-time list as of now, and the claim (guarantees 3 and 4)."""
+"""Claim a message: load it under the user's lock, evaluate the due-time list as of now, write the claim.
+
+A claim is committed before the provider is called (guarantees 3 and 4).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from activities.effects import apply_effects
 from connector.ingest.intake import Intake
-from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Campaign
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.messages import Messages
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
-from connector.rules.sending.deliveries import (
-    Delivery,
-    DeliveryState,
-    SwitchChannels,
-    delivery_id,
-    draw_assignment,
-    earlier_receipt,
-    enrolment,
-    evaluate_message,
+from connector.rules.sending.decisions import (
+    Decided,
+    Ended,
+    Recipient,
+    decide_message,
+    decide_without_evaluation,
     has_assignments,
+    needs_history_when_due,
 )
-from connector.rules.sending.due_list import Control, Drop, DueFacts, Hold, Pause
-from connector.rules.targeting.assignment import Assignment
-from connector.rules.targeting.audience import asks_history
+from connector.rules.sending.deliveries import Delivery, DeliveryState, DueMessage
+from connector.rules.sending.due_list import (
+    Control,
+    Drop,
+    Hold,
+    MessageVerdict,
+    Pause,
+    SendContent,
+    SwitchChannels,
+    newest_live,
+)
 from connector.rules.triggering.evaluator import LoggedHistory
-from connector.store.catalogue.versions import Head
-from connector.store.follow_ups.deliveries import (
-    change_channels,
-    end_as,
-    hold_until,
-    load_deliveries,
-    load_past_sends,
-    mark_sending,
-    settle,
-    write_delivery,
-)
-from connector.store.follow_ups.follow_ups import (
-    keep_assignment,
-    load_follow_up,
-    load_receipts,
-    lock_user_of,
-    save_receipt,
-)
+from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.deliveries import load_deliveries, load_past_sends
+from connector.store.follow_ups.follow_ups import load_assignments, load_follow_up, load_receipts, lock_user_of
 from connector.store.users.log import load_items
-from connector.store.users.users import StoredUser, load_users
+from connector.store.users.users import load_users
 from connector.wire import SendOutcome, SendRequest
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A message that is ours to send now, with all that rendering it needs."""
+    """A claimed message, with all that rendering it needs. `dispatched_at` is when it was claimed, UTC."""
 
-    follow_up: FollowUp
-    delivery: Delivery
+    due: DueMessage
     user: User
     campaign: Campaign
     content: Messages
     dispatched_at: datetime
 
 
-class ClaimTransaction:
-    """One attempt to claim one channel of one follow-up, inside a transaction of the caller's."""
+async def claim_message(
+    tx: Transaction, catalogue: Catalogue, intake: Intake, request: SendRequest, *, now: datetime, attempt: int
+) -> Claim | SendOutcome:
+    """Claim a message if the due-time list lets it go as of `now` (UTC); else return why it is not sent now."""
+    due = await _load_due_message(tx, request)
+    if due is None:
+        return SendOutcome(outcome="ended")
+    decision, recipient = decide_without_evaluation(due, now), None
+    if decision is None:
+        recipient = await _load_recipient(tx, catalogue, due.follow_up, now)
+        decision = decide_message(due, recipient, catalogue, now)
+    await apply_effects(tx, catalogue, intake, decision.effects, now=now, attempt=attempt)
+    if recipient is None or not isinstance(decision.verdict, SendContent):
+        return send_outcome(decision.verdict, due.follow_up)
+    claimed = {**due.deliveries, due.channel: due.with_state(DeliveryState.CLAIMED, claimed_at=now)}
+    campaign = newest_live(catalogue.entries[due.follow_up.campaign])
+    return Claim(replace(due, deliveries=claimed), recipient.user, campaign, decision.verdict.content, now)
 
-    def __init__(
-        self,
-        c: AsyncConnection,
-        catalogue: Catalogue,
-        head: Head,
-        intake: Intake,
-        request: SendRequest,
-        *,
-        now: datetime,
-        attempt: int,
-    ) -> None:
-        self._c, self._catalogue, self._head = c, catalogue, head
-        self._intake, self._request = intake, request
-        self._now, self._attempt = now, attempt
 
-    async def claim(self) -> Claim | SendOutcome:
-        """Judge the message as of now; a claim where it is to go, else what came of it."""
-        follow_up = await self._locked()
-        if follow_up is None:
-            return SendOutcome(outcome="ended")
-        self._follow_up = follow_up
-        self._messages = await load_deliveries(self._c, self._request.workspace, follow_up.id)
-        earlier = self._messages.get(self._request.channel)
-        if earlier is not None and earlier.state is not DeliveryState.OPEN:
-            return await self._answered_before(earlier)
-        if not follow_up.is_open:
+async def load_recipients(
+    tx: Transaction,
+    catalogue: Catalogue,
+    entry: Entry,
+    user_keys: Sequence[str],
+    now: datetime,
+    *,
+    with_history: bool,
+) -> dict[str, Recipient]:
+    """Load users, whose rows are locked, as the due-time list of a campaign looks at them; by user key.
+
+    The number of statements does not grow with the users.
+    """
+    users = await load_users(tx, user_keys)
+    receipts: dict[str, dict[str, datetime]] = {}
+    for (_, user_key, key), at in (await load_receipts(tx, user_keys, [entry.id])).items():
+        receipts.setdefault(user_key, {})[key] = at
+    is_capped = bool(catalogue.workspace.frequency_caps)
+    past_sends = await load_past_sends(tx, user_keys, now) if is_capped else {}
+    assignments = await load_assignments(tx, entry.id, user_keys) if has_assignments(entry) else {}
+    history = await load_items(tx, dict.fromkeys(users)) if with_history else {}
+    return {
+        user_key: Recipient(
+            user=stored.user,
+            receipts=receipts.get(user_key, {}),
+            assignment=assignments.get(user_key),
+            past_sends=past_sends.get(user_key, ()),
+            history=LoggedHistory(history.get(user_key, ())),
+            unreachable=stored.unreachable,
+        )
+        for user_key, stored in users.items()
+    }
+
+
+def send_outcome(verdict: MessageVerdict | Decided | Ended, follow_up: FollowUp) -> SendOutcome:
+    """Return what the workflow does next, for every verdict but `SendContent`, whose result is not known yet."""
+    match verdict:
+        case Hold(until):
+            return SendOutcome(outcome="held", until=until)
+        case SwitchChannels(channels):
+            return SendOutcome(outcome="moved", channels=channels)
+        case Pause():
+            return SendOutcome(outcome="paused", state=follow_up.state.value)
+        case Drop(reason):
+            return SendOutcome(outcome="dropped", state=State.DROPPED.value, reason=reason)
+        case Control():
+            return SendOutcome(outcome="control", state=State.CONTROL.value, reason=Reason.CONTROL_GROUP.value)
+        case Ended():
             return SendOutcome(outcome="ended", state=follow_up.state.value, reason=follow_up.reason)
-        return await self._judged()
-
-    async def _locked(self) -> FollowUp | None:
-        """The row as it stands once the user's lock is held."""
-        request = self._request
-        await lock_user_of(self._c, request.workspace, request.follow_up_id)
-        return await load_follow_up(self._c, request.workspace, request.follow_up_id)
-
-    async def _answered_before(self, earlier: Delivery) -> SendOutcome:
-        """An earlier attempt decided, or left a claim without an outcome: then nobody knows, and it is not resent."""
-        if earlier.state is DeliveryState.CLAIMED:
-            unknown = replace(earlier, state=DeliveryState.UNKNOWN, reason=Reason.SEND_UNKNOWN)
-            await self._write(unknown, decided_at=self._now, fault="attempt_lost")
-            await self._receipt(earlier.claimed_at or self._now)
-            return await self._settled(unknown)
-        return outcome_for(earlier.state, earlier.reason)
-
-    async def _judged(self) -> Claim | SendOutcome:
-        user = (await load_users(self._c, self._request.workspace, [self._follow_up.user_key]))[
-            self._follow_up.user_key
-        ]
-        facts = await self._facts(user)
-        verdict = evaluate_message(facts)
-        if isinstance(verdict, SwitchChannels):
-            return await self._moved(verdict.channels)
-        if isinstance(verdict, Hold):
-            await hold_until(self._c, self._request.workspace, self._follow_up, verdict.until)
-            return SendOutcome(outcome="held", until=verdict.until)
-        if isinstance(verdict, Pause):
-            return SendOutcome(outcome="paused", state=self._follow_up.state.value)
-        if isinstance(verdict, Drop):
-            dropped = self._delivery(DeliveryState.DROPPED, verdict.reason)
-            await self._write(dropped, decided_at=self._now)
-            return await self._settled(dropped)
-        if isinstance(verdict, Control):
-            return await self._enrolled(user.user)
-        claimed = replace(self._delivery(DeliveryState.CLAIMED), claimed_at=self._now)
-        await self._write(claimed)
-        await mark_sending(self._c, self._request.workspace, self._follow_up, self._now)
-        return Claim(self._follow_up, claimed, user.user, facts.campaign, verdict.content, self._now)
-
-    async def _facts(self, user: StoredUser) -> DueFacts:
-        workspace, follow_up = self._request.workspace, self._follow_up
-        receipts = await load_receipts(self._c, workspace, [follow_up.user_key], [follow_up.campaign])
-        capped = bool(self._catalogue.workspace.frequency_caps)
-        facts = DueFacts(
-            now=self._now,
-            next_at=follow_up.next_at,
-            entry=self._catalogue.entries[follow_up.campaign],
-            window_id=follow_up.window_id,
-            workspace=self._catalogue.workspace,
-            channel=self._request.channel,
-            user=user.user,
-            history=LoggedHistory(()),
-            received_at=earlier_receipt(
-                receipts.get((follow_up.campaign, follow_up.user_key, follow_up.key)), self._messages.values()
-            ),
-            past_sends=await load_past_sends(self._c, workspace, follow_up.user_key, self._now) if capped else (),
-            assignment=Assignment(control=False),
-            follow_up_id=follow_up.id,
-            unreachable=user.unreachable,
-        )
-        facts = replace(facts, assignment=await self._assignment(facts, received=bool(receipts)))
-        if asks_history(facts.campaign.audience) and facts.follow_on and facts.follow_on.recheck_audience:
-            past = await load_items(self._c, workspace, {follow_up.user_key: None})
-            facts = replace(facts, history=LoggedHistory(past[follow_up.user_key]))
-        return facts
-
-    async def _assignment(self, facts: DueFacts, *, received: bool) -> Assignment:
-        """The assignment that is kept (T4)."""
-        if not has_assignments(facts.entry):
-            return Assignment(control=False)
-        first = draw_assignment(facts.campaign, facts.user.id, received=received)
-        where = (self._request.workspace, self._follow_up.campaign, self._follow_up.user_key)
-        return Assignment(*await keep_assignment(self._c, *where, first.control, first.variant))
-
-    async def _moved(self, channels: tuple[str, ...]) -> SendOutcome:
-        """The content goes out on other channels; all of them are told, for this may be a retry."""
-        await change_channels(self._c, self._request.workspace, self._follow_up, channels)
-        self._follow_up = replace(self._follow_up, channels=channels)
-        await settle(self._c, self._request.workspace, self._follow_up, self._messages, self._now)
-        return SendOutcome(outcome="moved", channels=channels)
-
-    async def _enrolled(self, user: User) -> SendOutcome:
-        """W3: one enrolment at the moment of the message, which counts as a receipt."""
-        await end_as(self._c, self._request.workspace, self._follow_up, State.CONTROL, Reason.CONTROL_GROUP, self._now)
-        await self._receipt(self._now)
-        await self._intake.ingest_in_transaction(
-            self._c, self._catalogue, self._head, [enrolment(self._follow_up, user.id, self._now)]
-        )
-        return SendOutcome(outcome="control", state=State.CONTROL.value, reason=Reason.CONTROL_GROUP.value)
-
-    async def _settled(self, message: Delivery) -> SendOutcome:
-        messages = {**self._messages, message.channel: message}
-        await settle(self._c, self._request.workspace, self._follow_up, messages, self._now)
-        return outcome_for(message.state, message.reason)
-
-    def _delivery(self, state: DeliveryState, reason: Reason | None = None) -> Delivery:
-        return Delivery(delivery_id(self._follow_up.id, self._request.channel), self._request.channel, state, reason)
-
-    async def _write(self, delivery: Delivery, *, decided_at: datetime | None = None, fault: str | None = None) -> None:
-        await write_delivery(
-            self._c,
-            self._request.workspace,
-            self._follow_up,
-            delivery,
-            known=delivery.channel in self._messages,
-            attempt=self._attempt,
-            decided_at=decided_at,
-            fault=fault,
-        )
-
-    async def _receipt(self, at: datetime) -> None:
-        follow_up = self._follow_up
-        where = (self._request.workspace, follow_up.campaign, follow_up.user_key, follow_up.key)
-        await save_receipt(self._c, *where, at)
+        case Decided(delivery):
+            return _outcome_of(delivery)
+        case SendContent():
+            raise ValueError("a claimed message has no outcome yet")
 
 
-def outcome_for(state: DeliveryState, reason: Reason | None) -> SendOutcome:
-    """What the workflow is told of a message that has been decided."""
-    if state is DeliveryState.SENT:
+def _outcome_of(delivery: Delivery) -> SendOutcome:
+    if delivery.state is DeliveryState.SENT:
         return SendOutcome(outcome="sent", state=State.SENT.value)
-    if state is DeliveryState.DROPPED:
-        return SendOutcome(outcome="dropped", state=State.DROPPED.value, reason=reason)
-    return SendOutcome(outcome="failed", state=State.FAILED.value, reason=reason)
+    if delivery.state is DeliveryState.DROPPED:
+        return SendOutcome(outcome="dropped", state=State.DROPPED.value, reason=delivery.reason)
+    return SendOutcome(outcome="failed", state=State.FAILED.value, reason=delivery.reason)
+
+
+async def _load_due_message(tx: Transaction, request: SendRequest) -> DueMessage | None:
+    """Lock the user, and load the follow-up with its deliveries; None if the row is gone."""
+    await lock_user_of(tx, request.follow_up_id)
+    follow_up = await load_follow_up(tx, request.follow_up_id)
+    if follow_up is None:
+        return None
+    return DueMessage(follow_up, request.channel, await load_deliveries(tx, follow_up.id))
+
+
+async def _load_recipient(tx: Transaction, catalogue: Catalogue, follow_up: FollowUp, now: datetime) -> Recipient:
+    entry, user_key = catalogue.entries[follow_up.campaign], follow_up.user_key
+    with_history = needs_history_when_due(entry)
+    return (await load_recipients(tx, catalogue, entry, [user_key], now, with_history=with_history))[user_key]

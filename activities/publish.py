@@ -1,4 +1,4 @@
-"""The registry's activities: one order judged and committed, and the waits of what was stopped ended."""
+"""The registry's activities: evaluate and commit one order, and end the waits of what was stopped."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from connector.rules.publishing.orders import (
     plan_stop,
 )
 from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.current import read_head
 from connector.store.catalogue.orders import VersionMoved, commit_order, find_receipt, next_instant
-from connector.store.catalogue.versions import read_head
 from connector.store.engine.database import Database
 from connector.store.follow_ups.stopping import end_page
 from connector.store.users.log import count_on_targets
 from connector.wire import Order, OrderReceipt, StoppedWindow
 
-_PAGE = 5_000
-_MOST_LINES = 100
+_PAGE_SIZE = 5_000
+_MAX_LINES = 100
+"""As many as somebody reads, and as Temporal carries (2 MiB a payload)."""
 _MOVES = {"stop": plan_stop, "resume": plan_resume, "archive": plan_archive}
 
 
@@ -53,7 +54,7 @@ class Publisher:
 
     @activity.defn(name=names.CARRY_OUT_ORDER)
     async def carry_out_order(self, order: Order) -> OrderReceipt:
-        """Judge an order by the newest catalogue and commit it by compare-and-set; a repeated one changes nothing.
+        """Evaluate an order by the newest catalogue and commit it by compare-and-set; a repeated one changes nothing.
 
         Raises:
             ApplicationError: of type OrderRefused, with the problems as its details; nothing was changed.
@@ -63,7 +64,7 @@ class Publisher:
             missed = await self._missed(catalogue, order)
             try:
                 receipt = await self._commit(catalogue, order, missed)
-                self._changed()  # a launch may have to begin, or to hear of it
+                self._changed()  # a launch may have to begin, or to be signalled
                 return receipt
             except VersionMoved:
                 continue
@@ -78,39 +79,42 @@ class Publisher:
 
     @activity.defn(name=names.END_WAITS)
     async def end_waits(self, stopped: StoppedWindow) -> int:
-        """End what waits in closed windows of these campaigns, page by page; the outbox tells the workflows (P9)."""
+        """End what waits in closed windows of these campaigns, page by page; the outbox signals the workflows (P9)."""
         ended = 0
         while True:
-            async with self._database.write(self._workspace) as connection:
-                page = await end_page(connection, self._workspace, stopped.campaigns, _PAGE)
+            async with self._database.write(self._workspace) as tx:
+                page = await end_page(tx, stopped.campaigns, _PAGE_SIZE)
             self._changed()
             ended += page.ended
             activity.heartbeat(ended)
-            if page.seen < _PAGE:
+            if page.seen < _PAGE_SIZE:
                 return ended
 
     async def _missed(self, catalogue: Catalogue, order: Order) -> Missed:
         if order.verb != "publish":
             return {}
         wanted = missed_to_count(catalogue, order.ids, with_follow_ons=order.with_follow_ons)
-        async with self._database.read() as connection:
-            return await count_on_targets(connection, self._workspace, wanted)
+        async with self._database.read(self._workspace) as tx:
+            return await count_on_targets(tx, wanted)
 
     async def _commit(self, catalogue: Catalogue, order: Order, missed: Missed) -> OrderReceipt:
-        async with self._database.write(self._workspace, lock="exclusive") as connection:
-            done = await find_receipt(connection, self._workspace, order.order_id)
+        async with self._database.write(self._workspace, lock="exclusive") as tx:
+            done = await find_receipt(tx, order.order_id)
             if done is not None:
-                return done
-            if (await read_head(connection, self._workspace)).version != catalogue.version:
+                return OrderReceipt.model_validate(done)
+            if (await read_head(tx)).version != catalogue.version:
                 raise VersionMoved("the catalogue has changed since it was loaded")
-            now = await next_instant(connection, self._workspace)
+            now = await next_instant(tx)
             plan = _plan(catalogue, order, missed, now)
             plan = replace(plan, warnings=tuple(_first(plan.warnings)))
-            return await commit_order(connection, order, plan, expected_version=catalogue.version, effective_at=now)
+            receipt = await commit_order(
+                tx, catalogue, plan, order_id=order.order_id, verb=order.verb, ids=order.ids, effective_at=now
+            )
+            return OrderReceipt.model_validate(receipt)
 
 
 def _plan(catalogue: Catalogue, order: Order, missed: Missed, now: datetime) -> OrderPlan:
-    """What the rules of publishing say; raises OrderRefused."""
+    """Return what an order changes, by the rules of publishing; raises OrderRefused."""
     if order.verb != "publish":
         return _MOVES[order.verb](catalogue, order.ids)
     return plan_publish(
@@ -124,6 +128,5 @@ def _plan(catalogue: Catalogue, order: Order, missed: Missed, now: datetime) -> 
 
 
 def _first(lines: Sequence[str]) -> list[str]:
-    """As many as somebody reads, and as Temporal carries (2 MiB a payload)."""
-    rest = len(lines) - _MOST_LINES
-    return list(lines) if rest <= 0 else [*lines[:_MOST_LINES], f"and {rest} more of the kind"]
+    rest = len(lines) - _MAX_LINES
+    return list(lines) if rest <= 0 else [*lines[:_MAX_LINES], f"and {rest} more of the kind"]

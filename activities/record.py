@@ -1,9 +1,11 @@
-"""What others' workflows report: the batches of `POST /v1/interactions`, from inside Temporal."""
+"""Ingest what is reported inside Temporal: batches of other workflows, and exceptions signalled to a follow-up."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -12,32 +14,37 @@ from pydantic_core import from_json
 from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
 
-from activities.failures import without_texts
 from connector import names
-from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, read_batch
-from connector.ingest.intake import Intake
+from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, parse_batch
+from connector.ingest.intake import Intake, ItemResult
+from connector.rules.model.interactions import Event, Interaction
+from connector.rules.model.users import ERASED_FAULT
+from connector.store.engine.database import Database, StoreUnavailable
+from connector.store.users.users import load_users
+from connector.wire import ReportedException
 
 _log = structlog.get_logger("record")
-_NOTHING = RawValue(Payload())
+_NO_BODY = RawValue(Payload())
+_FIELDS = Interaction.model_fields.keys() | Event.model_fields.keys() | {"stale", "erased"}
 _Activity = TypeVar("_Activity", bound=Callable[..., Any])
 
 
 def _of_one_argument(activity_: _Activity) -> _Activity:
-    """An activity that the SDK takes for one of one raw argument, though it can be called with more.
+    """Show the SDK an activity of one raw argument, though it can be called with more.
 
-    Of a function that says that it takes any number, the SDK decodes each; one that takes one and gets two fails anew
-    in every attempt.
+    The SDK decodes every argument of a function that accepts any number; and a function of one argument that gets two
+    fails in every attempt.
     """
-    said = inspect.signature(activity_)
-    kinds = [one for one in said.parameters.values() if one.kind is not inspect.Parameter.VAR_POSITIONAL]
-    activity_.__signature__ = said.replace(parameters=kinds)  # type: ignore[attr-defined]
+    signature = inspect.signature(activity_)
+    parameters = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_POSITIONAL]
+    activity_.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return activity_
 
 
 class Recorder:
-    """Takes batches in for the workspace of this worker.
+    """Ingests batches for the workspace of this worker.
 
     Args:
         changed: called when there may be something for the outbox, so that it looks at once.
@@ -48,31 +55,81 @@ class Recorder:
 
     @activity.defn(name=names.RECORD_INTERACTIONS)
     @_of_one_argument
-    async def record_interactions(self, body: RawValue = _NOTHING, *more: Any) -> dict[str, Any]:
-        """Take in a batch, in one transaction; resolves with the answer of `POST /v1/interactions`.
+    async def record_interactions(self, body: RawValue = _NO_BODY, *more: Any) -> dict[str, Any]:
+        """Ingest a batch in one transaction; returns the answer of `POST /v1/interactions`.
 
-        An item without a time happened when this activity was scheduled, whichever attempt takes it in: so one without
-        an id has the same one in each of them (M6).
+        An item without a time happened when this activity was scheduled, whichever attempt ingests it; so an item
+        without an id has the same id in each attempt (M6).
 
         Args:
-            body: as it came: a worker that decodes it first fails again and again at what no attempt can decode.
-            more: what must not be there.
+            body: raw, because a worker that decodes it first fails again and again on what no attempt can decode.
+            more: arguments that must not be there.
 
         Raises:
-            ApplicationError: of type InvalidInteractions, not retryable: it is no batch, too large a one, or not alone.
+            ApplicationError: of type InvalidInteractions, not retryable: no batch, too large a batch, or more than one.
         """
-        with without_texts():
+        with _without_texts():
             batch = _batch_of(body, len(more))
             answer = await ingest_batch(self._intake, _with_times(batch, activity.info().scheduled_time.isoformat()))
             self._changed()
             return answer.as_json()
 
 
+class ExceptionSignalReporter:
+    """Ingests the exceptions that are signalled to follow-ups of one workspace."""
+
+    def __init__(
+        self, database: Database, intake: Intake, workspace: str, *, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        self._database, self._intake, self._workspace, self._changed = database, intake, workspace, changed
+
+    @activity.defn(name=names.REPORT_EXCEPTION)
+    async def report_exception(self, reported: ReportedException) -> str:
+        """Ingest an item for the follow-up's user; returns accepted, duplicate or invalid.
+
+        An item without a time happened when this activity was scheduled, whichever attempt ingests it. A `user` in the
+        item is ignored: a signal is about the user of the follow-up to which it was sent.
+        """
+        with _without_texts():
+            result = await self._ingest(reported)
+            _warn(reported, result)
+            self._changed()
+            return result.status
+
+    async def _ingest(self, reported: ReportedException) -> ItemResult:
+        async with self._database.read(self._workspace) as tx:
+            users = await load_users(tx, [reported.user_key])
+        if reported.user_key not in users:
+            return ItemResult("invalid", fault=ERASED_FAULT)
+        scheduled_at = activity.info().scheduled_time.isoformat()
+        item = {"occurred_at": scheduled_at, **reported.item, "user": users[reported.user_key].user.id}
+        [result] = await self._intake.ingest([item])
+        return result
+
+
+@contextmanager
+def _without_texts() -> Iterator[None]:
+    """Raise failures without texts that could quote a user's data (guarantee 8); the log has where the code broke.
+
+    Raises:
+        ApplicationError: retryable, of type StoreUnavailable or of the defect's type. Temporal's own failures pass.
+    """
+    try:
+        yield
+    except FailureError:
+        raise
+    except StoreUnavailable:
+        raise ApplicationError("the database cannot be used now", type=StoreUnavailable.__name__) from None
+    except Exception as error:
+        _log.exception("activity_broke")
+        raise ApplicationError("it broke; the worker's log says where", type=type(error).__name__) from None
+
+
 def _batch_of(body: RawValue, more: int) -> InteractionBatch:
     try:
         if more:
             raise BatchRefused("invalid", f"{more + 1} arguments are more than one; send the body as the only one")
-        return read_batch(_decoded(body.payload))
+        return parse_batch(_decode(body.payload))
     except BatchRefused as refused:
         _log.warning("batch_refused", code=refused.code, workflow_type=activity.info().workflow_type)
         raise ApplicationError(
@@ -84,8 +141,8 @@ def _batch_of(body: RawValue, more: int) -> InteractionBatch:
         ) from None
 
 
-def _decoded(payload: Payload) -> Any:
-    """The JSON values of a payload; None where it has none."""
+def _decode(payload: Payload) -> Any:
+    """Return the JSON value of a payload; None if it is empty."""
     encoding = payload.metadata.get("encoding", b"binary/null")
     if encoding == b"binary/null":
         return None
@@ -97,6 +154,16 @@ def _decoded(payload: Payload) -> Any:
         raise BatchRefused("invalid_json", f"the body is not JSON: {error}") from None
 
 
-def _with_times(batch: InteractionBatch, told_at: str) -> InteractionBatch:
-    items = [{"occurred_at": told_at, **item} if isinstance(item, dict) else item for item in batch.items]
+def _with_times(batch: InteractionBatch, occurred_at: str) -> InteractionBatch:
+    items = [{"occurred_at": occurred_at, **item} if isinstance(item, dict) else item for item in batch.items]
     return replace(batch, items=items)
+
+
+def _warn(reported: ReportedException, result: ItemResult) -> None:
+    """Log which field is wrong without quoting the item, whose names and values could be anything."""
+    if result.fault is not None:
+        field = re.split("[:.]", result.fault, maxsplit=1)[0]
+        place = field if field in _FIELDS else "unknown"
+        _log.warning("reported_exception_is_invalid", user_key=reported.user_key, place=place)
+    if "user" in reported.item:
+        _log.warning("reported_exception_names_a_user", user_key=reported.user_key, note="ignored; leave `user` out")

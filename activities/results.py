@@ -1,153 +1,57 @@
-"""The transactions after a send: what became of a claimed message, written once (guarantee 4)."""
+"""Record a claimed message's result, or release its claim: load, decide, apply in one transaction (guarantee 4)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from activities.claims import Claim
-from connector.channels.protocol import Accepted
+from activities.claims import Claim, send_outcome
+from activities.effects import apply_effects
+from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.follow_up import FollowUp, excepted
-from connector.rules.model.interactions import Interaction
-from connector.rules.model.reasons import Reason, State
-from connector.rules.sending.deliveries import Delivery, DeliveryState, receive_interaction
-from connector.rules.triggering.exceptions import cancels
-from connector.rules.triggering.trigger_list import triggers
-from connector.store.follow_ups.deliveries import load_deliveries, release, settle, write_delivery
-from connector.store.follow_ups.follow_ups import end_follow_ups, save_receipt
+from connector.rules.sending.deliveries import DueMessage
+from connector.rules.sending.results import SendResult, decide_release, decide_result
+from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.deliveries import load_deliveries
 from connector.store.users.log import load_items
-from connector.store.users.push_tokens import forget_push_tokens
 from connector.store.users.users import lock_user
-from connector.templating.variables import variables
-
-
-@dataclass(frozen=True)
-class SendResult:
-    """What became of a message. `fault` is a code of ours; `provider_id` is the provider's id for the message.
-
-    `reported`: its receipt is told by a delivery report (M4). `invalid_tokens` are the user's push tokens to forget.
-    """
-
-    state: DeliveryState
-    reason: Reason | None = None
-    fault: str | None = None
-    provider_id: str | None = None
-    reported: bool = False
-    invalid_tokens: tuple[str, ...] = ()
-
-
-def sent_result(accepted: Accepted) -> SendResult:
-    """The provider took it."""
-    return SendResult(
-        DeliveryState.SENT,
-        provider_id=accepted.provider_id,
-        reported=accepted.reported,
-        invalid_tokens=accepted.invalid_tokens,
-    )
+from connector.wire import SendOutcome
 
 
 async def record_result(
-    c: AsyncConnection, workspace: str, claim: Claim, conclusion: SendResult, *, now: datetime, attempt: int
-) -> Delivery:
-    """Write a message's final state, settle its follow-up, and remember the receipt where there was or may be one.
+    tx: Transaction,
+    catalogue: Catalogue,
+    intake: Intake,
+    claim: Claim,
+    result: SendResult,
+    *,
+    now: datetime,
+    attempt: int,
+) -> tuple[SendOutcome, bool]:
+    """Record a message's result, and end its follow-up if it was the last; returns the outcome.
 
-    Returns the message as it stands then: a delivery report that was quicker has settled it already.
+    The second value tells whether the message's own interaction began or ended follow-ups.
     """
-    await lock_user(c, workspace, claim.follow_up.user_key)
-    if conclusion.invalid_tokens:
-        await forget_push_tokens(c, workspace, claim.follow_up.user_key, conclusion.invalid_tokens)
-    if conclusion.reported or conclusion.state is DeliveryState.UNKNOWN:
-        known = (await load_deliveries(c, workspace, claim.follow_up.id))[claim.delivery.channel]
-        if known.state is DeliveryState.SENT:
-            return known
-    out = conclusion.state in (DeliveryState.SENT, DeliveryState.UNKNOWN)
-    message = await _write(c, workspace, claim, conclusion, now=now, attempt=attempt, claimed=out)
-    if out:
-        follow_up = claim.follow_up
-        await save_receipt(c, workspace, follow_up.campaign, follow_up.user_key, follow_up.key, claim.dispatched_at)
-    await settle(c, workspace, claim.follow_up, await _messages(c, workspace, claim, message), now)
-    return message
+    await lock_user(tx, claim.due.follow_up.user_key)
+    is_alone = claim.due.follow_up.channels == (claim.due.channel,)
+    due = claim.due if is_alone and not result.may_be_reported else await _reload(tx, claim)
+    decision = decide_result(due, result, claim.user, dispatched_at=claim.dispatched_at, now=now)
+    changed = await apply_effects(tx, catalogue, intake, decision.effects, now=now, attempt=attempt)
+    return send_outcome(decision.verdict, due.follow_up), changed
 
 
 async def release_claim(
-    c: AsyncConnection, workspace: str, claim: Claim, fault: str, catalogue: Catalogue, *, now: datetime, attempt: int
+    tx: Transaction, catalogue: Catalogue, intake: Intake, claim: Claim, fault: str, *, now: datetime, attempt: int
 ) -> None:
-    """Nothing went out: undo the claim, so that an exception that comes before the next attempt counts (X1).
-
-    One that came while the claim was held counts now. A claim that a later attempt gave up as lost stays so.
-    """
-    await lock_user(c, workspace, claim.follow_up.user_key)
-    if (await load_deliveries(c, workspace, claim.follow_up.id))[
-        claim.delivery.channel
-    ].state is not DeliveryState.CLAIMED:
-        return
-    opened = SendResult(DeliveryState.OPEN, fault=fault)
-    message = await _write(c, workspace, claim, opened, now=None, attempt=attempt, claimed=False)
-    if await release(c, workspace, claim.follow_up, await _messages(c, workspace, claim, message)):
-        await _cancel_released(c, workspace, claim.follow_up, catalogue, now)
+    """Release a claim whose message surely did not go out, so that exceptions before the next attempt count (X1)."""
+    follow_up = claim.due.follow_up
+    await lock_user(tx, follow_up.user_key)
+    due = await _reload(tx, claim)
+    since = {} if due.is_another_out else await load_items(tx, {follow_up.user_key: follow_up.trigger.t})
+    effects = decide_release(due, fault, since.get(follow_up.user_key, ()), catalogue, now)
+    await apply_effects(tx, catalogue, intake, effects, now=now, attempt=attempt)
 
 
-async def _cancel_released(
-    c: AsyncConnection, workspace: str, follow_up: FollowUp, catalogue: Catalogue, now: datetime
-) -> None:
-    """End it by the first exception that was taken in meanwhile; one that is a trigger too had to leave it standing."""
-    waiting = replace(follow_up, state=State.WAITING, dispatched_at=None)
-    entry = catalogue.entries[follow_up.campaign]
-    items = (await load_items(c, workspace, {follow_up.user_key: follow_up.trigger.t}))[follow_up.user_key]
-    by = next(
-        (i for i in items if cancels(waiting, i, catalogue) and not triggers(i.item, entry, i.t, catalogue)), None
-    )
-    if by is not None:
-        await end_follow_ups(c, workspace, [excepted(waiting, by, now)])
-
-
-def receive_of(claim: Claim) -> Interaction | None:
-    """The interaction that handing this message over makes, at the instant of its dispatch (M4)."""
-    return receive_interaction(claim.follow_up, claim.delivery.channel, claim.user.id, claim.dispatched_at)
-
-
-def variables_of(claim: Claim) -> Mapping[str, Any]:
-    """What the templates of this message see."""
-    return variables(claim.follow_up, claim.user, claim.campaign)
-
-
-async def _write(
-    c: AsyncConnection,
-    workspace: str,
-    claim: Claim,
-    conclusion: SendResult,
-    *,
-    now: datetime | None,
-    attempt: int,
-    claimed: bool,
-) -> Delivery:
-    message = replace(
-        claim.delivery,
-        state=conclusion.state,
-        reason=conclusion.reason,
-        claimed_at=claim.dispatched_at if claimed else None,
-    )
-    await write_delivery(
-        c,
-        workspace,
-        claim.follow_up,
-        message,
-        known=True,
-        attempt=attempt,
-        decided_at=now,
-        fault=conclusion.fault,
-        provider_id=conclusion.provider_id,
-    )
-    return message
-
-
-async def _messages(c: AsyncConnection, workspace: str, claim: Claim, message: Delivery) -> Mapping[str, Delivery]:
-    """All messages of the follow-up; where it has only this channel, there is nothing to look up."""
-    if claim.follow_up.channels == (message.channel,):
-        return {message.channel: message}
-    return await load_deliveries(c, workspace, claim.follow_up.id)
+async def _reload(tx: Transaction, claim: Claim) -> DueMessage:
+    """Load the follow-up's deliveries as stored now: a delivery report or a later attempt may have been quicker."""
+    return replace(claim.due, deliveries=await load_deliveries(tx, claim.due.follow_up.id))

@@ -1,4 +1,4 @@
-"""The activity that sends: claim, render, hand over, record. At most one message a delivery (guarantee 4)."""
+"""The activity that sends: claim, send to the provider, record. At most one message per delivery (guarantee 4)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.claims import Claim, ClaimTransaction, outcome_for
-from activities.results import SendResult, receive_of, record_result, release_claim, sent_result, variables_of
+from activities.claims import Claim, claim_message
+from activities.results import record_result, release_claim
 from connector import names
 from connector.channels.protocol import (
     Accepted,
@@ -27,12 +26,13 @@ from connector.channels.protocol import (
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.reasons import Reason
-from connector.rules.sending.deliveries import Delivery, DeliveryState
+from connector.rules.sending.deliveries import DeliveryState
+from connector.rules.sending.results import SendResult
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
-from connector.store.catalogue.versions import Head
 from connector.store.engine.database import Database
-from connector.templating.templates import Aborted, TemplateFault, render
+from connector.store.engine.transaction import Transaction
+from connector.templating.templates import MessageAborted, RenderingFailed, render, template_variables
 from connector.tracking.rewriting import hosts_in
 from connector.wire import SendOutcome, SendRequest
 
@@ -44,7 +44,7 @@ class Sender:
     """Sends the messages of one workspace.
 
     Args:
-        channels: by name; a message for one that is missing fails with `no_provider`.
+        channels: by name; a message for a channel that is missing fails with `no_provider`.
         changed: called when a send may have begun follow-ups of other campaigns, so that the outbox looks at once.
     """
 
@@ -63,10 +63,10 @@ class Sender:
 
     @activity.defn(name=names.SEND)
     async def send(self, request: SendRequest) -> SendOutcome:
-        """Judge one message as of this attempt's start, and send it where nothing speaks against it.
+        """Evaluate one message as of this attempt's start, and send it if no rule objects.
 
         Raises:
-            ApplicationError: the provider surely did not take it; the next attempt judges it anew.
+            ApplicationError: the provider surely did not accept the message; the next attempt evaluates it again.
         """
         info = activity.info()
         try:
@@ -80,91 +80,107 @@ class Sender:
             ) from None
 
     async def attempt(self, request: SendRequest, *, now: datetime, attempt: int) -> SendOutcome:
-        """One attempt at one message, for whoever makes it: an activity of its own, or a launch.
+        """Make one attempt at one message, for its own activity or for a launch: claim, send, record.
 
         Args:
-            now: as of when it is judged, UTC.
+            now: as of when the message is evaluated, UTC.
 
         Raises:
-            TryLater: the provider surely did not take it; the claim is given back.
-            ApplicationError: the channel broke; a later attempt decides what became of the message.
+            TryLater: the provider surely did not accept the message; its claim is released.
+            ApplicationError: the channel broke; a later attempt records the message as unknown.
         """
         claim = await self._claim(request, now, attempt)
         if isinstance(claim, SendOutcome):
-            if claim.outcome == "control":
-                self._changed()
             return claim
         try:
-            accepted = await self._send_to_provider(claim)
+            result = await self._send_to_provider(claim)
         except TryLater as fault:
-            await self._give_back(claim, fault.code, now, attempt)
+            await self._release(claim, fault.code, now, attempt)
             raise
-        except (Rejected, OutcomeUnknown, TemplateFault, Aborted) as fault:
-            return await self._conclude(claim, _result_of_fault(fault), now, attempt)
-        return await self._conclude(claim, sent_result(accepted), now, attempt)
+        return await self._record(claim, result, now, attempt)
 
     async def _claim(self, request: SendRequest, now: datetime, attempt: int) -> Claim | SendOutcome:
-        async def claim(c: AsyncConnection, catalogue: Catalogue, head: Head) -> Claim | SendOutcome:
-            claiming = ClaimTransaction(c, catalogue, head, self._intake, request, now=now, attempt=attempt)
-            return await claiming.claim()
+        async def claim(tx: Transaction, catalogue: Catalogue) -> Claim | SendOutcome:
+            return await claim_message(tx, catalogue, self._intake, request, now=now, attempt=attempt)
 
-        return await self._under_lock(claim)
+        claimed = await self._in_transaction(claim)
+        if isinstance(claimed, SendOutcome) and claimed.outcome == "control":
+            self._changed()
+        return claimed
 
-    async def _send_to_provider(self, claim: Claim) -> Accepted:
-        channel = self._channels.get(claim.delivery.channel)
-        if channel is None:
-            raise Rejected("no_provider", f"no provider is set up for {claim.delivery.channel}")
-        user = claim.user
-        sms = claim.content.sms if claim.delivery.channel == "sms" else None
-        message = OutgoingMessage(
-            delivery_id=claim.delivery.id,
-            campaign=claim.follow_up.campaign,
-            channel=claim.delivery.channel,
-            address=Address(user.id, user.email, user.phone, tuple(user.push_tokens)),
-            content=render(claim.content, claim.delivery.channel, variables_of(claim)),
-            hosts=None if sms is None else hosts_in(sms.body),
-        )
+    async def _send_to_provider(self, claim: Claim) -> SendResult:
+        """Render a claimed message and hand it to its channel; raises TryLater, or ApplicationError for a defect."""
         try:
-            return await channel.send(message)
-        except SendError:
+            channel = self._channel(claim.due.channel)
+            accepted = await _hand_over(channel, _render(claim))
+        except TryLater:
             raise
-        except Exception as error:  # a defect of the channel: its text could name a person, so only its kind goes on
-            _log.exception("channel_broke", delivery=claim.delivery.id)
-            raise ApplicationError("the channel broke", type=type(error).__name__) from None
+        except (SendError, RenderingFailed, MessageAborted) as fault:
+            return _result_of(fault)
+        return SendResult(
+            DeliveryState.SENT,
+            provider_id=accepted.provider_id,
+            is_reported=accepted.reported,
+            invalid_tokens=accepted.invalid_tokens,
+        )
 
-    async def _conclude(self, claim: Claim, conclusion: SendResult, now: datetime, attempt: int) -> SendOutcome:
-        """Write what became of it, and take its `receive_*` in, in one transaction: chains just work."""
-        received = receive_of(claim) if conclusion.state is DeliveryState.SENT and not conclusion.reported else None
-        if conclusion.fault is not None:
-            _log.warning("not_sent", delivery=claim.delivery.id, reason=conclusion.reason, fault=conclusion.fault)
+    async def _record(self, claim: Claim, result: SendResult, now: datetime, attempt: int) -> SendOutcome:
+        if result.fault is not None:
+            _log.warning("not_sent", delivery=claim.due.delivery_id, reason=result.reason, fault=result.fault)
 
-        async def record(c: AsyncConnection, catalogue: Catalogue, head: Head) -> tuple[Delivery, bool]:
-            final = await record_result(c, self._workspace, claim, conclusion, now=now, attempt=attempt)
-            if received is None:
-                return final, False
-            return final, (await self._intake.ingest_in_transaction(c, catalogue, head, [received])).changed
+        async def record(tx: Transaction, catalogue: Catalogue) -> tuple[SendOutcome, bool]:
+            return await record_result(tx, catalogue, self._intake, claim, result, now=now, attempt=attempt)
 
-        final, changed = await self._under_lock(record)
+        outcome, changed = await self._in_transaction(record)
         if changed:
             self._changed()
-        return outcome_for(final.state, final.reason)
+        return outcome
 
-    async def _give_back(self, claim: Claim, fault: str, now: datetime, attempt: int) -> None:
-        _log.info("send_is_tried_again", delivery=claim.delivery.id, fault=fault, attempt=attempt)
+    async def _release(self, claim: Claim, fault: str, now: datetime, attempt: int) -> None:
+        _log.info("send_is_tried_again", delivery=claim.due.delivery_id, fault=fault, attempt=attempt)
 
-        async def undo(c: AsyncConnection, catalogue: Catalogue, _head: Head) -> None:
-            await release_claim(c, self._workspace, claim, fault, catalogue, now=now, attempt=attempt)
+        async def release(tx: Transaction, catalogue: Catalogue) -> None:
+            await release_claim(tx, catalogue, self._intake, claim, fault, now=now, attempt=attempt)
 
-        await self._under_lock(undo)
+        await self._in_transaction(release)
 
-    async def _under_lock(self, act: Callable[[AsyncConnection, Catalogue, Head], Awaitable[_T]]) -> _T:
+    async def _in_transaction(self, act: Callable[[Transaction, Catalogue], Awaitable[_T]]) -> _T:
         return await with_current_catalogue(self._database, self._cache, self._workspace, act)
 
+    def _channel(self, name: str) -> Channel:
+        if name not in self._channels:
+            raise Rejected("no_provider", f"no provider is set up for {name}")
+        return self._channels[name]
 
-def _result_of_fault(fault: Rejected | OutcomeUnknown | TemplateFault | Aborted) -> SendResult:
+
+def _render(claim: Claim) -> OutgoingMessage:
+    """Render a message for its channel; raises TemplateFault or Aborted."""
+    user, due = claim.user, claim.due
+    sms = claim.content.sms if due.channel == "sms" else None
+    return OutgoingMessage(
+        delivery_id=due.delivery_id,
+        campaign=due.follow_up.campaign,
+        channel=due.channel,
+        address=Address(user.id, user.email, user.phone, tuple(user.push_tokens)),
+        content=render(claim.content, due.channel, template_variables(due.follow_up, user, claim.campaign)),
+        hosts=None if sms is None else hosts_in(sms.body),
+    )
+
+
+async def _hand_over(channel: Channel, message: OutgoingMessage) -> Accepted:
+    try:
+        return await channel.send(message)
+    except SendError:
+        raise
+    except Exception as error:  # a defect of the channel: its text could name a person, so only its type goes on
+        _log.exception("channel_broke", delivery=message.delivery_id)
+        raise ApplicationError("the channel broke", type=type(error).__name__) from None
+
+
+def _result_of(fault: SendError | RenderingFailed | MessageAborted) -> SendResult:
     if isinstance(fault, Rejected):
         return SendResult(DeliveryState.FAILED, Reason.SEND_FAILED, fault.code, invalid_tokens=fault.invalid_tokens)
     if isinstance(fault, OutcomeUnknown):
         return SendResult(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN, fault.code)
-    code = "template_aborted" if isinstance(fault, Aborted) else "template_fault"
+    code = "template_aborted" if isinstance(fault, MessageAborted) else "template_fault"
     return SendResult(DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE, code)

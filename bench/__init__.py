@@ -1,1 +1,1 @@
-"""Figures, each as a ratio to a bare baseline measured in the same run on the same embedded server."""
+"""Benchmarks: each figure is a ratio to a bare baseline that is measured in the same run on the same server."""

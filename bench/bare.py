@@ -1,4 +1,4 @@
-"""The baselines on Temporal alone: what the same server does without us."""
+"""The baselines on Temporal alone: what the same server does without the connector."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from uuid import uuid4
 from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowHandle
 
-AT_ONCE = 50
-"""As many calls at once as the outbox makes."""
+MAX_CONCURRENT_CALLS = 50
+"""The number of the outbox."""
 _T = TypeVar("_T")
 _Handle = WorkflowHandle[Any, Any]
 
@@ -24,45 +24,45 @@ async def nothing() -> None:
 
 
 @workflow.defn(name="Bare")
-class Bare:
+class BareWorkflow:
     """One timer and one activity that does nothing: the least that a delayed message can cost."""
 
     @workflow.run
     async def run(self, due_at: datetime) -> None:
-        """Wait until then, and act."""
+        """Wait until `due_at`, and run the activity."""
         await workflow.sleep(max(timedelta(milliseconds=1), due_at - workflow.now()))
         await workflow.execute_activity(nothing, start_to_close_timeout=timedelta(seconds=10))
 
 
 async def start(client: Client, count: int, *, due_at: datetime, task_queue: str) -> Sequence[_Handle]:
-    """Start so many bare workflows, a bounded number at the same time."""
+    """Start `count` bare workflows, a bounded number at the same time."""
 
-    async def one(_: object) -> _Handle:
-        return await client.start_workflow(Bare.run, due_at, id=f"bare-{uuid4()}", task_queue=task_queue)
+    async def start_one(_: object) -> _Handle:
+        return await client.start_workflow(BareWorkflow.run, due_at, id=f"bare-{uuid4()}", task_queue=task_queue)
 
-    return await all_at_once(range(count), one)
+    return await call_for_each(range(count), start_one)
 
 
 async def starts_per_second(client: Client, count: int, *, due_at: datetime) -> float:
-    """Start so many that nobody works on; returns how many went in a second."""
-    begun = perf_counter()
+    """Return how many workflows start per second on a task queue without a worker."""
+    started_at = perf_counter()
     await start(client, count, due_at=due_at, task_queue=f"bench-idle-{uuid4()}")
-    return count / (perf_counter() - begun)
+    return count / (perf_counter() - started_at)
 
 
-async def result(handle: _Handle) -> None:
-    """Wait for a workflow's end."""
+async def wait_for_result(handle: _Handle) -> None:
+    """Wait until a workflow has ended."""
     await handle.result()
 
 
-async def all_at_once(
-    things: Sequence[Any], act: Callable[[Any], Awaitable[_T]], *, at_once: int = AT_ONCE
+async def call_for_each(
+    items: Sequence[Any], act: Callable[[Any], Awaitable[_T]], *, at_once: int = MAX_CONCURRENT_CALLS
 ) -> Sequence[_T]:
-    """Do something with each thing, a bounded number at the same time."""
-    free = asyncio.Semaphore(at_once)
+    """Call `act` for each item, a bounded number at the same time; return the results in order."""
+    slots = asyncio.Semaphore(at_once)
 
-    async def one(thing: Any) -> _T:
-        async with free:
-            return await act(thing)
+    async def call(item: Any) -> _T:
+        async with slots:
+            return await act(item)
 
-    return await asyncio.gather(*(one(thing) for thing in things))
+    return await asyncio.gather(*(call(item) for item in items))

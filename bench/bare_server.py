@@ -1,4 +1,4 @@
-"""The bare baseline of intake: the same server and database, a route that inserts what it was sent, and nothing else.
+"""The bare baseline of ingest: the same server and database with a route that only inserts what it receives.
 
 Run as `python -m bench.bare_server DATABASE_URL PORT`.
 """
@@ -15,28 +15,28 @@ from fastapi import FastAPI, Request, Response
 from pydantic_core import from_json
 from sqlalchemy import insert
 
+from connector.app.preflight import listen
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
-from starter.api.server import config_for
-from starter.dev.ports import listen
+from starter.api.server import uvicorn_config
 
 _WORKSPACE = "bench"
 
 
 def create_bare_app(database: Database) -> FastAPI:
-    """One route that reads the JSON body and puts it into the log by one multi-row insert in one transaction."""
+    """Create an application whose one route inserts a JSON body into the log, in one statement and one transaction."""
     app = FastAPI()
 
     @app.get("/healthz")
-    async def alive() -> dict[str, str]:
+    async def check_alive() -> dict[str, str]:
         return {"status": "alive"}
 
     @app.post("/v1/interactions")
-    async def take(request: Request) -> Response:
+    async def insert_interactions(request: Request) -> Response:
         items = from_json(await request.body())["interactions"]
         rows = [_row(item) for item in items]
-        async with database.write(_WORKSPACE) as connection:
-            await connection.execute(insert(interactions), rows)
+        async with database.write(_WORKSPACE) as tx:
+            await tx.execute(insert(interactions), rows)
         return Response(b'{"results":[]}', media_type="application/json")
 
     return app
@@ -64,7 +64,7 @@ def _row(item: dict[str, Any]) -> dict[str, Any]:
 async def _serve(url: str, port: int) -> None:
     database = Database.open(url)
     with listen("127.0.0.1", port, option="PORT") as socket:
-        await uvicorn.Server(config_for(create_bare_app(database))).serve(sockets=[socket])
+        await uvicorn.Server(uvicorn_config(create_bare_app(database))).serve(sockets=[socket])
 
 
 if __name__ == "__main__":

@@ -1,16 +1,22 @@
-"""What a measurement comes to: two medians, their ratio, and the aim."""
+"""The figures of a measurement: two medians, their ratio, and the aim. Also the display of its progress."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Literal
 
+from rich.console import Console
+
+Progress = Callable[[str], None]
+"""Called with each step of a measurement."""
+
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured. Quick sizes show that the bench works; their ratios say little."""
+    """The sizes of the measurements. Quick sizes show that the bench works; their ratios mean little."""
 
     rounds: int
     starts: int
@@ -25,7 +31,7 @@ class Sizes:
 
     @property
     def few_waiting(self) -> int:
-        """A twentieth of the many."""
+        """The number of waiting follow-ups to compare with: a twentieth of `many_waiting`."""
         return max(1, self.many_waiting // 20)
 
 
@@ -45,8 +51,8 @@ QUICK = Sizes(
 class Figure:
     """One row of the table.
 
-    `ours` and `baseline` are medians over the rounds, in `unit`; the ratio is the median of the rounds' own ratios,
-    so that a machine that grows slower half-way does not count.
+    `ours` and `baseline` are medians over the rounds, in `unit`. The ratio is the median of the rounds' ratios, so that
+    it does not change if the machine becomes slower halfway.
     """
 
     name: str
@@ -60,13 +66,13 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        """Whether the ratio is at least, or at most, what is aimed at; always where nothing is."""
+        """Whether the ratio is at least, or at most, the aim; always true without an aim."""
         if self.aim is None:
             return True
         return self.ratio >= self.aim if self.better == "higher" else self.ratio <= self.aim
 
     def as_dict(self) -> dict[str, Any]:
-        """The figure for `--json`."""
+        """Return the figure for `--json`."""
         return {**asdict(self), "met": self.met}
 
 
@@ -79,7 +85,7 @@ def figure(
     aim: float | None,
     better: Literal["higher", "lower"],
 ) -> Figure:
-    """The figure of some rounds, each (ours, baseline) measured one right after the other."""
+    """Return the figure of rounds, each (ours, baseline) measured directly one after the other."""
     return Figure(
         name=name,
         unit=unit,
@@ -90,3 +96,11 @@ def figure(
         aim=aim,
         better=better,
     )
+
+
+@contextmanager
+def show_progress() -> Iterator[Progress]:
+    """Show a spinner with the current step on standard error; nothing if that is no terminal."""
+    console = Console(stderr=True)
+    with console.status("starting", spinner="line") as status:
+        yield lambda step: status.update(step)

@@ -1,4 +1,4 @@
-"""`make bench`: measures, and prints a table. Every figure is a ratio to a baseline measured in the same run."""
+"""`make bench`: runs the measurements and prints a table of the figures."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import accepting, draining, simulating, starting, taking_in, waiting
-from bench.figures import FULL, QUICK, Figure, Sizes
-from bench.progress import Progress, shown
-from bench.server import served
+from bench import accepting, draining, ingesting, simulating, starting, waiting
+from bench.environment import start_temporal
+from bench.figures import FULL, QUICK, Figure, Progress, Sizes, show_progress
 
-NAMES = ("accepting", "starting", "draining", "taking_in", "waiting", "simulating")
+NAMES = ("accepting", "starting", "draining", "ingesting", "waiting", "simulating")
 
 
 async def measure(names: tuple[str, ...], sizes: Sizes, progress: Progress) -> list[Figure]:
-    """Measure these figures one after another, on one embedded server."""
-    with tempfile.TemporaryDirectory(prefix="connector-bench-") as name:
-        folder = Path(name)
-        async with served(folder) as client:
+    """Measure these figures one after another, on one server."""
+    with tempfile.TemporaryDirectory(prefix="connector-bench-") as path:
+        folder = Path(path)
+        async with start_temporal(folder) as client:
             measures: dict[str, Callable[[], Awaitable[Figure | list[Figure]]]] = {
                 "accepting": lambda: accepting.measure(sizes, folder, client, progress),
                 "starting": lambda: starting.measure(sizes, folder, client, progress),
                 "draining": lambda: draining.measure(sizes, folder, client, progress),
-                "taking_in": lambda: taking_in.measure(sizes, folder, progress),
+                "ingesting": lambda: ingesting.measure(sizes, folder, progress),
                 "waiting": lambda: waiting.measure(sizes, folder, client, progress),
                 "simulating": lambda: asyncio.to_thread(simulating.measure, sizes, folder, progress),
             }
@@ -47,22 +46,22 @@ async def measure(names: tuple[str, ...], sizes: Sizes, progress: Progress) -> l
 
 def main(
     only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(NAMES)}; may be repeated.")] = None,
-    quick: Annotated[bool, typer.Option(help="Small sizes: shows that it works; the ratios say little.")] = False,
-    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of each figure, in place of the usual.")] = None,
-    starts: Annotated[int | None, typer.Option(min=1, help="Follow-ups started in a round.")] = None,
-    drains: Annotated[int | None, typer.Option(min=1, help="Follow-ups drained in a round.")] = None,
-    campaigns: Annotated[int | None, typer.Option(min=10, help="Campaigns of the large catalogue.")] = None,
-    waits: Annotated[int | None, typer.Option(min=2, help="Follow-ups that wait in the large worker.")] = None,
+    quick: Annotated[bool, typer.Option(help="Small sizes: show that it works; the ratios mean little.")] = False,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of each figure.")] = None,
+    starts: Annotated[int | None, typer.Option(min=1, help="Follow-ups started per round.")] = None,
+    drains: Annotated[int | None, typer.Option(min=1, help="Follow-ups drained per round.")] = None,
+    campaigns: Annotated[int | None, typer.Option(min=10, help="Campaigns in the large catalogue.")] = None,
+    waits: Annotated[int | None, typer.Option(min=2, help="Follow-ups that wait on the worker.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
 ) -> None:
     """Measure the connector against bare baselines."""
     unknown = set(only or ()) - set(NAMES)
     if unknown:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: not one of {', '.join(NAMES)}", param_hint="--only")
-    told = {"rounds": rounds, "starts": starts, "drains": drains, "many_campaigns": campaigns, "many_waiting": waits}
-    sizes = replace(QUICK if quick else FULL, **{name: size for name, size in told.items() if size is not None})
+    chosen = {"rounds": rounds, "starts": starts, "drains": drains, "many_campaigns": campaigns, "many_waiting": waits}
+    sizes = replace(QUICK if quick else FULL, **{name: size for name, size in chosen.items() if size is not None})
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
-    with shown() as progress:
+    with show_progress() as progress:
         figures = asyncio.run(measure(tuple(only or NAMES), sizes, progress))
     if as_json:
         print(json.dumps({"quick": quick, "figures": [figure.as_dict() for figure in figures]}, indent=2))

@@ -16,20 +16,20 @@ from starter.terminal import print_note
 
 _ORDERS = dict.fromkeys(("publish", "stop", "resume", "archive"), "orders")
 _COMMANDS = {
-    "Begin": {"demo": "demo", "dev": "dev"},
+    "Get started": {"demo": "demo", "dev": "dev"},
     "Campaigns": {"plan": "plan", "apply": "apply", **_ORDERS, "status": "status"},
-    "Trying out": {"simulate": "simulate", "backtest": "backtest"},
+    "Test campaigns": {"simulate": "simulate", "backtest": "backtest"},
     "Follow-ups": {"send-now": "follow_ups", "postpone": "follow_ups", "cancel": "follow_ups"},
     "Users": {"interact": "interact", "explain": "explain"},
-    "Operation": {"setup": "setup", "keys": "keys", "worker": "worker", "api": "api", "reports": "reports"},
+    "Operations": {"setup": "setup", "keys": "keys", "worker": "worker", "api": "api", "reports": "reports"},
 }
 """The commands by panel of the help, each with its module in `starter.commands`."""
 
 
-def program(wanted: str | None = None) -> typer.Typer:
-    """The program with one command or, where that is not one, with all of them.
+def create_program(command: str | None = None) -> typer.Typer:
+    """Return the program with one command, or with all of them if there is no such command.
 
-    Only what is wanted is imported: a command begins in half the time.
+    Only the modules of these commands are imported, which halves the time in which a command starts.
     """
     app = typer.Typer(
         no_args_is_help=True,
@@ -40,13 +40,13 @@ def program(wanted: str | None = None) -> typer.Typer:
         epilog="Begin with `connector demo`, or with `connector dev` and `connector apply examples`.",
     )
     app.callback()(_describe)
-    every = [(panel, name, module) for panel, names in _COMMANDS.items() for name, module in names.items()]
-    for panel, name, module in [one for one in every if one[1] == wanted] or every:
-        command = getattr(import_module(f"starter.commands.{module}"), name.replace("-", "_"))
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name, rich_help_panel=panel)
+    commands = [(panel, name, module) for panel, names in _COMMANDS.items() for name, module in names.items()]
+    for panel, name, module in [entry for entry in commands if entry[1] == command] or commands:
+        function = getattr(import_module(f"starter.commands.{module}"), name.replace("-", "_"))
+        if isinstance(function, typer.Typer):
+            app.add_typer(function, name=name, rich_help_panel=panel)
         else:
-            app.command(name, rich_help_panel=panel)(command)
+            app.command(name, rich_help_panel=panel)(function)
     return app
 
 
@@ -55,18 +55,18 @@ def _describe() -> None:
 
 
 def main() -> None:
-    """The program's entry: run a command, and leave at once with its exit code."""
+    """Run a command and end the process with its exit code."""
     code = run_command(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # whoever read it has gone
+        with suppress(OSError):  # the reader of a pipe has gone
             stream.flush()
-    os._exit(code)  # the SDK sometimes aborts in the interpreter's own end on CPython 3.11
+    os._exit(code)  # the SDK sometimes aborts at interpreter exit on CPython 3.11
 
 
-def run_command(words: Sequence[str]) -> int:
-    """Run one command: 0, 1 where it failed or was refused, 2 where the words were wrong."""
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command; return 0, 1 if it failed or was refused, 2 if the arguments were wrong."""
     try:
-        program(next(iter(words), None))(list(words), prog_name="connector")
+        create_program(next(iter(arguments), None))(list(arguments), prog_name="connector")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except ConnectorError as error:

@@ -1,38 +1,47 @@
-"""What the command line prints: results on standard output, everything about them on standard error."""
+"""Output of the command line: results on standard output, everything about the work on standard error."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+
+from rich.console import Console
 
 
 def print_result(text: str = "") -> None:
-    """A line of a result."""
+    """Print a line of a result."""
     print(text)
 
 
 def print_json(value: Any) -> None:
-    """A result as one line of JSON."""
+    """Print a result as one line of JSON."""
     print(json.dumps(value, ensure_ascii=False), flush=True)
 
 
 def print_note(text: str) -> None:
-    """A line about the work: a warning, a fault, a hint."""
+    """Print a line about the work: a warning, an error, a hint."""
     print(text, file=sys.stderr, flush=True)
 
 
-def print_warning(notes: Iterable[str]) -> None:
-    """Warnings, one a line."""
-    for note in notes:
-        print_note(f"warning: {note}")
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print warnings, one per line."""
+    for warning in warnings:
+        print_note(f"warning: {warning}")
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Rows under a header, in aligned columns; None is shown as a dash."""
+def format_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return rows under a header, in aligned columns; None becomes a dash."""
     texts = [tuple(header), *(tuple("-" if cell is None else str(cell) for cell in row) for row in rows)]
     widths = [max(len(row[place]) for row in texts) for place in range(len(header))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in texts
     )
+
+
+def spinner(activity: str) -> AbstractContextManager[Any]:
+    """Show that an activity is running, on a terminal only."""
+    console = Console(stderr=True)
+    return console.status(f"{activity} …") if console.is_terminal else nullcontext()

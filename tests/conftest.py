@@ -1,31 +1,41 @@
-"""Databases for the tests: SQLite files, and a throwaway PostgreSQL server that lives as long as the session."""
+"""Fixtures for all tests: databases, an installation on them, and a Temporal server. Each imports what it needs."""
 
 from __future__ import annotations
 
-import asyncio
-import ctypes
-import itertools
 import os
-import pwd
 import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 
-from connector.store.engine.database import Database
-from connector.store.engine.migrate import migrate
-from tests.house import House
+if TYPE_CHECKING:
+    from temporalio.testing import WorkflowEnvironment
 
+    from connector.store.engine.database import Database
+    from tests.support.databases import PostgreSQL
+    from tests.support.installation import Installation
+    from tests.support.workspace import Shop
+
+UNFINISHED_HANDLERS = ("UnfinishedUpdateHandlersWarning", "UnfinishedSignalHandlersWarning")
 _STATUS: list[int] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--part", choices=("parallel", "serial"), help="only tests that are not, or are, marked serial")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Select the part that was asked for; a workflow that ends with unfinished handlers fails its test."""
+    if "temporalio.workflow" in sys.modules:  # in pyproject.toml the filters would import it for every test of a rule
+        for name in UNFINISHED_HANDLERS:
+            config.addinivalue_line("filterwarnings", f"error::temporalio.workflow.{name}")
+    if part := config.getoption("part"):
+        left_out = [item for item in items if (part == "serial") != bool(item.get_closest_marker("serial"))]
+        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -34,109 +44,22 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leave without the interpreter's own end, in which Temporal's SDK sometimes aborts on CPython 3.11."""
-    if _STATUS and not hasattr(config, "workerinput"):
+    """Skip the interpreter's own exit, at which Temporal's SDK sometimes aborts on CPython 3.11.
+
+    A worker of pytest-xdist has sent its results by then.
+    """
+    if _STATUS:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(_STATUS[-1])
 
 
-class PostgreSQL:
-    """A PostgreSQL server of our own in a temporary folder, reachable through a Unix socket only."""
-
-    def __init__(self, binaries: Path) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="connector-pg-"))
-        self._names = (f"test_{number}" for number in itertools.count(1))
-        self._account = _account()
-        if self._account:
-            os.chown(self.folder, self._account["user"], self._account["group"])
-        data = str(self.folder / "data")
-        initdb = [binaries / "initdb", "-D", data, "-U", "connector", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
-        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd="/", **self._account)
-        options = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=200")
-        settings = [word for option in options for word in ("-c", option)]
-        self._log = (self.folder / "server.log").open("wb")
-        self._process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", str(self.folder), *settings],
-            stdout=self._log, stderr=self._log, cwd="/", preexec_fn=_die_with_parent, **self._account,
-        )  # fmt: skip
-        self._wait()
-
-    def url(self, name: str) -> str:
-        return f"postgresql+psycopg://connector@/{name}?host={self.folder}"
-
-    def create(self, name: str | None = None, *, template: str = "template0") -> str:
-        """Make a database, as a copy of `template`; gives back its name."""
-        name = name or next(self._names)
-        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        return name
-
-    def drop(self, name: str) -> None:
-        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-    def stop(self) -> None:
-        self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.send_signal(signal.SIGQUIT)
-            self._process.wait(10)
-        self._log.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _execute(self, statement: str) -> None:
-        with psycopg.connect(host=str(self.folder), user="connector", dbname="postgres", autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[call-overload]
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                return self._execute("SELECT 1")
-            except psycopg.OperationalError:
-                if time.monotonic() > deadline or self._process.poll() is not None:
-                    log = (self.folder / "server.log").read_text()
-                    self.stop()
-                    raise RuntimeError(f"PostgreSQL did not start:\n{log}") from None
-                time.sleep(0.05)
-
-
-def _binaries() -> Path | None:
-    """Where `initdb` and `postgres` are: on the PATH, else in the newest of the distribution's folders."""
-    found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else []
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
-
-
-def _account() -> dict[str, Any]:
-    """PostgreSQL refuses to run as root: the account to run it as then, else nothing."""
-    if os.geteuid() != 0:
-        return {}
-    known = {entry.pw_name: entry for entry in pwd.getpwall()}
-    entry = known.get("postgres") or known["nobody"]
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-
-
-def _die_with_parent() -> None:
-    """On Linux a killed test session takes its server with it (PR_SET_PDEATHSIG)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGINT)
-
-
-def _migrated(url: str) -> None:
-    async def run() -> None:
-        database = Database.open(url)
-        await migrate(database)
-        await database.close()
-
-    with ThreadPoolExecutor(1) as thread:  # a loop of its own, whether or not the session's is running
-        thread.submit(asyncio.run, run()).result()
-
-
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgreSQL]:
-    binaries = _binaries()
+    """A PostgreSQL server, one for the session (with pytest-xdist: one for each worker)."""
+    from tests.support.databases import PostgreSQL, find_binaries
+
+    binaries = find_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL server binaries (initdb, postgres) on PATH or in /usr/lib/postgresql/*/bin")
     server = PostgreSQL(binaries)
@@ -148,15 +71,19 @@ def postgresql_server() -> Iterator[PostgreSQL]:
 
 @pytest.fixture(scope="session")
 def _postgresql_template(postgresql_server: PostgreSQL) -> str:
+    from tests.support.databases import migrate_database
+
     name = postgresql_server.create("migrated")
-    _migrated(postgresql_server.url(name))
+    migrate_database(postgresql_server.url(name))
     return name
 
 
 @pytest.fixture(scope="session")
 def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.support.databases import migrate_database
+
     path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
-    _migrated(f"sqlite+aiosqlite:///{path}")
+    migrate_database(f"sqlite+aiosqlite:///{path}")
     return path
 
 
@@ -185,31 +112,57 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """A fresh migrated database, of each kind in turn."""
-    async for opened in _opened(database_url):
+    from tests.support.databases import open_database
+
+    async with open_database(database_url) as opened:
         yield opened
 
 
 @pytest.fixture
 async def sqlite_database(sqlite_url: str) -> AsyncIterator[Database]:
-    async for opened in _opened(sqlite_url):
+    """A fresh migrated SQLite file."""
+    from tests.support.databases import open_database
+
+    async with open_database(sqlite_url) as opened:
         yield opened
 
 
 @pytest.fixture
 async def postgresql_database(postgresql_url: str) -> AsyncIterator[Database]:
-    async for opened in _opened(postgresql_url):
-        yield opened
+    """A fresh migrated PostgreSQL database."""
+    from tests.support.databases import open_database
 
-
-async def _opened(url: str) -> AsyncIterator[Database]:
-    opened = Database.open(url)
-    try:
+    async with open_database(postgresql_url) as opened:
         yield opened
-    finally:
-        await opened.close()
 
 
 @pytest.fixture
-def house(database: Database) -> House:
-    """A small running house, on each of the two databases."""
-    return House(database)
+def installation(database: Database) -> Installation:
+    """An installation, on each of the two databases."""
+    from tests.support.installation import Installation
+
+    return Installation(database)
+
+
+@pytest.fixture(scope="session")
+async def environment() -> AsyncIterator[WorkflowEnvironment]:
+    """A real Temporal server with virtual time, set up as `connector setup` does; one for the session or worker."""
+    from connector.temporal.client import register_search_attributes
+    from tests.support.temporal_server import open_environment
+
+    async with await open_environment() as started:
+        await register_search_attributes(started.client)
+        yield started
+
+
+@pytest.fixture
+async def shop(
+    environment: WorkflowEnvironment, sqlite_database: Database, sqlite_url: str, tmp_path: Path
+) -> AsyncIterator[Shop]:
+    """A workspace with its worker running, in real time."""
+    from tests.support.workspace import Shop, settings_for, working
+
+    opened = Shop(sqlite_database, environment)
+    with environment.with_time_skipping_disabled():
+        async with working(environment, settings_for(opened.workspace, sqlite_url, tmp_path)):
+            yield opened

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from bench.figures import figure
-
-ROOT = Path(__file__).parent.parent
+from tests.support.repository import ROOT
 
 
 @pytest.mark.parametrize(
@@ -34,6 +32,7 @@ def test_the_ratio_is_that_of_the_rounds() -> None:
     assert measured.ratio == pytest.approx(0.8)
 
 
+@pytest.mark.serial
 @pytest.mark.timeout(180)
 def test_the_bench_measures_every_figure() -> None:
     """`make bench ARGS="--quick --json"` prints one JSON object and nothing else on standard output."""

@@ -2,14 +2,13 @@
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
-from connector.rules.model.conditions import REFINEMENTS, REQUIRED
+from connector.rules.model.conditions import REFINEMENTS, REQUIRED_REFINEMENT
 from connector.rules.model.interactions import InteractionType
+from tests.support.repository import DOCS
 
-DOCS = Path(__file__).parent.parent / "docs"
 ROW = re.compile(r"^\| `(\w+)` \| \*\*(.+?)\*\*.* \| (.*?) ?\| \[(test_\w+)\]\((\S+)\) \|$", re.MULTILINE)
 ROWS = ROW.findall((DOCS / "interactions.md").read_text())
 MAKERS = {"inbox", "link", "pixel", "app's report", "conversion", "send", "delivery report", "enrolment"}
@@ -26,7 +25,7 @@ def test_row_is_true(name: str, maker: str, refined: str, test: str, file: str) 
     kind = InteractionType(name)
     told = set(re.findall(r"`(\w+)`", refined))
     assert told == {word for word, kinds in REFINEMENTS.items() if kind in kinds}
-    assert ("always" in refined) == (kind in REQUIRED)
+    assert ("always" in refined) == (kind in REQUIRED_REFINEMENT)
     assert maker in MAKERS
     assert test == f"test_{name}"
     defined = ast.parse((DOCS / file).read_text()).body

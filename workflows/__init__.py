@@ -1,4 +1,4 @@
-"""The workflows: follow-up, launch and registry.
+"""Keep the time: the follow-up, launch and registry workflows.
 
-Imports `connector.rules`, `connector.names` and `connector.wire`; calls activities by `steps`.
+Imports `connector.rules`, `connector.names` and `connector.wire`; calls activities by the signatures in `steps`.
 """

@@ -1,4 +1,4 @@
-"""How workflows call the activities: on which queue, for how long, how often again, and under which words in the UI."""
+"""How workflows call activities: on which queue, with which timeouts, retries and summaries in the UI."""
 
 from __future__ import annotations
 
@@ -25,100 +25,100 @@ from connector.wire import (
 )
 from workflows import steps
 
-_ATTEMPT = timedelta(seconds=30)
-"""Longer than any provider's own timeout, so that a slow provider's answer is still heard (guarantee 4)."""
-_AGAIN = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
-"""Without an end: each attempt judges anew, and drops what has become stale (D4)."""
+_ATTEMPT_TIMEOUT = timedelta(seconds=30)
+"""Longer than any provider's own timeout, so that a slow provider's answer still arrives (guarantee 4)."""
+_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
+"""Without a limit: each attempt evaluates the message again, and drops what has become stale (D4)."""
 
-_SOON_AGAIN = RetryPolicy(maximum_interval=timedelta(seconds=10))
-"""Without an end too: while it is not certain what an operator's hand changed, nothing may be sent."""
+_RETRY_SOON = RetryPolicy(maximum_interval=timedelta(seconds=10))
+"""Without a limit too: nothing may be sent while the result of an operator action is uncertain."""
 
-_ORDER = timedelta(minutes=1)
-_PATIENCE = timedelta(minutes=10)
-"""An order that the store cannot take for so long fails, so that the ones behind it get an answer too."""
+_ORDER_TIMEOUT = timedelta(minutes=1)
+_ORDER_DEADLINE = timedelta(minutes=10)
+"""An order that the store cannot carry out for so long fails, so that the orders behind it get an answer too."""
 
-_STRETCH = timedelta(minutes=10)
-"""A stretch of a launch is short, but a provider may be slow with each of its messages."""
-_ALL_PAGES = timedelta(hours=1)
-_ONE_PAGE = timedelta(seconds=30)
+_LAUNCH_TIMEOUT = timedelta(minutes=10)
+"""A time slice of a launch is short, but a provider may be slow with each of its messages."""
+_ALL_PAGES_TIMEOUT = timedelta(hours=1)
+_HEARTBEAT_TIMEOUT = timedelta(seconds=30)
 
 
 async def send(start: FollowUpStart, channel: str) -> SendOutcome:
-    """Have one channel of a follow-up judged and sent, on that channel's own queue."""
+    """Send one channel's message of a follow-up, on that channel's own task queue."""
     return await workflow.execute_activity(
         steps.send,
         SendRequest(
             workspace=start.workspace, follow_up_id=start.follow_up_id, campaign=start.campaign, channel=channel
         ),
         task_queue=names.channel_queue(start.workspace, channel),
-        start_to_close_timeout=_ATTEMPT,
-        retry_policy=_AGAIN,
+        start_to_close_timeout=_ATTEMPT_TIMEOUT,
+        retry_policy=_RETRY,
         summary=channel,
     )
 
 
 async def report_exception(start: FollowUpStart, item: dict[str, Any]) -> str:
-    """Have an interaction of a follow-up's user taken in; resolves with accepted, duplicate or invalid."""
+    """Ingest an interaction of a follow-up's user; returns accepted, duplicate or invalid."""
     return await workflow.execute_activity(
         steps.report_exception,
         ReportedException(workspace=start.workspace, user_key=start.user_key, item=item),
-        start_to_close_timeout=_ATTEMPT,
-        retry_policy=_AGAIN,
+        start_to_close_timeout=_ATTEMPT_TIMEOUT,
+        retry_policy=_RETRY,
         summary="reported exception",
     )
 
 
 async def operate(start: FollowUpStart, verb: Verb, until: datetime | None) -> Operated:
-    """Have the store move or end this follow-up's wait; what it refuses is told, not raised."""
+    """Move or end a follow-up's wait in the store; a refusal is in the result, not raised."""
     return await workflow.execute_activity(
         steps.operate,
         Operation(workspace=start.workspace, follow_up_id=start.follow_up_id, verb=verb, until=until),
-        start_to_close_timeout=_ATTEMPT,
-        retry_policy=_SOON_AGAIN,
+        start_to_close_timeout=_ATTEMPT_TIMEOUT,
+        retry_policy=_RETRY_SOON,
         summary=f"{verb} by an operator",
     )
 
 
 async def launch_page(page: LaunchPage) -> LaunchStep:
-    """Have a launch gone on with for a while."""
+    """Carry on with a launch for one time slice."""
     return await workflow.execute_activity(
         steps.launch_page,
         page,
-        start_to_close_timeout=_STRETCH,
-        heartbeat_timeout=_ONE_PAGE,
-        retry_policy=_SOON_AGAIN,
+        start_to_close_timeout=_LAUNCH_TIMEOUT,
+        heartbeat_timeout=_HEARTBEAT_TIMEOUT,
+        retry_policy=_RETRY_SOON,
         summary=f"launch {page.campaign}",
     )
 
 
 async def carry_out_order(order: Order) -> OrderReceipt:
-    """Have an order judged and committed; an ActivityError caused by OrderRefused where it is not allowed."""
+    """Evaluate and commit an order; raises ActivityError, caused by OrderRefused, if it is not allowed."""
     return await workflow.execute_activity(
         steps.carry_out_order,
         order,
-        start_to_close_timeout=_ORDER,
-        schedule_to_close_timeout=_PATIENCE,
-        retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=10)),
-        summary=f"{order.verb} {named(order.ids)}",
+        start_to_close_timeout=_ORDER_TIMEOUT,
+        schedule_to_close_timeout=_ORDER_DEADLINE,
+        retry_policy=_RETRY_SOON,
+        summary=f"{order.verb} {first_ids(order.ids)}",
     )
 
 
 async def end_waits(workspace: str, campaigns: tuple[str, ...]) -> int:
-    """Have everything ended that waits in closed windows of these campaigns; resolves with how many there were.
+    """End everything that waits in closed windows of these campaigns; returns how many follow-ups ended.
 
     Args:
-        campaigns: empty: all of the workspace.
+        campaigns: all of the workspace if empty.
     """
     return await workflow.execute_activity(
         steps.end_waits,
         StoppedWindow(workspace=workspace, campaigns=campaigns),
-        start_to_close_timeout=_ALL_PAGES,
-        heartbeat_timeout=_ONE_PAGE,
-        retry_policy=_AGAIN,
-        summary=f"end the waits of {named(campaigns) or 'whatever is stopped'}",
+        start_to_close_timeout=_ALL_PAGES_TIMEOUT,
+        heartbeat_timeout=_HEARTBEAT_TIMEOUT,
+        retry_policy=_RETRY,
+        summary=f"end the waits of {first_ids(campaigns) or 'whatever is stopped'}",
     )
 
 
-def named(ids: tuple[str, ...]) -> str:
-    """A few ids in words; summaries are short."""
+def first_ids(ids: tuple[str, ...]) -> str:
+    """Return the first ids in words; summaries are short."""
     return ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")

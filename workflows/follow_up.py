@@ -1,4 +1,4 @@
-"""One follow-up: wait out the delay, listen for what calls it off, send."""
+"""The follow-up workflow: wait out the delay, listen for exceptions, send."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from workflows import activity_calls as calls
 from workflows.operator_actions import NOTHING_ASKED, OperatorActions, instant_of, refused, short
 
 _STATE = SearchAttributeKey.for_keyword(names.STATE_ATTRIBUTE)
-_LONGEST_REPORT = 2_000_000
-"""In bytes: with more, what hands it to intake could exceed Temporal's 2 MiB, and no task would ever complete."""
-_WEIGHT = ("sent", "control", "excepted", "failed", "dropped")
+_MAX_REPORT_BYTES = 2_000_000
+"""With more, the activity's input could exceed Temporal's 2 MiB, and no workflow task would ever complete."""
+_STATES_BY_PRECEDENCE = ("sent", "control", "excepted", "failed", "dropped")
 
 
 @workflow.defn(name=names.FOLLOW_UP)
 class FollowUpWorkflow:
-    """One user's follow-up through one follow-on. The store decides; this workflow keeps the time."""
+    """One user's run through one follow-on. The store decides; this workflow keeps the time."""
 
     @workflow.init
     def __init__(self, start: FollowUpStart) -> None:
@@ -40,52 +40,61 @@ class FollowUpWorkflow:
         self._in_progress: set[str] = set()
         self._held: set[str] = set()
         self._all_sent = False
-        self._operator = OperatorActions(start, self._check_open, self._follow)
+        self._operator = OperatorActions(start, self._check_open, self._apply_operated)
 
     @workflow.run
     async def run(self, start: FollowUpStart) -> str:
-        """Wait, then send on every channel, listening all the while; returns the final state."""
-        passing = asyncio.create_task(self._pass(start))
+        """Wait, listen and send; returns the final state. A cancellation in Temporal is an operator's `cancel`."""
+        follow_up = asyncio.create_task(self._wait_listen_send(start))
         try:
-            return await asyncio.shield(passing)
-        except asyncio.CancelledError:  # the UI's Cancel, `temporal workflow cancel`: an operator's hand too
+            return await asyncio.shield(follow_up)
+        except asyncio.CancelledError:  # the UI's Cancel, or `temporal workflow cancel`
             with suppress(ApplicationError):
                 await self._operator.operate("cancel", workflow.cancellation_reason())
-            final = await passing
+            final = await follow_up
             if self._ended is not None and self._ended.reason == Reason.CANCELLED_BY_OPERATOR:
                 raise
             return final
 
+    async def _wait_listen_send(self, start: FollowUpStart) -> str:
+        listening = asyncio.create_task(self._listen())
+        await self._wait(start.due_at, "schedule delay")
+        outcomes = await self._send_all(start.channels)
+        self._all_sent = True
+        await listening
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._end_with(outcomes)
+
     @workflow.signal(name=names.ENDED, description="The store ended this follow-up (sent by the outbox)")
     def end(self, ended: Ended) -> None:
-        """Stop waiting; what the store decided stands already."""
+        """Stop waiting: the row has its end already."""
         self._ended = self._ended or ended
 
-    @workflow.signal(name=names.EXCEPTION, description="An interaction as reported; intake decides what comes of it")
-    def report(self, *said: Any) -> None:
-        """Have an interaction of this user taken in, in the wire form without `user`; anything else is dropped.
+    @workflow.signal(name=names.EXCEPTION, description="An interaction of this user; ingest decides what it changes")
+    def report(self, *arguments: Any) -> None:
+        """Ingest an interaction of this user, in the wire form without `user`; anything else is dropped.
 
-        Whoever signals may say anything, nothing or too much: none of it may stop the workflow's tasks.
+        Anybody may signal anything, nothing or too much: none of it may stop the workflow's tasks.
         """
-        match said:
-            case [dict(item)] if len(canonical_json(item).encode()) <= _LONGEST_REPORT:
+        match arguments:
+            case [dict(item)] if len(canonical_json(item).encode()) <= _MAX_REPORT_BYTES:
                 self._reported.append(item)
             case _:
                 workflow.logger.warning("an exception signal was dropped: it is not one JSON object, or far too large")
 
-    @workflow.update(name=names.SEND_NOW, description="Judge and send it now; the rules of its due time still apply")
+    @workflow.update(name=names.SEND_NOW, description="Send it now; the rules of the due time still apply")
     async def send_now(self, asked: Asked = NOTHING_ASKED) -> Operated:
-        """Let it wait no longer; quiet hours and the like may hold it again."""
+        """End the wait now; quiet hours and other rules may hold the message again."""
         return await self._operator.operate("send_now", asked.note)
 
-    @workflow.update(name=names.POSTPONE, description='Let it wait for another time: {"until": "2026-03-02T09:00:00Z"}')
+    @workflow.update(name=names.POSTPONE, description='Wait until another time: {"until": "2026-03-02T09:00:00Z"}')
     async def postpone(self, asked: Postponement = NOTHING_ASKED) -> Operated:
-        """Move what it waits for, holds included; what calls it off goes on counting."""
+        """Move the end of the wait, holds included; exceptions count until then."""
         return await self._operator.operate("postpone", asked.note, instant_of(asked, workflow.now()))
 
-    @workflow.update(name=names.CANCEL, description="End it unsent, as cancelled_by_operator")
+    @workflow.update(name=names.CANCEL, description="End it without sending, as cancelled_by_operator")
     async def cancel(self, asked: Asked = NOTHING_ASKED) -> Operated:
-        """End it while nothing of it has gone out."""
+        """End the follow-up, provided that no message of it has been claimed."""
         return await self._operator.operate("cancel", asked.note)
 
     @send_now.validator
@@ -103,22 +112,13 @@ class FollowUpWorkflow:
 
     @workflow.query(name=names.STATUS, description="What it waits for, and what ended it")
     def status(self) -> FollowUpStatus:
-        """What an operator asks first."""
+        """Return what the follow-up waits for, what it sends on, and what ended it."""
         return FollowUpStatus(waits=self._waits, sending=tuple(self._sending()), ended=self._ended)
 
-    async def _pass(self, start: FollowUpStart) -> str:
-        listening = asyncio.create_task(self._listen())
-        await self._wait(start.due_at, "schedule delay")
-        outcomes = await self._deliver(start.channels)
-        self._all_sent = True
-        await listening
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        return self._conclude(outcomes)
-
     async def _wait(self, until: datetime, why: str) -> None:
-        """Wait until then, or until it has ended. When timer and signal meet, either may wake us: both are read.
+        """Wait until an instant, or until the follow-up has ended; when timer and signal meet, both are checked.
 
-        Operators may move the instant; while one of their hands is on it, nothing goes out.
+        Operators may move the instant. While an operator action is in progress, the wait goes on.
         """
         self._waits[why] = until
         self._show()
@@ -127,43 +127,43 @@ class FollowUpWorkflow:
             left = until - workflow.now()
             if left > timedelta(0):
                 with suppress(asyncio.TimeoutError):
-                    await workflow.wait_condition(self._moved(why, until), timeout=left, timeout_summary=why)
-            elif self._operator.busy:
-                await workflow.wait_condition(lambda: not self._operator.busy or self._ended is not None)
+                    await workflow.wait_condition(self._is_moved(why, until), timeout=left, timeout_summary=why)
+            elif self._operator.is_busy:
+                await workflow.wait_condition(lambda: not self._operator.is_busy or self._ended is not None)
             else:
                 break
         del self._waits[why]
 
     async def _listen(self) -> None:
-        """Hand what is reported to intake, one after the other, for as long as there is something to call off."""
+        """Have reported exceptions ingested, one after the other, until every message has been decided."""
         while True:
             await workflow.wait_condition(lambda: bool(self._reported) or self._all_sent)
             if not self._reported:
                 return
             try:
-                taken = await calls.report_exception(self._start, self._reported[0])
-                workflow.logger.info("reported exception is %s", taken)
+                status = await calls.report_exception(self._start, self._reported[0])
+                workflow.logger.info("reported exception is %s", status)
             except ActivityError:
-                workflow.logger.warning("a reported exception could not be taken in")
+                workflow.logger.warning("a reported exception could not be ingested")
             self._reported.popleft()
 
-    async def _deliver(self, channels: Iterable[str]) -> list[SendOutcome]:
-        """Send on these channels at the same time, but on none that is in hand already."""
+    async def _send_all(self, channels: Iterable[str]) -> list[SendOutcome]:
+        """Send on these channels at the same time, except those already in progress."""
         begun = [channel for channel in channels if channel not in self._in_progress]
         self._in_progress.update(begun)
         outcomes = await asyncio.gather(*(self._send(channel) for channel in begun))
         return [outcome for several in outcomes for outcome in several]
 
     async def _send(self, channel: str) -> list[SendOutcome]:
-        """One channel, judged by itself, and again as often as it is held; newer content may move it to others."""
-        while await self._nothing_speaks_against_it():
+        """Send on one channel, again after every hold; newer content may move the message to other channels."""
+        while await self._may_send():
             self._show()
             outcome = await calls.send(self._start, channel)
             if outcome.outcome == "held" and outcome.until is not None:
                 await self._hold(channel, outcome.until)
                 continue
             self._in_progress.discard(channel)
-            return await self._deliver(outcome.channels) if outcome.outcome == "moved" else [outcome]
+            return await self._send_all(outcome.channels) if outcome.outcome == "moved" else [outcome]
         self._in_progress.discard(channel)
         return []
 
@@ -172,13 +172,13 @@ class FollowUpWorkflow:
         await self._wait(until, f"{channel} is held")
         self._held.discard(channel)
 
-    async def _nothing_speaks_against_it(self) -> bool:
-        """Intake has seen all that was reported so far, no operator is at it, and the store has ended nothing."""
-        await workflow.wait_condition(lambda: not (self._reported or self._operator.busy) or self._ended is not None)
+    async def _may_send(self) -> bool:
+        """Wait for reported exceptions and operator actions; returns whether the follow-up is still open."""
+        await workflow.wait_condition(lambda: not (self._reported or self._operator.is_busy) or self._ended is not None)
         return self._ended is None
 
-    def _follow(self, operated: Operated) -> None:
-        """The row is the truth: it has ended, or waits for another instant on all channels that wait."""
+    def _apply_operated(self, operated: Operated) -> None:
+        """Do as the row does: end, or wait for its new instant on all channels that wait."""
         if operated.state is not None and operated.state not in OPEN_STATES:
             self._ended = self._ended or Ended(state=operated.state, reason=operated.reason)
         elif operated.done and operated.next_at is not None:
@@ -194,24 +194,24 @@ class FollowUpWorkflow:
     def _check_waits(self) -> None:
         self._check_open()
         if sending := self._sending():
-            raise refused(f"it no longer waits, it is being sent ({', '.join(sending)}); `cancel` is still judged")
+            raise refused(f"it no longer waits, it is being sent ({', '.join(sending)}); `cancel` may still end it")
 
-    def _moved(self, why: str, until: datetime) -> Any:
+    def _is_moved(self, why: str, until: datetime) -> Any:
         return lambda: self._ended is not None or self._waits[why] != until
 
     def _sending(self) -> list[str]:
         return sorted(self._in_progress - self._held)
 
     def _show(self) -> None:
-        """What the UI says of it now."""
+        """Show in the UI what the follow-up does now."""
         lines = [f"Waits until {short(until)}: {why}." for why, until in self._waits.items()]
         lines += [f"Is being sent: {', '.join(sending)}."] if (sending := self._sending()) else []
-        workflow.set_current_details("\n\n".join([*lines, *([self._operator.last] if self._operator.last else [])]))
+        workflow.set_current_details("\n\n".join(filter(None, (*lines, self._operator.last))))
 
-    def _conclude(self, outcomes: list[SendOutcome]) -> str:
-        """The state of all channels together: sent where at least one went out."""
+    def _end_with(self, outcomes: list[SendOutcome]) -> str:
+        """Show and return the final state: sent if at least one channel's message was."""
         states = {self._ended.state} if self._ended else {outcome.state for outcome in outcomes}
-        final = next((state for state in _WEIGHT if state in states), "dropped")
+        final = next((state for state in _STATES_BY_PRECEDENCE if state in states), "dropped")
         workflow.upsert_search_attributes([_STATE.value_set(final)])
         ended = in_words(final, self._ended.reason if self._ended else None)
         workflow.set_current_details("\n\n".join(filter(None, (f"Ended: {ended}.", self._operator.last))))

@@ -1,4 +1,4 @@
-"""One launch of a scheduled original: wait for its time, gather its audience, send, page by page."""
+"""The launch workflow: wait for a scheduled original's time, select its audience, send, page by page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ORDER = ("waiting", "held", "sending", "sent", "control", "dropped", "failed")
 
 @workflow.defn(name=names.LAUNCH)
 class LaunchWorkflow:
-    """Keeps the time of a launch. The store knows how far it has come; losing a run of this loses nothing of it."""
+    """Keeps the time of one launch. Its progress is in the store, so losing a run of the workflow loses nothing."""
 
     @workflow.init
     def __init__(self, start: LaunchStart) -> None:
@@ -26,13 +26,13 @@ class LaunchWorkflow:
         self._start = start
         self._page = start.page or first
         self._step: LaunchStep | None = None
-        self._told = False
+        self._is_signalled = False
 
     @workflow.run
     async def run(self, start: LaunchStart) -> dict[str, int]:
-        """Do one stretch after the other until nothing is left; returns how many users came to which state."""
+        """Work in time slices until nobody is left to send to; returns the number of users by state."""
         while True:
-            self._told = False
+            self._is_signalled = False
             step = await calls.launch_page(self._page)
             self._page, self._step = step.next_page, step
             self._show(step)
@@ -44,41 +44,41 @@ class LaunchWorkflow:
 
     @workflow.signal(name=names.LOOK, description="An order concerned this campaign (sent by the outbox)")
     def look(self) -> None:
-        """Wait no longer; what the order did stands in the store."""
-        self._told = True
+        """Stop waiting: what the order changed is in the store."""
+        self._is_signalled = True
 
     @workflow.query(name=names.PROGRESS, description="How many users are in which state")
     def progress(self) -> LaunchProgress:
-        """How far it had come after the last stretch."""
+        """Return the launch's progress after the last time slice."""
         return self._step.progress if self._step else LaunchProgress()
 
     async def _wait(self, step: LaunchStep) -> None:
-        """Until the instant that the stretch named, or until an order concerned it."""
+        """Wait until the instant that the time slice named, or until an order concerns the campaign."""
         if step.until is None and step.phase != "paused":
             return
         left = None if step.until is None else step.until - workflow.now()
         if left is not None and left.total_seconds() <= 0:
             return
         with suppress(asyncio.TimeoutError):
-            await workflow.wait_condition(lambda: self._told, timeout=left, timeout_summary=_why(step))
+            await workflow.wait_condition(lambda: self._is_signalled, timeout=left, timeout_summary=_why(step))
 
     def _show(self, step: LaunchStep) -> None:
-        """What the UI says of it now."""
-        counted = step.progress.users
-        known = [f"{counted[state]:,} {state}" for state in _ORDER if state in counted]
-        whole = "" if step.progress.whole_audience or step.phase == "ended" else " so far"
-        people = f"{sum(counted.values()):,} users{whole}" + (f": {', '.join(known)}" if known else "")
-        workflow.set_current_details(f"{_words(step.phase, step.until)}\n\n{people}.")
+        """Show in the UI what the launch does now."""
+        counts = step.progress.users
+        by_state = [f"{counts[state]:,} {state}" for state in _ORDER if state in counts]
+        so_far = "" if step.progress.whole_audience or step.phase == "ended" else " so far"
+        users = f"{sum(counts.values()):,} users{so_far}" + (f": {', '.join(by_state)}" if by_state else "")
+        workflow.set_current_details(f"{_in_words(step.phase, step.until)}\n\n{users}.")
 
 
 def _why(step: LaunchStep) -> str:
     return "not before" if step.phase == "waits" else "per minute, or a provider's pause"
 
 
-def _words(phase: str, until: datetime | None) -> str:
+def _in_words(phase: str, until: datetime | None) -> str:
     if phase == "paused":
-        return "Paused: the campaign is stopped. `connector resume` lets it go on."
+        return "Paused: the campaign is stopped; continue the launch with `connector resume`."
     if phase == "ended":
         return "Done."
-    doing = {"waits": "Waits", "enrolling": "Gathers its audience", "sending": "Sends"}[phase]
-    return f"{doing}, goes on at {short(until)}." if until else f"{doing}."
+    doing = {"waits": "Waits", "enrolling": "Selects its audience", "sending": "Sends"}[phase]
+    return f"{doing}, continues at {short(until)}." if until else f"{doing}."

@@ -1,4 +1,4 @@
-"""The registry: every publish, stop, resume and archive of a workspace goes through here, one at a time."""
+"""The registry workflow: every publish, stop, resume and archive of a workspace, one at a time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from connector.wire import Order, OrderReceipt, RegistryState
 from workflows import activity_calls as calls
 
 _LOG_LENGTH = 50
-_MOST_IDS = 10_000
-_ENDING = frozenset({"stop", "archive"})
+_MAX_IDS = 10_000
+_ENDS_WAITS = frozenset({"stop", "archive"})
 
 
 @workflow.defn(name=names.REGISTRY)
 class RegistryWorkflow:
-    """Puts orders in a line. What is published stands in the store; losing this workflow loses nothing of it."""
+    """Carries out orders one after the other. What is published is in the store, so losing a run loses nothing."""
 
     @workflow.init
     def __init__(self, state: RegistryState) -> None:
@@ -28,9 +28,9 @@ class RegistryWorkflow:
 
     @workflow.run
     async def run(self, state: RegistryState) -> None:
-        """End the waits of what was stopped, and go on in a new run when this one has grown long."""
+        """End the waits of what was stopped; continue as new when the history has grown long."""
         if not state.continued:
-            await self._finish_what_was_left()
+            await self._end_waits_left_over()
         while not self._has_grown_long():
             await workflow.wait_condition(lambda: bool(self._to_end) or self._has_grown_long())
             if self._to_end:
@@ -41,7 +41,7 @@ class RegistryWorkflow:
 
     @workflow.update(name="publish", description="Make the newest revisions live")
     async def publish(self, order: Order) -> OrderReceipt:
-        """Judge and carry out a publication."""
+        """Publish the newest revisions."""
         return await self._carry_out(order)
 
     @workflow.update(name="stop", description="Stop campaigns and cards; what waits ends")
@@ -75,36 +75,37 @@ class RegistryWorkflow:
     def _check_archive(self, order: Order) -> None:
         self._check(order, "archive")
 
-    @workflow.query(name=names.ORDERS, description="The newest orders and what came of them")
+    @workflow.query(name=names.ORDERS, description="The newest orders and their results")
     def orders(self) -> list[str]:
-        """The short log, oldest first."""
+        """Return the newest orders, oldest first."""
         return self._log
 
     def _check(self, order: Order, verb: str) -> None:
-        """Look at the order's shape only; what it concerns is judged under the store's lock."""
+        """Check the order's shape only; its content is evaluated under the store's lock."""
         if order.verb != verb:
             raise ValueError(f"the update {verb} carries an order to {order.verb}")
         if order.workspace != self._workspace:
             raise ValueError(f"this is the registry of {self._workspace}, not of {order.workspace}")
-        if not 0 < len(order.ids) <= _MOST_IDS or not all(order.ids):
-            raise ValueError(f"an order names between 1 and {_MOST_IDS} ids, none of them empty")
+        if not 0 < len(order.ids) <= _MAX_IDS or not all(order.ids):
+            raise ValueError(f"an order names between 1 and {_MAX_IDS} ids, none of them empty")
         if not order.order_id:
             raise ValueError("an order needs an order_id, so that repeating it changes nothing")
 
     async def _carry_out(self, order: Order) -> OrderReceipt:
         async with self._turn:
             receipt = await calls.carry_out_order(order)
-        self._remember(f"{workflow.now():%Y-%m-%d %H:%M:%S}Z {order.verb} {calls.named(receipt.changed) or 'nothing'}")
-        if order.verb in _ENDING:
+        changed = calls.first_ids(receipt.changed) or "nothing"
+        self._remember(f"{workflow.now():%Y-%m-%d %H:%M:%S}Z {order.verb} {changed}")
+        if order.verb in _ENDS_WAITS:
             self._to_end |= dict.fromkeys(receipt.changed)
         return receipt
 
-    async def _finish_what_was_left(self) -> None:
-        """A registry that was terminated may not have ended the waits of what it stopped."""
+    async def _end_waits_left_over(self) -> None:
+        """End what waits in any closed window: a terminated registry may have left some."""
         await calls.end_waits(self._workspace, ())
 
     async def _end_waits(self) -> None:
-        """End them all at once; what is stopped again meanwhile has its turn after this one."""
+        """End the waits of everything stopped so far; what is stopped meanwhile comes next."""
         stopped, self._to_end = self._to_end, {}
         await calls.end_waits(self._workspace, tuple(stopped))
 

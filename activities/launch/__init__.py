@@ -1,1 +1,1 @@
-"""The activity that launches a scheduled original: gathers its audience and sends to it, page by page."""
+"""Launch a scheduled original: add its audience and send to it, page by page."""

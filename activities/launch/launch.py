@@ -1,44 +1,51 @@
-"""The activity of a launch: its audience gathered and its messages sent, a stretch at a time.
+"""The activity of a launch: its audience is added and its messages are sent, one time slice after the other.
 
-All that a launch has done stands in the store before the next thing is begun, so that it can be killed anywhere: users
-are taken in with the cursor that passes over them in one transaction, and every message is claimed as a follow-up's is.
+Each step is in the store before the next one begins, so that a launch can be killed anywhere: users are added in one
+transaction with the cursor that passes over them, and every message is claimed as a follow-up's is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
-from activities.heartbeat import heartbeat
-from activities.launch.audience import LaunchAudience
-from activities.launch.sending import LaunchSender, without_attempts
+from activities.claims import load_recipients
+from activities.effects import apply_effects
+from activities.launch.sending import LaunchSender, from_the_start
 from activities.send import Sender
 from connector import names
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.sending.launching import begins_at, scheduled
+from connector.rules.sending.due_list import newest_live
+from connector.rules.sending.effects import Effect
+from connector.rules.sending.launching import Launch, begins_at, is_in_launch, launch_user, scheduled
+from connector.rules.targeting.audience import needs_history
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
-from connector.store.catalogue.versions import Head
-from connector.store.engine.database import Database, database_now
+from connector.store.engine.database import Database
+from connector.store.engine.transaction import Transaction, database_now
 from connector.store.follow_ups.launches import (
     LaunchRow,
     change_launch,
     count_states,
+    find_waiting_users,
     load_launch,
     next_users,
 )
+from connector.store.users.users import ERASED, lock_users
 from connector.wire import LaunchPage, LaunchProgress, LaunchStep
 
-_STRETCH = timedelta(seconds=15)
-"""How long one activity goes on: a worker that is told to stop waits for it, and what it judged as of stays near."""
+_TIME_SLICE = timedelta(seconds=15)
+"""How long one activity works: a worker that stops waits for it, and time passes between two evaluations."""
 _USERS = 200
 _MESSAGES = 100
+_HEARTBEAT_SECONDS = 2.0
+"""The SDK sends on only as many heartbeats as the timeout requires."""
 
 
 class Launcher:
@@ -47,7 +54,7 @@ class Launcher:
     Args:
         sender: sends each message as it sends a follow-up's.
         changed: called when enrolments may have begun follow-ups, so that the outbox looks at once.
-        audience, messages: how many users are taken in, and how many are sent to, in one step.
+        audience, messages: how many users are added, and how many are sent to, in one step.
     """
 
     def __init__(
@@ -64,54 +71,54 @@ class Launcher:
     ) -> None:
         self._database, self._cache, self._intake = database, cache, intake
         self._workspace, self._changed, self._audience = workspace, changed, audience
-        self._passes = LaunchSender(database, cache, sender, workspace, messages=messages)
+        self._sender = LaunchSender(database, cache, sender, workspace, messages=messages)
 
     @activity.defn(name=names.LAUNCH_PAGE)
     async def launch_page(self, page: LaunchPage) -> LaunchStep:
-        """Go on with a launch for a while, or tell what it waits for; a repeated attempt repeats nothing.
+        """Carry on with a launch for one time slice; returns what it waits for. A repeated attempt repeats nothing.
 
-        Where it is called off, or its worker told to stop, what is in a provider's hands is heard out, and nothing
-        more is handed over.
+        If the activity is cancelled or its worker stops, messages that a provider has been handed are finished, and no
+        more are begun.
         """
-        called_off = asyncio.Event()
-        stretch = asyncio.ensure_future(self._stretch(page, called_off))
-        async with heartbeat():
+        cancelled = asyncio.Event()
+        time_slice = asyncio.ensure_future(self._work(page, cancelled))
+        async with _heartbeats():
             try:
-                step = await asyncio.shield(stretch)
+                step = await asyncio.shield(time_slice)
             except asyncio.CancelledError:
-                called_off.set()
-                await stretch
+                cancelled.set()
+                await time_slice
                 raise
         return await self._with_progress(step)
 
-    async def _stretch(self, page: LaunchPage, called_off: asyncio.Event) -> LaunchStep:
-        """One step after the other until it has to wait, time is up, or it is not to go on."""
+    async def _work(self, page: LaunchPage, cancelled: asyncio.Event) -> LaunchStep:
+        """Take one step after the other until the launch has to wait, the time slice is over, or work must stop."""
         info, loop = activity.info(), asyncio.get_running_loop()
         began = loop.time()
 
         def goes_on() -> bool:
-            return not called_off.is_set() and not activity.is_worker_shutdown()
+            return not cancelled.is_set() and not activity.is_worker_shutdown()
 
         while True:
             worked = timedelta(seconds=loop.time() - began)
             step = await self.step(page, now=info.started_time + worked, attempt=info.attempt, goes_on=goes_on)
             has_more = step.phase in ("enrolling", "sending") and step.until is None
-            if not has_more or worked > _STRETCH or not goes_on():
+            if not has_more or worked > _TIME_SLICE or not goes_on():
                 return step
             page = step.next_page
 
     async def step(
         self, page: LaunchPage, *, now: datetime, attempt: int, goes_on: Callable[[], bool] = lambda: True
     ) -> LaunchStep:
-        """The next step: some users taken in, or some messages sent.
+        """Take the next step: add some users, or send some messages.
 
         Args:
-            now: as of when everything in it is judged, UTC.
-            goes_on: asked before each message; once it says no, the rest is left to a later step.
+            now: as of when everything in the step is evaluated, UTC.
+            goes_on: called before each message; once it returns False, the rest is left to a later step.
         """
 
-        async def begin(c: AsyncConnection, catalogue: Catalogue, head: Head) -> LaunchStep | tuple[LaunchRow, bool]:
-            return await self._gather(c, catalogue, head, page, now)
+        async def begin(tx: Transaction, catalogue: Catalogue) -> LaunchStep | tuple[LaunchRow, bool]:
+            return await self._add_next_users(tx, catalogue, page, now)
 
         begun = await with_current_catalogue(self._database, self._cache, self._workspace, begin)
         if isinstance(begun, LaunchStep):
@@ -119,45 +126,75 @@ class Launcher:
                 self._changed()
             return begun
         launch, archived = begun
-        return await self._passes.send(launch, page, now=now, attempt=attempt, archived=archived, goes_on=goes_on)
+        return await self._sender.send(launch, page, now=now, attempt=attempt, archived=archived, goes_on=goes_on)
 
-    async def _gather(
-        self, c: AsyncConnection, catalogue: Catalogue, head: Head, page: LaunchPage, now: datetime
+    async def _add_next_users(
+        self, tx: Transaction, catalogue: Catalogue, page: LaunchPage, now: datetime
     ) -> LaunchStep | tuple[LaunchRow, bool]:
-        """Take the next users in; where there are none left, the launch and whether its campaign is archived."""
-        launch = await load_launch(c, self._workspace, page.launch_id, for_update=True)
-        if launch is None or launch.ended_at is not None:
+        """Add the next users; if none are left, return the launch and whether its campaign is archived."""
+        row = await load_launch(tx, page.launch_id, for_update=True)
+        if row is None or row.ended_at is not None:
             return LaunchStep(phase="ended", next_page=page)
-        entry = catalogue.entries[launch.campaign]
+        entry = catalogue.entries[row.campaign]
         if entry.state == "archived":
-            return launch, True
+            return row, True
         if entry.live is None:
-            return LaunchStep(phase="paused", next_page=without_attempts(page))
+            return LaunchStep(phase="paused", next_page=from_the_start(page))
         delivery = scheduled(entry)
-        if launch.paged_at is not None or delivery is None:
-            return launch, False
-        begins = begins_at(delivery, launch.published_at, catalogue.workspace)
+        if row.paged_at is not None or delivery is None:
+            return row, False
+        launch = Launch(row.launch_id, entry, delivery, row.published_at)
+        begins = begins_at(delivery, row.published_at, catalogue.workspace)
         if now < begins:
             return LaunchStep(phase="waits", next_page=page, until=begins)
-        if launch.begun_at is None:
-            launch = replace(launch, begun_at=await database_now(c))
-        keys = await next_users(c, self._workspace, launch, self._audience)
-        where = (c, catalogue, head, self._intake, self._workspace, launch, delivery)
+        row = row if row.begun_at is not None else replace(row, begun_at=await database_now(tx))
+        keys = await next_users(tx, row, self._audience)
         if keys:
-            await LaunchAudience(*where, now=now).take(keys)
+            await self._add_users(tx, catalogue, launch, keys, now)
         await change_launch(
-            c,
-            self._workspace,
-            launch.launch_id,
-            begun_at=launch.begun_at,
-            cursor=keys[-1] if keys else launch.cursor,
+            tx,
+            row.launch_id,
+            begun_at=row.begun_at,
+            cursor=keys[-1] if keys else row.cursor,
             paged_at=None if len(keys) == self._audience else now,
         )
         return LaunchStep(phase="enrolling", next_page=page)
 
+    async def _add_users(
+        self, tx: Transaction, catalogue: Catalogue, launch: Launch, user_keys: Sequence[str], now: datetime
+    ) -> None:
+        """Add those of these users who are in the audience, and neither received the campaign nor wait for it."""
+        await lock_users(tx, user_keys)
+        campaign = newest_live(launch.entry)
+        with_history = needs_history(campaign.audience)
+        recipients = await load_recipients(tx, catalogue, launch.entry, user_keys, now, with_history=with_history)
+        waiting = await find_waiting_users(tx, campaign.id, user_keys)
+        effects: list[Effect] = []
+        for user_key, recipient in sorted(recipients.items()):
+            is_left_out = user_key in waiting or recipient.user.id.startswith(ERASED)
+            if not is_left_out and is_in_launch(campaign, recipient, now):
+                effects += launch_user(launch, user_key, recipient, catalogue, now)
+        await apply_effects(tx, catalogue, self._intake, effects, now=now, attempt=1)
+
     async def _with_progress(self, step: LaunchStep) -> LaunchStep:
-        async with self._database.read() as c:
-            users = await count_states(c, self._workspace, step.next_page.campaign)
-            launch = await load_launch(c, self._workspace, step.next_page.launch_id)
+        async with self._database.read(self._workspace) as tx:
+            users = await count_states(tx, step.next_page.campaign)
+            launch = await load_launch(tx, step.next_page.launch_id)
         whole = launch is not None and launch.paged_at is not None
         return step.model_copy(update={"progress": LaunchProgress(users=users, whole_audience=whole)})
+
+
+@asynccontextmanager
+async def _heartbeats() -> AsyncIterator[None]:
+    """Heartbeat as long as the block runs, however slow a provider is, so that only a dead worker counts as dead."""
+    task = asyncio.create_task(_heartbeat_forever())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _heartbeat_forever() -> None:
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(_HEARTBEAT_SECONDS)

@@ -1,21 +1,23 @@
-"""A launch's passes over those who wait: whose turn it is, what came of it, and what the others wait for (D4, W4)."""
+"""A launch's passes over the users who wait: who is next, the result, and what the others wait for (D4, W4)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio.exceptions import ApplicationError
 
-from activities.launch.attempts import DueRow, LaunchAttempts
 from activities.send import Sender
+from connector.channels.protocol import TryLater
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.sending.launching import scheduled, take_from_window
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
-from connector.store.catalogue.versions import Head
 from connector.store.engine.database import Database
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.launches import (
     LaunchRow,
     change_launch,
@@ -24,16 +26,64 @@ from connector.store.follow_ups.launches import (
     next_due,
     postpone_rows,
 )
-from connector.wire import LaunchPage, LaunchStep
+from connector.wire import LaunchPage, LaunchStep, SendRequest
 
 _log = structlog.get_logger("launch")
 
-_SOONEST, _LATEST = timedelta(seconds=1), timedelta(minutes=5)
-"""Between two passes over those whom a provider put off."""
+_MAX_CONCURRENT = 20
+_HANDED_OVER = frozenset({"sent", "failed"})
+_MIN_PAUSE, _MAX_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
+"""Between two passes over the users whose provider asked to be tried again later."""
+
+
+@dataclass(frozen=True)
+class DueRow:
+    """One user's row that is due."""
+
+    user_key: str
+    id: str
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The rows to send to next. `not_before` (UTC) is set instead if the minute is used up (`per_minute`).
+
+    `is_late`: nobody worked on the launch for so long that what is due has become stale (D4, W4).
+    """
+
+    rows: Sequence[DueRow]
+    not_before: datetime | None = None
+    is_late: bool = False
+
+
+@dataclass(frozen=True)
+class AttemptSummary:
+    """The result of trying rows.
+
+    `rows` is how many were tried, `handed_over` for how many a provider was asked, `later` how often a provider asked
+    to be tried again, and `retry_after` how long it asked to be left alone. `paused`: the campaign was stopped.
+    """
+
+    rows: int = 0
+    handed_over: int = 0
+    later: int = 0
+    retry_after: timedelta | None = None
+    paused: bool = False
+
+    def __add__(self, other: AttemptSummary) -> AttemptSummary:
+        pauses = [pause for pause in (self.retry_after, other.retry_after) if pause is not None]
+        return AttemptSummary(
+            self.rows + other.rows,
+            self.handed_over + other.handed_over,
+            self.later + other.later,
+            max(pauses, default=None),
+            self.paused or other.paused,
+        )
 
 
 class LaunchSender:
-    """Sends to those who wait, in the order of their keys, some in each step.
+    """Sends to the users who wait, in the order of their keys, some in each step.
 
     Args:
         messages: how many users are sent to in one step.
@@ -55,93 +105,121 @@ class LaunchSender:
         archived: bool,
         goes_on: Callable[[], bool],
     ) -> LaunchStep:
-        """Send to the next users of this pass; where there are none left, tell what the others wait for.
+        """Send to the next users of this pass; if none are left, return what the others wait for.
 
         Args:
-            now: as of when everything in it is judged, UTC.
-            goes_on: asked before each message; once it says no, the rest is left to a later step.
+            now: as of when every message is evaluated, UTC.
+            goes_on: called before each message; once it returns False, the rest is left to a later step.
         """
-        rows, turn_ends, late = await self._turns(launch, page, now, archived=archived)
-        if not rows:
-            if turn_ends is not None:
-                return LaunchStep(phase="sending", next_page=page, until=turn_ends)
+        chunk = await self._take_chunk(launch, page, now, archived=archived)
+        if chunk.not_before is not None:
+            return LaunchStep(phase="sending", next_page=page, until=chunk.not_before)
+        if not chunk.rows:
             return await self._end_pass(launch, page, now)
-        attempts = LaunchAttempts(self._sender, self._workspace, launch.campaign, now=now, attempt=attempt)
-        tried = await attempts.try_all(rows, goes_on)
-        await self._worked(launch, len(rows) - tried.went, now, behind=late or (tried.later > 0 and not tried.went))
-        reached = rows[tried.rows - 1].user_key if tried.rows else page.after
+        tried = await self._try_all(chunk.rows, launch.campaign, now, attempt, goes_on)
+        is_blocked = tried.later > 0 and not tried.handed_over
+        unused = len(chunk.rows) - tried.handed_over
+        await self._save_progress(launch, unused, now, is_behind=chunk.is_late or is_blocked)
+        reached = chunk.rows[tried.rows - 1].user_key if tried.rows else page.after
         page = page.model_copy(update={"after": reached, "later": page.later or tried.later > 0})
         if tried.paused:
-            return LaunchStep(phase="paused", next_page=without_attempts(page))
-        if tried.later and not tried.went:  # a provider that takes nothing is left alone for a while
+            return LaunchStep(phase="paused", next_page=from_the_start(page))
+        if is_blocked:  # a provider that accepts nothing is left alone for a while
             tries = page.tries + 1
             page = page.model_copy(update={"tries": tries})
-            return LaunchStep(phase="sending", next_page=page, until=now + (tried.after or _pause(tries)))
+            return LaunchStep(phase="sending", next_page=page, until=now + (tried.retry_after or _pause(tries)))
         return LaunchStep(phase="sending", next_page=page)
 
-    async def _turns(
-        self, launch: LaunchRow, page: LaunchPage, now: datetime, *, archived: bool
-    ) -> tuple[list[DueRow], datetime | None, bool]:
-        """The rows whose turn it is; none of them and an instant, where it is nobody's before (`per_minute`).
+    async def _take_chunk(self, launch: LaunchRow, page: LaunchPage, now: datetime, *, archived: bool) -> Chunk:
+        """Take the next rows that are due, as many as `per_minute` grants; all of them if archived."""
 
-        The last says that nobody was at work for too long, so that those who are due have become stale (D4, W4).
-        """
-
-        async def take(
-            c: AsyncConnection, catalogue: Catalogue, _head: Head
-        ) -> tuple[list[DueRow], datetime | None, bool]:
-            current = await load_launch(c, self._workspace, launch.launch_id, for_update=True) or launch
-            due = await next_due(c, self._workspace, launch, page.after, None if archived else now, self._messages)
-            rows = [DueRow(*row) for row in due]
+        async def take(tx: Transaction, catalogue: Catalogue) -> Chunk:
+            current = await load_launch(tx, launch.launch_id, for_update=True) or launch
+            due = await next_due(tx, launch, page.after, None if archived else now, self._messages)
             delivery = scheduled(catalogue.entries[launch.campaign])
             limit = None if archived or delivery is None else delivery.per_minute
-            granted, minute = take_from_window(current.minute, now, limit, len(rows))
-            if rows and not granted:
-                return [], minute.ends(now), False
-            rows = rows[:granted]
-            await postpone_rows(c, self._workspace, [row.id for row in rows], current.kept_up_at)
-            if minute != current.minute:
-                await change_launch(
-                    c, self._workspace, launch.launch_id, minute_at=minute.at, minute_count=minute.count
-                )
-            stale_after = catalogue.workspace.stale_after
-            return rows, None, await self._is_late(c, current, now - stale_after)
+            granted, window = take_from_window(current.minute, now, limit, len(due))
+            if due and not granted:
+                return Chunk((), not_before=window.ends(now))
+            rows = [DueRow(*row) for row in due[:granted]]
+            await postpone_rows(tx, [row.id for row in rows], current.kept_up_at)
+            if window != current.minute:
+                await change_launch(tx, launch.launch_id, minute_at=window.at, minute_count=window.count)
+            is_late = await _is_late(tx, current, now - catalogue.workspace.stale_after)
+            return Chunk(rows, is_late=is_late)
 
         return await with_current_catalogue(self._database, self._cache, self._workspace, take)
 
-    async def _is_late(self, c: AsyncConnection, launch: LaunchRow, before: datetime) -> bool:
-        if launch.kept_up_at >= before:
-            return False
-        first = await earliest(c, self._workspace, launch)
-        return first is not None and first < before
+    async def _try_all(
+        self, rows: Sequence[DueRow], campaign: str, now: datetime, attempt: int, goes_on: Callable[[], bool]
+    ) -> AttemptSummary:
+        """Try rows in order, some at once. Once `goes_on` returns False, finish those begun and leave the rest."""
+        free = asyncio.Semaphore(_MAX_CONCURRENT)
 
-    async def _worked(self, launch: LaunchRow, unused: int, now: datetime, *, behind: bool) -> None:
-        """Give turns back to the minute that nobody used, and remember that the launch kept up, unless it is behind."""
-        async with self._database.write(self._workspace) as c:
-            current = await load_launch(c, self._workspace, launch.launch_id, for_update=True) or launch
-            kept_up = current.kept_up_at if behind else max(now, current.kept_up_at)
-            left = max(0, current.minute.count - unused)
-            await change_launch(c, self._workspace, launch.launch_id, kept_up_at=kept_up, minute_count=left)
+        async def try_one(row: DueRow) -> AttemptSummary:
+            async with free:
+                return await self._try(row, campaign, now, attempt) if goes_on() else AttemptSummary()
+
+        results = await asyncio.gather(*(try_one(row) for row in rows), return_exceptions=True)
+        error = next((result for result in results if isinstance(result, BaseException)), None)
+        if error is not None:  # raised only now, so that the next attempt finds no message still in progress
+            raise error
+        return sum((result for result in results if isinstance(result, AttemptSummary)), AttemptSummary())
+
+    async def _try(self, row: DueRow, campaign: str, now: datetime, attempt: int) -> AttemptSummary:
+        """Try every channel of one user's row, those to which newer content switches it included."""
+        waiting, seen, tried = list(row.channels), set[str](), AttemptSummary()
+        while waiting:
+            channel = waiting.pop(0)
+            seen.add(channel)
+            request = SendRequest(workspace=self._workspace, follow_up_id=row.id, campaign=campaign, channel=channel)
+            try:
+                outcome = await self._sender.attempt(request, now=now, attempt=attempt)
+            except TryLater as fault:
+                tried += AttemptSummary(later=1, retry_after=fault.retry_after)
+                continue
+            except ApplicationError:  # the channel broke: the next pass records the claim as unknown (guarantee 4)
+                tried += AttemptSummary(handed_over=1)
+                continue
+            waiting += [other for other in outcome.channels if other not in seen and other not in waiting]
+            is_handed_over = outcome.outcome in _HANDED_OVER
+            tried += AttemptSummary(handed_over=int(is_handed_over), paused=outcome.outcome == "paused")
+        return replace(tried, rows=1, handed_over=min(tried.handed_over, 1))
+
+    async def _save_progress(self, launch: LaunchRow, unused: int, now: datetime, *, is_behind: bool) -> None:
+        """Return unused turns to the minute, and remember that the launch kept up, unless it is behind."""
+        async with self._database.write(self._workspace) as tx:
+            current = await load_launch(tx, launch.launch_id, for_update=True) or launch
+            kept_up_at = current.kept_up_at if is_behind else max(now, current.kept_up_at)
+            used = max(0, current.minute.count - unused)
+            await change_launch(tx, launch.launch_id, kept_up_at=kept_up_at, minute_count=used)
 
     async def _end_pass(self, launch: LaunchRow, page: LaunchPage, now: datetime) -> LaunchStep:
-        """All who were due have been tried: wait for the next of those who are left, or end."""
-        async with self._database.write(self._workspace) as c:
-            waits_for = await earliest(c, self._workspace, launch)
+        """Wait for the next user who is left after a pass, or end the launch."""
+        async with self._database.write(self._workspace) as tx:
+            waits_for = await earliest(tx, launch)
             ended = {"ended_at": now} if waits_for is None else {}
-            await change_launch(c, self._workspace, launch.launch_id, kept_up_at=max(now, launch.kept_up_at), **ended)
+            await change_launch(tx, launch.launch_id, kept_up_at=max(now, launch.kept_up_at), **ended)
         if waits_for is None:
             _log.info("launched", campaign=launch.campaign, launch=launch.launch_id)
             return LaunchStep(phase="ended", next_page=page)
         tries = page.tries + 1 if page.later else 0
-        again = page.model_copy(update={"after": "", "later": False, "tries": tries})
-        soonest = now + (_pause(tries) if page.later else _SOONEST)
-        return LaunchStep(phase="waits", next_page=again, until=max(waits_for, soonest))
+        next_pass = page.model_copy(update={"after": "", "later": False, "tries": tries})
+        not_before = now + (_pause(tries) if page.later else _MIN_PAUSE)
+        return LaunchStep(phase="waits", next_page=next_pass, until=max(waits_for, not_before))
 
 
-def without_attempts(page: LaunchPage) -> LaunchPage:
-    """The same from the first user on, as a launch that was paused goes on."""
+def from_the_start(page: LaunchPage) -> LaunchPage:
+    """Return the page that begins a new pass, as a paused launch goes on."""
     return page.model_copy(update={"after": "", "later": False, "tries": 0})
 
 
+async def _is_late(tx: Transaction, launch: LaunchRow, before: datetime) -> bool:
+    if launch.kept_up_at >= before:
+        return False
+    first = await earliest(tx, launch)
+    return first is not None and first < before
+
+
 def _pause(tries: int) -> timedelta:
-    return min(_SOONEST * (1 << min(tries, 10)), _LATEST)
+    return min(_MIN_PAUSE * (1 << min(tries, 10)), _MAX_PAUSE)

@@ -1,4 +1,1 @@
-"""The composition root of a process: context, configuration, logs, preflight, shutdown.
-
-Imports everything in `connector`.
-"""
+"""The composition root of a process: context, configuration, logs, preflight, shutdown. Imports all of `connector`."""

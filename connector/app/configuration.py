@@ -1,4 +1,4 @@
-"""The settings of this process, with their faults told by the variables that people set."""
+"""Reads the settings of this process, and opens the database that they name. Errors name the variable at fault."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pydantic_settings import SettingsError
 from sqlalchemy.exc import ArgumentError
 
 from connector.rules.model.errors import ConnectorError
-from connector.settings.api import ApiLimits
-from connector.settings.application import Settings, Smtp
+from connector.settings.application import ApiLimits, Settings
 from connector.settings.inbox import InboxSettings
-from connector.settings.providers import Fcm, Twilio
+from connector.settings.providers import Fcm, Smtp, Twilio
 from connector.settings.tracking import TrackingSettings
 from connector.settings.webhooks import MailgunWebhook, PostmarkWebhook, ResendWebhook, SendGridWebhook, SesWebhook
 from connector.store.engine.database import Database
@@ -23,19 +22,19 @@ class SettingsWrong(ConnectorError):
 
 
 def read_settings(data: Path | None = None) -> Settings:
-    """The settings as the environment has them.
+    """Read the settings from the environment.
 
     Args:
-        data: the data folder, where the command line names one.
+        data: the data folder that the command line names; None: that of the environment.
 
     Raises:
-        SettingsWrong: which variable is wrong, and what would be right; never its value, which may be a secret.
+        SettingsWrong: names the variables, and what would be right; never a value, which may be a secret.
     """
     try:
         settings = Settings()
     except ValidationError as error:
         raise SettingsWrong(
-            "; ".join(f"{_variable(error.title, fault['loc'])}: {fault['msg']}" for fault in error.errors())
+            "; ".join(f"{_variable_name(error.title, fault['loc'])}: {fault['msg']}" for fault in error.errors())
         ) from None
     except SettingsError as error:
         raise SettingsWrong(f'{error}; lists and mappings are written as JSON, like \'["one", "two"]\'') from None
@@ -43,10 +42,10 @@ def read_settings(data: Path | None = None) -> Settings:
 
 
 def open_database(settings: Settings) -> Database:
-    """The database that the settings name; nothing is connected yet.
+    """Open the database that the settings name, without connecting yet.
 
     Raises:
-        SettingsWrong: it is of a kind that is not supported, or its folder cannot be made.
+        SettingsWrong: its kind is not supported, or its folder cannot be created.
     """
     try:
         return Database.open(settings.database)
@@ -55,15 +54,15 @@ def open_database(settings: Settings) -> Database:
     except ValueError as error:
         raise SettingsWrong(f"CONNECTOR_DATABASE_URL: {error}") from None
     except OSError as error:
-        raise SettingsWrong(f"the data folder {settings.data} cannot be made: {error.strerror}") from None
+        raise SettingsWrong(f"the data folder {settings.data} cannot be created: {error.strerror}") from None
 
 
 _WEBHOOKS = (SendGridWebhook, SesWebhook, MailgunWebhook, PostmarkWebhook, ResendWebhook)
-_PARTS = (ApiLimits, Smtp, Twilio, Fcm, InboxSettings, TrackingSettings, *_WEBHOOKS)
+_SECTIONS = (ApiLimits, Smtp, Twilio, Fcm, InboxSettings, TrackingSettings, *_WEBHOOKS)
 
 
-def _variable(model: str, place: tuple[int | str, ...]) -> str:
-    """The variable at fault; where several do not go together, what they begin with."""
-    parts = {part.__name__: part.model_config["env_prefix"] for part in _PARTS}
-    prefix = parts.get(model, Settings.model_config["env_prefix"])
-    return prefix + ("_".join(str(step) for step in place[:1]).upper() or "*")
+def _variable_name(model: str, location: tuple[int | str, ...]) -> str:
+    """Return the name of the variable at fault; if several do not go together, their common prefix and `*`."""
+    prefixes = {section.__name__: section.model_config["env_prefix"] for section in _SECTIONS}
+    prefix = prefixes.get(model, Settings.model_config["env_prefix"])
+    return prefix + ("_".join(str(step) for step in location[:1]).upper() or "*")

@@ -1,4 +1,4 @@
-"""The composition root: what the starter's edges work with, built from the settings."""
+"""The composition root: the worker, the API and every command get their objects from `build_context`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from connector.ingest.intake import Intake
 from connector.settings.application import Settings
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
-from connector.temporal.link import TemporalLink
+from connector.temporal.client import TemporalLink
 from connector.temporal.outbox import Outbox
+from connector.temporal.reconciliation import Reconciliation
 
 
 @dataclass(frozen=True)
 class AppContext:
-    """Everything that an edge may need, for one workspace."""
+    """The objects that a process works with, for one workspace. Each is built once and shared."""
 
     settings: Settings
     database: Database
     cache: CatalogueCache
     intake: Intake
     outbox: Outbox
+    reconciliation: Reconciliation
     temporal: TemporalLink
 
     @property
@@ -34,27 +36,31 @@ class AppContext:
 
 
 def build_context(settings: Settings, database: Database, temporal: TemporalLink | None = None) -> AppContext:
-    """Put the parts together; nothing is connected before it is used."""
+    """Build the context. Nothing is connected before it is used.
+
+    Args:
+        temporal: the link to Temporal; None: one that connects as TEMPORAL_* say.
+    """
     temporal = temporal or TemporalLink()
-    cache = CatalogueCache(settings.workspace)
-    retention = timedelta(days=settings.retention_days)
-    intake = Intake(database, cache, settings.workspace, retention=retention)
-    sweep = settings.sweep_seconds
+    workspace = settings.workspace
+    cache = CatalogueCache(workspace)
+    intake = Intake(database, cache, workspace, retention=timedelta(days=settings.retention_days))
     return AppContext(
         settings=settings,
         database=database,
         cache=cache,
         intake=intake,
-        outbox=Outbox(database, settings.workspace, temporal.client, sweep_seconds=sweep, idle=intake.idle),
+        outbox=Outbox(database, workspace, temporal.client, sweep_seconds=settings.sweep_seconds, idle=intake.idle),
+        reconciliation=Reconciliation(database, workspace, temporal.client, every_seconds=settings.reconcile_seconds),
         temporal=temporal,
     )
 
 
 @asynccontextmanager
-async def open_context(settings: Settings) -> AsyncIterator[AppContext]:
-    """The parts for as long as the block runs. Raises SettingsWrong."""
+async def open_context(settings: Settings, temporal: TemporalLink | None = None) -> AsyncIterator[AppContext]:
+    """Build the context with the database of the settings, and close that at the end. Raises SettingsWrong."""
     database = open_database(settings)
     try:
-        yield build_context(settings, database)
+        yield build_context(settings, database, temporal)
     finally:
         await database.close()

@@ -1,7 +1,7 @@
-"""Logs: lines to read on a terminal, JSON elsewhere; ours and those of libraries in one form, on standard error.
+"""Logs: readable lines on a terminal, JSON elsewhere, on standard error; those of libraries have the same form.
 
-No personal data (guarantee 8): whoever logs names a user by the surrogate key, and errors in JSON are told by their
-kinds and places, because their texts quote values.
+Logs carry no personal data (guarantee 8): they name users by the surrogate key, and errors in JSON by type and
+location, because the text of an error may quote values.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Format = Literal["auto", "pretty", "json"]
 
 
 def configure_logs(chosen: Format = "auto", *, level: str = "INFO", stream: TextIO | None = None) -> None:
-    """Send everything that is logged in this process to one place.
+    """Send everything that this process logs to one stream, in one format.
 
     Args:
-        chosen: `auto` is `pretty` where `stream` is a terminal, else `json`.
-        level: the least severe level that is shown, of ours; of libraries only warnings are, whatever it is.
+        chosen: `auto` is `pretty` if `stream` is a terminal, else `json`.
+        level: the lowest level that is shown; for libraries it is WARNING at least.
         stream: None: standard error.
     """
     stream = stream or sys.stderr
@@ -46,17 +46,17 @@ def configure_logs(chosen: Format = "auto", *, level: str = "INFO", stream: Text
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *(_for_people(stream) if pretty else _for_machines()),
+                *(_pretty_processors(stream) if pretty else _json_processors()),
             ],
         )
     )
     _install(handler, level)
 
 
-def without_values(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Put an error's kinds and the lines it went through in the place of its text, which may quote a user's data."""
-    given = event.pop("exc_info", None)
-    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+def remove_values(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Replace an error by its type, its cause's type and its lines of code: its text may quote a user's data."""
+    info = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if info is True else info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
         event["error"] = type(error).__name__
         event["at"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)[-8:]]
@@ -65,13 +65,13 @@ def without_values(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return event
 
 
-def _for_people(stream: TextIO) -> list[Processor]:
-    plain = structlog.dev.plain_traceback  # the rich one prints local variables, which hold keys and addresses
+def _pretty_processors(stream: TextIO) -> list[Processor]:
+    plain = structlog.dev.plain_traceback  # the rich traceback prints local variables: keys and addresses
     return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=24, exception_formatter=plain)]
 
 
-def _for_machines() -> list[Processor]:
-    return [without_values, structlog.processors.JSONRenderer(ensure_ascii=False, default=str)]
+def _json_processors() -> list[Processor]:
+    return [remove_values, structlog.processors.JSONRenderer(ensure_ascii=False, default=str)]
 
 
 def _install(handler: logging.Handler, level: str) -> None:

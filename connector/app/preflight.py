@@ -1,6 +1,13 @@
-"""What must have been done before a command can work."""
+"""Checks before a process starts its work: the data folder, the tables, the ports.
+
+ConnectorError
+├── NotSetUp   there is no database with this version's tables
+└── PortTaken  a port is in use
+"""
 
 from __future__ import annotations
+
+import socket
 
 from connector.rules.model.errors import ConnectorError
 from connector.settings.application import Settings
@@ -9,11 +16,15 @@ from connector.store.engine.migrate import is_migrated
 
 
 class NotSetUp(ConnectorError):
-    """There is no database with this version's tables where the settings point."""
+    """The settings point to no database that has this version's tables."""
+
+
+class PortTaken(ConnectorError):
+    """Another program listens on the port, or the address does not belong to this machine."""
 
 
 def check_data_folder(settings: Settings) -> None:
-    """Raises NotSetUp where there is no data folder: looking for data must not make an empty one."""
+    """Check that the data folder exists, so that no command creates an empty one by accident. Raises NotSetUp."""
     if settings.database_url is None and not settings.data.exists():
         raise NotSetUp(
             f"there is no folder {settings.data}; begin with `connector dev` or `connector setup`, "
@@ -22,6 +33,30 @@ def check_data_folder(settings: Settings) -> None:
 
 
 async def check_tables(database: Database) -> None:
-    """Raises NotSetUp where the tables are missing or of another version; StoreUnavailable."""
+    """Check that the database has this version's tables. Raises NotSetUp, and StoreUnavailable if it is unreachable."""
     if not await is_migrated(database):
         raise NotSetUp("the database has not been set up for this version; run `connector setup`")
+
+
+def listen(host: str, port: int, *, option: str) -> socket.socket:
+    """Open a listening socket; port 0 means any free port.
+
+    Args:
+        option: the command line option that chooses another port, for the error's message.
+
+    Raises:
+        PortTaken: says why, and names the option.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise PortTaken(f"cannot listen on {host}:{port}: {why}; choose another port with {option}") from None
+
+
+def find_free_port(port: int, *, option: str) -> int:
+    """Return the port if it is free on loopback, for port 0 any free one. Raises PortTaken as `listen` does."""
+    with listen("127.0.0.1", port, option=option) as probe:
+        chosen: int = probe.getsockname()[1]
+        return chosen

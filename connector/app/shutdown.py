@@ -1,4 +1,4 @@
-"""Running until a signal says stop."""
+"""Shutdown on SIGTERM, SIGINT and SIGHUP."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM, SIGINT or SIGHUP sets. Called inside the running loop."""
+    """Return an event that SIGTERM, SIGINT or SIGHUP sets. Needs a running loop."""
     stopped = asyncio.Event()
-    for number in SIGNALS:
+    for number in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     return stopped
 
 
 async def run_unless_stopped(work: Coroutine[Any, Any, T], stopped: asyncio.Event) -> T | None:
-    """The result of `work`; None where `stopped` came first, and then the work is cancelled."""
+    """Return the result of `work`; cancel it and return None if `stopped` is set first."""
     task, stop = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
     try:
         await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)

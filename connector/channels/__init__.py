@@ -1,4 +1,4 @@
-"""Hands messages to providers: one module a channel or provider, behind `protocol`.
+"""Send messages to providers: one module per channel or provider, behind the small protocol in `protocol`.
 
-Imports `rules`, `settings`, `tracking` and `store`.
+To add one, write its module and register it in `registry`. Imports `rules`, `settings`, `tracking` and `store`.
 """

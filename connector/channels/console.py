@@ -1,4 +1,4 @@
-"""The console: shows messages instead of sending them, for development. Its lines hold personal data."""
+"""Print messages instead of sending them, for development. The printed lines hold personal data."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import structlog
 
 from connector.channels.protocol import Accepted, OutgoingMessage
 
-_LONGEST = 200
+_MAX_TEXT_CHARACTERS = 200
 
 
 class Writer(Protocol):
-    """What a line is written with."""
+    """A function that writes one line, like a logger's `info`."""
 
     def __call__(self, event: str, /, **fields: str) -> object:
-        """Write one line: what happened, and its fields."""
+        """Write one line with an event name and its fields."""
         ...
 
 
-class Console:
-    """Any of the seven channels, shown as one line a message: channel, campaign, user, title and body.
+class ConsoleChannel:
+    """Any of the seven channels: prints channel, campaign, user, title and body, one line per message.
 
     Args:
-        write: where lines go; None: the logger `channel.console`, at info.
+        write: receives the lines; None: the logger `channel.console`, at level info.
     """
 
     def __init__(self, write: Writer | None = None) -> None:
         self._write: Writer = write or structlog.get_logger("channel.console").info
 
     async def send(self, message: OutgoingMessage) -> Accepted:
-        """Show `message`. Never fails."""
+        """Print `message`. Never fails."""
         self._write(
             "message",
             channel=message.channel,
@@ -43,7 +43,7 @@ class Console:
         return Accepted()
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: no connection is open."""
 
 
 def _title(content: dict[str, Any]) -> str:
@@ -58,4 +58,4 @@ def _body(content: dict[str, Any]) -> str:
 
 def _one_line(text: str) -> str:
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
-    return textwrap.shorten(printable, _LONGEST, placeholder="…")
+    return textwrap.shorten(printable, _MAX_TEXT_CHARACTERS, placeholder="…")

@@ -1,8 +1,8 @@
-"""Email over SMTP (RFC 5321): one connection a message, TLS and authentication as set.
+"""Send email over SMTP (RFC 5321): one connection per message, TLS and authentication by the settings.
 
-How far the conversation came decides what a fault means. Before DATA nothing was sent; from DATA on a lost answer may
-be a mail that was sent; a reply of 5xx refuses this message, one of 4xx does so for now. What goes wrong before the
-envelope is about the server or the settings, never about the message, so it passes, whatever the reply's class.
+The stage that the session reached decides what a failure means. Before DATA nothing was sent; from DATA on, a lost
+reply may belong to a mail that was sent; a 5xx reply refuses this message, a 4xx reply refuses it for now. A failure
+before the envelope concerns the server or the settings, never the message, so it is transient whatever the reply.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import aiosmtplib
 
 from connector.channels.mime import MimeMessage, build_mime_message
 from connector.channels.protocol import Accepted, OutcomeUnknown, OutgoingMessage, Rejected, SendError, TryLater
-from connector.settings.application import Smtp
+from connector.settings.providers import Smtp
 
-_FAREWELL_SECONDS = 1.0
-_WANTS_AUTH = frozenset({530, 534, 535, 538})
+_QUIT_TIMEOUT_SECONDS = 1.0
+_AUTH_REQUIRED = frozenset({530, 534, 535, 538})
 _REFUSALS: dict[type[aiosmtplib.SMTPResponseException], str] = {
     aiosmtplib.SMTPSenderRefused: "sender_refused",
     aiosmtplib.SMTPRecipientRefused: "recipient_refused",
@@ -33,12 +33,12 @@ _REFUSALS: dict[type[aiosmtplib.SMTPResponseException], str] = {
 }
 
 
-class Email:
+class EmailChannel:
     """The email channel.
 
     Args:
-        settings: the server, how to sign in, the default sender; `timeout_seconds` bounds one send in all.
-        tls: what to trust; None: the machine's authorities.
+        settings: server, credentials and default sender; `timeout_seconds` bounds one send.
+        tls: trusted authorities; None: the machine's.
         clock: seconds since 1970, for the Date header.
     """
 
@@ -50,30 +50,30 @@ class Email:
         self._clock = clock
 
     async def send(self, message: OutgoingMessage) -> Accepted:
-        """Hand `message.content` (subject, html, text, from) to the server; the provider's id is the Message-ID.
+        """Send `message.content` (subject, html, text, from); the provider's id is the Message-ID.
 
         Raises:
             Rejected: it cannot be written as email, or the server refuses sender, recipient or message with 5xx.
-            TryLater: no connection, TLS or sign-in, a reply of 4xx, or no answer before DATA.
-            OutcomeUnknown: the answer was lost after DATA.
+            TryLater: no connection, TLS or authentication, a 4xx reply, or no reply before DATA.
+            OutcomeUnknown: the reply was lost after DATA.
         """
         at = datetime.fromtimestamp(self._clock(), UTC)
-        letter = build_mime_message(message, sender=self._settings.sender, at=at, provider=self._settings.provider)
+        mime = build_mime_message(message, sender=self._settings.sender, at=at, provider=self._settings.provider)
         deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
-        talk = _Conversation(self._settings, self._tls)
+        session = _SmtpSession(self._settings, self._tls)
         try:
-            await talk.hand_over(letter, deadline)
-            await talk.part(deadline)
+            await session.deliver(mime, deadline)
+            await session.quit(deadline)
         finally:
-            talk.client.close()
-        return Accepted(letter.message_id)
+            session.client.close()
+        return Accepted(mime.message_id)
 
     async def close(self) -> None:
-        """Nothing to let go of: no connection outlives its message."""
+        """Do nothing: no connection outlives its message."""
 
 
 class _Stage(StrEnum):
-    """How far a conversation came; the value is the code of what breaks there."""
+    """The stages of a session; the value is the error code of a failure in that stage."""
 
     CONNECT = "smtp_connect"
     TLS = "smtp_tls"
@@ -82,8 +82,8 @@ class _Stage(StrEnum):
     DATA = "smtp_no_answer"
 
 
-class _Conversation:
-    """One letter's way to the server, and how far it came."""
+class _SmtpSession:
+    """The SMTP session of one message, and the stage that it reached."""
 
     def __init__(self, settings: Smtp, tls: ssl.SSLContext) -> None:
         self._settings = settings
@@ -93,28 +93,28 @@ class _Conversation:
             port=settings.port,
             timeout=settings.timeout_seconds,
             use_tls=settings.tls == "implicit",
-            start_tls=False,  # begun by hand, so that its faults are told from those of connecting
+            start_tls=False,  # started explicitly, to distinguish its failures from those of connecting
             tls_context=tls,
         )
 
-    async def hand_over(self, letter: MimeMessage, deadline: float) -> None:
-        """Go through all stages until `deadline` (the loop's time)."""
+    async def deliver(self, mime: MimeMessage, deadline: float) -> None:
+        """Go through all stages until `deadline` (the event loop's time). Raises SendError."""
         try:
             async with asyncio.timeout_at(deadline):
                 await self._open()
-                await self._deliver(letter)
+                await self._transmit(mime)
         except (aiosmtplib.SMTPException, OSError, ValueError) as fault:
             # Without the cause: a server's reply quotes addresses.
-            raise _judge(fault, self._stage) from None
+            raise _classify(fault, self._stage) from None
 
-    async def part(self, deadline: float) -> None:
-        """Say goodbye. The message is accepted: whether the server answers changes nothing."""
+    async def quit(self, deadline: float) -> None:
+        """End the session. The message is accepted, so a missing reply changes nothing."""
         with suppress(aiosmtplib.SMTPException, OSError):
             async with asyncio.timeout_at(deadline):
-                await self.client.quit(timeout=_FAREWELL_SECONDS)
+                await self.client.quit(timeout=_QUIT_TIMEOUT_SECONDS)
 
     async def _open(self) -> None:
-        self.client.local_hostname = await asyncio.to_thread(_own_name)
+        self.client.local_hostname = await asyncio.to_thread(_local_host_name)
         await self.client.connect()
         if self._settings.tls == "starttls":
             self._stage = _Stage.TLS
@@ -124,47 +124,47 @@ class _Conversation:
             password = self._settings.password
             await self.client.login(self._settings.username, password.get_secret_value() if password else "")
 
-    async def _deliver(self, letter: MimeMessage) -> None:
+    async def _transmit(self, mime: MimeMessage) -> None:
         self._stage = _Stage.ENVELOPE
-        encoding = "utf-8" if letter.international else "ascii"
-        await self.client.mail(letter.sender, options=await self._options(letter), encoding=encoding)
-        await self.client.rcpt(letter.recipient, encoding=encoding)
+        encoding = "utf-8" if mime.international else "ascii"
+        await self.client.mail(mime.sender, options=await self._mail_options(mime), encoding=encoding)
+        await self.client.rcpt(mime.recipient, encoding=encoding)
         self._stage = _Stage.DATA
-        await self.client.data(letter.data)
+        await self.client.data(mime.data)
 
-    async def _options(self, letter: MimeMessage) -> list[str]:
-        if not letter.international:
+    async def _mail_options(self, mime: MimeMessage) -> list[str]:
+        if not mime.international:
             return []
         if self.client.is_ehlo_or_helo_needed:
             await self.client.ehlo()
         if not self.client.supports_extension("smtputf8"):
-            raise Rejected("address_unsupported", "the server takes no address with letters beyond ASCII")
+            raise Rejected("address_unsupported", "the server does not accept addresses with characters beyond ASCII")
         return ["SMTPUTF8"]
 
 
 @functools.cache
-def _own_name() -> str:
-    """Find this machine's name for EHLO, once: it may ask the network."""
+def _local_host_name() -> str:
+    """Return this machine's name for EHLO; cached, since the lookup may use the network."""
     return socket.getfqdn()
 
 
-def _judge(fault: Exception, stage: _Stage) -> SendError:
+def _classify(fault: Exception, stage: _Stage) -> SendError:
     if isinstance(fault, aiosmtplib.SMTPResponseException) and stage in (_Stage.ENVELOPE, _Stage.DATA):
-        if fault.code in _WANTS_AUTH:
-            return TryLater(_Stage.AUTH, _reply(fault))
+        if fault.code in _AUTH_REQUIRED:
+            return TryLater(_Stage.AUTH, _describe_reply(fault))
         if 500 <= fault.code < 600 and type(fault) in _REFUSALS:
-            return Rejected(_REFUSALS[type(fault)], _reply(fault))
+            return Rejected(_REFUSALS[type(fault)], _describe_reply(fault))
         if 400 <= fault.code < 500:
-            return TryLater(f"smtp_{fault.code}", _reply(fault))
+            return TryLater(f"smtp_{fault.code}", _describe_reply(fault))
     if stage is _Stage.DATA:
         return OutcomeUnknown(stage, type(fault).__name__)
     if isinstance(fault, ssl.SSLError) or isinstance(fault.__cause__, ssl.SSLError):
         return TryLater(_Stage.TLS, type(fault).__name__)
-    return TryLater(stage, _reply(fault))
+    return TryLater(stage, _describe_reply(fault))
 
 
-def _reply(fault: Exception) -> str:
-    """Tell a reply by its codes (RFC 3463), for its words may name the recipient; other faults by their kind."""
+def _describe_reply(fault: Exception) -> str:
+    """Return a reply's codes only (RFC 3463), since its text may name the recipient; other errors by their class."""
     if not isinstance(fault, aiosmtplib.SMTPResponseException):
         return type(fault).__name__
     enhanced = re.match(r"\d\.\d{1,3}\.\d{1,3}\b", fault.message)

@@ -1,8 +1,14 @@
-"""Push by FCM's HTTP v1 API: one request a token, and a user has been reached where one of them was taken."""
+"""Send push messages by FCM's HTTP v1 API: one request per token; one accepted token means that the user is reached.
+
+The app receives `data`: the delivery and the campaign, with which it can report opens and clicks, the link, and the
+buttons and story pages as JSON (firebase.google.com/docs/reference/fcm/rest/v1/projects.messages). Browsers open the
+link themselves.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import ssl
 import time
@@ -11,30 +17,31 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from connector.channels.fcm_message import write_message
 from connector.channels.google_token import GoogleToken, read_service_account
-from connector.channels.http_client import HttpResult, ProviderHttpClient, check_accepted
+from connector.channels.http_client import ProviderHttpClient, ProviderResponse, check_provider_status
 from connector.channels.protocol import Accepted, OutcomeUnknown, OutgoingMessage, Rejected, SendError, TryLater
 from connector.settings.providers import Fcm
 
+MAX_PUSH_BYTES = 4096
+"""Of the notification and the data together, keys and values; FCM refuses more."""
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
-_AT_ONCE = 10
-"""Requests of one message at the same time."""
-_UNREGISTERED = "UNREGISTERED"
-_CODE = re.compile(r"[A-Z_]{1,32}")
-_OF_TOKEN = {_UNREGISTERED: "unregistered", "SENDER_ID_MISMATCH": "sender_id_mismatch"}
+_MAX_CONCURRENT_REQUESTS = 10
+"""Of one message."""
+_ERROR_CODE = re.compile(r"[A-Z_]{1,32}")
+_TOKEN_ERRORS = {"UNREGISTERED": "unregistered", "SENDER_ID_MISMATCH": "sender_id_mismatch"}
+"""FCM's error codes that concern the token alone, with our codes."""
 
 
-class FcmPush:
+class FcmChannel:
     """The push channel.
 
     Args:
-        settings: with the service account's key file; `timeout_seconds` bounds one send in all.
-        tls: what to trust; None: the usual authorities.
-        clock: seconds since 1970, for tokens' ends and Retry-After's dates.
+        settings: with the service account's key file; `timeout_seconds` bounds one send.
+        tls: trusted authorities; None: the default ones.
+        clock: seconds since 1970, for the lifetime of tokens and dates in Retry-After.
 
     Raises:
-        CredentialsWrong: the key file cannot be used. ValueError: none is set.
+        InvalidCredentials: the key file cannot be used. ValueError: none is set.
     """
 
     def __init__(
@@ -43,102 +50,133 @@ class FcmPush:
         if settings.credentials is None:
             raise ValueError("CONNECTOR_FCM_CREDENTIALS is missing")
         account = read_service_account(settings.credentials)
-        self._seconds, self._clock = settings.timeout_seconds, clock
-        self._exchange = ProviderHttpClient("fcm", settings.timeout_seconds, tls=tls)
+        self._timeout_seconds, self._clock = settings.timeout_seconds, clock
+        self._http = ProviderHttpClient("fcm", settings.timeout_seconds, tls=tls)
         self._url = f"{settings.api_url}/v1/projects/{settings.project or account['project_id']}/messages:send"
-        self._token = GoogleToken(
-            account, _SCOPE, settings.token_url or account["token_uri"], self._exchange, clock=clock
-        )
+        self._token = GoogleToken(account, _SCOPE, settings.token_url or account["token_uri"], self._http, clock=clock)
 
     async def send(self, message: OutgoingMessage) -> Accepted:
-        """Hand `message.content` (title, body, link, buttons, pages) to FCM for each of the user's tokens.
+        """Send `message.content` (title, body, link, buttons, pages) to each of the user's tokens.
 
-        The provider's id is that of the first message taken.
+        The provider's id is that of the first accepted message.
 
         Raises:
-            Rejected: `unregistered` where no token is left, or FCM refuses the message.
-            TryLater: no access token, no connection, 429 or 503, and no token was served.
-            OutcomeUnknown: an answer was lost, and no token was surely served.
+            Rejected: `unregistered` if no token is left, or FCM refuses the message.
+            TryLater: no access token, no connection, 429 or 503, and no token was accepted.
+            OutcomeUnknown: a response was lost, and no token was certainly accepted.
         """
         tokens = tuple(dict.fromkeys(message.address.push_tokens))
         if not tokens:
             raise Rejected("unregistered", "the user has no push token")
-        written, free = write_message(message), asyncio.Semaphore(_AT_ONCE)
-        deadline = asyncio.get_running_loop().time() + self._seconds
+        body, semaphore = _build_message(message), asyncio.Semaphore(_MAX_CONCURRENT_REQUESTS)
+        deadline = asyncio.get_running_loop().time() + self._timeout_seconds
 
-        async def served(token: str) -> _Served:
-            async with free:
-                return await self._serve(written, token, deadline)
+        async def send_bounded(token: str) -> _TokenResult:
+            async with semaphore:
+                return await self._send_to(token, body, deadline)
 
-        return _concluded(await asyncio.gather(*map(served, tokens)))
+        return _combine(await asyncio.gather(*map(send_bounded, tokens)))
 
     async def close(self) -> None:
-        """Let go of connections."""
-        await self._exchange.close()
+        """Close all connections."""
+        await self._http.close()
 
-    async def _serve(self, written: dict[str, Any], token: str, deadline: float) -> _Served:
+    async def _send_to(self, token: str, body: dict[str, Any], deadline: float) -> _TokenResult:
         try:
-            answer = await self._post({"message": {**written, "token": token}}, deadline)
-            check_accepted("fcm", answer, datetime.fromtimestamp(self._clock(), UTC))
+            answer = await self._post({"message": {**body, "token": token}}, deadline)
+            check_provider_status("fcm", answer, datetime.fromtimestamp(self._clock(), UTC))
         except SendError as fault:
-            return _Served(token, fault=fault)
+            return _TokenResult(token, fault=fault)
         if not 200 <= answer.status < 300:
-            return _Served(token, fault=_refusal(answer))
-        name = answer.told.get("name")
-        return _Served(token, name=name if isinstance(name, str) else None)
+            return _TokenResult(token, fault=_refusal(answer))
+        name = answer.data.get("name")
+        return _TokenResult(token, message_name=name if isinstance(name, str) else None)
 
-    async def _post(self, body: dict[str, Any], deadline: float) -> HttpResult:
-        """Post with an access token; one that is refused is renewed once."""
-        access = await self._token.get(deadline)
-        answer = await self._authorized(body, access, deadline)
+    async def _post(self, body: dict[str, Any], deadline: float) -> ProviderResponse:
+        """Post with an access token; a refused one is renewed once."""
+        access_token = await self._token.get(deadline)
+        answer = await self._post_with(access_token, body, deadline)
         if answer.status == 401:
-            self._token.forget(access)
-            answer = await self._authorized(body, await self._token.get(deadline), deadline)
+            self._token.invalidate(access_token)
+            answer = await self._post_with(await self._token.get(deadline), body, deadline)
         return answer
 
-    async def _authorized(self, body: dict[str, Any], access: str, deadline: float) -> HttpResult:
-        headers = {"Authorization": f"Bearer {access}"}
-        return await self._exchange.post(self._url, deadline=deadline, json=body, headers=headers)
+    async def _post_with(self, access_token: str, body: dict[str, Any], deadline: float) -> ProviderResponse:
+        headers = {"Authorization": f"Bearer {access_token}"}
+        return await self._http.post(self._url, deadline=deadline, json=body, headers=headers)
 
 
 @dataclass(frozen=True)
-class _Served:
-    """What became of one token: the id of the message that FCM took, or the fault."""
+class _TokenResult:
+    """The result of one token: FCM's name of the accepted message, or the fault."""
 
     token: str
-    name: str | None = None
+    message_name: str | None = None
     fault: SendError | None = None
 
 
-def _refusal(answer: HttpResult) -> SendError:
+def _build_message(message: OutgoingMessage) -> dict[str, Any]:
+    """Return FCM's message without its token. Its tag is the delivery id: on a device, a repetition replaces the first.
+
+    Raises:
+        Rejected: it is too large, or cannot be encoded.
+    """
+    content = message.content
+    notification = {"title": content.get("title") or "", "body": content.get("body") or ""}
+    link = content.get("link")
+    data = {"delivery": message.delivery_id, "campaign": message.campaign}
+    data |= {"link": link} if link else {}
+    data |= {name: json.dumps(content[name], ensure_ascii=False) for name in ("buttons", "pages") if content.get(name)}
+    _check_size(notification | data)
+    body: dict[str, Any] = {
+        "notification": notification,
+        "data": data,
+        "android": {"notification": {"tag": message.delivery_id}},
+        "apns": {"headers": {"apns-collapse-id": message.delivery_id}},
+    }
+    if link and link.startswith("https://"):  # FCM refuses the whole message for any other scheme
+        body["webpush"] = {"fcm_options": {"link": link}}
+    return body
+
+
+def _check_size(texts: dict[str, str]) -> None:
+    try:
+        size = sum(len(name) + len(text.encode()) for name, text in texts.items())
+    except UnicodeError:
+        raise Rejected("push_invalid", "a text cannot be encoded") from None
+    if size > MAX_PUSH_BYTES:
+        raise Rejected("push_too_long", f"texts, link, buttons and pages are larger than {MAX_PUSH_BYTES} bytes")
+
+
+def _refusal(answer: ProviderResponse) -> SendError:
     code = _error_code(answer)
-    if code in _OF_TOKEN:
-        return Rejected(_OF_TOKEN[code])
+    if code in _TOKEN_ERRORS:
+        return Rejected(_TOKEN_ERRORS[code])
     if code == "QUOTA_EXCEEDED" or answer.status in (401, 403) or answer.status < 400:
         return TryLater(f"fcm_http_{answer.status}")
     return Rejected(f"fcm_{code.lower()}" if code else f"fcm_http_{answer.status}")
 
 
-def _error_code(answer: HttpResult) -> str:
-    """FCM's own code, "" where there is none. A 404 alone may as well be a project that does not exist."""
-    error = answer.told.get("error")
+def _error_code(answer: ProviderResponse) -> str:
+    """Return FCM's own code, "" if there is none. A 404 alone may also be a project that does not exist."""
+    error = answer.data.get("error")
     details = error.get("details") if isinstance(error, dict) else None
-    found = [one.get("errorCode") for one in details if isinstance(one, dict)] if isinstance(details, list) else []
-    return next((code for code in found if isinstance(code, str) and _CODE.fullmatch(code)), "")
+    codes = [one.get("errorCode") for one in details if isinstance(one, dict)] if isinstance(details, list) else []
+    return next((code for code in codes if isinstance(code, str) and _ERROR_CODE.fullmatch(code)), "")
 
 
-def _concluded(served: Sequence[_Served]) -> Accepted:
-    """One outcome for all tokens: taken by one is sent; else what may have been sent; else what may go yet."""
-    dead = tuple(one.token for one in served if one.fault is not None and one.fault.code == "unregistered")
-    taken = [one for one in served if one.fault is None]
-    if taken:
-        return Accepted(taken[0].name, invalid_tokens=dead)
-    faults = [one.fault for one in served if one.fault is not None]
+def _combine(results: Sequence[_TokenResult]) -> Accepted:
+    """Return or raise one result: accepted for any token; else possibly sent; else to be retried; else refused."""
+    invalid = tuple(one.token for one in results if one.fault is not None and one.fault.code == "unregistered")
+    accepted = [one for one in results if one.fault is None]
+    if accepted:
+        return Accepted(accepted[0].message_name, invalid_tokens=invalid)
+    faults = [one.fault for one in results if one.fault is not None]
     for fault in faults:
         if isinstance(fault, OutcomeUnknown):
             raise fault
-    passing = [fault for fault in faults if isinstance(fault, TryLater)]
-    if passing:
-        raise max(passing, key=lambda fault: fault.retry_after or timedelta())
-    told = next((fault for fault in faults if fault.code != "unregistered"), faults[0])
-    raise Rejected(told.code, invalid_tokens=dead)
+    transient = [fault for fault in faults if isinstance(fault, TryLater)]
+    if transient:
+        raise max(transient, key=lambda fault: fault.retry_after or timedelta())
+    refusal = next((fault for fault in faults if fault.code != "unregistered"), faults[0])
+    raise Rejected(refusal.code, invalid_tokens=invalid)

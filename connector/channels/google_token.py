@@ -1,4 +1,4 @@
-"""Access tokens for Google's APIs by a service account's key: the JWT bearer grant (RFC 7523), kept while they hold."""
+"""Access tokens for Google's APIs by a service account's key: the JWT bearer grant (RFC 7523), cached while valid."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from connector.channels.protocol import SendError, TryLater
 from connector.rules.model.errors import ConnectorError
 
 
-class CredentialsWrong(ConnectorError):
-    """The service account's key cannot be used. Nothing of it is quoted."""
+class InvalidCredentials(ConnectorError):
+    """The service account's key cannot be used. The message quotes nothing of it."""
 
 
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-_LIFETIME = 3600
-"""Seconds that an assertion holds, the longest that Google takes."""
-_MARGIN = 60
-"""Seconds before its end at which a token is given up, so that none expires on its way."""
+_ASSERTION_SECONDS = 3600
+"""The lifetime of an assertion, the longest that Google accepts."""
+_MARGIN_SECONDS = 60
+"""How long before its end a token is replaced, so that none expires on its way."""
 
 
 def read_service_account(path: Path) -> dict[str, str]:
-    """The key file that Google's console gives out.
+    """Read the key file that Google's console creates.
 
     Raises:
-        CredentialsWrong: it cannot be read, or is no service account's key. Its content is not quoted.
+        InvalidCredentials: the file cannot be read or is not a service account's key.
     """
     try:
-        told = json.loads(path.read_text("utf-8"))
+        account = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise CredentialsWrong(f"CONNECTOR_FCM_CREDENTIALS: the file cannot be read: {error.strerror}") from None
+        raise InvalidCredentials(f"CONNECTOR_FCM_CREDENTIALS: the file cannot be read: {error.strerror}") from None
     except ValueError:
-        raise CredentialsWrong("CONNECTOR_FCM_CREDENTIALS: the file is not JSON") from None
+        raise InvalidCredentials("CONNECTOR_FCM_CREDENTIALS: the file is not JSON") from None
     names = ("client_email", "private_key", "token_uri", "project_id")
-    if not isinstance(told, dict) or any(not isinstance(told.get(name), str) for name in names):
-        raise CredentialsWrong(f"CONNECTOR_FCM_CREDENTIALS: a service account's key has the texts {', '.join(names)}")
-    return told
+    if not isinstance(account, dict) or any(not isinstance(account.get(name), str) for name in names):
+        raise InvalidCredentials(f"CONNECTOR_FCM_CREDENTIALS: a service account's key has the texts {', '.join(names)}")
+    return account
 
 
 class GoogleToken:
     """The access token of one service account for one scope.
 
     Args:
-        account: as `read_service_account` gives it.
-        url: where tokens are granted; it is also the assertion's audience.
+        account: as returned by `read_service_account`.
+        url: the token endpoint, which is also the assertion's audience.
         clock: seconds since 1970.
 
     Raises:
-        CredentialsWrong: the private key is none.
+        InvalidCredentials: the private key is not an RSA key.
     """
 
     def __init__(
@@ -62,62 +62,62 @@ class GoogleToken:
         account: Mapping[str, str],
         scope: str,
         url: str,
-        exchange: ProviderHttpClient,
+        http: ProviderHttpClient,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._email, self._scope, self._url = account["client_email"], scope, url
-        self._signer = _signer(account)
-        self._exchange, self._clock = exchange, clock
-        self._turn = asyncio.Lock()
-        self._token, self._until = "", 0.0
+        self._signer = _create_signer(account)
+        self._http, self._clock = http, clock
+        self._lock = asyncio.Lock()
+        self._token, self._valid_until = "", 0.0
 
     async def get(self, deadline: float) -> str:
-        """The token that holds now; asked for once, however many want it.
+        """Return a valid token; concurrent callers share one request.
 
         Args:
-            deadline: the loop's time at which the wait ends.
+            deadline: the event loop's time at which the wait ends.
 
         Raises:
-            TryLater: none was granted, for whatever reason: no message has been sent.
+            TryLater: no token was granted, for whatever reason: no message has been sent.
         """
         try:
-            async with asyncio.timeout_at(deadline), self._turn:
-                if not self._token or self._clock() >= self._until:
-                    self._token, self._until = await self._granted(deadline)
+            async with asyncio.timeout_at(deadline), self._lock:
+                if not self._token or self._clock() >= self._valid_until:
+                    self._token, self._valid_until = await self._request_token(deadline)
                 return self._token
         except TimeoutError:
             raise TryLater("fcm_auth", "no token in time") from None
 
-    def forget(self, token: str) -> None:
-        """The API refused this token: ask for another next time."""
+    def invalidate(self, token: str) -> None:
+        """Drop a token that the API refused, so that the next call requests a new one."""
         if self._token == token:
             self._token = ""
 
-    async def _granted(self, deadline: float) -> tuple[str, float]:
+    async def _request_token(self, deadline: float) -> tuple[str, float]:
         form = {"grant_type": _GRANT, "assertion": self._assertion()}
         try:
-            answer = await self._exchange.post(self._url, deadline=deadline, data=form)
+            answer = await self._http.post(self._url, deadline=deadline, data=form)
         except SendError as fault:
             raise TryLater("fcm_auth", fault.code) from None
-        token, seconds = answer.told.get("access_token"), answer.told.get("expires_in", _LIFETIME)
+        token, seconds = answer.data.get("access_token"), answer.data.get("expires_in", _ASSERTION_SECONDS)
         if answer.status != 200 or not isinstance(token, str) or not token.isascii() or not token.isprintable():
-            raise TryLater("fcm_auth", f"the token's endpoint answered {answer.status}")
-        held = seconds if isinstance(seconds, int) else _LIFETIME
-        return token, self._clock() + max(held - _MARGIN, 0)
+            raise TryLater("fcm_auth", f"the token endpoint answered {answer.status}")
+        lifetime_seconds = seconds if isinstance(seconds, int) else _ASSERTION_SECONDS
+        return token, self._clock() + max(lifetime_seconds - _MARGIN_SECONDS, 0)
 
     def _assertion(self) -> str:
         now = int(self._clock())
         claims: dict[str, Any] = {"iss": self._email, "scope": self._scope, "aud": self._url}
-        claims |= {"iat": now, "exp": now + _LIFETIME}
+        claims |= {"iat": now, "exp": now + _ASSERTION_SECONDS}
         signed: bytes = jwt.encode(self._signer, claims)  # type: ignore[no-untyped-call]
         return signed.decode()
 
 
-def _signer(account: Mapping[str, str]) -> crypt.RSASigner:
+def _create_signer(account: Mapping[str, str]) -> crypt.RSASigner:
     try:
         signer: crypt.RSASigner = crypt.RSASigner.from_service_account_info(account)  # type: ignore[no-untyped-call]
     except (ValueError, TypeError):
         # Without the cause: it may quote the key.
-        raise CredentialsWrong("CONNECTOR_FCM_CREDENTIALS: the private_key is not an RSA key in PEM") from None
+        raise InvalidCredentials("CONNECTOR_FCM_CREDENTIALS: the private_key is not an RSA key in PEM") from None
     return signer

@@ -1,8 +1,16 @@
-"""An email as it goes over the wire (RFC 5322), written so that no rendered text can add a header or a recipient."""
+"""Write an email in its wire form (RFC 5322) so that no rendered text can add a header or a recipient.
+
+The delivery id goes into the header that the SMTP provider returns in its webhooks: SendGrid's X-SMTPAPI and Mailgun's
+X-Mailgun-Variables hold JSON, Postmark's X-PM-Metadata-* and SES's X-SES-MESSAGE-TAGS a bare value, SES's of emails,
+digits, dashes and underscores only. Resend accepts no tags over SMTP but an idempotency key; its events are matched by
+the Message-ID or the recipient.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.errors import MessageError
@@ -13,26 +21,34 @@ from typing import Any
 from urllib.parse import quote
 
 from connector.channels.protocol import OutgoingMessage, Rejected
-from connector.settings.provider_headers import SmtpProvider, provider_header
+from connector.rules.provider_events.events import DELIVERY, to_tag
+from connector.settings.providers import SmtpProvider
 
-# Bodies are encoded to 7 bits, which every server takes.
-_ASCII = SMTP.clone(cte_type="7bit")
-# The standard library's address parser takes more than we want and fails on some of the rest. Quoted local parts, which
-# next to nobody has, are the price.
+# Bodies are encoded to 7 bits, which every server accepts.
+_ASCII_POLICY = SMTP.clone(cte_type="7bit")
+# The standard library's address parser accepts too much and fails on some of the rest. The price of this one is that
+# quoted local parts, which hardly anybody has, are refused.
 _ATOM = r"[^\s<>@,;:\"\\()\[\]]+"
-_BARE = re.compile(rf"(?P<local>{_ATOM})@(?P<domain>{_ATOM})")
-_MAILBOX = re.compile(rf'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^<>@"]*))\s*<{_BARE.pattern}>')
+_BARE_ADDRESS = re.compile(rf"(?P<local>{_ATOM})@(?P<domain>{_ATOM})")
+_MAILBOX = re.compile(rf'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^<>@"]*))\s*<{_BARE_ADDRESS.pattern}>')
 # Encoded words ("=?utf-8?q?=0A?=") may hide a line break, which the standard library decodes and then writes out bare.
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]|=\?.*\?=")
-_HEADER_ADDRESS = re.compile(r"https?://[!-;=?-~]{1,900}")
-"""Without spaces and angle brackets; a line may have 998 characters."""
+_FORBIDDEN_IN_HEADER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]|=\?.*\?=")
+_HEADER_URL = re.compile(r"https?://[!-;=?-~]{1,900}")
+"""Without spaces and angle brackets, and within one header line."""
+_MAX_LINE_CHARACTERS = 998
+"""RFC 5322, section 2.1.1."""
 
 
 @dataclass(frozen=True)
 class MimeMessage:
-    """A written email: its envelope (`sender` and `recipient`, bare addresses), its id and its bytes.
+    """An email ready to send.
 
-    `international`: an address needs SMTPUTF8 (RFC 6531). Domains alone never do, they are written in ASCII.
+    Args:
+        sender: bare address of the envelope.
+        recipient: bare address of the envelope.
+        message_id: the Message-ID, with its angle brackets.
+        data: headers and body.
+        international: an address needs SMTPUTF8 (RFC 6531). Domains alone never do: they are written in ASCII.
     """
 
     sender: str
@@ -45,13 +61,15 @@ class MimeMessage:
 def build_mime_message(
     message: OutgoingMessage, *, sender: str | None, at: datetime, provider: SmtpProvider | None = None
 ) -> MimeMessage:
-    """Write the email of `message`, from its content's `from` or else from `sender`, dated `at` (aware).
+    """Return the email of `message`. Its Message-ID, delivery id and sender's domain, is the same in every attempt.
 
-    The Message-ID is made of the delivery id and the sender's domain, the same in every attempt. `provider` is whoever
-    carries it on: its own header tells it the delivery.
+    Args:
+        sender: used if the content has no `from`.
+        at: the date, aware.
+        provider: the SMTP provider, which gets the delivery id in its own header.
 
     Raises:
-        Rejected: an address is missing or not one, a header would hold a line break, or there is no body.
+        Rejected: an address is missing or invalid, a header would hold a line break, or there is no body.
     """
     try:
         return _write(message, sender, at, provider)
@@ -66,66 +84,96 @@ def _write(
     sender = _sender(message.content.get("from") or default_sender)
     recipient = _recipient(message.address.email)
     international = not (sender.username + recipient.username).isascii()
-    letter = EmailMessage(_ASCII.clone(utf8=international))
-    letter["From"] = sender
-    letter["To"] = recipient
-    letter["Subject"] = _one_line(message.content["subject"], "subject")
-    letter["Date"] = at
-    letter["Message-ID"] = message_id = f"<{quote(message.delivery_id, safe='')}@{sender.domain}>"
-    _set_body(letter, message.content)
-    ours = provider_header(provider, message.delivery_id) + _unsubscribe_headers(message.unsubscribe)
-    data = ours + letter.as_bytes()
+    email = EmailMessage(_ASCII_POLICY.clone(utf8=international))
+    email["From"] = sender
+    email["To"] = recipient
+    email["Subject"] = _check_line(message.content["subject"], "subject")
+    email["Date"] = at
+    email["Message-ID"] = message_id = f"<{quote(message.delivery_id, safe='')}@{sender.domain}>"
+    _set_body(email, message.content)
+    headers = provider_header(provider, message.delivery_id) + _unsubscribe_headers(message.unsubscribe)
+    data = headers + email.as_bytes()
     return MimeMessage(sender.addr_spec, recipient.addr_spec, message_id, data, international)
 
 
 def _sender(text: str | None) -> Address:
     if not text:
         raise Rejected("no_sender", "neither the message's `from` nor CONNECTOR_SMTP_SENDER names one")
-    line = _one_line(text, "from")
-    match = _MAILBOX.fullmatch(line) or _BARE.fullmatch(line)
+    line = _check_line(text, "from")
+    match = _MAILBOX.fullmatch(line) or _BARE_ADDRESS.fullmatch(line)
     return _address(match, 'from must be one address, such as "Shop <news@shop.example>"')
 
 
 def _recipient(text: str | None) -> Address:
     if not text:
         raise Rejected("no_address", "the user has no email address")
-    return _address(_BARE.fullmatch(_one_line(text, "to")), "the user's email must be one bare address")
+    return _address(_BARE_ADDRESS.fullmatch(_check_line(text, "to")), "the user's email must be one bare address")
 
 
-def _address(match: re.Match[str] | None, right: str) -> Address:
+def _address(match: re.Match[str] | None, expected: str) -> Address:
     if match is None:
-        raise Rejected("email_invalid", right)
+        raise Rejected("email_invalid", expected)
     parts = match.groupdict()
     name = re.sub(r"\\(.)", r"\1", parts.get("quoted") or "") or (parts.get("plain") or "").strip()
     return Address(name, parts["local"], parts["domain"].encode("idna").decode("ascii"))
 
 
-def _one_line(text: str, header: str) -> str:
+def _check_line(text: str, header: str) -> str:
+    """Return the text trimmed; raises Rejected if it cannot stand in one header line."""
     trimmed = text.strip()
-    if _FORBIDDEN.search(trimmed):
+    if _FORBIDDEN_IN_HEADER.search(trimmed):
         raise Rejected("email_invalid", f"{header} holds a line break, a control character or an encoded word")
     return trimmed
 
 
 def _unsubscribe_headers(address: str | None) -> bytes:
-    """The two headers of one-click unsubscribing (RFC 8058), in whole lines.
+    """Return the two header lines of one-click unsubscribing (RFC 8058).
 
-    Written by hand: the standard library turns a long address into encoded words, which no mail program follows.
+    The standard library would turn a long address into encoded words, which no mail program follows.
     """
     if address is None:
         return b""
-    if not _HEADER_ADDRESS.fullmatch(address):
+    if not _HEADER_URL.fullmatch(address):
         raise Rejected("email_invalid", "the address to unsubscribe at cannot be written in a header")
     return f"List-Unsubscribe: <{address}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n".encode("ascii")
 
 
-def _set_body(letter: EmailMessage, content: dict[str, Any]) -> None:
+def _set_body(email: EmailMessage, content: dict[str, Any]) -> None:
     text, html = content.get("text"), content.get("html")
     if text is not None:
-        letter.set_content(text)
+        email.set_content(text)
     if html is None and text is None:
         raise Rejected("email_invalid", "the email has neither html nor text")
     if html is not None and text is None:
-        letter.set_content(html, subtype="html")
+        email.set_content(html, subtype="html")
     elif html is not None:
-        letter.add_alternative(html, subtype="html")
+        email.add_alternative(html, subtype="html")
+
+
+def provider_header(provider: SmtpProvider | None, delivery_id: str) -> bytes:
+    """Return the provider's header as one line of ASCII, whatever the id holds; empty if there is no header to write.
+
+    The standard library would turn long values into encoded words, which no provider reads.
+    """
+    if provider is None:
+        return b""
+    line = _PROVIDER_HEADERS[provider](delivery_id)
+    return f"{line}\r\n".encode("ascii") if len(line) <= _MAX_LINE_CHARACTERS else b""
+
+
+def _json(value: object) -> str:
+    """Return JSON on one line: every control character and every character beyond ASCII is escaped."""
+    return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")
+
+
+_PROVIDER_HEADERS: Mapping[SmtpProvider, Callable[[str], str]] = {
+    "sendgrid": lambda id: f"X-SMTPAPI: {_json({'unique_args': {DELIVERY: id}})}",
+    "ses": lambda id: f"X-SES-MESSAGE-TAGS: {DELIVERY}={to_tag(id)}",
+    "mailgun": lambda id: f"X-Mailgun-Variables: {_json({DELIVERY: id})}",
+    "postmark": lambda id: f"X-PM-Metadata-{DELIVERY}: {id if _is_plain(id) else to_tag(id)}",
+    "resend": lambda id: f"Resend-Idempotency-Key: {id if _is_plain(id) else to_tag(id)}",
+}
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text and "=?" not in text

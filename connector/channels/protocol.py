@@ -1,9 +1,9 @@
-"""What a channel is: something that hands one rendered message to one provider, and says plainly what came of it.
+"""The protocol of a channel: an object that sends one rendered message through one provider and reports the result.
 
 SendError
-├── Rejected        the provider will never take this message (bad address, refused content): do not try again
-├── TryLater        it did not take it this time, and surely did not send it: try again, after `retry_after` if told
-└── OutcomeUnknown  it may have taken it: the answer was lost, so trying again could send twice
+├── Rejected        the provider will never accept this message (invalid address, refused content): do not retry
+├── TryLater        the provider did not accept the message and certainly did not send it: retry after `retry_after`
+└── OutcomeUnknown  the response was lost; the message may have been sent, so a retry could send it twice
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Address:
-    """Where one user can be reached. Personal data: never leaves the process but to the provider."""
+    """The addresses of one user. Personal data: it leaves the process only to the provider."""
 
     user_id: str
     email: str | None = None
@@ -25,12 +25,15 @@ class Address:
 
 @dataclass(frozen=True)
 class OutgoingMessage:
-    """One rendered message. `delivery_id` is the idempotency key; `content` is the channel's message, rendered.
+    """One rendered message.
 
-    `content` has the keys of the channel's model in `connector.rules.model.messages`, as strings (email: subject, html,
-    text, from; webhook: url, method, headers, body; …). `unsubscribe` is the address that takes the user's consent to
-    the channel back by a POST (RFC 8058), where there is one. `hosts` are those of the addresses that the author wrote
-    out in a text message, in lower case; other addresses came with somebody's data. None: it is not known.
+    Args:
+        delivery_id: the idempotency key, the same in every attempt.
+        content: the keys of the channel's model in `connector.rules.model.messages`, rendered to strings (email:
+            subject, html, text, from; webhook: url, method, headers, body; …).
+        unsubscribe: the address to which a POST withdraws the user's consent to the channel (RFC 8058), if any.
+        hosts: the hosts, in lower case, of the addresses that the author wrote into a text message; every other address
+            came from user data. None: not known.
     """
 
     delivery_id: str
@@ -44,11 +47,12 @@ class OutgoingMessage:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The provider took the message.
+    """The provider accepted the message.
 
-    `provider_id` is its own id for it, where it gives one. `reported`: it will tell by a delivery report whether the
-    message arrived, and that report, not this, makes the `receive_*` interaction (M4). `invalid_tokens` are push tokens
-    of the user that lead nowhere any more.
+    Args:
+        provider_id: the provider's own id of the message, if it returns one.
+        reported: a delivery report will follow, and it, not this result, makes the `receive_*` interaction (M4).
+        invalid_tokens: push tokens of the user that no longer reach a device.
     """
 
     provider_id: str | None = None
@@ -57,7 +61,12 @@ class Accepted:
 
 
 class SendError(Exception):
-    """A message did not surely go out. `code` is ours, short and free of personal data; texts go to the log only."""
+    """The message did not certainly go out.
+
+    Args:
+        code: our own, short and free of personal data.
+        detail: for the log only.
+    """
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
@@ -73,7 +82,7 @@ class Rejected(SendError):
 
 
 class TryLater(SendError):
-    """Passing: surely not sent. `retry_after` is what the provider asked for, None where it did not."""
+    """Transient: certainly not sent. `retry_after` is the wait that the provider requested, None if it did not."""
 
     def __init__(self, code: str, detail: str = "", *, retry_after: timedelta | None = None) -> None:
         super().__init__(code, detail)
@@ -81,14 +90,14 @@ class TryLater(SendError):
 
 
 class OutcomeUnknown(SendError):
-    """The answer was lost after the message was handed over."""
+    """The response was lost after the message was handed to the provider."""
 
 
 class Channel(Protocol):
-    """One way out. Implementations are safe to call concurrently and bound every wait by their own timeout."""
+    """A channel. Implementations are safe for concurrent calls and bound every wait by their own timeout."""
 
     async def send(self, message: OutgoingMessage) -> Accepted:
-        """Hand one message to the provider.
+        """Send one message through the provider.
 
         Raises:
             Rejected, TryLater, OutcomeUnknown: see the tree above; nothing else.
@@ -96,5 +105,5 @@ class Channel(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         ...

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import get_args
 
-from connector.channels.console import Console
-from connector.channels.email import Email
-from connector.channels.fcm import FcmPush
-from connector.channels.inbox import Inbox
+from connector.channels.console import ConsoleChannel
+from connector.channels.email import EmailChannel
+from connector.channels.fcm import FcmChannel
+from connector.channels.inbox import InboxChannel
 from connector.channels.protocol import Channel
-from connector.channels.tracking import tracked
-from connector.channels.twilio import TwilioSms
-from connector.channels.webhook import Webhook
+from connector.channels.tracked import track_channels
+from connector.channels.twilio import TwilioChannel
+from connector.channels.webhook import WebhookChannel
 from connector.rules.model.inbox import InboxKind
 from connector.rules.model.values import ChannelName
 from connector.settings.application import Settings
@@ -19,31 +19,33 @@ from connector.store.engine.database import Database
 
 
 def open_channels(settings: Settings, *, default_console: bool, database: Database | None = None) -> dict[str, Channel]:
-    """Open every channel that has a provider; a channel that is absent has none.
+    """Return every channel that has a provider, by name.
 
     Args:
-        default_console: show the messages of channels without a provider on the console instead; development only.
-        database: where the inboxes of client apps are; None: nothing goes into them.
+        default_console: print the messages of channels without a provider to the console; for development only.
+        database: holds the inboxes of client apps; None: the inbox channels have no provider.
 
     Raises:
-        CredentialsWrong: a provider's key file cannot be used.
-        ValueError: a provider's settings are not ones it can work with.
+        InvalidCredentials: a provider's key file cannot be used.
+        ValueError: a provider's settings are incomplete.
     """
     channels: dict[str, Channel] = {}
     if default_console:
-        channels |= dict.fromkeys(get_args(ChannelName), Console())
+        channels |= dict.fromkeys(get_args(ChannelName), ConsoleChannel())
     if database is not None:
-        shown = Console() if default_console else None
-        channels |= dict.fromkeys(get_args(InboxKind), Inbox(database, settings.workspace, settings.inbox, show=shown))
+        console = ConsoleChannel() if default_console else None
+        channels |= dict.fromkeys(
+            get_args(InboxKind), InboxChannel(database, settings.workspace, settings.inbox, console=console)
+        )
     if settings.smtp.host is not None:
-        channels["email"] = Email(settings.smtp)
+        channels["email"] = EmailChannel(settings.smtp)
     if settings.twilio.account_sid is not None:
-        channels["sms"] = TwilioSms(settings.twilio)
+        channels["sms"] = TwilioChannel(settings.twilio)
     if settings.fcm.credentials is not None:
-        channels["push"] = FcmPush(settings.fcm)
-    channels["webhook"] = Webhook(
+        channels["push"] = FcmChannel(settings.fcm)
+    channels["webhook"] = WebhookChannel(
         timeout=settings.send_timeout,
         secret=settings.webhook_secret.get_secret_value() if settings.webhook_secret else None,
         allow_private=settings.webhook_allow_private,
     )
-    return tracked(channels, settings)
+    return track_channels(channels, settings)

@@ -1,32 +1,34 @@
-"""Sms by Twilio's REST API: one Message resource a message (twilio.com/docs/messaging/api/message-resource).
+"""Send text messages by Twilio's REST API: one Message resource each (twilio.com/docs/messaging/api/message-resource).
 
-Twilio has no idempotency key: an answer that was lost stays lost, until a delivery report tells (starter/webhooks).
-What is wrong with the account or the sender is about the settings, never about the message, so it passes.
+Twilio has no idempotency key: after a lost response only a delivery report settles the outcome (`starter/webhooks`).
+A fault of the account or the sender concerns the settings, never the message, so it is transient.
 """
 
 from __future__ import annotations
 
+import base64
+import hmac
 import re
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
-from connector.channels.http_client import HttpResult, ProviderHttpClient, check_accepted
+from connector.channels.http_client import ProviderHttpClient, ProviderResponse, check_provider_status
 from connector.channels.protocol import Accepted, OutgoingMessage, Rejected, TryLater
+from connector.rules.provider_events.events import DELIVERY
 from connector.settings.providers import Twilio
 
-DELIVERY = "delivery"
-"""The parameter of the status callback's address that names the delivery."""
-LONGEST_BODY = 1600
-"""Characters; Twilio refuses longer ones with 21617."""
+MAX_SMS_CHARACTERS = 1600
+"""Twilio refuses longer texts with 21617."""
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _SEPARATORS = re.compile(r"[\s().-]")
-_SIGN_IN = frozenset({401, 403})
-_OF_MESSAGE = {
+_UNAUTHORIZED = frozenset({401, 403})
+_MESSAGE_ERRORS = {
     21211: "number_invalid",
     21214: "number_invalid",
     21217: "number_invalid",
@@ -39,18 +41,19 @@ _OF_MESSAGE = {
     21617: "sms_too_long",
     21619: "sms_empty",
 }
-"""Twilio's error codes that are about this message or its receiver; any other one is told by its number."""
-_OF_SETTINGS = frozenset({20003, 20005, 20404, 21212, 21603, 21606, 21611, 21659, 21660, 21701, 21703, 21705})
-"""Codes about the account, the sender or the sender's full queue (21611): nothing was sent."""
+"""Twilio's error codes that concern this message or its recipient; any other becomes `twilio_` and its number."""
+_SETTINGS_ERRORS = frozenset({20003, 20005, 20404, 21212, 21603, 21606, 21611, 21659, 21660, 21701, 21703, 21705})
+"""Codes that concern the account, the sender or the sender's full queue (21611): nothing was sent."""
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class TwilioSms:
+class TwilioChannel:
     """The sms channel.
 
     Args:
-        settings: with an account, a way to sign in and a sender; `timeout_seconds` bounds one send in all.
-        tls: what to trust; None: the usual authorities.
-        clock: seconds since 1970, for Retry-After's dates.
+        settings: with an account, credentials and a sender; `timeout_seconds` bounds one send.
+        tls: trusted authorities; None: the default ones.
+        clock: seconds since 1970, for dates in Retry-After.
 
     Raises:
         ValueError: there is no account.
@@ -63,32 +66,32 @@ class TwilioSms:
             raise ValueError("CONNECTOR_TWILIO_ACCOUNT_SID is missing")
         self._settings, self._clock = settings, clock
         self._url = f"{settings.api_url}/2010-04-01/Accounts/{settings.account_sid}/Messages.json"
-        self._auth = _sign_in(settings)
-        self._exchange = ProviderHttpClient("twilio", settings.timeout_seconds, tls=tls)
+        self._auth = _credentials(settings)
+        self._http = ProviderHttpClient("twilio", settings.timeout_seconds, tls=tls)
 
     async def send(self, message: OutgoingMessage) -> Accepted:
-        """Hand `message.content` (body) to Twilio; the provider's id is the Message's SID.
+        """Send `message.content` (body); the provider's id is the Message's SID.
 
-        Where a status callback is set, a delivery report follows (`reported`).
+        If a status callback is set, a delivery report follows (`reported`).
 
         Raises:
             Rejected: no number, an empty or too long body, or Twilio refuses this message.
             TryLater: no connection, 429, 503, or a fault of the account or the sender.
-            OutcomeUnknown: the answer was lost, or was one of 5xx.
+            OutcomeUnknown: the response was lost, or was another 5xx.
         """
-        answer = await self._exchange.post(self._url, data=self._form(message), auth=self._auth)
-        check_accepted("twilio", answer, datetime.fromtimestamp(self._clock(), UTC))
+        answer = await self._http.post(self._url, data=self._form(message), auth=self._auth)
+        check_provider_status("twilio", answer, datetime.fromtimestamp(self._clock(), UTC))
         if not 200 <= answer.status < 300:
             raise _refusal(answer)
-        sid = answer.told.get("sid")
+        sid = answer.data.get("sid")
         return Accepted(sid if isinstance(sid, str) else None, reported=self._settings.status_callback is not None)
 
     async def close(self) -> None:
-        """Let go of connections."""
-        await self._exchange.close()
+        """Close all connections."""
+        await self._http.close()
 
     def _form(self, message: OutgoingMessage) -> dict[str, str]:
-        form = {"To": _number(message.address.phone), "Body": _body(message.content.get("body"))}
+        form = {"To": _check_number(message.address.phone), "Body": _check_body(message.content.get("body"))}
         if self._settings.sender:
             form["From"] = self._settings.sender
         if self._settings.messaging_service_sid:
@@ -99,25 +102,25 @@ class TwilioSms:
         return form
 
 
-def _sign_in(settings: Twilio) -> httpx.BasicAuth:
+def _credentials(settings: Twilio) -> httpx.BasicAuth:
     if settings.api_key is not None and settings.api_secret is not None:
         return httpx.BasicAuth(settings.api_key, settings.api_secret.get_secret_value())
     token = settings.auth_token.get_secret_value() if settings.auth_token else ""
     return httpx.BasicAuth(settings.account_sid or "", token)
 
 
-def _number(phone: str | None) -> str:
+def _check_number(phone: str | None) -> str:
     number = _SEPARATORS.sub("", phone or "")
     if not _E164.fullmatch(number):
-        raise Rejected("number_invalid", "the phone number must be one like +12025550123")
+        raise Rejected("number_invalid", "the phone number must be written like +12025550123")
     return number
 
 
-def _body(text: object) -> str:
+def _check_body(text: object) -> str:
     if not isinstance(text, str) or not text.strip():
         raise Rejected("sms_empty", "there is no text")
-    if len(text) > LONGEST_BODY:
-        raise Rejected("sms_too_long", f"the text is longer than {LONGEST_BODY} characters")
+    if len(text) > MAX_SMS_CHARACTERS:
+        raise Rejected("sms_too_long", f"the text is longer than {MAX_SMS_CHARACTERS} characters")
     try:
         text.encode()
     except UnicodeError:
@@ -125,12 +128,39 @@ def _body(text: object) -> str:
     return text
 
 
-def _refusal(answer: HttpResult) -> Rejected | TryLater:
-    told = answer.told.get("code")
-    known = isinstance(told, int) and not isinstance(told, bool) and 0 < told < 1_000_000
-    code = f"twilio_{told}" if known else f"twilio_http_{answer.status}"
-    if told in _OF_MESSAGE:
-        return Rejected(_OF_MESSAGE[told], code)
-    if told in _OF_SETTINGS or answer.status in _SIGN_IN or answer.status < 400:
+def _refusal(answer: ProviderResponse) -> Rejected | TryLater:
+    number = answer.data.get("code")
+    is_code = isinstance(number, int) and not isinstance(number, bool) and 0 < number < 1_000_000
+    code = f"twilio_{number}" if is_code else f"twilio_http_{answer.status}"
+    if number in _MESSAGE_ERRORS:
+        return Rejected(_MESSAGE_ERRORS[number], code)
+    if number in _SETTINGS_ERRORS or answer.status in _UNAUTHORIZED or answer.status < 400:
         return TryLater(code)
     return Rejected(code)
+
+
+def sign_request(url: str, parameters: Iterable[tuple[str, str]], auth_token: str) -> str:
+    """Return Twilio's signature of a request (twilio.com/docs/usage/security#validating-requests).
+
+    HMAC-SHA1 under the account's auth token, in base64, of the address as Twilio called it and then every form
+    parameter, name and value, sorted by name. SHA-1 is Twilio's choice; within HMAC it is not known to be broken.
+
+    Args:
+        url: with its query.
+        parameters: the form's names and values.
+    """
+    signed = url + "".join(name + value for name, value in sorted(set(parameters)))
+    return base64.b64encode(hmac.digest(auth_token.encode(), signed.encode(), "sha1")).decode()
+
+
+def is_signed(signature: str, url: str, parameters: Iterable[tuple[str, str]], auth_token: str) -> bool:
+    """Return whether `signature` is Twilio's for this request. Twilio signs the address with or without its port."""
+    pairs = list(parameters)
+    expected = [sign_request(form, pairs, auth_token) for form in _with_and_without_port(urlsplit(url))]
+    return any([hmac.compare_digest(one.encode(), signature.encode()) for one in expected])
+
+
+def _with_and_without_port(url: SplitResult) -> tuple[str, ...]:
+    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname or ""
+    port = url.port or _DEFAULT_PORTS.get(url.scheme, 443)
+    return tuple(url._replace(netloc=netloc).geturl() for netloc in (url.netloc, host, f"{host}:{port}"))

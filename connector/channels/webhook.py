@@ -1,7 +1,12 @@
-"""Webhooks: one HTTP request a message, signed as Standard Webhooks asks (standardwebhooks.com) where a secret is set.
+"""Send webhooks: one HTTP request per message, signed by Standard Webhooks (standardwebhooks.com) if a secret is set.
 
-The status alone decides, the answer's body is never read. Every request carries `webhook-id`, the delivery id, so a
-receiver can tell a repetition; by default we make none: a request whose answer was lost may have done its work.
+The status alone decides; the response body is never read. Every request carries `webhook-id`, the delivery id, by which
+a receiver recognises a repetition. By default there is none: a request whose response was lost may have done its work.
+
+Authors of campaigns need not have access to the internal network, so a webhook reaches only public addresses unless the
+operator allows more. The receiver's name is resolved once, its addresses are checked, and the connection is pinned to a
+checked address: a name that resolves differently a moment later (DNS rebinding) changes nothing. TLS and the Host
+header keep the name.
 """
 
 from __future__ import annotations
@@ -9,33 +14,47 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
+from socket import SOCK_STREAM
 from typing import Any
 
 import httpx
 
-from connector.channels.destinations import PinnedTransport, Resolve, resolve
-from connector.channels.http_client import Progress
+from connector.channels.http_client import NO_KEEPALIVE, RequestProgress, read_retry_after
 from connector.channels.protocol import Accepted, OutgoingMessage, Rejected, TryLater
-from connector.channels.retry_after import read_retry_after
-from connector.settings.signing import sign_with
+from connector.settings.signing import create_signer
 
-_PASSING = frozenset({408, 425, 429})
-_OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "expect"})
-"""Headers that frame the request or say where it goes: a template that set them could smuggle a second request."""
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Returns the IP addresses of a host name and port, best first; raises OSError if there are none."""
+
+_TRANSIENT = frozenset({408, 425, 429})
+_RESERVED_HEADERS = frozenset(
+    {"host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "expect"}
+)
+"""Headers that frame the request or name its receiver: a template that set them could smuggle a second request."""
+# Special networks that some Python releases take for global: protocol assignments (RFC 6890), site-local (RFC 3879).
+_ALSO_SPECIAL = (ip_network("192.0.0.0/24"), ip_network("fec0::/10"))
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Webhook:
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """Return the distinct addresses that the machine's resolver knows for `host`, best first."""
+    infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in infos))
+
+
+class WebhookChannel:
     """The webhook channel.
 
     Args:
-        timeout: the most that one send takes in all, from the name's resolution to the status.
-        secret: signs requests, "whsec_" and base64; None: they go unsigned.
+        timeout: the bound of one send, from name resolution to the status.
+        secret: signs requests, "whsec_" and base64; None: requests are not signed.
         allow_private: let webhooks reach addresses that are not public.
-        tls: what to trust; None: the usual authorities.
-        resolve: where names are looked up.
-        clock: seconds since 1970 for the signature's timestamp and Retry-After's dates.
+        tls: trusted authorities; None: the default ones.
+        resolve: resolves host names.
+        clock: seconds since 1970, for the signature's timestamp and dates in Retry-After.
 
     Raises:
         ValueError: `secret` is not base64.
@@ -51,13 +70,13 @@ class Webhook:
         resolve: Resolve = resolve,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._seconds = timeout.total_seconds()
+        self._timeout_seconds = timeout.total_seconds()
         self._clock = clock
-        self._signer = None if secret is None else sign_with(secret)
+        self._signer = None if secret is None else create_signer(secret)
         self._client = httpx.AsyncClient(
-            transport=PinnedTransport(allow_private=allow_private, tls=tls, resolve=resolve),
+            transport=_PinnedTransport(allow_private=allow_private, tls=tls, resolve=resolve),
             # A third, so that a host's second and third address get their turn too.
-            timeout=httpx.Timeout(self._seconds, connect=self._seconds / 3),
+            timeout=httpx.Timeout(self._timeout_seconds, connect=self._timeout_seconds / 3),
             headers={"User-Agent": "campaign-connector"},
             follow_redirects=False,
             trust_env=False,
@@ -67,37 +86,37 @@ class Webhook:
         """Make the request of `message.content` (url, method, headers, body).
 
         Raises:
-            Rejected: it is no request we make, its host is private, or it was answered 3xx or 4xx.
-            TryLater: no connection, or an answer of 408, 425, 429 or 5xx (with its Retry-After, at most one hour).
-            OutcomeUnknown: the request went out, its answer was lost.
+            Rejected: the request is invalid, its host is private, or the status was 3xx or 4xx.
+            TryLater: no connection, or a status of 408, 425, 429 or 5xx (with its Retry-After, at most one hour).
+            OutcomeUnknown: the request went out and the response was lost.
         """
         now = datetime.fromtimestamp(self._clock(), UTC)
-        progress = Progress("webhook")
+        progress = RequestProgress("webhook")
         request = self._request(message, now, progress)
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._timeout_seconds):
                 response = await self._client.send(request, stream=True)
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
             # Without the cause: its text may quote the URL, and with it a person.
-            raise progress.judge(fault) from None
+            raise progress.classify(fault) from None
         _check_status(response, now)
         return Accepted()
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         await self._client.aclose()
 
-    def _request(self, message: OutgoingMessage, now: datetime, progress: Progress) -> httpx.Request:
+    def _request(self, message: OutgoingMessage, now: datetime, progress: RequestProgress) -> httpx.Request:
         try:
             body = str(message.content.get("body") or "")
             headers = _headers(message.content, body) | self._signature(message.delivery_id, now, body)
             return self._client.build_request(
                 message.content.get("method") or "POST",
-                _url(message.content["url"]),
+                _parse_url(message.content["url"]),
                 headers=[(name.encode("ascii"), value.encode()) for name, value in headers.items()],
                 content=body.encode() or None,
-                extensions={"trace": progress.note},
+                extensions={"trace": progress.trace},
             )
         except UnicodeError:
             raise Rejected("webhook_invalid", "a header's name or the body cannot be encoded") from None
@@ -112,27 +131,88 @@ class Webhook:
         }
 
 
-def _url(text: str) -> httpx.URL:
+def _parse_url(text: str) -> httpx.URL:
     try:
         url = httpx.URL(text.strip())
     except httpx.InvalidURL:
-        raise Rejected("webhook_invalid", "the url is not one") from None
+        raise Rejected("webhook_invalid", "the url is not a valid URL") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise Rejected("webhook_invalid", "the url must begin with http:// or https:// and a host")
     return url
 
 
 def _headers(content: Mapping[str, Any], body: str) -> dict[str, str]:
-    given = {name.lower(): value for name, value in (content.get("headers") or {}).items()}
-    if refused := _OURS & given.keys():
-        raise Rejected("webhook_invalid", f"the header {min(refused)} is ours to set")
-    return ({"content-type": "application/json"} if body else {}) | given
+    headers = {name.lower(): value for name, value in (content.get("headers") or {}).items()}
+    if reserved := _RESERVED_HEADERS & headers.keys():
+        raise Rejected("webhook_invalid", f"the header {min(reserved)} is reserved; the connector sets it")
+    return ({"content-type": "application/json"} if body else {}) | headers
 
 
 def _check_status(response: httpx.Response, now: datetime) -> None:
     status = response.status_code
     code = f"http_{status}"
-    if status in _PASSING or status >= 500:
+    if status in _TRANSIENT or status >= 500:
         raise TryLater(code, retry_after=read_retry_after(response.headers.get("retry-after"), now))
     if not response.is_success:
         raise Rejected(code)
+
+
+class _PinnedTransport(httpx.AsyncBaseTransport):
+    """Sends each request over its own connection to a checked address.
+
+    Connections are never kept: a kept one is identified by its IP alone, so it could carry another name's request over
+    TLS that was verified for the first name.
+    """
+
+    def __init__(self, *, allow_private: bool, tls: ssl.SSLContext | None, resolve: Resolve) -> None:
+        self._allow_private, self._resolve = allow_private, resolve
+        self._transport = httpx.AsyncHTTPTransport(verify=tls or True, limits=NO_KEEPALIVE)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send `request` to the first of its host's addresses that accepts a connection.
+
+        Raises:
+            Rejected: one of the addresses is not public; nothing was connected.
+            OSError: the name did not resolve.
+            httpx.TransportError: as any httpx transport.
+        """
+        fault: httpx.TransportError = httpx.ConnectError("the name has no address")
+        for address in await self._checked_addresses(request.url):
+            try:
+                return await self._transport.handle_async_request(_pinned(request, address))
+            except (httpx.ConnectError, httpx.ConnectTimeout) as refused:
+                fault = refused
+        raise fault
+
+    async def _checked_addresses(self, url: httpx.URL) -> Sequence[str]:
+        addresses = await self._resolve(_host_name(url), url.port or _DEFAULT_PORTS[url.scheme])
+        if self._allow_private or all(map(is_public, addresses)):
+            return addresses
+        raise Rejected("webhook_address_refused", "the host has an address that is not public")
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._transport.aclose()
+
+
+def is_public(address: str) -> bool:
+    """Return whether `address` (IPv4 or IPv6) is globally reachable (RFC 6890); addresses that wrap others are not."""
+    ip = ip_address(address)
+    if isinstance(ip, IPv6Address) and (ip.ipv4_mapped or ip.sixtofour or ip.teredo):
+        return False
+    is_special = ip.is_multicast or ip.is_reserved or any(ip in network for network in _ALSO_SPECIAL)
+    return ip.is_global and not is_special
+
+
+def _host_name(url: httpx.URL) -> str:
+    return url.raw_host.decode("ascii")
+
+
+def _pinned(request: httpx.Request, address: str) -> httpx.Request:
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=address),
+        headers=request.headers,
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": _host_name(request.url)},
+    )

@@ -1,4 +1,7 @@
-"""Definitions of campaigns, cards and the workspace: from YAML files and from JSON, with every fault at once."""
+"""Read definitions of campaigns, cards and the workspace from YAML and JSON, reporting all faults at once.
+
+Imports `rules` and `templating`.
+"""
 
 from connector.definitions.reading import Definitions, parse_mapping, parse_yaml, read_definitions
 

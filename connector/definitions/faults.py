@@ -1,4 +1,4 @@
-"""What pydantic found wrong in a definition, in words that say where it stands and what would be right."""
+"""Describe pydantic's errors in a definition: where the fault is, and what would be right."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from connector.definitions.yaml_text import dotted
-from connector.rules.model.choices import UNCLEAR, WORD
+from connector.definitions.yaml_text import join_path
 from connector.rules.model.errors import Fault
+from connector.rules.model.values import UNKNOWN_FORM, WORD
 
 _PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$": (
@@ -23,33 +23,33 @@ _PATTERNS = {
 }
 
 
-def faults_of(error: ValidationError, model: type[BaseModel], data: Any) -> list[Fault]:
-    """One fault for each mistake, without lines.
+def describe_faults(error: ValidationError, model: type[BaseModel], data: Any) -> list[Fault]:
+    """Return one fault per mistake, with its key and without a line.
 
-    A misspelt key is one mistake, though pydantic tells it twice: as an unknown key, and as a missing one.
+    A misspelt key is one mistake, though pydantic reports two: an unknown key and a missing one.
     """
-    details = [detail for detail in error.errors(include_url=False) if not _follows_from_another(detail)]
-    unknown = {id(d): _meant(d, model) for d in details if d["type"] == "extra_forbidden"}
-    meant = {(d["loc"][:-1], unknown[id(d)]) for d in details if id(d) in unknown}
+    details = [detail for detail in error.errors(include_url=False) if not _is_consequence(detail)]
+    corrections = {id(d): _likely_key(d, model) for d in details if d["type"] == "extra_forbidden"}
+    corrected = {(d["loc"][:-1], corrections[id(d)]) for d in details if id(d) in corrections}
     return [
-        Fault(_key(detail["loc"], data), _problem(detail, unknown.get(id(detail)), model))
+        Fault(_key(detail["loc"], data), _problem(detail, corrections.get(id(detail)), model))
         for detail in details
-        if detail["type"] != "missing" or (detail["loc"][:-1], detail["loc"][-1]) not in meant
+        if detail["type"] != "missing" or (detail["loc"][:-1], detail["loc"][-1]) not in corrected
     ]
 
 
-def suggestion(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant."""
-    return next(iter(get_close_matches(word, list(known), 1, 0.6)), None)
+def closest_match(word: str, candidates: Iterable[str]) -> str | None:
+    """Return the candidate that was probably meant; None if no candidate is similar."""
+    return next(iter(get_close_matches(word, list(candidates), 1, 0.6)), None)
 
 
-def _follows_from_another(detail: ErrorDetails) -> bool:
-    """A list that is too short only because its items have faults of their own."""
+def _is_consequence(detail: ErrorDetails) -> bool:
+    """Return whether a list is too short only because its items have faults of their own."""
     return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 
 def _key(location: Sequence[str | int], data: Any) -> str:
-    """The dotted path of an error, without the names of forms that pydantic puts between."""
+    """Return the dotted path of an error, without the form names that pydantic inserts."""
     path = ""
     for position, part in enumerate(location):
         last = position == len(location) - 1
@@ -59,7 +59,7 @@ def _key(location: Sequence[str | int], data: Any) -> str:
             data = data[part]
         elif not last or not isinstance(data, dict) or _is_form(part):
             continue
-        path = dotted(path, part)
+        path = join_path(path, part)
     return path
 
 
@@ -67,13 +67,17 @@ def _is_form(part: str) -> bool:
     return part == WORD.tag or part[:1].isupper()
 
 
-def _problem(detail: ErrorDetails, meant: str | None, model: type[BaseModel]) -> str:
+def _problem(detail: ErrorDetails, correction: str | None, model: type[BaseModel]) -> str:
     kind = detail["type"]
     if kind == "extra_forbidden":
-        known = ", ".join(_keys(_models_at(detail["loc"][:-1], model)))
-        return "unknown key; " + (f"did you mean {meant}?" if meant else f"known here are {known}")
-    say = _SAID.get(kind)
-    return say(detail) if say else detail["msg"].replace("Input should be", "must be").removeprefix("Value error, ")
+        keys = ", ".join(_keys(_models_at(detail["loc"][:-1], model)))
+        return "unknown key; " + (f"did you mean {correction}?" if correction else f"known here are {keys}")
+    describe = _DESCRIPTIONS.get(kind)
+    return (
+        describe(detail)
+        if describe
+        else detail["msg"].replace("Input should be", "must be").removeprefix("Value error, ")
+    )
 
 
 def _literal(detail: ErrorDetails) -> str:
@@ -86,20 +90,20 @@ def _unknown_type(detail: ErrorDetails) -> str:
 
 
 def _one_of(word: Any, expected: str) -> str:
-    near = suggestion(str(word), expected.split(", "))
-    return f"{word!r} is not known; did you mean {near}?" if near else f"{word!r} is not one of {expected}"
+    correction = closest_match(str(word), expected.split(", "))
+    return f"{word!r} is not known; did you mean {correction}?" if correction else f"{word!r} is not one of {expected}"
 
 
 def _text(detail: ErrorDetails) -> str:
-    scalar = isinstance(detail["input"], int | float)
-    return f'must be text; quote it: "{detail["input"]}"' if scalar else "must be text"
+    is_number = isinstance(detail["input"], int | float)
+    return f'must be text; quote it: "{detail["input"]}"' if is_number else "must be text"
 
 
 def _list(detail: ErrorDetails) -> str:
     return "must be a list" + ("; put it in brackets: [ … ]" if detail["input"] is not None else "; write [] for none")
 
 
-_SAID: dict[str, Callable[[ErrorDetails], str]] = {
+_DESCRIPTIONS: dict[str, Callable[[ErrorDetails], str]] = {
     "missing": lambda _: "is missing",
     "literal_error": _literal,
     "enum": _literal,
@@ -115,8 +119,8 @@ _SAID: dict[str, Callable[[ErrorDetails], str]] = {
     "string_too_short": lambda _: "must not be empty",
     "timezone_aware": lambda d: f"{d['input']!r} needs a zone, like 2026-03-02T09:00:00+01:00",
     "too_short": lambda detail: f"needs at least {detail['ctx']['min_length']}",
-    "too_long": lambda detail: f"takes at most {detail['ctx']['max_length']}",
-    UNCLEAR: lambda detail: f"{_shown(detail['input'])} is not understood: {detail['msg']}",
+    "too_long": lambda detail: f"accepts at most {detail['ctx']['max_length']}",
+    UNKNOWN_FORM: lambda detail: f"{_shown(detail['input'])} is not understood: {detail['msg']}",
 }
 
 
@@ -124,8 +128,8 @@ def _shown(value: Any) -> str:
     return f"a mapping of {', '.join(map(str, value))}" if isinstance(value, dict) else repr(value)
 
 
-def _meant(detail: ErrorDetails, model: type[BaseModel]) -> str | None:
-    return suggestion(str(detail["loc"][-1]), _keys(_models_at(detail["loc"][:-1], model)))
+def _likely_key(detail: ErrorDetails, model: type[BaseModel]) -> str | None:
+    return closest_match(str(detail["loc"][-1]), _keys(_models_at(detail["loc"][:-1], model)))
 
 
 def _keys(models: Iterable[type[BaseModel]]) -> list[str]:
@@ -133,29 +137,29 @@ def _keys(models: Iterable[type[BaseModel]]) -> list[str]:
 
 
 def _models_at(location: Sequence[str | int], model: type[BaseModel]) -> list[type[BaseModel]]:
-    """The models that a mapping at this place of a definition may be meant as."""
+    """Return the models that a mapping at this location of a definition may belong to."""
     models = [model]
     for part in location:
         if isinstance(part, int):
             continue
-        chosen = [candidate for candidate in models if part in (candidate.__name__, _type_of(candidate))]
-        # A key of one's own choosing, like an event's name, stays with the models that may stand under it.
-        models = chosen or [inner for candidate in models for inner in _field_models(candidate, part)] or models
+        matching = [candidate for candidate in models if part in (candidate.__name__, _type_of(candidate))]
+        # A freely chosen key, like an event's name, leaves the candidates as they are.
+        models = matching or [inner for candidate in models for inner in _field_models(candidate, part)] or models
     return models
 
 
 def _type_of(model: type[BaseModel]) -> str | None:
-    """The word under `type` that tells a delivery's model apart."""
+    """Return the value of `type` that identifies a delivery's model."""
     info = model.model_fields.get("type")
     return next(iter(get_args(info.annotation)), None) if info else None
 
 
 def _field_models(model: type[BaseModel], key: str) -> list[type[BaseModel]]:
     infos = [info for name, info in model.model_fields.items() if key == (info.alias or name)]
-    return [found for info in infos for found in _models_in(info.annotation)]
+    return [inner for info in infos for inner in _models_in(info.annotation)]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for inner in get_args(annotation) for found in _models_in(inner)]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]

@@ -1,4 +1,4 @@
-"""Reading definitions: a YAML text, a file, a folder of them, or one mapping from JSON."""
+"""Read definitions from a YAML text, a file, a folder, or one JSON mapping."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from connector.definitions.faults import faults_of, suggestion
+from connector.definitions.faults import closest_match, describe_faults
 from connector.definitions.yaml_text import MAX_DEPTH, Document, read_documents
-from connector.rules.model.campaigns import KINDS, Campaign, Card, Workspace
+from connector.rules.model.campaigns import DEFINITION_KINDS, Campaign, Card, Workspace
 from connector.rules.model.errors import DefinitionError, Fault
 from connector.templating.templates import check_templates
 
@@ -20,7 +20,7 @@ Definition = Campaign | Card | Workspace
 
 @dataclass(frozen=True)
 class Definitions:
-    """What one or several files define. `places` has "file:line" for each campaign's and card's id."""
+    """The definitions of one or several files. `places` has "file:line" for the id of each campaign and card."""
 
     workspace: Workspace | None
     campaigns: tuple[Campaign, ...]
@@ -29,15 +29,14 @@ class Definitions:
 
     @property
     def all(self) -> tuple[Definition, ...]:
-        """The workspace first, then cards and campaigns."""
+        """All definitions: the workspace, then cards, then campaigns."""
         return (*([self.workspace] if self.workspace else []), *self.cards, *self.campaigns)
 
 
 def read_definitions(path: Path) -> Definitions:
-    """Read a YAML file, or all *.yaml and *.yml of a folder and its folders, in the order of their names.
+    """Read a YAML file, or all *.yaml and *.yml files of a folder and its subfolders, in the order of their names.
 
-    A folder inside of it that has a `timeline.jsonl` is a case for `simulate`, and no part of it. Neither is what npm
-    installed (`node_modules`).
+    Skips subfolders that have a `timeline.jsonl` (examples for `simulate`), `node_modules` and hidden files.
 
     Raises:
         DefinitionError: with every fault of every file.
@@ -46,15 +45,15 @@ def read_definitions(path: Path) -> Definitions:
         raise DefinitionError([Fault("", "does not exist; name a YAML file or a folder of them", str(path))])
     files = _files_in(path) if path.is_dir() else [path]
     if not files:
-        raise DefinitionError([Fault("", "holds no .yaml or .yml file", str(path))])
-    collected = _Collected()
+        raise DefinitionError([Fault("", "has no .yaml or .yml file; add one, or name another folder", str(path))])
+    collector = _Collector()
     for file in files:
-        collected.add_file(file)
-    return collected.definitions()
+        collector.add_file(file)
+    return collector.definitions()
 
 
 def read_text(file: Path) -> str:
-    """A file's text. Raises DefinitionError where it cannot be read, or is not UTF-8."""
+    """Return a file's text. Raises DefinitionError if it cannot be read or is not UTF-8."""
     try:
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -65,21 +64,24 @@ def read_text(file: Path) -> str:
 
 
 def parse_yaml(text: str, *, file: str) -> Definitions:
-    """Read the definitions of one YAML text; `file` is its name in faults and places.
+    """Read the definitions of one YAML text.
+
+    Args:
+        file: its name in faults and places.
 
     Raises:
         DefinitionError: with every fault.
     """
-    collected = _Collected()
-    collected.add_text(text, file)
-    return collected.definitions()
+    collector = _Collector()
+    collector.add_text(text, file)
+    return collector.definitions()
 
 
 def parse_mapping(data: Any, *, file: str | None = None) -> Definition:
-    """Read one definition from a mapping, as JSON gives it.
+    """Read one definition from a JSON mapping.
 
     Raises:
-        DefinitionError: with every fault, each with its key and without a line.
+        DefinitionError: with every fault, by key and without a line.
     """
     definition, faults = _read(data)
     if definition is None or faults:
@@ -88,10 +90,10 @@ def parse_mapping(data: Any, *, file: str | None = None) -> Definition:
 
 
 @dataclass
-class _Collected:
-    """What the files so far define, with the faults so far."""
+class _Collector:
+    """Collects the definitions and faults of several files."""
 
-    found: list[Definition] = field(default_factory=list)
+    collected: list[Definition] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     workspace_place: str = ""
@@ -110,32 +112,29 @@ class _Collected:
             self.faults += error.faults
 
     def definitions(self) -> Definitions:
-        """All of it; raises DefinitionError where there is any fault."""
+        """Return everything collected; raises DefinitionError if there is any fault."""
         if self.faults:
             raise DefinitionError(self.faults)
         return Definitions(
-            workspace=next((one for one in self.found if isinstance(one, Workspace)), None),
-            campaigns=tuple(one for one in self.found if isinstance(one, Campaign)),
-            cards=tuple(one for one in self.found if isinstance(one, Card)),
+            workspace=next((one for one in self.collected if isinstance(one, Workspace)), None),
+            campaigns=tuple(one for one in self.collected if isinstance(one, Campaign)),
+            cards=tuple(one for one in self.collected if isinstance(one, Card)),
             places=self.places,
         )
 
     def _add(self, document: Document) -> None:
         definition, faults = _read(document.data)
-        told = {fault.key for fault in document.faults}
-        located = [
-            replace(fault, file=document.file, line=document.line_of(fault.key))
-            for fault in faults
-            if fault.key not in told
-        ]
-        repeated = self._repeated(document)
-        self.faults += sorted([*repeated, *document.faults, *located], key=lambda fault: fault.line or 0)
-        if definition is not None and not repeated:
-            self.found.append(definition)
+        duplicates = self._duplicate_faults(document)
+        found = [*duplicates, *document.faults, *document.locate(faults)]
+        self.faults += sorted(found, key=lambda fault: fault.line or 0)
+        if definition is not None and not duplicates:
+            self.collected.append(definition)
 
-    def _repeated(self, document: Document) -> list[Fault]:
-        """The id's own fault where an earlier document has it; campaigns and cards share one space (design 8)."""
-        word = next((word for word in KINDS if isinstance(document.data, dict) and word in document.data), None)
+    def _duplicate_faults(self, document: Document) -> list[Fault]:
+        """Return a fault if an earlier document has the id; campaigns and cards share one space of ids (design 8)."""
+        word = next(
+            (word for word in DEFINITION_KINDS if isinstance(document.data, dict) and word in document.data), None
+        )
         if word is None or not isinstance(name := document.data[word], str):
             return []
         place = f"{document.file}:{document.line_of(word)}"
@@ -150,58 +149,58 @@ class _Collected:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """The YAML files of a folder, without hidden ones, those of cases and what npm installed."""
-    cases = {timeline.parent for timeline in folder.rglob("timeline.jsonl")} - {folder}
+    """Return the YAML files of a folder, sorted; `read_definitions` describes what is skipped."""
+    examples = {timeline.parent for timeline in folder.rglob("timeline.jsonl")} - {folder}
     return sorted(
         path
         for pattern in ("*.yaml", "*.yml")
         for path in folder.rglob(pattern)
         if path.is_file()
         and not any(part.startswith(".") or part == "node_modules" for part in path.relative_to(folder).parts)
-        and cases.isdisjoint(path.parents)
+        and examples.isdisjoint(path.parents)
     )
 
 
 def _read(data: Any) -> tuple[Definition | None, list[Fault]]:
-    """One definition and its faults; without a definition where it is not even well formed."""
+    """Return a definition and its faults; no definition if the data does not fit the model."""
     faults = _shape_faults(data)
     if faults:
         return None, faults
-    model = next(model for word, model in KINDS.items() if word in data)
+    model = next(model for word, model in DEFINITION_KINDS.items() if word in data)
     try:
         definition: Definition = model.model_validate(data)
     except ValidationError as error:
-        return None, faults_of(error, model, data)
+        return None, describe_faults(error, model, data)
     return definition, [] if isinstance(definition, Workspace) else check_templates(definition)
 
 
 def _shape_faults(data: Any) -> list[Fault]:
     expected = "a definition is a mapping that begins with campaign, card or workspace"
     if not isinstance(data, dict):
-        return [Fault("", f"{expected}; this is a {_KIND_OF.get(type(data), 'text')}")]
-    if not any(word in data for word in KINDS):
-        near = [(key, match) for key in data if (match := suggestion(str(key), KINDS))]
-        return [Fault(str(key), f"unknown key; did you mean {match}? {expected}") for key, match in near[:1]] or [
-            Fault("", expected)
-        ]
-    if _deeper_than(MAX_DEPTH, data):
-        return [Fault("", f"is nested more than {MAX_DEPTH} deep")]
+        return [Fault("", f"{expected}; this is a {_TYPE_NAMES.get(type(data), 'text')}")]
+    if not any(word in data for word in DEFINITION_KINDS):
+        corrections = [(key, match) for key in data if (match := closest_match(str(key), DEFINITION_KINDS))]
+        return [
+            Fault(str(key), f"unknown key; did you mean {match}? {expected}") for key, match in corrections[:1]
+        ] or [Fault("", expected)]
+    if _is_deeper_than(MAX_DEPTH, data):
+        return [Fault("", f"is nested more than {MAX_DEPTH} levels deep")]
     return []
 
 
-_KIND_OF = {list: "list", int: "number", float: "number", bool: "boolean"}
+_TYPE_NAMES = {list: "list", int: "number", float: "number", bool: "boolean"}
 
 
-def _deeper_than(limit: int, data: Any) -> bool:
+def _is_deeper_than(limit: int, data: Any) -> bool:
     level: list[Any] = [data]
     for _ in range(limit + 1):
-        level = [inner for value in level for inner in _inner(value)]
+        level = [child for value in level for child in _children(value)]
         if not level:
             return False
     return True
 
 
-def _inner(value: Any) -> Iterable[Any]:
+def _children(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()

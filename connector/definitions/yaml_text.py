@@ -1,15 +1,15 @@
-"""YAML as plain data that remembers its lines: the core schema of YAML 1.2, without aliases and tags.
+"""Parse YAML into plain data with line numbers: the core schema of YAML 1.2, without aliases and tags.
 
-Timestamps stay text, only true and false are booleans, and a wall-clock time without quotes is a fault, because readers
-of YAML disagree on what it means.
+Timestamps stay text, only true and false are booleans, and an unquoted wall-clock time is a fault, because YAML parsers
+disagree on its meaning.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -18,21 +18,21 @@ from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.model.values import UnquotedTime
 
 MAX_DEPTH = 50
-"""How deep mappings and lists may be nested; predicates are the only thing that nests at will."""
+"""The nesting limit of mappings and lists; only predicates can nest freely."""
 
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
+_WALL_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 _INTEGER = re.compile(r"[-+]?\d+|0x[0-9a-fA-F]+|0o[0-7]+")
 _FLOAT = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?")
 _NOT_A_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
+_CONSTANTS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     word: word.lower() == "true" for word in ("true", "True", "TRUE", "false", "False", "FALSE")
 }
 
 
 @dataclass
 class Document:
-    """One document of a YAML text. `lines` has the line, from 1, of each dotted path; `faults` are the YAML's own."""
+    """One document of a YAML text. `lines` has the line, from 1, of each dotted path; `faults` are YAML faults."""
 
     file: str
     line: int
@@ -40,36 +40,45 @@ class Document:
     lines: dict[str, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
-    def blame(self, path: str, problem: str, line: int) -> None:
-        """Note a fault at a line of this document."""
+    def add_fault(self, path: str, problem: str, line: int) -> None:
+        """Record a fault at a line of this document."""
         self.faults.append(Fault(path, problem, self.file, line))
 
     def line_of(self, path: str) -> int:
-        """The line of the longest part of a dotted path that is there."""
+        """Return the line of a dotted path, or of its longest prefix in the document."""
         while path and path not in self.lines:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return self.lines.get(path, self.line)
 
+    def locate(self, faults: Iterable[Fault]) -> list[Fault]:
+        """Return `faults` with file and line, without those whose key has a YAML fault already."""
+        yaml_keys = {fault.key for fault in self.faults}
+        return [
+            replace(fault, file=self.file, line=self.line_of(fault.key))
+            for fault in faults
+            if fault.key not in yaml_keys
+        ]
 
-def dotted(path: str, part: str | int) -> str:
-    """A path with one more part: delivery.trigger[0].alias."""
+
+def join_path(path: str, part: str | int) -> str:
+    """Return a dotted path extended by one part, like delivery.trigger[0].alias."""
     if isinstance(part, int):
         return f"{path}[{part}]"
     return f"{path}.{part}" if path else part
 
 
 def read_documents(text: str, file: str) -> Iterator[Document]:
-    """The documents of a YAML text, empty ones left out.
+    """Yield the documents of a YAML text that are not empty.
 
     Raises:
-        DefinitionError: the text is not YAML, or uses what is not allowed; documents before the fault came out already.
+        DefinitionError: the text is not YAML or uses a forbidden feature; documents before the fault were yielded.
     """
     try:
         events = yaml.parse(text, Loader=_LOADER)
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 document = Document(file, _line(event))
-                document.data = _Reader(events, document).value("", 1)
+                document.data = _DocumentBuilder(events, document).value("", 1)
                 if document.data is not None or document.faults:
                     yield document
     except yaml.MarkedYAMLError as error:
@@ -81,36 +90,36 @@ def read_documents(text: str, file: str) -> Iterator[Document]:
 
 def _syntax_fault(error: yaml.MarkedYAMLError, file: str) -> Fault:
     mark = error.problem_mark or error.context_mark
-    said = ", ".join(part for part in (error.context, error.problem) if part)
+    problem = ", ".join(part for part in (error.context, error.problem) if part)
     if mark is None:
-        return Fault("", f"is not YAML: {said}", file)
-    return Fault("", f"is not YAML, at column {mark.column + 1}: {said}", file, mark.line + 1)
+        return Fault("", f"is not YAML: {problem}", file)
+    return Fault("", f"is not YAML, at column {mark.column + 1}: {problem}", file, mark.line + 1)
 
 
 def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 1
 
 
-class _Reader:
-    """Builds the data of one document from YAML's events."""
+class _DocumentBuilder:
+    """Builds the data of one document from YAML events."""
 
     def __init__(self, events: Iterator[yaml.Event], document: Document) -> None:
         self._events, self._document = events, document
 
     def value(self, path: str, depth: int) -> Any:
-        """The value that the next events make."""
+        """Return the value that the next events describe."""
         return self._value(next(self._events), path, depth)
 
     def _value(self, event: yaml.Event, path: str, depth: int) -> Any:
         line = _line(event)
         self._document.lines.setdefault(path, line)
         if isinstance(event, yaml.AliasEvent):
-            raise self._refusal(path, f"aliases (*{event.anchor}) are not used here; write it out", line)
+            raise self._fatal(path, f"aliases (*{event.anchor}) are not supported; repeat the value", line)
         if depth > MAX_DEPTH:
-            raise self._refusal(path, f"is nested more than {MAX_DEPTH} deep", line)
+            raise self._fatal(path, f"is nested more than {MAX_DEPTH} levels deep", line)
         tag = getattr(event, "tag", None)
         if tag not in (None, "!"):
-            self._document.blame(path, f"tags ({tag}) are not used here; write the plain value", line)
+            self._document.add_fault(path, f"tags ({tag}) are not supported; write the plain value", line)
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(path, depth)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -119,52 +128,52 @@ class _Reader:
         return self._scalar(event, path, line)
 
     def _mapping(self, path: str, depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        mapping: dict[str, Any] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             line = _line(event)
             if not isinstance(event, yaml.ScalarEvent):
-                raise self._refusal(path, "a key must be a plain word", line)
-            inner = dotted(path, event.value)
-            if event.value in found:
-                first = self._document.lines[inner]
-                self._document.blame(inner, f"stands twice in one mapping, first in line {first}; keep one", line)
-            self._document.lines.setdefault(inner, line)
-            value = self.value(inner, depth + 1)
-            found.setdefault(event.value, value)
-        return found
+                raise self._fatal(path, "a key must be a plain scalar", line)
+            key_path = join_path(path, event.value)
+            if event.value in mapping:
+                first = self._document.lines[key_path]
+                self._document.add_fault(key_path, f"is repeated, first in line {first}; keep one", line)
+            self._document.lines.setdefault(key_path, line)
+            value = self.value(key_path, depth + 1)
+            mapping.setdefault(event.value, value)
+        return mapping
 
     def _sequence(self, path: str, depth: int) -> list[Any]:
-        found: list[Any] = []
+        sequence: list[Any] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            found.append(self._value(event, dotted(path, len(found)), depth + 1))
-        return found
+            sequence.append(self._value(event, join_path(path, len(sequence)), depth + 1))
+        return sequence
 
     def _scalar(self, event: yaml.ScalarEvent, path: str, line: int) -> Any:
         if not event.implicit[0]:
             return event.value
         try:
-            value = resolve(event.value)
+            value = parse_scalar(event.value)
         except ValueError as error:
-            self._document.blame(path, str(error), line)
+            self._document.add_fault(path, str(error), line)
             return event.value
         if isinstance(value, UnquotedTime):
-            self._document.blame(path, f'must be quoted: "{value}"', line)
+            self._document.add_fault(path, f'must be quoted: "{value}"', line)
         return value
 
-    def _refusal(self, path: str, problem: str, line: int) -> DefinitionError:
+    def _fatal(self, path: str, problem: str, line: int) -> DefinitionError:
         return DefinitionError([*self._document.faults, Fault(path, problem, self._document.file, line)])
 
 
-def resolve(text: str) -> Any:
-    """What a plain scalar means; raises ValueError for numbers that JSON does not know."""
-    if text in _WORDS:
-        return _WORDS[text]
-    if _CLOCK.fullmatch(text):
+def parse_scalar(text: str) -> Any:
+    """Return the value of a plain scalar; raises ValueError for numbers that JSON cannot express."""
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if _WALL_CLOCK.fullmatch(text):
         return UnquotedTime(text)
     if len(text) > 400 or text[0] not in "+-.0123456789":
         return text
     if _INTEGER.fullmatch(text):
         return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
     if _NOT_A_NUMBER.fullmatch(text) or (_FLOAT.fullmatch(text) and math.isinf(float(text))):
-        raise ValueError(f"{text} is not a number that can be kept; quote it if it is a text")
+        raise ValueError(f"{text} is not a finite number; quote it if it is text")
     return float(text) if _FLOAT.fullmatch(text) else text

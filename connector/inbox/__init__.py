@@ -1,4 +1,4 @@
-"""The inbox of client apps: what it shows, and what users do with it.
+"""The inbox of client apps: load messages, record what users do with them, and sign inbox tokens.
 
 Imports `rules`, `store`, `ingest` and `templating`.
 """

@@ -1,43 +1,46 @@
-"""What users do with their inbox: remembered, and taken in as interactions, in one transaction (guarantees 3 and 5).
+"""Record what users do with their inbox, and ingest it as interactions in the same transaction (guarantees 3 and 5).
 
 ConnectorError
-├── MessageUnknown     there is no such message
-├── NotTheirs          it is another user's
-└── ButtonUnknown      it has no such button (connector.rules.model.inbox)
+├── UnknownMessage   there is no such message
+├── ForeignMessage   it is in another user's inbox
+└── ButtonUnknown    it has no such button (connector.rules.model.inbox)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.inbox.reading import CARD_KIND
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.errors import ConnectorError
-from connector.rules.model.inbox import CARD, InboxAction, InboxTarget, check_button, interaction_of
+from connector.rules.model.inbox import CARD_ID_PREFIX, InboxAction, InboxTarget, check_button, interaction_of_action
 from connector.rules.model.interactions import Interaction
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
-from connector.store.catalogue.versions import Head
-from connector.store.engine.database import Database, database_now
-from connector.store.users.inbox import MarkName, find_message, is_logged, mark_message
+from connector.store.engine.database import Database
+from connector.store.engine.transaction import Transaction
+from connector.store.users.inbox import InboxMessage, MarkName, find_message, is_logged, mark_message
 from connector.store.users.users import ERASED, UserErased, load_users, lock_user
 
 
-class MessageUnknown(ConnectorError):
-    """There is no such message, or no such card is published."""
+class UnknownMessage(ConnectorError):
+    """There is no such message, or no such card was ever published."""
 
 
-class NotTheirs(ConnectorError):
+class ForeignMessage(ConnectorError):
     """The message is in another user's inbox."""
 
 
 @dataclass(frozen=True)
 class InboxActionResult:
-    """What came of an act. `duplicate`: it had been taken in before. `changed`: follow-ups began or ended by it."""
+    """The result of an action.
+
+    Args:
+        status: `duplicate` if it was recorded before.
+        interaction: None if the action has no kind of interaction.
+        changed: whether follow-ups began or ended by it.
+    """
 
     status: str
     interaction: Interaction | None
@@ -45,80 +48,81 @@ class InboxActionResult:
 
 
 class InboxActions:
-    """Takes in what users do with the inbox of one workspace."""
+    """Records what users do with the inbox of one workspace."""
 
     def __init__(self, database: Database, cache: CatalogueCache, intake: Intake, workspace: str) -> None:
         self._database, self._cache, self._intake, self._workspace = database, cache, intake, workspace
 
-    async def perform(self, message: str, user_key: str | None, act: InboxAction) -> InboxActionResult:
-        """Remember what was done and take the interaction in, where there is a kind for it.
+    async def perform(self, message: str, user_key: str | None, action: InboxAction) -> InboxActionResult:
+        """Record an action and ingest its interaction, if there is a kind for it.
 
         Args:
-            user_key: who did it; None: whose message it is. A published card is nobody's.
+            user_key: who did it; None: the message's owner. A published card has no owner.
 
         Raises:
-            MessageUnknown, NotTheirs, ButtonUnknown: nothing was taken in. UserErased: nor is anything kept.
-            StoreUnavailable: try again; what was stored is not stored twice.
+            UnknownMessage, ForeignMessage, ButtonUnknown, UserErased: nothing was stored.
+            StoreUnavailable: try again; a repetition stores nothing twice.
         """
 
-        async def perform(c: AsyncConnection, catalogue: Catalogue, head: Head) -> InboxActionResult:
-            doer = user_key or await self._owner(c, message)
-            await lock_user(c, self._workspace, doer)
-            user = await self._user(c, doer)
-            acted_on = await self._acted_on(c, catalogue, message, doer)
-            check_button(acted_on, act)
-            at = await database_now(c)
-            made = interaction_of(acted_on, act, user, doer, max(at, head.changed_at or at))
-            if not await self._is_new(c, doer, acted_on, act, made, at):
-                return InboxActionResult("duplicate", made)
-            if made is None:
+        async def record(tx: Transaction, catalogue: Catalogue) -> InboxActionResult:
+            acting_user = user_key or await self._owner(tx, message)
+            await lock_user(tx, acting_user)
+            user_id = await self._user_id(tx, acting_user)
+            target = await self._target(tx, catalogue, message, acting_user)
+            check_button(target, action)
+            interaction = interaction_of_action(target, action, user_id, acting_user, tx.now)
+            if not await self._is_new(tx, acting_user, target, action, interaction):
+                return InboxActionResult("duplicate", interaction)
+            if interaction is None:
                 return InboxActionResult("accepted", None)
-            taken = await self._intake.ingest_in_transaction(c, catalogue, head, [made])
-            return InboxActionResult(taken.results[0].status, made, taken.changed)
+            ingested = await self._intake.ingest_in_transaction(tx, catalogue, [interaction])
+            return InboxActionResult(ingested.results[0].status, interaction, ingested.changed)
 
-        return await with_current_catalogue(self._database, self._cache, self._workspace, perform)
+        return await with_current_catalogue(self._database, self._cache, self._workspace, record)
 
-    async def _owner(self, c: AsyncConnection, message: str) -> str:
-        found = await find_message(c, self._workspace, message)
-        if found is None:
-            raise MessageUnknown("the message is not known")
-        return found.user_key
+    async def _owner(self, tx: Transaction, message: str) -> str:
+        return (await self._find(tx, message)).user_key
 
-    async def _user(self, c: AsyncConnection, user_key: str) -> str:
-        stored = (await load_users(c, self._workspace, [user_key])).get(user_key)
+    async def _find(self, tx: Transaction, message: str) -> InboxMessage:
+        stored = await find_message(tx, message)
+        if stored is None:
+            raise UnknownMessage("the message does not exist")
+        return stored
+
+    async def _user_id(self, tx: Transaction, user_key: str) -> str:
+        stored = (await load_users(tx, [user_key])).get(user_key)
         if stored is None or stored.user.id.startswith(ERASED):
             raise UserErased
         return stored.user.id
 
-    async def _acted_on(self, c: AsyncConnection, catalogue: Catalogue, message: str, user_key: str) -> InboxTarget:
-        if message.startswith(CARD):
-            return _card(catalogue, message)
-        found = await find_message(c, self._workspace, message)
-        if found is None:
-            raise MessageUnknown("the message is not known")
-        if found.user_key != user_key:
-            raise NotTheirs("the message is in another user's inbox")
-        return InboxTarget(found.id, found.kind, found.campaign, None, found.content)
+    async def _target(self, tx: Transaction, catalogue: Catalogue, message: str, user_key: str) -> InboxTarget:
+        if message.startswith(CARD_ID_PREFIX):
+            return _card_target(catalogue, message)
+        stored_message = await self._find(tx, message)
+        if stored_message.user_key != user_key:
+            raise ForeignMessage("the message is in another user's inbox")
+        return InboxTarget(
+            stored_message.id, stored_message.kind, stored_message.campaign, None, stored_message.content
+        )
 
     async def _is_new(
         self,
-        c: AsyncConnection,
+        tx: Transaction,
         user_key: str,
-        acted_on: InboxTarget,
-        act: InboxAction,
-        made: Interaction | None,
-        at: datetime,
+        target: InboxTarget,
+        action: InboxAction,
+        interaction: Interaction | None,
     ) -> bool:
         """Views and dismissals happen once; a click is new unless its id is in the log."""
-        if act.verb == "click":
-            return made is None or not await is_logged(c, self._workspace, made.id or "", at)
-        name: MarkName = "viewed_at" if act.verb == "view" else "dismissed_at"
-        return await mark_message(c, self._workspace, user_key, acted_on.id, name, at)
+        if action.verb == "click":
+            return interaction is None or not await is_logged(tx, interaction.id or "", tx.now)
+        name: MarkName = "viewed_at" if action.verb == "view" else "dismissed_at"
+        return await mark_message(tx, user_key, target.id, name, tx.now)
 
 
-def _card(catalogue: Catalogue, message: str) -> InboxTarget:
-    """A card that was ever published; one that was stopped meanwhile is judged by the rules (P1)."""
-    entry = catalogue.entries.get(message.removeprefix(CARD))
+def _card_target(catalogue: Catalogue, message: str) -> InboxTarget:
+    """Return a card that was ever published; for one that was stopped since, the rules decide (P1)."""
+    entry = catalogue.entries.get(message.removeprefix(CARD_ID_PREFIX))
     if entry is None or not entry.is_card or not entry.windows:
-        raise MessageUnknown("the card is not known")
+        raise UnknownMessage("no such card has been published")
     return InboxTarget(message, CARD_KIND, None, entry.id, {})

@@ -1,4 +1,4 @@
-"""What a user sees in a client app: delivered messages, and the published News Feed cards that are everybody's."""
+"""Load what a user sees in a client app: delivered messages and the published News Feed cards."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import datetime
 from typing import Any, cast
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Card
-from connector.rules.model.inbox import CARD, InboxKind
+from connector.rules.model.inbox import CARD_ID_PREFIX, InboxKind
 from connector.rules.model.messages import Messages, NewsFeedCard
 from connector.rules.model.users import User
+from connector.store.engine.transaction import Transaction
 from connector.store.users.inbox import Mark, load_card_marks, load_messages
-from connector.templating.templates import Aborted, TemplateFault, render
+from connector.templating.templates import MessageAborted, RenderingFailed, render, user_variables
 
 CARD_KIND: InboxKind = "news_feed_card"
 _log = structlog.get_logger("inbox")
@@ -24,7 +24,7 @@ _log = structlog.get_logger("inbox")
 
 @dataclass(frozen=True)
 class InboxEntry:
-    """One message as a client app gets it. `expires_at` is None for a published card, which ends as it is stopped."""
+    """One message for a client app. `expires_at` is None for a published card, which ends when it is stopped."""
 
     id: str
     kind: InboxKind
@@ -39,85 +39,86 @@ class InboxEntry:
 
 @dataclass(frozen=True)
 class InboxPage:
-    """The first messages of an inbox; `is_cut` says whether there are more."""
+    """The first messages of an inbox; `is_cut`: there are more."""
 
     messages: list[InboxEntry]
     is_cut: bool
 
 
 @dataclass(frozen=True)
-class InboxLoader:
-    """Whose inbox is read, of which workspace."""
+class InboxOwner:
+    """The user whose inbox is loaded."""
 
-    workspace: str
     user: User
     user_key: str
 
 
-async def page_of(
-    c: AsyncConnection,
+async def load_inbox(
+    tx: Transaction,
     catalogue: Catalogue,
-    reader: InboxLoader,
+    owner: InboxOwner,
     *,
     now: datetime,
     kind: InboxKind | None,
     limit: int,
     card_priority: int,
 ) -> InboxPage:
-    """What is to be shown: highest priority first, then the newest; neither expired nor dismissed.
+    """Load the messages that are neither expired nor dismissed: highest priority first, then the newest.
 
     Args:
-        kind: only messages of this kind; None: of all.
-        card_priority: of the published cards, which have no row of their own.
+        kind: only messages of this kind; None: of every kind.
+        card_priority: the priority of published cards, which have no row of their own.
     """
-    wanted = limit + 1  # one more tells whether there is more
-    shown = [
+    limit_plus_one = limit + 1  # one more shows whether there are more
+    messages = [
         InboxEntry(m.id, m.kind, m.campaign, None, m.content, m.priority, m.created_at, m.expires_at, bool(m.viewed_at))
-        for m in await load_messages(c, reader.workspace, reader.user_key, now=now, kind=kind, limit=wanted)
+        for m in await load_messages(tx, owner.user_key, now=now, kind=kind, limit=limit_plus_one)
     ]
     if kind in (None, CARD_KIND) and catalogue.live_cards:
-        marks = await load_card_marks(c, reader.workspace, reader.user_key, CARD)
-        cards = _cards(catalogue, reader.user, marks, card_priority)
-        shown += [card for card, _ in zip(cards, range(wanted), strict=False)]
-    shown.sort(key=lambda message: (-message.priority, -message.created_at.timestamp(), message.id))
-    return InboxPage(shown[:limit], len(shown) > limit)
+        marks = await load_card_marks(tx, owner.user_key, CARD_ID_PREFIX)
+        cards = _cards(catalogue, owner.user, marks, card_priority)
+        messages += [card for card, _ in zip(cards, range(limit_plus_one), strict=False)]
+    messages.sort(key=lambda message: (-message.priority, -message.created_at.timestamp(), message.id))
+    return InboxPage(messages[:limit], len(messages) > limit)
 
 
 def render_card(card: Card, user: User) -> dict[str, Any]:
-    """The card as this user sees it; templates see `user`, and the card as `campaign`; nothing triggered it.
+    """Render a card for one user; templates see `user`, and the card as `campaign`, but no trigger.
 
     Raises:
-        TemplateFault, Aborted: the card is not for this user.
+        RenderingFailed, MessageAborted: do not show the card to this user.
     """
     content = NewsFeedCard(title=card.title, body=card.body, link=card.link)
-    seen = {
-        "user": {**user.attributes, **user.model_dump(mode="json", exclude={"push_tokens"})},
+    variables = {
+        "user": user_variables(user),
         "campaign": {"id": card.id, "name": card.id},
         "trigger": {},
         "event": {},
     }
-    return render(Messages(news_feed_card=content), CARD_KIND, seen)
+    return render(Messages(news_feed_card=content), CARD_KIND, variables)
 
 
 def _cards(catalogue: Catalogue, user: User, marks: Mapping[str, Mark], priority: int) -> Iterator[InboxEntry]:
-    """The active cards that the user did not dismiss, the newest publication first."""
+    """Yield the active cards that the user has not dismissed, the newest publication first."""
     for entry in catalogue.live_cards:
-        mark = marks.get(CARD + entry.id)
+        mark = marks.get(CARD_ID_PREFIX + entry.id)
         if mark is not None and mark.dismissed_at is not None:
             continue
         content = _content(entry, user)
         if content is not None:
             since, viewed = entry.windows[-1].opened_at, mark is not None and mark.viewed_at is not None
-            yield InboxEntry(CARD + entry.id, CARD_KIND, None, entry.id, content, priority, since, None, viewed)
+            yield InboxEntry(
+                CARD_ID_PREFIX + entry.id, CARD_KIND, None, entry.id, content, priority, since, None, viewed
+            )
 
 
 def _content(entry: Entry, user: User) -> dict[str, Any] | None:
-    """The card of an active entry, None where its template fails or asks not to show it."""
+    """Render the card of an active entry; None if its template fails or aborts."""
     assert entry.live is not None  # noqa: S101 - the callers' entries are active
     try:
         return render_card(cast(Card, entry.live.definition), user)
-    except Aborted:
+    except MessageAborted:
         return None
-    except TemplateFault as fault:  # its detail may quote the user's data
+    except RenderingFailed as fault:  # its detail may quote the user's data
         _log.warning("card_not_rendered", card=entry.id, field=fault.field, line=fault.line)
         return None

@@ -1,11 +1,11 @@
-"""Tokens with which a browser or phone reads one user's inbox: signed, of limited life, and without personal data.
+"""Sign and verify the tokens with which a browser or phone reads one user's inbox.
 
-A token is `inbox-v1.{user_key}.{seconds since 1970 at which it ends}.{HMAC-SHA256, base64url}`. The signature covers
-the workspace too. The surrogate `user_key` leads to nobody outside of the store.
+A token is `inbox-v1.{user_key}.{expiry in seconds since 1970}.{HMAC-SHA256, base64url}`. The signature covers the
+workspace too. The token holds no personal data: only the store can resolve the surrogate `user_key`.
 
 ConnectorError
-├── TokenRefused     it is not one of ours, or no longer
-└── SecretMissing    there is no secret to sign with
+├── InvalidInboxToken     the token is not ours, or is no longer valid
+└── MissingInboxSecret    there is no secret to sign with
 """
 
 from __future__ import annotations
@@ -24,69 +24,69 @@ from connector.rules.model.errors import ConnectorError
 from connector.rules.model.values import canonical_json
 
 PREFIX = "inbox-v1."
-_FORM = re.compile(r"inbox-v1\.([0-9a-f]{32})\.([0-9]{1,11})\.([A-Za-z0-9_-]{43})", re.ASCII)
+_TOKEN_FORMAT = re.compile(r"inbox-v1\.([0-9a-f]{32})\.([0-9]{1,11})\.([A-Za-z0-9_-]{43})", re.ASCII)
 
 
-class TokenRefused(ConnectorError):
-    """The token is forged, cut, of another workspace, signed with a secret that was withdrawn, or has expired."""
+class InvalidInboxToken(ConnectorError):
+    """The token is forged, truncated, expired, of another workspace, or signed with a withdrawn secret."""
 
 
-class SecretMissing(ConnectorError):
-    """Tokens are not made with a secret that everybody knows: one has to be set."""
+class MissingInboxSecret(ConnectorError):
+    """No secret is set, and there is no default that everybody would know."""
 
 
 @dataclass(frozen=True)
-class InboxTicket:
-    """What a token says: whose inbox it opens, and until when, in seconds since 1970."""
+class InboxGrant:
+    """The content of a token: whose inbox it opens, and its expiry in seconds since 1970."""
 
     user_key: str
-    ends: int
+    expires_at: int
 
     def user_key_at(self, now: datetime) -> str:
-        """Whose inbox it opens at `now`. Raises TokenRefused from its end on."""
-        if self.ends <= now.timestamp():
-            raise TokenRefused("the inbox token has expired; mint a new one")
+        """Return whose inbox the token opens at `now`. Raises InvalidInboxToken after its expiry."""
+        if self.expires_at <= now.timestamp():
+            raise InvalidInboxToken("the inbox token has expired; create a new one")
         return self.user_key
 
 
 class InboxTokens:
-    """Makes and checks the tokens of one workspace.
+    """Creates and verifies the tokens of one workspace.
 
     Args:
-        secrets: the first one signs; all are accepted, so that a secret can be replaced while tokens are out.
+        secrets: the first one signs and all are accepted, so that a secret can be rotated while tokens are in use.
     """
 
     def __init__(self, workspace: str, secrets: Sequence[SecretStr]) -> None:
         self._workspace = workspace
         self._secrets = [secret.get_secret_value().encode() for secret in secrets]
 
-    def mint(self, user_key: str, now: datetime, lifetime: timedelta) -> tuple[str, datetime]:
-        """A token for that user, and when it ends (UTC, whole seconds).
+    def create(self, user_key: str, now: datetime, lifetime: timedelta) -> tuple[str, datetime]:
+        """Create a token for a user; returns it with its expiry (UTC, whole seconds).
 
         Raises:
-            SecretMissing: no secret is set.
+            MissingInboxSecret: no secret is set.
         """
         if not self._secrets:
-            raise SecretMissing("inbox tokens are signed with a secret of yours; set CONNECTOR_INBOX_SECRETS")
-        ends = int((now + lifetime).timestamp())
-        token = f"{PREFIX}{user_key}.{ends}.{self._signature(self._secrets[0], user_key, ends)}"
-        return token, datetime.fromtimestamp(ends, UTC)
+            raise MissingInboxSecret("inbox tokens need a secret to be signed with; set CONNECTOR_INBOX_SECRETS")
+        expires_at = int((now + lifetime).timestamp())
+        token = f"{PREFIX}{user_key}.{expires_at}.{self._signature(self._secrets[0], user_key, expires_at)}"
+        return token, datetime.fromtimestamp(expires_at, UTC)
 
-    def verified(self, token: str) -> InboxTicket:
-        """What a token of ours says; whether it still holds, its ticket tells.
+    def verify(self, token: str) -> InboxGrant:
+        """Verify a token's signature and return its content; `user_key_at` checks its expiry.
 
         Raises:
-            TokenRefused: it is not one of ours.
+            InvalidInboxToken: the token is not ours.
         """
-        found = _FORM.fullmatch(token)
-        if found is None:
-            raise TokenRefused("the inbox token is not valid")
-        user_key, ends, given = found[1], int(found[2]), found[3]
-        signatures = [self._signature(secret, user_key, ends) for secret in self._secrets]
-        if not any([hmac.compare_digest(given, signature) for signature in signatures]):
-            raise TokenRefused("the inbox token is not valid")
-        return InboxTicket(user_key, ends)
+        match = _TOKEN_FORMAT.fullmatch(token)
+        if match is None:
+            raise InvalidInboxToken("the inbox token is not valid")
+        user_key, expires_at, signature = match[1], int(match[2]), match[3]
+        expected = [self._signature(secret, user_key, expires_at) for secret in self._secrets]
+        if not any([hmac.compare_digest(signature, one) for one in expected]):
+            raise InvalidInboxToken("the inbox token is not valid")
+        return InboxGrant(user_key, expires_at)
 
-    def _signature(self, secret: bytes, user_key: str, ends: int) -> str:
-        signed = canonical_json([PREFIX, self._workspace, user_key, ends]).encode()
+    def _signature(self, secret: bytes, user_key: str, expires_at: int) -> str:
+        signed = canonical_json([PREFIX, self._workspace, user_key, expires_at]).encode()
         return urlsafe_b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode().rstrip("=")

@@ -1,1 +1,4 @@
-"""Ingests interactions: parses, coalesces batches, logs and evaluates them. Imports `rules`, `store` and `segment`."""
+"""Ingest interactions: parse items, coalesce batches into transactions, log what is new, and evaluate it.
+
+Imports `rules` and `store`.
+"""

@@ -1,7 +1,7 @@
-"""Batches that wait at the same time go into one transaction, and each is answered for itself after its commit.
+"""Coalesce waiting batches into one transaction (group commit), and give each its own result after the commit.
 
-Whoever comes while nobody is at work works at once, in its own task; whoever comes meanwhile waits, and the next one of
-them takes the others along. What one batch costs alone, its statements and its commit, is then shared by all of them.
+A batch that arrives while no transaction runs is ingested at once, in its own task. Batches that arrive meanwhile wait;
+the next of them takes the others along, so that they share the statements and the commit of a single batch.
 """
 
 from __future__ import annotations
@@ -13,181 +13,198 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from connector.ingest.parsing import ReadItem, Unreadable
+from connector.ingest.parsing import ParsedItem, UnreadableItem
 from connector.store.engine.database import WAIT_SECONDS, StoreUnavailable
 
 _T = TypeVar("_T")
-_CALM_AFTER_SECONDS = 0.05
-MOST_ITEMS = 1000
-"""Items of one transaction that takes several batches; one batch alone may have more."""
+_IDLE_AFTER_SECONDS = 0.05
+MAX_COALESCED_ITEMS = 1000
+"""Items of a transaction of several batches; a batch alone may have more."""
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Items as they were read, and descriptions of users: those that hold before them, and those that rest on one.
+class IngestRequest:
+    """One batch of items and user changes.
 
-    `changes_by_item` has the latter by the places of their items.
+    Args:
+        users: changes that apply before the items.
+        changes_by_item: changes that apply only if an item is new, by its position.
     """
 
-    items: Sequence[ReadItem]
+    items: Sequence[ParsedItem]
     users: Sequence[Any] = ()
     changes_by_item: Mapping[int, Any] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The users whom it is about, and the ids of its items, which do not meet in one namespace."""
-        taken = [item for item in self.items if not isinstance(item, Unreadable)]
+        """The users and the item ids of the batch, in separate namespaces."""
+        readable = [item for item in self.items if not isinstance(item, UnreadableItem)]
         return frozenset(
-            [f"user {item.user}" for item in taken]
+            [f"user {item.user}" for item in readable]
             + [f"user {changes['id']}" for changes in self.users]
-            + [f"item {item.id}" for item in taken]
+            + [f"item {item.id}" for item in readable]
         )
 
 
-class _Place(Generic[_T]):
-    """Where a batch waits. Its future has what came of it, or None: it is its turn to work."""
+class _Waiter(Generic[_T]):
+    """A batch in the queue. `woken` resolves when either `has_turn` or `result` is set, or raises the batch's error.
 
-    def __init__(self, batch: Batch, *, alone: bool = False) -> None:
-        self.batch, self.alone = batch, alone
-        self.told: asyncio.Future[_T | None] = asyncio.get_running_loop().create_future()
-        self.patience = asyncio.timeout(WAIT_SECONDS)
+    Args:
+        must_run_alone: its transaction failed together with others, so it is tried by itself.
+    """
+
+    result: _T
+
+    def __init__(self, request: IngestRequest) -> None:
+        self.request = request
+        self.must_run_alone = False
+        self.has_turn = False
+        self.woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.timeout = asyncio.timeout(WAIT_SECONDS)
 
     @property
-    def has_turn(self) -> bool:
-        """Whether it is its turn to work."""
-        told = self.told
-        return told.done() and not told.cancelled() and not told.exception() and told.result() is None
+    def is_waiting(self) -> bool:
+        """Whether its task still waits for a turn or a result."""
+        return not self.woken.done()
+
+    def give_turn(self) -> None:
+        """Wake its task to ingest the batch itself."""
+        self.has_turn = True
+        self.woken.set_result(None)
+
+    def finish(self, result: _T) -> None:
+        """Wake its task with the batch's result, unless it was cancelled."""
+        if self.is_waiting:
+            self.result = result
+            self.woken.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        """Wake its task with an error, unless it was cancelled."""
+        if self.is_waiting:
+            self.woken.set_exception(error)
 
 
 class BatchCoalescer(Generic[_T]):
-    """Takes batches in through `act`, those that wait together where nothing of one can bear on another.
+    """Ingests batches, coalescing waiting ones if none can affect another.
 
-    A user or an id that is in two of them keeps them apart, and so do descriptions of users, which hold for what comes
-    after them. What came of a batch is therefore what would have come of it alone.
+    A user or an item id that two batches share keeps them apart, and so do user changes, which apply to all later ones.
+    The result of a batch is therefore the one that it would have alone.
 
     Args:
-        act: takes several batches in, in one transaction, and returns what came of each.
-        at_once: how many transactions at the same time.
+        ingest: ingests several batches in one transaction and returns the result of each.
+        max_transactions: at the same time.
     """
 
-    def __init__(self, act: Callable[[Sequence[Batch]], Awaitable[Sequence[_T]]], *, at_once: int) -> None:
-        self._act, self._free = act, at_once
-        self._waiting: deque[_Place[_T]] = deque()
+    def __init__(
+        self, ingest: Callable[[Sequence[IngestRequest]], Awaitable[Sequence[_T]]], *, max_transactions: int
+    ) -> None:
+        self._ingest, self._free = ingest, max_transactions
+        self._queue: deque[_Waiter[_T]] = deque()
         self.idle = asyncio.Event()
-        """Set while nothing is taken in, and has not been for a moment: what can wait until then may go on."""
+        """Set when nothing has been ingested for a moment, so that deferrable work may proceed."""
         self.idle.set()
-        self._calming: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
 
-    async def submit(self, batch: Batch) -> _T:
-        """Take a batch in, at once or as soon as somebody is free to.
+    async def submit(self, request: IngestRequest) -> _T:
+        """Ingest a batch, at once or when a transaction is free.
 
         Raises:
-            StoreUnavailable: nothing of it was stored, or it waited for too long. Else whatever `act` raised for it.
+            StoreUnavailable: nothing was stored, or the wait was too long. Otherwise whatever `ingest` raised for it.
         """
-        place: _Place[_T] = _Place(batch)
+        waiter: _Waiter[_T] = _Waiter(request)
         self._mark_busy()
         if self._free:
             self._free -= 1
+            waiter.has_turn = True
         else:
-            self._waiting.append(place)
-            told = await self._told(place)
-            if told is not None:
-                return told
-        return await self._work(place)
+            self._queue.append(waiter)
+            await self._wait(waiter)
+        return await self._run(waiter) if waiter.has_turn else waiter.result
 
-    async def _told(self, place: _Place[_T]) -> _T | None:
-        """Wait for what came of the batch; None where it is its turn to work."""
+    async def _wait(self, waiter: _Waiter[_T]) -> None:
         try:
-            async with place.patience:
-                return await place.told
+            async with waiter.timeout:
+                await waiter.woken
         except TimeoutError:
-            self._leave(place)
-            raise StoreUnavailable("others are taken in first; try again later") from None
+            self._leave_queue(waiter)
+            raise StoreUnavailable("the database is busy with earlier batches; try again later") from None
         except asyncio.CancelledError:
-            self._leave(place)
+            self._leave_queue(waiter)
             raise
 
-    def _leave(self, place: _Place[_T]) -> None:
-        """Nobody waits at this place any more; a turn that it was given meanwhile goes on to the next."""
-        if place in self._waiting:
-            self._waiting.remove(place)
-        elif place.has_turn:
-            self._hand_on()
+    def _leave_queue(self, waiter: _Waiter[_T]) -> None:
+        """Remove a waiter that gave up; a turn that it was given meanwhile passes to the next one."""
+        if waiter in self._queue:
+            self._queue.remove(waiter)
+        elif waiter.has_turn:
+            self._pass_turn()
 
-    async def _work(self, place: _Place[_T]) -> _T:
-        """Take the batch in, and others that wait along with it; then it is the next one's turn."""
-        others = [] if place.alone else self._companions(place.batch)
+    async def _run(self, waiter: _Waiter[_T]) -> _T:
+        """Ingest the batch with others that wait, then pass the turn on."""
+        others = [] if waiter.must_run_alone else self._take_companions(waiter.request)
         try:
-            came = await self._act([one.batch for one in (place, *others)])
+            results = await self._ingest([one.request for one in (waiter, *others)])
         except StoreUnavailable as error:
             for other in others:
-                _resolve(other, StoreUnavailable(str(error)))
+                other.fail(StoreUnavailable(str(error)))
             raise
         except BaseException as error:
-            # What is wrong may be wrong with one of them only: each is tried by itself.
-            self._put_back(others, alone=isinstance(error, Exception))
+            # One of the batches may have caused the error, so each is tried by itself.
+            self._requeue(others, alone=isinstance(error, Exception))
             if not others or not isinstance(error, Exception):
                 raise
-            (alone,) = await self._act([place.batch])
-            return alone
+            (result,) = await self._ingest([waiter.request])
+            return result
         else:
-            for other, told in zip(others, came[1:], strict=True):
-                _resolve(other, told)
-            return came[0]
+            for other, result in zip(others, results[1:], strict=True):
+                other.finish(result)
+            return results[0]
         finally:
-            self._hand_on()
+            self._pass_turn()
 
-    def _companions(self, batch: Batch) -> list[_Place[_T]]:
-        """Those of the waiting that can go along, the first ones first, with their patience no longer tried."""
-        chosen, left, names, room = [], deque[_Place[_T]](), set(batch.names), MOST_ITEMS - len(batch.items)
-        for place in self._waiting:
-            other = place.batch
-            if place.told.done():  # it has just been given up
+    def _take_companions(self, request: IngestRequest) -> list[_Waiter[_T]]:
+        """Take the waiters from the queue that can share the transaction of `request`, and stop their timeouts."""
+        chosen, left = [], deque[_Waiter[_T]]()
+        names, room = set(request.names), MAX_COALESCED_ITEMS - len(request.items)
+        for waiter in self._queue:
+            other = waiter.request
+            if not waiter.is_waiting:  # cancelled, and about to leave the queue
                 continue
             if (
-                place.alone
+                waiter.must_run_alone
                 or other.users
                 or other.changes_by_item
                 or len(other.items) > room
                 or not names.isdisjoint(other.names)
             ):
-                left.append(place)
-                names |= other.names  # who comes after it stays after it
+                left.append(waiter)
+                names |= other.names  # later batches of the same users must stay behind this one
                 continue
-            place.patience.reschedule(None)
-            chosen.append(place)
+            waiter.timeout.reschedule(None)
+            chosen.append(waiter)
             names |= other.names
             room -= len(other.items)
-        self._waiting = left
+        self._queue = left
         return chosen
 
-    def _put_back(self, places: Sequence[_Place[_T]], *, alone: bool) -> None:
-        for place in reversed(places):
-            if not place.told.done():
-                place.alone = place.alone or alone
-                place.patience.reschedule(asyncio.get_running_loop().time() + WAIT_SECONDS)
-                self._waiting.appendleft(place)
+    def _requeue(self, waiters: Sequence[_Waiter[_T]], *, alone: bool) -> None:
+        for waiter in reversed(waiters):
+            if waiter.is_waiting:
+                waiter.must_run_alone = waiter.must_run_alone or alone
+                waiter.timeout.reschedule(asyncio.get_running_loop().time() + WAIT_SECONDS)
+                self._queue.appendleft(waiter)
 
-    def _hand_on(self) -> None:
-        while self._waiting:
-            place = self._waiting.popleft()
-            if not place.told.done():
-                place.told.set_result(None)
+    def _pass_turn(self) -> None:
+        while self._queue:
+            waiter = self._queue.popleft()
+            if waiter.is_waiting:
+                waiter.give_turn()
                 return
         self._free += 1
-        self._calming = asyncio.get_running_loop().call_later(_CALM_AFTER_SECONDS, self.idle.set)
+        self._idle_timer = asyncio.get_running_loop().call_later(_IDLE_AFTER_SECONDS, self.idle.set)
 
     def _mark_busy(self) -> None:
         self.idle.clear()
-        if self._calming is not None:
-            self._calming.cancel()
-            self._calming = None
-
-
-def _resolve(place: _Place[Any], told: Any) -> None:
-    if place.told.done():  # it was cancelled meanwhile
-        return
-    if isinstance(told, BaseException):
-        place.told.set_exception(told)
-    else:
-        place.told.set_result(told)
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None

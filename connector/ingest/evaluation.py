@@ -1,19 +1,17 @@
-"""Judging what a batch logged: what the rules need to know is loaded, they judge, and what they decide is stored."""
+"""Evaluate the logged items of a batch: load what the rules need, let them decide, and store their decisions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
-from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse
-from connector.rules.triggering.evaluator import SINCE_EVER, Evaluator, UserState
+from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
+from connector.rules.triggering.evaluator import ENTIRE_LOG, Evaluator, UserState
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import (
     count_generations,
     end_follow_ups,
@@ -25,91 +23,85 @@ from connector.store.follow_ups.follow_ups import (
 from connector.store.users.log import load_items
 from connector.store.users.users import load_newest, load_users, raise_newest
 
-_NOBODY = User(id="nobody")
-"""Stands for a user whose description no rule looks at."""
+_UNUSED_PROFILE = User(id="nobody")
+"""For users whose profile no rule reads."""
+
+LoggedItems = Mapping[str, list[LogEntry]]
+"""The new items of a batch by user key, each user's in the order of arrival."""
 
 
 class BatchEvaluation:
-    """The judging of one batch inside its transaction, as of `now` (UTC), in a fixed number of statements."""
+    """The evaluation of one batch within its transaction, in a fixed number of statements."""
 
-    def __init__(self, c: AsyncConnection, workspace: str, catalogue: Catalogue, now: datetime) -> None:
-        self._c, self._workspace, self._catalogue, self._now = c, workspace, catalogue, now
+    def __init__(self, tx: Transaction, catalogue: Catalogue) -> None:
+        self._tx, self._catalogue = tx, catalogue
+        self._evaluator = Evaluator(catalogue, tx.now)
 
-    async def run(self, logged: Mapping[str, list[LogEntry]]) -> bool:
-        """Judge these users' new items; returns whether follow-ups began or ended by them.
-
-        Args:
-            logged: by user key, of users whose rows are locked, in the order of arrival.
-        """
-        logged = self._concerning(logged)
+    async def run(self, logged: LoggedItems) -> bool:
+        """Evaluate new items of users whose rows are locked; returns whether follow-ups began or ended."""
+        logged = self._relevant(logged)
         if not logged:
             return False
-        known = await self._load(logged)
-        judging = Evaluator(self._catalogue, self._now)
-        changes: list[tuple[str, Change]] = []
-        for user_key, entries in logged.items():
-            changes += [(user_key, change) for change in judging.evaluate(known[user_key], entries)]
-        changed = await self._store(changes)
-        newest = {user_key: max(entry.t for entry in entries) for user_key, entries in logged.items()}
-        await raise_newest(self._c, self._workspace, newest)
+        states = await self._load(logged)
+        changes = [
+            (user_key, change)
+            for user_key, entries in logged.items()
+            for change in self._evaluator.evaluate(states[user_key], entries)
+        ]
+        changed = await self._apply(changes)
+        await raise_newest(self._tx, {key: max(entry.t for entry in entries) for key, entries in logged.items()})
         return changed
 
-    def _concerning(self, logged: Mapping[str, list[LogEntry]]) -> dict[str, list[LogEntry]]:
-        """Those users' items that some follow-on has to do with: of all others nothing comes."""
-        silent = self._catalogue.concerns_nobody
-        return {key: entries for key, entries in logged.items() if not all(silent(entry.item) for entry in entries)}
+    def _relevant(self, logged: LoggedItems) -> LoggedItems:
+        """Return the items of the users of whom any item concerns a follow-on: other users' have no effect."""
+        ignored = self._catalogue.has_no_listeners
+        return {key: entries for key, entries in logged.items() if not all(ignored(entry.item) for entry in entries)}
 
-    async def _load(self, logged: Mapping[str, list[LogEntry]]) -> dict[str, UserState]:
-        """What the rules need to know of these users, in a fixed number of statements."""
-        c, workspace, keys = self._c, self._workspace, sorted(logged)
+    async def _load(self, logged: LoggedItems) -> dict[str, UserState]:
+        keys = sorted(logged)
         earliest = min(entry.t for entries in logged.values() for entry in entries)
-        newest = await load_newest(c, workspace, keys)
-        follow_ups = await load_follow_ups(c, workspace, keys, earliest)
-        known = {key: UserState(_NOBODY, key, newest[key], follow_ups[key]) for key in keys}
-        known |= await self._with_past(known, logged)
-        return known | await self._with_users(known, logged)
+        newest = await load_newest(self._tx, keys)
+        follow_ups = await load_follow_ups(self._tx, keys, earliest)
+        states = {key: UserState(_UNUSED_PROFILE, key, newest[key], follow_ups[key]) for key in keys}
+        states |= await self._load_logs(states, logged)
+        return states | await self._load_profiles(states, logged)
 
-    async def _with_users(
-        self, known: Mapping[str, UserState], logged: Mapping[str, list[LogEntry]]
-    ) -> dict[str, UserState]:
-        """Those of the users for whom something is judged as a trigger, now or again, with what that looks at."""
-        listening = {
-            key: {entry.id for item in entries for entry in self._catalogue.listening_to(item.item)}
-            for key, entries in logged.items()
-        }
-        needed = [key for key in logged if listening[key] or known[key].past]
-        if not needed:
-            return {}
-        campaigns = {name for key in needed for name in listening[key] | {p.campaign for p in known[key].follow_ups}}
-        users = await load_users(self._c, self._workspace, needed)
-        receipts = await load_receipts(self._c, self._workspace, needed, sorted(campaigns))
-        return {key: replace(known[key], user=users[key].user, receipts=receipts) for key in needed}
-
-    async def _with_past(
-        self, known: Mapping[str, UserState], logged: Mapping[str, list[LogEntry]]
-    ) -> dict[str, UserState]:
-        """Those of the users whose log must be looked at: for an audience, or because something came late."""
-        judging = Evaluator(self._catalogue, self._now)
-        needed = {key: judging.past_needed(known[key], entries) for key, entries in logged.items()}
-        since = {key: None if at is SINCE_EVER else at for key, at in needed.items() if at is not None}
+    async def _load_logs(self, states: Mapping[str, UserState], logged: LoggedItems) -> dict[str, UserState]:
+        """Complete the states of users whose log is needed, for an audience or because an item came late."""
+        needed = {key: self._evaluator.log_needed_since(states[key], entries) for key, entries in logged.items()}
+        since = {key: None if at is ENTIRE_LOG else at for key, at in needed.items() if at is not None}
         if not since:
             return {}
-        items = await load_items(self._c, self._workspace, since)
-        triggers = sorted({entry.id for entries in items.values() for entry in entries})
-        generations = await count_generations(self._c, self._workspace, sorted(since), triggers)
-        return {key: replace(known[key], past=past, generations=generations) for key, past in items.items()}
+        logs = await load_items(self._tx, since)
+        triggers = sorted({entry.id for entries in logs.values() for entry in entries})
+        generations = await count_generations(self._tx, sorted(since), triggers)
+        return {key: replace(states[key], log=log, generations=generations) for key, log in logs.items()}
 
-    async def _store(self, changes: Sequence[tuple[str, Change]]) -> bool:
+    async def _load_profiles(self, states: Mapping[str, UserState], logged: LoggedItems) -> dict[str, UserState]:
+        """Complete the states of users for whom a trigger is evaluated, now or again."""
+        listeners = {
+            key: {entry.id for item in entries for entry in self._catalogue.listeners_of(item.item)}
+            for key, entries in logged.items()
+        }
+        needed = [key for key in logged if listeners[key] or states[key].log]
+        if not needed:
+            return {}
+        campaigns = {name for key in needed for name in listeners[key] | {p.campaign for p in states[key].follow_ups}}
+        users = await load_users(self._tx, needed)
+        receipts = await load_receipts(self._tx, needed, sorted(campaigns))
+        return {key: replace(states[key], user=users[key].user, receipts=receipts) for key in needed}
+
+    async def _apply(self, changes: Sequence[tuple[str, Change]]) -> bool:
         begun: dict[str, FollowUp] = {}
         ended: dict[str, FollowUp] = {}
         for _, change in changes:
-            if isinstance(change, Begin):
+            if isinstance(change, NewFollowUp):
                 begun[change.follow_up.id] = change.follow_up
-            elif isinstance(change, End):
+            elif isinstance(change, EndedFollowUp):
                 (begun if change.follow_up.id in begun else ended)[change.follow_up.id] = change.follow_up
-        # Ends go first, so that a wait that gives way has left its place in the unique index.
-        await end_follow_ups(self._c, self._workspace, list(ended.values()))
-        await insert_follow_ups(self._c, self._workspace, list(begun.values()), self._now)
-        told = [(key, c) for key, c in changes if isinstance(c, Refuse | Note)]
-        await write_decisions(self._c, self._workspace, told, self._now)
+        # Ends are stored first, so that a superseded wait has left its place in the unique index.
+        await end_follow_ups(self._tx, list(ended.values()))
+        await insert_follow_ups(self._tx, list(begun.values()), self._tx.now)
+        decisions = [(key, change) for key, change in changes if isinstance(change, Refusal | LateException)]
+        await write_decisions(self._tx, decisions, self._tx.now)
         return bool(begun or ended)

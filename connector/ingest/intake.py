@@ -1,31 +1,29 @@
-"""Taking in what users did: one short transaction a batch, in which the rules judge what is new (design 3).
+"""Ingest what users did: one short transaction per batch, in which new items are logged and evaluated (design 3).
 
-The statements of a batch do not grow with its size, nor with the number of campaigns.
+The number of statements depends neither on the size of the batch nor on the number of campaigns.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Literal
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from connector.ingest.coalescing import Batch, BatchCoalescer
+from connector.ingest.coalescing import BatchCoalescer, IngestRequest
 from connector.ingest.evaluation import BatchEvaluation
-from connector.ingest.parsing import ReadItem, Unreadable, read_item
+from connector.ingest.parsing import ParsedItem, UnreadableItem, read_item
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.interactions import Interaction, Item, LogEntry, dispatch_of, is_too_old, log_entry
+from connector.rules.model.interactions import Interaction, Item, LogEntry, create_log_entry, dispatch_of, is_too_old
 from connector.rules.model.users import ERASED_FAULT
-from connector.rules.results.conversions import conversions_made, past_needed
+from connector.rules.results.conversions import count_conversions, log_needed_since
 from connector.rules.targeting.deduplication import Engagement, engagement_of, is_duplicate
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
-from connector.store.catalogue.versions import Head
-from connector.store.engine.database import Database, database_now
+from connector.store.engine.database import Database
+from connector.store.engine.transaction import Transaction
 from connector.store.users.log import load_engagements, load_items, seen_dispatches, take_numbers, write_new
 from connector.store.users.users import Changes, merge_users, resolve_and_lock
 
@@ -34,7 +32,7 @@ Status = Literal["accepted", "duplicate", "invalid"]
 
 @dataclass(frozen=True)
 class ItemResult:
-    """What became of one item of a batch. An invalid one says in `fault` what was wrong and what would be right."""
+    """The result of one item. The `fault` of an invalid one says what was wrong and what would be right."""
 
     status: Status
     id: str | None = None
@@ -43,9 +41,12 @@ class ItemResult:
 
 @dataclass(frozen=True)
 class IngestResult:
-    """What became of a batch's items, in their order, and whether follow-ups began or ended by it.
+    """The results of a batch.
 
-    `faults` has why which descriptions of users, by their places, were not merged.
+    Args:
+        results: one per item, in their order.
+        changed: whether follow-ups began or ended.
+        faults: why user changes were not merged, by their positions.
     """
 
     results: list[ItemResult]
@@ -54,220 +55,224 @@ class IngestResult:
 
 
 class Intake:
-    """Takes items in for one workspace.
+    """Ingests items for one workspace.
 
     Args:
-        retention: how long the log is kept; what happened before that is refused as `stale`.
+        retention: how long the log is kept; an item that is older is refused as `stale`.
     """
 
     def __init__(self, database: Database, cache: CatalogueCache, workspace: str, *, retention: timedelta) -> None:
         self._database, self._cache, self._workspace = database, cache, workspace
         self._retention = retention
-        # SQLite knows one writer at a time; on PostgreSQL others go on while one waits for a user's lock.
-        self._gathering = BatchCoalescer(self._ingest_together, at_once=1 if database.dialect == "sqlite" else 4)
+        # SQLite has one writer at a time; on PostgreSQL, others proceed while one waits for a user's lock.
+        self._coalescer = BatchCoalescer(
+            self._ingest_together, max_transactions=1 if database.dialect == "sqlite" else 4
+        )
 
     @property
     def idle(self) -> asyncio.Event:
-        """Set while no batch is taken in; what can wait goes slowly until then."""
-        return self._gathering.idle
+        """Set while no batch is ingested; deferrable work slows down until then."""
+        return self._coalescer.idle
 
     async def ingest(self, items: Sequence[Any]) -> list[ItemResult]:
-        """Take a batch in and judge it, all in one transaction; start nothing (the outbox does).
+        """Ingest a batch in one transaction. Follow-ups are stored but not started; the outbox starts them.
 
         Args:
-            items: interactions and events, as models or in wire form; a bad one stops no other.
+            items: interactions and events, as models or in wire form; an invalid one does not affect the others.
 
         Raises:
-            StoreUnavailable: nothing was stored; the batch may be sent again as it is.
+            StoreUnavailable: nothing was stored; the same batch may be sent again.
         """
         return (await self.ingest_with_users(items, [])).results
 
     async def ingest_with_users(
         self, items: Sequence[Any], users: Sequence[Changes], changes_by_item: Mapping[int, Changes] | None = None
     ) -> IngestResult:
-        """The same with descriptions of users, which hold before the items are judged (the audience at the trigger).
+        """Ingest items and user changes in one transaction; raises as `ingest`.
 
         Args:
-            users: each as PATCH takes it, with its `id`, and well formed.
-            told_by: the same by the place of the item that tells it, and whose user it describes: it holds only where
-                that item is new, so that a repeated or refused one changes nothing.
+            users: well-formed changes, each in the form of PATCH with its `id`; they apply before the items are
+                evaluated, so audiences at the trigger see them.
+            changes_by_item: further changes, by the position of an item of the same user; they apply only if that item
+                is new, so that a duplicate or refused one changes nothing.
         """
-
-        return await self._gathering.submit(Batch([read_item(item) for item in items], users, changes_by_item or {}))
-
-    async def _ingest_together(self, batches: Sequence[Batch]) -> list[IngestResult]:
-        """Several batches in one transaction; only the first may describe users."""
-        read = [item for batch in batches for item in batch.items]
-
-        async def ingest(c: AsyncConnection, catalogue: Catalogue, head: Head) -> IngestResult:
-            return await self._take(
-                c, catalogue, head, head.read_at, read, batches[0].users, batches[0].changes_by_item
-            )
-
-        taken = await with_current_catalogue(self._database, self._cache, self._workspace, ingest)
-        results = iter(taken.results)
-        return [replace(taken, results=list(islice(results, len(batch.items)))) for batch in batches]
+        request = IngestRequest([read_item(item) for item in items], users, changes_by_item or {})
+        return await self._coalescer.submit(request)
 
     async def ingest_in_transaction(
-        self,
-        c: AsyncConnection,
-        catalogue: Catalogue,
-        head: Head,
-        items: Sequence[Any],
-        users: Sequence[Changes] = (),
-        changes_by_item: Mapping[int, Changes] | None = None,
+        self, tx: Transaction, catalogue: Catalogue, items: Sequence[Any], users: Sequence[Changes] = ()
     ) -> IngestResult:
-        """The same inside a transaction of `with_current_catalogue`."""
-        read = [read_item(item) for item in items]
-        return await self._take(c, catalogue, head, await database_now(c), read, users, changes_by_item or {})
+        """Ingest items and user changes within a transaction of `with_current_catalogue`."""
+        parsed = [read_item(item) for item in items]
+        return await _BatchIngest(tx, catalogue, parsed, self._retention).run(users, {})
 
-    async def _take(
-        self,
-        c: AsyncConnection,
-        catalogue: Catalogue,
-        head: Head,
-        now: datetime,
-        items: Sequence[ReadItem],
-        users: Sequence[Changes],
-        changes_by_item: Mapping[int, Changes],
-    ) -> IngestResult:
-        if head.changed_at is not None and now < head.changed_at:
-            now = head.changed_at  # the clock was set back: what is judged after an order is not before it
-        return await _Batch(c, self._workspace, catalogue, now, self._retention).submit(items, users, changes_by_item)
+    async def _ingest_together(self, requests: Sequence[IngestRequest]) -> list[IngestResult]:
+        """Ingest several batches in one transaction; only the first may have user changes."""
+        items = [item for request in requests for item in request.items]
+
+        async def ingest(tx: Transaction, catalogue: Catalogue) -> IngestResult:
+            batch = _BatchIngest(tx, catalogue, items, self._retention)
+            return await batch.run(requests[0].users, requests[0].changes_by_item)
+
+        ingested = await with_current_catalogue(self._database, self._cache, self._workspace, ingest)
+        results = iter(ingested.results)
+        return [replace(ingested, results=list(islice(results, len(request.items)))) for request in requests]
 
 
-class _Batch:
-    """One batch on its way through the transaction."""
+class _BatchIngest:
+    """The ingestion of one batch within its transaction. `_new` has the items that are not refused, by position."""
 
     def __init__(
-        self, c: AsyncConnection, workspace: str, catalogue: Catalogue, now: datetime, retention: timedelta
+        self, tx: Transaction, catalogue: Catalogue, items: Sequence[ParsedItem], retention: timedelta
     ) -> None:
-        self._c, self._workspace, self._catalogue = c, workspace, catalogue
-        self._now, self._retention = now, retention
-        self._results: list[ItemResult] = []
-        self._changed = False
+        self._tx, self._catalogue = tx, catalogue
+        self._results = check_items(items, catalogue, tx.now, retention)
+        self._new: dict[int, Item] = {
+            position: item
+            for position, item in enumerate(items)
+            if self._results[position].status == "accepted" and not isinstance(item, UnreadableItem)
+        }
+        self._user_keys: Mapping[str, str] = {}
 
-    async def submit(
-        self, items: Sequence[ReadItem], users: Sequence[Changes], changes_by_item: Mapping[int, Changes]
-    ) -> IngestResult:
-        wanted = self._well_formed(items)
-        named = {item.user for item in wanted.values()} | {changes["id"] for changes in users}
+    async def run(self, users: Sequence[Changes], changes_by_item: Mapping[int, Changes]) -> IngestResult:
+        named = {item.user for item in self._new.values()} | {changes["id"] for changes in users}
         if not named:
             return IngestResult(self._results, False)
-        user_keys = await resolve_and_lock(self._c, self._workspace, sorted(named), self._now)
-        faults = await merge_users(self._c, self._workspace, users, user_keys)
-        await self._take(wanted, user_keys, changes_by_item)
-        return IngestResult(self._results, self._changed, faults)
+        self._user_keys = await resolve_and_lock(self._tx, sorted(named), self._tx.now)
+        faults = await merge_users(self._tx, users, self._user_keys)
+        self._refuse_erased()
+        self._drop_duplicates(find_duplicates(self._new, self._user_keys, await self._load_reported(), self._tx.now))
+        logged = await self._log_new_items()
+        await self._merge_changes_of_new(changes_by_item)
+        if not logged:
+            return IngestResult(self._results, False, faults)
+        await self._add_conversions(logged)
+        return IngestResult(self._results, await BatchEvaluation(self._tx, self._catalogue).run(logged), faults)
 
-    async def _take(
-        self, wanted: dict[int, Item], user_keys: Mapping[str, str], changes_by_item: Mapping[int, Changes]
-    ) -> None:
-        self._refuse_erased(wanted, user_keys)
-        await self._drop_repeated_dispatches(wanted, user_keys)
-        await self._drop_duplicate_engagements(wanted, user_keys)
-        logged = await self._log(wanted, user_keys)
-        new = [
-            changes for place, changes in sorted(changes_by_item.items()) if self._results[place].status == "accepted"
-        ]
-        await merge_users(self._c, self._workspace, new, user_keys)
-        if logged:
-            judgement = BatchEvaluation(self._c, self._workspace, self._catalogue, self._now)
-            self._changed = await judgement.run(await self._with_conversions(logged, user_keys))
-
-    def _well_formed(self, items: Sequence[ReadItem]) -> dict[int, Item]:
-        """The items that can be taken, by their place; the results of all others are given."""
-        wanted: dict[int, Item] = {}
-        seen: set[str] = set()
-        for place, item in enumerate(items):
-            fault = self._fault_of(item)
-            if isinstance(item, Unreadable) or fault is not None:
-                self._results.append(ItemResult("invalid", item.id, fault))
-                continue
-            repeated = item.id in seen
-            self._results.append(ItemResult("duplicate" if repeated else "accepted", item.id))
-            if not repeated and item.id is not None:
-                seen.add(item.id)
-                wanted[place] = item
-        return wanted
-
-    def _fault_of(self, item: ReadItem) -> str | None:
-        if isinstance(item, Unreadable):
-            return item.fault
-        if is_too_old(item, self._now, self._retention):
-            days = self._retention.days
-            return f"stale: occurred_at is more than {days} days ago, longer than the log is kept"
-        if isinstance(item, Interaction) and self._catalogue.target_of(item) is None:
-            kind = "campaign" if item.campaign is not None else "card"
-            return f"{kind}: {item.target!r} is not a {kind} that is known; apply its definition first"
-        return None
-
-    def _refuse_erased(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
+    def _refuse_erased(self) -> None:
         """Guarantee 8: a late report does not bring an erased user back."""
-        for place in [place for place, item in wanted.items() if item.user not in user_keys]:
-            self._results[place] = ItemResult("invalid", wanted.pop(place).id, ERASED_FAULT)
+        for position in [position for position, item in self._new.items() if item.user not in self._user_keys]:
+            self._results[position] = ItemResult("invalid", self._new.pop(position).id, ERASED_FAULT)
 
-    async def _drop_repeated_dispatches(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
-        """M3: a push that several devices of a user received is one interaction."""
-        pushes = {place: name for place, item in wanted.items() if (name := dispatch_of(item)) is not None}
-        if not pushes:
-            return
-        keys = {user_keys[wanted[place].user] for place in pushes}
-        seen = await seen_dispatches(self._c, self._workspace, keys, {dispatch for _, dispatch in pushes.values()})
-        for place, (campaign, dispatch) in pushes.items():
-            mark = (user_keys[wanted[place].user], campaign, dispatch)
-            if mark in seen:
-                self._results[place] = replace(self._results[place], status="duplicate")
-                del wanted[place]
-            seen.add(mark)
+    def _drop_duplicates(self, positions: Set[int]) -> None:
+        for position in positions:
+            self._results[position] = replace(self._results[position], status="duplicate")
+            del self._new[position]
 
-    async def _drop_duplicate_engagements(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> None:
-        """An open or click that another source told already, and a second receipt of one message, change nothing."""
-        items = {place: (item, min(item.occurred_at, self._now)) for place, item in wanted.items()}
-        acts = {place: act for place, (item, t) in items.items() if (act := engagement_of(item, t)) is not None}
-        if not acts:
-            return
-        told: dict[str, list[Engagement]] = {user_keys[wanted[place].user]: [] for place in acts}
-        for user_key, act in await load_engagements(self._c, self._workspace, told.keys(), acts.values()):
-            told[user_key].append(act)
-        for place, act in acts.items():
-            others = told[user_keys[wanted[place].user]]
-            if is_duplicate(act, others):
-                self._results[place] = replace(self._results[place], status="duplicate")
-                del wanted[place]
-            others.append(act)
+    async def _load_reported(self) -> Reported:
+        """Load what the log has about the pushes, opens, clicks and receipts of the batch."""
+        reported = Reported()
+        pushes = {position: dispatch for position, item in self._new.items() if (dispatch := dispatch_of(item))}
+        if pushes:
+            keys = {self._user_keys[self._new[position].user] for position in pushes}
+            reported.dispatches |= await seen_dispatches(self._tx, keys, {name for _, name in pushes.values()})
+        engagements = _engagements(self._new, self._tx.now)
+        if engagements:
+            keys = {self._user_keys[self._new[position].user] for position in engagements}
+            for user_key, engagement in await load_engagements(self._tx, keys, engagements.values()):
+                reported.engagements.setdefault(user_key, []).append(engagement)
+        return reported
 
-    async def _log(self, wanted: dict[int, Item], user_keys: Mapping[str, str]) -> dict[str, list[LogEntry]]:
-        """Log what is new, and return it by user key."""
-        if not wanted:
+    async def _log_new_items(self) -> dict[str, list[LogEntry]]:
+        """Log the items whose ids are new, and return them by user key."""
+        if not self._new:
             return {}
-        found: dict[str, list[LogEntry]] = {}
-        entries = {entry.id: entry for entry in await self._write(list(wanted.values()), user_keys)}
-        for place, item in wanted.items():
-            entry = entries.get(item.id or "")
-            if entry is not None:
-                found.setdefault(user_keys[item.user], []).append(entry)
-            else:
-                self._results[place] = replace(self._results[place], status="duplicate")
-        return found
+        logged: dict[str, list[LogEntry]] = {}
+        entries = {entry.id: entry for entry in await self._log(list(self._new.values()))}
+        for item in self._new.values():
+            if entry := entries.get(item.id or ""):
+                logged.setdefault(self._user_keys[item.user], []).append(entry)
+        self._drop_duplicates({position for position, item in self._new.items() if item.id not in entries})
+        return logged
 
-    async def _write(self, items: Sequence[Item], user_keys: Mapping[str, str]) -> list[LogEntry]:
-        """Log these items, and return those that were new."""
-        numbers = await take_numbers(self._c, self._workspace, len(items))
-        entries = [log_entry(item, number, self._now) for item, number in zip(items, numbers, strict=True)]
-        new = await write_new(self._c, self._workspace, entries, user_keys)
+    async def _log(self, items: Sequence[Item]) -> list[LogEntry]:
+        """Log items, and return the entries of those that were not logged yet."""
+        numbers = await take_numbers(self._tx, len(items))
+        entries = [create_log_entry(item, number, self._tx.now) for item, number in zip(items, numbers, strict=True)]
+        new = await write_new(self._tx, entries, self._user_keys)
         return [entry for entry in entries if entry.id in new]
 
-    async def _with_conversions(
-        self, logged: dict[str, list[LogEntry]], user_keys: Mapping[str, str]
-    ) -> dict[str, list[LogEntry]]:
-        """These items, and the conversions that they make, logged as they are (C1)."""
-        since = {key: past_needed(entries, self._catalogue) for key, entries in logged.items()}
-        concerned = {key: at for key, at in since.items() if at is not None}
-        if not concerned:
-            return logged
-        made: list[Interaction] = []
-        for key, past in (await load_items(self._c, self._workspace, concerned)).items():
-            made += conversions_made(logged[key], past, self._catalogue, logged[key][0].item.user)
-        for entry in await self._write(made, user_keys) if made else ():
-            logged[user_keys[entry.item.user]].append(entry)
-        return logged
+    async def _merge_changes_of_new(self, changes_by_item: Mapping[int, Changes]) -> None:
+        changes = [changes for position, changes in sorted(changes_by_item.items()) if position in self._new]
+        await merge_users(self._tx, changes, self._user_keys)
+
+    async def _add_conversions(self, logged: dict[str, list[LogEntry]]) -> None:
+        """Log the conversions that the items make, and add them to `logged` (C1)."""
+        needed = {key: log_needed_since(entries, self._catalogue) for key, entries in logged.items()}
+        since = {key: at for key, at in needed.items() if at is not None}
+        if not since:
+            return
+        conversions: list[Interaction] = []
+        for key, past in (await load_items(self._tx, since)).items():
+            conversions += count_conversions(logged[key], past, self._catalogue, logged[key][0].item.user)
+        for entry in await self._log(conversions) if conversions else ():
+            logged[self._user_keys[entry.item.user]].append(entry)
+
+
+def check_items(
+    items: Sequence[ParsedItem], catalogue: Catalogue, now: datetime, retention: timedelta
+) -> list[ItemResult]:
+    """Return what can be said of each item without the log: invalid, a duplicate within the batch, or accepted."""
+    results: list[ItemResult] = []
+    ids: set[str | None] = set()
+    for item in items:
+        fault = _fault_of(item, catalogue, now, retention)
+        if fault is not None:
+            results.append(ItemResult("invalid", item.id, fault))
+            continue
+        results.append(ItemResult("duplicate" if item.id in ids else "accepted", item.id))
+        ids.add(item.id)
+    return results
+
+
+def _fault_of(item: ParsedItem, catalogue: Catalogue, now: datetime, retention: timedelta) -> str | None:
+    if isinstance(item, UnreadableItem):
+        return item.fault
+    if is_too_old(item, now, retention):
+        return f"stale: occurred_at is more than {retention.days} days ago, longer than the log is kept"
+    if isinstance(item, Interaction) and catalogue.target_of(item) is None:
+        kind = "campaign" if item.campaign is not None else "card"
+        return f"{kind}: there is no {kind} {item.target!r}; apply its definition first"
+    return None
+
+
+@dataclass
+class Reported:
+    """What the log has about the messages of a batch.
+
+    Args:
+        dispatches: (user key, campaign, dispatch) of received pushes.
+        engagements: by user key.
+    """
+
+    dispatches: set[tuple[str, str, str]] = field(default_factory=set)
+    engagements: dict[str, list[Engagement]] = field(default_factory=dict)
+
+
+def find_duplicates(
+    items: Mapping[int, Item], user_keys: Mapping[str, str], reported: Reported, now: datetime
+) -> set[int]:
+    """Return the positions of items that report what the log or an earlier item of the batch has already.
+
+    A push that several devices of a user received is one interaction (M3), and so are an open or click that another
+    source reported and the receipts of one message.
+    """
+    duplicates: set[int] = set()
+    dispatches = set(reported.dispatches)
+    for position, item in items.items():
+        if dispatch := dispatch_of(item):
+            if (user_keys[item.user], *dispatch) in dispatches:
+                duplicates.add(position)
+            dispatches.add((user_keys[item.user], *dispatch))
+    engagements = {key: list(found) for key, found in reported.engagements.items()}
+    for position, engagement in _engagements(items, now).items():
+        others = engagements.setdefault(user_keys[items[position].user], [])
+        if is_duplicate(engagement, others):
+            duplicates.add(position)
+        others.append(engagement)
+    return duplicates
+
+
+def _engagements(items: Mapping[int, Item], now: datetime) -> dict[int, Engagement]:
+    found = {position: engagement_of(item, min(item.occurred_at, now)) for position, item in items.items()}
+    return {position: engagement for position, engagement in found.items() if engagement is not None}

@@ -1,8 +1,7 @@
-"""Reports in wire form: parsed, told what is wrong with them, and given an id where they have none."""
+"""Parse reported items and user changes from wire form, and derive an id for items that have none."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -10,36 +9,37 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from connector.rules.model.errors import InvalidItem
-from connector.rules.model.interactions import Event, Interaction, InteractionType, Item
-from connector.rules.model.values import canonical_json
+from connector.rules.model.interactions import Event, Interaction, InteractionType, Item, derive_id
+from connector.rules.model.users import User
+from connector.rules.model.values import storage_problem
 
-_INTERACTIONS = frozenset(kind.value for kind in InteractionType)
-_EVENTS = frozenset(get_args(Event.model_fields["type"].annotation))
-_KNOWN = _INTERACTIONS | _EVENTS
+_INTERACTION_TYPES = frozenset(kind.value for kind in InteractionType)
+_EVENT_TYPES = frozenset(get_args(Event.model_fields["type"].annotation))
+_TYPES = _INTERACTION_TYPES | _EVENT_TYPES
 
 
 @dataclass(frozen=True)
-class Unreadable:
-    """What could not be read as an item: what was wrong and would be right, and the id that was given, if any."""
+class UnreadableItem:
+    """An item that could not be parsed: what was wrong and would be right, and the id that it had, if any."""
 
     fault: str
     id: str | None
 
 
-ReadItem = Item | Unreadable
+ParsedItem = Item | UnreadableItem
 
 
-def read_item(data: Any) -> ReadItem:
-    """One interaction or event from its wire form, with an id; what is wrong with it is no error here."""
+def read_item(data: Any) -> ParsedItem:
+    """Parse one interaction or event from wire form and give it an id; a fault is part of the result, not raised."""
     try:
-        return with_id(parse_item(data))
+        return ensure_id(parse_item(data))
     except InvalidItem as fault:
-        given = data.get("id") if isinstance(data, dict) else getattr(data, "id", None)
-        return Unreadable(str(fault), given if isinstance(given, str) else None)
+        id = data.get("id") if isinstance(data, dict) else getattr(data, "id", None)
+        return UnreadableItem(str(fault), id if isinstance(id, str) else None)
 
 
 def parse_item(data: Any) -> Item:
-    """One interaction or event from its wire form (design 8); models pass as they are.
+    """Parse one interaction or event from wire form (design 8); models are returned as they are.
 
     Raises:
         InvalidItem: what is wrong with which field, and what would be right.
@@ -49,32 +49,42 @@ def parse_item(data: Any) -> Item:
     if not isinstance(data, Mapping):
         raise InvalidItem("an interaction is an object with user, type, occurred_at and what the type needs")
     kind = data.get("type")
-    if not isinstance(kind, str) or kind not in _KNOWN:
+    if not isinstance(kind, str) or kind not in _TYPES:
         raise InvalidItem(
-            f"type: {kind!r} is not known; it is one of {', '.join(sorted(_KNOWN))} "
-            "(an event of your own has the type event and a name)"
+            f"type: {kind!r} is unknown; it is one of {', '.join(sorted(_TYPES))} "
+            "(a custom event has the type event and a name)"
         )
     try:
-        return Interaction.model_validate(data) if kind in _INTERACTIONS else Event.model_validate(data)
+        return Interaction.model_validate(data) if kind in _INTERACTION_TYPES else Event.model_validate(data)
     except ValidationError as error:
-        raise InvalidItem("; ".join(describe_fault(fault) for fault in error.errors())) from None
+        raise InvalidItem("; ".join(describe_validation_error(fault) for fault in error.errors())) from None
 
 
-def with_id(item: Item) -> Item:
-    """The item with an id; one without gets it from user, type, target or name, properties and second (M6)."""
+def ensure_id(item: Item) -> Item:
+    """Return the item with an id, derived if missing from user, type, target or name, properties and second (M6)."""
     if item.id is not None:
         return item
     second = item.occurred_at.replace(microsecond=0).timestamp()
     kind = "card" if isinstance(item, Interaction) and item.card is not None else "campaign"
     facts = [item.user, item.name_or_type, kind, item.target, item.properties, second]
-    digest = hashlib.sha256(canonical_json(facts).encode()).hexdigest()
-    return item.model_copy(update={"id": f"made-{digest[:40]}"})
+    return item.model_copy(update={"id": derive_id(facts)})
 
 
-def describe_fault(fault: Mapping[str, Any]) -> str:
-    """One of pydantic's errors as whoever reported it reads it: the field, and what is wrong with it."""
-    place = ".".join(str(part) for part in fault["loc"])
-    words = str(fault["msg"]).removeprefix("Value error, ")
-    if fault["type"] == "timezone_aware":
-        words = "needs a time zone, like 2026-03-02T12:00:00Z"
-    return f"{place}: {words}" if place else words
+def find_user_fault(changes: Any) -> str | None:
+    """Return what is wrong with reported changes of a user; None if they are well formed."""
+    if problem := storage_problem(changes):
+        return problem
+    try:
+        User.model_validate(changes)
+    except ValidationError as error:
+        return describe_validation_error(error.errors()[0])
+    return None
+
+
+def describe_validation_error(error: Mapping[str, Any]) -> str:
+    """Return one of pydantic's errors in words for its sender: the field, and what is wrong with it."""
+    path = ".".join(str(part) for part in error["loc"])
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "timezone_aware":
+        message = "needs a time zone, like 2026-03-02T12:00:00Z"
+    return f"{path}: {message}" if path else message

@@ -1,153 +1,88 @@
-"""What providers tell of messages later: delivered, or not. Repeating a report changes nothing.
-
-A delivery report makes the `receive_*` interaction of its channel (M4), through intake, so that chains just work. It
-also mends a message whose answer was lost: a provider that reports on it has taken it (guarantee 4). An email was
-received as it was handed over, whatever became of it later; a text is as its carrier says so.
-"""
+"""Applying a delivery report to its message: load → decide → apply, under the user's lock."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.interactions import Interaction
+from connector.rules.provider_events.delivery_reports import (
+    UNSETTLED,
+    DeliveryReport,
+    ReportedDelivery,
+    decide_report,
+)
 from connector.rules.sending.deliveries import Delivery, DeliveryState, receive_id, receive_interaction_of
-from connector.store.catalogue.cache import CatalogueCache
-from connector.store.catalogue.current import with_current_catalogue
-from connector.store.catalogue.versions import Head
-from connector.store.engine.database import Database, database_now
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_deliveries, settle
 from connector.store.follow_ups.follow_ups import load_follow_up, save_receipt
 from connector.store.provider_events.delivery_reports import (
-    ReportedDelivery,
-    find_message,
+    find_reported_delivery,
     is_logged,
-    mark_taken,
-    note_fault,
+    mark_accepted,
+    save_fault,
 )
 from connector.store.users.users import ERASED, load_users, lock_user
 
-Taken = Literal["received", "noted", "unchanged", "unknown"]
-"""What became of a report: an interaction, a note on the message, nothing new, or about no message of ours."""
 
-_UNSETTLED = (DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
-
-
-@dataclass(frozen=True)
-class DeliveryReport:
-    """What a provider told of one message.
+async def apply_delivery_report(
+    tx: Transaction, catalogue: Catalogue, intake: Intake, report: DeliveryReport, *, retention: timedelta
+) -> bool:
+    """Apply a report that is known to come from the provider; return whether it made an interaction.
 
     Args:
-        provider_id: the provider's id for it; None: it has one that we never hear of (email by SMTP).
-        arrived: whether it was received as its channel counts it (M4); None: it is on its way.
-        fault: why it did not arrive, a code of ours.
+        retention: how long the log is kept; a report on an older message is ignored, for it may be a repetition.
     """
-
-    delivery_id: str
-    provider_id: str | None
-    arrived: bool | None = None
-    fault: str | None = None
-
-
-class DeliveryReports:
-    """Takes reports in for one workspace.
-
-    Args:
-        retention: how long the log is kept; what is told of an older message is not taken, for it may be a repetition.
-    """
-
-    def __init__(
-        self, database: Database, cache: CatalogueCache, intake: Intake, workspace: str, *, retention: timedelta
-    ) -> None:
-        self._database, self._cache, self._intake = database, cache, intake
-        self._workspace, self._retention = workspace, retention
-
-    async def ingest(self, report: DeliveryReport) -> Taken:
-        """Take one report in, which is known to come from the provider.
-
-        Raises:
-            StoreUnavailable: nothing was stored; the report may be sent again.
-        """
-
-        async def take(c: AsyncConnection, catalogue: Catalogue, head: Head) -> Taken:
-            return await self.ingest_in_transaction(c, catalogue, head, report)
-
-        return await with_current_catalogue(self._database, self._cache, self._workspace, take)
-
-    async def ingest_in_transaction(
-        self, c: AsyncConnection, catalogue: Catalogue, head: Head, report: DeliveryReport
-    ) -> Taken:
-        """The same inside a transaction of `with_current_catalogue`."""
-        message = await self._locked(c, report)
-        if message is None:
-            return "unknown"
-        now = await database_now(c)
-        if message.claimed_at is not None and message.claimed_at < now - self._retention:
-            return "unknown"
-        mended = await self._mend(c, message, report, now)
-        received = await self._received(c, catalogue, head, mended, now) if report.arrived else "unchanged"
-        noted = await self._noted(c, mended, report)
-        return noted if received == "unchanged" else received
-
-    async def _locked(self, c: AsyncConnection, report: DeliveryReport) -> ReportedDelivery | None:
-        """The message as it stands once the user's lock is held; None where the report is about another one."""
-        message = await find_message(c, self._workspace, report.delivery_id)
-        if message is None:
-            return None
-        await lock_user(c, self._workspace, message.user_key)
-        message = await find_message(c, self._workspace, report.delivery_id)
-        if message is None or (report.provider_id and message.provider_id not in (None, report.provider_id)):
-            return None
-        return message
-
-    async def _mend(
-        self, c: AsyncConnection, message: ReportedDelivery, report: DeliveryReport, now: datetime
-    ) -> ReportedDelivery:
-        follow_up = await load_follow_up(c, self._workspace, message.follow_up_id)
-        open_yet = message.state is DeliveryState.OPEN and follow_up is not None and follow_up.is_open
-        if message.state not in _UNSETTLED and not open_yet:
-            return message
-        at = message.claimed_at or now
-        await mark_taken(c, self._workspace, message.id, report.provider_id, claimed_at=at, now=now)
+    message = await _lock_message(tx, report)
+    if message is None or (message.claimed_at is not None and message.claimed_at < tx.now - retention):
+        return False
+    follow_up = await load_follow_up(tx, message.follow_up_id) if message.state in UNSETTLED else None
+    is_received = await _is_received(tx, message) if report.arrived or report.fault else False
+    is_open = follow_up is not None and follow_up.is_open
+    changes = decide_report(message, report, follow_up_is_open=is_open, is_received=is_received, now=tx.now)
+    if changes.accepted_at is not None:
+        await mark_accepted(tx, message.id, report.provider_id, claimed_at=changes.accepted_at, now=tx.now)
         if follow_up is not None:
-            await save_receipt(c, self._workspace, follow_up.campaign, follow_up.user_key, follow_up.key, at)
-            messages = await load_deliveries(c, self._workspace, follow_up.id)
-            messages[message.channel] = Delivery(message.id, message.channel, DeliveryState.SENT, None, at)
-            await settle(c, self._workspace, follow_up, messages, now)
-        return replace(message, state=DeliveryState.SENT, fault=None, claimed_at=at)
+            await _settle_follow_up(tx, follow_up, message, changes.accepted_at)
+    if changes.clears_fault:
+        await save_fault(tx, message.id, None)
+    item = None if changes.received_at is None else await _receive_interaction(tx, message, changes.received_at)
+    if item is not None:
+        await intake.ingest_in_transaction(tx, catalogue, [item])
+    if changes.fault is not None:
+        await save_fault(tx, message.id, changes.fault)
+    return item is not None
 
-    async def _received(
-        self, c: AsyncConnection, catalogue: Catalogue, head: Head, message: ReportedDelivery, now: datetime
-    ) -> Taken:
-        if message.fault is not None and message.state is DeliveryState.SENT and message.channel != "email":
-            await note_fault(c, self._workspace, message.id, None)
-        if await self._is_received(c, message):
-            return "unchanged"
-        users = await load_users(c, self._workspace, [message.user_key])
-        user = users[message.user_key].user.id if message.user_key in users else ERASED
-        at = message.claimed_at if message.channel == "email" else None
-        item = receive_interaction_of(message.id, message.channel, message.campaign, user, at or now)
-        if item is None or user.startswith(ERASED):
-            return "unchanged"
-        await self._intake.ingest_in_transaction(c, catalogue, head, [item])
-        return "received"
 
-    async def _noted(self, c: AsyncConnection, message: ReportedDelivery, report: DeliveryReport) -> Taken:
-        """That it did not arrive stands on the message, unless it is known to have arrived; email can come back."""
-        sent = message.state is DeliveryState.SENT
-        if report.fault in (None, message.fault) or not sent:
-            return "unchanged"
-        if message.channel != "email" and await self._is_received(c, message):
-            return "unchanged"
-        await note_fault(c, self._workspace, message.id, report.fault)
-        return "noted"
+async def _lock_message(tx: Transaction, report: DeliveryReport) -> ReportedDelivery | None:
+    """Lock the message's user and return the message as of then; None if the report is about another message."""
+    message = await find_reported_delivery(tx, report.delivery_id)
+    if message is None:
+        return None
+    await lock_user(tx, message.user_key)
+    message = await find_reported_delivery(tx, report.delivery_id)
+    return message if message is not None and message.is_reported_by(report) else None
 
-    async def _is_received(self, c: AsyncConnection, message: ReportedDelivery) -> bool:
-        since = message.claimed_at
-        if since is None:
-            return False
-        return await is_logged(c, self._workspace, message.user_key, receive_id(message.id), since)
+
+async def _is_received(tx: Transaction, message: ReportedDelivery) -> bool:
+    since = message.claimed_at
+    return since is not None and await is_logged(tx, message.user_key, receive_id(message.id), since)
+
+
+async def _settle_follow_up(tx: Transaction, follow_up: FollowUp, message: ReportedDelivery, sent_at: datetime) -> None:
+    """Record the receipt for eligibility, and end the follow-up if this was its last open message."""
+    await save_receipt(tx, follow_up.campaign, follow_up.user_key, follow_up.key, sent_at)
+    messages = await load_deliveries(tx, follow_up.id)
+    messages[message.channel] = Delivery(message.id, message.channel, DeliveryState.SENT, None, sent_at)
+    await settle(tx, follow_up, messages, tx.now)
+
+
+async def _receive_interaction(tx: Transaction, message: ReportedDelivery, at: datetime) -> Interaction | None:
+    """Return the interaction of receiving the message; None for an erased user, and for a channel without one."""
+    users = await load_users(tx, [message.user_key])
+    if message.user_key not in users or users[message.user_key].user.id.startswith(ERASED):
+        return None
+    user = users[message.user_key].user.id
+    return receive_interaction_of(message.id, message.channel, message.campaign, user, at)

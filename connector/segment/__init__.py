@@ -1,4 +1,4 @@
-"""Translates messages of Segment's protocol into interactions and user changes.
+"""Translate messages of Segment's protocol into interactions, events and user changes.
 
 Pure; imports `rules` and `definitions`.
 """

@@ -1,40 +1,55 @@
-"""The mapping: which event is which interaction, which trait is which field. Data, so that a file can extend it."""
+"""Map events to interactions and traits to user fields. The built-in mapping is data, and a file can extend it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from connector.rules.model.choices import UNCLEAR, WORD
-from connector.rules.model.conditions import REFINEMENTS, REQUIRED, InteractionCondition
+from connector.definitions.faults import describe_faults
+from connector.definitions.reading import read_text
+from connector.definitions.yaml_text import Document, read_documents
+from connector.rules.model.conditions import REFINEMENTS, REQUIRED_REFINEMENT, InteractionCondition
+from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.model.interactions import CARD_INTERACTIONS, InteractionType
 from connector.rules.model.users import Consent
-from connector.rules.model.values import ChannelName, Definition, Text
-from connector.rules.targeting.matching import family_of, json_equal
+from connector.rules.model.values import UNKNOWN_FORM, WORD, ChannelName, Definition, Text
+from connector.rules.targeting.matching import base_type_of, json_equal
 
-REFINED = tuple(REFINEMENTS)
-"""The properties by which conditions narrow interactions (design 8), and which a rule may take from elsewhere."""
+REFINING_FIELDS = tuple(REFINEMENTS)
+"""The properties by which conditions refine interactions (design 8); a rule may fill them from anywhere."""
 
 _WORDS = {
     name: get_args(get_args(InteractionCondition.model_fields[name].annotation)[0]) for name in ("opens", "conversion")
 }
-"""The words that these are, where they are not taken from the message."""
+"""The valid constants of these fields."""
 
-_PLACES = ("properties", "context", "traits")
-Field_ = Literal["email", "phone", "first_name", "time_zone", "push_tokens", "attribute"]
+_SECTIONS = ("properties", "context", "traits")
+_BUILT_IN_FILE = Path(__file__).with_name("mapping.yaml")
+UserField = Literal["email", "phone", "first_name", "time_zone", "push_tokens", "attribute"]
 
 
 def is_path(value: str) -> bool:
-    """Whether a value is a place in the message, like properties.link_id, and not a word to be taken as it is."""
+    """Return whether a value is a path into the message, like properties.link_id, and not a constant."""
     root, *steps = value.split(".")
-    return root in _PLACES and bool(steps) and all(steps)
+    return root in _SECTIONS and bool(steps) and all(steps)
 
 
-def looked_up(value: str, message: Mapping[str, Any]) -> Any:
-    """What stands at a place of the message, None where nothing does; a plain word is itself."""
+def value_at(value: str, message: Mapping[str, Any]) -> Any:
+    """Return the message's value at a path, None if there is none; a constant is returned as it is."""
     if not is_path(value):
         return value
     found: Any = message
@@ -43,51 +58,51 @@ def looked_up(value: str, message: Mapping[str, Any]) -> Any:
     return found
 
 
-def _path(value: Any) -> Any:
+def _check_path(value: Any) -> Any:
     if isinstance(value, str) and not is_path(value):
         raise ValueError(f"{value!r} is not a place in a message; write one like properties.link_id")
     return value
 
 
-def _no_misspelt_path(value: Any) -> Any:
+def _check_no_misspelt_path(value: Any) -> Any:
     if isinstance(value, str) and "." in value and not is_path(value):
         root, rest = value.split(".", 1)
-        meant = get_close_matches(root.lower(), _PLACES, 1, 0.8) if root.isalpha() else []
+        meant = get_close_matches(root.lower(), _SECTIONS, 1, 0.8) if root.isalpha() else []
         if meant:
             raise ValueError(f"{value!r} is not a place in a message; write {meant[0]}.{rest.strip('.') or 'NAME'}")
     return value
 
 
-def _carriers(name: str) -> set[InteractionType]:
-    """The interactions of which a refinement may be told: all wire types of the acts that it refines (M1)."""
-    acts = {family_of(kind) for kind in REFINEMENTS[name]}
-    return {kind for kind in InteractionType if family_of(kind) in acts}
+def _refinable_types(name: str) -> set[InteractionType]:
+    """Return the interactions that a refinement can refine, under all their wire types (M1)."""
+    base_types = {base_type_of(kind) for kind in REFINEMENTS[name]}
+    return {kind for kind in InteractionType if base_type_of(kind) in base_types}
 
 
-def _listed(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Place = Annotated[Text, BeforeValidator(_path)]
-Value = Annotated[Text, BeforeValidator(_no_misspelt_path)]
-"""A place in a message, or a word to be taken as it is."""
-Values = Annotated[tuple[Value, ...], BeforeValidator(_listed)]
+PathText = Annotated[Text, BeforeValidator(_check_path)]
+Value = Annotated[Text, BeforeValidator(_check_no_misspelt_path)]
+"""A path into a message, or a constant."""
+Values = Annotated[tuple[Value, ...], BeforeValidator(_as_list)]
 
 
 class Rule(Definition):
-    """What one event is.
+    """How one event is translated.
 
     Args:
-        if_: a place that must have something, or places with what must stand there; else the next rule is tried.
-        interaction: the kind; with the campaign or card that it names, if that is known here. Else the event is kept
-            under its own name.
-        campaign: places or ids to take it from, the first that is known; the mapping's own unless told.
-        event: the name under which the event is kept instead of its own.
-        purchases: the place of a list of products, each of which is a purchase.
-        consent: what the user agreed to, or does not any more, by channel.
+        if_: a path that must have a value, or paths with their required values; else the next rule is tried.
+        interaction: the type of interaction, if the catalogue has the campaign or card that the event names; otherwise
+            the event is kept under its own name.
+        campaign: paths or ids, of which the first that exists counts. Default: those of the mapping.
+        event: the name of the event, instead of its own.
+        purchases: the path of a list of products, each of which becomes a purchase.
+        consent: the user's new consent, by channel.
     """
 
-    if_: Annotated[Place | dict[Place, Any] | None, Field(alias="if", union_mode="left_to_right")] = None
+    if_: Annotated[PathText | dict[PathText, Any] | None, Field(alias="if", union_mode="left_to_right")] = None
     interaction: InteractionType | None = None
     campaign: Values | None = None
     card: Values | None = None
@@ -98,61 +113,58 @@ class Rule(Definition):
     page: Value | None = None
     conversion: Value | None = None
     event: Text | None = None
-    purchases: Place | None = None
+    purchases: PathText | None = None
     consent: dict[ChannelName, Consent] = Field(default_factory=dict)
 
     @field_validator("if_")
     @classmethod
-    def _asks_something(cls, value: Any) -> Any:
+    def _has_condition(cls, value: Any) -> Any:
         if value == {}:
-            raise ValueError("asks for nothing; name a place, or leave it out for a rule that always holds")
+            raise ValueError("is empty; name a place, or leave it out for a rule that always applies")
         return value
 
     @field_validator("opens", "conversion")
     @classmethod
-    def _known_word(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _is_valid_constant(cls, value: str | None, info: ValidationInfo) -> str | None:
         words = _WORDS[info.field_name or ""]
         if value is not None and not is_path(value) and value not in words:
             raise ValueError(f"{value!r} is not one of {', '.join(words)}, nor a place in a message")
         return value
 
     @model_validator(mode="after")
-    def _one_thing(self) -> Rule:
+    def _has_one_meaning(self) -> Rule:
         kinds = [name for name in ("interaction", "event", "purchases") if getattr(self, name) is not None]
         if len(kinds) > 1:
             raise ValueError(f"an event is one of {' and '.join(kinds)}; keep one")
         if not kinds and not self.consent:
-            raise ValueError("says nothing; name an interaction, an event, purchases or consent, or write ignore")
-        needless = [n for n in ("campaign", "card", *REFINED) if getattr(self, n) is not None]
-        if needless and self.interaction is None:
-            raise ValueError(f"{', '.join(needless)}: goes with an interaction only")
+            raise ValueError("is empty; name an interaction, an event, purchases or consent, or write ignore")
+        interaction_fields = [n for n in ("campaign", "card", *REFINING_FIELDS) if getattr(self, n) is not None]
+        if interaction_fields and self.interaction is None:
+            raise ValueError(f"{', '.join(interaction_fields)}: goes with an interaction only")
         if self.card is not None and self.interaction not in CARD_INTERACTIONS:
             raise ValueError(f"a card has only the interactions {', '.join(sorted(CARD_INTERACTIONS))}")
         return self
 
     @model_validator(mode="after")
-    def _refined_rightly(self) -> Rule:
+    def _has_valid_refinements(self) -> Rule:
         if self.interaction is None:
             return self
-        for name in REFINED:
-            kinds = _carriers(name)
-            if getattr(self, name) is not None and self.interaction not in kinds:
-                raise ValueError(f"{name} does not refine {self.interaction}; it goes with {', '.join(sorted(kinds))}")
-        required = REQUIRED.get(self.interaction)
+        for name in REFINING_FIELDS:
+            types = _refinable_types(name)
+            if getattr(self, name) is not None and self.interaction not in types:
+                raise ValueError(f"{name} does not refine {self.interaction}; it goes with {', '.join(sorted(types))}")
+        required = REQUIRED_REFINEMENT.get(self.interaction)
         if required is not None and getattr(self, required) is None:
             raise ValueError(f"{self.interaction} must name its {required}")
         return self
 
-    def holds(self, message: Mapping[str, Any]) -> bool:
-        """Whether the message has what the rule asks for."""
+    def matches(self, sections: Mapping[str, Any]) -> bool:
+        """Return whether a message with these sections meets the rule's condition."""
         if self.if_ is None:
             return True
         if isinstance(self.if_, str):
-            return looked_up(self.if_, message) not in (None, "")
-        return all(json_equal(looked_up(place, message), wanted) for place, wanted in self.if_.items())
-
-
-IGNORE = "ignore"
+            return value_at(self.if_, sections) not in (None, "")
+        return all(json_equal(value_at(path, sections), expected) for path, expected in self.if_.items())
 
 
 def _form(value: Any) -> str | None:
@@ -160,7 +172,7 @@ def _form(value: Any) -> str | None:
         return "Rules"
     if isinstance(value, dict | Rule):
         return "Rule"
-    return WORD.tag if value == IGNORE else None
+    return WORD.tag if value == "ignore" else None
 
 
 Rules = Annotated[
@@ -169,38 +181,71 @@ Rules = Annotated[
     | Annotated[Literal["ignore"], WORD],
     Discriminator(
         _form,
-        custom_error_type=UNCLEAR,
+        custom_error_type=UNKNOWN_FORM,
         custom_error_message="write a mapping like interaction: open_email, a list of them, or ignore",
     ),
 ]
 
 
 class SegmentMapping(Definition):
-    """Traits by the field that they are, places of campaigns, and events by what they are."""
+    """The user fields of traits, the paths of campaigns, and the rules of events."""
 
-    traits: dict[Text, Field_] = Field(default_factory=dict)
+    traits: dict[Text, UserField] = Field(default_factory=dict)
     campaign: Values = ()
     events: dict[Text, Rules] = Field(default_factory=dict)
 
     def extended(self, other: SegmentMapping) -> SegmentMapping:
-        """This one with the other's words in their places, by the names of traits and events."""
+        """Return this mapping with the other's traits, events and campaign paths replacing its own."""
         return SegmentMapping(
             traits={**self.traits, **other.traits},
             campaign=other.campaign or self.campaign,
             events={**self.events, **other.events},
         )
 
-    def rules(self, event: str) -> tuple[Rule, ...]:
-        """The rules for an event, in their order; none for one that is not told of, or is ignored."""
-        found = self.events.get(event, ())
-        if isinstance(found, Rule):
-            return (found,)
-        return () if isinstance(found, str) else found
+    def rules_for(self, event: str) -> tuple[Rule, ...]:
+        """Return the rules of an event, in order; none if it has none or is ignored."""
+        rules = self.events.get(event, ())
+        if isinstance(rules, Rule):
+            return (rules,)
+        return () if isinstance(rules, str) else rules
 
     def ignores(self, event: str) -> bool:
-        """Whether nothing is kept of an event."""
-        return self.events.get(event) == IGNORE
+        """Return whether an event is discarded."""
+        return self.events.get(event) == "ignore"
 
     def names_targets(self, event: Any) -> bool:
-        """Whether the catalogue must be known to say what an event is."""
-        return isinstance(event, str) and any(rule.interaction for rule in self.rules(event))
+        """Return whether translating an event needs the catalogue."""
+        return isinstance(event, str) and any(rule.interaction for rule in self.rules_for(event))
+
+
+def read_mapping(file: Path | None = None) -> SegmentMapping:
+    """Return the built-in mapping, extended by a file if one is given.
+
+    Raises:
+        DefinitionError: every fault of the file, with its key and line.
+    """
+    return _built_in() if file is None else _built_in().extended(_read(file))
+
+
+@cache
+def _built_in() -> SegmentMapping:
+    return _read(_BUILT_IN_FILE)
+
+
+def _read(file: Path) -> SegmentMapping:
+    documents = list(read_documents(read_text(file), str(file)))
+    if len(documents) > 1:
+        problem = "is a second document; a mapping is one document"
+        raise DefinitionError([Fault("", problem, str(file), documents[1].line)])
+    return _parse(documents[0]) if documents else SegmentMapping()
+
+
+def _parse(document: Document) -> SegmentMapping:
+    try:
+        mapping = SegmentMapping.model_validate(document.data)
+    except ValidationError as error:
+        located = document.locate(describe_faults(error, SegmentMapping, document.data))
+        raise DefinitionError(sorted([*document.faults, *located], key=lambda fault: fault.line or 0)) from None
+    if document.faults:
+        raise DefinitionError(document.faults)
+    return mapping

@@ -1,4 +1,4 @@
-"""What one message becomes, and the portions in which many are taken in."""
+"""Translate one message, and split translated messages into the chunks in which they are ingested."""
 
 from __future__ import annotations
 
@@ -7,123 +7,181 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from connector.rules.model.errors import InvalidItem
-from connector.segment.envelope import LONGEST_ID, SegmentMessage, id_at, read_message
-from connector.segment.events import Known, tracked, viewed
+from connector.rules.model.users import REMOVED, User
+from connector.rules.model.values import storage_problem
+from connector.segment.envelope import MAX_ID_CHARACTERS, SegmentMessage, id_at, read_message
+from connector.segment.events import TargetExists, items_of_page, items_of_track
 from connector.segment.mapping import SegmentMapping
-from connector.segment.users import grouped, identified
 
-MOST_IN_A_PORTION = 1000
-"""Items, users and links of one portion, each; a portion is one transaction."""
+MAX_CHUNK_SIZE = 1000
+"""Items, users and links of one chunk, each; a chunk is one transaction."""
 
-MOST_KEPT_APART = 100
-"""Portions in which the order is kept: a small request must not become a thousand transactions. After that, what is
-told of a user may hold for what the same user did before it in the same request."""
+MAX_ORDERED_CHUNKS = 100
+"""Chunks within which the order of messages is kept: a small request must not become a thousand transactions. Beyond
+that, a change of a user may also apply to what the same user did before it in the same request."""
+
+_CLEARED: dict[str, Any] = {"push_tokens": []}
+"""The value of a cleared field, if it is not null."""
 
 
 @dataclass(frozen=True)
 class Translation:
-    """What a message becomes.
+    """The result of one message.
 
     Args:
         items: in wire form (design 8).
-        changes: of the user, as PATCH takes them, with the id; None: it says nothing of the user.
-        told: the same, but resting on the first of the items: it holds only where that is new.
+        changes: of the user, in the form of PATCH, with the id; None: none.
+        changes_if_new: the same, but applied only if the first of the items is new.
         link: (previous id, id): two ids of one user.
     """
 
     items: Sequence[dict[str, Any]] = ()
     changes: dict[str, Any] | None = None
-    told: dict[str, Any] | None = None
+    changes_if_new: dict[str, Any] | None = None
     link: tuple[str, str] | None = None
 
 
 @dataclass
 class Chunk:
-    """Messages that are taken in together: links first, then changes of users, then items. Each with its index.
+    """Messages that are ingested together: links first, then user changes, then items, each with its message's index.
 
-    `changes_by_item` has, by the place of an item, what it tells of its user where it is new.
+    `changes_by_item` has the changes that apply only if an item is new, by the item's position.
     """
 
     links: list[tuple[int, tuple[str, str]]] = field(default_factory=list)
     changes: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     items: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     changes_by_item: dict[int, dict[str, Any]] = field(default_factory=dict)
-    _acted: set[str] = field(default_factory=set)
-    _described: set[str] = field(default_factory=set)
+    _acting_users: set[str] = field(default_factory=set)
+    _changed_users: set[str] = field(default_factory=set)
 
-    def has_room(self, one: Translation) -> bool:
-        """Whether it would not be too many."""
-        full = max(len(self.links), len(self.changes)) >= MOST_IN_A_PORTION
-        return not full and len(self.items) + len(one.items) <= MOST_IN_A_PORTION
+    def has_room(self, translation: Translation) -> bool:
+        """Return whether the chunk stays within its limits with `translation`."""
+        is_full = max(len(self.links), len(self.changes)) >= MAX_CHUNK_SIZE
+        return not is_full and len(self.items) + len(translation.items) <= MAX_CHUNK_SIZE
 
-    def would_overtake(self, one: Translation) -> bool:
-        """Whether it would come before something of the same ids that it followed."""
-        if one.link is not None:
-            return not (self._acted | self._described).isdisjoint(one.link)
-        return one.changes is not None and one.changes["id"] in self._acted
+    def would_reorder(self, translation: Translation) -> bool:
+        """Return whether `translation` would apply before an earlier message of the same user."""
+        if translation.link is not None:
+            return not (self._acting_users | self._changed_users).isdisjoint(translation.link)
+        return translation.changes is not None and translation.changes["id"] in self._acting_users
 
-    def add(self, index: int, one: Translation) -> None:
-        """Take one more."""
-        if one.link is not None:
-            self.links.append((index, one.link))
-        if one.changes is not None:
-            self.changes.append((index, one.changes))
-            self._described.add(one.changes["id"])
-        if one.told is not None:
-            self.changes_by_item[len(self.items)] = one.told
-        self.items += [(index, item) for item in one.items]
-        self._acted |= {item["user"] for item in one.items}
+    def add(self, index: int, translation: Translation) -> None:
+        """Add the translation of the message at `index`."""
+        if translation.link is not None:
+            self.links.append((index, translation.link))
+        if translation.changes is not None:
+            self.changes.append((index, translation.changes))
+            self._changed_users.add(translation.changes["id"])
+        if translation.changes_if_new is not None:
+            self.changes_by_item[len(self.items)] = translation.changes_if_new
+        self.items += [(index, item) for item in translation.items]
+        self._acting_users |= {item["user"] for item in translation.items}
 
 
 def translate(
     raw: Any,
     kind: str | None,
     mapping: SegmentMapping,
-    known: Known,
+    target_exists: TargetExists,
     *,
     arrived_at: datetime,
     shared: Mapping[str, Any],
 ) -> Translation:
-    """What one message becomes. Raises InvalidItem; see `read_message` for what is given."""
+    """Translate one message. Raises InvalidItem; `read_message` describes the arguments."""
     message = read_message(raw, kind, arrived_at=arrived_at, shared=shared)
     match message.kind:
         case "identify":
-            return Translation(changes=identified(message, mapping))
+            return Translation(changes=_changes_of_identify(message, mapping))
         case "group":
-            return Translation(changes=grouped(message))
+            return Translation(changes=_changes_of_group(message))
         case "alias":
             return Translation(link=_link(message))
         case "track":
-            items, consent = tracked(message, mapping, known)
-            return Translation(items, told={"id": message.user, "consent": consent} if consent else None)
+            items, consent = items_of_track(message, mapping, target_exists)
+            return Translation(items, changes_if_new={"id": message.user, "consent": consent} if consent else None)
         case _:
-            return Translation(viewed(message))
+            return Translation(items_of_page(message))
 
 
-def split_into_chunks(all_of_them: Iterable[tuple[int, Translation]]) -> list[Chunk]:
-    """The portions in which to take them in, in their order: what is told of a user holds for what comes after.
+def split_into_chunks(translations: Iterable[tuple[int, Translation]]) -> list[Chunk]:
+    """Split indexed translations into chunks such that a user change applies to exactly the messages after it.
 
-    What was told already changes nothing, wherever it stands: SDKs say `identify` before every `track`.
+    A change that repeats the user's last one never starts a chunk: SDKs send `identify` before every `track`.
     """
-    found = [Chunk()]
-    linked: set[tuple[str, str]] = set()
-    described: dict[str, dict[str, Any]] = {}
-    for index, one in all_of_them:
-        known = one.link in linked or (one.changes is not None and described.get(one.changes["id"]) == one.changes)
-        apart = not known and len(found) < MOST_KEPT_APART and found[-1].would_overtake(one)
-        if apart or not found[-1].has_room(one):
-            found.append(Chunk())
-        found[-1].add(index, one)
+    chunks = [Chunk()]
+    links: set[tuple[str, str]] = set()
+    last_changes: dict[str, dict[str, Any]] = {}
+    for index, one in translations:
+        is_repeated = one.link in links or (
+            one.changes is not None and last_changes.get(one.changes["id"]) == one.changes
+        )
+        must_separate = not is_repeated and len(chunks) < MAX_ORDERED_CHUNKS and chunks[-1].would_reorder(one)
+        if must_separate or not chunks[-1].has_room(one):
+            chunks.append(Chunk())
+        chunks[-1].add(index, one)
         if one.link is not None:
-            linked.add(one.link)
+            links.add(one.link)
         if one.changes is not None:
-            described[one.changes["id"]] = one.changes
-    return found
+            last_changes[one.changes["id"]] = one.changes
+    return chunks
+
+
+def _changes_of_identify(message: SegmentMessage, mapping: SegmentMapping) -> dict[str, Any]:
+    """Return the changes of an `identify`, in the form of PATCH.
+
+    A trait that is mapped to a field goes there if its value is valid; any other becomes an attribute under its own
+    name. Null clears. RudderStack's SDKs send the traits in `context`.
+
+    Raises:
+        InvalidItem: a trait holds a value that no database can store.
+    """
+    changes: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
+    for name, value in {**_context_traits(message), **message.sections["traits"]}.items():
+        field_name = mapping.traits.get(name, "attribute")
+        if field_name != "attribute" and _is_valid(field_name, value):
+            changes[field_name] = _CLEARED.get(field_name) if value is None else value
+        else:
+            attributes[name] = REMOVED if value is None else value
+    return _check_storable({"id": message.user, **changes, **({"attributes": attributes} if attributes else {})})
+
+
+def _changes_of_group(message: SegmentMessage) -> dict[str, Any]:
+    """Return the changes of a `group`: the group's id and its traits, as attributes. Raises InvalidItem."""
+    group_id = id_at(message.raw, "groupId", max_characters=MAX_ID_CHARACTERS)
+    if group_id is None:
+        raise InvalidItem("groupId: is missing; it names the group that the user belongs to")
+    attributes = {"group_id": group_id, "group": dict(message.sections["traits"])}
+    return _check_storable({"id": message.user, "attributes": attributes})
 
 
 def _link(message: SegmentMessage) -> tuple[str, str]:
-    previous = id_at(message.raw, "previousId", longest=LONGEST_ID)
-    if previous is None:
+    previous_id = id_at(message.raw, "previousId", max_characters=MAX_ID_CHARACTERS)
+    if previous_id is None:
         raise InvalidItem("previousId: is missing; it is the id that the user had before")
-    return previous, message.user
+    return previous_id, message.user
+
+
+def _check_storable(changes: dict[str, Any]) -> dict[str, Any]:
+    if problem := storage_problem(changes):
+        raise InvalidItem(f"traits: {problem}")
+    return changes
+
+
+def _context_traits(message: SegmentMessage) -> Mapping[str, Any]:
+    traits = message.sections["context"].get("traits")
+    return traits if isinstance(traits, Mapping) else {}
+
+
+def _is_valid(field_name: str, value: Any) -> bool:
+    if value is None:
+        return True
+    try:
+        User.model_validate({"id": "any", field_name: value})
+    except ValidationError:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""Settings, read from the environment (CONNECTOR_*) and from nowhere else. Temporal's own are TEMPORAL_*."""
+"""The settings of the connector, read from CONNECTOR_* environment variables only. Temporal's own are TEMPORAL_*."""
 
 from __future__ import annotations
 
@@ -9,40 +9,31 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from connector.rules.model.api_keys import MOST_RATE
+from connector.rules.model.api_keys import MAX_KEY_RATE
 from connector.rules.model.values import ChannelName
-from connector.settings.api import ApiLimits
 from connector.settings.inbox import InboxSettings
-from connector.settings.provider_headers import SmtpProvider
-from connector.settings.providers import LONGEST_SEND, Fcm, Twilio
-from connector.settings.signing import check_secret
+from connector.settings.providers import MAX_SEND_SECONDS, Fcm, Smtp, Twilio
+from connector.settings.signing import check_webhook_secret
 from connector.settings.tracking import TrackingSettings
 from connector.settings.webhooks import MailgunWebhook, PostmarkWebhook, ResendWebhook, SendGridWebhook, SesWebhook
 
 DEFAULT_KEY_RATE = 200.0
-"""Requests a second for an API key that has no rate of its own."""
+"""Requests per second of an API key that has no rate of its own."""
+_MEBIBYTE = 1024 * 1024
 
 
-class Smtp(BaseSettings):
-    """Where email leaves. TLS is `starttls` (the default), `implicit` or `none`.
+class ApiLimits(BaseSettings):
+    """How much the HTTP API works on at a time; a request beyond that is answered with 503 at once (docs/load.md)."""
 
-    `provider` is whose server it is, so that each mail tells it the delivery; None: nobody's who takes such a header.
-    """
+    model_config = SettingsConfigDict(env_prefix="CONNECTOR_API_", extra="ignore")
 
-    model_config = SettingsConfigDict(env_prefix="CONNECTOR_SMTP_", extra="ignore")
-
-    host: str | None = None
-    port: int = Field(default=587, ge=1, le=65535)
-    username: str | None = None
-    password: SecretStr | None = None
-    tls: Literal["starttls", "implicit", "none"] = "starttls"
-    sender: str | None = None
-    provider: SmtpProvider | None = None
-    timeout_seconds: float = Field(default=20.0, gt=0, le=LONGEST_SEND)
+    max_requests: PositiveInt = 128
+    max_body_memory: int = Field(default=16 * _MEBIBYTE, ge=10 * _MEBIBYTE)
+    body_seconds: PositiveFloat = 30.0
 
 
 class Settings(BaseSettings):
-    """Everything that an operator can set; docs/settings.md says what each is for."""
+    """Everything that an operator can set; docs/settings.md describes each setting."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_", extra="ignore")
 
@@ -51,7 +42,7 @@ class Settings(BaseSettings):
     data: Path = Path(".connector")
     database_url: str | None = None
     api_keys: list[SecretStr] = []
-    key_rate: float = Field(default=DEFAULT_KEY_RATE, gt=0, le=MOST_RATE, allow_inf_nan=False)
+    key_rate: float = Field(default=DEFAULT_KEY_RATE, gt=0, le=MAX_KEY_RATE, allow_inf_nan=False)
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=0, le=65535)
     api_limits: ApiLimits = Field(default_factory=ApiLimits)
@@ -59,7 +50,9 @@ class Settings(BaseSettings):
     smtp: Smtp = Field(default_factory=Smtp)
     twilio: Twilio = Field(default_factory=Twilio)
     fcm: Fcm = Field(default_factory=Fcm)
-    send_timeout: timedelta = Field(default=timedelta(seconds=20), gt=timedelta(0), le=timedelta(seconds=LONGEST_SEND))
+    send_timeout: timedelta = Field(
+        default=timedelta(seconds=20), gt=timedelta(0), le=timedelta(seconds=MAX_SEND_SECONDS)
+    )
     channel_rates: dict[ChannelName, PositiveFloat] = {}
     channel_concurrency: PositiveInt = 50
     webhook_secret: SecretStr | None = None
@@ -78,12 +71,12 @@ class Settings(BaseSettings):
 
     @field_validator("webhook_secret")
     @classmethod
-    def _usable(cls, secret: SecretStr | None) -> SecretStr | None:
+    def _check_webhook_secret(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None:
-            check_secret(secret.get_secret_value())
+            check_webhook_secret(secret.get_secret_value())
         return secret
 
     @property
     def database(self) -> str:
-        """The SQLAlchemy URL: as set, else the SQLite file in the data folder."""
+        """The SQLAlchemy URL: the one that is set, else that of the SQLite file in the data folder."""
         return self.database_url or f"sqlite+aiosqlite:///{(self.data / 'connector.db').resolve()}"

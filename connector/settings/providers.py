@@ -1,37 +1,58 @@
-"""The settings of the providers of sms and push, read from CONNECTOR_TWILIO_* and CONNECTOR_FCM_*."""
+"""Settings of the providers that send email, sms and push: CONNECTOR_SMTP_*, CONNECTOR_TWILIO_*, CONNECTOR_FCM_*."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-LONGEST_SEND = 25
-"""Seconds; an attempt of the activity has 30, so that a slow provider's answer is still heard (guarantee 4)."""
+MAX_SEND_SECONDS = 25
+"""An attempt of the activity has 30 seconds, so that the answer of a slow provider is still read (guarantee 4)."""
+
+SmtpProvider = Literal["sendgrid", "ses", "mailgun", "postmark", "resend"]
 
 
-def _address(text: str) -> str:
+def _check_base_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError("write an address that begins with https:// and a host")
     return text.rstrip("/")
 
 
-Address = Annotated[str, AfterValidator(_address)]
-# An empty one would sign reports that everybody can make.
+def _sid(prefix: str) -> StringConstraints:
+    return StringConstraints(pattern=rf"^{prefix}[0-9a-fA-F]{{32}}$")
+
+
+_BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
+# With an empty secret anyone could sign a report.
 _Secret = Annotated[SecretStr, Field(min_length=1)]
-_Seconds = Annotated[float, Field(gt=0, le=LONGEST_SEND)]
+_SendSeconds = Annotated[float, Field(gt=0, le=MAX_SEND_SECONDS)]
 
 
-def _sid(kind: str) -> StringConstraints:
-    return StringConstraints(pattern=rf"^{kind}[0-9a-fA-F]{{32}}$")
+class Smtp(BaseSettings):
+    """The server that sends email. TLS is `starttls` (the default), `implicit` or `none`.
+
+    `provider` names the company that runs the server, so that each mail carries its header with the delivery id; None:
+    no such header.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CONNECTOR_SMTP_", extra="ignore")
+
+    host: str | None = None
+    port: int = Field(default=587, ge=1, le=65535)
+    username: str | None = None
+    password: SecretStr | None = None
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    sender: str | None = None
+    provider: SmtpProvider | None = None
+    timeout_seconds: _SendSeconds = 20.0
 
 
 class Twilio(BaseSettings):
-    """Where sms leaves. An API key signs in where there is one; reports are always signed with the auth token."""
+    """The account that sends sms. It signs in with the API key if there is one; the auth token verifies reports."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_TWILIO_", extra="ignore")
 
@@ -41,19 +62,19 @@ class Twilio(BaseSettings):
     api_secret: _Secret | None = None
     sender: str | None = None
     messaging_service_sid: Annotated[str, _sid("MG")] | None = None
-    status_callback: Address | None = None
-    webhook_url: Address | None = None
-    api_url: Address = "https://api.twilio.com"
-    timeout_seconds: _Seconds = 20.0
+    status_callback: _BaseUrl | None = None
+    webhook_url: _BaseUrl | None = None
+    api_url: _BaseUrl = "https://api.twilio.com"
+    timeout_seconds: _SendSeconds = 20.0
 
     @model_validator(mode="after")
-    def _proven(self) -> Self:
+    def _check_webhook(self) -> Self:
         if self.webhook_url is not None and self.auth_token is None:
             raise ValueError("WEBHOOK_URL needs AUTH_TOKEN, which Twilio signs its calls with")
         return self
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_complete(self) -> Self:
         if (self.api_key is None) != (self.api_secret is None):
             raise ValueError("API_KEY and API_SECRET go together")
         if self.account_sid is None:
@@ -68,12 +89,12 @@ class Twilio(BaseSettings):
 
 
 class Fcm(BaseSettings):
-    """Where push leaves. `project` and `token_url` are the service account's own unless told."""
+    """The service account that sends push. By default `project` and `token_url` are those of its credentials."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_FCM_", extra="ignore")
 
     credentials: Path | None = None
     project: str | None = None
-    token_url: Address | None = None
-    api_url: Address = "https://fcm.googleapis.com"
-    timeout_seconds: _Seconds = 20.0
+    token_url: _BaseUrl | None = None
+    api_url: _BaseUrl = "https://fcm.googleapis.com"
+    timeout_seconds: _SendSeconds = 20.0

@@ -1,6 +1,6 @@
-"""Settings of the webhooks by which providers of email tell us of messages; a provider without them is not heard.
+"""Settings of the webhooks with which email providers report events. Without them a provider's webhook is off.
 
-Twilio's are in `connector.settings.providers`, beside what sends by it.
+Those of Twilio are in `connector.settings.providers`, because sending uses them too.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from connector.settings.webhook_keys import check_signing_secret, read_public_key
+from connector.settings.signing import check_provider_secret, read_public_key
 
 _TOPIC = re.compile(r"arn:aws(-[a-z]+)*:sns:[a-z]{2}(-[a-z]+){1,3}-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
 _Secret = Annotated[SecretStr, Field(min_length=16)]
 
 
 class SendGridWebhook(BaseSettings):
-    """SendGrid's signed Event Webhook; the key is a public one."""
+    """The public key that verifies SendGrid's signed Event Webhook."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_SENDGRID_WEBHOOK_", extra="ignore")
 
@@ -29,7 +29,7 @@ class SendGridWebhook(BaseSettings):
 
     @field_validator("key")
     @classmethod
-    def _usable(cls, key: str | None) -> str | None:
+    def _check_key(cls, key: str | None) -> str | None:
         if key is not None:
             read_public_key(key)
         return key
@@ -40,20 +40,20 @@ class SesWebhook(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_SES_", extra="ignore")
 
-    # Read here and not by pydantic-settings, which would not tell the variable's name.
+    # Not decoded by pydantic-settings, whose error would not name the variable.
     topics: Annotated[list[str], NoDecode] = []
 
     @field_validator("topics", mode="before")
     @classmethod
-    def _listed(cls, told: Any) -> Any:
+    def _decode_topics(cls, given: Any) -> Any:
         try:
-            return json.loads(told) if isinstance(told, str) else told
+            return json.loads(given) if isinstance(given, str) else given
         except ValueError:
             raise ValueError('must be a JSON list, like ["arn:aws:sns:eu-west-1:123456789012:ses-events"]') from None
 
     @field_validator("topics")
     @classmethod
-    def _arns(cls, topics: list[str]) -> list[str]:
+    def _check_topics(cls, topics: list[str]) -> list[str]:
         if not all(map(_TOPIC.fullmatch, topics)):
             raise ValueError("each must be the ARN of an SNS topic, like arn:aws:sns:eu-west-1:123456789012:ses-events")
         return topics
@@ -68,7 +68,7 @@ class MailgunWebhook(BaseSettings):
 
 
 class PostmarkWebhook(BaseSettings):
-    """What Postmark signs in with, for it signs nothing."""
+    """The credentials that Postmark sends with its webhooks, which it does not sign."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_POSTMARK_WEBHOOK_", extra="ignore")
 
@@ -77,11 +77,11 @@ class PostmarkWebhook(BaseSettings):
     token: _Secret | None = None
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_complete(self) -> Self:
         if (self.user is None) != (self.password is None):
             raise ValueError("USER and PASSWORD go together")
         if self.token is not None and self.user is None:
-            raise ValueError("TOKEN is asked for besides USER and PASSWORD; set those too")
+            raise ValueError("TOKEN is checked in addition to USER and PASSWORD; set those too")
         return self
 
 
@@ -94,7 +94,7 @@ class ResendWebhook(BaseSettings):
 
     @field_validator("secret")
     @classmethod
-    def _usable(cls, secret: SecretStr | None) -> SecretStr | None:
+    def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None:
-            check_signing_secret(secret.get_secret_value())
+            check_provider_secret(secret.get_secret_value())
         return secret

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.catalogue.lifecycle import Verb, apply_order
+from connector.rules.catalogue.lifecycle import OrderVerb, apply_order
 from connector.rules.model.campaigns import Campaign, Card, Workspace
-from connector.rules.model.follow_up import dropped
+from connector.rules.model.follow_up import drop
 from connector.rules.model.interactions import Item, LogEntry
 from connector.rules.model.reasons import Reason
-from connector.rules.model.users import User, merged
+from connector.rules.model.users import User, merge_changes
 from connector.rules.publishing.drafting import draft
 from connector.rules.publishing.orders import OrderPlan, plan_archive, plan_publish, plan_resume, plan_stop
 from connector.rules.sending.launching import is_launched
@@ -72,7 +72,7 @@ class Simulation:
     def describe(self, user: str, changes: Mapping[str, Any]) -> None:
         """Merge into what is known of a user, as PATCH does; raises pydantic.ValidationError."""
         person = self.world.scratch.person(user)
-        person.user = merged(person.user, changes)
+        person.user = merge_changes(person.user, changes)
 
     def know(self, user: User, *, log: Sequence[LogEntry] = (), receipts: Mapping[tuple[str, str], datetime]) -> None:
         """Have somebody known from before the beginning, with a log that was judged then.
@@ -92,7 +92,7 @@ class Simulation:
         """Make drafts of them beside whatever is live (P10); raises OrderRefused."""
         self.world.catalogue = draft(self.world.catalogue, definitions).catalogue
 
-    def order(self, verb: Verb, ids: Sequence[str], *, allow_missed: bool = False) -> None:
+    def order(self, verb: OrderVerb, ids: Sequence[str], *, allow_missed: bool = False) -> None:
         """Publish, stop, resume or archive, as of now; raises OrderRefused with every problem."""
         world = self.world
         plan = self._planned(verb, ids, allow_missed)
@@ -112,7 +112,7 @@ class Simulation:
         """What came of everything, in the order decided: JSON objects in the form of the contract."""
         return self.world.ledger.lines()
 
-    def _planned(self, verb: Verb, ids: Sequence[str], allow_missed: bool) -> OrderPlan:
+    def _planned(self, verb: OrderVerb, ids: Sequence[str], allow_missed: bool) -> OrderPlan:
         world = self.world
         if verb != "publish":
             return _MOVES[verb](world.catalogue, ids)
@@ -122,6 +122,6 @@ class Simulation:
         """P9: what waits ends with its window, of a launch when it is archived; what is going out finishes."""
         for person, follow_up in self.world.open_of(campaigns):
             if follow_up.can_be_cancelled and (launched or not is_launched(follow_up)):
-                ended = dropped(follow_up, Reason.STOPPED, self.world.clock, self.world.clock)
+                ended = drop(follow_up, Reason.STOPPED, self.world.clock, self.world.clock)
                 self.world.keep(person, ended)
                 self.world.ledger.ended(person, ended)

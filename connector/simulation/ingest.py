@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from connector.ingest.parsing import with_id
+from connector.ingest.parsing import ensure_id
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import (
     LAUNCH_TIME,
     Interaction,
     Item,
     LogEntry,
+    create_log_entry,
     dispatch_of,
     is_too_old,
-    log_entry,
 )
 from connector.rules.model.reasons import Reason
-from connector.rules.results.conversions import conversions_made, past_needed
+from connector.rules.results.conversions import count_conversions, log_needed_since
 from connector.rules.targeting.deduplication import Engagement, engagement_of, is_duplicate
 from connector.rules.targeting.matching import topic_of
-from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse
-from connector.rules.triggering.evaluator import SINCE_EVER, Evaluator, UserState
-from connector.rules.triggering.trigger_list import key_of, triggers
+from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
+from connector.rules.triggering.evaluator import ENTIRE_LOG, Evaluator, UserState
+from connector.rules.triggering.trigger_list import is_trigger, key_of
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
 
@@ -40,10 +40,10 @@ class SimulatedIngest:
         now = self._world.clock
         if self._is_unknown(item):
             return
-        item = with_id(item)
+        item = ensure_id(item)
         person = self._world.scratch.person(item.user)
         self._seq += 1
-        logged = log_entry(item, self._seq, now)
+        logged = create_log_entry(item, self._seq, now)
         if is_too_old(item, now, self._world.retention):
             self._refuse_everywhere(person, logged, Reason.STALE)
         elif self._is_repeated(person, logged):
@@ -82,16 +82,16 @@ class SimulatedIngest:
     def _refuse_everywhere(self, person: SimulatedUser, logged: LogEntry, reason: Reason) -> None:
         """Told for each live follow-on that the item would trigger."""
         catalogue = self._world.catalogue
-        for entry in catalogue.listening_to(logged.item):
-            if entry.live is not None and triggers(logged.item, entry, logged.t, catalogue):
-                refused = Refuse(entry.id, key_of(logged.item, entry, logged.t), logged, reason)
+        for entry in catalogue.listeners_of(logged.item):
+            if entry.live is not None and is_trigger(logged.item, entry, logged.t, catalogue):
+                refused = Refusal(entry.id, key_of(logged.item, entry, logged.t), logged, reason)
                 self._world.ledger.repeated(person, refused, self._world.clock)
 
     def _judge(self, person: SimulatedUser, logged: LogEntry) -> None:
         world = self._world
         self._log(person, logged)
         follow_ups = person.follow_ups_since(logged.t)
-        if follow_ups or world.catalogue.listeners.get(topic_of(logged.item)):
+        if follow_ups or world.catalogue.trigger_listeners.get(topic_of(logged.item)):
             self._change(person, logged, follow_ups)
         person.newest_t = logged.t if person.newest_t is None else max(person.newest_t, logged.t)
         self._convert(person, logged)
@@ -101,18 +101,18 @@ class SimulatedIngest:
         world = self._world
         known = UserState(person.user, person.user.id, person.newest_t, follow_ups, person.receipts_of())
         judging = Evaluator(world.catalogue, world.clock)
-        since = judging.past_needed(known, [logged])
+        since = judging.log_needed_since(known, [logged])
         if since is not None:
-            past = person.past(None if since is SINCE_EVER else since)
-            known = replace(known, past=past, generations=person.generations())
+            past = person.past(None if since is ENTIRE_LOG else since)
+            known = replace(known, log=past, generations=person.generations())
         for change in judging.evaluate(known, [logged]):
             self._apply(person, change)
 
     def _convert(self, person: SimulatedUser, logged: LogEntry) -> None:
         """C1: what the item counts as, taken in like everything else."""
-        since = past_needed([logged], self._world.catalogue)
+        since = log_needed_since([logged], self._world.catalogue)
         if since is not None:
-            for made in conversions_made([logged], person.past(since), self._world.catalogue, person.user.id):
+            for made in count_conversions([logged], person.past(since), self._world.catalogue, person.user.id):
                 self.take(made)
 
     def _log(self, person: SimulatedUser, logged: LogEntry) -> None:
@@ -124,7 +124,7 @@ class SimulatedIngest:
 
     def _apply(self, person: SimulatedUser, change: Change) -> None:
         world, ledger = self._world, self._world.ledger
-        if isinstance(change, Begin):
+        if isinstance(change, NewFollowUp):
             began = change.follow_up
             ledger.begun(person, began)
             world.keep(person, began)
@@ -132,15 +132,15 @@ class SimulatedIngest:
                 world.schedule(person, began, began.due_at, began.channels)
             else:
                 ledger.ended(person, began)
-        elif isinstance(change, End):
+        elif isinstance(change, EndedFollowUp):
             world.keep(person, change.follow_up)
             ledger.ended(person, change.follow_up)
-        elif isinstance(change, Note):
+        elif isinstance(change, LateException):
             ledger.noted(person, change, world.clock)
         else:
             ledger.refused(person, change, world.clock)
 
 
 def _acts_near(act: Engagement, log: Sequence[LogEntry]) -> Iterator[Engagement]:
-    near = (logged for logged in log if abs(logged.t - act.t) <= act.reach)
+    near = (logged for logged in log if abs(logged.t - act.t) <= act.tolerance)
     return (other for logged in near if (other := engagement_of(logged.item, logged.t)) is not None)

@@ -1,4 +1,4 @@
-"""Scheduled originals in a simulation: launched as in production, by the same rules, on the simulated clock."""
+"""Launches in a simulation: as in production, by the same rules, on the simulated clock."""
 
 from __future__ import annotations
 
@@ -7,129 +7,121 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Entry
-from connector.rules.catalogue.lifecycle import Verb
-from connector.rules.model.campaigns import Scheduled
+from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.follow_up import FollowUp
-from connector.rules.model.reasons import State
 from connector.rules.sending.due_list import newest_live
+from connector.rules.sending.effects import BeginFollowUp
 from connector.rules.sending.launching import (
+    Launch,
     RateWindow,
     begins_at,
-    due_for,
-    evaluate_enrolment,
-    follow_up_of,
+    is_in_launch,
     launch_id,
+    launch_user,
     scheduled,
     take_from_window,
 )
-from connector.rules.targeting.audience import in_audience
-from connector.rules.triggering.evaluator import LoggedHistory
 from connector.simulation.ledger import went_out_on
-from connector.simulation.sending import SimulatedSender
+from connector.simulation.sending import SimulatedSender, recipient_of
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
 
 
 @dataclass
-class _Launch:
+class _Progress:
     """One campaign's launch. It begins no earlier than `not_before`: its publication, or a resume since (UTC)."""
 
     id: str
     published_at: datetime
     not_before: datetime
-    begun: bool = False
-    minute: RateWindow = field(default_factory=RateWindow)
+    has_begun: bool = False
+    window: RateWindow = field(default_factory=RateWindow)
 
 
 class Launching:
     """Launches the scheduled originals of a world.
 
     Args:
-        sending: judges and sends what falls due, here as for follow-ons.
+        sender: decides and sends what falls due, as it does for follow-ons.
     """
 
-    def __init__(self, world: World, sending: SimulatedSender) -> None:
-        self._world, self._sending = world, sending
-        self._launches: dict[str, _Launch] = {}
+    def __init__(self, world: World, sender: SimulatedSender) -> None:
+        self._world, self._sender = world, sender
+        self._launches: dict[str, _Progress] = {}
 
-    def ordered(self, verb: Verb, ids: Iterable[str]) -> None:
-        """An order was carried out now: what is published first is launched, what was paused goes on (P9)."""
+    def ordered(self, verb: OrderVerb, ids: Iterable[str]) -> None:
+        """Launch what an order publishes for the first time, and let what was paused go on (P9), as of now."""
         now = self._world.clock
         for name in ids:
             launch = self._launches.get(name)
             if verb == "publish" and launch is None and scheduled(self._world.catalogue.entries[name]) is not None:
-                self._launches[name] = _Launch(launch_id("simulated", name), now, now)
+                self._launches[name] = _Progress(launch_id("simulated", name), now, now)
             elif verb in ("publish", "resume") and launch is not None:
                 launch.not_before = now
                 self._go_on(name, now)
 
     def begin_next(self, until: datetime | None) -> bool:
-        """Gather the audience of the launch that begins next, where nothing else falls due before; says whether."""
+        """Begin the next launch unless something else falls due before it; returns whether one began."""
         waiting = ((at, name) for name, launch in self._launches.items() if (at := self._begins_at(name, launch)))
         at, name = min(waiting, default=(None, ""))
         due = self._world.next_at()
         if at is None or (until is not None and at > until) or (due is not None and due < at):
             return False
         self._world.clock = max(at, self._world.clock)
-        self._gather(self._launches[name], self._world.catalogue.entries[name])
+        self._begin(self._launches[name], self._world.catalogue.entries[name])
         return True
 
-    def deliver(self, person: SimulatedUser, follow_up: FollowUp, channels: tuple[str, ...]) -> None:
-        """Judge and send one user's message when it is its turn (`per_minute`)."""
+    def deliver(self, user: SimulatedUser, follow_up: FollowUp, channels: tuple[str, ...]) -> None:
+        """Send one user's message when it is its turn (`per_minute`)."""
         world, launch = self._world, self._launches[follow_up.campaign]
         entry = world.catalogue.entries[follow_up.campaign]
         delivery = scheduled(entry)
         limit = delivery.per_minute if delivery and entry.live else None
-        granted, minute = take_from_window(launch.minute, world.clock, limit, 1)
+        granted, window = take_from_window(launch.window, world.clock, limit, 1)
         if not granted:
-            at = minute.ends(world.clock)
-            world.keep(person, replace(follow_up, next_at=at))
-            world.schedule(person, follow_up, at, channels)
+            at = window.ends(world.clock)
+            world.keep(user, replace(follow_up, next_at=at))
+            world.schedule(user, follow_up, at, channels)
             return
-        before = went_out_on(person, follow_up)
-        self._sending.deliver(person, follow_up, channels)
-        if went_out_on(person, follow_up) != before:
-            launch.minute = minute
+        before = went_out_on(user, follow_up)
+        self._sender.deliver(user, follow_up, channels)
+        if went_out_on(user, follow_up) != before:
+            launch.window = window
 
-    def _begins_at(self, name: str, launch: _Launch) -> datetime | None:
-        """When it is to begin; None where it has begun, is stopped, or is no scheduled original any more."""
+    def _begins_at(self, name: str, launch: _Progress) -> datetime | None:
+        """Return when a launch begins; None if it has begun, is stopped, or is no scheduled original any more."""
         entry = self._world.catalogue.entries[name]
-        delivery = scheduled(entry) if entry.live and not launch.begun else None
+        delivery = scheduled(entry) if entry.live and not launch.has_begun else None
         if delivery is None:
             return None
         return max(launch.not_before, begins_at(delivery, launch.published_at, self._world.catalogue.workspace))
 
-    def _gather(self, launch: _Launch, entry: Entry) -> None:
-        launch.begun = True
-        delivery, audience = scheduled(entry), newest_live(entry).audience
-        assert delivery is not None  # noqa: S101 - only such a one begins
-        for name in self._world.scratch.known():
-            person = self._world.scratch.person(name)
-            had = any(campaign == entry.id for campaign, _ in person.receipts)
-            if not had and in_audience(audience, person.user, LoggedHistory(person.log), self._world.clock):
-                self._take(launch, entry, delivery, person)
+    def _begin(self, progress: _Progress, entry: Entry) -> None:
+        """Add the users of the audience to a launch."""
+        progress.has_begun = True
+        delivery, world = scheduled(entry), self._world
+        assert delivery is not None  # noqa: S101 - `_begins_at` is None otherwise
+        launch = Launch(progress.id, entry, delivery, progress.published_at)
+        for name in world.scratch.known():
+            user = world.scratch.person(name)
+            recipient = recipient_of(user, entry)
+            if is_in_launch(newest_live(entry), recipient, world.clock):
+                effects = launch_user(launch, user.user.id, recipient, world.catalogue, world.clock)
+                self._sender.apply(user, effects)
+                for effect in effects:
+                    if isinstance(effect, BeginFollowUp) and effect.follow_up.is_open:
+                        self._schedule(user, effect.follow_up, progress.not_before)
 
-    def _take(self, launch: _Launch, entry: Entry, delivery: Scheduled, person: SimulatedUser) -> None:
-        world = self._world
-        assignment = self._sending.assignment(person, entry)
-        due = due_for(delivery, person.user, launch.published_at, world.catalogue.workspace)
-        follow_up = follow_up_of(entry, launch.id, person.user, person.user.id, assignment, due_at=due, at=world.clock)
-        if not assignment.control:
-            follow_up = replace(follow_up, next_at=max(due, launch.not_before))
-            world.keep(person, follow_up)
-            world.schedule(person, follow_up, max(due, world.clock), follow_up.channels)
-            return
-        state, reason = evaluate_enrolment([self._sending.facts(person, follow_up, c) for c in follow_up.channels])
-        if state is State.CONTROL:
-            self._sending.enrol(person, follow_up)
-        else:
-            world.keep(person, replace(follow_up, state=state, reason=reason, decided_at=world.clock))
+    def _schedule(self, user: SimulatedUser, follow_up: FollowUp, not_before: datetime) -> None:
+        due_at = follow_up.due_at
+        self._world.keep(user, replace(follow_up, next_at=max(due_at, not_before)))
+        self._world.schedule(user, follow_up, max(due_at, self._world.clock), follow_up.channels)
 
     def _go_on(self, campaign: str, now: datetime) -> None:
-        """What fell due while it was stopped falls due now."""
-        for user, name, channel in self._sending.take_paused(campaign):
-            person = self._world.scratch.person(user)
-            follow_up = replace(person.follow_ups[name], next_at=now)
+        """Let what fell due while the campaign was stopped fall due now."""
+        for name, follow_up_id, channel in self._sender.take_paused(campaign):
+            user = self._world.scratch.person(name)
+            follow_up = replace(user.follow_ups[follow_up_id], next_at=now)
             if follow_up.is_open:
-                self._world.keep(person, follow_up)
-                self._world.schedule(person, follow_up, now, (channel,))
+                self._world.keep(user, follow_up)
+                self._world.schedule(user, follow_up, now, (channel,))

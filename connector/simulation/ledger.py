@@ -12,7 +12,7 @@ from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import State
 from connector.rules.sending.deliveries import DeliveryState
 from connector.rules.sending.launching import is_launched
-from connector.rules.triggering.changes import Note, Refuse
+from connector.rules.triggering.changes import LateException, Refusal
 from connector.simulation.outcomes import Outcome, of_follow_up, of_note, of_refusal
 from connector.simulation.spill_store import SpillStore
 from connector.simulation.users import SimulatedUser, Told
@@ -37,15 +37,15 @@ class Ledger:
             of_follow_up(follow_up, person.user.id, went_out_on(person, follow_up))
         )
 
-    def refused(self, person: SimulatedUser, refused: Refuse, now: datetime) -> None:
+    def refused(self, person: SimulatedUser, refused: Refusal, now: datetime) -> None:
         """A trigger started nothing."""
         person.told[refused.campaign, refused.key, refused.logged.id] = self._refusal(person, refused, now)
 
-    def repeated(self, person: SimulatedUser, refused: Refuse, now: datetime) -> None:
+    def repeated(self, person: SimulatedUser, refused: Refusal, now: datetime) -> None:
         """A trigger was reported once more, or too late to be looked at: that stays so, whatever comes of the first."""
         self._refusal(person, refused, now)
 
-    def noted(self, person: SimulatedUser, note: Note, now: datetime) -> None:
+    def noted(self, person: SimulatedUser, note: LateException, now: datetime) -> None:
         """An exception came too late."""
         self._write(of_note(note, person.user.id, went_out_on(person, note.follow_up), now))
 
@@ -60,7 +60,7 @@ class Ledger:
         """Everything that stands, in the order decided: JSON in the form of the contract."""
         return self._scratch.lines()
 
-    def _refusal(self, person: SimulatedUser, refused: Refuse, now: datetime) -> int:
+    def _refusal(self, person: SimulatedUser, refused: Refusal, now: datetime) -> int:
         return self._write(of_refusal(refused, person.user.id, now))
 
     def _write(self, outcome: Outcome) -> int:

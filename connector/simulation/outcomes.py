@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from connector.rules.model.follow_up import FollowUp
-from connector.rules.model.instants import write_instant
 from connector.rules.model.reasons import Reason, State
-from connector.rules.triggering.changes import Note, Refuse
+from connector.rules.model.values import format_instant
+from connector.rules.triggering.changes import LateException, Refusal
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Outcome:
             "user": self.user,
             "trigger": self.trigger,
             "key": json.loads(self.key) if self.key else None,
-            "triggered_at": write_instant(self.triggered_at),
-            "due_at": write_instant(self.due_at),
+            "triggered_at": format_instant(self.triggered_at),
+            "due_at": format_instant(self.due_at),
             "state": self.state,
             "reason": self.reason,
-            "decided_at": write_instant(self.decided_at),
+            "decided_at": format_instant(self.decided_at),
             "channels": list(self.channels),
         }
         return told if self.state != State.EXCEPTED.value else {**told, "exception": self.exception}
@@ -66,13 +66,13 @@ def of_follow_up(follow_up: FollowUp, user: str, channels: tuple[str, ...]) -> O
     )
 
 
-def of_refusal(refused: Refuse, user: str, now: datetime) -> Outcome:
+def of_refusal(refused: Refusal, user: str, now: datetime) -> Outcome:
     """A trigger that started nothing."""
     logged, reason = refused.logged, refused.reason.value
     return Outcome(refused.campaign, user, logged.id, refused.key, logged.t, None, State.REFUSED.value, reason, now)
 
 
-def of_note(note: Note, user: str, channels: tuple[str, ...], now: datetime) -> Outcome:
+def of_note(note: LateException, user: str, channels: tuple[str, ...], now: datetime) -> Outcome:
     """An exception that came too late: told of the follow-up that stands (X1)."""
     follow_up, reason = note.follow_up, Reason.LATE_EXCEPTION.value
     return Outcome(

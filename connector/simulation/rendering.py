@@ -1,4 +1,4 @@
-"""Whether messages render: tried once for all users for whom their templates look up the same."""
+"""Try whether messages render, once for all users whose data their templates read the same from."""
 
 from __future__ import annotations
 
@@ -7,51 +7,50 @@ from typing import Any
 
 from connector.rules.model.messages import Messages
 from connector.rules.model.values import canonical_json
-from connector.templating.templates import Aborted, TemplateFault, looked_up, render
+from connector.templating.templates import MessageAborted, RenderingFailed, render, variable_paths
 
 Paths = frozenset[tuple[str | int, ...]]
-_MOST = 10_000
-"""How many answers are remembered."""
+_MAX_REMEMBERED = 10_000
 
 
 class Rendering:
-    """Tries messages out. A template may ask that none be sent, or fail on a user's data."""
+    """Remembers which messages render. A template may abort its message, or fail on a user's data."""
 
     def __init__(self) -> None:
         self._paths: dict[tuple[int, str], tuple[Messages, Paths | None]] = {}
-        self._known: dict[tuple[int, str, str], bool] = {}
+        self._rendered: dict[tuple[int, str, str], bool] = {}
 
     def succeeds(self, content: Messages, channel: str, variables: Callable[[], Mapping[str, Any]]) -> bool:
-        """Whether the channel's message renders with these variables."""
+        """Return whether the channel's message renders with these variables."""
         paths = self._paths_of(content, channel)
-        given = variables()
+        values = variables()
         if paths is None:
-            return _renders(content, channel, given)
-        asked = (id(content), channel, canonical_json([_value(given, path) for path in sorted(paths, key=str)]))
-        if asked not in self._known:
-            if len(self._known) >= _MOST:
-                self._known.clear()
-            self._known[asked] = _renders(content, channel, given)
-        return self._known[asked]
+            return _renders(content, channel, values)
+        read = (id(content), channel, canonical_json([_value(values, path) for path in sorted(paths, key=str)]))
+        if read not in self._rendered:
+            if len(self._rendered) >= _MAX_REMEMBERED:
+                self._rendered.clear()
+            self._rendered[read] = _renders(content, channel, values)
+        return self._rendered[read]
 
     def _paths_of(self, content: Messages, channel: str) -> Paths | None:
-        """Kept with the content itself, so that no other gets its identity."""
+        """Return the variables that a template reads; kept with the content, so that no other gets its identity."""
         kept = self._paths.get((id(content), channel))
         if kept is None:
-            kept = self._paths[id(content), channel] = content, looked_up(content, channel)
+            kept = self._paths[id(content), channel] = content, variable_paths(content, channel)
         return kept[1]
 
 
 def _renders(content: Messages, channel: str, variables: Mapping[str, Any]) -> bool:
     try:
         render(content, channel, variables)
-    except (Aborted, TemplateFault):
+    except (MessageAborted, RenderingFailed):
         return False
     return True
 
 
 def _value(variables: Any, path: tuple[str | int, ...]) -> Any:
-    """What stands at the path, or at the last part of it that is there: `size`, `first` and the like are of that."""
+    """Return the value at the path, or at its last part that exists: `size`, `first` and the like belong to that."""
     for part in path:
         inner = variables.get(part) if isinstance(variables, Mapping) else None
         if inner is None:

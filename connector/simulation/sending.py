@@ -1,179 +1,133 @@
-"""What falls due, judged channel by channel by the list of production; nothing goes out but the interaction of it."""
+"""Sending in a simulation: what falls due is decided as in production, and nothing goes out but its interaction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Callable, Iterable
 
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Item
 from connector.rules.model.messages import Messages
-from connector.rules.model.reasons import Reason, State
-from connector.rules.sending.deliveries import (
-    OUT,
-    Delivery,
-    DeliveryState,
-    SendContent,
-    SwitchChannels,
-    delivery_id,
-    draw_assignment,
-    earlier_receipt,
-    enrolment,
-    evaluate_message,
-    has_assignments,
-    receive_interaction,
-    settle_follow_up,
+from connector.rules.model.reasons import Reason
+from connector.rules.sending.decisions import Recipient, decide_message, decide_without_evaluation
+from connector.rules.sending.deliveries import DeliveryState, DueMessage
+from connector.rules.sending.due_list import Hold, Pause, SendContent, SwitchChannels, newest_live
+from connector.rules.sending.effects import (
+    BeginFollowUp,
+    CancelFollowUp,
+    ChangeFollowUp,
+    Effect,
+    ForgetPushTokens,
+    IngestInteraction,
+    KeepAssignment,
+    SaveReceipt,
+    WriteDelivery,
 )
-from connector.rules.sending.due_list import Control, Drop, DueFacts, Hold, Pause, newest_live
-from connector.rules.targeting.assignment import Assignment
+from connector.rules.sending.results import SendResult, decide_result
 from connector.rules.timing.caps import PastSend
 from connector.rules.triggering.evaluator import LoggedHistory
 from connector.simulation.rendering import Rendering
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
-from connector.templating.variables import variables
+from connector.templating.templates import template_variables
+
+_SENT = SendResult(DeliveryState.SENT)
+_TEMPLATE_FAULT = SendResult(DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE)
 
 
 class SimulatedSender:
-    """Judges what falls due in a world.
+    """Decides about the messages that fall due in a world, and applies the decisions.
 
     Args:
-        take: takes in the interactions that sending makes, at the same instant.
+        ingest: ingests the interactions that sending makes, at the same instant.
     """
 
-    def __init__(self, world: World, take: Callable[[Item], None]) -> None:
-        self._world, self._take = world, take
+    def __init__(self, world: World, ingest: Callable[[Item], None]) -> None:
+        self._world, self._ingest = world, ingest
         self._rendering = Rendering()
         self._paused: dict[str, list[tuple[str, str, str]]] = {}
 
-    def deliver(self, person: SimulatedUser, follow_up: FollowUp, channels: tuple[str, ...]) -> None:
-        """Judge these channels of a follow-up, one after the other, as of the world's clock."""
-        in_hand = person.in_hand.setdefault(follow_up.id, set())
+    def deliver(self, user: SimulatedUser, follow_up: FollowUp, channels: tuple[str, ...]) -> None:
+        """Send on these channels of a follow-up, one after the other, as its workflow does, as of the world's clock."""
+        in_progress = user.in_hand.setdefault(follow_up.id, set())
         waiting = list(channels)
-        in_hand.update(waiting)
-        while waiting:
-            current = person.follow_ups[follow_up.id]
-            if not current.is_open:
-                break
+        in_progress.update(waiting)
+        while waiting and user.follow_ups[follow_up.id].is_open:
             channel = waiting.pop(0)
-            moved_to = self._judge(person, current, channel)
-            if moved_to is None:
-                continue
-            in_hand.discard(channel)
-            begun = [other for other in moved_to if other not in in_hand]
-            in_hand.update(begun)
-            waiting += begun
-        if not person.follow_ups[follow_up.id].is_open:
-            person.in_hand.pop(follow_up.id, None)
+            switched_to = self._send(user, user.follow_ups[follow_up.id], channel)
+            if switched_to:
+                in_progress.discard(channel)
+                begun = [other for other in switched_to if other not in in_progress]
+                in_progress.update(begun)
+                waiting += begun
+        if not user.follow_ups[follow_up.id].is_open:
+            user.in_hand.pop(follow_up.id, None)
 
-    def _judge(self, person: SimulatedUser, follow_up: FollowUp, channel: str) -> tuple[str, ...] | None:
-        """One channel; the channels to which newer content moves it, where it does. One decided before stays so."""
-        if channel in person.messages.get(follow_up.id, {}):
-            return None
-        facts = self.facts(person, follow_up, channel)
-        verdict = evaluate_message(facts)
-        if isinstance(verdict, SwitchChannels):
-            moved = replace(follow_up, channels=verdict.channels)
-            self._world.keep(person, moved)
-            self._settle(person, moved)
-            return verdict.channels
-        if isinstance(verdict, Hold):
-            self._world.keep(person, replace(follow_up, state=State.HELD, next_at=verdict.until))
-            self._world.schedule(person, follow_up, verdict.until, (channel,))
-        elif isinstance(verdict, Pause):
-            self._paused.setdefault(follow_up.campaign, []).append((person.user.id, follow_up.id, channel))
-        elif isinstance(verdict, Control):
-            self.enrol(person, follow_up)
-        elif isinstance(verdict, SendContent):
-            self._go(person, follow_up, facts, channel, verdict.content)
-        else:
-            self._drop(person, follow_up, channel, verdict)
-        return None
-
-    def facts(self, person: SimulatedUser, follow_up: FollowUp, channel: str) -> DueFacts:
-        """What the due-time list looks at, as of the world's clock."""
+    def _send(self, user: SimulatedUser, follow_up: FollowUp, channel: str) -> tuple[str, ...]:
+        """Send one message if its decision says so; returns the channels to which newer content switches it."""
         world = self._world
-        messages = person.messages.get(follow_up.id, {})
-        receipt = person.receipts.get((follow_up.campaign, follow_up.key))
-        entry = world.catalogue.entries[follow_up.campaign]
-        return DueFacts(
-            now=world.clock,
-            next_at=follow_up.next_at,
-            entry=entry,
-            window_id=follow_up.window_id,
-            workspace=world.catalogue.workspace,
-            channel=channel,
-            user=person.user,
-            history=LoggedHistory(person.log),
-            received_at=earlier_receipt(receipt, messages.values()),
-            past_sends=person.sends,
-            assignment=self.assignment(person, entry),
-            follow_up_id=follow_up.id,
-            unreachable={},  # providers tell that addresses are dead, and in a simulation there are none
-        )
+        due = _due_message(user, follow_up, channel)
+        decision = decide_without_evaluation(due, world.clock)
+        if decision is None:
+            recipient = recipient_of(user, world.catalogue.entries[follow_up.campaign])
+            decision = decide_message(due, recipient, world.catalogue, world.clock)
+        self.apply(user, decision.effects)
+        match decision.verdict:
+            case SwitchChannels(channels):
+                return channels
+            case Hold(until):
+                world.schedule(user, follow_up, until, (channel,))
+            case Pause():
+                self._paused.setdefault(follow_up.campaign, []).append((user.user.id, follow_up.id, channel))
+            case SendContent(content):
+                self._record(user, user.follow_ups[follow_up.id], channel, content)
+        return ()
 
-    def assignment(self, person: SimulatedUser, entry: Entry) -> Assignment:
-        """The assignment that is kept (T4)."""
-        if not has_assignments(entry):
-            return Assignment(control=False)
-        if entry.id not in person.assignments:
-            received = any(name == entry.id for name, _ in person.receipts)
-            person.assignments[entry.id] = draw_assignment(newest_live(entry), person.user.id, received=received)
-        return person.assignments[entry.id]
+    def _record(self, user: SimulatedUser, follow_up: FollowUp, channel: str, content: Messages) -> None:
+        """Record the result of a claimed message: sent, or dropped if its template does not render."""
+        now = self._world.clock
+        campaign = newest_live(self._world.catalogue.entries[follow_up.campaign])
+        renders = self._rendering.succeeds(content, channel, lambda: template_variables(follow_up, user.user, campaign))
+        due = _due_message(user, follow_up, channel)
+        result = _SENT if renders else _TEMPLATE_FAULT
+        self.apply(user, decide_result(due, result, user.user, dispatched_at=now, now=now).effects)
+
+    def apply(self, user: SimulatedUser, effects: Iterable[Effect]) -> None:
+        """Apply what a decision changes, as production applies it to the store."""
+        for effect in effects:
+            match effect:
+                case KeepAssignment(campaign, _, assignment):
+                    user.assignments[campaign] = assignment
+                case BeginFollowUp(follow_up) | ChangeFollowUp(follow_up) | CancelFollowUp(follow_up):
+                    self._world.keep(user, follow_up)
+                    if not follow_up.is_open:
+                        self._world.ledger.ended(user, follow_up)
+                case WriteDelivery(follow_up, delivery):
+                    user.messages.setdefault(follow_up.id, {})[delivery.channel] = delivery
+                    if delivery.state is DeliveryState.SENT and delivery.claimed_at is not None:
+                        user.sends.append(PastSend(follow_up.id, delivery.channel, delivery.claimed_at))
+                case SaveReceipt(follow_up, at):
+                    user.receipts[follow_up.campaign, follow_up.key] = at
+                case IngestInteraction(interaction):
+                    self._ingest(interaction)
+                case ForgetPushTokens():
+                    raise AssertionError("no provider rejects a token in a simulation")
 
     def take_paused(self, campaign: str) -> list[tuple[str, str, str]]:
-        """(user, follow-up, channel) of what fell due while the campaign was stopped, each told once."""
+        """Return and forget (user, follow-up, channel) of what fell due while the campaign was stopped."""
         return self._paused.pop(campaign, [])
 
-    def _drop(self, person: SimulatedUser, follow_up: FollowUp, channel: str, verdict: Drop) -> None:
-        self._write(person, follow_up, channel, DeliveryState.DROPPED, verdict.reason)
-        self._settle(person, follow_up)
 
-    def enrol(self, person: SimulatedUser, follow_up: FollowUp) -> None:
-        """W3: one enrolment at the moment of the message, which counts as a receipt."""
-        now = self._world.clock
-        ended = replace(follow_up, state=State.CONTROL, reason=Reason.CONTROL_GROUP, decided_at=now)
-        self._world.keep(person, ended)
-        self._world.ledger.ended(person, ended)
-        self._receipt(person, follow_up, now)
-        self._take(enrolment(follow_up, person.user.id, now))
+def recipient_of(user: SimulatedUser, entry: Entry) -> Recipient:
+    """Return a user as the due-time list of a campaign looks at them; no provider suppresses an address here."""
+    return Recipient(
+        user=user.user,
+        receipts={key: at for (campaign, key), at in user.receipts.items() if campaign == entry.id},
+        assignment=user.assignments.get(entry.id),
+        past_sends=user.sends,
+        history=LoggedHistory(user.log),
+    )
 
-    def _go(self, person: SimulatedUser, follow_up: FollowUp, facts: DueFacts, channel: str, content: Messages) -> None:
-        now = self._world.clock
-        dispatched = replace(follow_up, dispatched_at=follow_up.dispatched_at or now, state=State.SENDING)
-        if not self._rendering.succeeds(content, channel, lambda: variables(follow_up, person.user, facts.campaign)):
-            self._world.keep(person, dispatched)
-            self._write(person, follow_up, channel, DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE)
-            self._settle(person, dispatched)
-            return
-        self._world.keep(person, dispatched)
-        self._write(person, follow_up, channel, DeliveryState.SENT)
-        person.sends.append(PastSend(follow_up.id, channel, now))
-        self._receipt(person, follow_up, now)
-        self._settle(person, dispatched)
-        received = receive_interaction(follow_up, channel, person.user.id, now)
-        if received is not None:
-            self._take(received)
 
-    def _receipt(self, person: SimulatedUser, follow_up: FollowUp, at: datetime) -> None:
-        person.receipts[follow_up.campaign, follow_up.key] = at
-
-    def _write(
-        self,
-        person: SimulatedUser,
-        follow_up: FollowUp,
-        channel: str,
-        state: DeliveryState,
-        reason: Reason | None = None,
-    ) -> None:
-        at = self._world.clock if state in OUT else None
-        message = Delivery(delivery_id(follow_up.id, channel), channel, state, reason, at)
-        person.messages.setdefault(follow_up.id, {})[channel] = message
-
-    def _settle(self, person: SimulatedUser, follow_up: FollowUp) -> None:
-        ended = settle_follow_up(follow_up, person.messages.get(follow_up.id, {}), self._world.clock)
-        if ended is not None:
-            self._world.keep(person, ended)
-            self._world.ledger.ended(person, ended)
+def _due_message(user: SimulatedUser, follow_up: FollowUp, channel: str) -> DueMessage:
+    return DueMessage(follow_up, channel, user.messages.get(follow_up.id, {}))

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.follow_up import FollowUp, reopened
+from connector.rules.model.follow_up import FollowUp, reopen
 from connector.rules.model.reasons import State
-from connector.rules.triggering.exceptions import cancels
+from connector.rules.triggering.exceptions import is_cancelled_by
 from connector.simulation.users import SimulatedUser
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -44,7 +44,9 @@ class Tally:
                 continue
             self.triggered += 1
             self._add_end(follow_up, by_id[follow_up.exception_id].item.name_or_type if follow_up.exception_id else "")
-            first = next((logged for logged in person.log if cancels(_unending(follow_up), logged, catalogue)), None)
+            first = next(
+                (logged for logged in person.log if is_cancelled_by(_unending(follow_up), logged, catalogue)), None
+            )
             if first is not None:
                 self.until_exception.append(first.t - follow_up.trigger.t)
 
@@ -71,4 +73,4 @@ def quantiles(waits: Iterable[timedelta], shares: Sequence[int] = _SHARES) -> di
 
 def _unending(follow_up: FollowUp) -> FollowUp:
     """As if it had waited for ever, with nothing sent."""
-    return replace(reopened(follow_up), state=State.WAITING, next_at=_NEVER, dispatched_at=None)
+    return replace(reopen(follow_up), state=State.WAITING, next_at=_NEVER, dispatched_at=None)

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from connector.definitions import parse_mapping
-from connector.ingest.parsing import describe_fault, parse_item
+from connector.ingest.parsing import describe_validation_error, parse_item
 from connector.rules.model.campaigns import Campaign, Card, Workspace
 from connector.rules.model.errors import ConnectorError, DefinitionError, InvalidItem
 from connector.rules.model.interactions import Item
@@ -171,7 +171,7 @@ _READERS = {"user": _user, "apply": _definition, "interaction": _item, **dict.fr
 
 
 def _words(error: ValidationError) -> str:
-    return describe_fault(error.errors()[0])
+    return describe_validation_error(error.errors()[0])
 
 
 def _parsed(path: Path) -> Iterator[Line]:

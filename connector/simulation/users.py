@@ -12,7 +12,7 @@ from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
 from connector.rules.sending.deliveries import Delivery
 from connector.rules.targeting.assignment import Assignment
-from connector.rules.timing.caps import LONGEST, PastSend
+from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
 
 Told = tuple[str, str, str]
 """What a line tells of: (follow-on, key, trigger id)."""
@@ -85,7 +85,7 @@ class SimulatedUser:
         if len(self.log) > _ENOUGH and self.log[0].received_at < now - retention:
             self.log = [logged for logged in self.log if logged.t >= now - retention]
         if len(self.sends) > _ENOUGH:
-            self.sends = [send for send in self.sends if send.at > now - LONGEST]
+            self.sends = [send for send in self.sends if send.at > now - MAX_CAP_LOOKBACK]
         if len(self.dispatches) > _ENOUGH:
             self.dispatches = {mark: at for mark, at in self.dispatches.items() if at >= now - retention}
         if len(self.follow_ups) > _ENOUGH:

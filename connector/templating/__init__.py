@@ -1,1 +1,1 @@
-"""Messages as Liquid templates, checked and rendered within bounds. Imports `rules`."""
+"""Check and render messages as Liquid templates within bounds. Imports `rules`."""

@@ -1,6 +1,6 @@
-"""Liquid within bounds: whatever a template says, it ends soon and stays small.
+"""Liquid environments that bound time and size.
 
-Templates come from marketers and the values in them from anyone, so neither may hold up a worker or fill its memory.
+Marketers write templates and anyone can supply the values in them: neither may block a worker or exhaust its memory.
 """
 
 from __future__ import annotations
@@ -20,24 +20,23 @@ from liquid.token import TOKEN_EXPRESSION, TOKEN_TAG
 
 from connector.rules.model.errors import ConnectorError
 
-MAX_OUTPUT = 1_000_000
-"""The longest text that a template may make, in bytes."""
-MAX_SECONDS = 1.0
-"""The processor time that a template may take; looked at on every variable and filter.
+MAX_OUTPUT_BYTES = 1_000_000
+MAX_CPU_SECONDS = 1.0
+"""The processor time of one template, checked on every variable and filter.
 
-Not the time of the clock: on a machine that stands still for a moment, the same template would come out otherwise.
+Not wall-clock time: a pause of the machine would change the result of the same template.
 """
 _MAX_ITERATIONS = 10_000
-_MAX_TEXT = 100_000
+_MAX_TEXT_CHARACTERS = 100_000
 _MAX_ITEMS = 1_000
 _MAX_BITS = 1_024
 _GROWING = frozenset({"replace", "join"})
-"""Filters whose result may be as long as the product of what they are given."""
+"""Filters whose result may be as long as the product of their arguments."""
 _REASON = re.compile(r"""\s*(\(\s*('[^']*'|"[^"]*")?\s*\))?\s*""")
 
 
-class Aborted(ConnectorError):
-    """The template called `{% abort_message %}`: this message is not to be sent. The text is the reason it gave."""
+class MessageAborted(ConnectorError):
+    """The template called `{% abort_message %}`: do not send this message. The text is the template's reason."""
 
 
 class _AbortNode(Node):
@@ -47,63 +46,65 @@ class _AbortNode(Node):
         self.blank = False
 
     def render_to_output(self, _context: RenderContext, _buffer: TextIO) -> int:
-        """Send nothing."""
-        raise Aborted(self.reason)
+        """Abort the message."""
+        raise MessageAborted(self.reason)
 
 
 class _AbortTag(Tag):
-    """`{% abort_message %}`, or with a reason for whoever reads the template: `{% abort_message('why') %}`."""
+    """`{% abort_message %}`, optionally with a reason for readers of the template: `{% abort_message('why') %}`."""
 
     name = "abort_message"
     block = False
 
     def parse(self, stream: TokenStream) -> Node:
-        """Take the tag with its reason, which must be a quoted text; the stream stays on the last token taken."""
+        """Parse the tag and its reason, a quoted text; leaves the stream on the tag's last token."""
         token = stream.expect(TOKEN_TAG)
         if stream.peek.kind != TOKEN_EXPRESSION:
             return _AbortNode(token, "")
         next(stream)
-        found = _REASON.fullmatch(stream.current.value)
-        if found is None:
+        match = _REASON.fullmatch(stream.current.value)
+        if match is None:
             raise LiquidSyntaxError("write abort_message, or abort_message('why')", token=token)
-        return _AbortNode(token, (found[2] or "")[1:-1])
+        return _AbortNode(token, (match[2] or "")[1:-1])
 
 
 class _Context(RenderContext):
-    """Looks at the clock on every variable and filter, and at the size of what filters take and give."""
+    """Checks the time on every variable and filter, and the size of the arguments and results of filters."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._deadline = time.thread_time() + MAX_SECONDS
+        self._deadline = time.thread_time() + MAX_CPU_SECONDS
 
     def get(self, path: list[object], *, token: Token | None, **kwargs: Any) -> object:
-        """A variable's value, while there is time."""
-        self._in_time(token)
+        """Return a variable's value; raises ResourceLimitError after the time limit."""
+        self._check_time(token)
         return super().get(path, token=token, **kwargs)
 
     def filter(self, name: str, token: Token | None) -> Callable[..., object]:
-        """The filter of that name, within bounds."""
-        self._in_time(token)
-        return partial(_bounded, name, super().filter(name, token), token)
+        """Return the filter of that name, bounded in size; raises ResourceLimitError after the time limit."""
+        self._check_time(token)
+        return partial(_apply_bounded, name, super().filter(name, token), token)
 
-    def _in_time(self, token: Token | None) -> None:
+    def _check_time(self, token: Token | None) -> None:
         if time.thread_time() > self._deadline:
-            raise ResourceLimitError(f"takes longer than {MAX_SECONDS} s", token=token)
+            raise ResourceLimitError(f"takes longer than {MAX_CPU_SECONDS} s", token=token)
 
 
-def _bounded(name: str, function: Callable[..., object], token: Token | None, *args: Any, **kwargs: Any) -> object:
-    sizes = [_size(name, value, token) for value in args]
-    if name in _GROWING and sizes[0] * sizes[-1] > 50 * MAX_OUTPUT:
-        raise ResourceLimitError(f"{name} would make too long a text", token=token)
+def _apply_bounded(
+    name: str, function: Callable[..., object], token: Token | None, *args: Any, **kwargs: Any
+) -> object:
+    sizes = [_checked_size(name, value, token) for value in args]
+    if name in _GROWING and sizes[0] * sizes[-1] > 50 * MAX_OUTPUT_BYTES:
+        raise ResourceLimitError(f"{name} would produce too long a text", token=token)
     result = function(*args, **kwargs)
-    _size(name, result, token)
+    _checked_size(name, result, token)
     return result
 
 
-def _size(name: str, value: object, token: Token | None) -> int:
-    """How much a value is; raises ResourceLimitError where that is too much for a filter."""
-    if isinstance(value, str) and len(value) > _MAX_TEXT:
-        raise ResourceLimitError(f"{name}: a text of more than {_MAX_TEXT} characters", token=token)
+def _checked_size(name: str, value: object, token: Token | None) -> int:
+    """Return the size of a value; raises ResourceLimitError if it is too large for a filter."""
+    if isinstance(value, str) and len(value) > _MAX_TEXT_CHARACTERS:
+        raise ResourceLimitError(f"{name}: a text of more than {_MAX_TEXT_CHARACTERS} characters", token=token)
     if isinstance(value, list | tuple | range) and len(value) > _MAX_ITEMS:
         raise ResourceLimitError(f"{name}: a list of more than {_MAX_ITEMS} items", token=token)
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
@@ -115,17 +116,17 @@ class _Template(BoundTemplate):
     context_class = _Context
 
 
-class _Bounded(Environment):
-    """The standard tags and filters without those that load other templates, and with ours."""
+class _BoundedEnvironment(Environment):
+    """The standard tags and filters, without those that load other templates, plus `abort_message` and `json`."""
 
-    output_stream_limit = MAX_OUTPUT
+    output_stream_limit = MAX_OUTPUT_BYTES
     loop_iteration_limit = _MAX_ITERATIONS
-    local_namespace_limit = MAX_OUTPUT
+    local_namespace_limit = MAX_OUTPUT_BYTES
     context_depth_limit = 30
     template_class = _Template
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
-        """Called once, as the environment is made."""
+        """Register tags and filters; called once per environment."""
         super().setup_tags_and_filters(extra=extra)
         for name in ("include", "render"):
             del self.tags[name]
@@ -133,6 +134,6 @@ class _Bounded(Environment):
         self.add_filter("json", JSON())
 
 
-PLAIN = _Bounded()
-HTML = _Bounded(autoescape=True)
-"""Escapes what variables put into HTML."""
+PLAIN = _BoundedEnvironment()
+HTML = _BoundedEnvironment(autoescape=True)
+"""Escapes the values of variables for HTML."""

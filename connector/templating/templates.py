@@ -1,7 +1,7 @@
-"""Messages as Liquid templates: checked when they are applied, rendered within bounds when they are sent.
+"""Check messages as Liquid templates when they are applied, and render them within bounds when they are sent.
 
-Templates see `user`, `campaign`, `trigger` and `event`. What is not there renders as nothing. Values are escaped in the
-HTML of emails, and nowhere else.
+Templates see `user`, `campaign`, `trigger` and `event`. A missing value renders as nothing. Values are escaped in the
+HTML of emails and nowhere else.
 """
 
 from __future__ import annotations
@@ -18,21 +18,33 @@ from pydantic import BaseModel
 
 from connector.rules.model.campaigns import Campaign, Card
 from connector.rules.model.errors import ConnectorError, Fault
+from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.interactions import Interaction
 from connector.rules.model.messages import Messages
-from connector.templating.liquid_bounds import HTML, PLAIN, Aborted
+from connector.rules.model.users import User
+from connector.templating.liquid_bounds import HTML, PLAIN, MessageAborted
 
-__all__ = ["VARIABLES", "Aborted", "TemplateFault", "check_templates", "looked_up", "render"]
+__all__ = [
+    "VARIABLES",
+    "MessageAborted",
+    "RenderingFailed",
+    "check_templates",
+    "render",
+    "template_variables",
+    "user_variables",
+    "variable_paths",
+]
 
 VARIABLES = ("user", "campaign", "trigger", "event")
-_LITERAL = frozenset({"id", "method"})
+_LITERAL_KEYS = frozenset({"id", "method"})
 """Keys of messages that are names, not templates."""
 _MARKUP = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
-_MOST_MARKUP = 500
-"""How many pieces of markup are tried to find the line of an error that Liquid does not place."""
+_MAX_MARKUP = 500
+"""Pieces of markup that are tried to find the line of an error that Liquid does not locate."""
 
 
-class TemplateFault(ConnectorError):
-    """A template could not be rendered. `line` counts from 1 in the template, 0 where it is not known.
+class RenderingFailed(ConnectorError):
+    """A template could not be rendered. `line` counts from 1 in the template; 0: unknown.
 
     `detail` may quote the user's data: keep it out of Temporal and of logs.
     """
@@ -43,9 +55,9 @@ class TemplateFault(ConnectorError):
 
 
 def check_templates(definition: Campaign | Card) -> list[Fault]:
-    """Every fault in a definition's templates: broken syntax, unknown filters and tags, unknown variables.
+    """Return every fault in a definition's templates: broken syntax, unknown filters, tags and variables.
 
-    The faults' keys are the fields' dotted paths; their problems name the campaign and the line within the template.
+    A fault's key is the field's dotted path; its problem names the campaign and the line within the template.
     """
     return [
         Fault(f"{path}.{field}" if path else field, f"in {definition.id}, line {line} of the template: {problem}")
@@ -56,80 +68,104 @@ def check_templates(definition: Campaign | Card) -> list[Fault]:
 
 
 def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The channel's message with every text rendered, as a plain mapping without the fields that it does not have.
+    """Return the channel's message with every text rendered, without the fields that it does not have.
 
     Args:
-        variables: plain data by the names of VARIABLES; `campaign` with its `id`, which faults name.
+        variables: plain data by the names in VARIABLES; `campaign` needs an `id`, which faults name.
 
     Raises:
-        TemplateFault: a template failed, or grew beyond its bounds.
-        Aborted: a template asked that the message be not sent.
+        RenderingFailed: a template failed or exceeded its bounds.
+        MessageAborted: a template called `abort_message`.
     """
     message: BaseModel = getattr(messages, channel)
 
-    def rendered(field: str, text: str) -> str:
+    def render_text(field: str, text: str) -> str:
         if "{" not in text:  # no markup
             return text
         try:
-            return _parsed(text, channel == "email" and field == "html").render(**variables)
-        except Aborted:
+            return _parse(text, channel == "email" and field == "html").render(**variables)
+        except MessageAborted:
             raise
         except Exception as error:
-            # Liquid's own errors and whatever a filter did not expect of its values: neither may stop a worker.
+            # Liquid's own errors and whatever a filter raises on unexpected values: neither may stop a worker.
             campaign = str(variables.get("campaign", {}).get("id", ""))
-            raise TemplateFault(campaign, channel, field, _line(error, text), _words(error)) from None
+            raise RenderingFailed(campaign, channel, field, _line(error, text), _describe(error)) from None
 
     return {
-        name: value if name in _LITERAL else _mapped(name, value, rendered)
+        name: value if name in _LITERAL_KEYS else _map_texts(name, value, render_text)
         for name, value in message.model_dump(by_alias=True, exclude_none=True).items()
     }
 
 
-def looked_up(messages: Messages, channel: str) -> frozenset[tuple[str | int, ...]] | None:
-    """The paths of all variables on which rendering the channel's message depends, like ("user", "first_name").
+def template_variables(follow_up: FollowUp, user: User, campaign: Campaign) -> Mapping[str, Any]:
+    """Return what the templates of a follow-up see, by the names in VARIABLES: the user as of now, and the trigger."""
+    item = follow_up.trigger.item
+    interaction = item if isinstance(item, Interaction) else None
+    return {
+        "user": user_variables(user),
+        "campaign": {"id": campaign.id, "name": campaign.name or campaign.id},
+        "trigger": {
+            "id": follow_up.trigger.id,
+            "type": item.name_or_type,
+            "campaign": interaction.campaign if interaction else None,
+            "card": interaction.card if interaction else None,
+            "occurred_at": follow_up.trigger.t.isoformat(),
+            "properties": item.properties,
+        },
+        "event": {**item.properties, "name": item.name_or_type, "properties": item.properties},
+    }
 
-    None where it depends on more: on the time, or on names that are computed.
+
+def user_variables(user: User) -> Mapping[str, Any]:
+    """Return what templates see of a user: attributes and fields, without push tokens."""
+    return {**user.attributes, **user.model_dump(mode="json", exclude={"push_tokens"})}
+
+
+def variable_paths(messages: Messages, channel: str) -> frozenset[tuple[str | int, ...]] | None:
+    """Return the paths of all variables on which the rendered message depends, like ("user", "first_name").
+
+    None if it depends on more: on the time, or on computed names.
     """
     paths: set[tuple[str | int, ...]] = set()
     for field, text in _texts(getattr(messages, channel).model_dump(by_alias=True, exclude_none=True)):
-        found = _parsed(text, channel == "email" and field == "html").analyze()
-        segments = [variable.segments for uses in found.globals.values() for variable in uses]
-        if "date" in found.filters or any(isinstance(part, list) for path in segments for part in path):
+        analysis = _parse(text, channel == "email" and field == "html").analyze()
+        segments = [variable.segments for uses in analysis.globals.values() for variable in uses]
+        if "date" in analysis.filters or any(isinstance(part, list) for path in segments for part in path):
             return None
         paths.update(cast("tuple[str | int, ...]", tuple(path)) for path in segments)
     return frozenset(paths)
 
 
-def _mapped(field: str, value: Any, change: Callable[[str, str], str]) -> Any:
-    """The value with every template in it changed; `change` gets its dotted field and its text."""
+def _map_texts(field: str, value: Any, change: Callable[[str, str], str]) -> Any:
+    """Return the value with `change` applied to every text in it; `change` gets the dotted field and the text."""
     if isinstance(value, str):
         return change(field, value)
     if isinstance(value, Mapping):
         return {
-            name: inner if name in _LITERAL else _mapped(f"{field}.{name}", inner, change)
+            name: inner if name in _LITERAL_KEYS else _map_texts(f"{field}.{name}", inner, change)
             for name, inner in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_mapped(f"{field}[{number}]", inner, change) for number, inner in enumerate(value)]
+        return [_map_texts(f"{field}[{number}]", inner, change) for number, inner in enumerate(value)]
     return value
 
 
 def _texts(message: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The templates of a message with their dotted fields."""
-    found: list[tuple[str, str]] = []
+    """Return the texts of a message with their dotted fields."""
+    texts: list[tuple[str, str]] = []
 
-    def noted(field: str, text: str) -> str:
-        found.append((field, text))
+    def collect(field: str, text: str) -> str:
+        texts.append((field, text))
         return text
 
     for name, value in message.items():
-        if name not in _LITERAL:
-            _mapped(name, value, noted)
-    return found
+        if name not in _LITERAL_KEYS:
+            _map_texts(name, value, collect)
+    return texts
 
 
 def _messages(definition: Campaign | Card) -> Iterator[tuple[str, BaseModel]]:
-    """What has templates, with the path at which it stands in the definition."""
+    """Yield the parts of a definition that have templates, with their dotted paths."""
     if isinstance(definition, Card):
         yield "", definition
         return
@@ -141,29 +177,29 @@ def _messages(definition: Campaign | Card) -> Iterator[tuple[str, BaseModel]]:
 
 
 @lru_cache(maxsize=2048)
-def _parsed(text: str, html: bool) -> BoundTemplate:
+def _parse(text: str, html: bool) -> BoundTemplate:
     return (HTML if html else PLAIN).from_string(text)
 
 
 def _problems(text: str, *, html: bool) -> Iterator[tuple[int, str]]:
-    """The problems of one template with their lines."""
+    """Yield the problems of one template with their lines."""
     try:
-        found = _parsed(text, html).analyze()
+        analysis = _parse(text, html).analyze()
     except (LiquidError, RecursionError) as error:
-        yield _line(error, text), _words(error)
+        yield _line(error, text), _describe(error)
         return
-    at = partial(_line_at, text)
-    for name, uses in found.globals.items():
+    line_at = partial(_line_at, text)
+    for name, uses in analysis.globals.items():
         if name not in VARIABLES:
-            yield at(uses[0].span.index), f"unknown variable {uses[0]}; {_known(name, VARIABLES)}"
-    for name, spans in found.filters.items():
+            yield line_at(uses[0].span.index), f"unknown variable {uses[0]}; {_suggestion(name, VARIABLES)}"
+    for name, spans in analysis.filters.items():
         if name not in PLAIN.filters:
-            yield at(spans[0].index), f"unknown filter {name}; {_known(name, sorted(PLAIN.filters))}"
+            yield line_at(spans[0].index), f"unknown filter {name}; {_suggestion(name, sorted(PLAIN.filters))}"
 
 
-def _known(name: str, names: list[str] | tuple[str, ...]) -> str:
-    near = get_close_matches(name, names, 1)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
+def _suggestion(name: str, names: list[str] | tuple[str, ...]) -> str:
+    matches = get_close_matches(name, names, 1)
+    return f"did you mean {matches[0]}?" if matches else f"known are {', '.join(names)}"
 
 
 def _line_at(text: str, index: int) -> int:
@@ -174,33 +210,33 @@ def _line(error: Exception, text: str) -> int:
     token = error.token if isinstance(error, LiquidError) else None
     if token is not None and token.start_index >= 0:
         return _line_at(text, token.start_index)
-    return _unplaced_line(error, text) if isinstance(error, LiquidSyntaxError) else 0
+    return _search_line(error, text) if isinstance(error, LiquidSyntaxError) else 0
 
 
-def _unplaced_line(error: LiquidSyntaxError, text: str) -> int:
-    """The line of an error that Liquid found where an expression or the whole template ended too early.
+def _search_line(error: LiquidSyntaxError, text: str) -> int:
+    """Return the line of an error that Liquid does not locate: an expression or a block that ends too early.
 
-    An expression's is where the text up to it begins to give this error; that of a block which nothing ends is after
-    the longest part that is right.
+    For an expression it is the first piece of markup with which the text gives this error; for a block without an end,
+    the piece after the longest valid part.
     """
-    pieces = list(_MARKUP.finditer(text))[:_MOST_MARKUP]
-    words = [(piece, _error_of(text[: piece.end()])) for piece in pieces]
-    if _words(error).startswith("expected tag end"):
-        right = [number for number, (_, said) in enumerate(words) if said is None]
-        after = right[-1] + 1 if right else 0
+    pieces = list(_MARKUP.finditer(text))[:_MAX_MARKUP]
+    errors = [(piece, _error_of(text[: piece.end()])) for piece in pieces]
+    if _describe(error).startswith("expected tag end"):
+        valid = [number for number, (_, found) in enumerate(errors) if found is None]
+        after = valid[-1] + 1 if valid else 0
         return _line_at(text, pieces[after].start()) if after < len(pieces) else 0
-    return next((_line_at(text, piece.start()) for piece, said in words if said == _words(error)), 0)
+    return next((_line_at(text, piece.start()) for piece, found in errors if found == _describe(error)), 0)
 
 
 def _error_of(text: str) -> str | None:
     try:
         PLAIN.from_string(text)
     except LiquidError as error:
-        return _words(error)
+        return _describe(error)
     return None
 
 
-def _words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "is nested too deep"
     return str(error.args[0]) if isinstance(error, LiquidError) and error.args else type(error).__name__

@@ -1,8 +1,14 @@
-"""The one seam to Temporal: how we connect, encode, sandbox, and what can be searched for."""
+"""The client of Temporal: connection, data converter, sandbox, search attributes and start arguments.
+
+ConnectorError
+└── TemporalUnavailable  the server does not answer
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,11 +28,11 @@ from temporalio.common import (
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.plugin import SimplePlugin
-from temporalio.service import RPCError
 from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from connector import names
+from connector.rules.model.errors import ConnectorError
 from connector.wire import FollowUpStart, LaunchStart
 
 _log = structlog.get_logger("temporal")
@@ -36,13 +42,19 @@ USER_KEY = SearchAttributeKey.for_keyword("UserKey")
 STATE = SearchAttributeKey.for_keyword(names.STATE_ATTRIBUTE)
 DUE_AT = SearchAttributeKey.for_datetime("DueAt")
 SEARCH_ATTRIBUTES: tuple[SearchAttributeKey[Any], ...] = (CAMPAIGN, USER_KEY, STATE, DUE_AT)
-"""Every search attribute that we use; `connector setup`, `connector dev` and the tests register these."""
+"""Every search attribute of the connector; `connector setup`, `connector dev` and the tests register these."""
 
-_LONGEST_PAUSE = 30.0
+_DEFAULT_ADDRESS = "localhost:7233"
+_CONNECT_TIMEOUT_SECONDS = 5.0
+_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.5, 30.0
+
+
+class TemporalUnavailable(ConnectorError, ConnectionError):
+    """Temporal cannot be reached. Work that needs only the store continues."""
 
 
 def connector_plugin() -> SimplePlugin:
-    """What client, worker, tests and Replayer must have in common: the data converter and the sandbox."""
+    """Return the plugin that client, worker, tests and Replayer share: the data converter and the sandbox."""
     return SimplePlugin(
         "campaign-connector",
         data_converter=pydantic_data_converter,
@@ -51,34 +63,84 @@ def connector_plugin() -> SimplePlugin:
 
 
 async def connect(*, attempts: int | None = 10) -> Client:
-    """Connect as TEMPORAL_* and the profiles of `temporal` say (localhost:7233 where they say nothing).
+    """Connect as TEMPORAL_* and the profiles of the `temporal` program say; without them to localhost:7233.
 
     Args:
-        attempts: how often to try, with growing pauses; None: for ever.
+        attempts: number of attempts, with growing pauses between them; None: no limit.
 
     Raises:
         RuntimeError: the server did not answer.
     """
     config: dict[str, Any] = dict(ClientConfig.load_client_connect_config())
-    config.setdefault("target_host", "localhost:7233")
-    pause, tried = 0.5, 0
+    config.setdefault("target_host", _DEFAULT_ADDRESS)
+    pause_seconds, failures = _FIRST_PAUSE_SECONDS, 0
     while True:
         try:
             return await Client.connect(**config, plugins=[connector_plugin()])
         except RuntimeError as error:
-            tried += 1
-            if attempts is not None and tried >= attempts:
+            failures += 1
+            if attempts is not None and failures >= attempts:
                 raise
-            _log.info("temporal_not_there_yet", address=config["target_host"], error=str(error)[:200])
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            _log.info("temporal_unreachable", address=config["target_host"], error=str(error)[:200])
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(pause_seconds * 2, _MAX_PAUSE_SECONDS)
+
+
+class TemporalLink:
+    """The one client of this process, connected when it is first needed, so that no command waits for Temporal in vain.
+
+    Args:
+        client: a client that is connected already; None: connect on demand.
+    """
+
+    def __init__(self, client: Client | None = None) -> None:
+        self._client = client
+        self._connecting = asyncio.Lock()
+
+    async def client(self) -> Client:
+        """Return the client. A failed attempt is not remembered: the next caller tries again.
+
+        Raises:
+            TemporalUnavailable: names the address that was tried.
+        """
+        async with self._connecting:
+            if self._client is None:
+                self._client = await _connect_once()
+            return self._client
+
+    async def wait_for_client(self) -> Client:
+        """Return the client as soon as the server answers, however long that takes."""
+        async with self._connecting:
+            if self._client is None:
+                self._client = await connect(attempts=None)
+            return self._client
+
+
+ClientSource = Client | Callable[[], Awaitable[Client]]
+"""A client, or a way to get it once the server is there, like `TemporalLink.client`."""
+
+
+async def get_client(source: ClientSource) -> Client:
+    """Return the client of a source. Raises what the source raises."""
+    return source if isinstance(source, Client) else await source()
+
+
+async def _connect_once() -> Client:
+    try:
+        async with asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
+            return await connect(attempts=1)
+    except (RuntimeError, TimeoutError) as error:
+        address = os.environ.get("TEMPORAL_ADDRESS", f"{_DEFAULT_ADDRESS} (or as its profile says)")
+        raise TemporalUnavailable(
+            f"Temporal cannot be reached at {address}; start `connector dev`, or set TEMPORAL_ADDRESS to where it runs"
+        ) from error
 
 
 async def register_search_attributes(client: Client) -> list[str]:
-    """Register those that are missing, and return their names; harmless to repeat.
+    """Register the search attributes that the server lacks, and return their names. Can be repeated.
 
     Raises:
-        RPCError: the server refused, or is one whose search attributes are managed elsewhere.
+        RPCError: the server refused, for example because its search attributes are managed elsewhere.
     """
     operator = client.operator_service
     known = await operator.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
@@ -93,16 +155,8 @@ async def register_search_attributes(client: Client) -> list[str]:
     return [key.name for key in missing]
 
 
-async def is_reachable(client: Client) -> bool:
-    """Whether the server answers now."""
-    try:
-        return await client.service_client.check_health()
-    except RPCError:
-        return False
-
-
 def start_arguments(start: FollowUpStart) -> dict[str, Any]:
-    """How a follow-up's workflow is started: once, findable, and readable in the UI without personal data."""
+    """Return the arguments that start a follow-up's workflow: once, searchable, without personal data in the UI."""
     due = start.due_at.astimezone(UTC)
     return {
         "id": names.follow_up_id(start.workspace, start.campaign, start.user_key, start.follow_up_id),
@@ -112,7 +166,7 @@ def start_arguments(start: FollowUpStart) -> dict[str, Any]:
         "static_summary": f"{start.campaign} · due {_short(due)}",
         "static_details": (
             f"Follow-up `{start.follow_up_id}` of **{start.campaign}** on {', '.join(start.channels)}.\n\n"
-            f"Waits until {_short(due)} unless an exception calls it off."
+            f"Waits until {_short(due)} unless an exception cancels it."
         ),
         "search_attributes": TypedSearchAttributes(
             [
@@ -127,7 +181,7 @@ def start_arguments(start: FollowUpStart) -> dict[str, Any]:
 
 
 def launch_arguments(start: LaunchStart) -> dict[str, Any]:
-    """How a launch's workflow is started: once, and findable by its campaign."""
+    """Return the arguments that start a launch's workflow: once, searchable by its campaign."""
     return {
         "id": names.launch_id(start.workspace, start.campaign, start.launch_id),
         "task_queue": names.main_queue(start.workspace),
@@ -145,7 +199,7 @@ def _short(instant: datetime) -> str:
 
 
 def _sandbox(runner: WorkflowRunner | None) -> WorkflowRunner:
-    """Keep the sandbox on, without loading our pure modules anew for every workflow run."""
+    """Keep the sandbox on, without importing the connector's own modules again for every workflow run."""
     if not isinstance(runner, SandboxedWorkflowRunner):
         return runner or SandboxedWorkflowRunner()
     passed = runner.restrictions.with_passthrough_modules("connector", "pydantic", "pydantic_core", "annotated_types")

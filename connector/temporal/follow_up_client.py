@@ -1,9 +1,9 @@
-"""Operators' hands on one follow-up, from the command line.
+"""The client of one follow-up: an operator sends it now, postpones it or cancels it.
 
 ConnectorError
-├── FollowUpUnknown      the store has no follow-up of that id
-├── OperationRefused     it has ended, is going out, is a launch's, or the words were wrong; nothing was changed
-└── FollowUpUnavailable  no answer: no worker runs, or Temporal does not, or its workflow was not started yet
+├── FollowUpUnknown      the store has no follow-up with that id
+├── OperationRefused     it has ended, is being sent, belongs to a launch, or cannot wait until then
+└── FollowUpUnavailable  no answer: no worker runs, Temporal is down, or its workflow was not started yet
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from connector.store.engine.database import Database
 from connector.store.follow_ups.follow_ups import load_follow_up
 from connector.wire import Asked, Operated, Postponement, Verb
 
-_PATIENCE = timedelta(seconds=30)
+_DEFAULT_TIMEOUT = timedelta(seconds=30)
 
 
 class FollowUpUnknown(ConnectorError):
-    """No follow-up has that id."""
+    """The store has no follow-up with that id."""
 
 
 class OperationRefused(ConnectorError):
-    """The follow-up has ended, is going out, belongs to a launch, or cannot wait until then. Nothing was changed."""
+    """The follow-up has ended, is being sent, belongs to a launch, or cannot wait until then. Nothing was changed."""
 
 
 class FollowUpUnavailable(ConnectorError):
-    """There was no answer. Doing it again is harmless."""
+    """There was no answer. The operation can be repeated."""
 
 
 class FollowUpClient:
-    """Gives updates to the follow-ups of one workspace.
+    """Sends updates to the follow-ups of one workspace.
 
     Args:
-        client: a way to get Temporal's; it is asked for only where there is something to ask of it.
-        patience: how long to wait for an answer; what was asked may still be done after that.
+        client: a way to get Temporal's client; it is used only if the store does not refuse the operation.
+        answer_timeout: how long to wait for an answer; the operation may still be carried out later.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class FollowUpClient:
         workspace: str,
         client: Callable[[], Awaitable[Client]],
         *,
-        patience: timedelta = _PATIENCE,
+        answer_timeout: timedelta = _DEFAULT_TIMEOUT,
     ) -> None:
-        self._database, self._workspace, self._client, self._patience = database, workspace, client, patience
+        self._database, self._workspace, self._client, self._timeout = database, workspace, client, answer_timeout
 
     async def find(self, follow_up_id: str) -> FollowUp:
-        """The follow-up as it stands. Raises FollowUpUnknown."""
-        async with self._database.read() as connection:
-            follow_up = await load_follow_up(connection, self._workspace, follow_up_id)
+        """Return the current row of the follow-up. Raises FollowUpUnknown."""
+        async with self._database.read(self._workspace) as tx:
+            follow_up = await load_follow_up(tx, follow_up_id)
         if follow_up is None:
             raise FollowUpUnknown(
                 f"there is no follow-up {follow_up_id!r}; GET /v1/follow-ups and `connector explain` show their ids"
@@ -70,25 +70,25 @@ class FollowUpClient:
         return follow_up
 
     async def send_now(self, follow_up_id: str, *, note: str | None = None) -> Operated:
-        """Have it judged and sent now; the rules of its due time still apply. Raises as `cancel` does."""
-        return await self._ask(await self.find(follow_up_id), "send_now", Asked(note=note))
+        """Evaluate and send it now; the rules of its due time still apply. Raises what `cancel` raises."""
+        return await self._update(await self.find(follow_up_id), "send_now", Asked(note=note))
 
     async def postpone(self, follow_up_id: str, until: datetime, *, note: str | None = None) -> Operated:
-        """Have it wait until then (aware). Raises as `cancel` does."""
-        asked = Postponement(until=until.astimezone(UTC).isoformat(), note=note)
-        return await self._ask(await self.find(follow_up_id), "postpone", asked)
+        """Make it wait until an instant with a time zone. Raises what `cancel` raises."""
+        request = Postponement(until=until.astimezone(UTC).isoformat(), note=note)
+        return await self._update(await self.find(follow_up_id), "postpone", request)
 
     async def cancel(self, follow_up_id: str, *, note: str | None = None) -> Operated:
-        """Have it end unsent.
+        """End it unsent.
 
         Raises:
-            FollowUpUnknown: no follow-up has that id.
-            OperationRefused: it has ended, is going out, or belongs to a launch.
-            FollowUpUnavailable: there was no answer; doing it again is harmless.
+            FollowUpUnknown: the store has no follow-up with that id.
+            OperationRefused: it has ended, is being sent, or belongs to a launch.
+            FollowUpUnavailable: there was no answer; the operation can be repeated.
         """
-        return await self._ask(await self.find(follow_up_id), "cancel", Asked(note=note))
+        return await self._update(await self.find(follow_up_id), "cancel", Asked(note=note))
 
-    async def _ask(self, follow_up: FollowUp, verb: Verb, asked: Asked) -> Operated:
+    async def _update(self, follow_up: FollowUp, verb: Verb, request: Asked) -> Operated:
         if not follow_up.is_open:
             raise OperationRefused(refusal(follow_up))
         if is_launched(follow_up):
@@ -100,29 +100,29 @@ class FollowUpClient:
         workflow_id = names.follow_up_id(self._workspace, follow_up.campaign, follow_up.user_key, follow_up.id)
         handle = (await self._client()).get_workflow_handle(workflow_id)
         try:
-            async with asyncio.timeout(self._patience.total_seconds()):
+            async with asyncio.timeout(self._timeout.total_seconds()):
                 operated: Operated = await handle.execute_update(
-                    verb, asked, id=f"{verb}-{uuid4().hex}", result_type=Operated
+                    verb, request, id=f"{verb}-{uuid4().hex}", result_type=Operated
                 )
                 return operated
         except WorkflowUpdateFailedError as error:
-            words = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
-            raise OperationRefused(words) from None
+            problem = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
+            raise OperationRefused(problem) from None
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             raise FollowUpUnavailable(
-                f"no worker is polling {names.main_queue(self._workspace)!r}, or the store is away: no answer in "
-                f"{self._patience.total_seconds():g} seconds; start one with `connector worker`, then do it again"
+                f"no worker is polling {names.main_queue(self._workspace)!r}, or the database is down: no answer in "
+                f"{self._timeout.total_seconds():g} seconds; start one with `connector worker`, then try again"
             ) from None
         except RPCError as error:
-            raise await self._without_workflow(follow_up.id, error) from None
+            raise await self._translate(follow_up.id, error) from None
 
-    async def _without_workflow(self, follow_up_id: str, error: RPCError) -> ConnectorError:
+    async def _translate(self, follow_up_id: str, error: RPCError) -> ConnectorError:
         if error.status is not RPCStatusCode.NOT_FOUND:
             return FollowUpUnavailable(f"Temporal does not answer ({error.status.name}); is it running?")
         follow_up = await self.find(follow_up_id)
         if not follow_up.is_open:
             return OperationRefused(refusal(follow_up))
         return FollowUpUnavailable(
-            "its workflow does not run: it was not started yet, or was closed by hand a moment ago; "
-            "with a worker running (`connector worker`) either is put right within a minute"
+            "its workflow does not run: it was not started yet, or was closed in Temporal a moment ago; "
+            "a running worker (`connector worker`) corrects either within a minute"
         )

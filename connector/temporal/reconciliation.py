@@ -1,8 +1,8 @@
-"""The reconciliation: follow-ups and launches whose workflows were closed by hand in Temporal end in the store too.
+"""The reconciliation: ends the rows of follow-ups and launches whose workflows were closed in Temporal itself.
 
-Whoever terminates a follow-up in the UI wants it gone: its row ends as `cancelled_by_operator`, and nothing starts it
-again. Of a launch, all rows that are left end so. A look asks Temporal for what was closed since the last one; the
-first look after a start asks for all that Temporal still keeps, so that no time without a worker is missed.
+An operator who terminates a follow-up in the UI wants it gone: its row ends as `cancelled_by_operator`, and nothing
+starts it again; for a launch, all its open rows end so. Each run queries what was closed since the previous run; the
+first run after a start queries everything that Temporal still keeps, which covers any time without a worker.
 """
 
 from __future__ import annotations
@@ -17,126 +17,190 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
-from connector.rules.model.follow_up import FollowUp
 from connector.store.engine.database import Database, StoreUnavailable, database_now
+from connector.store.follow_ups.launch_ends import end_launch, find_unfinished
+from connector.store.follow_ups.launches import LaunchRow, next_due
 from connector.store.follow_ups.operating import end_closed, find_open
-from connector.temporal.launch_reconciliation import ATTEMPT_ENDED, BY_HAND, end_closed_launches
+from connector.temporal.client import ClientSource, get_client
 
 _log = structlog.get_logger("reconciliation")
 
+_BY_OPERATOR = (WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.CANCELED)
+_CLOSED_STATUSES = (*_BY_OPERATOR, WorkflowExecutionStatus.FAILED, WorkflowExecutionStatus.TIMED_OUT)
+_STATUSES_IN_QUERIES = ("Terminated", "Canceled", "Failed", "TimedOut")
+_ABANDONED_CLAIM_AGE = timedelta(minutes=2)
+"""No attempt holds a claim of this age any more: an attempt to send has 30 seconds."""
 _OVERLAP = timedelta(minutes=10)
 """Visibility is eventually consistent, and its clock is not the database's."""
-_PAGE = 1000
-_AT_ONCE = 20
-_IN_QUERIES = ("Terminated", "Canceled", "Failed", "TimedOut")
+_WORKFLOWS_PER_PAGE = 1000
+_LAUNCH_ROWS_PER_PAGE = 500
+_MAX_CONCURRENT_CALLS = 20
 
 
 class Reconciliation:
-    """Brings the store to what operators did in Temporal, for one workspace.
+    """Brings the store up to date with what operators closed in Temporal, for one workspace.
 
     Args:
-        every_seconds: how long it rests between two looks.
+        client: Temporal's client, or a way to get it: the reconciliation may start before Temporal does.
+        every_seconds: the pause between two runs.
     """
 
-    def __init__(self, database: Database, workspace: str, client: Client, *, every_seconds: float = 60.0) -> None:
+    def __init__(
+        self, database: Database, workspace: str, client: ClientSource, *, every_seconds: float = 60.0
+    ) -> None:
         self._database, self._workspace, self._client = database, workspace, client
         self._every_seconds = every_seconds
-        self._looked_at: datetime | None = None
+        self._last_run_at: datetime | None = None
 
     async def run(self, stopped: asyncio.Event) -> None:
-        """Look until `stopped`. Temporal or the database being away is logged; the next look goes back as far."""
+        """Reconcile until `stopped`. If Temporal or the database is down, log that; the next run covers the gap."""
         while not stopped.is_set():
             try:
-                await self.look()
+                await self.reconcile()
             except (RPCError, StoreUnavailable, RuntimeError, OSError) as error:
-                _log.warning("reconciliation_waits", error=type(error).__name__)
+                _log.warning("reconciliation_failed", error=type(error).__name__)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), self._every_seconds)
 
-    async def look(self) -> int:
-        """End the rows of what was closed by hand since the last look; returns how many it ended.
+    async def reconcile(self) -> int:
+        """End the rows of follow-ups and launches that were closed since the last run; return how many rows ended.
 
         Raises:
             RPCError: Temporal does not answer. StoreUnavailable: the database does not.
         """
-        async with self._database.read() as connection:
-            began = await database_now(connection)
+        client = await get_client(self._client)
+        async with self._database.read(self._workspace) as tx:
+            began_at = await database_now(tx)
         ended = 0
-        async for page in self._closed():
-            ended += await self._end(page)
-        self._looked_at = began
-        return ended + await end_closed_launches(self._database, self._workspace, self._client)
+        async for page in self._closed_workflows(client):
+            ended += await self._end_follow_ups(client, page)
+        self._last_run_at = began_at
+        return ended + await end_closed_launches(self._database, self._workspace, client)
 
-    async def _closed(self) -> AsyncIterator[dict[str, WorkflowExecution]]:
-        """The workflows that were closed by hand, by their follow-ups' ids, in pages."""
-        found = self._client.list_workflows(self._query(), page_size=_PAGE)
+    async def _closed_workflows(self, client: Client) -> AsyncIterator[dict[str, WorkflowExecution]]:
+        """Yield the closed workflows in pages, each by the id of its follow-up."""
+        listing = client.list_workflows(self._query(), page_size=_WORKFLOWS_PER_PAGE)
         prefix = names.follow_up_id(self._workspace, "", "", "").rstrip("/") + "/"
         while True:
-            await found.fetch_next_page()
-            page = [closed for closed in found.current_page or () if closed.id.startswith(prefix)]
+            await listing.fetch_next_page()
+            page = [closed for closed in listing.current_page or () if closed.id.startswith(prefix)]
             if page:
-                yield {closed.id.rpartition("/")[2]: closed for closed in page}
-            if not found.next_page_token:
+                yield {_follow_up_id(closed): closed for closed in page}
+            if not listing.next_page_token:
                 return
 
     def _query(self) -> str:
-        statuses = ", ".join(f"'{status}'" for status in _IN_QUERIES)
+        statuses = ", ".join(f"'{status}'" for status in _STATUSES_IN_QUERIES)
         query = (
             f"WorkflowType = '{names.FOLLOW_UP}' AND ExecutionStatus IN ({statuses})"
             f" AND TaskQueue = '{names.main_queue(self._workspace)}'"
         )
-        if self._looked_at is None:
+        if self._last_run_at is None:
             return query
-        since = (self._looked_at - _OVERLAP).astimezone(UTC)
+        since = (self._last_run_at - _OVERLAP).astimezone(UTC)
         return f"{query} AND CloseTime > '{since.isoformat()}'"
 
-    async def _end(self, page: Mapping[str, WorkflowExecution]) -> int:
-        async with self._database.read() as connection:
-            still_open = await find_open(connection, self._workspace, page)
-        gone = await self._without_successor([page[name] for name in still_open])
-        if not gone:
+    async def _end_follow_ups(self, client: Client, page: Mapping[str, WorkflowExecution]) -> int:
+        async with self._database.read(self._workspace) as tx:
+            still_open = await find_open(tx, page)
+        closed = await _without_successor(client, [page[id] for id in still_open])
+        if not closed:
             return 0
-        async with self._database.write(self._workspace) as connection:
-            now = await database_now(connection)
-            ended = await end_closed(connection, self._workspace, gone, claimed_before=now - ATTEMPT_ENDED, now=now)
-        _tell(ended, gone)
+        async with self._database.write(self._workspace) as tx:
+            now = await database_now(tx)
+            claimed_before = now - _ABANDONED_CLAIM_AGE
+            ended = await end_closed(tx, closed, claimed_before=claimed_before, now=now)
+        for follow_up in ended:
+            _log_closed(
+                "workflow_closed",
+                closed[follow_up.id],
+                follow_up=follow_up.id,
+                state=follow_up.state.value,
+                reason=follow_up.reason,
+            )
         return len(ended)
 
-    async def _without_successor(self, closed: Collection[WorkflowExecution]) -> dict[str, WorkflowExecutionStatus]:
-        """Those whose newest run was closed by hand: a reset closes one run and begins another.
 
-        Temporal is asked for each, not its visibility; these are few, for most rows have ended.
-        """
-        free = asyncio.Semaphore(_AT_ONCE)
-        gone: dict[str, WorkflowExecutionStatus] = {}
+async def _without_successor(
+    client: Client, executions: Collection[WorkflowExecution]
+) -> dict[str, WorkflowExecutionStatus]:
+    """Return the status by follow-up of those whose newest run is closed: a reset closes one run and begins another.
 
-        async def one(execution: WorkflowExecution) -> None:
-            async with free:
-                status = await self._newest_status(execution)
-            if status in BY_HAND:
-                gone[execution.id.rpartition("/")[2]] = status
+    Each is looked up in Temporal, not in its visibility; there are few, because most rows have ended.
+    """
+    slots = asyncio.Semaphore(_MAX_CONCURRENT_CALLS)
+    closed: dict[str, WorkflowExecutionStatus] = {}
 
-        await asyncio.gather(*(one(execution) for execution in closed))
-        return gone
+    async def check(execution: WorkflowExecution) -> None:
+        async with slots:
+            # None: past its retention since it was listed, when it was closed.
+            status = await _newest_status(client, execution.id) or execution.status
+        if status is not None and status in _CLOSED_STATUSES:
+            closed[_follow_up_id(execution)] = status
 
-    async def _newest_status(self, execution: WorkflowExecution) -> WorkflowExecutionStatus | None:
-        try:
-            return (await self._client.get_workflow_handle(execution.id).describe()).status
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            return execution.status  # past its retention since it was listed
+    await asyncio.gather(*(check(execution) for execution in executions))
+    return closed
 
 
-def _tell(ended: Collection[FollowUp], gone: Mapping[str, WorkflowExecutionStatus]) -> None:
-    for follow_up in ended:
-        status = gone[follow_up.id]
-        by_hand = status in (WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.CANCELED)
-        tell = _log.info if by_hand else _log.warning  # nobody asked for the others: look into the history
-        tell(
-            "workflow_was_closed",
-            follow_up=follow_up.id,
-            status=status.name.lower(),
-            state=follow_up.state.value,
-            reason=follow_up.reason,
-        )
+async def end_closed_launches(database: Database, workspace: str, client: Client) -> int:
+    """End the open rows of launches whose workflows were closed in Temporal; return how many rows ended.
+
+    Few launches run at a time, so each is looked up in Temporal, not in its visibility. A closed launch is ended
+    first, which a worker that still sends for it sees before its next step; then its rows end, page by page. A message
+    that is claimed is left to a later run.
+
+    Raises:
+        RPCError: Temporal does not answer. StoreUnavailable: the database does not.
+    """
+    async with database.read(workspace) as tx:
+        unfinished = await find_unfinished(tx)
+    ended = 0
+    for launch in unfinished:
+        if launch.ended_at is not None or await _end_if_closed(database, workspace, client, launch):
+            ended += await _end_launch_rows(database, workspace, launch)
+    return ended
+
+
+async def _end_if_closed(database: Database, workspace: str, client: Client, launch: LaunchRow) -> bool:
+    """End the launch if the newest run of its workflow is closed, and return whether it is."""
+    status = await _newest_status(client, names.launch_id(workspace, launch.campaign, launch.launch_id))
+    if status is None or status not in _CLOSED_STATUSES:  # what Temporal has forgotten, no operator closed
+        return False
+    async with database.write(workspace) as tx:
+        await end_launch(tx, launch.launch_id, await database_now(tx))
+    _log_closed("launch_closed", status, campaign=launch.campaign, launch=launch.launch_id)
+    return True
+
+
+async def _end_launch_rows(database: Database, workspace: str, launch: LaunchRow) -> int:
+    ended, after = 0, ""
+    while True:
+        async with database.write(workspace) as tx:
+            rows = await next_due(tx, launch, after, None, _LAUNCH_ROWS_PER_PAGE)
+            now = await database_now(tx)
+            ids = [id for _, id, _ in rows]
+            claimed_before = now - _ABANDONED_CLAIM_AGE
+            ended += len(await end_closed(tx, ids, claimed_before=claimed_before, now=now))
+        if len(rows) < _LAUNCH_ROWS_PER_PAGE:
+            return ended
+        after = rows[-1][0]
+
+
+async def _newest_status(client: Client, workflow_id: str) -> WorkflowExecutionStatus | None:
+    """Return the status of the newest run of a workflow; None if Temporal does not know the workflow."""
+    try:
+        return (await client.get_workflow_handle(workflow_id).describe()).status
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return None
+
+
+def _follow_up_id(execution: WorkflowExecution) -> str:
+    return execution.id.rpartition("/")[2]
+
+
+def _log_closed(event: str, status: WorkflowExecutionStatus, **facts: object) -> None:
+    # No operator asks for a failure or a timeout: its history deserves a look.
+    log = _log.info if status in _BY_OPERATOR else _log.warning
+    log(event, status=status.name.lower(), **facts)

@@ -1,4 +1,9 @@
-"""Giving an order to the registry, from the API and the command line."""
+"""The client of the registry: submits lifecycle orders for the API and the command line.
+
+ConnectorError
+├── OrderRefused         names every problem; nothing was changed
+└── RegistryUnavailable  no worker or no Temporal answered
+"""
 
 from __future__ import annotations
 
@@ -20,38 +25,38 @@ from connector import names
 from connector.rules.model.errors import ConnectorError, OrderRefused
 from connector.wire import Order, OrderReceipt, RegistryState
 
-_PATIENCE = timedelta(seconds=30)
+_DEFAULT_TIMEOUT = timedelta(seconds=30)
 
 
 class RegistryUnavailable(ConnectorError):
-    """The order got no answer: no worker runs, or Temporal does not. It may be given again with the same id."""
+    """The order got no answer: no worker runs, or Temporal is down. It may be submitted again with the same id."""
 
 
-async def give_order(client: Client, order: Order, *, patience: timedelta = _PATIENCE) -> OrderReceipt:
-    """Have an order judged and carried out; the registry is started where it does not run.
+async def submit_order(client: Client, order: Order, *, answer_timeout: timedelta = _DEFAULT_TIMEOUT) -> OrderReceipt:
+    """Have the registry check and carry out an order; start the registry if it does not run.
 
     Args:
-        patience: how long to wait for the answer; the order may still be carried out after that.
+        answer_timeout: how long to wait for the answer; the order may still be carried out later.
 
     Raises:
-        OrderRefused: with every problem; nothing was changed.
-        RegistryUnavailable: no answer came in time; giving the same order again is harmless.
+        OrderRefused: names every problem; nothing was changed.
+        RegistryUnavailable: no answer came in time; the same order can be submitted again.
     """
     try:
-        async with asyncio.timeout(patience.total_seconds()):
-            return await _ask(client, order)
+        async with asyncio.timeout(answer_timeout.total_seconds()):
+            return await _update(client, order)
     except WorkflowUpdateFailedError as error:
-        raise _told(error) from None
+        raise _translate(error) from None
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
         raise RegistryUnavailable(
             f"no worker is polling {names.main_queue(order.workspace)!r}, or it is busy: no answer in "
-            f"{patience.total_seconds():g} seconds; start one with `connector worker`, then give the order again"
+            f"{answer_timeout.total_seconds():g} seconds; start one with `connector worker`, then submit it again"
         ) from None
     except RPCError as error:
         raise RegistryUnavailable(f"Temporal does not answer ({error.status.name}); is it running?") from None
 
 
-async def _ask(client: Client, order: Order) -> OrderReceipt:
+async def _update(client: Client, order: Order) -> OrderReceipt:
     start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
         names.REGISTRY,
         RegistryState(workspace=order.workspace),
@@ -61,7 +66,7 @@ async def _ask(client: Client, order: Order) -> OrderReceipt:
         static_summary=f"registry of {order.workspace}",
     )
     started = asyncio.ensure_future(start.workflow_handle())
-    started.add_done_callback(lambda done: done.cancelled() or done.exception())  # the update's error says it too
+    started.add_done_callback(lambda done: done.cancelled() or done.exception())  # the update raises it too
     try:
         receipt: OrderReceipt = await client.execute_update_with_start_workflow(
             order.verb, order, start_workflow_operation=start, id=order.order_id, result_type=OrderReceipt
@@ -71,11 +76,13 @@ async def _ask(client: Client, order: Order) -> OrderReceipt:
         started.cancel()
 
 
-def _told(error: WorkflowUpdateFailedError) -> ConnectorError:
-    """What the registry answered, in our own words."""
+def _translate(error: WorkflowUpdateFailedError) -> ConnectorError:
+    """Return the error that the registry raised, as one of this module's."""
     cause = error.cause.cause if isinstance(error.cause, ActivityError) else error.cause
     if isinstance(cause, ApplicationError) and cause.type == OrderRefused.__name__:
         return OrderRefused([str(problem) for problem in cause.details[0]])
     if isinstance(error.cause, ApplicationError):
         return OrderRefused([error.cause.message])
-    return RegistryUnavailable("the store could not take the order; is the database there? Give the order again")
+    return RegistryUnavailable(
+        "the registry could not reach the database; start the database, then submit the order again"
+    )

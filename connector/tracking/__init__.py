@@ -1,1 +1,1 @@
-"""Tracked links and opens: tokens, link rewriting, classified visits. Imports `rules`, `store` and `ingest`."""
+"""Tracked links and opens: tokens, link rewriting, visits. Imports `rules`, `settings`, `store` and `ingest`."""

@@ -1,4 +1,4 @@
-"""Where the links of an HTML mail stand in its source, so that they can be replaced and nothing else (design 9)."""
+"""Positions of the links in an HTML mail's source, so that links can be replaced and nothing else."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _ATTRIBUTE = re.compile(
 
 @dataclass(frozen=True)
 class Anchor:
-    """One `<a>` or `<area>` with an address.
+    """One `<a>` or `<area>` with a URL.
 
     `start` and `end` are the offsets of the href's value in the source, without its quotes; `href` is that value with
-    its character references resolved and without the space around it. Attributes have their first value.
+    its character references resolved, stripped. Of a repeated attribute the first value counts.
     """
 
     start: int
@@ -31,9 +31,9 @@ class Anchor:
 
 
 def find_anchors(html: str) -> tuple[list[Anchor], int]:
-    """The links in their order, and the offset at which a pixel belongs: the last `</body>`, else the end.
+    """Return the links in order, and the offset at which a pixel belongs: the last `</body>`, else the end.
 
-    However broken the source is, this ends, in a time that grows with its length alone.
+    Takes time linear in the source's length, however broken the source is.
     """
     reader = _Reader(html)
     reader.feed(html)
@@ -42,7 +42,7 @@ def find_anchors(html: str) -> tuple[list[Anchor], int]:
 
 
 class _Reader(HTMLParser):
-    """Reads a whole source at once. What begins and does not end goes on to the source's end, as in browsers."""
+    """Reads a whole source at once. A construct that is not closed extends to the source's end, as in browsers."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -52,57 +52,57 @@ class _Reader(HTMLParser):
         self.body_end: int | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Remember it where it is a link."""
+        """Record a link."""
         if tag not in ("a", "area"):
             return
-        found = {name: value for name, value in reversed(attrs)}
-        href, span = found.get("href"), self._span_of_href()
-        # Where the two readings of a broken tag differ, it stays as it is.
+        attributes = {name: value for name, value in reversed(attrs)}
+        href, span = attributes.get("href"), self._span_of_href()
+        # If the two readings of a broken tag differ, the tag stays unchanged.
         if href is not None and span is not None and unescape(self._html[span[0] : span[1]]) == href:
-            track = (found.get("data-track") or "").strip().lower() or None
-            self.anchors.append(Anchor(*span, href.strip(" \t\r\n\f"), found.get("data-alias"), track))
+            track = (attributes.get("data-track") or "").strip().lower() or None
+            self.anchors.append(Anchor(*span, href.strip(" \t\r\n\f"), attributes.get("data-alias"), track))
 
     def handle_endtag(self, tag: str) -> None:
-        """Remember where the body ends."""
-        if tag == "body" and self._html.startswith("</", self._here):
-            self.body_end = self._here
+        """Record where the body ends."""
+        if tag == "body" and self._html.startswith("</", self._offset):
+            self.body_end = self._offset
 
     @property
-    def _here(self) -> int:
+    def _offset(self) -> int:
         line, column = self.getpos()
         return self._lines[line - 1] + column
 
     def _span_of_href(self) -> tuple[int, int] | None:
-        tag, base = self.get_starttag_text() or "", self._here
-        place = _NAME.match(tag)
-        if place is None or not self._html.startswith(tag, base):
+        tag, base = self.get_starttag_text() or "", self._offset
+        name = _NAME.match(tag)
+        if name is None or not self._html.startswith(tag, base):
             return None
-        at = place.end()
+        at = name.end()
         while match := _ATTRIBUTE.match(tag, at):
             if match["name"].lower() == "href":
-                group = next((name for name in ("double", "single", "bare") if match[name] is not None), None)
+                group = next((group for group in ("double", "single", "bare") if match[group] is not None), None)
                 return None if group is None else (base + match.start(group), base + match.end(group))
             at = match.end()
         return None
 
-    # The standard library tries what is not closed again from every later "<", in a time that grows with the square.
+    # The standard library retries an unclosed construct at every later "<", which takes quadratic time.
 
     def parse_starttag(self, i: int) -> int:
-        return self._closed(super().parse_starttag(i))
+        return self._close_at_end(super().parse_starttag(i))
 
     def parse_endtag(self, i: int) -> int:
-        return self._closed(super().parse_endtag(i))
+        return self._close_at_end(super().parse_endtag(i))
 
     def parse_comment(self, i: int, report: bool = True) -> int:
-        return self._closed(super().parse_comment(i, report))
+        return self._close_at_end(super().parse_comment(i, report))
 
     def parse_pi(self, i: int) -> int:
-        return self._closed(super().parse_pi(i))
+        return self._close_at_end(super().parse_pi(i))
 
     def parse_html_declaration(self, i: int) -> int:
-        if self.rawdata.startswith("<![", i):  # the standard library fails on words that it does not know there
-            return self._closed(self.parse_bogus_comment(i))
-        return self._closed(super().parse_html_declaration(i))
+        if self.rawdata.startswith("<![", i):  # the standard library fails on unknown keywords here
+            return self._close_at_end(self.parse_bogus_comment(i))
+        return self._close_at_end(super().parse_html_declaration(i))
 
-    def _closed(self, k: int) -> int:
+    def _close_at_end(self, k: int) -> int:
         return k if k >= 0 else len(self.rawdata)

@@ -1,6 +1,6 @@
-"""Delivery ids and targets in few bytes, for every one of them makes a text message longer.
+"""Compact encodings of delivery ids and targets, for every byte makes a text message longer.
 
-What is written here is read for as long as a token lives: nothing may change its meaning, only be added.
+Tokens that were written must stay readable for as long as they are valid: encodings may be added, never changed.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import zlib
 
 _COMPACT = re.compile(r"((?:[0-9a-f]{2})+)\.([a-z_]+)")
 _CHANNELS = ("", "email", "sms", "push", "webhook", "in_app_message", "content_card", "news_feed_card")
-"""By their number in a token; 0 means that the id stands there as it is."""
+"""By their number in a token; 0 means that the id is stored unchanged."""
 
 _PLAIN, _DEFLATED = b"\0", b"\1"
-_COMMON = (
+_DICTIONARY = (
     b"&gclid=&ref=&id=?id=/products//product/&utm_content=&utm_term=spring_summer_autumn_winter_sale_newsletter_reminder"
     b"?utm_source=newsletter&utm_medium=email&utm_campaign=?utm_source=sms&utm_medium=sms&utm_campaign="
     b".de/.net/.org/.io/.co.uk/.com/\0http://\0https://www.shop."
 )
-_LONGEST = 64 * 1024
+_MAX_CHARACTERS = 64 * 1024
 
 
 def pack_delivery(id: str) -> bytes:
-    """A delivery's id; those of the form `hex.channel` in half their length. Raises ValueError where it is too long."""
+    """Encode a delivery's id; one of the form `hex.channel` in half its length. Raises ValueError if it is too long."""
     match = _COMPACT.fullmatch(id)
     if match is not None and match[2] in _CHANNELS:
         code, data = _CHANNELS.index(match[2]), bytes.fromhex(match[1])
@@ -34,7 +34,7 @@ def pack_delivery(id: str) -> bytes:
 
 
 def unpack_delivery(data: bytes) -> tuple[str, bytes]:
-    """The id, and the bytes that follow it. Raises ValueError."""
+    """Return the id, and the bytes that follow it. Raises ValueError if there is no id."""
     if len(data) < 2 or len(data) < 2 + data[1] or data[0] >= len(_CHANNELS):
         raise ValueError("no delivery's id")
     id, rest = data[2 : 2 + data[1]], data[2 + data[1] :]
@@ -42,20 +42,20 @@ def unpack_delivery(data: bytes) -> tuple[str, bytes]:
 
 
 def pack_text(text: str) -> bytes:
-    """A text, deflated where that makes it shorter."""
+    """Encode a text, deflated if that makes it shorter."""
     plain = text.encode()
-    deflate = zlib.compressobj(9, wbits=-15, zdict=_COMMON)
+    deflate = zlib.compressobj(9, wbits=-15, zdict=_DICTIONARY)
     deflated = deflate.compress(plain) + deflate.flush()
     return _DEFLATED + deflated if len(deflated) < len(plain) else _PLAIN + plain
 
 
 def unpack_text(data: bytes) -> str:
-    """The text. Raises ValueError where it is not one, or longer than any that was packed."""
+    """Decode a text. Raises ValueError if it is not one, or longer than `pack_text` encodes."""
     if data[:1] == _PLAIN:
         return data[1:].decode()
-    inflate = zlib.decompressobj(wbits=-15, zdict=_COMMON)
+    inflate = zlib.decompressobj(wbits=-15, zdict=_DICTIONARY)
     try:
-        text = inflate.decompress(data[1:], _LONGEST)
+        text = inflate.decompress(data[1:], _MAX_CHARACTERS)
     except zlib.error as error:
         raise ValueError("not a packed text") from error
     if data[:1] != _DEFLATED or not inflate.eof:

@@ -1,4 +1,4 @@
-"""Tracked links put in the place of those that a message has. All other bytes stay as they were."""
+"""Replacing a message's links with tracked links. All other bytes stay unchanged."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from collections.abc import Callable, Set
 
 from connector.tracking.anchors import Anchor, find_anchors
 
-Link = Callable[[int, str, str | None], str | None]
-"""From a link's number, target and alias to the tracked link; None: the link stays."""
+TrackLink = Callable[[int, str, str | None], str | None]
+"""Returns the tracked link for a link's number, target and alias; None: the link stays unchanged."""
 
 _WEB = re.compile(r"https?://[^\x00-\x20\x7f/?#][^\x00-\x1f\x7f]*", re.IGNORECASE)
 _IN_TEXT = re.compile(r"\bhttps?://[^\x00-\x20\x7f\"<>]+", re.IGNORECASE)
 _HOST = re.compile(r"\bhttps?://([^\x00-\x20\x7f\"<>/?#{}]+)(?=[\s\"<>/?#]|\Z)", re.IGNORECASE)
-_AFTER = ".,;:!?'\")]}…»”’"
-_LONGEST_ALIAS = 255
+_CLOSING_PUNCTUATION = ".,;:!?'\")]}…»”’"
+_MAX_ALIAS_CHARACTERS = 255
 
 
 def is_web(url: str) -> bool:
-    """Whether this is an address that a redirect may lead to: http or https, with a host, on one line."""
+    """Return whether a redirect may lead to this URL: http or https, with a host, on one line."""
     return _WEB.fullmatch(url) is not None
 
 
-def rewrite_html(html: str, *, link: Link, own: str, unsubscribe: str, pixel: str) -> str:
-    """The mail with its links replaced and the pixel added.
+def rewrite_html(html: str, *, link: TrackLink, own: str, unsubscribe: str, pixel: str) -> str:
+    """Return the mail with its links replaced and the pixel added.
 
-    Only the values of `href` are replaced, of `<a>` and `<area>` that lead to http or https. Links with
-    `data-track="off"` stay, and so do those to `own`; those with `data-track="unsubscribe"` lead to `unsubscribe`.
+    Only `href` values of `<a>` and `<area>` with http or https are replaced. Links with `data-track="off"` and links
+    to `own` stay; links with `data-track="unsubscribe"` become `unsubscribe`.
 
     Args:
-        own: what our own addresses begin with.
-        pixel: the element that goes before the last `</body>`, or to the end.
+        own: the prefix of our own URLs.
+        pixel: the element that is inserted before the last `</body>`, or at the end.
     """
     anchors, body_end = find_anchors(html)
     parts, at, number = [], 0, 0
@@ -50,29 +50,29 @@ def rewrite_html(html: str, *, link: Link, own: str, unsubscribe: str, pixel: st
 
 
 def hosts_in(text: str) -> frozenset[str]:
-    """The hosts of a text's addresses, with their ports, in lower case; of a template, those without any markup."""
-    return frozenset(_without_end(host).lower() for host in _HOST.findall(text))
+    """Return the hosts of a text's URLs, with ports, in lower case; of a template, only hosts without any markup."""
+    return frozenset(_without_punctuation(host).lower() for host in _HOST.findall(text))
 
 
 def leads_to(url: str, hosts: Set[str]) -> bool:
-    """Whether the address is surely one of these hosts' (as `hosts_in` gives them)."""
-    found = _HOST.match(url)
-    return found is not None and found[1].lower() in hosts
+    """Return whether the URL certainly leads to one of these hosts (as `hosts_in` returns them)."""
+    host = _HOST.match(url)
+    return host is not None and host[1].lower() in hosts
 
 
-def rewrite_text(text: str, *, link: Link, own: str) -> str:
-    """A text message with its addresses replaced; what punctuates the sentence after one stays."""
+def rewrite_text(text: str, *, link: TrackLink, own: str) -> str:
+    """Return a text message with its URLs replaced; punctuation after a URL stays."""
     number = -1
 
-    def replaced(match: re.Match[str]) -> str:
+    def replace(match: re.Match[str]) -> str:
         nonlocal number
-        url = _without_end(match[0])
+        url = _without_punctuation(match[0])
         if url.startswith(own) or not is_web(url):
             return match[0]
         number += 1
         return (link(number, url, None) or url) + match[0][len(url) :]
 
-    return _IN_TEXT.sub(replaced, text)
+    return _IN_TEXT.sub(replace, text)
 
 
 def _is_tracked(anchor: Anchor, own: str) -> bool:
@@ -80,12 +80,16 @@ def _is_tracked(anchor: Anchor, own: str) -> bool:
 
 
 def _alias(alias: str | None) -> str | None:
-    """An alias as conditions can name it: one that is longer, or holds a null, is none."""
-    return alias if alias and len(alias) <= _LONGEST_ALIAS and "\0" not in alias else None
+    """Return an alias that conditions can name; a longer one, or one with a null character, counts as none."""
+    return alias if alias and len(alias) <= _MAX_ALIAS_CHARACTERS and "\0" not in alias else None
 
 
-def _without_end(url: str) -> str:
-    """The address without what closes the sentence; a bracket that opens in it closes in it."""
-    while url and url[-1] in _AFTER and not (url[-1] == ")" and "(" in url and url.count("(") >= url.count(")")):
+def _without_punctuation(url: str) -> str:
+    """Return the URL without closing punctuation; a bracket that opens in the URL closes in it."""
+    while (
+        url
+        and url[-1] in _CLOSING_PUNCTUATION
+        and not (url[-1] == ")" and "(" in url and url.count("(") >= url.count(")"))
+    ):
         url = url[:-1]
     return url

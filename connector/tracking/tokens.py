@@ -1,7 +1,7 @@
-"""Tokens: what a tracked link says of itself, signed, so that nobody can make one or change where it leads.
+"""Signed tokens of tracked links, so that nobody can forge a link or change where it leads.
 
 A token is base64url over its bytes: kind, day of expiry, delivery, and for links their number, alias and target, then
-the signature. It names the delivery, never the user. The target stands in it, so that a redirect needs no store.
+the signature. It names the delivery, never the user. It contains the target, so that a redirect needs no store.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from connector.rules.model.errors import ConnectorError
+from connector.settings.application import Settings
 from connector.tracking.packing import pack_delivery, pack_text, unpack_delivery, unpack_text
 
-LONGEST = 8192
-"""Characters of a token; a link whose token would be longer is not tracked, for proxies cut longer addresses."""
+MAX_TOKEN_CHARACTERS = 8192
+"""A link whose token would be longer is not tracked, for proxies truncate longer URLs."""
 
-LONGEST_URL = 4096
-"""Characters of a target; what deflates well is not let grow without bounds."""
+MAX_URL_CHARACTERS = 4096
+"""The limit for a target: one that deflates well must not grow without bounds."""
 
 _PURPOSE = b"campaign-connector/tracking/1/"
 _HEAD = struct.Struct(">cH")
@@ -32,8 +33,8 @@ _DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Kind(StrEnum):
-    """What a token is for; the value is its path and its first byte."""
+class LinkKind(StrEnum):
+    """The purpose of a token; the value is its path and its first byte."""
 
     OPEN = "o"
     CLICK = "c"
@@ -41,15 +42,15 @@ class Kind(StrEnum):
     SHORT = "s"
 
 
-_SIGNATURE = {Kind.OPEN: 16, Kind.CLICK: 16, Kind.UNSUBSCRIBE: 16, Kind.SHORT: 10}
-"""Bytes of a signature. Who guesses has to ask us each time, so 80 bits do for a text message, where space is dear."""
+_SIGNATURE_BYTES = {LinkKind.OPEN: 16, LinkKind.CLICK: 16, LinkKind.UNSUBSCRIBE: 16, LinkKind.SHORT: 10}
+"""Each guess needs a request to us, so 80 bits are enough for text messages, which must be short."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """What a token says. `link`, `alias` and `url` are of clicks only; links count from 0."""
+    """The content of a token. `link` (its number, from 0), `alias` and `url` are set for clicks only."""
 
-    kind: Kind
+    kind: LinkKind
     delivery_id: str
     link: int = 0
     alias: str | None = None
@@ -57,20 +58,20 @@ class Token:
 
 
 class TokenInvalid(ConnectorError):
-    """Nobody here signed this token, or not for this."""
+    """The token was not signed by us, or not for this purpose."""
 
 
 class TokenExpired(ConnectorError):
-    """The token was good once."""
+    """The token is no longer valid."""
 
 
 class Tokens:
     """Writes and reads tokens.
 
     Args:
-        secrets: the key ring: the first signs, all verify.
-        workspace: whose tokens these are; another workspace's are not read.
-        lifetime: how long a token is good, in whole days.
+        secrets: the first signs, all verify.
+        workspace: the workspace of the tokens; another workspace's tokens are invalid.
+        lifetime: how long a token is valid, in whole days.
     """
 
     def __init__(self, secrets: Sequence[str], workspace: str, *, lifetime: timedelta) -> None:
@@ -79,49 +80,90 @@ class Tokens:
         self._lifetime = lifetime
 
     def write(self, token: Token, *, at: datetime) -> str:
-        """The token as text, good from `at` (aware) for the lifetime, to the end of that day in UTC.
+        """Return the token as text, valid from `at` (aware) for the lifetime, until the end of that day in UTC.
 
         Raises:
-            ValueError: it or its target would be too long, or its link's number too high.
+            ValueError: the token or its target is too long, or the link's number too high.
         """
         expires = (at + self._lifetime - _EPOCH) // _DAY
         body = _HEAD.pack(token.kind.value.encode(), expires) + pack_delivery(token.delivery_id)
         if token.url is not None:
-            if token.link > 0xFFFF or len(token.url) > LONGEST_URL:
+            if token.link > 0xFFFF or len(token.url) > MAX_URL_CHARACTERS:
                 raise ValueError("the link's number is too high, or its target too long")
             body += _LINK.pack(token.link) + pack_text(f"{token.alias or ''}\0{token.url}")
         text = _encode(body + self._sign(self._keys[0], body, token.kind))
-        if len(text) > LONGEST:
+        if len(text) > MAX_TOKEN_CHARACTERS:
             raise ValueError("the target is too long")
         return text
 
-    def read(self, text: str, kind: Kind, *, at: datetime) -> Token:
-        """What a token of this kind says, as of `at` (aware).
+    def read(self, text: str, kind: LinkKind, *, at: datetime) -> Token:
+        """Return the content of a token of this kind, as of `at` (aware).
 
         Raises:
-            TokenInvalid: forged, cut off, changed, or of another kind. TokenExpired: its last day is over.
+            TokenInvalid: forged, truncated, changed, or of another kind.
+            TokenExpired: its last day is over.
         """
         signed = _decode(text)
-        size = _SIGNATURE[kind]
+        size = _SIGNATURE_BYTES[kind]
         body, signature = signed[:-size], signed[-size:]
-        good = [hmac.compare_digest(self._sign(key, body, kind), signature) for key in self._keys]
-        if not any(good) or body[:1] != kind.value.encode():
+        matches = [hmac.compare_digest(self._sign(key, body, kind), signature) for key in self._keys]
+        if not any(matches) or body[:1] != kind.value.encode():
             raise TokenInvalid("the token is not one of ours")
         try:
-            return _unpacked(body, kind, (at - _EPOCH) // _DAY)
-        except (ValueError, struct.error) as error:  # signed by us, in a form that this release does not know
+            return _unpack(body, kind, (at - _EPOCH) // _DAY)
+        except (ValueError, struct.error) as error:  # signed by us, in an encoding that this release does not know
             raise TokenInvalid("the token cannot be read") from error
 
-    def _sign(self, key: bytes, body: bytes, kind: Kind) -> bytes:
-        return hmac.digest(key, body, hashlib.sha256)[: _SIGNATURE[kind]]
+    def _sign(self, key: bytes, body: bytes, kind: LinkKind) -> bytes:
+        return hmac.digest(key, body, hashlib.sha256)[: _SIGNATURE_BYTES[kind]]
 
 
-def _unpacked(body: bytes, kind: Kind, today: int) -> Token:
+@dataclass(frozen=True)
+class OwnLinks:
+    """Reads our own links, which providers report as clicked when their click tracking wraps ours.
+
+    Args:
+        tokens: reads the links' tokens; None: tracking is not configured.
+        base: the public URL of our endpoints, without a slash at its end.
+    """
+
+    tokens: Tokens | None
+    base: str | None
+
+    @property
+    def are_configured(self) -> bool:
+        """Whether our mails carry our links and pixels."""
+        return self.tokens is not None and self.base is not None
+
+    def read(self, url: str | None, at: datetime) -> Token | None:
+        """Return the token of our link as of `at` (aware), whatever was appended to the link; None for other links."""
+        if url is None or self.tokens is None or self.base is None or not url.startswith(f"{self.base}/"):
+            return None
+        path = url[len(self.base) + 1 :].partition("?")[0].partition("#")[0]
+        kind, _, text = path.partition("/")
+        try:
+            return self.tokens.read(text, LinkKind(kind), at=at)
+        except (TokenInvalid, TokenExpired, ValueError):
+            return None
+
+
+def open_tokens(settings: Settings) -> Tokens | None:
+    """Create the signer and reader of tokens from the settings; None without a secret."""
+    secrets = [secret.get_secret_value() for secret in settings.tracking.secrets]
+    return Tokens(secrets, settings.workspace, lifetime=settings.tracking.lifetime) if secrets else None
+
+
+def open_own_links(settings: Settings) -> OwnLinks:
+    """Create the reader of our own links from the settings."""
+    return OwnLinks(open_tokens(settings), settings.tracking.url)
+
+
+def _unpack(body: bytes, kind: LinkKind, today: int) -> Token:
     _, expires = _HEAD.unpack_from(body)
     delivery_id, rest = unpack_delivery(body[_HEAD.size :])
     if today > expires:
         raise TokenExpired("the token has expired")
-    if kind not in (Kind.CLICK, Kind.SHORT):
+    if kind not in (LinkKind.CLICK, LinkKind.SHORT):
         return Token(kind, delivery_id)
     (link,) = _LINK.unpack_from(rest)
     alias, _, url = unpack_text(rest[_LINK.size :]).partition("\0")
@@ -133,8 +175,8 @@ def _encode(data: bytes) -> str:
 
 
 def _decode(text: str) -> bytes:
-    """The bytes of a text that `_encode` wrote; any other spelling of the same bytes is refused."""
-    if len(text) > LONGEST or not text.isascii():
+    """Return the bytes of a text that `_encode` wrote; any other spelling of the same bytes is refused."""
+    if len(text) > MAX_TOKEN_CHARACTERS or not text.isascii():
         raise TokenInvalid("the token is not one of ours")
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

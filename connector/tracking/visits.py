@@ -1,8 +1,8 @@
-"""Visits on their way into the log: answered at once, classified together a moment later, then taken in.
+"""Visits of tracked links: answered at once, classified together a moment later, then ingested; and unsubscribing.
 
-A scanner's first click looks like a person's until its second one comes, so a click rests for as long as a burst lasts.
-An open is judged by itself, and rests only where clicks that came before it do.
-What cannot be stored stays in the queue, which is bounded; what is lost is counted and logged.
+A scanner's first click looks like a person's until its second one comes, so a click waits for the length of a burst.
+An open is classified by itself, and waits only behind earlier clicks. Visits that cannot be stored stay in the queue,
+which is bounded; lost visits are counted and logged.
 """
 
 from __future__ import annotations
@@ -19,18 +19,26 @@ import structlog
 
 from connector.ingest.intake import Intake
 from connector.rules.model.interactions import Interaction, InteractionType, LogEntry
-from connector.rules.provider_events.classification import BURST, EngagementKind, Visit, classify
-from connector.store.engine.database import Database, StoreUnavailable
-from connector.store.provider_events.tracked import TrackedDelivery, find_deliveries
+from connector.rules.provider_events.classification import (
+    BURST_WINDOW,
+    DeliveryClicks,
+    EngagementKind,
+    Visit,
+    classify,
+)
+from connector.store.engine.database import Database, StoreUnavailable, database_now
+from connector.store.provider_events.attribution import TrackedDelivery, find_tracked_deliveries
+from connector.store.provider_events.events import save_consent_time
 from connector.store.users.log import load_items
+from connector.store.users.users import UserErased, merge_user
 from connector.tracking.agents import is_crawler
-from connector.tracking.clicks import Clicks
-from connector.tracking.tokens import Kind, Token
+from connector.tracking.tokens import LinkKind, Token
 
 _log = structlog.get_logger("tracking")
-_BATCH = 500
-_ROOM = 50_000
+_BATCH_VISITS = 500
+_MAX_WAITING = 50_000
 _RETRY_SECONDS = 2.0
+_MIN_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -42,15 +50,15 @@ class FollowedLink:
 
 
 class Visits:
-    """Takes visits in for one workspace.
+    """Queues and ingests the visits of one workspace.
 
     Args:
-        changed: called when visits may have begun or ended follow-ups.
-        settle: how long a click rests before it is classified.
-        room: how many visits wait at most; more are lost.
-        clock: the time in UTC, by which `Visit.at` was told.
-        counted: told what became of visits: `stored`, `unknown` (no such delivery, or its user was erased),
-            `refused` (by intake) or `lost`, and how many.
+        clock: the time in UTC, the same clock as `Visit.at`.
+        changed: called when visits may have started or ended follow-ups.
+        settle: how long a click waits before it is classified.
+        max_waiting: how many visits may wait; more are lost.
+        counted: called with an outcome and the number of visits: `stored`, `unknown` (no such delivery, or its user was
+            erased), `refused` (by intake) or `lost`.
     """
 
     def __init__(
@@ -61,41 +69,40 @@ class Visits:
         *,
         clock: Callable[[], datetime],
         changed: Callable[[], None] = lambda: None,
-        settle: timedelta = BURST,
-        room: int = _ROOM,
-        counted: Callable[[str, int], None] = lambda _fate, _number: None,
+        settle: timedelta = BURST_WINDOW,
+        max_waiting: int = _MAX_WAITING,
+        counted: Callable[[str, int], None] = lambda _outcome, _number: None,
     ) -> None:
         self._database, self._intake, self._workspace = database, intake, workspace
         self._clock, self._changed, self._settle = clock, changed, settle
-        self._room, self._counted = room, counted
+        self._max_waiting, self._counted = max_waiting, counted
         self._waiting: deque[FollowedLink] = deque()
 
     def note(self, followed: FollowedLink) -> None:
-        """Remember a visit. Never waits and never fails: the answer to the request is on its way."""
-        if len(self._waiting) >= self._room:
-            self._lose(1)
+        """Queue a visit. Never waits and never fails, so that the request can be answered."""
+        if len(self._waiting) >= self._max_waiting:
+            self._report_lost(1)
             return
         self._waiting.append(followed)
 
     async def run(self, stopped: asyncio.Event) -> None:
-        """Take visits in as they ripen until `stopped`; then all that wait, and what cannot be stored is lost."""
+        """Ingest visits as they become ready until `stopped`, then all others; those that cannot be stored are lost."""
         while not stopped.is_set():
-            rest = _RETRY_SECONDS if not await self._try_flush(all=False) else self._until_ripe()
+            pause_seconds = self._seconds_until_ready() if await self._try_flush(all=False) else _RETRY_SECONDS
             with suppress(TimeoutError):
-                await asyncio.wait_for(stopped.wait(), rest)
+                await asyncio.wait_for(stopped.wait(), pause_seconds)
         if not await self._try_flush(all=True) and self._waiting:
-            self._lose(len(self._waiting))
+            self._report_lost(len(self._waiting))
 
     async def flush(self, *, all: bool = True) -> None:
-        """Take in what waits: all of it, or what has rested.
+        """Ingest the waiting visits: all of them, or those that are ready.
 
         Raises:
-            StoreUnavailable: what was not taken in waits on.
+            StoreUnavailable: the visits that were not ingested still wait.
         """
-        while batch := self._next(all):
-            await self._take_in(batch)
-            for _ in batch:
-                self._waiting.popleft()
+        while batch := self._next_batch(all):
+            await self._ingest(batch)
+            self._drop(len(batch))
 
     async def _try_flush(self, *, all: bool) -> bool:
         try:
@@ -103,95 +110,125 @@ class Visits:
         except StoreUnavailable:
             _log.warning("visits_wait", waiting=len(self._waiting))
             return False
-        except Exception:  # a defect, or a visit that the store does not take: it must not stop all that follow
+        except Exception:  # a defect, or a visit that the store refuses: it must not block all later ones
             _log.exception("visits_broke")
-            self._lose(min(len(self._waiting), _BATCH))
-            for _ in range(min(len(self._waiting), _BATCH)):
-                self._waiting.popleft()
+            number = min(len(self._waiting), _BATCH_VISITS)
+            self._report_lost(number)
+            self._drop(number)
         return True
 
-    def _next(self, all: bool) -> Sequence[FollowedLink]:
-        ripe = self._clock() - self._settle
-        number = 0
-        while number < min(len(self._waiting), _BATCH) and (all or _is_ripe(self._waiting[number].visit, ripe)):
+    def _next_batch(self, all: bool) -> Sequence[FollowedLink]:
+        ready_before, number = self._clock() - self._settle, 0
+        limit = min(len(self._waiting), _BATCH_VISITS)
+        while number < limit and (all or _is_ready(self._waiting[number].visit, ready_before)):
             number += 1
-        return [self._waiting[n] for n in range(number)]
+        return [self._waiting[place] for place in range(number)]
 
-    def _until_ripe(self) -> float:
+    def _drop(self, number: int) -> None:
+        for _ in range(number):
+            self._waiting.popleft()
+
+    def _seconds_until_ready(self) -> float:
         if not self._waiting:
-            return max(self._settle.total_seconds() / 4, 0.05)
+            return max(self._settle.total_seconds() / 4, _MIN_POLL_SECONDS)
         first = self._waiting[0].visit
-        rest = timedelta(0) if first.act is EngagementKind.OPEN else first.at + self._settle - self._clock()
-        return max(rest.total_seconds(), 0.01)
+        is_open = first.act is EngagementKind.OPEN
+        remaining = timedelta(0) if is_open else first.at + self._settle - self._clock()
+        return max(remaining.total_seconds(), 0.01)
 
-    async def _take_in(self, batch: Sequence[FollowedLink]) -> None:
-        async with self._database.read() as c:
-            found = await find_deliveries(c, self._workspace, {f.token.delivery_id for f in batch})
-            since = min(f.visit.at for f in batch) - BURST
-            logged = await load_items(c, self._workspace, dict.fromkeys({d.user_key for d in found.values()}, since))
-        known = [f for f in batch if f.token.delivery_id in found]
+    async def _ingest(self, batch: Sequence[FollowedLink]) -> None:
+        async with self._database.read(self._workspace) as tx:
+            deliveries = await find_tracked_deliveries(tx, {f.token.delivery_id for f in batch})
+            since = min(f.visit.at for f in batch) - BURST_WINDOW
+            user_keys = {delivery.user_key for delivery in deliveries.values()}
+            logged = await load_items(tx, dict.fromkeys(user_keys, since))
+        known = [f for f in batch if f.token.delivery_id in deliveries]
         self._count("unknown", len(batch) - len(known))
-        around = self._around({f.token.delivery_id for f in known}, logged)
-        made = [_interaction(f, found[f.token.delivery_id], around[f.token.delivery_id]) for f in known]
-        if made:
-            results = await self._intake.ingest(made)
+        clicks = self._clicks_of({f.token.delivery_id for f in known}, logged)
+        items = [_interaction_of(f, deliveries[f.token.delivery_id], clicks[f.token.delivery_id]) for f in known]
+        if items:
+            results = await self._intake.ingest(items)
             refused = sum(result.status == "invalid" for result in results)
             self._count("refused", refused)
             self._count("stored", len(results) - refused)
             self._changed()
 
-    def _around(self, deliveries: Set[str], logged: Mapping[str, Sequence[LogEntry]]) -> Mapping[str, Clicks]:
-        """The clicks of these deliveries: those that wait, and those that were taken in lately, here or elsewhere."""
-        around = {delivery: Clicks() for delivery in deliveries}
+    def _clicks_of(
+        self, delivery_ids: Set[str], logged: Mapping[str, Sequence[LogEntry]]
+    ) -> Mapping[str, DeliveryClicks]:
+        """Return the clicks of these deliveries: those that wait, and those logged recently, by any process."""
+        clicks = {delivery_id: DeliveryClicks() for delivery_id in delivery_ids}
         for waiting in self._waiting:
-            if waiting.visit.act is EngagementKind.CLICK and waiting.token.delivery_id in around:
-                around[waiting.token.delivery_id].add(waiting.visit.link, waiting.visit.at)
+            if waiting.visit.act is EngagementKind.CLICK and waiting.token.delivery_id in clicks:
+                clicks[waiting.token.delivery_id].add(waiting.visit.link, waiting.visit.at)
         for entry in (entry for entries in logged.values() for entry in entries):
-            told = entry.item.properties
-            clicks = around.get(str(told.get("delivery")))
-            if clicks is not None and "classified" in told and isinstance(told.get("link"), int):
-                clicks.add(told["link"], entry.t)
-        return around
+            properties = entry.item.properties
+            of_delivery = clicks.get(str(properties.get("delivery")))
+            if of_delivery is not None and "classified" in properties and isinstance(properties.get("link"), int):
+                of_delivery.add(properties["link"], entry.t)
+        return clicks
 
-    def _lose(self, number: int) -> None:
+    def _report_lost(self, number: int) -> None:
         _log.error("visits_lost", number=number)
         self._count("lost", number)
 
-    def _count(self, fate: str, number: int) -> None:
+    def _count(self, outcome: str, number: int) -> None:
         if number:
-            self._counted(fate, number)
+            self._counted(outcome, number)
 
 
-def _is_ripe(visit: Visit, ripe: datetime) -> bool:
-    """What else is asked for of a message says nothing of an open; of a click it does."""
-    return visit.act is EngagementKind.OPEN or visit.at <= ripe
+async def unsubscribe(database: Database, workspace: str, delivery_id: str) -> bool:
+    """Withdraw the consent of the delivery's user to its channel; return whether there is such a user.
+
+    Waiting messages are dropped by it at their due time. Repeating it changes nothing, and a provider's late report of
+    an earlier statement does not overrule it.
+
+    Raises:
+        StoreUnavailable: nothing has changed.
+    """
+    async with database.write(workspace) as tx:
+        delivery = (await find_tracked_deliveries(tx, [delivery_id])).get(delivery_id)
+        if delivery is None:
+            return False
+        changes = {"consent": {delivery.channel: "unsubscribed"}}
+        with suppress(UserErased):
+            now = await database_now(tx)
+            user_key = await merge_user(tx, delivery.user, changes, now)
+            await save_consent_time(tx, user_key, delivery.channel, now)
+            return True
+        return False
 
 
-def _interaction(followed: FollowedLink, delivery: TrackedDelivery, clicks: Clicks) -> Interaction:
-    """The interaction that a visit makes, with an id that the same visit, repeated, makes again (M6)."""
+def _is_ready(visit: Visit, ready_before: datetime) -> bool:
+    """Return whether a visit can be classified: later visits of its message matter for a click, not for an open."""
+    return visit.act is EngagementKind.OPEN or visit.at <= ready_before
+
+
+def _interaction_of(followed: FollowedLink, delivery: TrackedDelivery, clicks: DeliveryClicks) -> Interaction:
+    """Return the visit's interaction, with an id that the same visit, repeated, gets again (M6)."""
     token, visit = followed.token, followed.visit
     others = clicks.near(visit.at) if visit.act is EngagementKind.CLICK else ()
-    classified = classify(visit, delivery.dispatched_at, others, is_crawler)
-    told: dict[str, Any] = {**classified.properties(visit.act), "delivery": delivery.id}
+    classification = classify(visit, delivery.dispatched_at, others, is_crawler)
+    properties: dict[str, Any] = {**classification.properties(visit.act), "delivery": delivery.id}
     second = visit.at.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
     if visit.act is EngagementKind.OPEN:
-        id = f"open-{delivery.id}-{classified.kind}-{second[:11]}"
+        id = f"open-{delivery.id}-{classification.visit_class}-{second[:11]}"
     else:
-        told |= {"url": token.url, "link": token.link} | ({"alias": token.alias} if token.alias else {})
-        id = f"click-{delivery.id}-{token.link}-{classified.kind}-{second}"
+        properties |= {"url": token.url, "link": token.link} | ({"alias": token.alias} if token.alias else {})
+        id = f"click-{delivery.id}-{token.link}-{classification.visit_class}-{second}"
     return Interaction(
         id=id,
         user=delivery.user,
         type=_type_of(token),
         campaign=delivery.campaign,
         occurred_at=visit.at,
-        properties=told,
+        properties=properties,
     )
 
 
 def _type_of(token: Token) -> InteractionType:
-    if token.kind is Kind.OPEN:
+    if token.kind is LinkKind.OPEN:
         return InteractionType.OPEN_EMAIL
-    if token.kind is Kind.SHORT:
+    if token.kind is LinkKind.SHORT:
         return InteractionType.CLICK_SMS_LINK
     return InteractionType.CLICK_EMAIL_ALIAS if token.alias else InteractionType.CLICK_EMAIL

@@ -1,4 +1,4 @@
-"""The HTTP application, made from the parts that it works with."""
+"""The FastAPI application: routes, middleware and error handlers around one `AppContext`."""
 
 from __future__ import annotations
 
@@ -10,38 +10,34 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from connector.app.context import AppContext
-from starter.api.access import inbox_token
-from starter.api.access.cross_origin import InboxOrigins
+from starter.api.access.origins import InboxOrigins
 from starter.api.access.scopes import Keys
 from starter.api.openapi import document as openapi
 from starter.api.requests.admission import Admission
-from starter.api.requests.errors import answer_errors
+from starter.api.requests.errors import install_error_handlers
 from starter.api.requests.middleware import RequestMiddleware
 from starter.api.routes import (
     campaigns,
-    explain,
     follow_ups,
-    health,
     inbox,
     interactions,
-    metrics,
+    operation,
     pushes,
-    results,
     segment,
     tracking,
     users,
+    webhooks,
 )
-from starter.webhooks import routes as webhooks
-from starter.webhooks.protocol import Provider
+from starter.webhooks.protocol import WebhookProvider
 from starter.webhooks.registry import open_providers
 
 
-def create_app(context: AppContext, keys: Keys, providers: Mapping[str, Provider] | None = None) -> FastAPI:
-    """The application. While it runs, it sweeps the outbox, so that follow-ups begin at once.
+def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookProvider] | None = None) -> FastAPI:
+    """Create the application. While it runs, it also runs the outbox, so that follow-ups start at once.
 
     Args:
         keys: who may call; see `keys_for`.
-        providers: whose webhooks are taken in, by name; None: those that are set up.
+        providers: the providers whose webhooks are accepted, by name; None: those that are configured.
     """
     app = FastAPI(
         title="Campaign Connector",
@@ -53,14 +49,14 @@ def create_app(context: AppContext, keys: Keys, providers: Mapping[str, Provider
     app.state.context, app.state.keys, app.state.tracking = context, keys, tracking.open_tracking(context)
     app.state.providers = open_providers(context.settings) if providers is None else providers
     app.state.provider_intake = webhooks.open_intake(context)
-    app.include_router(health.router)
+    app.include_router(operation.router)
     app.include_router(tracking.router)
     app.state.segment = segment.open_mapping(context)
-    keyed = (interactions, segment, users, explain, inbox, inbox_token, pushes, campaigns, results, follow_ups, metrics)
+    keyed = (interactions, segment, users, inbox, pushes, campaigns, follow_ups)
     for resource in keyed:
-        app.include_router(resource.router)  # every route says which scopes it needs
-    app.include_router(webhooks.router)  # their callers sign what they send
-    answer_errors(app)
+        app.include_router(resource.router)  # every route declares the scopes it needs
+    app.include_router(webhooks.router)  # no key: providers sign their calls
+    install_error_handlers(app)
     openapi.describe(app)
     app.add_middleware(InboxOrigins, origins=context.settings.inbox.origins)
     app.add_middleware(Admission, limits=context.settings.api_limits)
@@ -74,7 +70,7 @@ async def _sweep(app: FastAPI) -> AsyncIterator[None]:
     stopped = asyncio.Event()
     sweep = asyncio.create_task(context.outbox.run(stopped))
     try:
-        async with tracking.taking_in(app.state.tracking):
+        async with tracking.ingesting_visits(app.state.tracking):
             yield
     finally:
         stopped.set()

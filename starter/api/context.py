@@ -1,4 +1,4 @@
-"""How routes get what they work with."""
+"""The dependency by which routes get the `AppContext`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from connector.app.context import AppContext
 
 
 def get_context(request: Request) -> AppContext:
-    """The parts that the application was made with."""
+    """Return the context that the application was created with."""
     context: AppContext = request.app.state.context
     return context
 

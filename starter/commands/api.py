@@ -1,4 +1,4 @@
-"""`connector api`: the HTTP API."""
+"""`connector api`: serves the HTTP API."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import typer
 from connector.app.shutdown import stop_on_signals
 from starter.api.server import serve
 from starter.commands.options import DataOption
-from starter.commands.session import begin, run
+from starter.commands.session import run, start_command
 
 
 def api(
     host: Annotated[str | None, typer.Option(help="The address to listen on (CONNECTOR_API_HOST).")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="0: any free one (CONNECTOR_API_PORT).")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="0: any free port (CONNECTOR_API_PORT).")] = None,
     data: DataOption = None,
 ) -> None:
-    """Serve the HTTP API until SIGTERM; its pages at /docs describe it.
+    """Serve the HTTP API until SIGTERM; its page /docs describes it.
 
-    Whoever calls sends a key, as `Authorization: Bearer KEY`. Without any, made with `connector keys create` or set in
-    CONNECTOR_API_KEYS, it does not listen.
+    Callers send a key as `Authorization: Bearer KEY`. Create keys with `connector keys create`, or set
+    CONNECTOR_API_KEYS; without any key the API does not start.
 
     Examples:
 
@@ -28,7 +28,7 @@ def api(
 
       CONNECTOR_API_KEYS='["a long random key"]' connector api
     """
-    settings = begin(data)
+    settings = start_command(data)
     address = settings.api_host if host is None else host, settings.api_port if port is None else port
 
     async def work() -> None:

@@ -1,30 +1,37 @@
-"""`connector apply`: definitions from YAML become drafts."""
+"""`connector apply`: saves definitions from YAML as drafts. Also reads the definition files for `connector plan`."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from connector.definitions import read_definitions
+from connector.rules.model.campaigns import Workspace
+from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.publishing.drafting import Definition, DraftChange, draft_warnings
-from connector.store.catalogue.loading import save_drafts
+from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.reading import Paths, keep_to_workspace, read_paths, working
-from starter.commands.session import run, session
-from starter.terminal import print_json, print_note, print_result, print_warning, table
+from starter.commands.session import open_session, run
+from starter.terminal import format_table, print_json, print_note, print_result, print_warnings, spinner
+
+DefinitionPaths = Annotated[list[Path], typer.Argument(exists=True, help="YAML files, or folders of YAML files.")]
 
 
 def apply(
-    paths: Paths,
+    paths: DefinitionPaths,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Save campaigns, cards and the workspace from YAML as drafts.
 
-    What is live does not change: an edited campaign becomes live with `publish`. What `publish` will refuse is told as
-    a warning; `plan` tells it before. Every fault of every file is told at once, with its file, line and key, and then
-    nothing is saved.
+    Live campaigns do not change: an edited campaign becomes live with `publish`. Warnings name what `publish` would
+    refuse; `plan` shows them before anything is saved. If a file has an error, nothing is saved, and every error of
+    every file is printed with its file, line and key.
 
     Examples:
 
@@ -32,31 +39,58 @@ def apply(
 
       connector apply welcome.yaml nudge.yaml --json
     """
-    definitions = read_paths(paths)
-    saved, notes = run(_save(data, definitions))
-    print_warning(notes)
+    definitions = read_definition_files(paths)
+    saved, warnings = run(_save(data, definitions))
+    print_warnings(warnings)
     if as_json:
-        print_json({"saved": [vars(one) for one in saved], "warnings": notes})
+        print_json({"saved": [vars(change) for change in saved], "warnings": warnings})
     else:
-        _show(saved)
+        _print_changes(saved)
+
+
+def read_definition_files(paths: Sequence[Path]) -> list[Definition]:
+    """Return everything that the files and folders define, in their order.
+
+    Raises:
+        DefinitionError: names every fault of every file.
+    """
+    faults: list[Fault] = []
+    definitions: list[Definition] = []
+    with spinner("Reading definitions"):
+        for path in paths:
+            try:
+                definitions += read_definitions(path).all
+            except DefinitionError as error:
+                faults += error.faults
+    if faults:
+        raise DefinitionError(faults)
+    return definitions
+
+
+def check_workspace(workspace: str, definitions: Sequence[Definition]) -> None:
+    """Check that the definitions are of this workspace. Raises DefinitionError."""
+    for definition in definitions:
+        if isinstance(definition, Workspace) and definition.workspace != workspace:
+            problem = f"is {definition.workspace}, but this is {workspace}; set CONNECTOR_WORKSPACE to change it"
+            raise DefinitionError([Fault("workspace", problem)])
 
 
 async def _save(data: Path | None, definitions: Sequence[Definition]) -> tuple[list[DraftChange], list[str]]:
-    async with session(data) as context:
-        keep_to_workspace(context.workspace, definitions)
-        with working(f"Saving {len(definitions)} definitions"):
-            async with context.database.write(context.workspace) as connection:
-                now = await database_now(connection)
-                saved = await save_drafts(connection, context.workspace, definitions, now)
+    async with open_session(data) as context:
+        check_workspace(context.workspace, definitions)
+        with spinner(f"Saving {len(definitions)} definitions"):
+            async with context.database.write(context.workspace) as tx:
+                now = await database_now(tx)
+                saved = await save_drafts(tx, definitions, now)
             catalogue = await context.cache.at_least(context.database)
         return saved, draft_warnings(definitions, catalogue, now)
 
 
-def _show(saved: Sequence[DraftChange]) -> None:
-    changed = [(one.change, one.id, one.revision) for one in saved if one.change != "unchanged"]
+def _print_changes(saved: Sequence[DraftChange]) -> None:
+    changed = [(change.change, change.id, change.revision) for change in saved if change.change != "unchanged"]
     if changed:
-        print_result(table(("change", "id", "revision"), changed))
-    counts = Counter(one.change for one in saved)
+        print_result(format_table(("change", "id", "revision"), changed))
+    counts = Counter(change.change for change in saved)
     print_result(f"{counts['new']} new, {counts['edited']} edited, {counts['unchanged']} unchanged")
     if changed:
-        print_note("what is live has not changed; `connector publish` makes drafts live")
+        print_note("live campaigns have not changed; `connector publish` makes drafts live")

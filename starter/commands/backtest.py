@@ -1,4 +1,4 @@
-"""`connector backtest`: had this campaign been live, what would have come of it."""
+"""`connector backtest`: the results that a campaign would have had."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from connector.app.backtest import BacktestResult
-from connector.app.backtest import backtest as test
-from connector.rules.model.instants import write_instant
-from connector.rules.model.values import parse_duration
+from connector.rules.model.values import format_instant, parse_duration
 from connector.simulation.tally import quantiles
 from connector.store.engine.database import database_now
-from starter.commands.options import DataOption, JsonOption, parse_time
-from starter.commands.session import run, session
-from starter.terminal import print_json, print_result, table
+from starter.commands.options import DataOption, JsonOption, parse_time_option
+from starter.commands.session import open_session, run
+from starter.operations.backtest import BacktestResult
+from starter.operations.backtest import backtest as backtest_campaign
+from starter.terminal import format_table, print_json, print_result
 
 
 def backtest(
     campaign: Annotated[str, typer.Argument(help="A follow-on; its newest revision is tested, draft or live.")],
-    since: Annotated[str, typer.Option(help='From when on, like 2026-03-02T00:00:00Z, or how long ago: "30 days".')],
+    since: Annotated[str, typer.Option(help='The start, like 2026-03-02T00:00:00Z, or how long ago: "30 days".')],
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge the log as if a follow-on had been live: how many would have been triggered, called off, capped, sent.
+    """Show what a follow-on would have done if it had been live: triggered, cancelled, capped, sent.
 
-    It also tells how long after the trigger its exceptions come, so that the delay can be chosen. Users are taken as
-    they are known now, other campaigns' messages as they really went out. Nothing is sent or changed.
+    The result also shows how long after the trigger its exceptions come, so that you can choose the delay. Users count
+    as they are known now, messages of other campaigns as they were really sent. Nothing is sent or changed.
 
     Examples:
 
@@ -38,51 +37,50 @@ def backtest(
 
       connector backtest cart-reminder --since 2026-03-02T00:00:00Z --json
     """
-    tested = run(_test(data, campaign, since))
+    result = run(_backtest(data, campaign, since))
     if as_json:
-        print_json(_as_json(tested))
+        print_json(_in_json(result))
     else:
-        print_result(_story(tested))
+        print_result(_in_text(result))
 
 
-async def _test(data: Path | None, campaign: str, since: str) -> BacktestResult:
-    async with session(data) as context:
+async def _backtest(data: Path | None, campaign: str, since: str) -> BacktestResult:
+    async with open_session(data) as context:
         catalogue = await context.cache.at_least(context.database)
-        async with context.database.read() as connection:
-            now = await database_now(connection)
-            begin = _begin(since, now)
+        async with context.database.read(context.workspace) as tx:
+            now = await database_now(tx)
+            start = _parse_since(since, now)
             console = Console(stderr=True)
-            with Progress(console=console, transient=True, disable=not console.is_terminal) as shown:
-                task = shown.add_task("Judging users", total=None)
-                return await test(
-                    connection,
-                    context.workspace,
+            with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+                task = bar.add_task("Evaluating users", total=None)
+                return await backtest_campaign(
+                    tx,
                     catalogue,
                     campaign,
-                    since=begin,
+                    since=start,
                     until=now,
-                    progress=lambda done, users: shown.update(task, completed=done, total=users),
+                    progress=lambda done, users: bar.update(task, completed=done, total=users),
                 )
 
 
-def _begin(since: str, now: datetime) -> datetime:
+def _parse_since(since: str, now: datetime) -> datetime:
     try:
-        begin = now - parse_duration(since)
+        start = now - parse_duration(since)
     except ValueError:
-        begin = parse_time("--since", since, otherwise=', or how long ago, like "30 days"')
-    if begin >= now:
+        start = parse_time_option("--since", since, alternative=', or how long ago, like "30 days"')
+    if start >= now:
         raise typer.BadParameter(f"--since {since!r} is not in the past")
-    return begin
+    return start
 
 
-def _as_json(tested: BacktestResult) -> dict[str, Any]:
-    tally = tested.tally
+def _in_json(result: BacktestResult) -> dict[str, Any]:
+    tally = result.tally
     waits = {f"p{share}": wait.total_seconds() for share, wait in quantiles(tally.until_exception).items()}
     return {
-        "campaign": tested.campaign,
-        "revision": tested.revision,
-        "since": write_instant(tested.since),
-        "until": write_instant(tested.until),
+        "campaign": result.campaign,
+        "revision": result.revision,
+        "since": format_instant(result.since),
+        "until": format_instant(result.until),
         "users": tally.users,
         "triggered": tally.triggered,
         "sent": tally.sent,
@@ -95,35 +93,35 @@ def _as_json(tested: BacktestResult) -> dict[str, Any]:
     }
 
 
-def _story(tested: BacktestResult) -> str:
-    tally = tested.tally
+def _in_text(result: BacktestResult) -> str:
+    tally = result.tally
     counts = [
         ("triggered", "", tally.triggered),
-        *(("called off by", name, count) for name, count in tally.excepted.most_common()),
+        *(("cancelled by", name, count) for name, count in tally.excepted.most_common()),
         *(("dropped", name, count) for name, count in tally.dropped.most_common()),
         ("control group", "", tally.control),
         ("sent", "", tally.sent),
         ("still waiting", "", tally.waiting),
         *(("refused", name, count) for name, count in tally.refused.most_common()),
     ]
-    shown = [(what, name, f"{count:,}") for what, name, count in counts if count or what in ("triggered", "sent")]
+    rows = [(what, name, f"{count:,}") for what, name, count in counts if count or what in ("triggered", "sent")]
     head = (
-        f"had {tested.campaign} (revision {tested.revision}) been live since {write_instant(tested.since)}, "
+        f"if {result.campaign} (revision {result.revision}) had been live since {format_instant(result.since)}, "
         f"for {tally.users:,} {'user' if tally.users == 1 else 'users'}:"
     )
-    return "\n\n".join([head, table(("", "", "follow-ups"), shown), _until_exception(tally.until_exception)])
+    return "\n\n".join([head, format_table(("", "", "follow-ups"), rows), _exceptions_in_text(tally.until_exception)])
 
 
-def _until_exception(waits: list[timedelta]) -> str:
+def _exceptions_in_text(waits: list[timedelta]) -> str:
     if not waits:
         return "no exception came after a trigger"
-    rows = [(f"{share} %", _rounded(wait)) for share, wait in quantiles(waits).items()]
-    head = f"of {len(waits):,} who did what calls it off, however long after the trigger, so many had by then:"
-    return f"{head}\n{table(('', 'within'), rows)}"
+    rows = [(f"{share} %", _format_wait(wait)) for share, wait in quantiles(waits).items()]
+    head = f"time from the trigger to the exception, for the {len(waits):,} triggers that an exception followed:"
+    return f"{head}\n{format_table(('share', 'within'), rows)}"
 
 
-def _rounded(wait: timedelta) -> str:
-    """A length of time as somebody says it."""
+def _format_wait(wait: timedelta) -> str:
+    """Return a duration in its largest unit of which it has at least two, with three digits."""
     seconds = wait.total_seconds()
     for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:

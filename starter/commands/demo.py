@@ -1,4 +1,4 @@
-"""`connector demo`: the three use cases, played."""
+"""`connector demo`: plays three use cases."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from starter.commands.session import run
-from starter.demo import run_demo
+from starter.demo.demo import run_demo
 
 
 def demo(
-    stay: Annotated[bool, typer.Option("--stay", help="Keep everything up afterwards, to look around.")] = False,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep everything running afterwards, until Ctrl-C.")] = False,
 ) -> None:
-    """Start everything in a folder of its own, play three use cases on short delays, and show what came of them.
+    """Start everything in a temporary folder, play three use cases with short delays, and show the outcomes.
 
     Examples:
 

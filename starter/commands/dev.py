@@ -1,4 +1,4 @@
-"""`connector dev`: everything on one machine, from one command."""
+"""`connector dev`: runs everything on one machine."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import typer
 
 from connector.app.shutdown import stop_on_signals
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import begin, run
-from starter.dev.dev_file import Running
+from starter.commands.session import run, start_command
+from starter.dev.instance import DevInstance
 from starter.dev.supervisor import DevPorts, run_dev
 from starter.terminal import print_json, print_result
 
-Port = typer.Option(min=0, max=65535, help="0: any free one.")
+PortOption = typer.Option(min=0, max=65535, help="0: any free port.")
 
 
 def dev(
     data: DataOption = None,
-    api_port: Annotated[int, Port] = 8080,
-    temporal_port: Annotated[int, Port] = 7233,
-    ui_port: Annotated[int, Port] = 8233,
-    no_ui: Annotated[bool, typer.Option("--no-ui", help="Without Temporal's Web UI.")] = False,
+    api_port: Annotated[int, PortOption] = 8080,
+    temporal_port: Annotated[int, PortOption] = 7233,
+    ui_port: Annotated[int, PortOption] = 8233,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Do not start Temporal's Web UI.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run everything here until Ctrl-C: Temporal with its Web UI, a worker and the API, on one data folder.
+    """Run Temporal with its Web UI, a worker and the API on this machine, with one data folder, until Ctrl-C.
 
-    Messages of channels without a provider are shown instead of sent. Run again on the same folder, it goes on where
-    it was; what waited in the meantime is judged as of now.
+    Messages of channels without a provider are printed instead of sent. A later run on the same folder continues
+    where this one stopped; follow-ups that became due in between are evaluated then.
 
     Examples:
 
@@ -37,36 +37,36 @@ def dev(
 
       connector dev --data /tmp/try --api-port 0 --temporal-port 0 --ui-port 0
     """
-    settings = begin(data)
+    settings = start_command(data)
     ports = DevPorts(api=api_port, temporal=temporal_port, ui=None if no_ui else ui_port)
 
-    def ready(running: Running) -> None:
+    def report_ready(instance: DevInstance) -> None:
         if as_json:
-            print_json(running.model_dump())
+            print_json(instance.model_dump())
         else:
-            print_result(_banner(running, settings.data))
+            print_result(_banner(instance, settings.data))
 
     async def work() -> None:
-        await run_dev(settings, ports, stop_on_signals(), ready=ready)
+        await run_dev(settings, ports, stop_on_signals(), on_ready=report_ready)
 
     run(work())
 
 
-def _banner(running: Running, data: Path) -> str:
-    elsewhere = data != Path(".connector")
+def _banner(instance: DevInstance, data: Path) -> str:
+    is_default_folder = data == Path(".connector")
     lines = [
         "",
         "  Campaign Connector is ready.",
         "",
-        f"  API            {running.api_url} (described at /docs)",
-        f"  Temporal UI    {running.ui_url or 'off'}",
-        f"  Temporal       {running.temporal_address}",
+        f"  API            {instance.api_url} (described at /docs)",
+        f"  Temporal UI    {instance.ui_url or 'off'}",
+        f"  Temporal       {instance.temporal_address}",
         f"  data           {data}",
         "",
         "  Next, in another terminal:",
-        *([f"    export CONNECTOR_DATA={shlex.quote(str(data.resolve()))}"] if elsewhere else []),
+        *([] if is_default_folder else [f"    export CONNECTOR_DATA={shlex.quote(str(data.resolve()))}"]),
         "    connector apply examples && connector publish --with-follow-ons abandoned-cart",
-        f'    curl -X PUT {running.api_url}/v1/users/u-17 -d \'{{"push_tokens": ["phone-1"]}}\'',
+        f'    curl -X PUT {instance.api_url}/v1/users/u-17 -d \'{{"push_tokens": ["phone-1"]}}\'',
         "    connector interact --user u-17 --type event --name cart_abandoned",
         "    connector status",
         "",

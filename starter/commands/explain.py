@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import run, session
+from starter.commands.session import open_session, run
 from starter.explain.explain import explain_user
 from starter.explain.explanation import Explanation
 from starter.explain.text import render_text
@@ -16,18 +16,18 @@ from starter.terminal import print_json, print_result
 
 
 def explain(
-    user: Annotated[str, typer.Argument(help="The user, by the id that services know.")],
+    user: Annotated[str, typer.Argument(help="The user's id, as services report it.")],
     campaign: Annotated[
-        str | None, typer.Option(help="One campaign; it is told too where nothing happened, and why.")
+        str | None, typer.Option(help="Only this campaign; explained even if it made no decision about the user.")
     ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell every decision about a user in order: what came in, what was looked at, what came of it and why.
+    """Show every decision about a user in order: the interaction, the evidence, the outcome and its reason.
 
-    Where nothing happened, it names the interaction that came nearest, and why it did not count. An interaction that
-    was reported again is not shown: a repeat changes nothing and leaves no decision. Attributes, consent and settings
-    are those known now. At most the newest 1,000 decisions are told.
+    If a campaign made no decision, the nearest interaction is shown with the reason why it did not count. Repeated
+    reports of an interaction are not shown: they change nothing. Attributes, consent and settings are those known now.
+    At most the newest 1,000 decisions are shown.
 
     Examples:
 
@@ -44,5 +44,5 @@ def explain(
 
 
 async def _explain(data: Path | None, user: str, campaign: str | None) -> Explanation:
-    async with session(data) as context:
+    async with open_session(data) as context:
         return await explain_user(context, user, campaign)

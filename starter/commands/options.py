@@ -1,4 +1,4 @@
-"""Options that several commands have, and words that they read. Importing this costs next to nothing."""
+"""Options that several commands share, and the parsing of their values. Cheap to import, unlike the session."""
 
 from __future__ import annotations
 
@@ -22,17 +22,24 @@ DataOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
-def parse_time(option: str, text: str, *, otherwise: str = "") -> datetime:
-    """An instant in UTC from RFC 3339; raises BadParameter with what would be right, and `otherwise` what would too."""
+def parse_time_option(option: str, text: str, *, alternative: str = "") -> datetime:
+    """Return the instant in UTC that an option gives in RFC 3339.
+
+    Args:
+        alternative: another form that the caller accepts, for the error's message.
+
+    Raises:
+        BadParameter: says what would be right.
+    """
     try:
         return _INSTANT.validate_python(text).astimezone(UTC)
     except ValidationError:
-        right = f"a time with its zone, like 2026-03-09T12:00:00Z{otherwise}"
+        right = f"a time with its zone, like 2026-03-09T12:00:00Z{alternative}"
         raise typer.BadParameter(f"{option} {text!r} is not {right}") from None
 
 
-def parse_length(option: str, text: str) -> timedelta:
-    """A length of time like "2 hours"; raises BadParameter with what would be right."""
+def parse_duration_option(option: str, text: str) -> timedelta:
+    """Return the duration that an option gives, like "2 hours"; raises BadParameter that says what would be right."""
     try:
         return parse_duration(text)
     except ValueError as error:

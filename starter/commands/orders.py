@@ -1,4 +1,4 @@
-"""`connector publish`, `stop`, `resume` and `archive`: orders to the registry, all or nothing."""
+"""`connector publish`, `stop`, `resume` and `archive`: orders to the registry, carried out completely or not at all."""
 
 from __future__ import annotations
 
@@ -7,31 +7,32 @@ from typing import Annotated
 
 import typer
 
+from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.errors import OrderRefused
-from connector.rules.model.instants import write_instant
+from connector.rules.model.values import format_instant
 from connector.wire import OrderReceipt
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import run, session
-from starter.operations.orders import Verb, order_now
-from starter.terminal import print_json, print_note, print_result, print_warning
+from starter.commands.session import open_session, run
+from starter.operations.orders import order_now
+from starter.terminal import print_json, print_note, print_result, print_warnings
 
-Ids = Annotated[list[str], typer.Argument(help="Campaigns and cards, by their ids.", show_default=False)]
+IdsArgument = Annotated[list[str], typer.Argument(help="The ids of campaigns and cards.", show_default=False)]
 
-_DONE = {"publish": "published", "stop": "stopped", "resume": "resumed", "archive": "archived"}
+_PAST_TENSE = {"publish": "published", "stop": "stopped", "resume": "resumed", "archive": "archived"}
 
 
 def publish(
-    ids: Ids,
+    ids: IdsArgument,
     with_follow_ons: Annotated[
-        bool, typer.Option("--with-follow-ons", help="Publish the draft follow-ons that listen to them as well.")
+        bool, typer.Option("--with-follow-ons", help="Also publish the draft follow-ons that these trigger.")
     ] = False,
     allow_missed: Annotated[
-        bool, typer.Option("--allow-missed", help="Publish even where a draft follow-on will have missed the launch.")
+        bool, typer.Option("--allow-missed", help="Publish even if a draft follow-on would miss the launch.")
     ] = False,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the newest saved revisions live, follow-ons before what they listen to; all or none.
+    """Make the newest saved revisions live, follow-ons before their targets; all of them or none.
 
     Examples:
 
@@ -42,8 +43,8 @@ def publish(
     _order("publish", ids, data, as_json, with_follow_ons=with_follow_ons, allow_missed=allow_missed)
 
 
-def stop(ids: Ids, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """End their waiting and held follow-ups as `dropped: stopped`, and begin none.
+def stop(ids: IdsArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Stop campaigns and cards: waiting and held follow-ups end as `dropped: stopped`, and no new ones start.
 
     Example:
 
@@ -52,8 +53,8 @@ def stop(ids: Ids, data: DataOption = None, as_json: JsonOption = False) -> None
     _order("stop", ids, data, as_json)
 
 
-def resume(ids: Ids, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Make stopped ones live again as they were; what happened meanwhile is not picked up.
+def resume(ids: IdsArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Make stopped campaigns and cards live again, unchanged; interactions while they were stopped do not count.
 
     Example:
 
@@ -62,8 +63,8 @@ def resume(ids: Ids, data: DataOption = None, as_json: JsonOption = False) -> No
     _order("resume", ids, data, as_json)
 
 
-def archive(ids: Ids, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Stop them for good; they cannot be edited or published any more.
+def archive(ids: IdsArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Stop campaigns and cards for good; they cannot be edited or published any more.
 
     Example:
 
@@ -73,7 +74,7 @@ def archive(ids: Ids, data: DataOption = None, as_json: JsonOption = False) -> N
 
 
 def _order(
-    verb: Verb,
+    verb: OrderVerb,
     ids: list[str],
     data: Path | None,
     as_json: bool,
@@ -81,25 +82,25 @@ def _order(
     with_follow_ons: bool = False,
     allow_missed: bool = False,
 ) -> None:
-    async def give() -> OrderReceipt:
-        async with session(data) as context:
+    async def work() -> OrderReceipt:
+        async with open_session(data) as context:
             return await order_now(context, verb, ids, with_follow_ons=with_follow_ons, allow_missed=allow_missed)
 
     try:
-        receipt = run(give())
+        receipt = run(work())
     except OrderRefused as refusal:
         print_note(f"{verb} is refused, and nothing was changed:")
         for problem in refusal.problems:
             print_note(f"  {problem}")
         raise typer.Exit(1) from None
-    _show(receipt, as_json)
+    _print_receipt(receipt, as_json)
 
 
-def _show(receipt: OrderReceipt, as_json: bool) -> None:
-    print_warning(receipt.warnings)
+def _print_receipt(receipt: OrderReceipt, as_json: bool) -> None:
+    print_warnings(receipt.warnings)
     if as_json:
         return print_json(receipt.model_dump(mode="json"))
-    for name in receipt.changed:
-        print_result(f"{_DONE[receipt.verb]} {name} as of {write_instant(receipt.effective_at)}")
-    for name in receipt.unchanged:
-        print_result(f"unchanged {name}")
+    for id in receipt.changed:
+        print_result(f"{_PAST_TENSE[receipt.verb]} {id} as of {format_instant(receipt.effective_at)}")
+    for id in receipt.unchanged:
+        print_result(f"unchanged {id}")

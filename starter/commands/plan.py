@@ -1,4 +1,4 @@
-"""`connector plan`: what `apply` and then `publish` would do, before anything changes."""
+"""`connector plan`: shows what `apply` and then `publish` would do."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from connector.rules.model.errors import OrderRefused
 from connector.rules.model.values import canonical_json
 from connector.rules.publishing.differences import Difference
 from connector.rules.publishing.drafting import Definition
-from connector.rules.publishing.preview import Drafting
+from connector.rules.publishing.preview import DefinitionPreview
 from connector.store.reporting.overview import WaitCounts
+from starter.commands.apply import DefinitionPaths, check_workspace, read_definition_files
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.reading import Paths, keep_to_workspace, read_paths
-from starter.commands.session import run, session
-from starter.operations.preview import Preview, preview_changes
-from starter.terminal import print_json, print_note, print_result, print_warning, table
+from starter.commands.session import open_session, run
+from starter.operations.orders import Preview, preview_changes
+from starter.terminal import format_table, print_json, print_note, print_result, print_warnings
 
-_WIDEST, _BEFORE = 60, 20
-_MOST_NAMED = 20
+_MAX_VALUE_CHARACTERS, _CONTEXT_CHARACTERS = 60, 20
+_MAX_NAMES = 20
 _SIGNS = {"added": "+", "removed": "-", "edited": "~"}
 
 
 def plan(
-    paths: Paths,
+    paths: DefinitionPaths,
     allow_missed: Annotated[
-        bool, typer.Option("--allow-missed", help="As if published even where a draft follow-on misses the launch.")
+        bool, typer.Option("--allow-missed", help="Plan a publication even if a draft follow-on would miss the launch.")
     ] = False,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what `apply` and then `publish` of all that is not live would do. Nothing is changed.
+    """Show what `apply` and then `publish` of everything that is not live would do. Nothing is changed.
 
-    What is new, edited (by its keys) and unchanged, and what the store has besides; the order in which the publication
-    would take effect; what it would be refused for, and warn of; and how many users wait by which earlier revision.
-    The exit code is 1 where a file has a fault or the publication would be refused.
+    The result lists what is new, edited (key by key) and unchanged, and what only the store has; the order in which the
+    publication would take effect; its refusals and warnings; and how many users wait on which earlier revision. The
+    exit code is 1 if a file has an error or the publication would be refused.
 
     Examples:
 
@@ -46,92 +46,90 @@ def plan(
 
       connector plan welcome.yaml nudge.yaml --allow-missed --json
     """
-    definitions = read_paths(paths)
+    definitions = read_definition_files(paths)
     try:
-        seen = run(_look(data, definitions, allow_missed))
+        preview = run(_preview(data, definitions, allow_missed))
     except OrderRefused as refusal:
-        _refused("apply", refusal.problems)
+        _print_refusals("apply", refusal.problems)
         raise typer.Exit(1) from None
     if as_json:
-        print_json(_in_json(seen))
+        print_json(_in_json(preview))
     else:
-        _show(seen)
-    print_warning(seen.warnings)
-    if seen.refusals:
-        _refused("publish", seen.refusals)
+        _print_preview(preview)
+    print_warnings(preview.warnings)
+    if preview.refusals:
+        _print_refusals("publish", preview.refusals)
         raise typer.Exit(1)
 
 
-async def _look(data: Path | None, definitions: Sequence[Definition], allow_missed: bool) -> Preview:
-    async with session(data) as context:
-        keep_to_workspace(context.workspace, definitions)
-        async with context.database.read() as connection:
-            return await preview_changes(connection, context.workspace, definitions, allow_missed=allow_missed)
+async def _preview(data: Path | None, definitions: Sequence[Definition], allow_missed: bool) -> Preview:
+    async with open_session(data) as context:
+        check_workspace(context.workspace, definitions)
+        async with context.database.read(context.workspace) as tx:
+            return await preview_changes(tx, definitions, allow_missed=allow_missed)
 
 
-def _in_json(seen: Preview) -> dict[str, Any]:
+def _in_json(preview: Preview) -> dict[str, Any]:
     return {
-        "changes": [_drafting_in_json(one) for one in seen.draftings if one.change != "unchanged"],
-        "unchanged": [one.id for one in seen.draftings if one.change == "unchanged"],
-        "elsewhere": [{"id": entry.id, "state": entry.state} for entry in seen.elsewhere],
-        "order": list(seen.order),
-        "refusals": list(seen.refusals),
-        "warnings": list(seen.warnings),
-        "waits": [vars(one) for one in seen.waits],
+        "changes": [_definition_in_json(one) for one in preview.definitions if one.change != "unchanged"],
+        "unchanged": [one.id for one in preview.definitions if one.change == "unchanged"],
+        "elsewhere": [{"id": entry.id, "state": entry.state} for entry in preview.other_entries],
+        "order": list(preview.order),
+        "refusals": list(preview.refusals),
+        "warnings": list(preview.warnings),
+        "waits": [vars(wait) for wait in preview.waits],
     }
 
 
-def _drafting_in_json(drafting: Drafting) -> dict[str, Any]:
-    return {**vars(drafting), "differences": [vars(one) for one in drafting.differences]}
+def _definition_in_json(drafting: DefinitionPreview) -> dict[str, Any]:
+    return {**vars(drafting), "differences": [vars(difference) for difference in drafting.differences]}
 
 
-def _show(seen: Preview) -> None:
-    changed = [one for one in seen.draftings if one.change != "unchanged"]
+def _print_preview(preview: Preview) -> None:
+    changed = [one for one in preview.definitions if one.change != "unchanged"]
     if changed:
         rows = [(one.change, one.kind, one.id, one.revision, one.live_revision) for one in changed]
-        print_result(table(("change", "kind", "id", "revision", "live"), rows))
+        print_result(format_table(("change", "kind", "id", "revision", "live"), rows))
     for one in changed:
         for number, difference in enumerate(one.differences):
-            print_result(("" if number else f"\n{one.id}:\n") + _line(difference))
-    counts = Counter(one.change for one in seen.draftings)
+            print_result(("" if number else f"\n{one.id}:\n") + _format_difference(difference))
+    counts = Counter(one.change for one in preview.definitions)
     print_result(
         ("\n" if changed else "") + f"{counts['new']} new, {counts['edited']} edited, {counts['unchanged']} unchanged"
     )
-    if seen.elsewhere:
-        others = _listed([f"{entry.id} ({entry.state})" for entry in seen.elsewhere])
-        print_result(f"in the store, not in these files, and left as it is: {others}")
-    print_result(
-        f"publish would take effect in this order: {', '.join(seen.order)}" if seen.order else "nothing to publish"
-    )
-    for wait in seen.waits:
-        print_result(_stays(wait))
+    if preview.other_entries:
+        others = _format_names([f"{entry.id} ({entry.state})" for entry in preview.other_entries])
+        print_result(f"in the store but not in these files, and not changed: {others}")
+    order = ", ".join(preview.order)
+    print_result(f"publish would take effect in this order: {order}" if order else "nothing to publish")
+    for wait in preview.waits:
+        print_result(_format_waits(wait))
 
 
-def _line(difference: Difference) -> str:
+def _format_difference(difference: Difference) -> str:
     before, after = canonical_json(difference.before), canonical_json(difference.after)
-    shared = _shared(before, after) if difference.change == "edited" else 0
+    shared = _common_prefix_length(before, after) if difference.change == "edited" else 0
     shown = {
-        "added": _brief(after, shared),
-        "removed": _brief(before, shared),
-        "edited": f"{_brief(before, shared)} → {_brief(after, shared)}",
+        "added": _shorten(after, shared),
+        "removed": _shorten(before, shared),
+        "edited": f"{_shorten(before, shared)} → {_shorten(after, shared)}",
     }
     return f"  {_SIGNS[difference.change]} {difference.path}: {shown[difference.change]}"
 
 
-def _shared(one: str, other: str) -> int:
-    """How many characters they begin with alike."""
+def _common_prefix_length(one: str, other: str) -> int:
     differ = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
     return next(differ, min(len(one), len(other)))
 
 
-def _brief(text: str, shared: int) -> str:
-    """As much as stands on a line; of a long text from a little before the place at which the other one differs."""
-    begins = max(0, shared - _BEFORE) if len(text) > _WIDEST else 0
-    cut = f"…{text[begins:]}" if begins else text
-    return cut if len(cut) <= _WIDEST else f"{cut[: _WIDEST - 1]}…"
+def _shorten(text: str, shared: int) -> str:
+    """Return what fits on a line; of a long text from a little before the first character that differs."""
+    start = max(0, shared - _CONTEXT_CHARACTERS) if len(text) > _MAX_VALUE_CHARACTERS else 0
+    cut = f"…{text[start:]}" if start else text
+    return cut if len(cut) <= _MAX_VALUE_CHARACTERS else f"{cut[: _MAX_VALUE_CHARACTERS - 1]}…"
 
 
-def _stays(wait: WaitCounts) -> str:
+def _format_waits(wait: WaitCounts) -> str:
     users = "1 user stays" if wait.users == 1 else f"{wait.users} users stay"
     return (
         f"{users} on revision {wait.revision} of {wait.campaign} ({wait.waiting} waiting, {wait.held} held): they keep "
@@ -139,12 +137,12 @@ def _stays(wait: WaitCounts) -> str:
     )
 
 
-def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - _MOST_NAMED
-    return ", ".join([*names[:_MOST_NAMED], *([f"and {rest} more"] if rest > 0 else [])])
+def _format_names(names: Sequence[str]) -> str:
+    rest = len(names) - _MAX_NAMES
+    return ", ".join([*names[:_MAX_NAMES], *([f"and {rest} more"] if rest > 0 else [])])
 
 
-def _refused(verb: str, problems: Sequence[str]) -> None:
+def _print_refusals(verb: str, problems: Sequence[str]) -> None:
     print_note(f"{verb} would be refused:")
     for problem in problems:
         print_note(f"  {problem}")

@@ -1,4 +1,4 @@
-"""What a command works with: the parts, on a database that has been set up, and the Temporal of `connector dev`."""
+"""The session of a command: its settings, its logs, and the context on a database that has been set up."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from connector.app.context import AppContext, open_context
 from connector.app.logs import configure_logs
 from connector.app.preflight import check_data_folder, check_tables
 from connector.settings.application import Settings
-from starter.dev.dev_file import find_temporal
+from starter.dev.instance import use_dev_temporal
 
 T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's work to its end."""
+    """Run a command's work and return its result."""
     return asyncio.run(work)
 
 
-def begin(data: Path | None, *, level: str = "INFO") -> Settings:
-    """The settings of a command, with its logs on standard error and `connector dev`'s Temporal found."""
+def start_command(data: Path | None, *, log_level: str = "INFO") -> Settings:
+    """Return the settings; configure logs, and use the Temporal of the data folder's `connector dev` if it runs."""
     settings = read_settings(data)
-    configure_logs(settings.log_format, level=level)
-    find_temporal(settings.data)
+    configure_logs(settings.log_format, level=log_level)
+    use_dev_temporal(settings.data)
     return settings
 
 
 @asynccontextmanager
-async def session(data: Path | None) -> AsyncIterator[AppContext]:
-    """The parts for one command.
+async def open_session(data: Path | None) -> AsyncIterator[AppContext]:
+    """Open the context of one command.
 
     Raises:
-        NotSetUp: `connector setup` or `connector dev` has not been run.
+        NotSetUp: neither `connector setup` nor `connector dev` has been run.
     """
-    settings = begin(data, level="ERROR")
+    settings = start_command(data, log_level="ERROR")
     check_data_folder(settings)
     async with open_context(settings) as context:
         await check_tables(context.database)

@@ -1,4 +1,4 @@
-"""`connector setup`: the tables, and the search attributes in Temporal."""
+"""`connector setup`: creates the tables, and registers the search attributes in Temporal."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from connector.rules.model.errors import ConnectorError
 from connector.store.engine.migrate import migrate
 from connector.temporal.client import SEARCH_ATTRIBUTES, register_search_attributes
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import begin, run
+from starter.commands.session import run, start_command
 from starter.terminal import print_json, print_note, print_result
 
 
 class NotRegistered(ConnectorError):
-    """Temporal did not take the search attributes; the tables are up to date all the same."""
+    """Temporal refused the search attributes. The tables are up to date nevertheless."""
 
 
 def setup(data: DataOption = None, as_json: JsonOption = False) -> None:
     """Bring the database to this version's tables, and register the search attributes in Temporal.
 
-    Can be run again at any time, and should be after every upgrade. `connector dev` does it by itself.
+    Run it before the first start and after every upgrade; it can be repeated. `connector dev` does the same.
 
     Examples:
 
@@ -31,15 +31,15 @@ def setup(data: DataOption = None, as_json: JsonOption = False) -> None:
 
       CONNECTOR_DATABASE_URL=postgresql://connector@db/connector TEMPORAL_ADDRESS=temporal:7233 connector setup
     """
-    done = run(_set_up(data))
+    result = run(_set_up(data))
     if as_json:
-        return print_json(done)
-    registered = ", ".join(done["registered"]) or "nothing new"
-    return print_result(f"Temporal: {registered} registered; searchable are {', '.join(done['search_attributes'])}")
+        return print_json(result)
+    registered = ", ".join(result["registered"]) or "nothing new"
+    return print_result(f"Temporal: {registered} registered; searchable are {', '.join(result['search_attributes'])}")
 
 
 async def _set_up(data: Path | None) -> dict[str, Any]:
-    async with open_context(begin(data, level="ERROR")) as context:
+    async with open_context(start_command(data, log_level="ERROR")) as context:
         await migrate(context.database)
         print_note(f"database: the tables are up to date ({context.database.dialect})")
         try:

@@ -1,4 +1,4 @@
-"""`connector simulate`: the rules over a timeline, with no server and no sending."""
+"""`connector simulate`: applies the rules to a timeline, without a server and without sending."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from rich.progress import track
 
 from connector.definitions import Definitions, read_definitions
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.catalogue.lifecycle import Verb
+from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.errors import ConnectorError, OrderRefused
 from connector.simulation import Simulation, SpillStore
-from connector.simulation.pictures import TooMuchToDraw, draw
-from connector.simulation.timeline import ORDERS, Line, Timeline, read_timeline
-from starter.commands.options import JsonOption, parse_time
-from starter.terminal import print_result, print_warning, table
+from connector.simulation.pictures import NotDrawable, draw
+from connector.simulation.timeline import ORDER_KINDS, Timeline, TimelineStep, read_timeline
+from starter.commands.options import JsonOption, parse_time_option
+from starter.terminal import format_table, print_result, print_warnings
 
-_MOST_DRAWN = 1000
+_MAX_DRAWN_LINES = 1000
 
 
 class NotDrawn(ConnectorError):
@@ -33,19 +33,19 @@ class NotDrawn(ConnectorError):
 
 
 class StepRefused(ConnectorError):
-    """A lifecycle step of the timeline was refused, which ends the run."""
+    """An order or edit of the timeline was refused, which ends the run."""
 
 
 def simulate(
     campaigns: Annotated[Path, typer.Option(exists=True, help="A YAML file of definitions, or a folder of them.")],
-    timeline: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="JSON lines of what arrives when.")],
-    until: Annotated[str | None, typer.Option(help="Where to stop, like 2026-03-09T12:00:00Z; inclusive.")] = None,
+    timeline: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="JSON lines: what arrives when.")],
+    until: Annotated[str | None, typer.Option(help="When to stop, like 2026-03-09T12:00:00Z (inclusive).")] = None,
     as_json: JsonOption = False,
-    picture: Annotated[Path | None, typer.Option(dir_okay=False, help="Draw a small run into this SVG file.")] = None,
+    picture: Annotated[Path | None, typer.Option(dir_okay=False, help="Draw a small run as this SVG file.")] = None,
 ) -> None:
-    """Play a timeline by the rules of production, with no server and nothing sent.
+    """Play a timeline by the rules of production, without a server and without sending.
 
-    Every definition is a draft at the beginning; the timeline publishes. Each line is `at` (when it arrives) and one of
+    Every definition begins as a draft; the timeline publishes it. Each line has `at` (the time of arrival) and one of
     user, publish, stop, resume, archive, apply, interaction:
 
       {"at": "2026-03-02T09:00:00Z", "user": {"id": "u-17", "push_tokens": ["p"]}}
@@ -54,7 +54,7 @@ def simulate(
 
       {"at": "2026-03-02T12:00:00Z", "interaction": {"user": "u-17", "type": "event", "name": "cart_abandoned"}}
 
-    Printed is every follow-up and every refusal, in the order decided, and at the end what still waits.
+    The output lists every follow-up and every refusal in the order of the decisions, then what still waits.
 
     Examples:
 
@@ -62,69 +62,71 @@ def simulate(
 
       connector simulate --campaigns campaigns/ --timeline week.jsonl --until 2026-03-09T12:00:00Z --json
     """
-    end = None if until is None else parse_time("--until", until)
+    end = None if until is None else parse_time_option("--until", until)
     definitions = read_definitions(campaigns)
-    checked = read_timeline(timeline)
-    if not checked.in_order:
-        print_warning([f"{timeline}: its lines are not in the order of their times; they are taken in that order"])
-    with SpillStore() as scratch:
-        simulation = Simulation(Catalogue(), scratch, lambda note: print_warning([note]))
+    played = read_timeline(timeline)
+    if not played.in_order:
+        print_warnings([f"{timeline}: the lines are not in order of time; they are played in that order"])
+    with SpillStore() as store:
+        simulation = Simulation(Catalogue(), store, lambda warning: print_warnings([warning]))
         try:
-            with _rare_collections():
-                _play(simulation, definitions, checked, end)
+            with _rare_garbage_collections():
+                _play(simulation, definitions, played, end)
         finally:
-            _show(simulation.lines(), as_json)
+            _print_outcomes(simulation.lines(), as_json)
         if picture is not None:
-            _draw(picture, checked, simulation.lines(), end)
+            _draw(picture, played, simulation.lines(), end)
 
 
 @contextmanager
-def _rare_collections() -> Iterator[None]:
-    """What a simulation makes lives long: to look through it for garbage as often as usual costs a quarter more."""
-    usual = gc.get_threshold()
+def _rare_garbage_collections() -> Iterator[None]:
+    """Collect garbage rarely: the objects of a simulation live long, and the default costs a quarter more time."""
+    thresholds = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     try:
         yield
     finally:
-        gc.set_threshold(*usual)
+        gc.set_threshold(*thresholds)
         gc.unfreeze()
 
 
 def _play(simulation: Simulation, definitions: Definitions, timeline: Timeline, until: datetime | None) -> None:
-    """Live through the timeline; raises StepRefused where an order or an edit is refused."""
+    """Play the timeline. Raises StepRefused if an order or edit is refused."""
     try:
         simulation.apply(*definitions.all)
     except OrderRefused as refusal:
         raise StepRefused(str(refusal)) from None
-    for line in _with_progress(timeline):
+    for line in _lines_with_progress(timeline):
         if until is not None and line.at > until:
             break
         simulation.run_to(line.at)
         try:
-            _take(simulation, line)
+            _play_line(simulation, line)
         except OrderRefused as refusal:
-            step = f"{line.thing} {' '.join(line.value)}" if line.thing in ORDERS else line.thing
+            step = f"{line.thing} {' '.join(line.value)}" if line.kind in ORDER_KINDS else line.kind
             raise StepRefused(f"{timeline.path}: line {line.number}: {step} is refused:\n{refusal}") from None
     simulation.run_to(until)
-    simulation.finish()
+    simulation.report_waiting()
 
 
-def _take(simulation: Simulation, line: Line) -> None:
-    if line.thing == "interaction":
-        simulation.take(line.value)
-    elif line.thing == "user":
-        simulation.describe(line.value["id"], line.value)
-    elif line.thing == "apply":
+def _play_line(simulation: Simulation, line: TimelineStep) -> None:
+    if line.kind == "interaction":
+        simulation.ingest(line.value)
+    elif line.kind == "user":
+        simulation.change_user(line.value["id"], line.value)
+    elif line.kind == "apply":
         simulation.apply(line.value)
     else:
-        simulation.order(cast(Verb, line.thing), line.value, allow_missed=line.allow_missed)
+        simulation.order(cast(OrderVerb, line.kind), line.value, allow_missed=line.allow_missed)
 
 
 def _draw(picture: Path, timeline: Timeline, outcomes: Iterator[str], until: datetime | None) -> None:
-    """Draw what was played; raises TooMuchToDraw, or NotDrawn where the file cannot be written."""
-    if timeline.count > _MOST_DRAWN:
-        raise TooMuchToDraw(f"a picture shows at most {_MOST_DRAWN} lines of a timeline; here are {timeline.count}")
+    """Draw what was played. Raises TooMuchToDraw, and NotDrawn if the file cannot be written."""
+    if timeline.count > _MAX_DRAWN_LINES:
+        raise NotDrawable(
+            f"a picture shows at most {_MAX_DRAWN_LINES} lines of a timeline; this one has {timeline.count}"
+        )
     played = (line for line in timeline.lines() if until is None or line.at <= until)
     drawn = draw(played, [json.loads(outcome) for outcome in outcomes])
     try:
@@ -133,7 +135,7 @@ def _draw(picture: Path, timeline: Timeline, outcomes: Iterator[str], until: dat
         raise NotDrawn(f"{picture}: cannot be written: {error.strerror}") from None
 
 
-def _with_progress(timeline: Timeline) -> Iterator[Line]:
+def _lines_with_progress(timeline: Timeline) -> Iterator[TimelineStep]:
     console = Console(stderr=True)
     lines = timeline.lines()
     if not console.is_terminal:
@@ -141,24 +143,24 @@ def _with_progress(timeline: Timeline) -> Iterator[Line]:
     return iter(track(lines, "Simulating", total=timeline.count, console=console, transient=True))
 
 
-def _show(lines: Iterator[str], as_json: bool) -> None:
+def _print_outcomes(lines: Iterator[str], as_json: bool) -> None:
     if as_json:
         for line in lines:
             print_result(line)
         return None
     counts: Counter[tuple[str, str, str]] = Counter()
     for outcome in map(json.loads, lines):
-        print_result(_words(outcome))
+        print_result(_format_outcome(outcome))
         counts[outcome["campaign"], outcome["state"], outcome["reason"] or ""] += 1
     if not counts:
         return print_result("nothing was triggered")
-    rows = [(*what, count) for what, count in sorted(counts.items())]
-    return print_result("\n" + table(("campaign", "state", "reason", "count"), rows))
+    rows = [(*key, count) for key, count in sorted(counts.items())]
+    return print_result("\n" + format_table(("campaign", "state", "reason", "count"), rows))
 
 
-def _words(outcome: dict[str, Any]) -> str:
-    """One outcome as a line: when it was decided, whom it is about, what came of it and why."""
-    said = [
+def _format_outcome(outcome: dict[str, Any]) -> str:
+    """Return one outcome as a line: the time of the decision, campaign, user, state, reason and trigger."""
+    parts = [
         outcome["decided_at"] or "in the end",
         outcome["campaign"],
         outcome["user"],
@@ -169,4 +171,4 @@ def _words(outcome: dict[str, Any]) -> str:
         *([f"key {json.dumps(outcome['key'])}"] if outcome["key"] is not None else []),
         *([f"due {outcome['due_at']}"] if outcome["due_at"] else []),
     ]
-    return "  ".join(said)
+    return "  ".join(parts)

@@ -1,8 +1,8 @@
-"""`connector status`: what is live, what came of the follow-ups, and of how many users each step is known."""
+"""`connector status`: what is live, how follow-ups ended, and the results of one campaign."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,25 +12,26 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.errors import ConnectorError
 from connector.store.reporting.overview import Count, count_follow_ups
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import run, session
-from starter.operations import results as results_view
-from starter.operations.catalogue import view
-from starter.terminal import print_json, print_result, table
+from starter.commands.session import open_session, run
+from starter.operations.views import RESULT_STEPS, load_results, view_entry
+from starter.terminal import format_table, print_json, print_result
+
+_VERDICTS = {"more": "more than control", "less": "less than control", "undecided": "no difference shown"}
 
 
-class Unknown(ConnectorError):
+class UnknownCampaign(ConnectorError):
     """No campaign or card has that id."""
 
 
 def status(
-    campaign: Annotated[str | None, typer.Argument(help="One campaign or card; all of them where left out.")] = None,
+    campaign: Annotated[str | None, typer.Argument(help="The id of a campaign or card. By default all.")] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what is live since when, and how many follow-ups wait, were sent, or were not and why.
+    """Show what is live since when, and how many follow-ups wait, were sent, or were not sent and why.
 
-    Of one campaign also its results: how many users were enrolled in the control group, sent, opened, clicked and
-    converted, by variant, and the uplift over the control group with its confidence interval.
+    For one campaign, also show its results: how many users were enrolled, sent, opened, clicked and converted, by
+    control group and variant, and the uplift over the control group with its confidence interval.
 
     Examples:
 
@@ -39,65 +40,105 @@ def status(
       connector status cart-reminder --json
     """
     if campaign is None:
-        _show_all(*run(_look_at_all(data)), as_json)
+        _print_all(*run(_load_all(data)), as_json)
     else:
-        _show_one(run(_look_at_one(data, campaign)), as_json)
+        _print_one(run(_load_one(data, campaign)), as_json)
 
 
-async def _look_at_all(data: Path | None) -> tuple[Catalogue, list[Count]]:
-    async with session(data) as context:
+async def _load_all(data: Path | None) -> tuple[Catalogue, list[Count]]:
+    async with open_session(data) as context:
         catalogue = await context.cache.at_least(context.database)
-        async with context.database.read() as connection:
-            return catalogue, await count_follow_ups(connection, context.workspace)
+        async with context.database.read(context.workspace) as tx:
+            return catalogue, await count_follow_ups(tx)
 
 
-async def _look_at_one(data: Path | None, campaign: str) -> dict[str, Any]:
-    async with session(data) as context:
+async def _load_one(data: Path | None, campaign: str) -> dict[str, Any]:
+    async with open_session(data) as context:
         entry = (await context.cache.at_least(context.database)).entries.get(campaign)
         if entry is None:
-            raise Unknown(f"{campaign} is not known; apply its definition first")
-        async with context.database.read() as connection:
-            counts = await count_follow_ups(connection, context.workspace, campaign)
-        return {**_with_counts(entry, counts), "results": await results_view.load_results(context, entry)}
+            raise UnknownCampaign(f"{campaign} is not known; apply its definition first")
+        async with context.database.read(context.workspace) as tx:
+            counts = await count_follow_ups(tx, campaign)
+        return {**_view_with_counts(entry, counts), "results": await load_results(context, entry)}
 
 
-def _with_counts(entry: Entry, counts: Sequence[Count]) -> dict[str, Any]:
+def _view_with_counts(entry: Entry, counts: Sequence[Count]) -> dict[str, Any]:
     own = [count for count in counts if count.campaign == entry.id]
     shown = [{"state": count.state, "reason": count.reason, "count": count.count} for count in own]
-    return {**view(entry), "follow_ups": shown}
+    return {**view_entry(entry), "follow_ups": shown}
 
 
-def _show_all(catalogue: Catalogue, counts: Sequence[Count], as_json: bool) -> None:
-    shown = [_with_counts(catalogue.entries[name], counts) for name in sorted(catalogue.entries)]
+def _print_all(catalogue: Catalogue, counts: Sequence[Count], as_json: bool) -> None:
+    views = [_view_with_counts(catalogue.entries[id], counts) for id in sorted(catalogue.entries)]
     if as_json:
-        return print_json({"version": catalogue.version, "campaigns": shown})
-    if not shown:
+        return print_json({"version": catalogue.version, "campaigns": views})
+    if not views:
         return print_result("nothing has been applied yet; begin with `connector apply PATH`")
     header = ("id", "kind", "state", "live", "newest", "waiting", "sent", "not sent", "refused")
-    return print_result(table(header, [_row(one) for one in shown]))
+    return print_result(format_table(header, [_row(view) for view in views]))
 
 
-def _row(shown: dict[str, Any]) -> tuple[object, ...]:
-    waiting, sent, refused = (_sum(shown, states) for states in ({"waiting", "held", "sending"}, {"sent"}, {"refused"}))
-    others = _sum(shown, {"excepted", "dropped", "control", "failed"})
-    live, newest = shown["live_revision"], shown["newest_revision"]
-    return shown["id"], shown["kind"], shown["state"], live, newest, waiting, sent, others, refused
+def _row(view: dict[str, Any]) -> tuple[object, ...]:
+    groups = ({"waiting", "held", "sending"}, {"sent"}, {"excepted", "dropped", "control", "failed"}, {"refused"})
+    counts = (_sum_of(view, states) for states in groups)
+    return view["id"], view["kind"], view["state"], view["live_revision"], view["newest_revision"], *counts
 
 
-def _sum(shown: dict[str, Any], states: set[str]) -> int:
-    return sum(count["count"] for count in shown["follow_ups"] if count["state"] in states)
+def _sum_of(view: dict[str, Any], states: set[str]) -> int:
+    return sum(count["count"] for count in view["follow_ups"] if count["state"] in states)
 
 
-def _show_one(shown: dict[str, Any], as_json: bool) -> None:
+def _print_one(view: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        return print_json(shown)
-    print_result(f"{shown['kind']} {shown['id']}: {shown['state']}")
-    print_result(f"live revision: {shown['live_revision'] or '-'} (since {shown['effective_at'] or '-'})")
-    print_result(f"newest revision: {shown['newest_revision']}")
-    for window in shown["windows"]:
+        return print_json(view)
+    print_result(f"{view['kind']} {view['id']}: {view['state']}")
+    print_result(f"live revision: {view['live_revision'] or '-'} (since {view['effective_at'] or '-'})")
+    print_result(f"newest revision: {view['newest_revision']}")
+    for window in view["windows"]:
         print_result(f"was live from {window['opened_at']} to {window['closed_at'] or 'now'}")
-    if shown["follow_ups"]:
-        rows = [(count["state"], count["reason"], count["count"]) for count in shown["follow_ups"]]
-        print_result("\n" + table(("state", "reason", "count"), rows))
-    print_result("\n" + results_view.text(shown["results"]))
+    if view["follow_ups"]:
+        rows = [(count["state"], count["reason"], count["count"]) for count in view["follow_ups"]]
+        print_result("\n" + format_table(("state", "reason", "count"), rows))
+    print_result("\n" + _format_results(view["results"]))
     return None
+
+
+def _format_results(results: dict[str, Any]) -> str:
+    """Return the results as tables, or a line if no user was reached yet."""
+    groups = list(_groups(results))
+    if not any(group["enrolled"] or group["sent"] or group["opened"] or group["clicked"] for _, group in groups):
+        return "no user was reached yet"
+    letters = list(results["receivers"]["uplift"])
+    steps = (step.replace("_", " ") for step in RESULT_STEPS)
+    header = ("users", *steps, *(f"converted {letter}" for letter in letters))
+    rows = [(name, *(group[step] for step in RESULT_STEPS), *_conversions(group, letters)) for name, group in groups]
+    uplifts = [row for name, group in groups[1:] for row in _uplift_rows(name, group)]
+    if not uplifts:
+        return format_table(header, rows)
+    percent = round(results["confidence"] * 100)
+    uplift_header = (f"uplift over control ({percent}%)", "conversion", "points", "interval", "relative", "which is")
+    return format_table(header, rows) + "\n\n" + format_table(uplift_header, uplifts)
+
+
+def _groups(results: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield "control group", results["control"]
+    yield "receivers", results["receivers"]
+    for group in results["variants"]:
+        yield f"  variant {group['variant']}" if group["variant"] is not None else "  without a variant", group
+
+
+def _conversions(group: dict[str, Any], letters: Sequence[str]) -> Iterator[str]:
+    users = group["enrolled"] or group["sent"]
+    for letter in letters:
+        converted = group["converted"][letter]
+        yield f"{converted} ({converted / users:.1%})" if users else str(converted)
+
+
+def _uplift_rows(name: str, group: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    for letter, uplift in group["uplift"].items():
+        if uplift is None:
+            yield name, letter, "-", "-", "-", "too few users"
+            continue
+        relative = "-" if uplift["relative"] is None else f"{uplift['relative']:+.1%}"
+        interval = f"{uplift['low'] * 100:+.1f} to {uplift['high'] * 100:+.1f}"
+        yield name, letter, f"{uplift['difference'] * 100:+.1f}", interval, relative, _VERDICTS[uplift["verdict"]]

@@ -1,23 +1,24 @@
-"""`connector worker`: workflows, sends and the outbox."""
+"""`connector worker`: runs workflows, sends and the outbox."""
 
 from __future__ import annotations
 
 from connector.app.shutdown import stop_on_signals
 from starter.commands.options import DataOption
-from starter.commands.session import begin, run
-from worker import run_worker
+from starter.commands.session import run, start_command
 
 
 def worker(data: DataOption = None) -> None:
-    """Run a worker until SIGTERM: workflows, sends, and the outbox. Run as many as you like.
+    """Run a worker until SIGTERM: workflows, sends and the outbox. Any number of workers can run.
 
-    It waits for Temporal where that is not there yet, and lets sends that have begun end before it stops.
+    It waits for Temporal if that is not running yet, and completes the sends that it has begun before it stops.
 
     Example:
 
       TEMPORAL_ADDRESS=temporal:7233 connector worker
     """
-    settings = begin(data)
+    from worker import run_worker  # the only import of the worker here: it needs activities and workflows
+
+    settings = start_command(data)
 
     async def work() -> None:
         await run_worker(settings, stop_on_signals())

@@ -1,4 +1,4 @@
-"""The demo from beginning to end."""
+"""The course of the demo: start, publish, play every scenario, compare the outcomes, stop."""
 
 from __future__ import annotations
 
@@ -10,77 +10,79 @@ from rich.console import Console
 from rich.markup import escape
 
 from connector.app.shutdown import run_unless_stopped, stop_on_signals
-from starter.demo.environment import DemoEnvironment, DemoFailed, set_up
-from starter.demo.outcomes import compare
-from starter.demo.scenarios import ACTS
-from starter.demo.session import DemoSession
-from starter.dev.dev_file import Running
+from starter.demo.environment import DemoEnvironment, DemoFailed, open_environment
+from starter.demo.scenarios import SCENARIOS
+from starter.demo.session import DemoSession, compare_outcomes
+from starter.dev.instance import DevInstance
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
-_ORIGINALS = ("abandoned-cart", "free-shipping", "onboarding-1")
+_TARGETS = ("abandoned-cart", "free-shipping", "onboarding-1")
 
 
 async def run_demo(*, stay: bool) -> int:
-    """Start everything in a folder of its own, play, and stop everything.
+    """Start everything in a temporary folder, play the scenarios, and stop everything.
 
     Args:
-        stay: keep it up after the play, until Ctrl-C.
+        stay: keep everything running after the scenarios, until Ctrl-C.
 
     Returns:
-        0 where every user came to the end that they must come to, else 1.
+        0 if every user had the expected outcome, else 1.
 
     Raises:
-        DemoFailed: something did not come up, or a command did not do what it must.
+        DemoFailed: something did not start, or a command ended with an unexpected exit code.
     """
     if not _EXAMPLES.is_dir():
-        raise DemoFailed(f"{_EXAMPLES} is not there; the demo is played from a checkout, not from an installed package")
+        raise DemoFailed(f"there is no folder {_EXAMPLES}; run the demo from a checkout, not from an installed package")
     console, stopped = Console(), stop_on_signals()
     async with httpx.AsyncClient(timeout=20, trust_env=False) as api, AsyncExitStack() as stack:
-        stage = DemoSession(console, api)
-        stage.title("Campaign Connector", "Temporal, a worker and the API are starting, in a folder of their own.")
-        backstage = await run_unless_stopped(stack.enter_async_context(set_up(stage.show_message)), stopped)
-        if backstage is None:
+        session = DemoSession(console, api)
+        session.print_title("Campaign Connector", "Temporal, a worker and the API start in a temporary folder.")
+        opening = stack.enter_async_context(open_environment(session.print_message))
+        environment = await run_unless_stopped(opening, stopped)
+        if environment is None:
             return 1
-        api.base_url = httpx.URL(backstage.running.api_url)
-        _show_links(stage, backstage.running)
-        right = await run_unless_stopped(_perform(stage, backstage), stopped)
-        if stay and right is not None:
-            _show_links(stage, backstage.running)
-            stage.tell(f"everything stays up until Ctrl-C; try: connector status --data {backstage.data}")
+        api.base_url = httpx.URL(environment.instance.api_url)
+        _print_links(session, environment.instance)
+        succeeded = await run_unless_stopped(_play(session, environment), stopped)
+        if stay and succeeded is not None:
+            _print_links(session, environment.instance)
+            session.print_line(f"everything runs until Ctrl-C; try: connector status --data {environment.data}")
             await stopped.wait()
-        stage.tell("stopping everything")
-    return 0 if right else 1
+        session.print_line("stopping everything")
+    return 0 if succeeded else 1
 
 
-async def _perform(stage: DemoSession, backstage: DemoEnvironment) -> bool:
-    """Publish, play every act, and show what came of it; returns whether all came as it must."""
-    await _publish(stage, backstage)
-    fates = [fate for act in ACTS for fate in await act(stage)]
-    table, right = compare({fate: await stage.outcome(fate) for fate in fates})
-    stage.show(table)
-    return right
+async def _play(session: DemoSession, environment: DemoEnvironment) -> bool:
+    """Publish, play every scenario, and print the outcomes; return whether all are as expected."""
+    await _publish(session, environment)
+    expected = [outcome for scenario in SCENARIOS for outcome in await scenario(session)]
+    table, succeeded = compare_outcomes({outcome: await session.load_outcome(outcome) for outcome in expected})
+    session.print_table(table)
+    return succeeded
 
 
-async def _publish(stage: DemoSession, backstage: DemoEnvironment) -> None:
-    """Apply the examples, and publish them: first in an order that is refused, then in one that sorts itself."""
-    stage.title("Publishing", "A follow-on counts what happens from its own publication on, so the order is enforced.")
-    await _type(stage, backstage, 0, "apply", str(_EXAMPLES))
-    await _type(stage, backstage, 1, "publish", "abandoned-cart")
-    await _type(stage, backstage, 0, "publish", "--with-follow-ons", *_ORIGINALS)
+async def _publish(session: DemoSession, environment: DemoEnvironment) -> None:
+    """Apply the examples and publish them: first in an order that is refused, then in one that is sorted."""
+    session.print_title(
+        "Publishing", "A follow-on counts interactions from its own publication on, so the order is enforced."
+    )
+    await _run_command(session, environment, 0, "apply", str(_EXAMPLES))
+    await _run_command(session, environment, 1, "publish", "abandoned-cart")
+    await _run_command(session, environment, 0, "publish", "--with-follow-ons", *_TARGETS)
 
 
-async def _type(stage: DemoSession, backstage: DemoEnvironment, expected: int, *words: str) -> None:
-    """What an operator types, and what is answered."""
-    shown = " ".join(words).replace(str(_EXAMPLES), "examples")
-    stage.tell(f"[bold]$ connector {shown}[/]")
-    code, printed = await backstage.command(*words)
-    for line in printed.splitlines():
-        stage.tell(f"   [dim]{escape(line)}[/]")
+async def _run_command(session: DemoSession, environment: DemoEnvironment, expected: int, *arguments: str) -> None:
+    """Print and run a command as an operator would type it. Raises DemoFailed on another exit code than `expected`."""
+    shown = " ".join(arguments).replace(str(_EXAMPLES), "examples")
+    session.print_line(f"[bold]$ connector {shown}[/]")
+    code, output = await environment.run_command(*arguments)
+    for line in output.splitlines():
+        session.print_line(f"   [dim]{escape(line)}[/]")
     if code != expected:
-        raise DemoFailed(f"connector {shown} ended with {code}, and {expected} was expected:\n{printed}")
+        raise DemoFailed(f"connector {shown} ended with {code}, and {expected} was expected:\n{output}")
 
 
-def _show_links(stage: DemoSession, running: Running) -> None:
-    stage.tell(f"API          {running.api_url}/docs")
-    if running.ui_url is not None:
-        stage.tell(f"Temporal UI  {running.ui_url}/namespaces/default/workflows")
+def _print_links(session: DemoSession, instance: DevInstance) -> None:
+    session.print_line(f"API          {instance.api_url}/docs")
+    if instance.ui_url is not None:
+        session.print_line(f"Temporal UI  {instance.ui_url}/namespaces/default/workflows")

@@ -1,4 +1,4 @@
-"""Behind the demo: `connector dev` in a folder that is thrown away, and the commands that an operator types."""
+"""The environment of the demo: `connector dev` in a temporary folder, and the commands that an operator types."""
 
 from __future__ import annotations
 
@@ -15,42 +15,43 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from connector.rules.model.errors import ConnectorError
-from starter.dev.dev_file import Running
+from starter.dev.instance import DevInstance
 
 _CONNECTOR = (sys.executable, "-c", "from starter.cli import main; main()")
-_READY_WITHIN = 60.0
-_STOPPED_WITHIN = 30.0
+_START_TIMEOUT_SECONDS = 60.0
+_STOP_TIMEOUT_SECONDS = 30.0
+_LAST_OUTPUT_TIMEOUT_SECONDS = 5.0
 
-Shown = Callable[[Mapping[str, Any]], None]
-"""Called with each message that a channel shows instead of sending it: channel, campaign, user, title, body."""
+OnMessage = Callable[[Mapping[str, Any]], None]
+"""Called with each message that a channel prints instead of sending it: channel, campaign, user, title, body."""
 
 
 class DemoFailed(ConnectorError):
-    """Something behind the demo did not come up, or a command did not go through."""
+    """Something that the demo needs did not start, or a command ended with an unexpected exit code."""
 
 
 @dataclass(frozen=True)
 class DemoEnvironment:
-    """A running `connector dev`, with the folder that it works in."""
+    """A running `connector dev`, with its data folder."""
 
     data: Path
-    running: Running
+    instance: DevInstance
 
-    async def command(self, *words: str) -> tuple[int, str]:
-        """Run `connector WORDS` on this folder; returns the exit code and everything that it printed."""
+    async def run_command(self, *arguments: str) -> tuple[int, str]:
+        """Run `connector ARGUMENTS` on this folder; return the exit code and everything that it printed."""
         process = await asyncio.create_subprocess_exec(
-            *_CONNECTOR, *words, env=_environment(self.data), stdout=-1, stderr=asyncio.subprocess.STDOUT
+            *_CONNECTOR, *arguments, env=_environment(self.data), stdout=-1, stderr=asyncio.subprocess.STDOUT
         )
-        printed, _ = await process.communicate()
-        return process.returncode or 0, printed.decode().rstrip()
+        output, _ = await process.communicate()
+        return process.returncode or 0, output.decode().rstrip()
 
 
 @asynccontextmanager
-async def set_up(show: Shown) -> AsyncIterator[DemoEnvironment]:
-    """Everything on free ports, for as long as the block runs.
+async def open_environment(on_message: OnMessage) -> AsyncIterator[DemoEnvironment]:
+    """Run everything on free ports until the end of the block.
 
     Raises:
-        DemoFailed: it did not get ready; with the last lines of its log.
+        DemoFailed: it did not become ready; quotes the end of its log.
     """
     with TemporaryDirectory(prefix="connector-demo-", ignore_cleanup_errors=True) as folder:
         data = Path(folder)
@@ -59,32 +60,34 @@ async def set_up(show: Shown) -> AsyncIterator[DemoEnvironment]:
             *_CONNECTOR, "dev", *options, env=_environment(data), stdout=-1, stderr=-1
         )
         log: deque[str] = deque(maxlen=20)
-        listening = asyncio.create_task(_listen(process, show, log))
+        reading = asyncio.create_task(_read_log(process, on_message, log))
         try:
-            yield DemoEnvironment(data, await _ready(process, listening, log))
+            yield DemoEnvironment(data, await _wait_until_ready(process, reading, log))
         finally:
             await _stop(process)
-            listening.cancel()
+            reading.cancel()
 
 
-async def _ready(process: asyncio.subprocess.Process, listening: asyncio.Task[None], log: deque[str]) -> Running:
+async def _wait_until_ready(
+    process: asyncio.subprocess.Process, reading: asyncio.Task[None], log: deque[str]
+) -> DevInstance:
     assert process.stdout is not None  # noqa: S101 - it was asked for
     with suppress(TimeoutError):
-        line = await asyncio.wait_for(process.stdout.readline(), _READY_WITHIN)
+        line = await asyncio.wait_for(process.stdout.readline(), _START_TIMEOUT_SECONDS)
         if line:
-            return Running.model_validate_json(line)
-        await asyncio.wait({listening}, timeout=5)  # until all of its last words are read
-    raise DemoFailed("connector dev did not get ready. Its last words:\n" + "\n".join(log))
+            return DevInstance.model_validate_json(line)
+        await asyncio.wait({reading}, timeout=_LAST_OUTPUT_TIMEOUT_SECONDS)  # the rest of the log says why
+    raise DemoFailed("connector dev did not become ready. The end of its log:\n" + "\n".join(log))
 
 
-async def _listen(process: asyncio.subprocess.Process, show: Shown, log: deque[str]) -> None:
-    """Show what channels show, and remember the rest in case that something goes wrong."""
+async def _read_log(process: asyncio.subprocess.Process, on_message: OnMessage, log: deque[str]) -> None:
+    """Pass on the messages of the console channels, and keep the end of everything else for errors."""
     assert process.stderr is not None  # noqa: S101 - it was asked for
     async for line in process.stderr:
         text = line.decode(errors="replace").rstrip()
-        said = _json_object(text)
-        if said.get("logger") == "channel.console":
-            show(said)
+        entry = _json_object(text)
+        if entry.get("logger") == "channel.console":
+            on_message(entry)
         else:
             log.append(text)
 
@@ -101,13 +104,13 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), _STOPPED_WITHIN)
+        await asyncio.wait_for(process.wait(), _STOP_TIMEOUT_SECONDS)
     except TimeoutError:
         process.kill()
         await process.wait()
 
 
 def _environment(data: Path) -> dict[str, str]:
-    """This process's, without what points at a connector or a Temporal of the user's own."""
+    """Return this process's environment without variables that point to another connector or Temporal."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CONNECTOR_", "TEMPORAL_"))}
     return kept | {"CONNECTOR_DATA": str(data), "CONNECTOR_LOG_FORMAT": "json"}

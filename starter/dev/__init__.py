@@ -1,1 +1,1 @@
-"""`connector dev`: Temporal, a worker and the API on one machine, supervised."""
+"""`connector dev`: Temporal, a worker and the API on one machine, supervised. Imports `connector`."""

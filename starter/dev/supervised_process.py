@@ -1,4 +1,4 @@
-"""Processes that are kept running, and that do not outlive the one that keeps them."""
+"""A process that is restarted whenever it ends, and that does not outlive its supervisor."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ import structlog
 
 _log = structlog.get_logger("dev")
 
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
-_HEALTHY_SECONDS = 30.0
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: after a fork it is too late
+_MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.5, 10.0
+_HEALTHY_AFTER_SECONDS = 30.0
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded now: after a fork it is too late
 _PR_SET_PDEATHSIG = 1
 
 
 class SupervisedProcess:
-    """One process, started again whenever it ends.
+    """One process, restarted whenever it ends.
 
     Args:
-        log: the file that takes what it prints; None: our own standard error.
-        started: called with every new process.
+        log: the file for its output; None: standard error.
+        on_start: called after every start.
     """
 
     def __init__(
@@ -37,40 +37,40 @@ class SupervisedProcess:
         environment: Mapping[str, str],
         *,
         log: Path | None = None,
-        started: Callable[[], None],
+        on_start: Callable[[], None],
     ) -> None:
         self.name = name
         self.failed = asyncio.Event()
-        """Set when it has ended by itself for the first time."""
-        self._command, self._environment, self._log, self._started = command, environment, log, started
+        """Set when the process ends by itself for the first time."""
+        self._command, self._environment, self._log, self._on_start = command, environment, log, on_start
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
 
     @property
     def pid(self) -> int | None:
-        """Its process id; None while it does not run."""
+        """The process id; None while the process does not run."""
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
     async def keep_running(self) -> None:
-        """Start it, and start it again with growing pauses, until `stop`."""
-        pause = _SHORTEST_PAUSE
+        """Start the process, and restart it with growing pauses, until `stop` is called."""
+        pause_seconds = _MIN_PAUSE_SECONDS
         while not self._stopping:
-            began = time.monotonic()
+            started_at = time.monotonic()
             self._process = await self._start()
-            self._started()
+            self._on_start()
             code = await self._process.wait()
             if self._stopping:
                 return
-            if time.monotonic() - began > _HEALTHY_SECONDS:
-                pause = _SHORTEST_PAUSE
-            _log.warning("process_ended", process=self.name, code=code, again_in_seconds=pause)
+            if time.monotonic() - started_at > _HEALTHY_AFTER_SECONDS:
+                pause_seconds = _MIN_PAUSE_SECONDS
+            _log.warning("process_ended", process=self.name, exit_code=code, restart_in_seconds=pause_seconds)
             self.failed.set()
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(pause_seconds * 2, _MAX_PAUSE_SECONDS)
 
-    async def stop(self, patience: float) -> None:
-        """Ask it to end, and end it after `patience` seconds."""
+    async def stop(self, timeout_seconds: float) -> None:
+        """Terminate the process, and kill it after `timeout_seconds`."""
         self._stopping = True
         process = self._process
         if process is None or process.returncode is not None:
@@ -78,7 +78,7 @@ class SupervisedProcess:
         with suppress(ProcessLookupError):
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), patience)
+            await asyncio.wait_for(process.wait(), timeout_seconds)
         except TimeoutError:
             with suppress(ProcessLookupError):
                 process.kill()
@@ -94,16 +94,16 @@ class SupervisedProcess:
                 stdout=output,
                 stderr=output,
                 env=self._environment,
-                start_new_session=True,  # Ctrl-C is ours: we tell the children, in their order
-                preexec_fn=_die_with(os.getpid()),
+                start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops the processes in order
+                preexec_fn=_bind_to_parent(os.getpid()),
             )
         finally:
             if log is not None:
                 log.close()
 
 
-def _die_with(parent: int) -> Callable[[], None] | None:
-    """On Linux the kernel ends a child whose parent was killed; elsewhere the next start does (`leftovers`)."""
+def _bind_to_parent(parent: int) -> Callable[[], None] | None:
+    """On Linux the kernel ends the process if its parent is killed; elsewhere the next start does, as a stale one."""
     if _LIBC is None:
         return None
 

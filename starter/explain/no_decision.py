@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.explaining.near_miss_wording import describe_near_miss
-from connector.rules.explaining.near_misses import listens_near, nearest_miss, subjects_of
-from connector.rules.explaining.wording import condition_words
+from connector.rules.explaining.near_misses import listens_to_any, nearest_miss, subjects_of
+from connector.rules.explaining.wording import describe_condition
 from connector.rules.model.campaigns import Campaign, Scheduled
 from connector.store.reporting.history import Record
 from starter.explain.explanation import NoDecision
@@ -18,7 +18,7 @@ def undecided_campaigns(record: Record, catalogue: Catalogue) -> list[str]:
     return sorted(
         entry.id
         for entry in catalogue.entries.values()
-        if entry.state == "active" and entry.id not in record.campaigns and listens_near(entry, subjects)
+        if entry.state == "active" and entry.id not in record.campaigns and listens_to_any(entry, subjects)
     )
 
 
@@ -49,5 +49,5 @@ def _without_near(entry: Entry) -> str:
     if definition.follow_on is None:
         how = "goes to its audience" if isinstance(definition.delivery, Scheduled) else "is sent by another system"
         return f"{entry.id} has no trigger: it {how}, and no interaction starts it"
-    wanted = " or ".join(map(condition_words, definition.follow_on.trigger))
+    wanted = " or ".join(map(describe_condition, definition.follow_on.trigger))
     return f"the trigger asks for {wanted}, and nothing that is logged of the user comes near it"

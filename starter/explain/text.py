@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from connector.rules.explaining.reasons import NOTED, state_words
-from connector.rules.explaining.wording import value_words
+from connector.rules.explaining.reasons import NOTED, describe_state
+from connector.rules.explaining.wording import format_value
 from connector.rules.model.reasons import OPEN_STATES, State
 from starter.explain.explanation import (
     CampaignExplanation,
@@ -46,7 +46,7 @@ def _story(story: CampaignExplanation) -> Iterator[str]:
 
 def _chapter(chapter: Decision) -> Iterator[str]:
     if chapter.follow_up is not None:
-        key = f" for {value_words(chapter.key)}" if chapter.key is not None else ""
+        key = f" for {format_value(chapter.key)}" if chapter.key is not None else ""
         yield f"began the follow-up {chapter.follow_up}{key}, due at {chapter.due_at}"
     yield _outcome(chapter)
     yield from (f"  {fact.words}" for fact in chapter.looked_at)
@@ -57,7 +57,7 @@ def _chapter(chapter: Decision) -> Iterator[str]:
 
 
 def _outcome(chapter: Decision) -> str:
-    state = state_words(chapter.state)
+    state = describe_state(chapter.state)
     if chapter.state in _OPEN:
         return state if chapter.state == State.SENDING else f"{state} until {chapter.next_at}"
     when = f" at {chapter.decided_at}" if chapter.follow_up is not None and chapter.decided_at else ""
@@ -82,7 +82,7 @@ def _did(item: InteractionView) -> str:
     if item.type is None:
         return "an interaction that is not logged any more"
     target = item.campaign or item.card
-    properties = ", ".join(f"{name}: {value_words(value)}" for name, value in (item.properties or {}).items())
+    properties = ", ".join(f"{name}: {format_value(value)}" for name, value in (item.properties or {}).items())
     return f"{item.type}{f' of {target}' if target else ''}{f' [{properties}]' if properties else ''}"
 
 

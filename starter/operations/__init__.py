@@ -1,1 +1,1 @@
-"""The use cases behind the command line and the API. Imports `connector`; knows neither HTTP nor the terminal."""
+"""Use cases that the command line and the API share. Imports `connector`; knows neither HTTP nor the terminal."""

@@ -1,4 +1,4 @@
-"""Whether everything that the work needs is there."""
+"""Readiness: whether the database, Temporal and a worker answer."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from temporalio.service import RPCError
 
 from connector import names
 from connector.app.context import AppContext
-from connector.store.catalogue.versions import read_head
+from connector.store.catalogue.current import read_head
 from connector.store.engine.database import Database, StoreUnavailable
-from connector.temporal.link import TemporalUnavailable
+from connector.temporal.client import TemporalUnavailable
 
-_PATIENCE_SECONDS = 3.0
+_TIMEOUT_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """What is there. Without the database nothing works; without the others interactions are accepted and kept."""
+    """Which parts answer. Without the database nothing works; without the others interactions are accepted and kept."""
 
     database: bool
     temporal: bool
@@ -31,32 +31,32 @@ class Readiness:
 
     @property
     def status(self) -> Literal["ready", "degraded", "not_ready"]:
-        """`degraded`: interactions are accepted, and their follow-ups begin when the rest is back."""
+        """`degraded`: interactions are accepted, and their follow-ups start when the other parts answer again."""
         if not self.database:
             return "not_ready"
         return "ready" if self.temporal and self.worker else "degraded"
 
 
 async def check_readiness(context: AppContext) -> Readiness:
-    """Ask the database and Temporal, each for a few seconds at most."""
+    """Query the database and Temporal, each for at most three seconds."""
     database, (temporal, worker) = await asyncio.gather(
-        _database_answers(context.database, context.workspace), _temporal_answers(context)
+        _database_answers(context.database, context.workspace), _temporal_and_worker_answer(context)
     )
     return Readiness(database, temporal, worker)
 
 
 async def _database_answers(database: Database, workspace: str) -> bool:
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS), database.read() as connection:
-            await read_head(connection, workspace)
+        async with asyncio.timeout(_TIMEOUT_SECONDS), database.read(workspace) as tx:
+            await read_head(tx)
     except (StoreUnavailable, TimeoutError):
         return False
     return True
 
 
-async def _temporal_answers(context: AppContext) -> tuple[bool, bool]:
+async def _temporal_and_worker_answer(context: AppContext) -> tuple[bool, bool]:
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             client = await context.temporal.client()
             return True, await _worker_polls(client, names.main_queue(context.workspace))
     except (TemporalUnavailable, RPCError, TimeoutError):

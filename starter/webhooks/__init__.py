@@ -1,1 +1,1 @@
-"""Webhooks that providers call: one module a provider, behind `protocol`."""
+"""Webhooks of email and SMS providers, one module each behind `protocol`. Imports `connector`, nothing of `starter`."""

@@ -1,12 +1,13 @@
 """Mailgun's webhooks (documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks).
 
-HMAC-SHA256 of a timestamp and a token under the signing key. Two things follow from what is signed:
+HMAC-SHA256 of a timestamp and a token under the signing key. Two rules follow from what is signed:
 
-- Mailgun tries a call that failed again for eight hours (5, 10, 15 minutes, 1, 2, 4 hours), so the time may be old by
-  twelve. Mailgun advises to refuse a token that was seen before; but a call that we answered 5xx comes with its token
-  again, and must be taken. So the same call again is taken: its event's id makes it a duplicate, which changes nothing.
-- The event itself is not signed: who saw one call could send another event with its token. So a token that was seen
-  with another body is refused. Each process remembers the latest `MOST_TOKENS` of those that it found right.
+- Mailgun retries a failed call for eight hours (5, 10, 15 minutes, 1, 2, 4 hours), so the time may be up to twelve
+  hours old. Mailgun advises to refuse a token that was seen before; but a call that we answered with 5xx is retried
+  with the same token and must be accepted. So a repeated call is accepted: its event's id makes it a duplicate, which
+  changes nothing.
+- The event itself is not signed: whoever saw one call could send another event with its token. So a token that was
+  seen with another body is refused. Each process remembers the latest `MAX_TOKENS` valid tokens.
 """
 
 from __future__ import annotations
@@ -19,25 +20,25 @@ from datetime import timedelta
 from typing import Any
 
 from connector.rules.provider_events.events import EventKind, ProviderEvent
-from starter.webhooks.fields import (
-    LONGEST_URL,
-    address,
-    arguments,
-    at,
-    digest,
-    instant_of_seconds,
-    message_id,
-    text,
-    texts,
-    word,
+from starter.webhooks.payload import (
+    MAX_URL_CHARACTERS,
+    hash_of,
+    read_address,
+    read_arguments,
+    read_message_id,
+    read_object,
+    read_text,
+    read_texts,
+    read_unix_time,
+    reason_code,
+    value_at,
 )
-from starter.webhooks.protocol import BodyWrong, SignatureWrong, WebhookCall
-from starter.webhooks.verification import check_age, read_object
+from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, WebhookCall, check_age
 
-PAST, FUTURE = timedelta(hours=12), timedelta(minutes=10)
-MOST_TOKENS = 50_000
+MAX_AGE, MAX_CLOCK_SKEW = timedelta(hours=12), timedelta(minutes=10)
+MAX_TOKENS = 50_000
 
-_HAPPENED = {
+_KINDS = {
     "accepted": EventKind.QUEUED,
     "delivered": EventKind.DELIVERED,
     "failed": EventKind.BOUNCED,
@@ -47,25 +48,25 @@ _HAPPENED = {
     "unsubscribed": EventKind.UNSUBSCRIBED,
     "complained": EventKind.COMPLAINED,
 }
-_FOR_GOOD = frozenset({"bounce", "suppress_bounce", "suppress_complaint"})
-"""Reasons of a permanent failure that lie in the address; "suppress_unsubscribe" is consent, others pass."""
-_NO_BOT = frozenset({"", "none", "null", "unknown", "false"})
-_PROXY = "gmail"
-"""Gmail's image proxy fetches as the reader opens: that says neither."""
+_PERMANENT = frozenset({"bounce", "suppress_bounce", "suppress_complaint"})
+"""Reasons of a permanent failure that lie in the address; "suppress_unsubscribe" is consent, others are temporary."""
+_NOT_A_BOT = frozenset({"", "none", "null", "unknown", "false"})
+_GMAIL_PROXY = "gmail"
+"""Gmail's image proxy fetches when the reader opens: neither proof of a person nor of a machine."""
 
 
 class Mailgun:
-    """Mailgun's side of the protocol.
+    """Mailgun's webhook.
 
     Args:
         signing_key: the account's HTTP webhook signing key.
 
     Raises:
-        ValueError: it is empty.
+        ValueError: the key is empty.
     """
 
     name = "mailgun"
-    most_bytes = 1024 * 1024
+    max_body_bytes = 1024 * 1024
 
     def __init__(self, signing_key: str) -> None:
         if not signing_key:
@@ -74,88 +75,90 @@ class Mailgun:
         self._seen: OrderedDict[bytes, bytes] = OrderedDict()
 
     async def verify(self, call: WebhookCall) -> None:
-        """Raise SignatureWrong where the token is not Mailgun's, too old, or was seen with another event."""
-        signed = at(_read(call), "signature")
-        token, timestamp = text(at(signed, "token"), 128), str(at(signed, "timestamp"))[:32]
-        made = hmac.new(self._key, f"{timestamp}{token}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
-        # A subaccount's call is signed with its own key, and with the main account's beside it.
-        told = [text(at(signed, name), 128) or "" for name in ("signature", "parent-signature")]
-        if token is None or not any([hmac.compare_digest(made.encode(), one.encode()) for one in told]):
-            raise SignatureWrong("the signature is missing, or not Mailgun's for this token")
-        check_age(call, instant_of_seconds(timestamp), past=PAST, future=FUTURE)
+        """Raise SignatureInvalid if the token is not Mailgun's, too old, or was seen with another event."""
+        signed = value_at(_read(call), "signature")
+        token, timestamp = read_text(value_at(signed, "token"), 128), str(value_at(signed, "timestamp"))[:32]
+        expected = hmac.new(self._key, f"{timestamp}{token}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+        # A subaccount's call is signed with its own key, and also with the main account's.
+        signatures = [read_text(value_at(signed, name), 128) or "" for name in ("signature", "parent-signature")]
+        is_signed = any([hmac.compare_digest(expected.encode(), signature.encode()) for signature in signatures])
+        if token is None or not is_signed:
+            raise SignatureInvalid("the signature is missing, or not Mailgun's for this token")
+        check_age(call, read_unix_time(timestamp), past=MAX_AGE, future=MAX_CLOCK_SKEW)
         self._check_token(f"{timestamp}{token}", call.body)
 
     async def parse(self, call: WebhookCall) -> Sequence[Any]:
-        """The call's one event. Raises BodyWrong where there is none."""
-        told = _read(call).get("event-data")
-        if not isinstance(told, dict):
-            raise BodyWrong("the body has no event-data")
-        return [told]
+        """Return the call's one event. Raises BodyInvalid if there is none."""
+        event = _read(call).get("event-data")
+        if not isinstance(event, dict):
+            raise BodyInvalid("the body has no event-data")
+        return [event]
 
-    def normalise(self, told: Any) -> ProviderEvent | None:
-        """One of Mailgun's events; None for one without a message, a kind or a time."""
-        kind, when = text(at(told, "event"), 64), instant_of_seconds(at(told, "timestamp"))
-        sent_id = message_id(at(told, "message", "headers", "message-id"))
-        recipient = address(at(told, "recipient")) or address(at(told, "message", "headers", "to"))
+    def normalise(self, item: Any) -> ProviderEvent | None:
+        """Return one of Mailgun's events; None if it has no message, kind or time."""
+        kind, when = read_text(value_at(item, "event"), 64), read_unix_time(value_at(item, "timestamp"))
+        sent_id = read_message_id(value_at(item, "message", "headers", "message-id"))
+        recipients = (value_at(item, "recipient"), value_at(item, "message", "headers", "to"))
+        recipient = next(filter(None, map(read_address, recipients)), None)
         if kind is None or when is None or not (recipient or sent_id):
             return None
-        url, tags = text(at(told, "url"), LONGEST_URL), texts(at(told, "tags"))
-        happened, fault, permanent = _judged(kind, told)
-        variables = at(told, "user-variables")
+        url, tags = read_text(value_at(item, "url"), MAX_URL_CHARACTERS), read_texts(value_at(item, "tags"))
+        id = read_text(value_at(item, "id"), 200) or hash_of(sent_id, kind, recipient, when.isoformat(), url)
+        happened, fault, permanent = _classify(kind, item)
+        variables = value_at(item, "user-variables")
         return ProviderEvent(
             provider=self.name,
-            # Mailgun's ids are unique within a day.
-            id=f"{when:%Y%m%d}-{text(at(told, 'id'), 200) or digest(sent_id, kind, recipient, when.isoformat(), url)}",
+            id=f"{when:%Y%m%d}-{id}",  # Mailgun's ids are unique within a day
             happened=happened,
             at=when,
             message_id=f"<{sent_id}>" if sent_id else None,
             sent_id=sent_id,
-            arguments=arguments(variables.items() if isinstance(variables, dict) else (), tags),
+            arguments=read_arguments(variables.items() if isinstance(variables, dict) else (), tags),
             tags=tags,
             recipient=recipient,
             url=url,
-            agent=text(at(told, "client-info", "user-agent")),
-            machine=_machine(at(told, "client-info")),
+            agent=read_text(value_at(item, "client-info", "user-agent")),
+            machine=_machine(value_at(item, "client-info")),
             permanent=permanent,
             fault=fault,
         )
 
     def _check_token(self, token: str, body: bytes) -> None:
-        key, of_body = (hashlib.sha256(told).digest() for told in (token.encode(), body))
-        if not hmac.compare_digest(self._seen.setdefault(key, of_body), of_body):
-            raise SignatureWrong("this token came with another event before")
-        while len(self._seen) > MOST_TOKENS:
+        key, body_hash = (hashlib.sha256(data).digest() for data in (token.encode(), body))
+        if not hmac.compare_digest(self._seen.setdefault(key, body_hash), body_hash):
+            raise SignatureInvalid("this token was used with another event before")
+        while len(self._seen) > MAX_TOKENS:
             self._seen.popitem(last=False)
 
 
 def _read(call: WebhookCall) -> dict[str, Any]:
     if call.headers.get("content-type", "").startswith(("application/x-www-form-urlencoded", "multipart/")):
-        raise BodyWrong("these are Mailgun's legacy webhooks, which are forms; set up the JSON ones")
+        raise BodyInvalid("this is one of Mailgun's legacy webhooks, which send forms; set up the JSON webhooks")
     return read_object(call.body)
 
 
-def _judged(kind: str, told: Any) -> tuple[EventKind, str | None, bool]:
-    """What happened, why the message did not arrive, and whether the address is bad for good."""
+def _classify(kind: str, item: Any) -> tuple[EventKind, str | None, bool]:
+    """Return what happened, why the message did not arrive, and whether the address is permanently bad."""
     if kind == "failed":
-        reason = word(at(told, "reason")) or "failed"
-        if at(told, "severity") == "temporary":
+        reason = reason_code(value_at(item, "reason")) or "failed"
+        if value_at(item, "severity") == "temporary":
             return EventKind.DEFERRED, reason, False
-        if _is_full(at(told, "delivery-status")):
+        if _is_full(value_at(item, "delivery-status")):
             return EventKind.BOUNCED, "mailbox_full", False
-        soft = at(told, "delivery-status", "bounce-type") == "soft"
-        return EventKind.BOUNCED, reason, reason in _FOR_GOOD and not soft
+        is_soft = value_at(item, "delivery-status", "bounce-type") == "soft"
+        return EventKind.BOUNCED, reason, reason in _PERMANENT and not is_soft
     if kind == "complained":
         return EventKind.COMPLAINED, "spam", True
-    return _HAPPENED.get(kind, EventKind.OTHER), "rejected" if kind == "rejected" else None, False
+    return _KINDS.get(kind, EventKind.OTHER), "rejected" if kind == "rejected" else None, False
 
 
 def _is_full(status: Any) -> bool:
-    return at(status, "code") in (452, 552) or str(at(status, "enhanced-code"))[:8] in ("4.2.2", "5.2.2")
+    return value_at(status, "code") in (452, 552) or str(value_at(status, "enhanced-code"))[:8] in ("4.2.2", "5.2.2")
 
 
 def _machine(client: Any) -> bool | None:
-    """Mailgun names the bot that it takes the client for; an empty name says that it takes it for none."""
-    bot = at(client, "bot")
-    if not isinstance(bot, str) or bot.strip().lower() == _PROXY:
+    """Return whether a machine did it: Mailgun names the bot that it detects, and an empty name means no bot."""
+    bot = value_at(client, "bot")
+    if not isinstance(bot, str) or bot.strip().lower() == _GMAIL_PROXY:
         return bot if isinstance(bot, bool) else None
-    return bot.strip().lower() not in _NO_BOT
+    return bot.strip().lower() not in _NOT_A_BOT

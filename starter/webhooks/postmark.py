@@ -1,7 +1,8 @@
 """Postmark's webhooks (postmarkapp.com/developer/webhooks/webhooks-overview).
 
 Postmark signs nothing: the proof is a user and a password that it sends with each call (basic authentication), and,
-where one is set, a custom header. Who has them can tell us anything, so they must be long, random, and sent by https.
+if one is configured, a custom header. Whoever has them can report anything, so they must be long, random, and sent
+over HTTPS.
 """
 
 from __future__ import annotations
@@ -12,13 +13,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from connector.rules.provider_events.events import EventKind, ProviderEvent
-from starter.webhooks.fields import LONGEST_URL, address, arguments, at, digest, instant, text, texts, word
-from starter.webhooks.protocol import BodyWrong, SignatureWrong, WebhookCall
-from starter.webhooks.verification import read_object
+from starter.webhooks.payload import (
+    MAX_URL_CHARACTERS,
+    hash_of,
+    read_address,
+    read_arguments,
+    read_instant,
+    read_object,
+    read_text,
+    read_texts,
+    reason_code,
+    value_at,
+)
+from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, WebhookCall
 
 TOKEN = "x-webhook-token"  # noqa: S105 - the name of a header
 
-_HAPPENED = {
+_KINDS = {
     "Delivery": EventKind.DELIVERED,
     "Open": EventKind.OPENED,
     "Click": EventKind.CLICKED,
@@ -44,27 +55,27 @@ _BOUNCES = {
     "ManualSuppression": (EventKind.UNSUBSCRIBED, False),
     "Subscribe": (EventKind.SUBSCRIBED, False),
 }
-"""By a bounce's type (postmarkapp.com/developer/api/bounce-api#bounce-types) or the reason of a suppression: what it
-is, and whether the address is bad for good. A spam notification says that a filter refused the content, not that the
-reader complained; answers of machines are none of these."""
-_TIMES = ("DeliveredAt", "BouncedAt", "ReceivedAt", "ChangedAt")
-_NEVER_SENT = "00000000-0000-0000-0000-000000000000"
+"""By a bounce's type (postmarkapp.com/developer/api/bounce-api#bounce-types) or a suppression's reason: what happened,
+and whether the address is permanently bad. A spam notification means that a filter refused the content, not that the
+reader complained; auto-responders are none of these."""
+_TIME_FIELDS = ("DeliveredAt", "BouncedAt", "ReceivedAt", "ChangedAt")
+_NO_MESSAGE_ID = "00000000-0000-0000-0000-000000000000"
 
 
 class Postmark:
-    """Postmark's side of the protocol.
+    """Postmark's webhook.
 
     Args:
-        user: with `password`, what stands under basic authentication in Postmark.
-        token: what its custom header X-Webhook-Token must hold; None: none is asked for.
+        user: with `password`, Postmark's basic authentication.
+        token: the required value of the custom header X-Webhook-Token; None: the header is not required.
 
     Raises:
         ValueError: one of them is empty.
     """
 
     name = "postmark"
-    most_bytes = 4 * 1024 * 1024
-    """A bounce may hold the whole message."""
+    max_body_bytes = 4 * 1024 * 1024
+    """A bounce may contain the whole message."""
 
     def __init__(self, user: str, password: str, *, token: str | None = None) -> None:
         if not user or not password or token == "":
@@ -73,69 +84,71 @@ class Postmark:
         self._token = token.encode() if token is not None else None
 
     async def verify(self, call: WebhookCall) -> None:
-        """Raise SignatureWrong where user, password or header are not those that are set."""
-        scheme, _, told = call.headers.get("authorization", "").partition(" ")
-        known = hmac.compare_digest(_bytes(told.strip()), self._basic) and scheme.lower() == "basic"
+        """Raise SignatureInvalid if user, password or header are not the configured ones."""
+        scheme, _, credentials = call.headers.get("authorization", "").partition(" ")
+        is_known = hmac.compare_digest(_encode(credentials.strip()), self._basic) and scheme.lower() == "basic"
         if self._token is not None:
-            known &= hmac.compare_digest(_bytes(call.headers.get(TOKEN, "")), self._token)
-        if not known:
-            raise SignatureWrong("user and password (and X-Webhook-Token, where one is set) are not Postmark's")
+            is_known &= hmac.compare_digest(_encode(call.headers.get(TOKEN, "")), self._token)
+        if not is_known:
+            raise SignatureInvalid("user and password (and X-Webhook-Token, if one is configured) are not Postmark's")
 
     async def parse(self, call: WebhookCall) -> Sequence[Any]:
-        """The call's one event. Raises BodyWrong where it is none."""
-        told = read_object(call.body)
-        if "RecordType" not in told:
-            raise BodyWrong("the body has no RecordType; inbound messages are not taken here")
-        return [told]
+        """Return the call's one event. Raises BodyInvalid if there is none."""
+        event = read_object(call.body)
+        if "RecordType" not in event:
+            raise BodyInvalid("the body has no RecordType; inbound messages are not accepted here")
+        return [event]
 
-    def normalise(self, told: Any) -> ProviderEvent | None:
-        """One of Postmark's events; None for one without a message, a kind or a time."""
-        kind = text(at(told, "RecordType"), 64)
-        when = next((read for name in _TIMES if (read := instant(at(told, name)))), None)
-        sent = text(at(told, "MessageID"), 256)
-        recipient = address(at(told, "Email")) or address(at(told, "Recipient"))
-        if kind is None or when is None or not (recipient or sent):
+    def normalise(self, item: Any) -> ProviderEvent | None:
+        """Return one of Postmark's events; None if it has no message, kind or time."""
+        kind = read_text(value_at(item, "RecordType"), 64)
+        when = next((time for name in _TIME_FIELDS if (time := read_instant(value_at(item, name)))), None)
+        message_id = read_text(value_at(item, "MessageID"), 256)
+        recipient = read_address(value_at(item, "Email")) or read_address(value_at(item, "Recipient"))
+        if kind is None or when is None or not (recipient or message_id):
             return None
-        url, tags, metadata = text(at(told, "OriginalLink"), LONGEST_URL), texts(at(told, "Tag")), at(told, "Metadata")
-        happened, fault, permanent = _judged(kind, told)
+        url = read_text(value_at(item, "OriginalLink"), MAX_URL_CHARACTERS)
+        tags, metadata = read_texts(value_at(item, "Tag")), value_at(item, "Metadata")
+        happened, fault, permanent = _classify(kind, item)
         return ProviderEvent(
             provider=self.name,
-            id=digest(sent, kind, recipient, when.isoformat(), url, _own_id(told)),
+            id=hash_of(message_id, kind, recipient, when.isoformat(), url, _distinction(item)),
             happened=happened,
             at=when,
-            message_id=None if sent == _NEVER_SENT else sent,
-            arguments=arguments(metadata.items() if isinstance(metadata, dict) else (), tags),
+            message_id=None if message_id == _NO_MESSAGE_ID else message_id,
+            arguments=read_arguments(metadata.items() if isinstance(metadata, dict) else (), tags),
             tags=tags,
             recipient=recipient,
             url=url,
-            agent=text(at(told, "UserAgent")),
+            agent=read_text(value_at(item, "UserAgent")),
             permanent=permanent,
             fault=fault,
         )
 
 
-def _own_id(told: Any) -> str:
-    """What sets bounces apart that are alike in all else, and the end of a suppression from its beginning."""
-    return repr([value if isinstance(value, int) else None for value in (at(told, "ID"), at(told, "SuppressSending"))])
+def _distinction(item: Any) -> str:
+    """Return what distinguishes otherwise equal bounces, and the end of a suppression from its beginning."""
+    values = (value_at(item, "ID"), value_at(item, "SuppressSending"))
+    return repr([value if isinstance(value, int) else None for value in values])
 
 
-def _judged(kind: str, told: Any) -> tuple[EventKind, str | None, bool]:
-    """What happened, why the message did not arrive, and whether the address is bad for good."""
+def _classify(kind: str, item: Any) -> tuple[EventKind, str | None, bool]:
+    """Return what happened, why the message did not arrive, and whether the address is permanently bad."""
     if kind == "SubscriptionChange":
-        if at(told, "SuppressSending") is False:
+        if value_at(item, "SuppressSending") is False:
             return EventKind.SUBSCRIBED, None, False
-        return _bounce(at(told, "SuppressionReason"), EventKind.UNSUBSCRIBED)
+        return _bounce(value_at(item, "SuppressionReason"), EventKind.UNSUBSCRIBED)
     if kind == "Bounce":
-        return _bounce(at(told, "Type"), EventKind.OTHER)
-    happened = _HAPPENED.get(kind, EventKind.OTHER)
-    complained = happened is EventKind.COMPLAINED
-    return happened, "spam_complaint" if complained else None, complained
+        return _bounce(value_at(item, "Type"), EventKind.OTHER)
+    happened = _KINDS.get(kind, EventKind.OTHER)
+    is_complaint = happened is EventKind.COMPLAINED
+    return happened, "spam_complaint" if is_complaint else None, is_complaint
 
 
-def _bounce(reason: Any, otherwise: EventKind) -> tuple[EventKind, str | None, bool]:
-    happened, permanent = _BOUNCES.get(str(reason)[:64], (otherwise, False))
-    return happened, None if happened is EventKind.SUBSCRIBED else word(reason), permanent
+def _bounce(reason: Any, default: EventKind) -> tuple[EventKind, str | None, bool]:
+    happened, permanent = _BOUNCES.get(str(reason)[:64], (default, False))
+    return happened, None if happened is EventKind.SUBSCRIBED else reason_code(reason), permanent
 
 
-def _bytes(told: str) -> bytes:
-    return told.encode("utf-8", "replace")
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "replace")

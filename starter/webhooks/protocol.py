@@ -1,16 +1,16 @@
-"""What a provider's webhook is: something that proves who calls, and reads what is told.
+"""The interface of a provider's webhook: verify the caller, parse the body, normalise the events.
 
 WebhookError
-├── SignatureWrong   nobody knows who calls, or the call is an old one told again: 403
-├── BodyWrong        it is the provider's, or would be, but cannot be read: 400
-└── NotNow           what it takes to judge the call is out of reach just now, so it should come again: 503
+├── SignatureInvalid   the caller is not proven, or the call is an old one replayed: HTTP 403
+├── BodyInvalid        the body cannot be read: HTTP 400
+└── TryAgainLater      something that verification or a handshake needs is unreachable: HTTP 503
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from connector.rules.model.errors import ConnectorError
@@ -19,13 +19,13 @@ from connector.rules.provider_events.events import ProviderEvent
 
 @dataclass(frozen=True)
 class WebhookCall:
-    """One request of a provider's as it came.
+    """One HTTP request of a provider, as received.
 
     Args:
-        query: the address's query, as sent.
-        headers: by their names in lower case.
-        body: unchanged, since signatures are made over bytes.
-        at: when it came, aware, UTC; what is too old is refused by it.
+        query: the URL's query string, as sent.
+        headers: by name in lower case.
+        body: unchanged bytes, since signatures cover bytes.
+        at: when the request was received, aware, UTC; signed times are compared with it.
     """
 
     query: str
@@ -35,46 +35,56 @@ class WebhookCall:
 
 
 class WebhookError(ConnectorError):
-    """A call that is not taken. The words go to the caller: no secrets, and nothing that was sent."""
+    """The call is refused. The message goes to the caller: it holds no secret and quotes nothing of the request."""
 
 
-class SignatureWrong(WebhookError):
-    """The signature is missing, not this provider's for these bytes, or too old."""
+class SignatureInvalid(WebhookError):
+    """The signature is missing, too old, or not this provider's for these bytes."""
 
 
-class BodyWrong(WebhookError):
+class BodyInvalid(WebhookError):
     """The body is not what this provider sends."""
 
 
-class NotNow(WebhookError):
-    """The call cannot be judged, or its handshake not be done: something that it takes cannot be reached."""
+class TryAgainLater(WebhookError):
+    """The call cannot be verified, or its handshake completed, because something that it needs is unreachable."""
 
 
-class Provider(Protocol):
-    """One provider's webhook: one module each. Nothing here touches the store.
+class WebhookProvider(Protocol):
+    """One provider's webhook, in a module of its own. It touches no store.
 
-    `most_bytes` bounds the bodies that are read, before anybody knows who calls: as large as this provider's are.
+    `max_body_bytes` bounds the bodies that are read before the caller is verified: as large as this provider's are.
     """
 
     name: str
-    most_bytes: int
+    max_body_bytes: int
 
     async def verify(self, call: WebhookCall) -> None:
-        """Make sure that the provider made this call, lately. Raises SignatureWrong, BodyWrong or NotNow."""
+        """Check that the provider made this call, recently. Raises SignatureInvalid, BodyInvalid or TryAgainLater."""
         ...
 
     async def parse(self, call: WebhookCall) -> Sequence[Any]:
-        """The provider's own events in a verified call; a handshake that it asks for is done here.
+        """Return the provider's own events in a verified call, and complete a handshake that it asks for.
 
         Raises:
-            BodyWrong: it cannot be read.
-            NotNow: the handshake could not be done.
+            BodyInvalid: the body cannot be read.
+            TryAgainLater: the handshake could not be completed.
         """
         ...
 
-    def normalise(self, told: Any) -> ProviderEvent | None:
-        """One of them in the common form, without ever raising.
+    def normalise(self, item: Any) -> ProviderEvent | None:
+        """Return one of the parsed events in the common form, without ever raising.
 
-        None for what tells of no message, and for what cannot be read: one bad event stops no other of its call.
+        Returns None for an event that is about no message or cannot be read: one bad event stops no other of its call.
         """
         ...
+
+
+def check_age(call: WebhookCall, signed_at: datetime | None, *, past: timedelta, future: timedelta) -> None:
+    """Raise SignatureInvalid if a call's signed time is missing, or outside these limits around its receipt."""
+    if signed_at is None:
+        raise SignatureInvalid("the signed time is missing or not a time")
+    if call.at - signed_at > past:
+        raise SignatureInvalid(f"the signature is older than {past}; is this an old call, replayed?")
+    if signed_at - call.at > future:
+        raise SignatureInvalid("the signed time is in the future; is this machine's clock right?")

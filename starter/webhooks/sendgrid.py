@@ -1,7 +1,7 @@
 """SendGrid's Event Webhook (twilio.com/docs/sendgrid/for-developers/tracking-events/event).
 
-Signed by ECDSA (P-256, SHA-256) over the timestamp header and the body as it came. One call holds many events. Custom
-arguments stand beside SendGrid's own fields, at the top of each event.
+Signed by ECDSA (P-256, SHA-256) over the timestamp header and the body as received. One call holds many events. Custom
+arguments stand beside SendGrid's own fields, at the top level of each event.
 """
 
 from __future__ import annotations
@@ -16,25 +16,27 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePub
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from connector.rules.provider_events.events import EventKind, ProviderEvent
-from starter.webhooks.fields import (
-    LONGEST_URL,
-    address,
-    arguments,
-    digest,
-    instant_of_seconds,
-    message_id,
-    text,
-    texts,
+from starter.webhooks.payload import (
+    MAX_URL_CHARACTERS,
+    decode_base64,
+    hash_of,
+    read_address,
+    read_arguments,
+    read_json,
+    read_message_id,
+    read_seconds_header,
+    read_text,
+    read_texts,
+    read_unix_time,
 )
-from starter.webhooks.protocol import BodyWrong, SignatureWrong, WebhookCall
-from starter.webhooks.verification import check_age, decode_base64, read_json, seconds_header
+from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, WebhookCall, check_age
 
 SIGNATURE = "x-twilio-email-event-webhook-signature"
 TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
 TOLERANCE = timedelta(minutes=10)
-MOST_EVENTS = 20_000
+MAX_EVENTS = 20_000
 
-_HAPPENED = {
+_KINDS = {
     "processed": EventKind.QUEUED,
     "delivered": EventKind.DELIVERED,
     "deferred": EventKind.DEFERRED,
@@ -47,7 +49,7 @@ _HAPPENED = {
     "group_unsubscribe": EventKind.UNSUBSCRIBED,
     "group_resubscribe": EventKind.SUBSCRIBED,
 }
-_DROPPED = {
+_DROP_REASONS = {
     "bounced address": ("bounced", True),
     "spam reporting address": ("spam", True),
     "invalid": ("invalid", True),
@@ -55,10 +57,10 @@ _DROPPED = {
     "spam content": ("spam_content", False),
     "recipient list over package quota": ("over_quota", False),
 }
-"""Why SendGrid did not even try: our code, and whether it will not another time either."""
-_FULL = "5.2.2"
+"""Why SendGrid did not try to deliver: our code, and whether the address is permanently bad."""
+_MAILBOX_FULL = "5.2.2"
 # fmt: off
-_OWN = frozenset({
+_OWN_FIELDS = frozenset({
     "asm_group_id", "attempt", "bounce_classification", "category", "cert_err", "email", "event", "ip",
     "marketing_campaign_id", "marketing_campaign_name", "marketing_campaign_split_id", "marketing_campaign_version",
     "newsletter", "pool", "post_type", "reason", "response", "send_at", "sg_content_type", "sg_event_id",
@@ -67,70 +69,73 @@ _OWN = frozenset({
 })
 # fmt: on
 """SendGrid's own fields; all others are custom arguments."""
-# The part of its id for one recipient that SendGrid's API did not answer: ".filter0001…", ".recvd-5f54b5d587-…".
-_INNER = re.compile(r"\.(?:filter|recvd).*")
+# The suffix that SendGrid adds to the id that its API returned: ".filter0001…", ".recvd-5f54b5d587-…".
+_ID_SUFFIX = re.compile(r"\.(?:filter|recvd).*")
 
 
 class SendGrid:
-    """SendGrid's side of the protocol.
+    """SendGrid's webhook.
 
     Args:
         key: the dashboard's verification key.
-        tolerance: how far the signed time may be from the call's.
+        tolerance: how far the signed time may be from the time of receipt, either way.
     """
 
     name = "sendgrid"
-    most_bytes = 1024 * 1024
-    """Its batches have 768 KB at most."""
+    max_body_bytes = 1024 * 1024
+    """SendGrid's batches have at most 768 KB."""
 
     def __init__(self, key: EllipticCurvePublicKey, *, tolerance: timedelta = TOLERANCE) -> None:
         self._key, self._tolerance = key, tolerance
 
     async def verify(self, call: WebhookCall) -> None:
-        """Raise SignatureWrong where the signature is not SendGrid's for this body, or too old."""
-        told = call.headers.get(TIMESTAMP, "")
+        """Raise SignatureInvalid if the signature is not SendGrid's for this body, or too old."""
+        timestamp = call.headers.get(TIMESTAMP, "")
         signature = decode_base64(call.headers.get(SIGNATURE, ""))
-        if signature is None or not told.isascii() or not self._is_signed(signature, told.encode() + call.body):
-            raise SignatureWrong("the signature is missing, or not SendGrid's for this body")
-        check_age(call, seconds_header(told), past=self._tolerance, future=self._tolerance)
+        if not timestamp.isascii() or not self._is_signed(signature, timestamp.encode() + call.body):
+            raise SignatureInvalid("the signature is missing, or not SendGrid's for this body")
+        check_age(call, read_seconds_header(timestamp), past=self._tolerance, future=self._tolerance)
 
     async def parse(self, call: WebhookCall) -> Sequence[Any]:
-        """The events of one batch. Raises BodyWrong where it is no list of them."""
-        told = read_json(call.body)
-        if not isinstance(told, list) or len(told) > MOST_EVENTS:
-            raise BodyWrong(f"the body must be a list of at most {MOST_EVENTS} events")
-        return told
+        """Return the events of one batch. Raises BodyInvalid if the body is not a list of them."""
+        events = read_json(call.body)
+        if not isinstance(events, list) or len(events) > MAX_EVENTS:
+            raise BodyInvalid(f"the body must be a list of at most {MAX_EVENTS} events")
+        return events
 
-    def normalise(self, told: Any) -> ProviderEvent | None:
-        """One of SendGrid's events; None for one without a message, a kind or a time."""
-        if not isinstance(told, dict):
+    def normalise(self, item: Any) -> ProviderEvent | None:
+        """Return one of SendGrid's events; None if it has no message, kind or time."""
+        if not isinstance(item, dict):
             return None
-        kind, when = text(told.get("event"), 64), instant_of_seconds(told.get("timestamp"))
-        recipient, inner = address(told.get("email")), text(told.get("sg_message_id"))
-        sent_id = message_id(told.get("smtp-id"))
-        if kind is None or when is None or not (recipient or inner or sent_id):
+        kind, when = read_text(item.get("event"), 64), read_unix_time(item.get("timestamp"))
+        recipient, internal_id = read_address(item.get("email")), read_text(item.get("sg_message_id"))
+        sent_id = read_message_id(item.get("smtp-id"))
+        if kind is None or when is None or not (recipient or internal_id or sent_id):
             return None
-        url, tags = text(told.get("url"), LONGEST_URL), texts(told.get("category"))
-        fault, permanent = _fault(kind, told)
-        machine = told.get("sg_machine_open")
+        url, tags = read_text(item.get("url"), MAX_URL_CHARACTERS), read_texts(item.get("category"))
+        fault, permanent = _fault(kind, item)
+        machine = item.get("sg_machine_open")
         return ProviderEvent(
             provider=self.name,
-            id=text(told.get("sg_event_id"), 256) or digest(inner, sent_id, kind, recipient, when.isoformat(), url),
-            happened=_HAPPENED.get(kind, EventKind.OTHER),
+            id=read_text(item.get("sg_event_id"), 256)
+            or hash_of(internal_id, sent_id, kind, recipient, when.isoformat(), url),
+            happened=_KINDS.get(kind, EventKind.OTHER),
             at=when,
-            message_id=_INNER.sub("", inner) if inner else None,
+            message_id=_ID_SUFFIX.sub("", internal_id) if internal_id else None,
             sent_id=sent_id,
-            arguments=arguments(((name, value) for name, value in told.items() if name not in _OWN), tags),
+            arguments=read_arguments(((name, value) for name, value in item.items() if name not in _OWN_FIELDS), tags),
             tags=tags,
             recipient=recipient,
             url=url,
-            agent=text(told.get("useragent")),
+            agent=read_text(item.get("useragent")),
             machine=machine if isinstance(machine, bool) else None,
             permanent=permanent,
             fault=fault,
         )
 
-    def _is_signed(self, signature: bytes, signed: bytes) -> bool:
+    def _is_signed(self, signature: bytes | None, signed: bytes) -> bool:
+        if signature is None:
+            return False
         try:
             self._key.verify(signature, signed, ECDSA(SHA256()))
         except (InvalidSignature, ValueError):
@@ -138,17 +143,17 @@ class SendGrid:
         return True
 
 
-def _fault(kind: str, told: dict[str, Any]) -> tuple[str | None, bool]:
-    """Why the message did not arrive, and whether the address is bad for good."""
+def _fault(kind: str, item: dict[str, Any]) -> tuple[str | None, bool]:
+    """Return why the message did not arrive, and whether the address is permanently bad."""
     if kind == "spamreport":
         return "spam", True
     if kind == "dropped":
-        reason = (text(told.get("type"), 64) or text(told.get("reason"), 64) or "").lower()
-        return _DROPPED.get(reason, ("dropped", False))
+        reason = (read_text(item.get("type"), 64) or read_text(item.get("reason"), 64) or "").lower()
+        return _DROP_REASONS.get(reason, ("dropped", False))
     if kind == "bounce":
-        status = text(told.get("status"), 32) or ""
-        if status.startswith(_FULL):
+        status = read_text(item.get("status"), 32) or ""
+        if status.startswith(_MAILBOX_FULL):
             return "mailbox_full", False
-        hard = told.get("type") == "bounce" or (told.get("type") is None and status.startswith("5."))
-        return ("bounced", True) if hard else ("blocked", False)
+        is_hard = item.get("type") == "bounce" or (item.get("type") is None and status.startswith("5."))
+        return ("bounced", True) if is_hard else ("blocked", False)
     return None, False

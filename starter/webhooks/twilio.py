@@ -1,9 +1,9 @@
-"""Twilio's webhooks: status callbacks, messages that come in, and clicks on shortened links.
+"""Twilio's webhooks: status callbacks, incoming messages, and clicks on shortened links.
 
-Signed over the public address with its query, and every form field (twilio.com/docs/usage/security). Of a JSON body
-the query holds the SHA-256 (`bodySHA256`), so that the signed address proves it. Nothing signed holds a time: a call
-told again cannot be told from a new one, and is made harmless by the ids of its events. Our arguments are in the query:
-of our own texts the delivery.
+Signed over the public URL with its query, and every form field (twilio.com/docs/usage/security). For a JSON body the
+query holds its SHA-256 (`bodySHA256`), so that the signed URL proves the body. Nothing signed holds a time: a replayed
+call cannot be distinguished from a new one, and is harmless because its events keep their ids. Our custom arguments
+are in the query: for our own texts the delivery.
 """
 
 from __future__ import annotations
@@ -16,17 +16,24 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from connector.channels.twilio_signature import is_signed
+from connector.channels.twilio import is_signed
 from connector.rules.provider_events.events import EventKind, ProviderEvent
-from starter.webhooks.fields import LONGEST_URL, arguments, at, digest, instant, text
-from starter.webhooks.protocol import BodyWrong, SignatureWrong, WebhookCall
-from starter.webhooks.verification import read_json
+from starter.webhooks.payload import (
+    MAX_URL_CHARACTERS,
+    hash_of,
+    read_arguments,
+    read_instant,
+    read_json,
+    read_text,
+    value_at,
+)
+from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, WebhookCall
 
 SIGNATURE = "x-twilio-signature"
-_MOST_FIELDS = 200
-_MOST_EVENTS = 1000
+_MAX_FIELDS = 200
+_MAX_EVENTS = 1000
 _BODY_HASH = "bodySHA256"
-_CLICKED = "com.twilio.daptbt.link-shortening.link-clicked"
+_CLICK_TYPE = "com.twilio.daptbt.link-shortening.link-clicked"
 
 _STATUSES = {
     "accepted": EventKind.QUEUED,
@@ -40,163 +47,164 @@ _STATUSES = {
     "failed": EventKind.FAILED,
     "canceled": EventKind.FAILED,
 }
-_NOT_ARRIVED = frozenset({EventKind.BOUNCED, EventKind.FAILED})
-_FOR_GOOD = frozenset({"21211", "21214", "21217", "21265", "21614", "30005", "30006"})
-"""Twilio's codes that lie in the number: no number, not mobile, a handset that nobody knows, a landline."""
+_UNDELIVERED = frozenset({EventKind.BOUNCED, EventKind.FAILED})
+_PERMANENT = frozenset({"21211", "21214", "21217", "21265", "21614", "30005", "30006"})
+"""Twilio's error codes that lie in the number: not a number, not mobile, unknown handset, a landline."""
 _STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
 _START = frozenset({"START", "YES", "UNSTOP"})
-"""Twilio's own words, which count only where they are the whole message."""
+"""Twilio's own keywords, which count only if they are the whole message."""
 
 
 @dataclass(frozen=True)
-class TwilioCall:
-    """One thing that Twilio tells: a form's fields, or a JSON event; with the signed query, and when it came."""
+class TwilioEvent:
+    """One form, or one JSON event, with the signed query and the time of receipt, UTC."""
 
     fields: Mapping[str, Any]
     query: Mapping[str, str]
-    at: datetime
+    received_at: datetime
 
 
 class Twilio:
-    """Twilio's side of the protocol.
+    """Twilio's webhook.
 
     Args:
-        auth_token: the account's, which signs.
-        urls: the public addresses of the webhook, as Twilio knows them: that of our own texts' status callbacks, and
-            that of all else. Their queries do not matter.
+        auth_token: the account's token, which signs.
+        urls: the public URLs of the webhook, as Twilio knows them: that of our own texts' status callbacks, and that of
+            everything else. Their queries do not matter.
 
     Raises:
-        ValueError: one of them is empty, or there is no address.
+        ValueError: one of them is empty, or there is no URL.
     """
 
     name = "twilio"
-    most_bytes = 256 * 1024
+    max_body_bytes = 256 * 1024
 
     def __init__(self, auth_token: str, *urls: str) -> None:
         if not auth_token or not urls or not all(urls):
-            raise ValueError("the auth token or an address is empty")
+            raise ValueError("the auth token or a URL is empty")
         self._token = auth_token
         self._urls = {urlsplit(url)._replace(query="", fragment="") for url in urls}
 
     async def verify(self, call: WebhookCall) -> None:
-        """Raise SignatureWrong where the signature is not Twilio's for this address, query and body."""
-        told = dict(_pairs(call.query)).get(_BODY_HASH)
-        right = self._is_signed(call, _form(call) if told is None else [])
-        if told is not None:
-            right &= hmac.compare_digest(told.lower().encode("utf-8", "replace"), _hash(call.body))
-        if not right:
-            raise SignatureWrong("the signature is missing, or not Twilio's for this address and these parameters")
+        """Raise SignatureInvalid if the signature is not Twilio's for this URL, query and body."""
+        body_hash = dict(_query_pairs(call.query)).get(_BODY_HASH)
+        is_signed = self._is_signed(call, _form(call) if body_hash is None else [])
+        if body_hash is not None:
+            is_signed &= hmac.compare_digest(body_hash.lower().encode("utf-8", "replace"), _hash(call.body))
+        if not is_signed:
+            raise SignatureInvalid("the signature is missing, or not Twilio's for this URL and these parameters")
 
     async def parse(self, call: WebhookCall) -> Sequence[Any]:
-        """A form's one event, or the events of a JSON body. Raises BodyWrong where it is neither."""
-        query = dict(_pairs(call.query))
+        """Return a form's one event, or the events of a JSON body. Raises BodyInvalid for any other body."""
+        query = dict(_query_pairs(call.query))
         if _BODY_HASH not in query:
-            return [TwilioCall(dict(_form(call)), query, call.at)]
+            return [TwilioEvent(dict(_form(call)), query, call.at)]
         body = read_json(call.body)
         events = body if isinstance(body, list) else [body]
-        if len(events) > _MOST_EVENTS or not all(isinstance(event, dict) for event in events):
-            raise BodyWrong(f"the body must be an event, or a list of at most {_MOST_EVENTS}")
-        return [TwilioCall(event, query, call.at) for event in events]
+        if len(events) > _MAX_EVENTS or not all(isinstance(event, dict) for event in events):
+            raise BodyInvalid(f"the body must be an event, or a list of at most {_MAX_EVENTS}")
+        return [TwilioEvent(event, query, call.at) for event in events]
 
-    def normalise(self, told: Any) -> ProviderEvent | None:
-        """One of Twilio's events; None for what is not about a text message, and for texts of other words."""
-        if not isinstance(told, TwilioCall):
+    def normalise(self, item: Any) -> ProviderEvent | None:
+        """Return one of Twilio's events; None if it is about no text message, or an incoming text without a keyword."""
+        if not isinstance(item, TwilioEvent):
             return None
-        if told.fields.get("type") == _CLICKED or told.fields.get("event_type") == "click":
-            return _click(told)
-        if told.fields.get("MessageStatus") and told.fields.get("SmsStatus") != "received":
-            return _status(told)
-        return _answer(told)
+        if item.fields.get("type") == _CLICK_TYPE or item.fields.get("event_type") == "click":
+            return _click(item)
+        if item.fields.get("MessageStatus") and item.fields.get("SmsStatus") != "received":
+            return _status(item)
+        return _incoming_text(item)
 
     def _is_signed(self, call: WebhookCall, form: Sequence[tuple[str, str]]) -> bool:
-        told, urls = call.headers.get(SIGNATURE, ""), [url._replace(query=call.query).geturl() for url in self._urls]
+        signature = call.headers.get(SIGNATURE, "")
+        urls = [url._replace(query=call.query).geturl() for url in self._urls]
         try:
-            return any([is_signed(told, url, form, self._token) for url in urls])
+            return any([is_signed(signature, url, form, self._token) for url in urls])
         except UnicodeError:
             return False
 
 
-def _status(told: TwilioCall) -> ProviderEvent | None:
-    sid, status = text(told.fields.get("MessageSid"), 64), text(told.fields.get("MessageStatus"), 32)
-    number = told.fields.get("To")
+def _status(event: TwilioEvent) -> ProviderEvent | None:
+    sid, status = read_text(event.fields.get("MessageSid"), 64), read_text(event.fields.get("MessageStatus"), 32)
+    number = event.fields.get("To")
     if sid is None or status is None or not _is_sms(number):
         return None
-    happened, code = _STATUSES.get(status, EventKind.OTHER), text(told.fields.get("ErrorCode"), 8) or ""
-    arrived = happened not in _NOT_ARRIVED
+    happened, code = _STATUSES.get(status, EventKind.OTHER), read_text(event.fields.get("ErrorCode"), 8) or ""
+    may_arrive = happened not in _UNDELIVERED
     return ProviderEvent(
         provider="twilio",
         id=f"{sid}-{status}",
         happened=happened,
-        at=told.at,
+        at=event.received_at,
         channel="sms",
         message_id=sid,
-        arguments=_arguments(told),
-        recipient=text(number, 32),
-        permanent=not arrived and code in _FOR_GOOD,
-        fault=None if arrived else code if code.isdecimal() and code.isascii() else status,
+        arguments=_arguments(event),
+        recipient=read_text(number, 32),
+        permanent=not may_arrive and code in _PERMANENT,
+        fault=None if may_arrive else code if code.isdecimal() and code.isascii() else status,
     )
 
 
-def _answer(told: TwilioCall) -> ProviderEvent | None:
-    """A text that came in: STOP and START. Twilio's own word on it goes before ours, for its words can be changed."""
-    sid, number = text(told.fields.get("MessageSid"), 64), told.fields.get("From")
-    said = text(told.fields.get("OptOutType"), 16) or text(told.fields.get("Body"), 32) or ""
-    happened = EventKind.UNSUBSCRIBED if said.upper() in _STOP else EventKind.SUBSCRIBED
-    if sid is None or said.upper() not in _STOP | _START or not _is_sms(number):
+def _incoming_text(event: TwilioEvent) -> ProviderEvent | None:
+    """Return what an incoming STOP or START means; `OptOutType` comes first, for keywords can be customised."""
+    sid, number = read_text(event.fields.get("MessageSid"), 64), event.fields.get("From")
+    keyword = read_text(event.fields.get("OptOutType"), 16) or read_text(event.fields.get("Body"), 32) or ""
+    happened = EventKind.UNSUBSCRIBED if keyword.upper() in _STOP else EventKind.SUBSCRIBED
+    if sid is None or keyword.upper() not in _STOP | _START or not _is_sms(number):
         return None
     return ProviderEvent(
         provider="twilio",
         id=f"{sid}-received",
         happened=happened,
-        at=told.at,
+        at=event.received_at,
         channel="sms",
-        # Its own id, and not that of a message of ours.
+        # MessageSid is the incoming text's own id, not that of a message of ours.
         message_id=None,
-        arguments=_arguments(told),
-        recipient=text(number, 32),
+        arguments=_arguments(event),
+        recipient=read_text(number, 32),
     )
 
 
-def _click(told: TwilioCall) -> ProviderEvent | None:
-    data = at(told.fields, "data") if told.fields.get("type") == _CLICKED else told.fields
-    sid = text(at(data, "message_sid"), 64) or text(at(data, "sms_sid"), 64)
-    when, url = instant(at(data, "click_time")), text(at(data, "link"), LONGEST_URL)
-    if sid is None or when is None or not _is_sms(at(data, "to")):
+def _click(event: TwilioEvent) -> ProviderEvent | None:
+    data = value_at(event.fields, "data") if event.fields.get("type") == _CLICK_TYPE else event.fields
+    sid = read_text(value_at(data, "message_sid"), 64) or read_text(value_at(data, "sms_sid"), 64)
+    when, url = read_instant(value_at(data, "click_time")), read_text(value_at(data, "link"), MAX_URL_CHARACTERS)
+    if sid is None or when is None or not _is_sms(value_at(data, "to")):
         return None
     return ProviderEvent(
         provider="twilio",
-        id=text(told.fields.get("id"), 64) or digest(sid, "clicked", url, when.isoformat()),
+        id=read_text(event.fields.get("id"), 64) or hash_of(sid, "clicked", url, when.isoformat()),
         happened=EventKind.CLICKED,
         at=when,
         channel="sms",
         message_id=sid,
-        arguments=_arguments(told),
-        recipient=text(at(data, "to"), 32),
+        arguments=_arguments(event),
+        recipient=read_text(value_at(data, "to"), 32),
         url=url,
-        agent=text(at(data, "user_agent")),
+        agent=read_text(value_at(data, "user_agent")),
     )
 
 
 def _is_sms(number: Any) -> bool:
-    """Whether it is a plain number, or not told: "whatsapp:+1…" and "messenger:…" are other channels, and consents."""
-    return ":" not in (text(number, 32) or "")
+    """Return whether this is a plain number, or missing: "whatsapp:+1…" and "messenger:…" are other channels."""
+    return ":" not in (read_text(number, 32) or "")
 
 
-def _arguments(told: TwilioCall) -> dict[str, str]:
-    return arguments((name, value) for name, value in told.query.items() if name != _BODY_HASH)
+def _arguments(event: TwilioEvent) -> dict[str, str]:
+    return read_arguments((name, value) for name, value in event.query.items() if name != _BODY_HASH)
 
 
 def _form(call: WebhookCall) -> list[tuple[str, str]]:
     try:
         body = call.body.decode()
-        return parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+        return parse_qsl(body, keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
     except ValueError:
-        raise BodyWrong("the body must be a form, application/x-www-form-urlencoded") from None
+        raise BodyInvalid("the body must be a form, application/x-www-form-urlencoded") from None
 
 
-def _pairs(query: str) -> list[tuple[str, str]]:
+def _query_pairs(query: str) -> list[tuple[str, str]]:
     try:
-        return parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        return parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
         return []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connector.channels.destinations import is_public, resolve
+from connector.channels.webhook import is_public, resolve
 
 
 @pytest.mark.parametrize(

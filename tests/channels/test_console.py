@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from connector.channels.console import Console
+from connector.channels.console import ConsoleChannel
 from connector.channels.protocol import Accepted, Address, OutgoingMessage
 
 
@@ -32,7 +32,7 @@ def outgoing(channel: str, content: dict[str, Any]) -> OutgoingMessage:
 async def test_each_channels_message_is_one_line(channel: str, content: dict[str, Any], title: str, body: str):
     """A line tells channel, campaign, user, title and body of any of the seven channels."""
     lines: list[dict[str, str]] = []
-    console = Console(lambda event, **fields: lines.append({"event": event} | fields))
+    console = ConsoleChannel(lambda event, **fields: lines.append({"event": event} | fields))
     assert await console.send(outgoing(channel, content)) == Accepted()
     await console.close()
     known = {"event": "message", "channel": channel, "campaign": "welcome", "user": "u-1"}
@@ -42,7 +42,7 @@ async def test_each_channels_message_is_one_line(channel: str, content: dict[str
 async def test_a_line_stays_a_short_line():
     """Line breaks and terminal codes become spaces, and long texts are cut."""
     lines: list[dict[str, str]] = []
-    console = Console(lambda event, **fields: lines.append(fields))
+    console = ConsoleChannel(lambda event, **fields: lines.append(fields))
     await console.send(outgoing("push", {"title": "a\nb\x1b[31mc\u2028d", "body": "word " * 1000}))
     assert lines[0]["title"] == "a b [31mc d"
     assert len(lines[0]["body"]) <= 200
@@ -52,5 +52,5 @@ async def test_a_line_stays_a_short_line():
 async def test_the_log_is_the_default():
     """Without a writer, lines go to structlog at info."""
     with capture_logs() as lines:
-        await Console().send(outgoing("sms", {"body": "Hello"}))
+        await ConsoleChannel().send(outgoing("sms", {"body": "Hello"}))
     assert [(line["log_level"], line["event"], line["body"]) for line in lines] == [("info", "message", "Hello")]

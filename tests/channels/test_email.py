@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-from connector.channels.email import Email
+from connector.channels.email import EmailChannel
 from connector.channels.protocol import (
     Accepted,
     Address,
@@ -23,7 +23,7 @@ from connector.channels.protocol import (
     SendError,
     TryLater,
 )
-from connector.settings.application import Smtp
+from connector.settings.providers import Smtp
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 
@@ -93,7 +93,7 @@ async def send(
 ) -> Accepted:
     """Send through a channel of its own, its settings changed so."""
     changed = Smtp(**SETTINGS.model_dump() | {"port": port} | settings)
-    return await Email(changed, tls=trusting).send(message or outgoing())
+    return await EmailChannel(changed, tls=trusting).send(message or outgoing())
 
 
 def sign_in(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
@@ -263,7 +263,7 @@ async def test_sends_do_not_wait_for_each_other():
     """Many messages at once go over connections of their own and all arrive."""
     mailbox = Mailbox()
     async with serving(mailbox) as port:
-        channel = Email(SETTINGS.model_copy(update={"port": port}))
+        channel = EmailChannel(SETTINGS.model_copy(update={"port": port}))
         await asyncio.gather(*(channel.send(outgoing()) for _ in range(20)))
     assert len(mailbox.letters) == 20
 

@@ -11,14 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.channels.email import Email
-from connector.channels.mime import build_mime_message
+from connector.channels.email import EmailChannel
+from connector.channels.mime import build_mime_message, provider_header
 from connector.channels.protocol import Address, OutgoingMessage
 from connector.rules.model.follow_up import follow_up_id_of
-from connector.rules.provider_events.tags import from_tag
+from connector.rules.provider_events.events import from_tag
 from connector.rules.sending.deliveries import delivery_id
-from connector.settings.application import Smtp
-from connector.settings.provider_headers import SmtpProvider, provider_header
+from connector.settings.providers import Smtp, SmtpProvider
 from tests.channels.test_letter import AT
 
 DELIVERY = delivery_id(follow_up_id_of("c", "k", "", "t", 0), "email")
@@ -87,7 +86,7 @@ def test_what_would_be_too_long_is_left_out() -> None:
 def test_the_setting_names_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     """CONNECTOR_SMTP_PROVIDER; a name that is not known is refused as the settings are read."""
     monkeypatch.setenv("CONNECTOR_SMTP_PROVIDER", "ses")
-    assert Email(Smtp())._settings.provider == "ses"
+    assert EmailChannel(Smtp())._settings.provider == "ses"
     monkeypatch.setenv("CONNECTOR_SMTP_PROVIDER", "sparkpost")
     with pytest.raises(ValueError, match="sendgrid"):
         Smtp()

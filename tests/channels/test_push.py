@@ -14,8 +14,8 @@ import pytest
 from google.auth import jwt
 from pytest_httpserver import HTTPServer
 
-from connector.channels.fcm import FcmPush
-from connector.channels.google_token import CredentialsWrong
+from connector.channels.fcm import FcmChannel
+from connector.channels.google_token import InvalidCredentials
 from connector.channels.protocol import (
     Accepted,
     Address,
@@ -27,7 +27,7 @@ from connector.channels.protocol import (
 )
 from connector.settings.providers import Fcm
 from tests.channels.conftest import Talk
-from tests.channels.providers import PROJECT, SEND, FcmServer, fcm, fcm_error, key_file
+from tests.support.provider_servers import PROJECT, SEND, FcmServer, fcm, fcm_error, key_file
 
 NOW = 1_772_452_800.0
 Serve = Callable[[Talk], AbstractAsyncContextManager[int]]
@@ -52,9 +52,9 @@ def settings(folder: Path, httpserver: HTTPServer) -> Fcm:
     return fcm(path, url, token_url=f"{url}/token")
 
 
-async def send(settings: Fcm, *tokens: str, channel: FcmPush | None = None, **content: Any) -> Accepted:
+async def send(settings: Fcm, *tokens: str, channel: FcmChannel | None = None, **content: Any) -> Accepted:
     """Send through a channel of its own, unless told of one."""
-    push = channel or FcmPush(settings, clock=lambda: NOW)
+    push = channel or FcmChannel(settings, clock=lambda: NOW)
     address = Address("u-1", push_tokens=tokens)
     try:
         return await push.send(
@@ -122,7 +122,7 @@ async def test_the_assertion_is_signed_by_the_account(httpserver: HTTPServer, se
 async def test_an_access_token_is_kept_until_it_ends(httpserver: HTTPServer, settings: Fcm):
     """Many sends at once ask for one token; a minute before its end for the next."""
     server, clock = FcmServer(httpserver), [NOW]
-    push = FcmPush(settings, clock=lambda: clock[0])
+    push = FcmChannel(settings, clock=lambda: clock[0])
     await asyncio.gather(*(send(settings, f"t{n}", channel=push) for n in range(8)))
     clock[0] += 3539
     await send(settings, "t", channel=push)
@@ -276,5 +276,5 @@ def test_a_key_file_that_cannot_be_used_is_told_at_the_start(tmp_path: Path, tex
     path = tmp_path / "account.json"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(CredentialsWrong, match="CONNECTOR_FCM_CREDENTIALS"):
-        FcmPush(fcm(path, "https://fcm.test"))
+    with pytest.raises(InvalidCredentials, match="CONNECTOR_FCM_CREDENTIALS"):
+        FcmChannel(fcm(path, "https://fcm.test"))

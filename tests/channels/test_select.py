@@ -10,15 +10,16 @@ import pytest
 from pydantic import ValidationError
 
 from connector.app.configuration import SettingsWrong, read_settings
-from connector.channels.console import Console
-from connector.channels.email import Email
-from connector.channels.fcm import FcmPush
+from connector.channels.console import ConsoleChannel
+from connector.channels.email import EmailChannel
+from connector.channels.fcm import FcmChannel
 from connector.channels.registry import open_channels
-from connector.channels.twilio import TwilioSms
-from connector.channels.webhook import Webhook
+from connector.channels.twilio import TwilioChannel
+from connector.channels.webhook import WebhookChannel
 from connector.rules.model.values import ChannelName
-from connector.settings.application import Settings, Smtp
-from tests.channels.providers import ACCOUNT, fcm, key_file, twilio
+from connector.settings.application import Settings
+from connector.settings.providers import Smtp
+from tests.support.provider_servers import ACCOUNT, fcm, key_file, twilio
 
 NO_SMTP = Smtp(host=None)
 SMTP = Smtp(host="mx.test", sender="news@shop.test")
@@ -27,10 +28,14 @@ SMTP = Smtp(host="mx.test", sender="news@shop.test")
 @pytest.mark.parametrize(
     ("smtp", "default_console", "kinds"),
     [
-        (NO_SMTP, False, {"webhook": Webhook}),
-        (SMTP, False, {"webhook": Webhook, "email": Email}),
-        (NO_SMTP, True, dict.fromkeys(get_args(ChannelName), Console) | {"webhook": Webhook}),
-        (SMTP, True, dict.fromkeys(get_args(ChannelName), Console) | {"webhook": Webhook, "email": Email}),
+        (NO_SMTP, False, {"webhook": WebhookChannel}),
+        (SMTP, False, {"webhook": WebhookChannel, "email": EmailChannel}),
+        (NO_SMTP, True, dict.fromkeys(get_args(ChannelName), ConsoleChannel) | {"webhook": WebhookChannel}),
+        (
+            SMTP,
+            True,
+            dict.fromkeys(get_args(ChannelName), ConsoleChannel) | {"webhook": WebhookChannel, "email": EmailChannel},
+        ),
     ],
 )
 async def test_the_settings_choose(smtp: Smtp, default_console: bool, kinds: dict[str, type]):
@@ -69,7 +74,7 @@ async def test_sms_and_push_have_providers_where_they_are_set_up(tmp_path: Path)
     account = key_file(tmp_path, "http://token.test")
     settings = Settings(smtp=NO_SMTP, twilio=twilio("https://t.test"), fcm=fcm(account, "https://f.test"))
     channels = open_channels(settings, default_console=True)
-    assert (type(channels["sms"]), type(channels["push"])) == (TwilioSms, FcmPush)
+    assert (type(channels["sms"]), type(channels["push"])) == (TwilioChannel, FcmChannel)
     for channel in channels.values():
         await channel.close()
 

@@ -24,11 +24,19 @@ from connector.channels.protocol import (
     SendError,
     TryLater,
 )
-from connector.channels.twilio import TwilioSms
-from connector.channels.twilio_signature import is_signed, sign
+from connector.channels.twilio import TwilioChannel, is_signed, sign_request
 from connector.settings.providers import Twilio
 from tests.channels.conftest import Certificate, Talk
-from tests.channels.providers import ACCOUNT, CALLBACK, KEY, MESSAGES, SERVICE, TwilioServer, check_operation, twilio
+from tests.support.provider_servers import (
+    ACCOUNT,
+    CALLBACK,
+    KEY,
+    MESSAGES,
+    SERVICE,
+    TwilioServer,
+    check_operation,
+    twilio,
+)
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 Serve = Callable[[Talk], AbstractAsyncContextManager[int]]
@@ -43,7 +51,7 @@ async def send(
     **options: Any,
 ) -> Accepted:
     """Send through a channel of its own."""
-    channel = TwilioSms(settings, clock=NOW.timestamp, **options)
+    channel = TwilioChannel(settings, clock=NOW.timestamp, **options)
     try:
         return await channel.send(
             OutgoingMessage(delivery, "welcome", "sms", Address("u-1", phone=phone), {"body": body})
@@ -252,9 +260,9 @@ async def test_the_signature_is_the_documented_one():
         "Digits": "1234",
     }
     url = "https://mycompany.com/myapp.php?foo=1&bar=2"
-    assert sign(url, parameters.items(), "12345") == "0/KCTR6DLpKmkAf8muzZqo1nDgQ="
+    assert sign_request(url, parameters.items(), "12345") == "0/KCTR6DLpKmkAf8muzZqo1nDgQ="
     assert is_signed("0/KCTR6DLpKmkAf8muzZqo1nDgQ=", url, parameters.items(), "12345")
-    assert is_signed(sign(url.replace(".com", ".com:443"), [], "t"), url, [], "t")
+    assert is_signed(sign_request(url.replace(".com", ".com:443"), [], "t"), url, [], "t")
     assert not is_signed("", url, parameters.items(), "12345")
     assert not is_signed("Zoë", url, parameters.items(), "12345")
 
@@ -266,7 +274,7 @@ async def test_many_at_once(httpserver: HTTPServer):
         return Response(json.dumps({"sid": check_operation(request)["Body"]}), 201)
 
     httpserver.expect_request(MESSAGES).respond_with_handler(echo)
-    channel = TwilioSms(twilio(httpserver))
+    channel = TwilioChannel(twilio(httpserver))
     messages = [
         OutgoingMessage(f"d-{n}", "c", "sms", Address("u", phone="+14155552671"), {"body": f"{n}"}) for n in range(20)
     ]

@@ -22,7 +22,7 @@ from connector.channels.protocol import (
     SendError,
     TryLater,
 )
-from connector.channels.webhook import Webhook
+from connector.channels.webhook import WebhookChannel
 
 SHORT, LONG = timedelta(seconds=0.4), timedelta(seconds=10)
 """For receivers that hang, and for those that answer, however busy the machine is."""
@@ -33,7 +33,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 async def send(url: str, *, channel: dict[str, Any] | None = None, **content: Any) -> Accepted:
     """Send through a channel of its own; private addresses are allowed unless `channel` says otherwise."""
     options = {"timeout": LONG, "allow_private": True, "clock": NOW.timestamp} | (channel or {})
-    webhook = Webhook(**options)
+    webhook = WebhookChannel(**options)
     try:
         return await webhook.send(OutgoingMessage("d-1", "welcome", "webhook", Address("u-1"), {"url": url} | content))
     finally:
@@ -81,7 +81,7 @@ async def test_the_signature_is_verified_by_the_standard(httpserver: HTTPServer)
 def test_a_secret_that_is_none_is_refused_at_once(secret: str):
     """A bad secret fails at the start, and is not shown."""
     with pytest.raises(ValueError, match="whsec_") as fault:
-        Webhook(timeout=LONG, secret=secret)
+        WebhookChannel(timeout=LONG, secret=secret)
     assert "base64" not in str(fault.value).replace("followed by base64", "")
 
 
@@ -319,7 +319,7 @@ async def test_sends_do_not_wait_for_each_other(raw_server):
         writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
     waiting, all_here, count = asyncio.Semaphore(0), asyncio.Event(), 120
-    webhook = Webhook(timeout=LONG, allow_private=True)
+    webhook = WebhookChannel(timeout=LONG, allow_private=True)
     async with raw_server(answer) as port:
         message = OutgoingMessage("d-1", "welcome", "webhook", Address("u-1"), {"url": f"http://127.0.0.1:{port}/"})
         sends = [asyncio.create_task(webhook.send(message)) for _ in range(count)]

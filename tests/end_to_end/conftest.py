@@ -8,17 +8,7 @@ from pytest_httpserver import HTTPServer
 from temporalio.testing import WorkflowEnvironment
 
 from connector.store.engine.database import Database
-from connector.temporal.client import register_search_attributes
-from tests.end_to_end.stage import Stage, staged
-from tests.temporal.stage import open_environment
-
-
-@pytest.fixture(scope="session")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    """The real server, set up as `connector setup` does."""
-    async with await open_environment() as started:
-        await register_search_attributes(started.client)
-        yield started
+from tests.support.system import Stage, staged
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.end_to_end.stage import SCHEDULED, Stage, until
+from tests.support.polling import until
+from tests.support.system import SCHEDULED, Stage
 
 IN_APP = {"in_app_message": {"title": "Hi", "body": "Look", "buttons": [{"id": "yes", "label": "Yes"}, {"id": "no"}]}}
 CONTENT = {"content_card": {"title": "Hi", "body": "Look", "link": "https://shop.test/"}}

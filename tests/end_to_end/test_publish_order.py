@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from tests.end_to_end.stage import SCHEDULED, Stage, follow_on, until
+from tests.support.polling import until
+from tests.support.system import SCHEDULED, Stage, mailed
 
 USERS = [f"u{number}" for number in range(16)]
 ORIGINAL = {**SCHEDULED, "control_group": 20, "messages": {"email": {"subject": "Sale", "text": "Now."}}}
@@ -16,7 +17,7 @@ async def drafted(stage: Stage) -> None:
     await stage.do("PUT", "/v1/campaigns/original", {"campaign": "original", **ORIGINAL})
     for name, interaction in FOLLOW_ONS.items():
         trigger = {"interaction": interaction, "campaign": "original"}
-        await stage.do("PUT", f"/v1/campaigns/{name}", follow_on(trigger, name, name))
+        await stage.do("PUT", f"/v1/campaigns/{name}", mailed(trigger, name, name))
 
 
 def readers(stage: Stage) -> Callable[[str], list[str]]:

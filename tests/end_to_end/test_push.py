@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.end_to_end.stage import SCHEDULED, Stage
+from tests.support.system import SCHEDULED, Stage
 
 PUSH = {
     "push": {

@@ -1,6 +1,6 @@
 """Interactions that come of handing a message over, or of holding it back: nobody reports them."""
 
-from tests.end_to_end.stage import ANN, SCHEDULED, Stage
+from tests.support.system import ANN, SCHEDULED, Stage
 
 PUSH = {"push": {"title": "Hi", "body": "Look"}}
 MAIL = {"email": {"subject": "Welcome", "html": "<p>Hello</p>", "text": "Hello"}}

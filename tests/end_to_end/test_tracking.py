@@ -4,8 +4,9 @@ import re
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
-from connector.rules.provider_events.classification import AT_ONCE, BURST
-from tests.end_to_end.stage import ANN, SCHEDULED, Stage, until
+from connector.rules.provider_events.classification import AT_ONCE_WINDOW, BURST_WINDOW
+from tests.support.polling import until
+from tests.support.system import ANN, SCHEDULED, Stage
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SHOP = "https://shop.test/sale?a=1&b=2"
@@ -45,7 +46,7 @@ def tracked(letter: EmailMessage) -> tuple[str, str, str]:
 
 async def read_on() -> None:
     """A reader's moment: whoever asks for more within it is taken for a machine."""
-    until_then = datetime.now(UTC) + max(AT_ONCE, BURST)  # noqa: TID251 - a reader's clock
+    until_then = datetime.now(UTC) + max(AT_ONCE_WINDOW, BURST_WINDOW)  # noqa: TID251 - a reader's clock
 
     async def has_passed() -> bool:
         return datetime.now(UTC) > until_then  # noqa: TID251

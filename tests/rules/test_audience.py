@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from connector.rules.model.conditions import Condition
 from connector.rules.model.predicates import Predicate
 from connector.rules.model.users import User
-from connector.rules.targeting.audience import asks_history, in_audience
+from connector.rules.targeting.audience import is_in_audience, needs_history
 
 PREDICATE: TypeAdapter[Predicate] = TypeAdapter(Predicate)
 NOW = datetime.fromisoformat("2026-03-02T12:00:00Z")
@@ -30,14 +30,14 @@ class RecordingHistory:
     happened: frozenset[str] = frozenset()
     asked: list[tuple[datetime | None, datetime]] = field(default_factory=list)
 
-    def past(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
+    def has_match(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
         self.asked.append((since, before))
         return getattr(condition, "event", None) in self.happened or getattr(condition, "campaign", "") in self.happened
 
 
 def _inside(predicate: Any, *happened: str, attributes: dict[str, Any] | None = None) -> bool:
     user = User(id="u", attributes=ATTRIBUTES if attributes is None else attributes)
-    return in_audience(PREDICATE.validate_python(predicate), user, RecordingHistory(frozenset(happened)), NOW)
+    return is_in_audience(PREDICATE.validate_python(predicate), user, RecordingHistory(frozenset(happened)), NOW)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_the_past(predicate: Any, happened: str, expected: bool) -> None:
 def test_the_past_is_before_the_moment() -> None:
     """The history is asked for what came before, ever or as far back as `within` says."""
     history = RecordingHistory()
-    in_audience(PREDICATE.validate_python({"any": [CLICKED, BOUGHT]}), User(id="u"), history, NOW)
+    is_in_audience(PREDICATE.validate_python({"any": [CLICKED, BOUGHT]}), User(id="u"), history, NOW)
     assert history.asked == [(None, NOW), (NOW - timedelta(days=7), NOW)]
 
 
@@ -155,7 +155,7 @@ def test_the_past_is_before_the_moment() -> None:
 )
 def test_without_attributes(user: User | None, predicate: Any, expected: bool) -> None:
     """A user who was never described has none, and built-in fields are no attributes."""
-    assert in_audience(PREDICATE.validate_python(predicate), user, RecordingHistory(), NOW) is expected
+    assert is_in_audience(PREDICATE.validate_python(predicate), user, RecordingHistory(), NOW) is expected
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_without_attributes(user: User | None, predicate: Any, expected: bool) -
 )
 def test_what_needs_the_past(predicate: Any, expected: bool) -> None:
     """Only predicates with an interaction or an event in them need the log."""
-    assert asks_history(PREDICATE.validate_python(predicate)) is expected
+    assert needs_history(PREDICATE.validate_python(predicate)) is expected
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from connector.rules.model.campaigns import Workspace
-from connector.rules.timing.caps import CAPPED_CHANNELS, PastSend, capped
+from connector.rules.timing.caps import CAPPED_CHANNELS, PastSend, is_capped
 
 NEW_YORK = "America/New_York"
 PUSH_A_DAY = {"channel": "push", "at_most": 1, "per": "day"}
@@ -27,7 +27,7 @@ def _capped(
     user_zone: str | None = NEW_YORK,
     own: str = "own",
 ) -> bool:
-    return capped(
+    return is_capped(
         Workspace.model_validate({"frequency_caps": caps}).frequency_caps,
         channel,
         [PastSend(follow_up, by, datetime.fromisoformat(at)) for follow_up, by, at in past],

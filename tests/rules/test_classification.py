@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connector.rules.provider_events.classification import Class, EngagementKind, Sign, Visit, classify
+from connector.rules.provider_events.classification import EngagementKind, Indicator, Visit, VisitClass, classify
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LONG_AGO = AT - timedelta(minutes=5)
@@ -14,7 +14,7 @@ CHROME = (
 GOOGLE = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
 YAHOO = "YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html"
 OPEN, CLICK = EngagementKind.OPEN, EngagementKind.CLICK
-HUMAN, MACHINE, SUSPECT = Class.HUMAN, Class.MACHINE, Class.SUSPECT
+HUMAN, MACHINE, SUSPECT = VisitClass.HUMAN, VisitClass.MACHINE, VisitClass.SUSPECT
 
 
 def is_crawler(agent: str) -> bool:
@@ -30,40 +30,42 @@ def click(link: int = 0, *, after: float = 0, agent: str = CHROME) -> Visit:
     [
         (OPEN, CHROME, "GET", HUMAN, []),
         (CLICK, CHROME, "GET", HUMAN, []),
-        (OPEN, GOOGLE, "GET", HUMAN, [Sign.IMAGE_PROXY]),
-        (OPEN, YAHOO, "GET", HUMAN, [Sign.IMAGE_PROXY]),
-        (CLICK, GOOGLE, "GET", MACHINE, [Sign.KNOWN_AGENT]),
-        (OPEN, "Mozilla/5.0", "GET", MACHINE, [Sign.PRIVACY_PROXY]),
-        (CLICK, "Mozilla/5.0", "GET", SUSPECT, [Sign.NO_AGENT]),
-        (CLICK, "", "GET", SUSPECT, [Sign.NO_AGENT]),
-        (OPEN, " ", "GET", SUSPECT, [Sign.NO_AGENT]),
-        (CLICK, CHROME, "HEAD", MACHINE, [Sign.HEAD_REQUEST]),
-        (OPEN, CHROME, "HEAD", MACHINE, [Sign.HEAD_REQUEST]),
-        (OPEN, GOOGLE, "HEAD", MACHINE, [Sign.IMAGE_PROXY, Sign.HEAD_REQUEST]),
-        (CLICK, "curl/8.1", "GET", MACHINE, [Sign.KNOWN_AGENT]),
-        (OPEN, "somebot/1.0", "HEAD", MACHINE, [Sign.KNOWN_AGENT, Sign.HEAD_REQUEST]),
+        (OPEN, GOOGLE, "GET", HUMAN, [Indicator.IMAGE_PROXY]),
+        (OPEN, YAHOO, "GET", HUMAN, [Indicator.IMAGE_PROXY]),
+        (CLICK, GOOGLE, "GET", MACHINE, [Indicator.KNOWN_AGENT]),
+        (OPEN, "Mozilla/5.0", "GET", MACHINE, [Indicator.PRIVACY_PROXY]),
+        (CLICK, "Mozilla/5.0", "GET", SUSPECT, [Indicator.NO_AGENT]),
+        (CLICK, "", "GET", SUSPECT, [Indicator.NO_AGENT]),
+        (OPEN, " ", "GET", SUSPECT, [Indicator.NO_AGENT]),
+        (CLICK, CHROME, "HEAD", MACHINE, [Indicator.HEAD_REQUEST]),
+        (OPEN, CHROME, "HEAD", MACHINE, [Indicator.HEAD_REQUEST]),
+        (OPEN, GOOGLE, "HEAD", MACHINE, [Indicator.IMAGE_PROXY, Indicator.HEAD_REQUEST]),
+        (CLICK, "curl/8.1", "GET", MACHINE, [Indicator.KNOWN_AGENT]),
+        (OPEN, "somebot/1.0", "HEAD", MACHINE, [Indicator.KNOWN_AGENT, Indicator.HEAD_REQUEST]),
     ],
 )
-def test_what_one_request_tells(act: EngagementKind, agent: str, method: str, kind: Class, signs: list[Sign]) -> None:
+def test_what_one_request_tells(
+    act: EngagementKind, agent: str, method: str, kind: VisitClass, signs: list[Indicator]
+) -> None:
     """M2: the agent and the method, long after the message went out."""
     found = classify(Visit(act, AT, agent, method), LONG_AGO, [], is_crawler)
-    assert (found.kind, list(found.signs)) == (kind, signs)
+    assert (found.visit_class, list(found.indicators)) == (kind, signs)
 
 
 @pytest.mark.parametrize(
     ("seconds", "kind"), [(-3, HUMAN), (-1.9, SUSPECT), (0, SUSPECT), (1.999, SUSPECT), (2, HUMAN), (None, HUMAN)]
 )
 @pytest.mark.parametrize("act", [OPEN, CLICK])
-def test_seconds_after_the_dispatch(act: EngagementKind, seconds: float | None, kind: Class) -> None:
+def test_seconds_after_the_dispatch(act: EngagementKind, seconds: float | None, kind: VisitClass) -> None:
     """M2: nobody reads within two seconds; clocks that differ a little, or an unknown dispatch, prove nothing."""
     dispatched = None if seconds is None else AT - timedelta(seconds=seconds)
-    assert classify(Visit(act, AT, CHROME), dispatched, [], is_crawler).kind is kind
+    assert classify(Visit(act, AT, CHROME), dispatched, [], is_crawler).visit_class is kind
 
 
 def test_a_proxy_that_is_too_quick_is_suspect() -> None:
     """M2: an image proxy fetches for a reader, unless nobody can have read yet."""
     found = classify(Visit(OPEN, AT, GOOGLE), AT - timedelta(seconds=1), [], is_crawler)
-    assert (found.kind, found.signs) == (SUSPECT, (Sign.IMAGE_PROXY, Sign.AT_ONCE))
+    assert (found.visit_class, found.indicators) == (SUSPECT, (Indicator.IMAGE_PROXY, Indicator.AT_ONCE))
 
 
 @pytest.mark.parametrize(
@@ -79,15 +81,15 @@ def test_a_proxy_that_is_too_quick_is_suspect() -> None:
         ([Visit(OPEN, AT, CHROME)], HUMAN),  # opening and clicking is what people do
     ],
 )
-def test_bursts(others: list[Visit], kind: Class) -> None:
+def test_bursts(others: list[Visit], kind: VisitClass) -> None:
     """M2: several links of one delivery within two seconds, also when this click was the first of them."""
-    assert classify(click(), LONG_AGO, others, is_crawler).kind is kind
+    assert classify(click(), LONG_AGO, others, is_crawler).visit_class is kind
 
 
 def test_two_suspicions_make_a_machine() -> None:
     """M2: two links, seconds after the mail went out, is a scanner."""
     found = classify(click(), AT - timedelta(seconds=1), [click(1, after=0.5)], is_crawler)
-    assert (found.kind, found.signs) == (MACHINE, (Sign.BURST, Sign.AT_ONCE))
+    assert (found.visit_class, found.indicators) == (MACHINE, (Indicator.BURST, Indicator.AT_ONCE))
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connector.ingest.parsing import parse_item, with_id
+from connector.ingest.parsing import ensure_id, parse_item
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
 from connector.rules.model.campaigns import Campaign, parse_definition
 from connector.rules.model.follow_up import FollowUp, follow_up_id_of
 from connector.rules.model.interactions import Interaction, InteractionType, LogEntry
-from connector.rules.results.conversions import conversions_made, past_needed
+from connector.rules.results.conversions import count_conversions, log_needed_since
 from connector.rules.sending.deliveries import enrolment, receive_interaction
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -44,7 +44,7 @@ def published(*revisions: Campaign, since: Sequence[float] = (-1000,)) -> Entry:
 
 
 def catalogue(*conversions: dict[str, Any]) -> Catalogue:
-    return Catalogue().changed([published(campaign("o", *conversions))], version=1)
+    return Catalogue().with_entries([published(campaign("o", *conversions))], version=1)
 
 
 def item(told: Told, place: int, campaign: str = "o") -> dict[str, Any]:
@@ -56,18 +56,18 @@ def item(told: Told, place: int, campaign: str = "o") -> dict[str, Any]:
 
 
 class Log:
-    """One user's log; only what `past_needed` asks for is shown to the rules."""
+    """One user's log; only what `log_needed_since` asks for is shown to the rules."""
 
     def __init__(self, known: Catalogue) -> None:
         self.known, self.items, self.ids = known, list[LogEntry](), set[str]()
 
     def take(self, batch: Iterable[Any]) -> list[Interaction]:
         """Log what is new, and count."""
-        new = [self._logged(one) for one in map(with_id, map(parse_item, batch)) if one.id not in self.ids]
-        since = past_needed(new, self.known)
+        new = [self._logged(one) for one in map(ensure_id, map(parse_item, batch)) if one.id not in self.ids]
+        since = log_needed_since(new, self.known)
         if since is None:
             return []
-        made = conversions_made(new, [logged for logged in self.items if logged.t >= since], self.known, "u")
+        made = count_conversions(new, [logged for logged in self.items if logged.t >= since], self.known, "u")
         for interaction in made:
             self._logged(interaction)
         return made
@@ -163,7 +163,7 @@ def test_newest_receipt_whose_window_holds_it() -> None:
         campaign("o", {**PURCHASE, "within": "1 hour"}),
         since=(-1000, 5),
     )
-    known = Catalogue().changed([entry], version=1)
+    known = Catalogue().with_entries([entry], version=1)
     assert counted(known, (RECEIVED, 0), (RECEIVED, 10), (BOUGHT, 12), (BOUGHT, 10.5)) == [("A", 12), ("A", 10.5)]
 
 
@@ -171,15 +171,15 @@ def test_newest_receipt_whose_window_holds_it() -> None:
 def test_conversions_of_the_revision_at_the_receipt(since: tuple[float, float], expected: list[Any]) -> None:
     """C1, P10: those in effect at the receipt; before the first publication, the newest published ones."""
     entry = published(campaign("o", {"event": "signed_up"}), campaign("o", PURCHASE), since=since)
-    assert counted(Catalogue().changed([entry], version=1), (RECEIVED, 0), (BOUGHT, 1)) == expected
+    assert counted(Catalogue().with_entries([entry], version=1), (RECEIVED, 0), (BOUGHT, 1)) == expected
 
 
 def test_drafts_count_nothing() -> None:
     """C1: only campaigns that were ever published; nothing of the log is asked for."""
     draft = Entry("o", "draft", (Revision(1, campaign("o", PURCHASE)),))
-    log = Log(Catalogue().changed([draft], version=1))
+    log = Log(Catalogue().with_entries([draft], version=1))
     assert log.take([item((RECEIVED, 0), 0), item((BOUGHT, 1), 1)]) == []
-    assert past_needed(log.items, log.known) is None
+    assert log_needed_since(log.items, log.known) is None
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_what_counting_makes() -> None:
 def test_event_counts_for_each_campaign() -> None:
     """C1: per user and receipt, so for every campaign that was received and counts it."""
     entries = [published(campaign(name, PURCHASE)) for name in ("o", "p", "q")]
-    log = Log(Catalogue().changed(entries, version=1))
+    log = Log(Catalogue().with_entries(entries, version=1))
     log.take([item((RECEIVED, 0), 0, "o"), item((RECEIVED, 1), 1, "p")])
     made = log.take([item((BOUGHT, 2), 2)])
     assert [one.campaign for one in made] == ["o", "p"]
@@ -268,26 +268,26 @@ def test_how_much_of_the_log_is_needed(told: Told, needed: float | None) -> None
     """C1: nothing where an item concerns no conversion, else as far back as the windows reach."""
     known = catalogue({**PURCHASE, "within": "2 days"}, {**PURCHASE, "within": "1 day"})
     new = [LogEntry(id="e", seq=1, t=hour(told[1]), received_at=hour(9), item=parse_item(item(told, 0)))]
-    assert past_needed(new, known) == (None if needed is None else hour(needed))
+    assert log_needed_since(new, known) == (None if needed is None else hour(needed))
 
 
 def test_index_follows_the_catalogue() -> None:
     """C1: the longest window of a topic, as campaigns come and are edited, however many others there are."""
     known = catalogue({**PURCHASE, "within": "2 days"})
     bought = parse_item(item((BOUGHT, 0), 0))
-    longer = known.changed([published(campaign("p", {**PURCHASE, "within": "5 days"}))], version=2)
-    without = longer.changed([published(campaign("p"))], version=3)
-    empty = without.changed([published(campaign("o"))], version=4)
-    days = [known.counts_within(bought), longer.counts_within(bought), without.counts_within(bought)]
+    longer = known.with_entries([published(campaign("p", {**PURCHASE, "within": "5 days"}))], version=2)
+    without = longer.with_entries([published(campaign("p"))], version=3)
+    empty = without.with_entries([published(campaign("o"))], version=4)
+    days = [known.conversion_window(bought), longer.conversion_window(bought), without.conversion_window(bought)]
     assert days == [timedelta(days=2), timedelta(days=5), timedelta(days=2)]
-    assert empty.counts_within(bought) is None
+    assert empty.conversion_window(bought) is None
 
 
 @pytest.mark.parametrize(
     ("faulty", "said"),
     [
-        ({"within": "31 days"}, "must be more than nothing and at most 30 days"),
-        ({"within": "0 days"}, "must be more than nothing and at most 30 days"),
+        ({"within": "31 days"}, "must be more than zero and at most 30 days"),
+        ({"within": "0 days"}, "must be more than zero and at most 30 days"),
         ({"same": ["sku"]}, "a conversion does not have"),
     ],
 )

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from connector.rules.model.campaigns import Delay
-from connector.rules.timing.delays import due_at, local_instant, spread_share, zone_of
+from connector.rules.model.schedules import Delay
+from connector.rules.timing.delays import compute_due_at, local_instant, resolve_zone, spread_offset
 
 NEW_YORK = "America/New_York"
 DELAY: TypeAdapter[Delay | None] = TypeAdapter(Delay | None)
@@ -31,7 +31,7 @@ DELAYS = st.one_of(
 
 
 def _due(delay: object, triggered_at: str, user_zone: str | None = NEW_YORK, company_zone: str = NEW_YORK) -> datetime:
-    return due_at(
+    return compute_due_at(
         DELAY.validate_python(delay),
         datetime.fromisoformat(triggered_at),
         user_zone=user_zone,
@@ -106,7 +106,7 @@ def test_in_days_counts_local_dates(delay: object, triggered_at: str, due: str) 
 )
 def test_zone_falls_back_to_the_company(choice: str, user_zone: str | None, expected: str) -> None:
     """D3: the user's zone, else the company's; one that does not exist counts as none."""
-    assert zone_of(choice, user_zone=user_zone, company_zone=NEW_YORK) == ZoneInfo(expected)  # type: ignore[arg-type]
+    assert resolve_zone(choice, user_zone=user_zone, company_zone=NEW_YORK) == ZoneInfo(expected)  # type: ignore[arg-type]
 
 
 def test_the_trigger_date_is_the_users() -> None:
@@ -158,18 +158,18 @@ def test_never_due_before_the_trigger(delay: object, triggered_at: datetime, zon
 )
 def test_spread_is_the_same_for_ever(campaign: str, user: str, microseconds: int) -> None:
     """D5: golden values of SHA-256 over ["spread",1,campaign,user]; a release that moves them moves due times."""
-    share = spread_share(timedelta(minutes=15), campaign=campaign, user=user)
+    share = spread_offset(timedelta(minutes=15), campaign=campaign, user=user)
     assert share == timedelta(microseconds=microseconds)
 
 
 def test_no_spread_adds_nothing() -> None:
     """D5: without a spread the due time stays as it is."""
-    assert {spread_share(spread, campaign="c", user="u") for spread in (None, timedelta(0))} == {timedelta(0)}
+    assert {spread_offset(spread, campaign="c", user="u") for spread in (None, timedelta(0))} == {timedelta(0)}
 
 
 def test_spread_spreads() -> None:
     """D5: users share the span evenly, each within [0, spread)."""
     spread = timedelta(minutes=10)
-    minutes = [spread_share(spread, campaign="c", user=f"u{n}") // timedelta(minutes=1) for n in range(2000)]
+    minutes = [spread_offset(spread, campaign="c", user=f"u{n}") // timedelta(minutes=1) for n in range(2000)]
     assert set(minutes) == set(range(10))
     assert all(150 < minutes.count(minute) < 250 for minute in range(10))

@@ -12,7 +12,7 @@ from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_def
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.differences import Difference, differences
 from connector.rules.publishing.drafting import Definition, DraftChange, draft, draft_warnings
-from connector.rules.publishing.preview import applying_warnings, draftings, elsewhere, to_publish
+from connector.rules.publishing.preview import applying_warnings, other_entries, preview_definitions, unpublished_ids
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 EARLIER = datetime(2026, 2, 1, tzinfo=UTC)
@@ -45,7 +45,7 @@ def known(*definitions: Campaign | Card, state: Lifecycle = "active", draft: Cam
     entries = [Entry(d.id, state, (Revision(1, d, effective),), windows) for d in definitions]
     if draft is not None:
         entries[0] = Entry(draft.id, state, (*entries[0].revisions, Revision(2, draft)), windows)
-    return Catalogue().changed(entries, version=7, changed_at=EARLIER)
+    return Catalogue().with_entries(entries, version=7, changed_at=EARLIER)
 
 
 def test_new_ones_are_drafts() -> None:
@@ -54,7 +54,7 @@ def test_new_ones_are_drafts() -> None:
     assert drafted.changes == (DraftChange("default", 1, "new"), DraftChange("c", 1, "new"), DraftChange("f", 1, "new"))
     assert (drafted.catalogue.version, drafted.catalogue.workspace.zone) == (1, "Europe/Berlin")
     assert drafted.catalogue.entries["f"] == Entry("f", "draft", (Revision(1, follow_on()),))
-    assert drafted.catalogue.listeners == {}
+    assert drafted.catalogue.trigger_listeners == {}
 
 
 def test_what_is_live_goes_on() -> None:
@@ -68,7 +68,7 @@ def test_what_is_live_goes_on() -> None:
         2,
         before.entries["f"].windows,
     )
-    assert drafted.catalogue.listeners == before.listeners
+    assert drafted.catalogue.trigger_listeners == before.trigger_listeners
     assert drafted.catalogue.entries["o"] is before.entries["o"]
     assert before.entries["f"].newest.number == 1
 
@@ -192,7 +192,7 @@ def test_what_becomes_of_each() -> None:
     edited = follow_on(delay={"after": "1 hour"})
     definitions: list[Definition] = [Workspace(zone="Europe/Berlin"), card("c"), original(), edited]
     drafted = draft(before, definitions)
-    told = draftings(before, drafted, definitions)
+    told = preview_definitions(before, drafted, definitions)
     assert [(one.id, one.kind, one.change, one.revision, one.live_revision) for one in told] == [
         ("default", "workspace", "edited", 8, None),
         ("c", "card", "new", 1, None),
@@ -205,9 +205,9 @@ def test_what_becomes_of_each() -> None:
         [],
         ["delivery.delay"],
     ]
-    assert to_publish(drafted, definitions) == ["c", "f"]
-    assert elsewhere(before, definitions) == []
-    assert [entry.id for entry in elsewhere(before, [follow_on()])] == ["o"]
+    assert unpublished_ids(drafted, definitions) == ["c", "f"]
+    assert other_entries(before, definitions) == []
+    assert [entry.id for entry in other_entries(before, [follow_on()])] == ["o"]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_what_is_to_be_published(state: Lifecycle, edited: bool, published: bool
     definition: Definition = follow_on(retrigger="restart") if edited else follow_on()
     before = known(follow_on(), state=state)
     drafted = draft(before, [definition])
-    names = to_publish(drafted, [definition])
+    names = unpublished_ids(drafted, [definition])
     assert names == (["f"] if published else [])
     assert len(list(applying_warnings(before, drafted, names))) == (1 if edited else 0)
 

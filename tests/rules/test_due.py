@@ -39,7 +39,7 @@ PUSH_A_DAY = [{"channel": "push", "at_most": 1, "per": "day"}]
 class Nothing:
     """A past in which nothing happened."""
 
-    def past(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
+    def has_match(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
         return False
 
 
@@ -49,7 +49,7 @@ class OnlyBefore:
     def __init__(self) -> None:
         self.before: list[datetime] = []
 
-    def past(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
+    def has_match(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
         self.before.append(before)
         return True
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from connector.rules.model.campaigns import ActionBased
-from connector.rules.targeting.eligibility import eligible_again
+from connector.rules.targeting.eligibility import is_eligible_again
 
 
 def _follow_on(rule: object) -> ActionBased:
@@ -32,5 +32,5 @@ def _follow_on(rule: object) -> ActionBased:
 def test_eligible_again_counts_from_receipt(rule: object, received_at: str | None, at: str, expected: bool) -> None:
     """T1: in seconds from the receipt; whoever did not receive stays eligible (case 13)."""
     received = datetime.fromisoformat(received_at) if received_at else None
-    found = eligible_again(_follow_on(rule).eligible_again, received, datetime.fromisoformat(at))
+    found = is_eligible_again(_follow_on(rule).eligible_again, received, datetime.fromisoformat(at))
     assert found is expected

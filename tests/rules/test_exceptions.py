@@ -15,10 +15,18 @@ from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
-from connector.rules.triggering.changes import Begin, Change, End, Note, Refuse, Scope, TriggerVerdict
-from connector.rules.triggering.exceptions import cancels
-from connector.rules.triggering.ordering import apply_in_order
-from tests.house import ORIGINAL, PUSHED, follow_on
+from connector.rules.triggering.changes import (
+    Change,
+    EndedFollowUp,
+    EvaluationScope,
+    LateException,
+    NewFollowUp,
+    Refusal,
+    TriggerOutcome,
+)
+from connector.rules.triggering.exceptions import is_cancelled_by
+from connector.rules.triggering.replay import apply_in_order
+from tests.support.builders import ORIGINAL, PUSHED, follow_on
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DUE = NOON + timedelta(hours=1)
@@ -36,7 +44,9 @@ def catalogue(*definitions: dict[str, Any]) -> Catalogue:
     parsed = [parse_definition(definition) for definition in definitions or (F,)]
     revisions = tuple(Revision(n, d, NOON - timedelta(days=9 - n)) for n, d in enumerate(parsed, 1))  # type: ignore[arg-type]
     o = Entry("o", "stopped", (Revision(1, parse_definition(ORIGINAL), NOON),), (Window(2, NOON, NOON),))  # type: ignore[arg-type]
-    return Catalogue().changed([Entry("f", "active", revisions, (Window(1, NOON - timedelta(days=8)),)), o], version=1)
+    return Catalogue().with_entries(
+        [Entry("f", "active", revisions, (Window(1, NOON - timedelta(days=8)),)), o], version=1
+    )
 
 
 def item(id: str, t: datetime, **words: Any) -> LogEntry:
@@ -85,7 +95,7 @@ HELD: dict[str, Any] = {"state": State.HELD, "next_at": DUE + timedelta(hours=8)
 )
 def test_when_it_counts(told: LogEntry, changes: dict[str, Any], expected: bool) -> None:
     """X1, X2: by event time, in [trigger, dispatch), and not exactly at the instant that it waits for."""
-    assert cancels(follow_up(**changes), told, catalogue()) == expected
+    assert is_cancelled_by(follow_up(**changes), told, catalogue()) == expected
 
 
 @pytest.mark.parametrize(
@@ -94,7 +104,7 @@ def test_when_it_counts(told: LogEntry, changes: dict[str, Any], expected: bool)
 )
 def test_exactly_at_the_trigger(told: LogEntry, expected: bool) -> None:
     """X2: at that instant only an interaction with the trigger's own target counts, and never the trigger itself."""
-    assert cancels(follow_up(), told, catalogue(follow_on("f", PUSHED, **_delivery(PUSHED)))) == expected
+    assert is_cancelled_by(follow_up(), told, catalogue(follow_on("f", PUSHED, **_delivery(PUSHED)))) == expected
 
 
 def _delivery(*more: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +125,7 @@ def _delivery(*more: dict[str, Any]) -> dict[str, Any]:
 )
 def test_what_counts(told: LogEntry, expected: bool) -> None:
     """X1, X3: any one is enough, filters compare exactly, and its target is the one that it names."""
-    assert cancels(follow_up(), told, catalogue()) == expected
+    assert is_cancelled_by(follow_up(), told, catalogue()) == expected
 
 
 @pytest.mark.parametrize(
@@ -132,30 +142,32 @@ def test_what_counts(told: LogEntry, expected: bool) -> None:
 def test_same(triggers: dict[str, Any], exceptions: dict[str, Any], expected: bool) -> None:
     """X3: `same` compares with the trigger's property; missing is never the same (case 24)."""
     keyed = replace(follow_up(), trigger=pushed(**triggers))
-    assert cancels(keyed, bought(NOON + SECOND, **exceptions), catalogue(BOUGHT_SAME)) == expected
+    assert is_cancelled_by(keyed, bought(NOON + SECOND, **exceptions), catalogue(BOUGHT_SAME)) == expected
 
 
 def test_exceptions_of_the_revision_that_it_began_with() -> None:
     """P10: an edit that takes an exception out does not take it from what waits, nor does one that adds it."""
     without = follow_on("f", PUSHED, delay=HOUR)
     both = catalogue(F, without)
-    assert cancels(follow_up(revision=1), bought(NOON + SECOND), both)
-    assert not cancels(follow_up(revision=2), bought(NOON + SECOND), both)
+    assert is_cancelled_by(follow_up(revision=1), bought(NOON + SECOND), both)
+    assert not is_cancelled_by(follow_up(revision=2), bought(NOON + SECOND), both)
 
 
 BEGUN = follow_up(id="new", trigger=pushed(NOON + SECOND, "again"))
 NOW = NOON + timedelta(minutes=2)
 
 
-def _step(told: LogEntry, standing: Sequence[FollowUp], verdict: TriggerVerdict) -> list[Change]:
+def _step(told: LogEntry, standing: Sequence[FollowUp], verdict: TriggerOutcome) -> list[Change]:
     """What an item does, where it would be judged so as a trigger."""
-    return apply_in_order(told, standing, lambda _logged, _standing, _again: verdict, Scope("f", "", catalogue(), NOW))
+    return apply_in_order(
+        told, standing, lambda _logged, _standing, _again: verdict, EvaluationScope("f", "", catalogue(), NOW)
+    )
 
 
 def test_it_ends_at_once_and_names_the_exception() -> None:
     """X4: excepted, with the exception's id and time; as a trigger it is nothing here."""
     (end,) = _step(bought(NOON + SECOND), [follow_up()], None)
-    assert isinstance(end, End)
+    assert isinstance(end, EndedFollowUp)
     assert (end.follow_up.state, end.follow_up.reason) == (State.EXCEPTED, Reason.EXCEPTION)
     assert (end.follow_up.exception_id, end.follow_up.exception_at) == ("bought", NOON + SECOND)
     assert end.follow_up.decided_at == NOW
@@ -165,28 +177,28 @@ def test_it_ends_at_once_and_names_the_exception() -> None:
 def test_a_new_wait_supersedes_the_old_one(again: LogEntry) -> None:
     """T2, T3: `restart`, and a trigger that is an exception as well, which debounces (case 12): never two waits."""
     end, new = _step(again, [follow_up()], BEGUN)
-    assert isinstance(end, End)
+    assert isinstance(end, EndedFollowUp)
     assert (end.follow_up.state, end.follow_up.reason) == (State.DROPPED, Reason.SUPERSEDED)
-    assert new == Begin(BEGUN)
+    assert new == NewFollowUp(BEGUN)
 
 
 def test_an_exception_is_applied_before_it_is_judged_as_a_trigger() -> None:
     """T3: what it calls off does not stand in its way; refused as a trigger, it has called it off all the same."""
     seen: list[FollowUp | None] = []
 
-    def judge(_logged: LogEntry, standing: FollowUp | None, _again: bool) -> TriggerVerdict:
+    def judge(_logged: LogEntry, standing: FollowUp | None, _again: bool) -> TriggerOutcome:
         seen.append(standing)
         return Reason.NOT_ELIGIBLE_AGAIN
 
     for told in (opened(NOON + SECOND), pushed(NOON + SECOND, "again")):
-        changes = apply_in_order(told, [follow_up()], judge, Scope("f", "", catalogue(), NOW))
-        assert changes[-1] == Refuse("f", "", told, Reason.NOT_ELIGIBLE_AGAIN)
-        assert [type(change) for change in changes[:-1]] == ([End] if told.id == "opened" else [])
+        changes = apply_in_order(told, [follow_up()], judge, EvaluationScope("f", "", catalogue(), NOW))
+        assert changes[-1] == Refusal("f", "", told, Reason.NOT_ELIGIBLE_AGAIN)
+        assert [type(change) for change in changes[:-1]] == ([EndedFollowUp] if told.id == "opened" else [])
     assert seen == [None, follow_up()]
 
 
 def test_a_late_exception_is_noted() -> None:
     """X1, case 11: the message stands, and nothing is undone."""
     gone = follow_up(**GONE)
-    assert _step(bought(DUE - SECOND), [gone], None) == [Note(gone, bought(DUE - SECOND))]
+    assert _step(bought(DUE - SECOND), [gone], None) == [LateException(gone, bought(DUE - SECOND))]
     assert _step(bought(DUE + timedelta(hours=1)), [gone], None) == []

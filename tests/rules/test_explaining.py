@@ -9,10 +9,10 @@ import pytest
 
 from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Window
-from connector.rules.explaining.evidence import GROUNDS
-from connector.rules.explaining.near_miss_wording import MISSES, describe_near_miss
-from connector.rules.explaining.near_misses import NearMiss, Shortfall, listens_near, nearest_miss, subjects_of
-from connector.rules.explaining.reasons import DELIVERIES, NOTED, REASONS, STATES, state_words
+from connector.rules.explaining.evidence import EVIDENCE_BY_REASON
+from connector.rules.explaining.near_miss_wording import NEAR_MISS_TEXTS, describe_near_miss
+from connector.rules.explaining.near_misses import NearMiss, Shortfall, listens_to_any, nearest_miss, subjects_of
+from connector.rules.explaining.reasons import DELIVERY_TEXTS, NOTED, REASON_TEXTS, STATE_TEXTS, describe_state
 from connector.rules.model.campaigns import Card, Workspace, parse_definition
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
@@ -23,13 +23,13 @@ PUBLISHED = datetime(2026, 3, 2, tzinfo=UTC)
 
 def test_every_code_has_words_and_grounds() -> None:
     """Guarantee 7: the tables are closed; no reason, state or shortfall is without its words."""
-    assert set(REASONS) == set(GROUNDS) == set(Reason)
-    assert set(STATES) == set(State)
-    assert set(DELIVERIES) == set(DeliveryState)
-    assert set(MISSES) == set(Shortfall)
-    for table in (REASONS, STATES, DELIVERIES):
+    assert set(REASON_TEXTS) == set(EVIDENCE_BY_REASON) == set(Reason)
+    assert set(STATE_TEXTS) == set(State)
+    assert set(DELIVERY_TEXTS) == set(DeliveryState)
+    assert set(NEAR_MISS_TEXTS) == set(Shortfall)
+    for table in (REASON_TEXTS, STATE_TEXTS, DELIVERY_TEXTS):
         assert len(set(table.values())) == len(table)
-    assert state_words(NOTED)
+    assert describe_state(NOTED)
 
 
 def _entry(name: str, *triggers: list[dict[str, Any]], state: Any = "active") -> Entry:
@@ -63,7 +63,7 @@ def _catalogue(*entries: Entry, robots: Any = "ignore") -> Catalogue:
     ]
     cards = [Entry("banner", "active", (Revision(1, card, PUBLISHED),), (Window(8, PUBLISHED),))]
     settings = Workspace(robots=robots)
-    return Catalogue().changed([*originals, *cards, *entries], version=1, workspace=settings)
+    return Catalogue().with_entries([*originals, *cards, *entries], version=1, workspace=settings)
 
 
 def _did(words: dict[str, Any], *, id: str = "e", minutes: float = 60) -> LogEntry:
@@ -131,7 +131,7 @@ def test_what_is_not_near(did: dict[str, Any]) -> None:
     """Another type of another campaign, a card for a campaign and an unlike event are no near misses."""
     entry = _entry("f", [_wants("click_email"), {"event": "cart_updated"}])
     assert nearest_miss(entry, [_did(did)], _catalogue(entry)) is None
-    assert not listens_near(entry, subjects_of([_did(did)]))
+    assert not listens_to_any(entry, subjects_of([_did(did)]))
 
 
 def test_the_nearest_of_several() -> None:
@@ -150,8 +150,8 @@ def test_the_nearest_of_several() -> None:
         assert miss is not None
         assert miss.logged is not None
         assert miss.logged.id == expected
-    assert listens_near(entry, subjects_of([other]))
-    assert not listens_near(entry, subjects_of([far]))
+    assert listens_to_any(entry, subjects_of([other]))
+    assert not listens_to_any(entry, subjects_of([far]))
 
 
 def _miss(entry: Entry, *items: LogEntry, robots: Any = "ignore") -> tuple[NearMiss, str]:

@@ -12,13 +12,13 @@ from connector.rules.model.interactions import (
     CARD_INTERACTIONS,
     LAUNCH_TIME,
     MAX_PROPERTIES_BYTES,
-    RECEIVE,
+    RECEIVE_TYPES,
     Event,
     Interaction,
     InteractionType,
 )
 from connector.rules.model.users import User
-from connector.rules.model.values import has_null
+from connector.rules.model.values import has_null_character
 
 AT = "2026-03-02T12:00:00Z"
 CONTRACT = {
@@ -48,7 +48,7 @@ def test_what_kinds_belong_together() -> None:
     """P3, M4, M5: what comes about at launch, what handing over makes, and what cards have."""
     receives = {"receive_email", "receive_sms", "receive_push", "receive_webhook"}
     assert {"enroll_in_control_group", *receives} == LAUNCH_TIME
-    assert {name.removeprefix("receive_"): name for name in receives} == RECEIVE
+    assert {name.removeprefix("receive_"): name for name in receives} == RECEIVE_TYPES
     assert {"view_news_feed_card", "click_news_feed_card"} == CARD_INTERACTIONS
 
 
@@ -166,5 +166,5 @@ def test_users_that_are_refused(described: dict[str, Any], words: str) -> None:
 
 def test_null_characters_are_told_from_their_spelling() -> None:
     """A null character cannot be stored; a text that only spells one can."""
-    assert has_null({"a": [{"b\x00": 1}]})
-    assert not has_null({"a": ["\\u0000", 0, None]})
+    assert has_null_character({"a": [{"b\x00": 1}]})
+    assert not has_null_character({"a": ["\\u0000", 0, None]})

@@ -136,7 +136,7 @@ CLICK, BUTTON = "click_email_alias", "click_push_button"
 def known(*revisions: dict[str, Any], state: Any = "draft") -> Catalogue:
     effective = [NOW if state == "active" else None for _ in revisions]
     parsed = [Revision(n, parse_definition(d), at) for n, (d, at) in enumerate(zip(revisions, effective, strict=True))]  # type: ignore[arg-type]
-    return Catalogue().changed([Entry("o", state, tuple(parsed))], version=1)
+    return Catalogue().with_entries([Entry("o", state, tuple(parsed))], version=1)
 
 
 def listening(interaction: str, **refined: str) -> Campaign:
@@ -200,7 +200,7 @@ def test_cards_have_nothing_to_refuse() -> None:
     """A card has no delivery, and its interactions need no look-up."""
     card = parse_definition({"card": "o", "title": "t", "body": "b"})
     follow_on = campaign(trigger=[{"interaction": "click_news_feed_card", "card": "o"}])
-    catalogue = Catalogue().changed([Entry("o", "draft", (Revision(1, card),))], version=1)  # type: ignore[arg-type]
+    catalogue = Catalogue().with_entries([Entry("o", "draft", (Revision(1, card),))], version=1)  # type: ignore[arg-type]
     assert refusals(card, catalogue, NOW) == refusals(follow_on, catalogue, NOW) == []  # type: ignore[arg-type]
 
 

@@ -11,12 +11,12 @@ from connector.rules.model.conditions import Condition
 from connector.rules.model.interactions import Event, Interaction, InteractionType, Item
 from connector.rules.targeting.matching import (
     Robots,
-    counts_despite_robots,
+    has_same_properties,
     json_equal,
-    meets,
-    same_as_trigger,
-    topic_listened_to,
+    matches,
+    passes_robot_filter,
     topic_of,
+    topic_of_condition,
 )
 
 CONDITION: TypeAdapter[Condition] = TypeAdapter(Condition)
@@ -49,7 +49,7 @@ def test_every_kind_meets_itself_only(kind: str) -> None:
     met = {
         other.value
         for other in InteractionType
-        if meets(_did(kind, **REQUIRED.get(kind, {})), _waits(other.value, **REQUIRED.get(other.value, {})))
+        if matches(_did(kind, **REQUIRED.get(kind, {})), _waits(other.value, **REQUIRED.get(other.value, {})))
     }
     families = {
         "click_email_alias": {"click_email_alias", "click_email"},
@@ -99,7 +99,7 @@ def test_every_kind_meets_itself_only(kind: str) -> None:
 )
 def test_clicks_and_refinements(item: Item, condition: Condition, expected: bool) -> None:
     """M1: what each interaction takes, by its refinements (cases 3 and 4)."""
-    assert meets(item, condition) is expected
+    assert matches(item, condition) is expected
 
 
 @pytest.mark.parametrize(
@@ -122,15 +122,15 @@ def test_opens_by_their_classification(opens: str | None, reported: str | None, 
     """M2: `any` takes all; an open that nobody classified is only `any`."""
     properties: dict[str, Any] = {} if reported is None else {"opens": reported}
     refined: dict[str, Any] = {} if opens is None else {"opens": opens}
-    assert meets(_did("open_email", **properties), _waits("open_email", **refined)) is expected
+    assert matches(_did("open_email", **properties), _waits("open_email", **refined)) is expected
 
 
 @pytest.mark.parametrize("kind", [kind.value for kind in InteractionType])
 def test_clicks_of_robots(kind: str) -> None:
     """M2: a click flagged as a robot's does not count, unless the workspace counts them; other things always do."""
     flagged = _did(kind, robot=True)
-    assert counts_despite_robots(flagged, "ignore") is not kind.startswith("click_")
-    assert counts_despite_robots(flagged, "count")
+    assert passes_robot_filter(flagged, "ignore") is not kind.startswith("click_")
+    assert passes_robot_filter(flagged, "count")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_clicks_of_robots(kind: str) -> None:
 )
 def test_only_what_is_flagged_is_a_robots(item: Item, robots: Robots, expected: bool) -> None:
     """M2: robots are told by `properties.robot: true` on a click, by nothing else."""
-    assert counts_despite_robots(item, robots) is expected
+    assert passes_robot_filter(item, robots) is expected
 
 
 @pytest.mark.parametrize("kind", CARDS)
@@ -152,14 +152,14 @@ def test_ids_do_not_cross_over(kind: str) -> None:
     """M5: a card `x` and a campaign `x` are two targets."""
     for reported in (True, False):
         for waited_for in (True, False):
-            met = meets(_did(kind, card=reported), _waits(kind, card=waited_for))
+            met = matches(_did(kind, card=reported), _waits(kind, card=waited_for))
             assert met is (reported == waited_for)
 
 
 def test_target_is_the_one_that_is_named() -> None:
     """X3: an interaction with another campaign does not count."""
-    assert not meets(_did("open_push", target="other"), _waits("open_push"))
-    assert not meets(_did("open_push", target="O"), _waits("open_push"))
+    assert not matches(_did("open_push", target="other"), _waits("open_push"))
+    assert not matches(_did("open_push", target="O"), _waits("open_push"))
 
 
 @pytest.mark.parametrize(
@@ -182,14 +182,14 @@ def test_target_is_the_one_that_is_named() -> None:
 )
 def test_events_and_filters(item: Item, condition: dict[str, Any], expected: bool) -> None:
     """X3: events by their names, filters compared exactly; what is missing equals nothing."""
-    assert meets(item, CONDITION.validate_python(condition)) is expected
+    assert matches(item, CONDITION.validate_python(condition)) is expected
 
 
 def test_a_purchase_is_an_event_by_its_type() -> None:
     """Built-in events are waited for by their names."""
     bought = Event.model_validate({"user": "u", "type": "make_purchase", "occurred_at": AT})
-    assert meets(bought, CONDITION.validate_python({"event": "make_purchase"}))
-    assert not meets(bought, CONDITION.validate_python({"event": "start_session"}))
+    assert matches(bought, CONDITION.validate_python({"event": "make_purchase"}))
+    assert not matches(bought, CONDITION.validate_python({"event": "start_session"}))
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_purchase_is_an_event_by_its_type() -> None:
 )
 def test_same(ours: dict[str, Any], triggers: dict[str, Any], names: tuple[str, ...], expected: bool) -> None:
     """X3: `same` compares with the trigger's properties; missing is never the same."""
-    assert same_as_trigger(ours, triggers, names) is expected
+    assert has_same_properties(ours, triggers, names) is expected
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_equality_of_json(left: Any, right: Any, expected: bool) -> None:
 )
 def test_topics_find_every_candidate(item: Item, condition: Condition) -> None:
     """The index finds all that may meet: the two names of a click have one topic."""
-    assert topic_of(item) == topic_listened_to(condition)
+    assert topic_of(item) == topic_of_condition(condition)
 
 
 @pytest.mark.parametrize(

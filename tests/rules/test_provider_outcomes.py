@@ -9,18 +9,17 @@ from typing import Any
 import pytest
 
 from connector.rules.provider_events.attribution import Attribution, MatchedDelivery, Unmatched
-from connector.rules.provider_events.events import EventKind, ProviderEvent
-from connector.rules.provider_events.outcomes import (
-    NOTHING,
+from connector.rules.provider_events.effects import (
+    NO_EFFECT,
+    EventEffect,
     Link,
-    Outcome,
+    effect_of,
     fault_of,
     interaction_of,
-    is_the_pixels,
-    outcome_of,
+    is_left_to_our_pixel,
     visit_of,
 )
-from connector.rules.provider_events.texts import cleaned
+from connector.rules.provider_events.events import EventKind, ProviderEvent, sanitise_event
 from connector.rules.sending.deliveries import DeliveryState
 
 H = EventKind
@@ -45,32 +44,32 @@ def made(told: ProviderEvent, led: Attribution = OURS, link: Link | None = None)
     return item
 
 
-RECEIPT, UNSUBSCRIBED = Outcome(makes="receipt"), Outcome(consent="unsubscribed")
+RECEIPT, UNSUBSCRIBED = EventEffect(interaction="receipt"), EventEffect(consent="unsubscribed")
 OUTCOMES = [
-    (H.QUEUED, {}, RECEIPT, NOTHING),
-    (H.SENT, {}, RECEIPT, NOTHING),
+    (H.QUEUED, {}, RECEIPT, NO_EFFECT),
+    (H.SENT, {}, RECEIPT, NO_EFFECT),
     (H.DELIVERED, {}, RECEIPT, RECEIPT),
-    (H.DEFERRED, {}, NOTHING, NOTHING),
-    (H.BOUNCED, {}, NOTHING, NOTHING),
-    (H.BOUNCED, {"permanent": True}, Outcome(dead=True), Outcome(dead=True)),
-    (H.FAILED, {}, NOTHING, NOTHING),
-    (H.FAILED, {"permanent": True}, Outcome(dead=True), Outcome(dead=True)),
-    (H.REJECTED, {}, NOTHING, NOTHING),
-    (H.REJECTED, {"permanent": True}, Outcome(dead=True), Outcome(dead=True)),
-    (H.COMPLAINED, {}, *[Outcome(dead=True, consent="unsubscribed")] * 2),
-    (H.OPENED, {}, Outcome(makes="open"), NOTHING),
-    (H.CLICKED, {}, Outcome(makes="click"), Outcome(makes="click")),
+    (H.DEFERRED, {}, NO_EFFECT, NO_EFFECT),
+    (H.BOUNCED, {}, NO_EFFECT, NO_EFFECT),
+    (H.BOUNCED, {"permanent": True}, EventEffect(suppresses_address=True), EventEffect(suppresses_address=True)),
+    (H.FAILED, {}, NO_EFFECT, NO_EFFECT),
+    (H.FAILED, {"permanent": True}, EventEffect(suppresses_address=True), EventEffect(suppresses_address=True)),
+    (H.REJECTED, {}, NO_EFFECT, NO_EFFECT),
+    (H.REJECTED, {"permanent": True}, EventEffect(suppresses_address=True), EventEffect(suppresses_address=True)),
+    (H.COMPLAINED, {}, *[EventEffect(suppresses_address=True, consent="unsubscribed")] * 2),
+    (H.OPENED, {}, EventEffect(interaction="open"), NO_EFFECT),
+    (H.CLICKED, {}, EventEffect(interaction="click"), EventEffect(interaction="click")),
     (H.UNSUBSCRIBED, {}, UNSUBSCRIBED, UNSUBSCRIBED),
-    (H.SUBSCRIBED, {}, *[Outcome(consent="subscribed", revives=True)] * 2),
-    (H.OTHER, {}, NOTHING, NOTHING),
+    (H.SUBSCRIBED, {}, *[EventEffect(consent="subscribed", restores_address=True)] * 2),
+    (H.OTHER, {}, NO_EFFECT, NO_EFFECT),
 ]
 
 
 @pytest.mark.parametrize(("happened", "told", "by_email", "by_sms"), OUTCOMES)
-def test_the_table(happened: EventKind, told: dict[str, Any], by_email: Outcome, by_sms: Outcome) -> None:
+def test_the_table(happened: EventKind, told: dict[str, Any], by_email: EventEffect, by_sms: EventEffect) -> None:
     """M4: email is received as it is handed over, a text as its carrier says so."""
-    assert outcome_of(event(happened, **told)) == by_email
-    assert outcome_of(event(happened, channel="sms", **told)) == by_sms
+    assert effect_of(event(happened, **told)) == by_email
+    assert effect_of(event(happened, channel="sms", **told)) == by_sms
 
 
 def test_the_table_is_whole() -> None:
@@ -115,7 +114,7 @@ def test_opens_are_classified(agent: str | None, machine: bool | None, opens: st
 )
 def test_opens_that_are_left_to_the_pixel(told: dict[str, Any], led: Any, tracked: bool, pixels: bool) -> None:
     """M2: of our own mail, with a pixel of ours, told without anything that could say who it was."""
-    assert is_the_pixels(event(**{"happened": H.OPENED, **told}), led, tracked=tracked) is pixels
+    assert is_left_to_our_pixel(event(**{"happened": H.OPENED, **told}), led, has_pixel=tracked) is pixels
 
 
 @pytest.mark.parametrize(
@@ -189,6 +188,6 @@ def test_faults_are_codes(told: ProviderEvent, fault: str | None) -> None:
 def test_texts_are_cleaned() -> None:
     """No null character and no half of one comes into the store, and nothing is longer than it need be."""
     told = event(H.OPENED, agent="a\0b\ud800" + "x" * 9999, arguments={"a\0": "b\ud800", **dict.fromkeys("cdef", "x")})
-    clean = cleaned(replace(told, id="e\0"))
+    clean = sanitise_event(replace(told, id="e\0"))
     assert (clean.id, clean.agent[:4] if clean.agent else None, len(clean.agent or "")) == ("e", "ab?x", 511)
     assert clean.arguments["a"] == "b?"

@@ -56,7 +56,7 @@ def entry(state: Lifecycle, *definitions: dict[str, Any]) -> Entry:
 
 
 def catalogue(*entries: Entry) -> Catalogue:
-    return Catalogue().changed(entries, version=1)
+    return Catalogue().with_entries(entries, version=1)
 
 
 def publish(known: Catalogue, *ids: str, **options: Any) -> OrderPlan:
@@ -211,7 +211,7 @@ class TestOrder:
             entry("draft", original("o")), entry("draft", F), entry("draft", follow_on("g", on("nobody")))
         )
         assert len(refusal(known, "f", "g", "o")) == 1
-        known = known.changed([entry("archived", original("o"))], version=2)
+        known = known.with_entries([entry("archived", original("o"))], version=2)
         assert len(refusal(known, "f", "g", "o")) == 3
 
     def test_weighed_it_tells_problems_and_warnings_together(self) -> None:
@@ -280,8 +280,8 @@ class TestCircles:
     def test_refused(self, rule: Any) -> None:
         """P6: of two, and of one with itself; the way round is named."""
         two = catalogue(entry("draft", self.again("f", "g", rule)), entry("draft", self.again("g", "f", "never")))
-        assert refusal(two, "f", "g")[0].startswith("f → g → f is a circle")
-        assert refusal(catalogue(entry("draft", self.again("f", "f", rule))), "f")[0].startswith("f → f is a circle")
+        assert refusal(two, "f", "g")[0].startswith("f → g → f is a cycle")
+        assert refusal(catalogue(entry("draft", self.again("f", "f", rule))), "f")[0].startswith("f → f is a cycle")
 
     def test_allowed_where_all_receive_once(self) -> None:
         """P6: each campaign on it has eligible_again: never."""
@@ -300,7 +300,7 @@ class TestCircles:
     def test_with_the_live(self) -> None:
         """P6: a draft closes a circle with a live one; a draft that stays one does not."""
         live = entry("active", self.again("g", "f"))
-        assert "circle" in refusal(catalogue(entry("draft", self.again("f", "g")), live), "f")[0]
+        assert "cycle" in refusal(catalogue(entry("draft", self.again("f", "g")), live), "f")[0]
         left_a_draft = entry("draft", self.again("g", "f"))
         assert publish(catalogue(entry("draft", self.again("f", "g")), left_a_draft), "f").sequence == ("f",)
 
@@ -320,7 +320,7 @@ class TestCircles:
     def test_resume_closes_none_either(self) -> None:
         """P6: resuming makes live as publishing does."""
         known = catalogue(entry("stopped", self.again("f", "g")), entry("active", self.again("g", "f")))
-        with pytest.raises(OrderRefused, match="circle"):
+        with pytest.raises(OrderRefused, match="cycle"):
             plan_resume(known, ["f"])
 
     def test_ten_thousand(self) -> None:
@@ -329,9 +329,9 @@ class TestCircles:
         chain = [entry("draft", self.again(a, b)) for a, b in pairwise(names)]
         last = entry("draft", self.again(names[-1], "o", "never"))
         known = catalogue(entry("draft", original("o")), *chain, last)
-        began = time.perf_counter()
+        began = time.process_time()
         assert publish(known, *reversed(names)).sequence == tuple(names)
-        biting = known.changed([entry("draft", self.again(names[-1], names[0]))], version=2)
+        biting = known.with_entries([entry("draft", self.again(names[-1], names[0]))], version=2)
         (problem,) = refusal(biting, *names)
         assert "… 9981 more …" in problem
-        assert time.perf_counter() - began < 20
+        assert time.process_time() - began < 20

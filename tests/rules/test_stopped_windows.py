@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connector.rules.catalogue.catalogue import Catalogue, Window
-from tests.house import ORIGINAL, follow_on
-from tests.rules.arrivals import LONG_AGO, Arrival, Memory, catalogue_of, hour
+from tests.support.builders import ORIGINAL, follow_on
+from tests.support.evaluation import LONG_AGO, Arrival, Memory, catalogue_of, hour
 
 PUSHED = {"interaction": "receive_push", "campaign": "o"}
 PUSH, BUY = {"type": "receive_push", "campaign": "o"}, {"type": "make_purchase"}
@@ -24,7 +24,7 @@ def stopped_once(retrigger: str) -> Catalogue:
     rules = {"delay": {"after": "100 hours"}, "exceptions": [{"event": "make_purchase"}]}
     live = catalogue_of(ORIGINAL, follow_on("f", [PUSHED], retrigger=retrigger, eligible_again="always", **rules))
     windows = (Window(1, LONG_AGO, hour(STOPPED)), Window(2, hour(RESUMED)))
-    return live.changed([replace(live.entries["f"], windows=windows)], version=2)
+    return live.with_entries([replace(live.entries["f"], windows=windows)], version=2)
 
 
 def came(catalogue: Catalogue, arrivals: Sequence[Arrival]) -> dict[str, tuple[str, str | None]]:

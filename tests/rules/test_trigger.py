@@ -21,10 +21,10 @@ from connector.rules.triggering.trigger_list import (
     TriggerFacts,
     begin_follow_up,
     evaluate_trigger,
+    is_trigger,
     key_of,
-    triggers,
 )
-from tests.house import ORIGINAL, PUSHED, follow_on
+from tests.support.builders import ORIGINAL, PUSHED, follow_on
 
 PUBLISHED = datetime(2026, 3, 2, tzinfo=UTC)
 CLOSED, REOPENED = PUBLISHED + timedelta(hours=10), PUBLISHED + timedelta(hours=12)
@@ -36,7 +36,7 @@ GOLD = {"attribute": "tier", "is": "gold"}
 class Nothing:
     """A past in which nothing happened."""
 
-    def past(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
+    def has_match(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
         return False
 
 
@@ -66,7 +66,7 @@ def facts(
     """What is looked at as a push of `o` triggers `f`; the windows of both may be told."""
     settings = Workspace.model_validate(workspace or {})
     f, o = entry(follow_on("f", PUSHED, **delivery), *windows), entry(ORIGINAL, *target)
-    catalogue = Catalogue().changed([f, o], version=1, workspace=settings)
+    catalogue = Catalogue().with_entries([f, o], version=1, workspace=settings)
     return TriggerFacts(pushed(t, received_at), f, catalogue, User(id="u"), "k", Nothing(), None, None)
 
 
@@ -91,7 +91,7 @@ def test_the_order_of_the_list() -> None:
         start=(NOON + SECOND).isoformat(),
         eligible_again="never",
     )
-    wrong = replace(wrong, received_at=NOON - timedelta(hours=2), standing=waiting())
+    wrong = replace(wrong, received_at=NOON - timedelta(hours=2), blocking=waiting())
     stopped = (Window(1, PUBLISHED, CLOSED),)
     mended: tuple[TriggerFacts, ...] = (
         replace(wrong, logged=pushed(NOON), entry=replace(wrong.entry, windows=stopped)),
@@ -177,7 +177,7 @@ def test_late_for_the_target_is_in_time() -> None:
 )
 def test_one_wait(retrigger: str, standing: FollowUp | None, expected: Reason | None) -> None:
     """T2: `ignore` refuses a second one, `restart` gives way to it unless it is going out (case 14)."""
-    assert evaluate_trigger(replace(facts(retrigger=retrigger), standing=standing)) == expected
+    assert evaluate_trigger(replace(facts(retrigger=retrigger), blocking=standing)) == expected
 
 
 @pytest.mark.parametrize(
@@ -232,8 +232,8 @@ def test_robots_do_not_trigger(robots: str, counts: bool) -> None:
     told = facts(workspace={"robots": robots})
     click = {"id": "c", "user": "u", "type": "click_email", "campaign": "o", "occurred_at": NOON.isoformat()}
     clicked = entry(follow_on("f", {"interaction": "click_email", "campaign": "o"}), Window(1, PUBLISHED))
-    assert triggers(parse_item(click), clicked, NOON, told.catalogue)
-    assert triggers(parse_item({**click, "properties": {"robot": True}}), clicked, NOON, told.catalogue) == counts
+    assert is_trigger(parse_item(click), clicked, NOON, told.catalogue)
+    assert is_trigger(parse_item({**click, "properties": {"robot": True}}), clicked, NOON, told.catalogue) == counts
 
 
 @pytest.mark.parametrize("stands", [True, False])
@@ -241,5 +241,5 @@ def test_late_trigger_from_before_the_receipt(stands: bool) -> None:
     """T1, T5: inside of a wait that was sent it is already_waiting, as in its turn; else somebody has received it."""
     sent = waiting(State.SENT, dispatched_at=NOON + timedelta(hours=1))
     late = replace(facts(eligible_again="never"), received_at=NOON + timedelta(hours=1))
-    refused = evaluate_trigger(replace(late, standing=sent if stands else None))
+    refused = evaluate_trigger(replace(late, blocking=sent if stands else None))
     assert refused == (Reason.ALREADY_WAITING if stands else Reason.NOT_ELIGIBLE_AGAIN)

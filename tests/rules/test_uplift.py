@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.rules.results.uplift import Share, difference_interval, uplift, wilson_interval
+from connector.rules.results.uplift import Share, compute_uplift, difference_interval, wilson_interval
 
 NEWCOMBE_TABLE_2 = [
     ((56, 70), (48, 80), (0.0524, 0.3339)),
@@ -58,7 +58,7 @@ def test_what_may_be_said(
     receivers: tuple[int, int], control: tuple[int, int], verdict: str, relative: float | None
 ) -> None:
     """C1: more or less only where the interval leaves 0 out; no relative uplift over a rate of 0."""
-    found = uplift(Share(*receivers), Share(*control))
+    found = compute_uplift(Share(*receivers), Share(*control))
     assert found is not None
     assert found.verdict == verdict
     assert found.relative == (None if relative is None else pytest.approx(relative))
@@ -68,7 +68,7 @@ def test_what_may_be_said(
 @pytest.mark.parametrize(("receivers", "control"), [(0, 0), (0, 9), (9, 0)])
 def test_too_few_to_say(receivers: int, control: int) -> None:
     """C1: nothing is said where either group is empty."""
-    assert uplift(Share(0, receivers), Share(0, control)) is None
+    assert compute_uplift(Share(0, receivers), Share(0, control)) is None
 
 
 @pytest.mark.parametrize(("converted", "users"), [(2, 1), (-1, 3)])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from connector.rules.model.campaigns import QuietHours, TimeOfDay
-from connector.rules.timing.windows import LOOK_AHEAD, next_opening, next_undisturbed, quiet_until, within
+from connector.rules.model.schedules import QuietHours, TimeOfDay
+from connector.rules.timing.windows import MAX_LOOK_AHEAD, is_within, next_opening, next_undisturbed, quiet_until
 
 NEW_YORK = "America/New_York"
 ZONES = (NEW_YORK, "Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "Asia/Kolkata")
@@ -115,8 +115,8 @@ def test_opening_is_the_first_instant_inside(opens: time, closes: time, now: dat
     hours = TimeOfDay.model_validate({"from": opens, "to": closes})
     found = next_opening(hours, now, user_zone=zone, company_zone="UTC")
     assert found >= now
-    assert within(_wall(found, zone), opens, closes)
-    assert found == now or not within(_wall(_between(now, found, share), zone), opens, closes)
+    assert is_within(_wall(found, zone), opens, closes)
+    assert found == now or not is_within(_wall(_between(now, found, share), zone), opens, closes)
 
 
 @given(CLOCKS, CLOCKS, NOWS, st.sampled_from(ZONES), st.floats(0, 1, exclude_max=True))
@@ -126,11 +126,11 @@ def test_quiet_lasts_to_its_end(opens: time, closes: time, now: datetime, zone: 
     """W1: the end of the quiet is not quiet, and every instant before it is."""
     hours = QuietHours.model_validate({"from": opens, "to": closes})
     until = quiet_until(hours, now, user_zone=zone, company_zone="UTC")
-    assert (until is not None) == within(_wall(now, zone), opens, closes)
+    assert (until is not None) == is_within(_wall(now, zone), opens, closes)
     if until is not None:
         assert until > now
         assert quiet_until(hours, until, user_zone=zone, company_zone="UTC") is None
-        assert within(_wall(_between(now, until, share), zone), opens, closes)
+        assert is_within(_wall(_between(now, until, share), zone), opens, closes)
 
 
 @given(CLOCKS, CLOCKS, CLOCKS, CLOCKS, NOWS, st.sampled_from(ZONES), st.sampled_from(ZONES), st.floats(0, 1))
@@ -147,10 +147,10 @@ def test_undisturbed_is_the_first_instant_inside_and_not_quiet(
     found = next_undisturbed(hours, quiet_hours, now, user_zone=user, company_zone=company)
 
     def undisturbed(instant: datetime) -> bool:
-        return within(_wall(instant, user), opens, closes) and not within(_wall(instant, company), quiet, loud)
+        return is_within(_wall(instant, user), opens, closes) and not is_within(_wall(instant, company), quiet, loud)
 
-    assert found is None or (now <= found < now + LOOK_AHEAD and undisturbed(found))
-    assert found == now or not undisturbed(_between(now, found or now + LOOK_AHEAD, share))
+    assert found is None or (now <= found < now + MAX_LOOK_AHEAD and undisturbed(found))
+    assert found == now or not undisturbed(_between(now, found or now + MAX_LOOK_AHEAD, share))
 
 
 def _wall(instant: datetime, zone: str) -> time:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from connector.rules.model.errors import DefinitionError
-from connector.segment.mapping import SegmentMapping
-from connector.segment.reading import read_mapping
+from connector.segment.mapping import SegmentMapping, read_mapping
+from tests.support.repository import DOCS
 
-EXAMPLE = Path(__file__).parents[2] / "docs" / "sources" / "segment-mapping.yaml"
+EXAMPLE = DOCS / "sources" / "segment-mapping.yaml"
 
 
 def read(folder: Path, text: str) -> SegmentMapping:
@@ -36,9 +36,9 @@ def test_a_file_extends_and_overrides(tmp_path: Path) -> None:
     )
     assert mapping.campaign == ("properties.their_campaign",)
     assert mapping.ignores("Email Opened")
-    assert [rule.event for rule in mapping.rules("Plan Chosen")] == ["plan_chosen"]
-    assert mapping.rules("Mail Seen")[0].campaign == ("properties.mail", "welcome")
-    assert mapping.rules("Email Delivered")
+    assert [rule.event for rule in mapping.rules_for("Plan Chosen")] == ["plan_chosen"]
+    assert mapping.rules_for("Mail Seen")[0].campaign == ("properties.mail", "welcome")
+    assert mapping.rules_for("Email Delivered")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "events: {}\n"])
@@ -58,7 +58,7 @@ def test_an_empty_file_changes_nothing(tmp_path: Path, text: str) -> None:
         ("events:\n  A: 5\n", "m.yaml:2: events.A: 5 is not understood"),
         ("events:\n  A:\n    - {event: x}\n    - {evnt: x}\n", "m.yaml:4: events.A[1].evnt: unknown key; did you"),
         ("events:\n  A: []\n", "m.yaml:2: events.A: needs at least 1"),
-        ("events:\n  A: {}\n", "m.yaml:2: events.A: says nothing"),
+        ("events:\n  A: {}\n", "m.yaml:2: events.A: is empty"),
         ("events:\n  A: {event: x, interaction: open_email}\n", "m.yaml:2: events.A: an event is one of"),
         ("events:\n  A: {event: x, alias: properties.a}\n", "m.yaml:2: events.A: alias: goes with an interaction only"),
         ("events:\n  A: {interaction: open_email, card: properties.c}\n", "a card has only the interactions"),
@@ -82,13 +82,13 @@ def test_an_empty_file_changes_nothing(tmp_path: Path, text: str) -> None:
         ("campaign: [properties.a, Context.campaign]\n",
          "m.yaml:1: campaign[1]: 'Context.campaign' is not a place in a message; write context.campaign"),
         ("events:\n  A: {interaction: open_email, campaign: properties.}\n", "write properties.NAME"),
-        ("events:\n  A: {event: x, if: {}}\n", "m.yaml:2: events.A.if: asks for nothing"),
+        ("events:\n  A: {event: x, if: {}}\n", "m.yaml:2: events.A.if: is empty"),
         ("events:\n  A: {event: x, if: ''}\n", "m.yaml:2: events.A.if"),
         ("events: {A: ignore}\n---\nevents: {}\n", "m.yaml:2: is a second document"),
         ("events: [A]\n", "m.yaml:1: events: must be a mapping"),
         ("- A\n", "m.yaml:1: must be a mapping"),
         ("events: {A: ignore\n", "is not YAML"),
-        ("events: {A: ignore, A: ignore}\n", "stands twice"),
+        ("events: {A: ignore, A: ignore}\n", "is repeated"),
     ],
 )  # fmt: skip
 def test_faults_say_where(tmp_path: Path, text: str, fault: str) -> None:
@@ -111,7 +111,7 @@ def test_faults_say_where(tmp_path: Path, text: str, fault: str) -> None:
 )
 def test_what_refines_an_act_may_stand_with_each_of_its_names(tmp_path: Path, rule: str) -> None:
     """M1, and words with dots that are no places."""
-    assert read(tmp_path, f"events: {{A: {rule}}}").rules("A")
+    assert read(tmp_path, f"events: {{A: {rule}}}").rules_for("A")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

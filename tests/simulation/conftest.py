@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from starter.cli import run_command
-from tests.simulation.stories import flattened, short, yaml_of
+from tests.support.stories import flattened, short, yaml_of
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.acceptance import (
+from tests.simulation.conftest import Connector
+from tests.support.acceptance import (
     CLICKED,
     EMAIL,
     HOUR,
@@ -29,8 +30,8 @@ from tests.simulation.acceptance import (
     sent,
     tell,
 )
-from tests.simulation.conftest import Connector
-from tests.simulation.stories import BUYS, LOOKED, ORIGINAL
+from tests.support.builders import BOUGHT, ORIGINAL
+from tests.support.stories import LOOKED
 
 OPENED = {"interaction": "open_push", "campaign": "o"}
 NIGHT = {"from": "22:00", "to": "06:00"}
@@ -86,7 +87,7 @@ PUBLISHING = [
         person("07:00"), order("08:00", "publish", "f", "g"), look("10:00", "a")],
         [sent("a", "10:00"), refused(MADE, "10:00", "not_eligible_again"), sent(MADE, "10:00", campaign="g")]),
     Case("stop ends a held one, resume brings nothing back", "P9 X1", [
-        f(LOOKED, delay=HOUR, quiet_hours=NIGHT, exceptions=[BUYS]), *ALONE, look("21:30", "a"),
+        f(LOOKED, delay=HOUR, quiet_hours=NIGHT, exceptions=[BOUGHT]), *ALONE, look("21:30", "a"),
         order("23:00", "stop", "f"), order("23:10", "resume", "f"), look("03 00:00", "b"), buy("03 05:59:59", "x")],
         [dropped("a", "21:30", "22:30", "stopped", "23:00"),
          excepted("b", "03 00:00", "03 01:00", "x", "03 05:59:59")]),
@@ -95,7 +96,7 @@ PUBLISHING = [
         did("10:20", "x", "open_push", campaign="o"), push("10:30", "b")],
         [excepted("a", "10:00", "11:00", "x", "10:20"), refused("b", "10:30", "target_inactive")]),
     Case("a wait keeps due time, trigger and exceptions, and sends the newest content", "P10", [
-        f(delay=HOUR, exceptions=[BUYS]), *LIVE, *[person("07:00", x, email=f"{x}@shop.example") for x in "uvw"],
+        f(delay=HOUR, exceptions=[BOUGHT]), *LIVE, *[person("07:00", x, email=f"{x}@shop.example") for x in "uvw"],
         push("10:00", "a"), apply("10:10", f(delay={"after": "2 hours"}, messages={"email": EMAIL})),
         push("10:15", "b", user="v"), order("10:20", "publish", "f"), push("10:30", "c", user="w"),
         buy("10:40", "x"), buy("10:45", "y", user="w")],
@@ -200,7 +201,8 @@ MATCHING = [
         [sent("a", "10:00"), refused("a", "04 10:00", "duplicate"),
          refused("a", "04 10:01", "duplicate", user="v")]),
     Case("a time after the arrival is the arrival", "M7 D1", [
-        f(LOOKED, delay=HOUR, exceptions=[BUYS]), *ALONE, look("10:00", "a", t="12:00"), buy("10:30", "x", t="12:00")],
+        f(LOOKED, delay=HOUR, exceptions=[BOUGHT]), *ALONE, look("10:00", "a", t="12:00"),
+        buy("10:30", "x", t="12:00")],
         [excepted("a", "10:00", "11:00", "x", "10:30")]),
 ]  # fmt: skip
 
@@ -236,7 +238,7 @@ TRIGGERS = [
         [sent("a", "10:00", "10:00:10"), refused("b", "10:01:39", "not_eligible_again"),
          sent("c", "10:01:40", "10:01:50")]),
     Case("never is per user and key, and an excepted one stays eligible", "T1 X4", [
-        f(CART, key=SKU, delay=HOUR, eligible_again="never", exceptions=[{**BUYS, "same": ["sku"]}]), *ALONE,
+        f(CART, key=SKU, delay=HOUR, eligible_again="never", exceptions=[{**BOUGHT, "same": ["sku"]}]), *ALONE,
         _cart("10:00", "a", sku="A"), _cart("10:01", "b", sku="B"), buy("10:30", "x", sku="B"),
         _cart("10:40", "c", sku="B"), _cart("12:00", "d", sku="A"), _cart("12:01", "e", sku="B")],
         [excepted("b", "10:01", "11:01", "x", "10:30", key="B"), sent("a", "10:00", "11:00", key="A"),
@@ -255,7 +257,7 @@ TRIGGERS = [
          sent("c", "10:25", "11:25")]),
     Case("debounce per key with another exception", "T3 X3", [
         f(CART, key=SKU, delay={"after": "30 minutes"}, retrigger="ignore",
-          exceptions=[{**CART, "same": ["sku"]}, {**BUYS, "same": ["sku"]}]), *ALONE,
+          exceptions=[{**CART, "same": ["sku"]}, {**BOUGHT, "same": ["sku"]}]), *ALONE,
         _cart("10:00", "a", sku="A"), _cart("10:05", "b", sku="B"), _cart("10:10", "a2", sku="A"),
         _cart("10:12", "c"), _cart("10:15", "c2"), buy("10:20", "x", sku="B"), buy("10:25", "y")],
         [dropped("a", "10:00", "10:30", "superseded", "10:10", key="A"), refused("c2", "10:15", "already_waiting"),
@@ -274,11 +276,11 @@ TRIGGERS = [
         f(LOOKED, delay=HOUR), *ALONE, look("10:20", "b"), look("10:30", "a", t="10:00")],
         [dropped("b", "10:20", "11:20", "superseded", "10:30"), sent("a", "10:00", "11:00")]),
     Case("a late exception lets a refused trigger begin", "T5 X4", [
-        f(LOOKED, delay=HOUR, exceptions=[BUYS]), *ALONE, look("10:00", "a"), look("10:10", "b"),
+        f(LOOKED, delay=HOUR, exceptions=[BOUGHT]), *ALONE, look("10:00", "a"), look("10:10", "b"),
         buy("10:30", "x", t="10:05")],
         [excepted("a", "10:00", "11:00", "x", "10:30"), sent("b", "10:10", "11:10")]),
     Case("late into a window that was closed since", "T5 P2 P9", [
-        f(LOOKED, delay={"after": "2 hours"}, exceptions=[BUYS]), *ALONE, person("07:00", "v"), person("07:00", "w"),
+        f(LOOKED, delay={"after": "2 hours"}, exceptions=[BOUGHT]), *ALONE, person("07:00", "v"), person("07:00", "w"),
         order("10:00", "stop", "f"), buy("10:30", "x", t="09:50", user="w"), order("11:00", "resume", "f"),
         look("11:04", "b"), look("11:05", "a", t="09:59"),
         look("11:05", "c", t="09:59", user="v"), look("11:06", "d", user="v"),
@@ -288,7 +290,7 @@ TRIGGERS = [
          excepted("e", "09:40", "11:40", "x", "11:07", user="w"),
          sent("b", "11:04", "13:04"), sent("d", "11:06", "13:06", user="v")]),
     Case("an exception that came first ends a late trigger, the next one waits", "T5 D4", [
-        f(LOOKED, delay=HOUR, exceptions=[BUYS]), *ALONE, buy("10:30", "y", t="10:20"), buy("10:40", "x", t="10:10"),
+        f(LOOKED, delay=HOUR, exceptions=[BOUGHT]), *ALONE, buy("10:30", "y", t="10:20"), buy("10:40", "x", t="10:10"),
         look("10:50", "a", t="10:00"), look("10:55", "b", t="10:30")],
         [excepted("a", "10:00", "11:00", "x", "10:50"), sent("b", "10:30", "11:30")]),
 ]  # fmt: skip

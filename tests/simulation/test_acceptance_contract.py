@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.acceptance import (
+from tests.simulation.conftest import Connector
+from tests.support.acceptance import (
     CLICKED,
     HOUR,
     MADE,
@@ -28,8 +29,8 @@ from tests.simulation.acceptance import (
     tell,
     undecided,
 )
-from tests.simulation.conftest import Connector
-from tests.simulation.stories import BUYS, LOOKED, ORIGINAL, PUSHED
+from tests.support.builders import BOUGHT, ORIGINAL, PUSHED
+from tests.support.stories import LOOKED
 
 ALONE = [UTC_WORKSPACE, person("01 07:00"), order("01 08:00", "publish", "f")]
 PAIR = [UTC_WORKSPACE, person("01 07:00"), order("01 08:00", "publish", "f", "g")]
@@ -69,17 +70,17 @@ REFUSED = {
     "P5-all-or-none": (
         "g:", [f(LOOKED), f({"interaction": "receive_push", "campaign": "no"}, "g"),
                        order("09:00", "publish", "f", "g")]),
-    "P6-circle-of-two": (
-        "circle", [f({"interaction": "receive_push", "campaign": "g"}, eligible_again="never"),
+    "P6-cycle-of-two": (
+        "cycle", [f({"interaction": "receive_push", "campaign": "g"}, eligible_again="never"),
                          f({"interaction": "receive_push", "campaign": "f"}, "g", eligible_again={"after": "1 day"}),
                          order("09:00", "publish", "f", "g")]),
     "P6-itself": (
-        "circle", [f([LOOKED, {"interaction": "receive_push", "campaign": "f"}]), *ONE]),
+        "cycle", [f([LOOKED, {"interaction": "receive_push", "campaign": "f"}]), *ONE]),
     "P6-closed-later": (
-        "circle", [f([LOOKED, {"interaction": "open_push", "campaign": "g"}]),
+        "cycle", [f([LOOKED, {"interaction": "open_push", "campaign": "g"}]),
                         f({"interaction": "open_push", "campaign": "f"}, "g"), *ONE, order("09:30", "publish", "g")]),
     "P7-exception-without-a-delay": (
-        "without a delay", _alone(exceptions=[BUYS])),
+        "without a delay", _alone(exceptions=[BOUGHT])),
     "P7-session-as-both": (
         "start_session", [f(SESSION, delay=HOUR, exceptions=[SESSION]), *ONE]),
     "P7-longer-than-the-duration": (
@@ -119,9 +120,9 @@ REFUSED = {
         "10", [{**UTC_WORKSPACE, "frequency_caps": [{"channel": "push", "at_most": 9, "per": "day"}] * 11},
                        f(LOOKED), *ONE]),
     "C1-window-too-long": (
-        "30 days", [f(LOOKED, conversions=[{**BUYS, "within": "31 days"}]), *ONE]),
+        "30 days", [f(LOOKED, conversions=[{**BOUGHT, "within": "31 days"}]), *ONE]),
     "C1-five-conversions": (
-        "4", [f(LOOKED, conversions=[BUYS] * 5), *ONE]),
+        "4", [f(LOOKED, conversions=[BOUGHT] * 5), *ONE]),
     "P9-archived-is-not-editable": (
         "archived", [f(LOOKED), *ONE, order("09:30", "archive", "f"), apply("10:00", f(LOOKED))]),
     "contract-a-line-of-two-things": (
@@ -150,7 +151,7 @@ ALLOWED = {
         [f(), ORIGINAL, order("08:00", "publish", "o", allow_missed=True),
          *[push("08:30", x, user=x) for x in ("a", "b", "c")], *ONE], ["3"]),
     "P5-nothing-new": ([f(LOOKED), *ONE, order("10:00", "publish", "f")], ["f"]),
-    "P6-draft-ends-the-circle": (
+    "P6-draft-ends-the-cycle": (
         [f([LOOKED, {"interaction": "open_push", "campaign": "g"}]),
          f({"interaction": "open_push", "campaign": "f"}, "g"), *ONE], []),
     "P7-as-long-as-the-duration": (_alone(delay=HOUR, start="2026-03-02T10:00:00Z", end="2026-03-02T11:00:00Z"), []),
@@ -220,7 +221,7 @@ def test_exists(simulate: Connector, exists: bool) -> None:
     assert [row["state"] for row in done.outcomes] == (["sent", "refused"] if exists else ["refused", "sent"])
 
 
-WEEK = {"did": {**BUYS, "within": "7 days"}}
+WEEK = {"did": {**BOUGHT, "within": "7 days"}}
 AUDIENCES = [
     Case("all, any and not of past and attributes", "T", [
         f(LOOKED, audience={"all": [{"any": [WEEK, {"attribute": "tier", "is": "gold"}]},
@@ -267,25 +268,26 @@ def _converted(name: str, **more: Any) -> dict[str, Any]:
 
 CONVERSIONS = [
     Case("the second conversion in its hour", "C1 M1", [
-        f(LOOKED, conversions=[BUYS, SIGNED]), _converted("g"), _converted("h", conversion="B"), *PAIR[:2],
+        f(LOOKED, conversions=[BOUGHT, SIGNED]), _converted("g"), _converted("h", conversion="B"), *PAIR[:2],
         person("01 07:00", "v"), order("01 08:00", "publish", "f", "g", "h"),
         event("09:30", "s0", "signed_up"), look("10:00", "a"), look("10:00", "b", user="v"),
         event("10:59:58", "s1", "signed_up"), event("10:59:59", "s2", "signed_up"),
         event("11:00", "s3", "signed_up", user="v")],
         [sent("a", "10:00"), sent("b", "10:00", user="v"), sent(MADE, "10:59:58", campaign="h")]),
     Case("three days where nothing is said, once for each receipt", "C1", [
-        f(LOOKED, conversions=[BUYS]), _converted("g"), *PAIR, person("01 07:00", "v"), look("10:00", "a"),
+        f(LOOKED, conversions=[BOUGHT]), _converted("g"), *PAIR, person("01 07:00", "v"), look("10:00", "a"),
         look("10:00", "b", user="v"), buy("10:30", "x"), buy("10:31", "y"), look("11:00", "c"), buy("11:30", "n"),
         buy("05 09:59:59", "m", user="v"), look("05 10:00", "d", user="w"), buy("05 10:00", "o", user="w")],
         [sent("a", "10:00"), sent("b", "10:00", user="v"), sent(MADE, "10:30", campaign="g"), sent("c", "11:00"),
          sent(MADE, "11:30", campaign="g"), sent(MADE, "05 09:59:59", user="v", campaign="g"),
          {**sent("d", "05 10:00", user="w"), "state": "dropped", "reason": "unreachable", "channels": []}]),
     Case("control users convert too", "C1 W3", [
-        f(LOOKED, control_group=100, conversions=[BUYS]), _converted("g"), *PAIR, look("10:00", "a"),
+        f(LOOKED, control_group=100, conversions=[BOUGHT]), _converted("g"), *PAIR, look("10:00", "a"),
         buy("10:30", "x")],
         [control("a", "10:00"), sent(MADE, "10:30", campaign="g")]),
     Case("a card's window begins with its first view", "C1", [
-        f(LOOKED, messages={"content_card": PUSH}, conversions=[{**BUYS, "within": "1 hour"}]), _converted("g"), *PAIR,
+        f(LOOKED, messages={"content_card": PUSH}, conversions=[{**BOUGHT, "within": "1 hour"}]), _converted("g"),
+        *PAIR,
         person("01 07:00", "v"), look("10:00", "a"), look("10:00", "b", user="v"), buy("10:30", "x"),
         did("11:00", "s", "view_content_card", campaign="f"), buy("11:30", "y"),
         did("11:00", "r", "view_content_card", user="v", campaign="f"),
@@ -293,7 +295,7 @@ CONVERSIONS = [
         [sent("a", "10:00", channels=["content_card"]), sent("b", "10:00", user="v", channels=["content_card"]),
          sent(MADE, "11:30", campaign="g")]),
     Case("a conversion calls another one off", "C1 X1", [
-        f(LOOKED, conversions=[BUYS]),
+        f(LOOKED, conversions=[BOUGHT]),
         f({"interaction": "receive_push", "campaign": "f"}, "g", delay=HOUR,
           exceptions=[{"interaction": "perform_conversion_event", "campaign": "f"}]), *PAIR, look("10:00", "a"),
         buy("10:30", "x")],

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.acceptance import (
+from tests.simulation.conftest import Connector
+from tests.support.acceptance import (
     CLICKED,
     EMAIL,
     HOUR,
@@ -30,8 +31,8 @@ from tests.simulation.acceptance import (
     tell,
     z,
 )
-from tests.simulation.conftest import Connector
-from tests.simulation.stories import BUYS, LOOKED, ORIGINAL
+from tests.support.builders import BOUGHT, ORIGINAL
+from tests.support.stories import LOOKED
 
 NIGHT = {"from": "22:00", "to": "06:00"}
 GOLD = {"attribute": "tier", "is": "gold"}
@@ -90,7 +91,7 @@ DELAYS = [
         [sent("a", "01 10:00", "01 11:00", "11:00"),
          dropped("b", "01 10:00", "01 11:00", "stale", "11:00:01", user="v")]),
     Case("exceptions up to now come before staleness", "D4 X1", [
-        {**UTC_WORKSPACE, "stale_after": "1 hour"}, f(LOOKED, delay=HOUR, exceptions=[BUYS]), *ALONE[1:],
+        {**UTC_WORKSPACE, "stale_after": "1 hour"}, f(LOOKED, delay=HOUR, exceptions=[BOUGHT]), *ALONE[1:],
         person("07:00", "v"), buy("11:30", "x"), look("14:00", "a", t="10:00"),
         look("14:00", "b", t="10:00", user="v")],
         [excepted("a", "10:00", "11:00", "x", "14:00"), dropped("b", "10:00", "11:00", "stale", "14:00", user="v")]),
@@ -137,7 +138,7 @@ def test_spread_is_a_stable_share(simulate: Connector) -> None:
 
 EXCEPTIONS = [
     Case("at the trigger's instant only its own target's", "X2", [
-        f(delay=HOUR, exceptions=[BUYS, OPENED, {"interaction": "open_push", "campaign": "p"}]), ORIGINAL,
+        f(delay=HOUR, exceptions=[BOUGHT, OPENED, {"interaction": "open_push", "campaign": "p"}]), ORIGINAL,
         {"campaign": "p", "delivery": {"type": "external"}}, *ALONE, order("01 09:00", "publish", "o"),
         *[person("01 07:00", user) for user in "vw"],
         push("10:00", "a"), did("10:00", "x", "open_push", campaign="o"),
@@ -150,19 +151,20 @@ EXCEPTIONS = [
         did("10:00:01", "x", "open_push", t="10:00", campaign="o"), push("10:00:02", "a", t="10:00")],
         [excepted("a", "10:00", "11:00", "x", "10:00:02")]),
     Case("exactly at the due instant the message wins", "X2", [
-        f(LOOKED, delay=HOUR, exceptions=[BUYS]), *ALONE, look("10:00", "a"), buy("11:00", "x"),
+        f(LOOKED, delay=HOUR, exceptions=[BOUGHT]), *ALONE, look("10:00", "a"), buy("11:00", "x"),
         look("12:00", "b"), buy("12:59:59", "y")],
         [sent("a", "10:00", "11:00"), excepted("b", "12:00", "13:00", "y", "12:59:59")]),
     Case("a held one up to the hold's end", "X1 X2", [
-        f(LOOKED, delay=HOUR, exceptions=[BUYS], quiet_hours=NIGHT), *ALONE, person("01 07:00", "v"),
+        f(LOOKED, delay=HOUR, exceptions=[BOUGHT], quiet_hours=NIGHT), *ALONE, person("01 07:00", "v"),
         look("21:00", "a"), look("21:00", "b", user="v"), buy("03 05:59:59", "x"), buy("03 06:00", "y", user="v")],
         [excepted("a", "21:00", "22:00", "x", "03 05:59:59"), sent("b", "21:00", "22:00", "03 06:00", user="v")]),
     Case("the first of several, by event time", "X3 D4", [
-        f(LOOKED, delay=HOUR, exceptions=[BUYS, {"event": "called"}]), *ALONE, event("10:30", "x", "called", t="10:20"),
+        f(LOOKED, delay=HOUR, exceptions=[BOUGHT, {"event": "called"}]), *ALONE,
+        event("10:30", "x", "called", t="10:20"),
         buy("10:40", "y", t="10:10"), look("10:50", "a", t="10:00")],
         [excepted("a", "10:00", "11:00", "y", "10:50")]),
     Case("filters compare exactly, one minute before is nothing", "X1 X3", [
-        f(LOOKED, delay=HOUR, exceptions=[{**BUYS, "where": {"product": "shoe-1"}}]), *ALONE, look("10:00", "a"),
+        f(LOOKED, delay=HOUR, exceptions=[{**BOUGHT, "where": {"product": "shoe-1"}}]), *ALONE, look("10:00", "a"),
         buy("10:10", "x", product="Shoe-1"), buy("10:20", "y", t="09:59", product="shoe-1"), buy("10:25", "n")],
         [sent("a", "10:00", "11:00")]),
     Case("it names its own target, whatever triggered", "X3", [
@@ -170,11 +172,12 @@ EXCEPTIONS = [
         look("10:00", "a"), did("10:10", "x", "open_push", campaign="o")],
         [excepted("a", "10:00", "11:00", "x", "10:10")]),
     Case("stopped during a hold, before its exception", "P9 X1", [
-        f(LOOKED, delay=HOUR, exceptions=[BUYS], quiet_hours=NIGHT), *ALONE, look("21:00", "a"),
+        f(LOOKED, delay=HOUR, exceptions=[BOUGHT], quiet_hours=NIGHT), *ALONE, look("21:00", "a"),
         order("23:00", "stop", "f"), buy("23:30", "x")],
         [dropped("a", "21:00", "22:00", "stopped", "23:00")]),
     Case("never again still may after an exception", "X4 T1", [
-        f(LOOKED, delay=HOUR, exceptions=[BUYS], eligible_again="never"), *ALONE, look("10:00", "a"), buy("10:10", "x"),
+        f(LOOKED, delay=HOUR, exceptions=[BOUGHT], eligible_again="never"), *ALONE, look("10:00", "a"),
+        buy("10:10", "x"),
         look("10:20", "b"), look("11:30", "c")],
         [excepted("a", "10:00", "11:00", "x", "10:10"), sent("b", "10:20", "11:20"),
          refused("c", "11:30", "not_eligible_again")]),

@@ -6,23 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.house import follow_on
 from tests.simulation.conftest import Connector, Play
-from tests.simulation.stories import (
-    LOOKED,
-    NUDGE,
-    ORIGINAL,
-    PUSHED,
-    apply,
-    at,
-    begin,
-    buy,
-    look,
-    order,
-    person,
-    push,
-    short,
-)
+from tests.support.builders import ORIGINAL, PUSHED, follow_on
+from tests.support.stories import LOOKED, NUDGE, apply, at, begin, buy, look, order, person, push, short
 
 KEYS = ["campaign", "user", "trigger", "key", "triggered_at", "due_at", "state", "reason", "decided_at", "channels"]
 NIGHT = {"from": "22:00", "to": "06:00"}
@@ -165,7 +151,7 @@ def test_a_folder_of_definitions(connector: Connector, tmp_path: Path) -> None:
         (apply("10:00", {**ORIGINAL, "campaign": "x"}), "x is archived and cannot be edited"),
         (apply("10:00", {"card": "o", "title": "t", "body": "b"}), "o is a campaign already"),
         (order("10:00", "publish", "lost"), "the campaign gone, which does not exist"),
-        (order("10:00", "publish", "round"), "circle"),
+        (order("10:00", "publish", "round"), "cycle"),
         (order("10:00", "publish", "hasty"), "without a delay"),
         (order("10:00", "publish", "d"), "would make the draft follow-on of-d miss its receive_push"),
     ],

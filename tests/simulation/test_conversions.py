@@ -1,12 +1,12 @@
 """Conversions as `connector simulate` counts them: each makes an interaction, which may start a follow-on (C1)."""
 
-from tests.house import follow_on
 from tests.simulation.conftest import Play
-from tests.simulation.stories import BUYS, LOOKED, ORIGINAL, begin, buy, look, push
+from tests.support.builders import BOUGHT, ORIGINAL, follow_on
+from tests.support.stories import LOOKED, begin, buy, look, push
 
 COUNTING = {
     **follow_on("f", LOOKED, eligible_again="always"),
-    "conversions": [{**BUYS, "within": "1 day"}, {"event": "signed_up"}],
+    "conversions": [{**BOUGHT, "within": "1 day"}, {"event": "signed_up"}],
 }
 THANKS = follow_on("g", {"interaction": "perform_conversion_event", "campaign": "f"}, eligible_again="always")
 HOUSE = [COUNTING, THANKS, *begin("f", "g")]
@@ -31,7 +31,7 @@ def test_control_users_convert_too(play: Play) -> None:
 
 def test_original_that_another_system_sends(play: Play) -> None:
     """C1: its window begins with the reported receipt, also where that is reported after the purchase."""
-    original = {**ORIGINAL, "conversions": [BUYS]}
+    original = {**ORIGINAL, "conversions": [BOUGHT]}
     thanks = follow_on("g", {"interaction": "perform_conversion_event", "campaign": "o"})
     assert play(original, thanks, *begin("g", "o"), push("10:00", "a"), buy("11:00", "b")) == [
         "11:00 g u made sent push"

@@ -4,24 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.house import follow_on
 from tests.simulation.conftest import Play
-from tests.simulation.stories import (
-    BUYS,
-    LOOKED,
-    ORIGINAL,
-    PUSHED,
-    apply,
-    at,
-    begin,
-    buy,
-    did,
-    look,
-    order,
-    person,
-    push,
-    short,
-)
+from tests.support.builders import BOUGHT, ORIGINAL, PUSHED, follow_on
+from tests.support.stories import LOOKED, apply, at, begin, buy, did, look, order, person, push, short
 
 PUSH, EMAIL = {"title": "t", "body": "b"}, {"subject": "s", "text": "t"}
 APP = {"title": "t", "body": "b"}
@@ -37,7 +22,10 @@ def test_chain_through_made_receipts(play: Play) -> None:
         _looked("first"),
         follow_on("second", {"interaction": "receive_push", "campaign": "first"}, delay={"after": "1 hour"}),
         follow_on(
-            "third", {"interaction": "receive_push", "campaign": "second"}, delay={"after": "1 hour"}, exceptions=[BUYS]
+            "third",
+            {"interaction": "receive_push", "campaign": "second"},
+            delay={"after": "1 hour"},
+            exceptions=[BOUGHT],
         ),
     ]
     story = [*chain, *begin("first", "second", "third"), person("08:00", "v")]
@@ -92,7 +80,7 @@ def test_channel_that_is_held(simulate, play: Play) -> None:
     two = _looked(
         messages={"push": PUSH, "in_app_message": APP},
         delay={"after": "1 hour"},
-        exceptions=[BUYS],
+        exceptions=[BOUGHT],
         quiet_hours={"from": "10:30", "to": "13:00"},
     )
     story = [two, *begin("f"), look("10:00", "a")]
@@ -125,9 +113,9 @@ def test_quiet_hours_that_drop(play: Play) -> None:
         "12:59:59 f u 12:59:59 dropped quiet_hours",
         "13:00 f u 13:00 sent push",
     ]
-    house = {"workspace": "default", "quiet_hours": quiet}
-    assert play(house, _looked(), *begin("f"), look("11:30", "a")) == ["13:00 f u a sent push"]
-    assert play(house, _looked(quiet_hours="none"), *begin("f"), look("11:30", "a")) == ["11:30 f u a sent push"]
+    installation = {"workspace": "default", "quiet_hours": quiet}
+    assert play(installation, _looked(), *begin("f"), look("11:30", "a")) == ["13:00 f u a sent push"]
+    assert play(installation, _looked(quiet_hours="none"), *begin("f"), look("11:30", "a")) == ["11:30 f u a sent push"]
 
 
 def test_time_of_day_past_the_end(play: Play) -> None:
@@ -166,9 +154,9 @@ def test_caps_over_several_campaigns(play: Play) -> None:
         _looked("app", messages={"in_app_message": APP}),
         _looked("control", control_group=100),
         _looked("dropped", time_of_day={"from": "01:00", "to": "02:00"}),
-        *[follow_on(name, BUYS) for name in ("p1", "p2", "p3")],
-        follow_on("p4", BUYS, ignore_frequency_caps=True),
-        follow_on("p5", BUYS, messages={"in_app_message": APP}),
+        *[follow_on(name, BOUGHT) for name in ("p1", "p2", "p3")],
+        follow_on("p4", BOUGHT, ignore_frequency_caps=True),
+        follow_on("p5", BOUGHT, messages={"in_app_message": APP}),
     ]
     names = [one["campaign"] for one in story[1:]]
     assert play(*story, *begin(*names), look("10:00", "a"), buy("11:00", "b")) == [
@@ -198,7 +186,7 @@ def test_caps_count_follow_ups(play: Play) -> None:
 def test_control_group_at_the_moment_of_the_message(play: Play) -> None:
     """W3: whoever is dropped before is not enrolled; enrolment counts as a receipt and starts what listens to it."""
     story = [
-        _looked(control_group=100, delay={"after": "1 hour"}, exceptions=[BUYS], eligible_again="never"),
+        _looked(control_group=100, delay={"after": "1 hour"}, exceptions=[BOUGHT], eligible_again="never"),
         follow_on("g", {"interaction": "enroll_in_control_group", "campaign": "f"}),
     ]
     people = [person("08:00", "v"), person("08:00", "w", consent={"push": "unsubscribed"})]

@@ -7,12 +7,10 @@ import pytest
 
 from connector.definitions import read_definitions
 from tests.simulation.conftest import Connector
-
-CASES = Path(__file__).parents[2] / "examples" / "behaviour"
-FOLDERS = sorted(folder for folder in CASES.iterdir() if folder.is_dir())
+from tests.support.repository import BEHAVIOUR, BEHAVIOUR_CASES
 
 
-@pytest.mark.parametrize("case", FOLDERS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("case", BEHAVIOUR_CASES, ids=lambda folder: folder.name)
 def test_worked_case(connector: Connector, case: Path) -> None:
     """What is told is what was worked out by hand, line by line; ids that sending makes are opaque."""
     timeline = case / "timeline.jsonl"
@@ -30,17 +28,17 @@ def test_worked_case(connector: Connector, case: Path) -> None:
 
 def test_every_worked_case_is_there() -> None:
     """Cases 1 to 24, each in one folder or several, and each in the table."""
-    assert {int(folder.name[:2]) for folder in FOLDERS} == set(range(1, 25))
-    table = (CASES / "README.md").read_text()
-    assert [folder.name for folder in FOLDERS if f"[{folder.name}]" not in table] == []
+    assert {int(folder.name[:2]) for folder in BEHAVIOUR_CASES} == set(range(1, 25))
+    table = (BEHAVIOUR / "README.md").read_text()
+    assert [folder.name for folder in BEHAVIOUR_CASES if f"[{folder.name}]" not in table] == []
 
 
 def test_cases_are_not_swept_up(connector: Connector) -> None:
     """`connector apply examples` sees the campaigns of the demo only: a folder with a timeline is a case."""
-    places = read_definitions(CASES.parent).places.values()
+    places = read_definitions(BEHAVIOUR.parent).places.values()
     assert places
     assert not any("behaviour" in place for place in places)
-    assert read_definitions(CASES / "24-one-wait-a-product").campaigns
+    assert read_definitions(BEHAVIOUR / "24-one-wait-a-product").campaigns
 
 
 def _lines(file: Path) -> list[str]:

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from tests.house import follow_on
 from tests.simulation.conftest import Connector, Play
-from tests.simulation.stories import BUYS, LOOKED, NUDGE, ORIGINAL, at, begin, buy, look, order, person, push, short
+from tests.support.builders import BOUGHT, ORIGINAL, follow_on
+from tests.support.stories import LOOKED, NUDGE, at, begin, buy, look, order, person, push, short
 
 HOUSE = [ORIGINAL, NUDGE, *begin("f", "o")]
 
 
 def _looked(**more: Any) -> dict[str, Any]:
     return follow_on(
-        "f", LOOKED, **{"delay": {"after": "1 hour"}, "exceptions": [BUYS], "eligible_again": "always", **more}
+        "f", LOOKED, **{"delay": {"after": "1 hour"}, "exceptions": [BOUGHT], "eligible_again": "always", **more}
     )
 
 
@@ -166,7 +166,7 @@ def test_any_order_of_arrival_of_one_story(simulate: Connector) -> None:
 
 def test_nothing_stands_where_the_template_asked_for_nothing(play: Play) -> None:
     """X1: an exception that comes after an aborted message is no `late_exception`: nothing went out."""
-    aborting = follow_on("f", LOOKED, delay={"after": "1 hour"}, exceptions=[BUYS], messages=_ABORTING)
+    aborting = follow_on("f", LOOKED, delay={"after": "1 hour"}, exceptions=[BOUGHT], messages=_ABORTING)
     lines = [look("10:00", "a"), buy("11:05", "late", "10:30")]
     assert play(aborting, *begin("f"), lines) == ["11:00 f u a dropped aborted_by_template"]
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.conftest import Connector
-from tests.simulation.stories import ORIGINAL, at
+from tests.support.builders import ORIGINAL
+from tests.support.stories import at
 
 AT = f'"at": "{at("10:00")}"'
 ITEM = '{"user": "u", "type": "start_session"}'

@@ -7,18 +7,19 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.simulation.conftest import Connector
-from tests.simulation.stories import LOOKED, NUDGE, ORIGINAL, at, begin, look, push
-from tests.simulation.test_examples import CASES, FOLDERS
+from tests.support.builders import ORIGINAL
+from tests.support.repository import BEHAVIOUR, BEHAVIOUR_CASES, DOCS
+from tests.support.stories import LOOKED, NUDGE, at, begin, look, push
 
-PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+PICTURES = DOCS / "pictures"
 DRAWN_FROM = {
     "delays": PICTURES / "delays",
     "exceptions": PICTURES / "exceptions",
     "late": PICTURES / "late",
     "publish-order": PICTURES / "publish-order",
-    "quiet-hours": CASES / "17-quiet-hours",
-    "second-trigger": CASES / "14-a-second-trigger",
-    "stop": CASES / "20-stop-and-resume",
+    "quiet-hours": BEHAVIOUR / "17-quiet-hours",
+    "second-trigger": BEHAVIOUR / "14-a-second-trigger",
+    "stop": BEHAVIOUR / "20-stop-and-resume",
 }
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -44,7 +45,9 @@ def test_every_picture_has_its_source() -> None:
     )
 
 
-@pytest.mark.parametrize("case", [folder for folder in FOLDERS if "refused" not in folder.name], ids=lambda f: f.name)
+@pytest.mark.parametrize(
+    "case", [folder for folder in BEHAVIOUR_CASES if "refused" not in folder.name], ids=lambda f: f.name
+)
 def test_labels_do_not_touch(connector: Connector, tmp_path: Path, case: Path) -> None:
     """Whatever is drawn is well-formed, inside the picture, and no two texts lie over each other."""
     page = ElementTree.fromstring(_draw(connector, case, tmp_path / "drawn.svg"))

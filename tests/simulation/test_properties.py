@@ -13,8 +13,7 @@ from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import parse_definition
 from connector.simulation import Simulation, SpillStore
-from tests.house import follow_on
-from tests.simulation.stories import BUYS, ORIGINAL, PUSHED
+from tests.support.builders import BOUGHT, ORIGINAL, PUSHED, follow_on
 
 BASE = datetime(2026, 3, 2, 10, tzinfo=UTC)
 LAST, DELAY = 50, 60
@@ -25,7 +24,7 @@ OPENED = {"interaction": "open_push", "campaign": "o"}
 FOLLOW_ONS = st.fixed_dictionaries(
     {
         "retrigger": st.sampled_from(["ignore", "restart"]),
-        "exceptions": st.sampled_from([[], [BUYS], [BUYS, OPENED], [SAME_SKU], [PUSHED], [PUSHED, BUYS]]),
+        "exceptions": st.sampled_from([[], [BOUGHT], [BOUGHT, OPENED], [SAME_SKU], [PUSHED], [PUSHED, BOUGHT]]),
         "eligible_again": st.sampled_from(["always", "never", {"after": "10 minutes"}]),
         "key": st.sampled_from([None, "properties.sku"]),
     }
@@ -74,12 +73,12 @@ def simulated(delivery: dict[str, Any], reports: list[Report]) -> list[dict[str,
         simulation.apply(*map(parse_definition, definitions))
         simulation.run_to(BASE - timedelta(hours=1))
         simulation.order("publish", ["f", "o"])
-        simulation.describe("u", {"push_tokens": ["t"]})
+        simulation.change_user("u", {"push_tokens": ["t"]})
         for report in sorted(reports, key=lambda report: report.r):
             simulation.run_to(BASE + timedelta(minutes=report.r))
-            simulation.take(parse_item(report.item))
+            simulation.ingest(parse_item(report.item))
         simulation.run_to(None)
-        simulation.finish()
+        simulation.report_waiting()
         return [json.loads(line) for line in simulation.lines()]
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tests.house import follow_on
 from tests.simulation.conftest import Connector, Play
-from tests.simulation.stories import LOOKED, NUDGE, ORIGINAL, PUSHED, apply, begin, buy, did, look, order, person, push
+from tests.support.builders import ORIGINAL, PUSHED, follow_on
+from tests.support.stories import LOOKED, NUDGE, apply, begin, buy, did, look, order, person, push
 
 HOUSE = [ORIGINAL, NUDGE, *begin("f", "o")]
 

@@ -2,24 +2,9 @@
 
 import pytest
 
-from tests.house import follow_on
 from tests.simulation.conftest import Connector, Play
-from tests.simulation.stories import (
-    BUYS,
-    LOOKED,
-    NUDGE,
-    ORIGINAL,
-    PUSHED,
-    apply,
-    at,
-    begin,
-    buy,
-    did,
-    look,
-    order,
-    person,
-    push,
-)
+from tests.support.builders import BOUGHT, ORIGINAL, PUSHED, follow_on
+from tests.support.stories import LOOKED, NUDGE, apply, at, begin, buy, did, look, order, person, push
 
 HOUSE = [ORIGINAL, NUDGE, *begin("f", "o")]
 EMAILED = {"interaction": "receive_email", "campaign": "o"}
@@ -156,7 +141,7 @@ def test_before_start_nothing_counts(play: Play) -> None:
 
 def test_audience_sees_what_was_before(play: Play) -> None:
     """P8: a past that requires the trigger itself misses the first one; attributes of an earlier line count."""
-    buyers = follow_on("f", BUYS, audience={"did": {"event": "make_purchase"}}, eligible_again="always")
+    buyers = follow_on("f", BOUGHT, audience={"did": {"event": "make_purchase"}}, eligible_again="always")
     assert play(buyers, *begin("f"), buy("10:00", "a"), buy("11:00", "b")) == [
         "10:00 f u a refused not_in_audience",
         "11:00 f u b sent push",
@@ -194,7 +179,7 @@ def test_restart_and_debounce(play: Play) -> None:
 def test_exceptions_only_from_the_trigger_on(play: Play) -> None:
     """X1, X2: before the trigger nothing; at its instant only what is of its own target, in either order."""
     both = follow_on(
-        "f", PUSHED, delay={"after": "1 hour"}, exceptions=[BUYS, {"interaction": "open_push", "campaign": "o"}]
+        "f", PUSHED, delay={"after": "1 hour"}, exceptions=[BOUGHT, {"interaction": "open_push", "campaign": "o"}]
     )
     story = [ORIGINAL, both, *begin("f", "o")]
     opened = did("10:00", "opened", "open_push", campaign="o")

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from connector.store.engine.database import Database
-from tests.sources.stage import Stage, staged
+from tests.support.flaky_server import Stage, staged
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from connector.store.users.users import find_user
-from tests.house import BASE
-from tests.sources.stage import EVENTS, Stage, staged_without_faults
-from tests.starter.serving import KEY
+from tests.support.api import KEY
+from tests.support.builders import BASE
+from tests.support.flaky_server import EVENTS, Stage, staged_without_faults
 
 NODE = Path(__file__).parent / "node"
 
@@ -64,8 +64,8 @@ async def test_all_there_and_none_twice(stage: Stage, folder: Path) -> None:
     """It sends several batches at once, tries each again, and waits for all of them as it is told."""
     assert (await _send(folder, stage.url))["errors"] == []
     await stage.check()
-    async with stage.house.database.read() as c:
-        found = await find_user(c, "default", "u")
+    async with stage.installation.database.read("default") as tx:
+        found = await find_user(tx, "u")
     assert found is not None
     assert (found.user.email, found.user.attributes) == ("u@example.com", {"tier": "gold"})
 

@@ -8,9 +8,9 @@ from segment.analytics.client import Client
 
 from connector.store.engine.database import Database
 from connector.store.users.users import find_user
-from tests.house import BASE
-from tests.sources.stage import EVENTS, Stage, in_campaign, staged_without_faults
-from tests.starter.serving import KEY
+from tests.support.api import KEY
+from tests.support.builders import BASE
+from tests.support.flaky_server import EVENTS, Stage, in_campaign, staged_without_faults
 
 
 def _send(url: str, gzip: bool) -> list[Any]:
@@ -34,8 +34,8 @@ async def test_all_there_and_none_twice(stage: Stage, gzip: bool) -> None:
     """Whatever the SDK does about a failure: tries again, waits as told, or sends the batch after others."""
     assert await asyncio.to_thread(_send, stage.url, gzip) == []
     await stage.check()
-    async with stage.house.database.read() as c:
-        found = await find_user(c, "default", "u")
+    async with stage.installation.database.read("default") as tx:
+        found = await find_user(tx, "u")
     assert found is not None
     assert (found.user.email, found.user.attributes) == ("u@example.com", {"tier": "gold"})
 

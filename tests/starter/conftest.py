@@ -12,7 +12,7 @@ from connector.app.context import AppContext, build_context
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.cli import run_command
-from tests.starter.serving import NOWHERE, Connector, open_client
+from tests.support.api import NOWHERE, Connector, open_client
 
 
 @pytest.fixture(autouse=True)

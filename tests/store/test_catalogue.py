@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,19 +15,13 @@ from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_def
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.drafting import DraftChange
 from connector.rules.publishing.orders import OrderPlan
-from connector.store.catalogue.cache import CatalogueCache
-from connector.store.catalogue.loading import (
-    VersionMoved,
-    commit_order,
-    find_receipt,
-    load_catalogue,
-    next_instant,
-    read_head,
-    save_drafts,
-)
+from connector.store.catalogue.cache import CatalogueCache, load_catalogue
+from connector.store.catalogue.current import read_head
+from connector.store.catalogue.drafts import save_drafts
+from connector.store.catalogue.orders import VersionMoved, commit_order, find_receipt, next_instant
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import interactions
-from connector.wire import Order, OrderReceipt
+from connector.wire import OrderReceipt
 
 W = "default"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -65,24 +60,25 @@ SETTINGS = Workspace(zone="America/New_York", frequency_caps=({"channel": "push"
 
 
 async def save(database: Database, *definitions: Campaign | Card | Workspace, now: datetime = NOW) -> list[DraftChange]:
-    async with database.write(W) as c:
-        return await save_drafts(c, W, definitions, now)
+    async with database.write(W) as tx:
+        return await save_drafts(tx, definitions, now)
 
 
 async def carry_out(
     database: Database, verb: str, *ids: str, order_id: str | None = None, at: datetime | None = None
 ) -> OrderReceipt:
     """Commit an order with the plan to change all of `ids`, as the registry's activity does."""
-    order = Order(workspace=W, order_id=order_id or f"{verb}-{ids}-{at}", verb=verb, ids=ids)  # type: ignore[arg-type]
-    async with database.write(W, lock="exclusive") as c:
-        version = (await read_head(c, W)).version
-        at = at or await next_instant(c, W)
-        return await commit_order(c, order, OrderPlan(ids), expected_version=version, effective_at=at)
+    order_id = order_id or f"{verb}-{ids}-{at}"
+    async with database.write(W, lock="exclusive") as tx:
+        catalogue = await load_catalogue(tx)
+        at = at or await next_instant(tx)
+        order: dict[str, Any] = {"order_id": order_id, "verb": verb, "ids": ids, "effective_at": at}
+        return OrderReceipt.model_validate(await commit_order(tx, catalogue, OrderPlan(ids), **order))
 
 
 async def load(database: Database, since: Catalogue | None = None) -> Catalogue:
-    async with database.read() as c:
-        return await load_catalogue(c, W, since)
+    async with database.read(W) as tx:
+        return await load_catalogue(tx, since)
 
 
 async def entry(database: Database, name: str) -> Entry:
@@ -95,11 +91,11 @@ def windows(found: Entry) -> list[tuple[datetime, datetime | None]]:
 
 async def test_nothing_saved_is_version_zero(database: Database) -> None:
     """An empty database has an empty catalogue."""
-    async with database.read() as c:
-        head = await read_head(c, W)
+    async with database.read(W) as tx:
+        head = await read_head(tx)
         assert (head.version, head.changed_at) == (0, None)
-        assert await load_catalogue(c, W) == Catalogue()
-        assert await find_receipt(c, W, "none") is None
+        assert await load_catalogue(tx) == Catalogue()
+        assert await find_receipt(tx, "none") is None
 
 
 async def test_definitions_come_back_as_they_were_written(database: Database) -> None:
@@ -242,52 +238,54 @@ async def test_a_repeated_order_answers_with_its_receipt_and_changes_nothing(dat
     assert await carry_out(database, "publish", "a", order_id="o-1") == first
     found = await entry(database, "a")
     assert (found.state, len(found.windows)) == ("stopped", 1)
-    async with database.read() as c:
-        assert await find_receipt(c, W, "o-1") == first
-        assert await find_receipt(c, "other", "o-1") is None
+    async with database.read(W) as tx:
+        assert OrderReceipt.model_validate(await find_receipt(tx, "o-1")) == first
+    async with database.read("other") as tx:
+        assert await find_receipt(tx, "o-1") is None
 
 
 async def test_an_order_judged_by_an_older_catalogue_is_not_carried_out(database: Database) -> None:
     """Compare and set: who lost the race judges again."""
     await save(database, campaign("a"))
     for plan in (OrderPlan(("a",)), OrderPlan((), ("a",))):
-        order = Order(workspace=W, order_id="late", verb="publish", ids=("a",))
-        async with database.write(W, lock="exclusive") as c:
+        order: dict[str, Any] = {"order_id": "late", "verb": "publish", "ids": ("a",), "effective_at": NOW}
+        async with database.write(W, lock="exclusive") as tx:
+            older = replace(await load_catalogue(tx), version=0)
             with pytest.raises(VersionMoved, match="version 0"):
-                await commit_order(c, order, plan, expected_version=0, effective_at=NOW)
+                await commit_order(tx, older, plan, **order)
     assert (await entry(database, "a")).state == "draft"
-    async with database.read() as c:
-        assert await find_receipt(c, W, "late") is None
+    async with database.read(W) as tx:
+        assert await find_receipt(tx, "late") is None
 
 
 async def test_an_order_that_changes_nothing_leaves_the_version(database: Database) -> None:
     """P5: with nothing new it says so and changes nothing."""
     await save(database, campaign("a"))
-    order = Order(workspace=W, order_id="again", verb="publish", ids=("a",))
-    async with database.write(W, lock="exclusive") as c:
+    order: dict[str, Any] = {"order_id": "again", "verb": "publish", "ids": ("a",), "effective_at": NOW}
+    async with database.write(W, lock="exclusive") as tx:
         plan = OrderPlan((), ("a",), ("nothing new",))
-        receipt = await commit_order(c, order, plan, expected_version=1, effective_at=NOW)
-        assert await find_receipt(c, W, "again") == receipt
-        head = await read_head(c, W)
+        receipt = await commit_order(tx, await load_catalogue(tx), plan, **order)
+        assert await find_receipt(tx, "again") == receipt
+        head = await read_head(tx)
         assert (head.version, head.changed_at) == (1, NOW)
-    assert (receipt.changed, receipt.unchanged, receipt.effective_at) == ((), ("a",), None)
+    assert (receipt["changed"], receipt["unchanged"], receipt["effective_at"]) == ([], ["a"], None)
 
 
 async def test_an_order_comes_strictly_after_all_that_was_received_and_ordered(database: Database) -> None:
     """Guarantee 1 holds with a clock that is coarse or was set back."""
     await save(database, campaign("a"))
-    async with database.write(W, lock="exclusive") as c:
-        ahead = await database_now(c) + timedelta(hours=1)
+    async with database.write(W, lock="exclusive") as tx:
+        ahead = await database_now(tx) + timedelta(hours=1)
         item = {"workspace": W, "day": ahead.date(), "id": "i", "seq": 1, "user_key": "k", "kind": "event"}
         times = {"topic": "x", "t": ahead, "occurred_at": ahead, "received_at": ahead, "properties": {}}
-        await c.execute(insert(interactions), [item | times])
+        await tx.execute(insert(interactions), [item | times])
     receipt = await carry_out(database, "publish", "a")
     assert receipt.effective_at == ahead + timedelta(microseconds=1)
-    async with database.write(W, lock="exclusive") as c:
-        assert await next_instant(c, W) == ahead + timedelta(microseconds=2)
+    async with database.write(W, lock="exclusive") as tx:
+        assert await next_instant(tx) == ahead + timedelta(microseconds=2)
     await save(database, campaign("b"), now=NOW)
-    async with database.read() as c:
-        assert (await read_head(c, W)).changed_at == receipt.effective_at
+    async with database.read(W) as tx:
+        assert (await read_head(tx)).changed_at == receipt.effective_at
 
 
 async def test_only_what_changed_is_loaded_again(database: Database) -> None:
@@ -302,7 +300,7 @@ async def test_only_what_changed_is_loaded_again(database: Database) -> None:
     assert set(after.entries) == {"a", "rich", "c"}
     assert [
         listener.id
-        for listeners in after.listeners.values()
+        for listeners in after.trigger_listeners.values()
         for listener in map(after.entries.get, listeners)
         if listener
     ]

@@ -12,23 +12,24 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.store.engine.database import Database, StoreUnavailable, database_now
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import receipts, sequences
 from connector.store.users.log import take_numbers
+from tests.support.repository import ROOT
 
 W = "default"
 
 
-async def _put(c: AsyncConnection, campaign: str = "welcome") -> None:
-    row = {"workspace": W, "campaign": campaign, "user_key": "k", "key": "", "received_at": await database_now(c)}
-    await c.execute(insert(receipts), [row])
+async def _put(tx: Transaction, campaign: str = "welcome") -> None:
+    row = {"workspace": W, "campaign": campaign, "user_key": "k", "key": "", "received_at": await database_now(tx)}
+    await tx.execute(insert(receipts), [row])
 
 
 async def _count(database: Database) -> int:
-    async with database.read() as c:
-        return (await c.execute(select(func.count()).select_from(receipts))).scalar_one()
+    async with database.read(W) as tx:
+        return (await tx.execute(select(func.count()).select_from(receipts))).scalar_one()
 
 
 @pytest.fixture
@@ -41,8 +42,8 @@ async def second(database_url: str) -> AsyncIterator[Database]:
 
 async def test_a_write_is_kept(database: Database) -> None:
     """What was written is there when the block has ended."""
-    async with database.write(W) as c:
-        await _put(c)
+    async with database.write(W) as tx:
+        await _put(tx)
     assert await _count(database) == 1
 
 
@@ -50,8 +51,8 @@ async def test_an_error_rolls_back(database: Database) -> None:
     """Nothing of a failed transaction is kept."""
 
     async def fail() -> None:
-        async with database.write(W) as c:
-            await _put(c)
+        async with database.write(W) as tx:
+            await _put(tx)
             raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):
@@ -64,8 +65,8 @@ async def test_a_cancelled_write_rolls_back(database: Database) -> None:
     inside = asyncio.Event()
 
     async def write() -> None:
-        async with database.write(W, lock="exclusive") as c:
-            await _put(c)
+        async with database.write(W, lock="exclusive") as tx:
+            await _put(tx)
             inside.set()
             await asyncio.Event().wait()
 
@@ -74,8 +75,8 @@ async def test_a_cancelled_write_rolls_back(database: Database) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(5), database.write(W, lock="exclusive") as c:
-        await _put(c)
+    async with asyncio.timeout(5), database.write(W, lock="exclusive") as tx:
+        await _put(tx)
     assert await _count(database) == 1
 
 
@@ -97,31 +98,31 @@ async def test_a_write_cancelled_while_it_waits_for_another_process_leaves_no_lo
 
 
 async def _write_once(database: Database, campaign: str = "welcome") -> None:
-    async with database.write(W, lock="exclusive") as c:
-        await _put(c, campaign)
+    async with database.write(W, lock="exclusive") as tx:
+        await _put(tx, campaign)
 
 
 async def test_a_read_is_one_snapshot(database: Database) -> None:
     """Every statement of a read sees the same moment, whatever is committed meanwhile."""
-    async with database.read() as c:
-        before = (await c.execute(select(func.count()).select_from(receipts))).scalar_one()
+    async with database.read(W) as tx:
+        before = (await tx.execute(select(func.count()).select_from(receipts))).scalar_one()
         await _write_once(database)
-        assert (await c.execute(select(func.count()).select_from(receipts))).scalar_one() == before
+        assert (await tx.execute(select(func.count()).select_from(receipts))).scalar_one() == before
     assert await _count(database) == before + 1
 
 
 async def test_a_read_cannot_write(database: Database) -> None:
     """A reader that writes is a mistake on both databases alike."""
     with pytest.raises((DBAPIError, StoreUnavailable)):
-        async with database.read() as c:
-            await _put(c)
+        async with database.read(W) as tx:
+            await _put(tx)
 
 
 async def test_the_clock_is_aware_utc_and_goes_on_within_a_transaction(database: Database) -> None:
     """The database's clock is that of now, not of the transaction's begin."""
-    async with database.write(W) as c, asyncio.timeout(5):
-        first = await database_now(c)
-        while (later := await database_now(c)) == first:
+    async with database.write(W) as tx, asyncio.timeout(5):
+        first = await database_now(tx)
+        while (later := await database_now(tx)) == first:
             pass
     assert first.tzinfo is UTC
     assert timedelta(0) < later - first < timedelta(seconds=5)
@@ -131,8 +132,8 @@ async def test_arrival_numbers_grow_and_are_never_given_twice(database: Database
     """Batches that run side by side get numbers of their own."""
 
     async def take(count: int) -> list[int]:
-        async with database.write(W) as c:
-            return await take_numbers(c, W, count)
+        async with database.write(W) as tx:
+            return await take_numbers(tx, count)
 
     batches = await asyncio.gather(*(take(count) for count in (1, 7, 100, 3)))
     numbers = [number for batch in batches for number in batch]
@@ -160,20 +161,19 @@ def test_what_cannot_be_opened_says_what_would_be_right(url: str) -> None:
 
 async def test_sqlite_is_durable(sqlite_database: Database) -> None:
     """Accepted means durable: WAL with a full sync at every commit (guarantee 5)."""
-    async with sqlite_database.write(W) as c:
-        found = [(await c.execute(text(f"PRAGMA {name}"))).scalar_one() for name in ("journal_mode", "synchronous")]
+    async with sqlite_database.write(W) as tx:
+        found = [(await tx.execute(text(f"PRAGMA {name}"))).scalar_one() for name in ("journal_mode", "synchronous")]
     assert found == ["wal", 2]
 
 
 async def test_sqlite_takes_writers_of_several_processes(sqlite_url: str, sqlite_database: Database) -> None:
     """Processes that share the file wait for each other; none fails and none loses a write."""
     processes = [
-        await asyncio.create_subprocess_exec(sys.executable, "-c", _RAISER, sqlite_url, cwd=Path(__file__).parents[2])
-        for _ in range(3)
+        await asyncio.create_subprocess_exec(sys.executable, "-c", _RAISER, sqlite_url, cwd=ROOT) for _ in range(3)
     ]
     assert [await process.wait() for process in processes] == [0, 0, 0]
-    async with sqlite_database.read() as c:
-        assert (await c.execute(select(sequences.c.last))).scalar_one() == 3 * 25
+    async with sqlite_database.read(W) as tx:
+        assert (await tx.execute(select(sequences.c.last))).scalar_one() == 3 * 25
 
 
 _RAISER = """
@@ -184,8 +184,8 @@ from connector.store.users.log import take_numbers
 async def main():
     database = Database.open(sys.argv[1])
     for _ in range(25):
-        async with database.write("default") as c:
-            await take_numbers(c, "default", 1)
+        async with database.write("default") as tx:
+            await take_numbers(tx, 1)
     await database.close()
 
 asyncio.run(main())
@@ -224,13 +224,13 @@ async def test_an_intake_waits_for_an_order(postgresql_database: Database) -> No
     database = postgresql_database
 
     async def intake() -> int:
-        async with database.write(W) as c:
-            return (await c.execute(select(func.count()).select_from(receipts))).scalar_one()
+        async with database.write(W) as tx:
+            return (await tx.execute(select(func.count()).select_from(receipts))).scalar_one()
 
-    async with database.write(W, lock="exclusive") as c:
+    async with database.write(W, lock="exclusive") as tx:
         waiting = asyncio.create_task(intake())
         await _until_somebody_waits(database)
-        await _put(c)
+        await _put(tx)
     assert await waiting == 1
 
 
@@ -245,8 +245,8 @@ async def _until_somebody_waits(database: Database) -> None:
     waiters = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     async with asyncio.timeout(5):
         while True:
-            async with database.read() as c:
-                if (await c.execute(waiters)).scalar_one():
+            async with database.read(W) as tx:
+                if (await tx.execute(waiters)).scalar_one():
                     return
 
 
@@ -257,7 +257,7 @@ async def test_postgresql_that_is_not_there_is_unavailable(tmp_path: Path) -> No
         async with database.write(W):
             pass
     with pytest.raises(StoreUnavailable):
-        async with database.read():
+        async with database.read(W):
             pass
     await database.close()
 
@@ -268,12 +268,12 @@ async def test_a_connection_lost_in_a_transaction_is_unavailable_and_the_next_on
     """Nothing of the transaction is kept, and the pool recovers by itself."""
 
     async def lose() -> None:
-        async with postgresql_database.write(W) as c:
-            await _put(c)
-            own = (await c.execute(select(func.pg_backend_pid()))).scalar_one()
+        async with postgresql_database.write(W) as tx:
+            await _put(tx)
+            own = (await tx.execute(select(func.pg_backend_pid()))).scalar_one()
             async with postgresql_database.write("other") as killer:
                 await killer.execute(select(func.pg_terminate_backend(own)))
-            await _put(c, "other")
+            await _put(tx, "other")
 
     with pytest.raises(StoreUnavailable):
         await lose()
@@ -282,6 +282,6 @@ async def test_a_connection_lost_in_a_transaction_is_unavailable_and_the_next_on
 
 async def test_postgresql_shows_who_is_connected(postgresql_database: Database) -> None:
     """Operators find our connections in pg_stat_activity by the application's name."""
-    async with postgresql_database.read() as c:
-        name = (await c.execute(select(func.current_setting("application_name")))).scalar_one()
+    async with postgresql_database.read(W) as tx:
+        name = (await tx.execute(select(func.current_setting("application_name")))).scalar_one()
     assert name == "campaign-connector"

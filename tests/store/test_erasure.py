@@ -7,42 +7,43 @@ from sqlalchemy import select
 
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
+from connector.store.erasure import erase_user
 from connector.store.tables import metadata
-from connector.store.users.erasure import erase_user
 from connector.store.users.users import UserErased, find_user, save_user
-from tests.house import ABANDONED, ORIGINAL, House, push
+from tests.support.builders import ABANDONED, ORIGINAL, push
+from tests.support.installation import Installation
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 ADA = User(id="ada@example.com", email="ada@example.com", first_name="Ada", attributes={"secret": "s3cret"})
 
 
 async def _everything(database: Database) -> str:
-    async with database.read() as c:
-        return " ".join([repr(row) for table in metadata.sorted_tables for row in await c.execute(select(table))])
+    async with database.read("default") as tx:
+        return " ".join([repr(row) for table in metadata.sorted_tables for row in await tx.execute(select(table))])
 
 
-async def test_erased_user_leaves_nothing_and_does_not_come_back(house: House) -> None:
+async def test_erased_user_leaves_nothing_and_does_not_come_back(installation: Installation) -> None:
     """The wait ends as `erased`; no personal data is left in any table; late reports and descriptions are refused."""
-    await house.live(ORIGINAL, ABANDONED)
-    async with house.database.write("default") as c:
-        await save_user(c, "default", ADA, NOW)
-    await house.ingest(push("e1", 0, user=ADA.id, note="s3cret"))
-    assert "s3cret" in await _everything(house.database)
-    async with house.database.write("default") as c:
-        assert await erase_user(c, "default", ADA.id, NOW)
-        assert not await erase_user(c, "default", ADA.id, NOW)
-    assert [(state, why) for _, state, why in await house.outcomes()] == [("dropped", "erased")]
-    left = await _everything(house.database)
+    await installation.publish(ORIGINAL, ABANDONED)
+    async with installation.database.write("default") as tx:
+        await save_user(tx, ADA, NOW)
+    await installation.ingest(push("e1", 0, user=ADA.id, note="s3cret"))
+    assert "s3cret" in await _everything(installation.database)
+    async with installation.database.write("default") as tx:
+        assert await erase_user(tx, ADA.id, NOW)
+        assert not await erase_user(tx, ADA.id, NOW)
+    assert [(state, why) for _, state, why in await installation.outcomes()] == [("dropped", "erased")]
+    left = await _everything(installation.database)
     assert not [word for word in ("ada@", "Ada", "s3cret") if word in left]
-    [late] = await house.ingest(push("e2", 1, user=ADA.id))
+    [late] = await installation.ingest(push("e2", 1, user=ADA.id))
     assert (late.status, late.fault) == ("invalid", "erased: the user was erased")
-    async with house.database.write("default") as c:
-        assert await find_user(c, "default", ADA.id) is None
+    async with installation.database.write("default") as tx:
+        assert await find_user(tx, ADA.id) is None
         with pytest.raises(UserErased):
-            await save_user(c, "default", ADA, NOW)
+            await save_user(tx, ADA, NOW)
 
 
-async def test_erasing_somebody_unknown_says_so(house: House) -> None:
+async def test_erasing_somebody_unknown_says_so(installation: Installation) -> None:
     """Nothing to erase, nothing left behind."""
-    async with house.database.write("default") as c:
-        assert not await erase_user(c, "default", "nobody", NOW)
+    async with installation.database.write("default") as tx:
+        assert not await erase_user(tx, "nobody", NOW)

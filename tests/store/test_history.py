@@ -6,31 +6,34 @@ import pytest
 
 from connector.rules.model.reasons import Reason
 from connector.store.engine.database import Database
+from connector.store.erasure import erase_user
 from connector.store.reporting.history import Record, load_record, was_erased
-from connector.store.users.erasure import erase_user
 from connector.store.users.users import find_user
-from tests.house import ABANDONED, ORIGINAL, PUSHED, House, at, buy, follow_on, push
-from tests.sending.test_send import Post, Provider
+from tests.activities.test_send import Post, Provider
+from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, at, buy, follow_on, push
+from tests.support.installation import Installation
 
 W = "default"
 
 
 async def _record(database: Database, user: str, campaign: str | None = None, most: int = 1000) -> Record:
-    async with database.read() as c:
-        stored = await find_user(c, W, user)
+    async with database.read(W) as tx:
+        stored = await find_user(tx, user)
         assert stored is not None
-        return await load_record(c, W, stored.user_key, campaign=campaign, most=most)
+        return await load_record(tx, stored.user_key, campaign=campaign, most=most)
 
 
 @pytest.fixture
-async def told(house: House) -> House:
+async def told(installation: Installation) -> Installation:
     """The user `u` was called off, waits again, and was refused meanwhile; `v` waits too."""
-    await house.live(ORIGINAL, ABANDONED, follow_on("g", {"event": "never"}))
-    await house.ingest(push("p1", 1), buy("b1", 2, product="shoe"), push("p2", 3), push("p3", 4), push("p-v", 5, "v"))
-    return house
+    await installation.publish(ORIGINAL, ABANDONED, follow_on("g", {"event": "never"}))
+    await installation.ingest(
+        push("p1", 1), buy("b1", 2, product="shoe"), push("p2", 3), push("p3", 4), push("p-v", 5, "v")
+    )
+    return installation
 
 
-async def test_everything_of_one_user_and_nothing_of_another(told: House) -> None:
+async def test_everything_of_one_user_and_nothing_of_another(told: Installation) -> None:
     """Guarantee 7: follow-ups and refusals with what they are about, oldest first."""
     record = await _record(told.database, "u")
     assert [(p.trigger.id, p.state, p.exception_id) for p in record.follow_ups] == [
@@ -46,7 +49,7 @@ async def test_everything_of_one_user_and_nothing_of_another(told: House) -> Non
     assert (record.is_cut, record.campaigns) == (False, {"f"})
 
 
-async def test_of_one_campaign(told: House) -> None:
+async def test_of_one_campaign(told: Installation) -> None:
     """Nothing of the others is told, but it is known that there are some."""
     record = await _record(told.database, "u", "g")
     assert (record.follow_ups, record.decided, record.campaigns) == ([], [], {"f"})
@@ -55,7 +58,7 @@ async def test_of_one_campaign(told: House) -> None:
 @pytest.mark.parametrize(
     ("most", "expected"), [(1, ["p3"]), (2, ["p2", "p3"]), (3, ["p1", "p2", "p3"]), (4, ["p1", "p2", "p3"])]
 )
-async def test_the_newest_decisions(told: House, most: int, expected: list[str]) -> None:
+async def test_the_newest_decisions(told: Installation, most: int, expected: list[str]) -> None:
     """A record is bounded, follow-ups and refusals together, and says when it is cut."""
     record = await _record(told.database, "u", most=most)
     assert [*(p.trigger.id for p in record.follow_ups), *(d.interaction_id for d in record.decided)] == expected
@@ -63,17 +66,17 @@ async def test_the_newest_decisions(told: House, most: int, expected: list[str])
     assert record.campaigns == {"f"}
 
 
-async def test_messages_receipts_and_sends(house: House) -> None:
+async def test_messages_receipts_and_sends(installation: Installation) -> None:
     """T1, W2: what each channel came to, when it was received, and what filled the cap."""
-    post = Post(house, Provider())
+    post = Post(installation, Provider())
     await post.described()
     caps = {"workspace": W, "frequency_caps": [{"channel": "push", "at_most": 1, "per": "week"}]}
-    await house.live(caps, ORIGINAL, follow_on("f", PUSHED, eligible_again="always"))
-    await house.ingest(push("p1", 0))
+    await installation.publish(caps, ORIGINAL, follow_on("f", PUSHED, eligible_again="always"))
+    await installation.ingest(push("p1", 0))
     await post.send(minutes=1)
-    await house.ingest(push("p2", 2))
+    await installation.ingest(push("p2", 2))
     await post.send(minutes=3)
-    record = await _record(house.database, "u")
+    record = await _record(installation.database, "u")
     (sent,), (capped,) = (record.messages[follow_up.id] for follow_up in record.follow_ups)
     assert (sent.channel, sent.state, sent.reason, sent.claimed_at) == ("push", "sent", None, _time(1))
     assert (capped.state, capped.reason, capped.decided_at) == ("dropped", Reason.FREQUENCY_CAPPED, _time(3))
@@ -85,7 +88,7 @@ def _time(minutes: float) -> datetime:
     return datetime.fromisoformat(at(minutes))
 
 
-async def test_statements_do_not_grow(told: House) -> None:
+async def test_statements_do_not_grow(told: Installation) -> None:
     """A user with many decisions costs as many statements as one with none."""
     counts = []
     for minutes in range(10, 60, 10):
@@ -97,10 +100,10 @@ async def test_statements_do_not_grow(told: House) -> None:
     assert len(set(counts)) == 1
 
 
-async def test_whether_a_user_was_erased(told: House) -> None:
+async def test_whether_a_user_was_erased(told: Installation) -> None:
     """Guarantee 8: what is left says so, and that only."""
-    async with told.database.write(W) as c:
-        assert not await was_erased(c, W, "u")
-        await erase_user(c, W, "u", _time(90))
-        assert await was_erased(c, W, "u")
-        assert not await was_erased(c, W, "v")
+    async with told.database.write(W) as tx:
+        assert not await was_erased(tx, "u")
+        await erase_user(tx, "u", _time(90))
+        assert await was_erased(tx, "u")
+        assert not await was_erased(tx, "v")

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from connector.app.api_keys import ApiKeyService, Issued, KeyEnded, KeyUnknown
-from connector.rules.model.api_keys import GivenKey, Key, KeyState, Scope, is_same, make_key, read_key
+from connector.rules.model.api_keys import Key, KeyState, PresentedKey, Scope, has_secret, parse_key
 from connector.store.engine.database import Database
 from connector.store.tables import keys
 from connector.store.users.api_keys import LiveKeys, load_live_keys
+from starter.operations.api_keys import ApiKeyService, IssuedKey, KeyEnded, KeyUnknown, create_key
 
 W = "default"
 SECRET = "A" * 43
@@ -24,30 +24,30 @@ def desk(database: Database) -> ApiKeyService:
 
 
 async def live(database: Database, workspace: str = W) -> LiveKeys:
-    async with database.read() as c:
-        return await load_live_keys(c, workspace)
+    async with database.read(workspace) as tx:
+        return await load_live_keys(tx)
 
 
 async def ids(database: Database) -> set[str]:
     return set((await live(database)).by_id)
 
 
-async def shop(desk: ApiKeyService, lifetime: timedelta | None = None) -> Issued:
+async def shop(desk: ApiKeyService, lifetime: timedelta | None = None) -> IssuedKey:
     return await desk.create("shop", [Scope.INGEST, Scope.READ], rate=50, lifetime=lifetime)
 
 
 async def one(desk: ApiKeyService, id: str) -> tuple[Key, KeyState]:
-    listed, now = await desk.listed()
+    listed, now = await desk.list_keys()
     found = {key.id: key for key in listed}[id]
     return found, found.state_at(now)
 
 
 def test_a_key_has_256_random_bits_and_its_own_form() -> None:
     """`ck_{12 hexadecimal digits}_{43 characters}`; no two are the same, and `repr` does not show it."""
-    made = [make_key() for _ in range(100)]
+    made = [create_key() for _ in range(100)]
     assert len({key.text for key in made}) == len({key.id for key in made}) == 100
     for key in made:
-        assert read_key(key.text) == GivenKey(key.id, key.digest)
+        assert parse_key(key.text) == PresentedKey(key.id, key.digest)
         assert key.digest == hashlib.sha256(key.text.rpartition(f"ck_{key.id}_")[2].encode()).hexdigest()
         assert key.text not in repr(key)
 
@@ -74,18 +74,18 @@ def test_a_key_has_256_random_bits_and_its_own_form() -> None:
 )
 def test_nothing_else_is_a_key(text: str) -> None:
     """Read strictly: neither spaces nor other digits, letters or lengths."""
-    assert read_key(text) is None
+    assert parse_key(text) is None
 
 
 def test_secrets_are_compared_whole() -> None:
     """Only the same secret is the same; without a stored one nothing is, not even what it is compared with."""
-    made = make_key()
-    given = read_key(made.text)
+    made = create_key()
+    given = parse_key(made.text)
     assert given is not None
-    assert is_same(given, made.digest)
-    assert not is_same(given, make_key().digest)
-    assert not is_same(given, None)
-    assert not is_same(GivenKey(made.id, "0" * 64), None)
+    assert has_secret(given, made.digest)
+    assert not has_secret(given, create_key().digest)
+    assert not has_secret(given, None)
+    assert not has_secret(PresentedKey(made.id, "0" * 64), None)
 
 
 async def test_a_key_is_stored_by_its_hash(database: Database, desk: ApiKeyService) -> None:
@@ -97,19 +97,19 @@ async def test_a_key_is_stored_by_its_hash(database: Database, desk: ApiKeyServi
     assert [statement for statement in count.statements if not statement.startswith("BEGIN")] == count.statements[-1:]
     assert set(found.by_id) == {one.key.id for one in issued}
     kept = found.by_id[issued[0].key.id]
-    assert (kept.digest, kept.scopes, kept.rate) == (issued[0].made.digest, {Scope.INGEST, Scope.READ}, 50)
-    async with database.read() as c:
-        rows = (await c.execute(select(keys))).all()
-    assert not any(one.made.text[-43:] in str(row) for one in issued for row in rows)
+    assert (kept.digest, kept.scopes, kept.rate) == (issued[0].secret.digest, {Scope.INGEST, Scope.READ}, 50)
+    async with database.read(W) as tx:
+        rows = (await tx.execute(select(keys))).all()
+    assert not any(one.secret.text[-43:] in str(row) for one in issued for row in rows)
     assert (await live(database, "other")).by_id == {}
-    assert (await ApiKeyService(database, "other").listed())[0] == []
+    assert (await ApiKeyService(database, "other").list_keys())[0] == []
 
 
 async def test_the_four_states(database: Database, desk: ApiKeyService) -> None:
     """Only keys that are neither revoked nor expired are live; the lists show all, oldest first."""
     active, expires, expired, revoked = [await shop(desk, life) for life in (None, HOUR, timedelta(0), HOUR)]
     await desk.revoke(revoked.key.id)
-    listed, now = await desk.listed()
+    listed, now = await desk.list_keys()
     assert [(key.id, key.state_at(now).value) for key in listed] == [
         (active.key.id, "active"),
         (expires.key.id, "expires"),
@@ -135,7 +135,7 @@ async def test_rotating_makes_the_same_again(database: Database, desk: ApiKeySer
     assert (new.key.name, new.key.scopes, new.key.rate) == (old.key.name, old.key.scopes, old.key.rate)
     assert new.key.lifetime == old.key.lifetime
     assert new.key.expires_at == new.key.created_at + timedelta(days=90)
-    assert new.made.text != old.made.text
+    assert new.secret.text != old.secret.text
     assert await ids(database) == {old.key.id, new.key.id}
     assert (await one(desk, old.key.id))[0].expires_at == new.key.created_at + HOUR
     assert new.replaces == (await one(desk, old.key.id))[0]

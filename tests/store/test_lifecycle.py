@@ -13,7 +13,8 @@ from connector.rules.publishing.drafting import draft
 from connector.rules.publishing.orders import plan_publish
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
-from tests.house import ABANDONED, ORIGINAL, PLANS, House
+from tests.support.builders import ABANDONED, ORIGINAL
+from tests.support.installation import PLANS, Installation
 
 CARD = {"card": "c", "title": "Spring", "body": "it's here"}
 EDITED = {**ABANDONED, "name": "edited"}
@@ -49,14 +50,14 @@ def carried_out(catalogue: Catalogue, verb: str, ids: Sequence[str], at: datetim
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
-async def test_store_and_rules_carry_an_order_out_alike(house: House, story: list[str]) -> None:
+async def test_store_and_rules_carry_an_order_out_alike(installation: Installation, story: list[str]) -> None:
     """P1, P2, P5, P9, P10: windows, revisions and states after every step."""
 
     async def save(*definitions: object) -> None:
         nonlocal catalogue
         parsed = [parse_definition(definition) for definition in definitions]
-        async with house.database.write("default") as c:
-            await save_drafts(c, "default", parsed, await database_now(c))
+        async with installation.database.write("default") as tx:
+            await save_drafts(tx, parsed, await database_now(tx))
         catalogue = draft(catalogue, parsed).catalogue
 
     catalogue = Catalogue()
@@ -66,14 +67,14 @@ async def test_store_and_rules_carry_an_order_out_alike(house: House, story: lis
         if verb == "edit":
             await save(ABANDONED if ids == ["back"] else EDITED)
         else:
-            at = await house.order(verb, *ids)
+            at = await installation.order(verb, *ids)
             catalogue = carried_out(catalogue, verb, ids, at)
-        assert told(catalogue) == told(await house.cache.at_least(house.database))
+        assert told(catalogue) == told(await installation.cache.at_least(installation.database))
 
 
-async def test_refused_by_both(house: House) -> None:
+async def test_refused_by_both(installation: Installation) -> None:
     """P9: what is archived stays so."""
-    await house.live(ORIGINAL)
-    await house.order("archive", "o")
+    await installation.publish(ORIGINAL)
+    await installation.order("archive", "o")
     with pytest.raises(OrderRefused):
-        await house.order("resume", "o")
+        await installation.order("resume", "o")

@@ -10,8 +10,12 @@ from sqlalchemy import Table, func, insert, select, update
 
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
-from connector.store.provider_events.attribution import find_holders, find_matched_deliveries
-from connector.store.provider_events.tracked import find_deliveries
+from connector.store.erasure import erase_user
+from connector.store.provider_events.attribution import (
+    find_holders,
+    find_matched_deliveries,
+    find_tracked_deliveries,
+)
 from connector.store.reporting.overview import list_follow_ups
 from connector.store.tables import (
     assignments,
@@ -25,11 +29,11 @@ from connector.store.tables import (
     user_aliases,
     users,
 )
-from connector.store.users.erasure import erase_user
 from connector.store.users.linking import Linked, Pair, link_ids
 from connector.store.users.users import find_user, load_users, look_up, resolve_and_lock, save_user
-from tests.house import ABANDONED, ORIGINAL, House, buy, push
 from tests.store.test_users import _until_waiting
+from tests.support.builders import ABANDONED, ORIGINAL, buy, push
+from tests.support.installation import Installation
 
 W = "default"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -37,26 +41,26 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 async def link(database: Database, *pairs: Pair) -> list[Linked]:
     """Link in a transaction of its own."""
-    async with database.write(W) as c:
-        return await link_ids(c, W, pairs, NOW)
+    async with database.write(W) as tx:
+        return await link_ids(tx, pairs, NOW)
 
 
 async def keys(database: Database, *ids: str) -> list[str | None]:
     """The surrogate keys to which these ids lead."""
-    async with database.read() as c:
-        found = [await find_user(c, W, id) for id in ids]
+    async with database.read(W) as tx:
+        found = [await find_user(tx, id) for id in ids]
     return [stored.user_key if stored else None for stored in found]
 
 
 async def test_an_unknown_id_becomes_another_id_of_the_known_user(database: Database) -> None:
     """Whichever of the two it is; a visitor's history stays the user's."""
-    async with database.write(W) as c:
-        visitor = await save_user(c, W, User(id="visitor", attributes={"seen": 1}), NOW)
-        ann = await save_user(c, W, User(id="ann"), NOW)
+    async with database.write(W) as tx:
+        visitor = await save_user(tx, User(id="visitor", attributes={"seen": 1}), NOW)
+        ann = await save_user(tx, User(id="ann"), NOW)
     assert await link(database, ("visitor", "u-1"), ("phone", "ann")) == ["linked", "linked"]
     assert await keys(database, "visitor", "u-1", "phone", "ann") == [visitor, visitor, ann, ann]
-    async with database.read() as c:
-        found = await find_user(c, W, "u-1")
+    async with database.read(W) as tx:
+        found = await find_user(tx, "u-1")
     assert found is not None
     assert (found.user.id, found.user.attributes) == ("u-1", {"seen": 1})
     assert await link(database, ("visitor", "u-1"), ("u-1", "visitor"), ("ann", "ann")) == ["nothing_new"] * 3
@@ -70,24 +74,24 @@ async def test_two_unknown_ids_are_one_new_user(database: Database) -> None:
     found = await keys(database, "a", "b", "c", "d", "e")
     assert found[0] is not None
     assert found == [found[0]] * 4 + [None]
-    async with database.read() as c:
-        assert (await c.execute(select(func.count()).select_from(users))).scalar_one() == 1
+    async with database.read(W) as tx:
+        assert (await tx.execute(select(func.count()).select_from(users))).scalar_one() == 1
 
 
 async def described(database: Database, id: str) -> User:
     """What is known of the user."""
-    async with database.read() as c:
-        stored = await find_user(c, W, id)
+    async with database.read(W) as tx:
+        stored = await find_user(tx, id)
     assert stored is not None
     return stored.user
 
 
-async def test_two_users_stay_two(house: House) -> None:
+async def test_two_users_stay_two(installation: Installation) -> None:
     """Each has a history already; nothing is changed."""
-    await house.ingest(buy("a", 0, "ann"), buy("b", 0, "bob"))
-    before = await keys(house.database, "ann", "bob")
-    assert await link(house.database, ("ann", "bob"), ("bob", "b2")) == ["two_users", "linked"]
-    assert await keys(house.database, "ann", "bob", "b2") == [*before, before[1]]
+    await installation.ingest(buy("a", 0, "ann"), buy("b", 0, "bob"))
+    before = await keys(installation.database, "ann", "bob")
+    assert await link(installation.database, ("ann", "bob"), ("bob", "b2")) == ["two_users", "linked"]
+    assert await keys(installation.database, "ann", "bob", "b2") == [*before, before[1]]
 
 
 OLD = User(id="old", email="old@x.test", phone="+1", attributes={"a": 1, "b": 1}, consent={"email": "unsubscribed"})
@@ -99,25 +103,25 @@ BOTH = User(
 
 
 @pytest.mark.parametrize("acted", ["old", "new", None])
-async def test_who_was_only_described_becomes_part_of_the_other(house: House, acted: str | None) -> None:
+async def test_who_was_only_described_becomes_part_of_the_other(installation: Installation, acted: str | None) -> None:
     """Whichever of the two it is: all its ids and what is known of it go over; of both, the new id's word counts."""
-    database = house.database
+    database = installation.database
     await link(database, ("old", "old2"), ("new", "new2"))
-    async with database.write(W) as c:
-        await save_user(c, W, OLD, NOW)
-        await save_user(c, W, NEW, NOW)
+    async with database.write(W) as tx:
+        await save_user(tx, OLD, NOW)
+        await save_user(tx, NEW, NOW)
         for id, hour in (("old", 1), ("new", 2)):
             said = {"email": f"2026-03-01T0{hour}:00:00+00:00", id: f"2026-03-01T0{hour}:00:00+00:00"}
-            key = (await look_up(c, W, [id]))[0][id]
-            await c.execute(update(users).where(users.c.user_key == key).values(said_at=said, newest_t=NOW))
+            key = (await look_up(tx, [id]))[0][id]
+            await tx.execute(update(users).where(users.c.user_key == key).values(said_at=said, newest_t=NOW))
     before = dict(zip(("old", "new"), await keys(database, "old", "new"), strict=True))
     if acted:
-        await house.ingest(buy("a", 0, acted))
+        await installation.ingest(buy("a", 0, acted))
     assert await link(database, ("old", "new"), ("new2", "old2")) == ["linked", "nothing_new"]
     assert await keys(database, "old", "old2", "new", "new2") == [before[acted or "new"]] * 4
     assert await described(database, "new") == BOTH
-    async with database.read() as c:
-        (row,) = (await c.execute(select(users))).all()
+    async with database.read(W) as tx:
+        (row,) = (await tx.execute(select(users))).all()
     assert row.newest_t == NOW
     assert {channel: at[11:13] for channel, at in row.said_at.items()} == {"email": "02", "old": "01", "new": "02"}
 
@@ -139,80 +143,80 @@ HISTORY: list[tuple[Table, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("table", "row"), HISTORY, ids=[table.name for table, _ in HISTORY])
-async def test_what_is_a_history(house: House, table: Table, row: dict[str, Any]) -> None:
+async def test_what_is_a_history(installation: Installation, table: Table, row: dict[str, Any]) -> None:
     """Whatever a user did or got, and nothing of it is moved."""
-    await house.live(ORIGINAL)
-    await house.ingest(buy("a", 0, "old"))
-    async with house.database.write(W) as c:
-        user_key = (await resolve_and_lock(c, W, ["new"], NOW))["new"]
-        await c.execute(insert(table).values(workspace=W, user_key=user_key, **row))
-    assert await link(house.database, ("old", "new")) == ["two_users"]
-    assert (await keys(house.database, "new")) == [user_key]
+    await installation.publish(ORIGINAL)
+    await installation.ingest(buy("a", 0, "old"))
+    async with installation.database.write(W) as tx:
+        user_key = (await resolve_and_lock(tx, ["new"], NOW))["new"]
+        await tx.execute(insert(table).values(workspace=W, user_key=user_key, **row))
+    assert await link(installation.database, ("old", "new")) == ["two_users"]
+    assert (await keys(installation.database, "new")) == [user_key]
 
 
-async def test_a_chain_of_described_users(house: House) -> None:
+async def test_a_chain_of_described_users(installation: Installation) -> None:
     """In one batch: each becomes part of the next, and all of the one who did something."""
-    await house.ingest(buy("a", 0, "d"))
-    async with house.database.write(W) as c:
+    await installation.ingest(buy("a", 0, "d"))
+    async with installation.database.write(W) as tx:
         for name in "abcef":
-            await save_user(c, W, User(id=name, attributes={name: 1}), NOW)
+            await save_user(tx, User(id=name, attributes={name: 1}), NOW)
     pairs = [("a", "b"), ("b", "c"), ("x", "a"), ("d", "c"), ("e", "d"), ("y", "f"), ("f", "e")]
-    assert await link(house.database, *pairs) == ["linked"] * 7
-    found = await keys(house.database, *"abcdefxy")
+    assert await link(installation.database, *pairs) == ["linked"] * 7
+    found = await keys(installation.database, *"abcdefxy")
     assert found == [found[3]] * 8
-    assert (await described(house.database, "d")).attributes == dict.fromkeys("abcef", 1)
+    assert (await described(installation.database, "d")).attributes == dict.fromkeys("abcef", 1)
 
 
 async def test_two_descriptions_that_are_too_much_together(database: Database) -> None:
     """Neither is cut: they stay two."""
-    async with database.write(W) as c:
+    async with database.write(W) as tx:
         for name in ("a", "b"):
-            await save_user(c, W, User(id=name, attributes={name: "x" * 200_000}), NOW)
+            await save_user(tx, User(id=name, attributes={name: "x" * 200_000}), NOW)
     assert await link(database, ("a", "b"), ("a", "c")) == ["too_large", "linked"]
     assert (await described(database, "c")).attributes.keys() == {"a"}
 
 
 async def test_erased_stays_erased(database: Database) -> None:
     """Neither by the old id nor by the new one."""
-    async with database.write(W) as c:
-        await save_user(c, W, User(id="ann"), NOW)
-        await erase_user(c, W, "ann", NOW)
+    async with database.write(W) as tx:
+        await save_user(tx, User(id="ann"), NOW)
+        await erase_user(tx, "ann", NOW)
     assert await link(database, ("ann", "new"), ("old", "ann")) == ["erased", "erased"]
     assert await keys(database, "ann", "new", "old") == [None, None, None]
 
 
-async def test_one_erasure_takes_all_ids(house: House) -> None:
+async def test_one_erasure_takes_all_ids(installation: Installation) -> None:
     """Guarantee 8: no id of the user is left in any form that can be read, and none brings the user back."""
-    await house.live(ORIGINAL, ABANDONED)
-    await link(house.database, ("visitor@x", "ann@x"), ("tablet@x", "ann@x"))
-    await house.ingest(push("p", 0, "visitor@x"))
-    async with house.database.write(W) as c:
-        assert await erase_user(c, W, "tablet@x", NOW)
-        assert not await erase_user(c, W, "ann@x", NOW)
-        left = [row.external_id for row in await c.execute(select(user_aliases))]
+    await installation.publish(ORIGINAL, ABANDONED)
+    await link(installation.database, ("visitor@x", "ann@x"), ("tablet@x", "ann@x"))
+    await installation.ingest(push("p", 0, "visitor@x"))
+    async with installation.database.write(W) as tx:
+        assert await erase_user(tx, "tablet@x", NOW)
+        assert not await erase_user(tx, "ann@x", NOW)
+        left = [row.external_id for row in await tx.execute(select(user_aliases))]
     assert len(left) == 3
     assert not [id for id in left if "@x" in id]
-    late = await house.ingest(*(push(f"late-{id}", 1, id) for id in ("visitor@x", "ann@x", "tablet@x")))
+    late = await installation.ingest(*(push(f"late-{id}", 1, id) for id in ("visitor@x", "ann@x", "tablet@x")))
     assert {result.fault for result in late} == {"erased: the user was erased"}
-    assert [(state, why) for _, state, why in await house.outcomes()] == [("dropped", "erased")]
+    assert [(state, why) for _, state, why in await installation.outcomes()] == [("dropped", "erased")]
 
 
-async def test_whatever_id_reports_it_is_the_same_user(house: House) -> None:
+async def test_whatever_id_reports_it_is_the_same_user(installation: Installation) -> None:
     """One wait for all ids of a user, ended by an exception under another one; also within one batch."""
-    await house.live(ORIGINAL, ABANDONED)
-    await house.ingest(push("p1", 0, "visitor"))
-    await link(house.database, ("visitor", "ann"))
-    await house.ingest(push("p2", 1, "ann"), push("p3", 2, "visitor"))
-    assert [reason for _, _, reason in await house.refusals()] == ["already_waiting"] * 2
-    await house.ingest(buy("b", 3, "ann"))
-    assert await house.outcomes() == [("p1", "excepted", "b")]
+    await installation.publish(ORIGINAL, ABANDONED)
+    await installation.ingest(push("p1", 0, "visitor"))
+    await link(installation.database, ("visitor", "ann"))
+    await installation.ingest(push("p2", 1, "ann"), push("p3", 2, "visitor"))
+    assert [reason for _, _, reason in await installation.refusals()] == ["already_waiting"] * 2
+    await installation.ingest(buy("b", 3, "ann"))
+    assert await installation.outcomes() == [("p1", "excepted", "b")]
 
 
-async def test_a_dispatch_to_all_devices_under_all_ids(house: House) -> None:
+async def test_a_dispatch_to_all_devices_under_all_ids(installation: Installation) -> None:
     """M3: one interaction, whichever id each device knows."""
-    await link(house.database, ("visitor", "ann"))
-    await house.live(ORIGINAL, ABANDONED)
-    results = await house.ingest(push("d1", 0, "visitor", dispatch="x"), push("d2", 0, "ann", dispatch="x"))
+    await link(installation.database, ("visitor", "ann"))
+    await installation.publish(ORIGINAL, ABANDONED)
+    results = await installation.ingest(push("d1", 0, "visitor", dispatch="x"), push("d2", 0, "ann", dispatch="x"))
     assert [result.status for result in results] == ["accepted", "duplicate"]
 
 
@@ -223,8 +227,8 @@ async def test_many_links_cost_as_many_statements_as_one(database: Database) -> 
         for size, name in ((1, f"a{described}"), (200, f"b{described}")):
             pairs = [(f"{name}{n}", f"{name}{n}-new") for n in range(size)]
             if described:
-                async with database.write(W) as c:
-                    await resolve_and_lock(c, W, [id for pair in pairs for id in pair], NOW)
+                async with database.write(W) as tx:
+                    await resolve_and_lock(tx, [id for pair in pairs for id in pair], NOW)
             with database.count_statements() as count:
                 assert await link(database, *pairs) == ["linked"] * size
             counts.append(len(count.statements))
@@ -233,20 +237,20 @@ async def test_many_links_cost_as_many_statements_as_one(database: Database) -> 
 
 async def shown(database: Database, id: str, number: int) -> set[str | None]:
     """The ids by which the user is told, wherever one of several is chosen, with the follow-up of this number."""
-    async with database.write(W) as c:
-        key = (await look_up(c, W, [id]))[0][id]
+    async with database.write(W) as tx:
+        key = (await look_up(tx, [id]))[0][id]
         delivery, history = f"d{number}", dict(HISTORY)
         for table, row in (
             (follow_ups, {"id": f"f{number}"}),
             (deliveries, {"id": delivery, "follow_up_id": f"f{number}"}),
         ):
-            await c.execute(insert(table).values(workspace=W, user_key=key, **{**history[table], **row}))
-        ((holder,),) = (await find_holders(c, W, "email", [f"{number}@x.test"])).values()
+            await tx.execute(insert(table).values(workspace=W, user_key=key, **{**history[table], **row}))
+        ((holder,),) = (await find_holders(tx, "email", [f"{number}@x.test"])).values()
         return {
-            (await load_users(c, W, [key]))[key].user.id,
-            (await find_matched_deliveries(c, W, [delivery]))[delivery].user,
-            (await find_deliveries(c, W, [delivery]))[delivery].user,
-            *(listed.user for listed in await list_follow_ups(c, W, user_key=key)),
+            (await load_users(tx, [key]))[key].user.id,
+            (await find_matched_deliveries(tx, [delivery]))[delivery].user,
+            (await find_tracked_deliveries(tx, [delivery]))[delivery].user,
+            *(listed.user for listed in await list_follow_ups(tx, user_key=key)),
             holder,
         }
 
@@ -254,40 +258,40 @@ async def shown(database: Database, id: str, number: int) -> set[str | None]:
 LINKS = [("a", "b"), ("b", "now"), ("a", "now")]
 
 
-async def test_the_id_used_now_is_shown(house: House) -> None:
+async def test_the_id_used_now_is_shown(installation: Installation) -> None:
     """Whatever the order of the links, in one call or more, whoever was known, and where links come again."""
-    database, number = house.database, 0
+    database, number = installation.database, 0
     for links, together, known in product(permutations(LINKS), (True, False), ("a", "b", "now", "acted", "all")):
         number += 1
         names = {name: f"{name}{number}" for name in ("a", "b", "now")}
         if known == "acted":
-            await house.ingest(buy(f"buy{number}", 0, names["a"]))
-        async with database.write(W) as c:
+            await installation.ingest(buy(f"buy{number}", 0, names["a"]))
+        async with database.write(W) as tx:
             for name in names if known == "all" else ["a"] if known == "acted" else [known]:
-                await save_user(c, W, User(id=names[name], email=f"{number}@x.test"), NOW)
+                await save_user(tx, User(id=names[name], email=f"{number}@x.test"), NOW)
         pairs = [(names[one], names[other]) for one, other in links]
         for call in [pairs] if together else [[pair] for pair in pairs]:
             await link(database, *call)
         assert await shown(database, names["a"], number) == {names["now"]}, (links, together, known)
-    async with database.read() as c:
-        assert {one.user for one in await list_follow_ups(c, W)} == {f"now{n + 1}" for n in range(number)}
+    async with database.read(W) as tx:
+        assert {one.user for one in await list_follow_ups(tx)} == {f"now{n + 1}" for n in range(number)}
 
 
 async def ranks(database: Database) -> dict[str, int]:
     """The ranks by id."""
-    async with database.read() as c:
-        rows = await c.execute(select(user_aliases.c.external_id, user_aliases.c.rank))
+    async with database.read(W) as tx:
+        rows = await tx.execute(select(user_aliases.c.external_id, user_aliases.c.rank))
     return {row.external_id: row.rank for row in rows}
 
 
-async def test_only_what_was_linked_has_a_rank(house: House) -> None:
+async def test_only_what_was_linked_has_a_rank(installation: Installation) -> None:
     """Not the ids of two histories, nor an id of itself; in a circle all have one, and the alphabet decides."""
-    await house.ingest(buy("x", 0, "ann"), buy("y", 0, "bob"))
-    await link(house.database, ("ann", "bob"), ("bob", "bob"), ("v", "w"), ("w", "v"))
-    assert await ranks(house.database) == {"ann": 0, "bob": 0, "v": 1, "w": 1}
-    async with house.database.read() as c:
-        (key,) = set((await look_up(c, W, ["v", "w"]))[0].values())
-        assert (await load_users(c, W, [key]))[key].user.id == "v"
+    await installation.ingest(buy("x", 0, "ann"), buy("y", 0, "bob"))
+    await link(installation.database, ("ann", "bob"), ("bob", "bob"), ("v", "w"), ("w", "v"))
+    assert await ranks(installation.database) == {"ann": 0, "bob": 0, "v": 1, "w": 1}
+    async with installation.database.read(W) as tx:
+        (key,) = set((await look_up(tx, ["v", "w"]))[0].values())
+        assert (await load_users(tx, [key]))[key].user.id == "v"
 
 
 async def test_a_link_from_before_the_ranks(database: Database) -> None:
@@ -298,8 +302,8 @@ async def test_a_link_from_before_the_ranks(database: Database) -> None:
         with database.count_statements() as count:
             await link(database, *pairs)
         assert not [one for one in count.statements if "UPDATE user_aliases" in one], "new ids come with their rank"
-        async with database.write(W) as c:
-            await c.execute(update(user_aliases).values(rank=0))
+        async with database.write(W) as tx:
+            await tx.execute(update(user_aliases).values(rank=0))
         with database.count_statements() as count:
             assert await link(database, *pairs) == ["nothing_new"] * size
         counts.append(len(count.statements))
@@ -312,8 +316,8 @@ async def test_the_same_link_from_many_sides(postgresql_database: Database) -> N
     """At once with each other, and with descriptions of the same ids: one user in the end, never a fault."""
 
     async def report(id: str) -> None:
-        async with postgresql_database.write(W) as c:
-            await resolve_and_lock(c, W, [id], NOW)
+        async with postgresql_database.write(W) as tx:
+            await resolve_and_lock(tx, [id], NOW)
 
     for n in range(5):
         old, new = f"old{n}", f"new{n}"
@@ -324,53 +328,53 @@ async def test_the_same_link_from_many_sides(postgresql_database: Database) -> N
         assert second is not None
         assert first == second
         assert {outcome for (outcome,) in done} <= {"linked", "nothing_new"}
-    async with postgresql_database.read() as c:
-        assert (await c.execute(select(func.count()).select_from(users))).scalar_one() == 5
+    async with postgresql_database.read(W) as tx:
+        assert (await tx.execute(select(func.count()).select_from(users))).scalar_one() == 5
 
 
 async def test_joining_while_they_act(postgresql_database: Database) -> None:
     """Whatever is first, nobody's interaction is left with a user who is gone, and two histories stay two."""
-    house = House(postgresql_database)
+    installation = Installation(postgresql_database)
     for n in range(12):
         old, new = f"old{n}", f"new{n}"
-        async with postgresql_database.write(W) as c:
-            await resolve_and_lock(c, W, [old, new], NOW)
-        acts = [house.ingest(buy(f"{id}-{k}", k, id)) for id in (old, new)[: 1 + n % 2] for k in range(2)]
+        async with postgresql_database.write(W) as tx:
+            await resolve_and_lock(tx, [old, new], NOW)
+        acts = [installation.ingest(buy(f"{id}-{k}", k, id)) for id in (old, new)[: 1 + n % 2] for k in range(2)]
         (outcome,), *results = await asyncio.gather(link(postgresql_database, (old, new)), *acts)
         assert {result.status for (result,) in results} == {"accepted"}
         first, second = await keys(postgresql_database, old, new)
         assert (first == second) is (outcome == "linked")
         assert outcome == "linked" or n % 2
-    async with postgresql_database.read() as c:
-        there = set((await c.execute(select(users.c.user_key))).scalars())
-        theirs = set((await c.execute(select(interactions.c.user_key))).scalars())
-        led = set((await c.execute(select(user_aliases.c.user_key))).scalars())
+    async with postgresql_database.read(W) as tx:
+        there = set((await tx.execute(select(users.c.user_key))).scalars())
+        theirs = set((await tx.execute(select(interactions.c.user_key))).scalars())
+        led = set((await tx.execute(select(user_aliases.c.user_key))).scalars())
     assert theirs <= there == led
 
 
 async def test_whose_lock_is_awaited_while_they_join(postgresql_database: Database) -> None:
     """Reports and an erasure that wait for a user who becomes part of another go on with that one."""
     database = postgresql_database
-    house = House(database)
-    await house.ingest(buy("a", 0, "ann"), buy("b", 0, "bob"))
-    async with database.write(W) as c:
-        await resolve_and_lock(c, W, ["visitor", "v2"], NOW)
-        ann = (await look_up(c, W, ["ann"]))[0]["ann"]
+    installation = Installation(database)
+    await installation.ingest(buy("a", 0, "ann"), buy("b", 0, "bob"))
+    async with database.write(W) as tx:
+        await resolve_and_lock(tx, ["visitor", "v2"], NOW)
+        ann = (await look_up(tx, ["ann"]))[0]["ann"]
 
     async def erase(id: str) -> bool:
-        async with database.write(W) as c:
-            return await erase_user(c, W, id, NOW)
+        async with database.write(W) as tx:
+            return await erase_user(tx, id, NOW)
 
-    async with database.write(W) as c:
-        assert await link_ids(c, W, [("visitor", "ann"), ("v2", "bob")], NOW) == ["linked", "linked"]
-        reporting = asyncio.create_task(house.ingest(buy("c", 1, "visitor")))
+    async with database.write(W) as tx:
+        assert await link_ids(tx, [("visitor", "ann"), ("v2", "bob")], NOW) == ["linked", "linked"]
+        reporting = asyncio.create_task(installation.ingest(buy("c", 1, "visitor")))
         erasing = asyncio.create_task(erase("v2"))
         await _until_waiting(database, 2)
     async with asyncio.timeout(30):
         assert [result.status for result in await reporting] == ["accepted"]
         assert await erasing
-    async with database.read() as c:
-        rows = await c.execute(select(interactions.c.id, interactions.c.user_key).order_by(interactions.c.id))
+    async with database.read(W) as tx:
+        rows = await tx.execute(select(interactions.c.id, interactions.c.user_key).order_by(interactions.c.id))
         assert [tuple(row) for row in rows] == [("a", ann), ("c", ann)]
     assert await keys(database, "bob", "v2") == [None, None]
 
@@ -378,8 +382,8 @@ async def test_whose_lock_is_awaited_while_they_join(postgresql_database: Databa
 async def test_crossing_links_do_not_deadlock(postgresql_database: Database) -> None:
     """Locks are taken in sorted order, also where users change meanwhile."""
     names = [f"n{n}" for n in range(12)]
-    async with postgresql_database.write(W) as c:
-        await resolve_and_lock(c, W, names, NOW)
+    async with postgresql_database.write(W) as tx:
+        await resolve_and_lock(tx, names, NOW)
     pairs = list(pairwise(names))
     async with asyncio.timeout(60):
         await asyncio.gather(
@@ -393,11 +397,11 @@ async def test_linking_while_erasing(postgresql_database: Database) -> None:
     """Guarantee 8: whichever comes first, the new id does not lead to an erased user."""
 
     async def erase(id: str) -> bool:
-        async with postgresql_database.write(W) as c:
-            return await erase_user(c, W, id, NOW)
+        async with postgresql_database.write(W) as tx:
+            return await erase_user(tx, id, NOW)
 
     for n in range(10):
-        async with postgresql_database.write(W) as c:
-            await resolve_and_lock(c, W, [f"old{n}"], NOW)
+        async with postgresql_database.write(W) as tx:
+            await resolve_and_lock(tx, [f"old{n}"], NOW)
         assert (await asyncio.gather(link(postgresql_database, (f"old{n}", f"new{n}")), erase(f"old{n}")))[1]
         assert await keys(postgresql_database, f"old{n}", f"new{n}") == [None, None]

@@ -12,8 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, text
 
 from connector.store.engine.database import Database
-from connector.store.engine.migrate import is_migrated, migrate
-from connector.store.engine.partitions import ensure_partitions
+from connector.store.engine.migrate import ensure_partitions, is_migrated, migrate
 from connector.store.tables import interactions, metadata
 
 
@@ -28,15 +27,15 @@ def _is_ours(_object: object, name: str | None, kind: str, *_: object) -> bool:
 
 async def test_migrated_tables_are_those_of_the_metadata(database: Database) -> None:
     """Nothing is missing and nothing is left over."""
-    async with database.read() as connection:
-        assert await connection.run_sync(_differences) == []
+    async with database.read("default") as tx:
+        assert await tx.connection.run_sync(_differences) == []
 
 
 async def test_migrating_again_changes_nothing(database: Database) -> None:
     """`connector setup` can be run again."""
     await migrate(database)
-    async with database.read() as connection:
-        assert await connection.run_sync(_differences) == []
+    async with database.read("default") as tx:
+        assert await tx.connection.run_sync(_differences) == []
 
 
 async def test_two_who_migrate_at_once_wait_for_each_other(tmp_path: Path, postgresql_server: Any) -> None:
@@ -46,8 +45,8 @@ async def test_two_who_migrate_at_once_wait_for_each_other(tmp_path: Path, postg
         databases = [Database.open(url) for _ in range(3)]
         assert not await is_migrated(databases[0])
         await asyncio.gather(*(migrate(database) for database in databases))
-        async with databases[0].read() as connection:
-            assert await connection.run_sync(_differences) == []
+        async with databases[0].read("default") as tx:
+            assert await tx.connection.run_sync(_differences) == []
         assert await is_migrated(databases[0])
         for database in databases:
             await database.close()
@@ -78,11 +77,11 @@ async def _log(database: Database, day: date, name: str) -> None:
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
     item = {"workspace": "default", "day": day, "id": name, "seq": 1, "user_key": "k", "kind": "event", "topic": "x"}
     times = {"t": noon, "occurred_at": noon, "received_at": noon, "properties": {}}
-    async with database.write("default") as connection:
-        await connection.execute(insert(interactions), [item | times])
+    async with database.write("default") as tx:
+        await tx.execute(insert(interactions), [item | times])
 
 
 async def _partition_of(database: Database, name: str) -> str:
-    async with database.read() as connection:
+    async with database.read("default") as tx:
         found = text("SELECT tableoid::regclass::text FROM interactions WHERE id = :name")
-        return str((await connection.execute(found, {"name": name})).scalar_one())
+        return str((await tx.execute(found, {"name": name})).scalar_one())

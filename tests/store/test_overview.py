@@ -6,26 +6,28 @@ from connector.names import follow_up_id
 from connector.store.engine.database import Database
 from connector.store.reporting.overview import Count, count_follow_ups, list_follow_ups
 from connector.store.users.users import find_user
-from tests.house import ABANDONED, ORIGINAL, House, buy, push
+from tests.support.builders import ABANDONED, ORIGINAL, buy, push
+from tests.support.installation import Installation
 
 W = "default"
 
 
 @pytest.fixture
-async def told(house: House) -> Database:
+async def told(installation: Installation) -> Database:
     """Anna waits and was refused once; Ben's wait was called off."""
-    await house.live(ORIGINAL, ABANDONED)
-    await house.ingest(push("p-anna", 1, "anna"), push("p-ben", 2, "ben"), buy("b-ben", 3, "ben"))
-    await house.ingest(push("again", 4, "anna"))
-    return house.database
+    await installation.publish(ORIGINAL, ABANDONED)
+    await installation.ingest(push("p-anna", 1, "anna"), push("p-ben", 2, "ben"), buy("b-ben", 3, "ben"))
+    await installation.ingest(push("again", 4, "anna"))
+    return installation.database
 
 
 async def test_follow_ups_newest_trigger_first(told: Database) -> None:
     """Each with the id by which services know its user, and with what ended it."""
-    async with told.read() as c:
-        ben, anna = await list_follow_ups(c, W)
-        assert await list_follow_ups(c, W, limit=1) == [ben]
-        assert await list_follow_ups(c, "another") == []
+    async with told.read(W) as tx:
+        ben, anna = await list_follow_ups(tx)
+        assert await list_follow_ups(tx, limit=1) == [ben]
+    async with told.read("another") as tx:
+        assert await list_follow_ups(tx) == []
     assert (ben.user, ben.trigger, ben.state, ben.exception) == ("ben", "p-ben", "excepted", "b-ben")
     assert (anna.user, anna.state, anna.reason, anna.exception, anna.channels) == ("anna", "waiting", None, None, ())
     assert anna.triggered_at < ben.triggered_at
@@ -34,10 +36,10 @@ async def test_follow_ups_newest_trigger_first(told: Database) -> None:
 
 async def test_the_workflow_that_waits_is_named(told: Database) -> None:
     """Guarantee 8: by the surrogate key and the row's own id; that is where an `exception` is signalled to."""
-    async with told.read() as c:
-        user = await find_user(c, W, "anna")
-        [anna] = await list_follow_ups(c, W, state="waiting")
-        [refusal] = await list_follow_ups(c, W, state="refused")
+    async with told.read(W) as tx:
+        user = await find_user(tx, "anna")
+        [anna] = await list_follow_ups(tx, state="waiting")
+        [refusal] = await list_follow_ups(tx, state="refused")
     assert user is not None
     assert anna.id is not None
     assert anna.workflow_id == follow_up_id(W, "f", user.user_key, anna.id)
@@ -46,10 +48,10 @@ async def test_the_workflow_that_waits_is_named(told: Database) -> None:
 
 async def test_refusals_stand_apart(told: Database) -> None:
     """They have a reason, and neither an id nor a due time."""
-    async with told.read() as c:
-        anna = await find_user(c, W, "anna")
+    async with told.read(W) as tx:
+        anna = await find_user(tx, "anna")
         assert anna is not None
-        (refusal,) = await list_follow_ups(c, W, state="refused", user_key=anna.user_key, campaign="f")
+        (refusal,) = await list_follow_ups(tx, state="refused", user_key=anna.user_key, campaign="f")
     assert (refusal.id, refusal.trigger, refusal.reason) == (None, "again", "already_waiting")
     assert (refusal.due_at, refusal.next_at, refusal.exception) == (None, None, None)
     assert refusal.decided_at is not None
@@ -62,7 +64,7 @@ async def test_counts_by_campaign_state_and_reason(told: Database) -> None:
         Count("f", "refused", "already_waiting", 1),
         Count("f", "waiting", None, 1),
     ]
-    async with told.read() as c:
-        assert await count_follow_ups(c, W) == expected
-        assert await count_follow_ups(c, W, "f") == expected
-        assert await count_follow_ups(c, W, "o") == []
+    async with told.read(W) as tx:
+        assert await count_follow_ups(tx) == expected
+        assert await count_follow_ups(tx, "f") == expected
+        assert await count_follow_ups(tx, "o") == []

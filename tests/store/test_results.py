@@ -5,12 +5,15 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from connector.rules.sending.effects import KeepAssignment
+from connector.rules.targeting.assignment import Assignment
 from connector.store.engine.database import Database
-from connector.store.follow_ups.follow_ups import keep_assignment
+from connector.store.follow_ups.follow_ups import insert_assignments
 from connector.store.reporting.results import ResultCounts, count_results
 from connector.store.tables import follow_ups
 from connector.store.users.users import find_user
-from tests.house import ORIGINAL, PUSHED, House, at, buy, follow_on
+from tests.support.builders import ORIGINAL, PUSHED, at, buy, follow_on
+from tests.support.installation import Installation
 
 W = "default"
 COUNTING = {**ORIGINAL, "conversions": [{"event": "make_purchase"}, {"event": "make_purchase", "where": {"sku": "B"}}]}
@@ -25,28 +28,28 @@ def did(user: str, kind: str, minutes: float = 0, **properties: Any) -> dict[str
 
 
 async def results(
-    house: House, *items: dict[str, Any], robots: Any = "ignore", campaign: str = "o"
+    installation: Installation, *items: dict[str, Any], robots: Any = "ignore", campaign: str = "o"
 ) -> list[ResultCounts]:
     """Take the items in, and count what came of the original."""
-    for found in await house.ingest(*items) if items else ():
+    for found in await installation.ingest(*items) if items else ():
         assert found.status == "accepted", found
-    async with house.database.read() as c:
-        return await count_results(c, W, campaign, robots)
+    async with installation.database.read(W) as tx:
+        return await count_results(tx, campaign, robots)
 
 
-async def kept(house: House, user: str, *, control: bool, variant: str | None = None) -> None:
+async def kept(installation: Installation, user: str, *, control: bool, variant: str | None = None) -> None:
     """The assignment that a launch or a send keeps (T4)."""
-    async with house.database.write(W) as c:
-        stored = await find_user(c, W, user)
+    async with installation.database.write(W) as tx:
+        stored = await find_user(tx, user)
         assert stored is not None
-        await keep_assignment(c, W, "o", stored.user_key, control, variant)
+        await insert_assignments(tx, [KeepAssignment("o", stored.user_key, Assignment(control, variant))])
 
 
-async def test_each_step_counts_users(house: House) -> None:
+async def test_each_step_counts_users(installation: Installation) -> None:
     """C1: twice opened, clicked twice, on two channels, converted twice: one user; the purchases by their letters."""
-    await house.live(COUNTING)
+    await installation.publish(COUNTING)
     found = await results(
-        house,
+        installation,
         did("u", "receive_email"),
         did("u", "receive_push"),
         did("u", "open_email", 1, opens="human"),
@@ -63,55 +66,59 @@ async def test_each_step_counts_users(house: House) -> None:
     assert found == [ResultCounts(False, None, 0, 2, 1, 1, 1, {"A": 2, "B": 1})]
 
 
-async def test_nothing_came_of_it(house: House) -> None:
+async def test_nothing_came_of_it(installation: Installation) -> None:
     """A campaign that nobody got has no groups."""
-    await house.live(COUNTING)
-    assert await results(house) == []
+    await installation.publish(COUNTING)
+    assert await results(installation) == []
 
 
 @pytest.mark.parametrize(
     ("properties", "people"), [({"opens": "human"}, 1), ({"opens": "machine"}, 0), ({"opens": "suspect"}, 0), ({}, 0)]
 )
-async def test_opens_by_people(house: House, properties: dict[str, Any], people: int) -> None:
+async def test_opens_by_people(installation: Installation, properties: dict[str, Any], people: int) -> None:
     """M2: everybody's opens, and those of people; an open that nobody classified is only `any`."""
-    await house.live(ORIGINAL)
-    [one] = await results(house, did("u", "receive_email"), did("u", "open_email", 1, **properties))
+    await installation.publish(ORIGINAL)
+    [one] = await results(installation, did("u", "receive_email"), did("u", "open_email", 1, **properties))
     assert (one.opened, one.opened_by_people) == (1, people)
 
 
 @pytest.mark.parametrize(("flag", "ignored", "counted"), [(True, 0, 1), (False, 1, 1), ("true", 1, 1), (None, 1, 1)])
-async def test_clicks_of_robots(house: House, flag: Any, ignored: int, counted: int) -> None:
+async def test_clicks_of_robots(installation: Installation, flag: Any, ignored: int, counted: int) -> None:
     """M2: left out unless the workspace counts them; only `true` itself is a flag, as in matching."""
-    await house.live(ORIGINAL)
+    await installation.publish(ORIGINAL)
     clicked = did("u", "click_email", 1, **({} if flag is None else {"robot": flag}))
-    assert [one.clicked for one in await results(house, clicked)] == [ignored]
-    assert [one.clicked for one in await results(house, robots="count")] == [counted]
+    assert [one.clicked for one in await results(installation, clicked)] == [ignored]
+    assert [one.clicked for one in await results(installation, robots="count")] == [counted]
 
 
 @pytest.mark.parametrize("view", ["view_in_app_message", "view_content_card"])
-async def test_what_is_viewed_was_sent(house: House, view: str) -> None:
+async def test_what_is_viewed_was_sent(installation: Installation, view: str) -> None:
     """C1: of cards and in-app messages there is no receipt to hear of; the view is both receipt and opening."""
-    await house.live(COUNTING)
-    assert await results(house, did("u", view), buy("p", 1)) == [ResultCounts(False, None, 0, 1, 1, 1, 0, {"A": 1})]
+    await installation.publish(COUNTING)
+    assert await results(installation, did("u", view), buy("p", 1)) == [
+        ResultCounts(False, None, 0, 1, 1, 1, 0, {"A": 1})
+    ]
 
 
-async def test_card_of_the_news_feed(house: House) -> None:
+async def test_card_of_the_news_feed(installation: Installation) -> None:
     """M5: cards have results too."""
-    await house.live({"card": "spring", "title": "t", "body": "b"})
+    await installation.publish({"card": "spring", "title": "t", "body": "b"})
     item = {"id": "1", "user": "u", "type": "view_news_feed_card", "card": "spring", "occurred_at": at(0)}
     click = {**item, "id": "2", "type": "click_news_feed_card"}
-    assert await results(house, item, click, campaign="spring") == [ResultCounts(False, None, 0, 1, 1, 1, 1)]
+    assert await results(installation, item, click, campaign="spring") == [ResultCounts(False, None, 0, 1, 1, 1, 1)]
 
 
-async def test_groups_by_the_kept_assignment(house: House) -> None:
+async def test_groups_by_the_kept_assignment(installation: Installation) -> None:
     """T4: control first, then the variants by name, as they were kept, whatever the campaign says now."""
-    await house.live(COUNTING)
+    await installation.publish(COUNTING)
     users = {"c1": None, "c2": None, "a1": "a", "a2": "a", "b1": "b", "old": None}
     entered = [did(u, "enroll_in_control_group" if u in ("c1", "c2") else "receive_email") for u in users]
-    await house.ingest(*entered)
+    await installation.ingest(*entered)
     for user, variant in users.items():
-        await kept(house, user, control=user in ("c1", "c2"), variant=variant)
-    found = await results(house, buy("1", 1, "c1"), buy("2", 1, "a1"), buy("3", 1, "a2"), did("b1", "open_email", 2))
+        await kept(installation, user, control=user in ("c1", "c2"), variant=variant)
+    found = await results(
+        installation, buy("1", 1, "c1"), buy("2", 1, "a1"), buy("3", 1, "a2"), did("b1", "open_email", 2)
+    )
     assert found == [
         ResultCounts(True, None, 2, 0, 0, 0, 0, {"A": 1}),
         ResultCounts(False, None, 0, 1, 0, 0, 0),
@@ -120,52 +127,55 @@ async def test_groups_by_the_kept_assignment(house: House) -> None:
     ]
 
 
-async def test_enrolled_by_another_system(house: House) -> None:
+async def test_enrolled_by_another_system(installation: Installation) -> None:
     """W3: an external original's control group is whom its system enrolled."""
-    await house.live(COUNTING)
-    found = await results(house, did("c", "enroll_in_control_group"), did("u", "receive_sms"), buy("p", 1, "c"))
+    await installation.publish(COUNTING)
+    found = await results(installation, did("c", "enroll_in_control_group"), did("u", "receive_sms"), buy("p", 1, "c"))
     assert found == [ResultCounts(True, None, 1, 0, 0, 0, 0, {"A": 1}), ResultCounts(False, None, 0, 1, 0, 0, 0)]
 
 
-async def test_conversion_without_a_receipt(house: House) -> None:
+async def test_conversion_without_a_receipt(installation: Installation) -> None:
     """C1: one that was reported of a user who never got it is no conversion of the receivers."""
-    await house.live(COUNTING)
-    [one] = await results(house, did("u", "perform_conversion_event"), did("u", "click_sms_link"))
+    await installation.publish(COUNTING)
+    [one] = await results(installation, did("u", "perform_conversion_event"), did("u", "click_sms_link"))
     assert (one.sent, one.clicked, one.converted) == (0, 1, {})
 
 
-async def test_what_we_sent_and_whom_we_held_back(house: House) -> None:
+async def test_what_we_sent_and_whom_we_held_back(installation: Installation) -> None:
     """W3: by our own follow-ups where there is no interaction to hear of, and after the log is gone."""
-    await house.live(ORIGINAL, SENT)
+    await installation.publish(ORIGINAL, SENT)
     pushes = [{**did(u, "receive_push"), "id": u} for u in ("u", "v", "w")]
-    await house.ingest(*pushes)
-    async with house.database.write(W) as c:
+    await installation.ingest(*pushes)
+    async with installation.database.write(W) as tx:
         for user, state in (("u", "sent"), ("v", "control"), ("w", "dropped")):
-            await c.execute(update(follow_ups).where(follow_ups.c.trigger_id == user).values(state=state))
-    found = await results(house, campaign="f")
+            await tx.execute(update(follow_ups).where(follow_ups.c.trigger_id == user).values(state=state))
+    found = await results(installation, campaign="f")
     assert [(one.control, one.enrolled, one.sent) for one in found] == [(True, 1, 0), (False, 0, 1)]
 
 
-async def test_one_statement_however_much_there_is(house: House) -> None:
+async def test_one_statement_however_much_there_is(installation: Installation) -> None:
     """One statement, for one user as for hundreds; other campaigns and workspaces are left out."""
-    await house.live(COUNTING, {**COUNTING, "campaign": "other"})
+    await installation.publish(COUNTING, {**COUNTING, "campaign": "other"})
     items = [did(f"u{n}", kind) for n in range(100) for kind in ("receive_email", "open_email", "click_email")]
-    await house.ingest(*items, {**did("x", "receive_email"), "campaign": "other"})
-    async with house.database.read() as c:
-        with house.database.count_statements() as count:
-            assert await count_results(c, W, "o", "ignore") == [ResultCounts(False, None, 0, 100, 100, 0, 100)]
+    await installation.ingest(*items, {**did("x", "receive_email"), "campaign": "other"})
+    async with installation.database.read(W) as tx:
+        with installation.database.count_statements() as count:
+            assert await count_results(tx, "o", "ignore") == [ResultCounts(False, None, 0, 100, 100, 0, 100)]
         assert len(count.statements) == 1
-        assert await count_results(c, "another", "o", "ignore") == []
+    async with installation.database.read("another") as tx:
+        assert await count_results(tx, "o", "ignore") == []
 
 
 async def test_indexes_are_used(sqlite_database: Database) -> None:
     """Neither the log nor the follow-ups are read through: each goes by its index over the campaign."""
-    async with sqlite_database.read() as c:
+    async with sqlite_database.read(W) as tx:
         with sqlite_database.count_statements() as count:
-            await count_results(c, W, "o", "ignore")
+            await count_results(tx, "o", "ignore")
         [statement] = count.statements
         unbound = (None,) * statement.count("?")
-        plan = " ".join(str(row[-1]) for row in await c.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", unbound))
+        plan = " ".join(
+            str(row[-1]) for row in await tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", unbound)
+        )
     for table, index in (("interactions", "interactions_on_target"), ("follow_ups", "follow_ups_of_campaign")):
         assert f"SEARCH {table} USING INDEX {index}" in plan
         assert f"SCAN {table}" not in plan

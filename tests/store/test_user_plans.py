@@ -1,38 +1,37 @@
 """What every send and every batch asks of the users' tables goes by key, however many users there are."""
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from connector.store.engine.database import Database
+from connector.store.engine.transaction import Transaction
 from connector.store.users.linking import link_ids
 from connector.store.users.log import load_items
 from connector.store.users.users import find_user, load_users, raise_newest, resolve_and_lock
-from tests.sending.test_launch import NOW
+from tests.activities.test_launch import NOW
 
 W = "default"
 
 
 async def test_no_statement_walks_through_all_users(sqlite_database: Database) -> None:
     """SQLite has no statistics: an order or a join of another shape had it read every user of the workspace."""
-    async with sqlite_database.write(W) as c:
+    async with sqlite_database.write(W) as tx:
         with sqlite_database.count_statements() as count:
-            keys = await resolve_and_lock(c, W, ["a", "b"], NOW)
-            await load_users(c, W, keys.values())
-            await find_user(c, W, "a")
-            await raise_newest(c, W, dict.fromkeys(keys.values(), NOW))
-            await load_items(c, W, dict.fromkeys(keys.values(), NOW))
-            assert await link_ids(c, W, [("a", "b"), ("b", "c")], NOW) == ["linked", "linked"]
+            keys = await resolve_and_lock(tx, ["a", "b"], NOW)
+            await load_users(tx, keys.values())
+            await find_user(tx, "a")
+            await raise_newest(tx, dict.fromkeys(keys.values(), NOW))
+            await load_items(tx, dict.fromkeys(keys.values(), NOW))
+            assert await link_ids(tx, [("a", "b"), ("b", "c")], NOW) == ["linked", "linked"]
         asked = [statement for statement in count.statements if statement.startswith(("SELECT", "UPDATE", "DELETE"))]
-        steps = [step for statement in asked for step in await _plan(c, statement)]
+        steps = [step for statement in asked for step in await _plan(tx, statement)]
     assert len(asked) >= 5
     assert [step for step in steps if _walks(step) and "entries" not in step] == []
 
 
-async def _plan(c: AsyncConnection, statement: str) -> list[str]:
+async def _plan(tx: Transaction, statement: str) -> list[str]:
     unbound = (None,) * statement.count("?")
-    return [str(row[-1]) for row in await c.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", unbound)]
+    return [str(row[-1]) for row in await tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", unbound)]
 
 
 def _walks(step: str) -> bool:
-    if step == "SCAN given":  # the rows that the statement was given
+    if step == "SCAN batch":  # the rows that the statement was given
         return False
     return step.endswith("(workspace=?)") or (step.startswith("SCAN") and "VIRTUAL TABLE" not in step)

@@ -38,11 +38,11 @@ ANNA = User(
 
 async def test_an_unknown_user_is_made_bare_and_keeps_the_key(database: Database) -> None:
     """A user who was not described has nothing but an id; the key is opaque and stays."""
-    async with database.write(W) as c:
-        first = await resolve_and_lock(c, W, ["u-1", "u-2", "u-1"], NOW)
-    async with database.write(W) as c:
-        assert await resolve_and_lock(c, W, ["u-2", "u-1"], NOW) == first
-        stored = await load_users(c, W, first.values())
+    async with database.write(W) as tx:
+        first = await resolve_and_lock(tx, ["u-1", "u-2", "u-1"], NOW)
+    async with database.write(W) as tx:
+        assert await resolve_and_lock(tx, ["u-2", "u-1"], NOW) == first
+        stored = await load_users(tx, first.values())
     assert len(set(first.values())) == 2
     assert all(len(key) == 32 and "u-" not in key for key in first.values())
     assert stored[first["u-1"]].user == User(id="u-1")
@@ -51,31 +51,31 @@ async def test_an_unknown_user_is_made_bare_and_keeps_the_key(database: Database
 
 async def test_what_was_saved_is_loaded(database: Database) -> None:
     """Every part of a description comes back as it was."""
-    async with database.write(W) as c:
-        user_key = await save_user(c, W, ANNA, NOW)
-    async with database.read() as c:
-        loaded = (await load_users(c, W, [user_key]))[user_key]
-        found = await find_user(c, W, "anna")
-        assert await find_user(c, W, "nobody") is None
+    async with database.write(W) as tx:
+        user_key = await save_user(tx, ANNA, NOW)
+    async with database.read(W) as tx:
+        loaded = (await load_users(tx, [user_key]))[user_key]
+        found = await find_user(tx, "anna")
+        assert await find_user(tx, "nobody") is None
     assert loaded.user == ANNA
     assert found == loaded
 
 
 async def test_saving_replaces_the_whole_description(database: Database) -> None:
     """PUT leaves nothing of what was there before."""
-    async with database.write(W) as c:
-        user_key = await save_user(c, W, ANNA, NOW)
-        assert await save_user(c, W, User(id="anna", first_name="Ann"), NOW) == user_key
-        assert (await load_users(c, W, [user_key]))[user_key].user == User(id="anna", first_name="Ann")
+    async with database.write(W) as tx:
+        user_key = await save_user(tx, ANNA, NOW)
+        assert await save_user(tx, User(id="anna", first_name="Ann"), NOW) == user_key
+        assert (await load_users(tx, [user_key]))[user_key].user == User(id="anna", first_name="Ann")
 
 
 async def test_merging_goes_by_key_in_attributes_and_consent(database: Database) -> None:
     """PATCH merges attributes and consent per key; the rest replaces."""
     changes = {"attributes": {"tier": "silver"}, "consent": {"push": "unsubscribed"}, "push_tokens": ["token-3"]}
-    async with database.write(W) as c:
-        user_key = await save_user(c, W, ANNA, NOW)
-        await merge_user(c, W, "anna", changes, NOW)
-        merged = (await load_users(c, W, [user_key]))[user_key].user
+    async with database.write(W) as tx:
+        user_key = await save_user(tx, ANNA, NOW)
+        await merge_user(tx, "anna", changes, NOW)
+        merged = (await load_users(tx, [user_key]))[user_key].user
     assert merged.attributes == ANNA.attributes | {"tier": "silver"}
     assert merged.consent == ANNA.consent | {"push": "unsubscribed"}
     assert merged.push_tokens == ("token-3",)
@@ -84,29 +84,29 @@ async def test_merging_goes_by_key_in_attributes_and_consent(database: Database)
 
 async def test_merging_into_nobody_makes_the_user(database: Database) -> None:
     """The first thing told of a user may be a PATCH."""
-    async with database.write(W) as c:
-        await merge_user(c, W, "new", {"first_name": "Nora"}, NOW)
-        found = await find_user(c, W, "new")
+    async with database.write(W) as tx:
+        await merge_user(tx, "new", {"first_name": "Nora"}, NOW)
+        found = await find_user(tx, "new")
     assert found is not None
     assert found.user == User(id="new", first_name="Nora")
 
 
 async def test_a_merge_that_is_not_well_formed_changes_nothing(database: Database) -> None:
     """An unknown zone is refused before anything is written."""
-    async with database.write(W) as c:
+    async with database.write(W) as tx:
         with pytest.raises(ValidationError, match="Europe/Berlin"):
-            await merge_user(c, W, "new", {"time_zone": "Mars/Base"}, NOW)
-        assert await find_user(c, W, "new") is None
+            await merge_user(tx, "new", {"time_zone": "Mars/Base"}, NOW)
+        assert await find_user(tx, "new") is None
 
 
 async def test_two_ids_of_one_user_lead_to_the_same_key(database: Database) -> None:
     """External ids go through an alias table; each finds the user under the id that was asked for."""
-    async with database.write(W) as c:
-        user_key = await save_user(c, W, ANNA, NOW)
-        await c.execute(user_aliases.insert().values(workspace=W, external_id="a-17", user_key=user_key))
-        assert await resolve_and_lock(c, W, ["anna", "a-17"], NOW) == {"anna": user_key, "a-17": user_key}
-        found = await find_user(c, W, "anna")
-        other = await find_user(c, W, "a-17")
+    async with database.write(W) as tx:
+        user_key = await save_user(tx, ANNA, NOW)
+        await tx.execute(user_aliases.insert().values(workspace=W, external_id="a-17", user_key=user_key))
+        assert await resolve_and_lock(tx, ["anna", "a-17"], NOW) == {"anna": user_key, "a-17": user_key}
+        found = await find_user(tx, "anna")
+        other = await find_user(tx, "a-17")
     assert found is not None
     assert other is not None
     assert (found.user.id, other.user.id) == ("anna", "a-17")
@@ -115,22 +115,23 @@ async def test_two_ids_of_one_user_lead_to_the_same_key(database: Database) -> N
 
 async def test_workspaces_do_not_share_users(database: Database) -> None:
     """The same id in another workspace is another user."""
-    async with database.write(W) as c:
-        one = await save_user(c, W, ANNA, NOW)
-        two = (await resolve_and_lock(c, "other", ["anna"], NOW))["anna"]
+    async with database.write(W) as tx:
+        one = await save_user(tx, ANNA, NOW)
+    async with database.write("other") as tx:
+        two = (await resolve_and_lock(tx, ["anna"], NOW))["anna"]
         assert one != two
-        assert await load_users(c, "other", [one]) == {}
+        assert await load_users(tx, [one]) == {}
 
 
 async def test_the_newest_time_only_rises(database: Database) -> None:
     """Guarantee 3: up to which event time a user was judged never goes back, to the microsecond."""
     early, late = NOW, NOW + timedelta(microseconds=1)
-    async with database.write(W) as c:
-        keys = await resolve_and_lock(c, W, ["a", "b", "c"], NOW)
-        await raise_newest(c, W, {keys["a"]: early, keys["b"]: late})
-        await raise_newest(c, W, {keys["a"]: late, keys["b"]: early})
-        await raise_newest(c, W, {})
-        stored = await load_users(c, W, keys.values())
+    async with database.write(W) as tx:
+        keys = await resolve_and_lock(tx, ["a", "b", "c"], NOW)
+        await raise_newest(tx, {keys["a"]: early, keys["b"]: late})
+        await raise_newest(tx, {keys["a"]: late, keys["b"]: early})
+        await raise_newest(tx, {})
+        stored = await load_users(tx, keys.values())
     assert [stored[keys[name]].newest_t for name in "abc"] == [late, late, None]
 
 
@@ -139,37 +140,37 @@ async def test_the_number_of_statements_does_not_depend_on_the_batch(database: D
     counts = []
     for size in (1, 900):
         names = [f"{size}-{number}" for number in range(size)]
-        async with database.write(W) as c:
+        async with database.write(W) as tx:
             with database.count_statements() as count:
-                keys = await resolve_and_lock(c, W, names, NOW)
-                await resolve_and_lock(c, W, names, NOW)
-                await raise_newest(c, W, dict.fromkeys(keys.values(), NOW))
-                assert len(await load_users(c, W, keys.values())) == size
+                keys = await resolve_and_lock(tx, names, NOW)
+                await resolve_and_lock(tx, names, NOW)
+                await raise_newest(tx, dict.fromkeys(keys.values(), NOW))
+                assert len(await load_users(tx, keys.values())) == size
             counts.append(len(count.statements))
     assert counts[0] == counts[1]
 
 
 async def test_more_users_than_a_statement_has_variables(database: Database) -> None:
     """A set of values is one parameter, so 40,000 users can be asked for at once."""
-    async with database.write(W) as c:
-        keys = await resolve_and_lock(c, W, ["here"], NOW)
+    async with database.write(W) as tx:
+        keys = await resolve_and_lock(tx, ["here"], NOW)
         asked = [f"nobody-{number}" for number in range(40_000)]
-        assert list(await load_users(c, W, [*asked, *keys.values()])) == list(keys.values())
+        assert list(await load_users(tx, [*asked, *keys.values()])) == list(keys.values())
 
 
 async def test_batches_with_overlapping_new_users_agree_on_their_keys(database: Database) -> None:
     """Whoever names a new user first, all get the same key, and nobody is made twice."""
 
     async def batch(names: list[str]) -> dict[str, str]:
-        async with database.write(W) as c:
-            return await resolve_and_lock(c, W, names, NOW)
+        async with database.write(W) as tx:
+            return await resolve_and_lock(tx, names, NOW)
 
     names = [f"u-{number:03}" for number in range(200)]
     async with asyncio.timeout(60):
         found = await asyncio.gather(*(batch(names[::step]) for step in (1, -1, 2, -2, 3, -3)))
     assert all(result.items() <= found[0].items() for result in found)
-    async with database.read() as c:
-        assert (await c.execute(select(func.count()).select_from(users))).scalar_one() == len(names)
+    async with database.read(W) as tx:
+        assert (await tx.execute(select(func.count()).select_from(users))).scalar_one() == len(names)
 
 
 async def test_batches_that_name_new_users_in_opposite_orders_do_not_deadlock(postgresql_database: Database) -> None:
@@ -177,11 +178,11 @@ async def test_batches_that_name_new_users_in_opposite_orders_do_not_deadlock(po
     database = postgresql_database
 
     async def batch(*names: str) -> dict[str, str]:
-        async with database.write(W) as c:
-            return await resolve_and_lock(c, W, names, NOW)
+        async with database.write(W) as tx:
+            return await resolve_and_lock(tx, names, NOW)
 
-    async with database.write(W) as c:
-        await resolve_and_lock(c, W, ["m"], NOW)  # holds both batches in the middle of theirs
+    async with database.write(W) as tx:
+        await resolve_and_lock(tx, ["m"], NOW)  # holds both batches in the middle of theirs
         forth, back = asyncio.create_task(batch("a", "m", "z")), asyncio.create_task(batch("z", "m", "a"))
         await _until_waiting(database, 2)
     async with asyncio.timeout(30):
@@ -191,15 +192,15 @@ async def test_batches_that_name_new_users_in_opposite_orders_do_not_deadlock(po
 async def test_a_locked_user_waits_and_another_does_not(postgresql_database: Database) -> None:
     """Guarantee 3: trigger, exception and claim of one user never cross; other users go on."""
     database = postgresql_database
-    async with database.write(W) as c:
-        keys = await resolve_and_lock(c, W, ["a", "b"], NOW)
+    async with database.write(W) as tx:
+        keys = await resolve_and_lock(tx, ["a", "b"], NOW)
 
     async def lock(name: str) -> None:
-        async with database.write(W) as c:
-            await lock_user(c, W, keys[name])
+        async with database.write(W) as tx:
+            await lock_user(tx, keys[name])
 
-    async with database.write(W) as c:
-        await lock_user(c, W, keys["a"])
+    async with database.write(W) as tx:
+        await lock_user(tx, keys["a"])
         await asyncio.wait_for(lock("b"), 5)
         waiting = asyncio.create_task(lock("a"))
         await _until_waiting(database, 1)
@@ -213,6 +214,6 @@ async def _until_waiting(database: Database, count: int) -> None:
     )
     async with asyncio.timeout(10):
         while True:
-            async with database.read() as c:
-                if (await c.execute(waiting)).scalar_one() >= count:
+            async with database.read(W) as tx:
+                if (await tx.execute(waiting)).scalar_one() >= count:
                     return

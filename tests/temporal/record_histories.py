@@ -19,9 +19,12 @@ from temporalio.client import WorkflowHandle, WorkflowHistory
 from connector import names
 from connector.rules.model.errors import OrderRefused
 from connector.temporal.client import register_search_attributes
-from connector.temporal.registry_client import give_order
+from connector.temporal.registry_client import submit_order
 from connector.wire import Asked, Ended, Operated, Postponement, SendOutcome
-from tests.temporal.stage import SENT, Activities, Stage, held, now, open_environment, until, until_event
+from tests.support.builders import now
+from tests.support.polling import until
+from tests.support.temporal_server import open_environment, until_event
+from tests.support.workflow_harness import SENT, Activities, Stage, held
 
 FOLDER = Path(__file__).with_name("histories")
 EXCEPTED = Ended(state="excepted", reason="exception")
@@ -160,20 +163,20 @@ async def excepted_during_a_postponement(stage: Stage) -> Handle:
 
 async def registry_that_has_grown_long(stage: Stage) -> Handle:
     for number in range(3):
-        await give_order(stage.client, stage.order("publish", f"c{number}"))
+        await submit_order(stage.client, stage.order("publish", f"c{number}"))
     try:
-        await give_order(stage.client, stage.order("publish", "refuse-me"))
+        await submit_order(stage.client, stage.order("publish", "refuse-me"))
     except OrderRefused:
-        await give_order(stage.client, stage.order("stop", "c0", "c1"))
+        await submit_order(stage.client, stage.order("stop", "c0", "c1"))
     first = (await stage.registry.describe()).run_id
     while (await stage.registry.describe()).run_id == first:
-        await give_order(stage.client, stage.order("resume", "c0"))
+        await submit_order(stage.client, stage.order("resume", "c0"))
     return stage.client.get_workflow_handle(stage.registry.id, run_id=first)
 
 
 async def registry_in_its_second_run(stage: Stage) -> Handle:
     await registry_that_has_grown_long(stage)
-    await give_order(stage.client, stage.order("archive", "c0"))
+    await submit_order(stage.client, stage.order("archive", "c0"))
     await until(lambda: ("c0",) in stage.activities.ended)
     second = (await stage.registry.describe()).run_id
     await stage.registry.terminate()

@@ -12,13 +12,13 @@ from temporalio.testing import WorkflowEnvironment
 from connector.app.context import AppContext, build_context
 from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
-from connector.temporal.link import TemporalLink
+from connector.temporal.client import TemporalLink
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.openapi.examples import EXAMPLES, Example
-from tests.starter.serving import KEY
-from tests.temporal.shop import Shop, settings_for, working
-from tests.temporal.stage import now
+from tests.support.api import KEY
+from tests.support.builders import now
+from tests.support.workspace import Shop, settings_for, working
 
 AT_ONCE = {
     "delivery": {

@@ -14,9 +14,9 @@ from temporalio.testing import WorkflowEnvironment
 from connector.store.engine.database import Database
 from connector.temporal.follow_up_client import FollowUpClient, FollowUpUnavailable, FollowUpUnknown, OperationRefused
 from connector.temporal.outbox import Outbox
-from tests.house import ABANDONED, ORIGINAL, House, buy, push
-from tests.temporal.shop import AT_ONCE, LATER, Shop
-from tests.temporal.stage import now
+from tests.support.builders import ABANDONED, ORIGINAL, buy, now, push
+from tests.support.installation import Installation
+from tests.support.workspace import AT_ONCE, LATER, Shop
 
 Command = Callable[..., Awaitable[tuple[int, str, str]]]
 
@@ -90,35 +90,37 @@ async def test_ended_and_unknown_ones(shop: Shop) -> None:
 
 
 @pytest.fixture
-async def house(sqlite_database: Database) -> House:
-    """A house with one row that waits, and no worker."""
-    built = House(sqlite_database)
-    await built.live(ORIGINAL, ABANDONED)
+async def installation(sqlite_database: Database) -> Installation:
+    """An installation with one row that waits, and no worker."""
+    built = Installation(sqlite_database)
+    await built.publish(ORIGINAL, ABANDONED)
     await built.ingest(push("e1", 0))
     return built
 
 
-async def test_without_a_worker(house: House, environment: WorkflowEnvironment) -> None:
+async def test_without_a_worker(installation: Installation, environment: WorkflowEnvironment) -> None:
     """Told in words after a while: what was asked has no answer, and may be asked again."""
-    [row] = await house.rows()
-    hands = FollowUpClient(house.database, "default", _client(environment), patience=timedelta(seconds=1))
+    [row] = await installation.rows()
+    hands = FollowUpClient(installation.database, "default", _client(environment), answer_timeout=timedelta(seconds=1))
     with pytest.raises(FollowUpUnavailable, match="was not started yet"):
         await hands.cancel(row.id)
-    await Outbox(house.database, "default", environment.client).flush()
+    await Outbox(installation.database, "default", environment.client).flush()
     with pytest.raises(FollowUpUnavailable, match="no worker is polling 'connector-default'"):
         await hands.cancel(row.id)
 
 
-async def test_ended_while_the_workflow_had_ended_too(house: House, environment: WorkflowEnvironment) -> None:
+async def test_ended_while_the_workflow_had_ended_too(
+    installation: Installation, environment: WorkflowEnvironment
+) -> None:
     """Between the look and the update it ended: the refusal is the store's, not Temporal's NOT_FOUND."""
-    [row] = await house.rows()
+    [row] = await installation.rows()
 
     async def client() -> Client:
-        await house.ingest(buy("b1", 1))
+        await installation.ingest(buy("b1", 1))
         return environment.client
 
     with pytest.raises(OperationRefused, match=r"it has ended: excepted \(exception\)"):
-        await FollowUpClient(house.database, "default", client).cancel(row.id)
+        await FollowUpClient(installation.database, "default", client).cancel(row.id)
 
 
 def _client(environment: WorkflowEnvironment) -> Callable[[], Awaitable[Client]]:

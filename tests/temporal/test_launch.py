@@ -19,8 +19,8 @@ from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups, launches, user_aliases
 from connector.store.users.users import save_user
-from tests.temporal.shop import Shop, settings_for, working
-from tests.temporal.stage import now
+from tests.support.builders import now
+from tests.support.workspace import Shop, settings_for, working
 
 EMAIL = {"email": {"subject": "Hello", "text": "there"}}
 
@@ -42,15 +42,15 @@ class Square:
         self.shop, self.database = Shop(database, environment), database
 
     async def drafts(self, *definitions: dict[str, Any]) -> None:
-        async with self.database.write(self.shop.workspace) as c:
-            at = await database_now(c)
-            await save_drafts(c, self.shop.workspace, [parse_definition(one) for one in definitions], at)
+        async with self.database.write(self.shop.workspace) as tx:
+            at = await database_now(tx)
+            await save_drafts(tx, [parse_definition(one) for one in definitions], at)
 
     async def crowd(self, count: int) -> set[str]:
         people = [User(id=f"u{n}", email=f"u{n}@example.com") for n in range(count)]
-        async with self.database.write(self.shop.workspace) as c:
+        async with self.database.write(self.shop.workspace) as tx:
             for person in people:
-                await save_user(c, self.shop.workspace, person, await database_now(c))
+                await save_user(tx, person, await database_now(tx))
         return {person.id for person in people}
 
     async def users(self, campaign: str, state: str) -> set[str]:
@@ -59,15 +59,15 @@ class Square:
             .join(follow_ups, user_aliases.c.user_key == follow_ups.c.user_key)
             .where(follow_ups.c.campaign == campaign, follow_ups.c.state == state)
         )
-        async with self.database.read() as c:
-            return set((await c.execute(statement)).scalars())
+        async with self.database.read("default") as tx:
+            return set((await tx.execute(statement)).scalars())
 
     async def handle(self) -> WorkflowHandle[Any, Any]:
         """The launch's workflow, once it has been started."""
         async with asyncio.timeout(15):
             while True:
-                async with self.database.read() as c:
-                    row = (await c.execute(select(launches))).one_or_none()
+                async with self.database.read("default") as tx:
+                    row = (await tx.execute(select(launches))).one_or_none()
                 if row is not None and row.started_at is not None:
                     name = names.launch_id(self.shop.workspace, "o", row.launch_id)
                     return self.shop.client.get_workflow_handle(name)
@@ -140,8 +140,8 @@ async def test_waits_for_its_time(
         await square.shop.order("publish", "o")
         handle = await square.handle()
         assert await handle.result() == {"sent": 3}
-    async with square.database.read() as c:
-        rows = (await c.execute(select(follow_ups))).all()
+    async with square.database.read("default") as tx:
+        rows = (await tx.execute(select(follow_ups))).all()
     assert Counter(row.dispatched_at >= at.replace(second=0, microsecond=0) for row in rows) == {True: 3}
     assert (await handle.describe()).history_length < 30
 

@@ -13,11 +13,10 @@ from connector.channels.protocol import OutgoingMessage
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import deliveries, launches
 from connector.temporal.follow_up_client import FollowUpClient, OperationRefused
-from connector.temporal.launch_reconciliation import end_closed_launches
 from connector.temporal.outbox import Outbox
-from connector.temporal.reconciliation import Reconciliation
-from tests.house import House
-from tests.sending.test_launch import MINUTE, NOW, Killed, Pad
+from connector.temporal.reconciliation import Reconciliation, end_closed_launches
+from tests.activities.test_launch import MINUTE, NOW, Killed, Pad
+from tests.support.installation import Installation
 
 
 class Site:
@@ -25,7 +24,7 @@ class Site:
 
     def __init__(self, database: Database, client: Client) -> None:
         self.database, self.client = database, client
-        self.pad = Pad(House(database))
+        self.pad = Pad(Installation(database))
         self.outbox = Outbox(database, "default", client)
 
     async def launch(self, users: int, **parts: Any) -> Any:
@@ -35,13 +34,13 @@ class Site:
         name = names.launch_id("default", "o", (await self.pad.row()).launch_id)
         return self.client.get_workflow_handle(name)
 
-    async def look(self) -> int:
+    async def reconcile(self) -> int:
         return await end_closed_launches(self.database, "default", self.client)
 
     async def claims_were_made(self, ago: timedelta) -> None:
-        async with self.database.write("default") as c:
-            at: datetime = await database_now(c) - ago
-            await c.execute(update(deliveries).where(deliveries.c.state == "claimed").values(claimed_at=at))
+        async with self.database.write("default") as tx:
+            at: datetime = await database_now(tx) - ago
+            await tx.execute(update(deliveries).where(deliveries.c.state == "claimed").values(claimed_at=at))
 
 
 @pytest.fixture
@@ -53,13 +52,13 @@ async def test_terminated_launch_ends_with_all_that_is_left(site: Site) -> None:
     """Its rows are dropped as an operator's doing; a worker that is still at it sends to nobody more."""
     handle = await site.launch(12, per_minute=4)
     await site.pad.work(NOW)
-    assert await site.look() == 0
+    assert await site.reconcile() == 0
     await handle.terminate("by an operator")
-    assert await site.look() == 8
+    assert await site.reconcile() == 8
     assert await site.pad.states() == {("sent", None): 4, ("dropped", "cancelled_by_operator"): 8}
     assert (await site.pad.row()).ended_at is not None
     assert (await site.pad.work(NOW + MINUTE)).phase == "ended"
-    assert (len(site.pad.provider.to), await site.look()) == (4, 0)
+    assert (len(site.pad.provider.to), await site.reconcile()) == (4, 0)
 
 
 async def test_terminated_launch_is_not_begun_again(site: Site) -> None:
@@ -67,7 +66,7 @@ async def test_terminated_launch_is_not_begun_again(site: Site) -> None:
     handle = await site.launch(12)
     await site.pad.step(NOW)
     await handle.terminate()
-    assert await site.look() == 7
+    assert await site.reconcile() == 7
     await site.pad.publish(messages={"push": {"title": "Newer", "body": "words"}})
     assert await site.outbox.flush() == 0
     assert (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED
@@ -78,11 +77,11 @@ async def test_terminated_launch_is_not_begun_again(site: Site) -> None:
 async def test_terminated_before_its_start_was_marked(site: Site) -> None:
     """The outbox was killed between start and mark, and the launch was terminated: it is found all the same."""
     handle = await site.launch(3)
-    async with site.database.write("default") as c:
-        await c.execute(update(launches).values(started_at=None, told_in=0))
+    async with site.database.write("default") as tx:
+        await tx.execute(update(launches).values(started_at=None, told_in=0))
     await handle.terminate()
     await site.outbox.flush()
-    await site.look()
+    await site.reconcile()
     assert (await site.pad.row()).ended_at is not None
     assert (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED
 
@@ -101,12 +100,12 @@ async def test_message_in_hand_is_left_to_a_later_look(site: Site) -> None:
         await site.pad.step(NOW)
     await handle.terminate()
     await site.claims_were_made(timedelta(seconds=5))
-    await site.look()
+    await site.reconcile()
     assert [row.state for row in await site.pad.rows() if row.state not in ("sent", "dropped")] == ["sending"]
     await site.claims_were_made(timedelta(minutes=3))
-    assert await site.look() == 1
+    assert await site.reconcile() == 1
     assert await site.pad.states() == {("sent", None): 2, ("failed", "send_unknown"): 1}
-    assert await site.look() == 0
+    assert await site.reconcile() == 0
 
 
 async def test_reconciliation_looks_at_launches(site: Site) -> None:
@@ -114,7 +113,7 @@ async def test_reconciliation_looks_at_launches(site: Site) -> None:
     handle = await site.launch(3)
     await site.pad.step(NOW)
     await handle.terminate()
-    assert await Reconciliation(site.database, "default", site.client).look() == 3
+    assert await Reconciliation(site.database, "default", site.client).reconcile() == 3
 
 
 async def test_operators_hands_are_refused_in_words(site: Site) -> None:

@@ -14,32 +14,35 @@ from connector import names
 from connector.store.engine.database import Database
 from connector.store.tables import follow_ups
 from connector.temporal.outbox import Outbox
-from tests.house import ABANDONED, ORIGINAL, House, buy, push
+from tests.support.builders import ABANDONED, ORIGINAL, buy, push
+from tests.support.installation import Installation
 
 
 @pytest.fixture
-def real_house(sqlite_database: Database) -> House:
+def real_installation(sqlite_database: Database) -> Installation:
     """On SQLite: the outbox's statements are the same on both."""
-    return House(sqlite_database)
+    return Installation(sqlite_database)
 
 
-async def _rows(house: House) -> list[Any]:
-    async with house.database.read() as c:
-        return list((await c.execute(select(follow_ups).order_by(follow_ups.c.due_at))).all())
+async def _rows(installation: Installation) -> list[Any]:
+    async with installation.database.read("default") as tx:
+        return list((await tx.execute(select(follow_ups).order_by(follow_ups.c.due_at))).all())
 
 
 def _handle(client: Client, row: Any) -> Any:
     return client.get_workflow_handle(names.follow_up_id("default", row.campaign, row.user_key, row.id))
 
 
-async def test_new_rows_get_their_workflows_once(real_house: House, environment: WorkflowEnvironment) -> None:
+async def test_new_rows_get_their_workflows_once(
+    real_installation: Installation, environment: WorkflowEnvironment
+) -> None:
     """Guarantee 6: one workflow a row, findable by its attributes; a second sweep starts nothing."""
-    await real_house.live(ORIGINAL, ABANDONED)
-    await real_house.ingest(push("e1", 0, user="a"), push("e2", 1, user="b"))
-    outbox = Outbox(real_house.database, "default", environment.client)
+    await real_installation.publish(ORIGINAL, ABANDONED)
+    await real_installation.ingest(push("e1", 0, user="a"), push("e2", 1, user="b"))
+    outbox = Outbox(real_installation.database, "default", environment.client)
     assert await outbox.flush() == 2
     assert await outbox.flush() == 0
-    for row in await _rows(real_house):
+    for row in await _rows(real_installation):
         assert row.started_at is not None
         described = await _handle(environment.client, row).describe()
         assert described.status is WorkflowExecutionStatus.RUNNING
@@ -48,39 +51,43 @@ async def test_new_rows_get_their_workflows_once(real_house: House, environment:
         assert attributes["DueAt"] == row.due_at.replace(microsecond=0) or attributes["DueAt"] == row.due_at
 
 
-async def test_start_that_could_not_be_marked_is_harmless(real_house: House, environment: WorkflowEnvironment) -> None:
+async def test_start_that_could_not_be_marked_is_harmless(
+    real_installation: Installation, environment: WorkflowEnvironment
+) -> None:
     """Killed between the start and the mark: the next sweep finds the workflow there and marks the row."""
-    await real_house.live(ORIGINAL, ABANDONED)
-    await real_house.ingest(push("e1", 0))
-    outbox = Outbox(real_house.database, "default", environment.client)
+    await real_installation.publish(ORIGINAL, ABANDONED)
+    await real_installation.ingest(push("e1", 0))
+    outbox = Outbox(real_installation.database, "default", environment.client)
     await outbox.flush()
-    async with real_house.database.write("default") as c:
-        await c.execute(update(follow_ups).values(started_at=None))
+    async with real_installation.database.write("default") as tx:
+        await tx.execute(update(follow_ups).values(started_at=None))
     assert await outbox.flush() == 1
-    [row] = await _rows(real_house)
+    [row] = await _rows(real_installation)
     assert row.started_at is not None
 
 
-async def test_ended_row_signals_its_workflow_once(real_house: House, environment: WorkflowEnvironment) -> None:
+async def test_ended_row_signals_its_workflow_once(
+    real_installation: Installation, environment: WorkflowEnvironment
+) -> None:
     """X4: the end is told promptly; a row that ended before its workflow started needs neither."""
-    await real_house.live(ORIGINAL, ABANDONED)
-    await real_house.ingest(push("e1", 0, user="a"), push("e2", 1, user="b"))
-    outbox = Outbox(real_house.database, "default", environment.client)
-    await real_house.ingest(buy("b2", 2, user="b"))
+    await real_installation.publish(ORIGINAL, ABANDONED)
+    await real_installation.ingest(push("e1", 0, user="a"), push("e2", 1, user="b"))
+    outbox = Outbox(real_installation.database, "default", environment.client)
+    await real_installation.ingest(buy("b2", 2, user="b"))
     assert await outbox.flush() == 1
-    await real_house.ingest(buy("b1", 3, user="a"))
+    await real_installation.ingest(buy("b1", 3, user="a"))
     assert await outbox.flush() == 1
     assert await outbox.flush() == 0
-    first, second = await _rows(real_house)
+    first, second = await _rows(real_installation)
     assert (first.signalled_at is not None, second.started_at) == (True, None)
     history = await _handle(environment.client, first).fetch_history()
     signals = [event for event in history.events if event.HasField("workflow_execution_signaled_event_attributes")]
     assert len(signals) == 1
 
 
-async def test_temporal_down_loses_nothing(real_house: House, environment: WorkflowEnvironment) -> None:
+async def test_temporal_down_loses_nothing(real_installation: Installation, environment: WorkflowEnvironment) -> None:
     """Guarantee 6: taken in while Temporal is away, started when it is back."""
-    await real_house.live(ORIGINAL, ABANDONED)
+    await real_installation.publish(ORIGINAL, ABANDONED)
     back = asyncio.Event()
 
     async def client() -> Client:
@@ -88,17 +95,17 @@ async def test_temporal_down_loses_nothing(real_house: House, environment: Workf
             raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
         return environment.client
 
-    outbox = Outbox(real_house.database, "default", client, sweep_seconds=0.05)
+    outbox = Outbox(real_installation.database, "default", client, sweep_seconds=0.05)
     stopped = asyncio.Event()
     running = asyncio.create_task(outbox.run(stopped))
-    results = await real_house.ingest(push("e1", 0))
+    results = await real_installation.ingest(push("e1", 0))
     assert results[0].status == "accepted"
     outbox.nudge()
     await asyncio.sleep(0)
-    assert (await _rows(real_house))[0].started_at is None
+    assert (await _rows(real_installation))[0].started_at is None
     back.set()
     async with asyncio.timeout(timedelta(seconds=10).total_seconds()):
-        while (await _rows(real_house))[0].started_at is None:
+        while (await _rows(real_installation))[0].started_at is None:
             await asyncio.sleep(0.02)
     stopped.set()
     await running

@@ -12,15 +12,24 @@ from pytest_httpserver import HTTPServer
 from temporalio.testing import WorkflowEnvironment
 
 from connector.app.context import build_context
-from connector.channels.twilio_signature import sign
+from connector.channels.twilio import sign_request
 from connector.rules.model.users import User
 from connector.store.engine.database import Database, database_now
 from connector.store.users.users import find_user, save_user
-from tests.channels.providers import AUTH_TOKEN, CALLBACK, FcmServer, TwilioServer, fcm, fcm_error, key_file, twilio
-from tests.house import ORIGINAL, PUSHED, follow_on
-from tests.starter.serving import open_client
-from tests.temporal.shop import Shop, settings_for, working
-from tests.temporal.stage import until
+from tests.support.api import open_client
+from tests.support.builders import ORIGINAL, PUSHED, follow_on
+from tests.support.polling import until
+from tests.support.provider_servers import (
+    AUTH_TOKEN,
+    CALLBACK,
+    FcmServer,
+    TwilioServer,
+    fcm,
+    fcm_error,
+    key_file,
+    twilio,
+)
+from tests.support.workspace import Shop, settings_for, working
 
 TEXT = follow_on("text", PUSHED, messages={"sms": {"body": "Your order is on its way, {{ user.first_name }}"}})
 PUSH = follow_on("push", {"interaction": "receive_sms", "campaign": "text"})
@@ -36,14 +45,14 @@ class Street:
     async def open(self, *definitions: dict[str, Any], tokens: tuple[str, ...] = ("t1",)) -> None:
         await self.shop.open(*definitions)
         user = User(id="u", first_name="Ada", phone="+14155552671", push_tokens=tokens)
-        async with self.shop.database.write(self.shop.workspace) as c:
-            await save_user(c, self.shop.workspace, user, await database_now(c))
+        async with self.shop.database.write(self.shop.workspace) as tx:
+            await save_user(tx, user, await database_now(tx))
 
     async def report(self, number: int, status: str) -> int:
         """Twilio tells of its message of this number, at the address that it was given."""
         address = urlsplit(self.twilio.forms[number]["StatusCallback"])
         form = {"MessageSid": f"SM{number + 1:032x}", "MessageStatus": status, "AccountSid": "AC" + "1" * 32}
-        headers = {"X-Twilio-Signature": sign(address.geturl(), form.items(), AUTH_TOKEN)}
+        headers = {"X-Twilio-Signature": sign_request(address.geturl(), form.items(), AUTH_TOKEN)}
         return (await self.api.post(f"{address.path}?{address.query}", data=form, headers=headers)).status_code
 
 
@@ -110,8 +119,8 @@ async def test_a_user_without_a_device_left_is_told_as_unregistered(street: Stre
     await street.shop.receive_push()
     row = await street.shop.becomes("push", "failed")
     assert row.reason == "send_failed"
-    async with street.shop.database.read() as c:
-        stored = await find_user(c, street.shop.workspace, "u")
+    async with street.shop.database.read(street.shop.workspace) as tx:
+        stored = await find_user(tx, "u")
     assert stored is not None
     assert stored.user.push_tokens == ()
 

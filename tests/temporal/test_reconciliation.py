@@ -24,9 +24,10 @@ from connector.temporal.client import start_arguments
 from connector.temporal.outbox import Outbox
 from connector.temporal.reconciliation import Reconciliation
 from connector.wire import FollowUpStart
-from tests.house import ABANDONED, ORIGINAL, House, push
-from tests.temporal.shop import LATER, Shop
-from tests.temporal.stage import until_event
+from tests.support.builders import ABANDONED, ORIGINAL, push
+from tests.support.installation import Installation
+from tests.support.temporal_server import until_event
+from tests.support.workspace import LATER, Shop
 
 
 @workflow.defn(name=names.FOLLOW_UP, sandboxed=False)
@@ -39,18 +40,18 @@ class Failing:
 
 
 class Yard:
-    """Waiting follow-ups of a house whose workflows run, with no worker but those that a test starts."""
+    """Waiting follow-ups of an installation whose workflows run, with no worker but those that a test starts."""
 
-    def __init__(self, house: House, client: Client) -> None:
-        self.house, self.client = house, client
-        self.outbox = Outbox(house.database, "default", client)
-        self.reconciliation = Reconciliation(house.database, "default", client)
+    def __init__(self, installation: Installation, client: Client) -> None:
+        self.installation, self.client = installation, client
+        self.outbox = Outbox(installation.database, "default", client)
+        self.reconciliation = Reconciliation(installation.database, "default", client)
 
     async def wait(self, *users: str) -> list[Any]:
         for minute, user in enumerate(users):
-            await self.house.ingest(push(f"e-{uuid4().hex}", minute, user))
+            await self.installation.ingest(push(f"e-{uuid4().hex}", minute, user))
         await self.outbox.flush()
-        return [self.workflow_of(row) for row in await self.house.rows()]
+        return [self.workflow_of(row) for row in await self.installation.rows()]
 
     def workflow_of(self, row: Any) -> Any:
         return self.client.get_workflow_handle(names.follow_up_id("default", row.campaign, row.user_key, row.id))
@@ -59,40 +60,40 @@ class Yard:
         """Look until so many were ended: what Temporal lists is eventually consistent."""
         async with asyncio.timeout(10):
             while number > 0:
-                number -= await self.reconciliation.look()
+                number -= await self.reconciliation.reconcile()
                 await asyncio.sleep(0.02)
         assert number == 0
 
     async def ends(self) -> list[tuple[str, str | None]]:
-        return [(row.state, row.reason) for row in await self.house.rows()]
+        return [(row.state, row.reason) for row in await self.installation.rows()]
 
 
 @pytest.fixture
 async def yard(sqlite_database: Database, environment: WorkflowEnvironment) -> Yard:
-    house = House(sqlite_database)
-    await house.live(ORIGINAL, ABANDONED)
-    return Yard(house, environment.client)
+    installation = Installation(sqlite_database)
+    await installation.publish(ORIGINAL, ABANDONED)
+    return Yard(installation, environment.client)
 
 
 async def test_terminated_one_is_recorded_and_not_started_again(yard: Yard) -> None:
     """Issue 3.9: dropped by an operator; the outbox leaves it, and its user may be triggered again."""
     first, _ = await yard.wait("a", "b")
-    assert await yard.reconciliation.look() == 0
+    assert await yard.reconciliation.reconcile() == 0
     await first.terminate("not this one")
     await yard.notices(1)
     assert sorted(await yard.ends()) == [("dropped", "cancelled_by_operator"), ("waiting", None)]
     assert await yard.outbox.flush() == 0
     assert (await first.describe()).status is WorkflowExecutionStatus.TERMINATED
-    assert await yard.reconciliation.look() == 0
-    await yard.house.ingest(push("again", 10_000, "a"))
+    assert await yard.reconciliation.reconcile() == 0
+    await yard.installation.ingest(push("again", 10_000, "a"))
     assert sorted(state for state, _ in await yard.ends()) == ["dropped", "waiting", "waiting"]
 
 
 async def test_terminated_before_its_start_was_marked(yard: Yard) -> None:
     """The outbox was killed between start and mark: the server refuses a second start, and the row ends."""
     [handle] = await yard.wait("a")
-    async with yard.house.database.write("default") as c:
-        await c.execute(update(follow_ups).values(started_at=None))
+    async with yard.installation.database.write("default") as tx:
+        await tx.execute(update(follow_ups).values(started_at=None))
     await handle.terminate()
     assert await yard.outbox.flush() == 1
     assert (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED
@@ -106,27 +107,27 @@ async def test_missed_while_no_worker_ran(yard: Yard) -> None:
     await first.terminate()
     await yard.notices(1)
     await second.terminate()
-    yard.reconciliation = Reconciliation(yard.house.database, "default", yard.client)
+    yard.reconciliation = Reconciliation(yard.installation.database, "default", yard.client)
     await yard.notices(1)
     [third] = [yard.workflow_of(row) for row in await _waiting(yard, "c")]
-    assert await yard.reconciliation.look() == 0
+    assert await yard.reconciliation.reconcile() == 0
     await third.terminate()
     await yard.notices(1)
 
 
 async def _waiting(yard: Yard, user: str) -> list[Any]:
     await yard.wait(user)
-    return [row for row in await yard.house.rows() if row.state == "waiting"]
+    return [row for row in await yard.installation.rows() if row.state == "waiting"]
 
 
 async def test_failed_one_is_recorded_with_a_warning(yard: Yard, environment: WorkflowEnvironment) -> None:
     """Nobody asked for it: the row ends the same, and the log says where to look."""
-    own = yard.house.database
+    own = yard.installation.database
     workspace = f"w{uuid4().hex[:8]}"
-    await yard.house.ingest(push("e1", 0, "a"))
-    async with own.write("default") as c:
-        await c.execute(update(follow_ups).values(workspace=workspace))
-    [row] = await yard.house.rows()
+    await yard.installation.ingest(push("e1", 0, "a"))
+    async with own.write("default") as tx:
+        await tx.execute(update(follow_ups).values(workspace=workspace))
+    [row] = await yard.installation.rows()
     start = FollowUpStart(
         workspace=workspace,
         follow_up_id=row.id,
@@ -144,7 +145,7 @@ async def test_failed_one_is_recorded_with_a_warning(yard: Yard, environment: Wo
         await yard.notices(1)
     assert await yard.ends() == [("dropped", "cancelled_by_operator")]
     assert [(line["event"], line["log_level"], line["status"]) for line in logs] == [
-        ("workflow_was_closed", "warning", "failed")
+        ("workflow_closed", "warning", "failed")
     ]
 
 
@@ -153,8 +154,8 @@ async def test_temporal_away_is_survived(yard: Yard) -> None:
     [handle] = await yard.wait("a")
     await handle.terminate()
     stopped, looks = asyncio.Event(), []
-    reconciliation = Reconciliation(yard.house.database, "default", yard.client, every_seconds=0.05)
-    look = reconciliation.look
+    reconciliation = Reconciliation(yard.installation.database, "default", yard.client, every_seconds=0.05)
+    look = reconciliation.reconcile
 
     async def away_at_first() -> int:
         looks.append(len(looks))
@@ -162,7 +163,7 @@ async def test_temporal_away_is_survived(yard: Yard) -> None:
             raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
         return await look()
 
-    reconciliation.look = away_at_first  # type: ignore[method-assign]
+    reconciliation.reconcile = away_at_first  # type: ignore[method-assign]
     running = asyncio.create_task(reconciliation.run(stopped))
     async with asyncio.timeout(10):
         while await yard.ends() != [("dropped", "cancelled_by_operator")]:
@@ -194,7 +195,7 @@ async def test_reset_one_goes_on(shop: Shop) -> None:
     async with asyncio.timeout(10):
         while [one.run_id async for one in shop.client.list_workflows(closed)] != [first]:
             await asyncio.sleep(0.05)
-    assert await reconciliation.look() == 0
+    assert await reconciliation.reconcile() == 0
     assert (await shop.becomes("later", "waiting")).id == row.id
     await handle.signal(names.EXCEPTION, {"type": "make_purchase", "id": "p1"})
     await shop.becomes("later", "excepted")

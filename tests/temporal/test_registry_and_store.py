@@ -22,10 +22,10 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import orders, publications
-from connector.temporal.registry_client import give_order
+from connector.temporal.registry_client import submit_order
 from connector.wire import Order, OrderReceipt
-from tests.house import ORIGINAL, PUSHED, follow_on
-from tests.temporal.stage import until_event
+from tests.support.builders import ORIGINAL, PUSHED, follow_on
+from tests.support.temporal_server import until_event
 from workflows.registry import RegistryWorkflow
 
 F = follow_on("f", PUSHED, delay={"after": "1 day"})
@@ -43,18 +43,18 @@ class Office:
         return self.client.get_workflow_handle(names.registry_id(self.workspace))
 
     async def apply(self, *definitions: dict[str, Any]) -> None:
-        async with self.database.write(self.workspace) as c:
-            await save_drafts(c, self.workspace, [parse_definition(d) for d in definitions], await database_now(c))
+        async with self.database.write(self.workspace) as tx:
+            await save_drafts(tx, [parse_definition(d) for d in definitions], await database_now(tx))
 
     async def order(self, verb: Any, *ids: str, order_id: str | None = None) -> OrderReceipt:
         what = Order(workspace=self.workspace, order_id=order_id or uuid4().hex, verb=verb, ids=ids)
-        return await give_order(self.client, what)
+        return await submit_order(self.client, what)
 
     async def stands(self) -> tuple[int, list[Any]]:
         """How many orders were carried out, and every window."""
-        async with self.database.read() as c:
-            count = (await c.execute(select(func.count()).select_from(orders))).scalar_one()
-            return count, list((await c.execute(select(publications).order_by(publications.c.window_id))).all())
+        async with self.database.read("default") as tx:
+            count = (await tx.execute(select(func.count()).select_from(orders))).scalar_one()
+            return count, list((await tx.execute(select(publications).order_by(publications.c.window_id))).all())
 
 
 @pytest.fixture

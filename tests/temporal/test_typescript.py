@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.temporal.outsiders import EXAMPLES, Shop, opened, play
+from tests.support.external_programs import Shop, opened, play
+from tests.support.repository import EXAMPLES
 
 SOURCES = EXAMPLES / "typescript"
 OLDEST_NODE = 20

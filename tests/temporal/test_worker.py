@@ -13,8 +13,9 @@ from temporalio.testing import WorkflowEnvironment
 import worker
 from connector import names
 from connector.app.preflight import NotSetUp
-from tests.house import ORIGINAL
-from tests.temporal.shop import AT_ONCE, LATER, Shop, settings_for
+from connector.temporal.outbox import Outbox
+from tests.support.builders import ORIGINAL
+from tests.support.workspace import AT_ONCE, LATER, Shop, settings_for
 from worker import run_worker
 
 
@@ -54,7 +55,7 @@ async def test_part_that_cannot_go_on_stops_the_worker(
     async def fail(_: object, __: asyncio.Event) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(worker.Outbox, "run", fail)
+    monkeypatch.setattr(Outbox, "run", fail)
     with pytest.raises(ExceptionGroup) as ended:
         await run_worker(settings_for("w", sqlite_url, tmp_path), asyncio.Event(), client=environment.client)
     assert [type(error) for error in ended.value.exceptions] == [ZeroDivisionError]
@@ -78,7 +79,7 @@ async def test_process_ends_on_sigterm(environment: WorkflowEnvironment, sqlite_
     assert process.stderr is not None
     try:
         async with asyncio.timeout(30):
-            while b"worker_runs" not in (line := await process.stderr.readline()):
+            while b"worker_started" not in (line := await process.stderr.readline()):
                 assert line, "it ended before it ran"
             process.send_signal(signal.SIGTERM)
             assert await process.wait() == 0

@@ -1,1 +1,1 @@
-"""What is published, since when, and who listens to what. Imports `model`."""
+"""What is published, since when, and which follow-on listens to what. Imports `model` and `targeting`."""

@@ -1,4 +1,7 @@
-"""The catalogue: what is published, since when, and who listens to what. Immutable; a change makes a new one."""
+"""The catalogue: what is published, since when, and which follow-on listens to what.
+
+It is immutable: every change creates a new catalogue.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +13,28 @@ from typing import Literal
 
 from connector.rules.model.campaigns import ActionBased, Campaign, Card, Conversion, Publishable, Workspace
 from connector.rules.model.interactions import LAUNCH_TIME, VIEWS, Interaction, Item
-from connector.rules.targeting.audience import asks_history
-from connector.rules.targeting.matching import Topic, topic_listened_to, topic_of
+from connector.rules.targeting.audience import needs_history
+from connector.rules.targeting.matching import Topic, topic_of, topic_of_condition
 
 Lifecycle = Literal["draft", "active", "stopped", "archived"]
 
 
 @dataclass(frozen=True)
 class Window:
-    """A time [opened_at, closed_at) in which a campaign or card was live; closed_at is None while it is."""
+    """A time [opened_at, closed_at), UTC, in which an entry was live; `closed_at` is None while it is live."""
 
     window_id: int
     opened_at: datetime
     closed_at: datetime | None = None
 
-    def holds(self, t: datetime) -> bool:
-        """Whether `t` falls into this window."""
+    def contains(self, t: datetime) -> bool:
+        """Return whether `t` is in this window."""
         return self.opened_at <= t and (self.closed_at is None or t < self.closed_at)
 
 
 @dataclass(frozen=True)
 class Revision:
-    """One saved definition; `effective_at` is None as long as it was never published."""
+    """One saved definition; `effective_at` is None until it is published."""
 
     number: int
     definition: Publishable
@@ -39,13 +42,13 @@ class Revision:
 
     @property
     def conversions(self) -> tuple[Conversion, ...]:
-        """What it counts as success (C1); cards count nothing."""
+        """The conversions that it counts (C1); none for cards."""
         return self.definition.conversions if isinstance(self.definition, Campaign) else ()
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One campaign or card with its lifecycle. `revisions` are in the order of their numbers, drafts included."""
+    """One campaign or card with its lifecycle. `revisions` are in the order of their numbers, including drafts."""
 
     id: str
     state: Lifecycle
@@ -69,7 +72,7 @@ class Entry:
 
     @cached_property
     def live(self) -> Revision | None:
-        """The revision whose rules hold now; None unless the entry is active."""
+        """The revision that is in effect now; None unless the entry is active."""
         return self.published[-1] if self.state == "active" else None
 
     @property
@@ -79,42 +82,42 @@ class Entry:
 
     @property
     def first_effective_at(self) -> datetime | None:
-        """When it was published first: P2 counts from here, across revisions (P10)."""
+        """When it was first published, UTC: P2 counts from this time, across revisions (P10)."""
         return self.windows[0].opened_at if self.windows else None
 
     @cached_property
-    def asks_history(self) -> bool:
-        """Whether the audience of some published revision asks what users did before."""
+    def needs_history(self) -> bool:
+        """Whether the audience of a published revision depends on what users did before."""
         definitions = (revision.definition for revision in self.published)
-        return any(isinstance(d, Campaign) and asks_history(d.audience) for d in definitions)
+        return any(isinstance(d, Campaign) and needs_history(d.audience) for d in definitions)
 
     def revision_at(self, t: datetime) -> Revision | None:
-        """The revision that was in effect at `t`."""
+        """Return the revision that was in effect at `t`; None before the first publication."""
         for revision in reversed(self.published):
             if revision.effective_at is not None and revision.effective_at <= t:
                 return revision
         return None
 
     def window_at(self, t: datetime) -> Window | None:
-        """The window that `t` falls into, None where it was not live."""
+        """Return the window that contains `t`; None if the entry was not live then."""
         for window in reversed(self.windows):
-            if window.holds(t):
+            if window.contains(t):
                 return window
         return None
 
     def window(self, window_id: int) -> Window | None:
-        """The window of that id."""
+        """Return the window with this id."""
         return next((window for window in self.windows if window.window_id == window_id), None)
 
     def revision(self, number: int) -> Revision | None:
-        """The revision of that number."""
+        """Return the revision with this number."""
         for revision in reversed(self.revisions):
             if revision.number == number:
                 return revision
         return None
 
     def follow_on(self, revision: Revision | None) -> ActionBased | None:
-        """The delivery of that revision where it is a follow-on's."""
+        """Return the delivery of a revision of a follow-on; None for other revisions, cards and None."""
         definition = revision.definition if revision else None
         return definition.follow_on if isinstance(definition, Campaign) else None
 
@@ -124,23 +127,29 @@ Listeners = Mapping[Topic, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All entries of a workspace at one version, with an index from topics to the follow-ons that ever listened.
+    """All entries of a workspace at one version, with indexes from topics to the entries that are concerned.
 
-    Stopped and archived ones stay in it, so that what they no longer count is refused with its reason (P2). A second
-    index has the campaigns that ever counted conversions, under their events and receipts, and each topic's `windows`
-    the longest of theirs (C1). A third has the follow-ons that something with the topic ever called off.
+    Stopped and archived entries stay in the indexes, so that an interaction that they no longer count is refused with
+    a reason (P2).
+
+    Args:
+        trigger_listeners: follow-ons of which a published revision's trigger has the topic.
+        exception_listeners: follow-ons of which a published revision's exceptions have the topic.
+        conversion_listeners: campaigns of which a published revision counts conversions, under the topics of their
+            events, receipts and views (C1).
+        conversion_windows: by topic, the longest conversion window of those campaigns.
     """
 
     version: int = 0
     workspace: Workspace = field(default_factory=Workspace)
     entries: Mapping[str, Entry] = field(default_factory=dict)
-    listeners: Listeners = field(default_factory=dict)
+    trigger_listeners: Listeners = field(default_factory=dict)
     changed_at: datetime | None = None
-    counting: Listeners = field(default_factory=dict)
-    windows: Mapping[Topic, timedelta] = field(default_factory=dict)
-    excepting: Listeners = field(default_factory=dict)
+    conversion_listeners: Listeners = field(default_factory=dict)
+    conversion_windows: Mapping[Topic, timedelta] = field(default_factory=dict)
+    exception_listeners: Listeners = field(default_factory=dict)
 
-    def changed(
+    def with_entries(
         self,
         entries: Iterable[Entry],
         *,
@@ -148,94 +157,97 @@ class Catalogue:
         workspace: Workspace | None = None,
         changed_at: datetime | None = None,
     ) -> Catalogue:
-        """A new catalogue in which these entries stand in the place of those of the same id."""
+        """Return a new catalogue in which these entries replace those with the same ids."""
         merged = dict(self.entries)
-        listening, counting = _Listening(self.listeners, _topics), _Listening(self.counting, _topics_counted)
-        excepting = _Listening(self.excepting, _topics_excepting)
+        triggers = _IndexBuilder(self.trigger_listeners, _trigger_topics)
+        exceptions = _IndexBuilder(self.exception_listeners, _exception_topics)
+        conversions = _IndexBuilder(self.conversion_listeners, _conversion_topics)
         for entry in entries:
-            for index in (listening, counting, excepting):
-                index.put(entry, merged.get(entry.id))
+            for index in (triggers, exceptions, conversions):
+                index.replace(merged.get(entry.id), entry)
             merged[entry.id] = entry
-        counted, touched = counting.sorted(), counting.touched()
+        conversion_listeners, changed = conversions.build(), conversions.changed_topics()
         windows = {
-            topic: _longest_window(map(merged.__getitem__, names)) if topic in touched else self.windows[topic]
-            for topic, names in counted.items()
+            topic: _longest_window(merged[name] for name in names)
+            if topic in changed
+            else self.conversion_windows[topic]
+            for topic, names in conversion_listeners.items()
         }
         return Catalogue(
-            version,
-            workspace or self.workspace,
-            merged,
-            listening.sorted(),
-            changed_at or self.changed_at,
-            counted,
-            windows,
-            excepting.sorted(),
+            version=version,
+            workspace=workspace or self.workspace,
+            entries=merged,
+            trigger_listeners=triggers.build(),
+            changed_at=changed_at or self.changed_at,
+            conversion_listeners=conversion_listeners,
+            conversion_windows=windows,
+            exception_listeners=exceptions.build(),
         )
 
-    def listening_to(self, item: Item) -> tuple[Entry, ...]:
-        """The follow-ons of which some published revision's trigger has the item's topic.
+    def listeners_of(self, item: Item) -> tuple[Entry, ...]:
+        """Return the follow-ons of which a published revision's trigger has the item's topic.
 
-        The cost does not depend on how many campaigns there are.
+        The cost does not depend on the number of campaigns.
         """
-        names = self.listeners.get(topic_of(item), ())
+        names = self.trigger_listeners.get(topic_of(item), ())
         return tuple([self.entries[name] for name in names]) if names else ()
 
-    def concerns_nobody(self, item: Item) -> bool:
-        """Whether no published revision's triggers or exceptions have the item's topic.
+    def has_no_listeners(self, item: Item) -> bool:
+        """Return whether no published revision's trigger or exceptions have the item's topic.
 
-        Such an item touches no follow-up, whatever else is known of its user and in whatever order it comes (T5): only
-        conditions of published revisions begin waits and call them off (P10).
+        Such an item affects no follow-up, whatever the state of its user and the order of arrival (T5): only conditions
+        of published revisions start and cancel follow-ups (P10).
         """
         topic = topic_of(item)
-        return topic not in self.listeners and topic not in self.excepting
+        return topic not in self.trigger_listeners and topic not in self.exception_listeners
 
     @cached_property
-    def asks_history(self) -> bool:
-        """Whether any audience asks what users did before; mostly none does, and nobody's past is looked up."""
-        return any(entry.asks_history for entry in self.entries.values())
+    def needs_history(self) -> bool:
+        """Whether any audience depends on what users did before: if none does, no user's log is loaded."""
+        return any(entry.needs_history for entry in self.entries.values())
 
     @cached_property
     def live_cards(self) -> tuple[Entry, ...]:
-        """The News Feed cards that are active, the newest publication first."""
+        """The active News Feed cards, the newest publication first."""
         cards = [entry for entry in self.entries.values() if entry.is_card and entry.live is not None]
         return tuple(sorted(cards, key=lambda card: card.windows[-1].opened_at, reverse=True))
 
-    def counts_within(self, item: Item) -> timedelta | None:
-        """The longest window of all campaigns with conversions for which the item is a receipt or may be an event.
+    def conversion_window(self, item: Item) -> timedelta | None:
+        """Return the longest conversion window of the campaigns for which the item is a receipt or may be an event.
 
-        None where there is no such campaign. The cost does not depend on how many there are (C1).
+        None if there is no such campaign. The cost does not depend on the number of campaigns (C1).
         """
-        return self.windows.get(topic_of(item))
+        return self.conversion_windows.get(topic_of(item))
 
     def is_active(self, name: str) -> bool:
-        """Whether there is such a campaign or card, and it is live."""
+        """Return whether there is an active campaign or card with this id."""
         entry = self.entries.get(name)
         return entry is not None and entry.state == "active"
 
     def target_of(self, item: Item) -> Entry | None:
-        """The campaign or card that the item is about; None for events, unknown ids and ids of the other kind (M5)."""
+        """Return the item's campaign or card; None for events, unknown ids and ids of the other kind (M5)."""
         if not isinstance(item, Interaction):
             return None
         entry = self.entries.get(item.target)
         return entry if entry is not None and entry.is_card == (item.card is not None) else None
 
 
-def _topics(entry: Entry) -> set[Topic]:
+def _trigger_topics(entry: Entry) -> set[Topic]:
     deliveries = (entry.follow_on(revision) for revision in entry.published)
-    return {topic_listened_to(condition) for delivery in deliveries if delivery for condition in delivery.trigger}
+    return {topic_of_condition(condition) for delivery in deliveries if delivery for condition in delivery.trigger}
 
 
-def _topics_excepting(entry: Entry) -> set[Topic]:
+def _exception_topics(entry: Entry) -> set[Topic]:
     deliveries = (entry.follow_on(revision) for revision in entry.published)
-    return {topic_listened_to(condition) for delivery in deliveries if delivery for condition in delivery.exceptions}
+    return {topic_of_condition(condition) for delivery in deliveries if delivery for condition in delivery.exceptions}
 
 
-def _topics_counted(entry: Entry) -> set[Topic]:
-    """The events that some published revision counts, and what opens or holds a window for them (C1)."""
+def _conversion_topics(entry: Entry) -> set[Topic]:
+    """Return the topics of the events that a published revision counts, and of its receipts and views (C1)."""
     conversions = [conversion for revision in entry.published for conversion in revision.conversions]
     if not conversions:
         return set()
-    events = {topic_listened_to(conversion) for conversion in conversions}
+    events = {topic_of_condition(conversion) for conversion in conversions}
     return events | {("interaction", kind.value, f"campaign:{entry.id}") for kind in LAUNCH_TIME | VIEWS}
 
 
@@ -243,29 +255,29 @@ def _longest_window(entries: Iterable[Entry]) -> timedelta:
     return max(c.within for entry in entries for revision in entry.published for c in revision.conversions)
 
 
-class _Listening:
-    """An index while it changes: each topic that is touched is sorted once, however many entries change."""
+class _IndexBuilder:
+    """Builds a changed index; sorts each changed topic once, however many entries change."""
 
-    def __init__(self, listeners: Listeners, topics: Callable[[Entry], set[Topic]]) -> None:
-        self._listeners, self._topics = listeners, topics
-        self._touched: dict[Topic, set[str]] = {}
+    def __init__(self, listeners: Listeners, topics_of: Callable[[Entry], set[Topic]]) -> None:
+        self._listeners, self._topics_of = listeners, topics_of
+        self._changed: dict[Topic, set[str]] = {}
 
-    def put(self, entry: Entry, before: Entry | None) -> None:
-        """Index an entry, in the place of what it was before."""
-        for topic in self._topics(before) if before else ():
-            self._names(topic).discard(entry.id)
-        for topic in self._topics(entry):
-            self._names(topic).add(entry.id)
+    def replace(self, old: Entry | None, new: Entry) -> None:
+        """Index `new` instead of `old`, which is None if the entry is new."""
+        for topic in self._topics_of(old) if old else ():
+            self._names(topic).discard(new.id)
+        for topic in self._topics_of(new):
+            self._names(topic).add(new.id)
 
-    def touched(self) -> Listeners:
-        """The topics that changed."""
-        return {topic: tuple(sorted(names)) for topic, names in self._touched.items()}
+    def changed_topics(self) -> Listeners:
+        """Return the topics that changed, each with its entries."""
+        return {topic: tuple(sorted(names)) for topic, names in self._changed.items()}
 
-    def sorted(self) -> Listeners:
-        """The whole index."""
-        return {topic: names for topic, names in {**self._listeners, **self.touched()}.items() if names}
+    def build(self) -> Listeners:
+        """Return the whole index."""
+        return {topic: names for topic, names in {**self._listeners, **self.changed_topics()}.items() if names}
 
     def _names(self, topic: Topic) -> set[str]:
-        if topic not in self._touched:
-            self._touched[topic] = set(self._listeners.get(topic, ()))
-        return self._touched[topic]
+        if topic not in self._changed:
+            self._changed[topic] = set(self._listeners.get(topic, ()))
+        return self._changed[topic]

@@ -1,83 +1,82 @@
-"""Who listens to whom: the graph of follow-ons, its order of publication (P5) and its circles (P6)."""
+"""Which follow-on listens to which campaign or card: publication order (P5) and cycles (P6)."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
-from connector.rules.catalogue.graph import Graph, cyclic_components, shortest_cycle
 from connector.rules.model.conditions import InteractionCondition
 
-_MOST_NAMED = 20
-"""How many campaigns of a circle its problem names."""
+Graph = Mapping[str, Sequence[str]]
+"""From each name to the names that it points to; a name without an entry points to none."""
+
+_MAX_NAMED = 20
+"""How many campaigns of a cycle its problem names."""
 
 
-def listens_to(entry: Entry, revision: Revision | None = None) -> tuple[InteractionCondition, ...]:
-    """The interactions that trigger a revision of a follow-on, the newest one unless told."""
+def trigger_interactions(entry: Entry, revision: Revision | None = None) -> tuple[InteractionCondition, ...]:
+    """Return the interactions that trigger a revision of a follow-on, by default the newest one."""
     follow_on = entry.follow_on(revision or entry.newest)
     conditions = follow_on.trigger if follow_on else ()
     return tuple(c for c in conditions if isinstance(c, InteractionCondition))
 
 
 def follow_ons_of(catalogue: Catalogue) -> Mapping[str, tuple[str, ...]]:
-    """The follow-ons whose newest revision listens to each target."""
-    found: dict[str, list[str]] = defaultdict(list)
+    """Return for each target the follow-ons whose newest revision listens to it."""
+    follow_ons: dict[str, list[str]] = defaultdict(list)
     for entry in catalogue.entries.values():
-        for target in _targets(listens_to(entry)):
-            found[target].append(entry.id)
-    return {target: tuple(names) for target, names in found.items()}
+        for target in _targets(trigger_interactions(entry)):
+            follow_ons[target].append(entry.id)
+    return {target: tuple(names) for target, names in follow_ons.items()}
 
 
 def with_draft_follow_ons(catalogue: Catalogue, ids: Iterable[str]) -> list[str]:
-    """The ids with the draft follow-ons that listen to them, those that listen to these, and so on (P5)."""
+    """Return the ids and, transitively, the draft follow-ons that listen to them (P5)."""
     chosen = dict.fromkeys(ids)
-    waiting, listening = list(chosen), follow_ons_of(catalogue)
-    while waiting:
-        for name in listening.get(waiting.pop(), ()):
+    pending, follow_ons = list(chosen), follow_ons_of(catalogue)
+    while pending:
+        for name in follow_ons.get(pending.pop(), ()):
             if name not in chosen and catalogue.entries[name].state == "draft":
                 chosen[name] = None
-                waiting.append(name)
+                pending.append(name)
     return list(chosen)
 
 
 def publication_order(catalogue: Catalogue, names: Set[str]) -> tuple[str, ...]:
-    """The names so that follow-ons come before what they listen to; on an allowed circle, by name (P5)."""
-    graph = {name: _targets(listens_to(catalogue.entries[name])) for name in names}
-    return tuple(name for knot in cyclic_components(graph, sorted(names)) for name in sorted(knot))
+    """Sort the names so that follow-ons come before what they listen to; on an allowed cycle, by name (P5)."""
+    graph = {name: _targets(trigger_interactions(catalogue.entries[name])) for name in names}
+    return tuple(name for component in _strong_components(graph, sorted(names)) for name in sorted(component))
 
 
-def cycles(catalogue: Catalogue, becoming_live: Mapping[str, Revision]) -> list[str]:
-    """P6: a problem for each knot of the live and the becoming live in which somebody could go round for ever.
+def cycle_problems(catalogue: Catalogue, becoming_live: Mapping[str, Revision]) -> list[str]:
+    """Return a problem for each cycle of follow-ons on which a user could go round for ever (P6).
 
-    One is allowed where each campaign on it has `eligible_again: never`.
+    A cycle is allowed if each campaign on it has `eligible_again: never`.
 
     Args:
-        becoming_live: the revisions that an order makes live.
+        becoming_live: the revisions that an order makes live, besides what is live already.
     """
     live = {entry.id: entry.live for entry in catalogue.entries.values() if entry.live} | dict(becoming_live)
-    graph = {name: _targets(listens_to(catalogue.entries[name], revision)) for name, revision in live.items()}
+    graph = {name: _targets(trigger_interactions(catalogue.entries[name], revision)) for name, revision in live.items()}
     graph = {name: [target for target in targets if target in live] for name, targets in graph.items() if targets}
     problems = []
-    for knot in cyclic_components(graph, sorted(live)):
-        repeating = (name for name in sorted(knot) if not _once_only(catalogue.entries[name], live[name]))
-        again = None if becoming_live.keys().isdisjoint(knot) else next(repeating, None)
-        way = shortest_cycle(_within(graph, knot), again) if again else None
-        problems += [_problem(way)] if way else []
+    for component in _strong_components(graph, sorted(live)):
+        if becoming_live.keys().isdisjoint(component):
+            continue
+        repeating = (name for name in sorted(component) if not _sends_once(catalogue.entries[name], live[name]))
+        start = next(repeating, None)
+        cycle = _shortest_cycle(_subgraph(graph, component), start) if start else None
+        problems += [_cycle_problem(cycle)] if cycle else []
     return problems
 
 
-def _within(graph: Graph, names: Iterable[str]) -> Graph:
-    inside = set(names)
-    return {name: [target for target in graph.get(name, ()) if target in inside] for name in inside}
-
-
-def _problem(way: Sequence[str]) -> str:
-    names = list(reversed(way))
-    if len(names) > _MOST_NAMED:
-        names = [*names[: _MOST_NAMED // 2], f"… {len(names) - _MOST_NAMED} more …", *names[-_MOST_NAMED // 2 :]]
+def _cycle_problem(cycle: Sequence[str]) -> str:
+    names = list(reversed(cycle))
+    if len(names) > _MAX_NAMED:
+        names = [*names[: _MAX_NAMED // 2], f"… {len(names) - _MAX_NAMED} more …", *names[-_MAX_NAMED // 2 :]]
     return (
-        f"{' → '.join(names)} is a circle of follow-ons, which could send to one user for ever; "
+        f"{' → '.join(names)} is a cycle of follow-ons, which could send to one user for ever; "
         "break it, or give each campaign on it `eligible_again: never`"
     )
 
@@ -86,6 +85,84 @@ def _targets(conditions: Iterable[InteractionCondition]) -> list[str]:
     return sorted({condition.target for condition in conditions})
 
 
-def _once_only(entry: Entry, revision: Revision) -> bool:
+def _sends_once(entry: Entry, revision: Revision) -> bool:
     follow_on = entry.follow_on(revision)
     return follow_on is None or follow_on.eligible_again == "never"
+
+
+def _subgraph(graph: Graph, names: Iterable[str]) -> Graph:
+    inside = set(names)
+    return {name: [target for target in graph.get(name, ()) if target in inside] for name in inside}
+
+
+# The graph algorithms below are iterative: a chain of follow-ons can be longer than Python's recursion limit.
+
+
+def _strong_components(graph: Graph, names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the strongly connected components, each before those that it points to (Kosaraju's algorithm).
+
+    Linear in names and edges; the same input gives the same order.
+    """
+    chosen = set(names)
+    reverse: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        for target in graph.get(name, ()):
+            reverse[target].append(name)
+    last_finished_first = reversed(list(_finishing_order(graph, names, chosen)))
+    seen: set[str] = set()
+    return [tuple(_unseen_reachable(reverse, name, chosen, seen)) for name in last_finished_first if name not in seen]
+
+
+def _finishing_order(graph: Graph, names: Sequence[str], chosen: set[str]) -> Iterator[str]:
+    """Yield the names in the order in which a depth-first search finishes them."""
+    seen: set[str] = set()
+    for root in names:
+        if root in seen:
+            continue
+        seen.add(root)
+        path = [(root, iter(graph.get(root, ())))]
+        while path:
+            name, targets = path[-1]
+            target = next((target for target in targets if target in chosen and target not in seen), None)
+            if target is None:
+                path.pop()
+                yield name
+            else:
+                seen.add(target)
+                path.append((target, iter(graph.get(target, ()))))
+
+
+def _unseen_reachable(graph: Graph, start: str, chosen: set[str], seen: set[str]) -> Iterator[str]:
+    """Yield the unseen names that are reachable from `start`, itself included, and mark them as seen."""
+    seen.add(start)
+    pending = [start]
+    while pending:
+        name = pending.pop()
+        yield name
+        for target in graph.get(name, ()):
+            if target in chosen and target not in seen:
+                seen.add(target)
+                pending.append(target)
+
+
+def _shortest_cycle(graph: Graph, start: str) -> list[str] | None:
+    """Return the shortest path from `start` back to itself, with it at both ends; None if there is none."""
+    came_from: dict[str, str] = {}
+    pending = deque([start])
+    while pending:
+        name = pending.popleft()
+        for target in graph.get(name, ()):
+            if target not in came_from:
+                came_from[target] = name
+                pending.append(target)
+        if start in came_from:
+            return _path_back(came_from, start)
+    return None
+
+
+def _path_back(came_from: Mapping[str, str], start: str) -> list[str]:
+    path, name = [start], came_from[start]
+    while name != start:
+        path.append(name)
+        name = came_from[name]
+    return [*path, start][::-1]

@@ -1,7 +1,7 @@
-"""Do a target's messages have what a trigger or an exception listens for? (P7)
+"""What a follow-on refers to: whether its targets exist (P3, M5) and have what its conditions name (P7).
 
-Only looked at where we know the messages: our own, and those that an external campaign's definition writes down. Every
-revision that was ever published counts, besides the newest: its messages are still out there.
+Messages are checked only if they are known: our own, and those in an external campaign's definition. Every revision
+that was ever published counts besides the newest, because users still have its messages.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import ActionBased, Campaign, External
-from connector.rules.model.conditions import InteractionCondition
+from connector.rules.model.conditions import Condition, InteractionCondition
 from connector.rules.model.interactions import InteractionType
 from connector.rules.model.messages import Messages
 from connector.rules.model.values import ChannelName
@@ -39,53 +39,76 @@ _CHANNEL_OF: dict[InteractionType, ChannelName] = {
     T.VIEW_NEWS_FEED_CARD: "news_feed_card",
     T.CLICK_NEWS_FEED_CARD: "news_feed_card",
 }
-"""The channel that a message must be on for the interaction to happen; enrolments and conversions need none."""
+"""The channel that a target must send on for the interaction to happen; enrolments and conversions need none."""
 
 
 @dataclass(frozen=True)
 class _KnownMessages:
-    """What we know of a target: its revisions' definitions and all the messages that they send."""
+    """The definitions of a target's revisions, and all contents that they send."""
 
     campaigns: tuple[Campaign, ...]
-    messages: tuple[Messages, ...]
+    contents: tuple[Messages, ...]
 
 
-def contents_of(campaign: Campaign) -> list[Messages]:
-    """What it may send: its messages, or those of each variant."""
-    contents = [campaign.messages, *(variant.messages for variant in campaign.variants or ())]
-    return [content for content in contents if content is not None]
+def target_problems(catalogue: Catalogue, entry: Entry) -> list[str]:
+    """Return what is wrong with the targets of an entry's newest revision (P3, M5).
+
+    Each must exist and be of the kind that the condition names. A trigger's target must not be archived; an
+    exception's may be.
+    """
+    follow_on = entry.follow_on(entry.newest)
+    if follow_on is None:
+        return []
+    problems = [_target_problem(catalogue, "trigger", condition) for condition in follow_on.trigger]
+    problems += [_target_problem(catalogue, "exception", condition) for condition in follow_on.exceptions]
+    return [f"{entry.id}: {problem}" for problem in problems if problem is not None]
 
 
 def content_problems(follow_on: ActionBased, catalogue: Catalogue) -> Iterator[str]:
-    """The channels, aliases and buttons that it names and its targets' messages do not have (P7)."""
+    """Yield a problem for each channel, alias and button that it names and its targets' messages do not have (P7)."""
     for condition, known in _known_targets(follow_on, catalogue):
         channel = _CHANNEL_OF.get(condition.interaction)
-        channels = sorted({name for message in known.messages for name in message.channels})
+        channels = sorted({name for content in known.contents for name in content.channels})
         if channel is not None and channel not in channels:
             yield (
                 f"{condition.interaction} of {condition.target} cannot happen: {condition.target} has no message on "
                 f"{channel}, only on {', '.join(channels)}; listen to another interaction, or add the message"
             )
         elif condition.alias is not None:
-            yield from _unless_there("alias", condition.alias, condition.target, _aliases(known))
+            yield from _missing("alias", condition.alias, condition.target, _aliases(known))
         elif condition.button is not None:
-            yield from _unless_there("button", condition.button, condition.target, _buttons(known, channel))
+            yield from _missing("button", condition.button, condition.target, _buttons(known, channel))
 
 
 def content_warnings(follow_on: ActionBased, catalogue: Catalogue) -> Iterator[str]:
-    """What its targets do not have as they are, so that it will not happen: pages, conversions, a control group."""
+    """Yield a warning for each page, conversion and control group that it names and its targets do not have."""
     for condition, known in _known_targets(follow_on, catalogue):
         lacks = f"{condition.target} has no"
         if any(isinstance(campaign.delivery, External) for campaign in known.campaigns):
-            continue  # its conversions and control group are its sender's affair
+            continue  # another system decides on its conversions and control group
         if condition.page is not None:
-            yield from _unless_there("page", condition.page, condition.target, _pages(known))
+            yield from _missing("page", condition.page, condition.target, _pages(known))
         elif condition.interaction is T.PERFORM_CONVERSION_EVENT:
             letter = condition.conversion or "A"
             if not any(len(campaign.conversions) > "ABCD".index(letter) for campaign in known.campaigns):
-                yield f"{lacks} conversion {letter}, so that it cannot happen; add it to {condition.target}"
+                yield f"{lacks} conversion {letter}, so it cannot happen; add it to {condition.target}"
         elif condition.interaction is T.ENROLL_IN_CONTROL_GROUP and not any(c.control_group for c in known.campaigns):
-            yield f"{lacks} control group, so that nobody can be enrolled in it; add it to {condition.target}"
+            yield f"{lacks} control group, so nobody can be enrolled in it; add one to {condition.target}"
+
+
+def _target_problem(catalogue: Catalogue, role: str, condition: Condition) -> str | None:
+    if not isinstance(condition, InteractionCondition):
+        return None
+    kind, other = ("card", "campaign") if condition.card else ("campaign", "card")
+    target = catalogue.entries.get(condition.target)
+    named = f"its {role} names the {kind} {condition.target}"
+    if target is None:
+        return f"{named}, which does not exist; apply it first"
+    if target.is_card != (condition.card is not None):
+        return f"{named}, which is a {other}; write {other}: {condition.target}"
+    if role == "trigger" and target.state == "archived":
+        return f"{named}, which is archived and sends nothing any more; listen to another one"
+    return None
 
 
 def _known_targets(
@@ -94,46 +117,46 @@ def _known_targets(
     for condition in (*follow_on.trigger, *follow_on.exceptions):
         if isinstance(condition, InteractionCondition):
             entry = catalogue.entries.get(condition.campaign or "")
-            known = _knowledge_of(entry) if entry else None
+            known = _known_messages(entry) if entry else None
             if known is not None:
                 yield condition, known
 
 
-def _knowledge_of(entry: Entry) -> _KnownMessages | None:
-    """What we know of a campaign; None for cards, and where another system sends it and nothing says what."""
+def _known_messages(entry: Entry) -> _KnownMessages | None:
+    """Return the known messages of a campaign; None for cards and for external campaigns without messages."""
     definitions = [revision.definition for revision in (*entry.published, entry.newest)]
     campaigns = tuple(definition for definition in definitions if isinstance(definition, Campaign))
-    untold = any(isinstance(c.delivery, External) and not contents_of(c) for c in campaigns)
-    if untold or len(campaigns) < len(definitions):
+    is_unknown = any(isinstance(c.delivery, External) and not c.contents for c in campaigns)
+    if is_unknown or len(campaigns) < len(definitions):
         return None
-    return _KnownMessages(campaigns, tuple(content for campaign in campaigns for content in contents_of(campaign)))
+    return _KnownMessages(campaigns, tuple(content for campaign in campaigns for content in campaign.contents))
 
 
-def _unless_there(kind: str, wanted: str, target: str, there: set[str]) -> Iterator[str]:
-    """A problem unless the name is there, or may be made by a template."""
-    if wanted not in there and not any("{{" in name or "{%" in name for name in there):
-        has = f"only {', '.join(sorted(there))}" if there else "none"
-        yield f"{target} has no {kind} {wanted}, {has}; it would never be clicked: name one that is there, or add it"
+def _missing(kind: str, name: str, target: str, existing: set[str]) -> Iterator[str]:
+    """Yield a problem unless the name exists or a template may render it."""
+    if name not in existing and not any("{{" in other or "{%" in other for other in existing):
+        has = f"only {', '.join(sorted(existing))}" if existing else "none"
+        yield f"{target} has no {kind} {name}, {has}; it would never be clicked: name one that exists, or add it"
 
 
 def _aliases(known: _KnownMessages) -> set[str]:
-    found: set[str] = set()
-    for message in known.messages:
-        if message.email is not None and message.email.html is not None:
+    aliases: set[str] = set()
+    for content in known.contents:
+        if content.email is not None and content.email.html is not None:
             reader = _AliasReader()
-            reader.feed(message.email.html)
+            reader.feed(content.email.html)
             reader.close()
-            found |= reader.found
-    return found
+            aliases |= reader.aliases
+    return aliases
 
 
 def _buttons(known: _KnownMessages, channel: ChannelName | None) -> set[str]:
-    messages = [message.push if channel == "push" else message.in_app_message for message in known.messages]
+    messages = [content.push if channel == "push" else content.in_app_message for content in known.contents]
     return {button.id for message in messages if message is not None for button in message.buttons}
 
 
 def _pages(known: _KnownMessages) -> set[str]:
-    return {page.id for message in known.messages if message.push is not None for page in message.push.pages}
+    return {page.id for content in known.contents if content.push is not None for page in content.push.pages}
 
 
 class _AliasReader(HTMLParser):
@@ -141,8 +164,8 @@ class _AliasReader(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: set[str] = set()
+        self.aliases: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Remember the alias, where it has one."""
-        self.found.update(value for name, value in attrs if name == "data-alias" and value)
+        """Collect the element's alias if it has one."""
+        self.aliases.update(value for name, value in attrs if name == "data-alias" and value)

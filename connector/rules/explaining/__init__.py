@@ -1,4 +1,4 @@
-"""Why a user did or did not get a message: evidence, near misses and wording.
+"""Why a user did or did not receive a message: evidence, near misses and wording.
 
-Imports every other package of `rules`.
+Imports `model`, `targeting`, `timing`, `catalogue` and `sending`.
 """

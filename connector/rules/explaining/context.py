@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
-from connector.rules.model.addresses import Unreachable
 from connector.rules.model.campaigns import ActionBased, Campaign
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
-from connector.rules.model.users import User
+from connector.rules.model.users import SuppressedAddresses, User
 from connector.rules.targeting.audience import History
 from connector.rules.timing.caps import PastSend
 
@@ -35,7 +34,7 @@ class DecisionContext:
     history: History
     logged: LogEntry
     decided_at: datetime
-    unreachable: Unreachable
+    unreachable: SuppressedAddresses
     follow_up: FollowUp | None = None
     others: Sequence[FollowUp] = ()
     receipts: Sequence[datetime] = ()
@@ -66,9 +65,9 @@ class DecisionContext:
         return max((at for at in self.receipts if at <= self.decided_at), default=None)
 
     @property
-    def standing(self) -> FollowUp | None:
+    def blocking(self) -> FollowUp | None:
         """The follow-up that stood in the trigger's way (T2)."""
-        stood = [p for p in self.others if p.stood_at(self.logged.t)]
+        stood = [p for p in self.others if p.was_open_at(self.logged.t)]
         undecided = [p for p in self.others if p.decided_at is None or p.decided_at > self.decided_at]
         return next(iter(stood or undecided), None)
 

@@ -13,32 +13,31 @@ from connector.rules.explaining.trigger_evidence import (
     before_publish,
     duplicate,
     duration,
-    instant_fact,
+    instant_evidence,
     not_eligible_again,
     not_in_audience,
     not_live,
     superseded,
     target_inactive,
 )
-from connector.rules.explaining.wording import cap_words, hours_words, item_words
-from connector.rules.model.addresses import is_suppressed
-from connector.rules.model.campaigns import QuietHours, TimeOfDay
-from connector.rules.model.instants import write_instant
+from connector.rules.explaining.wording import describe_cap, describe_hours, describe_item
 from connector.rules.model.reasons import Reason, State
-from connector.rules.model.values import format_duration
+from connector.rules.model.schedules import QuietHours, TimeOfDay
+from connector.rules.model.users import is_suppressed
+from connector.rules.model.values import format_duration, format_instant
 from connector.rules.sending.due_list import quiet_hours_of, reachable
-from connector.rules.timing.caps import filled
-from connector.rules.timing.delays import zone_of
+from connector.rules.timing.caps import full_caps
+from connector.rules.timing.delays import resolve_zone
 from connector.rules.timing.windows import next_opening, quiet_until
 
 _ADDRESSES = {"email": "an email address", "sms": "a phone number", "push": "a push token"}
 _MOMENT = timedelta(microseconds=1)
 
 
-def facts_of(case: DecisionContext) -> list[EvidenceItem]:
+def collect_evidence(case: DecisionContext) -> list[EvidenceItem]:
     """What was looked at as this was decided, as far as it is still known."""
     if case.reason is not None:
-        return list(GROUNDS[case.reason](case))
+        return list(EVIDENCE_BY_REASON[case.reason](case))
     if case.follow_up is None or not case.follow_up.is_open:
         return []
     return [*(held_back(case) if case.follow_up.state is State.HELD else ()), *stopped(case)]
@@ -50,38 +49,38 @@ def exception(case: DecisionContext) -> Iterator[EvidenceItem]:
     if follow_up is None or follow_up.exception_id is None or follow_up.exception_at is None:
         return
     logged = case.items.get(follow_up.exception_id)
-    did = f"{item_words(logged.item)} ({logged.id})" if logged else follow_up.exception_id
+    did = f"{describe_item(logged.item)} ({logged.id})" if logged else follow_up.exception_id
     after = follow_up.exception_at - follow_up.trigger.t
-    at = write_instant(follow_up.exception_at)
+    at = format_instant(follow_up.exception_at)
     yield EvidenceItem("exception", follow_up.exception_id, f"{did} at {at}, {after} after the trigger")
     if logged is not None and logged.received_at != logged.t:
-        yield instant_fact("exception_arrived_at", "it arrived at", logged.received_at)
+        yield instant_evidence("exception_arrived_at", "it arrived at", logged.received_at)
 
 
 def late_exception(case: DecisionContext) -> Iterator[EvidenceItem]:
     """X1: the message had been claimed as the exception arrived."""
     if case.follow_up is not None and case.follow_up.dispatched_at is not None:
-        yield instant_fact("dispatched_at", "the message was handed over at", case.follow_up.dispatched_at)
-    yield instant_fact("arrived_at", "the exception arrived at", case.logged.received_at)
+        yield instant_evidence("dispatched_at", "the message was handed over at", case.follow_up.dispatched_at)
+    yield instant_evidence("arrived_at", "the exception arrived at", case.logged.received_at)
 
 
 def stopped(case: DecisionContext) -> Iterator[EvidenceItem]:
     """P9: when the window in which it began was closed; one that is open still ends by that."""
     window = case.entry.window(case.follow_up.window_id) if case.follow_up else None
     if window is not None and window.closed_at is not None:
-        yield instant_fact("stopped_at", "the campaign was stopped or archived at", window.closed_at)
+        yield instant_evidence("stopped_at", "the campaign was stopped or archived at", window.closed_at)
 
 
 def ended_by_hand(case: DecisionContext) -> Iterator[EvidenceItem]:
     """When somebody outside of the rules ended it."""
-    yield instant_fact("decided_at", "that was at", case.decided_at)
+    yield instant_evidence("decided_at", "that was at", case.decided_at)
 
 
 def stale(case: DecisionContext) -> Iterator[EvidenceItem]:
     """D4: the time that it waited for, and how late it was judged."""
     if case.follow_up is not None:
-        yield instant_fact("waited_for", "it waited for", case.follow_up.next_at)
-    yield instant_fact("judged_as_of", "it came to be sent at", case.evaluated_as_of)
+        yield instant_evidence("waited_for", "it waited for", case.follow_up.next_at)
+    yield instant_evidence("judged_as_of", "it came to be sent at", case.evaluated_as_of)
     after = format_duration(case.catalogue.workspace.stale_after)
     yield EvidenceItem("stale_after", after, f"`stale_after` is {after}")
 
@@ -101,7 +100,7 @@ def quiet_hours(case: DecisionContext) -> Iterator[EvidenceItem]:
 
 def frequency_capped(case: DecisionContext) -> Iterator[EvidenceItem]:
     """W2: the caps that were full, each with the sends that filled it."""
-    full = filled(
+    full = full_caps(
         case.catalogue.workspace.frequency_caps,
         case.channel or "",
         [send for send in case.sends if send.at <= case.decided_at],
@@ -111,9 +110,9 @@ def frequency_capped(case: DecisionContext) -> Iterator[EvidenceItem]:
         follow_up_id=case.follow_up.id if case.follow_up else "",
     )
     for cap, sends in full:
-        listed = [f"{send.channel} at {write_instant(send.at)}" for send in sorted(sends, key=lambda send: send.at)]
-        words = f"the cap of {cap_words(cap)} was full: {', '.join(listed) or 'it allows none'}"
-        yield EvidenceItem("frequency_cap", {"cap": cap_words(cap), "sent": listed}, words)
+        listed = [f"{send.channel} at {format_instant(send.at)}" for send in sorted(sends, key=lambda send: send.at)]
+        words = f"the cap of {describe_cap(cap)} was full: {', '.join(listed) or 'it allows none'}"
+        yield EvidenceItem("frequency_cap", {"cap": describe_cap(cap), "sent": listed}, words)
 
 
 def no_consent(case: DecisionContext) -> Iterator[EvidenceItem]:
@@ -171,15 +170,15 @@ def _hours(case: DecisionContext, name: str, hours: TimeOfDay | QuietHours) -> I
 
 
 def _hours_fact(case: DecisionContext, name: str, hours: TimeOfDay | QuietHours) -> EvidenceItem:
-    words = hours_words(hours, str(_zone(case, hours)))
+    words = describe_hours(hours, str(_zone(case, hours)))
     return EvidenceItem(name, words, f"`{name}` is {words}")
 
 
 def _zone(case: DecisionContext, hours: TimeOfDay | QuietHours) -> ZoneInfo:
-    return zone_of(hours.zone, user_zone=case.user.time_zone, company_zone=case.catalogue.workspace.zone)
+    return resolve_zone(hours.zone, user_zone=case.user.time_zone, company_zone=case.catalogue.workspace.zone)
 
 
-GROUNDS: Mapping[Reason, Callable[[DecisionContext], Iterator[EvidenceItem]]] = {
+EVIDENCE_BY_REASON: Mapping[Reason, Callable[[DecisionContext], Iterator[EvidenceItem]]] = {
     Reason.BEFORE_PUBLISH: before_publish,
     Reason.TARGET_INACTIVE: target_inactive,
     Reason.NOT_LIVE: not_live,

@@ -6,22 +6,22 @@ from collections.abc import Callable, Mapping
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.explaining.near_misses import NearMiss, Shortfall
-from connector.rules.explaining.wording import condition_words, value_words
-from connector.rules.model.instants import write_instant
+from connector.rules.explaining.wording import describe_condition, format_value
+from connector.rules.model.values import format_instant
 
 
 def describe_near_miss(miss: NearMiss, entry: Entry, catalogue: Catalogue) -> str:
     """Why the item did not count, as one clause."""
-    return MISSES[miss.shortfall](miss, entry, catalogue)
+    return NEAR_MISS_TEXTS[miss.shortfall](miss, entry, catalogue)
 
 
 def _value(miss: NearMiss, _entry: Entry, _catalogue: Catalogue) -> str:
-    had = f"its {miss.name} is {value_words(miss.had)}" if miss.had is not None else f"it came without {miss.name}"
-    return f"{had}, and the trigger asks for {miss.name} {value_words(miss.wanted)}"
+    had = f"its {miss.name} is {format_value(miss.had)}" if miss.had is not None else f"it came without {miss.name}"
+    return f"{had}, and the trigger asks for {miss.name} {format_value(miss.wanted)}"
 
 
 def _opens(miss: NearMiss, _entry: Entry, _catalogue: Catalogue) -> str:
-    had = "nobody classified it as" if miss.had is None else f"it was classified as {value_words(miss.had)}, not"
+    had = "nobody classified it as" if miss.had is None else f"it was classified as {format_value(miss.had)}, not"
     return f"{had} {miss.wanted}, which the trigger asks for"
 
 
@@ -35,35 +35,35 @@ def _draft(_miss: NearMiss, entry: Entry, _catalogue: Catalogue) -> str:
 
 def _before_publish(_miss: NearMiss, entry: Entry, _catalogue: Catalogue) -> str:
     first = entry.first_effective_at
-    return f"{entry.id} was published first at {write_instant(first)}, after it" if first else "nothing was published"
+    return f"{entry.id} was published first at {format_instant(first)}, after it" if first else "nothing was published"
 
 
 def _revision(miss: NearMiss, entry: Entry, _catalogue: Catalogue) -> str:
     later = entry.revision(miss.wanted)
-    since = f"from {write_instant(later.effective_at)}" if later and later.effective_at else "not published yet"
+    since = f"from {format_instant(later.effective_at)}" if later and later.effective_at else "not published yet"
     return (
-        f"revision {miss.revision.number}, in effect then, asked for {condition_words(miss.condition)}; "
+        f"revision {miss.revision.number}, in effect then, asked for {describe_condition(miss.condition)}; "
         f"revision {miss.wanted} ({since}) takes it"
     )
 
 
 def _another(miss: NearMiss, _entry: Entry, _catalogue: Catalogue) -> str:
-    return f"it was {value_words(miss.had)}, and the trigger asks for {condition_words(miss.condition)}"
+    return f"it was {format_value(miss.had)}, and the trigger asks for {describe_condition(miss.condition)}"
 
 
 def _other_target(miss: NearMiss, _entry: Entry, _catalogue: Catalogue) -> str:
-    return f"it was about {value_words(miss.had)}, and the trigger asks for {condition_words(miss.condition)}"
+    return f"it was about {format_value(miss.had)}, and the trigger asks for {describe_condition(miss.condition)}"
 
 
 def _unknown_target(miss: NearMiss, _entry: Entry, _catalogue: Catalogue) -> str:
-    return f"the trigger asks for {condition_words(miss.condition)}, and {miss.wanted} is not known; apply it"
+    return f"the trigger asks for {describe_condition(miss.condition)}, and {miss.wanted} is not known; apply it"
 
 
 def _not_kept(_miss: NearMiss, _entry: Entry, _catalogue: Catalogue) -> str:
     return "it meets the trigger by today's settings; they were others when it arrived, or its decision is not kept"
 
 
-MISSES: Mapping[Shortfall, Callable[[NearMiss, Entry, Catalogue], str]] = {
+NEAR_MISS_TEXTS: Mapping[Shortfall, Callable[[NearMiss, Entry, Catalogue], str]] = {
     Shortfall.DECISION_NOT_KEPT: _not_kept,
     Shortfall.ROBOT: _robot,
     Shortfall.DRAFT: _draft,

@@ -1,6 +1,6 @@
 """Why nothing happened: which of a user's interactions came nearest to a trigger, and where it fell short.
 
-Nothing is decided here: the trigger's condition is relaxed step by step, and `meets` says where an item drops out.
+Nothing is decided here: the trigger's condition is relaxed step by step, and `matches` says where an item drops out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from typing import Any
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
 from connector.rules.model.conditions import Condition, EventCondition, InteractionCondition
 from connector.rules.model.interactions import Item, LogEntry
-from connector.rules.targeting.matching import PRIMARY, Topic, counts_despite_robots, meets, topic_listened_to, topic_of
+from connector.rules.targeting.matching import (
+    PRIMARY_CONVERSION,
+    Topic,
+    matches,
+    passes_robot_filter,
+    topic_of,
+    topic_of_condition,
+)
 
 _ALIKE = 0.8
 _REFINED = ("button", "url", "alias", "page", "opens")
@@ -79,10 +86,10 @@ def subjects_of(items: Iterable[LogEntry]) -> frozenset[Subject]:
     return frozenset(_subject(topic_of(logged.item)) for logged in items)
 
 
-def listens_near(entry: Entry, subjects: Set[Subject]) -> bool:
+def listens_to_any(entry: Entry, subjects: Set[Subject]) -> bool:
     """Whether this follow-on listens to any interaction with one of these targets, or to one of these events."""
     trigger = _trigger(entry, entry.live or entry.newest)
-    return any(_subject(topic_listened_to(condition)) in subjects for condition in trigger)
+    return any(_subject(topic_of_condition(condition)) in subjects for condition in trigger)
 
 
 _ORDER = {shortfall: place for place, shortfall in enumerate(Shortfall)}
@@ -114,7 +121,7 @@ def _trigger(entry: Entry, revision: Revision) -> Sequence[Condition]:
 
 def _despite_matching(entry: Entry, logged: LogEntry, catalogue: Catalogue) -> Shortfall:
     """Why an item that meets the trigger was not even refused."""
-    if not counts_despite_robots(logged.item, catalogue.workspace.robots):
+    if not passes_robot_filter(logged.item, catalogue.workspace.robots):
         return Shortfall.ROBOT
     if entry.first_effective_at is None:
         return Shortfall.DRAFT
@@ -124,7 +131,7 @@ def _despite_matching(entry: Entry, logged: LogEntry, catalogue: Catalogue) -> S
 def _taken_later(entry: Entry, then: Revision, logged: LogEntry) -> int | None:
     """The number of a later revision that would have taken the item."""
     later = (revision for revision in entry.revisions if revision.number > then.number)
-    return next((r.number for r in later if any(meets(logged.item, c) for c in _trigger(entry, r))), None)
+    return next((r.number for r in later if any(matches(logged.item, c) for c in _trigger(entry, r))), None)
 
 
 _Step = tuple[Shortfall | None, str | None, Any, Any]
@@ -133,13 +140,13 @@ _Step = tuple[Shortfall | None, str | None, Any, Any]
 
 def _fell_short(item: Item, condition: Condition) -> _Step | None:
     """Where the item drops out as the condition is put together again; None where it meets all of it."""
-    if meets(item, condition):
+    if matches(item, condition):
         return None
-    if topic_of(item) != topic_listened_to(condition):
+    if topic_of(item) != topic_of_condition(condition):
         return _another(item, condition)
     steps = _put_together(condition)
-    shortfall, name, wanted = next(step[:3] for step in steps if not meets(item, step[3]))
-    primary = PRIMARY if shortfall is Shortfall.CONVERSION else None
+    shortfall, name, wanted = next(step[:3] for step in steps if not matches(item, step[3]))
+    primary = PRIMARY_CONVERSION if shortfall is Shortfall.CONVERSION else None
     return shortfall, name, primary if wanted is None else wanted, item.properties.get(name, primary)
 
 
@@ -158,7 +165,7 @@ def _put_together(condition: Condition) -> Iterator[tuple[Shortfall, str, Any, C
 
 def _another(item: Item, condition: Condition) -> _Step:
     """What is of another topic comes near by its target, by its type, or by an event's name that is much alike."""
-    (kind, name, target), (wanted_kind, wanted, wanted_target) = topic_of(item), topic_listened_to(condition)
+    (kind, name, target), (wanted_kind, wanted, wanted_target) = topic_of(item), topic_of_condition(condition)
     if kind != wanted_kind:
         return None, None, None, None
     if isinstance(condition, EventCondition):

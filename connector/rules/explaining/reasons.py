@@ -25,7 +25,7 @@ class EvidenceItem:
     words: str
 
 
-REASONS: Mapping[Reason, str] = {
+REASON_TEXTS: Mapping[Reason, str] = {
     Reason.BEFORE_PUBLISH: "it happened before the campaign was published for the first time",
     Reason.TARGET_INACTIVE: "the campaign or card that it is about was not live when it happened",
     Reason.NOT_LIVE: "the campaign was not live, either when it happened or when it arrived",
@@ -52,7 +52,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.ERASED: "the user was erased",
 }
 
-STATES: Mapping[State, str] = {
+STATE_TEXTS: Mapping[State, str] = {
     State.WAITING: "waits",
     State.HELD: "is held back",
     State.SENDING: "is being sent",
@@ -64,7 +64,7 @@ STATES: Mapping[State, str] = {
     State.REFUSED: "refused",
 }
 
-DELIVERIES: Mapping[DeliveryState, str] = {
+DELIVERY_TEXTS: Mapping[DeliveryState, str] = {
     DeliveryState.OPEN: "not handed over yet",
     DeliveryState.CLAIMED: "being handed over",
     DeliveryState.SENT: "sent",
@@ -74,6 +74,6 @@ DELIVERIES: Mapping[DeliveryState, str] = {
 }
 
 
-def state_words(state: str) -> str:
+def describe_state(state: str) -> str:
     """What a state means; `noted` too, which is none."""
-    return "came too late" if state == NOTED else STATES[State(state)]
+    return "came too late" if state == NOTED else STATE_TEXTS[State(state)]

@@ -1,4 +1,1 @@
-"""The values that the rules work on: campaigns, interactions, users, follow-ups.
-
-Imports no other package of `rules`.
-"""
+"""The values that the rules work on: campaigns, interactions, users, follow-ups. Imports no package of `rules`."""

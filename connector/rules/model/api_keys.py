@@ -1,6 +1,6 @@
-"""API keys: their form, what each may be used for, and whether one still holds. Nothing here reads or writes.
+"""API keys: their form, their scopes, and until when a key is valid.
 
-A key is `ck_{id}_{secret}`: the id, 12 hexadecimal digits, is public and names the key in lists and logs; the secret is
+A key is `ck_{id}_{secret}`. The id, 12 hexadecimal digits, is public and names the key in lists and logs; the secret is
 32 random bytes in base64url, 43 characters.
 """
 
@@ -9,20 +9,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 _FORM = re.compile(r"ck_([0-9a-f]{12})_([A-Za-z0-9_-]{43})", re.ASCII)
-_NOBODYS = "0" * 64
+_NO_DIGEST = "0" * 64
 
-MOST_RATE = 1_000_000.0
-"""Requests a second that a key may be given: far beyond what one process answers."""
+MAX_KEY_RATE = 1_000_000.0
+"""The highest rate of a key in requests per second, far beyond what one process can answer."""
 
 
 class Scope(StrEnum):
-    """What a key may be used for. None includes another."""
+    """What a key permits. No scope includes another."""
 
     INGEST = "ingest"
     READ = "read"
@@ -30,7 +29,7 @@ class Scope(StrEnum):
 
 
 class KeyState(StrEnum):
-    """Whether a key holds: `active` for good, and `expires` until its end."""
+    """Whether a key is valid: `active` keys never expire, `expires` keys are valid until their end."""
 
     ACTIVE = "active"
     EXPIRES = "expires"
@@ -39,17 +38,8 @@ class KeyState(StrEnum):
 
 
 @dataclass(frozen=True)
-class NewKey:
-    """A key that was just made. `text` is the whole of it, and is kept nowhere."""
-
-    id: str
-    digest: str
-    text: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class GivenKey:
-    """A well-formed key as somebody sent it: the id that it names, and the digest of its secret."""
+class PresentedKey:
+    """A well-formed key as a caller sent it: the id that it names and the digest of its secret."""
 
     id: str
     digest: str
@@ -57,13 +47,13 @@ class GivenKey:
 
 @dataclass(frozen=True)
 class Key:
-    """What is known of a key, without its secret.
+    """A stored key, without its secret.
 
     Args:
-        rate: requests a second; None: the API's own default.
-        lifetime: how long it was made for; None: for good.
-        created_at, expires_at, revoked_at: UTC. A rotation brings `expires_at` forward, so it can be earlier than the
-            lifetime says.
+        rate: requests per second; None: the API's default.
+        lifetime: the validity it was created with; None: it does not expire.
+        created_at, expires_at, revoked_at: UTC. A rotation brings `expires_at` forward, so it can be earlier than
+            `created_at` plus `lifetime`.
     """
 
     id: str
@@ -76,7 +66,7 @@ class Key:
     revoked_at: datetime | None
 
     def state_at(self, now: datetime) -> KeyState:
-        """Whether it holds at `now`; from `expires_at` on it does not."""
+        """Return the key's state at `now` (UTC); from `expires_at` on it is not valid."""
         if self.revoked_at is not None:
             return KeyState.REVOKED
         if self.expires_at is None:
@@ -84,25 +74,21 @@ class Key:
         return KeyState.EXPIRES if now < self.expires_at else KeyState.EXPIRED
 
 
-def make_key() -> NewKey:
-    """A new key, out of the system's randomness."""
-    id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    return NewKey(id, _digest(secret), f"ck_{id}_{secret}")
+def parse_key(text: str) -> PresentedKey | None:
+    """Parse a key; None if the text does not have exactly the form of a key."""
+    match = _FORM.fullmatch(text)
+    return None if match is None else PresentedKey(match[1], _digest(match[2]))
 
 
-def read_key(text: str) -> GivenKey | None:
-    """The parts of a key; None for anything that does not have exactly its form."""
-    found = _FORM.fullmatch(text)
-    return None if found is None else GivenKey(found[1], _digest(found[2]))
+def has_secret(key: PresentedKey, digest: str | None) -> bool:
+    """Return whether the key's secret has the stored digest; None if no key has that id.
 
-
-def is_same(given: GivenKey, digest: str | None) -> bool:
-    """Whether the secret is that of the stored digest; None, where no key has that id, takes as long to be refused."""
-    same = hmac.compare_digest(given.digest, _NOBODYS if digest is None else digest)
-    return same and digest is not None
+    An unknown id takes as long as a wrong secret, so that the time reveals nothing.
+    """
+    is_equal = hmac.compare_digest(key.digest, _NO_DIGEST if digest is None else digest)
+    return is_equal and digest is not None
 
 
 def _digest(secret: str) -> str:
-    # A slow hash is for passwords, which people choose and others guess. This is 256 random bits: there is nothing to
-    # guess, and a plain hash keeps requests fast.
+    # A slow hash protects passwords, which can be guessed; 256 random bits cannot, and a plain hash is fast.
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Conditions: what a trigger or an exception listens to, as written in a campaign (design 8, M1, M2, X3)."""
+"""Conditions: what a trigger or an exception listens to, as written in YAML (design 8, M1, M2, X3)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, model_validator
 
-from connector.rules.model.choices import told_apart
 from connector.rules.model.interactions import CARD_INTERACTIONS, InteractionType
-from connector.rules.model.values import Definition, Id, Text
+from connector.rules.model.values import Definition, Id, Text, form_discriminator
 
 T = InteractionType
+
 REFINEMENTS: dict[str, frozenset[InteractionType]] = {
     "button": frozenset({T.CLICK_IN_APP_MESSAGE_BUTTON, T.CLICK_PUSH_BUTTON}),
     "url": frozenset({T.CLICK_EMAIL}),
@@ -19,11 +19,14 @@ REFINEMENTS: dict[str, frozenset[InteractionType]] = {
     "page": frozenset({T.CLICK_PUSH_STORY_PAGE}),
     "conversion": frozenset({T.PERFORM_CONVERSION_EVENT}),
 }
-REQUIRED = {T.CLICK_IN_APP_MESSAGE_BUTTON: "button", T.CLICK_EMAIL_ALIAS: "alias"}
+"""The properties that narrow an interaction, each with the types that have it."""
+
+REQUIRED_REFINEMENT = {T.CLICK_IN_APP_MESSAGE_BUTTON: "button", T.CLICK_EMAIL_ALIAS: "alias"}
+"""The refinement that a condition on the type must name (M1)."""
 
 
 class InteractionCondition(Definition):
-    """An interaction with one campaign or card, refined by the names of design 8 and filtered by `where`."""
+    """An interaction with one campaign or card, narrowed by its refinements and filtered by `where` (design 8)."""
 
     interaction: InteractionType
     campaign: Id | None = None
@@ -39,26 +42,26 @@ class InteractionCondition(Definition):
 
     @property
     def target(self) -> str:
-        """The id of the campaign or card; the two share one space of ids."""
+        """The id of the campaign or card; campaigns and cards share one space of ids."""
         return self.campaign or self.card or ""
 
     @model_validator(mode="after")
-    def _refined_rightly(self) -> InteractionCondition:
+    def _check_target_and_refinements(self) -> InteractionCondition:
         if (self.campaign is None) == (self.card is None):
             raise ValueError("name exactly one of campaign and card as the target")
         if self.card is not None and self.interaction not in CARD_INTERACTIONS:
             raise ValueError(f"a card has only the interactions {', '.join(sorted(CARD_INTERACTIONS))}")
-        for name, kinds in REFINEMENTS.items():
-            if getattr(self, name) is not None and self.interaction not in kinds:
-                raise ValueError(f"{name} does not refine {self.interaction}; it goes with {', '.join(sorted(kinds))}")
-        required = REQUIRED.get(self.interaction)
+        for name, types in REFINEMENTS.items():
+            if getattr(self, name) is not None and self.interaction not in types:
+                raise ValueError(f"{name} does not refine {self.interaction}; it goes with {', '.join(sorted(types))}")
+        required = REQUIRED_REFINEMENT.get(self.interaction)
         if required is not None and getattr(self, required) is None:
             raise ValueError(f"{self.interaction} must name its {required}")
         return self
 
 
 class EventCondition(Definition):
-    """An event by its name (`make_purchase`, `start_session` or a custom one), filtered by `where`."""
+    """An event by its name (`make_purchase`, `start_session` or a custom name), filtered by `where`."""
 
     event: Text
     where: dict[str, Any] = Field(default_factory=dict)
@@ -67,7 +70,7 @@ class EventCondition(Definition):
 
 Condition = Annotated[
     Annotated[InteractionCondition, Tag("InteractionCondition")] | Annotated[EventCondition, Tag("EventCondition")],
-    told_apart(
+    form_discriminator(
         {"interaction": InteractionCondition, "event": EventCondition},
         right="write {interaction: …, campaign: …} or {event: …}",
     ),

@@ -1,9 +1,9 @@
-"""Every error that the rules raise.
+"""The errors that the rules raise.
 
 ConnectorError
-├── InvalidItem          one reported interaction or event is not well formed
-├── DefinitionError      a campaign, card or workspace definition is not well formed
-└── OrderRefused         a publish, stop, resume or archive that the rules do not allow
+├── InvalidItem          a reported interaction or event is not well-formed
+├── DefinitionError      a campaign, card or workspace definition is not well-formed
+└── OrderRefused         the rules do not allow a publish, stop, resume or archive
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 
 class ConnectorError(Exception):
-    """Anything that this project refuses, with words that say what was wrong and what would be right."""
+    """The base of every error of this project. Its message says what was wrong and what would be right."""
 
 
 class InvalidItem(ConnectorError):
-    """One reported item is not well formed; the others of its batch are not touched by it."""
+    """One reported item is not well-formed; the other items of its batch are not affected."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong in a definition: where it stands, what is wrong, and what would be right.
+    """One fault of a definition: its place, what is wrong, and what would be right.
 
-    `line` counts from 1 and is None where the definition did not come from a text; `key` is the dotted path.
+    `line` counts from 1 and is None if the definition did not come from a text; `key` is the dotted path.
     """
 
     key: str
@@ -37,7 +37,7 @@ class Fault:
 
 
 class DefinitionError(ConnectorError):
-    """A definition has faults; all of them are listed, not only the first."""
+    """A definition has faults. The error lists all of them, not only the first."""
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__("\n".join(str(fault) for fault in faults))
@@ -45,10 +45,10 @@ class DefinitionError(ConnectorError):
 
 
 class OrderRefused(ConnectorError):
-    """A lifecycle order breaks a rule of publishing (P1 to P7, P9, P10). Nothing of it was carried out.
+    """A lifecycle order breaks a rule of publishing (P1 to P7, P9, P10). No part of the order was applied.
 
     Args:
-        problems: one sentence for each thing that stands in the way, with the names and the way out.
+        problems: one sentence for each problem, with the names and the way out.
     """
 
     def __init__(self, problems: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""A follow-up as the rules see it: one user's follow-up through one follow-on under one key."""
+"""A follow-up: one user's run through one follow-on under one key."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
 from connector.rules.model.values import canonical_json
 
-_REVISABLE = {(State.EXCEPTED, Reason.EXCEPTION), (State.DROPPED, Reason.SUPERSEDED)}
+_REVISABLE_ENDS = {(State.EXCEPTED, Reason.EXCEPTION), (State.DROPPED, Reason.SUPERSEDED)}
 
 
 @dataclass(frozen=True)
 class FollowUp:
     """One follow-up. All instants are UTC.
 
-    `due_at` is the due time it began with, `next_at` the one it waits for now (a hold's end). `dispatched_at` is
-    the first claim of one of its messages, `decided_at` when its end was decided. `exception_at` is the event time of
-    the interaction `exception_id` that called it off; of a superseded one, that of the trigger that took its place, or
-    its own trigger's where in event order it never stood; of one that a stop or staleness had ended before that was
-    noticed, the instant from which it no longer stood.
+    Args:
+        due_at: the due time that it began with.
+        next_at: the time that it waits for now: the due time, or the end of a hold.
+        exception_id: the interaction that cancelled it.
+        exception_at: the event time from which it no longer blocks its key: that of the cancelling interaction or of
+            the superseding trigger; its own trigger's if in event order it never waited; the instant of the stop, or
+            of the due time that staleness counts from, if either had ended it before that was noticed.
+        dispatched_at: the first claim of one of its messages.
+        decided_at: when its end was decided.
     """
 
     id: str
@@ -43,48 +47,51 @@ class FollowUp:
 
     @property
     def is_open(self) -> bool:
-        """Waiting, held or sending."""
+        """Whether it is waiting, held or sending."""
         return self.state in OPEN_STATES
 
     @property
     def can_be_cancelled(self) -> bool:
-        """It waits or is held, and nothing of it has been claimed yet (guarantee 3)."""
+        """Whether it is waiting or held, and none of its messages has been claimed (guarantee 3)."""
         return self.state in (State.WAITING, State.HELD) and self.dispatched_at is None
 
     @property
-    def stands(self) -> bool:
-        """A message of it went out or may yet: what would have called it off comes too late (X1)."""
+    def is_dispatched(self) -> bool:
+        """Whether one of its messages went out or may still go out: an exception of it is too late (X1)."""
         return self.dispatched_at is not None and self.state is not State.DROPPED
 
     @property
     def is_settled(self) -> bool:
-        """Its end is a fact that folding does not revise: something went out, or the due time's list decided."""
-        return not self.can_be_cancelled and (self.state, self.reason) not in _REVISABLE
+        """Whether a replay leaves its end as it is: a message went out, or the due-time list decided it."""
+        return not self.can_be_cancelled and (self.state, self.reason) not in _REVISABLE_ENDS
 
     @property
     def ended_at(self) -> datetime | None:
-        """Until when, by event time, it stood in the way of another one of its key; None while it does."""
+        """The event time until which it blocked other follow-ups of its key; None while it is open."""
         return None if self.is_open else self.dispatched_at or self.exception_at or self.decided_at
 
-    def stood_at(self, t: datetime) -> bool:
-        """Whether it had begun by `t` and had not ended."""
+    def was_open_at(self, t: datetime) -> bool:
+        """Return whether, by event time, it had begun by `t` and had not ended."""
         return self.trigger.t <= t and (self.ended_at is None or t < self.ended_at)
 
 
 def follow_up_id_of(campaign: str, user_key: str, key: str, trigger_id: str, generation: int) -> str:
-    """A stable id, so that judging again names the same follow-up. `generation` counts how often it began anew."""
+    """Return a stable id: evaluating the trigger again gives the same follow-up.
+
+    `generation` counts the follow-ups that the trigger has begun before.
+    """
     text = canonical_json(["follow-up", campaign, user_key, key, trigger_id, generation])
     return hashlib.sha256(text.encode()).hexdigest()[:26]
 
 
-def reopened(follow_up: FollowUp) -> FollowUp:
-    """A stored follow-up as it stood before anything ended it; a hold stays a hold."""
+def reopen(follow_up: FollowUp) -> FollowUp:
+    """Return a stored follow-up as it was before it ended; a held one stays held."""
     state = follow_up.state if follow_up.is_open else State.WAITING
     return replace(follow_up, state=state, reason=None, exception_id=None, exception_at=None, decided_at=None)
 
 
-def excepted(follow_up: FollowUp, by: LogEntry, now: datetime) -> FollowUp:
-    """The follow-up as an exception leaves it (X4)."""
+def cancel_by_exception(follow_up: FollowUp, by: LogEntry, now: datetime) -> FollowUp:
+    """Return the follow-up as ended by an exception, decided at `now` (X4)."""
     return replace(
         follow_up,
         state=State.EXCEPTED,
@@ -95,8 +102,8 @@ def excepted(follow_up: FollowUp, by: LogEntry, now: datetime) -> FollowUp:
     )
 
 
-def superseded(follow_up: FollowUp, now: datetime, at: datetime) -> FollowUp:
-    """It has given way at that event time; its own trigger's where, in order, it never stood."""
+def supersede(follow_up: FollowUp, now: datetime, at: datetime) -> FollowUp:
+    """Return the follow-up as superseded at the event time `at`: its own trigger's if in order it never waited."""
     return replace(
         follow_up,
         state=State.DROPPED,
@@ -107,6 +114,6 @@ def superseded(follow_up: FollowUp, now: datetime, at: datetime) -> FollowUp:
     )
 
 
-def dropped(follow_up: FollowUp, reason: Reason, now: datetime, at: datetime) -> FollowUp:
-    """It no longer stood from `at` on, by event time, though that is noticed only now (P9, D4)."""
+def drop(follow_up: FollowUp, reason: Reason, now: datetime, at: datetime) -> FollowUp:
+    """Return the follow-up as dropped from the event time `at` on, though that is decided only at `now` (P9, D4)."""
     return replace(follow_up, state=State.DROPPED, reason=reason, exception_at=at, decided_at=now)

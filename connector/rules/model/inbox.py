@@ -1,4 +1,4 @@
-"""The inbox of client apps: the kinds of message that wait in it, and the interactions that come of them."""
+"""The inbox of client apps: its kinds of message, and the interactions that users' actions make."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from connector.rules.model.interactions import Interaction, InteractionType
 from connector.rules.model.values import canonical_json
 
 InboxKind = Literal["in_app_message", "content_card", "news_feed_card"]
-Verb = Literal["view", "click", "dismiss"]
+InboxVerb = Literal["view", "click", "dismiss"]
 T = InteractionType
 
 EXPIRY_DAYS: Mapping[InboxKind, int] = {"in_app_message": 30, "content_card": 30, "news_feed_card": 30}
-"""How long a message is shown, where the settings say nothing else."""
+"""The default number of days for which a message is shown."""
 
 PRIORITIES: Mapping[InboxKind, int] = {"in_app_message": 1, "content_card": 0, "news_feed_card": 0}
-"""Higher ones are shown first, where the settings say nothing else; within one priority the newest."""
+"""The default priorities: higher ones are shown first, and within one priority the newest."""
 
-CARD = "card."
-"""What the message id of a published News Feed card begins with; it is one for all users."""
+CARD_ID_PREFIX = "card."
+"""The prefix of a News Feed card's message id, which is the same for all users."""
 
-MADE: Mapping[tuple[InboxKind, Verb], InteractionType] = {
+INTERACTION_TYPES: Mapping[tuple[InboxKind, InboxVerb], InteractionType] = {
     ("in_app_message", "view"): T.VIEW_IN_APP_MESSAGE,
     ("in_app_message", "click"): T.CLICK_IN_APP_MESSAGE,
     ("content_card", "view"): T.VIEW_CONTENT_CARD,
@@ -34,18 +34,18 @@ MADE: Mapping[tuple[InboxKind, Verb], InteractionType] = {
     ("news_feed_card", "view"): T.VIEW_NEWS_FEED_CARD,
     ("news_feed_card", "click"): T.CLICK_NEWS_FEED_CARD,
 }
-"""The interaction that an act makes; dismissing an in-app message or a News Feed card only takes it away."""
+"""The interaction that an action makes; dismissing an in-app message or a News Feed card only hides it."""
 
 
-class ButtonUnknown(ConnectorError):
-    """The act names a button that the message does not have."""
+class UnknownButton(ConnectorError):
+    """The action names a button that the message does not have."""
 
 
 @dataclass(frozen=True)
 class InboxAction:
-    """What a user did with a message. `id` is the client's own for a click, by which a repeat is told from another."""
+    """What a user did with a message. `id` is the client's id of a click, which identifies repeated reports."""
 
-    verb: Verb
+    verb: InboxVerb
     button: str | None = None
     link: str | None = None
     id: str | None = None
@@ -53,7 +53,7 @@ class InboxAction:
 
 @dataclass(frozen=True)
 class InboxTarget:
-    """The message of an act: of a campaign, or a published card; exactly one of the two is set."""
+    """The message of an action: a campaign's, or a published card; exactly one of the two is set."""
 
     id: str
     kind: InboxKind
@@ -62,53 +62,53 @@ class InboxTarget:
     content: Mapping[str, Any]
 
 
-def message_id(workspace: str, delivery_id: str) -> str:
-    """The id under which clients know a delivered message: the same each time, and nothing can be read from it."""
+def inbox_message_id(workspace: str, delivery_id: str) -> str:
+    """Return the opaque, stable id under which clients know a delivered message."""
     return hashlib.sha256(canonical_json(["inbox", workspace, delivery_id]).encode()).hexdigest()[:32]
 
 
-def check_button(acted_on: InboxTarget, act: InboxAction) -> None:
-    """Raises ButtonUnknown where the act names a button that the message does not have."""
-    if act.button is None:
+def check_button(target: InboxTarget, action: InboxAction) -> None:
+    """Raise UnknownButton if the action names a button that the message does not have."""
+    if action.button is None:
         return
-    known = [button["id"] for button in acted_on.content.get("buttons", ())]
-    if act.button not in known:
-        told = f"it has {', '.join(known)}" if known else "it has none"
-        raise ButtonUnknown(f"the message has no button {act.button!r}; {told}")
+    buttons = [button["id"] for button in target.content.get("buttons", ())]
+    if action.button not in buttons:
+        existing = f"it has {', '.join(buttons)}" if buttons else "it has none"
+        raise UnknownButton(f"the message has no button {action.button!r}; {existing}")
 
 
-def interaction_of(
-    acted_on: InboxTarget, act: InboxAction, user: str, user_key: str, at: datetime
+def interaction_of_action(
+    target: InboxTarget, action: InboxAction, user: str, user_key: str, at: datetime
 ) -> Interaction | None:
-    """The interaction that the act makes (M1), None where there is no kind for it.
+    """Return the interaction that the action makes (M1); None if there is no interaction type for it.
 
-    Its id is the same for every view and every dismissal of one message by one user, and for clicks with the same id
-    of the client's, or without one within the same second.
+    Its id is the same for every view and every dismissal of one message by one user, and for clicks with the same
+    client id, or without one within the same second.
 
     Args:
         user: the user's id.
         at: when it happened, UTC.
     """
-    kind = MADE.get((acted_on.kind, act.verb))
-    if kind is None:
+    type = INTERACTION_TYPES.get((target.kind, action.verb))
+    if type is None:
         return None
-    if kind is T.CLICK_IN_APP_MESSAGE and act.button is not None:
-        kind = T.CLICK_IN_APP_MESSAGE_BUTTON
-    named = {"button": act.button, "link": act.link}
+    if type is T.CLICK_IN_APP_MESSAGE and action.button is not None:
+        type = T.CLICK_IN_APP_MESSAGE_BUTTON
+    properties = {"button": action.button, "link": action.link}
     return Interaction(
-        id=_id_of(acted_on, act, user_key, at),
+        id=_id_of(target, action, user_key, at),
         user=user,
-        type=kind,
-        campaign=acted_on.campaign,
-        card=acted_on.card,
+        type=type,
+        campaign=target.campaign,
+        card=target.card,
         occurred_at=at,
-        properties={name: value for name, value in named.items() if value is not None},
+        properties={name: value for name, value in properties.items() if value is not None},
     )
 
 
-def _id_of(acted_on: InboxTarget, act: InboxAction, user_key: str, at: datetime) -> str:
-    facts: list[Any] = [user_key, acted_on.id, act.verb]
-    if act.verb == "click":
-        again = ["id", act.id] if act.id is not None else ["second", int(at.timestamp())]
-        facts += [act.button, act.link, *again]
+def _id_of(target: InboxTarget, action: InboxAction, user_key: str, at: datetime) -> str:
+    facts: list[Any] = [user_key, target.id, action.verb]
+    if action.verb == "click":
+        repeat = ["id", action.id] if action.id is not None else ["second", int(at.timestamp())]
+        facts += [action.button, action.link, *repeat]
     return f"inbox-{hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:40]}"

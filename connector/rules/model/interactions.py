@@ -1,7 +1,9 @@
-"""What users do: the 21 interactions with campaigns and cards, and events outside of them (design 8)."""
+"""What users do: the 21 types of interaction with campaigns and cards, and events outside campaigns (design 8)."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,13 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from connector.rules.model.values import Id, Instant, Text, canonical_json, unstorable
+from connector.rules.model.values import Id, Instant, Text, canonical_json, storage_problem
 
 MAX_PROPERTIES_BYTES = 32 * 1024
 
 
 class InteractionType(StrEnum):
-    """The 21 kinds of interaction."""
+    """The 21 types of interaction."""
 
     VIEW_IN_APP_MESSAGE = "view_in_app_message"
     CLICK_IN_APP_MESSAGE = "click_in_app_message"
@@ -42,25 +44,25 @@ class InteractionType(StrEnum):
 
 T = InteractionType
 LAUNCH_TIME = frozenset({T.ENROLL_IN_CONTROL_GROUP, T.RECEIVE_EMAIL, T.RECEIVE_SMS, T.RECEIVE_PUSH, T.RECEIVE_WEBHOOK})
-"""Interactions that come about as their target is sent: a follow-on published later has missed them (P3, P4)."""
+"""Interactions that happen when their target is sent: a follow-on published later has missed them (P3, P4)."""
 
 VIEWS = frozenset({T.VIEW_IN_APP_MESSAGE, T.VIEW_CONTENT_CARD, T.VIEW_NEWS_FEED_CARD})
-"""What there is to hear of in-app messages and cards instead of a receipt: conversions count from the first (C1)."""
+"""The views of in-app messages and cards, which have no receipt: conversions count from the first view (C1)."""
 
 CLICKS = frozenset(kind for kind in T if kind.startswith("click_"))
 CARD_INTERACTIONS = frozenset({T.VIEW_NEWS_FEED_CARD, T.CLICK_NEWS_FEED_CARD})
 
-RECEIVE = {
+RECEIVE_TYPES = {
     "email": T.RECEIVE_EMAIL,
     "sms": T.RECEIVE_SMS,
     "push": T.RECEIVE_PUSH,
     "webhook": T.RECEIVE_WEBHOOK,
 }
-"""The interaction that handing a message over makes, by channel (M4). Cards and in-app messages have none."""
+"""The interaction that a sent message makes, by channel (M4). Cards and in-app messages make none."""
 
 
-class _Reported(BaseModel):
-    """What every report carries. `occurred_at` has a zone; `properties` hold refinements and facts by name."""
+class _Report(BaseModel):
+    """The fields of every report. `occurred_at` is zone-aware; `properties` hold refinements and facts by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -71,13 +73,13 @@ class _Reported(BaseModel):
 
     @field_validator("properties")
     @classmethod
-    def _bounded(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _check_properties(cls, value: dict[str, Any]) -> dict[str, Any]:
         if not value:
             return value
         if len(canonical_json(value).encode()) > MAX_PROPERTIES_BYTES:
             raise ValueError(f"properties are larger than {MAX_PROPERTIES_BYTES} bytes")
-        if fault := unstorable(value):
-            raise ValueError(f"properties {fault}")
+        if problem := storage_problem(value):
+            raise ValueError(f"properties {problem}")
         return value
 
     @property
@@ -86,15 +88,15 @@ class _Reported(BaseModel):
         return None
 
 
-class Interaction(_Reported):
-    """One user did one thing with one campaign or card at one time."""
+class Interaction(_Report):
+    """One thing that one user did with one campaign or card at one time."""
 
     type: InteractionType
     campaign: Id | None = None
     card: Id | None = None
 
     @model_validator(mode="after")
-    def _one_target(self) -> Interaction:
+    def _check_target(self) -> Interaction:
         if (self.campaign is None) == (self.card is None):
             raise ValueError("name exactly one of campaign and card")
         if self.card is not None and self.type not in CARD_INTERACTIONS:
@@ -108,11 +110,11 @@ class Interaction(_Reported):
 
     @property
     def name_or_type(self) -> str:
-        """The type, as on the wire."""
+        """The interaction's type as on the wire."""
         return self.type.value
 
 
-class Event(_Reported):
+class Event(_Report):
     """A behaviour outside campaigns: a purchase, a session start, or a custom event by its name."""
 
     type: Literal["event", "make_purchase", "start_session"]
@@ -120,20 +122,20 @@ class Event(_Reported):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_of_built_in(cls, data: Any) -> Any:
+    def _name_built_in_event(cls, data: Any) -> Any:
         if isinstance(data, dict) and data.get("type") in ("make_purchase", "start_session") and "name" not in data:
             return {**data, "name": data["type"]}
         return data
 
     @model_validator(mode="after")
-    def _has_name(self) -> Event:
+    def _check_name(self) -> Event:
         if self.name is None:
             raise ValueError("an event needs a name")
         return self
 
     @property
     def name_or_type(self) -> str:
-        """The event's name, built in or of one's own."""
+        """The event's name, built-in or custom."""
         return self.name or ""
 
 
@@ -142,7 +144,7 @@ Item = Interaction | Event
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """An item as the log has it. `t` is min(occurred_at, received_at) in UTC (M7); `seq` grows with arrival."""
+    """An item in the log. `t` is min(occurred_at, received_at) in UTC (M7); `seq` grows in the order of arrival."""
 
     id: str
     seq: int
@@ -151,19 +153,24 @@ class LogEntry:
     item: Item
 
 
-def log_entry(item: Item, seq: int, received_at: datetime) -> LogEntry:
-    """The item as it is logged on its arrival: later than that it did not happen (M7)."""
+def create_log_entry(item: Item, seq: int, received_at: datetime) -> LogEntry:
+    """Return the log entry of an item that arrives at `received_at`; a later `occurred_at` is reduced to it (M7)."""
     return LogEntry(item.id or "", seq, min(item.occurred_at, received_at), received_at, item)
 
 
 def is_too_old(item: Item, now: datetime, retention: timedelta) -> bool:
-    """Whether it happened before the time for which the log is kept, so that a repeat could not be told (M6)."""
+    """Return whether the item happened before the log's retention, so that a repeat could not be recognised (M6)."""
     return item.occurred_at < now - retention
 
 
 def dispatch_of(item: Item) -> tuple[str, str] | None:
-    """The (campaign, dispatch) of a push that several devices of a user may report: one interaction (M3)."""
+    """Return the (campaign, dispatch) of a `receive_push`: reports with the same one are one interaction (M3)."""
     if not isinstance(item, Interaction) or item.type is not InteractionType.RECEIVE_PUSH:
         return None
     dispatch = item.properties.get("dispatch")
     return None if dispatch is None else (item.target, str(dispatch))
+
+
+def derive_id(facts: Sequence[Any]) -> str:
+    """Return the id of an item that was reported without one, from what distinguishes it from others (M6)."""
+    return f"made-{hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:40]}"

@@ -1,4 +1,4 @@
-"""The messages of a campaign, one model a channel; their texts are Liquid templates (design 8)."""
+"""The messages of a campaign, one model per channel; their texts are Liquid templates (design 8)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Template = Annotated[str, StringConstraints(strict=True, max_length=1_000_000)]
 
 
 class _Part(Definition):
-    """A part of a message that interactions name by its id. A plain text in its place is the id alone."""
+    """A part of a message that interactions name by its id. A plain text instead of a mapping is the id."""
 
     id: Text
 
@@ -38,7 +38,7 @@ class Page(_Part):
 
 
 class Email(Definition):
-    """An email; at least one of `html` and `text`. Links in `html` carry data-alias for their alias."""
+    """An email with `html`, `text` or both. Links in `html` carry their alias in `data-alias`."""
 
     subject: Template
     html: Template | None = None
@@ -53,7 +53,7 @@ class Sms(Definition):
 
 
 class Push(Definition):
-    """A push notification, with its buttons and the pages of its story."""
+    """A push notification with its buttons and, for a push story, its pages."""
 
     title: Template
     body: Template
@@ -63,7 +63,7 @@ class Push(Definition):
 
 
 class Webhook(Definition):
-    """An HTTP request. `method` is POST unless told; the body is sent as rendered."""
+    """An HTTP request. The body is sent as rendered."""
 
     url: Template
     method: Annotated[str, StringConstraints(pattern="^(POST|PUT|PATCH|GET|DELETE)$")] = "POST"
@@ -80,7 +80,7 @@ class InAppMessage(Definition):
 
 
 class ContentCard(Definition):
-    """A card in the app's feed of content."""
+    """A card in the app's content feed."""
 
     title: Template
     body: Template
@@ -96,7 +96,7 @@ class NewsFeedCard(Definition):
 
 
 class Messages(Definition):
-    """One message for each channel that the campaign sends on."""
+    """One content of a campaign: a message for each channel that it sends on."""
 
     email: Email | None = None
     sms: Sms | None = None

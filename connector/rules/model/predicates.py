@@ -1,4 +1,4 @@
-"""Audience predicates as written: attributes, past interactions, past events, and their combinations (design 8)."""
+"""Audience predicates as written in YAML: attributes, past interactions, past events, and combinations (design 8)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, model_validator
 
-from connector.rules.model.choices import WORD, told_apart
 from connector.rules.model.conditions import EventCondition, InteractionCondition
-from connector.rules.model.values import Definition, Duration, Text
+from connector.rules.model.values import WORD, Definition, Duration, Text, form_discriminator
 
 OPERATORS = (
     "is", "is_not", "in", "not_in", "more_than", "at_least", "less_than", "at_most", "contains", "exists",
@@ -16,7 +15,10 @@ OPERATORS = (
 
 
 class AttributePredicate(Definition):
-    """One attribute compared by exactly one operator. A missing one satisfies only is_not, not_in, exists: false."""
+    """A comparison of one attribute by exactly one operator.
+
+    A missing attribute satisfies only `is_not`, `not_in` and `exists: false`.
+    """
 
     attribute: Text
     is_: Any = Field(None, alias="is")
@@ -31,7 +33,7 @@ class AttributePredicate(Definition):
     exists: bool | None = None
 
     @model_validator(mode="after")
-    def _one_operator(self) -> AttributePredicate:
+    def _check_operator(self) -> AttributePredicate:
         if len(self.model_fields_set - {"attribute"}) != 1:
             raise ValueError(f"compare the attribute by exactly one of {', '.join(OPERATORS)}")
         if self.operand is None and self.operator not in ("is", "is_not"):
@@ -40,53 +42,53 @@ class AttributePredicate(Definition):
 
     @property
     def operator(self) -> str:
-        """The operator's name as written, one of OPERATORS."""
+        """The operator as written, one of OPERATORS."""
         return next(iter(self.model_fields_set - {"attribute"})).rstrip("_")
 
     @property
     def operand(self) -> Any:
-        """What the attribute is compared with."""
+        """The value that the attribute is compared with."""
         return getattr(self, next(iter(self.model_fields_set - {"attribute"})))
 
 
 class PastInteraction(InteractionCondition):
-    """An interaction that the user had, at any time or `within` a duration before the moment of judging."""
+    """An interaction that the user had, at any time or `within` a duration before the evaluation."""
 
     within: Duration | None = None
 
 
 class PastEvent(EventCondition):
-    """An event that the user did, at any time or `within` a duration before the moment of judging."""
+    """An event that the user did, at any time or `within` a duration before the evaluation."""
 
     within: Duration | None = None
 
 
 class Interacted(Definition):
-    """The user had this interaction."""
+    """Holds if the user had this interaction."""
 
     interacted: PastInteraction
 
 
 class Did(Definition):
-    """The user did this event."""
+    """Holds if the user did this event."""
 
     did: PastEvent
 
 
 class All(Definition):
-    """Every one of them holds. An empty list is refused at publish (P7)."""
+    """Holds if every predicate holds. An empty list is refused at publish (P7)."""
 
     all: list[Predicate]
 
 
 class Any_(Definition):
-    """At least one of them holds. An empty list is refused at publish (P7)."""
+    """Holds if at least one predicate holds. An empty list is refused at publish (P7)."""
 
     any: list[Predicate]
 
 
 class Not(Definition):
-    """It does not hold."""
+    """Holds if the predicate does not."""
 
     not_: Predicate = Field(alias="not")
 
@@ -99,7 +101,7 @@ Predicate = Annotated[
     | Annotated[AttributePredicate, Tag("AttributePredicate")]
     | Annotated[Interacted, Tag("Interacted")]
     | Annotated[Did, Tag("Did")],
-    told_apart(
+    form_discriminator(
         {"all": All, "any": Any_, "not": Not, "attribute": AttributePredicate, "interacted": Interacted, "did": Did},
         words=("everyone",),
         right="write everyone, or a mapping with one of the keys all, any, not, attribute, interacted, did",

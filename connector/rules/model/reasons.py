@@ -1,4 +1,4 @@
-"""The closed words of an outcome: why a follow-up did not send, and in which state it is."""
+"""The closed enumerations of outcomes: the reasons for which a follow-up did not send, and its states (design 8)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a follow-up did not send. One code out of this enumeration stands on every refusal, drop and end."""
+    """Why a follow-up did not send. Every refusal, drop and end has one of these codes (guarantee 7)."""
 
     BEFORE_PUBLISH = "before_publish"
     TARGET_INACTIVE = "target_inactive"
@@ -35,7 +35,7 @@ class Reason(StrEnum):
 
 
 class State(StrEnum):
-    """Where a follow-up stands. Waiting, held and sending are open; the others are final."""
+    """The state of a follow-up. Waiting, held and sending are open; the others are final."""
 
     WAITING = "waiting"
     HELD = "held"

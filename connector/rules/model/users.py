@@ -1,8 +1,8 @@
-"""A user as services describe one (design 8)."""
+"""A user as services describe one, how descriptions are merged, and suppressed addresses (design 8)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -14,14 +14,17 @@ from connector.rules.model.values import ChannelName, Definition, Text, canonica
 Consent = Literal["subscribed", "unsubscribed"]
 
 MAX_ATTRIBUTES_BYTES = 256 * 1024
-"""As canonical JSON, all attributes of a user together: each is read and written as a whole, at every change."""
+"""The limit for all attributes of a user together, as canonical JSON: every change reads and writes them as a whole."""
+
+SuppressedAddresses = Mapping[str, str]
+"""The suppressed address of a user by channel. A user with another address now is reachable again."""
 
 ERASED_FAULT = "erased: the user was erased"
-"""What is told of a report about somebody who was erased: nothing is kept of it (guarantee 8)."""
+"""The fault of every report about an erased user: the report is not stored (guarantee 8)."""
 
 
 class User(Definition):
-    """Who someone is, where messages reach them, and what they agreed to. No word on consent means subscribed (W1)."""
+    """A user: identity, addresses, attributes and consent. A channel missing in `consent` is subscribed (W1)."""
 
     id: Text
     email: Text | None = None
@@ -39,91 +42,119 @@ class User(Definition):
 
 
 class _Removed:
-    """The kind of REMOVED."""
+    """The type of REMOVED."""
 
     def __repr__(self) -> str:
         return "REMOVED"
 
 
 REMOVED: Final = _Removed()
-"""In the place of an attribute's value: there shall be no such attribute. JSON cannot say it; null is a value."""
+"""A value in changes that removes the attribute. JSON has no such value: null is a value of its own."""
+
+_NUMBER_SEPARATORS = str.maketrans("", "", " -().")
 
 
-def merged(user: User, changes: Mapping[str, Any]) -> User:
-    """A user with these changes: attributes and consent by their keys, everything else as a whole.
+def check_zone(name: str) -> str:
+    """Return `name` if it is an IANA time zone. Raises ValueError with an example otherwise."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError) as error:
+        raise ValueError(f"{name!r} is not an IANA time zone; write one like Europe/Berlin") from error
+    return name
+
+
+def canonical_address(channel: str, address: str) -> str:
+    """Return the form in which addresses are compared: email in lower case, numbers without separators."""
+    return address.translate(_NUMBER_SEPARATORS) if channel == "sms" else address.casefold()
+
+
+def address_of(user: User, channel: str) -> str | None:
+    """Return the user's address on email or sms; None if the user has none, and for every other channel."""
+    return {"email": user.email, "sms": user.phone}.get(channel)
+
+
+def is_suppressed(user: User, suppressed: SuppressedAddresses, channel: str) -> bool:
+    """Return whether the user's current address on a channel is the suppressed one."""
+    suppressed_address, address = suppressed.get(channel), address_of(user, channel)
+    return (
+        suppressed_address is not None
+        and address is not None
+        and canonical_address(channel, suppressed_address) == canonical_address(channel, address)
+    )
+
+
+def suppressed_channels(user: User, suppressed: SuppressedAddresses) -> Iterator[str]:
+    """Yield the channels on which the user's current address is suppressed, sorted."""
+    return (channel for channel in sorted(suppressed) if is_suppressed(user, suppressed, channel))
+
+
+def merge_changes(user: User, changes: Mapping[str, Any]) -> User:
+    """Return the user with these changes: attributes and consent merged by key, every other field replaced.
 
     Raises:
-        DefinitionError: there would be too many attributes.
+        DefinitionError: the attributes would exceed `MAX_ATTRIBUTES_BYTES`.
     """
-    merging = Merging(user)
-    merging.take(changes)
-    return merging.result()
+    merge = UserMerge(user)
+    merge.apply(changes)
+    return merge.result()
 
 
-def check_size(user: User) -> None:
-    """Raises DefinitionError where the attributes are more than a user may have."""
+def check_attributes_size(user: User) -> None:
+    """Raise DefinitionError if the user's attributes exceed `MAX_ATTRIBUTES_BYTES`."""
     _check_size(_size_of(user.attributes), 0)
 
 
-class Merging:
-    """A user into whom changes are merged, one after the other, each at the cost of what it says itself."""
+class UserMerge:
+    """Merges several changes into one user; each costs time in proportion to its own size."""
 
     def __init__(self, user: User) -> None:
         self._id, self._data = user.id, user.model_dump(mode="json")
         self._size: int | None = None
 
-    def take(self, changes: Mapping[str, Any]) -> None:
-        """Merge these.
+    def apply(self, changes: Mapping[str, Any]) -> None:
+        """Merge these changes.
 
-        What is too large already may be changed, but not grow.
+        Attributes that exceed the limit already may change, but not grow.
 
         Raises:
-            DefinitionError: there would be too many attributes; nothing of these changes was merged.
+            DefinitionError: the attributes would exceed the limit; none of these changes is merged then.
         """
-        if isinstance(told := changes.get("attributes"), Mapping):
-            self._grow(told)
+        if isinstance(attributes := changes.get("attributes"), Mapping):
+            self._grow(attributes)
         for name, value in changes.items():
             if name in ("attributes", "consent") and isinstance(value, Mapping):
-                _put(self._data[name], value)
+                _merge_keys(self._data[name], value)
             else:
                 self._data[name] = value
 
     def result(self) -> User:
-        """The user with all that was merged."""
+        """Return the user with all changes."""
         return User.model_validate({**self._data, "id": self._id})
 
-    def _grow(self, told: Mapping[str, Any]) -> None:
-        known = self._data["attributes"]
-        size = _size_of(known) if self._size is None else self._size
-        grown = size + _size_of(told) - _size_of({name: known[name] for name in told if name in known})
-        _check_size(grown, size)
-        self._size = grown
+    def _grow(self, changes: Mapping[str, Any]) -> None:
+        attributes = self._data["attributes"]
+        size = _size_of(attributes) if self._size is None else self._size
+        replaced = {name: attributes[name] for name in changes if name in attributes}
+        new_size = size + _size_of(changes) - _size_of(replaced)
+        _check_size(new_size, size)
+        self._size = new_size
 
 
-def _put(known: dict[str, Any], told: Mapping[str, Any]) -> None:
-    for name, value in told.items():
+def _merge_keys(target: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for name, value in changes.items():
         if value is REMOVED:
-            known.pop(name, None)
+            target.pop(name, None)
         else:
-            known[name] = value
+            target[name] = value
 
 
 def _size_of(attributes: Mapping[str, Any]) -> int:
-    """In bytes of canonical JSON, each with the comma or brace after it, so that sizes can be added."""
-    told = {name: value for name, value in attributes.items() if value is not REMOVED}
-    return len(canonical_json(told).encode(errors="surrogatepass")) - 1 if told else 0
+    """Return the bytes of canonical JSON, with the comma or brace after each attribute, so that sizes add up."""
+    present = {name: value for name, value in attributes.items() if value is not REMOVED}
+    return len(canonical_json(present).encode(errors="surrogatepass")) - 1 if present else 0
 
 
 def _check_size(size: int, before: int) -> None:
     if size + 1 > max(MAX_ATTRIBUTES_BYTES, before + 1):
         problem = f"would be {size + 1} bytes of JSON together; a user's attributes are at most {MAX_ATTRIBUTES_BYTES}"
         raise DefinitionError([Fault("attributes", problem)])
-
-
-def check_zone(name: str) -> str:
-    """Return `name` where it is an IANA time zone; raises ValueError with an example otherwise."""
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, KeyError) as error:
-        raise ValueError(f"{name!r} is not an IANA time zone; write one like Europe/Berlin") from error
-    return name

@@ -1,12 +1,14 @@
-"""The small value types that definitions are written in: ids, durations, wall-clock times, zones."""
+"""The building blocks of every model: ids, texts, durations, times, zones, and mappings of several forms."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, time, timedelta
-from typing import Annotated, Any, Literal
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, overload
 
 from pydantic import (
     AfterValidator,
@@ -14,9 +16,11 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PlainSerializer,
     StringConstraints,
+    Tag,
 )
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
@@ -26,6 +30,13 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_asci
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
+WORD = Tag("word")
+"""The tag of the plain words among the forms of a value; see `form_discriminator`."""
+
+UNKNOWN_FORM = "unclear_form"
+"""The type of pydantic's error for a value that has none of the forms."""
+
+
 class Definition(BaseModel):
     """The base of every model that people write: frozen, and unknown keys are errors."""
 
@@ -33,11 +44,15 @@ class Definition(BaseModel):
 
 
 class UnquotedTime(str):
-    """A wall-clock time that stands in YAML without quotes, where readers of YAML disagree on its meaning."""
+    """A wall-clock time without quotes in YAML, whose meaning depends on the YAML reader."""
 
 
 def parse_duration(value: Any) -> timedelta:
-    """Read "N seconds|minutes|hours|days|weeks" (the singular too); raises ValueError for anything else."""
+    """Parse "N seconds|minutes|hours|days|weeks", singular or plural.
+
+    Raises:
+        ValueError: for any other value, with an example, and for more than a hundred years.
+    """
     if isinstance(value, timedelta):
         return value
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
@@ -50,7 +65,7 @@ def parse_duration(value: Any) -> timedelta:
 
 
 def format_duration(value: timedelta) -> str:
-    """Write a duration of whole seconds in its largest unit that divides it: timedelta(hours=24) is "1 day"."""
+    """Format a duration of whole seconds in the largest unit that divides it: timedelta(hours=24) is "1 day"."""
     seconds = int(value.total_seconds())
     unit, size = next((u, s) for u, s in reversed(_UNITS.items()) if seconds % s == 0)
     count = seconds // size
@@ -58,7 +73,7 @@ def format_duration(value: timedelta) -> str:
 
 
 def parse_clock(value: Any) -> time:
-    """Read a quoted "HH:MM"; raises ValueError with what would be right."""
+    """Parse a quoted "HH:MM". Raises ValueError that shows the right form for anything else."""
     if isinstance(value, time):
         return value
     if isinstance(value, UnquotedTime | int):
@@ -70,46 +85,46 @@ def parse_clock(value: Any) -> time:
 
 
 def parse_instant(value: Any) -> Any:
-    """Let an RFC 3339 text through to pydantic, which asks for its zone; raises ValueError for anything else."""
+    """Return a datetime or an RFC 3339 text unchanged, for pydantic to parse. Raises ValueError for anything else."""
     if isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value)):
         return value
     raise ValueError(f"{value!r} is not a time; write one with its zone, like 2026-03-02T09:00:00+01:00")
 
 
 def canonical_json(value: Any) -> str:
-    """The one spelling of a JSON value: sorted keys, no spaces. Used for keys, hashes and ids."""
+    """Serialise a JSON value in its one canonical form: sorted keys, no spaces. Keys, hashes and ids depend on it."""
     return _CANONICAL.encode(value)
 
 
-def has_null(value: Any) -> bool:
-    """Whether a JSON value holds a null character anywhere, which PostgreSQL cannot store."""
+def has_null_character(value: Any) -> bool:
+    """Return whether a JSON value contains a null character, which PostgreSQL cannot store."""
     if isinstance(value, str):
         return "\x00" in value
     if isinstance(value, dict):
-        return any(has_null(name) or has_null(part) for name, part in value.items())
-    return isinstance(value, list) and any(map(has_null, value))
+        return any(has_null_character(name) or has_null_character(part) for name, part in value.items())
+    return isinstance(value, list) and any(map(has_null_character, value))
 
 
-def has_infinite(value: Any) -> bool:
-    """Whether a JSON value holds a number that is none (1e400 is read as infinity), which PostgreSQL cannot store."""
+def has_infinite_number(value: Any) -> bool:
+    """Return whether a JSON value contains a number that overflows to infinity (1e400): PostgreSQL cannot store it."""
     if isinstance(value, float):
         return not math.isfinite(value)
     if isinstance(value, dict):
-        return any(map(has_infinite, value.values()))
-    return isinstance(value, list) and any(map(has_infinite, value))
+        return any(map(has_infinite_number, value.values()))
+    return isinstance(value, list) and any(map(has_infinite_number, value))
 
 
-def unstorable(value: Any) -> str | None:
-    """Why no database stores a JSON value, None where it can be stored; told after the value's name."""
-    if has_null(value):
+def storage_problem(value: Any) -> str | None:
+    """Return why a JSON value cannot be stored, as a clause that follows the value's name; None if it can be."""
+    if has_null_character(value):
         return "must not contain null characters, which no database stores"
-    if has_infinite(value):
+    if has_infinite_number(value):
         return "must not contain numbers too large for any computer, like 1e400"
     return None
 
 
 def _no_null(value: Any) -> Any:
-    if "\x00" in value if isinstance(value, str) else has_null(value):
+    if "\x00" in value if isinstance(value, str) else has_null_character(value):
         raise ValueError("must not contain null characters")
     return value
 
@@ -122,6 +137,44 @@ def _in_utc(value: datetime) -> datetime:
     except OverflowError:
         raise ValueError("must be within the years 1 to 9999 in UTC") from None
     return value
+
+
+@overload
+def format_instant(instant: datetime) -> str: ...
+@overload
+def format_instant(instant: None) -> None: ...
+def format_instant(instant: datetime | None) -> str | None:
+    """Format an aware datetime as RFC 3339 in UTC with `Z`, with a fraction only if it is not zero; None stays None."""
+    return None if instant is None else instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def form_discriminator(
+    forms: Mapping[str, type[BaseModel]], *, words: Collection[str] = (), right: str
+) -> Discriminator:
+    """Return a discriminator between the forms of a value, so that a fault is reported for the form that was meant.
+
+    Args:
+        forms: from the key that only this form has to the form's model, whose class name is the tag.
+        words: plain words that are allowed instead of a mapping; their tag is `WORD`.
+        right: what to write instead, for the error message if the value has none of the forms.
+    """
+
+    def tag_of(value: Any) -> str | None:
+        if isinstance(value, BaseModel):
+            return type(value).__name__
+        if isinstance(value, str):
+            return WORD.tag if value in words else None
+        return _tag_of_mapping(value, forms) if isinstance(value, dict) else None
+
+    return Discriminator(tag_of, custom_error_type=UNKNOWN_FORM, custom_error_message=right)
+
+
+def _tag_of_mapping(value: Mapping[Any, Any], forms: Mapping[str, type[BaseModel]]) -> str | None:
+    """Return the tag of the form whose key is present, else of the one whose key was probably misspelt."""
+    form_key = next((key for key in forms if key in value), None)
+    if form_key is None:
+        form_key = next((match for key in value for match in get_close_matches(str(key), forms, 1, 0.75)), None)
+    return forms[form_key].__name__ if form_key else None
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]

@@ -1,8 +1,8 @@
-"""Where a provider's event leads back to: our delivery, or the campaign and user of another system's message.
+"""Attribution: matching a provider's event to our delivery, or to the campaign and user of another system's message.
 
-In this order: by our delivery (its id as an argument, in a link of ours, or in the Message-ID; or the provider's id for
-it); by the arguments campaign and user; by the argument campaign and the only user whose address is the recipient.
-A tag that is a campaign's id stands for the argument.
+In this order: by our delivery (its id as an argument, in one of our links, or in the Message-ID; or the provider's id
+for it); by the arguments campaign and user; by the argument campaign and the only user whose address is the recipient.
+A tag that equals a campaign's id replaces the argument.
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ from datetime import datetime
 from enum import StrEnum
 from urllib.parse import unquote
 
-from connector.rules.model.addresses import canonical_address
-from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, USER, ProviderEvent
-from connector.rules.provider_events.tags import from_tag
+from connector.rules.model.users import canonical_address
+from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, USER, ProviderEvent, from_tag
 from connector.rules.sending.deliveries import DeliveryState
 
-LONGEST_ID = 255
-"""Characters of a user's id."""
+MAX_USER_ID_CHARACTERS = 255
 
 
 class Unmatched(StrEnum):
-    """Why an event could not be led back."""
+    """Why an event matches nothing."""
 
     NO_CAMPAIGN = "no_campaign"
     """It names neither a delivery nor a campaign."""
@@ -43,7 +41,7 @@ class Unmatched(StrEnum):
 
 @dataclass(frozen=True)
 class MatchedDelivery:
-    """A message of ours and whom it went to. `user` is None where they were erased; `claimed_at` is UTC."""
+    """A message of ours and its user. `user` is None if the user was erased; `claimed_at` is UTC."""
 
     id: str
     campaign: str
@@ -57,7 +55,7 @@ class MatchedDelivery:
 
 @dataclass(frozen=True)
 class Attribution:
-    """Where an event leads: to a campaign and a user, by the id that services use; to our delivery if it is ours."""
+    """What an event matches: a campaign and a user (the id that services use), and our delivery if it is ours."""
 
     campaign: str
     user: str
@@ -66,17 +64,19 @@ class Attribution:
 
 @dataclass(frozen=True)
 class ErasedUser:
-    """It leads to somebody who was erased: nothing is kept of it (guarantee 8)."""
+    """The event matches a user who was erased: nothing of it is kept (guarantee 8)."""
 
 
 @dataclass(frozen=True)
 class AttributionLookup:
-    """What is known of everything that some events name.
+    """Everything known that some events name.
 
     Args:
-        deliveries: ours, by their ids. by_provider: by the providers' ids for them.
-        campaigns: all that are known. erased: those of the named users who were erased.
-        holders: the users who have an address, by channel and `canonical_address` address.
+        deliveries: our deliveries, by their ids.
+        by_provider: our deliveries, by the providers' ids for them.
+        campaigns: the ids of all campaigns.
+        erased: those of the named users who were erased.
+        holders: the users who have an address, by channel and canonical address.
     """
 
     deliveries: Mapping[str, MatchedDelivery] = field(default_factory=dict)
@@ -86,18 +86,18 @@ class AttributionLookup:
     holders: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
 
     def holders_of(self, event: ProviderEvent) -> Sequence[str]:
-        """The users who have the recipient's address."""
+        """Return the users who have the recipient's address."""
         return self.holders.get((event.channel, canonical_address(event.channel, event.recipient or "")), ())
 
 
-def delivery_ids(event: ProviderEvent, linked: str | None) -> Iterator[str]:
-    """The ids under which our delivery may be known that an event is about, surest first.
+def possible_delivery_ids(event: ProviderEvent, linked_delivery: str | None) -> Iterator[str]:
+    """Yield the ids that our delivery may have, most reliable first.
 
     Args:
-        linked: the delivery of our own link that was clicked.
+        linked_delivery: the delivery of our own link that was clicked.
     """
-    if linked is not None:
-        yield linked
+    if linked_delivery is not None:
+        yield linked_delivery
     if argument := event.arguments.get(DELIVERY):
         yield argument
         yield from_tag(argument)
@@ -106,8 +106,8 @@ def delivery_ids(event: ProviderEvent, linked: str | None) -> Iterator[str]:
             yield unquote(id.strip("<>").rpartition("@")[0])
 
 
-def provider_ids(event: ProviderEvent) -> Iterator[str]:
-    """The ids under which the provider may have taken a message of ours: its own, or our Message-ID."""
+def possible_provider_ids(event: ProviderEvent) -> Iterator[str]:
+    """Yield the ids under which the provider may know a message of ours: its own id, or our Message-ID."""
     for id in (event.message_id, event.sent_id):
         if id:
             yield id
@@ -115,36 +115,37 @@ def provider_ids(event: ProviderEvent) -> Iterator[str]:
 
 
 def attribute(
-    event: ProviderEvent, ground: AttributionLookup, linked: str | None = None
+    event: ProviderEvent, lookup: AttributionLookup, linked_delivery: str | None = None
 ) -> Attribution | ErasedUser | Unmatched:
-    """Where an event leads by what is known; see the module for the order."""
-    delivery = _delivery(event, ground, linked)
+    """Match an event to a delivery, or to a campaign and user; see the module for the order."""
+    delivery = _delivery_of(event, lookup, linked_delivery)
     if delivery is not None:
         return ErasedUser() if delivery.user is None else Attribution(delivery.campaign, delivery.user, delivery)
-    user, campaign = event.arguments.get(USER), _campaign(event, ground)
-    if user in ground.erased:
+    user, campaign = event.arguments.get(USER), _campaign_of(event, lookup)
+    if user in lookup.erased:
         return ErasedUser()
     if not campaign:
         return Unmatched.UNKNOWN_DELIVERY if event.arguments.get(DELIVERY) else Unmatched.NO_CAMPAIGN
-    if campaign not in ground.campaigns:
+    if campaign not in lookup.campaigns:
         return Unmatched.UNKNOWN_CAMPAIGN
     if user:
-        return Attribution(campaign, user) if len(user) <= LONGEST_ID else Unmatched.UNKNOWN_USER
-    holders = ground.holders_of(event)
+        return Attribution(campaign, user) if len(user) <= MAX_USER_ID_CHARACTERS else Unmatched.UNKNOWN_USER
+    holders = lookup.holders_of(event)
     if len(holders) == 1:
         return Attribution(campaign, holders[0])
     return Unmatched.AMBIGUOUS_USER if holders else Unmatched.UNKNOWN_USER
 
 
-def _campaign(event: ProviderEvent, ground: AttributionLookup) -> str | None:
-    """The one that an argument names; else the only one that it is tagged with."""
-    named = event.arguments.get(CAMPAIGN)
-    tagged = {tag for tag in event.tags if tag in ground.campaigns}
-    return named or (tagged.pop() if len(tagged) == 1 else None)
+def _campaign_of(event: ProviderEvent, lookup: AttributionLookup) -> str | None:
+    """Return the campaign that an argument names, else the only one among the tags."""
+    tagged = {tag for tag in event.tags if tag in lookup.campaigns}
+    return event.arguments.get(CAMPAIGN) or (tagged.pop() if len(tagged) == 1 else None)
 
 
-def _delivery(event: ProviderEvent, ground: AttributionLookup, linked: str | None) -> MatchedDelivery | None:
-    named = (ground.deliveries.get(id) for id in delivery_ids(event, linked))
-    told = (ground.by_provider.get(id) for id in provider_ids(event))
-    found = (one for ways in (named, told) for one in ways if one is not None and one.channel == event.channel)
-    return next(found, None)
+def _delivery_of(
+    event: ProviderEvent, lookup: AttributionLookup, linked_delivery: str | None
+) -> MatchedDelivery | None:
+    by_id = (lookup.deliveries.get(id) for id in possible_delivery_ids(event, linked_delivery))
+    by_provider_id = (lookup.by_provider.get(id) for id in possible_provider_ids(event))
+    deliveries = (delivery for matches in (by_id, by_provider_id) for delivery in matches)
+    return next((d for d in deliveries if d is not None and d.channel == event.channel), None)

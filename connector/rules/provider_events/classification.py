@@ -1,76 +1,78 @@
 """Was it a person or a machine that opened or clicked? (M2)
 
-Mail scanners follow every link of a mail as it arrives, and some mail programs fetch every picture, read or not.
-Nothing about a single request proves a person, so each one is judged by what speaks against it, and the reasons are
-kept.
+Mail scanners follow every link of a mail on arrival, and some mail programs fetch every picture, read or not. Nothing
+about a single request proves a person, so each request is evaluated by what indicates a machine, and the indicators
+are kept.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
-BURST = timedelta(seconds=2)
-"""Visits of one delivery that lie no further apart are looked at together."""
+BURST_WINDOW = timedelta(seconds=2)
+"""Clicks of one delivery that are no further apart are evaluated together."""
 
-AT_ONCE = timedelta(seconds=2)
-"""Nobody reads so soon after the message was handed over."""
+AT_ONCE_WINDOW = timedelta(seconds=2)
+"""Nobody reads a message so soon after its dispatch."""
 
-_MANY_LINKS = 3
+_MACHINE_LINKS = 3
+"""So many links of one delivery in one burst prove a machine."""
 
 
 class EngagementKind(StrEnum):
-    """What was asked for."""
+    """What was requested."""
 
     OPEN = "open"
     CLICK = "click"
 
 
-class Class(StrEnum):
-    """Who did it, as far as can be told."""
+class VisitClass(StrEnum):
+    """Who made the request, as far as it can be known."""
 
     HUMAN = "human"
     MACHINE = "machine"
     SUSPECT = "suspect"
 
 
-class Sign(StrEnum):
-    """What speaks for a machine, or tells how an open came about."""
+class Indicator(StrEnum):
+    """What indicates a machine, or explains how an open came about. The values are stored with the interaction."""
 
     KNOWN_AGENT = "known_agent"
-    """The agent is a crawler, scanner or programming library that gives its name."""
+    """The user agent names a crawler, scanner or programming library."""
 
     PRIVACY_PROXY = "privacy_proxy"
     """A mail program's privacy proxy, which fetches every mail's pictures, read or not (Apple's)."""
 
     IMAGE_PROXY = "image_proxy"
-    """A mail provider's proxy, which fetches a picture as its reader opens the mail (Google's, Yahoo's)."""
+    """A mail provider's proxy, which fetches a picture when its reader opens the mail (Google's, Yahoo's)."""
 
     HEAD_REQUEST = "head_request"
-    """Only the headers were asked for; no program that shows pages or pictures to people does so."""
+    """Only the headers were requested; no program that shows pages or pictures to people does so."""
 
     BURST = "burst"
-    """Several links of one delivery were asked for within two seconds."""
+    """Several links of one delivery were requested within two seconds."""
 
     AT_ONCE = "at_once"
-    """It came within two seconds of the message's dispatch."""
+    """The request came within two seconds of the message's dispatch."""
 
     NO_AGENT = "no_agent"
-    """The request named no agent, or a bare one that no browser uses."""
+    """The request had no user agent, or a bare one that no browser uses."""
 
-    TOLD = "told_by_provider"
-    """The provider that saw it says that a machine did it."""
+    REPORTED = "told_by_provider"
+    """The provider reports that a machine did it."""
 
 
 @dataclass(frozen=True)
 class Visit:
     """One request for a pixel or a link, seen by us or by a provider.
 
-    `at` is when it came, UTC; `link` counts from 0, and is 0 for the pixel. `agent` is None where whoever saw it does
-    not tell; `machine` is the provider's own word.
+    `at` is when it came, UTC; `link` counts from 0, and is 0 for the pixel. `agent` is None if whoever saw the request
+    does not report it; `machine` is the provider's own opinion.
     """
 
     act: EngagementKind
@@ -82,70 +84,91 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Classified:
-    """A class with its reasons, in the order of `Sign`."""
+class Classification:
+    """A class with its indicators, in the order of `Indicator`."""
 
-    kind: Class
-    signs: tuple[Sign, ...] = ()
+    visit_class: VisitClass
+    indicators: tuple[Indicator, ...] = ()
 
     def properties(self, act: EngagementKind) -> Mapping[str, Any]:
-        """What the interaction's properties say of it.
+        """Return the interaction's properties that the classification gives.
 
-        A suspect open has no `opens`, so that only `any` takes it; only what is surely a machine's click is a robot's.
+        A suspect open has no `opens`, so that only `opens: any` matches it; only a machine's click is a robot's.
         """
-        told: dict[str, Any] = {"classified": self.kind.value, "reasons": [sign.value for sign in self.signs]}
-        if act is EngagementKind.OPEN and self.kind is not Class.SUSPECT:
-            told["opens"] = self.kind.value
-        if act is EngagementKind.CLICK and self.kind is Class.MACHINE:
-            told["robot"] = True
-        return told
+        reasons = [indicator.value for indicator in self.indicators]
+        properties: dict[str, Any] = {"classified": self.visit_class.value, "reasons": reasons}
+        if act is EngagementKind.OPEN and self.visit_class is not VisitClass.SUSPECT:
+            properties["opens"] = self.visit_class.value
+        if act is EngagementKind.CLICK and self.visit_class is VisitClass.MACHINE:
+            properties["robot"] = True
+        return properties
+
+
+class DeliveryClicks:
+    """When each link of one delivery was clicked. A thousand clicks of one link make no other lookup slower."""
+
+    def __init__(self) -> None:
+        self._times: dict[int, list[datetime]] = {}
+
+    def add(self, link: int, at: datetime) -> None:
+        """Record a click."""
+        insort(self._times.setdefault(link, []), at)
+
+    def near(self, at: datetime) -> Sequence[Visit]:
+        """Return one click of each link that was clicked within `BURST_WINDOW` of `at`; more would add nothing."""
+        visits = []
+        for link, times in self._times.items():
+            first = bisect_left(times, at - BURST_WINDOW)
+            if first < len(times) and times[first] <= at + BURST_WINDOW:
+                visits.append(Visit(EngagementKind.CLICK, times[first], "", link=link))
+        return visits
 
 
 def classify(
     visit: Visit, dispatched_at: datetime | None, others: Sequence[Visit], is_crawler: Callable[[str], bool]
-) -> Classified:
-    """Judge one visit. One suspicion makes a suspect, two make a machine, and some signs are proof enough alone.
+) -> Classification:
+    """Classify one visit. One suspicion makes a suspect, two make a machine, and some indicators are proof alone.
 
-    Without an agent nothing speaks for a person: it is a suspect at best.
+    Without a user agent nothing indicates a person: the visit is a suspect at best.
 
     Args:
-        dispatched_at: when the message was handed over, UTC; None where it is not known.
-        others: the other visits of the same delivery that are known, those that came shortly after it too.
-        is_crawler: whether an agent is known to be a program's.
+        dispatched_at: when the message was handed to its provider, UTC; None if unknown.
+        others: the other known visits of the same delivery, including those that came shortly after.
+        is_crawler: whether a user agent is a known program's.
     """
-    agent = (visit.agent or "").strip()
-    found = {
-        Sign.KNOWN_AGENT: not _proxied(visit) and is_crawler(visit.agent or ""),
-        Sign.PRIVACY_PROXY: visit.act is EngagementKind.OPEN and agent == _APPLE,
-        Sign.IMAGE_PROXY: _proxied(visit),
-        Sign.HEAD_REQUEST: visit.method == "HEAD",
-        Sign.BURST: _links_at_once(visit, others) > 1,
-        Sign.AT_ONCE: dispatched_at is not None and abs(visit.at - dispatched_at) < AT_ONCE,
-        Sign.NO_AGENT: visit.agent is not None
-        and (not agent or (visit.act is EngagementKind.CLICK and agent == _APPLE)),
-        Sign.TOLD: visit.machine,
+    agent, links = (visit.agent or "").strip(), _links_in_burst(visit, others)
+    is_click, is_proxy = visit.act is EngagementKind.CLICK, _is_image_proxy(visit)
+    present = {
+        Indicator.KNOWN_AGENT: not is_proxy and is_crawler(visit.agent or ""),
+        Indicator.PRIVACY_PROXY: not is_click and agent == _APPLE,
+        Indicator.IMAGE_PROXY: is_proxy,
+        Indicator.HEAD_REQUEST: visit.method == "HEAD",
+        Indicator.BURST: links > 1,
+        Indicator.AT_ONCE: dispatched_at is not None and abs(visit.at - dispatched_at) < AT_ONCE_WINDOW,
+        Indicator.NO_AGENT: visit.agent is not None and (not agent or (is_click and agent == _APPLE)),
+        Indicator.REPORTED: visit.machine,
     }
-    signs = tuple(sign for sign in Sign if found[sign])
-    suspicions = sum(found[sign] for sign in _SUSPICIONS)
-    if any(found[sign] for sign in _PROOFS) or suspicions > 1 or _links_at_once(visit, others) >= _MANY_LINKS:
-        return Classified(Class.MACHINE, signs)
-    return Classified(Class.SUSPECT if suspicions or visit.agent is None else Class.HUMAN, signs)
+    indicators = tuple(indicator for indicator in Indicator if present[indicator])
+    suspicions = sum(present[indicator] for indicator in _SUSPICIONS)
+    if any(present[indicator] for indicator in _PROOFS) or suspicions > 1 or links >= _MACHINE_LINKS:
+        return Classification(VisitClass.MACHINE, indicators)
+    return Classification(VisitClass.SUSPECT if suspicions or visit.agent is None else VisitClass.HUMAN, indicators)
 
 
 _APPLE = "Mozilla/5.0"
 _IMAGE_PROXIES = ("GoogleImageProxy", "YahooMailProxy")
-_PROOFS = (Sign.KNOWN_AGENT, Sign.PRIVACY_PROXY, Sign.HEAD_REQUEST, Sign.TOLD)
-_SUSPICIONS = (Sign.BURST, Sign.AT_ONCE, Sign.NO_AGENT)
+_PROOFS = (Indicator.KNOWN_AGENT, Indicator.PRIVACY_PROXY, Indicator.HEAD_REQUEST, Indicator.REPORTED)
+_SUSPICIONS = (Indicator.BURST, Indicator.AT_ONCE, Indicator.NO_AGENT)
 
 
-def _proxied(visit: Visit) -> bool:
-    """A proxy fetches pictures for people, and follows no links."""
+def _is_image_proxy(visit: Visit) -> bool:
+    """Return whether a proxy fetched the picture for a person; such proxies follow no links."""
     return visit.act is EngagementKind.OPEN and any(name in (visit.agent or "") for name in _IMAGE_PROXIES)
 
 
-def _links_at_once(visit: Visit, others: Sequence[Visit]) -> int:
-    """How many links of the delivery were asked for about when this one was; 0 for an open."""
+def _links_in_burst(visit: Visit, others: Sequence[Visit]) -> int:
+    """Return how many links of the delivery were clicked about when this one was; 0 for an open."""
     if visit.act is not EngagementKind.CLICK:
         return 0
-    near = {o.link for o in others if o.act is EngagementKind.CLICK and abs(o.at - visit.at) <= BURST}
-    return len(near | {visit.link})
+    clicks = (other for other in others if other.act is EngagementKind.CLICK)
+    return len({visit.link} | {click.link for click in clicks if abs(click.at - visit.at) <= BURST_WINDOW})

@@ -1,6 +1,6 @@
-"""How a user stands on a channel, by what providers tell: each word holds from when it was said, not when it arrived.
+"""Consent and suppressed addresses from providers' events: each statement holds from when it was made.
 
-Providers tell again what failed, and tell several things at once, so an older word may come after a newer one.
+Providers retry failed calls and report several events at once, so an older statement may arrive after a newer one.
 """
 
 from __future__ import annotations
@@ -9,62 +9,60 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from connector.rules.model.addresses import canonical_address
-from connector.rules.model.users import Consent
+from connector.rules.model.users import Consent, canonical_address
+from connector.rules.provider_events.effects import EventEffect
 from connector.rules.provider_events.events import ProviderEvent
-from connector.rules.provider_events.outcomes import Outcome
 
-SaidAt = Mapping[str, str]
-"""By channel when the last word on the consent was said, UTC, in text."""
+StatementTimes = Mapping[str, str]
+"""By channel, when the user's latest statement on consent was made, UTC, RFC 3339."""
 
-Told = tuple[ProviderEvent, Outcome]
-"""An event, with what it comes to."""
+EventWithEffect = tuple[ProviderEvent, EventEffect]
 
 
 @dataclass(frozen=True)
 class AddressStatement:
-    """What was said of an address last: that it is dead, or that it takes messages again. `at` is UTC."""
+    """The latest statement about an address: that it is suppressed, or accepts messages again. `at` is UTC."""
 
     channel: str
     address: str
-    dead: bool
+    is_suppressed: bool
     at: datetime
 
 
-def latest_statement(told: Iterable[Told], now: datetime) -> list[AddressStatement]:
-    """The last word on each address that these events tell of; of two at one instant the one that is told last."""
-    words: dict[tuple[str, str], AddressStatement] = {}
-    for event, outcome in told:
-        if event.recipient is None or not (outcome.dead or outcome.revives):
+def latest_statements(events: Iterable[EventWithEffect], now: datetime) -> list[AddressStatement]:
+    """Return the latest statement about each address in these events; at the same instant, the last in order."""
+    latest: dict[tuple[str, str], AddressStatement] = {}
+    for event, effect in events:
+        if event.recipient is None or not (effect.suppresses_address or effect.restores_address):
             continue
-        word = AddressStatement(event.channel, event.recipient, outcome.dead, statement_of(event, now))
-        key = (word.channel, canonical_address(word.channel, word.address))
-        if key not in words or word.at >= words[key].at:
-            words[key] = word
-    return list(words.values())
+        at = statement_time(event, now)
+        statement = AddressStatement(event.channel, event.recipient, effect.suppresses_address, at)
+        key = (event.channel, canonical_address(event.channel, event.recipient))
+        if key not in latest or at >= latest[key].at:
+            latest[key] = statement
+    return list(latest.values())
 
 
-def consent_after(
-    consent: Mapping[str, Consent], said_at: SaidAt, told: Iterable[Told], now: datetime
+def apply_consent(
+    consent: Mapping[str, Consent], times: StatementTimes, events: Iterable[EventWithEffect], now: datetime
 ) -> tuple[dict[str, Consent], dict[str, str]]:
-    """A user's consent after these events, and when the last word on it was said; an older word changes nothing."""
-    new, said_last_at = dict(consent), dict(said_at)
-    for event, outcome in told:
-        channel, at = event.channel, statement_of(event, now)
-        last = said_last_at.get(channel)
-        if outcome.consent is not None and (last is None or at >= datetime.fromisoformat(last)):
-            new[channel], said_last_at[channel] = outcome.consent, at.isoformat()
-    return new, said_last_at
+    """Return a user's consent after these events, and the times of the latest statements; older ones change nothing."""
+    new_consent, new_times = dict(consent), dict(times)
+    for event, effect in events:
+        at, latest = statement_time(event, now), new_times.get(event.channel)
+        if effect.consent is not None and (latest is None or at >= datetime.fromisoformat(latest)):
+            new_consent[event.channel], new_times[event.channel] = effect.consent, at.isoformat()
+    return new_consent, new_times
 
 
-def later_of(one: SaidAt, other: SaidAt) -> dict[str, str]:
-    """By channel the later of when two users, who are one from now on, said their last words."""
+def latest_times(one: StatementTimes, other: StatementTimes) -> dict[str, str]:
+    """Return, by channel, the later of two users' statement times, for users who are merged."""
     return {
         **one,
         **{channel: max(at, one.get(channel, at), key=datetime.fromisoformat) for channel, at in other.items()},
     }
 
 
-def statement_of(event: ProviderEvent, now: datetime) -> datetime:
-    """When it was said, UTC; what is said to be said later was said now (M7)."""
+def statement_time(event: ProviderEvent, now: datetime) -> datetime:
+    """Return when the statement was made, UTC; a time in the future counts as now (M7)."""
     return min(event.at.astimezone(UTC), now)

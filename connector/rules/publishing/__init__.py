@@ -1,4 +1,4 @@
-"""What may be published, in which order and with which warnings.
+"""What may be published, in which order, and with which warnings.
 
-Imports the packages below it: `model`, `catalogue`, `targeting`, `timing`.
+Imports `model`, `targeting`, `timing`, `catalogue` and `sending`.
 """

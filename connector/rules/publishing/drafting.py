@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision
-from connector.rules.catalogue.targets import target_problems
+from connector.rules.catalogue.references import target_problems
 from connector.rules.model.campaigns import Campaign, Card, Publishable, Workspace
 from connector.rules.model.errors import OrderRefused
 from connector.rules.model.values import canonical_json
@@ -54,19 +54,19 @@ def draft(catalogue: Catalogue, definitions: Sequence[Definition]) -> DraftResul
     """Put definitions as drafts on a catalogue, all or none; its version is raised by one if anything changes.
 
     Raises:
-        OrderRefused: as `changes_of`, with every problem.
+        OrderRefused: as `draft_changes`, with every problem.
     """
     known = {d.id: _known(catalogue.entries[d.id]) for d in _named(definitions) if d.id in catalogue.entries}
-    changes = changes_of(definitions, known, catalogue.version, written(catalogue.workspace))
+    changes = draft_changes(definitions, known, catalogue.version, as_written(catalogue.workspace))
     changed = [(d, s.revision) for d, s in zip(definitions, changes, strict=True) if s.change != "unchanged"]
     if not changed:
         return DraftResult(catalogue, changes)
     settings = next((d for d, _ in changed if isinstance(d, Workspace)), None)
     entries = [_with_draft(catalogue.entries.get(d.id), d, n) for d, n in changed if not isinstance(d, Workspace)]
-    return DraftResult(catalogue.changed(entries, version=catalogue.version + 1, workspace=settings), changes)
+    return DraftResult(catalogue.with_entries(entries, version=catalogue.version + 1, workspace=settings), changes)
 
 
-def changes_of(
+def draft_changes(
     definitions: Sequence[Definition],
     known: Mapping[str, KnownDefinitions],
     version: int,
@@ -110,7 +110,7 @@ def draft_warnings(definitions: Iterable[Definition], catalogue: Catalogue, now:
     return notes
 
 
-def written(definition: Definition) -> dict[str, Any]:
+def as_written(definition: Definition) -> dict[str, Any]:
     """A definition as its author wrote it, in JSON values; `parse_definition` reads it back."""
     return definition.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
@@ -152,7 +152,7 @@ def _saved_workspace(definition: Workspace, version: int, settings: Mapping[str,
 
 def _same(definition: Definition, before: Mapping[str, Any]) -> bool:
     # As text: in Python true equals 1, in a definition it does not.
-    return canonical_json(written(definition)) == canonical_json(before)
+    return canonical_json(as_written(definition)) == canonical_json(before)
 
 
 def _with_draft(before: Entry | None, definition: Publishable, number: int) -> Entry:
@@ -166,7 +166,7 @@ def _with_draft(before: Entry | None, definition: Publishable, number: int) -> E
 
 def _known(entry: Entry) -> KnownDefinitions:
     newest = entry.newest
-    return KnownDefinitions(kind_of(newest.definition), entry.state, newest.number, written(newest.definition))
+    return KnownDefinitions(kind_of(newest.definition), entry.state, newest.number, as_written(newest.definition))
 
 
 def _named(definitions: Iterable[Definition]) -> list[Publishable]:

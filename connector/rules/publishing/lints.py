@@ -6,25 +6,17 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.catalogue.references import content_problems, content_warnings, contents_of
-from connector.rules.model.campaigns import (
-    ActionBased,
-    After,
-    Campaign,
-    EligibleAfter,
-    Publishable,
-    QuietHours,
-    Scheduled,
-    SendAt,
-)
+from connector.rules.catalogue.references import content_problems, content_warnings
+from connector.rules.model.campaigns import ActionBased, Campaign, Publishable, Scheduled
 from connector.rules.model.conditions import Condition, EventCondition, InteractionCondition
 from connector.rules.model.interactions import InteractionType
 from connector.rules.model.predicates import All, Any_, Did, Interacted, Not, Predicate
+from connector.rules.model.schedules import After, EligibleAfter, QuietHours, SendAt
 from connector.rules.model.users import User
 from connector.rules.model.values import format_duration
 from connector.rules.publishing.openings import inside_quiet_hours, quiet_for_some
 from connector.rules.sending.launching import due_for
-from connector.rules.targeting.matching import topic_listened_to
+from connector.rules.targeting.matching import topic_of_condition
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _LONGEST_ELIGIBILITY = timedelta(days=720)
@@ -127,14 +119,14 @@ _OF_FOLLOW_ONS: tuple[Callable[[ActionBased, datetime], Iterator[str]], ...] = (
 
 def beyond_the_channel(campaign: Campaign) -> Iterator[str]:
     """P7: a message for a channel that cannot do it."""
-    for content in contents_of(campaign):
+    for content in campaign.contents:
         if content.webhook is not None and content.webhook.method == "GET" and content.webhook.body is not None:
             yield "its webhook has a body, which a GET cannot carry; write method: POST, or take the body out"
 
 
 def empty_emails(campaign: Campaign) -> Iterator[str]:
     """P8: an email of a subject alone."""
-    for content in contents_of(campaign):
+    for content in campaign.contents:
         if content.email is not None and content.email.html is None and content.email.text is None:
             yield "its email has neither `html` nor `text`: an empty mail would go out; write one of them"
 
@@ -160,9 +152,9 @@ def time_has_passed(definition: Campaign, catalogue: Catalogue, now: datetime) -
 
 def audience_requires_trigger(predicate: Predicate, follow_on: ActionBased) -> Iterator[str]:
     """P8: the audience is looked at as it stands before the event, so a user's first one is missed."""
-    triggers = {topic_listened_to(condition) for condition in follow_on.trigger}
+    triggers = {topic_of_condition(condition) for condition in follow_on.trigger}
     for condition in _required(predicate):
-        if topic_listened_to(condition) in triggers:
+        if topic_of_condition(condition) in triggers:
             name = condition.event if isinstance(condition, EventCondition) else condition.interaction
             yield (
                 f"its audience requires the very {name} that triggers it, and is looked at before it: "

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import time
 
-from connector.rules.catalogue.references import contents_of
-from connector.rules.model.campaigns import Campaign, QuietHours, TimeOfDay, Workspace
+from connector.rules.model.campaigns import Campaign, Workspace
+from connector.rules.model.schedules import QuietHours, TimeOfDay
 from connector.rules.sending.due_list import quiet_hours_of
 from connector.rules.timing.caps import CAPPED_CHANNELS
-from connector.rules.timing.windows import within
+from connector.rules.timing.windows import is_within
 
 
 def inside_quiet_hours(campaign: Campaign, workspace: Workspace) -> Iterator[str]:
@@ -39,14 +39,14 @@ def quiet_for_some(campaign: Campaign, workspace: Workspace) -> Iterator[str]:
 def _hours_and_quiet(campaign: Campaign, workspace: Workspace) -> tuple[TimeOfDay | None, QuietHours | None]:
     """Its hours of the day, and the quiet hours that hold for it; no quiet where none of its channels keeps it (W2)."""
     follow_on = campaign.follow_on
-    channels = {channel for content in contents_of(campaign) for channel in content.channels}
+    channels = {channel for content in campaign.contents for channel in content.channels}
     if follow_on is None or CAPPED_CHANNELS.isdisjoint(channels):
         return None, None
     return follow_on.time_of_day, quiet_hours_of(follow_on, workspace)
 
 
 def _wholly_inside(hours: TimeOfDay, quiet: QuietHours) -> bool:
-    opens_in_quiet = hours.from_ != hours.to and within(hours.from_, quiet.from_, quiet.to)
+    opens_in_quiet = hours.from_ != hours.to and is_within(hours.from_, quiet.from_, quiet.to)
     return opens_in_quiet and _minutes(hours.from_, hours.to) <= _minutes(hours.from_, quiet.to)
 
 

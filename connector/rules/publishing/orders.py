@@ -8,8 +8,13 @@ from datetime import datetime
 from difflib import get_close_matches
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision
-from connector.rules.catalogue.dependencies import cycles, listens_to, publication_order, with_draft_follow_ons
-from connector.rules.catalogue.targets import target_problems
+from connector.rules.catalogue.dependencies import (
+    cycle_problems,
+    publication_order,
+    trigger_interactions,
+    with_draft_follow_ons,
+)
+from connector.rules.catalogue.references import target_problems
 from connector.rules.model.errors import OrderRefused
 from connector.rules.model.interactions import LAUNCH_TIME
 from connector.rules.publishing.lints import refusals, warnings
@@ -85,7 +90,7 @@ def check_publish(
         problems += target_problems(catalogue, entry)
         problems += refusals(entry.newest.definition, catalogue, now)
         problems += [] if allow_missed else launch_problems(entry, behind)
-    problems += cycles(catalogue, {entry.id: entry.newest for entry in changing})
+    problems += cycle_problems(catalogue, {entry.id: entry.newest for entry in changing})
     unchanged = tuple(entry.id for entry in entries if entry.id not in names)
     notes = [f"{name} is active and has nothing new; nothing changed" for name in unchanged]
     for entry in changing:
@@ -101,7 +106,7 @@ def missed_to_count(catalogue: Catalogue, ids: Sequence[str], *, with_follow_ons
         (condition.target, condition.interaction.value)
         for name in chosen
         if name in catalogue.entries
-        for condition in listens_to(catalogue.entries[name])
+        for condition in trigger_interactions(catalogue.entries[name])
         if condition.interaction in LAUNCH_TIME and catalogue.is_active(condition.target)
     }
 
@@ -119,7 +124,9 @@ def plan_resume(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
     """
     entries = _entries(catalogue, ids)
     plan = _plan_move(entries, "active", {"stopped"}, "only what is stopped can be resumed; publish a draft")
-    problems = cycles(catalogue, {entry.id: _last_live(entry) for entry in entries if entry.id in plan.sequence})
+    problems = cycle_problems(
+        catalogue, {entry.id: _last_live(entry) for entry in entries if entry.id in plan.sequence}
+    )
     if problems:
         raise OrderRefused(problems)
     return plan
@@ -153,11 +160,11 @@ def _entries(catalogue: Catalogue, ids: Sequence[str]) -> list[Entry]:
         raise OrderRefused(["name at least one campaign or card"])
     unknown = [name for name in ids if name not in catalogue.entries]
     if unknown:
-        raise OrderRefused([f"{name} is not known; {what_to_do(catalogue, name)}" for name in unknown])
+        raise OrderRefused([f"{name} is not known; {suggest_id(catalogue, name)}" for name in unknown])
     return [catalogue.entries[name] for name in dict.fromkeys(ids)]
 
 
-def what_to_do(catalogue: Catalogue, name: str) -> str:
+def suggest_id(catalogue: Catalogue, name: str) -> str:
     """What helps where somebody names an id that is not known: a near one, or to apply it."""
     near = get_close_matches(name, catalogue.entries, 1, 0.8)
     return f"did you mean {near[0]}?" if near else "apply its definition first"

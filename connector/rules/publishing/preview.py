@@ -9,12 +9,12 @@ from typing import Literal
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Campaign, Workspace
 from connector.rules.publishing.differences import Difference, differences
-from connector.rules.publishing.drafting import Change, Definition, DraftChange, DraftResult, kind_of, written
+from connector.rules.publishing.drafting import Change, Definition, DraftChange, DraftResult, as_written, kind_of
 from connector.rules.publishing.openings import inside_quiet_hours
 
 
 @dataclass(frozen=True)
-class Drafting:
+class DefinitionPreview:
     """What becomes of one definition. `revision` is its newest one then, `live_revision` what is live now, if anything.
 
     Of a workspace `revision` is the catalogue's version, and what is edited holds at once. `differences` are those from
@@ -29,18 +29,20 @@ class Drafting:
     differences: tuple[Difference, ...] = ()
 
 
-def draftings(catalogue: Catalogue, drafted: DraftResult, definitions: Sequence[Definition]) -> list[Drafting]:
+def preview_definitions(
+    catalogue: Catalogue, drafted: DraftResult, definitions: Sequence[Definition]
+) -> list[DefinitionPreview]:
     """One for each definition that `drafted` was made of, in their order; `catalogue` is the one before."""
     return [_drafting(catalogue, saved, d) for d, saved in zip(definitions, drafted.changes, strict=True)]
 
 
-def to_publish(drafted: DraftResult, definitions: Sequence[Definition]) -> list[str]:
+def unpublished_ids(drafted: DraftResult, definitions: Sequence[Definition]) -> list[str]:
     """Those of them that are to be published: new, edited, and saved before without being published since."""
     named = [definition.id for definition in definitions if not isinstance(definition, Workspace)]
     return [name for name in named if drafted.catalogue.entries[name].newest.effective_at is None]
 
 
-def elsewhere(catalogue: Catalogue, definitions: Sequence[Definition]) -> list[Entry]:
+def other_entries(catalogue: Catalogue, definitions: Sequence[Definition]) -> list[Entry]:
     """What is saved and not among the definitions, by name; nothing becomes of it."""
     named = {definition.id for definition in definitions if not isinstance(definition, Workspace)}
     return [catalogue.entries[name] for name in sorted(catalogue.entries.keys() - named)]
@@ -59,15 +61,15 @@ def applying_warnings(catalogue: Catalogue, drafted: DraftResult, publishing: Se
                 yield f"the workspace's settings hold at once, and {entry.id} is live: {problem}"
 
 
-def _drafting(catalogue: Catalogue, saved: DraftChange, definition: Definition) -> Drafting:
+def _drafting(catalogue: Catalogue, saved: DraftChange, definition: Definition) -> DefinitionPreview:
     if isinstance(definition, Workspace):
         edits = _edits(saved, catalogue.workspace, definition)
-        return Drafting(saved.id, "workspace", saved.change, saved.revision, differences=edits)
+        return DefinitionPreview(saved.id, "workspace", saved.change, saved.revision, differences=edits)
     entry = catalogue.entries.get(definition.id)
     live = entry.live.number if entry and entry.live else None
     edits = _edits(saved, entry.newest.definition, definition) if entry else ()
-    return Drafting(saved.id, kind_of(definition), saved.change, saved.revision, live, edits)
+    return DefinitionPreview(saved.id, kind_of(definition), saved.change, saved.revision, live, edits)
 
 
 def _edits(saved: DraftChange, before: Definition, after: Definition) -> tuple[Difference, ...]:
-    return tuple(differences(written(before), written(after))) if saved.change == "edited" else ()
+    return tuple(differences(as_written(before), as_written(after))) if saved.change == "edited" else ()

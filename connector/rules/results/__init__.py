@@ -1,1 +1,1 @@
-"""What a campaign achieved: conversions and uplift. Imports `model`, `catalogue` and `targeting`."""
+"""What a campaign achieved: conversions and uplift. Imports `model`, `targeting` and `catalogue`."""

@@ -16,9 +16,9 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Conversion
 from connector.rules.model.interactions import LAUNCH_TIME, VIEWS, Event, Interaction, InteractionType, LogEntry
 from connector.rules.model.values import canonical_json
-from connector.rules.targeting.matching import meets
+from connector.rules.targeting.matching import matches
 
-LETTERS = "ABCD"
+CONVERSION_LETTERS = "ABCD"
 """The names of a campaign's conversions, by their places in its list; the first is the primary."""
 
 _OF_ONE_FOLLOW_UP = re.compile(r"receive-([0-9a-f]{26})\.[a-z_]+")
@@ -39,12 +39,12 @@ class Receipt:
 
     def letters(self, t: datetime) -> Iterator[tuple[str, Conversion]]:
         """The conversions whose window [receipt, receipt + within) holds `t`, with their letters."""
-        for letter, conversion in zip(LETTERS, self.conversions, strict=False):
+        for letter, conversion in zip(CONVERSION_LETTERS, self.conversions, strict=False):
             if self.at <= t < self.at + conversion.within:
                 yield letter, conversion
 
 
-def past_needed(new: Sequence[LogEntry], catalogue: Catalogue) -> datetime | None:
+def log_needed_since(new: Sequence[LogEntry], catalogue: Catalogue) -> datetime | None:
     """From when on the user's log is needed to count by these new items (UTC); None where they concern no conversion.
 
     The cost depends neither on how many campaigns there are nor on how many of them count the same event.
@@ -53,7 +53,7 @@ def past_needed(new: Sequence[LogEntry], catalogue: Catalogue) -> datetime | Non
     return min(since, default=None)
 
 
-def conversions_made(
+def count_conversions(
     new: Sequence[LogEntry], past: Sequence[LogEntry], catalogue: Catalogue, user: str
 ) -> list[Interaction]:
     """The interactions that counting makes of a user's new items, in event order, each with its id (C1).
@@ -63,12 +63,14 @@ def conversions_made(
 
     Args:
         new: items that were logged just now.
-        past: the user's log from `past_needed` on, `new` and what was counted before included.
+        past: the user's log from `log_needed_since` on, `new` and what was counted before included.
         user: the id under which the services know the user.
     """
     fresh = frozenset(logged.id for logged in new)
     ordered = sorted(past, key=lambda logged: (logged.t, logged.seq))
-    events = [logged for logged in ordered if isinstance(logged.item, Event) and catalogue.counts_within(logged.item)]
+    events = [
+        logged for logged in ordered if isinstance(logged.item, Event) and catalogue.conversion_window(logged.item)
+    ]
     made: list[Interaction] = []
     for campaign, items in _by_campaign(ordered).items():
         receipts = receipts_of(catalogue.entries[campaign], items, user)
@@ -76,7 +78,7 @@ def conversions_made(
         for event, receipt in _falling_to(receipts, events, fresh):
             for letter, conversion in receipt.letters(event.t):
                 made_id = conversion_id(receipt, letter)
-                if meets(event.item, conversion) and made_id not in counted:
+                if matches(event.item, conversion) and made_id not in counted:
                     counted.add(made_id)
                     made.append(_conversion(made_id, letter, campaign, user, event.t))
     return sorted(made, key=lambda interaction: interaction.occurred_at)
@@ -112,7 +114,7 @@ def conversion_id(receipt: Receipt, letter: str) -> str:
 
 
 def _needed_for(logged: LogEntry, catalogue: Catalogue) -> datetime | None:
-    window = catalogue.counts_within(logged.item)
+    window = catalogue.conversion_window(logged.item)
     if window is None:
         return None
     # Whether something is a receipt depends on one window before it, and an event's receipt is up to one window back.
@@ -162,7 +164,7 @@ def _falling_to(
 
 
 def _counts(event: LogEntry, receipt: Receipt) -> bool:
-    return any(meets(event.item, conversion) for _, conversion in receipt.letters(event.t))
+    return any(matches(event.item, conversion) for _, conversion in receipt.letters(event.t))
 
 
 def _newest_first(receipts: Sequence[Receipt], t: datetime) -> Iterator[Receipt]:

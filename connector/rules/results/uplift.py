@@ -16,7 +16,7 @@ from typing import Literal
 
 CONFIDENCE = 0.95
 
-Verdict = Literal["more", "less", "undecided"]
+Direction = Literal["more", "less", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ class Uplift:
     confidence: float = CONFIDENCE
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Direction:
         """What the interval allows to say: `undecided` where it holds 0."""
         if self.low > 0:
             return "more"
         return "less" if self.high < 0 else "undecided"
 
 
-def uplift(receivers: Share, control: Share) -> Uplift | None:
+def compute_uplift(receivers: Share, control: Share) -> Uplift | None:
     """The uplift of the receivers over the control group; None where either is empty: too few to say anything."""
     if not receivers.users or not control.users:
         return None

@@ -1,4 +1,4 @@
-"""What happens at the due time: the due-time list, deliveries, launches, operator actions.
+"""Decide what is sent when it is due: the due-time list, deliveries, effects, launches, operator actions.
 
-Imports `model`, `catalogue`, `targeting` and `timing`.
+Imports `model`, `catalogue`, `targeting`, `timing` and `triggering`.
 """

@@ -8,52 +8,70 @@ from datetime import datetime
 from functools import cached_property
 
 from connector.rules.catalogue.catalogue import Entry
-from connector.rules.model.addresses import Unreachable, is_suppressed
-from connector.rules.model.campaigns import ActionBased, Campaign, QuietHours, TimeOfDay, Workspace
+from connector.rules.model.campaigns import ActionBased, Campaign, Workspace
+from connector.rules.model.messages import Messages
 from connector.rules.model.reasons import Reason
-from connector.rules.model.users import User
+from connector.rules.model.schedules import QuietHours, TimeOfDay
+from connector.rules.model.users import SuppressedAddresses, User, is_suppressed
 from connector.rules.targeting.assignment import Assignment
-from connector.rules.targeting.audience import History, in_audience
-from connector.rules.targeting.eligibility import eligible_again
-from connector.rules.timing.caps import CAPPED_CHANNELS, PastSend, capped
+from connector.rules.targeting.audience import History, is_in_audience
+from connector.rules.targeting.eligibility import is_eligible_again
+from connector.rules.timing.caps import CAPPED_CHANNELS, PastSend, is_capped
 from connector.rules.timing.delays import is_stale
 from connector.rules.timing.windows import next_opening, next_undisturbed, quiet_until
 
 
 @dataclass(frozen=True)
 class Hold:
-    """Not now: judge it again at `until` (UTC)."""
+    """Not now: evaluate the message again at `until` (UTC)."""
 
     until: datetime
 
 
 @dataclass(frozen=True)
 class Drop:
-    """Not at all."""
+    """Never: the message ends with this reason."""
 
     reason: Reason
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Not while its campaign is stopped: a launch goes on where it was when the campaign is resumed (P9)."""
+    """Not while the campaign is stopped: a launch goes on where it was once the campaign is resumed (P9)."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """The user is in the control group: enrolled now, and gets no message (W3)."""
+    """Enrol the user, who is in the control group and gets no message (W3)."""
 
 
 @dataclass(frozen=True)
 class Send:
-    """Nothing speaks against it."""
+    """No step of the list objects."""
+
+
+@dataclass(frozen=True)
+class SwitchChannels:
+    """Send on these channels instead: the newest live content (P10) no longer has this one."""
+
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SendContent:
+    """Send this content now."""
+
+    content: Messages
 
 
 Verdict = Hold | Drop | Pause | Control | Send
+"""The verdict of the list."""
+MessageVerdict = Hold | Drop | Pause | Control | SwitchChannels | SendContent
+"""The verdict on a message: that of the list, by the content of the moment."""
 
 
 def newest_live(entry: Entry) -> Campaign:
-    """The definition of the newest live revision; of what is stopped, the last that was live."""
+    """Return the newest live revision's definition; of a stopped campaign, the last one that was live."""
     revision = entry.live or entry.published[-1]
     assert isinstance(revision.definition, Campaign)  # noqa: S101 - cards have no follow-ups
     return revision.definition
@@ -61,11 +79,10 @@ def newest_live(entry: Entry) -> Campaign:
 
 @dataclass(frozen=True)
 class DueFacts:
-    """Everything that the list looks at, as of `now` (UTC).
+    """Everything that the list looks at, as of `now` (UTC). Only an open follow-up's message gets here.
 
-    `next_at` is the due time, or the end of the hold that it waited out: staleness counts from there (D4).
-    `received_at` is the last receipt of this campaign, user and key. Rows that have ended never come so far.
-    `unreachable` has the user's addresses that providers told to be dead.
+    `next_at` is the due time, or the end of the last hold: staleness counts from there (D4). `received_at` is the last
+    receipt of this campaign, user and key. `unreachable` holds the user's suppressed addresses, by channel.
     """
 
     now: datetime
@@ -80,23 +97,23 @@ class DueFacts:
     past_sends: Sequence[PastSend]
     assignment: Assignment
     follow_up_id: str
-    unreachable: Unreachable
+    unreachable: SuppressedAddresses
 
     @cached_property
     def campaign(self) -> Campaign:
-        """The newest live revision's definition; its rules hold, whatever revision the follow-up began with (P10)."""
+        """The newest live definition; its rules apply, whatever revision the follow-up began with (P10)."""
         return newest_live(self.entry)
 
     @cached_property
     def follow_on(self) -> ActionBased | None:
-        """Its delivery where it is action-based."""
+        """The campaign's delivery if it is a follow-on."""
         return self.campaign.follow_on
 
 
-def window_open(facts: DueFacts) -> Verdict | None:
-    """P9: the publication window that it began in is still open, so that no resume brings it back.
+def check_window(facts: DueFacts) -> Verdict | None:
+    """P9: the publication window in which the follow-up began is still open, so no resume brings it back.
 
-    What an original sends is not bound to a window: a stop pauses it, and only archiving ends it.
+    An original's messages are not bound to a window: a stop pauses them, and only archiving ends them.
     """
     if facts.follow_on is None:
         return {"active": None, "archived": Drop(Reason.STOPPED)}.get(facts.entry.state, Pause())
@@ -104,13 +121,13 @@ def window_open(facts: DueFacts) -> Verdict | None:
     return None if window is not None and window.closed_at is None else Drop(Reason.STOPPED)
 
 
-def fresh(facts: DueFacts) -> Verdict | None:
-    """D4: not more than `stale_after` past the time that it waited for."""
+def check_staleness(facts: DueFacts) -> Verdict | None:
+    """D4: not more than `stale_after` past the time that the message waited for."""
     stale = is_stale(facts.next_at, facts.now, facts.workspace.stale_after)
     return Drop(Reason.STALE) if stale else None
 
 
-def inside_duration(facts: DueFacts) -> Verdict | None:
+def check_duration(facts: DueFacts) -> Verdict | None:
     """The campaign has started and has not ended."""
     rules = facts.follow_on
     if rules is None:
@@ -120,10 +137,10 @@ def inside_duration(facts: DueFacts) -> Verdict | None:
     return Drop(Reason.OUTSIDE_CAMPAIGN_DURATION) if too_early or too_late else None
 
 
-def time_of_day(facts: DueFacts) -> Verdict | None:
-    """Inside the hours of the day; else dropped, or at the next opening, unless the campaign has ended by then.
+def check_time_of_day(facts: DueFacts) -> Verdict | None:
+    """Inside the hours of the day; else dropped, or held to the next opening unless the campaign has ended by then.
 
-    Dropped too where it would wait for ever: now for the hours to open, now for the quiet to end.
+    A message that would wait for ever, in turn for the hours to open and for the quiet to end, is dropped too.
     """
     rules = facts.follow_on
     if rules is None or rules.time_of_day is None:
@@ -135,15 +152,15 @@ def time_of_day(facts: DueFacts) -> Verdict | None:
         return Drop(Reason.OUTSIDE_TIME_OF_DAY)
     if opening > facts.now and rules.end is not None and opening >= rules.end:
         return Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)
-    if _never_undisturbed(facts, rules.time_of_day):
+    if _is_held_for_ever(facts, rules.time_of_day):
         return Drop(Reason.OUTSIDE_TIME_OF_DAY)
     return Hold(opening) if opening > facts.now else None
 
 
-def quiet_hours(facts: DueFacts) -> Verdict | None:
-    """Held to the end of the quiet, or dropped; in-app messages and cards disturb nobody (W2).
+def check_quiet_hours(facts: DueFacts) -> Verdict | None:
+    """Held to the end of the quiet hours, or dropped; in-app messages and cards disturb nobody (W2).
 
-    A hold that lasts to the campaign's `end` or beyond is not cut short: it is judged then, and dropped.
+    A hold to the campaign's `end` or beyond is not cut short: the message is dropped when the hold ends.
     """
     hours = _quiet_hours_of(facts)
     if hours is None:
@@ -154,34 +171,34 @@ def quiet_hours(facts: DueFacts) -> Verdict | None:
     return Hold(until) if hours.then == "hold" else Drop(Reason.QUIET_HOURS)
 
 
-def audience_again(facts: DueFacts) -> Verdict | None:
-    """With `recheck_audience`, the user is still in it."""
+def check_audience(facts: DueFacts) -> Verdict | None:
+    """With `recheck_audience`, the user is still in the audience."""
     if facts.follow_on is None or not facts.follow_on.recheck_audience:
         return None
-    inside = in_audience(facts.campaign.audience, facts.user, facts.history, facts.now)
+    inside = is_in_audience(facts.campaign.audience, facts.user, facts.history, facts.now)
     return None if inside else Drop(Reason.NOT_IN_AUDIENCE)
 
 
-def eligible(facts: DueFacts) -> Verdict | None:
-    """T1, looked at again: something may have been received while this one waited."""
+def check_eligibility(facts: DueFacts) -> Verdict | None:
+    """T1, checked again: the user may have received the campaign while this message waited."""
     if facts.follow_on is None:
         return None
-    may = eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.now)
-    return None if may else Drop(Reason.NOT_ELIGIBLE_AGAIN)
+    is_eligible = is_eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.now)
+    return None if is_eligible else Drop(Reason.NOT_ELIGIBLE_AGAIN)
 
 
-def consent_and_address(facts: DueFacts) -> Verdict | None:
-    """The user did not unsubscribe from the channel, and it has an address."""
+def check_consent_and_address(facts: DueFacts) -> Verdict | None:
+    """The user has not unsubscribed from the channel, and has an address for it."""
     if facts.user.consent.get(facts.channel) == "unsubscribed":  # type: ignore[call-overload]
         return Drop(Reason.NO_CONSENT)
     return None if reachable(facts.user, facts.channel, facts.unreachable) else Drop(Reason.UNREACHABLE)
 
 
-def frequency_caps(facts: DueFacts) -> Verdict | None:
+def check_frequency_caps(facts: DueFacts) -> Verdict | None:
     """W2: one more message breaks no cap."""
     if facts.follow_on is not None and facts.follow_on.ignore_frequency_caps:
         return None
-    too_many = capped(
+    too_many = is_capped(
         facts.workspace.frequency_caps,
         facts.channel,
         facts.past_sends,
@@ -193,32 +210,32 @@ def frequency_caps(facts: DueFacts) -> Verdict | None:
     return Drop(Reason.FREQUENCY_CAPPED) if too_many else None
 
 
-def control_group(facts: DueFacts) -> Verdict | None:
-    """W3: control users are enrolled at the moment at which the message would have gone."""
+def check_control_group(facts: DueFacts) -> Verdict | None:
+    """W3: control users are enrolled at the moment at which the message would have been sent."""
     return Control() if facts.assignment.control else None
 
 
 AT_THE_DUE_TIME: tuple[Callable[[DueFacts], Verdict | None], ...] = (
-    window_open,
-    fresh,
-    inside_duration,
-    time_of_day,
-    quiet_hours,
-    audience_again,
-    eligible,
-    consent_and_address,
-    frequency_caps,
-    control_group,
+    check_window,
+    check_staleness,
+    check_duration,
+    check_time_of_day,
+    check_quiet_hours,
+    check_audience,
+    check_eligibility,
+    check_consent_and_address,
+    check_frequency_caps,
+    check_control_group,
 )
 
 
 def evaluate_due_list(facts: DueFacts) -> Verdict:
-    """What the first step that objects says; Send where none does."""
+    """Return the verdict of the first step that objects; Send if none does."""
     return next((verdict for step in AT_THE_DUE_TIME if (verdict := step(facts)) is not None), Send())
 
 
-def _never_undisturbed(facts: DueFacts, hours: TimeOfDay) -> bool:
-    """Whether it would be held for the hours in the quiet, and for the quiet outside of the hours, for ever (W1)."""
+def _is_held_for_ever(facts: DueFacts, hours: TimeOfDay) -> bool:
+    """Return whether a message would be held for ever: in the quiet for the hours, outside the hours for the quiet."""
     quiet = _quiet_hours_of(facts)
     if quiet is None or quiet.then == "drop" or hours.outside == "drop":
         return False
@@ -227,21 +244,21 @@ def _never_undisturbed(facts: DueFacts, hours: TimeOfDay) -> bool:
 
 
 def _quiet_hours_of(facts: DueFacts) -> QuietHours | None:
-    """Those that hold for this message; in-app messages and cards disturb nobody (W2)."""
+    """Return the quiet hours of a message; None for in-app messages and cards, which disturb nobody (W2)."""
     if facts.channel not in CAPPED_CHANNELS:
         return None
     return quiet_hours_of(facts.follow_on, facts.workspace)
 
 
 def quiet_hours_of(follow_on: ActionBased | None, workspace: Workspace) -> QuietHours | None:
-    """The quiet hours that hold for a campaign: its own, none by its word, else the workspace's."""
+    """Return the quiet hours of a campaign: its own, None if it opts out, else the workspace's."""
     own = follow_on.quiet_hours if follow_on else None
     if own == "none":
         return None
     return own if isinstance(own, QuietHours) else workspace.quiet_hours
 
 
-def reachable(user: User, channel: str, unreachable: Unreachable) -> bool:
-    """Whether the user has an address for the channel, where it needs one, that is not known to be dead."""
+def reachable(user: User, channel: str, unreachable: SuppressedAddresses) -> bool:
+    """Return whether the user has an address for the channel that is not suppressed, if the channel needs one."""
     needs = {"email": user.email, "sms": user.phone, "push": user.push_tokens}
     return channel not in needs or (bool(needs[channel]) and not is_suppressed(user, unreachable, channel))

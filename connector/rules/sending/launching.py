@@ -1,58 +1,71 @@
-"""Launches: when a scheduled original goes to whom, how fast, and who of its audience is enrolled instead (T4, W3).
+"""Launches: when a scheduled original is sent to whom, how fast, and who is enrolled as a control user (T4, W3).
 
-A campaign is launched once, when it is published for the first time. Publishing a newer revision changes what those get
-who still wait, and before it has begun also when it begins; it goes to nobody a second time. A stop pauses the launch,
-resuming (or publishing again) lets it go on where it was, archiving ends it (P9).
+A campaign is launched once, when it is first published. A newer revision changes the content for the users who still
+wait and, until the launch has begun, its time; nobody receives the campaign twice. A stop pauses the launch, a resume
+(or another publication) lets it go on where it was, and archiving ends it (P9).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from connector.rules.catalogue.catalogue import Entry
-from connector.rules.model.campaigns import Scheduled, SendAt, Workspace
+from connector.rules.catalogue.catalogue import Catalogue, Entry
+from connector.rules.model.campaigns import Campaign, Scheduled, Workspace
 from connector.rules.model.follow_up import FollowUp, follow_up_id_of
 from connector.rules.model.interactions import Event, LogEntry
 from connector.rules.model.reasons import Reason, State
+from connector.rules.model.schedules import SendAt
 from connector.rules.model.users import User
 from connector.rules.model.values import canonical_json
-from connector.rules.sending.deliveries import main_reason
-from connector.rules.sending.due_list import Drop, DueFacts, consent_and_address, frequency_caps, newest_live
+from connector.rules.sending.decisions import Recipient, assignment_of, due_facts, keep_assignment
+from connector.rules.sending.deliveries import DueMessage, main_reason
+from connector.rules.sending.due_list import Drop, check_consent_and_address, check_frequency_caps, newest_live
+from connector.rules.sending.effects import BeginFollowUp, Effect, enrol
 from connector.rules.targeting.assignment import Assignment, content_for
-from connector.rules.timing.delays import local_instant, zone_of
+from connector.rules.targeting.audience import is_in_audience
+from connector.rules.timing.delays import local_instant, resolve_zone
 
 NAME = "launch"
-"""The name of the made event that stands as the trigger of what a launch sends."""
+"""The name of the made event that is the trigger of every follow-up of a launch."""
 
 _EARLIEST_ZONE = timedelta(hours=14)
-"""Where a date begins first."""
+"""The zone in which a date begins first, ahead of UTC."""
 
 _MINUTE = timedelta(minutes=1)
-_REACHES = (consent_and_address, frequency_caps)
+_REACHES_USER = (check_consent_and_address, check_frequency_caps)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One launch of a scheduled original: its id, what it sends, and when it was published (UTC)."""
+
+    id: str
+    entry: Entry
+    delivery: Scheduled
+    published_at: datetime
 
 
 @dataclass(frozen=True)
 class RateWindow:
-    """How many users were sent to in the minute that began at `at` (UTC; None: nobody yet)."""
+    """How many users were sent to in the minute that began at `at` (UTC; None before the first user)."""
 
     at: datetime | None = None
     count: int = 0
 
     def ends(self, now: datetime) -> datetime:
-        """When the next one may begin."""
+        """Return when the next window may begin."""
         return now if self.at is None else self.at + _MINUTE
 
 
 def launch_id(order_id: str, campaign: str) -> str:
-    """The id of the launch that a publication brings about, the same however often it is tried."""
+    """Return the id of the launch that a publication creates, the same on every attempt."""
     return hashlib.sha256(canonical_json([NAME, order_id, campaign]).encode()).hexdigest()[:26]
 
 
 def scheduled(entry: Entry) -> Scheduled | None:
-    """Its delivery where the newest published revision is a scheduled original's."""
+    """Return a campaign's delivery if its newest live revision is a scheduled original."""
     if entry.is_card or not entry.published:
         return None
     delivery = newest_live(entry).delivery
@@ -60,7 +73,7 @@ def scheduled(entry: Entry) -> Scheduled | None:
 
 
 def begins_at(delivery: Scheduled, published_at: datetime, workspace: Workspace) -> datetime:
-    """When its audience is gathered, UTC: at the first instant that may be somebody's, never before the publication."""
+    """Return when a launch selects its audience, UTC: when the first user may be due, never before the publication."""
     if not isinstance(delivery.send, SendAt):
         return published_at
     if delivery.send.zone == "company":
@@ -70,31 +83,62 @@ def begins_at(delivery: Scheduled, published_at: datetime, workspace: Workspace)
 
 
 def due_for(delivery: Scheduled, user: User, published_at: datetime, workspace: Workspace) -> datetime:
-    """When this user's message is due, UTC; at the publication where the user's time had passed by then."""
+    """Return when a user's message is due, UTC; at the publication if the user's time had passed by then."""
     if not isinstance(delivery.send, SendAt):
         return published_at
     return max(published_at, _local(delivery.send, user.time_zone, workspace))
 
 
-def follow_up_of(
-    entry: Entry, launch: str, user: User, user_key: str, assignment: Assignment, *, due_at: datetime, at: datetime
-) -> FollowUp:
-    """One user's follow-up through a launch, waiting.
+def is_in_launch(campaign: Campaign, recipient: Recipient, now: datetime) -> bool:
+    """Return whether a launch sends to a user: in the audience now, and never received the campaign before."""
+    return not recipient.receipts and is_in_audience(campaign.audience, recipient.user, recipient.history, now)
 
-    Args:
-        launch: the launch's id.
-        due_at, at: when it is due, and when the audience was gathered, UTC.
-    """
+
+def launch_user(
+    launch: Launch, user_key: str, recipient: Recipient, catalogue: Catalogue, now: datetime
+) -> tuple[Effect, ...]:
+    """Return the effects of adding a user to a launch: a follow-up that waits, or an enrolled control user (T4, W3)."""
+    assignment = assignment_of(launch.entry, recipient)
+    follow_up = _follow_up_of(launch, user_key, recipient.user, assignment, catalogue.workspace, now)
+    enrolled: tuple[Effect, ...] = ()
+    if assignment.control:
+        state, reason = _evaluate_enrolment(follow_up, recipient, catalogue, now)
+        follow_up = replace(follow_up, state=state, reason=reason, decided_at=now)
+        enrolled = enrol(follow_up, recipient.user, now) if state is State.CONTROL else ()
+    return *keep_assignment(launch.entry, recipient, user_key), BeginFollowUp(follow_up), *enrolled
+
+
+def is_launched(follow_up: FollowUp) -> bool:
+    """Return whether a follow-up belongs to a launch."""
+    item = follow_up.trigger.item
+    return isinstance(item, Event) and item.name == NAME and follow_up.trigger.seq == 0
+
+
+def take_from_window(window: RateWindow, now: datetime, per_minute: int | None, wanted: int) -> tuple[int, RateWindow]:
+    """Return how many of `wanted` users may be sent to now, and the rate window once they were."""
+    if per_minute is None:
+        return wanted, window
+    if window.at is None or now >= window.ends(now) or now < window.at:
+        window = RateWindow(now)
+    granted = max(0, min(wanted, per_minute - window.count))
+    return granted, RateWindow(window.at, window.count + granted)
+
+
+def _follow_up_of(
+    launch: Launch, user_key: str, user: User, assignment: Assignment, workspace: Workspace, now: datetime
+) -> FollowUp:
+    entry = launch.entry
     content = content_for(newest_live(entry), assignment, user.id)
-    made = Event.model_construct(id=None, user="", occurred_at=at, properties={}, type="event", name=NAME)
+    due_at = due_for(launch.delivery, user, launch.published_at, workspace)
+    made = Event.model_construct(id=None, user="", occurred_at=now, properties={}, type="event", name=NAME)
     return FollowUp(
-        id=follow_up_id_of(entry.id, user_key, "", launch, 0),
+        id=follow_up_id_of(entry.id, user_key, "", launch.id, 0),
         campaign=entry.id,
         revision=entry.published[-1].number,
         window_id=entry.windows[-1].window_id,
         user_key=user_key,
         key="",
-        trigger=LogEntry(id=launch, seq=0, t=at, received_at=at, item=made),
+        trigger=LogEntry(id=launch.id, seq=0, t=now, received_at=now, item=made),
         due_at=due_at,
         next_at=due_at,
         state=State.WAITING,
@@ -102,34 +146,22 @@ def follow_up_of(
     )
 
 
-def is_launched(follow_up: FollowUp) -> bool:
-    """Whether a launch sends it, and not a trigger of its own."""
-    item = follow_up.trigger.item
-    return isinstance(item, Event) and item.name == NAME and follow_up.trigger.seq == 0
+def _evaluate_enrolment(
+    follow_up: FollowUp, recipient: Recipient, catalogue: Catalogue, now: datetime
+) -> tuple[State, Reason]:
+    """Enrol a control user whom a message could reach on one channel, so that both groups are treated alike (W3).
 
-
-def evaluate_enrolment(facts: Sequence[DueFacts]) -> tuple[State, Reason]:
-    """What becomes of a control user, by the facts of each channel, as the audience is gathered (W3).
-
-    Enrolled where a message could have gone on one of them, so that both groups are treated alike; what only delays a
-    message delays no enrolment.
+    A rule that only delays a message delays no enrolment.
     """
-    reasons = [next((v.reason for step in _REACHES if isinstance(v := step(one), Drop)), None) for one in facts]
+    facts = [due_facts(DueMessage(follow_up, channel, {}), recipient, catalogue, now) for channel in follow_up.channels]
+    reasons = [next((v.reason for check in _REACHES_USER if isinstance(v := check(f), Drop)), None) for f in facts]
     if None in reasons:
         return State.CONTROL, Reason.CONTROL_GROUP
     return State.DROPPED, main_reason(reason for reason in reasons if reason is not None) or Reason.UNREACHABLE
 
 
-def take_from_window(minute: RateWindow, now: datetime, per_minute: int | None, wanted: int) -> tuple[int, RateWindow]:
-    """How many of `wanted` users may be sent to now, and the minute as it stands when they were."""
-    if per_minute is None:
-        return wanted, minute
-    if minute.at is None or now >= minute.ends(now) or now < minute.at:
-        minute = RateWindow(now)
-    granted = max(0, min(wanted, per_minute - minute.count))
-    return granted, RateWindow(minute.at, minute.count + granted)
-
-
 def _local(send: SendAt, user_zone: str | None, workspace: Workspace) -> datetime:
     wall = datetime.strptime(send.at, "%Y-%m-%d %H:%M")
-    return local_instant(wall.date(), wall.time(), zone_of(send.zone, user_zone=user_zone, company_zone=workspace.zone))
+    return local_instant(
+        wall.date(), wall.time(), resolve_zone(send.zone, user_zone=user_zone, company_zone=workspace.zone)
+    )

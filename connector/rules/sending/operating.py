@@ -1,4 +1,4 @@
-"""What operators may do to one follow-up, and how one ends whose workflow was closed by hand."""
+"""Operator actions: what an operator may do to a follow-up, and how one ends if its workflow is closed by hand."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from datetime import datetime
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
 from connector.rules.sending.deliveries import Delivery, DeliveryState, outcome_of
+from connector.rules.sending.effects import ChangeFollowUp, change
 
 
 def refusal(follow_up: FollowUp | None) -> str | None:
-    """Why an operator cannot move or end this follow-up; None where nothing of it has gone out yet.
+    """Return why an operator cannot move or end a follow-up; None while no message of it has been claimed.
 
-    What is going out finishes, also where its other channels are held, as with a stop (P9).
+    What is being sent finishes, even if its other channels are held, as with a stop (P9).
     """
     if follow_up is None:
         return "the store knows no such follow-up"
@@ -26,28 +27,38 @@ def refusal(follow_up: FollowUp | None) -> str | None:
 
 
 def is_cancelled(follow_up: FollowUp | None) -> bool:
-    """Whether an operator ended it: cancelling it once more changes nothing."""
+    """Return whether an operator ended the follow-up; cancelling it again changes nothing."""
     return follow_up is not None and follow_up.reason is Reason.CANCELLED_BY_OPERATOR
 
 
+def cancel_wait(follow_up: FollowUp, now: datetime) -> ChangeFollowUp:
+    """End a follow-up without sending, as of `now` (UTC). Its workflow asks for it, so nobody needs to signal it."""
+    return change(follow_up, state=State.DROPPED, reason=Reason.CANCELLED_BY_OPERATOR, decided_at=now)
+
+
+def move_wait(follow_up: FollowUp, to: datetime) -> ChangeFollowUp:
+    """Let a follow-up wait until another instant (UTC), which ends a hold; `due_at` stays what it was."""
+    return change(follow_up, state=State.WAITING, next_at=to)
+
+
 def in_words(state: str, reason: str | None) -> str:
-    """A state with its reason: `dropped (stopped)`, or just `sent`."""
+    """Return a state with its reason: `dropped (stopped)`, or just `sent`."""
     return state if reason is None else f"{state} ({reason})"
 
 
-def cut_short(follow_up: FollowUp, messages: Collection[Delivery], now: datetime) -> FollowUp:
-    """A follow-up whose workflow was closed by hand, as it ends: by what went out, else as the operator's doing.
+def cut_short(follow_up: FollowUp, deliveries: Collection[Delivery], now: datetime) -> FollowUp:
+    """Return how a follow-up ends whose workflow was closed by hand: by what went out, else as cancelled.
 
-    A claim without an outcome may have gone out: nobody knows, and it is not sent again (guarantee 4).
+    A claim without a result may have gone out: nobody knows, so the message is not resent (guarantee 4).
     """
-    final = outcome_of([lost(message) for message in messages])
+    final = outcome_of([lost(delivery) for delivery in deliveries])
     if final is None or final[0] is State.DROPPED:
         final = State.DROPPED, Reason.CANCELLED_BY_OPERATOR
     return replace(follow_up, state=final[0], reason=final[1], decided_at=now)
 
 
-def lost(message: Delivery) -> Delivery:
-    """The message, with a claim that nobody will answer any more as `send_unknown`."""
-    if message.state is not DeliveryState.CLAIMED:
-        return message
-    return replace(message, state=DeliveryState.UNKNOWN, reason=Reason.SEND_UNKNOWN)
+def lost(delivery: Delivery) -> Delivery:
+    """Return the delivery; a claim that nobody will record a result of becomes `send_unknown`."""
+    if delivery.state is not DeliveryState.CLAIMED:
+        return delivery
+    return replace(delivery, state=DeliveryState.UNKNOWN, reason=Reason.SEND_UNKNOWN)

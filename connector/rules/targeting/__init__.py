@@ -1,4 +1,1 @@
-"""Whom a campaign concerns: matching, audiences, eligibility, assignment, deduplication.
-
-Imports `model` and `catalogue`.
-"""
+"""Whom a campaign concerns: matching, audiences, eligibility, assignment, deduplication. Imports `model`."""

@@ -1,4 +1,4 @@
-"""Control group and variants, by a hash of user and campaign (T4)."""
+"""Assignment of users to the control group and to variants, by a hash of user and campaign (T4)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _BUCKETS = 10_000
 
 @dataclass(frozen=True)
 class Assignment:
-    """Whether a user is in the control group, and the name of the variant otherwise, where there are variants."""
+    """Whether a user is in the control group; if not, the name of the user's variant, None without variants."""
 
     control: bool
     variant: str | None = None
 
 
 def assign(campaign: Campaign, user: str) -> Assignment:
-    """What the hash gives a user, named by the user's id, so that it is the same on every machine and in `simulate`.
+    """Assign a user by the user's id: the same on every machine, in every release and in `simulate`.
 
-    The store keeps the first assignment that it gave, also where the user gets another id.
+    The store keeps a user's first assignment, also if the user gets another id.
     """
     if _bucket("control", campaign.id, user) < campaign.control_group * (_BUCKETS // 100):
         return Assignment(control=True)
@@ -34,10 +34,10 @@ def assign(campaign: Campaign, user: str) -> Assignment:
 
 
 def content_for(campaign: Campaign, assignment: Assignment, user: str = "") -> Messages | None:
-    """The messages that an assignment gives.
+    """Return the messages of an assignment; None if the campaign has none.
 
-    A variant that no longer exists, or that was none when the assignment was kept, is drawn anew for the user, named
-    by the user's id, among those there are; without a user, all of one former variant get the same.
+    If the assignment's variant does not exist, or the assignment was made without variants, one of the present variants
+    is drawn by the user's id; without a user, all users of one former variant get the same.
     """
     if not campaign.variants:
         return campaign.messages
@@ -48,14 +48,14 @@ def content_for(campaign: Campaign, assignment: Assignment, user: str = "") -> M
 
 
 def _draw(variants: Sequence[Variant], campaign: str, user: str) -> str:
-    """A variant by weight, over the variants in the order of their names, so that reordering them moves nobody."""
+    """Draw a variant by weight. The variants are sorted by name first, so that reordering them moves no user."""
     ordered = sorted(variants, key=lambda variant: variant.name)
     point = _bucket("variant", campaign, user) * sum(variant.weight for variant in ordered)
-    reached = accumulate(variant.weight * _BUCKETS for variant in ordered)
-    return next(variant.name for variant, end in zip(ordered, reached, strict=True) if point < end)
+    ends = accumulate(variant.weight * _BUCKETS for variant in ordered)
+    return next(variant.name for variant, end in zip(ordered, ends, strict=True) if point < end)
 
 
 def _bucket(purpose: str, campaign: str, user: str) -> int:
-    """A stable number in [0, 10,000): the first 8 bytes of SHA-256 over a canonical text with its version."""
+    """Return a stable number in [0, 10,000): the first 8 bytes of SHA-256 over canonical JSON that has a version."""
     digest = hashlib.sha256(canonical_json([purpose, 1, campaign, user]).encode()).digest()
     return int.from_bytes(digest[:8], "big") % _BUCKETS

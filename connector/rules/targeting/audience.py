@@ -1,4 +1,4 @@
-"""Is this user in the audience? Predicates over attributes, past interactions and past events (design 8)."""
+"""Audiences: predicates over attributes, past interactions and past events (design 8, A1, A2)."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from connector.rules.targeting.matching import json_equal
 
 
 class History(Protocol):
-    """What a user did before."""
+    """What a user did in the past."""
 
-    def past(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
-        """Whether an item with t in [since, before) meets the condition; no `since` means ever."""
+    def has_match(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
+        """Return whether an item with t in [since, before) matches the condition; `since` None means ever."""
         ...
 
 
-def in_audience(predicate: Predicate, user: User | None, history: History, at: datetime) -> bool:
-    """Whether the predicate holds for the user as known now, with the past strictly before `at`.
+def is_in_audience(predicate: Predicate, user: User | None, history: History, at: datetime) -> bool:
+    """Return whether the predicate holds for the user's current attributes and the history strictly before `at` (UTC).
 
     A user who was never described has no attributes.
     """
     if predicate == "everyone":
         return True
     if isinstance(predicate, All):
-        return all(in_audience(part, user, history, at) for part in predicate.all)
+        return all(is_in_audience(part, user, history, at) for part in predicate.all)
     if isinstance(predicate, Any_):
-        return any(in_audience(part, user, history, at) for part in predicate.any)
+        return any(is_in_audience(part, user, history, at) for part in predicate.any)
     if isinstance(predicate, Not):
-        return not in_audience(predicate.not_, user, history, at)
+        return not is_in_audience(predicate.not_, user, history, at)
     if isinstance(predicate, AttributePredicate):
-        return compare(predicate, user.attributes if user else {})
+        return matches_attribute(predicate, user.attributes if user else {})
     condition = predicate.interacted if isinstance(predicate, Interacted) else predicate.did
     since = None if condition.within is None else at - condition.within
-    return history.past(condition, since, at)
+    return history.has_match(condition, since, at)
 
 
-def asks_history(predicate: Predicate) -> bool:
-    """Whether judging this predicate needs the user's past."""
+def needs_history(predicate: Predicate) -> bool:
+    """Return whether evaluating the predicate needs the user's history."""
     if isinstance(predicate, All | Any_):
-        return any(map(asks_history, predicate.all if isinstance(predicate, All) else predicate.any))
+        return any(map(needs_history, predicate.all if isinstance(predicate, All) else predicate.any))
     if isinstance(predicate, Not):
-        return asks_history(predicate.not_)
+        return needs_history(predicate.not_)
     return isinstance(predicate, Interacted | Did)
 
 
-def compare(predicate: AttributePredicate, attributes: Mapping[str, Any]) -> bool:
-    """Whether the attribute meets its comparison; a missing one satisfies only is_not, not_in and exists: false."""
+def matches_attribute(predicate: AttributePredicate, attributes: Mapping[str, Any]) -> bool:
+    """Return whether the comparison holds; for a missing attribute only is_not, not_in and exists: false do."""
     operator, operand = predicate.operator, predicate.operand
     if operator == "exists":
         return (predicate.attribute in attributes) is operand
@@ -59,33 +59,33 @@ def compare(predicate: AttributePredicate, attributes: Mapping[str, Any]) -> boo
     return _COMPARISONS[operator](attributes[predicate.attribute], operand)
 
 
-def _among(value: Any, operands: list[Any]) -> bool:
+def _is_in(value: Any, operands: list[Any]) -> bool:
     return any(json_equal(value, operand) for operand in operands)
 
 
 def _contains(value: Any, operand: Any) -> bool:
     if isinstance(value, str):
         return isinstance(operand, str) and operand in value
-    return isinstance(value, list) and _among(operand, value)
+    return isinstance(value, list) and _is_in(operand, value)
 
 
-def _ordered(compare_them: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    """Only numbers are ordered with numbers, and texts with texts; anything else does not satisfy."""
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """Compare numbers with numbers and texts with texts; a comparison of anything else does not hold."""
 
-    def compared(value: Any, operand: Any) -> bool:
+    def compare_alike(value: Any, operand: Any) -> bool:
         for kind in (int | float, str):
             if isinstance(value, kind) and isinstance(operand, kind):
-                return not isinstance(value, bool) and not isinstance(operand, bool) and compare_them(value, operand)
+                return not isinstance(value, bool) and not isinstance(operand, bool) and compare(value, operand)
         return False
 
-    return compared
+    return compare_alike
 
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "is": json_equal,
     "is_not": lambda value, operand: not json_equal(value, operand),
-    "in": _among,
-    "not_in": lambda value, operands: not _among(value, operands),
+    "in": _is_in,
+    "not_in": lambda value, operands: not _is_in(value, operands),
     "more_than": _ordered(lambda value, operand: value > operand),
     "at_least": _ordered(lambda value, operand: value >= operand),
     "less_than": _ordered(lambda value, operand: value < operand),

@@ -1,10 +1,10 @@
-"""The same act told by several sources: by our own pixel or redirect, and by the provider that carried the message.
+"""Deduplication of engagements that several sources report: our own tracking, and the provider that sent the message.
 
-Each source has ids of its own, so what is the same is told by the message, the act and the time. What one source tells
-twice are two acts: it saw both.
+Each source has its own ids, so duplicates are recognised by message, kind and time. Two reports of one source are two
+engagements: the source saw both.
 
-Properties are free, and a service may call anything `message` or `delivery`. So only who names itself as `source` takes
-part with whatever it tells; without that, only what our own tracking tells: opens and clicks of a `delivery`.
+Properties are free-form, and a service may use `message` or `delivery` for anything. So an interaction takes part only
+if it names its `source`, or if it is an open or a click of a `delivery`, as our own tracking reports them.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from connector.rules.model.interactions import Interaction, InteractionType, Ite
 
 T = InteractionType
 
-DELIVERY, MESSAGE, SOURCE = "delivery", "message", "source"
-"""Properties of interactions: our delivery, or a message of another system, that they are about, and who told of them;
-without a source they are our own tracking's."""
+DELIVERY_PROPERTY, MESSAGE_PROPERTY, SOURCE_PROPERTY = "delivery", "message", "source"
+"""Properties of interactions: the delivery or another system's message that they concern, and who reported them.
+Without a source, they are our own tracking's."""
 
-NEAR = timedelta(minutes=2)
-"""How far apart sources may see one open or click: they have clocks of their own, and some tell whole seconds."""
+ENGAGEMENT_TOLERANCE = timedelta(minutes=2)
+"""How far apart two sources may report one open or click: their clocks differ, and some report whole seconds."""
 
-RECEIPT = timedelta(days=7)
-"""For how long a message that is on its way may be told of: it is received once."""
+RECEIPT_TOLERANCE = timedelta(days=7)
+"""How far apart two reports of one message's receipt may be: a message is received once."""
 
-ACTS: Mapping[InteractionType, str] = {
+ENGAGEMENT_KINDS: Mapping[InteractionType, str] = {
     T.OPEN_EMAIL: "open_email",
     T.CLICK_EMAIL: "click_email",
     T.CLICK_EMAIL_ALIAS: "click_email",
@@ -36,14 +36,14 @@ ACTS: Mapping[InteractionType, str] = {
     T.RECEIVE_EMAIL: "receive_email",
     T.RECEIVE_SMS: "receive_sms",
 }
-"""What several sources may tell of, with the act that it is: a click is a click, by whichever of its two types (M1)."""
+"""The interaction types that several sources may report, with the kind of engagement; both click types are one (M1)."""
 
 _RECEIPTS = frozenset({T.RECEIVE_EMAIL, T.RECEIVE_SMS})
 
 
 @dataclass(frozen=True)
 class Engagement:
-    """What was done to one message of a campaign, as one source told it. `t` is UTC; `link`, `url`: of clicks only."""
+    """One source's report of an engagement with a message of a campaign. `t` is UTC; `link` and `url` are a click's."""
 
     kind: str
     campaign: str
@@ -55,18 +55,18 @@ class Engagement:
 
     @property
     def is_receipt(self) -> bool:
-        """Whether it is the message's arrival, of which there is one."""
+        """Whether it is the message's receipt, of which there is only one."""
         return self.kind.startswith("receive_")
 
     @property
-    def reach(self) -> timedelta:
-        """How far from it the same act may be told."""
-        return RECEIPT if self.is_receipt else NEAR
+    def tolerance(self) -> timedelta:
+        """The largest time between two reports of the same engagement."""
+        return RECEIPT_TOLERANCE if self.is_receipt else ENGAGEMENT_TOLERANCE
 
 
 def engagement_of(item: Item, t: datetime) -> Engagement | None:
-    """The act that an item tells of; None for what takes no part in this."""
-    if not isinstance(item, Interaction) or item.type not in ACTS:
+    """Return the engagement that an item reports; None if the item takes no part in deduplication."""
+    if not isinstance(item, Interaction) or item.type not in ENGAGEMENT_KINDS:
         return None
     return reported_engagement(item.type, item.target, item.properties, t)
 
@@ -74,16 +74,16 @@ def engagement_of(item: Item, t: datetime) -> Engagement | None:
 def reported_engagement(
     kind: InteractionType, campaign: str, properties: Mapping[str, Any], t: datetime
 ) -> Engagement | None:
-    """The same for what the log has of an item."""
-    told = properties.get(SOURCE)
-    source = told if isinstance(told, str) else ""
-    names = (DELIVERY, MESSAGE) if source else () if kind in _RECEIPTS else (DELIVERY,)
+    """Return the engagement of a logged item, as `engagement_of` does."""
+    value = properties.get(SOURCE_PROPERTY)
+    source = value if isinstance(value, str) else ""
+    names = (DELIVERY_PROPERTY, MESSAGE_PROPERTY) if source else () if kind in _RECEIPTS else (DELIVERY_PROPERTY,)
     message = next(((name, v) for name in names if isinstance(v := properties.get(name), str)), None)
     if message is None:
         return None
     link, url = properties.get("link"), properties.get("url")
     return Engagement(
-        ACTS[kind],
+        ENGAGEMENT_KINDS[kind],
         campaign,
         message,
         source,
@@ -93,20 +93,20 @@ def reported_engagement(
     )
 
 
-def is_duplicate(act: Engagement, others: Iterable[Engagement]) -> bool:
-    """Whether one of the others is the same act of the same user: then this one changes nothing."""
-    return any(_is_same(act, other) for other in others)
+def is_duplicate(engagement: Engagement, others: Iterable[Engagement]) -> bool:
+    """Return whether one of the same user's other reports is about the same engagement; this one is ignored then."""
+    return any(_is_same(engagement, other) for other in others)
 
 
 def _is_same(one: Engagement, other: Engagement) -> bool:
-    same = (one.kind, one.campaign, one.message) == (other.kind, other.campaign, other.message)
-    if not same or abs(one.t - other.t) > one.reach:
+    is_same_message = (one.kind, one.campaign, one.message) == (other.kind, other.campaign, other.message)
+    if not is_same_message or abs(one.t - other.t) > one.tolerance:
         return False
-    return one.is_receipt or (one.source != other.source and _at_same_link(one, other))
+    return one.is_receipt or (one.source != other.source and _is_same_link(one, other))
 
 
-def _at_same_link(one: Engagement, other: Engagement) -> bool:
-    """By the link's number where both know it, for one address may stand in a message twice; an open has neither."""
+def _is_same_link(one: Engagement, other: Engagement) -> bool:
+    """Compare the links' numbers if both are known, because a message may contain one URL twice; opens have neither."""
     if one.link is not None and other.link is not None:
         return one.link == other.link
     return one.url == other.url

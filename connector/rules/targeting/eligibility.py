@@ -1,25 +1,25 @@
-"""May someone who received a campaign receive it again? (T1)"""
+"""Whether a user who received a campaign may receive it again (T1)."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Literal
 
-from connector.rules.model.campaigns import EligibleAfter
+from connector.rules.model.schedules import EligibleAfter
 
 
-def eligible_again(
+def is_eligible_again(
     rule: Literal["never", "always"] | EligibleAfter, received_at: datetime | None, at: datetime
 ) -> bool:
-    """Whether the rule lets a user receive at `at`, who received last at `received_at` (None: never received)."""
+    """Return whether a user whose last receipt was at `received_at` (None: never received) may receive at `at`, UTC."""
     if received_at is None or rule == "always":
         return True
-    again = again_from(rule, received_at)
-    return again is not None and at >= again
+    eligible_at = eligible_from(rule, received_at)
+    return eligible_at is not None and at >= eligible_at
 
 
-def again_from(rule: Literal["never", "always"] | EligibleAfter, received_at: datetime) -> datetime | None:
-    """The instant from which a receiver may receive again; None: never."""
+def eligible_from(rule: Literal["never", "always"] | EligibleAfter, received_at: datetime) -> datetime | None:
+    """Return the instant (UTC) from which a user who received may receive again; None: never."""
     if isinstance(rule, EligibleAfter):
         return received_at + rule.after
     return None if rule == "never" else received_at

@@ -1,4 +1,4 @@
-"""Does this interaction or event meet this condition? (M1 to M5, X3)"""
+"""Whether an interaction or event matches a condition (M1 to M5, M9, X3)."""
 
 from __future__ import annotations
 
@@ -12,93 +12,93 @@ from connector.rules.model.interactions import CLICKS, Event, Interaction, Inter
 T = InteractionType
 Robots = Literal["ignore", "count"]
 Topic = tuple[str, str, str]
-"""What an index looks things up by: ("interaction", family, "campaign:id" or "card:id") or ("event", name, "")."""
+"""The key of an index: ("interaction", base type, "campaign:id" or "card:id") or ("event", name, "")."""
 
-_FAMILY = {
+_BASE_TYPE = {
     T.CLICK_EMAIL_ALIAS: T.CLICK_EMAIL,
     T.CLICK_IN_APP_MESSAGE_BUTTON: T.CLICK_IN_APP_MESSAGE,
 }
-"""Wire types that report the same act: a click is a click, whichever of the two names it came by (M1)."""
+"""Types that report the same as another one: a click is a click, whichever of the two types reports it (M1)."""
 
-PRIMARY = "A"
-"""The conversion that is meant where none is named (M1)."""
+PRIMARY_CONVERSION = "A"
+"""The conversion that is meant if none is named (M1)."""
 
 
-def family_of(kind: InteractionType) -> InteractionType:
-    """The kind under which all wire types of the same act are listened to (M1)."""
-    return _FAMILY.get(kind, kind)
+def base_type_of(type: InteractionType) -> InteractionType:
+    """Return the type that stands for all types that report the same (M1)."""
+    return _BASE_TYPE.get(type, type)
 
 
 def topic_of(item: Item) -> Topic:
-    """The topic under which the conditions that may take this item are indexed."""
+    """Return the topic of the conditions that may match this item."""
     if isinstance(item, Event):
         return ("event", item.name_or_type, "")
     return _topic(item.type, item.campaign, item.card)
 
 
-def topic_listened_to(condition: Condition) -> Topic:
-    """The topic of the items that may meet this condition."""
+def topic_of_condition(condition: Condition) -> Topic:
+    """Return the topic of the items that may match this condition."""
     if isinstance(condition, EventCondition):
         return ("event", condition.event, "")
     return _topic(condition.interaction, condition.campaign, condition.card)
 
 
-def reported_as(condition: Condition) -> set[tuple[str, str | None]]:
-    """The (type or event name, target) pairs under which the log has what may meet this condition."""
+def logged_types(condition: Condition) -> set[tuple[str, str | None]]:
+    """Return the (type or event name, target) pairs under which the log has the items that may match this condition."""
     if isinstance(condition, EventCondition):
         return {(condition.event, None)}
-    wanted = family_of(condition.interaction)
-    return {(kind.value, condition.target) for kind in T if family_of(kind) == wanted}
+    base_type = base_type_of(condition.interaction)
+    return {(type.value, condition.target) for type in T if base_type_of(type) == base_type}
 
 
-def meets(item: Item, condition: Condition) -> bool:
-    """Whether the item is what the condition names, refined and filtered as it says (M1, M2, M5).
+def matches(item: Item, condition: Condition) -> bool:
+    """Return whether the item has the condition's topic, refinements and `where` (M1, M2, M5, M9).
 
-    Robots are not looked at here: see `counts_despite_robots`. `same` is not either: see `same_as_trigger`.
+    Robots are checked by `passes_robot_filter` and `same` by `has_same_properties`, not here.
     """
-    if topic_of(item) != topic_listened_to(condition):
+    if topic_of(item) != topic_of_condition(condition):
         return False
-    if isinstance(condition, InteractionCondition) and not _refined(item.properties, condition):
+    if isinstance(condition, InteractionCondition) and not _matches_refinements(item.properties, condition):
         return False
     return all(json_equal(item.properties.get(name, _MISSING), value) for name, value in condition.where.items())
 
 
-def counts_despite_robots(item: Item, robots: Robots) -> bool:
-    """Whether a click flagged as a robot's counts: only where the workspace says `robots: count` (M2)."""
+def passes_robot_filter(item: Item, robots: Robots) -> bool:
+    """Return False for a click flagged as a robot's, unless the workspace has `robots: count` (M2)."""
     if robots == "count" or not isinstance(item, Interaction) or item.type not in CLICKS:
         return True
     return item.properties.get("robot") is not True
 
 
-def same_as_trigger(properties: Mapping[str, Any], trigger: Mapping[str, Any], names: tuple[str, ...]) -> bool:
-    """Whether every named property is there in both and equal; missing is never the same (X3)."""
-    return all(json_equal(properties.get(name, _MISSING), trigger.get(name, _OTHER)) for name in names)
+def has_same_properties(properties: Mapping[str, Any], trigger: Mapping[str, Any], names: tuple[str, ...]) -> bool:
+    """Return whether each named property is equal in both; a missing one never is (X3)."""
+    return all(json_equal(properties.get(name, _MISSING), trigger.get(name, _MISSING_TOO)) for name in names)
 
 
 _MISSING = object()
-_OTHER = object()
+_MISSING_TOO = object()
 
 
 @lru_cache(maxsize=65536)
-def _topic(kind: InteractionType, campaign: str | None, card: str | None) -> Topic:
-    """Kept, because every item is compared with every condition that may take it."""
-    return ("interaction", family_of(kind), f"campaign:{campaign}" if campaign is not None else f"card:{card}")
+def _topic(type: InteractionType, campaign: str | None, card: str | None) -> Topic:
+    """Return the topic of interactions with a target. Cached: every item is compared with every possible condition."""
+    return ("interaction", base_type_of(type), f"campaign:{campaign}" if campaign is not None else f"card:{card}")
 
 
-def _refined(properties: Mapping[str, Any], condition: InteractionCondition) -> bool:
+def _matches_refinements(properties: Mapping[str, Any], condition: InteractionCondition) -> bool:
     for name in ("button", "url", "alias", "page"):
-        wanted = getattr(condition, name)
-        if wanted is not None and not json_equal(properties.get(name, _MISSING), wanted):
+        value = getattr(condition, name)
+        if value is not None and not json_equal(properties.get(name, _MISSING), value):
             return False
     if condition.opens in ("human", "machine") and properties.get("opens") != condition.opens:
         return False
     if condition.interaction is T.PERFORM_CONVERSION_EVENT:
-        return bool(properties.get("conversion", PRIMARY) == (condition.conversion or PRIMARY))
+        return bool(properties.get("conversion", PRIMARY_CONVERSION) == (condition.conversion or PRIMARY_CONVERSION))
     return True
 
 
 def json_equal(left: Any, right: Any) -> bool:
-    """Exact equality of JSON values: 1 and 1.0 are the same number, true is not 1."""
+    """Return whether two JSON values are equal (M9): 1 and 1.0 are the same number, true is not 1."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, list) and isinstance(right, list):

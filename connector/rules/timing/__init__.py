@@ -1,1 +1,1 @@
-"""When a message may go: delays, windows and frequency caps. Imports `model`."""
+"""When a message may be sent: delays, hours of the day and frequency caps. Imports `model`."""

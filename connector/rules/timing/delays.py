@@ -1,4 +1,4 @@
-"""When a follow-up is due (D1 to D5). Everything that comes out is UTC."""
+"""When a follow-up is due (D1 to D5), and wall-clock times as instants. All results are UTC."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import hashlib
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from connector.rules.model.campaigns import After, Delay, Next
+from connector.rules.model.schedules import After, Delay, Next
 from connector.rules.model.values import Zone, canonical_json
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-def due_at(delay: Delay | None, triggered_at: datetime, *, user_zone: str | None, company_zone: str) -> datetime:
-    """When a follow-up triggered at that time is due; without a delay it is due at once (D1, D2).
+def compute_due_at(
+    delay: Delay | None, triggered_at: datetime, *, user_zone: str | None, company_zone: str
+) -> datetime:
+    """Return when a follow-up that was triggered at that time is due; without a delay, at once (D1, D2).
 
     Never before the trigger: `in_days: 0` with a time of day that has passed is due at once.
     """
@@ -21,26 +23,26 @@ def due_at(delay: Delay | None, triggered_at: datetime, *, user_zone: str | None
         return triggered_at
     if isinstance(delay, After):
         return triggered_at + delay.after
-    zone = zone_of(delay.zone, user_zone=user_zone, company_zone=company_zone)
+    zone = resolve_zone(delay.zone, user_zone=user_zone, company_zone=company_zone)
     triggered_on = triggered_at.astimezone(zone).date()
     if isinstance(delay, Next):
-        ahead = (_WEEKDAYS.index(delay.next) - triggered_on.weekday() - 1) % 7 + 1
+        days = (_WEEKDAYS.index(delay.next) - triggered_on.weekday() - 1) % 7 + 1
     else:
-        ahead = delay.in_days
-    return max(triggered_at, local_instant(triggered_on + timedelta(days=ahead), delay.at, zone))
+        days = delay.in_days
+    return max(triggered_at, local_instant(triggered_on + timedelta(days=days), delay.at, zone))
 
 
-def spread_share(spread: timedelta | None, *, campaign: str, user: str) -> timedelta:
-    """A stable share in [0, spread) of whole microseconds, the same on every machine and release (D5)."""
+def spread_offset(spread: timedelta | None, *, campaign: str, user: str) -> timedelta:
+    """Return a user's offset in [0, spread) in whole microseconds, the same on every machine and release (D5)."""
     if not spread:
         return timedelta(0)
     digest = hashlib.sha256(canonical_json(["spread", 1, campaign, user]).encode()).digest()
-    whole = spread // timedelta(microseconds=1)
-    return timedelta(microseconds=int.from_bytes(digest[:8], "big") % whole)
+    microseconds = spread // timedelta(microseconds=1)
+    return timedelta(microseconds=int.from_bytes(digest[:8], "big") % microseconds)
 
 
-def zone_of(choice: Zone, *, user_zone: str | None, company_zone: str) -> ZoneInfo:
-    """The zone that a definition means by `user` or `company`; a user without a usable one has the company's (D3)."""
+def resolve_zone(choice: Zone, *, user_zone: str | None, company_zone: str) -> ZoneInfo:
+    """Return the zone for `user` or `company`; a user without a valid zone has the company's (D3)."""
     if choice == "user" and user_zone is not None:
         try:
             return ZoneInfo(user_zone)
@@ -50,16 +52,16 @@ def zone_of(choice: Zone, *, user_zone: str | None, company_zone: str) -> ZoneIn
 
 
 def local_instant(day: date, at: time, zone: ZoneInfo) -> datetime:
-    """The instant of a wall-clock time: the first instant after a gap, the first of two where it exists twice (D3)."""
+    """Return the instant of a wall-clock time: the first after a gap, the first of two if it exists twice (D3)."""
     wall = datetime.combine(day, at, zone)
     instant = wall.astimezone(UTC)
     if instant.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
         return instant
-    return clock_change(wall.replace(fold=1).astimezone(UTC), instant, zone)
+    return find_clock_change(wall.replace(fold=1).astimezone(UTC), instant, zone)
 
 
-def clock_change(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
-    """The first instant after `early` at which the zone's clocks are set differently; `late` is after that (UTC)."""
+def find_clock_change(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
+    """Return the first instant after `early` at which the zone's offset changes; `late` is after it. All are UTC."""
     before = early.astimezone(zone).utcoffset()
     while late - early > timedelta(seconds=1):
         middle = early + (late - early) // 2
@@ -71,5 +73,5 @@ def clock_change(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
 
 
 def is_stale(waited_for: datetime, now: datetime, stale_after: timedelta) -> bool:
-    """D4: whether it is more than `stale_after` past what it waited for, the due time or a hold's end."""
+    """Return whether `now` is more than `stale_after` past the due time or the end of the hold (D4)."""
     return now - waited_for > stale_after

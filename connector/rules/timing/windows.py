@@ -1,7 +1,7 @@
-"""Hours of the day: when a message may go, and when it must be quiet. Windows are [from, to) (W1).
+"""Hours of the day in which a message may be sent, and quiet hours. Windows are [from, to) (W1).
 
-An instant is inside when the wall clock of the zone reads so. On the day on which clocks go back, an hour that reads
-inside twice is inside twice; on the day on which they go forward, hours that no clock shows do not open.
+An instant is inside a window if the zone's wall clock shows a time inside it. When clocks go back, an hour that occurs
+twice is inside twice; when they go forward, hours that no clock shows do not open.
 """
 
 from __future__ import annotations
@@ -10,49 +10,49 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from connector.rules.model.campaigns import QuietHours, TimeOfDay
-from connector.rules.timing.delays import clock_change, zone_of
+from connector.rules.model.schedules import QuietHours, TimeOfDay
+from connector.rules.timing.delays import find_clock_change, resolve_zone
 
 _DAYS = 3
-"""Today, tomorrow, and the day after, should tomorrow's clocks leave out the hours or the whole day."""
+"""Today, tomorrow, and the day after, in case tomorrow's change of clocks skips the hours or the whole day."""
 
-LOOK_AHEAD = timedelta(days=8)
-"""How far ahead an instant is looked for that is neither outside the hours of the day nor quiet: every weekday once."""
+MAX_LOOK_AHEAD = timedelta(days=8)
+"""How far ahead `next_undisturbed` searches: each weekday once."""
 
 
 def next_opening(hours: TimeOfDay, now: datetime, *, user_zone: str | None, company_zone: str) -> datetime:
-    """The first instant from `now` on that is inside these hours; `now` itself where it is (UTC).
+    """Return the first instant from `now` on (UTC) that is inside these hours; `now` itself if it is.
 
     Raises:
-        ValueError: the hours hold nothing, `from` being `to`, which P7 refuses at publish.
+        ValueError: the window is empty because `from` equals `to`, which P7 refuses at publish.
     """
-    zone = zone_of(hours.zone, user_zone=user_zone, company_zone=company_zone)
+    zone = resolve_zone(hours.zone, user_zone=user_zone, company_zone=company_zone)
 
     def is_open(wall: time) -> bool:
-        return within(wall, hours.from_, hours.to)
+        return is_within(wall, hours.from_, hours.to)
 
-    return now if is_open(now.astimezone(zone).time()) else _first(is_open, hours.from_, now, zone)
+    return now if is_open(now.astimezone(zone).time()) else _first_match(is_open, hours.from_, now, zone)
 
 
 def quiet_until(hours: QuietHours, now: datetime, *, user_zone: str | None, company_zone: str) -> datetime | None:
-    """When the quiet that `now` falls into ends (UTC); None where it is not quiet."""
-    zone = zone_of(hours.zone, user_zone=user_zone, company_zone=company_zone)
+    """Return the end (UTC) of the quiet hours that `now` is in; None if it is in none."""
+    zone = resolve_zone(hours.zone, user_zone=user_zone, company_zone=company_zone)
 
-    def is_loud(wall: time) -> bool:
-        return not within(wall, hours.from_, hours.to)
+    def is_over(wall: time) -> bool:
+        return not is_within(wall, hours.from_, hours.to)
 
-    return None if is_loud(now.astimezone(zone).time()) else _first(is_loud, hours.to, now, zone)
+    return None if is_over(now.astimezone(zone).time()) else _first_match(is_over, hours.to, now, zone)
 
 
 def next_undisturbed(
     hours: TimeOfDay, quiet: QuietHours, now: datetime, *, user_zone: str | None, company_zone: str
 ) -> datetime | None:
-    """The first instant from `now` on that is inside the hours and not quiet (UTC), where there is one soon.
+    """Return the first instant from `now` on (UTC) that is inside the hours and not quiet.
 
-    Hours and quiet in two zones can leave a user no instant open, on every day or but for a change of clocks months
-    away. None where the next `LOOK_AHEAD` has none: whoever waits for one would hold a message for ever.
+    None if there is none within `MAX_LOOK_AHEAD`: hours and quiet hours in two zones can leave a user no such instant,
+    ever or until a change of clocks months away, and a message that waits for it would be held for ever.
     """
-    at, limit = now, now + LOOK_AHEAD
+    at, limit = now, now + MAX_LOOK_AHEAD
     while (at := next_opening(hours, at, user_zone=user_zone, company_zone=company_zone)) < limit:
         until = quiet_until(quiet, at, user_zone=user_zone, company_zone=company_zone)
         if until is None:
@@ -61,27 +61,27 @@ def next_undisturbed(
     return None
 
 
-def within(wall: time, opens: time, closes: time) -> bool:
-    """Whether a wall-clock time is in [opens, closes), which may cross midnight. Equal ends hold nothing (P7)."""
+def is_within(wall: time, opens: time, closes: time) -> bool:
+    """Return whether a time is in [opens, closes), which may cross midnight and is empty if both are equal (P7)."""
     if opens <= closes:
         return opens <= wall < closes
     return wall >= opens or wall < closes
 
 
-def _first(wanted: Callable[[time], bool], boundary: time, now: datetime, zone: ZoneInfo) -> datetime:
-    """The first instant after `now` whose wall clock is wanted, where it comes to be so at the boundary."""
+def _first_match(matches: Callable[[time], bool], boundary: time, now: datetime, zone: ZoneInfo) -> datetime:
+    """Return the first instant after `now` whose wall-clock time matches; times begin to match at the boundary."""
     today = now.astimezone(zone).date()
-    turns = (turn for ahead in range(_DAYS) for turn in _turns(today + timedelta(days=ahead), boundary, zone))
-    found = [turn for turn in turns if turn > now and wanted(turn.astimezone(zone).time())]
-    if not found:
+    candidates = (at for day in range(_DAYS) for at in _candidates(today + timedelta(days=day), boundary, zone))
+    matching = [at for at in candidates if at > now and matches(at.astimezone(zone).time())]
+    if not matching:
         raise ValueError(f"hours from {boundary:%H:%M} to {boundary:%H:%M} never open; let them end at another time")
-    return min(found)
+    return min(matching)
 
 
-def _turns(day: date, boundary: time, zone: ZoneInfo) -> Iterator[datetime]:
-    """The instants of a day at which the wall clock may come to be wanted: the boundary, and a change of clocks."""
+def _candidates(day: date, boundary: time, zone: ZoneInfo) -> Iterator[datetime]:
+    """Yield the instants of a day at which a match may begin: the boundary, and a change of clocks."""
     wall = datetime.combine(day, boundary, zone)
     yield from (wall.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
     begins, ends = (datetime.combine(day + timedelta(days=n), time(), zone).astimezone(UTC) for n in (0, 1))
     if begins.astimezone(zone).utcoffset() != ends.astimezone(zone).utcoffset():
-        yield clock_change(begins, ends, zone)
+        yield find_clock_change(begins, ends, zone)

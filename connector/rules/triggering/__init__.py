@@ -1,4 +1,4 @@
 """What an interaction does: the trigger list, exceptions, replay in event order.
 
-Imports `model`, `catalogue`, `targeting` and `timing`.
+Imports `model`, `targeting`, `timing` and `catalogue`.
 """

@@ -1,35 +1,35 @@
-"""What judging comes to: follow-ups that begin and end, triggers that are refused, exceptions that came too late."""
+"""The changes that an evaluation decides: follow-ups that begin and end, refused triggers, and late exceptions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.follow_up import FollowUp, dropped
+from connector.rules.model.follow_up import FollowUp, drop
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
 from connector.rules.timing.delays import is_stale
 
 
 @dataclass(frozen=True)
-class Begin:
-    """A new follow-up; it may have ended already, by an exception that arrived before its trigger."""
+class NewFollowUp:
+    """A follow-up to store. It may have ended already, by an exception that arrived before its trigger."""
 
     follow_up: FollowUp
 
 
 @dataclass(frozen=True)
-class End:
-    """A stored follow-up has ended, or its end is another one than it was."""
+class EndedFollowUp:
+    """A stored follow-up that has ended, or whose end has changed."""
 
     follow_up: FollowUp
 
 
 @dataclass(frozen=True)
-class Refuse:
-    """A trigger that starts nothing."""
+class Refusal:
+    """A trigger that starts no follow-up."""
 
     campaign: str
     key: str
@@ -38,50 +38,63 @@ class Refuse:
 
 
 @dataclass(frozen=True)
-class Note:
-    """An exception that came too late to undo anything (X1)."""
+class LateException:
+    """An exception that arrived after a message went out, so that it undoes nothing (X1)."""
 
     follow_up: FollowUp
     logged: LogEntry
 
 
-Change = Begin | End | Refuse | Note
-TriggerVerdict = FollowUp | Reason | None
-EvaluateTrigger = Callable[[LogEntry, "FollowUp | None", bool], TriggerVerdict]
-"""Judges an item as a trigger of one key, given what stands in its way, and whether it has begun a follow-up before:
-then only what stands in its way is looked at, for all else was decided as it came. None where it does not trigger."""
+Change = NewFollowUp | EndedFollowUp | Refusal | LateException
+
+TriggerOutcome = FollowUp | Reason | None
+"""The follow-up that a trigger starts, or the reason that refuses it; None for an item that is no trigger."""
+
+
+class EvaluateTrigger(Protocol):
+    """Evaluates an item as a trigger of one follow-on, user and key."""
+
+    def __call__(self, logged: LogEntry, blocking: FollowUp | None, has_begun: bool) -> TriggerOutcome:
+        """Return what the item does as a trigger.
+
+        Args:
+            blocking: the open follow-up of the key at that point.
+            has_begun: whether the item began a follow-up before. Then only `blocking` is checked, because everything
+                else was decided on arrival.
+        """
+        ...
 
 
 @dataclass(frozen=True)
-class Scope:
-    """One key of one follow-on, judged against one catalogue. `now` is when it is decided, UTC."""
+class EvaluationScope:
+    """One key of one follow-on, evaluated against one catalogue as of `now` (UTC)."""
 
     campaign: str
     key: str
     catalogue: Catalogue
     now: datetime
 
-    def refuse(self, logged: LogEntry, reason: Reason) -> Refuse:
-        """The refusal of a trigger of this key."""
-        return Refuse(self.campaign, self.key, logged, reason)
+    def refuse(self, logged: LogEntry, reason: Reason) -> Refusal:
+        """Return the refusal of a trigger of this key."""
+        return Refusal(self.campaign, self.key, logged, reason)
 
-    def stopped_by(self, follow_up: FollowUp, t: datetime) -> FollowUp | None:
-        """The follow-up as the stop of its window ended it by `t` (P9), None where none did.
+    def end_if_stopped(self, follow_up: FollowUp, t: datetime) -> FollowUp | None:
+        """Return the follow-up as ended by the stop of its window if that was by `t`, else None (P9).
 
-        It may not be told yet: a page of the order has not come to it, or its trigger arrives after the resume.
+        The stop may not have ended the row yet: it does so page by page, and a trigger may arrive after the resume.
         """
         window = self.catalogue.entries[self.campaign].window(follow_up.window_id)
         closed_at = window.closed_at if window is not None and follow_up.can_be_cancelled else None
         if closed_at is None or t < closed_at:
             return None
-        return dropped(follow_up, Reason.STOPPED, self.now, closed_at)
+        return drop(follow_up, Reason.STOPPED, self.now, closed_at)
 
-    def stale_by(self, follow_up: FollowUp, t: datetime) -> FollowUp | None:
-        """The follow-up as staleness ends it where it had been due by `t` (D4), None where it was not or is not stale.
+    def end_if_stale(self, follow_up: FollowUp, t: datetime) -> FollowUp | None:
+        """Return the follow-up as dropped as stale if it is and was due by `t`, else None (D4).
 
-        It need not have been judged yet: no worker ran, or its trigger arrives that late.
+        It may not have been evaluated at its due time: no worker was running, or its trigger arrived too late.
         """
         stale = is_stale(follow_up.next_at, self.now, self.catalogue.workspace.stale_after)
         if not stale or t < follow_up.next_at or not follow_up.can_be_cancelled:
             return None
-        return dropped(follow_up, Reason.STALE, self.now, follow_up.next_at)
+        return drop(follow_up, Reason.STALE, self.now, follow_up.next_at)

@@ -1,34 +1,34 @@
-"""What calls a waiting follow-up off (X1 to X4)."""
+"""Exceptions: whether an item cancels a follow-up (X1 to X4)."""
 
 from __future__ import annotations
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction, LogEntry
-from connector.rules.targeting.matching import counts_despite_robots, meets, same_as_trigger
+from connector.rules.targeting.matching import has_same_properties, matches, passes_robot_filter
 
 
-def cancels(follow_up: FollowUp, logged: LogEntry, catalogue: Catalogue) -> bool:
-    """Whether this item is an exception of this follow-up and falls into [trigger, dispatch) (X1, X2).
+def is_cancelled_by(follow_up: FollowUp, logged: LogEntry, catalogue: Catalogue) -> bool:
+    """Return whether the item is an exception of the follow-up with t in [trigger, dispatch) (X1, X2).
 
-    The exceptions are those of the revision that the follow-up began with (P10). Where something has been dispatched,
-    the answer tells that the exception came too late (`late_exception`).
+    The exceptions are those of the revision that the follow-up began with (P10). If a message was dispatched already,
+    True means that the exception is late (`late_exception`).
     """
-    return _in_time(follow_up, logged) and _is_exception(follow_up, logged, catalogue)
+    return _is_in_time(follow_up, logged) and _is_exception(follow_up, logged, catalogue)
 
 
-def _in_time(follow_up: FollowUp, logged: LogEntry) -> bool:
+def _is_in_time(follow_up: FollowUp, logged: LogEntry) -> bool:
     began = follow_up.trigger.t
     if logged.id == follow_up.trigger.id or logged.t < began:
         return False
-    if logged.t == began and not _of_own_target(follow_up, logged):
+    if logged.t == began and not _has_trigger_target(follow_up, logged):
         return False
     if follow_up.dispatched_at is not None:
         return logged.t < follow_up.dispatched_at and logged.t != follow_up.next_at
     return follow_up.can_be_cancelled and logged.t != follow_up.next_at
 
 
-def _of_own_target(follow_up: FollowUp, logged: LogEntry) -> bool:
+def _has_trigger_target(follow_up: FollowUp, logged: LogEntry) -> bool:
     trigger, item = follow_up.trigger.item, logged.item
     return (
         isinstance(trigger, Interaction)
@@ -40,10 +40,10 @@ def _of_own_target(follow_up: FollowUp, logged: LogEntry) -> bool:
 def _is_exception(follow_up: FollowUp, logged: LogEntry, catalogue: Catalogue) -> bool:
     entry = catalogue.entries.get(follow_up.campaign)
     follow_on = entry.follow_on(entry.revision(follow_up.revision)) if entry else None
-    if follow_on is None or not counts_despite_robots(logged.item, catalogue.workspace.robots):
+    if follow_on is None or not passes_robot_filter(logged.item, catalogue.workspace.robots):
         return False
-    ours, triggers = logged.item.properties, follow_up.trigger.item.properties
+    properties, trigger_properties = logged.item.properties, follow_up.trigger.item.properties
     return any(
-        meets(logged.item, condition) and same_as_trigger(ours, triggers, condition.same)
+        matches(logged.item, condition) and has_same_properties(properties, trigger_properties, condition.same)
         for condition in follow_on.exceptions
     )

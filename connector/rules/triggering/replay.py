@@ -1,4 +1,8 @@
-"""A stretch of one key's history judged again in event order, because an item of it came late (T5)."""
+"""What an item does to the follow-ups of one key, in order and late (T2, T3, T5, P9, X1 to X4).
+
+`apply_in_order` evaluates an item that is newer than all before. `apply_late` replays a key's items in event order,
+because one of them came late; what has gone out stays as it is. Both return changes; nothing else decides them.
+"""
 
 from __future__ import annotations
 
@@ -6,65 +10,130 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from connector.rules.model.follow_up import FollowUp, excepted, reopened, superseded
+from connector.rules.model.follow_up import FollowUp, cancel_by_exception, reopen, supersede
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
-from connector.rules.triggering.changes import Begin, Change, End, EvaluateTrigger, Note, Scope, TriggerVerdict
-from connector.rules.triggering.exceptions import cancels
+from connector.rules.triggering.changes import (
+    Change,
+    EndedFollowUp,
+    EvaluateTrigger,
+    EvaluationScope,
+    LateException,
+    NewFollowUp,
+    TriggerOutcome,
+)
+from connector.rules.triggering.exceptions import is_cancelled_by
 
 
-class Replay:
-    """The stretch of a key's history that is judged again; settled follow-ups are facts in it."""
+def apply_in_order(
+    logged: LogEntry, follow_ups: Sequence[FollowUp], evaluate: EvaluateTrigger, scope: EvaluationScope
+) -> list[Change]:
+    """Return the changes of an item that is newer than all before it: first as an exception, then as a trigger (T3).
+
+    Args:
+        follow_ups: this key's follow-ups that are open or were dispatched after the item's time.
+    """
+    blocking = next((follow_up for follow_up in follow_ups if follow_up.is_open), None)
+    changes: list[Change] = _late_exceptions(logged, follow_ups, scope)
+    if blocking is not None and (ended := scope.end_if_stopped(blocking, logged.t)) is not None:
+        changes.append(EndedFollowUp(ended))
+        blocking = None
+    is_cancelled = (
+        blocking is not None and blocking.can_be_cancelled and is_cancelled_by(blocking, logged, scope.catalogue)
+    )
+    outcome = evaluate(logged, None if is_cancelled else blocking, False)
+    if blocking is not None and outcome is Reason.ALREADY_WAITING and (ended := scope.end_if_stale(blocking, logged.t)):
+        changes.append(EndedFollowUp(ended))
+        blocking, outcome = None, evaluate(logged, None, False)
+    if blocking is not None and isinstance(outcome, FollowUp):
+        changes.append(EndedFollowUp(supersede(blocking, scope.now, logged.t)))
+    elif blocking is not None and is_cancelled:
+        changes.append(EndedFollowUp(cancel_by_exception(blocking, logged, scope.now)))
+    if isinstance(outcome, FollowUp):
+        changes.append(NewFollowUp(scope.end_if_stopped(outcome, scope.now) or outcome))
+    elif isinstance(outcome, Reason):
+        changes.append(scope.refuse(logged, outcome))
+    return changes
+
+
+def apply_late(
+    items: Sequence[LogEntry],
+    late: frozenset[str],
+    follow_ups: Sequence[FollowUp],
+    evaluate: EvaluateTrigger,
+    scope: EvaluationScope,
+) -> list[Change]:
+    """Replay one key's items in event order, and return how the stored follow-ups must change (T5).
+
+    Items before the first late one keep their outcome.
+
+    Args:
+        items: the user's logged items from the trigger of the first of `follow_ups`, or the first late item, on.
+        late: the ids of the items that are evaluated for the first time.
+        follow_ups: this key's follow-ups that had not ended before the first late item.
+    """
+    ordered = sorted(items, key=lambda logged: (logged.t, logged.seq))
+    replay = _Replay(ordered, late, follow_ups, evaluate, scope)
+    for logged in ordered:
+        replay.apply(logged)
+    return replay.changes()
+
+
+class _Replay:
+    """The replay of one key's items in event order. Settled follow-ups are fixed points of it; others may change.
+
+    `_blocking` is the follow-up that is open at the current point of the replay.
+    """
 
     def __init__(
         self,
         items: Sequence[LogEntry],
         late: frozenset[str],
         follow_ups: Sequence[FollowUp],
-        judge: EvaluateTrigger,
-        scope: Scope,
+        evaluate: EvaluateTrigger,
+        scope: EvaluationScope,
     ) -> None:
-        self._items, self._late, self._judge = items, late, judge
+        self._items, self._late, self._evaluate = items, late, evaluate
         self._scope, self._catalogue, self._now = scope, scope.catalogue, scope.now
         self._first_late = min((i.t, i.seq) for i in items if i.id in late)
-        # Of a trigger that began anew, the follow-up that is open is the one that stands.
+        # A trigger can have several follow-ups. The open one, sorted last, replaces the others in these mappings.
         open_last = sorted(follow_ups, key=lambda follow_up: follow_up.is_open)
         self._settled = {p.trigger.id: p for p in open_last if p.is_settled}
         self._stored = {p.trigger.id: p for p in open_last if not p.is_settled}
-        self._standing: FollowUp | None = None
-        self._outcome: list[FollowUp] = []
+        self._blocking: FollowUp | None = None
+        self._ended: list[FollowUp] = []
         self._refusals: list[Change] = []
 
-    def take(self, logged: LogEntry) -> None:
-        """Judge the next item in event order."""
-        self._end(self._scope.stopped_by, logged.t)
-        self._note_lateness(logged)
+    def apply(self, logged: LogEntry) -> None:
+        """Evaluate the next item in event order."""
+        self._end_blocking(self._scope.end_if_stopped, logged.t)
+        if logged.id in self._late:
+            self._refusals += _late_exceptions(logged, list(self._settled.values()), self._scope)
         if logged.id in self._settled:
-            self._pass(self._settled[logged.id])
+            self._apply_settled(self._settled[logged.id])
             return
-        called_off = self._standing is not None and cancels(self._standing, logged, self._catalogue)
-        verdict = self._verdict(logged, None if called_off else self._standing)
-        if verdict is Reason.ALREADY_WAITING and self._end(self._scope.stale_by, logged.t):
-            verdict = self._verdict(logged, None)
-        if isinstance(verdict, FollowUp):
-            self._give_way(logged)
-            self._standing = verdict if self._is_kept(logged) else self._cancelled_at_once(verdict)
-            self._end_if_closed()
-        elif called_off and self._standing is not None:
-            if not self._is_kept(logged) or self._standing.trigger.id in self._stored:
-                self._outcome.append(excepted(self._standing, logged, self._now))
-            self._standing = None
-        if isinstance(verdict, Reason) and logged.id in self._late:
-            self._refusals.append(self._scope.refuse(logged, verdict))
+        is_cancelled = self._blocking is not None and is_cancelled_by(self._blocking, logged, self._catalogue)
+        outcome = self._outcome_of(logged, None if is_cancelled else self._blocking)
+        if outcome is Reason.ALREADY_WAITING and self._end_blocking(self._scope.end_if_stale, logged.t):
+            outcome = self._outcome_of(logged, None)
+        if isinstance(outcome, FollowUp):
+            self._supersede_blocking(logged)
+            self._begin(outcome if self._is_kept(logged) else self._cancelled_at_once(outcome))
+        elif is_cancelled and self._blocking is not None:
+            if not self._is_kept(logged) or self._blocking.trigger.id in self._stored:
+                self._ended.append(cancel_by_exception(self._blocking, logged, self._now))
+            self._blocking = None
+        if isinstance(outcome, Reason) and logged.id in self._late:
+            self._refusals.append(self._scope.refuse(logged, outcome))
 
     def changes(self) -> list[Change]:
-        """The difference between what came of it now and what is stored."""
-        self._end(self._scope.stopped_by, self._now)
-        outcome = [*self._outcome, *([self._standing] if self._standing else [])]
+        """Return the difference between the outcome of the replay and the stored follow-ups."""
+        self._end_blocking(self._scope.end_if_stopped, self._now)
+        replayed = [*self._ended, *([self._blocking] if self._blocking else [])]
         stored = dict(self._stored)
         ends: list[Change] = []
         begins: list[Change] = []
-        for follow_up in outcome:
+        for follow_up in replayed:
             before = stored.pop(follow_up.trigger.id, None)
             if before is None:
                 begins += self._begun(follow_up)
@@ -72,127 +141,134 @@ class Replay:
                 continue
             elif follow_up.is_open:
                 if before.id != follow_up.id:
-                    ends.append(End(superseded(before, self._now, before.trigger.t)))
-                begins.append(Begin(follow_up))
+                    ends.append(EndedFollowUp(supersede(before, self._now, before.trigger.t)))
+                begins.append(NewFollowUp(follow_up))
             elif _end_of(before) != _end_of(follow_up):
-                ends.append(End(replace(follow_up, id=before.id, due_at=before.due_at, next_at=before.next_at)))
-        ends += [End(superseded(left, self._now, left.trigger.t)) for left in stored.values() if not _never_stood(left)]
+                same_row = replace(follow_up, id=before.id, due_at=before.due_at, next_at=before.next_at)
+                ends.append(EndedFollowUp(same_row))
+        ends += [
+            EndedFollowUp(supersede(left, self._now, left.trigger.t))
+            for left in stored.values()
+            if not _never_waited(left)
+        ]
         return [*ends, *begins, *self._refusals]
 
     def _begun(self, follow_up: FollowUp) -> list[Change]:
-        """T2: an earlier trigger that arrives late and has been overtaken is refused as superseded, once."""
+        """Return the change of a follow-up without a row; a late trigger that was superseded is refused, once (T2)."""
         if follow_up.reason != Reason.SUPERSEDED:
-            return [Begin(follow_up)]
-        late = follow_up.trigger.id in self._late
-        return [self._scope.refuse(follow_up.trigger, Reason.SUPERSEDED)] if late else []
+            return [NewFollowUp(follow_up)]
+        is_late = follow_up.trigger.id in self._late
+        return [self._scope.refuse(follow_up.trigger, Reason.SUPERSEDED)] if is_late else []
 
-    def _verdict(self, logged: LogEntry, standing: FollowUp | None) -> TriggerVerdict:
+    def _outcome_of(self, logged: LogEntry, blocking: FollowUp | None) -> TriggerOutcome:
         stored = self._stored.get(logged.id)
         if self._is_kept(logged):
-            if stored is None or _never_stood(stored):
-                return self._overtaken(logged, standing)
+            if stored is None or _never_waited(stored):
+                return self._superseded_outcome(logged, blocking)
             return self._kept(stored)
-        settled = next((p for p in self._settled.values() if p.stood_at(logged.t)), None)
-        verdict = self._judge(logged, standing or settled, stored is not None)
-        if not isinstance(verdict, FollowUp):
-            return verdict
-        if stored is not None and not stored.is_open:
-            return verdict
-        return verdict if stored is None else reopened(stored)
+        settled = next((p for p in self._settled.values() if p.was_open_at(logged.t)), None)
+        outcome = self._evaluate(logged, blocking or settled, stored is not None)
+        if not isinstance(outcome, FollowUp) or stored is None:
+            return outcome
+        return reopen(stored) if stored.is_open else outcome
 
-    def _pass(self, settled: FollowUp) -> None:
-        """What is a fact began here: a wait in its way gives way to it, or is by now the one that does not begin."""
-        standing = self._standing
-        if standing is not None and self._was_due_before(standing, settled):
+    def _apply_settled(self, settled: FollowUp) -> None:
+        """Pass the trigger of a settled follow-up: the blocking one is superseded by it, or should not have begun."""
+        blocking = self._blocking
+        if blocking is not None and self._was_due_before(blocking, settled):
             return
-        if standing is None or not self._stays_before(standing, settled):
-            self._give_way(settled.trigger)
+        if blocking is None or not self._refuses(blocking, settled):
+            self._supersede_blocking(settled.trigger)
             return
-        if standing.trigger.id in self._late:
-            self._refusals.append(self._scope.refuse(standing.trigger, Reason.ALREADY_WAITING))
-        self._standing = None
+        if blocking.trigger.id in self._late:
+            self._refusals.append(self._scope.refuse(blocking.trigger, Reason.ALREADY_WAITING))
+        self._blocking = None
 
     def _was_due_before(self, follow_up: FollowUp, settled: FollowUp) -> bool:
-        """D4: a late one that was due before a fact began takes nothing from it, and is decided at once."""
-        late = follow_up.trigger.id in self._late
-        return late and not settled.is_open and follow_up.due_at <= settled.trigger.t
+        """Return whether a late follow-up was due before a settled one began: it is then decided at once (D4)."""
+        is_late = follow_up.trigger.id in self._late
+        return is_late and not settled.is_open and follow_up.due_at <= settled.trigger.t
 
-    def _stays_before(self, follow_up: FollowUp, later: FollowUp) -> bool:
-        """Whether it would stand in the way of one that begins later, and not give way to it."""
-        to = later.trigger
-        if not follow_up.trigger.t <= to.t < follow_up.due_at or cancels(follow_up, to, self._catalogue):
+    def _refuses(self, follow_up: FollowUp, later: FollowUp) -> bool:
+        """Return whether the follow-up would refuse the trigger of a later one instead of being superseded by it."""
+        trigger = later.trigger
+        if not follow_up.trigger.t <= trigger.t < follow_up.due_at:
             return False
-        return isinstance(self._judge(to, follow_up, True), Reason)
+        if is_cancelled_by(follow_up, trigger, self._catalogue):
+            return False
+        return isinstance(self._evaluate(trigger, follow_up, True), Reason)
 
     def _is_kept(self, logged: LogEntry) -> bool:
-        """Nothing late comes before it, so that what came of it stays."""
+        """Return whether the item is before the first late one, so that its outcome stays."""
         return (logged.t, logged.seq) < self._first_late
 
     def _kept(self, stored: FollowUp) -> FollowUp:
-        """As it stood in its turn: where it began called off (X2), it stays so."""
-        by = next((item for item in self._items if item.id == stored.exception_id), None)
-        at_once = by is not None and by.t == stored.trigger.t and by.seq < stored.trigger.seq
-        return stored if at_once else reopened(stored)
+        """Return the stored follow-up as it began: open, or cancelled at its trigger's instant (X2)."""
+        exception = next((item for item in self._items if item.id == stored.exception_id), None)
+        if exception is None:
+            return reopen(stored)
+        at_once = exception.t == stored.trigger.t and exception.seq < stored.trigger.seq
+        return stored if at_once else reopen(stored)
 
-    def _overtaken(self, logged: LogEntry, standing: FollowUp | None) -> FollowUp | None:
-        """What a trigger began that came late and was overtaken by one that has a row: nothing is stored of it (T2).
+    def _superseded_outcome(self, logged: LogEntry, blocking: FollowUp | None) -> FollowUp | None:
+        """Return the follow-up of a late trigger that a trigger with a row superseded: it has no row itself (T2).
 
-        Any other trigger without a row was refused, and stays so.
+        None for every other trigger without a row, which was refused and stays refused.
         """
-        verdict = self._judge(logged, standing, logged.id in self._stored)
-        if not isinstance(verdict, FollowUp):
+        outcome = self._evaluate(logged, blocking, logged.id in self._stored)
+        if not isinstance(outcome, FollowUp):
             return None
         place = (logged.t, logged.seq)
         later = [p for p in (*self._stored.values(), *self._settled.values()) if place < (p.trigger.t, p.trigger.seq)]
-        taken_over = any(p.trigger.t < verdict.due_at and not self._stays_before(verdict, p) for p in later)
-        return verdict if taken_over else None
+        is_superseded = any(p.trigger.t < outcome.due_at and not self._refuses(outcome, p) for p in later)
+        return outcome if is_superseded else None
 
     def _cancelled_at_once(self, follow_up: FollowUp) -> FollowUp:
-        """X2: an exception of the trigger's own target at the same instant counts, whichever was taken in first.
+        """Apply an exception at the trigger's instant with the trigger's target, even if it arrived first (X2).
 
-        Not one that is a trigger of this key itself: its own wait has just given way to this one (T3).
+        Not one that is a trigger of this key: this follow-up has just superseded its own (T3).
         """
-        return next(
-            (
-                excepted(follow_up, item, self._now)
-                for item in self._items
-                if item.t == follow_up.trigger.t
+        for item in self._items:
+            if (
+                item.t == follow_up.trigger.t
                 and item.seq < follow_up.trigger.seq
-                and cancels(follow_up, item, self._catalogue)
-                and self._judge(item, None, True) is None
-            ),
-            follow_up,
-        )
+                and is_cancelled_by(follow_up, item, self._catalogue)
+                and self._evaluate(item, None, True) is None
+            ):
+                return cancel_by_exception(follow_up, item, self._now)
+        return follow_up
 
-    def _end_if_closed(self) -> None:
-        if self._standing is not None and not self._standing.is_open:
-            self._outcome.append(self._standing)
-            self._standing = None
+    def _begin(self, follow_up: FollowUp) -> None:
+        if follow_up.is_open:
+            self._blocking = follow_up
+        else:
+            self._ended.append(follow_up)
+            self._blocking = None
 
-    def _end(self, ended_by: Callable[[FollowUp, datetime], FollowUp | None], t: datetime) -> bool:
-        """End what stands where the order to stop (P9) or staleness (D4) had done so by then; says whether it had."""
-        ended = ended_by(self._standing, t) if self._standing is not None else None
+    def _end_blocking(self, end: Callable[[FollowUp, datetime], FollowUp | None], t: datetime) -> bool:
+        """End the blocking follow-up if a stop (P9) or staleness (D4) had ended it by `t`; return whether it had."""
+        ended = end(self._blocking, t) if self._blocking is not None else None
         if ended is None:
             return False
-        self._outcome.append(ended)
-        self._standing = None
+        self._ended.append(ended)
+        self._blocking = None
         return True
 
-    def _give_way(self, to: LogEntry) -> None:
-        if self._standing is not None:
-            self._outcome.append(superseded(self._standing, self._now, to.t))
-            self._standing = None
-
-    def _note_lateness(self, logged: LogEntry) -> None:
-        if logged.id in self._late:
-            self._refusals += [
-                Note(follow_up, logged)
-                for follow_up in self._settled.values()
-                if follow_up.stands and cancels(follow_up, logged, self._catalogue)
-            ]
+    def _supersede_blocking(self, trigger: LogEntry) -> None:
+        if self._blocking is not None:
+            self._ended.append(supersede(self._blocking, self._now, trigger.t))
+            self._blocking = None
 
 
-def _never_stood(follow_up: FollowUp) -> bool:
+def _late_exceptions(logged: LogEntry, follow_ups: Sequence[FollowUp], scope: EvaluationScope) -> list[Change]:
+    return [
+        LateException(follow_up, logged)
+        for follow_up in follow_ups
+        if follow_up.is_dispatched and is_cancelled_by(follow_up, logged, scope.catalogue)
+    ]
+
+
+def _never_waited(follow_up: FollowUp) -> bool:
     return follow_up.reason == Reason.SUPERSEDED and follow_up.exception_at == follow_up.trigger.t
 
 

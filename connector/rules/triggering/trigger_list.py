@@ -1,10 +1,10 @@
-"""The ordered list "at the trigger": what refuses an interaction before it starts a follow-up (behaviour.md)."""
+"""The ordered list "at the trigger": the checks that an item must pass to start a follow-up (behaviour.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
@@ -15,18 +15,18 @@ from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 from connector.rules.model.values import canonical_json
 from connector.rules.targeting.assignment import assign, content_for
-from connector.rules.targeting.audience import History, in_audience
-from connector.rules.targeting.eligibility import eligible_again
-from connector.rules.targeting.matching import counts_despite_robots, meets
-from connector.rules.timing.delays import due_at, spread_share
+from connector.rules.targeting.audience import History, is_in_audience
+from connector.rules.targeting.eligibility import is_eligible_again
+from connector.rules.targeting.matching import matches, passes_robot_filter
+from connector.rules.timing.delays import compute_due_at, spread_offset
 
 
 @dataclass(frozen=True)
 class TriggerFacts:
-    """Everything that the list looks at. `user` is the user as known now; `received_at` is the last receipt (T1).
+    """The facts that the list depends on. `user` is the user as described now; `received_at` is the last receipt (T1).
 
-    `standing` is the follow-up of this follow-on, user and key that is open as the interaction is judged; None where
-    there is none, or where the same interaction called it off (T3).
+    `blocking` is the open follow-up of this follow-on, user and key; None if there is none, or if the same item cancels
+    it as an exception (T3).
     """
 
     logged: LogEntry
@@ -36,39 +36,39 @@ class TriggerFacts:
     user_key: str
     history: History
     received_at: datetime | None
-    standing: FollowUp | None
+    blocking: FollowUp | None
 
     @cached_property
     def revision(self) -> Revision:
-        """The revision in effect at the interaction's time; before the first one, the first one."""
+        """The revision in effect at the item's time; before the first publication, the first revision."""
         return self.entry.revision_at(self.logged.t) or self.entry.published[0]
 
     @cached_property
     def campaign(self) -> Campaign:
-        """The definition of that revision."""
+        """The revision's definition."""
         assert isinstance(self.revision.definition, Campaign)  # noqa: S101 - only campaigns have triggers
         return self.revision.definition
 
     @cached_property
     def follow_on(self) -> ActionBased:
-        """Its delivery."""
+        """The definition's delivery."""
         assert isinstance(self.campaign.delivery, ActionBased)  # noqa: S101 - only follow-ons have triggers
         return self.campaign.delivery
 
 
-def triggers(item: Item, entry: Entry, t: datetime, catalogue: Catalogue) -> bool:
-    """Whether the item is what the follow-on's revision in effect at `t` waits for (M1 to M5)."""
+def is_trigger(item: Item, entry: Entry, t: datetime, catalogue: Catalogue) -> bool:
+    """Return whether the item matches the trigger of the follow-on's revision in effect at `t` (M1 to M5)."""
     published = entry.published
     follow_on = entry.follow_on(entry.revision_at(t) or (published[0] if published else None))
     return (
         follow_on is not None
-        and counts_despite_robots(item, catalogue.workspace.robots)
-        and any(meets(item, condition) for condition in follow_on.trigger)
+        and passes_robot_filter(item, catalogue.workspace.robots)
+        and any(matches(item, condition) for condition in follow_on.trigger)
     )
 
 
 def key_of(item: Item, entry: Entry, t: datetime) -> str:
-    """The key under which the item counts for this follow-on: '' when unset, canonical JSON otherwise."""
+    """Return the item's key for this follow-on: '' if the follow-on has none, else canonical JSON (M9)."""
     published = entry.published
     follow_on = entry.follow_on(entry.revision_at(t) or (published[0] if published else None))
     if follow_on is None or follow_on.key is None:
@@ -76,83 +76,83 @@ def key_of(item: Item, entry: Entry, t: datetime) -> str:
     return canonical_json(item.properties.get(follow_on.key.removeprefix("properties.")))
 
 
-def published_by_then(facts: TriggerFacts) -> Reason | None:
-    """P2: only what happened since the first publication counts."""
+def check_first_publication(facts: TriggerFacts) -> Reason | None:
+    """Refuse an item from before the first publication (P2)."""
     first = facts.entry.first_effective_at
     return Reason.BEFORE_PUBLISH if first is None or facts.logged.t < first else None
 
 
-def live(facts: TriggerFacts) -> Reason | None:
-    """P2: it falls into a window in which the follow-on was live, and arrived while it was live."""
+def check_live(facts: TriggerFacts) -> Reason | None:
+    """Refuse an item that happened or arrived while the follow-on was not live (P2)."""
     times = (facts.logged.t, facts.logged.received_at)
     return None if all(facts.entry.window_at(at) is not None for at in times) else Reason.NOT_LIVE
 
 
-def target_at_work(facts: TriggerFacts) -> Reason | None:
-    """P1: the target was active then; with `target: ever_published` it had been published by then."""
+def check_target(facts: TriggerFacts) -> Reason | None:
+    """Refuse an item whose target was not active then (P1); with `target: ever_published`, not published by then."""
     if facts.logged.item.target is None:
         return None
     target, t = facts.catalogue.target_of(facts.logged.item), facts.logged.t
     if target is None:
         return Reason.TARGET_INACTIVE
     if facts.catalogue.workspace.target == "ever_published":
-        at_work = target.first_effective_at is not None and target.first_effective_at <= t
+        counts = target.first_effective_at is not None and target.first_effective_at <= t
     else:
-        at_work = target.window_at(t) is not None
-    return None if at_work else Reason.TARGET_INACTIVE
+        counts = target.window_at(t) is not None
+    return None if counts else Reason.TARGET_INACTIVE
 
 
-def campaign_started(facts: TriggerFacts) -> Reason | None:
-    """Nothing counts before the campaign's `start`; its `end` is looked at when the follow-up is due."""
+def check_start(facts: TriggerFacts) -> Reason | None:
+    """Refuse an item from before the campaign's `start`; its `end` is checked at the due time."""
     start = facts.follow_on.start
     return Reason.OUTSIDE_CAMPAIGN_DURATION if start is not None and facts.logged.t < start else None
 
 
-def reaches_user(facts: TriggerFacts) -> Reason | None:
-    """The user is in the audience as it stands before the event."""
-    inside = in_audience(facts.campaign.audience, facts.user, facts.history, facts.logged.t)
+def check_audience(facts: TriggerFacts) -> Reason | None:
+    """Refuse a user outside the audience, evaluated as before the item (A2)."""
+    inside = is_in_audience(facts.campaign.audience, facts.user, facts.history, facts.logged.t)
     return None if inside else Reason.NOT_IN_AUDIENCE
 
 
-def may_receive_again(facts: TriggerFacts) -> Reason | None:
-    """T1: enough time since the last receipt.
+def check_eligibility(facts: TriggerFacts) -> Reason | None:
+    """Refuse a user who received the campaign and may not yet receive it again (T1).
 
-    What is late may lie before it (T5): in its turn nothing had been received, and the wait that it overlaps tells.
+    A late item may be older than the last receipt (T5). If a follow-up blocks it then, `check_single_wait` decides.
     """
-    if facts.standing is not None and facts.received_at is not None and facts.logged.t < facts.received_at:
+    if facts.blocking is not None and facts.received_at is not None and facts.logged.t < facts.received_at:
         return None
-    may = eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.logged.t)
-    return None if may else Reason.NOT_ELIGIBLE_AGAIN
+    is_eligible = is_eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.logged.t)
+    return None if is_eligible else Reason.NOT_ELIGIBLE_AGAIN
 
 
-def allow_one_wait(facts: TriggerFacts) -> Reason | None:
-    """T2: never two for the same follow-on, user and key; `restart` gives way to the newer unless it is going out."""
-    standing = facts.standing
-    if standing is None:
+def check_single_wait(facts: TriggerFacts) -> Reason | None:
+    """Refuse a second follow-up of the same follow-on, user and key, unless `restart` may supersede the first (T2)."""
+    blocking = facts.blocking
+    if blocking is None:
         return None
-    restarts = facts.follow_on.retrigger == "restart" and standing.can_be_cancelled
+    restarts = facts.follow_on.retrigger == "restart" and blocking.can_be_cancelled
     return None if restarts else Reason.ALREADY_WAITING
 
 
 AT_THE_TRIGGER: tuple[Callable[[TriggerFacts], Reason | None], ...] = (
-    published_by_then,
-    live,
-    target_at_work,
-    campaign_started,
-    reaches_user,
-    may_receive_again,
-    allow_one_wait,
+    check_first_publication,
+    check_live,
+    check_target,
+    check_start,
+    check_audience,
+    check_eligibility,
+    check_single_wait,
 )
 
 
 def evaluate_trigger(facts: TriggerFacts) -> Reason | None:
-    """The first reason that refuses this trigger; None where it starts a follow-up. Duplicates never come so far."""
-    return next((reason for step in AT_THE_TRIGGER if (reason := step(facts)) is not None), None)
+    """Return the first reason that refuses this trigger; None if it starts a follow-up. Duplicates are refused before."""
+    return next((reason for check in AT_THE_TRIGGER if (reason := check(facts)) is not None), None)
 
 
 def begin_follow_up(facts: TriggerFacts, key: str, generation: int) -> FollowUp:
-    """The follow-up that this trigger starts, due as its revision's delay and spread say (D1 to D5)."""
-    due = _due(facts)
+    """Return the follow-up that this trigger starts, due by its revision's delay and spread (D1 to D5)."""
+    due = _due_at(facts)
     window = facts.entry.window_at(facts.logged.t)
     return FollowUp(
         id=follow_up_id_of(facts.entry.id, facts.user_key, key, facts.logged.id, generation),
@@ -169,19 +169,18 @@ def begin_follow_up(facts: TriggerFacts, key: str, generation: int) -> FollowUp:
     )
 
 
-def _due(facts: TriggerFacts) -> datetime:
-    waited = due_at(
+def _due_at(facts: TriggerFacts) -> datetime:
+    due = compute_due_at(
         facts.follow_on.delay,
         facts.logged.t,
         user_zone=facts.user.time_zone,
         company_zone=facts.catalogue.workspace.zone,
     )
-    share: timedelta = spread_share(facts.follow_on.spread, campaign=facts.entry.id, user=facts.user.id)
-    return waited + share
+    return due + spread_offset(facts.follow_on.spread, campaign=facts.entry.id, user=facts.user.id)
 
 
 def _channels(facts: TriggerFacts) -> tuple[str, ...]:
-    live_now = facts.entry.live
-    campaign = live_now.definition if live_now and isinstance(live_now.definition, Campaign) else facts.campaign
+    live = facts.entry.live
+    campaign = live.definition if live and isinstance(live.definition, Campaign) else facts.campaign
     content = content_for(campaign, assign(campaign, facts.user.id), facts.user.id)
     return content.channels if content else ()

@@ -1,1 +1,1 @@
-"""Drafts, published revisions, windows and orders, and the cache of them. Imports `engine`."""
+"""Drafts, published revisions, windows, orders and the launches that they begin. Imports `engine`."""

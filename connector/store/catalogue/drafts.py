@@ -1,4 +1,4 @@
-"""Saving definitions: as newest revisions beside whatever is live (P10)."""
+"""Save definitions as drafts: newest revisions beside whatever is live (P10)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import insert, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.campaigns import Campaign, Card, Publishable, Workspace
-from connector.rules.publishing.drafting import DraftChange, KnownDefinitions, changes_of, kind_of, written
-from connector.store.catalogue.versions import lock_head, raise_version
-from connector.store.engine.sets import in_set
+from connector.rules.publishing.drafting import DraftChange, KnownDefinitions, as_written, draft_changes, kind_of
+from connector.store.catalogue.current import lock_head, raise_version
+from connector.store.engine.bulk import in_set, upsert
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import entries, revisions
 
 
 async def save_drafts(
-    c: AsyncConnection, workspace: str, definitions: Sequence[Campaign | Card | Workspace], now: datetime
+    tx: Transaction, definitions: Sequence[Campaign | Card | Workspace], now: datetime
 ) -> list[DraftChange]:
     """Save definitions in bulk, all or none; what is live does not change until it is published (P10).
 
@@ -30,42 +29,39 @@ async def save_drafts(
     Raises:
         OrderRefused: something is archived (P9), was of the other kind before (M5), or is given twice.
     """
-    head = await lock_head(c, workspace, now)
-    named = [definition.id for definition in definitions if not isinstance(definition, Workspace)]
-    saved = changes_of(definitions, await _newest(c, workspace, named), head.version, head.definition)
-    changed = [(d, s) for d, s in zip(definitions, saved, strict=True) if s.change != "unchanged"]
+    head = await lock_head(tx, now)
+    ids = [definition.id for definition in definitions if not isinstance(definition, Workspace)]
+    changes = draft_changes(definitions, await _load_newest(tx, ids), head.version, head.definition)
+    changed = [(d, change) for d, change in zip(definitions, changes, strict=True) if change.change != "unchanged"]
     if changed:
-        settings = next((written(d) for d, _ in changed if isinstance(d, Workspace)), head.definition)
-        await raise_version(c, workspace, head.version, max(now, head.changed_at), definition=settings)
-        drafts = [(d, s.revision) for d, s in changed if not isinstance(d, Workspace)]
-        await _write(c, workspace, drafts, head.version + 1, now)
-    return list(saved)
+        settings = next((as_written(d) for d, _ in changed if isinstance(d, Workspace)), head.definition)
+        await raise_version(tx, head.version, max(now, head.changed_at), definition=settings)
+        drafts = [(d, change.revision) for d, change in changed if not isinstance(d, Workspace)]
+        await _write(tx, drafts, head.version + 1, now)
+    return list(changes)
 
 
-async def _newest(c: AsyncConnection, workspace: str, ids: Sequence[str]) -> dict[str, KnownDefinitions]:
+async def _load_newest(tx: Transaction, ids: Sequence[str]) -> dict[str, KnownDefinitions]:
     newest = (
         select(entries.c.id, entries.c.kind, entries.c.state, revisions.c.revision, revisions.c.definition)
         .join(revisions, (revisions.c.workspace == entries.c.workspace) & (revisions.c.id == entries.c.id))
-        .where(entries.c.workspace == workspace, in_set(c, entries.c.id, ids))
+        .where(tx.in_workspace(entries), in_set(tx, entries.c.id, ids))
         .where(revisions.c.revision == entries.c.newest_revision)
     )
-    rows = await c.execute(newest)
+    rows = await tx.execute(newest)
     return {row.id: KnownDefinitions(row.kind, row.state, row.revision, row.definition) for row in rows}
 
 
-async def _write(
-    c: AsyncConnection, workspace: str, drafts: Sequence[tuple[Publishable, int]], version: int, now: datetime
-) -> None:
+async def _write(tx: Transaction, drafts: Sequence[tuple[Publishable, int]], version: int, now: datetime) -> None:
     if not drafts:
         return
-    build = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(entries)
-    upsert = build.on_conflict_do_update(
-        index_elements=["workspace", "id"],
-        set_={"newest_revision": build.excluded.newest_revision, "changed_in": build.excluded.changed_in},
+    new = {"workspace": tx.workspace, "state": "draft", "changed_in": version}
+    await tx.execute(
+        upsert(tx, entries, ["newest_revision", "changed_in"]),
+        [{**new, "id": d.id, "kind": kind_of(d), "newest_revision": revision} for d, revision in drafts],
     )
-    fresh = {"workspace": workspace, "state": "draft", "changed_in": version}
-    await c.execute(upsert, [{**fresh, "id": d.id, "kind": kind_of(d), "newest_revision": r} for d, r in drafts])
-    saved = {"workspace": workspace, "saved_at": now}
-    await c.execute(
-        insert(revisions), [{**saved, "id": d.id, "revision": r, "definition": written(d)} for d, r in drafts]
+    saved = {"workspace": tx.workspace, "saved_at": now}
+    await tx.execute(
+        insert(revisions),
+        [{**saved, "id": d.id, "revision": revision, "definition": as_written(d)} for d, revision in drafts],
     )

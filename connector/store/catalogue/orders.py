@@ -1,7 +1,9 @@
-"""Carrying out orders: windows opened and closed, revisions made live, each order once.
+"""Carry out orders, each once: open and close windows, make revisions live, begin launches.
+
+What an order changes of the catalogue is decided by `connector.rules.catalogue.lifecycle`; here it is written.
 
 ConnectorError
-└── VersionMoved     the catalogue is no longer the one that the order was judged by
+└── VersionMoved     the catalogue has changed since the order was evaluated
 """
 
 from __future__ import annotations
@@ -10,146 +12,146 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, func, insert, literal, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from pydantic_core import to_jsonable_python
+from sqlalchemy import func, insert, literal, select, update
 
-from connector.rules.catalogue.lifecycle import STATE_AFTER
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.catalogue.lifecycle import STATE_AFTER, OrderVerb, apply_order
 from connector.rules.model.errors import ConnectorError
 from connector.rules.publishing.orders import OrderPlan
-from connector.store.catalogue.versions import raise_version, read_head
-from connector.store.engine.database import database_now
-from connector.store.engine.sets import in_set
-from connector.store.follow_ups.launches import note_order
-from connector.store.tables import Instant, entries, interactions, orders, publications, revisions
-from connector.wire import Order, OrderReceipt
+from connector.rules.sending.launching import launch_id, scheduled
+from connector.store.catalogue.current import raise_version, read_head
+from connector.store.engine.bulk import as_table, in_set, insert_into, insert_rows
+from connector.store.engine.transaction import Transaction, database_now
+from connector.store.tables import Instant, entries, interactions, launches, orders, publications, revisions
 
 
 class VersionMoved(ConnectorError):
-    """Somebody else changed the catalogue meanwhile; load it again and judge again."""
+    """The catalogue has changed since it was loaded; load it again and evaluate the order again."""
 
 
-async def find_receipt(c: AsyncConnection, workspace: str, order_id: str) -> OrderReceipt | None:
-    """What an order did, where it has been carried out."""
-    statement = select(orders.c.receipt).where(orders.c.workspace == workspace, orders.c.order_id == order_id)
-    receipt = (await c.execute(statement)).scalar_one_or_none()
-    return None if receipt is None else OrderReceipt.model_validate(receipt)
-
-
-async def commit_order(
-    c: AsyncConnection, order: Order, plan: OrderPlan, *, expected_version: int, effective_at: datetime
-) -> OrderReceipt:
-    """Carry out a judged order, all or nothing. The caller holds the exclusive lock.
-
-    A repeated order id answers with the receipt that it had and changes nothing. An order that changes nothing is
-    remembered too, but leaves the version as it is (P5).
-
-    Args:
-        plan: what changes, as `connector.rules.publishing.orders` judged it on the catalogue of `expected_version`.
-        effective_at: the instant of `next_instant`, UTC; one for all that the order changes.
-
-    Raises:
-        VersionMoved: the catalogue is no longer the one that the order was judged by; nothing was changed.
-    """
-    done = await find_receipt(c, order.workspace, order.order_id)
-    if done is not None:
-        return done
-    version = await _move_version(c, order.workspace, expected_version, effective_at, bool(plan.sequence))
-    if plan.sequence:
-        await _change(c, order, plan.sequence, version, effective_at)
-    receipt = OrderReceipt(
-        order_id=order.order_id,
-        verb=order.verb,
-        changed=plan.sequence,
-        unchanged=plan.unchanged,
-        effective_at=effective_at if plan.sequence else None,
-        version=version,
-        warnings=plan.warnings,
-    )
-    await _remember(c, order, receipt, effective_at)
+async def find_receipt(tx: Transaction, order_id: str) -> dict[str, Any] | None:
+    """Return the receipt of an order, in JSON values; None if the order was not carried out."""
+    statement = select(orders.c.receipt).where(tx.in_workspace(orders), orders.c.order_id == order_id)
+    receipt: dict[str, Any] | None = (await tx.execute(statement)).scalar_one_or_none()
     return receipt
 
 
-async def next_instant(c: AsyncConnection, workspace: str) -> datetime:
-    """The instant at which an order takes effect: the database's clock, but after everything received so far.
+async def commit_order(
+    tx: Transaction,
+    catalogue: Catalogue,
+    plan: OrderPlan,
+    *,
+    order_id: str,
+    verb: OrderVerb,
+    ids: Sequence[str],
+    effective_at: datetime,
+) -> dict[str, Any]:
+    """Carry out an order, all or nothing, and return its receipt in JSON values. The caller holds the exclusive lock.
 
-    A clock that is coarse or was set back could otherwise give an interaction judged before the order the same time
-    or a later one (guarantee 1). The caller holds the exclusive lock. For the same reason intake takes no time before
-    the head's `changed_at`.
+    A repeated order id changes nothing and returns the receipt of the first time. An order that changes nothing is
+    recorded too, but leaves the version as it is (P5).
+
+    Args:
+        plan: what changes, as `connector.rules.publishing.orders` evaluated it on `catalogue`.
+        effective_at: the instant of `next_instant`, UTC; one for all that the order changes.
+
+    Raises:
+        VersionMoved: the catalogue has changed since; nothing was written.
     """
-    now = await database_now(c)
-    newest = select(func.max(interactions.c.received_at)).where(interactions.c.workspace == workspace)
-    earlier = ((await c.execute(newest)).scalar_one(), (await read_head(c, workspace)).changed_at)
+    done = await find_receipt(tx, order_id)
+    if done is not None:
+        return done
+    await _move_version(tx, catalogue.version, effective_at, bool(plan.sequence))
+    after = apply_order(catalogue, verb, plan.sequence, effective_at)
+    if plan.sequence:
+        await _write_entries(tx, catalogue, after, verb, plan.sequence, effective_at)
+        await _write_launches(tx, after, verb, order_id, plan.sequence, effective_at)
+    receipt: dict[str, Any] = to_jsonable_python(
+        {
+            "order_id": order_id,
+            "verb": verb,
+            "changed": plan.sequence,
+            "unchanged": plan.unchanged,
+            "effective_at": effective_at if plan.sequence else None,
+            "version": after.version,
+            "warnings": plan.warnings,
+        }
+    )
+    record = {"order_id": order_id, "verb": verb, "ids": list(ids), "version": after.version, "receipt": receipt}
+    await tx.execute(insert(orders).values(workspace=tx.workspace, ordered_at=effective_at, **record))
+    return receipt
+
+
+async def next_instant(tx: Transaction) -> datetime:
+    """Return the instant at which an order takes effect: the database's clock, but after everything received so far.
+
+    A coarse clock, or one that was set back, could otherwise give an interaction evaluated before the order the same
+    time or a later one (guarantee 1). The caller holds the exclusive lock. For the same reason `Transaction.now` is
+    never before the catalogue's last change.
+    """
+    now = await database_now(tx)
+    newest = select(func.max(interactions.c.received_at)).where(tx.in_workspace(interactions))
+    earlier = ((await tx.execute(newest)).scalar_one(), (await read_head(tx)).changed_at)
     return max([now, *(before + timedelta(microseconds=1) for before in earlier if before is not None)])
 
 
-async def _move_version(
-    c: AsyncConnection, workspace: str, expected: int, effective_at: datetime, changes: bool
-) -> int:
-    if changes:
-        held = await raise_version(c, workspace, expected, effective_at)
+async def _move_version(tx: Transaction, expected: int, effective_at: datetime, has_changes: bool) -> None:
+    if has_changes:
+        is_expected = await raise_version(tx, expected, effective_at)
     else:
-        held = (await read_head(c, workspace)).version == expected
-    if not held:
-        raise VersionMoved(f"the catalogue is no longer at version {expected}; load it again and judge again")
-    return expected + changes
+        is_expected = (await read_head(tx)).version == expected
+    if not is_expected:
+        raise VersionMoved(f"the catalogue is no longer at version {expected}; load it again and evaluate again")
 
 
-async def _change(c: AsyncConnection, order: Order, ids: Sequence[str], version: int, at: datetime) -> None:
-    state = STATE_AFTER[order.verb]
-    values: dict[str, Any] = {"state": state, "changed_in": version}
-    if order.verb == "publish":
-        await _make_live(c, order.workspace, ids, at)
+async def _write_entries(
+    tx: Transaction, before: Catalogue, after: Catalogue, verb: OrderVerb, ids: Sequence[str], at: datetime
+) -> None:
+    """Write what differs between two catalogues: states, revisions that take effect, windows opened and closed."""
+    values: dict[str, Any] = {"state": STATE_AFTER[verb], "changed_in": after.version}
+    if verb == "publish":
+        await _write_effective_revisions(tx, before, after, ids)
         values["live_revision"] = entries.c.newest_revision
         values["first_effective_at"] = func.coalesce(entries.c.first_effective_at, literal(at, Instant))
-    chosen = (entries.c.workspace == order.workspace, in_set(c, entries.c.id, ids))
-    await c.execute(update(entries).where(*chosen).values(**values))
-    await (_open_windows if state == "active" else _close_windows)(c, order.workspace, ids, at)
-    await note_order(c, order.workspace, order.verb, order.order_id, ids, version, at)
+    await tx.execute(update(entries).where(tx.in_workspace(entries), in_set(tx, entries.c.id, ids)).values(**values))
+    if STATE_AFTER[verb] != "active":
+        is_open = (in_set(tx, publications.c.id, ids), publications.c.closed_at.is_(None))
+        await tx.execute(update(publications).where(tx.in_workspace(publications), *is_open).values(closed_at=at))
+        return
+    opened = [id for id in sorted(ids) if len(after.entries[id].windows) > len(before.entries[id].windows)]
+    rows = [{"workspace": tx.workspace, "id": id, "opened_at": at} for id in opened]
+    if rows:
+        await tx.execute(insert_rows(tx, publications, rows))
 
 
-async def _make_live(c: AsyncConnection, workspace: str, ids: Sequence[str], at: datetime) -> None:
-    newest = select(entries.c.newest_revision).where(entries.c.workspace == workspace, entries.c.id == revisions.c.id)
-    await c.execute(
-        update(revisions)
-        .where(revisions.c.workspace == workspace, in_set(c, revisions.c.id, ids))
-        .where(revisions.c.revision == newest.scalar_subquery())
-        # Published before and stopped since: it keeps the instant at which it first took effect.
-        .where(revisions.c.effective_at.is_(None))
-        .values(effective_at=at)
-    )
+async def _write_effective_revisions(tx: Transaction, before: Catalogue, after: Catalogue, ids: Sequence[str]) -> None:
+    newest = [(id, after.entries[id].newest) for id in ids if after.entries[id].newest != before.entries[id].newest]
+    rows = [{"id": id, "revision": r.number, "effective_at": r.effective_at} for id, r in newest]
+    if rows:
+        table = revisions.c
+        effective = as_table(tx, {name: table[name].type for name in rows[0]}, rows).c
+        where = (tx.in_workspace(revisions), table.id == effective.id, table.revision == effective.revision)
+        await tx.execute(update(revisions).where(*where).values(effective_at=effective.effective_at))
 
 
-async def _open_windows(c: AsyncConnection, workspace: str, ids: Sequence[str], at: datetime) -> None:
-    """Open a window where none is open: that of an active entry stays, across its revisions (P10)."""
-    is_open = exists().where(
-        publications.c.workspace == workspace, publications.c.id == entries.c.id, publications.c.closed_at.is_(None)
-    )
-    closed = (
-        select(entries.c.workspace, entries.c.id, literal(at, Instant))
-        .where(entries.c.workspace == workspace, in_set(c, entries.c.id, ids), ~is_open)
-        .order_by(entries.c.id)
-    )
-    await c.execute(insert(publications).from_select(["workspace", "id", "opened_at"], closed))
+async def _write_launches(
+    tx: Transaction, after: Catalogue, verb: OrderVerb, order_id: str, ids: Sequence[str], at: datetime
+) -> None:
+    """Begin launches of published scheduled originals, and have the outbox tell the running ones of the order.
 
-
-async def _close_windows(c: AsyncConnection, workspace: str, ids: Sequence[str], at: datetime) -> None:
-    await c.execute(
-        update(publications)
-        .where(publications.c.workspace == workspace, in_set(c, publications.c.id, ids))
-        .where(publications.c.closed_at.is_(None))
-        .values(closed_at=at)
-    )
-
-
-async def _remember(c: AsyncConnection, order: Order, receipt: OrderReceipt, ordered_at: datetime) -> None:
-    await c.execute(
-        insert(orders).values(
-            workspace=order.workspace,
-            order_id=order.order_id,
-            verb=order.verb,
-            ids=list(order.ids),
-            version=receipt.version,
-            ordered_at=ordered_at,
-            receipt=receipt.model_dump(mode="json"),
-        )
-    )
+    A campaign that was launched before is not launched again.
+    """
+    launched = [id for id in ids if verb == "publish" and scheduled(after.entries[id]) is not None]
+    if launched:
+        new = {"workspace": tx.workspace, "published_at": at, "kept_up_at": at, "minute_count": 0, "told_in": 0}
+        rows = [
+            {**new, "launch_id": launch_id(order_id, id), "campaign": id, "changed_in": after.version}
+            for id in launched
+        ]
+        await tx.execute(insert_into(tx, launches).on_conflict_do_nothing(), rows)
+    changes: dict[str, Any] = {"changed_in": after.version}
+    if verb in ("publish", "resume"):
+        changes["kept_up_at"] = at
+    where = (tx.in_workspace(launches), in_set(tx, launches.c.campaign, ids), launches.c.ended_at.is_(None))
+    await tx.execute(update(launches).where(*where).values(**changes))

@@ -1,1 +1,1 @@
-"""Connections, transactions, bulk statements and migrations. Imports the tables, nothing else of `store`."""
+"""Connections, transactions, statements about many rows, migrations. Imports only the tables."""

@@ -1,7 +1,7 @@
-"""The database: SQLite embedded, PostgreSQL where one machine is not enough; one way to write, one to read.
+"""The database, SQLite or PostgreSQL: one way to write, one way to read.
 
 ConnectorError
-└── StoreUnavailable     the database cannot be reached, or cannot take anything in now
+└── StoreUnavailable     the database cannot be reached, or cannot write now
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from connector.rules.model.errors import ConnectorError
-from connector.store.engine.clock import database_now
-from connector.store.engine.engines import Dialect, open_engines
+from connector.store.engine.engines import open_engines
+from connector.store.engine.transaction import Dialect, Transaction, database_now
 
 __all__ = ["Database", "Lock", "StatementCount", "StoreUnavailable", "database_now"]
 
 Lock = Literal["shared", "exclusive"]
 
 WAIT_SECONDS = 15.0
-"""How long a writer of this process waits for its turn before it is told to try again later."""
+"""How long a writer of this process waits for its turn before it gives up with StoreUnavailable."""
 
 
 class StoreUnavailable(ConnectorError):
@@ -42,64 +42,64 @@ class StatementCount:
 
 
 class Database:
-    """One database of one process and event loop. Open it with `open`, end it with `close`."""
+    """One database of one process and event loop, from `open` to `close`."""
 
     def __init__(self, dialect: Dialect, writer: AsyncEngine, reader: AsyncEngine) -> None:
         self.dialect = dialect
         self._writer = writer
         self._reader = reader
-        self._one_at_a_time = asyncio.Lock() if dialect == "sqlite" else None
+        self._write_turn = asyncio.Lock() if dialect == "sqlite" else None
 
     @classmethod
     def open(cls, url: str) -> Database:
-        """Prepare a database; nothing is connected yet, but a SQLite file's folder is made.
+        """Prepare a database: nothing is connected yet, but a SQLite file's folder is created.
 
         Args:
             url: `sqlite:///path/to/file.db` or `postgresql://user:password@host/name`, with or without the driver.
 
         Raises:
-            ValueError: another kind of database, or SQLite in memory, which two connections cannot share.
+            ValueError: it is another kind of database, or SQLite in memory, which two connections cannot share.
         """
         return cls(*open_engines(url))
 
     @asynccontextmanager
-    async def write(self, workspace: str, *, lock: Lock = "shared") -> AsyncIterator[AsyncConnection]:
-        """One transaction under the workspace's catalogue lock; committed at the end, rolled back on any error.
+    async def write(self, workspace: str, *, lock: Lock = "shared") -> AsyncIterator[Transaction]:
+        """Begin a transaction under the workspace's catalogue lock; commit it at the end, roll it back on any error.
 
         Args:
             workspace: whose catalogue is locked.
-            lock: `shared` for intake and sends, `exclusive` for orders, which then run alone (guarantee 1). SQLite
-                knows one writer at a time, so there both are the same.
+            lock: `shared` for ingesting and sending, `exclusive` for orders, which then run alone (guarantee 1). SQLite
+                has one writer at a time, so that both are the same there.
 
         Raises:
-            StoreUnavailable: the database cannot be reached, or was lost on the way.
+            StoreUnavailable: the database cannot be reached, or the connection was lost.
         """
         async with self._turn(), _begin(self._writer) as connection:
             if self.dialect == "postgresql":
                 await connection.execute(select(_catalogue_lock(workspace, lock)))
-            yield connection
+            yield Transaction(connection, workspace)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """The turn to write, which SQLite gives to one at a time."""
-        if self._one_at_a_time is None:
+        """Wait for the turn to write, which one transaction at a time has on SQLite."""
+        if self._write_turn is None:
             yield
             return
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                await self._one_at_a_time.acquire()
+                await self._write_turn.acquire()
         except TimeoutError:
-            raise StoreUnavailable("others write first; try again later") from None
+            raise StoreUnavailable("other writers are first; try again later") from None
         try:
             yield
         finally:
-            self._one_at_a_time.release()
+            self._write_turn.release()
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """One read-only snapshot: every statement in it sees the same moment. Raises StoreUnavailable."""
+    async def read(self, workspace: str) -> AsyncIterator[Transaction]:
+        """Begin a read-only snapshot: all of its statements see the same moment. Raises StoreUnavailable."""
         async with _begin(self._reader) as connection:
-            yield connection
+            yield Transaction(connection, workspace)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -108,21 +108,21 @@ class Database:
 
     @contextmanager
     def count_statements(self) -> Iterator[StatementCount]:
-        """Collect the statements that this process sends meanwhile, for tests and the bench."""
+        """Collect the statements that this process sends inside the block, for tests and the bench."""
         count = StatementCount()
 
-        def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        def record(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
             count.statements.append(statement)
 
-        # On PostgreSQL the reader is the writer with other options, and hears what the writer hears.
+        # On PostgreSQL the reader is the writer's engine with other options, and shares its listeners.
         engines = (self._writer, self._reader) if self.dialect == "sqlite" else (self._writer,)
         for engine in engines:
-            event.listen(engine.sync_engine, "before_cursor_execute", note)
+            event.listen(engine.sync_engine, "before_cursor_execute", record)
         try:
             yield count
         finally:
             for engine in engines:
-                event.remove(engine.sync_engine, "before_cursor_execute", note)
+                event.remove(engine.sync_engine, "before_cursor_execute", record)
 
 
 @asynccontextmanager
@@ -132,7 +132,7 @@ async def _begin(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             try:
                 yield connection
             except (asyncio.CancelledError, AssertionError):
-                # Cancelled in a statement: psycopg can leave it in the middle, or say so by an assertion of its own.
+                # Cancelled inside a statement: psycopg can leave it half done, or fail an assertion of its own.
                 await connection.invalidate()
                 raise
     except PoolTimeoutError as error:
@@ -143,20 +143,27 @@ async def _begin(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         raise
 
 
-_SQLITE_PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_READONLY")
+_TRANSIENT_SQLITE_ERRORS = (
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_IOERR",
+    "SQLITE_FULL",
+    "SQLITE_CANTOPEN",
+    "SQLITE_READONLY",
+)
 
-_POSTGRESQL_PASSING = ("40001", "40P01", "55P03")
-"""Serialization failure, deadlock, a lock waited for too long: we give way, and trying again is the answer."""
+_TRANSIENT_POSTGRESQL_ERRORS = ("40001", "40P01", "55P03")
+"""Serialization failure, deadlock, lock timeout: the caller tries again."""
 
 
 def _means_unavailable(error: DBAPIError) -> bool:
-    # An error without a statement came while connecting or committing.
-    lost = error.connection_invalidated or error.statement is None
-    if lost and isinstance(error, OperationalError | InterfaceError):
+    # An error without a statement was raised by connecting or committing.
+    is_lost = error.connection_invalidated or error.statement is None
+    if is_lost and isinstance(error, OperationalError | InterfaceError):
         return True
-    if getattr(error.orig, "sqlstate", None) in _POSTGRESQL_PASSING:
+    if getattr(error.orig, "sqlstate", None) in _TRANSIENT_POSTGRESQL_ERRORS:
         return True
-    return str(getattr(error.orig, "sqlite_errorname", "")).startswith(_SQLITE_PASSING)
+    return str(getattr(error.orig, "sqlite_errorname", "")).startswith(_TRANSIENT_SQLITE_ERRORS)
 
 
 def _catalogue_lock(workspace: str, lock: Lock) -> Any:

@@ -1,4 +1,4 @@
-"""The SQLAlchemy engines: how each database is connected to, and how its transactions begin."""
+"""SQLAlchemy engines: how each database is connected to, and how its transactions begin."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import json
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic_core import from_json
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from connector.store.engine.sqlite_connection import connect
-
-Dialect = Literal["sqlite", "postgresql"]
+from connector.store.engine.transaction import Dialect
 
 _DRIVERS: dict[str, str] = {
     "sqlite": "sqlite+aiosqlite",
@@ -23,18 +22,18 @@ _DRIVERS: dict[str, str] = {
     "postgresql": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
 }
-_BUSY_SECONDS = 15.0
-"""How long SQLite waits for another process that writes."""
-_PATIENCE_SECONDS = 15.0
-"""How long for a connection of the pool, and on PostgreSQL for any lock."""
+_SQLITE_BUSY_SECONDS = 15.0
+"""How long SQLite waits for a writer of another process."""
+_LOCK_TIMEOUT_SECONDS = 15.0
+"""How long to wait for a connection of the pool and, on PostgreSQL, for any lock."""
 _WAL_ATTEMPTS = 20
-_ROOM = ("PRAGMA cache_size=-65536", "PRAGMA temp_store=MEMORY", "PRAGMA wal_autocheckpoint=8000")
-"""64 MiB of pages, where 2 would have most of them read again for each batch, and 32 of WAL before they are moved into
-the file, where 4 would have that done in every other commit. What is durable does not change."""
+_CACHE_PRAGMAS = ("PRAGMA cache_size=-65536", "PRAGMA temp_store=MEMORY", "PRAGMA wal_autocheckpoint=8000")
+"""A page cache of 64 MiB: with the default of 2, most pages would be read again for each batch. 32 MiB of WAL before a
+checkpoint: with the default of 4, every other commit would make one. Durability does not change."""
 
 
 def open_engines(url: str) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
-    """The dialect, the engine that writes and the one that reads.
+    """Return the dialect, the engine that writes and the engine that reads.
 
     Raises:
         ValueError: the URL names neither a SQLite file nor a PostgreSQL database.
@@ -51,14 +50,14 @@ def _open_postgresql(url: URL) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
         url,
         isolation_level="READ COMMITTED",
         pool_size=10,
-        hide_parameters=True,  # errors reach logs and Temporal's failures, and parameters hold personal data
+        hide_parameters=True,  # errors end up in logs and in Temporal's histories; parameters hold personal data
         pool_pre_ping=True,
         pool_recycle=1800,
-        pool_timeout=_PATIENCE_SECONDS,
+        pool_timeout=_LOCK_TIMEOUT_SECONDS,
         connect_args={
             "application_name": "campaign-connector",
             "connect_timeout": 10,
-            "options": f"-c lock_timeout={_PATIENCE_SECONDS * 1000:.0f}",
+            "options": f"-c lock_timeout={_LOCK_TIMEOUT_SECONDS * 1000:.0f}",
         },
     )
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -69,13 +68,13 @@ def _open_sqlite(url: URL) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
     if url.database in (None, "", ":memory:"):
         raise ValueError("SQLite in memory is not supported; write sqlite:///FILE")
     Path(str(url.database)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    how = {"timeout": _BUSY_SECONDS, "async_creator_fn": connect}
-    options: dict[str, Any] = {"connect_args": how, "hide_parameters": True, "json_deserializer": _read_json}
+    connect_args = {"timeout": _SQLITE_BUSY_SECONDS, "async_creator_fn": connect}
+    options: dict[str, Any] = {"connect_args": connect_args, "hide_parameters": True, "json_deserializer": _read_json}
     writer = create_async_engine(url, pool_size=1, max_overflow=0, **options)
-    reader = create_async_engine(url, pool_size=4, pool_timeout=_PATIENCE_SECONDS, **options)
+    reader = create_async_engine(url, pool_size=4, pool_timeout=_LOCK_TIMEOUT_SECONDS, **options)
     event.listen(writer.sync_engine, "connect", _switch_to_wal)
-    event.listen(writer.sync_engine, "invalidate", _give_lock_back)
-    _begin_with(writer, "BEGIN IMMEDIATE", ("PRAGMA synchronous=FULL", *_ROOM))
+    event.listen(writer.sync_engine, "invalidate", _roll_back_invalidated)
+    _begin_with(writer, "BEGIN IMMEDIATE", ("PRAGMA synchronous=FULL", *_CACHE_PRAGMAS))
     _begin_with(reader, "BEGIN", ("PRAGMA query_only=ON",))
     return "sqlite", writer, reader
 
@@ -95,7 +94,7 @@ def _switch_to_wal(connection: Any, _record: Any) -> None:
             cursor.execute("PRAGMA journal_mode=WAL")
             break
         except sqlite3.OperationalError:
-            # Refused without waiting while another process switches a new file; the begin of a transaction waits.
+            # SQLite refuses at once while another process switches a new file; beginning a transaction waits.
             if attempt == _WAL_ATTEMPTS - 1:
                 raise
             cursor.execute("BEGIN IMMEDIATE")
@@ -103,17 +102,17 @@ def _switch_to_wal(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _give_lock_back(connection: Any, _record: Any, _error: BaseException | None) -> None:
-    """Roll back before a connection is given up, whose task was cancelled in the middle of a statement.
+def _roll_back_invalidated(connection: Any, _record: Any, _error: BaseException | None) -> None:
+    """Roll back before closing a connection whose task was cancelled inside a statement.
 
-    Closing alone leaves the transaction, and every other writer locked out, as long as a cursor of it is referred to.
+    Closing alone keeps the transaction open, and every other writer locked out, while a cursor of it is referenced.
     """
     with suppress(Exception):
         connection.run_async(lambda driver: driver.rollback())
 
 
 def _begin_with(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -> None:
-    """Let SQLAlchemy begin transactions, not the driver, which would begin them deferred and not before DDL."""
+    """Let SQLAlchemy begin transactions: the driver would begin them deferred, and not before DDL."""
 
     def connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None

@@ -1,39 +1,67 @@
-"""Bringing a database to the newest version of the tables."""
+"""Create and upgrade the tables, and on PostgreSQL the log's day partitions. SQLite keeps the log in one table."""
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.exc import IntegrityError
 
-from connector.store.engine.database import Database, database_now
-from connector.store.engine.partitions import ensure_partitions
+from connector.store.engine.database import Database
+from connector.store.engine.transaction import Transaction, database_now
 
 _SCRIPTS = Path(__file__).parents[1] / "migrations"
-_LOCK = "/migrations"  # no workspace: ids begin with a letter or a digit
+_MIGRATIONS = "/migrations"  # locks that are no workspace's: ids begin with a letter or a digit
+_PARTITIONS = "/partitions"
 
 
 async def migrate(database: Database) -> None:
-    """Make or upgrade the tables, in one transaction. Run again it changes nothing; two at once wait for each other.
+    """Create or upgrade the tables, in one transaction. Repeated, it changes nothing; two at once wait for each other.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
     """
-    async with database.write(_LOCK, lock="exclusive") as connection:
-        await connection.run_sync(_upgrade)
-        today = (await database_now(connection)).date()
+    async with database.write(_MIGRATIONS, lock="exclusive") as tx:
+        await tx.connection.run_sync(_upgrade)
+        today = (await database_now(tx)).date()
     await ensure_partitions(database, today)
 
 
 async def is_migrated(database: Database) -> bool:
-    """Whether the tables are there, and are those of this version. Raises StoreUnavailable."""
-    async with database.read() as connection:
-        there = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_heads())
-    return set(there) == set(ScriptDirectory.from_config(_config()).get_heads())
+    """Return whether the tables exist and are those of this version. Raises StoreUnavailable."""
+    async with database.read(_MIGRATIONS) as tx:
+        heads = await tx.connection.run_sync(lambda c: MigrationContext.configure(c).get_current_heads())
+    return set(heads) == set(ScriptDirectory.from_config(_config()).get_heads())
+
+
+async def ensure_partitions(database: Database, today: date, *, ahead_days: int = 7) -> None:
+    """Create the log's partitions of `today` (a UTC date) and of the days ahead that are missing.
+
+    A day that has rows in the default partition stays there: nothing fails, nothing is moved.
+    """
+    if database.dialect == "sqlite":
+        return
+    async with database.write(_PARTITIONS, lock="exclusive") as tx:
+        for day in (today + timedelta(days=ahead) for ahead in range(ahead_days + 1)):
+            await _ensure_partition(tx, day)
+
+
+async def _ensure_partition(tx: Transaction, day: date) -> None:
+    name = f"interactions_{day:%Y%m%d}"
+    # Checked first: creating a partition locks the whole log, if only for a moment.
+    if (await tx.execute(select(func.to_regclass(name).is_not(None)))).scalar_one():
+        return
+    bounds = f"FROM ('{day}') TO ('{day + timedelta(days=1)}')"
+    try:
+        async with tx.connection.begin_nested():
+            await tx.execute(text(f"CREATE TABLE {name} PARTITION OF interactions FOR VALUES {bounds}"))
+    except IntegrityError:
+        return
 
 
 def _upgrade(connection: Connection) -> None:

@@ -1,7 +1,7 @@
-"""SQLite behind asyncio with one trip to its thread for a statement and its rows.
+"""SQLite behind asyncio with one switch to its thread per statement, rows included.
 
-aiosqlite makes a trip for each of cursor, execute, fetch and close; among threads that share an interpreter, each of
-them costs more than a short statement.
+aiosqlite switches once each for cursor, execute, fetch and close; between threads that share an interpreter, a switch
+costs more than a short statement.
 """
 
 from __future__ import annotations
@@ -16,50 +16,50 @@ import aiosqlite
 _CHUNK = 64
 
 
-class OneTripCursor:
-    """What SQLAlchemy asks of a cursor; all rows are there as soon as the statement was executed."""
+class SingleSwitchCursor:
+    """The part of a cursor that SQLAlchemy uses. All rows are fetched when the statement is executed."""
 
     arraysize = 1
 
-    def __init__(self, connection: OneTripConnection) -> None:
+    def __init__(self, connection: SingleSwitchConnection) -> None:
         self._connection = connection
         self._rows: list[Any] = []
         self.description: Sequence[Any] | None = None
         self.rowcount, self.lastrowid = -1, 0
 
-    async def __aenter__(self) -> OneTripCursor:
-        """Nothing is made before there is a statement."""
+    async def __aenter__(self) -> SingleSwitchCursor:
+        """Create nothing: the cursor proper lives as long as one statement."""
         return self
 
-    async def execute(self, statement: str, parameters: Iterable[Any] = ()) -> OneTripCursor:
+    async def execute(self, statement: str, parameters: Iterable[Any] = ()) -> SingleSwitchCursor:
         """Execute one statement and fetch its rows. Raises sqlite3.Error."""
-        return await self._carry_out(lambda cursor: cursor.execute(statement, parameters))  # type: ignore[arg-type]
+        return await self._run(lambda cursor: cursor.execute(statement, parameters))  # type: ignore[arg-type]
 
-    async def executemany(self, statement: str, parameters: Iterable[Any]) -> OneTripCursor:
+    async def executemany(self, statement: str, parameters: Iterable[Any]) -> SingleSwitchCursor:
         """Execute one statement with many parameters. Raises sqlite3.Error."""
-        return await self._carry_out(lambda cursor: cursor.executemany(statement, parameters))
+        return await self._run(lambda cursor: cursor.executemany(statement, parameters))
 
     async def fetchall(self) -> list[Any]:
-        """The rows."""
+        """Return the rows."""
         return self._rows
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Close nothing: nothing is open."""
 
-    async def _carry_out(self, act: Callable[[sqlite3.Cursor], Any]) -> OneTripCursor:
-        self.description, self.rowcount, self.lastrowid, self._rows = await self._connection.carry_out(act)
+    async def _run(self, act: Callable[[sqlite3.Cursor], Any]) -> SingleSwitchCursor:
+        self.description, self.rowcount, self.lastrowid, self._rows = await self._connection.run_in_thread(act)
         return self
 
 
-class OneTripConnection(aiosqlite.Connection):
-    """A connection whose cursors make one trip a statement."""
+class SingleSwitchConnection(aiosqlite.Connection):
+    """A connection whose cursors switch threads once per statement."""
 
-    def cursor(self) -> OneTripCursor:  # type: ignore[override]
-        """A cursor; making it is no trip."""
-        return OneTripCursor(self)
+    def cursor(self) -> SingleSwitchCursor:  # type: ignore[override]
+        """Return a cursor, without a switch."""
+        return SingleSwitchCursor(self)
 
-    async def carry_out(self, act: Callable[[sqlite3.Cursor], Any]) -> tuple[Any, int, Any, list[Any]]:
-        """Do something with a cursor in the connection's thread: (description, rowcount, lastrowid, rows)."""
+    async def run_in_thread(self, act: Callable[[sqlite3.Cursor], Any]) -> tuple[Any, int, Any, list[Any]]:
+        """Use a cursor in the connection's thread; return its (description, rowcount, lastrowid, rows)."""
 
         def run() -> tuple[Any, int, Any, list[Any]]:
             cursor = self._conn.cursor()
@@ -70,12 +70,12 @@ class OneTripConnection(aiosqlite.Connection):
             finally:
                 cursor.close()
 
-        found: tuple[Any, int, Any, list[Any]] = await self._execute(run)  # type: ignore[no-untyped-call]
-        return found
+        result: tuple[Any, int, Any, list[Any]] = await self._execute(run)  # type: ignore[no-untyped-call]
+        return result
 
 
-def connect(database: str, **options: Any) -> OneTripConnection:
-    """A connection, opened as it is awaited; its thread does not keep the process."""
-    connection = OneTripConnection(partial(sqlite3.connect, database, **options), _CHUNK)
+def connect(database: str, **options: Any) -> SingleSwitchConnection:
+    """Return a connection that opens when it is awaited; its thread does not keep the process alive."""
+    connection = SingleSwitchConnection(partial(sqlite3.connect, database, **options), _CHUNK)
     connection._thread.daemon = True
     return connection

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import insert, select, update
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
 from connector.rules.sending.deliveries import OUT, Delivery, DeliveryState, settle_follow_up
-from connector.rules.timing.caps import LONGEST, PastSend
+from connector.rules.sending.effects import WriteDelivery
+from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
+from connector.store.engine.bulk import in_set
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, follow_ups
 
 
-async def load_deliveries(c: AsyncConnection, workspace: str, follow_up_id: str) -> dict[str, Delivery]:
+async def load_deliveries(tx: Transaction, follow_up_id: str) -> dict[str, Delivery]:
     """The messages of a follow-up that have been judged, by channel."""
     table = deliveries.c
-    statement = select(deliveries).where(table.workspace == workspace, table.follow_up_id == follow_up_id)
+    statement = select(deliveries).where(tx.in_workspace(deliveries), table.follow_up_id == follow_up_id)
     return {
         row.channel: Delivery(
             row.id,
@@ -27,51 +29,44 @@ async def load_deliveries(c: AsyncConnection, workspace: str, follow_up_id: str)
             None if row.reason is None else Reason(row.reason),
             row.claimed_at,
         )
-        for row in await c.execute(statement)
+        for row in await tx.execute(statement)
     }
 
 
-async def load_past_sends(c: AsyncConnection, workspace: str, user_key: str, now: datetime) -> list[PastSend]:
-    """What the user was sent or is about to be sent, as far back as a cap can look."""
+async def load_past_sends(tx: Transaction, user_keys: Collection[str], now: datetime) -> dict[str, list[PastSend]]:
+    """Load what users were sent or are about to be sent, as far back as a frequency cap looks; by user key."""
     table = deliveries.c
-    statement = select(table.follow_up_id, table.channel, table.claimed_at).where(
-        table.workspace == workspace,
-        table.user_key == user_key,
-        table.claimed_at > now - LONGEST,
+    statement = select(table.user_key, table.follow_up_id, table.channel, table.claimed_at).where(
+        tx.in_workspace(deliveries),
+        in_set(tx, table.user_key, user_keys),
+        table.claimed_at > now - MAX_CAP_LOOKBACK,
         table.state.in_(OUT),
     )
-    return [PastSend(row.follow_up_id, row.channel, row.claimed_at) for row in await c.execute(statement)]
+    past_sends: dict[str, list[PastSend]] = {}
+    for row in await tx.execute(statement):
+        past_sends.setdefault(row.user_key, []).append(PastSend(row.follow_up_id, row.channel, row.claimed_at))
+    return past_sends
 
 
-async def write_delivery(
-    c: AsyncConnection,
-    workspace: str,
-    follow_up: FollowUp,
-    delivery: Delivery,
-    *,
-    known: bool,
-    attempt: int,
-    decided_at: datetime | None = None,
-    fault: str | None = None,
-    provider_id: str | None = None,
-) -> None:
-    """Insert a message's row, or give the one that is `known` its new state. Faults are our codes, never texts."""
+async def write_delivery(tx: Transaction, written: WriteDelivery, attempt: int) -> None:
+    """Insert a delivery's row, or give the stored one its new state. Faults are our codes, never texts."""
+    follow_up, delivery = written.follow_up, written.delivery
     values = {
         "state": delivery.state.value,
         "reason": delivery.reason,
         "claimed_at": delivery.claimed_at,
-        "decided_at": decided_at,
+        "decided_at": written.decided_at,
         "attempt": attempt,
-        "fault": fault,
-        "provider_id": provider_id,
+        "fault": written.fault,
+        "provider_id": written.provider_id,
     }
-    if known:
-        where = (deliveries.c.workspace == workspace, deliveries.c.id == delivery.id)
-        await c.execute(update(deliveries).where(*where).values(**values))
+    if not written.is_new:
+        where = (tx.in_workspace(deliveries), deliveries.c.id == delivery.id)
+        await tx.execute(update(deliveries).where(*where).values(**values))
         return
-    await c.execute(
+    await tx.execute(
         insert(deliveries).values(
-            workspace=workspace,
+            workspace=tx.workspace,
             id=delivery.id,
             follow_up_id=follow_up.id,
             campaign=follow_up.campaign,
@@ -82,48 +77,19 @@ async def write_delivery(
     )
 
 
-async def hold_until(c: AsyncConnection, workspace: str, follow_up: FollowUp, until: datetime) -> None:
-    """The follow-up waits on, for this instant."""
-    await _change(c, workspace, follow_up, {"state": State.HELD.value, "next_at": until})
+async def update_follow_up(tx: Transaction, follow_up: FollowUp, fields: Collection[str]) -> None:
+    """Give a follow-up's row its new values in these fields; the user's lock is held."""
+    values = {name: getattr(follow_up, name) for name in fields}
+    if "channels" in values:
+        values["channels"] = list(follow_up.channels)
+    where = (tx.in_workspace(follow_ups), follow_ups.c.id == follow_up.id)
+    await tx.execute(update(follow_ups).where(*where).values(**values))
 
 
-async def mark_sending(c: AsyncConnection, workspace: str, follow_up: FollowUp, at: datetime) -> None:
-    """A message of the follow-up is claimed; the first claim is its dispatch (X1)."""
-    dispatched = func.coalesce(follow_ups.c.dispatched_at, at)
-    await _change(c, workspace, follow_up, {"state": State.SENDING.value, "dispatched_at": dispatched})
-
-
-async def release(c: AsyncConnection, workspace: str, follow_up: FollowUp, messages: Mapping[str, Delivery]) -> bool:
-    """A claim came to nothing, surely: where nothing else is out, the follow-up can be called off again; whether so."""
-    if any(message.state in OUT for message in messages.values()):
-        return False
-    await _change(c, workspace, follow_up, {"state": State.WAITING.value, "dispatched_at": None})
-    return True
-
-
-async def change_channels(c: AsyncConnection, workspace: str, follow_up: FollowUp, channels: tuple[str, ...]) -> None:
-    """The newest live content goes out on other channels than those that the follow-up began with."""
-    await _change(c, workspace, follow_up, {"channels": list(channels)})
-
-
-async def settle(
-    c: AsyncConnection, workspace: str, follow_up: FollowUp, messages: Mapping[str, Delivery], now: datetime
-) -> State | None:
+async def settle(tx: Transaction, follow_up: FollowUp, messages: Mapping[str, Delivery], now: datetime) -> State | None:
     """End the follow-up's row once all of its channels are decided; returns its final state, None until then."""
     ended = settle_follow_up(follow_up, messages, now)
     if ended is None:
         return None
-    await end_as(c, workspace, follow_up, ended.state, ended.reason, now)
+    await update_follow_up(tx, ended, ("state", "reason", "decided_at"))
     return ended.state
-
-
-async def end_as(
-    c: AsyncConnection, workspace: str, follow_up: FollowUp, state: State, reason: Reason | None, now: datetime
-) -> None:
-    """End the follow-up's row as a whole, whatever its channels."""
-    await _change(c, workspace, follow_up, {"state": state.value, "reason": reason, "decided_at": now})
-
-
-async def _change(c: AsyncConnection, workspace: str, follow_up: FollowUp, values: Mapping[str, object]) -> None:
-    where = (follow_ups.c.workspace == workspace, follow_ups.c.id == follow_up.id)
-    await c.execute(update(follow_ups).where(*where).values(**values))

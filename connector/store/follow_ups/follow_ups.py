@@ -6,16 +6,17 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, case, insert, or_, select, update
+from sqlalchemy import RowMapping, case, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
-from connector.rules.triggering.changes import Note, Refuse
-from connector.store.engine.rows import insert_rows, rows_of
-from connector.store.engine.sets import in_set
+from connector.rules.sending.effects import KeepAssignment
+from connector.rules.targeting.assignment import Assignment
+from connector.rules.triggering.changes import LateException, Refusal
+from connector.store.engine.bulk import as_table, in_set, insert_rows
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import assignments, decisions, follow_ups, receipts, users
 from connector.store.users.log import facts_of, item_from
 
@@ -26,22 +27,20 @@ _END = ("id", "state", "reason", "exception_id", "exception_at", "decided_at")
 """What an end gives a row, by names that columns and follow-ups share."""
 
 
-async def load_follow_ups(
-    c: AsyncConnection, workspace: str, user_keys: Collection[str], since: datetime
-) -> dict[str, list[FollowUp]]:
+async def load_follow_ups(tx: Transaction, user_keys: Collection[str], since: datetime) -> dict[str, list[FollowUp]]:
     """These users' follow-ups that are open or were decided since an instant, by user key, oldest trigger first."""
     table = follow_ups.c
     statement = (
         select(follow_ups)
         .where(
-            table.workspace == workspace,
-            in_set(c, table.user_key, user_keys),
+            tx.in_workspace(follow_ups),
+            in_set(tx, table.user_key, user_keys),
             or_(table.state.in_(OPEN_STATES), table.decided_at >= since),
         )
         .order_by(table.triggered_at, table.created_at)
     )
     found: dict[str, list[FollowUp]] = {user_key: [] for user_key in user_keys}
-    rows = await c.execute(statement)
+    rows = await tx.execute(statement)
     names = list(rows.keys())
     for row in rows:
         follow_up = follow_up_from_row(
@@ -51,39 +50,39 @@ async def load_follow_ups(
     return found
 
 
-async def lock_user_of(c: AsyncConnection, workspace: str, follow_up_id: str) -> None:
+async def lock_user_of(tx: Transaction, follow_up_id: str) -> None:
     """Hold the row of a follow-up's user until the transaction ends (guarantee 3)."""
-    if c.dialect.name == "postgresql":  # on SQLite the transaction excludes every other writer
+    if tx.dialect == "postgresql":  # on SQLite the transaction excludes every other writer
         table = follow_ups.c
-        owner = select(table.user_key).where(table.workspace == workspace, table.id == follow_up_id).scalar_subquery()
-        where = (users.c.workspace == workspace, users.c.user_key == owner)
-        await c.execute(select(users.c.user_key).where(*where).with_for_update())
+        owner = select(table.user_key).where(tx.in_workspace(follow_ups), table.id == follow_up_id).scalar_subquery()
+        where = (tx.in_workspace(users), users.c.user_key == owner)
+        await tx.execute(select(users.c.user_key).where(*where).with_for_update())
 
 
-async def load_follow_up(c: AsyncConnection, workspace: str, follow_up_id: str) -> FollowUp | None:
+async def load_follow_up(tx: Transaction, follow_up_id: str) -> FollowUp | None:
     """One follow-up by its id."""
     table = follow_ups.c
-    statement = select(follow_ups).where(table.workspace == workspace, table.id == follow_up_id)
-    row = (await c.execute(statement)).mappings().one_or_none()
+    statement = select(follow_ups).where(tx.in_workspace(follow_ups), table.id == follow_up_id)
+    row = (await tx.execute(statement)).mappings().one_or_none()
     return None if row is None else follow_up_from_row(row)
 
 
 async def count_generations(
-    c: AsyncConnection, workspace: str, user_keys: Collection[str], trigger_ids: Collection[str]
+    tx: Transaction, user_keys: Collection[str], trigger_ids: Collection[str]
 ) -> dict[tuple[str, str, str, str], int]:
     """How many follow-ups each trigger has begun already, by (campaign, user key, key, trigger id)."""
     table = follow_ups.c
     statement = select(table.campaign, table.user_key, table.key, table.trigger_id).where(
-        table.workspace == workspace, in_set(c, table.user_key, user_keys), in_set(c, table.trigger_id, trigger_ids)
+        tx.in_workspace(follow_ups), in_set(tx, table.user_key, user_keys), in_set(tx, table.trigger_id, trigger_ids)
     )
     counts: dict[tuple[str, str, str, str], int] = {}
-    for row in await c.execute(statement):
+    for row in await tx.execute(statement):
         counts[tuple(row)] = counts.get(tuple(row), 0) + 1
     return counts
 
 
 async def insert_follow_ups(
-    c: AsyncConnection, workspace: str, begun: Sequence[FollowUp], now: datetime, *, by_launch: bool = False
+    tx: Transaction, begun: Sequence[FollowUp], now: datetime, *, by_launch: bool = False
 ) -> None:
     """Store new follow-ups; those that ended before they were stored need neither a workflow nor a signal.
 
@@ -92,19 +91,19 @@ async def insert_follow_ups(
     """
     handled = {"started_at": now, "signalled_at": now} if by_launch else {}
     if begun:
-        await c.execute(insert_rows(c, follow_ups, [_row(workspace, p, now) | handled for p in begun]))
+        await tx.execute(insert_rows(tx, follow_ups, [_row(tx.workspace, p, now) | handled for p in begun]))
 
 
-async def end_follow_ups(c: AsyncConnection, workspace: str, ended: Sequence[FollowUp]) -> None:
+async def end_follow_ups(tx: Transaction, ended: Sequence[FollowUp]) -> None:
     """Give stored follow-ups their new end, from outside their workflows; rows that are going out stay."""
     if not ended:
         return
     ends = [{name: getattr(follow_up, name) for name in _END} for follow_up in ended]
-    told, table = rows_of(c, {name: follow_ups.c[name].type for name in _END}, ends).c, follow_ups.c
-    await c.execute(
+    told, table = as_table(tx, {name: follow_ups.c[name].type for name in _END}, ends).c, follow_ups.c
+    await tx.execute(
         update(follow_ups)
         .where(
-            table.workspace == workspace,
+            tx.in_workspace(follow_ups),
             table.id == told.id,
             *(table.state != state.value for state in (State.SENDING, State.SENT, State.CONTROL, State.FAILED)),
         )
@@ -112,55 +111,61 @@ async def end_follow_ups(c: AsyncConnection, workspace: str, ended: Sequence[Fol
     )
 
 
-async def load_receipts(
-    c: AsyncConnection, workspace: str, user_keys: Collection[str], campaigns: Collection[str]
-) -> Receipts:
+async def load_receipts(tx: Transaction, user_keys: Collection[str], campaigns: Collection[str]) -> Receipts:
     """When these users last received these campaigns, by key (T1)."""
     if not campaigns:
         return {}
     table = receipts.c
     statement = select(table.campaign, table.user_key, table.key, table.received_at).where(
-        table.workspace == workspace, in_set(c, table.user_key, user_keys), in_set(c, table.campaign, campaigns)
+        tx.in_workspace(receipts), in_set(tx, table.user_key, user_keys), in_set(tx, table.campaign, campaigns)
     )
-    return {(row.campaign, row.user_key, row.key): row.received_at for row in await c.execute(statement)}
+    return {(row.campaign, row.user_key, row.key): row.received_at for row in await tx.execute(statement)}
 
 
-async def save_receipt(
-    c: AsyncConnection, workspace: str, campaign: str, user_key: str, key: str, at: datetime
-) -> None:
+async def save_receipt(tx: Transaction, campaign: str, user_key: str, key: str, at: datetime) -> None:
     """Remember a receipt; the newest counts."""
-    build = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(receipts)
-    row = {"workspace": workspace, "campaign": campaign, "user_key": user_key, "key": key, "received_at": at}
+    build = (postgresql if tx.dialect == "postgresql" else sqlite).insert(receipts)
+    row = {"workspace": tx.workspace, "campaign": campaign, "user_key": user_key, "key": key, "received_at": at}
     newest = case((receipts.c.received_at > at, receipts.c.received_at), else_=at)
-    await c.execute(build.values(row).on_conflict_do_update(index_elements=list(row)[:4], set_={"received_at": newest}))
-
-
-async def keep_assignment(
-    c: AsyncConnection, workspace: str, campaign: str, user_key: str, control: bool, variant: str | None
-) -> tuple[bool, str | None]:
-    """Store the first assignment and return the one that is kept (T4)."""
-    table = assignments.c
-    where = (table.workspace == workspace, table.campaign == campaign, table.user_key == user_key)
-    kept = (await c.execute(select(table.control, table.variant).where(*where))).one_or_none()
-    if kept is not None:
-        return kept.control, kept.variant
-    await c.execute(
-        insert(assignments).values(
-            workspace=workspace, campaign=campaign, user_key=user_key, control=control, variant=variant
-        )
+    await tx.execute(
+        build.values(row).on_conflict_do_update(index_elements=list(row)[:4], set_={"received_at": newest})
     )
-    return control, variant
+
+
+async def load_assignments(tx: Transaction, campaign: str, user_keys: Collection[str]) -> dict[str, Assignment]:
+    """Load the assignments that are kept of users in a campaign, by user key (T4)."""
+    table = assignments.c
+    where = (tx.in_workspace(assignments), table.campaign == campaign, in_set(tx, table.user_key, user_keys))
+    rows = await tx.execute(select(table.user_key, table.control, table.variant).where(*where))
+    return {row.user_key: Assignment(row.control, row.variant) for row in rows}
+
+
+async def insert_assignments(tx: Transaction, first: Sequence[KeepAssignment]) -> None:
+    """Store the first assignments of users whose rows are locked."""
+    rows = [
+        {
+            "workspace": tx.workspace,
+            "campaign": kept.campaign,
+            "user_key": kept.user_key,
+            "control": kept.assignment.control,
+            "variant": kept.assignment.variant,
+        }
+        for kept in first
+    ]
+    if rows:
+        await tx.execute(insert_rows(tx, assignments, rows))
 
 
 async def write_decisions(
-    c: AsyncConnection,
-    workspace: str,
-    made: Sequence[tuple[str, Refuse | Note]],
+    tx: Transaction,
+    made: Sequence[tuple[str, Refusal | LateException]],
     now: datetime,
 ) -> None:
     """Record refusals and late exceptions, each with the user key it is about (guarantee 7)."""
     if made:
-        await c.execute(insert_rows(c, decisions, [_decision(workspace, key, change, now) for key, change in made]))
+        await tx.execute(
+            insert_rows(tx, decisions, [_decision(tx.workspace, key, change, now) for key, change in made])
+        )
 
 
 def follow_up_from_row(row: RowMapping | Mapping[str, Any]) -> FollowUp:
@@ -216,9 +221,9 @@ def _row(workspace: str, follow_up: FollowUp, now: datetime) -> dict[str, Any]:
     }
 
 
-def _decision(workspace: str, user_key: str, change: Refuse | Note, now: datetime) -> dict[str, Any]:
-    refused = isinstance(change, Refuse)
-    about = change if isinstance(change, Refuse) else change.follow_up
+def _decision(workspace: str, user_key: str, change: Refusal | LateException, now: datetime) -> dict[str, Any]:
+    refused = isinstance(change, Refusal)
+    about = change if isinstance(change, Refusal) else change.follow_up
     return {
         "workspace": workspace,
         "campaign": about.campaign,
@@ -227,6 +232,6 @@ def _decision(workspace: str, user_key: str, change: Refuse | Note, now: datetim
         "interaction_id": change.logged.id,
         "t": change.logged.t,
         "state": State.REFUSED.value if refused else "noted",
-        "reason": change.reason.value if isinstance(change, Refuse) else Reason.LATE_EXCEPTION.value,
+        "reason": change.reason.value if isinstance(change, Refusal) else Reason.LATE_EXCEPTION.value,
         "decided_at": now,
     }

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import exists, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.launches import LaunchRow, launch_from, still_open
 from connector.store.tables import follow_ups, launches
 
 
-async def find_unfinished(c: AsyncConnection, workspace: str) -> Sequence[LaunchRow]:
+async def find_unfinished(tx: Transaction) -> Sequence[LaunchRow]:
     """Launches whose workflows were started: those that have not ended, and those that ended with rows left open."""
     left_open = exists().where(
         follow_ups.c.workspace == launches.c.workspace,
@@ -22,14 +22,14 @@ async def find_unfinished(c: AsyncConnection, workspace: str) -> Sequence[Launch
     )
     statement = (
         select(launches)
-        .where(launches.c.workspace == workspace, launches.c.started_at.is_not(None))
+        .where(tx.in_workspace(launches), launches.c.started_at.is_not(None))
         .where(or_(launches.c.ended_at.is_(None), left_open))
         .order_by(launches.c.published_at)
     )
-    return [launch_from(row) for row in (await c.execute(statement)).mappings()]
+    return [launch_from(row) for row in (await tx.execute(statement)).mappings()]
 
 
-async def end_launch(c: AsyncConnection, workspace: str, launch: str, at: datetime) -> None:
+async def end_launch(tx: Transaction, launch: str, at: datetime) -> None:
     """It is over (at, UTC): no worker goes on with it, and no order brings it back."""
-    where = (launches.c.workspace == workspace, launches.c.launch_id == launch, launches.c.ended_at.is_(None))
-    await c.execute(update(launches).where(*where).values(ended_at=at))
+    where = (tx.in_workspace(launches), launches.c.launch_id == launch, launches.c.ended_at.is_(None))
+    await tx.execute(update(launches).where(*where).values(ended_at=at))

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, exists, func, insert, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, RowMapping, exists, func, literal, select, update
 
 from connector.rules.model.reasons import OPEN_STATES, State
-from connector.rules.sending.launching import RateWindow, launch_id
-from connector.rules.targeting.assignment import Assignment
+from connector.rules.sending.launching import RateWindow
+from connector.store.engine.bulk import in_set
 from connector.store.engine.database import database_now
-from connector.store.engine.sets import in_set
-from connector.store.tables import Instant, assignments, deliveries, entries, follow_ups, launches, revisions, users
+from connector.store.engine.transaction import Transaction
+from connector.store.tables import Instant, deliveries, entries, follow_ups, launches, users
 
 _FIELDS = ("launch_id", "campaign", "published_at", "kept_up_at", "begun_at", "cursor", "paged_at", "ended_at")
 
@@ -41,58 +39,31 @@ class LaunchRow:
     minute: RateWindow
 
 
-async def note_order(
-    c: AsyncConnection, workspace: str, verb: str, order_id: str, ids: Sequence[str], version: int, at: datetime
-) -> None:
-    """Bring launches about, or have those that run look at what an order did; in the order's own transaction.
-
-    A campaign that was launched before is not launched again.
-
-    Args:
-        ids: what the order changed, of whatever kind.
-        version: the catalogue's, after the order; `at` is when it took effect, UTC.
-    """
-    scheduled = await _scheduled(c, workspace, ids) if verb == "publish" else []
-    if scheduled:
-        build = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(launches)
-        begun = {"workspace": workspace, "published_at": at, "kept_up_at": at, "minute_count": 0}
-        rows = [
-            {**begun, "launch_id": launch_id(order_id, name), "campaign": name, "changed_in": version, "told_in": 0}
-            for name in scheduled
-        ]
-        await c.execute(build.on_conflict_do_nothing(), rows)
-    changes: dict[str, Any] = {"changed_in": version}
-    if verb in ("publish", "resume"):
-        changes["kept_up_at"] = at
-    where = (launches.c.workspace == workspace, in_set(c, launches.c.campaign, ids), launches.c.ended_at.is_(None))
-    await c.execute(update(launches).where(*where).values(**changes))
-
-
-async def claim_to_signal_launches(c: AsyncConnection, workspace: str, limit: int) -> Sequence[RowMapping]:
+async def claim_to_signal_launches(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     """Launches that have no workflow yet, or one that has not been told of the newest order."""
     table = launches.c
     statement = (
         select(table.launch_id, table.campaign, table.changed_in, table.started_at)
-        .where(table.workspace == workspace, table.ended_at.is_(None), table.told_in < table.changed_in)
+        .where(tx.in_workspace(launches), table.ended_at.is_(None), table.told_in < table.changed_in)
         .order_by(table.published_at)
         .limit(limit)
     )
-    return (await c.execute(statement)).mappings().all()
+    return (await tx.execute(statement)).mappings().all()
 
 
-async def mark_launches_signalled(c: AsyncConnection, workspace: str, told: Mapping[str, int]) -> None:
+async def mark_launches_signalled(tx: Transaction, told: Mapping[str, int]) -> None:
     """The workflows of these launches run, and know of the orders up to these versions of the catalogue."""
-    now = await database_now(c)
+    now = await database_now(tx)
     for name, version in told.items():
-        where = (launches.c.workspace == workspace, launches.c.launch_id == name, launches.c.told_in < version)
+        where = (tx.in_workspace(launches), launches.c.launch_id == name, launches.c.told_in < version)
         started = func.coalesce(launches.c.started_at, literal(now, Instant))
-        await c.execute(update(launches).where(*where).values(told_in=version, started_at=started))
+        await tx.execute(update(launches).where(*where).values(told_in=version, started_at=started))
 
 
-async def load_launch(c: AsyncConnection, workspace: str, launch: str, *, for_update: bool = False) -> LaunchRow | None:
+async def load_launch(tx: Transaction, launch: str, *, for_update: bool = False) -> LaunchRow | None:
     """One launch; with `for_update` it is locked until the transaction ends, so that two attempts take turns."""
-    statement = select(launches).where(launches.c.workspace == workspace, launches.c.launch_id == launch)
-    row = (await c.execute(statement.with_for_update() if for_update else statement)).mappings().one_or_none()
+    statement = select(launches).where(tx.in_workspace(launches), launches.c.launch_id == launch)
+    row = (await tx.execute(statement.with_for_update() if for_update else statement)).mappings().one_or_none()
     return None if row is None else launch_from(row)
 
 
@@ -101,97 +72,79 @@ def launch_from(row: RowMapping) -> LaunchRow:
     return LaunchRow(**{name: row[name] for name in _FIELDS}, minute=RateWindow(row["minute_at"], row["minute_count"]))
 
 
-async def change_launch(c: AsyncConnection, workspace: str, launch: str, **values: Any) -> None:
+async def change_launch(tx: Transaction, launch: str, **values: Any) -> None:
     """Give a launch's columns these values."""
-    where = (launches.c.workspace == workspace, launches.c.launch_id == launch)
-    await c.execute(update(launches).where(*where).values(**values))
+    where = (tx.in_workspace(launches), launches.c.launch_id == launch)
+    await tx.execute(update(launches).where(*where).values(**values))
 
 
-async def next_users(c: AsyncConnection, workspace: str, launch: LaunchRow, limit: int) -> list[str]:
+async def next_users(tx: Transaction, launch: LaunchRow, limit: int) -> list[str]:
     """The surrogate keys of the next users whom the launch has not looked at."""
     table = users.c
     statement = (
         select(table.user_key)
-        .where(table.workspace == workspace, table.user_key > (launch.cursor or ""))
+        .where(tx.in_workspace(users), table.user_key > (launch.cursor or ""))
         .where(table.created_at <= launch.begun_at)
         .order_by(table.user_key)
         .limit(limit)
     )
-    return list((await c.execute(statement)).scalars())
+    return list((await tx.execute(statement)).scalars())
 
 
-async def keep_assignments(
-    c: AsyncConnection, workspace: str, campaign: str, drawn: Mapping[str, Assignment]
-) -> dict[str, Assignment]:
-    """Store these users' first assignments, and return those that are kept, by user key (T4)."""
-    table = assignments.c
-    where = (table.workspace == workspace, table.campaign == campaign, in_set(c, table.user_key, drawn))
-    found = await c.execute(select(table.user_key, table.control, table.variant).where(*where))
-    kept = {row.user_key: Assignment(row.control, row.variant) for row in found}
-    rows = [
-        {"workspace": workspace, "campaign": campaign, "user_key": key, "control": a.control, "variant": a.variant}
-        for key, a in drawn.items()
-        if key not in kept
-    ]
-    if rows:
-        await c.execute(insert(assignments), rows)
-    return {**drawn, **kept}
-
-
-async def find_standing(c: AsyncConnection, workspace: str, campaign: str, user_keys: Collection[str]) -> set[str]:
-    """Those of the users for whom a message of the campaign waits already."""
+async def find_waiting_users(tx: Transaction, campaign: str, user_keys: Collection[str]) -> set[str]:
+    """Return those of the users who have an open follow-up of the campaign already."""
     table = follow_ups.c
     where = (
-        table.workspace == workspace,
+        tx.in_workspace(follow_ups),
         table.campaign == campaign,
         still_open(),
-        in_set(c, table.user_key, user_keys),
+        in_set(tx, table.user_key, user_keys),
     )
-    return set((await c.execute(select(table.user_key).where(*where))).scalars())
+    return set((await tx.execute(select(table.user_key).where(*where))).scalars())
 
 
 async def next_due(
-    c: AsyncConnection, workspace: str, launch: LaunchRow, after: str, now: datetime | None, limit: int
+    tx: Transaction, launch: LaunchRow, after: str, now: datetime | None, limit: int
 ) -> list[tuple[str, str, tuple[str, ...]]]:
     """(user key, id, channels) of those who wait and are due at `now` (None: whatever they wait for), by user key."""
     table = follow_ups.c
     statement = (
         select(table.user_key, table.id, table.channels)
-        .where(*_of(workspace, launch), table.user_key > after)
+        .where(*_of(tx.workspace, launch), table.user_key > after)
         .order_by(table.user_key)
         .limit(limit)
     )
     if now is not None:
         statement = statement.where(table.next_at <= now)
-    return [(row.user_key, row.id, tuple(row.channels)) for row in await c.execute(statement)]
+    return [(row.user_key, row.id, tuple(row.channels)) for row in await tx.execute(statement)]
 
 
-async def postpone_rows(c: AsyncConnection, workspace: str, ids: Collection[str], kept_up_at: datetime) -> None:
+async def postpone_rows(tx: Transaction, ids: Collection[str], kept_up_at: datetime) -> None:
     """Their turn is now: what they waited for it, while the launch was at work or paused, was not too long (D4).
 
     One that a provider has put off already has had its turn.
     """
     table = follow_ups.c
-    tried = exists().where(deliveries.c.workspace == workspace, deliveries.c.follow_up_id == table.id)
-    await c.execute(
+    tried = exists().where(tx.in_workspace(deliveries), deliveries.c.follow_up_id == table.id)
+    await tx.execute(
         update(follow_ups)
-        .where(table.workspace == workspace, in_set(c, table.id, ids), still_open(), table.next_at < kept_up_at, ~tried)
+        .where(tx.in_workspace(follow_ups), in_set(tx, table.id, ids), still_open(), table.next_at < kept_up_at, ~tried)
         .values(next_at=kept_up_at)
     )
 
 
-async def earliest(c: AsyncConnection, workspace: str, launch: LaunchRow) -> datetime | None:
+async def earliest(tx: Transaction, launch: LaunchRow) -> datetime | None:
     """What those who still wait wait for first (UTC); None where nobody does."""
-    statement = select(func.min(follow_ups.c.next_at)).where(*_of(workspace, launch))
-    found: datetime | None = (await c.execute(statement)).scalar_one()
+    statement = select(func.min(follow_ups.c.next_at)).where(*_of(tx.workspace, launch))
+    found: datetime | None = (await tx.execute(statement)).scalar_one()
     return found
 
 
-async def count_states(c: AsyncConnection, workspace: str, campaign: str) -> dict[str, int]:
+async def count_states(tx: Transaction, campaign: str) -> dict[str, int]:
     """How many users of a launched campaign are in which state."""
     table = follow_ups.c
-    where = (table.workspace == workspace, table.campaign == campaign)
-    rows = await c.execute(select(table.state, func.count()).where(*where).group_by(table.state))
+    where = (tx.in_workspace(follow_ups), table.campaign == campaign)
+    rows = await tx.execute(select(table.state, func.count()).where(*where).group_by(table.state))
     return {state: count for state, count in sorted(tuple(row) for row in rows)}
 
 
@@ -209,18 +162,6 @@ def only_paused() -> ColumnElement[bool]:
 def still_open() -> ColumnElement[bool]:
     """The condition of the partial index `follow_ups_one_wait`, in constants, so that SQLite sees that it fits."""
     return follow_ups.c.state.in_([literal(s.value, literal_execute=True) for s in State if s in OPEN_STATES])
-
-
-async def _scheduled(c: AsyncConnection, workspace: str, ids: Sequence[str]) -> list[str]:
-    """Those of them whose live revision is a scheduled original."""
-    statement = (
-        select(entries.c.id)
-        .join(revisions, (revisions.c.workspace == entries.c.workspace) & (revisions.c.id == entries.c.id))
-        .where(entries.c.workspace == workspace, in_set(c, entries.c.id, ids))
-        .where(revisions.c.revision == entries.c.live_revision)
-        .where(revisions.c.definition["delivery"]["type"].as_string() == "scheduled")
-    )
-    return list((await c.execute(statement)).scalars())
 
 
 def _of(workspace: str, launch: LaunchRow) -> tuple[ColumnElement[bool], ...]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.reasons import Reason, State
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.launches import only_paused
 from connector.store.tables import follow_ups, publications
 from connector.store.users.users import lock_users
@@ -26,7 +26,7 @@ class StoppingPage:
     ended: int
 
 
-async def end_page(c: AsyncConnection, workspace: str, campaigns: Collection[str], limit: int) -> StoppingPage:
+async def end_page(tx: Transaction, campaigns: Collection[str], limit: int) -> StoppingPage:
     """End at most `limit` follow-ups that wait in closed windows, as of the instant at which their window closed.
 
     What is going out finishes, also where its other channels are held; what a launch sends ends only when its campaign
@@ -35,12 +35,12 @@ async def end_page(c: AsyncConnection, workspace: str, campaigns: Collection[str
     Args:
         campaigns: whose windows; empty: those of the whole workspace.
     """
-    waiting = await _find_waiting(c, workspace, campaigns, limit)
-    await lock_users(c, workspace, {row.user_key for row in waiting})
+    waiting = await _find_waiting(tx, campaigns, limit)
+    await lock_users(tx, {row.user_key for row in waiting})
     closed_at = select(publications.c.closed_at).where(publications.c.window_id == follow_ups.c.window_id)
-    ended = await c.execute(
+    ended = await tx.execute(
         update(follow_ups)
-        .where(follow_ups.c.workspace == workspace, in_set(c, follow_ups.c.id, [row.id for row in waiting]))
+        .where(tx.in_workspace(follow_ups), in_set(tx, follow_ups.c.id, [row.id for row in waiting]))
         .where(follow_ups.c.state.in_(_CALLABLE_OFF), follow_ups.c.dispatched_at.is_(None))
         .values(
             state=State.DROPPED.value,
@@ -52,16 +52,14 @@ async def end_page(c: AsyncConnection, workspace: str, campaigns: Collection[str
     return StoppingPage(seen=len(waiting), ended=ended.rowcount)
 
 
-async def _find_waiting(
-    c: AsyncConnection, workspace: str, campaigns: Collection[str], limit: int
-) -> Sequence[Row[Any, Any]]:
+async def _find_waiting(tx: Transaction, campaigns: Collection[str], limit: int) -> Sequence[Row[Any, Any]]:
     statement = (
         select(follow_ups.c.id, follow_ups.c.user_key)
         .join(publications, publications.c.window_id == follow_ups.c.window_id)
-        .where(follow_ups.c.workspace == workspace, follow_ups.c.state.in_(_CALLABLE_OFF))
+        .where(tx.in_workspace(follow_ups), follow_ups.c.state.in_(_CALLABLE_OFF))
         .where(publications.c.closed_at.is_not(None), follow_ups.c.dispatched_at.is_(None), ~only_paused())
         .limit(limit)
     )
     if campaigns:
-        statement = statement.where(in_set(c, follow_ups.c.campaign, campaigns))
-    return (await c.execute(statement)).all()
+        statement = statement.where(in_set(tx, follow_ups.c.campaign, campaigns))
+    return (await tx.execute(statement)).all()

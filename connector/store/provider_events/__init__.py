@@ -1,1 +1,1 @@
-"""What providers reported, and the suppression list. Imports `engine`, `users` and `follow_ups`."""
+"""Providers' events as stored: applied ones, unmatched ones, and what they match. Imports `engine` and `users`."""

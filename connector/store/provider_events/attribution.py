@@ -1,85 +1,112 @@
-"""What is known of everything that providers' events name, looked up for many at once, by indexes."""
+"""Looking up everything that providers' events and tracked links name, for many at once, by indexes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, func, literal, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.model.addresses import canonical_address
+from connector.rules.model.users import canonical_address
 from connector.rules.provider_events.attribution import MatchedDelivery
 from connector.rules.sending.deliveries import DeliveryState
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import bare_number, deliveries, user_aliases, users
 from connector.store.users.users import ERASED, mark_of_erased
 
 _CHANNELS = [literal(name, literal_execute=True) for name in ("email", "sms")]
-"""In constants, so that SQLite sees that the partial index `deliveries_by_provider` fits."""
+"""As constants in the statement, so that SQLite sees that the partial index `deliveries_by_provider` fits."""
 
 
-async def find_matched_deliveries(
-    c: AsyncConnection, workspace: str, ids: Collection[str]
-) -> dict[str, MatchedDelivery]:
-    """Those of these messages of ours that there are, by id."""
-    return {one.id: one for one in await _find(c, workspace, in_set(c, deliveries.c.id, ids))} if ids else {}
+@dataclass(frozen=True)
+class TrackedDelivery:
+    """A delivery and its user. `user` is the id that services use; `dispatched_at` is UTC."""
+
+    id: str
+    campaign: str
+    channel: str
+    user: str
+    user_key: str
+    dispatched_at: datetime | None
 
 
-async def find_by_provider(c: AsyncConnection, workspace: str, ids: Collection[str]) -> dict[str, MatchedDelivery]:
-    """The messages of ours that providers know by these ids, by those."""
+async def find_tracked_deliveries(tx: Transaction, ids: Collection[str]) -> Mapping[str, TrackedDelivery]:
+    """Return the deliveries that exist, by id, in one statement; those of erased users are left out."""
+    table, alias = deliveries.c, user_aliases.c
+    statement = (
+        select(table.id, table.campaign, table.channel, table.user_key, table.claimed_at, alias.external_id)
+        .join(user_aliases, and_(alias.workspace == table.workspace, alias.user_key == table.user_key))
+        .where(tx.in_workspace(deliveries), in_set(tx, table.id, ids))
+        .order_by(alias.rank.desc(), alias.external_id.desc())
+    )
+    return {
+        row.id: TrackedDelivery(row.id, row.campaign, row.channel, row.external_id, row.user_key, row.claimed_at)
+        for row in await tx.execute(statement)
+        if not row.external_id.startswith(ERASED)
+    }
+
+
+async def find_matched_deliveries(tx: Transaction, ids: Collection[str]) -> dict[str, MatchedDelivery]:
+    """Return the deliveries that exist, by id."""
+    return {delivery.id: delivery for delivery in await _find(tx, in_set(tx, deliveries.c.id, ids))} if ids else {}
+
+
+async def find_by_provider(tx: Transaction, ids: Collection[str]) -> dict[str, MatchedDelivery]:
+    """Return the emails and texts that providers know by these ids, by those ids."""
     if not ids:
         return {}
-    known = and_(in_set(c, deliveries.c.provider_id, ids), deliveries.c.channel.in_(_CHANNELS))
-    return {one.provider_id: one for one in await _find(c, workspace, known) if one.provider_id is not None}
+    condition = and_(in_set(tx, deliveries.c.provider_id, ids), deliveries.c.channel.in_(_CHANNELS))
+    found = await _find(tx, condition)
+    return {delivery.provider_id: delivery for delivery in found if delivery.provider_id is not None}
 
 
-async def find_erased(c: AsyncConnection, workspace: str, ids: Collection[str]) -> set[str]:
-    """Those of these users' ids that were erased."""
+async def find_erased(tx: Transaction, ids: Collection[str]) -> set[str]:
+    """Return those of these users' ids that were erased."""
     if not ids:
         return set()
     marks, table = {mark_of_erased(id): id for id in ids}, user_aliases.c
-    where = (table.workspace == workspace, in_set(c, table.external_id, marks))
-    return {marks[mark] for mark in (await c.execute(select(table.external_id).where(*where))).scalars()}
+    where = (tx.in_workspace(user_aliases), in_set(tx, table.external_id, marks))
+    return {marks[mark] for mark in (await tx.execute(select(table.external_id).where(*where))).scalars()}
 
 
-async def find_holders(
-    c: AsyncConnection, workspace: str, channel: str, addresses: Collection[str]
-) -> dict[tuple[str, str], list[str]]:
-    """The ids used now of who has one of these addresses on email or sms, by (channel, `canonical_address` address)."""
+async def find_holders(tx: Transaction, channel: str, addresses: Collection[str]) -> dict[tuple[str, str], list[str]]:
+    """Return the current ids of the users who have these addresses on email or sms, by (channel, canonical address)."""
     if not addresses:
         return {}
     # The database's lower case may know fewer letters than ours.
     wanted = {canonical_address(channel, address) for address in addresses} | {address.lower() for address in addresses}
     column = users.c.email if channel == "email" else users.c.phone
-    looked_for = func.lower(column) if channel == "email" else bare_number(column)
-    where = (users.c.workspace == workspace, in_set(c, looked_for, wanted))
-    held = {key: address for key, address in await c.execute(select(users.c.user_key, column).where(*where))}
-    found: dict[tuple[str, str], list[str]] = {}
-    for key, user in (await _shown_ids(c, workspace, held)).items():
-        found.setdefault((channel, canonical_address(channel, held[key])), []).append(user)
-    return found
+    compared = func.lower(column) if channel == "email" else bare_number(column)
+    where = (tx.in_workspace(users), in_set(tx, compared, wanted))
+    address_of = {key: address for key, address in await tx.execute(select(users.c.user_key, column).where(*where))}
+    holders: dict[tuple[str, str], list[str]] = {}
+    for key, user in (await _current_ids(tx, address_of)).items():
+        holders.setdefault((channel, canonical_address(channel, address_of[key])), []).append(user)
+    return holders
 
 
-async def _shown_ids(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> dict[str, str]:
-    """By user key; in a statement of its own, for in a join SQLite would begin with the ids of all users."""
+async def _current_ids(tx: Transaction, user_keys: Collection[str]) -> dict[str, str]:
+    """Return the current ids by user key, apart from the users: in a join SQLite would scan the ids of all users."""
     if not user_keys:
         return {}
     table = user_aliases.c
-    where = (table.workspace == workspace, in_set(c, table.user_key, user_keys))
-    rows = await c.execute(select(table.rank, table.external_id, table.user_key).where(*where))
+    where = (tx.in_workspace(user_aliases), in_set(tx, table.user_key, user_keys))
+    rows = await tx.execute(select(table.rank, table.external_id, table.user_key).where(*where))
     return {key: id for _, id, key in sorted(map(tuple, rows), reverse=True)}
 
 
-async def _find(c: AsyncConnection, workspace: str, condition: ColumnElement[bool]) -> list[MatchedDelivery]:
+async def _find(tx: Transaction, condition: ColumnElement[bool]) -> list[MatchedDelivery]:
     table, alias = deliveries.c, user_aliases.c
     names = ("id", "campaign", "channel", "state", "claimed_at", "provider_id", "fault")
     statement = (
         select(*(table[name] for name in names), alias.external_id, alias.rank)
         .join(user_aliases, and_(alias.workspace == table.workspace, alias.user_key == table.user_key))
-        .where(table.workspace == workspace, condition)
+        .where(tx.in_workspace(deliveries), condition)
     )
-    # Sorted here: SQLite would walk through the ids of all users, which stand in order, rather than sort a few.
-    rows = sorted(await c.execute(statement), key=lambda row: (row.rank, row.external_id), reverse=True)
+    # Sorted here: to sort a few rows, SQLite would scan the ids of all users, which are in order.
+    rows = sorted(await tx.execute(statement), key=lambda row: (row.rank, row.external_id), reverse=True)
     return [
         MatchedDelivery(
             row.id,

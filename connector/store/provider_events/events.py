@@ -1,4 +1,4 @@
-"""What providers told: what was heeded, so that it is so once, and what could not be led back, so that it is kept."""
+"""Providers' events: the applied ones, so that each is applied once, and the unmatched ones, to be retried."""
 
 from __future__ import annotations
 
@@ -7,191 +7,175 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import TypeAdapter
-from sqlalchemy import RowMapping, and_, bindparam, delete, func, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, RowMapping, Table, bindparam, delete, func, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.model.addresses import canonical_address
-from connector.rules.provider_events.attribution import LONGEST_ID, Unmatched
-from connector.rules.provider_events.consent import Told, consent_after, latest_statement
-from connector.rules.provider_events.events import UNTIMED, USER, ProviderEvent
-from connector.rules.provider_events.outcomes import key_of
-from connector.store.engine.sets import in_set
-from connector.store.provider_events.suppressions import remember
+from connector.rules.model.users import canonical_address
+from connector.rules.provider_events.attribution import MAX_USER_ID_CHARACTERS, Unmatched
+from connector.rules.provider_events.consent import EventWithEffect, apply_consent, latest_statements
+from connector.rules.provider_events.events import UNTIMED, USER, EventKey, ProviderEvent, key_of
+from connector.store.engine.bulk import in_set
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import Instant, heeded_reports, unmatched_reports, users
+from connector.store.users.suppressions import save_address_statements
 
 _EVENT: TypeAdapter[ProviderEvent] = TypeAdapter(ProviderEvent)
 
-Key = tuple[str, str]
-"""A report by its provider and event."""
+Position = tuple[datetime, str, str]
+"""The position of an unmatched event among the others: when it happened, UTC, and its key."""
 
-Place = tuple[datetime, str, str]
-"""When it happened, UTC, and its key."""
-
-BEGINNING: Place = (datetime(1, 1, 2, tzinfo=UTC), "", "")
-"""Before everything, with a day's room for zones."""
+BEGINNING: Position = (datetime(1, 1, 2, tzinfo=UTC), "", "")
+"""Before all events, with a day's room for time zones."""
 
 
 @dataclass(frozen=True)
 class UnmatchedEvent:
-    """A report that was kept, with why it could not be led back. `received_at` is UTC."""
+    """An unmatched event that is kept, with its reason. `received_at` is UTC."""
 
     event: ProviderEvent
     reason: Unmatched
     received_at: datetime
 
     @property
-    def key(self) -> Key:
-        """What the store knows it by."""
-        return self.event.provider, key_of(self.event)
+    def key(self) -> EventKey:
+        """The event's identity."""
+        return key_of(self.event)
 
     @property
-    def place(self) -> Place:
-        """Where it stands among the others: they are led back as they happened."""
+    def position(self) -> Position:
+        """The event's position: events are retried in the order in which they happened."""
         return self.event.at, *self.key
 
 
-async def mark_applied(c: AsyncConnection, workspace: str, events: Sequence[ProviderEvent], now: datetime) -> set[Key]:
-    """Remember that these events are heeded now; returns those that were not yet."""
-    keys = {(event.provider, key_of(event)) for event in events}
+async def mark_applied(tx: Transaction, keys: Collection[EventKey], now: datetime) -> set[EventKey]:
+    """Record that events are applied; return those that were not applied before."""
     if not keys:
         return set()
-    insert = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(heeded_reports)
-    rows = [{"workspace": workspace, "provider": p, "event_id": id, "received_at": now} for p, id in sorted(keys)]
-    table = heeded_reports.c
-    new = await c.execute(insert.on_conflict_do_nothing().returning(table.provider, table.event_id), rows)
-    return {(provider, id) for provider, id in new}
+    rows = [{"workspace": tx.workspace, "provider": p, "event_id": id, "received_at": now} for p, id in sorted(keys)]
+    return await _insert_new(tx, heeded_reports, rows)
 
 
-async def change_holders(c: AsyncConnection, workspace: str, told: Mapping[str, Sequence[Told]], now: datetime) -> None:
-    """Write what events say of their holders' consent, in two statements, and of addresses, in one.
+async def apply_statements(tx: Transaction, events: Mapping[str, Sequence[EventWithEffect]], now: datetime) -> None:
+    """Save what events state about consent, in two statements of SQL, and about addresses, in one.
 
     Args:
-        told: by user key, of users whose rows are locked.
+        events: by user key, of users whose rows are locked.
     """
-    if not told:
+    if not events:
         return
     table = users.c
     columns = (table.user_key, table.consent, table.said_at)
-    found = await c.execute(select(*columns).where(table.workspace == workspace, in_set(c, table.user_key, told)))
-    changed = {key: consent_after(consent, said_at, told[key], now) for key, consent, said_at in sorted(found)}
-    statement = (
-        update(users)
-        .where(table.workspace == workspace, table.user_key == bindparam("key"))
-        .values(consent=bindparam("new_consent"), said_at=bindparam("new_said_at"))
-    )
-    rows = [{"key": key, "new_consent": new, "new_said_at": said_at} for key, (new, said_at) in changed.items()]
-    if rows:
-        await c.execute(statement, rows)
-    words = latest_statement((one for said in told.values() for one in said), now)
-    holders = {event.recipient: key for key, said in told.items() for event, _ in said if event.recipient}
-    await remember(c, workspace, words, holders)
+    found = await tx.execute(select(*columns).where(tx.in_workspace(users), in_set(tx, table.user_key, events)))
+    changes = {key: apply_consent(consent, times, events[key], now) for key, consent, times in sorted(found)}
+    if changes:
+        statement = (
+            update(users)
+            .where(tx.in_workspace(users), table.user_key == bindparam("key"))
+            .values(consent=bindparam("new_consent"), said_at=bindparam("new_said_at"))
+        )
+        rows = [{"key": key, "new_consent": new, "new_said_at": times} for key, (new, times) in changes.items()]
+        await tx.execute(statement, rows)
+    statements = latest_statements((one for of_user in events.values() for one in of_user), now)
+    holders = {event.recipient: key for key, of_user in events.items() for event, _ in of_user if event.recipient}
+    await save_address_statements(tx, statements, holders)
 
 
-async def save_statements(c: AsyncConnection, workspace: str, user_key: str, channel: str, at: datetime) -> None:
-    """Remember when a user, whose row is locked, said the last word on the consent to a channel."""
-    where = (users.c.workspace == workspace, users.c.user_key == user_key)
-    said = (await c.execute(select(users.c.said_at).where(*where))).scalar_one()
-    await c.execute(update(users).where(*where).values(said_at={**said, channel: at.astimezone(UTC).isoformat()}))
+async def save_consent_time(tx: Transaction, user_key: str, channel: str, at: datetime) -> None:
+    """Save when a user, whose row is locked, made the latest statement on consent to a channel."""
+    where = (tx.in_workspace(users), users.c.user_key == user_key)
+    times = (await tx.execute(select(users.c.said_at).where(*where))).scalar_one()
+    await tx.execute(update(users).where(*where).values(said_at={**times, channel: at.astimezone(UTC).isoformat()}))
 
 
-async def keep_unmatched(
-    c: AsyncConnection, workspace: str, unmatched: Mapping[Key, tuple[ProviderEvent, Unmatched]], now: datetime
-) -> set[Key]:
-    """Keep what could not be led back; returns those that were not kept yet."""
+async def save_unmatched(
+    tx: Transaction, unmatched: Mapping[EventKey, tuple[ProviderEvent, Unmatched]], now: datetime
+) -> set[EventKey]:
+    """Keep unmatched events; return those that were not kept before."""
     if not unmatched:
         return set()
-    rows = [_row(workspace, key, event, reason, now) for key, (event, reason) in sorted(unmatched.items())]
-    insert = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(unmatched_reports)
-    table = unmatched_reports.c
-    new = await c.execute(insert.on_conflict_do_nothing().returning(table.provider, table.event_id), rows)
-    return {(provider, id) for provider, id in new}
+    rows = [_row(tx.workspace, key, event, reason, now) for key, (event, reason) in sorted(unmatched.items())]
+    return await _insert_new(tx, unmatched_reports, rows)
 
 
-async def delete_applied_events(c: AsyncConnection, workspace: str, before: datetime) -> None:
-    """Let go of everything that was received before an instant.
+async def delete_old_events(tx: Transaction, before: datetime) -> None:
+    """Delete everything that was received before an instant.
 
-    Not of what was heeded of providers that sign no time: an old call of theirs, told again, is not known to be old.
+    Applied events of providers that sign no time stay: an old call of theirs, replayed, cannot be recognised as old.
     """
     for table in (unmatched_reports, heeded_reports):
-        await c.execute(
-            delete(table).where(
-                table.c.workspace == workspace,
-                table.c.received_at < before,
-                *([table.c.provider.not_in(UNTIMED)] if table is heeded_reports else []),
-            )
-        )
+        is_timed = [table.c.provider.not_in(UNTIMED)] if table is heeded_reports else []
+        await tx.execute(delete(table).where(tx.in_workspace(table), table.c.received_at < before, *is_timed))
 
 
-async def delete_unmatched_events(c: AsyncConnection, workspace: str, keys: Collection[Key]) -> None:
-    """Let go of reports that were led back."""
+async def delete_unmatched(tx: Transaction, keys: Collection[EventKey]) -> None:
+    """Delete events that are no longer unmatched."""
     if keys:
         table = unmatched_reports.c
-        which = and_(table.workspace == workspace, table.provider == bindparam("p"), table.event_id == bindparam("e"))
-        await c.execute(delete(unmatched_reports).where(which), [{"p": p, "e": e} for p, e in sorted(keys)])
+        where = (tx.in_workspace(unmatched_reports), table.provider == bindparam("p"), table.event_id == bindparam("e"))
+        await tx.execute(delete(unmatched_reports).where(*where), [{"p": p, "e": e} for p, e in sorted(keys)])
 
 
-async def erase_events(
-    c: AsyncConnection, workspace: str, users: Sequence[str], addresses: Mapping[str, str | None]
-) -> None:
-    """Let go of what is kept about a user, by their ids and their addresses (guarantee 8)."""
+async def update_unmatched_reasons(tx: Transaction, reasons: Mapping[EventKey, Unmatched]) -> None:
+    """Update why events, retried, are still unmatched."""
+    if reasons:
+        table = unmatched_reports.c
+        where = (tx.in_workspace(unmatched_reports), table.provider == bindparam("p"), table.event_id == bindparam("e"))
+        rows = [{"p": p, "e": e, "why": reason.value} for (p, e), reason in sorted(reasons.items())]
+        await tx.execute(update(unmatched_reports).where(*where).values(reason=bindparam("why")), rows)
+
+
+async def erase_events(tx: Transaction, user_ids: Sequence[str], addresses: Mapping[str, str | None]) -> None:
+    """Delete the unmatched events of a user, by their ids and their addresses by channel (guarantee 8)."""
     table = unmatched_reports.c
-    theirs = [canonical_address(channel, address) for channel, address in addresses.items() if address]
-    for which in (table.user_id.in_(users), table.address.in_(theirs)):
-        await c.execute(delete(unmatched_reports).where(table.workspace == workspace, which))
+    held = [canonical_address(channel, address) for channel, address in addresses.items() if address]
+    for condition in (table.user_id.in_(user_ids), table.address.in_(held)):
+        await tx.execute(delete(unmatched_reports).where(tx.in_workspace(unmatched_reports), condition))
 
 
 async def load_unmatched(
-    c: AsyncConnection, workspace: str, *, provider: str | None = None, after: Place = BEGINNING, limit: int
+    tx: Transaction, *, provider: str | None = None, after: Position = BEGINNING, limit: int
 ) -> list[UnmatchedEvent]:
-    """A page of what is kept, in the order in which it happened."""
+    """Return a page of unmatched events, in the order in which they happened."""
     table = unmatched_reports.c
-    place = (table.at, table.provider, table.event_id)
+    position = (table.at, table.provider, table.event_id)
     statement = (
         select(unmatched_reports)
-        .where(table.workspace == workspace, tuple_(*place) > tuple_(literal(after[0], Instant), *after[1:]))
-        .order_by(*place)
+        .where(*_of_provider(tx, provider), tuple_(*position) > tuple_(literal(after[0], Instant), *after[1:]))
+        .order_by(*position)
         .limit(limit)
     )
-    if provider is not None:
-        statement = statement.where(table.provider == provider)
-    return [_unmatched(row) for row in (await c.execute(statement)).mappings()]
+    return [_unmatched_event(row) for row in (await tx.execute(statement)).mappings()]
 
 
-async def newest_unmatched(
-    c: AsyncConnection, workspace: str, *, provider: str | None = None, limit: int
-) -> list[UnmatchedEvent]:
-    """What was kept last, newest first."""
+async def newest_unmatched(tx: Transaction, *, provider: str | None = None, limit: int) -> list[UnmatchedEvent]:
+    """Return the unmatched events that were received last, newest first."""
     table = unmatched_reports.c
-    statement = select(unmatched_reports).where(table.workspace == workspace)
-    if provider is not None:
-        statement = statement.where(table.provider == provider)
+    statement = select(unmatched_reports).where(*_of_provider(tx, provider))
     newest = statement.order_by(table.received_at.desc(), table.provider, table.event_id).limit(limit)
-    return [_unmatched(row) for row in (await c.execute(newest)).mappings()]
+    return [_unmatched_event(row) for row in (await tx.execute(newest)).mappings()]
 
 
-async def count_unmatched(
-    c: AsyncConnection, workspace: str, *, provider: str | None = None
-) -> list[tuple[str, str, int]]:
-    """How many are kept, by (provider, reason)."""
+async def count_unmatched(tx: Transaction, *, provider: str | None = None) -> list[tuple[str, str, int]]:
+    """Return the number of unmatched events by provider and reason, as (provider, reason, number)."""
     table = unmatched_reports.c
-    statement = select(table.provider, table.reason, func.count()).where(table.workspace == workspace)
-    if provider is not None:
-        statement = statement.where(table.provider == provider)
+    statement = select(table.provider, table.reason, func.count()).where(*_of_provider(tx, provider))
     grouped = statement.group_by(table.provider, table.reason).order_by(table.provider, table.reason)
-    return [(name, reason, count) for name, reason, count in await c.execute(grouped)]
+    return [(name, reason, number) for name, reason, number in await tx.execute(grouped)]
 
 
-async def change_reasons(c: AsyncConnection, workspace: str, reasons: Mapping[Key, Unmatched]) -> None:
-    """Why these reports, tried again, could still not be led back."""
-    if reasons:
-        table = unmatched_reports.c
-        which = (table.workspace == workspace, table.provider == bindparam("p"), table.event_id == bindparam("e"))
-        rows = [{"p": p, "e": e, "why": reason.value} for (p, e), reason in sorted(reasons.items())]
-        await c.execute(update(unmatched_reports).where(*which).values(reason=bindparam("why")), rows)
+def _of_provider(tx: Transaction, provider: str | None) -> list[ColumnElement[bool]]:
+    table = unmatched_reports.c
+    return [tx.in_workspace(unmatched_reports), *([] if provider is None else [table.provider == provider])]
 
 
-def _row(workspace: str, key: Key, event: ProviderEvent, reason: Unmatched, now: datetime) -> dict[str, object]:
+async def _insert_new(tx: Transaction, table: Table, rows: Sequence[Mapping[str, object]]) -> set[EventKey]:
+    """Insert events; return the keys of those that were not there."""
+    insert = (postgresql if tx.dialect == "postgresql" else sqlite).insert(table)
+    new = await tx.execute(insert.on_conflict_do_nothing().returning(table.c.provider, table.c.event_id), rows)
+    return {(provider, id) for provider, id in new}
+
+
+def _row(workspace: str, key: EventKey, event: ProviderEvent, reason: Unmatched, now: datetime) -> dict[str, object]:
     user = event.arguments.get(USER)
     return {
         "workspace": workspace,
@@ -201,11 +185,11 @@ def _row(workspace: str, key: Key, event: ProviderEvent, reason: Unmatched, now:
         "at": event.at,
         "received_at": now,
         "reason": reason.value,
-        "user_id": user if user and len(user) <= LONGEST_ID else None,
+        "user_id": user if user and len(user) <= MAX_USER_ID_CHARACTERS else None,
         "address": canonical_address(event.channel, event.recipient) if event.recipient else None,
         "event": _EVENT.dump_python(event, mode="json"),
     }
 
 
-def _unmatched(row: RowMapping) -> UnmatchedEvent:
+def _unmatched_event(row: RowMapping) -> UnmatchedEvent:
     return UnmatchedEvent(_EVENT.validate_python(row["event"]), Unmatched(row["reason"]), row["received_at"])

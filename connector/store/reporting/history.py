@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import RowMapping, Select, Table, select, union
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
 from connector.rules.sending.deliveries import OUT, DeliveryState
-from connector.rules.timing.caps import LONGEST, PastSend
-from connector.store.engine.sets import in_set
+from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
+from connector.store.engine.bulk import in_set
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import follow_up_from_row
 from connector.store.tables import decisions, deliveries, follow_ups, interactions, receipts, user_aliases
 from connector.store.users.log import logged_from
@@ -75,16 +75,15 @@ class Record:
     campaigns: frozenset[str]
 
 
-async def was_erased(c: AsyncConnection, workspace: str, external_id: str) -> bool:
+async def was_erased(tx: Transaction, external_id: str) -> bool:
     """Whether the user with that id was erased (guarantee 8)."""
     table, mark = user_aliases.c, mark_of_erased(external_id)
-    statement = select(table.user_key).where(table.workspace == workspace, table.external_id == mark)
-    return (await c.execute(statement)).first() is not None
+    statement = select(table.user_key).where(tx.in_workspace(user_aliases), table.external_id == mark)
+    return (await tx.execute(statement)).first() is not None
 
 
 async def load_record(
-    c: AsyncConnection,
-    workspace: str,
+    tx: Transaction,
     user_key: str,
     *,
     campaign: str | None = None,
@@ -95,38 +94,36 @@ async def load_record(
     Args:
         most: how many decisions at most, the newest by event time.
     """
-    found = await _follow_ups(c, workspace, user_key, campaign, most + 1)
-    told = await _decided(c, workspace, user_key, campaign, most + 1)
+    found = await _follow_ups(tx, user_key, campaign, most + 1)
+    told = await _decided(tx, user_key, campaign, most + 1)
     recent, decided = _newest(found, told, most)
     wanted = {p.trigger.id for p in recent} | {p.exception_id for p in recent if p.exception_id is not None}
     wanted |= {d.interaction_id for d in decided}
-    messages = await _messages(c, workspace, [p.id for p in recent])
+    messages = await _messages(tx, [p.id for p in recent])
     return Record(
         follow_ups=recent,
         decided=decided,
         is_cut=len(found) + len(told) > most,
         messages=messages,
-        receipts=await _receipts(c, workspace, user_key),
-        sends=await _sends(c, workspace, user_key, messages),
-        items=await _items(c, workspace, user_key, wanted),
-        campaigns=await _campaigns(c, workspace, user_key),
+        receipts=await _receipts(tx, user_key),
+        sends=await _sends(tx, user_key, messages),
+        items=await _items(tx, user_key, wanted),
+        campaigns=await _campaigns(tx, user_key),
     )
 
 
-async def _follow_ups(
-    c: AsyncConnection, workspace: str, user_key: str, campaign: str | None, most: int
-) -> list[FollowUp]:
+async def _follow_ups(tx: Transaction, user_key: str, campaign: str | None, most: int) -> list[FollowUp]:
     table = follow_ups.c
-    statement = _of(follow_ups, workspace, user_key, campaign).order_by(table.triggered_at.desc(), table.id).limit(most)
-    return [follow_up_from_row(row) for row in (await c.execute(statement)).mappings()]
+    statement = (
+        _of(follow_ups, tx.workspace, user_key, campaign).order_by(table.triggered_at.desc(), table.id).limit(most)
+    )
+    return [follow_up_from_row(row) for row in (await tx.execute(statement)).mappings()]
 
 
-async def _decided(
-    c: AsyncConnection, workspace: str, user_key: str, campaign: str | None, most: int
-) -> list[DecisionRow]:
+async def _decided(tx: Transaction, user_key: str, campaign: str | None, most: int) -> list[DecisionRow]:
     table = decisions.c
-    statement = _of(decisions, workspace, user_key, campaign).order_by(table.t.desc(), table.seq.desc()).limit(most)
-    return [_decision(row) for row in (await c.execute(statement)).mappings()]
+    statement = _of(decisions, tx.workspace, user_key, campaign).order_by(table.t.desc(), table.seq.desc()).limit(most)
+    return [_decision(row) for row in (await tx.execute(statement)).mappings()]
 
 
 def _decision(row: RowMapping) -> DecisionRow:
@@ -150,26 +147,24 @@ def _newest(recent: list[FollowUp], decided: list[DecisionRow], most: int) -> tu
     return older[0][::-1], older[1][::-1]
 
 
-async def _messages(c: AsyncConnection, workspace: str, follow_up_ids: Collection[str]) -> dict[str, list[DeliveryRow]]:
+async def _messages(tx: Transaction, follow_up_ids: Collection[str]) -> dict[str, list[DeliveryRow]]:
     found: dict[str, list[DeliveryRow]] = {}
     table = deliveries.c
-    where = (table.workspace == workspace, in_set(c, table.follow_up_id, follow_up_ids))
-    for row in await c.execute(select(deliveries).where(*where).order_by(table.follow_up_id, table.channel)):
+    where = (tx.in_workspace(deliveries), in_set(tx, table.follow_up_id, follow_up_ids))
+    for row in await tx.execute(select(deliveries).where(*where).order_by(table.follow_up_id, table.channel)):
         reason = None if row.reason is None else Reason(row.reason)
         message = DeliveryRow(row.channel, DeliveryState(row.state), reason, row.fault, row.claimed_at, row.decided_at)
         found.setdefault(row.follow_up_id, []).append(message)
     return found
 
 
-async def _receipts(c: AsyncConnection, workspace: str, user_key: str) -> dict[tuple[str, str], datetime]:
+async def _receipts(tx: Transaction, user_key: str) -> dict[tuple[str, str], datetime]:
     table = receipts.c
-    statement = select(receipts).where(table.workspace == workspace, table.user_key == user_key)
-    return {(row.campaign, row.key): row.received_at for row in await c.execute(statement)}
+    statement = select(receipts).where(tx.in_workspace(receipts), table.user_key == user_key)
+    return {(row.campaign, row.key): row.received_at for row in await tx.execute(statement)}
 
 
-async def _sends(
-    c: AsyncConnection, workspace: str, user_key: str, messages: Mapping[str, Sequence[DeliveryRow]]
-) -> list[PastSend]:
+async def _sends(tx: Transaction, user_key: str, messages: Mapping[str, Sequence[DeliveryRow]]) -> list[PastSend]:
     """What went out as far back as a cap could look, before the earliest of these messages that was capped."""
     capped = [
         message.decided_at
@@ -179,33 +174,33 @@ async def _sends(
     ]
     table = deliveries.c
     statement = select(table.follow_up_id, table.channel, table.claimed_at).where(
-        table.workspace == workspace,
+        tx.in_workspace(deliveries),
         table.user_key == user_key,
-        table.claimed_at > min(capped, default=_NEVER) - LONGEST,
+        table.claimed_at > min(capped, default=_NEVER) - MAX_CAP_LOOKBACK,
         table.state.in_(OUT),
     )
-    return [PastSend(*row) for row in await c.execute(statement)]
+    return [PastSend(*row) for row in await tx.execute(statement)]
 
 
-async def _items(c: AsyncConnection, workspace: str, user_key: str, wanted: Collection[str]) -> dict[str, LogEntry]:
+async def _items(tx: Transaction, user_key: str, wanted: Collection[str]) -> dict[str, LogEntry]:
     """What these ids are about, and the newest of all."""
     table = interactions.c
-    theirs = select(interactions).where(table.workspace == workspace, table.user_key == user_key)
+    theirs = select(interactions).where(tx.in_workspace(interactions), table.user_key == user_key)
     found: dict[str, LogEntry] = {}
     for statement in (
-        theirs.where(in_set(c, table.id, wanted)),
+        theirs.where(in_set(tx, table.id, wanted)),
         theirs.order_by(table.t.desc(), table.seq.desc()).limit(MOST_ITEMS),
     ):
-        found |= {row["id"]: logged_from(row) for row in (await c.execute(statement)).mappings()}
+        found |= {row["id"]: logged_from(row) for row in (await tx.execute(statement)).mappings()}
     return dict(sorted(found.items(), key=lambda one: (one[1].t, one[1].seq)))
 
 
-async def _campaigns(c: AsyncConnection, workspace: str, user_key: str) -> frozenset[str]:
+async def _campaigns(tx: Transaction, user_key: str) -> frozenset[str]:
     parts = [
-        select(table.c.campaign).where(table.c.workspace == workspace, table.c.user_key == user_key)
+        select(table.c.campaign).where(tx.in_workspace(table), table.c.user_key == user_key)
         for table in (follow_ups, decisions)
     ]
-    return frozenset((await c.execute(union(*parts))).scalars())
+    return frozenset((await tx.execute(union(*parts))).scalars())
 
 
 def _of(table: Table, workspace: str, user_key: str, campaign: str | None) -> Select[Any]:

@@ -22,12 +22,12 @@ from sqlalchemy import (
     type_coerce,
     union_all,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector import names
 from connector.rules.model.reasons import State
 from connector.rules.sending import launching
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import Instant, decisions, deliveries, follow_ups, user_aliases
 from connector.store.users.users import ERASED
 
@@ -68,8 +68,7 @@ class Count:
 
 
 async def list_follow_ups(
-    c: AsyncConnection,
-    workspace: str,
+    tx: Transaction,
     *,
     campaign: str | None = None,
     user_key: str | None = None,
@@ -82,23 +81,23 @@ async def list_follow_ups(
         state: `refused` lists the triggers that the rules refused; they became no follow-up, so nothing else does.
     """
     table = decisions if state == State.REFUSED else follow_ups
-    statement = _columns_of(table).where(table.c.workspace == workspace).limit(limit)
+    statement = _columns_of(table).where(tx.in_workspace(table)).limit(limit)
     for column, value in ((table.c.campaign, campaign), (table.c.user_key, user_key), (table.c.state, state)):
         if value is not None:
             statement = statement.where(column == value)
-    found = [_listed(workspace, *row) for row in await c.execute(statement)]
-    sent = await _sent_channels(c, workspace, [listed.id for listed in found if listed.id is not None])
+    found = [_listed(tx.workspace, *row) for row in await tx.execute(statement)]
+    sent = await _sent_channels(tx, [listed.id for listed in found if listed.id is not None])
     return [replace(listed, channels=tuple(sent.get(listed.id or "", ()))) for listed in found]
 
 
-async def count_follow_ups(c: AsyncConnection, workspace: str, campaign: str | None = None) -> list[Count]:
+async def count_follow_ups(tx: Transaction, campaign: str | None = None) -> list[Count]:
     """How many there are by campaign, state and reason, refusals and noted late exceptions included."""
     parts = []
     for table in (follow_ups, decisions):
         group = (table.c.campaign, table.c.state, table.c.reason)
-        part = select(*group, func.count().label("count")).where(table.c.workspace == workspace).group_by(*group)
+        part = select(*group, func.count().label("count")).where(tx.in_workspace(table)).group_by(*group)
         parts.append(part if campaign is None else part.where(table.c.campaign == campaign))
-    rows = await c.execute(union_all(*parts))
+    rows = await tx.execute(union_all(*parts))
     return sorted((Count(*row) for row in rows), key=lambda count: (count.campaign, count.state, count.reason or ""))
 
 
@@ -113,18 +112,18 @@ class WaitCounts:
     held: int
 
 
-async def count_waits(c: AsyncConnection, workspace: str, campaigns: Collection[str]) -> list[WaitCounts]:
+async def count_waits(tx: Transaction, campaigns: Collection[str]) -> list[WaitCounts]:
     """Who stays on which revision of these campaigns when a newer one is published (P10), in one statement."""
     table = follow_ups.c
     waiting, held = (func.sum(case((table.state == s.value, 1), else_=0)) for s in (State.WAITING, State.HELD))
     statement = (
         select(table.campaign, table.revision, func.count(table.user_key.distinct()), waiting, held)
-        .where(table.workspace == workspace, in_set(c, table.campaign, campaigns))
+        .where(tx.in_workspace(follow_ups), in_set(tx, table.campaign, campaigns))
         .where(table.state.in_((State.WAITING.value, State.HELD.value)))
         .group_by(table.campaign, table.revision)
         .order_by(table.campaign, table.revision)
     )
-    return [WaitCounts(*row) for row in await c.execute(statement)]
+    return [WaitCounts(*row) for row in await tx.execute(statement)]
 
 
 def _listed(workspace: str, user_key: str, launched: bool | None, *fields: Any) -> FollowUpListing:
@@ -174,11 +173,11 @@ def _or_null(table: Table, name: str, kind: Any) -> Column[Any] | Any:
     return table.c[name] if name in table.c else type_coerce(null(), kind).label(name)
 
 
-async def _sent_channels(c: AsyncConnection, workspace: str, ids: Sequence[str]) -> dict[str, list[str]]:
+async def _sent_channels(tx: Transaction, ids: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     if ids:
         table = deliveries.c
-        sent = (table.workspace == workspace, in_set(c, table.follow_up_id, ids), table.state == "sent")
-        for row in await c.execute(select(table.follow_up_id, table.channel).where(*sent).order_by(table.channel)):
+        sent = (tx.in_workspace(deliveries), in_set(tx, table.follow_up_id, ids), table.state == "sent")
+        for row in await tx.execute(select(table.follow_up_id, table.channel).where(*sent).order_by(table.channel)):
             found.setdefault(row.follow_up_id, []).append(row.channel)
     return found

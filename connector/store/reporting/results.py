@@ -26,12 +26,12 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.interactions import CLICKS, LAUNCH_TIME, VIEWS, InteractionType
 from connector.rules.model.reasons import State
-from connector.rules.results.conversions import LETTERS
-from connector.rules.targeting.matching import PRIMARY, Robots
+from connector.rules.results.conversions import CONVERSION_LETTERS
+from connector.rules.targeting.matching import PRIMARY_CONVERSION, Robots
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import assignments, follow_ups, interactions
 
 T = InteractionType
@@ -63,9 +63,9 @@ class ResultCounts:
     converted: dict[str, int] = field(default_factory=dict)
 
 
-async def count_results(c: AsyncConnection, workspace: str, campaign: str, robots: Robots) -> list[ResultCounts]:
+async def count_results(tx: Transaction, campaign: str, robots: Robots) -> list[ResultCounts]:
     """What came of a campaign or card, the control group first, then by variant; groups of nobody are left out."""
-    users = _users(c, workspace, campaign, robots).subquery()
+    users = _users(tx, campaign, robots).subquery()
     kept = assignments.c
     # Whoever has no kept assignment was enrolled, or not, by another system.
     control = func.coalesce(kept.control, users.c.enrolled > 0)
@@ -78,33 +78,33 @@ async def count_results(c: AsyncConnection, workspace: str, campaign: str, robot
             func.sum(case((control, users.c.enrolled), else_=0)).label("enrolled"),
             func.sum(case((control, 0), else_=users.c.sent)).label("sent"),
             *(func.sum(users.c[name]).label(name) for name in _STEPS),
-            *(func.sum(case((is_in, users.c[letter]), else_=0)).label(letter) for letter in LETTERS),
+            *(func.sum(case((is_in, users.c[letter]), else_=0)).label(letter) for letter in CONVERSION_LETTERS),
         )
         .select_from(users)
         .outerjoin(
             assignments,
-            and_(kept.workspace == workspace, kept.campaign == campaign, kept.user_key == users.c.user_key),
+            and_(tx.in_workspace(assignments), kept.campaign == campaign, kept.user_key == users.c.user_key),
         )
         .group_by(control, variant)
     )
-    found = [_counted(row) for row in await c.execute(statement)]
+    found = [_counted(row) for row in await tx.execute(statement)]
     return sorted(found, key=lambda one: (not one.control, one.variant or ""))
 
 
-def _users(c: AsyncConnection, workspace: str, campaign: str, robots: Robots) -> Select[Any]:
+def _users(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
     """One row a user who has anything to do with it: 1 or 0 for each step."""
-    facts = union_all(_of_the_log(c, workspace, campaign, robots), _of_follow_ups(workspace, campaign)).subquery()
-    columns = ("enrolled", "sent", *_STEPS, *LETTERS)
+    facts = union_all(_of_the_log(tx, campaign, robots), _of_follow_ups(tx.workspace, campaign)).subquery()
+    columns = ("enrolled", "sent", *_STEPS, *CONVERSION_LETTERS)
     return select(facts.c.user_key, *(func.max(facts.c[name]).label(name) for name in columns)).group_by(
         facts.c.user_key
     )
 
 
-def _of_the_log(c: AsyncConnection, workspace: str, campaign: str, robots: Robots) -> Select[Any]:
+def _of_the_log(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
     log = interactions.c
-    letter = func.coalesce(log.properties["conversion"].as_string(), PRIMARY)
+    letter = func.coalesce(log.properties["conversion"].as_string(), PRIMARY_CONVERSION)
     by_people = or_(log.topic != T.OPEN_EMAIL, log.properties["opens"].as_string() == "human")
-    counts = true() if robots == "count" else ~_flagged(c, log.properties)
+    counts = true() if robots == "count" else ~_flagged(tx, log.properties)
     return select(
         log.user_key,
         _one(log.topic == T.ENROLL_IN_CONTROL_GROUP, "enrolled"),
@@ -112,8 +112,8 @@ def _of_the_log(c: AsyncConnection, workspace: str, campaign: str, robots: Robot
         _one(log.topic.in_(OPENS), "opened"),
         _one(and_(log.topic.in_(OPENS), by_people), "opened_by_people"),
         _one(and_(log.topic.in_(CLICKS), counts), "clicked"),
-        *(_one(and_(log.topic == T.PERFORM_CONVERSION_EVENT, letter == name), name) for name in LETTERS),
-    ).where(log.workspace == workspace, log.target == campaign, log.topic.in_(_ASKED))
+        *(_one(and_(log.topic == T.PERFORM_CONVERSION_EVENT, letter == name), name) for name in CONVERSION_LETTERS),
+    ).where(tx.in_workspace(interactions), log.target == campaign, log.topic.in_(_ASKED))
 
 
 def _of_follow_ups(workspace: str, campaign: str) -> Select[Any]:
@@ -123,7 +123,7 @@ def _of_follow_ups(workspace: str, campaign: str) -> Select[Any]:
         table.user_key,
         _one(table.state == State.CONTROL, "enrolled"),
         _one(table.state == State.SENT, "sent"),
-        *(_one(false(), name) for name in (*_STEPS, *LETTERS)),
+        *(_one(false(), name) for name in (*_STEPS, *CONVERSION_LETTERS)),
     ).where(
         table.workspace == workspace,
         table.campaign == campaign,
@@ -131,9 +131,9 @@ def _of_follow_ups(workspace: str, campaign: str) -> Select[Any]:
     )
 
 
-def _flagged(c: AsyncConnection, properties: ColumnElement[Any]) -> ColumnElement[bool]:
+def _flagged(tx: Transaction, properties: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether `robot` is true, and not merely something that reads so."""
-    if c.dialect.name == "postgresql":
+    if tx.dialect == "postgresql":
         return type_coerce(properties, JSONB).contains({"robot": True})
     return func.coalesce(func.json_type(properties, literal("$.robot"), type_=String) == "true", false())
 
@@ -151,7 +151,7 @@ def _counted(row: Any) -> ResultCounts:
         opened=int(row.opened),
         opened_by_people=int(row.opened_by_people),
         clicked=int(row.clicked),
-        converted={letter: int(count) for letter in LETTERS if (count := getattr(row, letter))},
+        converted={letter: int(count) for letter in CONVERSION_LETTERS if (count := getattr(row, letter))},
     )
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import RowMapping, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.api_keys import Key, Scope
-from connector.store.engine.clock import clock
+from connector.store.engine.transaction import Transaction, clock
 from connector.store.tables import keys
 
 
@@ -33,34 +32,34 @@ class LiveKeys:
     read_at: datetime | None
 
 
-async def load_live_keys(c: AsyncConnection, workspace: str) -> LiveKeys:
+async def load_live_keys(tx: Transaction) -> LiveKeys:
     """The keys that are neither revoked nor expired by the database's clock, in one statement."""
-    now = clock(c)
+    now = clock(tx)
     columns = keys.c.id, keys.c.digest, keys.c.scopes, keys.c.rate, keys.c.expires_at, now.label("now")
     holds = keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > now)
-    rows = (await c.execute(select(*columns).where(keys.c.workspace == workspace, *holds))).mappings().all()
+    rows = (await tx.execute(select(*columns).where(tx.in_workspace(keys), *holds))).mappings().all()
     return LiveKeys({row["id"]: _live(row) for row in rows}, rows[0]["now"] if rows else None)
 
 
-async def list_keys(c: AsyncConnection, workspace: str) -> list[Key]:
+async def list_keys(tx: Transaction) -> list[Key]:
     """Every key that there ever was, oldest first."""
-    statement = select(keys).where(keys.c.workspace == workspace).order_by(keys.c.created_at, keys.c.id)
-    return [_key(row) for row in (await c.execute(statement)).mappings()]
+    statement = select(keys).where(tx.in_workspace(keys)).order_by(keys.c.created_at, keys.c.id)
+    return [_key(row) for row in (await tx.execute(statement)).mappings()]
 
 
-async def find_key(c: AsyncConnection, workspace: str, id: str) -> Key | None:
+async def find_key(tx: Transaction, id: str) -> Key | None:
     """One key, its row locked until the transaction ends; None where no key has that id."""
-    statement = select(keys).where(keys.c.workspace == workspace, keys.c.id == id).with_for_update()
-    row = (await c.execute(statement)).mappings().one_or_none()
+    statement = select(keys).where(tx.in_workspace(keys), keys.c.id == id).with_for_update()
+    row = (await tx.execute(statement)).mappings().one_or_none()
     return None if row is None else _key(row)
 
 
-async def add_key(c: AsyncConnection, workspace: str, key: Key, digest: str) -> None:
+async def add_key(tx: Transaction, key: Key, digest: str) -> None:
     """Keep a new key by its digest."""
     lifetime = None if key.lifetime is None else int(key.lifetime.total_seconds())
-    await c.execute(
+    await tx.execute(
         insert(keys).values(
-            workspace=workspace,
+            workspace=tx.workspace,
             id=key.id,
             name=key.name,
             scopes=[scope.value for scope in key.scopes],
@@ -75,8 +74,7 @@ async def add_key(c: AsyncConnection, workspace: str, key: Key, digest: str) -> 
 
 
 async def end_key(
-    c: AsyncConnection,
-    workspace: str,
+    tx: Transaction,
     id: str,
     *,
     revoked_at: datetime | None = None,
@@ -85,7 +83,7 @@ async def end_key(
     """Set when a key was revoked, or when it expires; what is None stays as it is."""
     told = {"revoked_at": revoked_at, "expires_at": expires_at}
     changes = {name: at for name, at in told.items() if at is not None}
-    await c.execute(update(keys).where(keys.c.workspace == workspace, keys.c.id == id).values(changes))
+    await tx.execute(update(keys).where(tx.in_workspace(keys), keys.c.id == id).values(changes))
 
 
 def _key(row: RowMapping) -> Key:

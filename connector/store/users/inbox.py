@@ -8,9 +8,9 @@ from typing import Any, Literal, cast
 
 from sqlalchemy import RowMapping, and_, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.inbox import InboxKind
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import inbox, inbox_marks, interactions
 
 MarkName = Literal["viewed_at", "dismissed_at"]
@@ -40,12 +40,12 @@ class Mark:
     dismissed_at: datetime | None
 
 
-async def put_message(c: AsyncConnection, workspace: str, message: InboxMessage) -> None:
+async def put_message(tx: Transaction, message: InboxMessage) -> None:
     """Put a message into the inbox; one that is in it already stays as it is."""
-    await c.execute(
-        _insert_into(c, inbox)
+    await tx.execute(
+        _insert_into(tx, inbox)
         .values(
-            workspace=workspace,
+            workspace=tx.workspace,
             id=message.id,
             delivery_id=message.delivery_id,
             user_key=message.user_key,
@@ -61,7 +61,7 @@ async def put_message(c: AsyncConnection, workspace: str, message: InboxMessage)
 
 
 async def load_messages(
-    c: AsyncConnection, workspace: str, user_key: str, *, now: datetime, kind: InboxKind | None, limit: int
+    tx: Transaction, user_key: str, *, now: datetime, kind: InboxKind | None, limit: int
 ) -> list[InboxMessage]:
     """What is to be shown, highest priority first, then the newest: neither expired nor dismissed."""
     table, mark = inbox.c, inbox_marks.c
@@ -69,64 +69,62 @@ async def load_messages(
     statement = (
         select(inbox, mark.viewed_at)
         .outerjoin(inbox_marks, own)
-        .where(table.workspace == workspace, table.user_key == user_key)
+        .where(tx.in_workspace(inbox), table.user_key == user_key)
         .where(table.expires_at > now, mark.dismissed_at.is_(None))
         .order_by(table.priority.desc(), table.created_at.desc(), table.id)
         .limit(limit)
     )
     if kind is not None:
         statement = statement.where(table.kind == kind)
-    return [_message(row, row["viewed_at"]) for row in (await c.execute(statement)).mappings()]
+    return [_message(row, row["viewed_at"]) for row in (await tx.execute(statement)).mappings()]
 
 
-async def find_message(c: AsyncConnection, workspace: str, id: str) -> InboxMessage | None:
+async def find_message(tx: Transaction, id: str) -> InboxMessage | None:
     """The message of that id, shown or not; None where there is none."""
-    statement = select(inbox).where(inbox.c.workspace == workspace, inbox.c.id == id)
-    row = (await c.execute(statement)).mappings().one_or_none()
+    statement = select(inbox).where(tx.in_workspace(inbox), inbox.c.id == id)
+    row = (await tx.execute(statement)).mappings().one_or_none()
     return None if row is None else _message(row, None)
 
 
-async def load_card_marks(c: AsyncConnection, workspace: str, user_key: str, prefix: str) -> dict[str, Mark]:
+async def load_card_marks(tx: Transaction, user_key: str, prefix: str) -> dict[str, Mark]:
     """What the user did with published cards, by message id; `prefix` is what such ids begin with."""
     mark = inbox_marks.c
     statement = select(inbox_marks).where(
-        mark.workspace == workspace, mark.user_key == user_key, mark.message.startswith(prefix, autoescape=True)
+        tx.in_workspace(inbox_marks), mark.user_key == user_key, mark.message.startswith(prefix, autoescape=True)
     )
-    return {row.message: Mark(row.viewed_at, row.dismissed_at) for row in await c.execute(statement)}
+    return {row.message: Mark(row.viewed_at, row.dismissed_at) for row in await tx.execute(statement)}
 
 
-async def mark_message(
-    c: AsyncConnection, workspace: str, user_key: str, message: str, name: MarkName, at: datetime
-) -> bool:
+async def mark_message(tx: Transaction, user_key: str, message: str, name: MarkName, at: datetime) -> bool:
     """Remember that the user viewed or dismissed it; returns whether this is the first time. Under the user's lock."""
-    key = {"workspace": workspace, "message": message, "user_key": user_key}
-    await c.execute(_insert_into(c, inbox_marks).values(**key).on_conflict_do_nothing())
+    key = {"workspace": tx.workspace, "message": message, "user_key": user_key}
+    await tx.execute(_insert_into(tx, inbox_marks).values(**key).on_conflict_do_nothing())
     column = inbox_marks.c[name]
     own = [inbox_marks.c[part] == value for part, value in key.items()]
-    changed = await c.execute(update(inbox_marks).where(*own, column.is_(None)).values({column: at}))
+    changed = await tx.execute(update(inbox_marks).where(*own, column.is_(None)).values({column: at}))
     return changed.rowcount == 1
 
 
-async def is_logged(c: AsyncConnection, workspace: str, interaction_id: str, at: datetime) -> bool:
+async def is_logged(tx: Transaction, interaction_id: str, at: datetime) -> bool:
     """Whether an interaction of this id was logged on the day of `at` or the day before (M6).
 
     The log is unique within a day; a click that a client repeats can come after midnight.
     """
     day, log = at.astimezone(UTC).date(), interactions.c
     statement = select(log.id).where(
-        log.workspace == workspace, log.day.in_([day, day - timedelta(days=1)]), log.id == interaction_id
+        tx.in_workspace(interactions), log.day.in_([day, day - timedelta(days=1)]), log.id == interaction_id
     )
-    return (await c.execute(statement)).first() is not None
+    return (await tx.execute(statement)).first() is not None
 
 
-async def erase_inbox(c: AsyncConnection, workspace: str, user_key: str) -> None:
+async def erase_inbox(tx: Transaction, user_key: str) -> None:
     """Take away everything that was shown to the user, and what they did with it (guarantee 8)."""
     for table in (inbox, inbox_marks):
-        await c.execute(delete(table).where(table.c.workspace == workspace, table.c.user_key == user_key))
+        await tx.execute(delete(table).where(tx.in_workspace(table), table.c.user_key == user_key))
 
 
-def _insert_into(c: AsyncConnection, table: Any) -> Any:
-    return (postgresql if c.dialect.name == "postgresql" else sqlite).insert(table)
+def _insert_into(tx: Transaction, table: Any) -> Any:
+    return (postgresql if tx.dialect == "postgresql" else sqlite).insert(table)
 
 
 def _message(row: RowMapping, viewed_at: datetime | None) -> InboxMessage:

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from sqlalchemy import Exists, Table, bindparam, delete, exists, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connector.rules.model.users import User, merged
-from connector.rules.provider_events.consent import SaidAt, later_of
-from connector.store.engine.sets import in_set
+from connector.rules.model.users import User, merge_changes
+from connector.rules.provider_events.consent import StatementTimes, latest_times
+from connector.store.engine.bulk import in_set
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import (
     assignments,
     dead_addresses,
@@ -65,7 +65,7 @@ class UserJoin:
         described = second.user.model_dump(mode="json", exclude={"id"})
         self._stored[kept] = replace(
             self._stored[kept],
-            user=merged(first.user, {name: value for name, value in described.items() if value}),
+            user=merge_changes(first.user, {name: value for name, value in described.items() if value}),
             newest_t=max(filter(None, (first.newest_t, second.newest_t)), default=None),
         )
         self._into[gone] = kept
@@ -80,51 +80,51 @@ class UserJoin:
         return {key: self._stored[key] for key in sorted(set(self.gone().values()))}
 
 
-async def find_bare(c: AsyncConnection, workspace: str, user_keys: Collection[str]) -> set[str]:
+async def find_bare(tx: Transaction, user_keys: Collection[str]) -> set[str]:
     """Those of these users, whose rows are locked, who did nothing and got nothing: they were described at most."""
     user = users.c
-    campaigns = select(entries.c.id).where(entries.c.workspace == workspace)
-    history = [_has(table, workspace) for table in _BY_USER]
-    history += [_has(table, workspace).where(table.c.campaign.in_(campaigns)) for table in _BY_CAMPAIGN]
-    statement = select(user.user_key).where(user.workspace == workspace, in_set(c, user.user_key, user_keys))
-    return set((await c.execute(statement.where(*(~found for found in history)))).scalars())
+    campaigns = select(entries.c.id).where(tx.in_workspace(entries))
+    history = [_has(table, tx.workspace) for table in _BY_USER]
+    history += [_has(table, tx.workspace).where(table.c.campaign.in_(campaigns)) for table in _BY_CAMPAIGN]
+    statement = select(user.user_key).where(tx.in_workspace(users), in_set(tx, user.user_key, user_keys))
+    return set((await tx.execute(statement.where(*(~found for found in history)))).scalars())
 
 
-async def join_users(c: AsyncConnection, workspace: str, joining: UserJoin) -> None:
+async def join_users(tx: Transaction, joining: UserJoin) -> None:
     """Write what was joined, in a fixed number of statements."""
     if not (gone := joining.gone()):
         return
     user = users.c
     rows = [{"gone": key, "kept": kept} for key, kept in gone.items()]
     for table in (user_aliases, dead_addresses):
-        moved = update(table).where(table.c.workspace == workspace, table.c.user_key == bindparam("gone"))
-        await c.execute(moved.values(user_key=bindparam("kept")), rows)
-    said_at = await _said_at(c, workspace, gone)
+        moved = update(table).where(tx.in_workspace(table), table.c.user_key == bindparam("gone"))
+        await tx.execute(moved.values(user_key=bindparam("kept")), rows)
+    said_at = await _said_at(tx, gone)
     fields = (*_DESCRIBED, "newest_t", "said_at")
-    described = update(users).where(user.workspace == workspace, user.user_key == bindparam("key"))
+    described = update(users).where(tx.in_workspace(users), user.user_key == bindparam("key"))
     values = {name: bindparam(f"new_{name}", type_=user[name].type) for name in fields}
-    await c.execute(described.values(values), [_row(key, one, said_at[key]) for key, one in joining.kept().items()])
-    left = delete(users).where(user.workspace == workspace, user.user_key == bindparam("gone"))
-    await c.execute(left, [{"gone": key} for key in gone])
+    await tx.execute(described.values(values), [_row(key, one, said_at[key]) for key, one in joining.kept().items()])
+    left = delete(users).where(tx.in_workspace(users), user.user_key == bindparam("gone"))
+    await tx.execute(left, [{"gone": key} for key in gone])
 
 
 def _has(table: Table, workspace: str) -> Exists:
     return exists().where(table.c.workspace == workspace, table.c.user_key == users.c.user_key)
 
 
-async def _said_at(c: AsyncConnection, workspace: str, gone: Mapping[str, str]) -> dict[str, SaidAt]:
+async def _said_at(tx: Transaction, gone: Mapping[str, str]) -> dict[str, StatementTimes]:
     """When the last words of each who stays were said, by themselves or by those who become part of them."""
     user = users.c
     keys = {*gone, *gone.values()}
-    told = select(user.user_key, user.said_at).where(user.workspace == workspace, in_set(c, user.user_key, keys))
-    said: dict[str, SaidAt] = {}
-    for key, said_at in await c.execute(told):
+    told = select(user.user_key, user.said_at).where(tx.in_workspace(users), in_set(tx, user.user_key, keys))
+    said: dict[str, StatementTimes] = {}
+    for key, said_at in await tx.execute(told):
         kept = gone.get(key, key)
-        said[kept] = later_of(said.get(kept, {}), said_at)
+        said[kept] = latest_times(said.get(kept, {}), said_at)
     return said
 
 
-def _row(key: str, stored: StoredUser, said_at: SaidAt) -> dict[str, object]:
+def _row(key: str, stored: StoredUser, said_at: StatementTimes) -> dict[str, object]:
     described = stored.user.model_dump(mode="json", exclude={"id"})
     told = {**described, "newest_t": stored.newest_t, "said_at": dict(said_at)}
     return {"key": key, **{f"new_{name}": value for name, value in told.items()}}

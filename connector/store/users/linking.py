@@ -9,10 +9,10 @@ from uuid import uuid4
 
 from sqlalchemy import insert, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.rules.model.errors import DefinitionError
-from connector.store.engine.sets import in_set
+from connector.store.engine.bulk import in_set
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import user_aliases, users
 from connector.store.users.joining import UserJoin, find_bare, join_users
 from connector.store.users.users import load_users, lock_users, look_up
@@ -28,7 +28,7 @@ Linked = Literal["linked", "nothing_new", "two_users", "too_large", "erased"]
 descriptions together would be more than a user's may be."""
 
 
-async def link_ids(c: AsyncConnection, workspace: str, pairs: Sequence[Pair], now: datetime) -> list[Linked]:
+async def link_ids(tx: Transaction, pairs: Sequence[Pair], now: datetime) -> list[Linked]:
     """Link each pair, in their order; an id that nobody has becomes another id of the other one's user.
 
     Of two users, one who was only described, and never did nor got anything, becomes part of the other. The users' rows
@@ -36,8 +36,8 @@ async def link_ids(c: AsyncConnection, workspace: str, pairs: Sequence[Pair], no
     number of pairs. Whatever their order, an id that was the previous one of a link is shown only where all were.
     """
     while True:
-        attempt = await c.begin_nested()
-        outcomes = await _try_to_link(c, workspace, pairs, now)
+        attempt = await tx.connection.begin_nested()
+        outcomes = await _try_to_link(tx, pairs, now)
         if outcomes is not None:
             await attempt.commit()
             return outcomes
@@ -45,23 +45,23 @@ async def link_ids(c: AsyncConnection, workspace: str, pairs: Sequence[Pair], no
         await attempt.rollback()
 
 
-async def _try_to_link(c: AsyncConnection, workspace: str, pairs: Sequence[Pair], now: datetime) -> list[Linked] | None:
+async def _try_to_link(tx: Transaction, pairs: Sequence[Pair], now: datetime) -> list[Linked] | None:
     """What came of the pairs; None where what was known changed before its locks were held."""
     ids = {id for pair in pairs for id in pair}
-    known, erased = await look_up(c, workspace, ids)
+    known, erased = await look_up(tx, ids)
     weighing = _LinkAttempt(known, erased)
     outcomes = [weighing.weigh(*pair) for pair in pairs]
     before = _before(pairs, outcomes)
     # New ids go before locks, as wherever users are made, so that nobody holds the one and waits for the other.
-    if not await _add(c, workspace, weighing.added, before) or not await lock_users(c, workspace, known.values()):
+    if not await _add(tx, weighing.added, before) or not await lock_users(tx, known.values()):
         return None
-    if await look_up(c, workspace, ids) != (known | weighing.added, erased):
+    if await look_up(tx, ids) != (known | weighing.added, erased):
         return None
-    await _make(c, workspace, weighing.made, now)
+    await _make(tx, weighing.made, now)
     if "two_users" in outcomes:
-        joined = await _join(c, workspace, pairs, _LinkAttempt(known | weighing.added, erased))
+        joined = await _join(tx, pairs, _LinkAttempt(known | weighing.added, erased))
         outcomes = [two if one == "two_users" else one for one, two in zip(outcomes, joined, strict=True)]
-    await _rank(c, workspace, _before(pairs, outcomes) - (before & weighing.added.keys()))
+    await _rank(tx, _before(pairs, outcomes) - (before & weighing.added.keys()))
     return outcomes
 
 
@@ -71,12 +71,12 @@ def _before(pairs: Sequence[Pair], outcomes: Sequence[Linked]) -> set[str]:
     return {previous for (previous, id), outcome in told if outcome in ("linked", "nothing_new") and previous != id}
 
 
-async def _join(c: AsyncConnection, workspace: str, pairs: Sequence[Pair], weighing: _LinkAttempt) -> list[Linked]:
+async def _join(tx: Transaction, pairs: Sequence[Pair], weighing: _LinkAttempt) -> list[Linked]:
     """The same where some pairs are of two users, of whom one may become part of the other."""
     keys = set(weighing.keys.values())
-    weighing.joining = UserJoin(await load_users(c, workspace, keys), await find_bare(c, workspace, keys))
+    weighing.joining = UserJoin(await load_users(tx, keys), await find_bare(tx, keys))
     outcomes = [weighing.weigh(*pair) for pair in pairs]
-    await join_users(c, workspace, weighing.joining)
+    await join_users(tx, weighing.joining)
     return outcomes
 
 
@@ -117,28 +117,28 @@ class _LinkAttempt:
             return "too_large"
 
 
-async def _add(c: AsyncConnection, workspace: str, keys: Mapping[str, str], before: Collection[str]) -> bool:
+async def _add(tx: Transaction, keys: Mapping[str, str], before: Collection[str]) -> bool:
     """Whether all of these ids could be added; else some have a user already."""
     if not keys:
         return True
-    build = (postgresql if c.dialect.name == "postgresql" else sqlite).insert(user_aliases)
+    build = (postgresql if tx.dialect == "postgresql" else sqlite).insert(user_aliases)
     rows = [
-        {"workspace": workspace, "external_id": id, "user_key": key, "rank": _BEFORE if id in before else 0}
+        {"workspace": tx.workspace, "external_id": id, "user_key": key, "rank": _BEFORE if id in before else 0}
         for id, key in sorted(keys.items())
     ]
-    taken = await c.execute(build.on_conflict_do_nothing().returning(user_aliases.c.external_id), rows)
+    taken = await tx.execute(build.on_conflict_do_nothing().returning(user_aliases.c.external_id), rows)
     return len(taken.scalars().all()) == len(keys)
 
 
-async def _rank(c: AsyncConnection, workspace: str, before: Collection[str]) -> None:
+async def _rank(tx: Transaction, before: Collection[str]) -> None:
     """Let these ids, whose users' rows are locked, be shown after others; what is so already is not written."""
     alias = user_aliases.c
-    where = (alias.workspace == workspace, in_set(c, alias.external_id, before), alias.rank != _BEFORE)
+    where = (tx.in_workspace(user_aliases), in_set(tx, alias.external_id, before), alias.rank != _BEFORE)
     if before:
-        await c.execute(update(user_aliases).where(*where).values(rank=_BEFORE))
+        await tx.execute(update(user_aliases).where(*where).values(rank=_BEFORE))
 
 
-async def _make(c: AsyncConnection, workspace: str, keys: Collection[str], now: datetime) -> None:
-    bare = {"workspace": workspace, "push_tokens": [], "attributes": {}, "consent": {}, "created_at": now}
+async def _make(tx: Transaction, keys: Collection[str], now: datetime) -> None:
+    bare = {"workspace": tx.workspace, "push_tokens": [], "attributes": {}, "consent": {}, "created_at": now}
     if keys:
-        await c.execute(insert(users), [{**bare, "user_key": key} for key in keys])
+        await tx.execute(insert(users), [{**bare, "user_key": key} for key in keys])

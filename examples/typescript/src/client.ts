@@ -2,7 +2,7 @@ import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { recordPurchase } from './workflows';
 
-/** Start the workflow of one order and print what came of the report. */
+/** Start the workflow of one order and print the result of the report. */
 async function purchase(client: Client, order: string, user: string, product: string, price: string): Promise<void> {
   const answer = await client.workflow.execute<typeof recordPurchase>('recordPurchase', {
     args: [{ order, user, product, price: Number(price) }],
@@ -12,8 +12,8 @@ async function purchase(client: Client, order: string, user: string, product: st
   console.log(JSON.stringify(answer));
 }
 
-/** Tell a waiting follow-up that its user wrote the review which it would have asked for. */
-async function callOff(client: Client, workflowId: string): Promise<void> {
+/** Signal a waiting follow-up that its user wrote the review: an exception, which cancels it. */
+async function reportReview(client: Client, workflowId: string): Promise<void> {
   await client.workflow.getHandle(workflowId).signal('exception', { type: 'event', name: 'review_written' });
   console.log('signalled');
 }
@@ -25,9 +25,9 @@ async function main([verb, ...words]: string[]): Promise<void> {
   if (verb === 'purchase' && words.length === 4) {
     await purchase(client, ...(words as [string, string, string, string]));
   } else if (verb === 'exception' && words.length === 1) {
-    await callOff(client, words[0]);
+    await reportReview(client, words[0]);
   } else {
-    throw new Error('say: purchase ORDER USER PRODUCT PRICE, or: exception WORKFLOW_ID');
+    throw new Error('usage: purchase ORDER USER PRODUCT PRICE, or: exception WORKFLOW_ID');
   }
   await connection.close();
 }

@@ -1,6 +1,6 @@
 import { proxyActivities, workflowInfo } from '@temporalio/workflow';
 
-/** Who bought what. Users go by ids: what a workflow is given stands in its history. */
+/** One purchase. Users appear by id, because the input of a workflow is stored in its history. */
 export interface Purchase {
   order: string;
   user: string;
@@ -8,7 +8,7 @@ export interface Purchase {
   price: number;
 }
 
-/** What `POST /v1/interactions` answers. */
+/** The response of `POST /v1/interactions`. */
 export interface Answer {
   results: { id: string | null; status: 'accepted' | 'duplicate' | 'invalid'; fault?: string }[];
 }
@@ -18,14 +18,14 @@ interface Connector {
 }
 
 const connector = proxyActivities<Connector>({
-  taskQueue: 'connector-default', // the connector's: `connector-` and its workspace
+  taskQueue: 'connector-default', // the connector's queue: `connector-` and the workspace
   startToCloseTimeout: '30 seconds',
 });
 
-/** Whatever your workflow does about an order, and the report of it. */
+/** Process an order (whatever that is for you), and report the purchase. */
 export async function recordPurchase(purchase: Purchase): Promise<Answer> {
   const bought = {
-    id: `purchase-${purchase.order}`, // however often it is reported, it counts once
+    id: `purchase-${purchase.order}`, // counts once, however often it is reported
     user: purchase.user,
     type: 'make_purchase',
     occurred_at: workflowInfo().startTime.toISOString(),

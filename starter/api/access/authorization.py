@@ -1,4 +1,4 @@
-"""The header `Authorization`: what was sent as a key, by `Bearer KEY`, or by Basic with the key as the user name."""
+"""Read the `Authorization` header: `Bearer KEY`, or Basic with the key as the user name."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 
-_LONGEST = 4096
+MAX_HEADER_CHARACTERS = 4096
 
 
 class AuthorizationWrong(ValueError):
-    """There is such a header, and it cannot be read."""
+    """The header is there and cannot be read."""
 
 
 @dataclass(frozen=True)
-class Given:
-    """What was sent, byte by byte; it may be anything."""
+class Credentials:
+    """The bytes sent as a key or token, unchecked."""
 
     key: bytes
     is_basic: bool
 
     @property
-    def text(self) -> str:
-        """The same to read; no key of ours has characters beyond ASCII, and those show as others."""
+    def as_text(self) -> str:
+        """The bytes as text. Keys are ASCII; other bytes become replacement characters."""
         return self.key.decode("ascii", errors="replace")
 
 
-def read_authorization(headers: Headers) -> Given | None:
-    """What was sent as a key; None where nothing was.
+def read_authorization(headers: Headers) -> Credentials | None:
+    """Return the credentials of a request; None if it has no such header.
 
     Raises:
         AuthorizationWrong: another scheme, no key in it, broken base64, no colon, too long, or more than one header.
@@ -37,14 +37,14 @@ def read_authorization(headers: Headers) -> Given | None:
     sent = headers.getlist("authorization")
     if not sent:
         return None
-    if len(sent) > 1 or len(sent[0]) > _LONGEST:
+    if len(sent) > 1 or len(sent[0]) > MAX_HEADER_CHARACTERS:
         raise AuthorizationWrong
     scheme, _, credentials = sent[0].partition(" ")
-    raw = credentials.strip().encode("latin-1")  # the bytes as they came
+    raw = credentials.strip().encode("latin-1")  # the original bytes
     if scheme.lower() == "bearer":
-        return _given(raw, is_basic=False)
+        return _credentials(raw, is_basic=False)
     if scheme.lower() == "basic":
-        return _given(_user_name(raw), is_basic=True)
+        return _credentials(_user_name(raw), is_basic=True)
     raise AuthorizationWrong
 
 
@@ -58,7 +58,7 @@ def _user_name(credentials: bytes) -> bytes:
     return name
 
 
-def _given(key: bytes, *, is_basic: bool) -> Given:
+def _credentials(key: bytes, *, is_basic: bool) -> Credentials:
     if not key:
         raise AuthorizationWrong
-    return Given(key, is_basic)
+    return Credentials(key, is_basic)

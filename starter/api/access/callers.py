@@ -1,4 +1,4 @@
-"""Who calls: the holder of a key, or in `connector dev` anybody on this machine."""
+"""Identify the caller of a request: the owner of a key or, in `connector dev`, anyone on this machine."""
 
 from __future__ import annotations
 
@@ -11,70 +11,70 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from connector.rules.model.api_keys import Scope, read_key
+from connector.rules.model.api_keys import Scope, parse_key
 from connector.rules.model.errors import ConnectorError
 from connector.settings.application import DEFAULT_KEY_RATE
-from starter.api.access.authorization import Given
+from starter.api.access.authorization import Credentials
 from starter.api.access.key_cache import ApiKeyCache
-from starter.api.access.loopback import refuse_web_pages
+from starter.api.access.origins import refuse_web_pages
 from starter.api.access.rate_limits import Clock, RateLimits
 from starter.api.requests.errors import ApiError
 
 
 class KeysMissing(ConnectorError):
-    """The API may not listen without keys."""
+    """The API must not listen without keys."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls.
+    """The identified caller.
 
     Args:
-        id: the key's, for logs; None: nobody in particular, where no key is needed.
-        rate: requests a second; None: the default.
+        id: the id of the key, for logs; None if no key is needed.
+        rate: requests per second; None: the default.
     """
 
     id: str | None
     scopes: frozenset[Scope]
     rate: float | None = None
 
-    def may(self, scope: Scope) -> bool:
-        """Whether the key has this scope."""
+    def has_scope(self, scope: Scope) -> bool:
+        """Whether the caller has this scope."""
         return scope in self.scopes
 
 
-_EVERYTHING = frozenset(Scope)
-_ANYBODY = Caller(None, _EVERYTHING)
+_ALL_SCOPES = frozenset(Scope)
+_ANONYMOUS = Caller(None, _ALL_SCOPES)
 
 
 class Keys:
-    """The keys that are valid.
+    """The valid keys.
 
     Args:
-        fixed: keys as they are sent, with all scopes: those of CONNECTOR_API_KEYS. They are `env-1`, `env-2` … in logs.
-        ring: the stored keys; None: there are none.
-        is_open: who sends no key may do everything, if they call from this machine and are no web page.
-        rate: requests a second for keys that have no rate of their own.
+        fixed: the keys of CONNECTOR_API_KEYS, which have all scopes. Logs name them `env-1`, `env-2` and so on.
+        stored: the keys in the store; None: there are none.
+        is_open: without a key, callers on this machine that are not web pages have all scopes.
+        rate: requests per second for keys that have no rate of their own.
     """
 
     def __init__(
         self,
         fixed: Sequence[str] = (),
         *,
-        ring: ApiKeyCache | None = None,
+        stored: ApiKeyCache | None = None,
         is_open: bool = False,
         rate: float = DEFAULT_KEY_RATE,
         clock: Clock = time.monotonic,
     ) -> None:
         self._fixed = [(f"env-{place}", _digest(key.encode())) for place, key in enumerate(fixed, 1)]
-        self._ring, self._is_open, self._rate, self._limits = ring, is_open, rate, RateLimits(clock)
+        self._stored, self._is_open, self._rate, self._limits = stored, is_open, rate, RateLimits(clock)
 
-    async def identify(self, request: Request, given: Given | None) -> Caller:
-        """Who sent this request.
+    async def identify(self, request: Request, given: Credentials | None) -> Caller:
+        """Return the caller of a request.
 
         Raises:
-            ApiError: 401 without a valid key; where none is needed, 403 for what a web page sent.
-            StoreUnavailable: no stored key is known yet.
+            ApiError: 401 without a valid key; if no key is needed, 403 for a request of a web page.
+            StoreUnavailable: the stored keys have never been read.
         """
         if given is not None:
             caller = self._fixed_caller(given) or await self._stored_caller(given)
@@ -82,13 +82,13 @@ class Keys:
                 return caller
         if not self._is_open:
             raise unauthorized("a key is needed" if given is None else "the key is not valid")
-        if given is not None and await self._is_meant_as_one(given):
+        if given is not None and await self._looks_like_a_key(given):
             raise unauthorized("the key is not valid")
         refuse_web_pages(request)
-        return _ANYBODY
+        return _ANONYMOUS
 
-    def count(self, caller: Caller) -> None:
-        """Count a request against the rate of the caller's key. Raises ApiError: 429 with the time to wait."""
+    def count_request(self, caller: Caller) -> None:
+        """Count a request against the rate of the caller's key. Raises ApiError (429, with the time to wait)."""
         if caller.id is None:
             return
         rate = caller.rate or self._rate
@@ -98,33 +98,33 @@ class Keys:
             message = f"this key may send {rate:g} requests a second; try again in {wait} s"
             raise ApiError(429, "rate_limited", message, headers={"Retry-After": str(wait)})
 
-    async def require_any(self) -> None:
-        """Raises KeysMissing where nobody could call; StoreUnavailable where it cannot be said."""
-        if not self._is_open and not self._fixed and (self._ring is None or await self._ring.is_empty()):
+    async def check_any_exist(self) -> None:
+        """Raise KeysMissing if nobody could call the API; StoreUnavailable if the stored keys cannot be read."""
+        if not self._is_open and not self._fixed and (self._stored is None or await self._stored.is_empty()):
             raise KeysMissing(
-                "the API needs a key to listen: make one with `connector keys create --name NAME --scope SCOPE`, "
+                "the API needs a key to listen: create one with `connector keys create --name NAME --scope SCOPE`, "
                 "or set CONNECTOR_API_KEYS='[\"a long random key\"]' (only `connector dev` on loopback goes without)"
             )
 
-    def _fixed_caller(self, given: Given) -> Caller | None:
+    def _fixed_caller(self, given: Credentials) -> Caller | None:
         digest = _digest(given.key)
         same = [id for id, known in self._fixed if hmac.compare_digest(digest, known)]
-        return Caller(same[0], _EVERYTHING) if same else None
+        return Caller(same[0], _ALL_SCOPES) if same else None
 
-    async def _stored_caller(self, given: Given) -> Caller | None:
-        key = read_key(given.text)
-        if self._ring is None or key is None:
+    async def _stored_caller(self, given: Credentials) -> Caller | None:
+        key = parse_key(given.as_text)
+        if self._stored is None or key is None:
             return None
-        found = await self._ring.find(key)
+        found = await self._stored.find(key)
         return None if found is None else Caller(found.id, found.scopes, found.rate)
 
-    async def _is_meant_as_one(self, given: Given) -> bool:
-        """Where no key is needed, whether what was sent has to be one: it looks like one, or there are some."""
-        return self._ring is not None and (read_key(given.text) is not None or not await self._ring.is_empty())
+    async def _looks_like_a_key(self, given: Credentials) -> bool:
+        """Whether credentials sent without need must be valid: they look like a key, or keys exist."""
+        return self._stored is not None and (parse_key(given.as_text) is not None or not await self._stored.is_empty())
 
 
 def unauthorized(wrong: str) -> ApiError:
-    """401 that says how a key is sent."""
+    """Return a 401 that explains how to send a key."""
     message = f"{wrong}; send the header `Authorization: Bearer KEY`"
     return ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
 

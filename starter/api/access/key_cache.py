@@ -1,4 +1,4 @@
-"""The stored keys as the API knows them: read as a whole, and not more often than once a second."""
+"""A cache of the stored keys: read as a whole, at most once a second."""
 
 from __future__ import annotations
 
@@ -12,92 +12,94 @@ from datetime import timedelta
 
 import structlog
 
-from connector.rules.model.api_keys import GivenKey, is_same
+from connector.rules.model.api_keys import PresentedKey, has_secret
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.users.api_keys import LiveKey, LiveKeys, load_live_keys
 
-_AGE_SECONDS = 1.0
-"""A key that was revoked is refused, and one that was made is known, within this time."""
-_MOST_READS = 10
-"""In any second, so that made-up ids, which may be those of keys that were made just now, do not flood the database."""
-_PATIENCE_SECONDS = 2.0
+_MAX_AGE_SECONDS = 1.0
+"""A revoked key is refused, and a new key accepted, within this time."""
+_MAX_READS_PER_SECOND = 10
+"""The bound on reads for unknown ids, which may be new keys, so that invented ids do not flood the database."""
+_TIMEOUT_SECONDS = 2.0
 
 _log = structlog.get_logger("api")
 
 
 @dataclass(frozen=True)
-class _Known:
+class _Snapshot:
     keys: LiveKeys
     at: float
 
 
 class ApiKeyCache:
-    """The keys of one workspace that hold. However many ask at once, they are read once.
+    """The valid keys of one workspace. Concurrent callers share one read.
 
-    While the database is away it keeps what it knew; keys expire all the same.
+    While the database is unreachable the last snapshot stays in use; keys expire all the same.
 
     Args:
-        clock: seconds that only ever grow.
+        clock: monotonic seconds.
     """
 
     def __init__(self, database: Database, workspace: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database, self._workspace, self._clock = database, workspace, clock
-        self._turn = asyncio.Lock()
-        self._known: _Known | None = None
+        self._lock = asyncio.Lock()
+        self._current: _Snapshot | None = None
         self._tried_at = -math.inf
-        self._reads: deque[float] = deque(maxlen=_MOST_READS)
+        self._reads: deque[float] = deque(maxlen=_MAX_READS_PER_SECOND)
 
-    async def find(self, given: GivenKey) -> LiveKey | None:
-        """The key that was given; None where no key that holds is this one.
+    async def find(self, given: PresentedKey) -> LiveKey | None:
+        """Return the stored key that matches; None if no valid key does.
 
         Raises:
-            StoreUnavailable: the database is away, and has been since this process began.
+            StoreUnavailable: the keys have never been read, and the database cannot be read now.
         """
-        known = await self._present()
-        if given.id not in known.keys.by_id:
-            known = await self._present(since=self._clock())
-        found = known.keys.by_id.get(given.id)
-        if not is_same(given, found.digest if found else None) or found is None:
+        snapshot = await self._snapshot()
+        if given.id not in snapshot.keys.by_id:
+            snapshot = await self._snapshot(since=self._clock())
+        found = snapshot.keys.by_id.get(given.id)
+        if not has_secret(given, found.digest if found else None) or found is None:
             return None
-        return found if self._holds(found, known) else None
+        return found if self._is_valid(found, snapshot) else None
 
     async def is_empty(self) -> bool:
-        """Whether no key holds. Raises StoreUnavailable as `find` does."""
-        known = await self._present()
-        return not any(self._holds(key, known) for key in known.keys.by_id.values())
+        """Whether there is no valid key. Raises StoreUnavailable as `find` does."""
+        snapshot = await self._snapshot()
+        return not any(self._is_valid(key, snapshot) for key in snapshot.keys.by_id.values())
 
-    def _holds(self, key: LiveKey, known: _Known) -> bool:
-        """By the database's clock: what it showed as the keys were read, and the time since."""
-        if key.expires_at is None or known.keys.read_at is None:
+    def _is_valid(self, key: LiveKey, snapshot: _Snapshot) -> bool:
+        """Compare with the database's clock: its time at the snapshot plus the time since."""
+        if key.expires_at is None or snapshot.keys.read_at is None:
             return True
-        return known.keys.read_at + timedelta(seconds=self._clock() - known.at) < key.expires_at
+        return snapshot.keys.read_at + timedelta(seconds=self._clock() - snapshot.at) < key.expires_at
 
-    async def _present(self, since: float = -math.inf) -> _Known:
-        """What was read in the last second and, while that is not asked too often, not before `since`.
+    async def _snapshot(self, since: float = -math.inf) -> _Snapshot:
+        """Return a snapshot of the last second; if reads are not too frequent, one not older than `since`.
 
-        Whoever waited for a slow reading takes what it brought, unless that began too long before they came.
+        Callers that waited for a slow read use its snapshot, unless the read began too long before they asked.
         """
-        oldest = self._clock() - _AGE_SECONDS
+        oldest = self._clock() - _MAX_AGE_SECONDS
         if self._is_stale(oldest, since):
-            async with self._turn:
+            async with self._lock:
                 if self._is_stale(oldest, since):
                     await self._read()
-        if self._known is None:
-            raise StoreUnavailable("the database cannot be used now, and no key is known yet")
-        return self._known
+        if self._current is None:
+            raise StoreUnavailable("the database cannot be used now, and no key has been read yet")
+        return self._current
 
     def _is_stale(self, oldest: float, since: float) -> bool:
         if self._tried_at <= oldest:
             return True
-        return self._tried_at < since and (len(self._reads) < _MOST_READS or self._clock() - self._reads[0] >= 1)
+        return self._tried_at < since and (
+            len(self._reads) < _MAX_READS_PER_SECOND or self._clock() - self._reads[0] >= 1
+        )
 
     async def _read(self) -> None:
         began = self._clock()
         self._reads.append(began)
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS), self._database.read() as c:
-                self._known = _Known(await load_live_keys(c, self._workspace), began)
+            async with asyncio.timeout(_TIMEOUT_SECONDS), self._database.read(self._workspace) as tx:
+                self._current = _Snapshot(await load_live_keys(tx), began)
             self._tried_at = began
         except (StoreUnavailable, TimeoutError) as error:
             self._tried_at = self._clock()
-            _log.warning("keys_unreadable", error=type(error).__name__, note="the keys known so far go on")
+            _log.warning("keys_unreadable", error=type(error).__name__, note="the keys read last stay in use")

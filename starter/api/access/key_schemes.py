@@ -1,6 +1,6 @@
-"""The ways in that OpenAPI tells of. `scopes` reads the header itself, to tell its faults in our shape.
+"""The security schemes of the OpenAPI document. `scopes` reads the header itself, so that errors have the API's shape.
 
-Annotations are no texts here: FastAPI does not look up names for the methods of an object.
+This module must not postpone annotations: FastAPI does not resolve names in methods of an object.
 """
 
 from typing import Any
@@ -11,12 +11,12 @@ from starlette.requests import HTTPConnection
 
 class _Bearer(HTTPBearer):
     async def __call__(self, request: HTTPConnection) -> None:
-        """Nothing is read here."""
+        """Do nothing: the scheme only documents."""
 
 
 class _Basic(HTTPBasic):
     async def __call__(self, request: HTTPConnection) -> None:
-        """Nor here."""
+        """Do nothing: the scheme only documents."""
 
 
 BEARER = _Bearer(scheme_name="HTTPBearer", description="A key")
@@ -24,15 +24,15 @@ BASIC = _Basic(scheme_name="HTTPBasic", description="The key as the user name, a
 BEARER_OR_TOKEN = _Bearer(scheme_name="KeyOrInboxToken", description="A key, or a user's inbox token")
 
 
-def tell_scopes(document: dict[str, Any]) -> None:
-    """Say in every operation's description which scopes a key needs; its `security` names them for programs."""
+def describe_scopes(document: dict[str, Any]) -> None:
+    """Add the needed scopes to every operation's description; its `security` has them for programs."""
     for path in document["paths"].values():
         for operation in path.values():
-            if words := _words(operation.get("security", [])):
+            if words := _scope_description(operation.get("security", [])):
                 operation["description"] = f"{operation.get('description', '')}\n\n{words}".strip()
 
 
-def _words(security: list[dict[str, list[str]]]) -> str | None:
+def _scope_description(security: list[dict[str, list[str]]]) -> str | None:
     ways = {way: scopes for one in security for way, scopes in one.items()}
     scopes = next(iter(ways.values()), [])
     if not scopes:

@@ -1,4 +1,4 @@
-"""How many requests a second each key may send: a token bucket a key, in this process."""
+"""Rate limits of keys: one token bucket per key, in this process."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import time
 from collections.abc import Callable
 
 Clock = Callable[[], float]
-"""Seconds that only ever grow."""
+"""Monotonic seconds."""
 
 BURST_SECONDS = 2.0
 _SWEEP_SECONDS = 60.0
-_SLACK = 1e-3  # of a request: what rounding may have taken
+_SLACK = 1e-3  # of a request, for rounding
 
 
 class RateLimits:
-    """Buckets hold two seconds' worth of requests, at least one, and fill steadily.
+    """Token buckets that hold two seconds' worth of requests, at least one.
 
-    A bucket is kept as the instant at which it will be full again. One that is full is as good as none and is dropped,
-    so that buckets of keys that are gone do not pile up.
+    A bucket is stored as the time at which it will be full again. Full buckets are dropped, so that keys that are no
+    longer used take no memory.
     """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
@@ -32,10 +32,10 @@ class RateLimits:
         """Count one request of a key.
 
         Args:
-            rate: requests a second, more than 0.
+            rate: requests per second, more than 0.
 
         Returns:
-            0.0: it may go on. Else the seconds after which the next one may, and this one is not counted.
+            0.0 if the request is allowed; else the seconds to wait, and the request is not counted.
         """
         now = self._clock()
         self._sweep(now)

@@ -1,4 +1,4 @@
-"""What a route asks of its caller: a key that is valid, not over its rate, and has the scopes that the route needs."""
+"""The checks of a route: a valid key, within its rate, with the scopes that the route needs."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from fastapi import Request, Security
 from connector.rules.model.api_keys import Scope
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
-from starter.api.access.authorization import AuthorizationWrong, Given, read_authorization
+from starter.api.access.authorization import AuthorizationWrong, Credentials, read_authorization
 from starter.api.access.callers import Caller, Keys, KeysMissing, unauthorized
 from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.key_schemes import BASIC, BEARER
-from starter.api.access.loopback import is_loopback
+from starter.api.access.origins import is_loopback
 from starter.api.requests.errors import ApiError
 
-__all__ = ["Caller", "Keys", "KeysMissing", "Scope", "caller_of", "given_in", "keys_for", "needs"]
+__all__ = ["Caller", "Keys", "KeysMissing", "Scope", "caller_of", "credentials_in", "keys_for", "needs"]
 
 
 def keys_for(settings: Settings, host: str, database: Database) -> Keys:
-    """The keys to ask for on this host: those of the settings, and the stored ones.
+    """Return the keys that are valid on this host: those of the settings and the stored ones.
 
     Raises:
         KeysMissing: one of CONNECTOR_API_KEYS is empty.
@@ -32,7 +32,7 @@ def keys_for(settings: Settings, host: str, database: Database) -> Keys:
         raise KeysMissing("CONNECTOR_API_KEYS has an empty key; use long random ones")
     return Keys(
         fixed,
-        ring=ApiKeyCache(database, settings.workspace),
+        stored=ApiKeyCache(database, settings.workspace),
         is_open=not fixed and settings.dev and is_loopback(host),
         rate=settings.key_rate,
     )
@@ -40,30 +40,30 @@ def keys_for(settings: Settings, host: str, database: Database) -> Keys:
 
 @cache
 def needs(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
-    """The dependency of a route that asks for a key with all of these scopes, as a bearer or as a user name."""
+    """Return the dependency of a route that requires a key with all of these scopes, as Bearer or Basic."""
     names = [scope.value for scope in scopes]
     bearer, basic = Security(BEARER, scopes=names), Security(BASIC, scopes=names)
 
-    async def check(request: Request, _told: Any = bearer, _told_too: Any = basic) -> Caller:
+    async def check(request: Request, _bearer: Any = bearer, _basic: Any = basic) -> Caller:
         return await caller_of(request, *scopes)
 
     return check
 
 
 async def caller_of(request: Request, *scopes: Scope) -> Caller:
-    """Who calls, if their key has all of these scopes. Asked again within one request, it counts once.
+    """Return the caller if the key has all of these scopes. Repeated calls within one request count once.
 
     Raises:
-        ApiError: 401, 429, or 403 that names what is missing.
-        StoreUnavailable: no stored key is known yet.
+        ApiError: 401, 429, or 403 that names the missing scopes.
+        StoreUnavailable: the stored keys have never been read.
     """
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is None:
         keys: Keys = request.app.state.keys
-        caller = await keys.identify(request, given_in(request))
+        caller = await keys.identify(request, credentials_in(request))
         request.state.caller = caller
-        keys.count(caller)
-    if missing := [scope.value for scope in scopes if not caller.may(scope)]:
+        keys.count_request(caller)
+    if missing := [scope.value for scope in scopes if not caller.has_scope(scope)]:
         message = (
             f"the key lacks the scope {' and '.join(missing)}; it has {', '.join(sorted(caller.scopes)) or 'none'}"
         )
@@ -71,8 +71,8 @@ async def caller_of(request: Request, *scopes: Scope) -> Caller:
     return caller
 
 
-def given_in(request: Request) -> Given | None:
-    """What was sent as a key or token; None: nothing. Raises ApiError: 401 for what cannot be read."""
+def credentials_in(request: Request) -> Credentials | None:
+    """Return the key or token of a request, None if it has none. Raises ApiError (401) if it cannot be read."""
     try:
         return read_authorization(request.headers)
     except AuthorizationWrong:

@@ -1,4 +1,4 @@
-"""An example of every operation: what is sent, and what comes back. A test sends each of them to the real program."""
+"""An example request and response of every operation. A test sends each of them to the real program."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
 
 @dataclass(frozen=True)
 class Example:
-    """What is sent, by the parameters' names, and what comes back as JSON; None: no body.
+    """A request, by parameter names and body, and its response as JSON; None: no body.
 
-    `view` is the model of the answer where the route does not name one itself.
+    `view` is the model of the response if the route does not declare one.
     """
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -62,7 +62,7 @@ _DEFINITION = {
     "messages": {"push": {"title": "Still thinking it over?", "body": "15% off until Sunday"}},
 }
 _REMINDER = {"id": "cart-reminder"}
-_CAME_IN: dict[str, Any] = {
+_INTERACTION: dict[str, Any] = {
     "id": "evt-1",
     "type": "receive_push",
     "campaign": "abandoned-cart",
@@ -71,8 +71,8 @@ _CAME_IN: dict[str, Any] = {
     "happened_at": _AT,
     "arrived_at": _AT,
 }
-_CHAPTER: dict[str, Any] = {
-    "interaction": _CAME_IN,
+_DECISION: dict[str, Any] = {
+    "interaction": _INTERACTION,
     "state": "waiting",
     "reason": None,
     "words": "waits",
@@ -85,11 +85,11 @@ _CHAPTER: dict[str, Any] = {
     "decided_at": None,
     "messages": [],
 }
-_STORY = {"campaign": "cart-reminder", "state": "active", "first_published_at": _AT, "chapters": [_CHAPTER]}
+_EXPLANATION = {"campaign": "cart-reminder", "state": "active", "first_published_at": _AT, "chapters": [_DECISION]}
 _COUNTS = {"enrolled": 0, "sent": 40, "opened": 21, "opened_by_people": 18, "clicked": 7, "converted": {}}
 
 
-def _ordered(verb: str, **more: Any) -> Example:
+def _order_example(verb: str, **more: Any) -> Example:
     receipt = {
         "order_id": "a8453037909240d59102b85b70371b5b",
         "verb": verb,
@@ -103,7 +103,7 @@ def _ordered(verb: str, **more: Any) -> Example:
 
 
 EXAMPLES: Mapping[str, Example] = {
-    "operation-alive": Example(answer={"status": "alive"}, view=views.AliveView),
+    "operation-alive": Example(answer={"status": "alive"}, view=views.HealthView),
     "operation-ready": Example(
         answer={"status": "ready", "database": "ok", "temporal": "ok", "worker": "polling"}, view=views.ReadinessView
     ),
@@ -114,7 +114,7 @@ EXAMPLES: Mapping[str, Example] = {
         answer={"id": "cart-reminder", "revision": 1, "change": "new", "warnings": []},
         view=views.SavedView,
     ),
-    "campaigns-publish": _ordered("publish", body={"with_follow_ons": True}),
+    "campaigns-publish": _order_example("publish", body={"with_follow_ons": True}),
     "campaigns-read_campaign": Example(
         _REMINDER,
         answer={
@@ -199,7 +199,7 @@ EXAMPLES: Mapping[str, Example] = {
             "as_of": _AT,
             "is_cut": False,
             "unreachable": [],
-            "campaigns": [_STORY],
+            "campaigns": [_EXPLANATION],
             "nothing_happened": [],
         },
     ),
@@ -267,16 +267,16 @@ EXAMPLES: Mapping[str, Example] = {
     "segment-batch": Example(body=SEGMENT_BATCH, answer={"success": True}),
     "segment-import_history": Example(body=SEGMENT_BATCH, answer={"success": True}),
     "webhooks-take_events": Example({"provider": "sendgrid"}, body=_SENDGRID),
-    "campaigns-stop": _ordered("stop", body={}),
-    "campaigns-resume": _ordered("resume", body={}),
-    "campaigns-archive": _ordered("archive", body={}),
+    "campaigns-stop": _order_example("stop", body={}),
+    "campaigns-resume": _order_example("resume", body={}),
+    "campaigns-archive": _order_example("archive", body={}),
     "users-erase": Example({"id": "u-17"}),
 }
-"""By operation, in an order in which they can be played."""
+"""By operation id, in an order in which they can be executed."""
 
 
 def add_examples(operation: dict[str, Any], place: str) -> None:
-    """Put an operation's example into its place in the document; `place` is where models stand, with {model}."""
+    """Add the example of an operation to the document; `place` is the reference to models, with {model}."""
     example = EXAMPLES.get(operation["operationId"])
     if example is None:
         return
@@ -292,6 +292,6 @@ def add_examples(operation: dict[str, Any], place: str) -> None:
             content["schema"] = {"$ref": place.format(model=example.view.__name__)}
 
 
-def viewed() -> list[type[BaseModel]]:
-    """The models of answers that routes do not name themselves."""
+def answer_models() -> list[type[BaseModel]]:
+    """Return the response models that routes do not declare."""
     return sorted({one.view for one in EXAMPLES.values() if one.view}, key=lambda model: model.__name__)

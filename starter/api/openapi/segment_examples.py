@@ -1,4 +1,4 @@
-"""What OpenAPI tells of Segment's protocol: schemas, an example of each call, and every answer."""
+"""Segment's protocol in the OpenAPI document: schemas, an example of each call, and every response."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from typing import Any
 
 from starter.api.openapi.responses import RETRY_AFTER
 
-_ID = {"type": ["string", "number", "null"], "description": "A number is taken as its text. At most 255 characters."}
+_ID = {"type": ["string", "number", "null"], "description": "A number is read as its text. At most 255 characters."}
 _OBJECT = {"type": ["object", "null"]}
 _WHO: dict[str, Any] = {
     "userId": _ID,
-    "anonymousId": {"description": "Whose it is where there is no `userId`."},
+    "anonymousId": {"description": "Identifies the user if there is no `userId`."},
     "messageId": {
         "type": ["string", "number", "null"],
-        "description": "The same at each attempt: a message that is there already is left.",
+        "description": "The same at each attempt: a repeated message changes nothing.",
     },
     "timestamp": {
         "type": ["string", "null"],
-        "description": "When it happened, like 2026-03-02T12:00:00.000Z; else it is when it arrives.",
+        "description": "When it happened, such as 2026-03-02T12:00:00.000Z; default: the time of arrival.",
     },
     "context": _OBJECT,
-    "integrations": {"description": "Not looked at."},
+    "integrations": {"description": "Ignored."},
 }
 _NAME = {"type": "string", "minLength": 1, "maxLength": 255}
-_WORD = {"description": "A text; anything else is left out."}
+_WORD = {"description": "A string; other values are ignored."}
 _OWN: dict[str, dict[str, Any]] = {
     "track": {"event": _NAME, "properties": _OBJECT},
     "identify": {"traits": _OBJECT},
@@ -51,26 +51,26 @@ SEGMENT_CALLS: dict[str, dict[str, Any]] = {
     "group": {**_ANN, "groupId": "g-1", "traits": {"plan": "team"}},
     "alias": {**_ANN, "previousId": "visitor-5"},
 }
-"""One call of each kind; without a time, so that it can be tried on any day."""
+"""One call of each type; without a timestamp, so that it can be tried on any day."""
 
 SEGMENT_BATCH = {"batch": [{"type": kind, **SEGMENT_CALLS[kind]} for kind in ("identify", "track")], "sentAt": _AT}
 
 
 def message_body(kind: str) -> dict[str, Any]:
-    """What a route of single calls says of its body."""
+    """Return the `openapi_extra` of a route for single calls."""
     return _body(_message(kind), SEGMENT_CALLS[kind])
 
 
 def batch_body() -> dict[str, Any]:
-    """What a route of batches says of its body."""
+    """Return the `openapi_extra` of a route for batches."""
     messages = {
         "type": "array",
-        "description": "At most 2,500, each as a single call has it, with its `type`. What is none of these is told in "
-        "the answer.",
+        "description": "At most 2,500, each as in a single call, with its `type`. Other items are rejected in the "
+        "response.",
         "maxItems": 2500,
         "items": {},
     }
-    context = {"description": "Stands under the `context` of each message."}
+    context = {"description": "Defaults for the `context` of each message."}
     schema = {"type": "object", "required": ["batch"], "properties": {"batch": messages, "context": context}}
     return _body(schema, SEGMENT_BATCH)
 
@@ -83,7 +83,7 @@ def _message(kind: str) -> dict[str, Any]:
 
 def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
     content = {"application/json": {"schema": schema, "example": example}}
-    words = "JSON; packed by gzip where `Content-Encoding` says so."
+    words = "JSON, or gzip with the matching `Content-Encoding`."
     return {"requestBody": {"description": words, "required": True, "content": content}}
 
 
@@ -119,21 +119,27 @@ _SUCCESS = {
 }
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Stored for good. Messages of a batch that could not be taken are listed.",
+        "description": "Stored durably. Rejected messages of a batch are listed.",
         "content": {"application/json": {"schema": _SUCCESS, "example": {"success": True}}},
     },
-    400: _error("Wrong as a whole; the same again would be as wrong.", "invalid", "event: is missing or not text"),
+    400: _error(
+        "The request is invalid as a whole; repeating it does not help.", "invalid", "event: is missing or not text"
+    ),
     401: _error("No key, or not a valid one.", "unauthorized", "the key is not valid"),
-    403: _error("The key is not for this.", "forbidden", "without a key, only programs on this machine may call"),
+    403: _error("The key does not allow this.", "forbidden", "without a key, only programs on this machine may call"),
     408: _error("The body did not come in time.", "too_slow", "the body did not arrive within 30 seconds"),
-    415: _error("Packed in another way than gzip.", "unsupported_encoding", "send gzip, or none"),
+    415: _error("Another encoding than gzip.", "unsupported_encoding", "send gzip, or none"),
     429: {
-        **_error("Too fast for this key.", "rate_limited", "too many requests with this key; wait a moment"),
+        **_error(
+            "More requests than the key's rate.", "rate_limited", "too many requests with this key; wait a moment"
+        ),
         "headers": RETRY_AFTER,
     },
     503: {
-        **_error("Not everything was stored; send it again.", "store_unavailable", "the database cannot be used now"),
+        **_error(
+            "Not everything was stored; repeat the request.", "store_unavailable", "the database cannot be used now"
+        ),
         "headers": RETRY_AFTER,
     },
 }
-"""Every status that these routes answer with."""
+"""Every status of these routes."""

@@ -1,6 +1,6 @@
-"""What routes answer, as models for the description of the API; a test holds real answers against them.
+"""Models of responses for the OpenAPI document; a test validates real responses against them.
 
-The routes write plain JSON values themselves, for the command line shows the same.
+The routes write plain JSON values themselves, because the command line prints the same ones.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 
 
-class View(BaseModel):
-    """An answer. Times are UTC with `Z`."""
+class ResponseModel(BaseModel):
+    """A response. Times are UTC with `Z`."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class ErrorBody(View):
+class ErrorBody(ResponseModel):
     """`code` is for programs, `message` for people; `details` lists faults or problems one by one."""
 
     code: str
@@ -28,35 +28,35 @@ class ErrorBody(View):
     details: dict[str, Any] = {}
 
 
-class ErrorView(View):
+class ErrorView(ResponseModel):
     """Every error has this shape."""
 
     error: ErrorBody
 
 
-class ItemView(View):
-    """What became of one item: `accepted` is stored for good; `fault` says what is wrong with an `invalid` one."""
+class ItemView(ResponseModel):
+    """The result of one item: `accepted` items are stored durably; `fault` explains an `invalid` one."""
 
     id: str | None
     status: Literal["accepted", "duplicate", "invalid"]
     fault: str | None = None
 
 
-class IngestView(View):
-    """One result an item, in their order; `users` where users were described."""
+class IngestView(ResponseModel):
+    """One result per item, in their order; `users` has the results of user descriptions."""
 
     results: list[ItemView]
     users: list[ItemView] = []
 
 
 class UserView(User):
-    """A user; `unreachable` has, by channel, an address to which nothing goes any more, where there is one."""
+    """A user; `unreachable` has, by channel, the address that providers reported as undeliverable."""
 
     unreachable: dict[str, str] = Field(default_factory=dict)
 
 
-class SavedView(View):
-    """A draft that was saved. `warnings` tell what publishing would be refused for."""
+class SavedView(ResponseModel):
+    """A saved draft. `warnings` are the reasons for which publishing would be refused."""
 
     id: str
     revision: int
@@ -64,15 +64,15 @@ class SavedView(View):
     warnings: list[str]
 
 
-class WindowView(View):
-    """A window in which it was live, up to `closed_at` and without it; null: it still is."""
+class WindowView(ResponseModel):
+    """A window [opened_at, closed_at) in which it was live; null: it still is."""
 
     opened_at: datetime
     closed_at: datetime | None
 
 
-class EntryView(View):
-    """A campaign or card: its newest saved definition, and what is live of it since when."""
+class EntryView(ResponseModel):
+    """A campaign or card: its newest saved definition, and which revision is live since when."""
 
     id: str
     kind: Literal["campaign", "card"]
@@ -84,8 +84,8 @@ class EntryView(View):
     definition: dict[str, Any]
 
 
-class ReceiptView(View):
-    """What an order changed, in the order in which it took effect; `effective_at` is null where it changed nothing."""
+class ReceiptView(ResponseModel):
+    """The campaigns that an order changed, in the order applied; `effective_at` is null if it changed nothing."""
 
     order_id: str
     verb: Literal["publish", "stop", "resume", "archive"]
@@ -96,8 +96,8 @@ class ReceiptView(View):
     warnings: list[str]
 
 
-class FollowUpView(View):
-    """One follow-up or refusal. `reason` is null where it was sent or waits; a refusal has neither id nor due time."""
+class FollowUpView(ResponseModel):
+    """A follow-up or refusal. `reason` is null if it was sent or waits; a refusal has neither id nor due time."""
 
     id: str | None
     workflow_id: str | None
@@ -115,14 +115,14 @@ class FollowUpView(View):
     exception: str | None = None
 
 
-class FollowUpsView(View):
+class FollowUpsView(ResponseModel):
     """Newest trigger first."""
 
     follow_ups: list[FollowUpView]
 
 
-class CountsView(View):
-    """Numbers of users, each counted once a step; `converted` by conversion, A to D."""
+class CountsView(ResponseModel):
+    """Numbers of users, each counted once per step; `converted` by conversion, A to D."""
 
     enrolled: int
     sent: int
@@ -133,19 +133,19 @@ class CountsView(View):
 
 
 class ComparedView(CountsView):
-    """The same, compared with the control group; `uplift` is null where either of them is empty."""
+    """Counts compared with the control group; `uplift` is null if either group is empty."""
 
     uplift: dict[str, dict[str, Any] | None]
 
 
 class VariantView(ComparedView):
-    """One variant's receivers."""
+    """The receivers of one variant."""
 
     variant: str | None
 
 
-class ResultsView(View):
-    """What came of a campaign or card."""
+class ResultsView(ResponseModel):
+    """The results of a campaign or card."""
 
     id: str
     confidence: float
@@ -154,8 +154,8 @@ class ResultsView(View):
     variants: list[VariantView]
 
 
-class ReadinessView(View):
-    """`degraded`: interactions are accepted, and their follow-ups begin when the rest is back."""
+class ReadinessView(ResponseModel):
+    """`degraded`: interactions are accepted, and their follow-ups start when the rest is back."""
 
     status: Literal["ready", "degraded", "not_ready"]
     database: Literal["ok", "unreachable"]
@@ -164,7 +164,7 @@ class ReadinessView(View):
     note: str | None = None
 
 
-class AliveView(View):
-    """This process answers."""
+class HealthView(ResponseModel):
+    """This process is alive."""
 
     status: Literal["alive"]

@@ -1,7 +1,7 @@
-"""How much is taken on at a time: requests that are being answered, and bytes of their bodies in memory.
+"""Admission control: bounds on the requests in flight and on the bytes of their bodies in memory.
 
-What is more is refused at once, without its body being read, so that a caller can try again and this process keeps its
-size. What tells how this process is, and the links in messages, is never refused: it waits for nothing.
+A request over a bound is refused at once, without reading its body, so that memory stays bounded and the caller can
+repeat it. Probes, metrics and tracked links are exempt: they wait for nothing.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from prometheus_client import Counter, Gauge
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connector.settings.api import ApiLimits
+from connector.settings.application import ApiLimits
 from starter.api.requests.body import MAX_BODY_BYTES
+from starter.api.requests.decompression import COUNT_BYTES, declared_length
 from starter.api.requests.errors import ApiError, unavailable
-from starter.api.requests.unpacking import HOLD, declared_length
 
-requests_in_flight = Gauge("connector_http_requests_in_flight", "Requests that are being answered.")
+requests_in_flight = Gauge("connector_http_requests_in_flight", "Requests in flight.")
 body_bytes_held = Gauge("connector_http_body_bytes", "Bytes of request bodies in memory.")
 requests_refused = Counter(
-    "connector_http_refused", "Requests that were refused because of the load, by what there was too much of.", ["why"]
+    "connector_http_refused", "Requests refused because of overload, by the bound that was exceeded.", ["why"]
 )
 
-_ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
-_LINKS = ("/o/", "/c/", "/s/")
-_WORDS = "more is asked of this server than it takes on at a time; nothing was taken in, try again later"
-_LINGER_SECONDS = 5.0
+_EXEMPT_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+_EXEMPT_PREFIXES = ("/o/", "/c/", "/s/")
+_OVERLOADED_MESSAGE = "the server is overloaded; nothing was stored, try again later"
+_DRAIN_SECONDS = 5.0
 
 
 @dataclass
-class _Held:
-    """The body of one request, as far as it is in memory. `declared` is its length in bytes as announced."""
+class _Body:
+    """The body of one request in memory. `declared` is the announced length in bytes, `until` the deadline."""
 
     declared: int
     until: float
@@ -44,37 +44,37 @@ class _Held:
 
 
 class Admission:
-    """Lets requests in as long as there is room for them."""
+    """Middleware that admits requests within the bounds and answers 503 beyond them."""
 
     def __init__(self, app: ASGIApp, limits: ApiLimits) -> None:
         self._app, self._limits = app, limits
         self._requests = self._bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or refuse it."""
-        if scope["type"] != "http" or _is_always_answered(scope):
+        """Handle one request, or refuse it."""
+        if scope["type"] != "http" or _is_exempt(scope):
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
-        held = _Held(_length(headers), asyncio.get_running_loop().time() + self._limits.body_seconds)
+        held = _Body(_length(headers), asyncio.get_running_loop().time() + self._limits.body_seconds)
         if too_much := self._too_much(held):
             requests_refused.labels(too_much).inc()
             held.whole, held.refused = "expect" in headers or not _has_body(headers), True
-            answer = _overloaded(close=not held.whole).answer()
-            return await answer(scope, receive, _lingering(held, receive, send))
+            answer = _overloaded(close=not held.whole).response()
+            return await answer(scope, receive, _draining(held, receive, send))
         self._count(1, 0)
-        scope[HOLD] = partial(self._hold, held)
+        scope[COUNT_BYTES] = partial(self._hold, held)
         try:
-            await self._app(scope, self._counted(held, receive), _lingering(held, receive, send))
+            await self._app(scope, self._counted(held, receive), _draining(held, receive, send))
         finally:
             self._count(-1, -held.bytes)
 
-    def _too_much(self, held: _Held) -> str | None:
+    def _too_much(self, held: _Body) -> str | None:
         if self._requests >= self._limits.max_requests:
             return "requests"
         return "memory" if self._bytes + held.declared > self._limits.max_body_memory else None
 
-    def _counted(self, held: _Held, receive: Receive) -> Receive:
-        """Receive a body within the time and the memory that there is for it."""
+    def _counted(self, held: _Body, receive: Receive) -> Receive:
+        """Wrap `receive`: count the bytes of the body, and enforce the deadline and the memory bound."""
 
         async def receive_counted() -> Message:
             if held.whole:
@@ -91,7 +91,7 @@ class Admission:
 
         return receive_counted
 
-    def _hold(self, held: _Held, more: int) -> None:
+    def _hold(self, held: _Body, more: int) -> None:
         if self._bytes + more > self._limits.max_body_memory:
             requests_refused.labels("memory").inc()
             self._count(0, -held.bytes)
@@ -107,13 +107,13 @@ class Admission:
         body_bytes_held.inc(size)
 
 
-def _is_always_answered(scope: Scope) -> bool:
+def _is_exempt(scope: Scope) -> bool:
     path: str = scope["path"]
-    return path in _ALWAYS or (scope["method"] in ("GET", "HEAD") and path.startswith(_LINKS))
+    return path in _EXEMPT_PATHS or (scope["method"] in ("GET", "HEAD") and path.startswith(_EXEMPT_PREFIXES))
 
 
 def _length(headers: Headers) -> int:
-    """The length that a body is said to have, at most what is read of any; 0: not said, and counted as it comes."""
+    """Return the announced length, at most the largest body; 0 if none is announced: bytes are counted on arrival."""
     return min(declared_length(headers) or 0, MAX_BODY_BYTES)
 
 
@@ -122,34 +122,37 @@ def _has_body(headers: Headers) -> bool:
 
 
 def _overloaded(*, close: bool) -> ApiError:
-    error = unavailable("overloaded", _WORDS)
+    error = unavailable("overloaded", _OVERLOADED_MESSAGE)
     if close:
         error.headers = {**(error.headers or {}), "Connection": "close"}
     return error
 
 
 def _too_slow(seconds: float) -> ApiError:
-    message = f"the body did not arrive within {seconds:g} seconds; nothing was taken in"
+    message = f"the body did not arrive within {seconds:g} seconds; nothing was stored"
     return ApiError(408, "too_slow", message, headers={"Connection": "close"})
 
 
-def _lingering(held: _Held, receive: Receive, send: Send) -> Send:
-    """Send an answer; after a refusal throw away for a moment what still comes, or its end could reset the answer."""
+def _draining(held: _Body, receive: Receive, send: Send) -> Send:
+    """Wrap `send`: after a refusal, read and discard the rest of the body briefly.
+
+    Closing the connection with unread data could reset it before the caller has read the response.
+    """
 
     async def send_and_linger(message: Message) -> None:
         if message["type"] == "http.response.body" and held.refused and not held.whole:
             await send({**message, "more_body": True})
-            await _throw_away(receive)
+            await _discard(receive)
             message = {"type": "http.response.body", "body": b""}
         await send(message)
 
     return send_and_linger
 
 
-async def _throw_away(receive: Receive) -> None:
+async def _discard(receive: Receive) -> None:
     left = MAX_BODY_BYTES
     with suppress(TimeoutError):
-        async with asyncio.timeout(_LINGER_SECONDS):
+        async with asyncio.timeout(_DRAIN_SECONDS):
             while left > 0:
                 message = await receive()
                 if message["type"] != "http.request" or not message.get("more_body", False):

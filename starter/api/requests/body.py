@@ -1,4 +1,4 @@
-"""Bodies: JSON, of a bounded size, and with its faults told by their place."""
+"""Read request bodies: JSON of bounded size, with errors that name the place."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from connector.definitions.faults import faults_of
+from connector.definitions.faults import describe_faults
 from connector.rules.model.errors import DefinitionError
-from connector.rules.model.values import unstorable
+from connector.rules.model.values import storage_problem
+from starter.api.requests.decompression import declared_length, read_decompressed
 from starter.api.requests.errors import ApiError
-from starter.api.requests.unpacking import declared_length, read_unpacked
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
-M = TypeVar("M", bound=BaseModel)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 async def read_json(request: Request) -> Any:
-    """The body as JSON values, also where it is packed by gzip; None where there is none. Any Content-Type will do.
+    """Return the body as JSON values; None if it is empty. Gzip is decompressed; any Content-Type is accepted.
 
     Raises:
-        ApiError: 413 for more than 10 MB, 415 for another Content-Encoding, 400 with line and column for what is not
-            JSON.
+        ApiError: 413 for more than 10 MB, 415 for another Content-Encoding, 400 with line and column if it is not JSON.
     """
-    return parse_json(await read_unpacked(request, MAX_BODY_BYTES))
+    return parse_json(await read_decompressed(request, MAX_BODY_BYTES))
 
 
 def parse_json(body: bytes) -> Any:
-    """JSON values; None where there is nothing. Raises ApiError with line and column for what is not JSON."""
+    """Parse JSON; None if it is empty. Raises ApiError (400) with line and column if it is not JSON."""
     if not body:
         return None
     try:
@@ -41,30 +40,30 @@ def parse_json(body: bytes) -> Any:
 
 
 async def read_object(request: Request) -> dict[str, Any]:
-    """The body as a JSON object. Raises ApiError, also where it is something else."""
+    """Return the body as a JSON object. Raises ApiError if it is not one."""
     return _object(await read_json(request))
 
 
 async def read_description(request: Request) -> dict[str, Any]:
-    """The body as a JSON object that can be stored as it is. Raises ApiError."""
+    """Return the body as a JSON object that every database can store. Raises ApiError."""
     value = await read_object(request)
-    if fault := unstorable(value):
+    if fault := storage_problem(value):
         raise ApiError(422, "invalid", f"the body {fault}")
     return value
 
 
 async def read_options(request: Request) -> dict[str, Any]:
-    """The body as a JSON object that may be left out. Raises ApiError."""
+    """Return the body as a JSON object; an empty one if there is no body. Raises ApiError."""
     value = await read_json(request)
     return {} if value is None else _object(value)
 
 
-def checked(model: type[M], data: Mapping[str, Any]) -> M:
-    """The data as that model. Raises DefinitionError with every fault, by its key."""
+def validate(model: type[Model], data: Mapping[str, Any]) -> Model:
+    """Validate the data as a model. Raises DefinitionError with every fault and its key."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise DefinitionError(faults_of(error, model, data)) from None
+        raise DefinitionError(describe_faults(error, model, data)) from None
 
 
 Description = Annotated[dict[str, Any], Depends(read_description)]
@@ -79,7 +78,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 async def read_bounded(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
-    """The body as it is. Raises ApiError: 413 for more than `most` bytes, as soon as they are announced or there."""
+    """Return the raw body. Raises ApiError (413) as soon as more than `most` bytes are announced or received."""
     chunks, size = [], 0
     if (declared_length(request.headers) or 0) > most:
         raise _too_large(most)

@@ -1,4 +1,4 @@
-"""Errors over HTTP, all in one shape: {"error": {"code", "message", "details"?}}."""
+"""Errors over HTTP. Every error has one shape: {"error": {"code", "message", "details"?}}."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from starlette.exceptions import HTTPException
 from connector.rules.model.errors import DefinitionError, Fault, OrderRefused
 from connector.store.engine.database import StoreUnavailable
 from connector.store.users.users import UserErased
-from connector.temporal.link import TemporalUnavailable
+from connector.temporal.client import TemporalUnavailable
 
 RETRY_AFTER_SECONDS = 2
 
 
 class ApiError(Exception):
-    """Something that ends a request with a status and words of its own.
+    """An error with its own HTTP status.
 
     Args:
         code: for programs, stable. message: for people.
@@ -39,8 +39,8 @@ class ApiError(Exception):
         self.status, self.code, self.message = status, code, message
         self.details, self.headers = details, headers
 
-    def answer(self, **beside: Any) -> JSONResponse:
-        """The response that tells it, with whatever else a protocol wants to stand beside `error`."""
+    def response(self, **beside: Any) -> JSONResponse:
+        """Return the response, with the fields that a protocol wants beside `error`."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.details is not None:
             error["details"] = self.details
@@ -48,33 +48,33 @@ class ApiError(Exception):
 
 
 def not_found(what: str) -> ApiError:
-    """404 for something that the path names and that is not there."""
+    """Return a 404 for something that the path names and that does not exist."""
     return ApiError(404, "not_found", f"{what} is not known")
 
 
 def unavailable(code: str, message: str) -> ApiError:
-    """503 with a time after which another try is worth it."""
+    """Return a 503 with `Retry-After`."""
     return ApiError(503, code, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
-def answer_errors(app: FastAPI) -> None:
-    """Give every error that a route raises its one shape."""
+def install_error_handlers(app: FastAPI) -> None:
+    """Install handlers that give every handled error its shape."""
 
-    async def answer(_request: Request, error: Exception) -> JSONResponse:
-        return as_api_error(error).answer()
+    async def respond(_request: Request, error: Exception) -> JSONResponse:
+        return as_api_error(error).response()
 
-    for kind in TOLD:
-        app.add_exception_handler(kind, answer)
+    for kind in HANDLED_ERRORS:
+        app.add_exception_handler(kind, respond)
 
 
 def as_api_error(error: Exception) -> ApiError:
-    """One of the errors that are `TOLD`, as it is told."""
+    """Convert one of `HANDLED_ERRORS`."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, HTTPException):
         phrase = HTTPStatus(error.status_code).phrase
         return ApiError(error.status_code, phrase.lower().replace(" ", "_"), error.detail, headers=error.headers)
-    return next(tell(error) for kind, tell in _TOLD.items() if isinstance(error, kind))
+    return next(convert(error) for kind, convert in _CONVERSIONS.items() if isinstance(error, kind))
 
 
 def _invalid(faults: list[Fault]) -> ApiError:
@@ -87,19 +87,19 @@ def _refused(error: OrderRefused) -> ApiError:
     return ApiError(409, "refused", str(error), details={"problems": error.problems})
 
 
-def _unprocessable(error: RequestValidationError) -> ApiError:
-    """A query or path parameter; the first step of its place says which of the two, and is left out."""
+def _invalid_parameter(error: RequestValidationError) -> ApiError:
+    """Convert a fault of a query or path parameter; the first element of its location names which, and is dropped."""
     return _invalid([Fault(".".join(map(str, fault["loc"][1:])), fault["msg"]) for fault in error.errors()])
 
 
-_TOLD: dict[type[Exception], Callable[[Any], ApiError]] = {
+_CONVERSIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     StoreUnavailable: lambda _: unavailable("store_unavailable", "the database cannot be used now; try again"),
     TemporalUnavailable: lambda error: unavailable("temporal_unavailable", str(error)),
     UserErased: lambda error: ApiError(410, "erased", str(error)),
     OrderRefused: _refused,
     DefinitionError: lambda error: _invalid(error.faults),
-    RequestValidationError: _unprocessable,
+    RequestValidationError: _invalid_parameter,
 }
 
-TOLD: tuple[type[Exception], ...] = (ApiError, HTTPException, *_TOLD)
-"""The errors that a route may raise; every other one is our own fault."""
+HANDLED_ERRORS: tuple[type[Exception], ...] = (ApiError, HTTPException, *_CONVERSIONS)
+"""The errors that a route may raise; any other exception is a defect and becomes a 500."""

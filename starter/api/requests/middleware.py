@@ -1,4 +1,4 @@
-"""What every request gets: an id, a line in the log, a place in the metrics, and an answer whatever happens."""
+"""The outermost middleware: request id, log line, metrics, and a response whatever happens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starter.api.requests.errors import ApiError
-from starter.api.routes.metrics import requests_answered
+from starter.api.requests.metrics import requests_answered
 
 REQUEST_ID = "X-Request-Id"
 
@@ -21,13 +21,13 @@ _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
 class RequestMiddleware:
-    """The outermost layer. Logs name the route, never the path, which may hold a user's id."""
+    """Gives every request an id, a log line and a metric. Logs have the route, not the path: it may hold a user id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request_id = _id_of(scope)
@@ -53,7 +53,7 @@ class RequestMiddleware:
 
 
 def _internal(request_id: str) -> ASGIApp:
-    return ApiError(500, "internal", f"something went wrong here; the log says what, under {request_id}").answer()
+    return ApiError(500, "internal", f"internal error; the log has it under {request_id}").response()
 
 
 def _record(scope: Scope, status: int, seconds: float) -> None:
@@ -71,7 +71,7 @@ def _route_of(scope: Scope) -> str:
 
 
 def _key_of(scope: Scope) -> dict[str, str]:
-    """The id of the key that was sent, if it is one of ours; never the key."""
+    """Return the id of the caller's key for the log; never the key."""
     caller = scope.get("state", {}).get("caller")
     return {} if caller is None or caller.id is None else {"key": caller.id}
 

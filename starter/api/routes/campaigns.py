@@ -1,4 +1,4 @@
-"""`/v1/campaigns/{id}`: what is written, what is live, and the orders that change it. Cards share the ids."""
+"""`/v1/campaigns/{id}`: definitions, what is live, lifecycle orders, and results. Cards share the ids."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from pydantic import BaseModel
 from connector.app.context import AppContext
 from connector.definitions import parse_mapping
 from connector.rules.catalogue.catalogue import Entry
+from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.campaigns import Publishable, Workspace
 from connector.rules.publishing.drafting import draft_warnings
-from connector.store.catalogue.loading import save_drafts
+from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import body_of
-from starter.api.requests.body import Description, JsonOptions, checked
+from starter.api.requests.body import Description, JsonOptions, validate
 from starter.api.requests.errors import ApiError, not_found
-from starter.api.routes.options import NoOptions, PublishOptions
-from starter.operations.catalogue import view_with_definition
-from starter.operations.orders import Verb, order_now
+from starter.api.requests.options import NoOptions, PublishOptions
+from starter.operations.orders import order_now
+from starter.operations.views import load_results, view_entry_with_definition
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 _NO_OPTIONS = body_of("NoOptions", required=False)
@@ -30,17 +31,17 @@ _READS, _MANAGES = ([Depends(needs(scope))] for scope in (Scope.READ, Scope.MANA
 
 @router.get("/{id}", dependencies=_READS)
 async def read_campaign(id: str, context: ContextHere) -> dict[str, Any]:
-    """The newest saved definition, and what is live of it since when."""
-    return view_with_definition(await _entry(context, id))
+    """Return the newest saved definition, and which revision is live since when."""
+    return view_entry_with_definition(await _entry(context, id))
 
 
 @router.put("/{id}", dependencies=_MANAGES, openapi_extra=body_of("Campaign", "Card"))
 async def save_campaign(id: str, body: Description, context: ContextHere) -> dict[str, Any]:
-    """Save a draft; what is live does not change until it is published (P10)."""
+    """Save a draft; the live revision does not change until the draft is published (P10)."""
     definition = _definition(id, body)
-    async with context.database.write(context.workspace) as connection:
-        now = await database_now(connection)
-        (saved,) = await save_drafts(connection, context.workspace, [definition], now)
+    async with context.database.write(context.workspace) as tx:
+        now = await database_now(tx)
+        (saved,) = await save_drafts(tx, [definition], now)
     catalogue = await context.cache.at_least(context.database)
     notes = draft_warnings([definition], catalogue, now)
     return {"id": saved.id, "revision": saved.revision, "change": saved.change, "warnings": notes}
@@ -49,28 +50,39 @@ async def save_campaign(id: str, body: Description, context: ContextHere) -> dic
 @router.post("/{id}/publish", dependencies=_MANAGES, openapi_extra=body_of("PublishOptions", required=False))
 async def publish(id: str, options: JsonOptions, context: ContextHere) -> dict[str, Any]:
     """Make the newest saved revision live (P5)."""
-    return await _order(context, "publish", id, checked(PublishOptions, options))
+    return await _order(context, "publish", id, validate(PublishOptions, options))
 
 
 @router.post("/{id}/stop", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
 async def stop(id: str, options: JsonOptions, context: ContextHere) -> dict[str, Any]:
-    """End its waiting and held follow-ups as `dropped: stopped`, and begin none (P9)."""
-    return await _order(context, "stop", id, checked(NoOptions, options))
+    """End its waiting and held follow-ups as `dropped: stopped`, and start none (P9)."""
+    return await _order(context, "stop", id, validate(NoOptions, options))
 
 
 @router.post("/{id}/resume", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
 async def resume(id: str, options: JsonOptions, context: ContextHere) -> dict[str, Any]:
-    """Make it live again as it was; what happened meanwhile is not picked up (P9)."""
-    return await _order(context, "resume", id, checked(NoOptions, options))
+    """Make it live again as it was; what happened in between is not picked up (P9)."""
+    return await _order(context, "resume", id, validate(NoOptions, options))
 
 
 @router.post("/{id}/archive", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
 async def archive(id: str, options: JsonOptions, context: ContextHere) -> dict[str, Any]:
     """Stop it for good; it cannot be edited any more (P9)."""
-    return await _order(context, "archive", id, checked(NoOptions, options))
+    return await _order(context, "archive", id, validate(NoOptions, options))
 
 
-async def _order(context: AppContext, verb: Verb, id: str, options: BaseModel) -> dict[str, Any]:
+@router.get("/{id}/results", dependencies=_READS)
+async def read_results(id: str, context: ContextHere) -> dict[str, Any]:
+    """Return how many users were enrolled, sent, opened, clicked and converted: control group, receivers, each variant.
+
+    Each user counts once per step. `uplift` has, by conversion, the receivers' rate against the control group's, the
+    difference with its 95% confidence interval (`low` to `high`, Newcombe's) and the relative uplift; it is null if
+    either group is empty.
+    """
+    return {"id": id, **await load_results(context, await _entry(context, id))}
+
+
+async def _order(context: AppContext, verb: OrderVerb, id: str, options: BaseModel) -> dict[str, Any]:
     await _entry(context, id)
     receipt = await order_now(context, verb, [id], **options.model_dump())
     return receipt.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""`GET /v1/follow-ups`: what waits, and what came of the rest."""
+"""`GET /v1/follow-ups`: follow-ups with their states and reasons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from connector.store.reporting.overview import list_follow_ups
 from connector.store.users.users import find_user
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
-from starter.operations.follow_ups import view
+from starter.operations.views import view_follow_up
 
 router = APIRouter(tags=["follow-ups"])
 
@@ -27,21 +27,20 @@ async def read_follow_ups(
     state: State | None = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 100,
 ) -> dict[str, Any]:
-    """Follow-ups, newest trigger first; `state=refused` lists triggers that the rules refused instead.
+    """List follow-ups, newest trigger first; `state=refused` lists refused triggers instead.
 
-    `reason` is null where something was sent or still waits. `workflow_id` names the workflow in Temporal that waits,
-    for the `exception` signal; it is null for refusals, and where a launch sends.
+    `reason` is null if a message was sent or the follow-up waits. `workflow_id` is the workflow in Temporal, for the
+    `exception` signal; it is null for refusals and for messages of a launch.
     """
-    async with context.database.read() as connection:
-        stored = None if user is None else await find_user(connection, context.workspace, user)
+    async with context.database.read(context.workspace) as tx:
+        stored = None if user is None else await find_user(tx, user)
         if user is not None and stored is None:
             return {"follow_ups": []}
         found = await list_follow_ups(
-            connection,
-            context.workspace,
+            tx,
             campaign=campaign,
             user_key=stored.user_key if stored else None,
             state=state,
             limit=limit,
         )
-    return {"follow_ups": [view(listed) for listed in found]}
+    return {"follow_ups": [view_follow_up(listed) for listed in found]}

@@ -1,47 +1,57 @@
-"""`/v1/users/{id}/inbox` and `/v1/inbox/{message}/…`: what client apps show, and what users do with it."""
+"""`/v1/users/{id}/inbox` and `/v1/inbox/{message}/…`: the inbox that client apps show."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel
 
 from connector.app.context import AppContext
-from connector.inbox.actions import InboxActions, MessageUnknown, NotTheirs
-from connector.inbox.reading import InboxLoader, InboxPage, page_of
-from connector.rules.model.inbox import CARD, ButtonUnknown, InboxAction, InboxKind, Verb
-from connector.rules.model.values import unstorable
+from connector.inbox.actions import ForeignMessage, InboxActions, UnknownMessage
+from connector.inbox.reading import InboxOwner, InboxPage, load_inbox
+from connector.inbox.tokens import MissingInboxSecret
+from connector.rules.model.inbox import CARD_ID_PREFIX, InboxAction, InboxKind, InboxVerb, UnknownButton
+from connector.rules.model.values import storage_problem
 from connector.store.engine.database import database_now
 from connector.store.users.users import StoredUser, UserErased, find_user, resolve_and_lock
-from starter.api.access.inbox_token import Holder, InboxDoer, InboxReader
+from starter.api.access.inbox_token import InboxAccess, InboxReader, InboxWriter, inbox_tokens
+from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import body_of
-from starter.api.requests.body import JsonOptions, checked
+from starter.api.requests.body import JsonOptions, validate
 from starter.api.requests.errors import ApiError, not_found
-from starter.api.routes.metrics import interactions_ingested
-from starter.api.routes.options import ActOptions, ClickOptions
+from starter.api.requests.metrics import interactions_ingested
+from starter.api.requests.options import ClickOptions, InboxActionOptions, NoOptions
 from starter.api.routes.users import UserId
 
 MAX_MESSAGES = 100
 
 router = APIRouter(prefix="/v1", tags=["inbox"])
-_M = TypeVar("_M", bound=ActOptions)
+_M = TypeVar("_M", bound=InboxActionOptions)
 
 
 class InboxView(BaseModel):
-    """The first messages of an inbox; `is_cut` says whether there are more."""
+    """The first messages of an inbox; `is_cut` tells whether there are more."""
 
     messages: list[dict[str, Any]]
     is_cut: bool
 
 
-class ActView(BaseModel):
-    """`accepted`, or `duplicate` where it had been taken in before; and the interaction that it made, None for none."""
+class InboxActionView(BaseModel):
+    """`accepted` or `duplicate`, and the type of the interaction that was made, None if none was."""
 
     status: str
     interaction: str | None
+
+
+class TokenView(BaseModel):
+    """A token for one user's inbox, and when it expires (UTC)."""
+
+    token: str
+    expires_at: datetime
 
 
 MessageId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
@@ -56,15 +66,15 @@ async def read_inbox(
     kind: InboxKind | None = None,
     limit: Annotated[int, Query(ge=1, le=MAX_MESSAGES)] = 50,
 ) -> InboxView:
-    """In-app messages and cards: highest priority first, then the newest; what expired or was dismissed is gone."""
+    """List in-app messages and cards, highest priority first, then newest; expired and dismissed ones are left out."""
     catalogue = await context.cache.at_least(context.database)
-    async with context.database.read() as c:
-        stored = _allowed(await find_user(c, context.workspace, id), holder.user_key, id)
-        page = await page_of(
-            c,
+    async with context.database.read(context.workspace) as tx:
+        stored = _visible_user(await find_user(tx, id), holder.user_key, id)
+        page = await load_inbox(
+            tx,
             catalogue,
-            InboxLoader(context.workspace, stored.user, stored.user_key),
-            now=await database_now(c),
+            InboxOwner(stored.user, stored.user_key),
+            now=await database_now(tx),
             kind=kind,
             limit=limit,
             card_priority=context.settings.inbox.priorities["news_feed_card"],
@@ -73,65 +83,95 @@ async def read_inbox(
     return _view(page)
 
 
-@router.post("/inbox/{message}/view", openapi_extra=body_of("ActOptions", required=False))
-async def view(message: MessageId, holder: InboxDoer, options: JsonOptions, context: ContextHere) -> ActView:
-    """The user saw it: one view interaction a message, however often it is told."""
-    return await _act(context, message, holder, "view", _options(ActOptions, options))
+@router.post("/inbox/{message}/view", openapi_extra=body_of("InboxActionOptions", required=False))
+async def view(message: MessageId, holder: InboxWriter, options: JsonOptions, context: ContextHere) -> InboxActionView:
+    """Report that the user saw the message: one view interaction per message, however often it is reported."""
+    return await _perform(context, message, holder, "view", _options(InboxActionOptions, options))
 
 
 @router.post("/inbox/{message}/click", openapi_extra=body_of("ClickOptions", required=False))
-async def click(message: MessageId, holder: InboxDoer, options: JsonOptions, context: ContextHere) -> ActView:
-    """The user clicked it, or one of its buttons: one interaction for each `id`, or without one for each second."""
-    return await _act(context, message, holder, "click", _options(ClickOptions, options))
+async def click(message: MessageId, holder: InboxWriter, options: JsonOptions, context: ContextHere) -> InboxActionView:
+    """Report a click on the message or a button: one interaction per `id`, or per second without one."""
+    return await _perform(context, message, holder, "click", _options(ClickOptions, options))
 
 
-@router.post("/inbox/{message}/dismiss", openapi_extra=body_of("ActOptions", required=False))
-async def dismiss(message: MessageId, holder: InboxDoer, options: JsonOptions, context: ContextHere) -> ActView:
-    """Take it out of the user's inbox; a content card makes an interaction of it."""
-    return await _act(context, message, holder, "dismiss", _options(ActOptions, options))
+@router.post("/inbox/{message}/dismiss", openapi_extra=body_of("InboxActionOptions", required=False))
+async def dismiss(
+    message: MessageId, holder: InboxWriter, options: JsonOptions, context: ContextHere
+) -> InboxActionView:
+    """Remove the message from the inbox; dismissing a content card is an interaction."""
+    return await _perform(context, message, holder, "dismiss", _options(InboxActionOptions, options))
 
 
-async def _act(context: AppContext, message: str, holder: Holder, verb: Verb, options: ActOptions) -> ActView:
-    doer = await _doer(context, message, holder, options.user)
+@router.post(
+    "/users/{id}/inbox-token",
+    dependencies=[Depends(needs(Scope.READ, Scope.INGEST))],
+    openapi_extra=body_of("NoOptions", required=False),
+)
+async def mint_token(id: UserId, options: JsonOptions, context: ContextHere, response: Response) -> TokenView:
+    """Mint a token with which a browser or phone reads and uses the inbox of this user. An unknown user is created.
+
+    409 if no secret is set. Give the token to the user's own device only. It reads and writes, so the key must do both.
+    """
+    validate(NoOptions, options)
+    try:
+        async with context.database.write(context.workspace) as tx:
+            now = await database_now(tx)
+            user_key = (await resolve_and_lock(tx, [id], now)).get(id)
+            if user_key is None:
+                raise UserErased
+            token, expires_at = inbox_tokens(context).create(user_key, now, context.settings.inbox.token_lifetime)
+    except MissingInboxSecret as error:
+        raise ApiError(409, "not_set_up", str(error)) from None
+    response.headers["Cache-Control"] = "no-store"
+    return TokenView(token=token, expires_at=expires_at)
+
+
+async def _perform(
+    context: AppContext, message: str, holder: InboxAccess, verb: InboxVerb, options: InboxActionOptions
+) -> InboxActionView:
+    doer = await _acting_user(context, message, holder, options.user)
     acts = InboxActions(context.database, context.cache, context.intake, context.workspace)
     try:
         acted = await acts.perform(message, doer, InboxAction(verb, **options.model_dump(exclude={"user"})))
-    except MessageUnknown as error:
+    except UnknownMessage as error:
         raise ApiError(404, "not_found", str(error)) from None
-    except NotTheirs as error:
+    except ForeignMessage as error:
         raise ApiError(403, "forbidden", str(error)) from None
-    except ButtonUnknown as error:
+    except UnknownButton as error:
         raise ApiError(422, "invalid", str(error)) from None
     if acted.interaction is not None:
         interactions_ingested.labels(acted.status).inc()
     if acted.changed:
         context.outbox.nudge()
-    return ActView(status=holder.told(acted.status), interaction=acted.interaction.type if acted.interaction else None)
+    return InboxActionView(
+        status=holder.visible_status(acted.status), interaction=acted.interaction.type if acted.interaction else None
+    )
 
 
-async def _doer(context: AppContext, message: str, holder: Holder, named: str | None) -> str | None:
-    """The user key of who did it; None: whose message it is."""
+async def _acting_user(context: AppContext, message: str, holder: InboxAccess, named: str | None) -> str | None:
+    """Return the user key of the acting user; None: the owner of the message."""
     if named is None:
-        if holder.user_key is None and message.startswith(CARD):
-            raise ApiError(422, "invalid", "user: a published card is everybody's; name the user")
+        if holder.user_key is None and message.startswith(CARD_ID_PREFIX):
+            raise ApiError(422, "invalid", "user: a published card belongs to every user; name the user")
         return holder.user_key
     if not holder.may_read:
-        return await _made(context, named)
-    async with context.database.read() as c:
-        return _allowed(await find_user(c, context.workspace, named), holder.user_key, named).user_key
+        return await _existing_or_new_user(context, named)
+    async with context.database.read(context.workspace) as tx:
+        return _visible_user(await find_user(tx, named), holder.user_key, named).user_key
 
 
-async def _made(context: AppContext, named: str) -> str:
-    """That user, who is made where unknown as with every report: a key for ingest alone is not told who there is."""
-    async with context.database.write(context.workspace) as c:
-        known = await resolve_and_lock(c, context.workspace, [named], await database_now(c))
+async def _existing_or_new_user(context: AppContext, named: str) -> str:
+    """Return the user, created if unknown: a key with `ingest` alone does not learn which users exist."""
+    async with context.database.write(context.workspace) as tx:
+        known = await resolve_and_lock(tx, [named], await database_now(tx))
     if named not in known:
         raise UserErased
     return known[named]
 
 
-def _allowed(stored: StoredUser | None, holder: str | None, id: str) -> StoredUser:
-    """That user, where the caller may see them. A token's holder is not told who else there is."""
+def _visible_user(stored: StoredUser | None, holder: str | None, id: str) -> StoredUser:
+    """Return the user if the caller may see them. A token does not reveal which other users exist."""
     if holder is not None and (stored is None or stored.user_key != holder):
         raise ApiError(403, "forbidden", "the inbox token is another user's")
     if stored is None:
@@ -140,9 +180,9 @@ def _allowed(stored: StoredUser | None, holder: str | None, id: str) -> StoredUs
 
 
 def _options(model: type[_M], options: Mapping[str, Any]) -> _M:
-    if fault := unstorable(options):
+    if fault := storage_problem(options):
         raise ApiError(422, "invalid", f"the body {fault}")
-    return checked(model, options)
+    return validate(model, options)
 
 
 def _view(page: InboxPage) -> InboxView:

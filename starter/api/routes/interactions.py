@@ -1,4 +1,4 @@
-"""`POST /v1/interactions`: what users did, up to 1,000 at once, each judged on its own."""
+"""`POST /v1/interactions`: reports of up to 1,000 interactions, each validated on its own."""
 
 from __future__ import annotations
 
@@ -8,23 +8,28 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
-from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, read_batch
+from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, parse_batch
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import body_of
 from starter.api.requests.body import JsonObject
 from starter.api.requests.errors import ApiError
-from starter.api.routes.metrics import interactions_ingested
+from starter.api.requests.metrics import interactions_ingested
 
 router = APIRouter(tags=["interactions"])
 
 
-@router.post("/v1/interactions", dependencies=[Depends(needs(Scope.INGEST))], openapi_extra=body_of("Interactions"))
+@router.post(
+    "/v1/interactions",
+    name="take_interactions",  # part of the operation id, which generated clients use
+    dependencies=[Depends(needs(Scope.INGEST))],
+    openapi_extra=body_of("Interactions"),
+)
 async def ingest_interactions(body: JsonObject, context: ContextHere) -> JSONResponse:
-    """Take in interactions and events. What is answered as `accepted` is stored for good; repeating it changes nothing.
+    """Ingest interactions and events. An `accepted` item is stored durably; repeating it changes nothing.
 
-    The answer has one result an item, in their order: `accepted`, `duplicate`, or `invalid` with its fault. `users` may
-    stand beside them: what is told there holds before the items are judged, and has results of its own.
+    The response has one result per item, in their order: `accepted`, `duplicate`, or `invalid` with its fault. `users`
+    may be described beside them: descriptions apply before the items are evaluated, and have results of their own.
     """
     answer = await ingest_batch(context.intake, _batch_of(body))
     if answer.changed:
@@ -36,6 +41,6 @@ async def ingest_interactions(body: JsonObject, context: ContextHere) -> JSONRes
 
 def _batch_of(body: dict[str, Any]) -> InteractionBatch:
     try:
-        return read_batch(body)
+        return parse_batch(body)
     except BatchRefused as refused:
         raise ApiError(422 if refused.code == "invalid" else 413, refused.code, str(refused)) from None

@@ -1,4 +1,4 @@
-"""`/v1/pushes/{delivery}/open|click`: what users do with a push, told by the app that showed it."""
+"""`/v1/pushes/{delivery}/open|click`: opens and clicks of a push, reported by the app that showed it."""
 
 from __future__ import annotations
 
@@ -10,53 +10,57 @@ from fastapi import APIRouter, Path
 from connector.app.context import AppContext
 from connector.rules.model.interactions import Interaction, InteractionType
 from connector.store.engine.database import database_now
+from connector.store.provider_events.attribution import TrackedDelivery, find_tracked_deliveries
 from connector.store.provider_events.delivery_reports import is_logged
-from connector.store.provider_events.tracked import TrackedDelivery, find_deliveries
-from starter.api.access.inbox_token import Holder, InboxDoer
+from starter.api.access.inbox_token import InboxAccess, InboxWriter
 from starter.api.context import ContextHere
 from starter.api.openapi.document import body_of
-from starter.api.requests.body import JsonOptions, checked
+from starter.api.requests.body import JsonOptions, validate
 from starter.api.requests.errors import ApiError, not_found
-from starter.api.routes.inbox import ActView
-from starter.api.routes.metrics import interactions_ingested
-from starter.api.routes.options import NoOptions, TapOptions
+from starter.api.requests.metrics import interactions_ingested
+from starter.api.requests.options import NoOptions, TapOptions
+from starter.api.routes.inbox import InboxActionView
 
 router = APIRouter(prefix="/v1/pushes", tags=["pushes"])
 
-_SKEW = timedelta(days=1)
-"""By how much the dispatch's clock and the database's surely differ less."""
+_MAX_CLOCK_SKEW = timedelta(days=1)
+"""A safe bound on the difference between the clock of the dispatch and the database's."""
 
 DeliveryId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 
 
 @router.post("/{delivery}/open", openapi_extra=body_of("NoOptions", required=False))
-async def open_push(delivery: DeliveryId, holder: InboxDoer, options: JsonOptions, context: ContextHere) -> ActView:
-    """Its body was tapped: one `open_push` a push, however often it is told.
+async def open_push(
+    delivery: DeliveryId, holder: InboxWriter, options: JsonOptions, context: ContextHere
+) -> InboxActionView:
+    """Report a tap on the body: one `open_push` per push, however often it is reported.
 
-    The delivery's id stands in the push's data. With the user's inbox token or with a key.
+    The data of the push has the delivery id. Needs the user's inbox token or a key.
     """
-    checked(NoOptions, options)
-    return await _tapped(context, delivery, holder, InteractionType.OPEN_PUSH, {})
+    validate(NoOptions, options)
+    return await _record_tap(context, delivery, holder, InteractionType.OPEN_PUSH, {})
 
 
 @router.post("/{delivery}/click", openapi_extra=body_of("TapOptions"))
-async def click(delivery: DeliveryId, holder: InboxDoer, options: JsonOptions, context: ContextHere) -> ActView:
-    """One of its buttons was tapped, or a page of its story: one interaction for each (M1)."""
-    tap = checked(TapOptions, options)
+async def click(
+    delivery: DeliveryId, holder: InboxWriter, options: JsonOptions, context: ContextHere
+) -> InboxActionView:
+    """Report a tap on a button or on a page of the story: one interaction for each (M1)."""
+    tap = validate(TapOptions, options)
     kind = InteractionType.CLICK_PUSH_STORY_PAGE if tap.button is None else InteractionType.CLICK_PUSH_BUTTON
-    return await _tapped(context, delivery, holder, kind, tap.model_dump(exclude_none=True))
+    return await _record_tap(context, delivery, holder, kind, tap.model_dump(exclude_none=True))
 
 
-async def _tapped(
-    context: AppContext, delivery: str, holder: Holder, kind: InteractionType, properties: dict[str, Any]
-) -> ActView:
-    async with context.database.read() as c:
-        push = _allowed((await find_deliveries(c, context.workspace, [delivery])).get(delivery), holder.user_key)
-        now = await database_now(c)
+async def _record_tap(
+    context: AppContext, delivery: str, holder: InboxAccess, kind: InteractionType, properties: dict[str, Any]
+) -> InboxActionView:
+    async with context.database.read(context.workspace) as tx:
+        push = _visible_push((await find_tracked_deliveries(tx, [delivery])).get(delivery), holder.user_key)
+        now = await database_now(tx)
         id = ":".join([push.id, kind.value, *properties.values()])
-        # The log is unique by day and id (M6), and apps tell again on other days what they are not sure of.
-        if await is_logged(c, context.workspace, push.user_key, id, (push.dispatched_at or now) - _SKEW):
-            return ActView(status=holder.told("duplicate"), interaction=kind.value)
+        # The log is unique by day and id (M6), and apps repeat reports on other days.
+        if await is_logged(tx, push.user_key, id, (push.dispatched_at or now) - _MAX_CLOCK_SKEW):
+            return InboxActionView(status=holder.visible_status("duplicate"), interaction=kind.value)
     made = Interaction(
         id=id,
         user=push.user,
@@ -68,11 +72,11 @@ async def _tapped(
     [result] = await context.intake.ingest([made])
     interactions_ingested.labels(result.status).inc()
     context.outbox.nudge()
-    return ActView(status=holder.told(result.status), interaction=kind.value)
+    return InboxActionView(status=holder.visible_status(result.status), interaction=kind.value)
 
 
-def _allowed(push: TrackedDelivery | None, holder: str | None) -> TrackedDelivery:
-    """That push, where the caller may act on it. A token's holder is not told which others there are."""
+def _visible_push(push: TrackedDelivery | None, holder: str | None) -> TrackedDelivery:
+    """Return the push if the caller may act on it. A token does not reveal which other pushes exist."""
     if push is None or push.channel != "push":
         raise ApiError(403, "forbidden", "the push is not the user's") if holder else not_found("the push")
     if holder is not None and push.user_key != holder:

@@ -1,4 +1,4 @@
-"""What tracked links answer: a pixel, a redirect, or one of a few pages; all of them kept by nobody."""
+"""Responses of tracked links: a pixel, a redirect, or one of a few pages; none may be cached."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 from fastapi import Response
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
-"""A transparent GIF of one by one."""
+"""A transparent GIF of 1 × 1 pixel."""
 
 RETRY_AFTER_SECONDS = 30
 
@@ -33,17 +33,17 @@ _FORM = '<form method="post"><button type="submit">Unsubscribe</button></form>'
 
 
 class TrackingPage(Enum):
-    """The pages, each with its status, title and words. None of them says whom the link was sent to."""
+    """The pages, each with status, title, text and form. None reveals to whom the link was sent."""
 
     ASK = (200, "Unsubscribe?", "You will get no more of these messages.", _FORM)
     DONE = (200, "Unsubscribed", "You will get no more of these messages.", "")
     LATER = (503, "Not yet", "That did not work just now, and you are still subscribed. Please try again.", _FORM)
-    UNKNOWN = (404, "Not found", "This link leads nowhere. It may have been cut off on its way.", "")
+    UNKNOWN = (404, "Not found", "This link is not known. It may have been cut off on its way.", "")
     EXPIRED = (410, "Expired", "This link is too old.", "")
 
 
 def page(which: TrackingPage) -> Response:
-    """One of the pages."""
+    """Return a page."""
     status, title, words, form = which.value
     headers = {**_HEADERS, "Content-Security-Policy": _PAGE_POLICY, "X-Frame-Options": "DENY"}
     if which is TrackingPage.LATER:
@@ -53,12 +53,12 @@ def page(which: TrackingPage) -> Response:
 
 
 def pixel(picture: bytes) -> Response:
-    """The picture."""
+    """Return the pixel."""
     return Response(
         picture, headers={**_HEADERS, "Cross-Origin-Resource-Policy": "cross-origin"}, media_type="image/gif"
     )
 
 
 def redirect(location: str) -> Response:
-    """On to `location`, an absolute address in printable ASCII. Asked again each time, so that each click is seen."""
+    """Redirect to `location`, an absolute URL in printable ASCII; not cached, so that each click is recorded."""
     return Response(status_code=302, headers={**_HEADERS, "Location": location})

@@ -1,0 +1,149 @@
+"""Effects: what a decision about a message changes. The store and `simulate` apply the same closed set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.interactions import Interaction
+from connector.rules.model.reasons import Reason, State
+from connector.rules.model.users import User
+from connector.rules.sending.deliveries import Delivery, DeliveryState, DueMessage, enrolment, settle_follow_up
+from connector.rules.sending.due_list import Control, Drop, Hold, MessageVerdict, Pause, SendContent, SwitchChannels
+from connector.rules.targeting.assignment import Assignment
+
+_END = ("state", "reason", "decided_at")
+
+
+@dataclass(frozen=True)
+class KeepAssignment:
+    """Keep a user's first assignment in a campaign (T4)."""
+
+    campaign: str
+    user_key: str
+    assignment: Assignment
+
+
+@dataclass(frozen=True)
+class BeginFollowUp:
+    """Add a follow-up of a launch; a control user's has ended already."""
+
+    follow_up: FollowUp
+
+
+@dataclass(frozen=True)
+class ChangeFollowUp:
+    """Give a follow-up new values in `fields` and in no others; `follow_up` has them already."""
+
+    follow_up: FollowUp
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CancelFollowUp:
+    """End a follow-up by an exception. Its workflow does not know yet, so the outbox signals it."""
+
+    follow_up: FollowUp
+
+
+@dataclass(frozen=True)
+class WriteDelivery:
+    """Insert a delivery, or give the stored one its new state.
+
+    `decided_at` is UTC; None while the delivery is undecided. `fault` is a code of ours, `provider_id` the provider's
+    id for the message.
+    """
+
+    follow_up: FollowUp
+    delivery: Delivery
+    is_new: bool
+    decided_at: datetime | None = None
+    fault: str | None = None
+    provider_id: str | None = None
+
+
+@dataclass(frozen=True)
+class SaveReceipt:
+    """Remember when the follow-up's user received its campaign under its key, UTC (T1)."""
+
+    follow_up: FollowUp
+    at: datetime
+
+
+@dataclass(frozen=True)
+class ForgetPushTokens:
+    """Remove push tokens that the provider no longer accepts from a user."""
+
+    user_key: str
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IngestInteraction:
+    """Ingest an interaction that a decision makes, in the same transaction, so that chains just work."""
+
+    interaction: Interaction
+
+
+Effect = (
+    KeepAssignment
+    | BeginFollowUp
+    | ChangeFollowUp
+    | CancelFollowUp
+    | WriteDelivery
+    | SaveReceipt
+    | ForgetPushTokens
+    | IngestInteraction
+)
+
+
+def effects_of(verdict: MessageVerdict, due: DueMessage, user: User, now: datetime) -> tuple[Effect, ...]:
+    """Return what a verdict on a message changes, as of `now` (UTC)."""
+    follow_up = due.follow_up
+    match verdict:
+        case Pause():
+            return ()
+        case Hold(until):
+            return (change(follow_up, state=State.HELD, next_at=until),)
+        case SwitchChannels(channels):
+            return (_switch_channels(due, channels, now),)
+        case Drop(reason):
+            return decide_delivery(due, due.with_state(DeliveryState.DROPPED, reason), now)
+        case Control():
+            ended = change(follow_up, state=State.CONTROL, reason=Reason.CONTROL_GROUP, decided_at=now)
+            return ended, *enrol(follow_up, user, now)
+        case SendContent():
+            claimed = due.with_state(DeliveryState.CLAIMED, claimed_at=now)
+            dispatched_at = follow_up.dispatched_at or now  # the first claim is the follow-up's dispatch (X1)
+            return (
+                WriteDelivery(follow_up, claimed, is_new=due.delivery is None),
+                change(follow_up, state=State.SENDING, dispatched_at=dispatched_at),
+            )
+
+
+def decide_delivery(
+    due: DueMessage, delivery: Delivery, now: datetime, *, fault: str | None = None, provider_id: str | None = None
+) -> tuple[Effect, ...]:
+    """Return the effects of a delivery's final state, the follow-up's end included if it was the last undecided one."""
+    write = WriteDelivery(due.follow_up, delivery, due.delivery is None, now, fault, provider_id)
+    ended = settle_follow_up(due.follow_up, {**due.deliveries, due.channel: delivery}, now)
+    return (write,) if ended is None else (write, ChangeFollowUp(ended, _END))
+
+
+def enrol(follow_up: FollowUp, user: User, now: datetime) -> tuple[Effect, ...]:
+    """Return the effects of enrolling a control user: a receipt and one interaction (W3)."""
+    return SaveReceipt(follow_up, now), IngestInteraction(enrolment(follow_up, user.id, now))
+
+
+def change(follow_up: FollowUp, **values: Any) -> ChangeFollowUp:
+    """Return the effect that gives a follow-up these values."""
+    return ChangeFollowUp(replace(follow_up, **values), tuple(values))
+
+
+def _switch_channels(due: DueMessage, channels: tuple[str, ...], now: datetime) -> Effect:
+    """Send on other channels; that ends the follow-up if they have all been decided before."""
+    switched = replace(due.follow_up, channels=channels)
+    ended = settle_follow_up(switched, due.deliveries, now)
+    return ChangeFollowUp(switched, ("channels",)) if ended is None else ChangeFollowUp(ended, ("channels", *_END))

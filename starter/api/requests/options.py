@@ -1,0 +1,55 @@
+"""Request bodies with options: of lifecycle orders, and of actions in an inbox."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from connector.rules.model.values import Text
+
+_Name = Annotated[Text, Field(max_length=64)]
+
+
+class NoOptions(BaseModel):
+    """No options."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class PublishOptions(NoOptions):
+    """Options of `publish`.
+
+    `with_follow_ons` also publishes the draft follow-ons that listen to the campaign (P5); `allow_missed` publishes
+    even if a draft follow-on will miss launch-time interactions (P3).
+    """
+
+    with_follow_ons: bool = False
+    allow_missed: bool = False
+
+
+class InboxActionOptions(NoOptions):
+    """The acting user: needed with a key if the message is a published card, which belongs to every user."""
+
+    user: Text | None = None
+
+
+class ClickOptions(InboxActionOptions):
+    """The clicked button or link, and the client's own id, which identifies repeats."""
+
+    button: Text | None = None
+    link: Annotated[str | None, Field(min_length=1, max_length=2048)] = None
+    id: Text | None = None
+
+
+class TapOptions(NoOptions):
+    """The tapped part of a push: the id of a button, or of a page of its story."""
+
+    button: _Name | None = None
+    page: _Name | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> TapOptions:
+        if (self.button is None) == (self.page is None):
+            raise ValueError("name one of button and page")
+        return self

@@ -1,0 +1,140 @@
+"""Ingests messages of Segment's protocol in chunks, each a transaction, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from connector.app.context import AppContext
+from connector.ingest.intake import IngestResult, ItemResult
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.errors import InvalidItem
+from connector.rules.model.users import ERASED_FAULT
+from connector.segment.envelope import has_time
+from connector.segment.events import TargetExists
+from connector.segment.mapping import SegmentMapping
+from connector.segment.translation import Chunk, Translation, split_into_chunks, translate
+from connector.store.engine.database import database_now
+from connector.store.users.linking import Linked, link_ids
+
+MAX_ITEMS = 10_000
+"""Items that the messages of one request may become: a few large orders, but no flood out of a small body."""
+
+_UNLINKED: dict[Linked, str] = {
+    "erased": ERASED_FAULT,
+    "two_users": "previousId: both ids have a history already, and two histories are not merged; "
+    "send alias before anything that the user does under the new id",
+    "too_large": "previousId: the data of both ids together would exceed what is kept of one user",
+}
+
+
+@dataclass
+class SegmentResult:
+    """The results of the items that messages became, and in `faults`, by index, the messages that were refused."""
+
+    faults: dict[int, str] = field(default_factory=dict)
+    results: list[ItemResult] = field(default_factory=list)
+
+
+async def ingest_messages(
+    context: AppContext,
+    mapping: SegmentMapping,
+    messages: Sequence[Any],
+    *,
+    kind: str | None = None,
+    shared: Mapping[str, Any] | None = None,
+) -> SegmentResult:
+    """Ingest messages. A message that is refused does not affect the others.
+
+    Args:
+        kind: the type of all messages; None: each has its own `type`.
+        shared: the `context` of the batch.
+
+    Raises:
+        StoreUnavailable: not everything was stored; the same messages may be sent again.
+    """
+    result = SegmentResult()
+    translations = await _translate_all(context, mapping, messages, kind, shared or {}, result.faults)
+    for chunk in split_into_chunks(translations):
+        await _link_users(context, chunk, result)
+        await _ingest_items(context, chunk, result)
+    return result
+
+
+async def _translate_all(
+    context: AppContext,
+    mapping: SegmentMapping,
+    messages: Sequence[Any],
+    kind: str | None,
+    shared: Mapping[str, Any],
+    faults: dict[int, str],
+) -> list[tuple[int, Translation]]:
+    arrived_at = await _arrival_time(context, messages)
+    target_exists = _target_lookup(await _load_catalogue(context, mapping, messages))
+    translations: list[tuple[int, Translation]] = []
+    remaining = MAX_ITEMS
+    for index, message in enumerate(messages):
+        try:
+            translation = translate(message, kind, mapping, target_exists, arrived_at=arrived_at, shared=shared)
+            if len(translation.items) > remaining:
+                raise InvalidItem(f"products: the batch would become more than {MAX_ITEMS} items; send several")
+            remaining -= len(translation.items)
+            translations.append((index, translation))
+        except InvalidItem as fault:
+            faults[index] = str(fault)
+    return translations
+
+
+async def _arrival_time(context: AppContext, messages: Sequence[Any]) -> datetime:
+    """Return the database's time, for messages without a time: publications use the same clock."""
+    if all(has_time(message) for message in messages):
+        return datetime.min
+    async with context.database.read(context.workspace) as tx:
+        return await database_now(tx)
+
+
+async def _load_catalogue(context: AppContext, mapping: SegmentMapping, messages: Sequence[Any]) -> Catalogue:
+    """Return the catalogue: the newest if a message may be an interaction with a campaign or card."""
+    events = (message.get("event") for message in messages if isinstance(message, Mapping))
+    needs_newest = any(mapping.names_targets(event) for event in events)
+    return await context.cache.at_least(context.database, None if needs_newest else 0)
+
+
+def _target_lookup(catalogue: Catalogue) -> TargetExists:
+    def target_exists(kind: str, id: str) -> bool:
+        entry = catalogue.entries.get(id)
+        return entry is not None and entry.is_card == (kind == "card")
+
+    return target_exists
+
+
+async def _link_users(context: AppContext, chunk: Chunk, result: SegmentResult) -> None:
+    """Link ids in a transaction of its own, which locks users in another order than that of the items."""
+    if not chunk.links:
+        return
+    async with context.database.write(context.workspace) as tx:
+        now = await database_now(tx)
+        outcomes = await link_ids(tx, [pair for _, pair in chunk.links], now)
+    for (index, _), outcome in zip(chunk.links, outcomes, strict=True):
+        if outcome in _UNLINKED:
+            result.faults[index] = _UNLINKED[outcome]
+
+
+async def _ingest_items(context: AppContext, chunk: Chunk, result: SegmentResult) -> None:
+    items, changes = [item for _, item in chunk.items], [change for _, change in chunk.changes]
+    if not items and not changes:
+        return
+    ingested = await context.intake.ingest_with_users(items, changes, chunk.changes_by_item)
+    result.results += ingested.results
+    _add_faults(chunk, ingested, result.faults)
+
+
+def _add_faults(chunk: Chunk, ingested: IngestResult, faults: dict[int, str]) -> None:
+    for (index, _), item in zip(chunk.items, ingested.results, strict=True):
+        if item.fault is not None:
+            faults.setdefault(index, item.fault)
+    for place, fault in ingested.faults.items():
+        index, _ = chunk.changes[place]
+        faults.setdefault(index, fault)

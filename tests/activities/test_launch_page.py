@@ -1,0 +1,86 @@
+"""The activity of a launch as Temporal sees it: alive while providers are slow, and careful when it is called off."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from connector.channels.protocol import OutgoingMessage
+from connector.wire import LaunchPage
+from tests.activities.test_launch import NOW, Pad
+from tests.support.installation import Installation
+
+
+class Desk:
+    """A launch's activity at work, with a provider that takes its time."""
+
+    def __init__(self, pad: Pad, page: LaunchPage) -> None:
+        self.pad, self.page = pad, page
+        self.environment = ActivityEnvironment()
+        self.environment.info = replace(self.environment.info, started_time=NOW)
+        self.answer, self.asked = asyncio.Event(), asyncio.Event()
+        self.beats = 0
+        self.environment.on_heartbeat = self._beat
+        pad.provider.meanwhile = self._wait
+
+    def _beat(self, *_: Any) -> None:
+        self.beats += 1
+
+    async def _wait(self, _message: OutgoingMessage) -> None:
+        self.asked.set()
+        await self.answer.wait()
+
+    def begin(self) -> asyncio.Task[Any]:
+        return asyncio.create_task(self.environment.run(self.pad.launcher.launch_page, self.page))
+
+
+@pytest.fixture
+async def desk(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setattr("activities.launch.launch._HEARTBEAT_SECONDS", 0.01)
+    pad = Pad(installation)
+    await pad.crowd(12)
+    await pad.publish()
+    page = LaunchPage(workspace="default", launch_id=(await pad.row()).launch_id, campaign="o")
+    return Desk(pad, page)
+
+
+async def test_it_is_alive_while_a_provider_is_slow(desk: Desk) -> None:
+    """Temporal would give a silent attempt up, and the next would take what is in its hands for lost."""
+    running = desk.begin()
+    await desk.asked.wait()
+    before = desk.beats
+    async with asyncio.timeout(10):
+        while desk.beats < before + 3:
+            await asyncio.sleep(0.01)
+    desk.answer.set()
+    step = await running
+    assert (step.phase, step.progress.users) == ("ended", {"sent": 12})
+
+
+async def test_called_off_it_hears_out_what_is_in_its_hands(desk: Desk) -> None:
+    """Terminated or cancelled in the UI: what was handed over is written down, and nothing more is handed over."""
+    running = desk.begin()
+    await desk.asked.wait()
+    desk.environment.cancel()
+    await asyncio.sleep(0)
+    desk.answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert await desk.pad.states() == {("sent", None): 5, ("waiting", None): 7}
+    assert Counter(desk.pad.provider.to).total() == 5
+
+
+async def test_worker_told_to_stop_hands_nothing_more_over(desk: Desk) -> None:
+    """A stop waits for the messages in hand only; the step says where the next worker goes on."""
+    running = desk.begin()
+    await desk.asked.wait()
+    desk.environment.worker_shutdown()
+    desk.answer.set()
+    step = await running
+    assert (step.phase, step.until, len(desk.pad.provider.to)) == ("sending", None, 5)
+    desk.pad.page = step.next_page
+    assert (await desk.pad.work(NOW)).phase == "ended"
+    assert await desk.pad.states() == {("sent", None): 12}

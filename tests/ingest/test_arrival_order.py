@@ -1,0 +1,76 @@
+"""Whatever order a user's items arrive in, the same comes of them as in event order (T2, T3, T5, X1 to X3)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+
+from connector.store.engine.database import Database
+from tests.support.builders import ORIGINAL, buy, follow_on, push
+from tests.support.installation import Installation
+from tests.support.user_histories import (
+    BUY,
+    DELAY,
+    FOLLOW_ONS,
+    OPEN,
+    PUSH,
+    PUSHED,
+    SEE,
+    Done,
+    assert_same_came,
+    batches_of,
+    came_of,
+    in_order,
+    somebody,
+    wire,
+)
+
+_FOUND: list[list[list[Done]]] = [  # these once failed: an overtaken wait came to life again
+    [[(2, SEE, "A")], [(1, PUSH, "B"), (9, OPEN, "B")], [(7, SEE, "B")]],
+    [[(2, PUSH, "A")], [(1, PUSH, "B")], [(5, BUY, "A")], [(4, PUSH, "A")]],
+]
+
+
+async def _take_in(installation: Installation, batches: Sequence[Sequence[Done]]) -> tuple[set[tuple[Any, ...]], ...]:
+    user = somebody()
+    for batch in batches:
+        assert {result.status for result in await installation.ingest(*wire(user, batch))} == {"accepted"}
+    return await came_of(installation.database, user)
+
+
+async def test_order_of_arrival_changes_nothing(sqlite_database: Database) -> None:
+    """T5: a late interaction gives what would have come of it in order."""
+    installation = Installation(sqlite_database)
+    await installation.publish(ORIGINAL, *FOLLOW_ONS)
+    drawn = list(_FOUND)
+
+    @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @given(batches_of())
+    def draw(batches: list[list[Done]]) -> None:
+        drawn.append(batches)
+
+    draw()
+    for batches in drawn:
+        assert_same_came(
+            await _take_in(installation, batches), await _take_in(installation, in_order(batches)), batches
+        )
+
+
+async def test_two_triggers_at_one_instant_that_are_exceptions_too(sqlite_database: Database) -> None:
+    """T3, X2: the second restarts the wait, and the first, whose wait it was, does not call it off."""
+    installation = Installation(sqlite_database)
+    await installation.publish(ORIGINAL, follow_on("f", PUSHED, **DELAY, exceptions=[PUSHED]))
+    await installation.ingest(push("e1", 0))
+    await installation.ingest(push("e2", 0))
+    assert sorted(await installation.outcomes()) == [("e1", "dropped", "superseded"), ("e2", "waiting", None)]
+
+
+async def test_late_item_leaves_later_ends_as_they_are_after_a_stop(sqlite_database: Database) -> None:
+    """P2, T5: what was judged while the follow-on was live is not refused afterwards, since it is stopped now."""
+    installation = Installation(sqlite_database)
+    await installation.publish(ORIGINAL, FOLLOW_ONS[0])
+    for item in (push("e1", 0), buy("b1", 10), push("e2", 20), buy("b2", 30)):
+        await installation.ingest(item)
+    await installation.order("stop", "ignores")
+    await installation.ingest(buy("b0", 5))
+    assert await installation.outcomes() == [("e1", "excepted", "b0"), ("e2", "excepted", "b2")]

@@ -1,0 +1,105 @@
+"""What comes again changes nothing, whenever it comes again and whoever takes it in (M6, M3, guarantee 5, case 21)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from connector.store.engine.database import Database
+from connector.store.tables import decisions, follow_ups, interactions, users
+from tests.support.builders import ORIGINAL, push
+from tests.support.installation import Installation
+from tests.support.user_histories import FOLLOW_ONS, Done, batches_of, in_order, somebody, wire, written_of
+
+
+@dataclass(frozen=True)
+class Lives:
+    """Batches in their order of arrival, what comes again after each of them, and whether intake began anew before."""
+
+    batches: list[list[Done]]
+    again: list[list[Done]]
+    restarts: list[bool]
+
+
+@st.composite
+def _lives(draw: st.DrawFn) -> Lives:
+    batches = draw(batches_of(most=6))
+    again: list[list[Done]] = []
+    for number in range(len(batches)):
+        known = [done for batch in batches[: number + 1] for done in batch]
+        again.append(draw(st.lists(st.sampled_from(known), max_size=4)))
+    restarts = draw(st.lists(st.booleans(), min_size=len(batches), max_size=len(batches)))
+    return Lives(batches, again, restarts)
+
+
+async def _everything(database: Database) -> list[Sequence[Any]]:
+    """All rows that taking in writes, the users' included."""
+    async with database.read("default") as tx:
+        return [
+            (await tx.execute(select(table).order_by(*table.primary_key))).all()
+            for table in (follow_ups, decisions, interactions, users)
+        ]
+
+
+def _drawn(most: int) -> list[Lives]:
+    drawn: list[Lives] = []
+
+    @settings(
+        max_examples=most, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
+    )
+    @given(_lives())
+    def draw(lives: Lives) -> None:
+        drawn.append(lives)
+
+    draw()
+    return drawn
+
+
+async def test_repeating_any_items_changes_no_row(database: Database) -> None:
+    """M6, guarantee 5: any of what came, any time later, in any batch, also across a restart."""
+    installation = Installation(database)
+    await installation.publish(ORIGINAL, *FOLLOW_ONS)
+    for lives in _drawn(12):
+        user = somebody()
+        for batch, again, restart in zip(lives.batches, lives.again, lives.restarts, strict=True):
+            await installation.ingest(*wire(user, batch))
+            before = await _everything(database)
+            if restart:
+                installation = Installation(database)
+            assert {result.status for result in await installation.ingest(*wire(user, again))} <= {"duplicate"}, lives
+            assert await _everything(database) == before, lives
+        before = await _everything(database)
+        for step in in_order(lives.batches):
+            await installation.ingest(*wire(user, step))
+        assert await _everything(database) == before, lives
+
+
+async def test_what_comes_again_among_new_items_changes_nothing(database: Database) -> None:
+    """M6: repetitions inside a batch of new items give the rows that the new items give alone."""
+    installation = Installation(database)
+    await installation.publish(ORIGINAL, *FOLLOW_ONS)
+    for lives in _drawn(12):
+        alone, mixed = somebody(), somebody()
+        for number, batch in enumerate(lives.batches):
+            await installation.ingest(*wire(alone, batch))
+            before = lives.again[number - 1] if number else []
+            await installation.ingest(*wire(mixed, [*before, *batch, *batch]))
+        assert await written_of(database, alone) == await written_of(database, mixed), lives
+
+
+async def test_without_ids_and_by_several_devices(database: Database) -> None:
+    """M6, M3: an item without an id is known by what it says, a dispatch by its name, also across a restart."""
+    installation = Installation(database)
+    await installation.publish(ORIGINAL, *FOLLOW_ONS)
+    bare = {name: value for name, value in push("", 0, dispatch="d").items() if name != "id"}
+    await installation.ingest(bare)
+    before = await _everything(database)
+    again = Installation(database)
+    results = await again.ingest(bare, push("another-device", 1, dispatch="d"))
+    assert [result.status for result in results] == ["duplicate", "duplicate"]
+    assert await _everything(database) == before

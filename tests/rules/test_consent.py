@@ -1,0 +1,73 @@
+"""A word holds from when it was said: a table of what is told, in any order."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from connector.rules.provider_events.consent import apply_consent, latest_statements
+from connector.rules.provider_events.effects import EventEffect, effect_of
+from connector.rules.provider_events.events import EventKind, ProviderEvent
+
+H = EventKind
+AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
+NOW = AT + timedelta(days=1)
+ADA, OLD = "Ada@shop.test", "old@shop.test"
+Said = tuple[EventKind, float, str]
+
+
+def told(happened: EventKind, hours: float, recipient: str) -> tuple[ProviderEvent, EventEffect]:
+    at = AT + timedelta(hours=hours)
+    event = ProviderEvent("ses", "e", happened, at, recipient=recipient, permanent=True)
+    return event, effect_of(event)
+
+
+def consent(*words: Said) -> dict[str, str]:
+    """As it stands after these words, each told by itself."""
+    known, said_at = {}, {}
+    for word in words:
+        known, said_at = apply_consent(known, said_at, [told(*word)], NOW)
+    assert known.keys() == said_at.keys()
+    return dict(known)
+
+
+def dead(*words: Said) -> set[str]:
+    return {
+        word.address.lower() for word in latest_statements([told(*word) for word in words], NOW) if word.is_suppressed
+    }
+
+
+SAID: list[tuple[list[Said], dict[str, str], set[str]]] = [
+    ([(H.SUBSCRIBED, 0, ADA), (H.UNSUBSCRIBED, 1, ADA)], {"email": "unsubscribed"}, set()),
+    ([(H.UNSUBSCRIBED, 0, ADA), (H.SUBSCRIBED, 1, ADA)], {"email": "subscribed"}, set()),
+    ([(H.SUBSCRIBED, 0, ADA), (H.BOUNCED, 1, "ada@SHOP.test")], {"email": "subscribed"}, {"ada@shop.test"}),
+    ([(H.BOUNCED, 0, ADA), (H.SUBSCRIBED, 1, ADA)], {"email": "subscribed"}, set()),
+    ([(H.BOUNCED, 0, ADA), (H.SUBSCRIBED, 1, ADA), (H.COMPLAINED, 2, ADA)], {"email": "unsubscribed"}, {ADA.lower()}),
+    ([(H.COMPLAINED, 0, ADA), (H.UNSUBSCRIBED, 1, ADA), (H.SUBSCRIBED, 2, ADA)], {"email": "subscribed"}, set()),
+    ([(H.BOUNCED, 2, OLD), (H.BOUNCED, 1, ADA)], {}, {ADA.lower(), OLD}),
+    ([(H.SUBSCRIBED, 2, OLD), (H.BOUNCED, 1, ADA)], {"email": "subscribed"}, {ADA.lower()}),
+]
+
+
+@pytest.mark.parametrize(("words", "consents", "addresses"), SAID)
+def test_the_last_word_holds(words: Any, consents: dict[str, str], addresses: set[str]) -> None:
+    """In whatever order they are told; what is said of one address is not said of another."""
+    for order in permutations(words):
+        assert (consent(*order), dead(*order)) == (consents, addresses)
+
+
+def test_of_two_at_one_instant_the_one_told_last_holds() -> None:
+    """Some providers tell whole seconds, and tell in order."""
+    assert consent((H.SUBSCRIBED, 0, ADA), (H.UNSUBSCRIBED, 0, ADA)) == {"email": "unsubscribed"}
+    assert consent((H.UNSUBSCRIBED, 0, ADA), (H.SUBSCRIBED, 0, ADA)) == {"email": "subscribed"}
+    assert dead((H.BOUNCED, 0, ADA), (H.SUBSCRIBED, 0, ADA)) == set()
+
+
+def test_what_is_to_be_said_was_said_now() -> None:
+    """M7: a provider whose clock is far ahead does not silence all who speak later."""
+    ahead: Said = (H.SUBSCRIBED, 24 * 365 * 40, ADA)
+    assert consent(ahead, (H.UNSUBSCRIBED, 24, ADA)) == {"email": "unsubscribed"}
+    assert dead(ahead, (H.BOUNCED, 24, ADA)) == {"ada@shop.test"}

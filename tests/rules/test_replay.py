@@ -1,0 +1,233 @@
+"""Whatever order items arrive in, the same comes of them as in event order (T2, T3, T5, X1 to X4): the rules alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from connector.ingest.parsing import parse_item
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.reasons import Reason
+from connector.rules.targeting.matching import has_same_properties, matches
+from connector.rules.triggering.trigger_list import is_trigger, key_of
+from tests.support.builders import ORIGINAL, follow_on
+from tests.support.evaluation import Arrival, Key, Memory, catalogue_of, hour
+
+PUSHED = {"interaction": "receive_push", "campaign": "o"}
+OPENED = {"interaction": "open_push", "campaign": "o"}
+BOUGHT = {"event": "make_purchase"}
+SEEN = {"event": "seen"}
+PUSH, OPEN, BUY, SEE = KINDS = (
+    {"type": "receive_push", "campaign": "o"},
+    {"type": "open_push", "campaign": "o"},
+    {"type": "make_purchase"},
+    {"type": "event", "name": "seen"},
+)
+DELAYS: tuple[dict[str, Any] | None, ...] = (
+    {"after": "25 hours"},
+    {"after": "5 hours"},
+    {"after": "30 hours"},
+    {"next": "wednesday", "at": "06:00"},
+    {"in_days": 1, "at": "09:00"},
+    {"in_days": 0, "at": "18:00"},
+    None,
+)
+NOT_ON_THE_HOUR = ({"after": "1530 minutes"}, {"next": "wednesday", "at": "06:10"}, {"in_days": 1, "at": "09:10"})
+UNTIL = 400
+"""Hours after which everything is over."""
+
+many = settings(
+    max_examples=700, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+
+
+@st.composite
+def _follow_ons(draw: st.DrawFn, name: str, delays: Sequence[dict[str, Any] | None] = DELAYS) -> dict[str, Any]:
+    some = st.lists(st.sampled_from([PUSHED, OPENED, BOUGHT, SEEN]), min_size=1, max_size=2, unique_by=str)
+    key, delay = draw(st.sampled_from([None, "properties.sku"])), draw(st.sampled_from(delays))
+    exceptions = draw(some)
+    if key is not None and draw(st.booleans()):
+        exceptions = [{**condition, "same": ["sku"]} for condition in exceptions]
+    return follow_on(
+        name,
+        draw(some),
+        **({} if delay is None else {"delay": delay, "exceptions": exceptions}),
+        retrigger=draw(st.sampled_from(["ignore", "restart"])),
+        key=key,
+        eligible_again=draw(st.sampled_from(["always", "always", "never", {"after": "10 hours"}])),
+    )
+
+
+@st.composite
+def _arrivals(draw: st.DrawFn) -> list[Arrival]:
+    """What happens on the hours of two days, often at one instant, and arrives up to 60 hours later, some together."""
+    made = []
+    for number in range(draw(st.integers(2, 9))):
+        t = draw(st.integers(0, 16)) * 3
+        r = t + draw(st.sampled_from([0, 0, 1, 3, 4, 6, 9, 15, 24, 60]))
+        sku = draw(st.sampled_from(["A", "B", None]))
+        item = {**draw(st.sampled_from(KINDS)), "properties": {} if sku is None else {"sku": sku}}
+        made.append(Arrival(f"e{number}", item, t, r, draw(st.integers(0, 2))))
+    return made
+
+
+def _in_order(made: Sequence[Arrival]) -> list[Arrival]:
+    """Each arrives alone as it happens; those of one instant in the order in which they arrive otherwise."""
+    arrived = sorted(made, key=lambda a: (a.r, a.batch))
+    return [replace(a, r=a.t, batch=n) for n, a in enumerate(sorted(arrived, key=lambda a: a.t))]
+
+
+def _too_late(catalogue: Catalogue, made: Sequence[Arrival], *memories: Memory) -> set[Key]:
+    """The keys of which something arrived later than a dispatch that it bears on: nothing is promised of those.
+
+    Nor of those whose dispatch was due at the very instant of their trigger: what is first then is for nobody to say.
+    """
+    return {
+        (sent.campaign, sent.key)
+        for memory in memories
+        for sent in memory.dispatched()
+        for a in made
+        if (hour(a.t) < sent.dispatched_at or hour(a.t) == sent.trigger.t)  # type: ignore[operator]
+        and sent.dispatched_at <= hour(a.r)  # type: ignore[operator]
+        and any(_bears_on(catalogue, a, p) for m in memories for p in m.of(sent.campaign, sent.key))
+    }
+
+
+def _bears_on(catalogue: Catalogue, a: Arrival, follow_up: FollowUp) -> bool:
+    """Whether it is a trigger of the same key, or what may call this follow-up off."""
+    entry, t = catalogue.entries[follow_up.campaign], hour(a.t)
+    item = parse_item({**a.item, "id": a.id, "user": "u", "occurred_at": t})
+    if is_trigger(item, entry, t, catalogue) and key_of(item, entry, t) == follow_up.key:
+        return True
+    follow_on = entry.follow_on(entry.revision(follow_up.revision))
+    assert follow_on is not None
+    return t >= follow_up.trigger.t and any(
+        matches(item, condition)
+        and has_same_properties(item.properties, follow_up.trigger.item.properties, condition.same)
+        for condition in follow_on.exceptions
+    )
+
+
+def _never(_: datetime) -> None:
+    return None
+
+
+def _compare(
+    catalogue: Catalogue, made: Sequence[Arrival], held: Callable[[datetime], datetime | None] = _never
+) -> None:
+    """The same is sent, waits or was called off: by the same triggers and exceptions, due at the same time.
+
+    What was superseded may be told in another form, by a row or a refusal (guarantee 3). For the same reason one end
+    may be missing: a trigger that came when it had been overtaken is refused as `superseded` (T2); nothing of it waits
+    that an exception which comes still later could call off.
+    """
+    came, expected = Memory(catalogue, held), Memory(catalogue, held)
+    came.live(made, UNTIL)
+    expected.live(_in_order(made), UNTIL)
+    too_late = _too_late(catalogue, made, came, expected)
+    ends = {end for end in came.ends() if end[:2] not in too_late}
+    wanted = {end for end in expected.ends() if end[:2] not in too_late}
+    overtaken = {end for end in wanted if came.refused.get(end[:3]) is Reason.SUPERSEDED and end[3] == "excepted"}
+    assert wanted - overtaken <= ends
+    assert ends <= wanted
+
+
+@many
+@given(_follow_ons("f"), _arrivals())
+def test_any_order_gives_the_same(f: dict[str, Any], made: list[Arrival]) -> None:
+    """T5: with dispatches in between, at equal instants, by every kind of delay."""
+    _compare(catalogue_of(ORIGINAL, f), made)
+
+
+@many
+@given(_follow_ons("f"), _follow_ons("f"), _follow_ons("g"), _arrivals())
+def test_with_a_second_revision_and_follow_on(
+    f: dict[str, Any], edited: dict[str, Any], g: dict[str, Any], made: list[Arrival]
+) -> None:
+    """T5, P10: with a revision that was published in between, and another follow-on on the same target."""
+    _compare(catalogue_of(ORIGINAL, f, (20, {**edited, "delivery": {**edited["delivery"], "key": None}}), g), made)
+
+
+def _quiet(at: datetime) -> datetime | None:
+    """Quiet hours from 20:30 to 06:30."""
+    clock = timedelta(hours=at.hour, minutes=at.minute)
+    if timedelta(hours=6.5) <= clock < timedelta(hours=20.5):
+        return None
+    return at.replace(hour=6, minute=30) + timedelta(days=int(clock >= timedelta(hours=20.5)))
+
+
+@many
+@given(_follow_ons("f", NOT_ON_THE_HOUR), _arrivals())
+def test_with_quiet_hours(f: dict[str, Any], made: list[Arrival]) -> None:
+    """T5, X1: with messages that are held. Nothing happens at a due instant, at which the message wins if it goes."""
+    _compare(catalogue_of(ORIGINAL, f), made, _quiet)
+
+
+DELAY: dict[str, Any] = {"delay": {"after": "25 hours"}, "eligible_again": "always"}
+IGNORES = follow_on("f", PUSHED, **DELAY, exceptions=[BOUGHT])
+RESTARTS = follow_on("f", PUSHED, **DELAY, exceptions=[BOUGHT], retrigger="restart")
+DEBOUNCES = follow_on("f", [PUSHED, BOUGHT], **DELAY, exceptions=[PUSHED, SEEN])
+
+
+def _a(name: str, kind: dict[str, Any], t: float, r: float, batch: int = 0) -> Arrival:
+    return Arrival(name, kind, t, r, batch)
+
+
+FOUND = [
+    pytest.param(
+        IGNORES,
+        [_a("a", PUSH, 0, 3), _a("b", PUSH, 3, 3), _a("c", PUSH, 3, 3)],
+        {("a", "sent", "")},
+        id="two of one instant do not take the wait of a third in their batch",
+    ),
+    pytest.param(
+        DEBOUNCES,
+        [_a("a", PUSH, 3, 3, 0), _a("b", PUSH, 3, 3, 1), _a("c", PUSH, 3, 3, 2)],
+        {("c", "sent", "")},
+        id="three at one instant: the wait of the first does not call off that of the last",
+    ),
+    pytest.param(
+        DEBOUNCES,
+        [_a("a", PUSH, 3, 3), _a("b", PUSH, 3, 3), _a("c", OPEN, 12, 12), _a("d", SEE, 9, 13)],
+        {("b", "excepted", "d")},
+        id="nor where something else comes late",
+    ),
+    pytest.param(
+        DEBOUNCES,
+        [_a("a", PUSH, 0, 0), _a("b", PUSH, 3, 3), _a("c", PUSH, 3, 3), _a("d", BUY, 3, 4)],
+        {("c", "sent", "")},
+        id="what gave way to an overtaken one was not called off by it",
+    ),
+    pytest.param(
+        IGNORES,
+        [
+            *(_a("a", PUSH, 0, 0), _a("b", BUY, 2, 2), _a("c", PUSH, 3, 3), _a("d", BUY, 4, 4), _a("e", PUSH, 6, 6)),
+            _a("f", BUY, 1, 60),
+        ],
+        {("a", "excepted", "f"), ("c", "excepted", "d"), ("e", "sent", "")},
+        id="what ended before the trigger of what was sent stays ended",
+    ),
+]
+
+
+@pytest.mark.parametrize(("definition", "made", "ends"), FOUND)
+def test_found(definition: dict[str, Any], made: list[Arrival], ends: set[tuple[str, str, str]]) -> None:
+    """T2, T3, T5, X2: orders of arrival that once gave something else."""
+    memory = Memory(catalogue_of(ORIGINAL, definition))
+    memory.live(made, UNTIL)
+    assert {end[2:5] for end in memory.ends()} == ends
+
+
+def test_overtaken_trigger_is_refused_once() -> None:
+    """T2, guarantee 7: judged again for what comes still later, it is not refused again."""
+    memory = Memory(catalogue_of(ORIGINAL, RESTARTS))
+    made = [_a("a", PUSH, 9, 9), _a("b", PUSH, 6, 10), _a("c", PUSH, 3, 11), _a("d", BUY, 1, 12)]
+    memory.live(made, UNTIL)
+    assert memory.refused == {("f", "", "b"): Reason.SUPERSEDED, ("f", "", "c"): Reason.SUPERSEDED}

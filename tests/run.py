@@ -1,0 +1,58 @@
+"""Run the tests in two parts: most of them in several processes, then those marked `serial` one by one.
+
+Usage: python -m tests.run [PYTEST ARGUMENT …]
+
+The last line counts both parts; the exit code is that of the first part that failed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from xml.etree import ElementTree
+
+from tests.support.repository import ROOT
+
+PROCESSES = max(2, min(8, os.cpu_count() or 1))
+PARTS = {"parallel": ("-n", str(PROCESSES), "--dist", "worksteal"), "serial": ()}
+OK, NOTHING_COLLECTED = 0, 5
+
+
+def run_part(part: str, arguments: list[str], folder: Path) -> tuple[int, Counter[str]]:
+    """Run one part; return pytest's exit code, and how many tests there were, by their outcome."""
+    report = folder / f"{part}.xml"
+    options = [f"--part={part}", *PARTS[part], f"--junit-xml={report}"]
+    code = subprocess.run([sys.executable, "-m", "pytest", *options, *arguments], cwd=ROOT).returncode
+    return code, count(report) if report.exists() else Counter()
+
+
+def count(report: Path) -> Counter[str]:
+    """Count the tests in a JUnit report by their outcome."""
+    [suite] = ElementTree.parse(report).getroot().iter("testsuite")
+    found = {"failed": "failures", "errors": "errors", "skipped": "skipped"}
+    outcomes = Counter({name: int(suite.attrib[attribute]) for name, attribute in found.items()})
+    outcomes["passed"] = int(suite.attrib["tests"]) - outcomes.total()
+    return outcomes
+
+
+def main(arguments: list[str]) -> int:
+    """Run both parts; return the exit code."""
+    started, outcomes, codes = time.monotonic(), Counter[str](), []
+    with TemporaryDirectory() as folder:
+        for part in PARTS:
+            code, counted = run_part(part, arguments, Path(folder))
+            codes.append(code)
+            outcomes += counted
+    counts = ", ".join(f"{outcomes[name]} {name}" for name in ("passed", "failed", "errors", "skipped"))
+    print(f"both parts: {counts} in {time.monotonic() - started:.0f} s", flush=True)
+    failed = [code for code in codes if code not in (OK, NOTHING_COLLECTED)]
+    return failed[0] if failed else min(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,144 @@
+"""The OpenAPI document: whole, with an example of everything, and true of every answer that a generator can provoke."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from connector.app.context import AppContext
+from starter.api.access.scopes import Keys
+from starter.api.app import create_app
+from starter.api.openapi import responses as answers
+from starter.api.openapi.examples import EXAMPLES
+from tests.support.api import KEY
+
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+LARGE = "campaigns-save_campaign"
+KEY_FOR_HEADERS = KEY.replace(" ", "-")
+
+
+@pytest.fixture
+def document(context: AppContext) -> dict[str, Any]:
+    return create_app(context, Keys([KEY])).openapi()
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return answers.operations(document)
+
+
+def test_every_operation_has_an_example_and_no_other(document: dict[str, Any]) -> None:
+    """An operation that is added or goes takes its example with it."""
+    ids = {operation["operationId"] for operation in _operations(document)}
+    assert ids == set(EXAMPLES)
+    assert answers.operations_with_own_statuses() <= ids
+
+
+def test_every_operation_is_told_in_words(document: dict[str, Any]) -> None:
+    """A summary, a tag, a description, and a schema for each answer that has a body."""
+    for operation in _operations(document):
+        assert all(operation.get(word) for word in ("summary", "tags", "description")), operation["operationId"]
+        for status, response in operation["responses"].items():
+            assert response["description"], (operation["operationId"], status)
+            for content in response.get("content", {}).values():
+                assert content.get("schema") or content.get("example"), (operation["operationId"], status)
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "statuses"),
+    [
+        ("operation-alive", {200}),
+        ("operation-ready", {200, 503}),
+        ("segment-track", {200, 400, 401, 403, 408, 415, 429, 503}),
+        ("segment-import_history", {200, 400, 401, 403, 408, 415, 429, 503}),
+        ("webhooks-take_events", {204, 400, 403, 404, 408, 413, 503}),
+        ("interactions-take_interactions", {200, 400, 401, 403, 408, 413, 415, 422, 429, 503}),
+        ("campaigns-stop", {200, 400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503}),
+        ("inbox-mint_token", {200, 400, 401, 403, 408, 409, 410, 413, 415, 422, 429, 503}),
+        ("users-read_user", {200, 401, 403, 404, 422, 429, 503}),
+    ],
+)
+def test_what_an_operation_may_answer(document: dict[str, Any], operation_id: str, statuses: set[int]) -> None:
+    """Exactly these, and where it says to come again, it says when."""
+    (operation,) = (one for one in _operations(document) if one["operationId"] == operation_id)
+    assert set(map(int, operation["responses"])) == statuses
+    if operation_id != "operation-ready":  # which is asked again and again as it is
+        waits = [status for status, told in operation["responses"].items() if "Retry-After" in told.get("headers", {})]
+        assert set(map(int, waits)) == statuses & {429, 503}
+
+
+def test_who_takes_no_options_reads_a_body_all_the_same(document: dict[str, Any]) -> None:
+    """To refuse what it does not know; so it is told, and may be left out."""
+    nothing = [
+        one["operationId"]
+        for one in _operations(document)
+        if "NoOptions" in json.dumps(one.get("requestBody", {})) and not one["requestBody"]["required"]
+    ]
+    assert sorted(nothing) == [
+        "campaigns-archive", "campaigns-resume", "campaigns-stop", "inbox-mint_token", "pushes-open_push",
+    ]  # fmt: skip
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    """No schema points at one that is not there."""
+    text = json.dumps(document)
+    named = {part.split('"')[0] for part in text.split('"$ref": "#/components/schemas/')[1:]}
+    assert named <= document["components"]["schemas"].keys()
+
+
+@pytest.fixture
+async def address(context: AppContext) -> AsyncIterator[str]:
+    """The application on a real port of this machine."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(context, Keys([KEY_FOR_HEADERS], rate=1e6)), port=0, log_config=None, access_log=False
+        )
+    )
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    await serving
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "phases",
+    [
+        # Generating every combination of a campaign's many keys takes a minute and more: it is drawn from instead.
+        ["--phases", "examples,coverage,fuzzing", "--max-examples", "8", "--exclude-operation-id", LARGE],
+        ["--phases", "examples,fuzzing", "--max-examples", "150", "--include-operation-id", LARGE],
+    ],
+)
+async def test_no_request_gets_an_answer_that_is_not_told(address: str, tmp_path: Path, phases: list[str]) -> None:
+    """Schemathesis sends right and wrong requests to every operation: no server error, no undocumented status."""
+    words = ["run", f"{address}/openapi.json", "--checks", CHECKS, "--seed", "5", "--no-shrink", "--warnings", "off"]
+    words += ["--suppress-health-check", "all", "--header", f"Authorization: Bearer {KEY_FOR_HEADERS}"]
+    program = Path(sys.executable).with_name("st")
+    process = await asyncio.create_subprocess_exec(
+        program,
+        *words,
+        *phases,
+        cwd=tmp_path,
+        env={**os.environ, "NO_COLOR": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told, _ = await process.communicate()
+    assert process.returncode == 0, told.decode()[-20_000:]
+
+
+async def test_the_document_is_served(address: str) -> None:
+    """Without a key, for whoever writes a client."""
+    async with httpx.AsyncClient(base_url=address) as client:
+        assert (await client.get("/openapi.json")).json()["info"]["title"] == "Campaign Connector"

@@ -1,0 +1,84 @@
+"""Where the API listens, and what it says where it does not: without a key only in `connector dev`, on loopback."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from connector.rules.model.api_keys import Scope
+from connector.settings.application import Settings
+from connector.store.engine.database import Database
+from starter.api.server import serve
+from starter.operations.api_keys import ApiKeyService, create_key
+from tests.support.api import Connector
+
+AWAY = "postgresql://nobody@127.0.0.1:1/nowhere"
+
+
+async def statuses(settings: Settings, *given: str | None) -> list[int]:
+    """Serve on a free port, and look at the follow-ups with each of these keys."""
+    stopped = asyncio.Event()
+    with capture_logs() as logged:
+        serving = asyncio.create_task(serve(settings, "127.0.0.1", 0, stopped))
+        try:
+            async with asyncio.timeout(30):
+                while not (ports := [line["port"] for line in logged if line["event"] == "api_listens"]):
+                    assert not serving.done(), serving.exception()
+                    await asyncio.sleep(0.01)
+                headers = [{"Authorization": f"Bearer {key}"} if key else {} for key in given]
+                async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}", trust_env=False) as api:
+                    return [(await api.get("/v1/follow-ups", headers=one)).status_code for one in headers]
+        finally:
+            stopped.set()
+            await asyncio.gather(serving, return_exceptions=True)
+
+
+@pytest.fixture
+def settings(sqlite_url: str) -> Settings:
+    return Settings(database_url=sqlite_url)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("dead", [False, True])
+def test_without_any_key(connector: Connector, data: Path, host: str, dead: bool) -> None:
+    """Exit code 1, with both ways to a key; one that was revoked is none."""
+    if dead:
+        connector("keys", "revoke", connector("keys", "create", "--name", "a", "--scope", "read")[1].strip())
+    code, out, err = connector("api", "--host", host, "--port", "0")
+    assert (code, out) == (1, "")
+    assert "connector keys create" in err
+    assert "CONNECTOR_API_KEYS" in err
+
+
+def test_dev_beyond_loopback(connector: Connector, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`connector dev`'s open door is for this machine alone."""
+    monkeypatch.setenv("CONNECTOR_DEV", "1")
+    code, _, err = connector("api", "--host", "0.0.0.0", "--port", "0")
+    assert code == 1
+    assert "connector keys create" in err
+
+
+async def test_with_a_stored_key(settings: Settings, sqlite_database: Database) -> None:
+    """It listens, and lets that key in."""
+    key = (await ApiKeyService(sqlite_database, "default").create("a", [Scope.READ])).secret.text
+    assert await statuses(settings, None, key, create_key().text) == [401, 200, 401]
+
+
+async def test_with_a_key_of_the_settings(settings: Settings) -> None:
+    """No stored key is needed beside it."""
+    settings.api_keys = [SecretStr("long and random")]
+    assert await statuses(settings, None, "long and random", "short") == [401, 200, 401]
+
+
+async def test_dev_on_loopback(settings: Settings) -> None:
+    """Without any key."""
+    settings.dev = True
+    assert await statuses(settings, None, "anything") == [200, 200]
+
+
+async def test_while_the_database_is_away() -> None:
+    """It listens, and lets nobody in whom it cannot know."""
+    assert await statuses(Settings(database_url=AWAY), None, "anything", create_key().text) == [401, 401, 503]

@@ -1,0 +1,79 @@
+"""`connector reports`: what could not be led back, and leading it back, from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from connector.rules.model.users import User
+from connector.store.engine.database import Database
+from tests.provider_events.test_provider_events import UNLED, Desk
+from tests.support.api import Connector
+from tests.support.builders import ORIGINAL
+from tests.support.installation import Installation
+
+
+@pytest.fixture
+def kept(data: Path, sqlite_url: str) -> str:
+    """A database in which everything that leads nowhere was told."""
+
+    async def tell(desk: Desk) -> None:
+        await desk.installation.publish(ORIGINAL)
+        await desk.describe(User(id="u", email="ada@shop.test"))
+        await desk.told(*(event for event, _ in UNLED))
+
+    _with_desk(sqlite_url, tell)
+    return sqlite_url
+
+
+def _with_desk(url: str, act: object) -> None:
+    async def run() -> None:
+        database = Database.open(url)
+        await act(Desk(Installation(database)))  # type: ignore[operator]
+        await database.close()
+
+    asyncio.run(run())
+
+
+def test_what_is_kept_is_listed_without_recipients(connector: Connector, kept: str) -> None:
+    """Counted by provider and reason, the newest listed, and nobody's address shown."""
+    code, out, err = connector("reports", "--json")
+    shown = json.loads(out)
+    assert (code, err) == (0, "")
+    assert {"provider": "sendgrid", "reason": "no_campaign", "count": 1} in shown["counts"]
+    assert sorted(one["id"] for one in shown["reports"]) == sorted(event.id for event, _ in UNLED)
+    assert "@" not in out
+    code, out, _ = connector("reports", "--limit", "2")
+    assert (code, "unknown_delivery" in out, "@" in out) == (0, True, False)
+    assert json.loads(connector("reports", "--provider", "ses", "--json")[1]) == {"counts": [], "reports": []}
+    assert connector("reports", "--provider", "ses")[1] == "there are no unmatched events\n"
+
+
+def test_what_was_missing_is_told_and_led_back(connector: Connector, kept: str) -> None:
+    """After the campaign was applied it leads somewhere; the rest stays, with its reasons."""
+
+    async def mend(desk: Desk) -> None:
+        await desk.installation.publish({"campaign": "later", "delivery": {"type": "external"}})
+
+    _with_desk(kept, mend)
+    code, out, _ = connector("reports", "--retry", "--json")
+    assert (code, json.loads(out)) == (0, {"led_back": 1, "dropped": 0, "left": len(UNLED) - 1})
+    assert connector("reports", "--retry")[1] == f"0 matched, {len(UNLED) - 1} unmatched\n"
+
+
+@pytest.mark.parametrize("words", [["--provider", "nobody"], ["--limit", "0"], ["more"]])
+def test_wrong_words(connector: Connector, words: list[str]) -> None:
+    """Exit code 2, and what would be right."""
+    code, out, err = connector("reports", *words)
+    assert (code, out) == (2, "")
+    assert err
+
+
+def test_without_tables(connector: Connector, tmp_path: Path) -> None:
+    """Exit code 1, and how they are made."""
+    code, _, err = connector("reports", "--data", str(tmp_path / "nothing"))
+    assert code == 1
+    assert "connector setup" in err

@@ -1,0 +1,103 @@
+"""Leading providers' events back goes by indexes, however many users and messages there are, on both databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import insert, text
+
+from connector.rules.provider_events.attribution import Unmatched
+from connector.rules.provider_events.events import key_of
+from connector.rules.targeting.deduplication import Engagement
+from connector.store.engine.database import Database, database_now
+from connector.store.engine.transaction import Transaction
+from connector.store.provider_events.attribution import (
+    find_by_provider,
+    find_erased,
+    find_holders,
+    find_matched_deliveries,
+)
+from connector.store.provider_events.delivery_reports import save_faults
+from connector.store.provider_events.events import (
+    apply_statements,
+    delete_old_events,
+    erase_events,
+    load_unmatched,
+    mark_applied,
+    save_unmatched,
+)
+from connector.store.tables import deliveries, user_aliases, users
+from connector.store.users.log import load_engagements
+from connector.store.users.suppressions import erase_addresses
+from tests.activities.test_launch import NOW
+from tests.provider_events.test_provider_events import UNLED
+from tests.store.test_user_plans import _plan, _walks
+from tests.support.statements import hearing
+
+W = "default"
+
+
+async def _ask(tx: Transaction) -> None:
+    """Everything that a batch of events asks of the store, and erasing a user."""
+    await find_matched_deliveries(tx, ["d1.email"])
+    await find_by_provider(tx, ["<d1@shop.test>"])
+    await find_erased(tx, ["a"])
+    await find_holders(tx, "email", ["ada@shop.test"])
+    await find_holders(tx, "sms", ["+491701"])
+    await load_engagements(tx, ["k"], [Engagement("open_email", "f", ("delivery", "d1.email"), "ses", NOW)])
+    await mark_applied(tx, [key_of(UNLED[0][0])], NOW)
+    await apply_statements(tx, {"k": []}, NOW)
+    await save_faults(tx, {"d1.email": "ses_bounced"})
+    await load_unmatched(tx, limit=10)
+    await delete_old_events(tx, NOW)
+    await erase_addresses(tx, "k", {"email": "ada@shop.test", "sms": "+491701"})
+    await erase_events(tx, ["a"], {"email": "ada@shop.test", "sms": "+491701"})
+
+
+async def test_no_statement_walks_through_everything_on_sqlite(sqlite_database: Database) -> None:
+    """SQLite has no statistics: an order, a join or an `or` of another shape would have it read everybody."""
+    async with sqlite_database.write(W) as tx:
+        with sqlite_database.count_statements() as count:
+            await _ask(tx)
+        asked = [statement for statement in count.statements if not statement.startswith(("BEGIN", "INSERT"))]
+        steps = {statement: await _plan(tx, statement) for statement in asked}
+    assert len(asked) >= 9
+    assert {statement: plan for statement, plan in steps.items() if any(map(_walks, plan))} == {}
+
+
+async def test_addresses_are_found_by_index_on_postgresql(postgresql_database: Database) -> None:
+    """Among 20,000 users and as many messages."""
+    async with postgresql_database.write(W) as tx:
+        now = await database_now(tx)
+        bare = {"workspace": W, "attributes": {}, "consent": {}, "created_at": now, "push_tokens": []}
+        some = [{**bare, "user_key": f"k{n}", "email": f"U{n}@shop.test", "phone": f"+49 {n}"} for n in range(20_000)]
+        await tx.execute(insert(users), some)
+        alias = [{"workspace": W, "external_id": f"u{n}", "user_key": f"k{n}"} for n in range(20_000)]
+        await tx.execute(insert(user_aliases), alias)
+        sent = {"workspace": W, "campaign": "f", "state": "sent", "attempt": 1, "channel": "email"}
+        ids = [{"id": f"d{n}.email", "follow_up_id": f"d{n}", "user_key": f"k{n}"} for n in range(20_000)]
+        await tx.execute(insert(deliveries), [{**sent, **id, "provider_id": f"<{id['id']}@s.test>"} for id in ids])
+        await tx.execute(text("ANALYZE"))
+        assert await find_holders(tx, "email", ["u77@SHOP.test"]) == {("email", "u77@shop.test"): ["u77"]}
+        assert await find_holders(tx, "sms", ["+49-78"]) == {("sms", "+4978"): ["u78"]}
+        assert (await find_by_provider(tx, ["<d5.email@s.test>"]))["<d5.email@s.test>"].user == "u5"
+        asked: list[tuple[str, Any]] = []
+        with hearing("before_cursor_execute", lambda _c, _cursor, words, told, *_: asked.append((words, told))):
+            await find_holders(tx, "email", ["u77@SHOP.test"])
+            await find_holders(tx, "sms", ["+49-78"])
+            await find_by_provider(tx, ["<d5.email@s.test>"])
+        plans = [await _explained(tx, words, told) for words, told in asked]
+    assert len(plans) == 5
+    assert [plan for plan in plans if "Seq Scan" in plan] == []
+
+
+async def _explained(tx: Transaction, words: str, told: Any) -> str:
+    return "\n".join((await tx.connection.exec_driver_sql(f"EXPLAIN {words}", told)).scalars())
+
+
+async def test_what_is_kept_survives_being_told_twice_at_once(database: Database) -> None:
+    """The unique event stands; nothing of it is doubled."""
+    kept = {("sendgrid", event.id): (event, Unmatched(reason)) for event, reason in UNLED}
+    for expected in (len(UNLED), 0):
+        async with database.write(W) as tx:
+            assert len(await save_unmatched(tx, kept, NOW)) == expected

@@ -1,0 +1,174 @@
+"""The words of the acceptance cases: a story, and every JSON line that `connector simulate` must tell of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.simulation.conftest import Connector
+from tests.support.builders import PUSHED, follow_on
+
+CLICKED = {"interaction": "click_email", "campaign": "o"}
+UTC_WORKSPACE = {"workspace": "default", "zone": "Etc/UTC"}
+NEW_YORK = {"workspace": "default", "zone": "America/New_York"}
+EMAIL, PUSH = {"subject": "s", "text": "t"}, {"title": "t", "body": "b"}
+HOUR = {"after": "1 hour"}
+
+
+class Made:
+    """Equals every id that the program made itself (they are opaque)."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and other != ""
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "MADE"
+
+
+MADE = Made()
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A name, the rules that decide it, the story and what must be told."""
+
+    name: str
+    rules: str
+    story: list[Any]
+    told: list[Row]
+    until: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.rules.replace(' ', '+')}-{self.name.replace(' ', '-')}"
+
+
+def check(case: Case, simulate: Connector) -> None:
+    """Play the case; lines come as they are decided, at one instant those of several campaigns in any order."""
+    until = ("--until", z(case.until)) if case.until else ()
+    done = simulate(*case.story, words=("--json", *until))
+    assert done.code == 0, done.err
+    decided = [row["decided_at"] for row in done.outcomes if row["decided_at"]]
+    assert decided == sorted(decided)
+    told, expected = _ordered(done.outcomes), _ordered(case.told)
+    assert told == expected, "\n".join(map(str, ["told:", *told, "expected:", *expected]))
+
+
+def _ordered(rows: list[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (row["decided_at"] is None, row["decided_at"] or "", row["campaign"]))
+
+
+def z(clock: str) -> str:
+    """ "10:00" is on Monday 2026-03-02, "05 10:00" in that March, "10-31 10:00" in that year; or all of it; UTC."""
+    if "T" in clock:
+        return clock
+    day, _, time = clock.rpartition(" ")
+    month_day = day if "-" in day else f"03-{day or '02'}"
+    return f"2026-{month_day}T{time if time.count(':') == 2 else f'{time}:00'}Z"
+
+
+def order(clock: str, verb: str, *ids: str, **more: Any) -> Row:
+    """An order on one campaign, or on several together."""
+    return {"at": z(clock), verb: ids[0] if len(ids) == 1 else list(ids), **more}
+
+
+def person(clock: str, id: str = "u", **more: Any) -> Row:
+    """A user who can be reached by push, unless told otherwise."""
+    return {"at": z(clock), "user": {"id": id, "push_tokens": ["t"], **more}}
+
+
+def tell(clock: str, id: str = "u", **more: Any) -> Row:
+    """More about a user, and nothing else."""
+    return {"at": z(clock), "user": {"id": id, **more}}
+
+
+def apply(clock: str, definition: Row) -> Row:
+    """An edited definition."""
+    return {"at": z(clock), "apply": definition}
+
+
+def did(clock: str, id: str | None, type: str, t: str | None = None, user: str = "u", **more: Any) -> Row:
+    """An interaction or event that arrives at `clock`, and happened at `t` where that is told."""
+    named = {} if id is None else {"id": id}
+    occurred = {} if t is None else {"occurred_at": z(t)}
+    return {"at": z(clock), "interaction": {**named, "user": user, "type": type, **occurred, **more}}
+
+
+def push(clock: str, id: str, t: str | None = None, user: str = "u", **properties: Any) -> Row:
+    """A push of `o` that was received."""
+    return did(clock, id, "receive_push", t, user, campaign="o", properties=properties)
+
+
+def click(clock: str, id: str, t: str | None = None, user: str = "u", **properties: Any) -> Row:
+    """A click in an email of `o`."""
+    return did(clock, id, "click_email", t, user, campaign="o", properties=properties)
+
+
+def event(clock: str, id: str | None, name: str, t: str | None = None, user: str = "u", **properties: Any) -> Row:
+    """A custom event."""
+    return did(clock, id, "event", t, user, name=name, properties=properties)
+
+
+def look(clock: str, id: str | None, t: str | None = None, user: str = "u", **properties: Any) -> Row:
+    """The custom event `looked`."""
+    return event(clock, id, "looked", t, user, **properties)
+
+
+def buy(clock: str, id: str, t: str | None = None, user: str = "u", **properties: Any) -> Row:
+    """A purchase."""
+    return did(clock, id, "make_purchase", t, user, properties=properties)
+
+
+def f(trigger: Any = PUSHED, name: str = "f", **delivery: Any) -> Row:
+    """A follow-on, by push and always eligible again unless told otherwise."""
+    conversions = {"conversions": delivery.pop("conversions")} if "conversions" in delivery else {}
+    return {**follow_on(name, trigger, **{"eligible_again": "always", **delivery}), **conversions}
+
+
+def _row(trigger: Any, triggered: str, due: str | None, decided: str | None, state: str, **more: Any) -> Row:
+    return {
+        "campaign": "f",
+        "user": "u",
+        "trigger": trigger,
+        "key": None,
+        "triggered_at": z(triggered),
+        "due_at": due and z(due),
+        "state": state,
+        "reason": None,
+        "decided_at": decided and z(decided),
+        "channels": [],
+        **more,
+    }
+
+
+def sent(trigger: Any, triggered: str, due: str | None = None, decided: str | None = None, **more: Any) -> Row:
+    """A message that went out when it was due, unless told otherwise, by push."""
+    due = due or triggered
+    return _row(trigger, triggered, due, decided or due, "sent", **{"channels": ["push"], **more})
+
+
+def dropped(trigger: Any, triggered: str, due: str, reason: str, decided: str | None = None, **more: Any) -> Row:
+    """A follow-up that ended without a message, when it was due unless told otherwise."""
+    return _row(trigger, triggered, due, decided or due, "dropped", reason=reason, **more)
+
+
+def excepted(trigger: Any, triggered: str, due: str, by: str, decided: str, **more: Any) -> Row:
+    """A follow-up that was called off."""
+    return _row(trigger, triggered, due, decided, "excepted", reason="exception", exception=by, **more)
+
+
+def refused(trigger: Any, triggered: str, reason: str, decided: str | None = None, **more: Any) -> Row:
+    """A trigger that began nothing, when it happened unless told otherwise."""
+    return _row(trigger, triggered, None, decided or triggered, "refused", reason=reason, **more)
+
+
+def control(trigger: Any, triggered: str, due: str | None = None, decided: str | None = None, **more: Any) -> Row:
+    """A control user's follow-up."""
+    due = due or triggered
+    return _row(trigger, triggered, due, decided or due, "control", reason="control_group", **more)
+
+
+def undecided(state: str, trigger: Any, triggered: str, due: str, **more: Any) -> Row:
+    """What still waits, or is held, at the end."""
+    return _row(trigger, triggered, due, None, state, **more)

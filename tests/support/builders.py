@@ -1,0 +1,74 @@
+"""Definitions, interactions and events in wire form: `o` is the original, `f` a follow-on of a push of it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+PUSH = {"push": {"title": "Hi", "body": "there"}}
+BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)  # noqa: TID251 - a test's "now"
+
+
+def now() -> datetime:
+    """The machine's clock, by which servers and databases go too."""
+    return datetime.now(UTC)  # noqa: TID251 - a test's "now"
+
+
+def at(minutes: float) -> str:
+    """This many minutes after the base, in wire form."""
+    return (BASE + timedelta(minutes=minutes)).isoformat()
+
+
+def external(name: str = "o") -> dict[str, Any]:
+    """An original that another system sends."""
+    return {"campaign": name, "delivery": {"type": "external"}}
+
+
+def original(send: Any = "at_publish", per_minute: int | None = None, **top: Any) -> dict[str, Any]:
+    """The original, sent by this system: scheduled, by push by default."""
+    delivery = {"type": "scheduled", "send": send, "per_minute": per_minute}
+    return {"campaign": "o", "delivery": delivery, "messages": PUSH, **top}
+
+
+def follow_on(name: str, *triggers: Any, **delivery: Any) -> dict[str, Any]:
+    """A follow-on, by push by default. `triggers` may be a list; keys of `delivery` that belong beside it go there."""
+    beside = ("audience", "control_group", "messages", "variants", "conversions")
+    top = {key: delivery.pop(key) for key in beside if key in delivery}
+    [first, *rest] = triggers
+    listed = first if isinstance(first, list) else [first, *rest]
+    return {
+        "campaign": name,
+        "delivery": {"type": "action_based", "trigger": listed, **delivery},
+        "messages": PUSH,
+        **top,
+    }
+
+
+def listener(name: str, interaction: str, **delivery: Any) -> dict[str, Any]:
+    """A follow-on of one kind of interaction with the original."""
+    return follow_on(name, {"interaction": interaction, "campaign": "o"}, **delivery)
+
+
+ORIGINAL = external()
+PUSHED = {"interaction": "receive_push", "campaign": "o"}
+OPENED = {"interaction": "open_push", "campaign": "o"}
+BOUGHT = {"event": "make_purchase"}
+ABANDONED = follow_on("f", PUSHED, delay={"after": "12 hours"}, exceptions=[BOUGHT, OPENED])
+
+
+def push(id: str, minutes: float, user: str = "u", **properties: Any) -> dict[str, Any]:
+    """A push of the original that was received."""
+    return _item(id, minutes, user, properties, type="receive_push", campaign="o")
+
+
+def opened(id: str, minutes: float, user: str = "u", **properties: Any) -> dict[str, Any]:
+    """An open of the original's push."""
+    return _item(id, minutes, user, properties, type="open_push", campaign="o")
+
+
+def buy(id: str, minutes: float, user: str = "u", **properties: Any) -> dict[str, Any]:
+    """A purchase."""
+    return _item(id, minutes, user, properties, type="make_purchase")
+
+
+def _item(id: str, minutes: float, user: str, properties: Mapping[str, Any], **kind: str) -> dict[str, Any]:
+    return {"id": id, "user": user, "occurred_at": at(minutes), "properties": dict(properties), **kind}

@@ -1,0 +1,130 @@
+"""A throwaway PostgreSQL server, and databases that are migrated once and copied for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from connector.store.engine.database import Database
+from connector.store.engine.migrate import migrate
+
+
+class PostgreSQL:
+    """A PostgreSQL server of our own in a temporary folder, reachable through a Unix socket only."""
+
+    def __init__(self, binaries: Path) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="connector-pg-"))
+        self._names = (f"test_{number}" for number in itertools.count(1))
+        self._account = _account()
+        if self._account:
+            os.chown(self.folder, self._account["user"], self._account["group"])
+        data = str(self.folder / "data")
+        initdb = [binaries / "initdb", "-D", data, "-U", "connector", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd="/", **self._account)
+        options = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=200")
+        settings = [word for option in options for word in ("-c", option)]
+        self._log = (self.folder / "server.log").open("wb")
+        self._process = subprocess.Popen(
+            [binaries / "postgres", "-D", data, "-k", str(self.folder), *settings],
+            stdout=self._log, stderr=self._log, cwd="/", preexec_fn=_die_with_parent, **self._account,
+        )  # fmt: skip
+        self._wait()
+
+    def url(self, name: str) -> str:
+        return f"postgresql+psycopg://connector@/{name}?host={self.folder}"
+
+    def create(self, name: str | None = None, *, template: str = "template0") -> str:
+        """Make a database, as a copy of `template`; gives back its name."""
+        name = name or next(self._names)
+        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return name
+
+    def drop(self, name: str) -> None:
+        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(10)
+        self._log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(host=str(self.folder), user="connector", dbname="postgres", autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                return self._execute("SELECT 1")
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    log = (self.folder / "server.log").read_text()
+                    self.stop()
+                    raise RuntimeError(f"PostgreSQL did not start:\n{log}") from None
+                time.sleep(0.05)
+
+
+def find_binaries() -> Path | None:
+    """Where `initdb` and `postgres` are: on the PATH, else in the newest of the distribution's folders."""
+    found = shutil.which("initdb")
+    folders = [Path(found).resolve().parent] if found else []
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
+
+
+def _account() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root: the account to run it as then, else nothing."""
+    if os.geteuid() != 0:
+        return {}
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    entry = known.get("postgres") or known["nobody"]
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _die_with_parent() -> None:
+    """On Linux a killed test session takes its server with it (PR_SET_PDEATHSIG)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGINT)
+
+
+def migrate_database(url: str) -> None:
+    """Create the tables in an empty database."""
+
+    async def run() -> None:
+        database = Database.open(url)
+        await migrate(database)
+        await database.close()
+
+    with ThreadPoolExecutor(1) as thread:  # a loop of its own, whether or not the session's is running
+        thread.submit(asyncio.run, run()).result()
+
+
+@asynccontextmanager
+async def open_database(url: str) -> AsyncIterator[Database]:
+    """The database at this URL, as long as the block runs."""
+    opened = Database.open(url)
+    try:
+        yield opened
+    finally:
+        await opened.close()

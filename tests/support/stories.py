@@ -1,0 +1,89 @@
+"""Small stories for `connector simulate`: lines of a timeline in March 2026, and what is told of them, in short."""
+
+import json
+from typing import Any
+
+from tests.support.builders import follow_on
+
+ORIGINAL = {"campaign": "o", "delivery": {"type": "external"}}
+PUSHED = {"interaction": "receive_push", "campaign": "o"}
+LOOKED = {"event": "looked"}
+BUYS = {"event": "make_purchase"}
+NUDGE = follow_on("f", PUSHED, delay={"after": "1 hour"}, exceptions=[BUYS], eligible_again="always")
+"""Waits an hour from a push of `o`; a purchase calls it off."""
+
+
+def at(clock: str) -> str:
+    """ "12:30" is on Monday 2026-03-02; "05 12:30" on the fifth; UTC."""
+    day, _, time = clock.rpartition(" ")
+    return f"2026-03-{day or '02'}T{time if time.count(':') == 2 else f'{time}:00'}Z"
+
+
+def order(clock: str, verb: str, *ids: str, **more: Any) -> dict[str, Any]:
+    """An order on one campaign, or on several together."""
+    return {"at": at(clock), verb: ids[0] if len(ids) == 1 else list(ids), **more}
+
+
+def person(clock: str, id: str = "u", **more: Any) -> dict[str, Any]:
+    """A user who can be reached by push, unless told otherwise."""
+    return {"at": at(clock), "user": {"id": id, "push_tokens": ["t"], **more}}
+
+
+def begin(*ids: str, **more: Any) -> list[dict[str, Any]]:
+    """A user at eight, and a publication at nine."""
+    return [person("08:00", **more), order("09:00", "publish", *ids)]
+
+
+def did(clock: str, id: str, type: str, t: str | None = None, user: str = "u", **more: Any) -> dict[str, Any]:
+    """An interaction or event that arrives at `clock`, and happened at `t` where that is told."""
+    occurred = {} if t is None else {"occurred_at": at(t)}
+    return {"at": at(clock), "interaction": {"id": id, "user": user, "type": type, **occurred, **more}}
+
+
+def push(clock: str, id: str, t: str | None = None, user: str = "u", **properties: Any) -> dict[str, Any]:
+    """A push of `o` that was received."""
+    return did(clock, id, "receive_push", t, user, campaign="o", properties=properties)
+
+
+def buy(clock: str, id: str, t: str | None = None, user: str = "u", **properties: Any) -> dict[str, Any]:
+    """A purchase."""
+    return did(clock, id, "make_purchase", t, user, properties=properties)
+
+
+def look(clock: str, id: str, t: str | None = None, user: str = "u", **properties: Any) -> dict[str, Any]:
+    """The custom event `looked`."""
+    return did(clock, id, "event", t, user, name="looked", properties=properties)
+
+
+def apply(clock: str, definition: dict[str, Any]) -> dict[str, Any]:
+    """An edited definition."""
+    return {"at": at(clock), "apply": definition}
+
+
+def flattened(context: tuple[Any, ...]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The definitions and the lines of a story; lists in it are laid open."""
+    flat = [one for part in context for one in (part if isinstance(part, list) else [part])]
+    return [one for one in flat if "at" not in one], [one for one in flat if "at" in one]
+
+
+def yaml_of(definitions: list[dict[str, Any]]) -> str:
+    """JSON is YAML too."""
+    return "---\n".join(json.dumps(definition) + "\n" for definition in definitions)
+
+
+def short(outcome: dict[str, Any]) -> str:
+    """One outcome in short: when decided (days other than the second are named), whose, by which trigger, and what."""
+    decided = clock_of(outcome["decided_at"])
+    made = outcome["trigger"].startswith(("receive-", "enroll-", "conver"))
+    words = [decided, outcome["campaign"], outcome["user"], "made" if made else outcome["trigger"], outcome["state"]]
+    words += [outcome["reason"]] if outcome["reason"] and outcome["state"] not in ("excepted", "control") else []
+    words += [outcome["exception"]] if "exception" in outcome else []
+    return " ".join([*words, *([",".join(outcome["channels"])] if outcome["channels"] else [])])
+
+
+def clock_of(instant: str | None) -> str:
+    """The inverse of `at`; "end" for what is undecided."""
+    if instant is None:
+        return "end"
+    day, time = instant.removeprefix("2026-03-").removesuffix("Z").split("T")
+    return f"{'' if day == '02' else f'{day} '}{time.removesuffix(':00')}"

@@ -1,0 +1,188 @@
+"""The whole system for one test: worker, API, store and Temporal are real, and so is where its messages go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from aiosmtpd.smtp import SMTP, Envelope
+from aiosmtpd.smtp import Session as SmtpSession
+from fastapi import FastAPI
+from pydantic import SecretStr
+from pytest_httpserver import HTTPServer
+from temporalio.testing import WorkflowEnvironment
+
+from connector.app.context import build_context
+from connector.settings.application import Settings
+from connector.settings.inbox import InboxSettings
+from connector.settings.providers import Smtp
+from connector.settings.tracking import TrackingSettings
+from connector.store.engine.database import Database
+from connector.temporal.client import TemporalLink
+from starter.api.access.scopes import Keys
+from starter.api.app import create_app
+from tests.support.api import KEY
+from tests.support.builders import follow_on
+from tests.support.polling import until
+from tests.support.system_providers import Providers
+from tests.support.workspace import working
+
+LINKS = "https://links.test"
+"""The public address of the API."""
+
+SECRET = SecretStr("a secret of the tests, and of nobody else")
+
+ANN = {"id": "ann", "email": "ann@example.com", "phone": "+4915112345678", "push_tokens": ["ann-phone"]}
+SCHEDULED = {"delivery": {"type": "scheduled", "send": "at_publish"}}
+"""An original that this system sends as soon as it is published."""
+
+FOLLOW_ON = "Follow-on"
+"""The subject of every follow-on's mail."""
+
+
+class Mailbox:
+    """A mail server's memory: every letter that it took."""
+
+    def __init__(self) -> None:
+        self.letters: list[EmailMessage] = []
+
+    async def handle_DATA(self, server: SMTP, session: SmtpSession, envelope: Envelope) -> str:
+        assert isinstance(envelope.content, bytes)
+        self.letters.append(message_from_bytes(envelope.content, policy=default))  # type: ignore[arg-type]
+        return "250 OK"
+
+    def with_subject(self, subject: str) -> list[EmailMessage]:
+        """The letters with this subject, in the order of their arrival."""
+        return [letter for letter in self.letters if letter["Subject"] == subject]
+
+
+class Stage:
+    """What a test does and sees, all of it from outside: the API, and where messages arrive."""
+
+    def __init__(self, app: FastAPI, mail: Mailbox, providers: Providers) -> None:
+        self.app, self.mail, self.providers = app, mail, providers
+        self.api = self.client(Authorization=f"Bearer {KEY}")
+
+    def client(self, **headers: str) -> httpx.AsyncClient:
+        """A client of the same API from outside, without a key: a browser, a phone, a provider."""
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=LINKS, headers=headers)
+
+    async def open(self, original: dict[str, Any], condition: dict[str, Any], *users: dict[str, Any]) -> None:
+        """Describe the users, save the original and a follow-on of it by mail, and publish both in their order.
+
+        Args:
+            original: messages and whatever else it has; its id is `original`, as a campaign's unless it is a `card`.
+            condition: what the follow-on listens to, without its target.
+        """
+        kind = "card" if "card" in original else "campaign"
+        for user in users or (ANN,):
+            await self.do("PUT", f"/v1/users/{user['id']}", user)
+        await self.do("PUT", "/v1/campaigns/original", {kind: "original", **original})
+        await self.do("PUT", "/v1/campaigns/follow-on", mailed({**condition, kind: "original"}))
+        await self.do("POST", "/v1/campaigns/original/publish", {"with_follow_ons": True})
+
+    async def report(self, kind: str, user: str = "ann", **words: Any) -> None:
+        """A service reports an event: what users do outside of campaigns."""
+        event = {"user": user, "type": kind, "occurred_at": datetime.now(UTC).isoformat(), **words}  # noqa: TID251
+        answer = await self.do("POST", "/v1/interactions", {"interactions": [event]})
+        assert [result["status"] for result in answer["results"]] == ["accepted"]
+
+    async def provider_reports(self, status: str) -> None:
+        """Twilio tells what became of the newest text message."""
+        url, form, signature = self.providers.report(status)
+        async with self.client(**{"X-Twilio-Signature": signature}) as twilio:
+            answer = await twilio.post(url, data=form)
+        assert answer.status_code == 204, answer.text
+
+    async def do(self, verb: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One call of the API, which must succeed."""
+        answer = await self.api.request(verb, path, json=body)
+        assert answer.is_success, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    async def letter(self, subject: str) -> EmailMessage:
+        """The letter with this subject, as soon as it is there."""
+        await until(lambda: self.mail.with_subject(subject), f"a letter: {subject}")
+        return self.mail.with_subject(subject)[0]
+
+    async def followed(self, user: str = "ann") -> dict[str, Any]:
+        """The one follow-on that this user got, as soon as it has gone out."""
+        await self.received("follow-on", user)
+        [found] = await self.follow_ups(user)
+        assert (found["state"], found["channels"]) == ("sent", ["email"])
+        assert any(letter["To"] == f"{user}@example.com" for letter in self.mail.with_subject(FOLLOW_ON))
+        return found
+
+    async def received(self, campaign: str = "original", user: str = "ann") -> None:
+        """Wait until it is written that this user got this campaign: the mail server knows it first."""
+        await self._became("sent", user, campaign)
+
+    async def enrolled(self, user: str = "ann") -> None:
+        """Wait until this user is held back from the original."""
+        await self._became("control", user, "original")
+
+    async def follow_ups(self, user: str = "ann", campaign: str = "follow-on") -> list[dict[str, Any]]:
+        """What became of this campaign for a user."""
+        found = await self.do("GET", f"/v1/follow-ups?campaign={campaign}&user={user}")
+        rows: list[dict[str, Any]] = found["follow_ups"]
+        return rows
+
+    async def _became(self, state: str, user: str, campaign: str) -> None:
+        async def is_so() -> bool:
+            return {row["state"] for row in await self.follow_ups(user, campaign)} == {state}
+
+        await until(is_so, f"{campaign}, {state}, for {user}")
+
+
+def mailed(trigger: dict[str, Any], name: str = "follow-on", subject: str = FOLLOW_ON) -> dict[str, Any]:
+    """A follow-on by mail, without a delay."""
+    return follow_on(name, trigger, messages={"email": {"subject": subject, "text": "Thank you."}})
+
+
+@asynccontextmanager
+async def staged(
+    environment: WorkflowEnvironment, database: Database, url: str, folder: Path, server: HTTPServer
+) -> AsyncIterator[Stage]:
+    """A stage of its own workspace, as long as the block runs, in real time."""
+    async with AsyncExitStack() as stack:
+        mail, providers = Mailbox(), Providers(server, folder, LINKS)
+        port = await stack.enter_async_context(_mail_server(mail))
+        settings = Settings(
+            workspace=f"w{uuid4().hex[:8]}",
+            database_url=url,
+            data=folder,
+            sweep_seconds=0.1,
+            webhook_allow_private=True,
+            smtp=Smtp(host="127.0.0.1", port=port, tls="none", sender="Shop <news@shop.test>"),
+            twilio=providers.twilio,
+            fcm=providers.fcm,
+            inbox=InboxSettings(secrets=[SECRET]),
+            tracking=TrackingSettings(url=LINKS, secrets=[SECRET]),
+        )
+        stack.enter_context(environment.with_time_skipping_disabled())
+        await stack.enter_async_context(working(environment, settings))
+        app = create_app(build_context(settings, database, TemporalLink(environment.client)), Keys([KEY]))
+        await stack.enter_async_context(app.router.lifespan_context(app))
+        stage = Stage(app, mail, providers)
+        await stack.enter_async_context(stage.api)
+        yield stage
+
+
+@asynccontextmanager
+async def _mail_server(mail: Mailbox) -> AsyncIterator[int]:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(mail, loop=loop, hostname="mx.test"), "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()

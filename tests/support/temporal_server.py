@@ -1,0 +1,53 @@
+"""A real Temporal server with virtual time, and what tests ask it of a workflow."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+
+from connector import names
+from connector.temporal.client import connector_plugin
+from tests.support.polling import until
+
+DYNAMIC = {
+    "frontend.WorkflowTimeSkippingEnabled": "true",
+    "system.forceSearchAttributesCacheRefreshOnRead": "true",
+    "limit.historyCount.suggestContinueAsNew": "60",
+}
+
+
+async def open_environment(*, identity: str | None = None) -> WorkflowEnvironment:
+    """A server of our own: virtual time per workflow, and continue-as-new suggested early."""
+    binary = shutil.which("temporal") or str(Path(sys.executable).with_name("temporal"))
+    words = [word for name, value in DYNAMIC.items() for word in ("--dynamic-config-value", f"{name}={value}")]
+    return await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=binary,
+        dev_server_extra_args=words,
+        identity=identity,
+        plugins=[connector_plugin()],
+    )
+
+
+async def until_event(handle: WorkflowHandle[Any, Any], kind: str) -> None:
+    """Poll until the history has an event of this kind."""
+
+    async def is_there() -> bool:
+        return kind in await events_of(handle)
+
+    await until(is_there, f"the event {kind}")
+
+
+async def events_of(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """The kinds of the history's events, without virtual time's own."""
+    kinds = [EventType.Name(event.event_type) for event in (await handle.fetch_history()).events]
+    return [kind.removeprefix("EVENT_TYPE_") for kind in kinds if "TIME_SKIPPING" not in kind]
+
+
+async def state_of(handle: WorkflowHandle[Any, Any]) -> Any:
+    """What the search attribute says of its state."""
+    attributes = (await handle.describe()).typed_search_attributes
+    return {pair.key.name: pair.value for pair in attributes}[names.STATE_ATTRIBUTE]

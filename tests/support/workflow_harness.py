@@ -1,0 +1,180 @@
+"""What tests of workflows are played on: the real server with virtual time, and activities that answer as told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from connector import names
+from connector.rules.model.errors import OrderRefused
+from connector.temporal.client import launch_arguments, start_arguments
+from connector.wire import (
+    FollowUpStart,
+    LaunchPage,
+    LaunchProgress,
+    LaunchStart,
+    LaunchStep,
+    Operated,
+    Operation,
+    Order,
+    OrderReceipt,
+    ReportedException,
+    SendOutcome,
+    SendRequest,
+    StoppedWindow,
+)
+from tests.support.builders import now
+from workflows.follow_up import FollowUpWorkflow
+from workflows.launch import LaunchWorkflow
+from workflows.registry import RegistryWorkflow
+
+PROBLEMS = ["refuse-me: has a problem", "refuse-me: has another"]
+SENT = SendOutcome(outcome="sent", state="sent")
+
+
+def held(delay: timedelta) -> SendOutcome:
+    """A channel that is held for so long from now."""
+    return SendOutcome(outcome="held", until=now() + delay)
+
+
+class Activities:
+    """Answers as told, and remembers what it was asked and when."""
+
+    def __init__(self, **answers: list[SendOutcome]) -> None:
+        self.answers = answers
+        self.sent: list[tuple[str, datetime]] = []
+        self.reported: list[ReportedException] = []
+        self.orders: list[Order] = []
+        self.ended: list[tuple[str, ...]] = []
+        self.operations: list[Operation] = []
+        self.steps: list[LaunchStep] = []
+        self.refusal: Operated | None = None
+        self.busy = self.failures = 0
+        self.may_send, self.may_end, self.may_operate = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.may_send.set()
+        self.may_end.set()
+        self.may_operate.set()
+        self.on_report: Callable[[], Any] | None = None
+
+    @activity.defn(name=names.SEND)
+    async def send(self, request: SendRequest) -> SendOutcome:
+        self.sent.append((request.channel, activity.info().started_time))
+        await self.may_send.wait()
+        if activity.info().attempt <= self.failures:
+            raise ApplicationError("provider_busy", type="provider_busy")
+        return self.answers[request.channel].pop(0)
+
+    @activity.defn(name=names.REPORT_EXCEPTION)
+    async def report_exception(self, reported: ReportedException) -> str:
+        self.reported.append(reported)
+        if self.on_report is not None:
+            await self.on_report()
+        return "accepted"
+
+    @activity.defn(name=names.OPERATE)
+    async def operate(self, operation: Operation) -> Operated:
+        self.operations.append(operation)
+        await self.may_operate.wait()
+        if self.refusal is not None:
+            return self.refusal
+        if operation.verb == "cancel":
+            return Operated(done=True, says="done", state="dropped", reason="cancelled_by_operator")
+        next_at = operation.until or activity.info().started_time
+        return Operated(done=True, says="done", state="waiting", next_at=next_at)
+
+    @activity.defn(name=names.LAUNCH_PAGE)
+    async def launch_page(self, page: LaunchPage) -> LaunchStep:
+        return self.steps.pop(0) if self.steps else LaunchStep(phase="ended", next_page=page)
+
+    @activity.defn(name=names.CARRY_OUT_ORDER)
+    async def carry_out_order(self, order: Order) -> OrderReceipt:
+        self.busy += 1
+        assert self.busy == 1, "two orders at once"
+        await asyncio.sleep(0.01)
+        self.busy -= 1
+        if "refuse-me" in order.ids:
+            raise ApplicationError("refused", PROBLEMS, type=OrderRefused.__name__, non_retryable=True)
+        self.orders.append(order)
+        return OrderReceipt(order_id=order.order_id, verb=order.verb, changed=order.ids, version=len(self.orders))
+
+    @activity.defn(name=names.END_WAITS)
+    async def end_waits(self, stopped: StoppedWindow) -> int:
+        self.ended.append(stopped.campaigns)
+        if stopped.campaigns:
+            await self.may_end.wait()
+        return 0
+
+
+class Stage:
+    """One workspace of its own."""
+
+    def __init__(self, environment: WorkflowEnvironment, activities: Activities) -> None:
+        self.environment, self.activities = environment, activities
+        self.client: Client = environment.client
+        self.workspace = f"w{uuid4().hex[:8]}"
+
+    @asynccontextmanager
+    async def workers(self) -> AsyncIterator["Stage"]:
+        """Workers for everything, as long as the block runs."""
+        told = self.activities
+        async with AsyncExitStack() as stack:
+            for channel in told.answers:
+                queue = names.channel_queue(self.workspace, channel)
+                await stack.enter_async_context(Worker(self.client, task_queue=queue, activities=[told.send]))
+            main = Worker(
+                self.client,
+                task_queue=names.main_queue(self.workspace),
+                workflows=[FollowUpWorkflow, LaunchWorkflow, RegistryWorkflow],
+                activities=[
+                    told.report_exception,
+                    told.operate,
+                    told.launch_page,
+                    told.carry_out_order,
+                    told.end_waits,
+                ],
+                debug_mode=True,  # no deadlock detection: a test machine may be slow
+            )
+            await stack.enter_async_context(main)
+            yield self
+
+    async def follow_up(self, *channels: str, delay: timedelta = timedelta(0)) -> WorkflowHandle[Any, Any]:
+        """Start a follow-up as the outbox does."""
+        start = FollowUpStart(
+            workspace=self.workspace,
+            follow_up_id=uuid4().hex,
+            campaign="cart",
+            user_key=uuid4().hex,
+            due_at=now() + delay,
+            channels=channels or ("push",),
+        )
+        return await self.client.start_workflow(names.FOLLOW_UP, start, result_type=str, **start_arguments(start))
+
+    def launch_step(self, phase: Any, delay: timedelta | None = None, **users: int) -> LaunchStep:
+        """How a launch stands, waiting for so long from now."""
+        page = LaunchPage(workspace=self.workspace, launch_id="l", campaign="spring", after="k")
+        progress = LaunchProgress(users=users, whole_audience=phase != "enrolling")
+        return LaunchStep(
+            phase=phase, next_page=page, until=None if delay is None else now() + delay, progress=progress
+        )
+
+    async def launch(self) -> WorkflowHandle[Any, Any]:
+        """Start a launch as the outbox does."""
+        start = LaunchStart(workspace=self.workspace, launch_id="l", campaign="spring")
+        return await self.client.start_workflow(names.LAUNCH, start, **launch_arguments(start))
+
+    def order(self, verb: Any, *ids: str) -> Order:
+        """An order to this workspace's registry."""
+        return Order(workspace=self.workspace, order_id=uuid4().hex, verb=verb, ids=ids)
+
+    @property
+    def registry(self) -> WorkflowHandle[Any, Any]:
+        """The registry's newest run."""
+        return self.client.get_workflow_handle(names.registry_id(self.workspace))

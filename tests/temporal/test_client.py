@@ -1,0 +1,78 @@
+"""The seam to Temporal: connecting, search attributes, and how a follow-up is started."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.testing import WorkflowEnvironment
+
+from connector import names
+from connector.temporal.client import (
+    SEARCH_ATTRIBUTES,
+    connect,
+    register_search_attributes,
+    start_arguments,
+)
+from connector.wire import FollowUpStart
+from tests.support.workflow_harness import SENT, Activities, Stage
+
+START = FollowUpStart(
+    workspace="shop",
+    follow_up_id="0123",
+    campaign="cart-reminder-2",
+    user_key="abcd",
+    due_at=datetime(2026, 3, 2, 12, tzinfo=UTC),
+    channels=("push",),
+)
+
+
+def test_start_is_readable_and_findable() -> None:
+    """Design 6: id, queue, summary and the four search attributes, with nothing of the user but the surrogate key."""
+    told = start_arguments(START)
+    assert told["id"] == "follow-up/shop/cart-reminder-2/abcd/0123"
+    assert told["task_queue"] == "connector-shop"
+    assert told["static_summary"] == "cart-reminder-2 · due 2026-03-02 12:00Z"
+    attributes = {pair.key.name: pair.value for pair in told["search_attributes"]}
+    assert attributes == {
+        "CampaignId": "cart-reminder-2",
+        "UserKey": "abcd",
+        "FollowUpState": "waiting",
+        "DueAt": START.due_at,
+    }
+
+
+async def test_follow_up_is_started_once(environment: WorkflowEnvironment) -> None:
+    """Guarantee 6: while it runs a second start finds it; once it has ended a second start is refused."""
+    stage = Stage(environment, Activities(push=[SENT]))
+    start = START.model_copy(update={"workspace": stage.workspace})
+    words: dict[str, Any] = start_arguments(start)
+    first = await stage.client.start_workflow(names.FOLLOW_UP, start, **words)
+    again = await stage.client.start_workflow(names.FOLLOW_UP, start, **words)
+    assert again.result_run_id == first.result_run_id
+    async with stage.workers():
+        await first.result()
+        with pytest.raises(WorkflowAlreadyStartedError):
+            await stage.client.start_workflow(names.FOLLOW_UP, start, **words)
+
+
+async def test_search_attributes_are_registered_once(environment: WorkflowEnvironment) -> None:
+    """`connector setup` can be run again."""
+    assert len(SEARCH_ATTRIBUTES) == 4
+    assert await register_search_attributes(environment.client) == []
+
+
+async def test_connects_as_temporals_own_settings_say(
+    environment: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TEMPORAL_ADDRESS is enough, as for the `temporal` command."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", environment.client.service_client.config.target_host)
+    client = await connect(attempts=1)
+    assert await client.service_client.check_health()
+
+
+async def test_server_that_is_not_there_is_an_error_after_the_last_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where attempts are counted, the last failure is told."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(RuntimeError, match=r"127\.0\.0\.1"):
+        await connect(attempts=2)

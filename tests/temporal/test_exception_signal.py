@@ -1,0 +1,139 @@
+"""The `exception` signal, whoever sends it: real workflow, real intake; what is wrong harms nothing and is told."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import structlog
+from sqlalchemy import select
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+
+from connector import names
+from connector.app.logs import configure_logs
+from connector.store.tables import interactions, user_aliases
+from tests.support.builders import ORIGINAL, now
+from tests.support.polling import until
+from tests.support.temporal_server import events_of
+from tests.support.workspace import LATER, Shop
+
+ADDRESS = "ada@shop.example"
+BOUGHT = {"type": "make_purchase", "id": "p1"}
+STARTED = {"type": "start_session"}
+
+
+def raw(data: bytes, encoding: bytes = b"json/plain") -> RawValue:
+    return RawValue(Payload(metadata={"encoding": encoding}, data=data))
+
+
+@pytest.fixture
+def lines() -> Iterator[list[dict[str, Any]]]:
+    """What the worker logs from here on, as it does in production: one JSON object a line."""
+    root = logging.getLogger()
+    before, level, stream = list(root.handlers), root.level, io.StringIO()
+    configure_logs("json", stream=stream)
+
+    class Lines(list[dict[str, Any]]):
+        def __iter__(self) -> Iterator[dict[str, Any]]:
+            return map(json.loads, stream.getvalue().splitlines())
+
+    yield Lines()
+    root.handlers[:], root.level = before, level
+    structlog.reset_defaults()
+
+
+async def waiting(shop: Shop) -> Any:
+    await shop.open(ORIGINAL, LATER)
+    await shop.receive_push()
+    return shop.workflow_of(await shop.becomes("later", "waiting"))
+
+
+NO_OBJECT = "an exception signal was dropped"
+UNREADABLE = "Failed deserializing signal input"
+DROPPED = [
+    ([], NO_OBJECT),
+    ([BOUGHT, BOUGHT], NO_OBJECT),
+    (["make_purchase"], NO_OBJECT),
+    ([5], NO_OBJECT),
+    ([None], NO_OBJECT),
+    ([[BOUGHT]], NO_OBJECT),
+    ([raw(b"x", b"binary/plain")], NO_OBJECT),
+    ([{**BOUGHT, "name": "x" * 2_050_000}], NO_OBJECT),
+    ([raw(b'{"type": "make_purchase')], UNREADABLE),
+    ([raw(b'{"type": "make_purchase", "id": "\\ud83d", "email": "%s"}' % ADDRESS.encode())], UNREADABLE),
+    ([raw(b"[" * 100_000)], UNREADABLE),
+    ([raw(b"{}", b"json/unheard-of")], UNREADABLE),
+]
+
+
+async def test_what_is_no_object_is_dropped_and_told(shop: Shop, lines: list[dict[str, Any]]) -> None:
+    """No task fails, nothing is handed to intake, the log tells each and quotes none; the next right one counts."""
+    handle = await waiting(shop)
+    for said, words in DROPPED:
+        known = sum(words in line["event"] for line in lines)
+        await handle.signal(names.EXCEPTION, args=said)
+        await until(lambda: sum(words in line["event"] for line in lines) == known + 1)  # noqa: B023 - at once
+    assert "ACTIVITY_TASK_SCHEDULED" not in await events_of(handle)
+    await handle.signal(names.EXCEPTION, BOUGHT)
+    assert await handle.result() == "excepted"
+    assert "WORKFLOW_TASK_FAILED" not in await events_of(handle)
+    assert ADDRESS not in json.dumps(list(lines))
+
+
+INVALID = [
+    ({}, "type"),
+    ({"interactions": [BOUGHT]}, "type"),
+    ({"type": f"bought by {ADDRESS}"}, "type"),
+    ({**STARTED, ADDRESS: True}, "unknown"),
+    ({**STARTED, "id": "a\0b"}, "id"),
+    ({**STARTED, "properties": {"note": "\0"}}, "properties"),
+    ({**STARTED, "properties": {"note": "x" * 1_000_000}}, "properties"),
+    ({**STARTED, "occurred_at": "1970-01-01T00:00:00Z"}, "stale"),
+    ({**STARTED, "occurred_at": None}, "occurred_at"),
+    ({**STARTED, "occurred_at": f"when {ADDRESS} came"}, "occurred_at"),
+    ({"type": "open_push", "campaign": "unheard-of"}, "campaign"),
+]
+
+
+async def test_what_is_no_interaction_is_told(shop: Shop, lines: list[dict[str, Any]]) -> None:
+    """Intake refuses it, the log tells at which place and quotes nothing, and the wait goes on."""
+    handle = await waiting(shop)
+    for item, _ in INVALID:
+        await handle.signal(names.EXCEPTION, item)
+    await until(lambda: sum(line["event"] == "reported_exception_is_invalid" for line in lines) == len(INVALID))
+    told = [line["place"] for line in lines if line["event"] == "reported_exception_is_invalid"]
+    assert told == [place for _, place in INVALID]
+    assert ADDRESS not in json.dumps(list(lines))
+    await handle.signal(names.EXCEPTION, BOUGHT)
+    assert await handle.result() == "excepted"
+
+
+async def test_another_user_in_it_counts_for_nothing(shop: Shop, lines: list[dict[str, Any]]) -> None:
+    """A signal is about the user of the follow-up: logged as theirs, of nobody else's, and a line says so."""
+    handle = await waiting(shop)
+    await handle.signal(names.EXCEPTION, {**BOUGHT, "user": "somebody-else"})
+    assert await handle.result() == "excepted"
+    async with shop.database.read("default") as tx:
+        users = set((await tx.execute(select(user_aliases.c.external_id))).scalars())
+        logged = (await tx.execute(select(interactions.c.id, interactions.c.user_key))).all()
+    assert users == {"u"}
+    assert {user_key for _, user_key in logged} == {handle.id.split("/")[3]}
+    assert "reported_exception_names_a_user" in [line["event"] for line in lines]
+    assert "somebody-else" not in json.dumps(list(lines))
+
+
+@pytest.mark.parametrize("offset", [None, timedelta(days=44 * 365)])
+async def test_when_it_happened(shop: Shop, offset: timedelta | None) -> None:
+    """Without a time: when it was handed over; from 2070: now, which is when it became known (M7)."""
+    handle = await waiting(shop)
+    before = now()
+    time = {} if offset is None else {"occurred_at": (before + offset).isoformat()}
+    await handle.signal(names.EXCEPTION, {**BOUGHT, **time})
+    assert await handle.result() == "excepted"
+    async with shop.database.read("default") as tx:
+        [t] = (await tx.execute(select(interactions.c.t).where(interactions.c.id == "p1"))).scalars()
+    assert before - timedelta(seconds=1) <= t <= now() + timedelta(seconds=1)
