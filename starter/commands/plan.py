@@ -34,7 +34,7 @@ def plan(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what `apply` and then `publish` of everything that is not live would do. Nothing is changed.
+    """Show what `apply` and `publish` of these files would do. Nothing is changed.
 
     The result lists what is new, edited (key by key) and unchanged, and what only the store has; the order in which the
     publication would take effect; its refusals and warnings; and how many users wait on which earlier revision. The

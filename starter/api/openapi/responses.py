@@ -98,11 +98,6 @@ def operations(document: dict[str, Any]) -> Iterator[Operation]:
         yield from path.values()
 
 
-def operations_with_own_statuses() -> frozenset[str]:
-    """Return the ids of operations with statuses of their own."""
-    return frozenset({*_EXTRA_STATUSES, *_ALL_STATUSES})
-
-
 def _statuses(operation: Operation) -> set[int]:
     if operation["operationId"] in _ALL_STATUSES:
         return _ALL_STATUSES[operation["operationId"]]
