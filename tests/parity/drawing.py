@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random  # noqa: TID251 - the seed is the story's name; no rule draws anything
 from typing import Any
 
-from connector.rules.model.instants import write_instant
+from connector.rules.model.values import format_instant
 from tests.parity.story import Story
 
 Json = dict[str, Any]
@@ -322,4 +322,4 @@ def scheduled(random: Random) -> Json:
 
 def at(minutes: int, seconds: int = 0) -> str:
     """So many minutes and seconds after Monday, eight o'clock."""
-    return write_instant(MONDAY + timedelta(minutes=minutes, seconds=seconds))
+    return format_instant(MONDAY + timedelta(minutes=minutes, seconds=seconds))

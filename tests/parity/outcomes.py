@@ -27,8 +27,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from connector.rules.model.instants import write_instant
 from connector.rules.model.interactions import Interaction, LogEntry
+from connector.rules.model.values import format_instant
 
 Row = tuple[tuple[str, Any], ...]
 """One thing that is compared: its fields with their names, in one order."""
@@ -95,7 +95,7 @@ def row(**fields: Any) -> Row:
 
 def rounded(instant: datetime | None) -> str | None:
     """An instant to the millisecond, as the contract writes it."""
-    return None if instant is None else write_instant(instant.replace(microsecond=instant.microsecond // 1000 * 1000))
+    return None if instant is None else format_instant(instant.replace(microsecond=instant.microsecond // 1000 * 1000))
 
 
 def _rounded_text(instant: str | None) -> str | None:

@@ -27,17 +27,18 @@ from connector.channels.protocol import Accepted, OutgoingMessage
 from connector.ingest.intake import Intake
 from connector.ingest.parsing import parse_item
 from connector.rules.model.errors import OrderRefused
-from connector.rules.model.interactions import Item, log_entry
+from connector.rules.model.interactions import Item, create_log_entry
 from connector.rules.model.reasons import Reason
-from connector.rules.triggering.changes import Refuse
-from connector.rules.triggering.trigger_list import key_of, triggers
+from connector.rules.triggering.changes import Refusal
+from connector.rules.triggering.trigger_list import is_trigger, key_of
 from connector.simulation import RETENTION
 from connector.simulation.outcomes import Outcome, of_refusal
 from connector.simulation.timeline import ORDERS, Line
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.drafts import save_drafts
-from connector.store.engine import clock
-from connector.store.engine.database import Database, database_now
+from connector.store.engine import transaction
+from connector.store.engine.database import Database
+from connector.store.engine.transaction import database_now
 from connector.store.follow_ups.launches import claim_to_signal_launches, mark_launches_signalled
 from connector.store.follow_ups.pending import claim_to_signal, claim_to_start, mark_signalled, mark_started
 from connector.store.tables import Instant
@@ -69,9 +70,9 @@ class StoryClock:
     @contextmanager
     def as_database_clock(self) -> Iterator[None]:
         """Have every statement that reads the database's clock read this one."""
-        original = clock.clock
+        original = transaction.clock
 
-        def column(_connection: object) -> ColumnElement[datetime]:
+        def column(_transaction: object) -> ColumnElement[datetime]:
             return literal(self.now, Instant)
 
         with pytest.MonkeyPatch.context() as patched:
@@ -146,8 +147,8 @@ class Production:
         if line.thing == "interaction":
             await self._ingest({"occurred_at": line.at, **written["interaction"]})
         elif line.thing == "user":
-            async with self._database.write(self._workspace) as c:
-                await merge_user(c, self._workspace, line.value["id"], line.value, await database_now(c))
+            async with self._database.write(self._workspace) as tx:
+                await merge_user(tx, line.value["id"], line.value, await database_now(tx))
         elif line.thing == "apply":
             await self._save(line.value)
         elif line.thing in ORDERS:
@@ -164,15 +165,15 @@ class Production:
     async def _refuse(self, item: Item, reason: Reason) -> None:
         """Note, for every live follow-on that the item would trigger, that it changed nothing."""
         catalogue, now = await self._cache.at_least(self._database), self._clock.now
-        logged = log_entry(item, 0, now)
-        for entry in catalogue.listening_to(item):
-            if entry.live is not None and triggers(item, entry, logged.t, catalogue):
-                refused = Refuse(entry.id, key_of(item, entry, logged.t), logged, reason)
+        logged = create_log_entry(item, 0, now)
+        for entry in catalogue.listeners_of(item):
+            if entry.live is not None and is_trigger(item, entry, logged.t, catalogue):
+                refused = Refusal(entry.id, key_of(item, entry, logged.t), logged, reason)
                 self._unlogged.append(of_refusal(refused, item.user, now))
 
     async def _save(self, *definitions: Any) -> None:
-        async with self._database.write(self._workspace) as c:
-            await save_drafts(c, self._workspace, definitions, await database_now(c))
+        async with self._database.write(self._workspace) as tx:
+            await save_drafts(tx, definitions, await database_now(tx))
 
     async def _order(self, line: Line) -> None:
         order = Order(
@@ -196,16 +197,16 @@ class Production:
         if not self._nudged:
             return
         self._nudged = False
-        async with self._database.read() as c:
-            to_start = await claim_to_start(c, self._workspace, 1000)
-            to_signal = await claim_to_signal(c, self._workspace, 1000)
-            launches = await claim_to_signal_launches(c, self._workspace, 1000)
+        async with self._database.read(self._workspace) as tx:
+            to_start = await claim_to_start(tx, 1000)
+            to_signal = await claim_to_signal(tx, 1000)
+            launches = await claim_to_signal_launches(tx, 1000)
         if not (to_start or to_signal or launches):
             return
-        async with self._database.write(self._workspace) as c:
-            await mark_started(c, self._workspace, [one["id"] for one in to_start])
-            await mark_signalled(c, self._workspace, [one["id"] for one in to_signal])
-            await mark_launches_signalled(c, self._workspace, {one["launch_id"]: one["changed_in"] for one in launches})
+        async with self._database.write(self._workspace) as tx:
+            await mark_started(tx, [one["id"] for one in to_start])
+            await mark_signalled(tx, [one["id"] for one in to_signal])
+            await mark_launches_signalled(tx, {one["launch_id"]: one["changed_in"] for one in launches})
         self._ended |= {one["id"] for one in to_signal}
         for one in sorted(to_start, key=lambda one: (one["due_at"], one["campaign"])):
             self._wait(one["due_at"], one["id"], one["campaign"], tuple(one["channels"]))

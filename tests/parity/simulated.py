@@ -9,7 +9,7 @@ from itertools import chain
 from typing import cast
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.catalogue.lifecycle import Verb
+from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.errors import OrderRefused
 from connector.rules.sending.launching import is_launched
 from connector.simulation import Simulation, SpillStore
@@ -44,7 +44,7 @@ def _play(simulation: Simulation, line: Line) -> None:
     elif line.thing == "apply":
         simulation.apply(line.value)
     else:
-        simulation.order(cast(Verb, line.thing), line.value, allow_missed=line.allow_missed)
+        simulation.order(cast(OrderVerb, line.thing), line.value, allow_missed=line.allow_missed)
 
 
 def _outcomes(simulation: Simulation, refused: list[str]) -> Outcomes:

@@ -33,12 +33,12 @@ async def stored_outcomes(
     """
 
     async def rows(table: Table) -> Sequence[RowMapping]:
-        async with database.read() as c:
-            return (await c.execute(select(table).where(table.c.workspace == workspace))).mappings().all()
+        async with database.read(workspace) as tx:
+            return (await tx.execute(select(table).where(tx.in_workspace(table)))).mappings().all()
 
     users = {one["user_key"]: one["external_id"] for one in await rows(user_aliases)}
-    async with database.read() as c:
-        logs = await load_items(c, workspace, dict.fromkeys(users))
+    async with database.read(workspace) as tx:
+        logs = await load_items(tx, dict.fromkeys(users))
     made = MadeIds({users[key]: log for key, log in logs.items()})
     begun = [(one["created_at"], follow_up_from_row(one)) for one in await rows(follow_ups)]
     store = _Stored(users, made, {follow_up.id: follow_up for _, follow_up in begun}, await rows(deliveries))

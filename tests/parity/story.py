@@ -11,7 +11,7 @@ from typing import Any
 
 from connector.definitions import read_definitions
 from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_definition
-from connector.rules.publishing.drafting import written
+from connector.rules.publishing.drafting import as_written
 from connector.simulation.timeline import Line, parse_line
 
 
@@ -45,5 +45,5 @@ class Story:
 def read_story(folder: Path) -> Story:
     """A worked case of `examples/behaviour`."""
     lines = [json.loads(line) for line in (folder / "timeline.jsonl").read_text().splitlines()]
-    definitions = [written(definition) for definition in read_definitions(folder / "campaigns.yaml").all]
+    definitions = [as_written(definition) for definition in read_definitions(folder / "campaigns.yaml").all]
     return Story(definitions, sorted(lines, key=lambda line: line["at"]))
