@@ -10,7 +10,7 @@ from connector.rules.sending.operating import cancel_wait, is_cancelled, move_wa
 from connector.store.engine.database import Database
 from connector.store.follow_ups.deliveries import update_follow_up
 from connector.store.follow_ups.follow_ups import load_follow_up, lock_user_of
-from connector.wire import Operated, Operation
+from connector.wire import Operation, OperationResult
 
 _DONE = {
     names.SEND_NOW: (
@@ -29,7 +29,7 @@ class Operator:
         self._database, self._workspace = database, workspace
 
     @activity.defn(name=names.OPERATE)
-    async def operate(self, operation: Operation) -> Operated:
+    async def operate(self, operation: Operation) -> OperationResult:
         """Move or end a wait, provided that no message of it has been claimed; a repeated attempt changes nothing more.
 
         A refusal is in the result, with the follow-up's state.
@@ -49,8 +49,8 @@ class Operator:
         return _result_of(follow_up, refused, operation.verb)
 
 
-def _result_of(follow_up: FollowUp | None, refused: str | None, verb: str) -> Operated:
-    return Operated(
+def _result_of(follow_up: FollowUp | None, refused: str | None, verb: str) -> OperationResult:
+    return OperationResult(
         done=refused is None,
         says=refused or _DONE[verb],
         state=follow_up.state.value if follow_up else None,

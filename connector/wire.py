@@ -1,4 +1,7 @@
-"""What crosses Temporal's wire. Frozen, tolerant of unknown fields, and without personal data (guarantee 8)."""
+"""Inputs and results of workflows and activities.
+
+Frozen, tolerant of unknown fields, and free of personal data (guarantee 8).
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Wire(BaseModel):
-    """The base of everything that stands in a history."""
+    """The base of everything that is stored in a history."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class FollowUpStart(Wire):
-    """The input of a follow-up. `due_at` is UTC; `channels` are those of the revision it began with."""
+    """The input of a follow-up. `due_at` is UTC; `channels` are those of the revision at its trigger."""
 
     workspace: str
     follow_up_id: str
@@ -26,7 +29,7 @@ class FollowUpStart(Wire):
 
 
 class SendRequest(Wire):
-    """One channel of one follow-up is to be judged and sent now."""
+    """A request to evaluate and send one channel of one follow-up now."""
 
     workspace: str
     follow_up_id: str
@@ -35,10 +38,11 @@ class SendRequest(Wire):
 
 
 class SendOutcome(Wire):
-    """What came of it. `held`: try again at `until` (UTC). `ended`: the row had already ended, in `state`.
+    """The result of a `SendRequest`.
 
-    `moved`: the newest live content no longer has this channel; `channels` are those that it has instead. `paused`: its
-    campaign is stopped, and the launch that it belongs to goes on with resume; follow-ups never are.
+    `held`: try again at `until` (UTC). `ended`: the row had already ended, in `state`. `moved`: the newest live content
+    has `channels` instead of this channel. `paused`: the campaign of a launch is stopped, which goes on when it is
+    resumed; follow-ups of triggers are never paused.
     """
 
     outcome: Literal["sent", "held", "dropped", "control", "failed", "ended", "moved", "paused"]
@@ -48,53 +52,52 @@ class SendOutcome(Wire):
     channels: tuple[str, ...] = ()
 
 
-class Ended(Wire):
-    """The store ended the follow-up from outside: an exception, a stop, a new trigger, an operator."""
+class FollowUpEnd(Wire):
+    """The end of a follow-up that its workflow did not decide: an exception, a stop, a new trigger or an operator."""
 
     state: str
     reason: str | None = None
 
 
 class FollowUpStatus(Wire):
-    """What a follow-up does now: why it waits until when (UTC), what it sends on, and what ended it."""
+    """The present state of a follow-up: what it waits for until when (UTC), the channels it sends on, and its end."""
 
     waits: dict[str, datetime]
     sending: tuple[str, ...] = ()
-    ended: Ended | None = None
+    ended: FollowUpEnd | None = None
 
 
-Verb = Literal["send_now", "postpone", "cancel"]
-"""What an operator can do to one follow-up; the names of its updates."""
+OperatorVerb = Literal["send_now", "postpone", "cancel"]
+"""The operator actions on a follow-up, which are the names of its updates."""
 
-LONGEST_NOTE = 200
-"""In characters."""
-
-
-class Asked(Wire):
-    """What an operator says with `send_now` and `cancel`: nothing, or a note that the UI shows while it runs."""
-
-    note: str | None = Field(default=None, max_length=LONGEST_NOTE)
+MAX_NOTE_CHARACTERS = 200
 
 
-class Postponement(Asked):
-    """What an operator says with `postpone`: until when, RFC 3339 with its zone."""
+class OperatorRequest(Wire):
+    """The input of `send_now` and `cancel`: nothing, or a note that the UI shows while the update runs."""
+
+    note: str | None = Field(default=None, max_length=MAX_NOTE_CHARACTERS)
+
+
+class Postponement(OperatorRequest):
+    """The input of `postpone`. `until` is RFC 3339 with a zone."""
 
     until: str = ""
 
 
 class Operation(Wire):
-    """An operator's hand on one follow-up. `until` (UTC) is for `postpone` only."""
+    """An operator action on one follow-up. `until` (UTC) is for `postpone` only."""
 
     workspace: str
     follow_up_id: str
-    verb: Verb
+    verb: OperatorVerb
     until: datetime | None = None
 
 
-class Operated(Wire):
-    """What came of an operator's hand, and how the row stands now: `next_at` (UTC) is what it waits for.
+class OperationResult(Wire):
+    """The result of an operator action, and the row's present state; `next_at` (UTC) is the end of its wait.
 
-    Where it is not `done`, nothing was changed, and `says` tells why.
+    If it is not `done`, nothing was changed, and `says` gives the reason.
     """
 
     done: bool
@@ -105,7 +108,7 @@ class Operated(Wire):
 
 
 class ReportedException(Wire):
-    """An interaction that somebody signalled to a waiting follow-up, in the wire form of design 8, without user."""
+    """An interaction that was signalled to a waiting follow-up, in the wire form of design 8, without its user."""
 
     workspace: str
     user_key: str
@@ -113,7 +116,7 @@ class ReportedException(Wire):
 
 
 class Order(Wire):
-    """A lifecycle order: ids only, and an id of its own that makes repeating it harmless."""
+    """A lifecycle order: ids only, and an id of its own by which a repetition changes nothing."""
 
     workspace: str
     order_id: str
@@ -124,7 +127,7 @@ class Order(Wire):
 
 
 class OrderReceipt(Wire):
-    """What an order changed. `effective_at` is UTC; `changed` is in the order in which it took effect."""
+    """The result of an order. `effective_at` is UTC; `changed` is in the order in which the changes took effect."""
 
     order_id: str
     verb: str
@@ -136,16 +139,16 @@ class OrderReceipt(Wire):
 
 
 class StoppedWindow(Wire):
-    """The campaigns whose waits are to be ended, because their windows were closed (P9). Empty: the whole workspace."""
+    """The campaigns whose windows were closed, so that their waits must end (P9). Empty: the whole workspace."""
 
     workspace: str
     campaigns: tuple[str, ...]
 
 
 class RegistryState(Wire):
-    """What a registry takes from run to run: a short log, and the campaigns whose waits are still to be ended.
+    """The state that a registry passes from run to run: a short log, and the campaigns whose waits must still end.
 
-    `continued` is false where nothing is known of what an earlier registry left undone.
+    `continued` is false if nothing is known of an earlier registry's unfinished work.
     """
 
     workspace: str
@@ -155,10 +158,12 @@ class RegistryState(Wire):
 
 
 class LaunchPage(Wire):
-    """The next stretch of a launch is to be done.
+    """A request to process the next page of a launch.
 
-    `after` is the last user of the pass over those who still wait; '' begins a new pass. `later` says that a provider
-    asked in this pass to be tried again, `tries` in how many passes in a row one did.
+    Args:
+        after: the last processed user of the pass over those who still wait; '' begins a new pass.
+        later: a provider asked for a retry in this pass.
+        tries: the number of consecutive passes in which a provider did.
     """
 
     workspace: str
@@ -170,7 +175,7 @@ class LaunchPage(Wire):
 
 
 class LaunchStart(Wire):
-    """The input of a launch. What `at` is about stands in the store; `page` is where an earlier run of it stood."""
+    """The input of a launch. Its time and content are in the store; `page` is where an earlier run of it stopped."""
 
     workspace: str
     launch_id: str
@@ -179,17 +184,17 @@ class LaunchStart(Wire):
 
 
 class LaunchProgress(Wire):
-    """How far a launch has come: users by the state in which they are, and whether the whole audience is among them."""
+    """The progress of a launch: users by state, and whether they are the whole audience."""
 
     users: dict[str, int] = Field(default_factory=dict)
     whole_audience: bool = False
 
 
 class LaunchStep(Wire):
-    """How a launch stands after a stretch. `until` (UTC) is what it waits for; None: for nothing, or to be told.
+    """The state of a launch after a page. `until` (UTC) is when to continue; None: now, or on a signal.
 
     `waits`: its time has not come, or all who are left wait for another instant. `enrolling`: its audience is being
-    gathered. `sending`: there is more to do. `paused`: its campaign is stopped. `ended`: nothing is left.
+    collected. `sending`: there is more to send. `paused`: its campaign is stopped. `ended`: nothing is left.
     """
 
     phase: Literal["waits", "enrolling", "sending", "paused", "ended"]

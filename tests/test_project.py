@@ -1,4 +1,4 @@
-"""The house: examples, commands, import contracts, and nothing in the files that holds on one machine only."""
+"""The repository: examples, commands, import contracts, and nothing in the files that holds on one machine only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -185,3 +186,27 @@ def _third_party() -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 found.add(node.module.partition(".")[0])
     return found - sys.stdlib_module_names - {*CODE, "worker"}
+
+
+def _contract_row(contract: dict[str, Any]) -> str:
+    """A contract of pyproject.toml as its row in docs/architecture.md."""
+    kind = contract["type"]
+    if kind == "layers":
+        container = f"`{contract['containers'][0]}`: " if "containers" in contract else ""
+        layers = [", ".join(f"`{name.strip()}`" for name in layer.split("|")) for layer in contract["layers"]]
+        return f"| {contract['name']} | {container}{' · '.join(layers)} |"
+    listed = {"forbidden": "forbidden_modules", "protected": "protected_modules", "acyclic_siblings": "ancestors"}[kind]
+    checked = ", ".join(f"`{name}`" for name in contract[listed])
+    if kind == "forbidden":
+        checked = f"no {checked}"
+    if kind == "protected":
+        checked += " ← " + ", ".join(f"`{name}`" for name in contract["allowed_importers"])
+    return f"| {contract['name']} | {checked} |"
+
+
+def test_architecture_states_the_import_contracts() -> None:
+    """docs/architecture.md lists exactly the contracts that `make lint` checks."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    page = (ROOT / "docs/architecture.md").read_text()
+    table = page.partition("| contract | checked |\n|---|---|\n")[2].partition("\n\n")[0]
+    assert table.splitlines() == [_contract_row(contract) for contract in contracts]

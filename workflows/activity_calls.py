@@ -13,15 +13,15 @@ from connector.wire import (
     FollowUpStart,
     LaunchPage,
     LaunchStep,
-    Operated,
     Operation,
+    OperationResult,
+    OperatorVerb,
     Order,
     OrderReceipt,
     ReportedException,
     SendOutcome,
     SendRequest,
     StoppedWindow,
-    Verb,
 )
 from workflows import steps
 
@@ -68,7 +68,7 @@ async def report_exception(start: FollowUpStart, item: dict[str, Any]) -> str:
     )
 
 
-async def operate(start: FollowUpStart, verb: Verb, until: datetime | None) -> Operated:
+async def operate(start: FollowUpStart, verb: OperatorVerb, until: datetime | None) -> OperationResult:
     """Move or end a follow-up's wait in the store; a refusal is in the result, not raised."""
     return await workflow.execute_activity(
         steps.operate,

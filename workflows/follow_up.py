@@ -17,7 +17,15 @@ from connector import names
 from connector.rules.model.reasons import OPEN_STATES, Reason
 from connector.rules.model.values import canonical_json
 from connector.rules.sending.operating import in_words
-from connector.wire import Asked, Ended, FollowUpStart, FollowUpStatus, Operated, Postponement, SendOutcome
+from connector.wire import (
+    FollowUpEnd,
+    FollowUpStart,
+    FollowUpStatus,
+    OperationResult,
+    OperatorRequest,
+    Postponement,
+    SendOutcome,
+)
 from workflows import activity_calls as calls
 from workflows.operator_actions import NOTHING_ASKED, OperatorActions, instant_of, refused, short
 
@@ -34,7 +42,7 @@ class FollowUpWorkflow:
     @workflow.init
     def __init__(self, start: FollowUpStart) -> None:
         self._start = start
-        self._ended: Ended | None = None
+        self._ended: FollowUpEnd | None = None
         self._reported: deque[dict[str, Any]] = deque()
         self._waits: dict[str, datetime] = {}
         self._in_progress: set[str] = set()
@@ -66,7 +74,7 @@ class FollowUpWorkflow:
         return self._end_with(outcomes)
 
     @workflow.signal(name=names.ENDED, description="The store ended this follow-up (sent by the outbox)")
-    def end(self, ended: Ended) -> None:
+    def end(self, ended: FollowUpEnd) -> None:
         """Stop waiting: the row has its end already."""
         self._ended = self._ended or ended
 
@@ -83,22 +91,22 @@ class FollowUpWorkflow:
                 workflow.logger.warning("an exception signal was dropped: it is not one JSON object, or far too large")
 
     @workflow.update(name=names.SEND_NOW, description="Send it now; the rules of the due time still apply")
-    async def send_now(self, asked: Asked = NOTHING_ASKED) -> Operated:
+    async def send_now(self, asked: OperatorRequest = NOTHING_ASKED) -> OperationResult:
         """End the wait now; quiet hours and other rules may hold the message again."""
         return await self._operator.operate("send_now", asked.note)
 
     @workflow.update(name=names.POSTPONE, description='Wait until another time: {"until": "2026-03-02T09:00:00Z"}')
-    async def postpone(self, asked: Postponement = NOTHING_ASKED) -> Operated:
+    async def postpone(self, asked: Postponement = NOTHING_ASKED) -> OperationResult:
         """Move the end of the wait, holds included; exceptions count until then."""
         return await self._operator.operate("postpone", asked.note, instant_of(asked, workflow.now()))
 
     @workflow.update(name=names.CANCEL, description="End it without sending, as cancelled_by_operator")
-    async def cancel(self, asked: Asked = NOTHING_ASKED) -> Operated:
+    async def cancel(self, asked: OperatorRequest = NOTHING_ASKED) -> OperationResult:
         """End the follow-up, provided that no message of it has been claimed."""
         return await self._operator.operate("cancel", asked.note)
 
     @send_now.validator
-    def _check_send_now(self, asked: Asked = NOTHING_ASKED) -> None:
+    def _check_send_now(self, asked: OperatorRequest = NOTHING_ASKED) -> None:
         self._check_waits()
 
     @postpone.validator
@@ -107,7 +115,7 @@ class FollowUpWorkflow:
         instant_of(asked, workflow.now())
 
     @cancel.validator
-    def _check_cancel(self, asked: Asked = NOTHING_ASKED) -> None:
+    def _check_cancel(self, asked: OperatorRequest = NOTHING_ASKED) -> None:
         self._check_open()
 
     @workflow.query(name=names.STATUS, description="What it waits for, and what ended it")
@@ -177,10 +185,10 @@ class FollowUpWorkflow:
         await workflow.wait_condition(lambda: not (self._reported or self._operator.is_busy) or self._ended is not None)
         return self._ended is None
 
-    def _apply_operated(self, operated: Operated) -> None:
+    def _apply_operated(self, operated: OperationResult) -> None:
         """Do as the row does: end, or wait for its new instant on all channels that wait."""
         if operated.state is not None and operated.state not in OPEN_STATES:
-            self._ended = self._ended or Ended(state=operated.state, reason=operated.reason)
+            self._ended = self._ended or FollowUpEnd(state=operated.state, reason=operated.reason)
         elif operated.done and operated.next_at is not None:
             self._waits = dict.fromkeys(self._waits, operated.next_at)
         self._show()

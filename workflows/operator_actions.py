@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from connector import names
 from connector.rules.model.values import Instant
-from connector.wire import FollowUpStart, Operated, Postponement, Verb
+from connector.wire import FollowUpStart, OperationResult, OperatorVerb, Postponement
 from workflows import activity_calls as calls
 
 NOTHING_ASKED = Postponement()
@@ -29,7 +29,9 @@ class OperatorActions:
         apply: called with the store's answer before the action ends.
     """
 
-    def __init__(self, start: FollowUpStart, check: Callable[[], None], apply: Callable[[Operated], None]) -> None:
+    def __init__(
+        self, start: FollowUpStart, check: Callable[[], None], apply: Callable[[OperationResult], None]
+    ) -> None:
         self._start, self._check, self._apply = start, check, apply
         self._turn = asyncio.Lock()
         self._in_progress = 0
@@ -41,7 +43,9 @@ class OperatorActions:
         """Whether an action is in progress, so that the follow-up's end or next instant is uncertain."""
         return self._in_progress > 0
 
-    async def operate(self, verb: Verb, note: str | None = None, until: datetime | None = None) -> Operated:
+    async def operate(
+        self, verb: OperatorVerb, note: str | None = None, until: datetime | None = None
+    ) -> OperationResult:
         """Have the store change the row, after the actions that were requested before.
 
         Args:
@@ -91,7 +95,7 @@ def short(instant: datetime | None) -> str:
     return "" if instant is None else f"{instant:%Y-%m-%d %H:%M:%S}Z"
 
 
-def _in_words(verb: str, operated: Operated, note: str | None) -> str:
+def _in_words(verb: str, operated: OperationResult, note: str | None) -> str:
     done = {
         names.SEND_NOW: "An operator has it sent now",
         names.POSTPONE: f"An operator postponed it to {short(operated.next_at)}",

@@ -8,8 +8,8 @@ from connector import names
 from connector.wire import (
     LaunchPage,
     LaunchStep,
-    Operated,
     Operation,
+    OperationResult,
     Order,
     OrderReceipt,
     ReportedException,
@@ -32,7 +32,7 @@ async def report_exception(reported: ReportedException) -> str:
 
 
 @activity.defn(name=names.OPERATE)
-async def operate(operation: Operation) -> Operated:
+async def operate(operation: Operation) -> OperationResult:
     """Move or end a follow-up's wait for an operator, provided that no message of it has been claimed."""
     raise NotImplementedError
 

@@ -1,4 +1,4 @@
-"""Which channel goes out through what, as the settings say. A new provider is one module and one line here."""
+"""Open the channels that the settings configure. A new provider is one module and one line here."""
 
 from __future__ import annotations
 

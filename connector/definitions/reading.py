@@ -52,7 +52,7 @@ def read_definitions(path: Path) -> Definitions:
     return collector.definitions()
 
 
-def read_text(file: Path) -> str:
+def read_utf8_file(file: Path) -> str:
     """Return a file's text. Raises DefinitionError if it cannot be read or is not UTF-8."""
     try:
         return file.read_bytes().decode("utf-8-sig")
@@ -100,7 +100,7 @@ class _Collector:
 
     def add_file(self, file: Path) -> None:
         try:
-            self.add_text(read_text(file), str(file))
+            self.add_text(read_utf8_file(file), str(file))
         except DefinitionError as error:
             self.faults += error.faults
 

@@ -3,7 +3,7 @@
 ConnectorError
 ├── UnknownMessage   there is no such message
 ├── ForeignMessage   it is in another user's inbox
-└── ButtonUnknown    it has no such button (connector.rules.model.inbox)
+└── UnknownButton    it has no such button (connector.rules.model.inbox)
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class InboxActions:
             user_key: who did it; None: the message's owner. A published card has no owner.
 
         Raises:
-            UnknownMessage, ForeignMessage, ButtonUnknown, UserErased: nothing was stored.
+            UnknownMessage, ForeignMessage, UnknownButton, UserErased: nothing was stored.
             StoreUnavailable: try again; a repetition stores nothing twice.
         """
 

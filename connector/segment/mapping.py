@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from connector.definitions.faults import describe_faults
-from connector.definitions.reading import read_text
+from connector.definitions.reading import read_utf8_file
 from connector.definitions.yaml_text import Document, read_documents
 from connector.rules.model.conditions import REFINEMENTS, REQUIRED_REFINEMENT, InteractionCondition
 from connector.rules.model.errors import DefinitionError, Fault
@@ -233,7 +233,7 @@ def _built_in() -> SegmentMapping:
 
 
 def _read(file: Path) -> SegmentMapping:
-    documents = list(read_documents(read_text(file), str(file)))
+    documents = list(read_documents(read_utf8_file(file), str(file)))
     if len(documents) > 1:
         problem = "is a second document; a mapping is one document"
         raise DefinitionError([Fault("", problem, str(file), documents[1].line)])

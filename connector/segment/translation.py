@@ -45,7 +45,7 @@ class Translation:
 
 
 @dataclass
-class Chunk:
+class MessageChunk:
     """Messages that are ingested together: links first, then user changes, then items, each with its message's index.
 
     `changes_by_item` has the changes that apply only if an item is new, by the item's position.
@@ -107,12 +107,12 @@ def translate(
             return Translation(items_of_page(message))
 
 
-def split_into_chunks(translations: Iterable[tuple[int, Translation]]) -> list[Chunk]:
+def split_into_chunks(translations: Iterable[tuple[int, Translation]]) -> list[MessageChunk]:
     """Split indexed translations into chunks such that a user change applies to exactly the messages after it.
 
     A change that repeats the user's last one never starts a chunk: SDKs send `identify` before every `track`.
     """
-    chunks = [Chunk()]
+    chunks = [MessageChunk()]
     links: set[tuple[str, str]] = set()
     last_changes: dict[str, dict[str, Any]] = {}
     for index, one in translations:
@@ -121,7 +121,7 @@ def split_into_chunks(translations: Iterable[tuple[int, Translation]]) -> list[C
         )
         must_separate = not is_repeated and len(chunks) < MAX_ORDERED_CHUNKS and chunks[-1].would_reorder(one)
         if must_separate or not chunks[-1].has_room(one):
-            chunks.append(Chunk())
+            chunks.append(MessageChunk())
         chunks[-1].add(index, one)
         if one.link is not None:
             links.add(one.link)

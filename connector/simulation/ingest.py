@@ -1,4 +1,4 @@
-"""Taking in what users did, as intake does it in production, one item at a time."""
+"""Ingest items into a simulated world, one at a time, as the intake does in production."""
 
 from __future__ import annotations
 
@@ -28,119 +28,113 @@ from connector.simulation.world import World
 
 
 class SimulatedIngest:
-    """Takes items into a world. Made ones (receipts, enrolments, conversions) come the same way."""
+    """Ingests items into a world: reported ones, and receipts, enrolments and conversions that the world makes."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._unknown: set[str] = set()
+        self._unknown_targets: set[str] = set()
         self._seq = 0
 
-    def take(self, item: Item) -> None:
-        """One item, as of the world's clock: judged, and what comes of it begun, ended or refused."""
+    def ingest(self, item: Item) -> None:
+        """Ingest one item as of the world's clock: evaluate it and apply the changes."""
         now = self._world.clock
-        if self._is_unknown(item):
+        if not self._has_target(item):
             return
         item = ensure_id(item)
-        person = self._world.scratch.person(item.user)
+        user = self._world.store.load_user(item.user)
         self._seq += 1
         logged = create_log_entry(item, self._seq, now)
         if is_too_old(item, now, self._world.retention):
-            self._refuse_everywhere(person, logged, Reason.STALE)
-        elif self._is_repeated(person, logged):
-            self._refuse_everywhere(person, logged, Reason.DUPLICATE)
+            self._reject(user, logged, Reason.STALE)
+        elif self._is_repeated(user, logged):
+            self._reject(user, logged, Reason.DUPLICATE)
         else:
-            self._judge(person, logged)
+            self._log(user, logged)
+            self._evaluate(user, logged)
+            self._ingest_conversions(user, logged)
 
-    def _is_unknown(self, item: Item) -> bool:
-        """Whether it is about something that does not exist, which production does not log (design 8); told once."""
+    def _has_target(self, item: Item) -> bool:
+        """Return whether the item's target exists; if not, production does not log it (design 8). Warns once each."""
         if not isinstance(item, Interaction) or self._world.catalogue.target_of(item) is not None:
-            return False
-        kind = "campaign" if item.campaign is not None else "card"
-        if item.target not in self._unknown:
-            self._unknown.add(item.target)
-            self._world.warn(f"{item.target!r} is not a {kind} that is known: its interactions count for nothing")
-        return True
-
-    def _is_repeated(self, person: SimulatedUser, logged: LogEntry) -> bool:
-        """M6, and M3: one dispatch is one interaction, whichever of the user's devices reports it.
-
-        So is one open, click or receipt, whichever source tells of it.
-        """
-        world = self._world
-        if not world.scratch.is_new(logged.id, world.clock.toordinal(), world.retention.days):
             return True
-        act = engagement_of(logged.item, logged.t)
-        if act is not None and is_duplicate(act, _acts_near(act, person.log)):
+        kind = "campaign" if item.campaign is not None else "card"
+        if item.target not in self._unknown_targets:
+            self._unknown_targets.add(item.target)
+            self._world.warn(f"there is no {kind} {item.target!r}: its interactions are ignored")
+        return False
+
+    def _is_repeated(self, user: SimulatedUser, logged: LogEntry) -> bool:
+        """Return whether the item has a known id (M6) or reports a known push dispatch (M3), open, click or receipt."""
+        world = self._world
+        if not world.store.is_new(logged.id, world.clock.toordinal(), world.retention.days):
+            return True
+        engagement = engagement_of(logged.item, logged.t)
+        if engagement is not None and is_duplicate(engagement, _engagements_near(engagement, user.log)):
             return True
         dispatch = dispatch_of(logged.item)
         if dispatch is None:
             return False
-        repeated = dispatch in person.dispatches
-        person.dispatches[dispatch] = world.clock
-        return repeated
+        is_known = dispatch in user.dispatches
+        user.dispatches[dispatch] = world.clock
+        return is_known
 
-    def _refuse_everywhere(self, person: SimulatedUser, logged: LogEntry, reason: Reason) -> None:
-        """Told for each live follow-on that the item would trigger."""
+    def _reject(self, user: SimulatedUser, logged: LogEntry, reason: Reason) -> None:
+        """Report the rejection for each live follow-on that the item would trigger."""
         catalogue = self._world.catalogue
         for entry in catalogue.listeners_of(logged.item):
             if entry.live is not None and is_trigger(logged.item, entry, logged.t, catalogue):
-                refused = Refusal(entry.id, key_of(logged.item, entry, logged.t), logged, reason)
-                self._world.ledger.repeated(person, refused, self._world.clock)
+                refusal = Refusal(entry.id, key_of(logged.item, entry, logged.t), logged, reason)
+                self._world.ledger.rejected(user, refusal, self._world.clock)
 
-    def _judge(self, person: SimulatedUser, logged: LogEntry) -> None:
-        world = self._world
-        self._log(person, logged)
-        follow_ups = person.follow_ups_since(logged.t)
-        if follow_ups or world.catalogue.trigger_listeners.get(topic_of(logged.item)):
-            self._change(person, logged, follow_ups)
-        person.newest_t = logged.t if person.newest_t is None else max(person.newest_t, logged.t)
-        self._convert(person, logged)
-
-    def _change(self, person: SimulatedUser, logged: LogEntry, follow_ups: Sequence[FollowUp]) -> None:
-        """What comes of an item that somebody listens to, or that may call something off."""
-        world = self._world
-        known = UserState(person.user, person.user.id, person.newest_t, follow_ups, person.receipts_of())
-        judging = Evaluator(world.catalogue, world.clock)
-        since = judging.log_needed_since(known, [logged])
-        if since is not None:
-            past = person.past(None if since is ENTIRE_LOG else since)
-            known = replace(known, log=past, generations=person.generations())
-        for change in judging.evaluate(known, [logged]):
-            self._apply(person, change)
-
-    def _convert(self, person: SimulatedUser, logged: LogEntry) -> None:
-        """C1: what the item counts as, taken in like everything else."""
-        since = log_needed_since([logged], self._world.catalogue)
-        if since is not None:
-            for made in count_conversions([logged], person.past(since), self._world.catalogue, person.user.id):
-                self.take(made)
-
-    def _log(self, person: SimulatedUser, logged: LogEntry) -> None:
-        person.forget(self._world.clock, self._world.retention)
-        person.log.append(logged)
+    def _log(self, user: SimulatedUser, logged: LogEntry) -> None:
+        user.prune(self._world.clock, self._world.retention)
+        user.log.append(logged)
         item = logged.item
         if isinstance(item, Interaction) and item.type in LAUNCH_TIME:
             self._world.missed[item.target, item.type.value] += 1
 
-    def _apply(self, person: SimulatedUser, change: Change) -> None:
+    def _evaluate(self, user: SimulatedUser, logged: LogEntry) -> None:
+        follow_ups = user.follow_ups_since(logged.t)
+        if follow_ups or self._world.catalogue.trigger_listeners.get(topic_of(logged.item)):
+            for change in self._changes(user, logged, follow_ups):
+                self._apply(user, change)
+        user.newest_t = logged.t if user.newest_t is None else max(user.newest_t, logged.t)
+
+    def _changes(self, user: SimulatedUser, logged: LogEntry, follow_ups: Sequence[FollowUp]) -> list[Change]:
+        state = UserState(user.profile, user.id, user.newest_t, follow_ups, user.receipts_by_user())
+        evaluator = Evaluator(self._world.catalogue, self._world.clock)
+        since = evaluator.log_needed_since(state, [logged])
+        if since is not None:
+            log = user.log_since(None if since is ENTIRE_LOG else since)
+            state = replace(state, log=log, generations=user.generations())
+        return evaluator.evaluate(state, [logged])
+
+    def _apply(self, user: SimulatedUser, change: Change) -> None:
         world, ledger = self._world, self._world.ledger
-        if isinstance(change, NewFollowUp):
-            began = change.follow_up
-            ledger.begun(person, began)
-            world.keep(person, began)
-            if began.is_open:
-                world.schedule(person, began, began.due_at, began.channels)
-            else:
-                ledger.ended(person, began)
-        elif isinstance(change, EndedFollowUp):
-            world.keep(person, change.follow_up)
-            ledger.ended(person, change.follow_up)
-        elif isinstance(change, LateException):
-            ledger.noted(person, change, world.clock)
-        else:
-            ledger.refused(person, change, world.clock)
+        match change:
+            case NewFollowUp(follow_up):
+                ledger.begun(user, follow_up)
+                world.save(user, follow_up)
+                if follow_up.is_open:
+                    world.schedule(user, follow_up, follow_up.due_at, follow_up.channels)
+                else:
+                    ledger.ended(user, follow_up)
+            case EndedFollowUp(follow_up):
+                world.save(user, follow_up)
+                ledger.ended(user, follow_up)
+            case LateException():
+                ledger.noted(user, change, world.clock)
+            case Refusal():
+                ledger.refused(user, change, world.clock)
+
+    def _ingest_conversions(self, user: SimulatedUser, logged: LogEntry) -> None:
+        """Ingest the conversions that the item makes (C1)."""
+        since = log_needed_since([logged], self._world.catalogue)
+        if since is not None:
+            for conversion in count_conversions([logged], user.log_since(since), self._world.catalogue, user.id):
+                self.ingest(conversion)
 
 
-def _acts_near(act: Engagement, log: Sequence[LogEntry]) -> Iterator[Engagement]:
-    near = (logged for logged in log if abs(logged.t - act.t) <= act.tolerance)
+def _engagements_near(engagement: Engagement, log: Sequence[LogEntry]) -> Iterator[Engagement]:
+    near = (logged for logged in log if abs(logged.t - engagement.t) <= engagement.tolerance)
     return (other for logged in near if (other := engagement_of(logged.item, logged.t)) is not None)

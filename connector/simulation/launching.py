@@ -21,7 +21,7 @@ from connector.rules.sending.launching import (
     scheduled,
     take_from_window,
 )
-from connector.simulation.ledger import went_out_on
+from connector.simulation.ledger import sent_channels
 from connector.simulation.sending import SimulatedSender, recipient_of
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
@@ -38,7 +38,7 @@ class _Progress:
     window: RateWindow = field(default_factory=RateWindow)
 
 
-class Launching:
+class SimulatedLauncher:
     """Launches the scheduled originals of a world.
 
     Args:
@@ -49,7 +49,7 @@ class Launching:
         self._world, self._sender = world, sender
         self._launches: dict[str, _Progress] = {}
 
-    def ordered(self, verb: OrderVerb, ids: Iterable[str]) -> None:
+    def apply_order(self, verb: OrderVerb, ids: Iterable[str]) -> None:
         """Launch what an order publishes for the first time, and let what was paused go on (P9), as of now."""
         now = self._world.clock
         for name in ids:
@@ -80,12 +80,12 @@ class Launching:
         granted, window = take_from_window(launch.window, world.clock, limit, 1)
         if not granted:
             at = window.ends(world.clock)
-            world.keep(user, replace(follow_up, next_at=at))
+            world.save(user, replace(follow_up, next_at=at))
             world.schedule(user, follow_up, at, channels)
             return
-        before = went_out_on(user, follow_up)
+        before = sent_channels(user, follow_up)
         self._sender.deliver(user, follow_up, channels)
-        if went_out_on(user, follow_up) != before:
+        if sent_channels(user, follow_up) != before:
             launch.window = window
 
     def _begins_at(self, name: str, launch: _Progress) -> datetime | None:
@@ -102,11 +102,11 @@ class Launching:
         delivery, world = scheduled(entry), self._world
         assert delivery is not None  # noqa: S101 - `_begins_at` is None otherwise
         launch = Launch(progress.id, entry, delivery, progress.published_at)
-        for name in world.scratch.known():
-            user = world.scratch.person(name)
+        for name in world.store.user_ids():
+            user = world.store.load_user(name)
             recipient = recipient_of(user, entry)
             if is_in_launch(newest_live(entry), recipient, world.clock):
-                effects = launch_user(launch, user.user.id, recipient, world.catalogue, world.clock)
+                effects = launch_user(launch, user.profile.id, recipient, world.catalogue, world.clock)
                 self._sender.apply(user, effects)
                 for effect in effects:
                     if isinstance(effect, BeginFollowUp) and effect.follow_up.is_open:
@@ -114,14 +114,14 @@ class Launching:
 
     def _schedule(self, user: SimulatedUser, follow_up: FollowUp, not_before: datetime) -> None:
         due_at = follow_up.due_at
-        self._world.keep(user, replace(follow_up, next_at=max(due_at, not_before)))
+        self._world.save(user, replace(follow_up, next_at=max(due_at, not_before)))
         self._world.schedule(user, follow_up, max(due_at, self._world.clock), follow_up.channels)
 
     def _go_on(self, campaign: str, now: datetime) -> None:
         """Let what fell due while the campaign was stopped fall due now."""
         for name, follow_up_id, channel in self._sender.take_paused(campaign):
-            user = self._world.scratch.person(name)
+            user = self._world.store.load_user(name)
             follow_up = replace(user.follow_ups[follow_up_id], next_at=now)
             if follow_up.is_open:
-                self._world.keep(user, follow_up)
+                self._world.save(user, follow_up)
                 self._world.schedule(user, follow_up, now, (channel,))

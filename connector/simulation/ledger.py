@@ -1,82 +1,123 @@
-"""What was decided, line by line; a decision that a late arrival undoes is struck out again (T5)."""
+"""Report each decision as one line; a line whose decision a late arrival changes is removed (T5)."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from pydantic_core import to_json
 
 from connector.rules.model.follow_up import FollowUp
-from connector.rules.model.reasons import State
+from connector.rules.model.interactions import LogEntry
+from connector.rules.model.reasons import Reason, State
+from connector.rules.model.values import format_instant
 from connector.rules.sending.deliveries import DeliveryState
 from connector.rules.sending.launching import is_launched
 from connector.rules.triggering.changes import LateException, Refusal
-from connector.simulation.outcomes import Outcome, of_follow_up, of_note, of_refusal
 from connector.simulation.spill_store import SpillStore
-from connector.simulation.users import SimulatedUser, Told
+from connector.simulation.users import SimulatedUser, TriggerKey
+
+Outcome = dict[str, Any]
+"""One line: an object of the contract (design 8), its keys in their order, times with Z, fractions only if not zero."""
 
 
 class Ledger:
-    """Tells what came of each trigger once, as it stands in the end."""
+    """Reports the outcome of each trigger once, as it is in the end."""
 
-    def __init__(self, scratch: SpillStore) -> None:
-        self._scratch = scratch
+    def __init__(self, store: SpillStore) -> None:
+        self._store = store
 
-    def begun(self, person: SimulatedUser, follow_up: FollowUp) -> None:
-        """A trigger has begun a follow-up after all: it was refused, or what it began had given way (T5)."""
-        self._strike(person, _told_of(follow_up))
+    def begun(self, user: SimulatedUser, follow_up: FollowUp) -> None:
+        """Remove the line of a trigger that was refused or superseded, and begins a follow-up after all (T5)."""
+        self._remove(user, _trigger_key(follow_up))
 
-    def ended(self, person: SimulatedUser, follow_up: FollowUp) -> None:
-        """A follow-up has ended, or otherwise than it had; of what launches send nothing is told."""
+    def ended(self, user: SimulatedUser, follow_up: FollowUp) -> None:
+        """Report that a follow-up has ended, in place of an earlier end; launches are not reported."""
         if is_launched(follow_up):
             return
-        self._strike(person, _told_of(follow_up))
-        person.told[_told_of(follow_up)] = self._write(
-            of_follow_up(follow_up, person.user.id, went_out_on(person, follow_up))
-        )
+        self._remove(user, _trigger_key(follow_up))
+        user.lines[_trigger_key(follow_up)] = self._write(_outcome_of(user, follow_up, follow_up.state))
 
-    def refused(self, person: SimulatedUser, refused: Refusal, now: datetime) -> None:
-        """A trigger started nothing."""
-        person.told[refused.campaign, refused.key, refused.logged.id] = self._refusal(person, refused, now)
+    def refused(self, user: SimulatedUser, refusal: Refusal, now: datetime) -> None:
+        """Report that a trigger began nothing."""
+        line = self._write(_outcome_of_refusal(user, refusal, now))
+        user.lines[refusal.campaign, refusal.key, refusal.logged.id] = line
 
-    def repeated(self, person: SimulatedUser, refused: Refusal, now: datetime) -> None:
-        """A trigger was reported once more, or too late to be looked at: that stays so, whatever comes of the first."""
-        self._refusal(person, refused, now)
+    def rejected(self, user: SimulatedUser, refusal: Refusal, now: datetime) -> None:
+        """Report that a trigger is a duplicate or stale; the line stays, whatever the outcome of the first report."""
+        self._write(_outcome_of_refusal(user, refusal, now))
 
-    def noted(self, person: SimulatedUser, note: LateException, now: datetime) -> None:
-        """An exception came too late."""
-        self._write(of_note(note, person.user.id, went_out_on(person, note.follow_up), now))
+    def noted(self, user: SimulatedUser, late: LateException, now: datetime) -> None:
+        """Report an exception that came too late, with the follow-up that stays as it is (X1)."""
+        follow_up, reason = late.follow_up, Reason.LATE_EXCEPTION.value
+        self._write(_outcome(user, follow_up, "noted", reason, now))
 
-    def waiting(self, person: SimulatedUser, follow_up: FollowUp) -> None:
-        """A follow-up still waits at the end; of one of which a part went out, another part is held."""
-        if is_launched(follow_up):
-            return
-        shown = replace(follow_up, state=State.HELD) if follow_up.state is State.SENDING else follow_up
-        self._write(of_follow_up(shown, person.user.id, went_out_on(person, follow_up)))
+    def waiting(self, user: SimulatedUser, follow_up: FollowUp) -> None:
+        """Report that a follow-up still waits in the end; a partly sent one is held."""
+        if not is_launched(follow_up):
+            state = State.HELD if follow_up.state is State.SENDING else follow_up.state
+            self._write(_outcome_of(user, follow_up, state))
 
     def lines(self) -> Iterator[str]:
-        """Everything that stands, in the order decided: JSON in the form of the contract."""
-        return self._scratch.lines()
-
-    def _refusal(self, person: SimulatedUser, refused: Refusal, now: datetime) -> int:
-        return self._write(of_refusal(refused, person.user.id, now))
+        """Yield all lines as JSON, in the order of the decisions."""
+        return self._store.lines()
 
     def _write(self, outcome: Outcome) -> int:
-        return self._scratch.write_line(to_json(outcome.as_json()).decode())
+        return self._store.write_line(to_json(outcome).decode())
 
-    def _strike(self, person: SimulatedUser, told: Told) -> None:
-        place = person.told.pop(told, None)
-        if place is not None:
-            self._scratch.remove_line(place)
+    def _remove(self, user: SimulatedUser, trigger: TriggerKey) -> None:
+        line = user.lines.pop(trigger, None)
+        if line is not None:
+            self._store.remove_line(line)
 
 
-def _told_of(follow_up: FollowUp) -> Told:
+def sent_channels(user: SimulatedUser, follow_up: FollowUp) -> tuple[str, ...]:
+    """Return the channels on which a follow-up was sent."""
+    deliveries = user.messages.get(follow_up.id, {})
+    return tuple(delivery.channel for delivery in deliveries.values() if delivery.state is DeliveryState.SENT)
+
+
+def _trigger_key(follow_up: FollowUp) -> TriggerKey:
     return follow_up.campaign, follow_up.key, follow_up.trigger.id
 
 
-def went_out_on(person: SimulatedUser, follow_up: FollowUp) -> tuple[str, ...]:
-    """The channels on which a follow-up went out."""
-    messages = person.messages.get(follow_up.id, {})
-    return tuple(m.channel for m in messages.values() if m.state is DeliveryState.SENT)
+def _outcome_of(user: SimulatedUser, follow_up: FollowUp, state: State) -> Outcome:
+    reason = follow_up.reason.value if follow_up.reason else None
+    outcome = _outcome(user, follow_up, state.value, reason, follow_up.decided_at)
+    return outcome if state is not State.EXCEPTED else {**outcome, "exception": follow_up.exception_id}
+
+
+def _outcome_of_refusal(user: SimulatedUser, refusal: Refusal, now: datetime) -> Outcome:
+    return {
+        **_trigger_facts(user, refusal.campaign, refusal.key, refusal.logged),
+        "due_at": None,
+        "state": State.REFUSED.value,
+        "reason": refusal.reason.value,
+        "decided_at": format_instant(now),
+        "channels": [],
+    }
+
+
+def _outcome(
+    user: SimulatedUser, follow_up: FollowUp, state: str, reason: str | None, decided_at: datetime | None
+) -> Outcome:
+    return {
+        **_trigger_facts(user, follow_up.campaign, follow_up.key, follow_up.trigger),
+        "due_at": format_instant(follow_up.due_at),
+        "state": state,
+        "reason": reason,
+        "decided_at": format_instant(decided_at),
+        "channels": list(sent_channels(user, follow_up)),
+    }
+
+
+def _trigger_facts(user: SimulatedUser, campaign: str, key: str, trigger: LogEntry) -> Outcome:
+    return {
+        "campaign": campaign,
+        "user": user.id,
+        "trigger": trigger.id,
+        "key": json.loads(key) if key else None,
+        "triggered_at": format_instant(trigger.t),
+    }

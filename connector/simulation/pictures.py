@@ -1,23 +1,37 @@
-"""A small simulation as a picture: one lane for each follow-on and user, in SVG that reads in light and dark.
+"""Draw a small simulation in SVG, for light and dark screens: one lane per user and follow-on.
 
-Interactions are dots, waits are bars, ends are marked with what came of them, and orders are vertical lines.
+Interactions are dots, waits are bars, ends are marks with their outcomes, and orders are vertical lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from html import escape
+from typing import Any
 
 from connector.rules.model.errors import ConnectorError
-from connector.simulation.axis import Axis, axis_over
-from connector.simulation.lanes import Lane, Outcome, instants_of, lanes_of, read_instant
-from connector.simulation.timeline import ORDERS, Line
+from connector.simulation.picture_layout import Axis, Lane, axis_over, instants_of, lanes_of
+from connector.simulation.timeline import ORDER_KINDS, TimelineStep
 
-MOST_LANES = 40
+MAX_LANES = 40
 _WIDTH, _LEFT, _RIGHT = 960.0, 170.0, 930.0
-_ROW, _GAP, _CHARACTER = 15.0, 14.0, 6.1
-_MARKED = {"sent": "sent", "excepted": "ended", "control": "ended", "waiting": "open", "held": "open", "noted": "open"}
-_PAST = {"publish": "published", "stop": "stopped", "resume": "resumed", "archive": "archived", "apply": "edited"}
+_ROW_HEIGHT, _LANE_GAP, _CHARACTER_WIDTH = 15.0, 14.0, 6.1
+_CLASS_OF_STATE = {
+    "sent": "sent",
+    "excepted": "ended",
+    "control": "ended",
+    "waiting": "open",
+    "held": "open",
+    "noted": "open",
+}
+_ORDER_LABELS = {
+    "publish": "published",
+    "stop": "stopped",
+    "resume": "resumed",
+    "archive": "archived",
+    "apply": "edited",
+}
 _STYLE = """
 svg { --paper: #ffffff; --ink: #24292f; --soft: #6e7781; --rule: #d0d7de; --wait: #9ec5f2; --sent: #1a7f37;
   --ended: #bc4c00; --dropped: #a40e26; --open: #6e7781; font: 11px system-ui, sans-serif; }
@@ -33,62 +47,62 @@ text { fill: var(--ink); stroke: var(--paper); stroke-width: 3px; paint-order: s
 """
 
 
-class TooMuchToDraw(ConnectorError):
-    """More than a picture can show, or nothing at all."""
+class NotDrawable(ConnectorError):
+    """There are more lanes than a picture can show, or none."""
 
 
-def draw(lines: Iterable[Line], outcomes: Sequence[Outcome]) -> str:
-    """The picture of one run.
+def draw(steps: Iterable[TimelineStep], outcomes: Sequence[Mapping[str, Any]]) -> str:
+    """Return the picture of one run.
 
     Args:
-        lines: the timeline that was played.
-        outcomes: what `simulate` told of it, in the form of the contract.
+        steps: the timeline that was played.
+        outcomes: the output of `simulate`, by the keys of the contract.
 
     Raises:
-        TooMuchToDraw: there are more than 40 lanes, or none.
+        NotDrawable: there are more than 40 lanes, or none.
     """
-    played = list(lines)
+    played = list(steps)
     lanes = lanes_of(played, outcomes)
-    if not 0 < len(lanes) <= MOST_LANES:
-        raise TooMuchToDraw(f"a picture shows 1 to {MOST_LANES} follow-ons and users; here are {len(lanes)}")
-    orders = [line for line in played if line.thing in _PAST]
-    axis = axis_over(instants_of(lanes), (line.at for line in orders), _LEFT, _RIGHT)
-    heads, top = _heads(orders, axis)
+    if not 0 < len(lanes) <= MAX_LANES:
+        raise NotDrawable(f"a picture shows 1 to {MAX_LANES} follow-ons and users; here are {len(lanes)}")
+    orders = [step for step in played if step.kind in _ORDER_LABELS]
+    axis = axis_over(instants_of(lanes), (step.at for step in orders), _LEFT, _RIGHT)
+    labels, top = _order_labels(orders, axis)
     parts, bottom = [], top
     for lane in lanes:
         drawn, height = _lane(lane, axis, bottom)
         parts += drawn
         bottom += height
-    stage = [*_orders(orders, axis, top, bottom), *_ruler(axis, bottom)]
-    return _page([*stage, *heads, *parts], bottom + 34)
+    stage = [*_order_lines(orders, axis, top, bottom), *_ruler(axis, bottom)]
+    return _page([*stage, *labels, *parts], bottom + 34)
 
 
-def _heads(orders: Sequence[Line], axis: Axis) -> tuple[list[str], float]:
-    """What the vertical lines are, above the lanes; how far down that reaches."""
-    rows, parts = _Rows(), []
-    for at in dict.fromkeys(line.at for line in orders):
-        text = ", ".join(f"{_names(line)} {_PAST[line.thing]}" for line in orders if line.at == at)
-        text += f" {axis.write(at)}" if at >= axis.begin else f" before: {at:%Y-%m-%d %H:%M}"
+def _order_labels(orders: Sequence[TimelineStep], axis: Axis) -> tuple[list[str], float]:
+    """Return the labels of the vertical lines, above the lanes, and the bottom of the labels."""
+    rows, parts = _LabelRows(), []
+    for at in dict.fromkeys(step.at for step in orders):
+        text = ", ".join(f"{_names(step)} {_ORDER_LABELS[step.kind]}" for step in orders if step.at == at)
+        text += f" {axis.format(at)}" if at >= axis.begin else f" before: {at:%Y-%m-%d %H:%M}"
         x, anchor, row = rows.place(axis.x(at), text, axis)
-        parts.append(_text(x, 16 + row * _ROW, text, "soft", anchor))
-    return parts, 16 + rows.count * _ROW
+        parts.append(_text(x, 16 + row * _ROW_HEIGHT, text, "soft", anchor))
+    return parts, 16 + rows.count * _ROW_HEIGHT
 
 
-def _orders(orders: Sequence[Line], axis: Axis, top: float, bottom: float) -> list[str]:
+def _order_lines(orders: Sequence[TimelineStep], axis: Axis, top: float, bottom: float) -> list[str]:
     return [
-        f'<line class="order" x1="{x}" x2="{x}" y1="{top - _ROW + 4:.1f}" y2="{bottom:.1f}"/>'
-        for x in dict.fromkeys(axis.x(line.at) for line in orders)
+        f'<line class="order" x1="{x}" x2="{x}" y1="{top - _ROW_HEIGHT + 4:.1f}" y2="{bottom:.1f}"/>'
+        for x in dict.fromkeys(axis.x(step.at) for step in orders)
     ]
 
 
-def _names(line: Line) -> str:
-    return ", ".join(line.value) if line.thing in ORDERS else str(getattr(line.value, "id", "the workspace"))
+def _names(step: TimelineStep) -> str:
+    return ", ".join(step.value) if step.kind in ORDER_KINDS else str(getattr(step.value, "id", "the workspace"))
 
 
 def _lane(lane: Lane, axis: Axis, top: float) -> tuple[list[str], float]:
-    above, below = _Rows(), _Rows()
-    dots = [(dot, *above.place(axis.x(dot.t), dot.name, axis)) for dot in lane.dots]
-    y = top + _GAP + above.count * _ROW
+    above, below = _LabelRows(), _LabelRows()
+    dots = [(dot, *above.place(axis.x(dot.t), dot.label, axis)) for dot in lane.dots]
+    y = top + _LANE_GAP + above.count * _ROW_HEIGHT
     parts = [
         f'<line class="rule" x1="{_LEFT}" x2="{_RIGHT}" y1="{y}" y2="{y}"/>',
         _text(12, y - 3 if lane.follow_on else y + 4, lane.user, "who"),
@@ -100,16 +114,19 @@ def _lane(lane: Lane, axis: Axis, top: float) -> tuple[list[str], float]:
         parts += _end(outcome, axis, y, below)
     for dot, x, anchor, row in dots:
         parts.append(f'<circle class="dot" cx="{axis.x(dot.t)}" cy="{y}" r="4"/>')
-        parts.append(_text(x, y - 10 - row * _ROW, dot.name, "", anchor))
-    return parts, _GAP + (above.count + max(below.count, 1)) * _ROW + 12
+        parts.append(_text(x, y - 10 - row * _ROW_HEIGHT, dot.label, "", anchor))
+    return parts, _LANE_GAP + (above.count + max(below.count, 1)) * _ROW_HEIGHT + 12
 
 
-def _wait(outcome: Outcome, axis: Axis, y: float) -> list[str]:
-    """The bar from the trigger to the end, its part after the due time lighter; dashed to a due time not reached."""
+def _wait(outcome: Mapping[str, Any], axis: Axis, y: float) -> list[str]:
+    """Return the bar from trigger to end: lighter after the due time, dashed up to a due time that is not reached."""
     if outcome["due_at"] is None or outcome["state"] == "noted":
         return []
-    begin, due = axis.x(read_instant(outcome["triggered_at"])), axis.x(read_instant(outcome["due_at"]))
-    end = axis.right if outcome["decided_at"] is None else axis.x(read_instant(outcome["decided_at"]))
+    begin, due = (
+        axis.x(datetime.fromisoformat(outcome["triggered_at"])),
+        axis.x(datetime.fromisoformat(outcome["due_at"])),
+    )
+    end = axis.right if outcome["decided_at"] is None else axis.x(datetime.fromisoformat(outcome["decided_at"]))
     until = min(due, end)
     parts = [f'<rect class="wait" x="{begin}" y="{y - 4}" width="{until - begin:.1f}" height="8" rx="2"/>']
     if due < end:
@@ -119,40 +136,40 @@ def _wait(outcome: Outcome, axis: Axis, y: float) -> list[str]:
     return parts
 
 
-def _end(outcome: Outcome, axis: Axis, y: float, rows: _Rows) -> list[str]:
-    """The mark of an end, with the words under it."""
+def _end(outcome: Mapping[str, Any], axis: Axis, y: float, rows: _LabelRows) -> list[str]:
+    """Return the mark of an end and its label."""
     decided = outcome["decided_at"]
-    at = axis.right if decided is None else axis.x(read_instant(decided))
+    at = axis.right if decided is None else axis.x(datetime.fromisoformat(decided))
     reason = outcome["reason"] if outcome["state"] not in ("excepted", "control") else None
-    when = "" if decided is None else f" {axis.write(read_instant(decided))}"
+    when = "" if decided is None else f" {axis.format(datetime.fromisoformat(decided))}"
     text = f"{outcome['state']}{when}{f': {reason}' if reason else ''}"
     x, anchor, row = rows.place(at, text, axis)
-    kind = _MARKED.get(outcome["state"], "dropped")
+    kind = _CLASS_OF_STATE.get(outcome["state"], "dropped")
     mark = f'<rect class="{kind}" x="{at - 6:g}" y="{y - 6}" width="12" height="12" rx="{6 if kind == "sent" else 1}"/>'
-    return [mark, _text(x, y + 18 + row * _ROW, text, kind, anchor)]
+    return [mark, _text(x, y + 18 + row * _ROW_HEIGHT, text, kind, anchor)]
 
 
-class _Rows:
-    """Rows of labels that do not touch each other."""
+class _LabelRows:
+    """Rows of labels that do not overlap."""
 
     def __init__(self) -> None:
         self._rows: list[list[tuple[float, float]]] = []
 
     @property
     def count(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return len(self._rows)
 
     def place(self, x: float, text: str, axis: Axis) -> tuple[float, str, int]:
-        """Where a label of that place goes: its x, its anchor and its row."""
-        width = len(text) * _CHARACTER
+        """Place a label near `x`; returns its x, its anchor and its row."""
+        width = len(text) * _CHARACTER_WIDTH
         begin = min(max(x - width / 2, axis.left), _WIDTH - 8 - width)
         anchor = "middle" if begin == x - width / 2 else "start" if begin == axis.left else "end"
-        taken = (begin - 6, begin + width + 6)
-        free = (n for n, row in enumerate(self._rows) if all(taken[1] <= a or b <= taken[0] for a, b in row))
+        span = (begin - 6, begin + width + 6)
+        free = (n for n, row in enumerate(self._rows) if all(span[1] <= a or b <= span[0] for a, b in row))
         row = next(free, len(self._rows))
         self._rows += [[]] if row == len(self._rows) else []
-        self._rows[row].append(taken)
+        self._rows[row].append(span)
         return {"middle": x, "start": axis.left, "end": _WIDTH - 8}[anchor], anchor, row
 
 
@@ -166,7 +183,7 @@ def _ruler(axis: Axis, y: float) -> list[str]:
 
 def _page(parts: Sequence[str], height: float) -> str:
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {height:g}" width="{_WIDTH:g}" role="img">'
-    title = "<title>What connector simulate tells of a timeline</title>"
+    title = "<title>Outcomes of a timeline in connector simulate</title>"
     paper = f'<rect class="paper" width="{_WIDTH:g}" height="{height:g}"/>'
     return "\n".join([head, title, f"<style>{_STYLE}</style>", paper, *parts, "</svg>", ""])
 

@@ -49,7 +49,7 @@ class SimulatedSender:
 
     def deliver(self, user: SimulatedUser, follow_up: FollowUp, channels: tuple[str, ...]) -> None:
         """Send on these channels of a follow-up, one after the other, as its workflow does, as of the world's clock."""
-        in_progress = user.in_hand.setdefault(follow_up.id, set())
+        in_progress = user.active_channels.setdefault(follow_up.id, set())
         waiting = list(channels)
         in_progress.update(waiting)
         while waiting and user.follow_ups[follow_up.id].is_open:
@@ -61,7 +61,7 @@ class SimulatedSender:
                 in_progress.update(begun)
                 waiting += begun
         if not user.follow_ups[follow_up.id].is_open:
-            user.in_hand.pop(follow_up.id, None)
+            user.active_channels.pop(follow_up.id, None)
 
     def _send(self, user: SimulatedUser, follow_up: FollowUp, channel: str) -> tuple[str, ...]:
         """Send one message if its decision says so; returns the channels to which newer content switches it."""
@@ -78,7 +78,7 @@ class SimulatedSender:
             case Hold(until):
                 world.schedule(user, follow_up, until, (channel,))
             case Pause():
-                self._paused.setdefault(follow_up.campaign, []).append((user.user.id, follow_up.id, channel))
+                self._paused.setdefault(follow_up.campaign, []).append((user.profile.id, follow_up.id, channel))
             case SendContent(content):
                 self._record(user, user.follow_ups[follow_up.id], channel, content)
         return ()
@@ -87,10 +87,12 @@ class SimulatedSender:
         """Record the result of a claimed message: sent, or dropped if its template does not render."""
         now = self._world.clock
         campaign = newest_live(self._world.catalogue.entries[follow_up.campaign])
-        renders = self._rendering.succeeds(content, channel, lambda: template_variables(follow_up, user.user, campaign))
+        renders = self._rendering.succeeds(
+            content, channel, lambda: template_variables(follow_up, user.profile, campaign)
+        )
         due = _due_message(user, follow_up, channel)
         result = _SENT if renders else _TEMPLATE_FAULT
-        self.apply(user, decide_result(due, result, user.user, dispatched_at=now, now=now).effects)
+        self.apply(user, decide_result(due, result, user.profile, dispatched_at=now, now=now).effects)
 
     def apply(self, user: SimulatedUser, effects: Iterable[Effect]) -> None:
         """Apply what a decision changes, as production applies it to the store."""
@@ -99,7 +101,7 @@ class SimulatedSender:
                 case KeepAssignment(campaign, _, assignment):
                     user.assignments[campaign] = assignment
                 case BeginFollowUp(follow_up) | ChangeFollowUp(follow_up) | CancelFollowUp(follow_up):
-                    self._world.keep(user, follow_up)
+                    self._world.save(user, follow_up)
                     if not follow_up.is_open:
                         self._world.ledger.ended(user, follow_up)
                 case WriteDelivery(follow_up, delivery):
@@ -121,7 +123,7 @@ class SimulatedSender:
 def recipient_of(user: SimulatedUser, entry: Entry) -> Recipient:
     """Return a user as the due-time list of a campaign looks at them; no provider suppresses an address here."""
     return Recipient(
-        user=user.user,
+        user=user.profile,
         receipts={key: at for (campaign, key), at in user.receipts.items() if campaign == entry.id},
         assignment=user.assignments.get(entry.id),
         past_sends=user.sends,

@@ -1,7 +1,6 @@
-"""Where a simulation keeps what it need not hold in memory: ids seen, users who wait for nothing, and its lines.
+"""Store what a simulation need not hold in memory: known ids, users without open follow-ups, and the output lines.
 
-A temporary SQLite file, spoken to by the standard library: SQLAlchemy's Core costs ten times a statement here, and
-the file is nobody else's.
+A temporary SQLite file, used through the standard library: SQLAlchemy Core costs ten times as much per statement here.
 """
 
 from __future__ import annotations
@@ -17,33 +16,33 @@ from connector.simulation.users import SimulatedUser
 
 _TABLES = (
     "CREATE TABLE seen (id TEXT PRIMARY KEY, day INTEGER) WITHOUT ROWID",
-    "CREATE TABLE people (id TEXT PRIMARY KEY, person BLOB) WITHOUT ROWID",
-    "CREATE TABLE lines (place INTEGER PRIMARY KEY, line TEXT)",
+    "CREATE TABLE users (id TEXT PRIMARY KEY, pickled BLOB) WITHOUT ROWID",
+    "CREATE TABLE lines (position INTEGER PRIMARY KEY, line TEXT)",
 )
-_IDS_AT_HAND = 200_000
-_LINES_AT_HAND = 10_000
+_MAX_IDS_IN_MEMORY = 200_000
+_MAX_LINES_IN_MEMORY = 10_000
 
 
 class SpillStore:
-    """The scratch file of one run. Use it as a context manager.
+    """The temporary file of one run, used as a context manager.
 
     Args:
-        in_memory: how many users who wait for nothing are kept at hand.
+        max_users_in_memory: of users without open follow-ups; the limit grows if too many have some.
     """
 
-    def __init__(self, *, in_memory: int = 20_000) -> None:
-        self._file = sqlite3.connect("", isolation_level=None)  # SQLite's own temporary file, gone when it is closed
+    def __init__(self, *, max_users_in_memory: int = 20_000) -> None:
+        self._file = sqlite3.connect("", isolation_level=None)  # SQLite deletes it when it is closed
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536"):
             self._file.execute(f"PRAGMA {pragma}")
         for table in _TABLES:
             self._file.execute(table)
         self._file.execute("BEGIN")
-        self._at_hand: OrderedDict[str, SimulatedUser] = OrderedDict()
-        self._limit = in_memory
-        self._recent: dict[str, int] = {}
-        self._has_spilled = False
+        self._users: OrderedDict[str, SimulatedUser] = OrderedDict()
+        self._max_users = max_users_in_memory
+        self._new_ids: dict[str, int] = {}
+        self._has_spilled_ids = False
         self._lines: dict[int, str] = {}
-        self._place = 0
+        self._last_line = 0
 
     def __enter__(self) -> SpillStore:
         return self
@@ -53,79 +52,76 @@ class SpillStore:
     ) -> None:
         self._file.close()
 
-    def is_new(self, id: str, day: int, kept: int) -> bool:
-        """Whether an interaction id was not seen in the last `kept` days, and is from now on (M6).
+    def is_new(self, id: str, day: int, retention_days: int) -> bool:
+        """Return whether an interaction id was not seen within the retention, and remember it (M6).
 
         Args:
-            day: the number of the day on which it arrives; days never go back.
+            day: the ordinal of the day on which it arrives; days never go back.
         """
-        seen_on = self._recent.get(id)
-        if seen_on is None and self._has_spilled:
+        seen_on = self._new_ids.get(id)
+        if seen_on is None and self._has_spilled_ids:
             row = self._file.execute("SELECT day FROM seen WHERE id = ?", (id,)).fetchone()
             seen_on = row[0] if row else None
-        if seen_on is not None and seen_on >= day - kept:
+        if seen_on is not None and seen_on >= day - retention_days:
             return False
-        self._recent[id] = day
-        if len(self._recent) >= _IDS_AT_HAND:
+        self._new_ids[id] = day
+        if len(self._new_ids) >= _MAX_IDS_IN_MEMORY:
             self._spill_ids()
         return True
 
-    def person(self, id: str) -> SimulatedUser:
-        """What is known of a user; a bare one where nothing is."""
-        person = self._at_hand.get(id)
-        if person is not None:
-            self._at_hand.move_to_end(id)
-            return person
-        row = self._file.execute("SELECT person FROM people WHERE id = ?", (id,)).fetchone()
-        person = SimulatedUser(User(id=id)) if row is None else pickle.loads(row[0])  # noqa: S301 - we wrote it
-        self._at_hand[id] = person
-        if len(self._at_hand) > self._limit:
-            self._put_away()
-        return person
+    def load_user(self, id: str) -> SimulatedUser:
+        """Return the state of a user; a new one if there is none."""
+        user = self._users.get(id)
+        if user is not None:
+            self._users.move_to_end(id)
+            return user
+        row = self._file.execute("SELECT pickled FROM users WHERE id = ?", (id,)).fetchone()
+        user = SimulatedUser(User(id=id)) if row is None else pickle.loads(row[0])  # noqa: S301 - our own file
+        self._users[id] = user
+        if len(self._users) > self._max_users:
+            self._spill_users()
+        return user
 
-    def known(self) -> list[str]:
-        """The ids of all users of whom anything is known, sorted."""
-        put_away = (id for (id,) in self._file.execute("SELECT id FROM people"))
-        return sorted({*self._at_hand, *put_away})
-
-    def people(self) -> Iterator[SimulatedUser]:
-        """Everybody who is at hand: all who wait are."""
-        yield from list(self._at_hand.values())
+    def user_ids(self) -> list[str]:
+        """Return the ids of all users, sorted."""
+        spilled = (id for (id,) in self._file.execute("SELECT id FROM users"))
+        return sorted({*self._users, *spilled})
 
     def write_line(self, line: str) -> int:
-        """Keep a line that is to be printed, and return its place."""
-        self._place += 1
-        self._lines[self._place] = line
-        if len(self._lines) >= _LINES_AT_HAND:
+        """Store an output line, and return its position."""
+        self._last_line += 1
+        self._lines[self._last_line] = line
+        if len(self._lines) >= _MAX_LINES_IN_MEMORY:
             self._spill_lines()
-        return self._place
+        return self._last_line
 
-    def remove_line(self, place: int) -> None:
-        """What it said has turned out otherwise."""
-        if self._lines.pop(place, None) is None:
-            self._file.execute("DELETE FROM lines WHERE place = ?", (place,))
+    def remove_line(self, position: int) -> None:
+        """Remove an output line."""
+        if self._lines.pop(position, None) is None:
+            self._file.execute("DELETE FROM lines WHERE position = ?", (position,))
 
     def lines(self) -> Iterator[str]:
-        """What is to be printed, in order."""
+        """Yield the output lines in order."""
         self._spill_lines()
-        for (line,) in self._file.execute("SELECT line FROM lines ORDER BY place"):
+        for (line,) in self._file.execute("SELECT line FROM lines ORDER BY position"):
             yield line
 
     def _spill_ids(self) -> None:
-        self._file.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", self._recent.items())
-        self._recent.clear()
-        self._has_spilled = True
+        self._file.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", self._new_ids.items())
+        self._new_ids.clear()
+        self._has_spilled_ids = True
 
     def _spill_lines(self) -> None:
         self._file.executemany("INSERT INTO lines VALUES (?, ?)", self._lines.items())
         self._lines.clear()
 
-    def _put_away(self) -> None:
-        """Write the half that was asked for longest ago to the file, but nobody who waits."""
-        oldest = [person for person in list(self._at_hand.values())[: self._limit // 2] if not person.waits]
-        rows = [(person.user.id, pickle.dumps(person)) for person in oldest]
-        self._file.executemany("INSERT OR REPLACE INTO people VALUES (?, ?)", rows)
-        for person in oldest:
-            del self._at_hand[person.user.id]
-        if len(oldest) < self._limit // 4:
-            self._limit *= 2  # those who wait need the room
+    def _spill_users(self) -> None:
+        """Write the least recently used half to the file, except users with open follow-ups."""
+        oldest = list(self._users.values())[: self._max_users // 2]
+        spilled = [user for user in oldest if not user.has_open_follow_ups]
+        rows = [(user.id, pickle.dumps(user)) for user in spilled]
+        self._file.executemany("INSERT OR REPLACE INTO users VALUES (?, ?)", rows)
+        for user in spilled:
+            del self._users[user.id]
+        if len(spilled) < self._max_users // 4:
+            self._max_users *= 2  # users with open follow-ups need the room

@@ -24,7 +24,7 @@ from connector.rules.sending.launching import is_launched
 from connector.rules.sending.operating import refusal
 from connector.store.engine.database import Database
 from connector.store.follow_ups.follow_ups import load_follow_up
-from connector.wire import Asked, Operated, Postponement, Verb
+from connector.wire import OperationResult, OperatorRequest, OperatorVerb, Postponement
 
 _DEFAULT_TIMEOUT = timedelta(seconds=30)
 
@@ -69,16 +69,16 @@ class FollowUpClient:
             )
         return follow_up
 
-    async def send_now(self, follow_up_id: str, *, note: str | None = None) -> Operated:
+    async def send_now(self, follow_up_id: str, *, note: str | None = None) -> OperationResult:
         """Evaluate and send it now; the rules of its due time still apply. Raises what `cancel` raises."""
-        return await self._update(await self.find(follow_up_id), "send_now", Asked(note=note))
+        return await self._update(await self.find(follow_up_id), "send_now", OperatorRequest(note=note))
 
-    async def postpone(self, follow_up_id: str, until: datetime, *, note: str | None = None) -> Operated:
+    async def postpone(self, follow_up_id: str, until: datetime, *, note: str | None = None) -> OperationResult:
         """Make it wait until an instant with a time zone. Raises what `cancel` raises."""
         request = Postponement(until=until.astimezone(UTC).isoformat(), note=note)
         return await self._update(await self.find(follow_up_id), "postpone", request)
 
-    async def cancel(self, follow_up_id: str, *, note: str | None = None) -> Operated:
+    async def cancel(self, follow_up_id: str, *, note: str | None = None) -> OperationResult:
         """End it unsent.
 
         Raises:
@@ -86,9 +86,9 @@ class FollowUpClient:
             OperationRefused: it has ended, is being sent, or belongs to a launch.
             FollowUpUnavailable: there was no answer; the operation can be repeated.
         """
-        return await self._update(await self.find(follow_up_id), "cancel", Asked(note=note))
+        return await self._update(await self.find(follow_up_id), "cancel", OperatorRequest(note=note))
 
-    async def _update(self, follow_up: FollowUp, verb: Verb, request: Asked) -> Operated:
+    async def _update(self, follow_up: FollowUp, verb: OperatorVerb, request: OperatorRequest) -> OperationResult:
         if not follow_up.is_open:
             raise OperationRefused(refusal(follow_up))
         if is_launched(follow_up):
@@ -101,8 +101,8 @@ class FollowUpClient:
         handle = (await self._client()).get_workflow_handle(workflow_id)
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                operated: Operated = await handle.execute_update(
-                    verb, request, id=f"{verb}-{uuid4().hex}", result_type=Operated
+                operated: OperationResult = await handle.execute_update(
+                    verb, request, id=f"{verb}-{uuid4().hex}", result_type=OperationResult
                 )
                 return operated
         except WorkflowUpdateFailedError as error:

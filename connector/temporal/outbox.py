@@ -23,7 +23,7 @@ from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.launches import claim_to_signal_launches, mark_launches_signalled
 from connector.store.follow_ups.pending import claim_to_signal, claim_to_start, mark_signalled, mark_started
 from connector.temporal.client import ClientSource, get_client, launch_arguments, start_arguments
-from connector.wire import Ended, FollowUpStart, LaunchStart
+from connector.wire import FollowUpEnd, FollowUpStart, LaunchStart
 
 _log = structlog.get_logger("outbox")
 _MAX_CONCURRENT_CALLS = 50
@@ -174,7 +174,7 @@ async def _start_follow_up(client: Client, workspace: str, row: RowMapping) -> N
 
 async def _signal_follow_up(client: Client, workspace: str, row: RowMapping) -> None:
     workflow_id = names.follow_up_id(workspace, row["campaign"], row["user_key"], row["id"])
-    await _signal(client, workflow_id, names.ENDED, Ended(state=row["state"], reason=row["reason"]))
+    await _signal(client, workflow_id, names.ENDED, FollowUpEnd(state=row["state"], reason=row["reason"]))
 
 
 async def _start_or_signal_launch(client: Client, workspace: str, row: RowMapping) -> None:

@@ -13,7 +13,7 @@ from connector import names
 from connector.rules.model.values import format_instant
 from connector.rules.sending.operating import in_words
 from connector.temporal.follow_up_client import FollowUpClient
-from connector.wire import LONGEST_NOTE, Operated
+from connector.wire import MAX_NOTE_CHARACTERS, OperationResult
 from starter.commands.options import DataOption, JsonOption, parse_duration_option, parse_time_option
 from starter.commands.session import open_session, run
 from starter.terminal import print_json, print_result
@@ -29,10 +29,10 @@ FollowUpArgument = Annotated[
 NoteOption = Annotated[
     str | None,
     typer.Option(
-        help=f"A note for Temporal's UI, at most {LONGEST_NOTE} characters. Histories keep it: do not name users."
+        help=f"A note for Temporal's UI, at most {MAX_NOTE_CHARACTERS} characters. Histories keep it: do not name users."
     ),
 ]
-Operation = Callable[[FollowUpClient], Awaitable[Operated]]
+Operation = Callable[[FollowUpClient], Awaitable[OperationResult]]
 
 
 def send_now(
@@ -72,7 +72,7 @@ def postpone(
     instant = None if until is None else parse_time_option("--until", until)
     later = timedelta() if by is None else parse_duration_option("--by", by)
 
-    async def operate(client: FollowUpClient) -> Operated:
+    async def operate(client: FollowUpClient) -> OperationResult:
         new_time = instant or (await client.find(follow_up)).next_at + later
         return await client.postpone(follow_up, new_time, note=note)
 
@@ -93,7 +93,7 @@ def cancel(
 
 
 def _operate(verb: str, follow_up: str, operation: Operation, data: Path | None, as_json: bool) -> None:
-    async def work() -> Operated:
+    async def work() -> OperationResult:
         async with open_session(data) as context:
             return await operation(FollowUpClient(context.database, context.workspace, context.temporal.client))
 
@@ -105,12 +105,12 @@ def _operate(verb: str, follow_up: str, operation: Operation, data: Path | None,
     return print_result(operated.says)
 
 
-def _format_state(operated: Operated) -> str:
+def _format_state(operated: OperationResult) -> str:
     if operated.next_at is not None:
         return f"{operated.state} until {format_instant(operated.next_at)}"
     return in_words(operated.state or "", operated.reason)
 
 
 def _check_note(note: str | None) -> None:
-    if note is not None and len(note) > LONGEST_NOTE:
-        raise typer.BadParameter(f"--note has at most {LONGEST_NOTE} characters")
+    if note is not None and len(note) > MAX_NOTE_CHARACTERS:
+        raise typer.BadParameter(f"--note has at most {MAX_NOTE_CHARACTERS} characters")

@@ -11,9 +11,8 @@ import typer
 
 from connector.rules.model.errors import OrderRefused
 from connector.rules.model.values import canonical_json
-from connector.rules.publishing.differences import Difference
 from connector.rules.publishing.drafting import Definition
-from connector.rules.publishing.preview import DefinitionPreview
+from connector.rules.publishing.preview import DefinitionPreview, Difference
 from connector.store.reporting.overview import WaitCounts
 from starter.commands.apply import DefinitionPaths, check_workspace, read_definition_files
 from starter.commands.options import DataOption, JsonOption

@@ -104,7 +104,7 @@ def _play(simulation: Simulation, definitions: Definitions, timeline: Timeline, 
         try:
             _play_line(simulation, line)
         except OrderRefused as refusal:
-            step = f"{line.thing} {' '.join(line.value)}" if line.kind in ORDER_KINDS else line.kind
+            step = f"{line.kind} {' '.join(line.value)}" if line.kind in ORDER_KINDS else line.kind
             raise StepRefused(f"{timeline.path}: line {line.number}: {step} is refused:\n{refusal}") from None
     simulation.run_to(until)
     simulation.report_waiting()

@@ -15,7 +15,7 @@ from connector.rules.model.users import ERASED_FAULT
 from connector.segment.envelope import has_time
 from connector.segment.events import TargetExists
 from connector.segment.mapping import SegmentMapping
-from connector.segment.translation import Chunk, Translation, split_into_chunks, translate
+from connector.segment.translation import MessageChunk, Translation, split_into_chunks, translate
 from connector.store.engine.database import database_now
 from connector.store.users.linking import Linked, link_ids
 
@@ -110,7 +110,7 @@ def _target_lookup(catalogue: Catalogue) -> TargetExists:
     return target_exists
 
 
-async def _link_users(context: AppContext, chunk: Chunk, result: SegmentResult) -> None:
+async def _link_users(context: AppContext, chunk: MessageChunk, result: SegmentResult) -> None:
     """Link ids in a transaction of its own, which locks users in another order than that of the items."""
     if not chunk.links:
         return
@@ -122,7 +122,7 @@ async def _link_users(context: AppContext, chunk: Chunk, result: SegmentResult) 
             result.faults[index] = _UNLINKED[outcome]
 
 
-async def _ingest_items(context: AppContext, chunk: Chunk, result: SegmentResult) -> None:
+async def _ingest_items(context: AppContext, chunk: MessageChunk, result: SegmentResult) -> None:
     items, changes = [item for _, item in chunk.items], [change for _, change in chunk.changes]
     if not items and not changes:
         return
@@ -131,7 +131,7 @@ async def _ingest_items(context: AppContext, chunk: Chunk, result: SegmentResult
     _add_faults(chunk, ingested, result.faults)
 
 
-def _add_faults(chunk: Chunk, ingested: IngestResult, faults: dict[int, str]) -> None:
+def _add_faults(chunk: MessageChunk, ingested: IngestResult, faults: dict[int, str]) -> None:
     for (index, _), item in zip(chunk.items, ingested.results, strict=True):
         if item.fault is not None:
             faults.setdefault(index, item.fault)

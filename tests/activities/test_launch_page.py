@@ -10,21 +10,21 @@ from temporalio.testing import ActivityEnvironment
 
 from connector.channels.protocol import OutgoingMessage
 from connector.wire import LaunchPage
-from tests.activities.test_launch import NOW, Pad
 from tests.support.installation import Installation
+from tests.support.launch_harness import NOW, LaunchHarness
 
 
 class Desk:
     """A launch's activity at work, with a provider that takes its time."""
 
-    def __init__(self, pad: Pad, page: LaunchPage) -> None:
-        self.pad, self.page = pad, page
+    def __init__(self, harness: LaunchHarness, page: LaunchPage) -> None:
+        self.harness, self.page = harness, page
         self.environment = ActivityEnvironment()
         self.environment.info = replace(self.environment.info, started_time=NOW)
         self.answer, self.asked = asyncio.Event(), asyncio.Event()
         self.beats = 0
         self.environment.on_heartbeat = self._beat
-        pad.provider.meanwhile = self._wait
+        harness.channel.meanwhile = self._wait
 
     def _beat(self, *_: Any) -> None:
         self.beats += 1
@@ -34,17 +34,17 @@ class Desk:
         await self.answer.wait()
 
     def begin(self) -> asyncio.Task[Any]:
-        return asyncio.create_task(self.environment.run(self.pad.launcher.launch_page, self.page))
+        return asyncio.create_task(self.environment.run(self.harness.launcher.launch_page, self.page))
 
 
 @pytest.fixture
 async def desk(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr("activities.launch.launch._HEARTBEAT_SECONDS", 0.01)
-    pad = Pad(installation)
-    await pad.crowd(12)
-    await pad.publish()
-    page = LaunchPage(workspace="default", launch_id=(await pad.row()).launch_id, campaign="o")
-    return Desk(pad, page)
+    harness = LaunchHarness(installation)
+    await harness.crowd(12)
+    await harness.publish()
+    page = LaunchPage(workspace="default", launch_id=(await harness.row()).launch_id, campaign="o")
+    return Desk(harness, page)
 
 
 async def test_it_is_alive_while_a_provider_is_slow(desk: Desk) -> None:
@@ -69,8 +69,8 @@ async def test_called_off_it_hears_out_what_is_in_its_hands(desk: Desk) -> None:
     desk.answer.set()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert await desk.pad.states() == {("sent", None): 5, ("waiting", None): 7}
-    assert Counter(desk.pad.provider.to).total() == 5
+    assert await desk.harness.states() == {("sent", None): 5, ("waiting", None): 7}
+    assert Counter(desk.harness.channel.users).total() == 5
 
 
 async def test_worker_told_to_stop_hands_nothing_more_over(desk: Desk) -> None:
@@ -80,7 +80,7 @@ async def test_worker_told_to_stop_hands_nothing_more_over(desk: Desk) -> None:
     desk.environment.worker_shutdown()
     desk.answer.set()
     step = await running
-    assert (step.phase, step.until, len(desk.pad.provider.to)) == ("sending", None, 5)
-    desk.pad.page = step.next_page
-    assert (await desk.pad.work(NOW)).phase == "ended"
-    assert await desk.pad.states() == {("sent", None): 12}
+    assert (step.phase, step.until, len(desk.harness.channel.users)) == ("sending", None, 5)
+    desk.harness.page = step.next_page
+    assert (await desk.harness.work(NOW)).phase == "ended"
+    assert await desk.harness.states() == {("sent", None): 12}

@@ -13,14 +13,15 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.operate import Operator
 from activities.send import Sender
-from connector.channels.protocol import Accepted, OutgoingMessage, TryLater
+from connector.channels.protocol import Accepted, TryLater
 from connector.rules.model.users import User
 from connector.store.engine.database import database_now
 from connector.store.follow_ups.operating import end_closed, find_open
 from connector.store.tables import deliveries, receipts
 from connector.store.users.users import save_user
-from connector.wire import Operated, Operation, SendOutcome, SendRequest
+from connector.wire import Operation, OperationResult, SendOutcome, SendRequest
 from tests.support.builders import BASE, ORIGINAL, PUSHED, at, buy, follow_on, push
+from tests.support.fake_channel import FakeChannel, Killed
 from tests.support.installation import Installation
 
 TWO = follow_on(
@@ -38,31 +39,12 @@ HOURS = {"from": f"{BASE - timedelta(hours=1):%H:%M}", "to": f"{BASE + timedelta
 QUIET = {**TWO, "delivery": {**TWO["delivery"], "quiet_hours": {**HOURS, "zone": "company"}}}
 
 
-class Killed(BaseException):
-    """The process is gone."""
-
-
-class Provider:
-    """Takes every message, unless told to fail."""
-
-    def __init__(self) -> None:
-        self.fault: BaseException | None = None
-
-    async def send(self, message: OutgoingMessage) -> Accepted:
-        if self.fault is not None:
-            raise self.fault
-        return Accepted("p-1")
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-
 class Desk:
     """An operator's and a sender's activities on one installation, at times that the test chooses."""
 
     def __init__(self, installation: Installation) -> None:
-        self.installation, self.provider = installation, Provider()
-        channels = {"push": self.provider, "email": self.provider}
+        self.installation, self.channel = installation, FakeChannel()
+        channels = {"push": self.channel, "email": self.channel}
         self.sender = Sender(installation.database, installation.cache, installation.intake, channels, "default")
         self.operator = Operator(installation.database, "default")
 
@@ -73,11 +55,11 @@ class Desk:
             await save_user(tx, known, await database_now(tx))
         await self.installation.ingest(push("e1", 0, user))
 
-    async def operate(self, verb: Any, *, minutes: float = 1, until: float | None = None) -> Operated:
+    async def operate(self, verb: Any, *, minutes: float = 1, until: float | None = None) -> OperationResult:
         to = None if until is None else moment(until)
         row = (await self.installation.rows())[-1]
         operation = Operation(workspace="default", follow_up_id=row.id, verb=verb, until=to)
-        operated: Operated = await _at(minutes).run(self.operator.operate, operation)
+        operated: OperationResult = await _at(minutes).run(self.operator.operate, operation)
         return operated
 
     async def send(self, channel: str, *, minutes: float = 30) -> SendOutcome:
@@ -87,10 +69,10 @@ class Desk:
         return outcome
 
     async def die_while_sending(self, channel: str) -> None:
-        self.provider.fault = Killed()
+        self.channel.answers = [Killed()]
         with pytest.raises(Killed):
             await self.send(channel)
-        self.provider.fault = None
+        self.channel.answers = [Accepted("p-1")]
 
     async def close(self, *, minutes: float = 60, claimed_before: float = 58) -> list[str]:
         """As the reconciliation does for workflows that were closed by hand; the states of those that it ended."""
@@ -215,11 +197,11 @@ async def test_going_out_first(desk: Desk, verb: str) -> None:
 async def test_cancelled_while_the_provider_is_away(desk: Desk) -> None:
     """A claim that was given back is none: it ends, and the next attempt sends nothing."""
     await desk.opened(TWO)
-    desk.provider.fault = TryLater("provider_busy")
+    desk.channel.answers = [TryLater("provider_busy")]
     with pytest.raises(ApplicationError):
         await desk.send("push")
     assert (await desk.operate("cancel", minutes=31)).done
-    desk.provider.fault = None
+    desk.channel.answers = [Accepted("p-1")]
     outcome = await desk.send("push", minutes=32)
     assert (outcome.outcome, outcome.state, outcome.reason) == ("ended", "dropped", "cancelled_by_operator")
 
@@ -301,11 +283,11 @@ async def test_statements_do_not_grow(desk: Desk) -> None:
 async def _claim(desk: Desk, place: int) -> None:
     open_rows = [row for row in await desk.installation.rows() if row.state == "waiting"]
     row = open_rows[min(place, len(open_rows)) - 1]
-    desk.provider.fault = Killed()
+    desk.channel.answers = [Killed()]
     request = SendRequest(workspace="default", follow_up_id=row.id, campaign=row.campaign, channel="push")
     with pytest.raises(Killed):
         await _at(30).run(desk.sender.send, request)
-    desk.provider.fault = None
+    desk.channel.answers = [Accepted("p-1")]
 
 
 async def test_open_ones_are_found(desk: Desk) -> None:

@@ -13,20 +13,21 @@ from connector.rules.provider_events.consent import AddressStatement
 from connector.store.tables import dead_addresses
 from connector.store.users.suppressions import save_address_statements
 from connector.store.users.users import find_user, merge_user
-from tests.activities.test_launch import NOW, Pad
-from tests.activities.test_send import Post, Provider
 from tests.support.builders import BASE, ORIGINAL, PUSHED, follow_on, push
+from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
+from tests.support.launch_harness import NOW, LaunchHarness
+from tests.support.send_harness import SendHarness
 
 EMAIL = {"email": {"subject": "Hi", "text": "there"}}
 MAIL = follow_on("f", PUSHED, messages=EMAIL, delay={"after": "30 minutes"}, eligible_again="always")
 
 
 @pytest.fixture
-async def post(installation: Installation) -> Post:
+async def harness(installation: Installation) -> SendHarness:
     """A post with one user who has an email address and a push token."""
-    ready = Post(installation, Provider(Accepted("p")))
-    await ready.described(User(id="u", email="Ada@shop.test", push_tokens=("t",)))
+    ready = SendHarness(installation, FakeChannel(Accepted("p")))
+    await ready.save_user(User(id="u", email="Ada@shop.test", push_tokens=("t",)))
     return ready
 
 
@@ -43,65 +44,65 @@ async def changed(installation: Installation, **changes: Any) -> None:
         await merge_user(tx, "u", changes, BASE)
 
 
-async def test_a_dead_address_gets_no_message(post: Post) -> None:
+async def test_a_dead_address_gets_no_message(harness: SendHarness) -> None:
     """W1: dropped as `unreachable`; with another address the next one goes, and back at the old one it does not."""
-    await post.installation.publish(ORIGINAL, MAIL)
-    await dead(post.installation, email="ADA@shop.test")
+    await harness.installation.publish(ORIGINAL, MAIL)
+    await dead(harness.installation, email="ADA@shop.test")
     outcomes = []
     for turn, address in enumerate(["ada@shop.test", "new@shop.test", "aDa@shop.test"]):
-        await changed(post.installation, email=address)
-        await post.installation.ingest(push(f"e{turn}", turn * 40))
-        outcomes.append((await post.send(minutes=turn * 40 + 30, channel="email")).reason)
+        await changed(harness.installation, email=address)
+        await harness.installation.ingest(push(f"e{turn}", turn * 40))
+        outcomes.append((await harness.send(minutes=turn * 40 + 30, channel="email")).reason)
     assert outcomes == ["unreachable", None, "unreachable"]
-    assert [message.address.email for message in post.provider.taken] == ["new@shop.test"]
+    assert [message.address.email for message in harness.channel.messages] == ["new@shop.test"]
 
 
-async def test_it_is_judged_as_of_the_send(post: Post) -> None:
+async def test_it_is_judged_as_of_the_send(harness: SendHarness) -> None:
     """What bounced while the follow-up waited counts; a word about another channel does not."""
-    await post.installation.publish(ORIGINAL, MAIL)
-    await post.installation.ingest(push("e1", 0))
-    await dead(post.installation, email="ada@shop.test")
-    assert (await post.send(minutes=30, channel="email")).reason == "unreachable"
-    await dead(post.installation, sms="ada@shop.test", push="t")
-    await post.installation.ingest(push("e2", 40))
-    assert (await post.send(minutes=70, channel="email")).outcome == "sent"
+    await harness.installation.publish(ORIGINAL, MAIL)
+    await harness.installation.ingest(push("e1", 0))
+    await dead(harness.installation, email="ada@shop.test")
+    assert (await harness.send(minutes=30, channel="email")).reason == "unreachable"
+    await dead(harness.installation, sms="ada@shop.test", push="t")
+    await harness.installation.ingest(push("e2", 40))
+    assert (await harness.send(minutes=70, channel="email")).outcome == "sent"
 
 
-async def test_each_dead_address_is_known_for_whoever_has_it(post: Post) -> None:
+async def test_each_dead_address_is_known_for_whoever_has_it(harness: SendHarness) -> None:
     """One that was dead before another was, and one that somebody gets who was described later."""
-    await post.installation.publish(ORIGINAL, MAIL)
-    await dead(post.installation, email="a@shop.test", sms="+49 170 1")
-    async with post.installation.database.write("default") as tx:
+    await harness.installation.publish(ORIGINAL, MAIL)
+    await dead(harness.installation, email="a@shop.test", sms="+49 170 1")
+    async with harness.installation.database.write("default") as tx:
         await save_address_statements(tx, [AddressStatement("email", "B@shop.test", True, NOW)], {})
     outcomes = []
     for turn, address in enumerate(["a@shop.test", "b@shop.test", "A@shop.test", "c@shop.test"]):
-        await changed(post.installation, email=address)
-        await post.installation.ingest(push(f"e{turn}", turn * 40))
-        outcomes.append((await post.send(minutes=turn * 40 + 30, channel="email")).reason)
+        await changed(harness.installation, email=address)
+        await harness.installation.ingest(push(f"e{turn}", turn * 40))
+        outcomes.append((await harness.send(minutes=turn * 40 + 30, channel="email")).reason)
     assert outcomes == ["unreachable", "unreachable", "unreachable", None]
-    await post.described(User(id="v", email="b@SHOP.test", phone="+49-1701"))
-    async with post.installation.database.read("default") as tx:
+    await harness.save_user(User(id="v", email="b@SHOP.test", phone="+49-1701"))
+    async with harness.installation.database.read("default") as tx:
         stored = await find_user(tx, "v")
     assert stored is not None
     assert stored.unreachable == {"email": "b@SHOP.test", "sms": "+49-1701"}
 
 
-async def test_the_other_channel_goes_out(post: Post) -> None:
+async def test_the_other_channel_goes_out(harness: SendHarness) -> None:
     """Each channel is judged by itself."""
     both = {**EMAIL, "push": {"title": "Hi", "body": "there"}}
-    await post.installation.publish(ORIGINAL, follow_on("f", PUSHED, messages=both, delay={"after": "30 minutes"}))
-    await dead(post.installation, email="ada@shop.test")
-    await post.installation.ingest(push("e1", 0))
-    assert (await post.send(minutes=30, channel="email")).reason == "unreachable"
-    assert (await post.send(minutes=30, channel="push")).outcome == "sent"
-    assert [row.state for row in await post.installation.rows()] == ["sent"]
+    await harness.installation.publish(ORIGINAL, follow_on("f", PUSHED, messages=both, delay={"after": "30 minutes"}))
+    await dead(harness.installation, email="ada@shop.test")
+    await harness.installation.ingest(push("e1", 0))
+    assert (await harness.send(minutes=30, channel="email")).reason == "unreachable"
+    assert (await harness.send(minutes=30, channel="push")).outcome == "sent"
+    assert [row.state for row in await harness.installation.rows()] == ["sent"]
 
 
 async def test_control_users_are_treated_alike(installation: Installation) -> None:
     """W3: whom no message could have reached is not enrolled."""
-    pad = Pad(installation)
-    await pad.people(*(User(id=f"u{n}", email=f"u{n}@shop.test") for n in range(4)))
-    await pad.publish(messages=EMAIL, control_group=100)
+    launch = LaunchHarness(installation)
+    await launch.people(*(User(id=f"u{n}", email=f"u{n}@shop.test") for n in range(4)))
+    await launch.publish(messages=EMAIL, control_group=100)
     await dead(installation, email="U1@shop.test")
-    await pad.work(at=NOW)
-    assert await pad.states() == {("control", "control_group"): 3, ("dropped", "unreachable"): 1}
+    await launch.work(at=NOW)
+    assert await launch.states() == {("control", "control_group"): 3, ("dropped", "unreachable"): 1}

@@ -30,7 +30,7 @@ def outgoing(channel: str, content: dict[str, Any]) -> OutgoingMessage:
     ],
 )
 async def test_each_channels_message_is_one_line(channel: str, content: dict[str, Any], title: str, body: str):
-    """A line tells channel, campaign, user, title and body of any of the seven channels."""
+    """A line shows channel, campaign, user, title and body of any of the seven channels."""
     lines: list[dict[str, str]] = []
     console = ConsoleChannel(lambda event, **fields: lines.append({"event": event} | fields))
     assert await console.send(outgoing(channel, content)) == Accepted()

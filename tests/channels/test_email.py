@@ -38,7 +38,7 @@ def outgoing(to: str = "ann@example.com") -> OutgoingMessage:
 
 
 class Mailbox:
-    """Takes all mail, but answers the commands in `replies` so; a None hangs, and "drop" cuts the line."""
+    """Accepts all mail; `replies` has other replies by command, of which None hangs and "drop" closes the connection."""
 
     def __init__(self, **replies: str | None) -> None:
         self.replies = replies
@@ -133,7 +133,7 @@ async def test_tls_and_authentication(mode: str, certificate):
 
 @pytest.mark.parametrize("mode", ["starttls", "implicit"])
 async def test_an_untrusted_certificate_sends_nothing(mode: str, certificate):
-    """A certificate that nobody vouches for is a fault of the settings: nothing goes out, it can be mended."""
+    """An untrusted certificate is a fault of the settings: nothing is sent, and the send is retried."""
     mailbox = Mailbox()
     tls = {"implicit": certificate.serving} if mode == "implicit" else {"tls_context": certificate.serving}
     async with serving(mailbox, **tls) as port:
@@ -144,7 +144,7 @@ async def test_an_untrusted_certificate_sends_nothing(mode: str, certificate):
 
 
 async def test_a_server_without_starttls_sends_nothing():
-    """Where TLS is asked for and not offered, the mail stays here: never in clear by default."""
+    """If TLS is required and not offered, the mail is not sent: never in clear by default."""
     mailbox = Mailbox()
     async with serving(mailbox) as port:
         with pytest.raises(TryLater) as fault:
@@ -154,7 +154,7 @@ async def test_a_server_without_starttls_sends_nothing():
 
 @pytest.mark.parametrize("credentials", [{}, {"username": "shop", "password": "wrong"}])
 async def test_a_refused_sign_in_is_tried_later(credentials: dict[str, str]):
-    """Wrong credentials, or none where they are required, are for the operator to mend; nothing was sent."""
+    """Wrong or missing credentials are a fault of the settings: nothing was sent, and the send is retried."""
     mailbox = Mailbox()
     async with serving(mailbox, **AUTH) as port:
         with pytest.raises(TryLater) as fault:
@@ -201,7 +201,7 @@ async def test_an_accepted_message_stays_accepted(reply: str | None):
 
 @pytest.mark.parametrize("mode", ["none", "implicit"])
 async def test_a_silent_server_is_tried_later(mode: str, raw_server):
-    """A server that takes the connection and says nothing costs no more than the timeout; nothing was sent."""
+    """A server that accepts the connection and stays silent costs no more than the timeout; nothing was sent."""
 
     async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
@@ -228,7 +228,7 @@ async def test_a_slow_server_is_bounded_in_all(raw_server):
 
 
 async def test_a_server_that_serves_nobody_is_tried_later(raw_server):
-    """A greeting of 554 is about the server, not about this message: nothing is given up for it."""
+    """A greeting of 554 concerns the server, not this message: the message is not rejected."""
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"554 5.3.2 No service here\r\n")
@@ -248,7 +248,7 @@ async def test_no_server_is_tried_later(free_port: int):
 
 
 async def test_an_international_name_needs_the_servers_word():
-    """A name beyond ASCII goes out by SMTPUTF8 (RFC 6531) where the server takes it, and is refused where not."""
+    """A name beyond ASCII is sent by SMTPUTF8 (RFC 6531) if the server supports it, and rejected otherwise."""
     mailbox = Mailbox()
     async with serving(mailbox) as port:
         await send(port, outgoing("änn@bücher.example"))

@@ -67,7 +67,7 @@ async def test_follow_up_puts_each_message_into_the_inbox_once(installation: Ins
 
 
 async def test_repeated_and_concurrent_sends_leave_one_row(database: Database) -> None:
-    """Guarantee 4: the delivery's id makes the row's, however often it is handed over."""
+    """Guarantee 4: the row's id derives from the delivery's id, however often it is sent."""
     await _described(database)
     channel = InboxChannel(database, "default", InboxSettings())
     handed = await asyncio.gather(*(channel.send(MESSAGE) for _ in range(5)))

@@ -1,8 +1,9 @@
-"""The header that tells an SMTP provider the delivery, so that its webhooks tell it back."""
+"""The header that names the delivery to an SMTP provider, whose webhooks return it."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.policy import default
 from typing import Any, get_args
@@ -18,8 +19,8 @@ from connector.rules.model.follow_up import follow_up_id_of
 from connector.rules.provider_events.events import from_tag
 from connector.rules.sending.deliveries import delivery_id
 from connector.settings.providers import Smtp, SmtpProvider
-from tests.channels.test_letter import AT
 
+AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DELIVERY = delivery_id(follow_up_id_of("c", "k", "", "t", 0), "email")
 NAMES = {
     "sendgrid": "X-SMTPAPI",
@@ -41,7 +42,7 @@ def read(provider: Any, value: str) -> str:
     return tag
 
 
-def letter(delivery: str, provider: Any) -> Any:
+def write(delivery: str, provider: Any) -> Any:
     message = OutgoingMessage(
         delivery, "welcome", "email", Address("u", "a@shop.test"), {"subject": "Hi", "text": "there"}
     )
@@ -50,16 +51,16 @@ def letter(delivery: str, provider: Any) -> Any:
 
 
 def test_every_provider_has_its_header() -> None:
-    """One each, and none where nobody is named."""
+    """One per provider, and none without a provider."""
     assert NAMES.keys() == set(get_args(SmtpProvider))
     assert provider_header(None, DELIVERY) == b""
-    assert not {name for name in NAMES.values() if letter(DELIVERY, None)[name]}
+    assert not {name for name in NAMES.values() if write(DELIVERY, None)[name]}
 
 
 @pytest.mark.parametrize("provider", NAMES)
-def test_the_delivery_is_told_back(provider: Any) -> None:
-    """As it is, or in the letters of a tag; Postmark takes 80 characters, SES letters, digits, dashes, underscores."""
-    mail = letter(DELIVERY, provider)
+def test_the_delivery_is_returned(provider: Any) -> None:
+    """As it is, or encoded as a tag: Postmark accepts 80 characters, SES letters, digits, dashes and underscores."""
+    mail = write(DELIVERY, provider)
     value = mail[NAMES[provider]]
     assert read(provider, value) in (DELIVERY, DELIVERY.replace(".", "_2e"))
     assert from_tag(read(provider, value)) == DELIVERY
@@ -73,9 +74,9 @@ def test_no_id_adds_a_header(provider: Any, id: str) -> None:
     line = provider_header(provider, id.encode(errors="replace").decode())
     assert line.endswith(b"\r\n")
     assert line.decode("ascii").removesuffix("\r\n").isprintable()
-    told = read(provider, line.decode().removesuffix("\r\n").partition(": ")[2])
+    returned = read(provider, line.decode().removesuffix("\r\n").partition(": ")[2])
     wanted = id.encode(errors="replace").decode()
-    assert wanted in (told, from_tag(told))
+    assert wanted in (returned, from_tag(returned))
 
 
 def test_what_would_be_too_long_is_left_out() -> None:

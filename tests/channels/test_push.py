@@ -1,4 +1,4 @@
-"""Push by FCM's HTTP v1 API: messages, access tokens, and what becomes of a user with several devices."""
+"""Push by FCM's HTTP v1 API: messages, access tokens, and users with several devices."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.provider_servers import PROJECT, SEND, FcmServer, fcm, fcm_er
 
 NOW = 1_772_452_800.0
 Serve = Callable[[Talk], AbstractAsyncContextManager[int]]
-DEAD = (404, fcm_error(404, "UNREGISTERED"))
+GONE = (404, fcm_error(404, "UNREGISTERED"))
 BUSY = (503, fcm_error(503, "UNAVAILABLE"))
 BROKEN = (500, fcm_error(500, "INTERNAL"))
 BAD = (400, fcm_error(400, "INVALID_ARGUMENT"))
@@ -53,7 +53,7 @@ def settings(folder: Path, httpserver: HTTPServer) -> Fcm:
 
 
 async def send(settings: Fcm, *tokens: str, channel: FcmChannel | None = None, **content: Any) -> Accepted:
-    """Send through a channel of its own, unless told of one."""
+    """Send through `channel`; None: one of its own."""
     push = channel or FcmChannel(settings, clock=lambda: NOW)
     address = Address("u-1", push_tokens=tokens)
     try:
@@ -146,22 +146,22 @@ async def test_a_refused_access_token_is_renewed_once(httpserver: HTTPServer, se
 
 
 @pytest.mark.parametrize(
-    ("answers", "kind", "code", "dead"),
+    ("answers", "kind", "code", "invalid"),
     [
         ({}, Accepted, None, ()),
-        ({"a": DEAD}, Accepted, None, ("a",)),
-        ({"a": DEAD, "b": DEAD}, Rejected, "unregistered", ("a", "b")),
+        ({"a": GONE}, Accepted, None, ("a",)),
+        ({"a": GONE, "b": GONE}, Rejected, "unregistered", ("a", "b")),
         ({"a": BUSY}, Accepted, None, ()),
         ({"a": BROKEN}, Accepted, None, ()),
-        ({"a": DEAD, "b": BUSY}, TryLater, "fcm_http_503", ()),
+        ({"a": GONE, "b": BUSY}, TryLater, "fcm_http_503", ()),
         ({"a": BUSY, "b": BROKEN}, OutcomeUnknown, "fcm_http_500", ()),
-        ({"a": DEAD, "b": BAD}, Rejected, "fcm_invalid_argument", ("a",)),
-        ({"a": (403, fcm_error(403, "SENDER_ID_MISMATCH")), "b": DEAD}, Rejected, "sender_id_mismatch", ("b",)),
+        ({"a": GONE, "b": BAD}, Rejected, "fcm_invalid_argument", ("a",)),
+        ({"a": (403, fcm_error(403, "SENDER_ID_MISMATCH")), "b": GONE}, Rejected, "sender_id_mismatch", ("b",)),
         ({"a": (404, fcm_error(404, None)), "b": (404, "text")}, Rejected, "fcm_http_404", ()),
         ({"a": (403, {}), "b": (403, {"error": "x"})}, TryLater, "fcm_http_403", ()),
-        ({"a": (429, fcm_error(429, "QUOTA_EXCEEDED")), "b": DEAD}, TryLater, "fcm_http_429", ()),
-        ({"a": (400, {"error": {"details": [7, {"errorCode": 7}]}}), "b": DEAD}, Rejected, "fcm_http_400", ("b",)),
-        ({"a": (400, {"error": {"details": 7}}), "b": DEAD}, Rejected, "fcm_http_400", ("b",)),
+        ({"a": (429, fcm_error(429, "QUOTA_EXCEEDED")), "b": GONE}, TryLater, "fcm_http_429", ()),
+        ({"a": (400, {"error": {"details": [7, {"errorCode": 7}]}}), "b": GONE}, Rejected, "fcm_http_400", ("b",)),
+        ({"a": (400, {"error": {"details": 7}}), "b": GONE}, Rejected, "fcm_http_400", ("b",)),
     ],
 )
 async def test_two_tokens_give_one_outcome(
@@ -170,7 +170,7 @@ async def test_two_tokens_give_one_outcome(
     answers: dict[str, tuple[int, Any]],
     kind: type[Any],
     code: str | None,
-    dead: tuple[str, ...],
+    invalid: tuple[str, ...],
 ):
     """Taken by one is sent; else what may have been sent; else what may go yet; only UNREGISTERED ends a token."""
     FcmServer(httpserver, answers)
@@ -180,18 +180,18 @@ async def test_two_tokens_give_one_outcome(
     except SendError as fault:
         outcome = fault
     assert (type(outcome), getattr(outcome, "code", None)) == (kind, code)
-    assert getattr(outcome, "invalid_tokens", ()) == dead
+    assert getattr(outcome, "invalid_tokens", ()) == invalid
     waits = code in ("fcm_http_503", "fcm_http_429")
     assert getattr(outcome, "retry_after", None) == (timedelta(seconds=7) if waits else None)
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "body"),
     [(400, '{"error": "invalid_grant"}'), (200, "{}"), (200, '{"access_token": "a\\nb"}'), (503, "")],
 )
-async def test_without_an_access_token_nothing_is_sent(httpserver: HTTPServer, settings: Fcm, status: int, told: str):
+async def test_without_an_access_token_nothing_is_sent(httpserver: HTTPServer, settings: Fcm, status: int, body: str):
     """A key that was revoked, or an endpoint that is away, is no fault of the message."""
-    httpserver.expect_request("/token").respond_with_data(told, status)
+    httpserver.expect_request("/token").respond_with_data(body, status)
     fault = await fault_of(settings, "t1")
     assert (type(fault), fault.code) == (TryLater, "fcm_auth")
     assert [request.path for request, _ in httpserver.log] == ["/token"]
@@ -221,7 +221,7 @@ async def test_accepted_and_dropped_is_unknown(httpserver: HTTPServer, settings:
 
 
 async def test_silence_ends_in_time(httpserver: HTTPServer, settings: Fcm, raw_server: Serve):
-    """However many tokens there are, one send takes as long as set: what was not asked yet surely did not go."""
+    """However many tokens there are, one send has one timeout: requests that did not start certainly sent nothing."""
     FcmServer(httpserver)
 
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -252,7 +252,7 @@ async def test_silence_ends_in_time(httpserver: HTTPServer, settings: Fcm, raw_s
 async def test_what_fcm_would_refuse_is_not_asked(
     httpserver: HTTPServer, settings: Fcm, tokens: tuple[str, ...], content: dict[str, Any], code: str
 ):
-    """Nobody is asked for an access token for it either."""
+    """Not even an access token is requested."""
     fault = await fault_of(settings, *tokens, **content)
     assert (type(fault), fault.code) == (Rejected, code)
     assert httpserver.log == []

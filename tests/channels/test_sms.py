@@ -95,7 +95,7 @@ async def test_an_api_key_signs_in_and_a_service_sends(httpserver: HTTPServer):
 
 
 @pytest.mark.parametrize(
-    ("status", "told", "headers", "kind", "code"),
+    ("status", "data", "headers", "kind", "code"),
     [
         (400, {"code": 21610}, {}, Rejected, "unsubscribed"),
         (400, {"code": 21211}, {}, Rejected, "number_invalid"),
@@ -120,10 +120,10 @@ async def test_an_api_key_signs_in_and_a_service_sends(httpserver: HTTPServer):
     ],
 )
 async def test_what_an_answer_means(
-    httpserver: HTTPServer, status: int, told: Any, headers: dict[str, str], kind: type[SendError], code: str
+    httpserver: HTTPServer, status: int, data: Any, headers: dict[str, str], kind: type[SendError], code: str
 ):
-    """About the message: refused; about account, sender or load: passes; from a machine in between: nobody knows."""
-    answer = json.dumps(told)
+    """About the message: rejected; about account, sender or load: retried; from a machine in between: unknown."""
+    answer = json.dumps(data)
     httpserver.expect_request(MESSAGES).respond_with_data(answer, status, headers, "application/json")
     fault = await fault_of(twilio(httpserver))
     assert (type(fault), fault.code) == (kind, code)
@@ -132,11 +132,11 @@ async def test_what_an_answer_means(
 
 
 @pytest.mark.parametrize(
-    "told", ["", "no json", "[]", '{"sid": 7}', "[" * 70_000, '{"sid": "' + "S" * 5_000_000 + '"}']
+    "body", ["", "no json", "[]", '{"sid": 7}', "[" * 70_000, '{"sid": "' + "S" * 5_000_000 + '"}']
 )
-async def test_an_answer_that_cannot_be_read_was_one(httpserver: HTTPServer, told: str):
+async def test_an_answer_that_cannot_be_read_was_one(httpserver: HTTPServer, body: str):
     """201 is taken, whatever stands beside it, also 5 MB."""
-    httpserver.expect_request(MESSAGES).respond_with_data(told, 201)
+    httpserver.expect_request(MESSAGES).respond_with_data(body, 201)
     assert await send(twilio(httpserver)) == Accepted(None)
 
 
@@ -214,13 +214,13 @@ async def test_a_status_without_its_body_is_an_answer(raw_server: Serve):
 
 
 async def test_no_connection_passes(free_port: int):
-    """Nobody listens: surely not sent."""
+    """No connection: certainly not sent."""
     fault = await fault_of(twilio(f"http://127.0.0.1:{free_port}"))
     assert (type(fault), fault.code) == (TryLater, "twilio_connect")
 
 
 async def test_tls_is_checked(certificate: Certificate, raw_server: Serve):
-    """A certificate that nobody vouches for gets no message."""
+    """A server with an untrusted certificate gets no message."""
     server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0, ssl=certificate.serving)
     async with server:
         port = server.sockets[0].getsockname()[1]

@@ -31,7 +31,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 async def send(url: str, *, channel: dict[str, Any] | None = None, **content: Any) -> Accepted:
-    """Send through a channel of its own; private addresses are allowed unless `channel` says otherwise."""
+    """Send through a channel of its own; `channel` overrides the options; private addresses are allowed."""
     options = {"timeout": LONG, "allow_private": True, "clock": NOW.timestamp} | (channel or {})
     webhook = WebhookChannel(**options)
     try:
@@ -230,7 +230,7 @@ async def test_the_name_is_kept_where_the_address_is_pinned(tls_server: HTTPServ
 
 @pytest.mark.parametrize(("name", "trusted"), [("receiver.test", False), ("other.test", True)])
 async def test_a_bad_certificate_sends_nothing(name: str, trusted: bool, tls_server: HTTPServer, certificate):
-    """A certificate that nobody vouches for, or for another name: nothing was sent, it can be mended."""
+    """An untrusted certificate, or one for another name: nothing was sent, and the send is retried."""
     channel = {"resolve": at("127.0.0.1"), "tls": certificate.trusting if trusted else None}
     with pytest.raises(TryLater) as fault:
         await send(f"https://{name}:{tls_server.port}/hook", channel=channel)
@@ -247,7 +247,7 @@ async def test_a_receiver_that_never_shakes_hands_is_tried_later(raw_server):
 
 
 async def test_the_second_address_gets_its_turn(httpserver: HTTPServer):
-    """Where a host's first address takes no connection, the next one is called."""
+    """If a host's first address accepts no connection, the next one is tried."""
     httpserver.expect_request("/hook").respond_with_data("")
     url = f"http://receiver.test:{httpserver.port}/hook"
     assert await send(url, channel={"resolve": at("127.0.0.9", "127.0.0.1")})
@@ -255,7 +255,7 @@ async def test_the_second_address_gets_its_turn(httpserver: HTTPServer):
 
 @pytest.mark.parametrize("url", ["http://localhost:{}/hook", "http://127.1:{}/hook", "http://2130706433:{}/hook"])
 async def test_private_addresses_are_refused(url: str, httpserver: HTTPServer):
-    """Unless allowed, nothing reaches the inner network, however its address is written."""
+    """By default nothing reaches the internal network, however its address is written."""
     httpserver.expect_request("/hook").respond_with_data("")
     with pytest.raises(Rejected) as refusal:
         await send(url.format(httpserver.port), channel={"allow_private": False})
@@ -310,7 +310,7 @@ async def test_what_is_no_request_is_rejected(content: dict[str, Any], httpserve
 
 
 async def test_sends_do_not_wait_for_each_other(raw_server):
-    """A receiver that hangs holds up nobody else's webhook."""
+    """A receiver that hangs does not delay other webhooks."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

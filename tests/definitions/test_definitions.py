@@ -1,4 +1,4 @@
-"""YAML that people write: read rightly, and every fault told with file, line, key and what would be right."""
+"""YAML that people write: read correctly, and every fault with file, line, key and what would be right."""
 
 from pathlib import Path
 from typing import Any
@@ -157,7 +157,7 @@ def test_all_faults_at_once() -> None:
 
 
 def test_broken_yaml_hides_no_earlier_fault() -> None:
-    """What stands before the text breaks is judged."""
+    """Documents before the syntax error are checked."""
     assert len(faults_of("card: c\nbody: b\n---\ncard: [\n")) == 2
 
 

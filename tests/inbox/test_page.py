@@ -105,7 +105,7 @@ async def _logged(database: Database) -> list[tuple[str, str | None]]:
 
 
 async def _used(page: Page) -> None:
-    """What a person does: see both, say yes, see what comes of it, and put the first card away."""
+    """What a person does: see both, accept, see the result, and dismiss the first card."""
     await page.until("document.querySelector('dialog[open] h2')?.textContent === 'Hi <i>Ada</i>'")
     await page.until("document.querySelector('article h2')?.textContent === 'A card'")
     assert await page.ask("document.querySelector('dialog p').textContent") == "<b>Shall we?</b>"

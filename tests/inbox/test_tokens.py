@@ -35,7 +35,7 @@ def test_no_character_of_it_can_be_changed_or_left_out() -> None:
 
 @pytest.mark.parametrize("elsewhere", [InboxTokens("default", [NEW]), InboxTokens("o", [OLD]), InboxTokens("o", [])])
 def test_it_holds_for_its_workspace_and_secret(elsewhere: InboxTokens) -> None:
-    """Neither another workspace nor another secret takes it, nor one without any."""
+    """Neither another workspace nor another secret accepts it, nor a workspace without any."""
     with pytest.raises(InvalidInboxToken):
         elsewhere.verify(TOKEN)
 

@@ -1,4 +1,4 @@
-"""Whatever order a user's items arrive in, the same comes of them as in event order (T2, T3, T5, X1 to X3)."""
+"""Whatever the order of arrival, a user's items have the outcome of the event order (T2, T3, T5, X1 to X3)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -66,7 +66,7 @@ async def test_two_triggers_at_one_instant_that_are_exceptions_too(sqlite_databa
 
 
 async def test_late_item_leaves_later_ends_as_they_are_after_a_stop(sqlite_database: Database) -> None:
-    """P2, T5: what was judged while the follow-on was live is not refused afterwards, since it is stopped now."""
+    """P2, T5: what was evaluated while the follow-on was live is not refused later because it is stopped now."""
     installation = Installation(sqlite_database)
     await installation.publish(ORIGINAL, FOLLOW_ONS[0])
     for item in (push("e1", 0), buy("b1", 10), push("e2", 20), buy("b2", 30)):

@@ -21,8 +21,8 @@ def batch(*names: str, users: Sequence[dict[str, Any]] = ()) -> IngestRequest:
     return IngestRequest([read_item(push(name, 0, user=name)) for name in names], users)
 
 
-class Taking:
-    """Takes batches in when it is told to, and remembers which ones went together."""
+class Ingest:
+    """Ingests batches once `go` is set, and remembers which ones went together."""
 
     def __init__(self) -> None:
         self.go = asyncio.Event()
@@ -39,11 +39,11 @@ class Taking:
         return names
 
 
-async def started(gathered: BatchCoalescer[str], *batches: IngestRequest) -> list[asyncio.Task[str]]:
+async def started(coalescer: BatchCoalescer[str], *batches: IngestRequest) -> list[asyncio.Task[str]]:
     """The batches on their way: the first one at work, the others waiting."""
     tasks = []
     for one in batches:
-        tasks.append(asyncio.create_task(gathered.submit(one)))
+        tasks.append(asyncio.create_task(coalescer.submit(one)))
         await asyncio.sleep(0)
     return tasks
 
@@ -64,71 +64,71 @@ A_USER = {"id": "x", "attributes": {}}
 )
 async def test_who_goes_together(batches: Sequence[IngestRequest], together: list[list[str]]) -> None:
     """Those that share a user or an id stay apart and in order, and so do descriptions of users."""
-    taking = Taking()
-    tasks = await started(BatchCoalescer(taking, max_transactions=1), *batches)
-    taking.go.set()
+    ingest = Ingest()
+    tasks = await started(BatchCoalescer(ingest, max_transactions=1), *batches)
+    ingest.go.set()
     assert await asyncio.gather(*tasks) == ["+".join(item.id or "" for item in one.items) for one in batches]
-    assert taking.together == together
+    assert ingest.together == together
 
 
 async def test_a_fault_of_one_fails_no_other() -> None:
     """What goes wrong in a transaction of several is tried one by one, and only who is at fault hears of it."""
-    taking = Taking()
-    taking.faults["c"] = ZeroDivisionError()
-    tasks = await started(BatchCoalescer(taking, max_transactions=1), *(batch(name) for name in "abcd"))
-    taking.go.set()
+    ingest = Ingest()
+    ingest.faults["c"] = ZeroDivisionError()
+    tasks = await started(BatchCoalescer(ingest, max_transactions=1), *(batch(name) for name in "abcd"))
+    ingest.go.set()
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(end) for end in ended] == [str, str, ZeroDivisionError, str]
-    assert taking.together == [["a"], ["b", "c", "d"], ["b"], ["c"], ["d"]]
+    assert ingest.together == [["a"], ["b", "c", "d"], ["b"], ["c"], ["d"]]
 
 
 async def test_whoever_is_cancelled_takes_no_other_along() -> None:
-    """At work, waiting, or just as its turn comes: the others are taken in all the same."""
-    taking = Taking()
-    tasks = await started(BatchCoalescer(taking, max_transactions=1), *(batch(name) for name in "abcd"))
+    """At work, waiting, or just as its turn comes: the others are ingested all the same."""
+    ingest = Ingest()
+    tasks = await started(BatchCoalescer(ingest, max_transactions=1), *(batch(name) for name in "abcd"))
     tasks[2].cancel()
     tasks[0].cancel()
     await asyncio.sleep(0)
-    taking.go.set()
+    ingest.go.set()
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(end) for end in ended] == [asyncio.CancelledError, str, asyncio.CancelledError, str]
 
 
 @pytest.mark.parametrize("ticks", range(6))
 async def test_a_turn_is_never_lost(ticks: int) -> None:
-    """Cancelled at any step of the handing on: whoever comes afterwards is taken in."""
-    taking = Taking()
-    taking.go.set()
-    gathered = BatchCoalescer(taking, max_transactions=1)
-    tasks = await started(gathered, *(batch(name) for name in "ab"))
+    """Cancelled at any step of passing the turn: later batches are ingested."""
+    ingest = Ingest()
+    ingest.go.set()
+    coalescer = BatchCoalescer(ingest, max_transactions=1)
+    tasks = await started(coalescer, *(batch(name) for name in "ab"))
     for _ in range(ticks):
         await asyncio.sleep(0)
     tasks[1].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert await asyncio.wait_for(gathered.submit(batch("c")), 5) == "c"
+    assert await asyncio.wait_for(coalescer.submit(batch("c")), 5) == "c"
 
 
 async def test_without_the_store_all_are_told_to_try_again() -> None:
     """Nothing of any of them was stored."""
-    taking = Taking()
-    taking.faults["b"] = StoreUnavailable("away")
-    tasks = await started(BatchCoalescer(taking, max_transactions=1), *(batch(name) for name in "abc"))
-    taking.go.set()
+    ingest = Ingest()
+    ingest.faults["b"] = StoreUnavailable("away")
+    tasks = await started(BatchCoalescer(ingest, max_transactions=1), *(batch(name) for name in "abc"))
+    ingest.go.set()
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(end) for end in ended] == [str, StoreUnavailable, StoreUnavailable]
 
 
 async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits for its turn for too long is told to try again; the one at work goes on."""
+    """A batch that waits too long must be sent again; the one that is being ingested goes on."""
     monkeypatch.setattr(gathering, "WAIT_SECONDS", 0.05)
-    taking = Taking()
-    gathered = BatchCoalescer(taking, max_transactions=1)
-    tasks = await started(gathered, *(batch(name) for name in "ab"))
+    ingest = Ingest()
+    coalescer = BatchCoalescer(ingest, max_transactions=1)
+    tasks = await started(coalescer, *(batch(name) for name in "ab"))
     with pytest.raises(StoreUnavailable):
         await tasks[1]
-    taking.go.set()
+    ingest.go.set()
     assert await tasks[0] == "a"
-    assert await gathered.submit(batch("c")) == "c"
+    assert await coalescer.submit(batch("c")) == "c"
 
 
 async def test_together_gives_what_one_by_one_gives(installation: Installation, database: Database) -> None:
@@ -149,7 +149,7 @@ async def test_together_gives_what_one_by_one_gives(installation: Installation, 
 
 
 async def test_what_concerns_nobody_asks_for_nothing(installation: Installation, database: Database) -> None:
-    """A batch that no follow-on listens to or is called off by is resolved, logged, and that is all."""
+    """A batch that no follow-on listens to is resolved and logged, and nothing else."""
     await installation.publish(ORIGINAL, ABANDONED)
     seen = {"type": "event", "name": "seen", "occurred_at": push("x", 0)["occurred_at"]}
     await installation.ingest({**seen, "id": "a", "user": "u"})
@@ -160,7 +160,7 @@ async def test_what_concerns_nobody_asks_for_nothing(installation: Installation,
 
 @pytest.mark.parametrize("noisy", [False, True])
 async def test_noise_between_changes_nothing(installation: Installation, noisy: bool) -> None:
-    """T5: what concerns nobody leaves no mark by which what comes late would be judged otherwise."""
+    """T5: an irrelevant item leaves no mark that would change the evaluation of late items."""
     await installation.publish(ORIGINAL, ABANDONED)
     noise = {"id": "n", "user": "u", "type": "event", "name": "seen", "occurred_at": push("x", 50)["occurred_at"]}
     for item in (buy("b1", 30), *([noise] if noisy else []), push("p1", 10), push("p2", 40), buy("b2", 35)):

@@ -56,7 +56,7 @@ def _live(windows: Sequence[tuple[object, object]], t: object) -> bool:
 
 
 async def test_publication_is_exact_among_processes(database: Database, database_url: str) -> None:
-    """Guarantee 1, P2: with two publishers and three intakes, t alone tells what counted, to the microsecond."""
+    """Guarantee 1, P2: with two publishers and three intakes, t alone decides what counts, to the microsecond."""
     await Installation(database).publish(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 day"}), since=None)
     await _together(
         database_url,
@@ -127,7 +127,7 @@ async def _take_in(installation: Installation, user: str, lane: Lane) -> int:
             try:
                 results = await installation.ingest(*items)
                 break
-            except StoreUnavailable:  # PostgreSQL chose this one to give way: as a service does, send it again
+            except StoreUnavailable:  # PostgreSQL chose this one to fail: send it again, as a service does
                 assert attempt < 4
         accepted += sum(result.status == "accepted" for result in results)
     return accepted

@@ -1,4 +1,4 @@
-"""Conversions through intake on both databases: counted, logged, and judged as triggers and exceptions (C1)."""
+"""Conversions through intake on both databases: counted, logged, and evaluated as triggers and exceptions (C1)."""
 
 from collections.abc import Sequence
 from itertools import permutations
@@ -24,7 +24,7 @@ THANKS = follow_on("thanks", CONVERTED, delay={"after": "1 day"}, eligible_again
 
 
 async def conversions(installation: Installation) -> Sequence[tuple[str, str]]:
-    """(letter, minute) of what was counted, in event order."""
+    """(conversion, minute) of what was counted, in event order."""
     table = interactions.c
     statement = select(table.properties, table.t, table.occurred_at).where(table.topic == CONVERTED["interaction"])
     async with installation.database.read("default") as tx:
@@ -35,7 +35,7 @@ async def conversions(installation: Installation) -> Sequence[tuple[str, str]]:
 
 @pytest.mark.parametrize("together", [True, False])
 async def test_counting_a_conversion_triggers_a_follow_on(installation: Installation, together: bool) -> None:
-    """C1: the conversion of a campaign that another system sends, at the purchase's time; A where nothing is said."""
+    """C1: the conversion of a campaign that another system sends, at the purchase's time; A by default."""
     primary = follow_on("b", {**CONVERTED, "conversion": "B"}, delay={"after": "1 day"})
     await installation.publish(COUNTING, THANKS, primary)
     batches = [[push("e1", 0), buy("p1", 1)]] if together else [[push("e1", 0)], [buy("p1", 1)]]
@@ -108,7 +108,7 @@ async def _statements(installation: Installation, batch: Sequence[dict[str, Any]
 
 
 async def test_statements_do_not_grow_with_the_conversions(installation: Installation, database: Database) -> None:
-    """C1: nothing more where a batch concerns none, a fixed number more where it does, however many are counted."""
+    """C1: nothing more if a batch concerns none, a fixed number more if it does, however many are counted."""
     bystander = {"campaign": "p", "delivery": {"type": "external"}}
     await installation.publish(COUNTING, bystander, THANKS)
     await installation.ingest(push("e", 0))

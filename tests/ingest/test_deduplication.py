@@ -1,4 +1,4 @@
-"""The same open, click or receipt told by two sources is one interaction, whichever comes first and however close."""
+"""The same open, click or receipt reported by two sources is one interaction, whichever comes first and however close."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OPENED = follow_on("f", {"interaction": "open_email", "campaign": "o"}, delay={"
 URL = "https://shop.test/sale"
 
 
-def told(
+def report(
     name: str, source: str | None, seconds: float = 0, kind: str = "open_email", user: str = "u", **more: Any
 ) -> dict[str, Any]:
     """An act on the delivery `d`, by our own tracking (no source) or by a provider."""
@@ -39,9 +39,9 @@ async def logged(installation: Installation) -> list[str]:
 async def test_an_open_of_two_sources_is_one(
     installation: Installation, order: tuple[int, ...], together: bool
 ) -> None:
-    """Whichever is told first, in one batch or in two; the follow-on is triggered once."""
+    """Whichever is reported first, in one batch or in two; the follow-on is triggered once."""
     await installation.publish(ORIGINAL, OPENED)
-    items = [told("pixel", None), told("provider", "ses", 30)]
+    items = [report("pixel", None), report("provider", "ses", 30)]
     batches = [[items[n] for n in order]] if together else [[items[n]] for n in order]
     results = [result.status for batch in batches for result in await installation.ingest(*batch)]
     assert results == ["accepted", "duplicate"]
@@ -52,8 +52,8 @@ async def test_an_open_of_two_sources_is_one(
 async def test_two_opens_of_one_source_stay_two(installation: Installation) -> None:
     """A reader who opens twice opened twice; the other source's word on each is no third."""
     await installation.publish(ORIGINAL)
-    await installation.ingest(told("p1", None), told("p2", None, 60))
-    results = await installation.ingest(told("s1", "ses", 1), told("s2", "ses", 61), told("s3", "ses", 400))
+    await installation.ingest(report("p1", None), report("p2", None, 60))
+    results = await installation.ingest(report("s1", "ses", 1), report("s2", "ses", 61), report("s3", "ses", 400))
     assert [result.status for result in results] == ["duplicate", "duplicate", "accepted"]
     assert await logged(installation) == ["p1", "p2", "s3"]
 
@@ -61,11 +61,11 @@ async def test_two_opens_of_one_source_stay_two(installation: Installation) -> N
 async def test_clicks_are_told_apart_by_their_links(installation: Installation) -> None:
     """M1: with an alias or without, by number or by address."""
     await installation.publish(ORIGINAL)
-    ours = told("p1", None, 0, "click_email_alias", url=URL, link=0, alias="cta")
+    ours = report("p1", None, 0, "click_email_alias", url=URL, link=0, alias="cta")
     theirs = [
-        told("s1", "mailgun", 2, "click_email", url=URL),
-        told("s2", "mailgun", 2, "click_email", url=URL, link=1),
-        told("s3", "mailgun", 2, "click_email", url=URL + "?b"),
+        report("s1", "mailgun", 2, "click_email", url=URL),
+        report("s2", "mailgun", 2, "click_email", url=URL, link=1),
+        report("s3", "mailgun", 2, "click_email", url=URL + "?b"),
     ]
     results = await installation.ingest(ours, *theirs)
     assert [result.status for result in results] == ["accepted", "duplicate", "accepted", "accepted"]
@@ -75,8 +75,8 @@ async def test_a_message_is_received_once_within_a_week(installation: Installati
     """M6 knows an id on its day; a message that is delivered days after it was sent is the same one."""
     await installation.publish(ORIGINAL)
     day = 86400
-    sent = told("s1", "ses", -3 * day, "receive_email")
-    delivered = told("s2", "ses", 0, "receive_email")
+    sent = report("s1", "ses", -3 * day, "receive_email")
+    delivered = report("s2", "ses", 0, "receive_email")
     assert [r.status for r in await installation.ingest(sent, delivered)] == ["accepted", "duplicate"]
 
 
@@ -85,19 +85,23 @@ async def test_a_message_is_received_once_within_a_week(installation: Installati
 async def test_free_properties_of_services_drop_nothing(
     installation: Installation, kind: str, free: dict[str, str]
 ) -> None:
-    """M6: two interactions with ids of their own are two, whatever a service calls the properties that it tells."""
+    """M6: two interactions with ids of their own are two, whatever a service calls its properties."""
     await installation.publish(ORIGINAL)
-    items = [told(name, None, seconds, kind, **{"delivery": None} | free) for name, seconds in (("r1", 0), ("r2", 60))]
-    later = told("r3", None, 6000, kind, **{"delivery": None} | free)
+    items = [
+        report(name, None, seconds, kind, **{"delivery": None} | free) for name, seconds in (("r1", 0), ("r2", 60))
+    ]
+    later = report("r3", None, 6000, kind, **{"delivery": None} | free)
     assert [result.status for result in await installation.ingest(*items, later)] == ["accepted"] * 3
 
 
 async def test_other_users_and_other_messages_are_others(installation: Installation) -> None:
-    """The same delivery's name under another user, or another delivery, is nobody's repetition."""
+    """The same delivery's name under another user, or another delivery, is no repetition."""
     await installation.publish(ORIGINAL)
-    await installation.ingest(told("p1", None))
+    await installation.ingest(report("p1", None))
     results = await installation.ingest(
-        told("s1", "ses", user="v"), told("s2", "ses", delivery="e"), told("s3", "ses", message="d", delivery=None)
+        report("s1", "ses", user="v"),
+        report("s2", "ses", delivery="e"),
+        report("s3", "ses", message="d", delivery=None),
     )
     assert [result.status for result in results] == ["accepted", "accepted", "accepted"]
 
@@ -113,13 +117,13 @@ async def installations(database_url: str) -> AsyncIterator[list[Installation]]:
 
 
 async def test_both_at_once_are_one(installations: list[Installation]) -> None:
-    """Under the users' lock: pixel and providers, at the same moment, for users that nobody knew before."""
+    """Under the users' lock: pixel and providers, at the same moment, for users that did not exist before."""
     await installations[0].publish(ORIGINAL, OPENED)
     sources = [None, "ses", "sendgrid", "mailgun"]
     for turn in range(10):
         user = f"u{turn}"
         acts = [
-            installation.ingest(told(f"{user}-{source}", source, number, user=user, delivery=f"d{turn}"))
+            installation.ingest(report(f"{user}-{source}", source, number, user=user, delivery=f"d{turn}"))
             for number, (installation, source) in enumerate(zip(installations, sources, strict=True))
         ]
         results = [result.status for batch in await asyncio.gather(*acts) for result in batch]
@@ -128,7 +132,7 @@ async def test_both_at_once_are_one(installations: list[Installation]) -> None:
 
 
 async def test_only_batches_with_such_items_ask_for_them(installation: Installation) -> None:
-    """One statement more, however many such items there are, and none where there is none."""
+    """One statement more, however many such items there are, and none if there are none."""
     await installation.publish(ORIGINAL)
     await installation.ingest(*(push(f"e{n}", 0, user=f"u{n}") for n in range(40)))
 
@@ -137,7 +141,7 @@ async def test_only_batches_with_such_items_ask_for_them(installation: Installat
             await installation.ingest(*items)
         return len(counted.statements)
 
-    plain = await count(*(told(f"a{n}", None, user=f"u{n}", delivery=None) for n in range(2)))
-    few = await count(*(told(f"b{n}", None, user=f"u{n}") for n in range(2)))
-    many = await count(*(told(f"c{n}", None, user=f"u{n}", delivery=f"d{n}") for n in range(40)))
+    plain = await count(*(report(f"a{n}", None, user=f"u{n}", delivery=None) for n in range(2)))
+    few = await count(*(report(f"b{n}", None, user=f"u{n}") for n in range(2)))
+    many = await count(*(report(f"c{n}", None, user=f"u{n}", delivery=f"d{n}") for n in range(40)))
     assert (few, many) == (plain + 1, plain + 1)

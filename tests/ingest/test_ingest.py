@@ -1,4 +1,4 @@
-"""Intake on both databases: what starts, what is refused, what is called off, in order and out of it."""
+"""Intake on both databases: what starts, what is refused, what is cancelled, in order and out of it."""
 
 from datetime import timedelta
 from itertools import permutations
@@ -172,7 +172,7 @@ async def test_two_of_one_batch_at_one_instant(installation: Installation) -> No
 
 
 async def test_excepted_user_may_be_triggered_again(installation: Installation) -> None:
-    """X4, T1, case 13: whoever did not receive stays eligible."""
+    """X4, T1, case 13: a user who received nothing stays eligible."""
     await installation.publish(ORIGINAL, ABANDONED)
     await installation.ingest(push("e1", 0), buy("b1", 1), push("e2", 2))
     assert await installation.outcomes() == [("e1", "excepted", "b1"), ("e2", "waiting", None)]

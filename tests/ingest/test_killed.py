@@ -77,7 +77,7 @@ async def test_killed_at_any_statement_and_retried(database: Database, act: Call
 
 
 async def test_killed_at_its_commit_and_retried(database: Database) -> None:
-    """Guarantee 5: the same where it ends just before its commit."""
+    """Guarantee 5: the same if the process ends just before the commit."""
     _, expected = await _undisturbed(database)
     installation = Installation(database)
     user = await _lived(installation)
@@ -99,7 +99,7 @@ async def test_answer_lost_and_retried(database: Database) -> None:
 async def test_connection_ended_at_any_statement_and_retried(
     postgresql_database: Database, postgresql_url: str
 ) -> None:
-    """Guarantee 5: the server ends the connection in the middle; the caller is told to try again."""
+    """Guarantee 5: the server ends the connection in the middle; the caller must try again."""
     count, expected = await _undisturbed(postgresql_database)
     other = create_engine(postgresql_url)
     installation = Installation(postgresql_database)

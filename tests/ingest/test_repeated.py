@@ -1,4 +1,4 @@
-"""What comes again changes nothing, whenever it comes again and whoever takes it in (M6, M3, guarantee 5, case 21)."""
+"""A repetition changes nothing, whenever and wherever it is ingested (M6, M3, guarantee 5, case 21)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _lives(draw: st.DrawFn) -> Lives:
 
 
 async def _everything(database: Database) -> list[Sequence[Any]]:
-    """All rows that taking in writes, the users' included."""
+    """All rows that the intake writes, the users' included."""
     async with database.read("default") as tx:
         return [
             (await tx.execute(select(table).order_by(*table.primary_key))).all()

@@ -10,9 +10,15 @@ import pytest
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision, Window
 from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_definition
 from connector.rules.model.errors import OrderRefused
-from connector.rules.publishing.differences import Difference, differences
 from connector.rules.publishing.drafting import Definition, DraftChange, draft, draft_warnings
-from connector.rules.publishing.preview import applying_warnings, other_entries, preview_definitions, unpublished_ids
+from connector.rules.publishing.preview import (
+    Difference,
+    applying_warnings,
+    differences,
+    other_entries,
+    preview_definitions,
+    unpublished_ids,
+)
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 EARLIER = datetime(2026, 2, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The mapping as a file: what extends it, and every fault told with its key and line."""
+"""The mapping as a file: extensions, and every fault with its key and line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What each message of Segment's protocol becomes: tables, by the kinds of message and by the built-in mapping."""
+"""The translation of messages of Segment's protocol: tables by kind of message and by the built-in mapping."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from connector.rules.model.errors import InvalidItem
 from connector.rules.model.users import REMOVED
 from connector.rules.model.values import canonical_json
 from connector.segment.mapping import read_mapping
-from connector.segment.translation import MAX_ORDERED_CHUNKS, Chunk, Translation, split_into_chunks, translate
+from connector.segment.translation import MAX_ORDERED_CHUNKS, MessageChunk, Translation, split_into_chunks, translate
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 AT = "2026-03-02T11:00:00.000Z"
@@ -19,7 +19,7 @@ BUILT_IN = read_mapping()
 
 
 def of(kind: str | None = None, /, shared: dict[str, Any] | None = None, **message: Any) -> Translation:
-    """What a message becomes; of user `u` at `AT` unless it says otherwise."""
+    """Translate a message; by default of user `u` at `AT`."""
     raw = {"userId": "u", "messageId": "m", "timestamp": AT, **message}
     known = lambda kind, id: (kind, id) in CATALOGUE  # noqa: E731
     return translate(raw, kind, BUILT_IN, known, arrived_at=NOW, shared=shared or {})
@@ -63,7 +63,7 @@ WELCOME = {"campaign_id": "welcome"}
 def test_events_of_the_spec_are_interactions(
     event: str, properties: dict[str, Any], type: str, more: dict[str, Any]
 ) -> None:
-    """With a campaign that is known; what refines them is taken from where the spec has it."""
+    """With an existing campaign; refinements come from the properties that the spec names."""
     item = the_item(event=event, properties=properties)
     assert item == {
         "id": "m",
@@ -116,9 +116,9 @@ def test_every_other_event_keeps_its_name(event: str, type: str, name: str) -> N
 @pytest.mark.parametrize("event", ["Unsubscribed", "Email Marked as Spam"])
 def test_no_more_emails(event: str) -> None:
     """Consent is taken back, whatever campaign it was, and the event is kept."""
-    became = of("track", event=event, properties={})
-    assert (became.changes, became.changes_if_new) == (None, {"id": "u", "consent": {"email": "unsubscribed"}})
-    assert [item["name"] for item in became.items] == [event]
+    result = of("track", event=event, properties={})
+    assert (result.changes, result.changes_if_new) == (None, {"id": "u", "consent": {"email": "unsubscribed"}})
+    assert [item["name"] for item in result.items] == [event]
 
 
 def test_an_order_is_a_purchase_per_product() -> None:
@@ -165,7 +165,7 @@ def test_an_order_without_products_is_one_purchase(products: Any) -> None:
 
 
 def test_an_order_has_its_bound() -> None:
-    """A small message must not become a flood."""
+    """A small message must not make too many items."""
     with pytest.raises(InvalidItem, match="501 are more than 500"):
         of("track", event="Order Completed", properties={"products": [{"sku": "a"}] * 501})
 
@@ -197,7 +197,7 @@ def test_orders_without_an_id_are_recognised_by_what_they_say() -> None:
     ],
 )  # fmt: skip
 def test_identify_changes_the_user(traits: Any, changes: dict[str, Any]) -> None:
-    """What is a field and fits goes there, the rest becomes attributes, null clears, and nothing fails the call."""
+    """Valid values of fields go there, the rest become attributes, null clears, and nothing fails the call."""
     assert of("identify", traits=traits).changes == {"id": "u", **changes}
 
 
@@ -238,7 +238,7 @@ def test_whose_it_is(ids: dict[str, Any], user: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "at"),
+    ("timestamp", "at"),
     [
         ("2026-03-02T11:00:00Z", NOW - timedelta(hours=1)),
         ("2026-03-02T11:00:00.000+00:00", NOW - timedelta(hours=1)),
@@ -249,13 +249,13 @@ def test_whose_it_is(ids: dict[str, Any], user: str) -> None:
         (None, NOW),
     ],
 )
-def test_when_it_was(told: Any, at: datetime) -> None:
-    """Every form of ISO 8601 that SDKs write; UTC where no zone is told; without a time, when it arrived."""
-    assert the_item(event="e", timestamp=told)["occurred_at"] == at
+def test_timestamp(timestamp: Any, at: datetime) -> None:
+    """Every form of ISO 8601 that SDKs write; UTC without a zone; the time of arrival without a time."""
+    assert the_item(event="e", timestamp=timestamp)["occurred_at"] == at
 
 
 def test_rudderstacks_original_timestamp() -> None:
-    """It stands where there is no `timestamp`; `sentAt`, another at each attempt, changes nothing."""
+    """It is used if there is no `timestamp`; `sentAt`, which differs between attempts, has no effect."""
     item = the_item(event="e", timestamp=None, originalTimestamp=AT, sentAt="2026-03-02T18:00:00Z")
     assert item["occurred_at"] == NOW - timedelta(hours=1)
 
@@ -321,11 +321,11 @@ def test_the_batchs_context_stands_under_the_messages() -> None:
     assert item["campaign"] == "7"
 
 
-def _sizes(found: list[Chunk]) -> list[tuple[int, int, int]]:
+def _sizes(found: list[MessageChunk]) -> list[tuple[int, int, int]]:
     return [(len(one.links), len(one.changes), len(one.items)) for one in found]
 
 
-def test_portions_keep_the_order() -> None:
+def test_chunks_keep_the_order() -> None:
     """Within one, links come first, then changes, then items; a link that would overtake begins another."""
     track, identify, link = of("track", event="e"), of("identify"), of("alias", previousId="a")
     other = of("alias", previousId="b", userId="c")
@@ -342,7 +342,7 @@ def test_portions_keep_the_order() -> None:
     assert _sizes(split_into_chunks(enumerate([order] * 3))) == [(0, 0, 800), (0, 0, 400)]
 
 
-def test_what_was_told_already_begins_no_portion() -> None:
+def test_a_repeated_change_begins_no_chunk() -> None:
     """A link or a description that is sent again and again, as some SDKs do, changes nothing wherever it stands."""
     track, identify, link = of("track", event="e"), of("identify", traits={"a": 1}), of("alias", previousId="a")
     assert _sizes(split_into_chunks(enumerate([track, link] * 500))) == [(0, 0, 1), (500, 0, 499)]
@@ -359,8 +359,8 @@ def test_what_an_item_tells_stands_by_its_place() -> None:
     """Also behind the several items of an order."""
     order = of("track", event="Order Completed", properties={"products": [{"sku": "a"}, {"sku": "b"}]})
     unsubscribed = of("track", event="Unsubscribed")
-    (portion,) = split_into_chunks(enumerate([order, unsubscribed]))
-    assert portion.changes_by_item == {2: {"id": "u", "consent": {"email": "unsubscribed"}}}
+    (chunk,) = split_into_chunks(enumerate([order, unsubscribed]))
+    assert chunk.changes_by_item == {2: {"id": "u", "consent": {"email": "unsubscribed"}}}
 
 
 def test_order_does_not_cost_endlessly() -> None:

@@ -31,7 +31,7 @@ Play = Callable[..., list[str]]
 
 @pytest.fixture
 def connector(capsys: pytest.CaptureFixture[str]) -> Connector:
-    """Run a command line as it is."""
+    """Run a command line."""
 
     def run(*words: str | Path) -> Run:
         capsys.readouterr()
@@ -58,7 +58,7 @@ def simulate(connector: Connector, tmp_path: Path) -> Connector:
 
 @pytest.fixture
 def play(simulate: Connector) -> Play:
-    """Simulate a story to its end, and tell in short what came of it."""
+    """Simulate a story to its end, and return its outcomes in short form."""
 
     def run(*story: Any, until: str | None = None) -> list[str]:
         done = simulate(*story, words=("--json", *(("--until", until) if until else ())))

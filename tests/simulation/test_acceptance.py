@@ -25,10 +25,10 @@ from tests.support.acceptance import (
     look,
     order,
     person,
+    profile,
     push,
     refused,
     sent,
-    tell,
 )
 from tests.support.builders import BOUGHT, ORIGINAL
 from tests.support.stories import LOOKED
@@ -60,7 +60,7 @@ PUBLISHING = [
         {**UTC_WORKSPACE, "target": "ever_published"}, f(CLICKED), *LIVE, click("08:45", "a"),
         order("10:00", "archive", "o"), click("10:30", "b")],
         [refused("a", "08:45", "target_inactive"), sent("b", "10:30")]),
-    Case("the publication is judged before the target", "P2", [
+    Case("the publication is evaluated before the target", "P2", [
         f(CLICKED), ORIGINAL, *BEGIN[:2], click("08:01", "a", t="07:59:59"), click("08:02", "b")],
         [refused("a", "07:59:59", "before_publish", "08:01"), refused("b", "08:02", "target_inactive")]),
     Case("in a live window and live on arrival", "P2", [
@@ -77,11 +77,11 @@ PUBLISHING = [
         f(delay=HOUR), *LIVE, push("10:00", "a"), order("10:30", "publish", "f"), push("10:40", "b")],
         [refused("b", "10:40", "already_waiting"), sent("a", "10:00", "11:00")]),
     Case("publish makes the newest revision live from stopped too", "P5 P10", [
-        f(), *LIVE, tell("07:00", email="u@shop.example"), order("10:00", "stop", "f"),
+        f(), *LIVE, profile("07:00", email="u@shop.example"), order("10:00", "stop", "f"),
         apply("10:10", f(messages={"email": EMAIL})), push("10:15", "a"), order("10:20", "publish", "f"),
         push("10:30", "b")],
         [refused("a", "10:15", "not_live"), sent("b", "10:30", channels=["email"])]),
-    Case("a circle where each is never eligible again", "P6 T1", [
+    Case("a cycle in which nobody is eligible again", "P6 T1", [
         f([LOOKED, {"interaction": "receive_push", "campaign": "g"}], eligible_again="never"),
         f({"interaction": "receive_push", "campaign": "f"}, "g", eligible_again="never"),
         person("07:00"), order("08:00", "publish", "f", "g"), look("10:00", "a")],
@@ -104,7 +104,7 @@ PUBLISHING = [
          sent("b", "10:15", "11:15", user="v", channels=["email"]),
          sent("c", "10:30", "12:30", user="w", channels=["email"])]),
     Case("an applied revision is nothing until it is published", "P10", [
-        f(delay=HOUR), *LIVE, tell("07:00", email="u@shop.example"), push("10:00", "a"),
+        f(delay=HOUR), *LIVE, profile("07:00", email="u@shop.example"), push("10:00", "a"),
         apply("10:10", f(delay={"after": "2 hours"}, messages={"email": EMAIL})), push("12:00", "b")],
         [sent("a", "10:00", "11:00"), sent("b", "12:00", "13:00")]),
     Case("the clock of before_publish goes on over revisions", "P2 P10", [
@@ -153,7 +153,7 @@ MATCHING = [
         did("10:02", "c", "click_push_story_page", campaign="o", properties={"page": "2"})],
         [sent("a", "10:00", campaign="button"), sent("b", "10:01", campaign="body"),
          sent("c", "10:02", campaign="page")]),
-    Case("a conversion is the primary where nothing else is said", "M1", [
+    Case("a conversion is the primary by default", "M1", [
         f({"interaction": "perform_conversion_event", "campaign": "o"}),
         _on({"interaction": "perform_conversion_event", "campaign": "o", "conversion": "B"}, "g"),
         ORIGINAL, *_all("f", "g"),
@@ -173,7 +173,7 @@ MATCHING = [
         f(CLICKED), f(LOOKED, "g", delay=HOUR, exceptions=[CLICKED]), ORIGINAL, *_all("f", "g"),
         look("10:00", "a"), click("10:10", "b", robot=True), click("11:10", "c")],
         [sent("a", "10:00", "11:00", campaign="g"), sent("c", "11:10")]),
-    Case("a robot's click counts where told so", "M2", [
+    Case("a robot's click counts if the workspace counts robots", "M2", [
         {**UTC_WORKSPACE, "robots": "count"}, f(CLICKED), f(LOOKED, "g", delay=HOUR, exceptions=[CLICKED]),
         ORIGINAL, *_all("f", "g"), look("10:00", "a"), click("10:10", "b", robot=True)],
         [sent("b", "10:10"), excepted("a", "10:00", "11:00", "b", "10:10", campaign="g")]),
@@ -225,11 +225,11 @@ def _cart(clock: str, id: str, **more: Any) -> dict[str, Any]:
 TRIGGERS = [
     Case("start comes before the audience, end is for the due time", "T X", [
         f(LOOKED, start="2026-03-02T10:00:00Z", end="2026-03-02T12:00:00Z", audience=GOLD), *ALONE,
-        look("09:59:59", "a"), look("10:00", "b"), tell("10:30", attributes={"tier": "gold"}), look("11:00", "c"),
+        look("09:59:59", "a"), look("10:00", "b"), profile("10:30", attributes={"tier": "gold"}), look("11:00", "c"),
         look("12:00", "d")],
         [refused("a", "09:59:59", "outside_campaign_duration"), refused("b", "10:00", "not_in_audience"),
          sent("c", "11:00"), dropped("d", "12:00", "12:00", "outside_campaign_duration")]),
-    Case("the audience as it stands before the event", "T P8", [
+    Case("the audience in its state before the event", "T P8", [
         f(CLICKED, audience={"interacted": CLICKED}), *LIVE, click("10:00", "a"), click("10:05", "b")],
         [refused("a", "10:00", "not_in_audience"), sent("b", "10:05")]),
     Case("eligible again to the second, from the receipt", "T1", [
@@ -272,7 +272,7 @@ TRIGGERS = [
     Case("what is out stays out", "T5 T1", [
         f(LOOKED, eligible_again="never"), *ALONE, look("10:20", "b"), look("10:30", "a", t="10:00")],
         [sent("b", "10:20"), refused("a", "10:00", "not_eligible_again", "10:30")]),
-    Case("a late trigger takes the place of the wait that came of a later one", "T5 T2", [
+    Case("a late trigger replaces the wait of a later one", "T5 T2", [
         f(LOOKED, delay=HOUR), *ALONE, look("10:20", "b"), look("10:30", "a", t="10:00")],
         [dropped("b", "10:20", "11:20", "superseded", "10:30"), sent("a", "10:00", "11:00")]),
     Case("a late exception lets a refused trigger begin", "T5 X4", [

@@ -23,10 +23,10 @@ from tests.support.acceptance import (
     look,
     order,
     person,
+    profile,
     push,
     refused,
     sent,
-    tell,
     undecided,
 )
 from tests.support.builders import BOUGHT, ORIGINAL, PUSHED
@@ -169,7 +169,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize(("story", "words"), ALLOWED.values(), ids=ALLOWED)
 def test_allowed_or_warned(simulate: Connector, story: list[Any], words: list[str]) -> None:
-    """P3 to P8: done, and told on standard error where there is something to tell."""
+    """P3 to P8: applied, with a warning on standard error if there is one."""
     done = simulate(*story)
     assert done.code == 0, done.err
     assert all(word in done.err for word in words)
@@ -182,7 +182,7 @@ def test_human_opens_are_not_warned_of(simulate: Connector) -> None:
     assert (done.code, "mail programs" in done.err) == (0, False)
 
 
-# Each predicate, and whether it takes: what it compares with, something else, a user who lacks the attribute.
+# Each predicate, and whether it matches: what it compares with, something else, a user who lacks the attribute.
 PREDICATES: list[tuple[dict[str, Any], Any, Any, bool]] = [
     ({"is": "gold"}, "gold", "Gold", False),
     ({"is_not": "gold"}, "tin", "gold", True),
@@ -202,8 +202,8 @@ def test_predicates(simulate: Connector, comparison: dict[str, Any], yes: Any, n
     predicate = {"attribute": "x", **comparison}
     people = {"yes": {"x": yes}, "no": {"x": no}, "missing": {"y": 1}}
     story = [f(LOOKED, audience=predicate), f(LOOKED, "g", audience={"not": predicate}), *PAIR[2:]]
-    told = [person("01 07:00", user, attributes=its) for user, its in people.items()]
-    done = simulate(UTC_WORKSPACE, *story, *told, *[look("10:00", user, user=user) for user in people])
+    profiles = [person("01 07:00", user, attributes=its) for user, its in people.items()]
+    done = simulate(UTC_WORKSPACE, *story, *profiles, *[look("10:00", user, user=user) for user in people])
     outcomes = {(row["campaign"], row["user"]): row["state"] for row in done.outcomes}
     expected = {"yes": True, "no": False, "missing": missing}
     assert outcomes == {
@@ -215,8 +215,12 @@ def test_predicates(simulate: Connector, comparison: dict[str, Any], yes: Any, n
 
 @pytest.mark.parametrize("exists", [True, False])
 def test_exists(simulate: Connector, exists: bool) -> None:
-    """Design 8: an empty text is there, what was never told is not."""
-    story = [f(LOOKED, audience={"attribute": "x", "exists": exists}), *ALONE, tell("01 07:00", attributes={"x": ""})]
+    """Design 8: an empty text exists, an attribute that was never reported does not."""
+    story = [
+        f(LOOKED, audience={"attribute": "x", "exists": exists}),
+        *ALONE,
+        profile("01 07:00", attributes={"x": ""}),
+    ]
     done = simulate(*story, person("01 07:00", "v"), look("10:00", "a"), look("10:00", "b", user="v"))
     assert [row["state"] for row in done.outcomes] == (["sent", "refused"] if exists else ["refused", "sent"])
 
@@ -227,7 +231,7 @@ AUDIENCES = [
         f(LOOKED, audience={"all": [{"any": [WEEK, {"attribute": "tier", "is": "gold"}]},
                                     {"not": {"interacted": {**CLICKED, "within": "30 days"}}}]}),
         ORIGINAL, *ALONE, order("01 09:00", "publish", "o"), *[person("01 07:00", user) for user in "vwx"],
-        tell("01 07:00", "w", attributes={"tier": "gold"}), buy("02 10:00", "b1"), buy("02 10:00", "b2", user="v"),
+        profile("01 07:00", "w", attributes={"tier": "gold"}), buy("02 10:00", "b1"), buy("02 10:00", "b2", user="v"),
         look("09 09:59:59", "a"), look("09 10:00:01", "b", user="v"), look("09 11:00", "c", user="w"),
         did("09 12:00", "k", "click_email", user="w", campaign="o"), look("09 12:01", "d", user="w")],
         [sent("a", "09 09:59:59"), refused("b", "09 10:00:01", "not_in_audience", user="v"),
@@ -235,11 +239,11 @@ AUDIENCES = [
     Case("a second line about a user merges", "contract", [
         f(LOOKED, audience={"all": [{"attribute": "a", "is": 1}, {"attribute": "b", "is": 2}]}),
         f(LOOKED, "g", messages={"push": PUSH, "sms": {"body": "b"}}), *PAIR[2:], UTC_WORKSPACE,
-        tell("01 07:00", attributes={"a": 1}, phone="+49301234567", consent={"sms": "unsubscribed"}),
-        tell("01 07:30", attributes={"b": 2}, push_tokens=["t"], consent={"email": "unsubscribed"}),
+        profile("01 07:00", attributes={"a": 1}, phone="+49301234567", consent={"sms": "unsubscribed"}),
+        profile("01 07:30", attributes={"b": 2}, push_tokens=["t"], consent={"email": "unsubscribed"}),
         look("10:00", "x")],
         [sent("x", "10:00"), sent("x", "10:00", campaign="g")]),
-    Case("a user of whom nothing was told", "contract W1", [
+    Case("a user without a profile", "contract W1", [
         f(LOOKED, audience={"attribute": "a", "is_not": 1},
           messages={"webhook": {"url": "https://shop.example/hook"}, "push": PUSH}), *ALONE[2:],
         look("10:00", "x", user="nobody")],
@@ -255,7 +259,7 @@ AUDIENCES = [
 
 @pytest.mark.parametrize("case", AUDIENCES, ids=str)
 def test_audiences_and_lines(simulate: Connector, case: Case) -> None:
-    """Design 8: predicates over the past, users told in parts, and the end of a run."""
+    """Design 8: predicates over the past, profiles in several parts, and the end of a run."""
     check(case, simulate)
 
 
@@ -274,7 +278,7 @@ CONVERSIONS = [
         event("10:59:58", "s1", "signed_up"), event("10:59:59", "s2", "signed_up"),
         event("11:00", "s3", "signed_up", user="v")],
         [sent("a", "10:00"), sent("b", "10:00", user="v"), sent(MADE, "10:59:58", campaign="h")]),
-    Case("three days where nothing is said, once for each receipt", "C1", [
+    Case("three days by default, once for each receipt", "C1", [
         f(LOOKED, conversions=[BOUGHT]), _converted("g"), *PAIR, person("01 07:00", "v"), look("10:00", "a"),
         look("10:00", "b", user="v"), buy("10:30", "x"), buy("10:31", "y"), look("11:00", "c"), buy("11:30", "n"),
         buy("05 09:59:59", "m", user="v"), look("05 10:00", "d", user="w"), buy("05 10:00", "o", user="w")],

@@ -25,10 +25,10 @@ from tests.support.acceptance import (
     look,
     order,
     person,
+    profile,
     push,
     refused,
     sent,
-    tell,
     z,
 )
 from tests.support.builders import BOUGHT, ORIGINAL
@@ -204,15 +204,15 @@ LADDER: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize("rung", range(len(LADDER)), ids=[reason for reason, _ in LADDER])
 def test_order_at_the_due_time(simulate: Connector, rung: int) -> None:
-    """W1, W2, W3: of several reasons the first of the list is told."""
+    """W1, W2, W3: of several reasons the first of the list is printed."""
     rules = {key: value for _, more in LADDER[rung:] for key, value in more.items()}
     campaign = f(LOOKED, delay=HOUR, audience=GOLD, control_group=100, **rules)
     warm = f({"event": "warmed"}, "g", ignore_frequency_caps=True)
-    loses_consent = [tell("10:40", consent={"push": "unsubscribed"})] if rung <= 4 else []
+    loses_consent = [profile("10:40", consent={"push": "unsubscribed"})] if rung <= 4 else []
     capped = _caps({"channel": "push", "at_most": 1, "per": "day"}) if rung <= 5 else UTC_WORKSPACE
     story = [
         capped, campaign, warm, person("08:00", attributes={"tier": "gold"}), order("09:00", "publish", "f", "g"),
-        event("09:30", "w", "warmed"), look("10:00", "a"), tell("10:35", attributes={"tier": "tin"}), *loses_consent,
+        event("09:30", "w", "warmed"), look("10:00", "a"), profile("10:35", attributes={"tier": "tin"}), *loses_consent,
     ]  # fmt: skip
     end = control("a", "10:00", "11:00") if rung == 6 else dropped("a", "10:00", "11:00", LADDER[rung][0])
     check(Case("", "W", story, [sent("w", "09:30", campaign="g"), end]), simulate)
@@ -259,7 +259,7 @@ DUE = [
         [dropped("a", "23:00", "23:00", "quiet_hours"), sent("a", "23:00", campaign="g")]),
     Case("the audience is lost during the hold", "W1", [
         f(LOOKED, audience=GOLD, recheck_audience=True, quiet_hours=NIGHT), *ALONE,
-        tell("01 09:00", attributes={"tier": "gold"}), look("23:00", "a"), tell("23:30", attributes={"tier": "tin"})],
+        profile("01 09:00", attributes={"tier": "gold"}), look("23:00", "a"), profile("23:30", attributes={"tier": "tin"})],
         [dropped("a", "23:00", "23:00", "not_in_audience", "03 06:00")]),
     Case("one channel capped, the other goes", "W1 W2", [
         _caps(PUSHES), f(LOOKED, messages=TWO), AGAIN, *_reached(email="u@shop.example"),
@@ -271,12 +271,12 @@ DUE = [
         event("10:00", "w", "warmed"), look("10:05", "a"), look("03 10:00", "b")],
         [sent("w", "10:00", campaign="g"), dropped("a", "10:05", "10:05", "frequency_capped"), sent("b", "03 10:00")]),
     Case("unsubscribed from one, no address for the other", "W1", [
-        f(LOOKED, messages=TWO), *ALONE, tell("01 09:00", consent={"push": "unsubscribed"}), look("10:00", "a"),
-        tell("10:10", consent={"email": "unsubscribed"}), look("10:20", "b"), look("10:30", "c", user="nobody")],
+        f(LOOKED, messages=TWO), *ALONE, profile("01 09:00", consent={"push": "unsubscribed"}), look("10:00", "a"),
+        profile("10:10", consent={"email": "unsubscribed"}), look("10:20", "b"), look("10:30", "c", user="nobody")],
         [dropped("a", "10:00", "10:00", "unreachable"), dropped("b", "10:20", "10:20", "no_consent"),
          dropped("c", "10:30", "10:30", "unreachable", user="nobody")]),
     Case("two channels are one for any", "W2", [
-        _caps({**ANY, "at_most": 2}), f(LOOKED, messages=TWO), *ALONE[1:], tell("01 07:00", email="u@shop.example"),
+        _caps({**ANY, "at_most": 2}), f(LOOKED, messages=TWO), *ALONE[1:], profile("01 07:00", email="u@shop.example"),
         look("10:00", "a"), look("10:05", "b"), look("10:10", "c")],
         [sent("a", "10:00", channels=["email", "push"]), sent("b", "10:05", channels=["email", "push"]),
          dropped("c", "10:10", "10:10", "frequency_capped")]),
@@ -302,7 +302,7 @@ DUE = [
          sent("c", "09 00:00")]),
     Case("days are the user's, and all rules must hold", "W2", [
         _caps(PUSHES, {"channel": "any", "at_most": 2, "per": {"days": 3}}), f(LOOKED), *ALONE[1:],
-        tell("01 07:00", time_zone="Asia/Tokyo"), look("14:59:59", "a"), look("15:00", "b"), look("15:00:01", "c"),
+        profile("01 07:00", time_zone="Asia/Tokyo"), look("14:59:59", "a"), look("15:00", "b"), look("15:00:01", "c"),
         look("04 14:59:59", "d"), look("04 15:00", "e")],
         [sent("a", "14:59:59"), sent("b", "15:00"), dropped("c", "15:00:01", "15:00:01", "frequency_capped"),
          dropped("d", "04 14:59:59", "04 14:59:59", "frequency_capped"), sent("e", "04 15:00")]),

@@ -1,4 +1,4 @@
-"""The form of what `connector simulate` takes and prints, to the letter (design 8)."""
+"""The input and output of `connector simulate`, byte for byte (design 8)."""
 
 import json
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_times_are_utc_with_fractions_only_when_not_zero(simulate: Connector) ->
 
 @pytest.mark.parametrize("value", ["A", 7, 1.5, True, None, ["a", {"b": 1}]])
 def test_key_is_the_propertys_value(simulate: Connector, value: Any) -> None:
-    """As it was reported; null where the property is missing or the follow-on has no key."""
+    """As it was reported; null if the property is missing or the follow-on has no key."""
     keyed = follow_on("f", LOOKED, key="properties.sku")
     properties = {} if value is None else {"sku": value}
     (sent,) = simulate(keyed, *begin("f"), look("10:00", "a", **properties)).outcomes
@@ -106,11 +106,11 @@ def test_due_work_comes_before_the_lines_of_one_instant(play: Play) -> None:
 
 
 def test_lines_out_of_order(simulate: Connector) -> None:
-    """They are taken in the order of their times, those of one time in the order of the file; a warning says so."""
+    """They are played in the order of their times, those of one time in the order of the file, with a warning."""
     later, earlier = buy("10:30", "bought"), push("10:00", "a")
     run = simulate(*HOUSE, later, earlier)
     assert [short(outcome) for outcome in run.outcomes] == ["10:30 f u a excepted bought"]
-    assert "not in the order" in run.err
+    assert "not in order of time" in run.err
     assert simulate(*HOUSE, earlier, later).err == ""
 
 
@@ -157,7 +157,7 @@ def test_a_folder_of_definitions(connector: Connector, tmp_path: Path) -> None:
     ],
 )
 def test_refused_step_ends_the_run(simulate: Connector, line: dict[str, Any], words: str) -> None:
-    """Exit code 1; standard error has the line's number and the reason; what was decided before is still told."""
+    """Exit code 1; standard error has the line's number and the reason; what was decided before is still printed."""
     more = [
         {**ORIGINAL, "campaign": "d"},
         {**ORIGINAL, "campaign": "x"},

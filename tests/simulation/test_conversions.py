@@ -13,7 +13,7 @@ HOUSE = [COUNTING, THANKS, *begin("f", "g")]
 
 
 def test_counted_once_for_a_receipt(play: Play) -> None:
-    """C1: within [send, send + window), the primary where nothing else is said; a second purchase is not counted."""
+    """C1: within [send, send + window), the primary by default; a second purchase is not counted."""
     assert play(*HOUSE, buy("09:59", "early"), look("10:00", "a"), buy("11:00", "b"), buy("12:00", "c")) == [
         "10:00 f u a sent push",
         "11:00 g u made sent push",
@@ -30,7 +30,7 @@ def test_control_users_convert_too(play: Play) -> None:
 
 
 def test_original_that_another_system_sends(play: Play) -> None:
-    """C1: its window begins with the reported receipt, also where that is reported after the purchase."""
+    """C1: its window begins with the reported receipt, also if that is reported after the purchase."""
     original = {**ORIGINAL, "conversions": [BOUGHT]}
     thanks = follow_on("g", {"interaction": "perform_conversion_event", "campaign": "o"})
     assert play(original, thanks, *begin("g", "o"), push("10:00", "a"), buy("11:00", "b")) == [

@@ -1,4 +1,4 @@
-"""The list at the due time, control groups and chains, as `connector simulate` tells them."""
+"""The list at the due time, control groups and chains, in `connector simulate`."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def _looked(name: str = "f", **more: Any) -> dict[str, Any]:
 
 
 def test_chain_through_made_receipts(play: Play) -> None:
-    """M4: what goes out is received at that instant, and starts the next one; a purchase ends the one that waits."""
+    """M4: what is sent is received at that instant, and starts the next one; a purchase ends the one that waits."""
     chain = [
         _looked("first"),
         follow_on("second", {"interaction": "receive_push", "campaign": "first"}, delay={"after": "1 hour"}),
@@ -46,14 +46,14 @@ def test_chain_through_made_receipts(play: Play) -> None:
     ("webhook", {"url": "https://shop.example/hook"}, "receive_webhook"),
 ])  # fmt: skip
 def test_receipt_of_each_channel(play: Play, channel: str, message: dict[str, Any], receipt: str) -> None:
-    """M4: handing over is receiving, on the channels that have a receipt."""
+    """M4: sending is receiving, on the channels that have a receipt."""
     story = [_looked(messages={channel: message}), follow_on("g", {"interaction": receipt, "campaign": "f"})]
     lines = [*begin("f", "g", email="u@shop.example", phone="+15550100"), look("10:00", "a")]
     assert play(*story, lines) == [f"10:00 f u a sent {channel}", "10:00 g u made sent push"]
 
 
 def test_several_channels(play: Play) -> None:
-    """Each is judged by itself; the follow-up is sent where one went out, and gives its reason where none did."""
+    """Each is evaluated by itself; the follow-up is sent if one was, and has a reason if none was."""
     two = _looked(messages={"push": PUSH, "email": EMAIL})
     email = {"email": "u@shop.example"}
     people = [
@@ -76,7 +76,7 @@ def test_several_channels(play: Play) -> None:
 
 
 def test_channel_that_is_held(simulate, play: Play) -> None:
-    """Quiet hours hold the push, not the in-app message; an exception then comes too late, a stop takes the rest."""
+    """Quiet hours hold the push, not the in-app message; an exception then comes too late, a stop ends the rest."""
     two = _looked(
         messages={"push": PUSH, "in_app_message": APP},
         delay={"after": "1 hour"},
@@ -85,8 +85,8 @@ def test_channel_that_is_held(simulate, play: Play) -> None:
     )
     story = [two, *begin("f"), look("10:00", "a")]
     assert play(*story, until=at("12:00")) == ["end f u a held in_app_message"]
-    (told,) = simulate(*story).outcomes
-    assert (short(told), told["due_at"]) == ("13:00 f u a sent in_app_message,push", at("11:00"))
+    (outcome,) = simulate(*story).outcomes
+    assert (short(outcome), outcome["due_at"]) == ("13:00 f u a sent in_app_message,push", at("11:00"))
     assert play(*story, order("12:00", "stop", "f")) == ["13:00 f u a sent in_app_message"]
 
 
@@ -184,7 +184,7 @@ def test_caps_count_follow_ups(play: Play) -> None:
 
 
 def test_control_group_at_the_moment_of_the_message(play: Play) -> None:
-    """W3: whoever is dropped before is not enrolled; enrolment counts as a receipt and starts what listens to it."""
+    """W3: a user who is dropped before is not enrolled; enrolment counts as a receipt and triggers follow-ons."""
     story = [
         _looked(control_group=100, delay={"after": "1 hour"}, exceptions=[BOUGHT], eligible_again="never"),
         follow_on("g", {"interaction": "enroll_in_control_group", "campaign": "f"}),
@@ -250,8 +250,8 @@ def test_clocks_go_back(simulate) -> None:
     twice = _looked(delay={"next": "sunday", "at": "01:30"})
     looked = look("03 10:00", "a")
     looked["at"] = "2026-10-31T15:00:00Z"
-    (told,) = simulate(NEW_YORK, twice, *begin("f"), looked).outcomes
-    assert told["due_at"] == "2026-11-01T05:30:00Z"
+    (outcome,) = simulate(NEW_YORK, twice, *begin("f"), looked).outcomes
+    assert outcome["due_at"] == "2026-11-01T05:30:00Z"
 
 
 def test_quiet_night_in_which_clocks_go_forward(play: Play) -> None:
@@ -263,10 +263,10 @@ def test_quiet_night_in_which_clocks_go_forward(play: Play) -> None:
 def test_spread_is_stable(simulate) -> None:
     """D5: the same share in every run, within the spread, and the follow-up is sent then."""
     story = [_looked(delay={"after": "1 hour"}, spread="15 minutes"), *begin("f"), look("10:00", "a")]
-    (told,), (again,) = simulate(*story).outcomes, simulate(*story).outcomes
-    assert told == again
-    assert at("11:00") <= told["due_at"] < at("11:15")
-    assert told["decided_at"] == told["due_at"]
+    (outcome,), (again,) = simulate(*story).outcomes, simulate(*story).outcomes
+    assert outcome == again
+    assert at("11:00") <= outcome["due_at"] < at("11:15")
+    assert outcome["decided_at"] == outcome["due_at"]
 
 
 def test_push_of_ours_calls_off_another(play: Play) -> None:

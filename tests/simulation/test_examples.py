@@ -12,15 +12,15 @@ from tests.support.repository import BEHAVIOUR, BEHAVIOUR_CASES
 
 @pytest.mark.parametrize("case", BEHAVIOUR_CASES, ids=lambda folder: folder.name)
 def test_worked_case(connector: Connector, case: Path) -> None:
-    """What is told is what was worked out by hand, line by line; ids that sending makes are opaque."""
+    """The output is what was worked out by hand, line by line; ids that sending makes are opaque."""
     timeline = case / "timeline.jsonl"
     run = connector("simulate", "--campaigns", case / "campaigns.yaml", "--timeline", timeline, "--json")
     reported = {json.loads(line).get("interaction", {}).get("id") for line in timeline.read_text().splitlines()}
-    told = [
+    printed = [
         json.dumps(o if o["trigger"] in reported else {**o, "trigger": "(made)"}, ensure_ascii=False)
         for o in run.outcomes
     ]
-    assert told == (case / "expected.jsonl").read_text().splitlines()
+    assert printed == (case / "expected.jsonl").read_text().splitlines()
     for fragment in _lines(case / "expected.txt") + _lines(case / "warnings.txt"):
         assert fragment in run.err
     assert run.code == (1 if (case / "expected.txt").exists() else 0)

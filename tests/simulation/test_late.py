@@ -1,4 +1,4 @@
-"""What arrives late gives what would have come of it in order (T5), as `connector simulate` tells it: each once."""
+"""Late arrivals have the outcome that they would have in order (T5), printed once each by `connector simulate`."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def _looked(**more: Any) -> dict[str, Any]:
 
 
 def test_earlier_exception_changes_the_one_that_is_named(play: Play) -> None:
-    """X3: the first by event time is the one recorded; told once, as decided last."""
+    """X3: the first by event time is recorded; printed once, as decided last."""
     lines = [
         push("10:00", "a"),
         buy("10:30", "second"),
@@ -39,7 +39,7 @@ def test_freed_way(play: Play) -> None:
 
 
 def test_freed_way_keeps_what_was_refused_as_duplicate(play: Play) -> None:
-    """M6: a repetition stays one, whatever comes of the first report."""
+    """M6: a repetition stays one, whatever the outcome of the first report."""
     lines = [push("10:00", "a"), push("10:20", "b"), push("10:25", "b", "10:20"), buy("10:30", "bought", "10:10")]
     assert play(*HOUSE, lines) == [
         "10:25 f u b refused duplicate",
@@ -49,7 +49,7 @@ def test_freed_way_keeps_what_was_refused_as_duplicate(play: Play) -> None:
 
 
 def test_earlier_trigger_takes_the_wait(play: Play) -> None:
-    """T2, T5: with `ignore` the earlier trigger has the wait; the one that waited in its place gives way."""
+    """T2, T5: with `ignore` the earlier trigger has the wait; the one that waited is superseded."""
     assert play(*HOUSE, push("10:20", "b"), push("10:30", "a", "10:00")) == [
         "10:30 f u b dropped superseded",
         "11:00 f u a sent push",
@@ -57,7 +57,7 @@ def test_earlier_trigger_takes_the_wait(play: Play) -> None:
 
 
 def test_what_gave_way_and_stands_again_is_told_once(play: Play) -> None:
-    """T5: the earlier trigger turns out to have been called off before the later one came."""
+    """T5: the earlier trigger turns out to have been cancelled before the later one came."""
     lines = [
         push("10:20", "b"),
         push("10:30", "a", "10:00"),
@@ -103,7 +103,7 @@ def test_trigger_that_arrives_after_its_due_time(play: Play) -> None:
 
 
 def test_what_went_out_stays(play: Play) -> None:
-    """T5, X1: noted where it was an exception from before the dispatch, nothing where it came at or after it."""
+    """T5, X1: noted if it is an exception from before the dispatch; nothing if it happened at or after it."""
     story = [*HOUSE, push("10:00", "a")]
     noted = "11:30 f u a noted late_exception push"
     assert play(*story, buy("11:30", "b", "10:59:59")) == ["11:00 f u a sent push", noted]
@@ -113,7 +113,7 @@ def test_what_went_out_stays(play: Play) -> None:
 
 
 def test_late_trigger_from_within_a_wait_that_was_sent(play: Play) -> None:
-    """T2, T5: in order it would have found the wait standing."""
+    """T2, T5: in order, the wait would have blocked it."""
     assert play(*HOUSE, push("10:00", "a"), push("11:30", "b", "10:30")) == [
         "11:00 f u a sent push",
         "11:30 f u b refused already_waiting",
@@ -122,25 +122,25 @@ def test_late_trigger_from_within_a_wait_that_was_sent(play: Play) -> None:
 
 def test_late_trigger_that_is_stale_takes_nobodys_place(play: Play) -> None:
     """D4, T5: in order its wait was over before the other one began; the one that waits goes on waiting."""
-    told = [push("03 10:00", "b"), push("03 10:30", "a", "02 09:00")]
-    assert play(*HOUSE, told) == ["03 10:30 f u a dropped stale", "03 11:00 f u b sent push"]
+    reports = [push("03 10:00", "b"), push("03 10:30", "a", "02 09:00")]
+    assert play(*HOUSE, reports) == ["03 10:30 f u a dropped stale", "03 11:00 f u b sent push"]
 
 
 def test_exception_after_the_due_time_of_a_stale_trigger(play: Play) -> None:
     """D4: exceptions between the trigger and now come first, however stale it is."""
-    told = [buy("02 11:00", "x"), push("03 10:30", "a", "02 09:00")]
-    assert play(*HOUSE, told) == ["03 10:30 f u a excepted x"]
+    reports = [buy("02 11:00", "x"), push("03 10:30", "a", "02 09:00")]
+    assert play(*HOUSE, reports) == ["03 10:30 f u a excepted x"]
 
 
 def test_noted_has_the_keys_of_the_follow_up(simulate: Connector) -> None:
-    """X1: the note is of the follow-up that stands: its trigger, due time and channels, decided as it was heard of."""
+    """X1: the note is of the current follow-up: its trigger, due time and channels, decided when it arrived."""
     sent, noted = simulate(*HOUSE, push("10:00", "a"), buy("11:30", "b", "10:30")).outcomes
     assert noted == {**sent, "state": "noted", "reason": "late_exception", "decided_at": at("11:30")}
     assert list(noted) == list(sent)
 
 
 def test_late_before_the_publication_or_in_a_gap(play: Play) -> None:
-    """P2: by event time, and live as it arrives."""
+    """P2: by event time, and live when it arrives."""
     gap = [order("10:00", "stop", "f"), order("11:00", "resume", "f")]
     late = [push("09:30", "a", "08:59"), push("11:10", "b", "10:30"), push("10:30", "c", "09:40")]
     assert play(*HOUSE, gap, late) == [
@@ -152,10 +152,10 @@ def test_late_before_the_publication_or_in_a_gap(play: Play) -> None:
 
 def test_any_order_of_arrival_of_one_story(simulate: Connector) -> None:
     """T5: six reports in a row of orders come to the same messages and ends."""
-    told = [("a", "10:00"), ("b", "10:05"), ("bought", "10:10"), ("c", "10:15"), ("again", "10:20"), ("d", "10:25")]
+    reports = [("a", "10:00"), ("b", "10:05"), ("bought", "10:10"), ("c", "10:15"), ("again", "10:20"), ("d", "10:25")]
     stories = set()
     for turn in range(6):
-        arrivals = [*told[turn:], *told[:turn]]
+        arrivals = [*reports[turn:], *reports[:turn]]
         lines = [(push if len(name) == 1 else buy)(f"10:4{place}", name, t) for place, (name, t) in enumerate(arrivals)]
         run = simulate(*HOUSE, lines)
         stories.add(

@@ -18,8 +18,8 @@ def listener(name: str, interaction: str) -> dict[str, Any]:
     return {"campaign": name, "delivery": {"type": "action_based", "trigger": trigger}, "messages": PUSH}
 
 
-def user(name: str, **told: Any) -> dict[str, Any]:
-    return {"at": "2026-03-01T00:00:00Z", "user": {"id": name, "push_tokens": ["t"], **told}}
+def user(name: str, **fields: Any) -> dict[str, Any]:
+    return {"at": "2026-03-01T00:00:00Z", "user": {"id": name, "push_tokens": ["t"], **fields}}
 
 
 def order(verb: str, day: int, *names: str, minute: int = 0) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def decided(outcomes: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
 
 
 def test_each_user_is_in_one_group(simulate: Connector) -> None:
-    """Case 2, T4, W3: control users get the one follow-on, receivers the other; of the launch nothing is told."""
+    """Case 2, T4, W3: control users get the one follow-on, receivers the other; the launch is not printed."""
     story = [*CROWD, order("publish", 2, "received", "control"), order("publish", 3, "o")]
     run = simulate(original(control_group=20), RECEIVED, CONTROL, *story)
     assert run.code == 0, run.err
@@ -86,7 +86,7 @@ def test_so_many_a_minute(simulate: Connector) -> None:
 
 
 def test_stop_pauses_and_resume_goes_on(simulate: Connector) -> None:
-    """P9: what had not gone out goes out after the resume, to each once; nobody new is sent to by publishing again."""
+    """P9: what had not been sent is sent after the resume, once each; publishing again sends to nobody new."""
     newer = {"at": "2026-03-06T12:00:00Z", "apply": original(messages={"push": {"title": "a", "body": "b"}})}
     story = [
         *CROWD[:4], order("publish", 2, "received", "o"), order("stop", 2, "o", minute=1),

@@ -40,13 +40,13 @@ def read(connector: Connector, tmp_path: Path):
         (f'{{{AT}, "stop": "o", "resume": "o"}}', "it has stop, resume"),
         (f'{{{AT}, "stop": "o", "why": "so"}}', "unknown key 'why'"),
         (f'{{{AT}, "stop": "o", "allow_missed": true}}', "unknown key 'allow_missed'"),
-        (f'{{{AT}, "publish": "o", "allow_missed": "yes"}}', "allow_missed: is true or false"),
-        (f'{{{AT}, "publish": []}}', "names a campaign or card"),
-        (f'{{{AT}, "publish": [7]}}', "names a campaign or card"),
-        (f'{{{AT}, "publish": {{"id": "o"}}}}', "names a campaign or card"),
+        (f'{{{AT}, "publish": "o", "allow_missed": "yes"}}', "allow_missed: must be true or false"),
+        (f'{{{AT}, "publish": []}}', "needs the id of a campaign or card"),
+        (f'{{{AT}, "publish": [7]}}', "needs the id of a campaign or card"),
+        (f'{{{AT}, "publish": {{"id": "o"}}}}', "needs the id of a campaign or card"),
         (
             f'{{{AT}, "interaction": {{"user": "u", "type": "opened_email", "campaign": "o"}}}}',
-            "'opened_email' is not known",
+            "'opened_email' is unknown",
         ),
         (f'{{{AT}, "interaction": {{"user": "u", "type": "open_email"}}}}', "exactly one of campaign and card"),
         (f'{{{AT}, "interaction": {{"user": "u", "type": "event"}}}}', "an event needs a name"),
@@ -56,7 +56,7 @@ def read(connector: Connector, tmp_path: Path):
             f'{{{AT}, "interaction": {{"user": "u", "type": "start_session", "occurred_at": "2026-03-02T10:00:00"}}}}',
             "zone",
         ),
-        (f'{{{AT}, "interaction": []}}', "is not an object"),
+        (f'{{{AT}, "interaction": []}}', "must be an object"),
         (f'{{{AT}, "user": {{"id": "u", "time_zone": "New York"}}}}', "'New York' is not an IANA time zone"),
         (f'{{{AT}, "user": {{"id": "u", "phone_number": "1"}}}}', "phone_number"),
         (f'{{{AT}, "user": {{"id": "u", "consent": {{"push": "no"}}}}}}', "consent"),
@@ -100,6 +100,6 @@ def test_interaction_of_an_unknown_campaign(read) -> None:
     run = read(unknown, unknown, card)
     assert (run.code, run.out) == (0, "")
     assert run.err.splitlines() == [
-        "warning: 'nobody' is not a campaign that is known: its interactions count for nothing",
-        "warning: 'o' is not a card that is known: its interactions count for nothing",
+        "warning: there is no campaign 'nobody': its interactions are ignored",
+        "warning: there is no card 'o': its interactions are ignored",
     ]

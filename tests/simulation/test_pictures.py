@@ -33,7 +33,7 @@ def _draw(connector: Connector, case: Path, picture: Path) -> str:
 
 @pytest.mark.parametrize("name", DRAWN_FROM)
 def test_pictures_of_the_documentation(connector: Connector, tmp_path: Path, name: str) -> None:
-    """Each is what `connector simulate --picture` draws today; where it is not, draw it again and look at it."""
+    """Each is what `connector simulate --picture` draws today; if it differs, draw it again and check it."""
     assert _draw(connector, DRAWN_FROM[name], tmp_path / "now.svg") == (PICTURES / f"{name}.svg").read_text()
 
 
@@ -68,7 +68,7 @@ def test_names_are_escaped(connector: Connector, simulate: Connector, tmp_path: 
 
 
 def test_what_waits_and_what_nothing_came_of(simulate: Connector, tmp_path: Path) -> None:
-    """A wait reaches the edge; a user of whom nothing is told has a lane as well."""
+    """A wait reaches the edge; a user without outcomes has a lane as well."""
     picture = tmp_path / "p.svg"
     story = [ORIGINAL, NUDGE, *begin("f", "o"), push("10:00", "a"), look("10:10", "b", user="v")]
     assert simulate(*story, words=("--picture", str(picture), "--until", at("10:30"))).code == 0
@@ -78,7 +78,7 @@ def test_what_waits_and_what_nothing_came_of(simulate: Connector, tmp_path: Path
 
 @pytest.mark.parametrize("users", [0, 41])
 def test_too_much_and_nothing(simulate: Connector, tmp_path: Path, users: int) -> None:
-    """Exit code 1 with the bound; what was simulated is told all the same."""
+    """Exit code 1 with the bound; the outcomes are printed all the same."""
     definition = {**NUDGE, "delivery": {"type": "action_based", "trigger": [LOOKED]}}
     lines = [look("10:00", f"a{n}", user=f"u{n}") for n in range(users)]
     run = simulate(definition, *begin("f"), lines, words=("--json", "--picture", str(tmp_path / "p.svg")))

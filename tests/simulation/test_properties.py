@@ -66,7 +66,7 @@ def histories(draw: st.DrawFn, *, late: bool) -> list[Report]:
 
 
 def simulated(delivery: dict[str, Any], reports: list[Report]) -> list[dict[str, Any]]:
-    """What comes of these, in order of arrival, and until nothing is left to happen."""
+    """Simulate these in order of arrival, until nothing is left to happen."""
     definitions = [ORIGINAL, follow_on("f", PUSHED, delay={"after": f"{DELAY} minutes"}, **delivery)]
     with SpillStore() as scratch:
         simulation = Simulation(Catalogue(), scratch, lambda _: None)
@@ -82,7 +82,7 @@ def simulated(delivery: dict[str, Any], reports: list[Report]) -> list[dict[str,
         return [json.loads(line) for line in simulation.lines()]
 
 
-def told(outcomes: list[dict[str, Any]], state: str) -> Counter[tuple[Any, ...]]:
+def count(outcomes: list[dict[str, Any]], state: str) -> Counter[tuple[Any, ...]]:
     """Those that came to this state, with what called them off."""
     names = ("trigger", "key", "due_at", "exception")
     return Counter(tuple(o.get(name) for name in names) for o in outcomes if o["state"] == state)
@@ -93,13 +93,13 @@ def told(outcomes: list[dict[str, Any]], state: str) -> Counter[tuple[Any, ...]]
 def test_order_of_arrival_does_not_matter(delivery: dict[str, Any], reports: list[Report]) -> None:
     """T5: what was reported before anything was due gives the same messages and ends as if reported at once.
 
-    Of a trigger that was overtaken before it was heard of, `superseded` is told (T2), and stays.
+    A trigger that was overtaken before it arrived is printed as `superseded` (T2), and stays so.
     """
     at_once = simulated(delivery, [replace(report, r=report.t) for report in reports])
     late = simulated(delivery, reports)
-    assert told(late, "sent") == told(at_once, "sent")
-    missing = told(at_once, "excepted")
-    missing.subtract(told(late, "excepted"))
+    assert count(late, "sent") == count(at_once, "sent")
+    missing = count(at_once, "excepted")
+    missing.subtract(count(late, "excepted"))
     assert set(missing.values()) <= {0, 1}
     overtaken = {(o["trigger"], o["key"]) for o in late if o["reason"] == "superseded"}
     assert {(trigger, key) for (trigger, key, _, _), count in missing.items() if count} <= overtaken
@@ -108,7 +108,7 @@ def test_order_of_arrival_does_not_matter(delivery: dict[str, Any], reports: lis
 @settings(max_examples=150, deadline=None, database=None, derandomize=True)
 @given(FOLLOW_ONS, histories(late=True))
 def test_each_trigger_is_told_once(delivery: dict[str, Any], reports: list[Report]) -> None:
-    """T5: one object for each push, as it stands in the end; nothing still waits."""
+    """T5: one object for each push, with its final state; nothing still waits."""
     triggers = Counter(o["trigger"] for o in simulated(delivery, reports) if o["state"] != "noted")
     assert triggers == Counter(report.id for report in reports if report.type == "receive_push")
 

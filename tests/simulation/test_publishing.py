@@ -1,4 +1,4 @@
-"""Stopping, resuming, archiving and republishing, as `connector simulate` tells them (P3 to P10)."""
+"""Stopping, resuming, archiving and republishing, in `connector simulate` (P3 to P10)."""
 
 from typing import Any
 

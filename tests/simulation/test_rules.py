@@ -1,4 +1,4 @@
-"""Rules at the trigger and of exceptions, as `connector simulate` tells them."""
+"""Rules at the trigger and of exceptions, in `connector simulate`."""
 
 import pytest
 
@@ -11,7 +11,7 @@ EMAILED = {"interaction": "receive_email", "campaign": "o"}
 
 
 def test_repetition_is_told_for_each_live_follow_on(play: Play) -> None:
-    """M6, M3: by id as by dispatch; not for one that was stopped or never published, nor for what only calls off."""
+    """M6, M3: by id and by dispatch; not for a follow-on that was stopped or never published, nor for exceptions."""
     others = [follow_on(name, PUSHED, delay={"after": "2 hours"}) for name in ("g", "stopped", "draft")]
     story = [ORIGINAL, NUDGE, *others, *begin("f", "g", "stopped"), order("09:00", "publish", "o", allow_missed=True)]
     lines = [
@@ -41,8 +41,8 @@ def test_without_an_id_the_second_makes_it(play: Play) -> None:
     """M6: the same user, type, target, properties and second are one interaction."""
     bare = [{"at": at(clock), "interaction": {"user": "u", "type": "receive_push", "campaign": "o"}} for clock in
             ("10:00:00.1", "10:00:00.9", "10:00:01.1")]  # fmt: skip
-    told = [words.split(" ", 4)[-1] for words in play(*HOUSE, bare)]
-    assert told == ["refused duplicate", "refused already_waiting", "sent push"]
+    outcomes = [words.split(" ", 4)[-1] for words in play(*HOUSE, bare)]
+    assert outcomes == ["refused duplicate", "refused already_waiting", "sent push"]
 
 
 def test_unknown_interactions_leave_their_id_free(play: Play) -> None:
@@ -60,16 +60,16 @@ def test_times_from_the_future_are_the_arrival(play: Play) -> None:
 
 
 def test_older_than_the_log_is_kept(simulate: Connector) -> None:
-    """M6: what is older than the retention cannot be told from a repetition, and is refused as stale."""
+    """M6: what is older than the retention cannot be distinguished from a repetition, and is refused as stale."""
     story = [*HOUSE[:2], person("08:00"), order("09:00", "publish", "f", "o")]
     old = push("10:00", "a")
     old["interaction"]["occurred_at"] = "2025-12-02T09:59:59Z"
-    (told,) = simulate(*story, old).outcomes
-    assert (told["state"], told["reason"]) == ("refused", "stale")
+    (outcome,) = simulate(*story, old).outcomes
+    assert (outcome["state"], outcome["reason"]) == ("refused", "stale")
 
 
 def test_targets(play: Play) -> None:
-    """P1, M5: a draft target's interactions are refused, and a stopped one's; `ever_published` takes the latter."""
+    """P1, M5: a draft target's interactions are refused, and a stopped one's; `ever_published` accepts the latter."""
     listening = follow_on("f", {"interaction": "open_push", "campaign": "o"}, eligible_again="always")
     opens = [did(f"{hour}:00", f"at-{hour}", "open_push", campaign="o") for hour in (10, 12, 14)]
     orders = [order("11:00", "publish", "o"), order("13:00", "stop", "o")]
@@ -118,7 +118,7 @@ def test_robots(play: Play) -> None:
     ("machine", "machine", True), ("machine", None, False),
 ])  # fmt: skip
 def test_opens(play: Play, opens: str, reported: str | None, ends: bool) -> None:
-    """M2: an open that nobody classified is only `any`."""
+    """M2: an unclassified open is only `any`."""
     exception = {"interaction": "open_email", "campaign": "o", "opens": opens}
     story = [ORIGINAL, follow_on("f", EMAILED, delay={"after": "1 hour"}, exceptions=[exception]), *begin("f", "o")]
     properties = {"opens": reported} if reported else {}
@@ -149,7 +149,7 @@ def test_audience_sees_what_was_before(play: Play) -> None:
 
 
 def test_undescribed_user_has_nothing(play: Play) -> None:
-    """No attributes and no address until told; a second line merges, as PATCH does."""
+    """No attributes and no address before the first line; a second line merges, as PATCH does."""
     gold = follow_on("f", LOOKED, audience={"attribute": "tier", "is": "gold"}, eligible_again="always")
     lines = [
         look("10:00", "a"),
@@ -206,17 +206,17 @@ def test_filters_of_exceptions(play: Play) -> None:
 
 
 def test_an_open_that_two_sources_tell_is_one(play: Play) -> None:
-    """M1, M6: as in production, by delivery and time; what one source tells twice, and what comes later, is another."""
+    """M1, M6: as in production, by delivery and time; what one source reports twice, and what comes later, is another."""
     opened = follow_on("g", {"interaction": "open_email", "campaign": "o"}, eligible_again="always")
 
-    def told(clock: str, id: str, **properties: str) -> dict[str, object]:
+    def opened(clock: str, id: str, **properties: str) -> dict[str, object]:
         return did(clock, id, "open_email", campaign="o", properties={"delivery": "d", **properties})
 
     lines = [
-        told("10:00", "pixel"),
-        told("10:01", "provider", source="ses"),
-        told("10:01:30", "again"),
-        told("10:04", "later", source="ses"),
+        opened("10:00", "pixel"),
+        opened("10:01", "provider", source="ses"),
+        opened("10:01:30", "again"),
+        opened("10:04", "later", source="ses"),
     ]
     assert play(ORIGINAL, opened, *begin("g"), order("09:00", "publish", "o"), *lines) == [
         "10:00 g u pixel sent push",

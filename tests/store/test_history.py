@@ -9,9 +9,10 @@ from connector.store.engine.database import Database
 from connector.store.erasure import erase_user
 from connector.store.reporting.history import Record, load_record, was_erased
 from connector.store.users.users import find_user
-from tests.activities.test_send import Post, Provider
 from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, at, buy, follow_on, push
+from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
+from tests.support.send_harness import SendHarness
 
 W = "default"
 
@@ -68,14 +69,14 @@ async def test_the_newest_decisions(told: Installation, most: int, expected: lis
 
 async def test_messages_receipts_and_sends(installation: Installation) -> None:
     """T1, W2: what each channel came to, when it was received, and what filled the cap."""
-    post = Post(installation, Provider())
-    await post.described()
+    harness = SendHarness(installation, FakeChannel())
+    await harness.save_user()
     caps = {"workspace": W, "frequency_caps": [{"channel": "push", "at_most": 1, "per": "week"}]}
     await installation.publish(caps, ORIGINAL, follow_on("f", PUSHED, eligible_again="always"))
     await installation.ingest(push("p1", 0))
-    await post.send(minutes=1)
+    await harness.send(minutes=1)
     await installation.ingest(push("p2", 2))
-    await post.send(minutes=3)
+    await harness.send(minutes=3)
     record = await _record(installation.database, "u")
     (sent,), (capped,) = (record.messages[follow_up.id] for follow_up in record.follow_ups)
     assert (sent.channel, sent.state, sent.reason, sent.claimed_at) == ("push", "sent", None, _time(1))

@@ -29,9 +29,9 @@ from connector.store.provider_events.events import (
 from connector.store.tables import deliveries, user_aliases, users
 from connector.store.users.log import load_engagements
 from connector.store.users.suppressions import erase_addresses
-from tests.activities.test_launch import NOW
-from tests.provider_events.test_provider_events import UNLED
 from tests.store.test_user_plans import _plan, _walks
+from tests.support.launch_harness import NOW
+from tests.support.provider_event_harness import UNMATCHED_EVENTS
 from tests.support.statements import hearing
 
 W = "default"
@@ -45,7 +45,7 @@ async def _ask(tx: Transaction) -> None:
     await find_holders(tx, "email", ["ada@shop.test"])
     await find_holders(tx, "sms", ["+491701"])
     await load_engagements(tx, ["k"], [Engagement("open_email", "f", ("delivery", "d1.email"), "ses", NOW)])
-    await mark_applied(tx, [key_of(UNLED[0][0])], NOW)
+    await mark_applied(tx, [key_of(UNMATCHED_EVENTS[0][0])], NOW)
     await apply_statements(tx, {"k": []}, NOW)
     await save_faults(tx, {"d1.email": "ses_bounced"})
     await load_unmatched(tx, limit=10)
@@ -97,7 +97,7 @@ async def _explained(tx: Transaction, words: str, told: Any) -> str:
 
 async def test_what_is_kept_survives_being_told_twice_at_once(database: Database) -> None:
     """The unique event stands; nothing of it is doubled."""
-    kept = {("sendgrid", event.id): (event, Unmatched(reason)) for event, reason in UNLED}
-    for expected in (len(UNLED), 0):
+    kept = {("sendgrid", event.id): (event, Unmatched(reason)) for event, reason in UNMATCHED_EVENTS}
+    for expected in (len(UNMATCHED_EVENTS), 0):
         async with database.write(W) as tx:
             assert len(await save_unmatched(tx, kept, NOW)) == expected

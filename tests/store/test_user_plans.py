@@ -5,7 +5,7 @@ from connector.store.engine.transaction import Transaction
 from connector.store.users.linking import link_ids
 from connector.store.users.log import load_items
 from connector.store.users.users import find_user, load_users, raise_newest, resolve_and_lock
-from tests.activities.test_launch import NOW
+from tests.support.launch_harness import NOW
 
 W = "default"
 

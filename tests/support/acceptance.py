@@ -78,7 +78,7 @@ def person(clock: str, id: str = "u", **more: Any) -> Row:
     return {"at": z(clock), "user": {"id": id, "push_tokens": ["t"], **more}}
 
 
-def tell(clock: str, id: str = "u", **more: Any) -> Row:
+def profile(clock: str, id: str = "u", **more: Any) -> Row:
     """More about a user, and nothing else."""
     return {"at": z(clock), "user": {"id": id, **more}}
 

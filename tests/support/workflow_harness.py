@@ -22,8 +22,8 @@ from connector.wire import (
     LaunchProgress,
     LaunchStart,
     LaunchStep,
-    Operated,
     Operation,
+    OperationResult,
     Order,
     OrderReceipt,
     ReportedException,
@@ -56,7 +56,7 @@ class Activities:
         self.ended: list[tuple[str, ...]] = []
         self.operations: list[Operation] = []
         self.steps: list[LaunchStep] = []
-        self.refusal: Operated | None = None
+        self.refusal: OperationResult | None = None
         self.busy = self.failures = 0
         self.may_send, self.may_end, self.may_operate = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.may_send.set()
@@ -80,15 +80,15 @@ class Activities:
         return "accepted"
 
     @activity.defn(name=names.OPERATE)
-    async def operate(self, operation: Operation) -> Operated:
+    async def operate(self, operation: Operation) -> OperationResult:
         self.operations.append(operation)
         await self.may_operate.wait()
         if self.refusal is not None:
             return self.refusal
         if operation.verb == "cancel":
-            return Operated(done=True, says="done", state="dropped", reason="cancelled_by_operator")
+            return OperationResult(done=True, says="done", state="dropped", reason="cancelled_by_operator")
         next_at = operation.until or activity.info().started_time
-        return Operated(done=True, says="done", state="waiting", next_at=next_at)
+        return OperationResult(done=True, says="done", state="waiting", next_at=next_at)
 
     @activity.defn(name=names.LAUNCH_PAGE)
     async def launch_page(self, page: LaunchPage) -> LaunchStep:

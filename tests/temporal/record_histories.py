@@ -20,14 +20,14 @@ from connector import names
 from connector.rules.model.errors import OrderRefused
 from connector.temporal.client import register_search_attributes
 from connector.temporal.registry_client import submit_order
-from connector.wire import Asked, Ended, Operated, Postponement, SendOutcome
+from connector.wire import FollowUpEnd, OperationResult, OperatorRequest, Postponement, SendOutcome
 from tests.support.builders import now
 from tests.support.polling import until
 from tests.support.temporal_server import open_environment, until_event
 from tests.support.workflow_harness import SENT, Activities, Stage, held
 
 FOLDER = Path(__file__).with_name("histories")
-EXCEPTED = Ended(state="excepted", reason="exception")
+EXCEPTED = FollowUpEnd(state="excepted", reason="exception")
 MOVED = SendOutcome(outcome="moved", channels=("email",))
 Handle = WorkflowHandle[Any, Any]
 
@@ -117,7 +117,7 @@ async def postponed_by_an_operator(stage: Stage) -> Handle:
 
 async def cancelled_by_an_operator(stage: Stage) -> Handle:
     handle = await _waiting(stage)
-    await handle.execute_update(names.CANCEL, Asked(note="sold out"))
+    await handle.execute_update(names.CANCEL, OperatorRequest(note="sold out"))
     return handle
 
 
@@ -129,7 +129,7 @@ async def cancelled_by_request(stage: Stage) -> Handle:
 
 async def cancel_refused_during_the_send(stage: Stage) -> Handle:
     stage.activities.may_send.clear()
-    stage.activities.refusal = Operated(done=False, says="a message of it is going out", state="sending")
+    stage.activities.refusal = OperationResult(done=False, says="a message of it is going out", state="sending")
     handle = await stage.follow_up()
     await until(lambda: stage.activities.sent)
     await handle.cancel()

@@ -15,8 +15,9 @@ from connector.store.tables import deliveries, launches
 from connector.temporal.follow_up_client import FollowUpClient, OperationRefused
 from connector.temporal.outbox import Outbox
 from connector.temporal.reconciliation import Reconciliation, end_closed_launches
-from tests.activities.test_launch import MINUTE, NOW, Killed, Pad
+from tests.support.fake_channel import Killed
 from tests.support.installation import Installation
+from tests.support.launch_harness import MINUTE, NOW, LaunchHarness
 
 
 class Site:
@@ -24,14 +25,14 @@ class Site:
 
     def __init__(self, database: Database, client: Client) -> None:
         self.database, self.client = database, client
-        self.pad = Pad(Installation(database))
+        self.harness = LaunchHarness(Installation(database))
         self.outbox = Outbox(database, "default", client)
 
     async def launch(self, users: int, **parts: Any) -> Any:
-        await self.pad.crowd(users)
-        await self.pad.publish(**parts)
+        await self.harness.crowd(users)
+        await self.harness.publish(**parts)
         await self.outbox.flush()
-        name = names.launch_id("default", "o", (await self.pad.row()).launch_id)
+        name = names.launch_id("default", "o", (await self.harness.row()).launch_id)
         return self.client.get_workflow_handle(name)
 
     async def reconcile(self) -> int:
@@ -51,27 +52,27 @@ def site(sqlite_database: Database, environment: WorkflowEnvironment) -> Site:
 async def test_terminated_launch_ends_with_all_that_is_left(site: Site) -> None:
     """Its rows are dropped as an operator's doing; a worker that is still at it sends to nobody more."""
     handle = await site.launch(12, per_minute=4)
-    await site.pad.work(NOW)
+    await site.harness.work(NOW)
     assert await site.reconcile() == 0
     await handle.terminate("by an operator")
     assert await site.reconcile() == 8
-    assert await site.pad.states() == {("sent", None): 4, ("dropped", "cancelled_by_operator"): 8}
-    assert (await site.pad.row()).ended_at is not None
-    assert (await site.pad.work(NOW + MINUTE)).phase == "ended"
-    assert (len(site.pad.provider.to), await site.reconcile()) == (4, 0)
+    assert await site.harness.states() == {("sent", None): 4, ("dropped", "cancelled_by_operator"): 8}
+    assert (await site.harness.row()).ended_at is not None
+    assert (await site.harness.work(NOW + MINUTE)).phase == "ended"
+    assert (len(site.harness.channel.users), await site.reconcile()) == (4, 0)
 
 
 async def test_terminated_launch_is_not_begun_again(site: Site) -> None:
     """Neither the outbox nor a newer publication brings it back, nor what of its audience was not gathered yet."""
     handle = await site.launch(12)
-    await site.pad.step(NOW)
+    await site.harness.step(NOW)
     await handle.terminate()
     assert await site.reconcile() == 7
-    await site.pad.publish(messages={"push": {"title": "Newer", "body": "words"}})
+    await site.harness.publish(messages={"push": {"title": "Newer", "body": "words"}})
     assert await site.outbox.flush() == 0
     assert (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED
-    assert (await site.pad.work(NOW + MINUTE)).phase == "ended"
-    assert (site.pad.provider.to, len(await site.pad.rows())) == ([], 7)
+    assert (await site.harness.work(NOW + MINUTE)).phase == "ended"
+    assert (site.harness.channel.users, len(await site.harness.rows())) == ([], 7)
 
 
 async def test_terminated_before_its_start_was_marked(site: Site) -> None:
@@ -82,36 +83,36 @@ async def test_terminated_before_its_start_was_marked(site: Site) -> None:
     await handle.terminate()
     await site.outbox.flush()
     await site.reconcile()
-    assert (await site.pad.row()).ended_at is not None
+    assert (await site.harness.row()).ended_at is not None
     assert (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED
 
 
 async def test_message_in_hand_is_left_to_a_later_look(site: Site) -> None:
     """Guarantee 4: who has just been handed over may yet be `sent`; once nobody can hold it, it is `send_unknown`."""
     handle = await site.launch(3)
-    await site.pad.step(NOW)
+    await site.harness.step(NOW)
 
     async def kill(_message: OutgoingMessage) -> None:
-        if len(site.pad.provider.to) == 2:
+        if len(site.harness.channel.users) == 2:
             raise Killed
 
-    site.pad.provider.meanwhile = kill
+    site.harness.channel.meanwhile = kill
     with pytest.raises(Killed):
-        await site.pad.step(NOW)
+        await site.harness.step(NOW)
     await handle.terminate()
     await site.claims_were_made(timedelta(seconds=5))
     await site.reconcile()
-    assert [row.state for row in await site.pad.rows() if row.state not in ("sent", "dropped")] == ["sending"]
+    assert [row.state for row in await site.harness.rows() if row.state not in ("sent", "dropped")] == ["sending"]
     await site.claims_were_made(timedelta(minutes=3))
     assert await site.reconcile() == 1
-    assert await site.pad.states() == {("sent", None): 2, ("failed", "send_unknown"): 1}
+    assert await site.harness.states() == {("sent", None): 2, ("failed", "send_unknown"): 1}
     assert await site.reconcile() == 0
 
 
 async def test_reconciliation_looks_at_launches(site: Site) -> None:
     """The worker's own look finds it, beside the follow-ups."""
     handle = await site.launch(3)
-    await site.pad.step(NOW)
+    await site.harness.step(NOW)
     await handle.terminate()
     assert await Reconciliation(site.database, "default", site.client).reconcile() == 3
 
@@ -119,8 +120,8 @@ async def test_reconciliation_looks_at_launches(site: Site) -> None:
 async def test_operators_hands_are_refused_in_words(site: Site) -> None:
     """A launch's rows have no workflows of their own: stop and archive are the way, and the refusal says so."""
     await site.launch(1)
-    await site.pad.step(NOW)
-    [row] = await site.pad.rows()
+    await site.harness.step(NOW)
+    [row] = await site.harness.rows()
 
     async def nobody() -> Client:
         raise AssertionError("Temporal was asked")
@@ -129,7 +130,7 @@ async def test_operators_hands_are_refused_in_words(site: Site) -> None:
     for asked in (hands.send_now(row.id), hands.postpone(row.id, NOW + MINUTE), hands.cancel(row.id)):
         with pytest.raises(OperationRefused, match=r"launch of o sends it.*`connector stop o` pauses"):
             await asked
-    assert await site.pad.states() == {("waiting", None): 1}
-    await site.pad.work(NOW)
+    assert await site.harness.states() == {("waiting", None): 1}
+    await site.harness.work(NOW)
     with pytest.raises(OperationRefused, match="it has ended: sent"):
         await hands.cancel(row.id)

@@ -16,6 +16,7 @@ from connector.channels.tracked import TrackedChannel, track_channels
 from connector.settings.application import Settings
 from connector.settings.tracking import TrackingSettings
 from connector.tracking.tokens import open_tokens
+from tests.support.fake_channel import FakeChannel
 
 SECRET = "a secret that only the tests know, and long"
 BASE = "https://t.shop.test"
@@ -23,33 +24,17 @@ SETTINGS = Settings(tracking=TrackingSettings(url=BASE + "/", secrets=[SECRET]))
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-class Provider:
-    """Keeps what it is handed, or refuses."""
-
-    def __init__(self, fault: Exception | None = None) -> None:
-        self.fault, self.taken, self.closed = fault, [], False
-
-    async def send(self, message: OutgoingMessage) -> Accepted:
-        self.taken.append(message)
-        if self.fault is not None:
-            raise self.fault
-        return Accepted("p-1")
-
-    async def close(self) -> None:
-        self.closed = True
-
-
 def outgoing(channel: str, **content: str) -> OutgoingMessage:
     return OutgoingMessage("0123456789abcdef0123456789." + channel, "c", channel, Address("u", "a@b.example"), content)
 
 
-async def sent(message: OutgoingMessage, provider: Provider | None = None) -> OutgoingMessage:
-    provider = provider or Provider()
+async def sent(message: OutgoingMessage, provider: FakeChannel | None = None) -> OutgoingMessage:
+    provider = provider or FakeChannel()
     channels = track_channels({message.channel: provider}, SETTINGS, clock=AT.timestamp)
     assert await channels[message.channel].send(message) == Accepted("p-1")
     await channels[message.channel].close()
     assert provider.closed
-    return provider.taken[0]
+    return provider.messages[0]
 
 
 async def test_the_same_delivery_has_the_same_links() -> None:
@@ -82,7 +67,7 @@ async def test_a_large_mail_does_not_hold_up_others() -> None:
 async def test_the_channels_faults_go_through() -> None:
     """What became of a message is the provider's to say."""
     with pytest.raises(TryLater):
-        await sent(outgoing("email", subject="s", html="x"), Provider(TryLater("busy")))
+        await sent(outgoing("email", subject="s", html="x"), FakeChannel(TryLater("busy")))
 
 
 @pytest.mark.parametrize("tracking", [{}, {"secrets": [SECRET]}])

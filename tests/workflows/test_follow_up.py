@@ -7,13 +7,13 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from connector import names
-from connector.wire import Ended, SendOutcome
+from connector.wire import FollowUpEnd, SendOutcome
 from tests.support.polling import until
 from tests.support.temporal_server import events_of, state_of, until_event
 from tests.support.workflow_harness import SENT, Activities, Stage, held
 
 DROPPED = SendOutcome(outcome="dropped", state="dropped", reason="unreachable")
-EXCEPTED = Ended(state="excepted", reason="exception")
+EXCEPTED = FollowUpEnd(state="excepted", reason="exception")
 
 
 async def test_sent_after_its_delay_within_seventeen_events(environment: WorkflowEnvironment) -> None:
@@ -56,7 +56,7 @@ async def test_end_that_comes_before_the_first_task_counts(environment: Workflow
     told = Activities(push=[SENT])
     stage = Stage(environment, told)
     handle = await stage.follow_up()
-    await handle.signal(names.ENDED, Ended(state="dropped", reason="stopped"))
+    await handle.signal(names.ENDED, FollowUpEnd(state="dropped", reason="stopped"))
     async with stage.workers():
         assert await handle.result() == "dropped"
     assert told.sent == []

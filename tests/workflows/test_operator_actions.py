@@ -20,14 +20,14 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from connector import names
-from connector.wire import Asked, Ended, Operated, Postponement, SendOutcome
+from connector.wire import FollowUpEnd, OperationResult, OperatorRequest, Postponement, SendOutcome
 from tests.support.builders import now
 from tests.support.polling import until
 from tests.support.temporal_server import events_of, state_of, until_event
 from tests.support.workflow_harness import SENT, Activities, Stage, held
 
 Handle = WorkflowHandle[Any, Any]
-EXCEPTED = Ended(state="excepted", reason="exception")
+EXCEPTED = FollowUpEnd(state="excepted", reason="exception")
 DAY = timedelta(days=1)
 
 
@@ -41,8 +41,8 @@ async def waiting(environment: WorkflowEnvironment, told: Activities, *channels:
         yield handle
 
 
-async def ask(handle: Handle, verb: str, *asked: Any) -> Operated:
-    operated: Operated = await handle.execute_update(verb, *asked, result_type=Operated)
+async def ask(handle: Handle, verb: str, *asked: Any) -> OperationResult:
+    operated: OperationResult = await handle.execute_update(verb, *asked, result_type=OperationResult)
     return operated
 
 
@@ -80,7 +80,7 @@ async def test_send_now_may_be_held_by_a_rule(environment: WorkflowEnvironment) 
     hold = held(timedelta(hours=9))
     told = Activities(push=[hold, SENT])
     async with waiting(environment, told) as handle:
-        await ask(handle, names.SEND_NOW, Asked(note="the fair begins today"))
+        await ask(handle, names.SEND_NOW, OperatorRequest(note="the fair begins today"))
         await until(lambda: told.sent)
         assert list((await handle.query(names.STATUS))["waits"]) == ["push is held"]
         assert "An operator has it sent now: the fair begins today" in await details(handle)
@@ -161,7 +161,7 @@ async def test_wrong_words_are_refused_without_a_trace(
 async def test_what_the_store_refuses_fails_the_update_only(environment: WorkflowEnvironment) -> None:
     """The row is the truth: something of it has gone out, so it goes on waiting for the rest."""
     told = Activities(push=[SENT])
-    told.refusal = Operated(done=False, says="a message of it has gone out", state="sending")
+    told.refusal = OperationResult(done=False, says="a message of it has gone out", state="sending")
     async with waiting(environment, told) as handle:
         for verb, asked in ((names.CANCEL, ()), (names.SEND_NOW, ()), (names.POSTPONE, (later(DAY * 3),))):
             assert "a message of it has gone out" in await refusal(handle, verb, *asked)
@@ -173,7 +173,9 @@ async def test_what_the_store_refuses_fails_the_update_only(environment: Workflo
 async def test_end_that_the_store_knows_and_the_workflow_does_not(environment: WorkflowEnvironment) -> None:
     """An exception was taken in and its signal is still under way: refused, and it ends at once as the row says."""
     told = Activities(push=[SENT])
-    told.refusal = Operated(done=False, says="it has ended: excepted (exception)", state="excepted", reason="exception")
+    told.refusal = OperationResult(
+        done=False, says="it has ended: excepted (exception)", state="excepted", reason="exception"
+    )
     async with waiting(environment, told) as handle:
         assert "excepted" in await refusal(handle, names.POSTPONE, later(DAY * 3))
         assert await handle.result() == "excepted"
@@ -221,7 +223,7 @@ async def test_two_hands_at_once(environment: WorkflowEnvironment) -> None:
         first = asyncio.create_task(ask(handle, names.CANCEL))
         await until(lambda: told.operations)
         second = await handle.start_update(
-            names.SEND_NOW, wait_for_stage=WorkflowUpdateStage.ACCEPTED, result_type=Operated
+            names.SEND_NOW, wait_for_stage=WorkflowUpdateStage.ACCEPTED, result_type=OperationResult
         )
         told.may_operate.set()
         assert (await first).state == "dropped"
@@ -238,7 +240,9 @@ async def test_same_update_again_changes_nothing(environment: WorkflowEnvironmen
     async with waiting(environment, told) as handle:
         asked = later(DAY * 3)
         name = uuid4().hex
-        answers = [await handle.execute_update(names.POSTPONE, asked, id=name, result_type=Operated) for _ in range(2)]
+        answers = [
+            await handle.execute_update(names.POSTPONE, asked, id=name, result_type=OperationResult) for _ in range(2)
+        ]
         assert answers[0] == answers[1]
         await handle.signal(names.ENDED, EXCEPTED)
         await handle.result()
@@ -280,7 +284,7 @@ async def _until_waits(handle: Handle, number: int) -> None:
 async def test_while_a_message_is_sent(environment: WorkflowEnvironment) -> None:
     """Neither postponed nor sent twice, which leaves no trace; a cancel is the store's to judge."""
     told = Activities(push=[SENT])
-    told.refusal = Operated(done=False, says="a message of it is going out", state="sending")
+    told.refusal = OperationResult(done=False, says="a message of it is going out", state="sending")
     told.may_send.clear()
     async with Stage(environment, told).workers() as stage:
         handle = await stage.follow_up()
@@ -338,7 +342,7 @@ async def test_worker_gone_in_the_middle(environment: WorkflowEnvironment) -> No
             handle = await stage.follow_up(delay=DAY)
         await until_event(handle, "TIMER_STARTED")
         postponing = await handle.start_update(
-            names.POSTPONE, later(DAY * 2), wait_for_stage=WorkflowUpdateStage.ACCEPTED, result_type=Operated
+            names.POSTPONE, later(DAY * 2), wait_for_stage=WorkflowUpdateStage.ACCEPTED, result_type=OperationResult
         )
     async with stage.workers():
         assert (await postponing.result()).done
@@ -377,7 +381,7 @@ async def test_cancel_request_before_the_first_task(environment: WorkflowEnviron
 async def test_cancel_request_during_a_send(environment: WorkflowEnvironment) -> None:
     """A message that is going out is not torn off: the request is refused by the store, and it ends as sent."""
     told = Activities(push=[SENT])
-    told.refusal = Operated(done=False, says="a message of it is going out", state="sending")
+    told.refusal = OperationResult(done=False, says="a message of it is going out", state="sending")
     told.may_send.clear()
     async with Stage(environment, told).workers() as stage:
         handle = await stage.follow_up()

@@ -1,1 +1,4 @@
-"""What providers report of messages: events, attribution, outcomes, consent. Imports `model`."""
+"""What providers report of messages, and what follows from it: attribution, engagements, consent, suppressions.
+
+Imports `model`, `targeting` and `sending`.
+"""

@@ -1,4 +1,4 @@
-"""Definitions become drafts: newest revisions beside whatever is live, which does not change (P10)."""
+"""Drafts: saving definitions as newest revisions, beside the live ones, which do not change (P10)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Kind = Literal["campaign", "card"]
 
 @dataclass(frozen=True)
 class DraftChange:
-    """What saving one definition does. `revision` is its newest one then; of a workspace, the catalogue's version."""
+    """What saving one definition does. `revision` is its newest one then; for a workspace, the catalogue's version."""
 
     id: str
     revision: int
@@ -30,8 +30,8 @@ class DraftChange:
 
 
 @dataclass(frozen=True)
-class KnownDefinitions:
-    """What was saved before under an id: its newest revision, as it was written."""
+class SavedDefinition:
+    """The newest saved revision of an id, as it was written."""
 
     kind: Kind
     state: Lifecycle
@@ -41,9 +41,9 @@ class KnownDefinitions:
 
 @dataclass(frozen=True)
 class DraftResult:
-    """A catalogue with drafts in their places, and what became of each definition, in the order in which it was given.
+    """A catalogue that contains the drafts, and the change of each definition, in their order.
 
-    Workspace settings hold from here on: they have no drafts.
+    Workspace settings have no drafts: they take effect at once.
     """
 
     catalogue: Catalogue
@@ -51,10 +51,10 @@ class DraftResult:
 
 
 def draft(catalogue: Catalogue, definitions: Sequence[Definition]) -> DraftResult:
-    """Put definitions as drafts on a catalogue, all or none; its version is raised by one if anything changes.
+    """Save definitions as drafts on a catalogue, all or none. The version grows by one if anything changes.
 
     Raises:
-        OrderRefused: as `draft_changes`, with every problem.
+        OrderRefused: for the reasons of `draft_changes`, with every problem.
     """
     known = {d.id: _known(catalogue.entries[d.id]) for d in _named(definitions) if d.id in catalogue.entries}
     changes = draft_changes(definitions, known, catalogue.version, as_written(catalogue.workspace))
@@ -68,36 +68,36 @@ def draft(catalogue: Catalogue, definitions: Sequence[Definition]) -> DraftResul
 
 def draft_changes(
     definitions: Sequence[Definition],
-    known: Mapping[str, KnownDefinitions],
+    known: Mapping[str, SavedDefinition],
     version: int,
     settings: Mapping[str, Any],
 ) -> tuple[DraftChange, ...]:
-    """What saving these does, one for each in their order.
+    """Return what saving each of these definitions does, in their order.
 
     Args:
-        known: what was saved before, by id; at least of the definitions' ids.
-        version: the catalogue's version; 0 where nothing was ever saved, so that the settings are nobody's yet.
+        known: the saved definitions by id, at least those of the definitions' ids.
+        version: the catalogue's version; 0 if nothing was ever saved, so that any settings are new.
         settings: the workspace's settings as they were written.
 
     Raises:
-        OrderRefused: something is archived (P9), was of the other kind before (M5), or is given twice.
+        OrderRefused: an id is archived (P9), was of the other kind before (M5), or occurs twice.
     """
-    problems = [*_given_twice(definitions), *_uneditable(definitions, known)]
+    problems = [*_duplicate_problems(definitions), *_edit_problems(definitions, known)]
     if problems:
         raise OrderRefused(problems)
     return tuple(
-        _saved_workspace(definition, version, settings)
+        _workspace_change(definition, version, settings)
         if isinstance(definition, Workspace)
-        else _saved(definition, known.get(definition.id))
+        else _change_of(definition, known.get(definition.id))
         for definition in definitions
     )
 
 
 def draft_warnings(definitions: Iterable[Definition], catalogue: Catalogue, now: datetime) -> list[str]:
-    """What to say to whoever saved these: for what publishing each will be refused (P3, P7), and surprises (P8).
+    """Return warnings for whoever saved these: why publishing each will be refused (P3, P7), and surprises (P8).
 
     Args:
-        catalogue: with the drafts in their places. What is live as it was saved is not published again.
+        catalogue: the catalogue with the drafts. A definition that is live as saved is not published again.
         now: UTC; an `end` may have passed.
     """
     notes: list[str] = []
@@ -111,21 +111,21 @@ def draft_warnings(definitions: Iterable[Definition], catalogue: Catalogue, now:
 
 
 def as_written(definition: Definition) -> dict[str, Any]:
-    """A definition as its author wrote it, in JSON values; `parse_definition` reads it back."""
+    """Return a definition as its author wrote it, in JSON values, which `parse_definition` reads again."""
     return definition.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def kind_of(definition: Publishable) -> Kind:
-    """Campaigns and cards share one space of ids, and stay what they are (M5)."""
+    """Return the kind of a definition. An id never changes its kind (M5)."""
     return "card" if isinstance(definition, Card) else "campaign"
 
 
-def _given_twice(definitions: Sequence[Definition]) -> list[str]:
-    given = Counter((isinstance(d, Workspace), d.workspace if isinstance(d, Workspace) else d.id) for d in definitions)
-    return [f"{name} is given {n} times; give each definition once" for (_, name), n in given.items() if n > 1]
+def _duplicate_problems(definitions: Sequence[Definition]) -> list[str]:
+    counts = Counter((isinstance(d, Workspace), d.workspace if isinstance(d, Workspace) else d.id) for d in definitions)
+    return [f"{name} is given {n} times; give each definition once" for (_, name), n in counts.items() if n > 1]
 
 
-def _uneditable(definitions: Sequence[Definition], known: Mapping[str, KnownDefinitions]) -> list[str]:
+def _edit_problems(definitions: Sequence[Definition], known: Mapping[str, SavedDefinition]) -> list[str]:
     problems = []
     for definition in _named(definitions):
         name, before = definition.id, known.get(definition.id)
@@ -136,27 +136,27 @@ def _uneditable(definitions: Sequence[Definition], known: Mapping[str, KnownDefi
     return problems
 
 
-def _saved(definition: Publishable, before: KnownDefinitions | None) -> DraftChange:
+def _change_of(definition: Publishable, before: SavedDefinition | None) -> DraftChange:
     if before is None:
         return DraftChange(definition.id, 1, "new")
-    if _same(definition, before.definition):
+    if _is_same(definition, before.definition):
         return DraftChange(definition.id, before.revision, "unchanged")
     return DraftChange(definition.id, before.revision + 1, "edited")
 
 
-def _saved_workspace(definition: Workspace, version: int, settings: Mapping[str, Any]) -> DraftChange:
-    if version and _same(definition, settings):
+def _workspace_change(definition: Workspace, version: int, settings: Mapping[str, Any]) -> DraftChange:
+    if version and _is_same(definition, settings):
         return DraftChange(definition.workspace, version, "unchanged")
     return DraftChange(definition.workspace, version + 1, "edited" if version else "new")
 
 
-def _same(definition: Definition, before: Mapping[str, Any]) -> bool:
-    # As text: in Python true equals 1, in a definition it does not.
+def _is_same(definition: Definition, before: Mapping[str, Any]) -> bool:
+    # As text, because in Python true equals 1, and in a definition it does not.
     return canonical_json(as_written(definition)) == canonical_json(before)
 
 
 def _with_draft(before: Entry | None, definition: Publishable, number: int) -> Entry:
-    """The entry with this newest revision. A draft that it replaces was never live, and never will be."""
+    """Return the entry with this newest revision. It replaces an earlier draft, which was never live."""
     newest = Revision(number, definition)
     if before is None:
         return Entry(definition.id, "draft", (newest,))
@@ -164,9 +164,9 @@ def _with_draft(before: Entry | None, definition: Publishable, number: int) -> E
     return Entry(before.id, before.state, (*kept, newest), before.windows)
 
 
-def _known(entry: Entry) -> KnownDefinitions:
+def _known(entry: Entry) -> SavedDefinition:
     newest = entry.newest
-    return KnownDefinitions(kind_of(newest.definition), entry.state, newest.number, as_written(newest.definition))
+    return SavedDefinition(kind_of(newest.definition), entry.state, newest.number, as_written(newest.definition))
 
 
 def _named(definitions: Iterable[Definition]) -> list[Publishable]:

@@ -1,42 +1,44 @@
-"""What is refused (P7) and warned of (P8) at publish: one function a rule, each with what to do about it."""
+"""The checks of a definition at publication: refusals (P7) and warnings (P8), one function per rule."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.references import content_problems, content_warnings
-from connector.rules.model.campaigns import ActionBased, Campaign, Publishable, Scheduled
+from connector.rules.model.campaigns import ActionBased, Campaign, Publishable, Scheduled, Workspace
 from connector.rules.model.conditions import Condition, EventCondition, InteractionCondition
 from connector.rules.model.interactions import InteractionType
 from connector.rules.model.predicates import All, Any_, Did, Interacted, Not, Predicate
-from connector.rules.model.schedules import After, EligibleAfter, QuietHours, SendAt
+from connector.rules.model.schedules import After, EligibleAfter, QuietHours, SendAt, TimeOfDay
 from connector.rules.model.users import User
 from connector.rules.model.values import format_duration
-from connector.rules.publishing.openings import inside_quiet_hours, quiet_for_some
+from connector.rules.sending.due_list import quiet_hours_of
 from connector.rules.sending.launching import due_for
 from connector.rules.targeting.matching import topic_of_condition
+from connector.rules.timing.caps import CAPPED_CHANNELS
+from connector.rules.timing.windows import is_within
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_LONGEST_ELIGIBILITY = timedelta(days=720)
+_MAX_ELIGIBLE_AFTER = timedelta(days=720)
 
 
 def refusals(definition: Publishable, catalogue: Catalogue, now: datetime) -> list[str]:
-    """Every reason why this definition may not be published as of `now`, UTC (P7)."""
+    """Return every reason why the definition may not be published at `now` (UTC), each with what to do (P7)."""
     if not isinstance(definition, Campaign):
         return []
-    problems = [*empty_predicates(definition.audience), *beyond_the_channel(definition)]
+    problems = [*empty_predicates(definition.audience), *impossible_requests(definition)]
     if definition.follow_on is not None:
-        for lint in _OF_FOLLOW_ONS:
-            problems += lint(definition.follow_on, now)
+        for check in _FOLLOW_ON_CHECKS:
+            problems += check(definition.follow_on, now)
         problems += inside_quiet_hours(definition, catalogue.workspace)
         problems += content_problems(definition.follow_on, catalogue)
     return [f"{definition.id}: {problem}" for problem in problems]
 
 
 def warnings(definition: Publishable, catalogue: Catalogue, now: datetime) -> list[str]:
-    """What will surprise somebody, though it may be published as of `now`, UTC (P8)."""
+    """Return every surprise of a publication at `now` (UTC), each with what to do (P8)."""
     if not isinstance(definition, Campaign):
         return []
     notes = list(empty_emails(definition))
@@ -46,54 +48,54 @@ def warnings(definition: Publishable, catalogue: Catalogue, now: datetime) -> li
         notes += audience_requires_trigger(definition.audience, definition.follow_on)
         notes += machine_opens(definition.follow_on)
         notes += starts_later(definition.follow_on, now)
-        notes += quiet_for_some(definition, catalogue.workspace)
+        notes += inside_quiet_hours_of_some(definition, catalogue.workspace)
         notes += content_warnings(definition.follow_on, catalogue)
     return [f"{definition.id}: {note}" for note in notes]
 
 
 def exception_without_delay(follow_on: ActionBased, _now: datetime) -> Iterator[str]:
-    """P7: there is no wait in which it could come."""
+    """Refuse exceptions without a delay: there is no wait in which they could happen (P7)."""
     if follow_on.exceptions and follow_on.delay is None:
-        yield "its exceptions could never come: without a delay it sends at once; add `delay`, or take them out"
+        yield "its exceptions can never happen: without a delay it sends at once; add `delay`, or remove them"
 
 
 def session_start_twice(follow_on: ActionBased, _now: datetime) -> Iterator[str]:
-    """P7: `start_session` as both trigger and exception."""
+    """Refuse `start_session` as both trigger and exception (P7)."""
     if _names_session_start(follow_on.trigger) and _names_session_start(follow_on.exceptions):
         yield (
-            "start_session is both trigger and exception: every session would call off the message of the one before; "
-            "take it out of one of the two"
+            "start_session is both trigger and exception: every session would cancel the message of the one before; "
+            "remove it from one of the two"
         )
 
 
 def delay_beyond_end(follow_on: ActionBased, now: datetime) -> Iterator[str]:
-    """P7: an `after` longer than the campaign's duration, which is end - start, or end - now where it has no start."""
+    """Refuse an `after` longer than the campaign's duration: end - start, or end - now without a start (P7)."""
     if not isinstance(follow_on.delay, After) or follow_on.end is None:
         return
-    lasts = follow_on.end - (follow_on.start or now)
-    if timedelta(0) < lasts < follow_on.delay.after:
+    duration = follow_on.end - (follow_on.start or now)
+    if timedelta(0) < duration < follow_on.delay.after:
         yield (
-            f"its delay of {format_duration(follow_on.delay.after)} is longer than it runs, so that every message "
-            "would be due after `end` and be dropped; shorten the delay or move `end`"
+            f"its delay of {format_duration(follow_on.delay.after)} is longer than the campaign runs, so every "
+            "message would be due after `end` and be dropped; shorten the delay or move `end`"
         )
 
 
 def never_runs(follow_on: ActionBased, now: datetime) -> Iterator[str]:
-    """P7: an `end` that is not after `start` or now."""
+    """Refuse an `end` that is not after `start` or now (P7)."""
     if follow_on.end is None:
         return
     if follow_on.start is not None and follow_on.end <= follow_on.start:
-        yield "its `end` is not after its `start`, so that it would never run; move one of them"
+        yield "its `end` is not after its `start`, so it would never run; move one of them"
     elif follow_on.end <= now:
-        yield f"its `end` ({follow_on.end.isoformat()}) has passed, so that every message would be dropped; move it"
+        yield f"its `end` ({follow_on.end.isoformat()}) has passed, so every message would be dropped; move it"
 
 
 def empty_hours(follow_on: ActionBased, _now: datetime) -> Iterator[str]:
-    """P7: hours that end as they begin."""
+    """Refuse hours whose `from` equals their `to` (P7)."""
     hours, quiet = follow_on.time_of_day, follow_on.quiet_hours
     if hours is not None and hours.from_ == hours.to:
         yield (
-            f"its `time_of_day` opens and closes at {hours.to:%H:%M}, so that it would never open; "
+            f"its `time_of_day` opens and closes at {hours.to:%H:%M}, so it would never open; "
             "write other hours, or leave it out for the whole day"
         )
     if isinstance(quiet, QuietHours) and quiet.from_ == quiet.to:
@@ -101,13 +103,13 @@ def empty_hours(follow_on: ActionBased, _now: datetime) -> Iterator[str]:
 
 
 def eligibility_too_long(follow_on: ActionBased, _now: datetime) -> Iterator[str]:
-    """P7: `eligible_again` over 720 days."""
+    """Refuse `eligible_again` of more than 720 days (P7)."""
     rule = follow_on.eligible_again
-    if isinstance(rule, EligibleAfter) and rule.after > _LONGEST_ELIGIBILITY:
-        yield "its `eligible_again` is longer than 720 days, which nobody remembers; shorten it, or write never"
+    if isinstance(rule, EligibleAfter) and rule.after > _MAX_ELIGIBLE_AFTER:
+        yield "its `eligible_again` is longer than the limit of 720 days; shorten it, or write never"
 
 
-_OF_FOLLOW_ONS: tuple[Callable[[ActionBased, datetime], Iterator[str]], ...] = (
+_FOLLOW_ON_CHECKS: tuple[Callable[[ActionBased, datetime], Iterator[str]], ...] = (
     exception_without_delay,
     session_start_twice,
     delay_beyond_end,
@@ -117,53 +119,77 @@ _OF_FOLLOW_ONS: tuple[Callable[[ActionBased, datetime], Iterator[str]], ...] = (
 )
 
 
-def beyond_the_channel(campaign: Campaign) -> Iterator[str]:
-    """P7: a message for a channel that cannot do it."""
+def inside_quiet_hours(campaign: Campaign, workspace: Workspace) -> Iterator[str]:
+    """Refuse a `time_of_day` wholly inside quiet hours of the same zone, if a channel has quiet hours (P7, W2)."""
+    hours, quiet = _hours_and_quiet_hours(campaign, workspace)
+    if hours is None or quiet is None or hours.zone != quiet.zone or not _is_wholly_inside(hours, quiet):
+        return
+    whose = "campaign" if campaign.follow_on and campaign.follow_on.quiet_hours else "workspace"
+    yield (
+        f"its `time_of_day` ({_format_hours(hours)}) is wholly inside the {whose}'s quiet hours "
+        f"({_format_hours(quiet)}), so nothing would ever be sent; move one of them, or write quiet_hours: none"
+    )
+
+
+def inside_quiet_hours_of_some(campaign: Campaign, workspace: Workspace) -> Iterator[str]:
+    """Warn of a `time_of_day` inside quiet hours of the other zone, which some users share (P8)."""
+    hours, quiet = _hours_and_quiet_hours(campaign, workspace)
+    if hours is None or quiet is None or hours.zone == quiet.zone or not _is_wholly_inside(hours, quiet):
+        return
+    yield (
+        f"its `time_of_day` ({_format_hours(hours)}, {hours.zone}) is wholly inside the quiet hours "
+        f"({_format_hours(quiet)}, {quiet.zone}) for users without a zone or in {workspace.zone}: their messages "
+        "would be dropped; give both the same zone, or move one of them"
+    )
+
+
+def impossible_requests(campaign: Campaign) -> Iterator[str]:
+    """Refuse a GET webhook with a body (P7)."""
     for content in campaign.contents:
         if content.webhook is not None and content.webhook.method == "GET" and content.webhook.body is not None:
-            yield "its webhook has a body, which a GET cannot carry; write method: POST, or take the body out"
+            yield "its webhook has a body, which a GET cannot carry; write method: POST, or remove the body"
 
 
 def empty_emails(campaign: Campaign) -> Iterator[str]:
-    """P8: an email of a subject alone."""
+    """Warn of an email with only a subject (P8)."""
     for content in campaign.contents:
         if content.email is not None and content.email.html is None and content.email.text is None:
-            yield "its email has neither `html` nor `text`: an empty mail would go out; write one of them"
+            yield "its email has neither `html` nor `text`: an empty email would be sent; write one of them"
 
 
 def empty_predicates(predicate: Predicate) -> Iterator[str]:
-    """P7: an `all` or `any` of nothing, anywhere in the audience."""
+    """Refuse an empty `all` or `any` anywhere in the audience (P7)."""
     if isinstance(predicate, All) and not predicate.all:
-        yield "an empty `all` in its audience would let everyone in; write everyone, or what they must be"
+        yield "an empty `all` in its audience holds for everyone; write everyone, or a predicate"
     if isinstance(predicate, Any_) and not predicate.any:
-        yield "an empty `any` in its audience would let nobody in; write everyone, or what they may be"
+        yield "an empty `any` in its audience holds for nobody; write everyone, or a predicate"
     for part in _parts(predicate):
         yield from empty_predicates(part)
 
 
 def time_has_passed(definition: Campaign, catalogue: Catalogue, now: datetime) -> Iterator[str]:
-    """A scheduled original that is published for the first time after the time at which it was to go."""
+    """Warn of a scheduled original that is first published after its send time."""
     entry, delivery = catalogue.entries.get(definition.id), definition.delivery
     if not isinstance(delivery, Scheduled) or not isinstance(delivery.send, SendAt) or (entry and entry.published):
         return
     if due_for(delivery, User(id="nobody"), _LONG_AGO, catalogue.workspace) < now:
-        yield f"its time ({delivery.send.at}) has passed; it goes out at once to everybody for whom it has"
+        yield f"its time ({delivery.send.at}) has passed; it is sent at once to everybody for whom it has"
 
 
 def audience_requires_trigger(predicate: Predicate, follow_on: ActionBased) -> Iterator[str]:
-    """P8: the audience is looked at as it stands before the event, so a user's first one is missed."""
+    """Warn of an audience that requires the trigger: it is evaluated before it, so the first one is missed (P8)."""
     triggers = {topic_of_condition(condition) for condition in follow_on.trigger}
     for condition in _required(predicate):
         if topic_of_condition(condition) in triggers:
             name = condition.event if isinstance(condition, EventCondition) else condition.interaction
             yield (
-                f"its audience requires the very {name} that triggers it, and is looked at before it: "
-                "each user's first one will be missed; take it out of the audience"
+                f"its audience requires the very {name} that triggers it, and is evaluated before it: "
+                "each user's first one will be missed; remove it from the audience"
             )
 
 
 def machine_opens(follow_on: ActionBased) -> Iterator[str]:
-    """P8: an open that nobody made calls the message off."""
+    """Warn of an `open_email` exception that machine opens satisfy (P8)."""
     for condition in follow_on.exceptions:
         if (
             isinstance(condition, InteractionCondition)
@@ -172,12 +198,12 @@ def machine_opens(follow_on: ActionBased) -> Iterator[str]:
         ):
             yield (
                 f"its exception open_email of {condition.target} counts opens by machines too: some readers' mail "
-                "programs open every mail, which would call the message off; write opens: human"
+                "programs open every mail, which would cancel the message; write opens: human"
             )
 
 
 def starts_later(follow_on: ActionBased, now: datetime) -> Iterator[str]:
-    """What happens between the publication and `start` does not count."""
+    """Warn of a `start` in the future: what happens before it does not count (P8)."""
     if follow_on.start is not None and follow_on.start > now:
         yield f"what happens before its `start` ({follow_on.start.isoformat()}) will not start it"
 
@@ -193,7 +219,7 @@ def _parts(predicate: Predicate) -> list[Predicate]:
 
 
 def _required(predicate: Predicate) -> Iterator[Condition]:
-    """What a user must have done to be in the audience, as far as it is plain."""
+    """Yield the conditions that every user of the audience must have met, as far as is obvious."""
     if isinstance(predicate, Interacted):
         yield predicate.interacted
     elif isinstance(predicate, Did):
@@ -201,3 +227,25 @@ def _required(predicate: Predicate) -> Iterator[Condition]:
     elif isinstance(predicate, All) or (isinstance(predicate, Any_) and len(predicate.any) == 1):
         for part in _parts(predicate):
             yield from _required(part)
+
+
+def _hours_and_quiet_hours(campaign: Campaign, workspace: Workspace) -> tuple[TimeOfDay | None, QuietHours | None]:
+    """Return the campaign's hours of the day and its quiet hours; None if no channel of it has quiet hours (W2)."""
+    follow_on = campaign.follow_on
+    channels = {channel for content in campaign.contents for channel in content.channels}
+    if follow_on is None or CAPPED_CHANNELS.isdisjoint(channels):
+        return None, None
+    return follow_on.time_of_day, quiet_hours_of(follow_on, workspace)
+
+
+def _is_wholly_inside(hours: TimeOfDay, quiet: QuietHours) -> bool:
+    opens_in_quiet = hours.from_ != hours.to and is_within(hours.from_, quiet.from_, quiet.to)
+    return opens_in_quiet and _minutes(hours.from_, hours.to) <= _minutes(hours.from_, quiet.to)
+
+
+def _format_hours(hours: TimeOfDay | QuietHours) -> str:
+    return f"{hours.from_:%H:%M} to {hours.to:%H:%M}"
+
+
+def _minutes(opens: time, closes: time) -> int:
+    return ((closes.hour - opens.hour) * 60 + closes.minute - opens.minute) % (24 * 60)

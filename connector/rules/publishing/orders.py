@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -16,25 +17,19 @@ from connector.rules.catalogue.dependencies import (
 )
 from connector.rules.catalogue.references import target_problems
 from connector.rules.model.errors import OrderRefused
-from connector.rules.model.interactions import LAUNCH_TIME
+from connector.rules.model.interactions import LAUNCH_TIME, InteractionType
 from connector.rules.publishing.lints import refusals, warnings
-from connector.rules.publishing.missed import Missed, already_missed, launch_problems, missing_drafts, will_miss
 
-__all__ = [
-    "Missed",
-    "OrderPlan",
-    "check_publish",
-    "missed_to_count",
-    "plan_archive",
-    "plan_publish",
-    "plan_resume",
-    "plan_stop",
-]
+Missed = Mapping[tuple[str, str], int]
+"""How many interactions are logged, by (target, interaction type)."""
+
+DraftListeners = Mapping[str, Mapping[str, Set[InteractionType]]]
+"""By target: the draft follow-ons that stay drafts, with the interactions of the target that each listens to."""
 
 
 @dataclass(frozen=True)
 class OrderPlan:
-    """What an order changes: `sequence` in the order in which it takes effect, and what it leaves as it was."""
+    """What an order changes: the ids in the `sequence` in which it takes effect, and those that stay `unchanged`."""
 
     sequence: tuple[str, ...]
     unchanged: tuple[str, ...] = ()
@@ -50,16 +45,16 @@ def plan_publish(
     allow_missed: bool = False,
     missed: Missed | None = None,
 ) -> OrderPlan:
-    """Judge a publication of these ids, all or none; follow-ons come before what they listen to (P5).
+    """Plan a publication of these ids, all or none; follow-ons come before what they listen to (P5).
 
     Args:
         now: the instant at which it would take effect, UTC.
-        with_follow_ons: publish the draft follow-ons that listen to them as well.
-        allow_missed: publish even where a draft follow-on will have missed a launch (P3).
-        missed: see `missed_to_count`.
+        with_follow_ons: also publish the draft follow-ons that listen to them.
+        allow_missed: publish even if a draft follow-on misses the launch (P3).
+        missed: the counts of the pairs that `missed_to_count` returns.
 
     Raises:
-        OrderRefused: with every problem.
+        OrderRefused: the publication is refused; the error has every problem.
     """
     chosen = with_draft_follow_ons(catalogue, ids) if with_follow_ons else ids
     plan, problems = check_publish(catalogue, chosen, now=now, allow_missed=allow_missed, missed=missed)
@@ -76,7 +71,7 @@ def check_publish(
     allow_missed: bool = False,
     missed: Missed | None = None,
 ) -> tuple[OrderPlan, list[str]]:
-    """What publishing these would do, and every problem for which it is refused; arguments as of `plan_publish`.
+    """Return what publishing these would do, and every problem. For the arguments see `plan_publish`.
 
     Raises:
         OrderRefused: no ids, or unknown ones.
@@ -85,22 +80,22 @@ def check_publish(
     problems = [f"{entry.id} is archived, which is final" for entry in entries if entry.state == "archived"]
     changing = [entry for entry in entries if entry.state != "archived" and not _is_published(entry)]
     names = {entry.id for entry in changing}
-    behind = missing_drafts(catalogue, names)
+    drafts = _draft_listeners(catalogue, names)
     for entry in changing:
         problems += target_problems(catalogue, entry)
         problems += refusals(entry.newest.definition, catalogue, now)
-        problems += [] if allow_missed else launch_problems(entry, behind)
+        problems += [] if allow_missed else _launch_problems(entry, drafts)
     problems += cycle_problems(catalogue, {entry.id: entry.newest for entry in changing})
     unchanged = tuple(entry.id for entry in entries if entry.id not in names)
     notes = [f"{name} is active and has nothing new; nothing changed" for name in unchanged]
     for entry in changing:
-        notes += [*will_miss(entry, behind), *already_missed(catalogue, entry, missed or {})]
+        notes += [*_draft_warnings(entry, drafts), *_missed_warnings(catalogue, entry, missed or {})]
         notes += warnings(entry.newest.definition, catalogue, now)
     return OrderPlan(publication_order(catalogue, names), unchanged, tuple(notes)), problems
 
 
 def missed_to_count(catalogue: Catalogue, ids: Sequence[str], *, with_follow_ons: bool = False) -> set[tuple[str, str]]:
-    """The (target, type) pairs whose logged interactions P4's warning will count."""
+    """Return the (target, type) pairs of which the logged interactions must be counted for the warning of P4."""
     chosen = with_draft_follow_ons(catalogue, ids) if with_follow_ons else ids
     return {
         (condition.target, condition.interaction.value)
@@ -112,15 +107,15 @@ def missed_to_count(catalogue: Catalogue, ids: Sequence[str], *, with_follow_ons
 
 
 def plan_stop(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
-    """Stop what is active (P9); raises OrderRefused for what was never published or is archived."""
+    """Plan a stop (P9). Raises OrderRefused if an entry was never published or is archived."""
     return _plan_move(_entries(catalogue, ids), "stopped", {"active"}, "only what is active can be stopped")
 
 
 def plan_resume(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
-    """Make stopped ones active again, with the revision that they had (P9).
+    """Plan a resume: stopped entries become active again with the revision that they had (P9).
 
     Raises:
-        OrderRefused: one is a draft or archived, or it would close a circle (P6).
+        OrderRefused: an entry is a draft or archived, or the resume would close a cycle (P6).
     """
     entries = _entries(catalogue, ids)
     plan = _plan_move(entries, "active", {"stopped"}, "only what is stopped can be resumed; publish a draft")
@@ -133,12 +128,12 @@ def plan_resume(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
 
 
 def plan_archive(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
-    """Archive, from any state, for good (P9)."""
+    """Plan an archiving, which is possible from any state and final (P9)."""
     return _plan_move(_entries(catalogue, ids), "archived", {"draft", "active", "stopped"}, "")
 
 
 def _plan_move(entries: Sequence[Entry], to: Lifecycle, from_: set[Lifecycle], otherwise: str) -> OrderPlan:
-    problems = [f"{e.id} is {_WORDS[e.state]}; {otherwise}" for e in entries if e.state not in {to, *from_}]
+    problems = [f"{e.id} is {_STATE_TEXTS[e.state]}; {otherwise}" for e in entries if e.state not in {to, *from_}]
     if problems:
         raise OrderRefused(problems)
     unchanged = tuple(entry.id for entry in entries if entry.state == to)
@@ -146,7 +141,7 @@ def _plan_move(entries: Sequence[Entry], to: Lifecycle, from_: set[Lifecycle], o
     return OrderPlan(tuple(entry.id for entry in entries if entry.state != to), unchanged, notes)
 
 
-_WORDS: Mapping[Lifecycle, str] = {
+_STATE_TEXTS: Mapping[Lifecycle, str] = {
     "draft": "a draft",
     "active": "active",
     "stopped": "stopped",
@@ -155,7 +150,7 @@ _WORDS: Mapping[Lifecycle, str] = {
 
 
 def _entries(catalogue: Catalogue, ids: Sequence[str]) -> list[Entry]:
-    """The entries of an order, each once; raises OrderRefused for no ids and for unknown ones."""
+    """Return the entries of an order, each once. Raises OrderRefused for no ids and for unknown ones."""
     if not ids:
         raise OrderRefused(["name at least one campaign or card"])
     unknown = [name for name in ids if name not in catalogue.entries]
@@ -165,9 +160,61 @@ def _entries(catalogue: Catalogue, ids: Sequence[str]) -> list[Entry]:
 
 
 def suggest_id(catalogue: Catalogue, name: str) -> str:
-    """What helps where somebody names an id that is not known: a near one, or to apply it."""
-    near = get_close_matches(name, catalogue.entries, 1, 0.8)
-    return f"did you mean {near[0]}?" if near else "apply its definition first"
+    """Return advice about an unknown id: the nearest known id, or to apply its definition."""
+    nearest = get_close_matches(name, catalogue.entries, 1, 0.8)
+    return f"did you mean {nearest[0]}?" if nearest else "apply its definition first"
+
+
+def _draft_listeners(catalogue: Catalogue, publishing: Set[str]) -> DraftListeners:
+    """Return the drafts that an order does not publish, by the targets that they listen to."""
+    listeners: dict[str, dict[str, set[InteractionType]]] = defaultdict(lambda: defaultdict(set))
+    for entry in catalogue.entries.values():
+        if entry.state == "draft" and entry.id not in publishing:
+            for condition in trigger_interactions(entry):
+                listeners[condition.target][entry.id].add(condition.interaction)
+    return listeners
+
+
+def _launch_problems(entry: Entry, drafts: DraftListeners) -> list[str]:
+    """Return a problem for each draft follow-on that listens to what this launch makes, and would miss it (P3)."""
+    return [
+        f"publishing {entry.id} now would make the draft follow-on {name} miss its {', '.join(sorted(launch))}; "
+        f"publish {name} first or with it (publish {name} {entry.id}), or allow it (--allow-missed)"
+        for name, types in drafts.get(entry.id, {}).items()
+        if (launch := types & LAUNCH_TIME)
+    ]
+
+
+def _draft_warnings(entry: Entry, drafts: DraftListeners) -> list[str]:
+    """Return a warning for each draft follow-on that will miss interactions until it is published (P3)."""
+    return [
+        f"the draft follow-on {name} listens to {entry.id} ({', '.join(sorted(types))}): it will miss what happens "
+        f"before it is published; publish it soon (publish {name})"
+        for name, types in drafts.get(entry.id, {}).items()
+    ]
+
+
+def _missed_warnings(catalogue: Catalogue, entry: Entry, missed: Missed) -> list[str]:
+    """Return a warning for each target that is active already, with the number of launch-time interactions missed (P4).
+
+    Only for what no published revision listens to, because P2 counts from the first publication (P10).
+    """
+    published = {
+        (c.target, c.interaction) for revision in entry.published for c in trigger_interactions(entry, revision)
+    }
+    new = {(c.target, c.interaction) for c in trigger_interactions(entry)} - published
+    return [
+        f"{target} is active already: what has happened does not start {entry.id}{_missed_count(target, type, missed)}"
+        for target, type in sorted(new)
+        if catalogue.is_active(target)
+    ]
+
+
+def _missed_count(target: str, type: InteractionType, missed: Missed) -> str:
+    if type not in LAUNCH_TIME:
+        return f" ({type})"
+    count = missed.get((target, type.value), 0)
+    return f"; {count} {type} {'has' if count == 1 else 'have'} been missed"
 
 
 def _is_published(entry: Entry) -> bool:

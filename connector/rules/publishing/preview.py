@@ -1,24 +1,36 @@
-"""What applying definitions and publishing them would do, before anything changes."""
+"""The effect of saving and publishing definitions, before anything changes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Campaign, Workspace
-from connector.rules.publishing.differences import Difference, differences
+from connector.rules.model.values import canonical_json
 from connector.rules.publishing.drafting import Change, Definition, DraftChange, DraftResult, as_written, kind_of
-from connector.rules.publishing.openings import inside_quiet_hours
+from connector.rules.publishing.lints import inside_quiet_hours
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key that was added, removed or edited. `before` is None for an added one, `after` for a removed one."""
+
+    path: str
+    change: Literal["added", "removed", "edited"]
+    before: Any = None
+    after: Any = None
 
 
 @dataclass(frozen=True)
 class DefinitionPreview:
-    """What becomes of one definition. `revision` is its newest one then, `live_revision` what is live now, if anything.
+    """What saving one definition would do.
 
-    Of a workspace `revision` is the catalogue's version, and what is edited holds at once. `differences` are those from
-    the newest saved revision, live or not.
+    Args:
+        revision: its newest revision then; for a workspace, the catalogue's version.
+        live_revision: the revision that is live now, if any.
+        differences: those from the newest saved revision, live or not. Edits of a workspace take effect at once.
     """
 
     id: str
@@ -32,44 +44,72 @@ class DefinitionPreview:
 def preview_definitions(
     catalogue: Catalogue, drafted: DraftResult, definitions: Sequence[Definition]
 ) -> list[DefinitionPreview]:
-    """One for each definition that `drafted` was made of, in their order; `catalogue` is the one before."""
-    return [_drafting(catalogue, saved, d) for d, saved in zip(definitions, drafted.changes, strict=True)]
+    """Return the preview of each definition, in their order.
+
+    Args:
+        catalogue: the catalogue before.
+        drafted: the result of drafting the definitions on it.
+    """
+    return [_preview(catalogue, change, d) for d, change in zip(definitions, drafted.changes, strict=True)]
 
 
 def unpublished_ids(drafted: DraftResult, definitions: Sequence[Definition]) -> list[str]:
-    """Those of them that are to be published: new, edited, and saved before without being published since."""
-    named = [definition.id for definition in definitions if not isinstance(definition, Workspace)]
-    return [name for name in named if drafted.catalogue.entries[name].newest.effective_at is None]
+    """Return the ids of the definitions whose newest revision is not published: new, edited, or saved before."""
+    ids = [definition.id for definition in definitions if not isinstance(definition, Workspace)]
+    return [id for id in ids if drafted.catalogue.entries[id].newest.effective_at is None]
 
 
 def other_entries(catalogue: Catalogue, definitions: Sequence[Definition]) -> list[Entry]:
-    """What is saved and not among the definitions, by name; nothing becomes of it."""
-    named = {definition.id for definition in definitions if not isinstance(definition, Workspace)}
-    return [catalogue.entries[name] for name in sorted(catalogue.entries.keys() - named)]
+    """Return the entries that are not among the definitions, by id. Nothing happens to them."""
+    ids = {definition.id for definition in definitions if not isinstance(definition, Workspace)}
+    return [catalogue.entries[id] for id in sorted(catalogue.entries.keys() - ids)]
 
 
 def applying_warnings(catalogue: Catalogue, drafted: DraftResult, publishing: Sequence[str]) -> Iterator[str]:
-    """What surprises, besides what publishing warns of: who comes back to life, and whom new settings silence."""
+    """Yield warnings besides those of publishing: campaigns that resume, and campaigns that new settings silence."""
     for name in publishing:
         if drafted.catalogue.entries[name].state == "stopped":
             yield f"{name} is stopped; publishing it makes it live again, without what happened meanwhile"
     for entry in drafted.catalogue.entries.values():
         campaign = entry.live.definition if entry.live and entry.id not in publishing else None
         if isinstance(campaign, Campaign):
-            silenced = set(inside_quiet_hours(campaign, drafted.catalogue.workspace))
-            for problem in silenced.difference(inside_quiet_hours(campaign, catalogue.workspace)):
-                yield f"the workspace's settings hold at once, and {entry.id} is live: {problem}"
+            problems = set(inside_quiet_hours(campaign, drafted.catalogue.workspace))
+            for problem in problems.difference(inside_quiet_hours(campaign, catalogue.workspace)):
+                yield f"the workspace's settings take effect at once, and {entry.id} is live: {problem}"
 
 
-def _drafting(catalogue: Catalogue, saved: DraftChange, definition: Definition) -> DefinitionPreview:
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> Iterator[Difference]:
+    """Yield the differences of two definitions in JSON values: by the newer one's keys, then the removed ones.
+
+    Mappings with a key in common are compared key by key; lists, and mappings such as two kinds of delay, as a whole.
+    """
+    for key, value in after.items():
+        key_path = f"{path}.{key}" if path else key
+        if key not in before:
+            yield Difference(key_path, "added", after=value)
+        elif _have_common_key(before[key], value):
+            yield from differences(before[key], value, key_path)
+        # As text, because in Python true equals 1, and in a definition it does not.
+        elif canonical_json(before[key]) != canonical_json(value):
+            yield Difference(key_path, "edited", before[key], value)
+    for key, value in before.items():
+        if key not in after:
+            yield Difference(f"{path}.{key}" if path else key, "removed", before=value)
+
+
+def _have_common_key(before: Any, after: Any) -> bool:
+    return isinstance(before, dict) and isinstance(after, dict) and not before.keys().isdisjoint(after)
+
+
+def _preview(catalogue: Catalogue, change: DraftChange, definition: Definition) -> DefinitionPreview:
     if isinstance(definition, Workspace):
-        edits = _edits(saved, catalogue.workspace, definition)
-        return DefinitionPreview(saved.id, "workspace", saved.change, saved.revision, differences=edits)
+        edits = _edits(change, catalogue.workspace, definition)
+        return DefinitionPreview(change.id, "workspace", change.change, change.revision, differences=edits)
     entry = catalogue.entries.get(definition.id)
     live = entry.live.number if entry and entry.live else None
-    edits = _edits(saved, entry.newest.definition, definition) if entry else ()
-    return DefinitionPreview(saved.id, kind_of(definition), saved.change, saved.revision, live, edits)
+    edits = _edits(change, entry.newest.definition, definition) if entry else ()
+    return DefinitionPreview(change.id, kind_of(definition), change.change, change.revision, live, edits)
 
 
-def _edits(saved: DraftChange, before: Definition, after: Definition) -> tuple[Difference, ...]:
-    return tuple(differences(as_written(before), as_written(after))) if saved.change == "edited" else ()
+def _edits(change: DraftChange, before: Definition, after: Definition) -> tuple[Difference, ...]:
+    return tuple(differences(as_written(before), as_written(after))) if change.change == "edited" else ()

@@ -152,7 +152,10 @@ AT_THE_TRIGGER: tuple[Callable[[TriggerFacts], Reason | None], ...] = (
 
 
 def evaluate_trigger(facts: TriggerFacts) -> Reason | None:
-    """Return the first reason that refuses this trigger; None if it starts a follow-up. Duplicates are refused before."""
+    """Return the first reason that refuses this trigger; None if it starts a follow-up.
+
+    Duplicates were refused before.
+    """
     return next((reason for check in AT_THE_TRIGGER if (reason := check(facts)) is not None), None)
 
 

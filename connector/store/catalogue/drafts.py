@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import insert, select
 
 from connector.rules.model.campaigns import Campaign, Card, Publishable, Workspace
-from connector.rules.publishing.drafting import DraftChange, KnownDefinitions, as_written, draft_changes, kind_of
+from connector.rules.publishing.drafting import DraftChange, SavedDefinition, as_written, draft_changes, kind_of
 from connector.store.catalogue.current import lock_head, raise_version
 from connector.store.engine.bulk import in_set, upsert
 from connector.store.engine.transaction import Transaction
@@ -41,7 +41,7 @@ async def save_drafts(
     return list(changes)
 
 
-async def _load_newest(tx: Transaction, ids: Sequence[str]) -> dict[str, KnownDefinitions]:
+async def _load_newest(tx: Transaction, ids: Sequence[str]) -> dict[str, SavedDefinition]:
     newest = (
         select(entries.c.id, entries.c.kind, entries.c.state, revisions.c.revision, revisions.c.definition)
         .join(revisions, (revisions.c.workspace == entries.c.workspace) & (revisions.c.id == entries.c.id))
@@ -49,7 +49,7 @@ async def _load_newest(tx: Transaction, ids: Sequence[str]) -> dict[str, KnownDe
         .where(revisions.c.revision == entries.c.newest_revision)
     )
     rows = await tx.execute(newest)
-    return {row.id: KnownDefinitions(row.kind, row.state, row.revision, row.definition) for row in rows}
+    return {row.id: SavedDefinition(row.kind, row.state, row.revision, row.definition) for row in rows}
 
 
 async def _write(tx: Transaction, drafts: Sequence[tuple[Publishable, int]], version: int, now: datetime) -> None:

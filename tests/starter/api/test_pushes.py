@@ -13,9 +13,10 @@ from connector.settings.application import Settings
 from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
 from connector.store.tables import deliveries, interactions
-from tests.activities.test_send import Post, Provider
 from tests.support.builders import ORIGINAL, PUSHED, follow_on, push
+from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
+from tests.support.send_harness import SendHarness
 
 BUTTONS = [{"id": "later", "label": "Later"}, {"id": "never", "label": "Never"}]
 NUDGE = follow_on("f", PUSHED, messages={"push": {"title": "Hi", "body": "there", "buttons": BUTTONS}})
@@ -36,12 +37,12 @@ def context(sqlite_database: Database) -> AppContext:
 async def delivery(context: AppContext) -> str:
     """A push that went out to u."""
     installation = Installation(context.database)
-    post = Post(installation, Provider())
+    harness = SendHarness(installation, FakeChannel())
     await installation.publish(ORIGINAL, NUDGE, AFTER)
     for name in ("u", "v"):
-        await post.described(User(id=name, push_tokens=("phone",)))
+        await harness.save_user(User(id=name, push_tokens=("phone",)))
     await installation.ingest(push("p", 0))
-    await post.send(minutes=0, channel="push")
+    await harness.send(minutes=0, channel="push")
     [row] = await installation.rows()
     return f"{row.id}.push"
 

@@ -10,29 +10,29 @@ import pytest
 
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
-from tests.provider_events.test_provider_events import UNLED, Desk
 from tests.support.api import Connector
 from tests.support.builders import ORIGINAL
 from tests.support.installation import Installation
+from tests.support.provider_event_harness import UNMATCHED_EVENTS, ProviderEventHarness
 
 
 @pytest.fixture
 def kept(data: Path, sqlite_url: str) -> str:
     """A database in which everything that leads nowhere was told."""
 
-    async def tell(desk: Desk) -> None:
-        await desk.installation.publish(ORIGINAL)
-        await desk.describe(User(id="u", email="ada@shop.test"))
-        await desk.told(*(event for event, _ in UNLED))
+    async def tell(harness: ProviderEventHarness) -> None:
+        await harness.installation.publish(ORIGINAL)
+        await harness.save_users(User(id="u", email="ada@shop.test"))
+        await harness.ingest(*(event for event, _ in UNMATCHED_EVENTS))
 
-    _with_desk(sqlite_url, tell)
+    _with_harness(sqlite_url, tell)
     return sqlite_url
 
 
-def _with_desk(url: str, act: object) -> None:
+def _with_harness(url: str, act: object) -> None:
     async def run() -> None:
         database = Database.open(url)
-        await act(Desk(Installation(database)))  # type: ignore[operator]
+        await act(ProviderEventHarness(Installation(database)))  # type: ignore[operator]
         await database.close()
 
     asyncio.run(run())
@@ -44,7 +44,7 @@ def test_what_is_kept_is_listed_without_recipients(connector: Connector, kept: s
     shown = json.loads(out)
     assert (code, err) == (0, "")
     assert {"provider": "sendgrid", "reason": "no_campaign", "count": 1} in shown["counts"]
-    assert sorted(one["id"] for one in shown["reports"]) == sorted(event.id for event, _ in UNLED)
+    assert sorted(one["id"] for one in shown["reports"]) == sorted(event.id for event, _ in UNMATCHED_EVENTS)
     assert "@" not in out
     code, out, _ = connector("reports", "--limit", "2")
     assert (code, "unknown_delivery" in out, "@" in out) == (0, True, False)
@@ -55,13 +55,13 @@ def test_what_is_kept_is_listed_without_recipients(connector: Connector, kept: s
 def test_what_was_missing_is_told_and_led_back(connector: Connector, kept: str) -> None:
     """After the campaign was applied it leads somewhere; the rest stays, with its reasons."""
 
-    async def mend(desk: Desk) -> None:
-        await desk.installation.publish({"campaign": "later", "delivery": {"type": "external"}})
+    async def mend(harness: ProviderEventHarness) -> None:
+        await harness.installation.publish({"campaign": "later", "delivery": {"type": "external"}})
 
-    _with_desk(kept, mend)
+    _with_harness(kept, mend)
     code, out, _ = connector("reports", "--retry", "--json")
-    assert (code, json.loads(out)) == (0, {"led_back": 1, "dropped": 0, "left": len(UNLED) - 1})
-    assert connector("reports", "--retry")[1] == f"0 matched, {len(UNLED) - 1} unmatched\n"
+    assert (code, json.loads(out)) == (0, {"led_back": 1, "dropped": 0, "left": len(UNMATCHED_EVENTS) - 1})
+    assert connector("reports", "--retry")[1] == f"0 matched, {len(UNMATCHED_EVENTS) - 1} unmatched\n"
 
 
 @pytest.mark.parametrize("words", [["--provider", "nobody"], ["--limit", "0"], ["more"]])

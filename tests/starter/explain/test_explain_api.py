@@ -7,9 +7,10 @@ import pytest
 
 from connector.app.context import AppContext
 from connector.rules.model.users import User
-from tests.activities.test_send import Post, Provider
 from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, at, buy, follow_on, opened, push
+from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
+from tests.support.send_harness import SendHarness
 
 URL = "/v1/users/u/explain"
 ALIAS = follow_on("alias", {"interaction": "click_email_alias", "campaign": "o", "alias": "main"})
@@ -107,16 +108,16 @@ async def test_a_draft_is_told_when_asked_for(
 async def test_messages_and_what_dropped_them(context: AppContext, api: httpx.AsyncClient) -> None:
     """Each channel's message with its own reason and facts; the follow-up's reason is told with its facts too."""
     installation = Installation(context.database)
-    post = Post(installation, Provider())
-    await post.described(User(id="u", push_tokens=("t",), consent={"email": "unsubscribed"}, email="u@example.com"))
+    harness = SendHarness(installation, FakeChannel())
+    await harness.save_user(User(id="u", push_tokens=("t",), consent={"email": "unsubscribed"}, email="u@example.com"))
     both = {"push": {"title": "t", "body": "b"}, "email": {"subject": "s", "text": "t"}}
     caps = [{"channel": "push", "at_most": 1, "per": "week"}]
     settings = {"workspace": "default", "frequency_caps": caps}
     await installation.publish(settings, ORIGINAL, follow_on("f", PUSHED, eligible_again="always", messages=both))
     for name, minutes in (("p1", 0), ("p2", 10)):
         await installation.ingest(push(name, minutes))
-        await post.send(minutes=minutes + 1, channel="push")
-        await post.send(minutes=minutes + 1, channel="email")
+        await harness.send(minutes=minutes + 1, channel="push")
+        await harness.send(minutes=minutes + 1, channel="email")
     sent, capped = (await _explained(api))["campaigns"][0]["chapters"]
     assert (sent["state"], sent["reason"], sent["words"], sent["looked_at"]) == ("sent", None, "sent", [])
     assert [(m["channel"], m["state"], m["reason"]) for m in sent["messages"]] == [
@@ -132,8 +133,8 @@ async def test_messages_and_what_dropped_them(context: AppContext, api: httpx.As
 async def test_a_receipt_that_is_known(context: AppContext, api: httpx.AsyncClient) -> None:
     """T1: when the user received it, and from when again; a late exception is told with what it was too late for."""
     installation = Installation(context.database)
-    post = Post(installation, Provider())
-    await post.described()
+    harness = SendHarness(installation, FakeChannel())
+    await harness.save_user()
     delayed = follow_on(
         "f",
         PUSHED,
@@ -143,7 +144,7 @@ async def test_a_receipt_that_is_known(context: AppContext, api: httpx.AsyncClie
     )
     await installation.publish(ORIGINAL, delayed)
     await installation.ingest(push("p1", 0))
-    await post.send(minutes=5)
+    await harness.send(minutes=5)
     await installation.ingest(buy("late", 3), push("p2", 20))
     sent, late, again = (await _explained(api))["campaigns"][0]["chapters"]
     assert (sent["state"], sent["decided_at"]) == ("sent", _utc(5))

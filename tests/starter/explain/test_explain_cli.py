@@ -16,11 +16,12 @@ from connector.store.engine.database import Database
 from connector.store.erasure import erase_user
 from starter.explain.explain import explain_user
 from starter.explain.text import render_text
-from tests.activities.test_send import Post, Provider
 from tests.starter.explain.test_explain_api import ALIAS
 from tests.support.api import Connector
 from tests.support.builders import ABANDONED, BASE, ORIGINAL, PUSHED, at, follow_on, opened, push
+from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
+from tests.support.send_harness import SendHarness
 
 
 def _now(work: Awaitable[Any]) -> Any:
@@ -118,13 +119,13 @@ def test_who_and_what_is_not_known(
 async def test_messages_in_words(context: AppContext) -> None:
     """Each channel has a line; the facts of a reason that is not the follow-up's own stand below it."""
     installation = Installation(context.database)
-    post = Post(installation, Provider())
-    await post.described(User(id="u", push_tokens=("t",), email="u@example.com", consent={"email": "unsubscribed"}))
+    harness = SendHarness(installation, FakeChannel())
+    await harness.save_user(User(id="u", push_tokens=("t",), email="u@example.com", consent={"email": "unsubscribed"}))
     both = {"push": {"title": "t", "body": "b"}, "email": {"subject": "s", "text": "t"}}
     await installation.publish(ORIGINAL, follow_on("f", PUSHED, delay={"after": "5 minutes"}, messages=both))
     await installation.ingest(push("p1", 0))
     for channel in ("push", "email"):
-        await post.send(minutes=5, channel=channel)
+        await harness.send(minutes=5, channel=channel)
     assert [_without_id(line) for line in render_text(await explain_user(context, "u"))][4:] == [
         f"    began the follow-up, due at {_utc(5)}",
         f"    sent at {_utc(5)}",

@@ -4,24 +4,24 @@ import httpx
 import pytest
 
 from connector.app.context import AppContext
-from tests.activities.test_launch import NOW, Pad
 from tests.support.installation import Installation
+from tests.support.launch_harness import NOW, LaunchHarness
 
 
 @pytest.fixture
-async def pad(context: AppContext) -> Pad:
+async def harness(context: AppContext) -> LaunchHarness:
     """Two users for whom the launch's message waits."""
-    pad = Pad(Installation(context.database))
-    await pad.crowd(2)
-    await pad.publish()
-    await pad.step(NOW)
-    return pad
+    harness = LaunchHarness(Installation(context.database))
+    await harness.crowd(2)
+    await harness.publish()
+    await harness.step(NOW)
+    return harness
 
 
-async def test_listed(pad: Pad, api: httpx.AsyncClient) -> None:
+async def test_listed(harness: LaunchHarness, api: httpx.AsyncClient) -> None:
     """The trigger is the launch's id, the same for all of it; the rest is as for any follow-up."""
     rows = (await api.get("/v1/follow-ups", params={"campaign": "o"})).json()["follow_ups"]
-    launch = (await pad.row()).launch_id
+    launch = (await harness.row()).launch_id
     assert {(r["user"], r["trigger"], r["key"], r["state"], r["reason"]) for r in rows} == {
         ("u0", launch, None, "waiting", None),
         ("u1", launch, None, "waiting", None),
@@ -30,26 +30,26 @@ async def test_listed(pad: Pad, api: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(("sends", "state"), [(False, "waiting"), (True, "sent")])
-async def test_explained(pad: Pad, api: httpx.AsyncClient, sends: bool, state: str) -> None:
+async def test_explained(harness: LaunchHarness, api: httpx.AsyncClient, sends: bool, state: str) -> None:
     """The chapter begins with the launch and ends with the message."""
     if sends:
-        await pad.work(NOW)
+        await harness.work(NOW)
     answer = await api.get("/v1/users/u0/explain")
     assert answer.status_code == 200, answer.text
     [story] = answer.json()["campaigns"]
     [chapter] = story["chapters"]
     told = chapter["interaction"]
-    assert (story["campaign"], told["type"], told["id"]) == ("o", "launch", (await pad.row()).launch_id)
+    assert (story["campaign"], told["type"], told["id"]) == ("o", "launch", (await harness.row()).launch_id)
     assert (told["campaign"], told["card"], told["properties"]) == (None, None, {})
     assert (chapter["state"], [m["channel"] for m in chapter["messages"]]) == (state, ["push"] if sends else [])
 
 
 async def test_explained_control_user(context: AppContext, api: httpx.AsyncClient) -> None:
     """W3: enrolled instead of being sent to, and why."""
-    pad = Pad(Installation(context.database))
-    await pad.crowd(1)
-    await pad.publish(control_group=100)
-    await pad.work(NOW)
+    harness = LaunchHarness(Installation(context.database))
+    await harness.crowd(1)
+    await harness.publish(control_group=100)
+    await harness.work(NOW)
     [story] = (await api.get("/v1/users/u0/explain")).json()["campaigns"]
     [chapter] = story["chapters"]
     assert (chapter["interaction"]["type"], chapter["state"], chapter["reason"]) == (
@@ -59,10 +59,10 @@ async def test_explained_control_user(context: AppContext, api: httpx.AsyncClien
     )
 
 
-async def test_explained_dropped_user(pad: Pad, api: httpx.AsyncClient) -> None:
+async def test_explained_dropped_user(harness: LaunchHarness, api: httpx.AsyncClient) -> None:
     """What an archive left unsent."""
-    await pad.installation.order("archive", "o")
-    await pad.work(NOW)
+    await harness.installation.order("archive", "o")
+    await harness.work(NOW)
     [story] = (await api.get("/v1/users/u1/explain", params={"campaign": "o"})).json()["campaigns"]
     [chapter] = story["chapters"]
     assert (chapter["state"], chapter["reason"]) == ("dropped", "stopped")

@@ -21,23 +21,24 @@ from connector.store.erasure import erase_user
 from connector.store.provider_events.events import load_unmatched
 from connector.store.tables import deliveries, interactions, receipts
 from connector.store.users.users import find_user
-from tests.activities.test_send import Killed, Post, Provider
 from tests.support.api import open_client
 from tests.support.builders import ORIGINAL, PUSHED, follow_on, push
+from tests.support.fake_channel import FakeChannel, Killed
 from tests.support.installation import Installation
 from tests.support.provider_servers import AUTH_TOKEN, CALLBACK, twilio
+from tests.support.send_harness import SendHarness
 
 SID = "SM" + "1" * 32
 TEXT = follow_on("f", PUSHED, messages={"sms": {"body": "Hi"}}, delay={"after": "30 minutes"})
 CHAINED = follow_on("g", {"interaction": "receive_sms", "campaign": "f"}, delay={"after": "1 day"})
 
 
-class TextPost(Post):
+class TextHarness(SendHarness):
     """Sends by sms, through a provider that promises reports."""
 
-    def __init__(self, installation: Installation, provider: Provider) -> None:
-        super().__init__(installation, provider)
-        self.sender._channels = {"sms": provider}
+    def __init__(self, installation: Installation, channel: FakeChannel) -> None:
+        super().__init__(installation, channel)
+        self.activity._channels = {"sms": channel}
         settings = Settings(twilio=twilio("https://twilio.test", status_callback=CALLBACK))
         self.context = build_context(settings, installation.database)
         self.api = open_client(self.context, given=None)
@@ -46,9 +47,9 @@ class TextPost(Post):
         """Trigger the campaign and send its text; gives the delivery's id."""
         await self.installation.ingest(push("e1", 0))
         if answer is not None:
-            self.provider.answers = [answer]
+            self.channel.answers = [answer]
         await self.send(minutes=30, channel="sms", attempt=attempt)
-        return (await self.messages())[0].id
+        return (await self.deliveries())[0].id
 
     async def told(self, delivery: str, status: str, *, signature: str | None = None, **fields: str) -> int:
         """Report as Twilio does; gives the answer's status."""
@@ -71,60 +72,60 @@ class TextPost(Post):
 
     async def state(self) -> tuple[str, str | None, str | None]:
         """The message's state and fault, and the follow-up's state."""
-        [message] = await self.messages()
+        [message] = await self.deliveries()
         row = next(row for row in await self.installation.rows() if row.campaign == "f")
         return message.state, message.fault, row.state
 
 
 @pytest.fixture
-async def post(installation: Installation) -> AsyncIterator[TextPost]:
+async def harness(installation: Installation) -> AsyncIterator[TextHarness]:
     """A post with one user who has a phone, and live campaigns."""
-    ready = TextPost(installation, Provider(Accepted(SID, reported=True)))
-    await ready.described(User(id="u", phone="+14155552671"))
+    ready = TextHarness(installation, FakeChannel(Accepted(SID, reported=True)))
+    await ready.save_user(User(id="u", phone="+14155552671"))
     await installation.publish(ORIGINAL, TEXT, CHAINED)
     yield ready
     await ready.api.aclose()
 
 
-async def test_the_report_makes_the_receipt_and_not_the_handing_over(post: TextPost) -> None:
+async def test_the_report_makes_the_receipt_and_not_the_handing_over(harness: TextHarness) -> None:
     """M4: handed over is not received where the carrier reports; delivered is, and begins the chain."""
-    delivery = await post.sent()
-    assert (await post.received(), await post.state()) == ([], ("sent", None, "sent"))
-    assert [await post.told(delivery, status) for status in ("queued", "sent")] == [204, 204]
-    assert await post.received() == []
+    delivery = await harness.sent()
+    assert (await harness.received(), await harness.state()) == ([], ("sent", None, "sent"))
+    assert [await harness.told(delivery, status) for status in ("queued", "sent")] == [204, 204]
+    assert await harness.received() == []
     before = datetime.now(UTC)  # noqa: TID251 - the test's own clock
-    assert await post.told(delivery, "delivered") == 204
-    [row] = await post.received()
+    assert await harness.told(delivery, "delivered") == 204
+    [row] = await harness.received()
     assert (row.id, row.target, row.properties) == (f"receive-{delivery}", "f", {})
     assert row._mapping["t"] >= before - timedelta(seconds=1)
-    assert {row.campaign: row.state for row in await post.installation.rows()} == {"f": "sent", "g": "waiting"}
+    assert {row.campaign: row.state for row in await harness.installation.rows()} == {"f": "sent", "g": "waiting"}
 
 
-async def test_without_reports_handing_over_is_the_receipt(post: TextPost) -> None:
+async def test_without_reports_handing_over_is_the_receipt(harness: TextHarness) -> None:
     """M4: a provider that sends no report is believed at once."""
-    await post.sent(Accepted(SID))
-    assert len(await post.received()) == 1
+    await harness.sent(Accepted(SID))
+    assert len(await harness.received()) == 1
 
 
-async def test_a_replayed_report_changes_nothing(post: TextPost) -> None:
+async def test_a_replayed_report_changes_nothing(harness: TextHarness) -> None:
     """M6: the same report again, and ten at once, is one interaction."""
-    delivery = await post.sent()
-    await asyncio.gather(*(post.told(delivery, "delivered") for _ in range(10)))
-    assert await post.told(delivery, "delivered") == 204
-    assert len(await post.received()) == 1
-    assert len([row for row in await post.installation.rows() if row.campaign == "g"]) == 1
+    delivery = await harness.sent()
+    await asyncio.gather(*(harness.told(delivery, "delivered") for _ in range(10)))
+    assert await harness.told(delivery, "delivered") == 204
+    assert len(await harness.received()) == 1
+    assert len([row for row in await harness.installation.rows() if row.campaign == "g"]) == 1
 
 
-async def test_a_replay_on_another_day_changes_nothing(post: TextPost) -> None:
+async def test_a_replay_on_another_day_changes_nothing(harness: TextHarness) -> None:
     """M6: the log is unique by day and id; a report's day is that of its arrival, so its message is asked too."""
-    delivery = await post.sent()
+    delivery = await harness.sent()
     yesterday = datetime.now(UTC) - timedelta(days=1)  # noqa: TID251 - the test's own clock
     made = {"id": f"receive-{delivery}", "user": "u", "type": "receive_sms", "campaign": "f"}
-    async with post.installation.database.write("default") as tx:
+    async with harness.installation.database.write("default") as tx:
         await tx.execute(update(deliveries).values(claimed_at=yesterday - timedelta(minutes=1)))
-    assert (await post.installation.ingest({**made, "occurred_at": yesterday.isoformat()}))[0].status == "accepted"
-    assert await post.told(delivery, "delivered") == 204
-    assert len(await post.received()) == 1
+    assert (await harness.installation.ingest({**made, "occurred_at": yesterday.isoformat()}))[0].status == "accepted"
+    assert await harness.told(delivery, "delivered") == 204
+    assert len(await harness.received()) == 1
 
 
 @pytest.mark.parametrize(
@@ -137,156 +138,158 @@ async def test_a_replay_on_another_day_changes_nothing(post: TextPost) -> None:
         ("undelivered", "٣٠٠٠٥", "twilio_undelivered"),
     ],
 )
-async def test_what_did_not_arrive_stands_on_the_message(post: TextPost, status: str, code: str, fault: str) -> None:
+async def test_what_did_not_arrive_stands_on_the_message(
+    harness: TextHarness, status: str, code: str, fault: str
+) -> None:
     """The carrier's code is kept; nothing was received, so nothing of it begins."""
-    delivery = await post.sent()
-    assert await post.told(delivery, status, ErrorCode=code) == 204
-    assert await post.state() == ("sent", fault, "sent")
-    assert await post.received() == []
+    delivery = await harness.sent()
+    assert await harness.told(delivery, status, ErrorCode=code) == 204
+    assert await harness.state() == ("sent", fault, "sent")
+    assert await harness.received() == []
 
 
-async def test_reports_come_in_any_order(post: TextPost) -> None:
+async def test_reports_come_in_any_order(harness: TextHarness) -> None:
     """Delivered is the last word: an earlier status that comes after it says nothing new."""
-    delivery = await post.sent()
+    delivery = await harness.sent()
     for status in ("undelivered", "delivered", "undelivered", "sent"):
-        assert await post.told(delivery, status) == 204
-    assert (await post.state(), len(await post.received())) == (("sent", None, "sent"), 1)
+        assert await harness.told(delivery, status) == 204
+    assert (await harness.state(), len(await harness.received())) == (("sent", None, "sent"), 1)
 
 
 @pytest.mark.parametrize("status", ["sent", "delivered", "undelivered"])
-async def test_a_report_mends_a_lost_answer(post: TextPost, status: str) -> None:
+async def test_a_report_mends_a_lost_answer(harness: TextHarness, status: str) -> None:
     """Guarantee 4: accepted and dropped is `send_unknown`, never resent; a late report tells that it was sent."""
-    delivery = await post.sent(OutcomeUnknown("twilio_no_answer"))
-    assert await post.state() == ("unknown", "twilio_no_answer", "failed")
-    assert (await post.send(minutes=31, attempt=2, channel="sms")).reason == "send_unknown"
-    assert await post.told(delivery, status) == 204
-    assert await post.state() == ("sent", "twilio_undelivered" if status == "undelivered" else None, "sent")
-    assert len(await post.received()) == (status == "delivered")
-    assert (await post.messages())[0].provider_id == SID
-    assert len(post.provider.taken) == 1
+    delivery = await harness.sent(OutcomeUnknown("twilio_no_answer"))
+    assert await harness.state() == ("unknown", "twilio_no_answer", "failed")
+    assert (await harness.send(minutes=31, attempt=2, channel="sms")).reason == "send_unknown"
+    assert await harness.told(delivery, status) == 204
+    assert await harness.state() == ("sent", "twilio_undelivered" if status == "undelivered" else None, "sent")
+    assert len(await harness.received()) == (status == "delivered")
+    assert (await harness.deliveries())[0].provider_id == SID
+    assert len(harness.channel.messages) == 1
 
 
 @pytest.mark.parametrize("answer", [Accepted(SID, reported=True), OutcomeUnknown("twilio_no_answer")])
-async def test_a_report_may_be_quicker_than_the_answer(post: TextPost, answer: Any) -> None:
+async def test_a_report_may_be_quicker_than_the_answer(harness: TextHarness, answer: Any) -> None:
     """The report comes while the request is still under way; whatever that ends in, the message was sent, once."""
 
-    async def report() -> None:
-        [message] = await post.messages()
-        assert await post.told(message.id, "delivered") == 204
+    async def report(_: object) -> None:
+        [message] = await harness.deliveries()
+        assert await harness.told(message.id, "delivered") == 204
 
-    post.provider.meanwhile = report
-    await post.sent(answer)
-    assert (await post.state(), len(await post.received())) == (("sent", None, "sent"), 1)
-    async with post.installation.database.read("default") as tx:
+    harness.channel.meanwhile = report
+    await harness.sent(answer)
+    assert (await harness.state(), len(await harness.received())) == (("sent", None, "sent"), 1)
+    async with harness.installation.database.read("default") as tx:
         assert len((await tx.execute(select(receipts))).all()) == 1
 
 
-async def test_a_report_for_a_worker_that_was_killed(post: TextPost) -> None:
+async def test_a_report_for_a_worker_that_was_killed(harness: TextHarness) -> None:
     """Case 22: the claim has no outcome yet; the report is one, and the next attempt hears of it."""
 
-    async def kill() -> None:
+    async def kill(_: object) -> None:
         raise Killed
 
-    post.provider.meanwhile = kill
+    harness.channel.meanwhile = kill
     with pytest.raises(Killed):
-        await post.sent()
-    [message] = await post.messages()
-    assert await post.told(message.id, "delivered") == 204
-    assert (await post.send(minutes=31, attempt=2, channel="sms", place=0)).outcome == "sent"
-    assert len(post.provider.taken) == 1
+        await harness.sent()
+    [message] = await harness.deliveries()
+    assert await harness.told(message.id, "delivered") == 204
+    assert (await harness.send(minutes=31, attempt=2, channel="sms", place=0)).outcome == "sent"
+    assert len(harness.channel.messages) == 1
 
 
-async def test_a_report_for_a_message_that_was_given_back(post: TextPost) -> None:
+async def test_a_report_for_a_message_that_was_given_back(harness: TextHarness) -> None:
     """Twilio had taken it after all: it is not sent again."""
     with pytest.raises(Exception, match="twilio_http_503"):
-        await post.sent(TryLater("twilio_http_503"))
-    [message] = await post.messages()
+        await harness.sent(TryLater("twilio_http_503"))
+    [message] = await harness.deliveries()
     assert message.state == "open"
-    assert await post.told(message.id, "delivered") == 204
-    assert (await post.send(minutes=31, attempt=2, channel="sms", place=0)).outcome == "sent"
-    assert len(post.provider.taken) == 1
+    assert await harness.told(message.id, "delivered") == 204
+    assert (await harness.send(minutes=31, attempt=2, channel="sms", place=0)).outcome == "sent"
+    assert len(harness.channel.messages) == 1
 
 
-async def test_a_report_about_a_refused_message_is_told_but_changes_no_state(post: TextPost) -> None:
+async def test_a_report_about_a_refused_message_is_told_but_changes_no_state(harness: TextHarness) -> None:
     """A bounced number: what is final stays."""
-    delivery = await post.sent(Rejected("number_invalid"))
-    assert await post.told(delivery, "undelivered", ErrorCode="30006") == 204
-    assert await post.state() == ("failed", "number_invalid", "failed")
+    delivery = await harness.sent(Rejected("number_invalid"))
+    assert await harness.told(delivery, "undelivered", ErrorCode="30006") == 204
+    assert await harness.state() == ("failed", "number_invalid", "failed")
 
 
 @pytest.mark.parametrize("signature", ["", "forged", "Zm9yZ2Vk" * 1000, sign_request(CALLBACK, [], AUTH_TOKEN)])
-async def test_a_wrong_signature_is_refused(post: TextPost, signature: str) -> None:
+async def test_a_wrong_signature_is_refused(harness: TextHarness, signature: str) -> None:
     """Nobody but the holder of the auth token makes interactions, whatever API keys there are."""
-    delivery = await post.sent()
-    assert await post.told(delivery, "delivered", signature=signature) == 403
-    assert await post.received() == []
+    delivery = await harness.sent()
+    assert await harness.told(delivery, "delivered", signature=signature) == 403
+    assert await harness.received() == []
 
 
-async def test_a_signature_holds_for_its_delivery_only(post: TextPost) -> None:
+async def test_a_signature_holds_for_its_delivery_only(harness: TextHarness) -> None:
     """A signed report cannot be turned into one about another message, nor a failure into an arrival."""
-    delivery = await post.sent()
+    delivery = await harness.sent()
     form = {"MessageSid": SID, "MessageStatus": "delivered"}
     elsewhere = sign_request(f"{CALLBACK}?delivery=other.sms", form.items(), AUTH_TOKEN)
-    assert await post.told(delivery, "delivered", signature=elsewhere) == 403
+    assert await harness.told(delivery, "delivered", signature=elsewhere) == 403
     failed = sign_request(f"{CALLBACK}?delivery={delivery}", (form | {"MessageStatus": "failed"}).items(), AUTH_TOKEN)
-    assert await post.told(delivery, "delivered", signature=failed) == 403
+    assert await harness.told(delivery, "delivered", signature=failed) == 403
 
 
-async def test_a_report_of_another_message_is_kept_out(post: TextPost) -> None:
+async def test_a_report_of_another_message_is_kept_out(harness: TextHarness) -> None:
     """Unknown deliveries, and another SID than the one that we were given, are answered and change nothing."""
-    delivery = await post.sent()
+    delivery = await harness.sent()
     for name in ("nobody's.sms", "", "x" * 5000, "\0", "'; --"):
-        assert await post.told(name, "delivered", MessageSid="SM" + "8" * 32) == 204
-    assert await post.told(delivery, "delivered", MessageSid="SM" + "9" * 32) == 204
-    assert await post.told(delivery, "no such status") == 204
-    assert await post.told(delivery, "delivered", MessageSid="") == 204
-    assert (await post.received(), await post.state()) == ([], ("sent", None, "sent"))
+        assert await harness.told(name, "delivered", MessageSid="SM" + "8" * 32) == 204
+    assert await harness.told(delivery, "delivered", MessageSid="SM" + "9" * 32) == 204
+    assert await harness.told(delivery, "no such status") == 204
+    assert await harness.told(delivery, "delivered", MessageSid="") == 204
+    assert (await harness.received(), await harness.state()) == ([], ("sent", None, "sent"))
 
 
-async def test_a_dead_number_is_unreachable(post: TextPost) -> None:
+async def test_a_dead_number_is_unreachable(harness: TextHarness) -> None:
     """What a text of our own says of its number is heeded as another system's is; what may pass says nothing."""
-    delivery = await post.sent()
-    assert await post.told(delivery, "undelivered", ErrorCode="30003") == 204
-    assert (await post.unreachable(), await post.state()) == ({}, ("sent", "twilio_30003", "sent"))
-    assert await post.told(delivery, "failed", ErrorCode="30005") == 204
-    assert await post.unreachable() == {"sms": "+14155552671"}
-    assert await post.state() == ("sent", "twilio_30005", "sent")
+    delivery = await harness.sent()
+    assert await harness.told(delivery, "undelivered", ErrorCode="30003") == 204
+    assert (await harness.unreachable(), await harness.state()) == ({}, ("sent", "twilio_30003", "sent"))
+    assert await harness.told(delivery, "failed", ErrorCode="30005") == 204
+    assert await harness.unreachable() == {"sms": "+14155552671"}
+    assert await harness.state() == ("sent", "twilio_30005", "sent")
 
 
-async def test_an_unknown_delivery_is_kept(post: TextPost) -> None:
+async def test_an_unknown_delivery_is_kept(harness: TextHarness) -> None:
     """It may be another installation's; it is counted, and led back where that is possible later."""
-    assert await post.told("nobody's.sms", "delivered") == 204
-    async with post.installation.database.read("default") as tx:
+    assert await harness.told("nobody's.sms", "delivered") == 204
+    async with harness.installation.database.read("default") as tx:
         [kept] = await load_unmatched(tx, limit=10)
     assert (kept.event.id, kept.reason) == (f"{SID}-delivered", Unmatched.UNKNOWN_DELIVERY)
 
 
-async def test_a_report_beyond_the_logs_retention_is_kept_out(post: TextPost) -> None:
+async def test_a_report_beyond_the_logs_retention_is_kept_out(harness: TextHarness) -> None:
     """Where the log no longer knows whether it was told before, it is not believed."""
-    delivery = await post.sent()
+    delivery = await harness.sent()
     long_ago = datetime.now(UTC) - timedelta(days=91)  # noqa: TID251 - the test's own clock
-    async with post.installation.database.write("default") as tx:
+    async with harness.installation.database.write("default") as tx:
         await tx.execute(update(deliveries).values(claimed_at=long_ago))
-    assert await post.told(delivery, "delivered") == 204
-    assert await post.received() == []
+    assert await harness.told(delivery, "delivered") == 204
+    assert await harness.received() == []
 
 
-async def test_an_erased_user_does_not_come_back(post: TextPost) -> None:
+async def test_an_erased_user_does_not_come_back(harness: TextHarness) -> None:
     """Guarantee 8: a late report makes nothing."""
-    delivery = await post.sent()
-    async with post.installation.database.write("default") as tx:
+    delivery = await harness.sent()
+    async with harness.installation.database.write("default") as tx:
         assert await erase_user(tx, "u", datetime.now(UTC))  # noqa: TID251 - the test's own clock
-    assert await post.told(delivery, "delivered") == 204
-    assert await post.received() == []
+    assert await harness.told(delivery, "delivered") == 204
+    assert await harness.received() == []
 
 
 @pytest.mark.parametrize(
     ("body", "status"),
     [(b"x" * 5_000_000, 413), (b"\xff=1", 400), (b"a=%FF", 400), (b"a&" * 1000, 400), (b"", 403), (b"{}", 403)],
 )
-async def test_bad_bodies_are_refused(post: TextPost, body: bytes, status: int) -> None:
+async def test_bad_bodies_are_refused(harness: TextHarness, body: bytes, status: int) -> None:
     """5 MB, other encodings and endless fields end before anything is looked up."""
-    answer = await post.api.post("/webhooks/twilio?delivery=d", content=body)
+    answer = await harness.api.post("/webhooks/twilio?delivery=d", content=body)
     assert answer.status_code == status, answer.text
 
 
@@ -300,18 +303,18 @@ async def test_without_a_callback_there_is_no_webhook(installation: Installation
 
 async def test_dead_push_tokens_are_forgotten(installation: Installation) -> None:
     """A token that the provider does not know any more is taken from the user; the others stay, in their order."""
-    post = Post(installation, Provider(Accepted("p", invalid_tokens=("b", "x"))))
-    await post.described(User(id="u", push_tokens=("a", "b", "c")))
+    harness = SendHarness(installation, FakeChannel(Accepted("p", invalid_tokens=("b", "x"))))
+    await harness.save_user(User(id="u", push_tokens=("a", "b", "c")))
     again = follow_on("f", PUSHED, eligible_again="always")
     await installation.publish(ORIGINAL, again)
     await installation.ingest(push("e1", 0))
-    assert (await post.send(minutes=1)).outcome == "sent"
+    assert (await harness.send(minutes=1)).outcome == "sent"
     assert await _tokens(installation) == ("a", "c")
-    post.provider.answers = [Rejected("unregistered", invalid_tokens=("a", "c"))]
+    harness.channel.answers = [Rejected("unregistered", invalid_tokens=("a", "c"))]
     await installation.ingest(push("e2", 2))
-    assert (await post.send(minutes=3)).reason == "send_failed"
+    assert (await harness.send(minutes=3)).reason == "send_failed"
     assert await _tokens(installation) == ()
-    assert {message.fault for message in await post.messages()} == {None, "unregistered"}
+    assert {message.fault for message in await harness.deliveries()} == {None, "unregistered"}
 
 
 async def _tokens(installation: Installation) -> tuple[str, ...]:
@@ -321,16 +324,16 @@ async def _tokens(installation: Installation) -> tuple[str, ...]:
     return stored.user.push_tokens
 
 
-async def test_five_reports_at_once_of_different_kinds(post: TextPost) -> None:
+async def test_five_reports_at_once_of_different_kinds(harness: TextHarness) -> None:
     """Under the user's lock they come one after another: one arrival, no fault left."""
-    delivery = await post.sent()
+    delivery = await harness.sent()
     statuses = ["sent", "undelivered", "delivered", "failed", "delivered"]
-    answers = await asyncio.gather(*(post.told(delivery, status) for status in statuses))
+    answers = await asyncio.gather(*(harness.told(delivery, status) for status in statuses))
     assert answers == [204] * 5
-    assert (await post.state(), len(await post.received())) == (("sent", None, "sent"), 1)
+    assert (await harness.state(), len(await harness.received())) == (("sent", None, "sent"), 1)
 
 
-async def test_a_report_is_answered_without_an_api_key(post: TextPost) -> None:
+async def test_a_report_is_answered_without_an_api_key(harness: TextHarness) -> None:
     """Its caller is known by what it signs; everything else still asks for a key."""
-    assert (await post.api.get("/v1/follow-ups")).status_code == 401
-    assert (await post.api.post("/webhooks/twilio", headers={"Authorization": "Bearer x"})).status_code == 403
+    assert (await harness.api.get("/v1/follow-ups")).status_code == 401
+    assert (await harness.api.post("/webhooks/twilio", headers={"Authorization": "Bearer x"})).status_code == 403

@@ -1,4 +1,4 @@
-"""Which channel goes out through what."""
+"""The channels that the settings open."""
 
 from __future__ import annotations
 

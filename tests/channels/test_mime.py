@@ -28,11 +28,11 @@ def write(
     )
 
 
-def read(letter: MimeMessage) -> EmailMessage:
-    return message_from_bytes(letter.data, policy=default)
+def read(mime: MimeMessage) -> EmailMessage:
+    return message_from_bytes(mime.data, policy=default)
 
 
-def test_a_letter_has_its_headers():
+def test_an_email_has_its_headers():
     """From, To, Subject and Date are those of the message."""
     mail = read(write(**{"subject": "Grüße", "from": "Zoë's Shop <zoe@shop.test>"}))
     assert mail["From"].addresses[0].display_name == "Zoë's Shop"
@@ -63,9 +63,9 @@ def test_bodies(content: dict[str, str], kinds: list[str]):
 def test_any_text_arrives_as_written():
     """Letters beyond ASCII, long lines and lone dots survive a transport of 7 bits."""
     text = "Ünïcode ✓ " + "x" * 3000 + "\n.\n..end\n"
-    letter = write(text=text)
-    assert letter.data.isascii()
-    assert read(letter).get_content().replace("\r\n", "\n") == text
+    mime = write(text=text)
+    assert mime.data.isascii()
+    assert read(mime).get_content().replace("\r\n", "\n") == text
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,9 @@ def test_any_text_arrives_as_written():
     ],
 )
 def test_recipients(to: str, written: str, international: bool):
-    """An international domain goes out in ASCII; only a name beyond ASCII asks the server for SMTPUTF8."""
-    letter = write(to=to)
-    assert (letter.recipient, letter.international) == (written, international)
+    """An international domain is written in ASCII; only a name beyond ASCII needs SMTPUTF8."""
+    mime = write(to=to)
+    assert (mime.recipient, mime.international) == (written, international)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_senders(sender: str, name: str, address: str):
 
 
 @pytest.mark.parametrize(
-    ("given", "code"),
+    ("content", "code"),
     [
         ({"to": None}, "no_address"),
         ({"to": "ann"}, "email_invalid"),
@@ -125,10 +125,10 @@ def test_senders(sender: str, name: str, address: str):
         ({"text": None}, "email_invalid"),
     ],
 )
-def test_what_is_no_email_is_rejected(given: dict[str, str], code: str):
+def test_what_is_no_email_is_rejected(content: dict[str, str], code: str):
     """Bad addresses and hidden line breaks are refused for good, and the error quotes nothing of them."""
     with pytest.raises(Rejected) as refusal:
-        write(**given)
+        write(**content)
     assert refusal.value.code == code
     assert "evil" not in str(refusal.value)
 
@@ -142,14 +142,14 @@ PIECES = st.lists(
 
 @given(subject=PIECES, name=PIECES, to=PIECES)
 def test_no_text_adds_a_header_or_a_recipient(subject: str, name: str, to: str):
-    """Whatever a template renders, a letter that is written has our headers alone, once, and one recipient."""
+    """Whatever a template renders, an email that is written has only our headers, each once, and one recipient."""
     try:
-        letter = write(**{"subject": subject, "from": f"{name} <news@shop.test>", "to": f"ann{to}@example.com"})
+        mime = write(**{"subject": subject, "from": f"{name} <news@shop.test>", "to": f"ann{to}@example.com"})
     except Rejected:
         return
-    mail = read(letter)
+    mail = read(mime)
     assert mail["Subject"] == subject.strip()
     assert set(mail.keys()) == HEADERS
     assert len(mail.keys()) == len(HEADERS)
     assert len(mail["To"].addresses) == len(mail["From"].addresses) == 1
-    assert not {"\r", "\n", "<", ">"} & set(letter.recipient.rpartition("@")[2])
+    assert not {"\r", "\n", "<", ">"} & set(mime.recipient.rpartition("@")[2])
