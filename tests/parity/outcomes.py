@@ -21,8 +21,9 @@ evens it out:
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -100,6 +101,36 @@ def rounded(instant: datetime | None) -> str | None:
 
 def _rounded_text(instant: str | None) -> str | None:
     return None if instant is None else rounded(datetime.fromisoformat(instant))
+
+
+def printed_object(
+    *,
+    campaign: str,
+    user: str,
+    trigger: str,
+    key: str,
+    triggered_at: datetime,
+    state: str,
+    reason: str | None,
+    decided_at: datetime | None,
+    due_at: datetime | None = None,
+    channels: Sequence[str] = (),
+    exception: str | None = None,
+) -> dict[str, Any]:
+    """Return what production knows as the object that `simulate --json` prints (design 8)."""
+    printed = {
+        "campaign": campaign,
+        "user": user,
+        "trigger": trigger,
+        "key": json.loads(key) if key else None,
+        "triggered_at": format_instant(triggered_at),
+        "due_at": format_instant(due_at),
+        "state": state,
+        "reason": reason,
+        "decided_at": format_instant(decided_at),
+        "channels": channels,
+    }
+    return printed if state != "excepted" else {**printed, "exception": exception}
 
 
 def object_row(printed: Mapping[str, Any], made: MadeIds) -> Row:

@@ -27,13 +27,10 @@ from connector.channels.protocol import Accepted, OutgoingMessage
 from connector.ingest.intake import Intake
 from connector.ingest.parsing import parse_item
 from connector.rules.model.errors import OrderRefused
-from connector.rules.model.interactions import Item, create_log_entry
-from connector.rules.model.reasons import Reason
-from connector.rules.triggering.changes import Refusal
+from connector.rules.model.interactions import Item
 from connector.rules.triggering.trigger_list import is_trigger, key_of
 from connector.simulation import RETENTION
-from connector.simulation.outcomes import Outcome, of_refusal
-from connector.simulation.timeline import ORDERS, Line
+from connector.simulation.timeline import ORDER_KINDS, TimelineStep
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine import transaction
@@ -44,8 +41,8 @@ from connector.store.follow_ups.pending import claim_to_signal, claim_to_start, 
 from connector.store.tables import Instant
 from connector.store.users.users import merge_user
 from connector.wire import LaunchPage, Order, SendRequest, StoppedWindow
-from tests.parity.outcomes import Outcomes
-from tests.parity.stored import stored_outcomes
+from tests.parity.outcomes import Outcomes, printed_object
+from tests.parity.stored import load_outcomes
 from tests.parity.story import Story
 
 CHANNELS = ("email", "sms", "push", "webhook", "in_app_message", "content_card", "news_feed_card")
@@ -110,7 +107,7 @@ class Production:
         self._ended: set[str] = set()
         self._in_progress: dict[str, set[str]] = {}
         self._pages: dict[str, LaunchPage] = {}
-        self._unlogged: list[Outcome] = []
+        self._unlogged: list[dict[str, Any]] = []
 
     async def play(self, story: Story) -> Outcomes:
         """Play a story to its end, or to the first order that is refused."""
@@ -131,7 +128,7 @@ class Production:
                 if error.type != "OrderRefused":
                     raise
                 refused = list(error.details[0])
-        return await stored_outcomes(self._database, self._workspace, self._unlogged, refused)
+        return await load_outcomes(self._database, self._workspace, self._unlogged, refused)
 
     async def _run_to(self, until: datetime | None) -> None:
         while self._timers and (until is None or self._timers[0].at <= until):
@@ -142,16 +139,16 @@ class Production:
         if until is not None:
             self._clock.now = until
 
-    async def _play(self, line: Line, written: Mapping[str, Any]) -> None:
+    async def _play(self, line: TimelineStep, written: Mapping[str, Any]) -> None:
         """Do what a line says; each interaction is a request of its own, as due work may come between two lines."""
-        if line.thing == "interaction":
+        if line.kind == "interaction":
             await self._ingest({"occurred_at": line.at, **written["interaction"]})
-        elif line.thing == "user":
+        elif line.kind == "user":
             async with self._database.write(self._workspace) as tx:
                 await merge_user(tx, line.value["id"], line.value, await database_now(tx))
-        elif line.thing == "apply":
+        elif line.kind == "apply":
             await self._save(line.value)
-        elif line.thing in ORDERS:
+        elif line.kind in ORDER_KINDS:
             await self._order(line)
 
     async def _ingest(self, item: Mapping[str, Any]) -> None:
@@ -160,31 +157,40 @@ class Production:
         [result] = answer.results
         if result.status != "accepted":
             reason = (result.fault or result.status).partition(":")[0]
-            await self._refuse(parse_item({**item, "id": result.id}), Reason(reason))
+            await self._refuse(parse_item({**item, "id": result.id}), reason)
 
-    async def _refuse(self, item: Item, reason: Reason) -> None:
-        """Note, for every live follow-on that the item would trigger, that it changed nothing."""
+    async def _refuse(self, item: Item, reason: str) -> None:
+        """Note for every live follow-on that the item would trigger that it changed nothing."""
         catalogue, now = await self._cache.at_least(self._database), self._clock.now
-        logged = create_log_entry(item, 0, now)
+        t = min(item.occurred_at, now)
         for entry in catalogue.listeners_of(item):
-            if entry.live is not None and is_trigger(item, entry, logged.t, catalogue):
-                refused = Refusal(entry.id, key_of(item, entry, logged.t), logged, reason)
-                self._unlogged.append(of_refusal(refused, item.user, now))
+            if entry.live is not None and is_trigger(item, entry, t, catalogue):
+                refusal = printed_object(
+                    campaign=entry.id,
+                    user=item.user,
+                    trigger=item.id or "",
+                    key=key_of(item, entry, t),
+                    triggered_at=t,
+                    state="refused",
+                    reason=reason,
+                    decided_at=now,
+                )
+                self._unlogged.append(refusal)
 
     async def _save(self, *definitions: Any) -> None:
         async with self._database.write(self._workspace) as tx:
             await save_drafts(tx, definitions, await database_now(tx))
 
-    async def _order(self, line: Line) -> None:
+    async def _order(self, line: TimelineStep) -> None:
         order = Order(
             workspace=self._workspace,
             order_id=f"line-{line.number}",
-            verb=line.thing,
+            verb=line.kind,
             ids=line.value,
             allow_missed=line.allow_missed,
         )
         receipt = await ActivityEnvironment().run(self._publisher.carry_out_order, order)
-        if line.thing in ("stop", "archive"):
+        if line.kind in ("stop", "archive"):
             stopped = StoppedWindow(workspace=self._workspace, campaigns=receipt.changed)
             await ActivityEnvironment().run(self._publisher.end_waits, stopped)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import cast
 
@@ -13,7 +13,7 @@ from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.errors import OrderRefused
 from connector.rules.sending.launching import is_launched
 from connector.simulation import Simulation, SpillStore
-from connector.simulation.timeline import Line
+from connector.simulation.timeline import TimelineStep
 from connector.simulation.users import SimulatedUser
 from tests.parity.outcomes import MadeIds, Outcomes, object_row, rounded, row
 from tests.parity.story import Story
@@ -32,30 +32,29 @@ def simulate(story: Story) -> Outcomes:
             simulation.run_to(story.until)
         except OrderRefused as refusal:
             refused = list(refusal.problems)
-        simulation.finish()
-        return _outcomes(simulation, refused)
+        simulation.report_waiting()
+        return _outcomes(simulation, [spill.load_user(id) for id in spill.user_ids()], refused)
 
 
-def _play(simulation: Simulation, line: Line) -> None:
-    if line.thing == "interaction":
-        simulation.take(line.value)
-    elif line.thing == "user":
-        simulation.describe(line.value["id"], line.value)
-    elif line.thing == "apply":
+def _play(simulation: Simulation, line: TimelineStep) -> None:
+    if line.kind == "interaction":
+        simulation.ingest(line.value)
+    elif line.kind == "user":
+        simulation.change_user(line.value["id"], line.value)
+    elif line.kind == "apply":
         simulation.apply(line.value)
     else:
-        simulation.order(cast(OrderVerb, line.thing), line.value, allow_missed=line.allow_missed)
+        simulation.order(cast(OrderVerb, line.kind), line.value, allow_missed=line.allow_missed)
 
 
-def _outcomes(simulation: Simulation, refused: list[str]) -> Outcomes:
-    users = list(simulation.world.scratch.people())
-    made = MadeIds({user.user.id: user.log for user in users})
+def _outcomes(simulation: Simulation, users: Sequence[SimulatedUser], refused: list[str]) -> Outcomes:
+    made = MadeIds({user.id: user.log for user in users})
     printed = [json.loads(line) for line in simulation.lines()]
     return Outcomes(
         objects=Counter(object_row(one, made) for one in printed),
         deliveries=Counter(chain.from_iterable(_deliveries(user, made) for user in users)),
         receipts=Counter(
-            row(campaign=campaign, user=user.user.id, key=key, received_at=rounded(at))
+            row(campaign=campaign, user=user.id, key=key, received_at=rounded(at))
             for user in users
             for (campaign, key), at in user.receipts.items()
         ),
@@ -70,7 +69,7 @@ def _deliveries(user: SimulatedUser, made: MadeIds) -> Iterable[tuple[tuple[str,
         for message in messages.values():
             yield row(
                 campaign=follow_up.campaign,
-                user=user.user.id,
+                user=user.id,
                 trigger="(launch)" if is_launched(follow_up) else made.name(follow_up.trigger.id),
                 key=follow_up.key,
                 channel=message.channel,
