@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from connector.store.engine.database import Database
     from tests.support.databases import PostgreSQL
     from tests.support.installation import Installation
-    from tests.support.workspace import Shop
+    from tests.support.workspace import Workspace
 
 UNFINISHED_HANDLERS = ("UnfinishedUpdateHandlersWarning", "UnfinishedSignalHandlersWarning")
 _STATUS: list[int] = []
@@ -52,6 +53,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(_STATUS[-1])
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    """Undo what a test configures of logging."""
+    import structlog
+
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
@@ -156,13 +169,13 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @pytest.fixture
-async def shop(
+async def workspace(
     environment: WorkflowEnvironment, sqlite_database: Database, sqlite_url: str, tmp_path: Path
-) -> AsyncIterator[Shop]:
+) -> AsyncIterator[Workspace]:
     """A workspace with its worker running, in real time."""
-    from tests.support.workspace import Shop, settings_for, working
+    from tests.support.workspace import Workspace, settings_for, working
 
-    opened = Shop(sqlite_database, environment)
+    opened = Workspace(sqlite_database, environment)
     with environment.with_time_skipping_disabled():
-        async with working(environment, settings_for(opened.workspace, sqlite_url, tmp_path)):
+        async with working(environment, settings_for(opened.name, sqlite_url, tmp_path)):
             yield opened

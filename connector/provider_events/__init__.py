@@ -1,4 +1,4 @@
-"""Turns providers' events into interactions, consent and suppressions.
+"""Turns providers' events into interactions, consent and suppressed addresses: resolve, plan, apply.
 
-Imports `rules`, `store`, `ingest` and `tracking`.
+Imports `rules`, `settings`, `store`, `ingest` and `tracking`.
 """

@@ -4,7 +4,7 @@
     python record_interactions.py purchase order-1 u-17 shoe-1 90
     python record_interactions.py exception 'follow-up/default/ask-for-a-review/…'
 
-It needs only `pip install temporalio` and the Temporal namespace of the connector, configured by TEMPORAL_* variables or
+It needs only `pip install temporalio` and the Temporal namespace of the connector, set by TEMPORAL_* variables or
 a profile of the `temporal` program.
 """
 

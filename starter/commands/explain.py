@@ -10,8 +10,7 @@ import typer
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import open_session, run
 from starter.explain.explain import explain_user
-from starter.explain.explanation import Explanation
-from starter.explain.text import render_text
+from starter.explain.explanation import Explanation, render_text
 from starter.terminal import print_json, print_result
 
 

@@ -29,7 +29,8 @@ FollowUpArgument = Annotated[
 NoteOption = Annotated[
     str | None,
     typer.Option(
-        help=f"A note for Temporal's UI, at most {MAX_NOTE_CHARACTERS} characters. Histories keep it: do not name users."
+        help=f"A note for Temporal's UI, at most {MAX_NOTE_CHARACTERS} characters. "
+        "Histories keep it: do not name users."
     ),
 ]
 Operation = Callable[[FollowUpClient], Awaitable[OperationResult]]

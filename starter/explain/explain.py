@@ -1,12 +1,19 @@
-"""Why a user did or did not get a message: what is stored, put beside the catalogue, told in order."""
+"""Explain the decisions about one user: load the record and the catalogue, and describe each decision in order.
+
+ConnectorError
+├── UnknownUser      no user with that id was ever reported or described
+└── UnknownCampaign  no campaign or card has that id
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from connector.app.context import AppContext
-from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.catalogue.catalogue import Catalogue, Entry
+from connector.rules.explaining.near_misses import describe_near_miss, listens_to_any, nearest_miss, subjects_of
+from connector.rules.explaining.wording import describe_condition
+from connector.rules.model.campaigns import Campaign, Scheduled
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.users import suppressed_channels
 from connector.rules.model.values import format_instant
@@ -14,13 +21,12 @@ from connector.rules.publishing.orders import suggest_id
 from connector.store.engine.database import database_now
 from connector.store.reporting.history import MOST_DECISIONS, Record, load_record, was_erased
 from connector.store.users.users import StoredUser, UserErased, find_user
-from starter.explain.decisions import ExplanationBuilder
+from starter.explain.decisions import ExplanationBuilder, interaction_view
 from starter.explain.explanation import CampaignExplanation, Explanation, NoDecision
-from starter.explain.no_decision import explain_no_decision, undecided_campaigns
 
 
 class UnknownUser(ConnectorError):
-    """Nobody told of a user with that id."""
+    """No user with that id was ever reported or described."""
 
 
 class UnknownCampaign(ConnectorError):
@@ -30,23 +36,24 @@ class UnknownCampaign(ConnectorError):
 async def explain_user(
     context: AppContext, user: str, campaign: str | None = None, *, most: int = MOST_DECISIONS
 ) -> Explanation:
-    """Every decision about a user, of all campaigns or of one, and why nothing happened where nothing did.
+    """Explain every decision about a user, of all campaigns or of one, and why others made none.
 
     Args:
         most: how many decisions at most, the newest.
 
     Raises:
-        UnknownUser; UnknownCampaign, with a near match; UserErased; StoreUnavailable.
+        UnknownUser, UserErased, StoreUnavailable.
+        UnknownCampaign: the message names the nearest id.
     """
     async with context.database.read(context.workspace) as tx:
         as_of = await database_now(tx)
         stored = await find_user(tx, user)
         if stored is None:
             if await was_erased(tx, user):
-                raise UserErased(f"the user {user} was erased; nothing that was decided leads to them any more")
-            raise UnknownUser(f"the user {user} is not known: nobody described them or reported what they did")
+                raise UserErased(f"the user {user} was erased; no decision names them any more")
+            raise UnknownUser(f"the user {user} is not known: no report and no description names them")
         record = await load_record(tx, stored.user_key, campaign=campaign, most=most)
-    # Read afterwards, so that everything that was decided is about something in it.
+    # Loaded after the record, so that it contains every entry that the record refers to.
     catalogue = await context.cache.at_least(context.database)
     if campaign is not None and campaign not in catalogue.entries:
         raise UnknownCampaign(f"{campaign} is not known; {suggest_id(catalogue, campaign)}")
@@ -57,28 +64,61 @@ def _explanation(
     stored: StoredUser, record: Record, catalogue: Catalogue, as_of: datetime, campaign: str | None
 ) -> Explanation:
     decided = sorted({p.campaign for p in record.follow_ups} | {d.campaign for d in record.decided})
-    teller = ExplanationBuilder(stored, record, catalogue, as_of)
+    if campaign is None:
+        undecided = _undecided_near_misses(record, catalogue)
+    else:
+        undecided = [] if campaign in record.campaigns else [campaign]
+    builder = ExplanationBuilder(stored, record, catalogue, as_of)
     return Explanation(
         user=stored.user.id,
         as_of=format_instant(as_of),
         is_cut=record.is_cut,
         unreachable=list(suppressed_channels(stored.user, stored.unreachable)),
-        campaigns=[_story(teller, catalogue, name) for name in decided],
-        nothing_happened=_nothing(record, catalogue, [campaign] if campaign is not None else None),
+        campaigns=[_campaign_explanation(builder, catalogue.entries[name]) for name in decided],
+        nothing_happened=[_explain_no_decision(catalogue.entries[name], record, catalogue) for name in undecided],
     )
 
 
-def _story(teller: ExplanationBuilder, catalogue: Catalogue, name: str) -> CampaignExplanation:
-    entry = catalogue.entries[name]
+def _campaign_explanation(builder: ExplanationBuilder, entry: Entry) -> CampaignExplanation:
     return CampaignExplanation(
-        campaign=name,
+        campaign=entry.id,
         state=entry.state,
         first_published_at=format_instant(entry.first_effective_at),
-        chapters=teller.chapters(name),
+        chapters=builder.decisions(entry.id),
     )
 
 
-def _nothing(record: Record, catalogue: Catalogue, asked: Sequence[str] | None) -> list[NoDecision]:
-    """Of what was asked for by name; else of the live follow-ons that the user came near."""
-    names = undecided_campaigns(record, catalogue) if asked is None else [n for n in asked if n not in record.campaigns]
-    return [explain_no_decision(catalogue.entries[name], record, catalogue) for name in names]
+def _undecided_near_misses(record: Record, catalogue: Catalogue) -> list[str]:
+    """Return the live follow-ons without a decision that listen to something that the user interacted with."""
+    subjects = subjects_of(record.items.values())
+    return sorted(
+        entry.id
+        for entry in catalogue.entries.values()
+        if entry.state == "active" and entry.id not in record.campaigns and listens_to_any(entry, subjects)
+    )
+
+
+def _explain_no_decision(entry: Entry, record: Record, catalogue: Catalogue) -> NoDecision:
+    """Explain why a campaign made no decision, from what is still logged of the user."""
+    miss = nearest_miss(entry, record.items.values(), catalogue)
+    return NoDecision(
+        campaign=entry.id,
+        state=entry.state,
+        nearest=interaction_view(miss.logged) if miss and miss.logged else None,
+        shortfall=miss.shortfall.value if miss else None,
+        name=miss.name if miss else None,
+        wanted=miss.wanted if miss else None,
+        had=miss.had if miss else None,
+        words=describe_near_miss(miss, entry, catalogue) if miss else _describe_no_near_miss(entry),
+    )
+
+
+def _describe_no_near_miss(entry: Entry) -> str:
+    definition = (entry.live or entry.newest).definition
+    if not isinstance(definition, Campaign):
+        return f"{entry.id} is a card, which no interaction starts"
+    if definition.follow_on is None:
+        how = "goes to its audience" if isinstance(definition.delivery, Scheduled) else "is sent by another system"
+        return f"{entry.id} has no trigger: it {how}, and no interaction starts it"
+    triggers = " or ".join(map(describe_condition, definition.follow_on.trigger))
+    return f"the trigger requires {triggers}, and no logged interaction of the user comes near it"

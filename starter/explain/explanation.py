@@ -1,14 +1,23 @@
-"""The answer of `explain`, the same on the command line and over HTTP. Its keys are stable; times are UTC with `Z`."""
+"""The explanation of one user's decisions, as JSON for programs and as text for people.
+
+It is the same on the command line and over HTTP. The JSON keys are stable; times are UTC with `Z`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
 
+from connector.rules.explaining.wording import NOTED, describe_state, format_value
+from connector.rules.model.reasons import OPEN_STATES, State
+
+_OPEN = {state.value for state in OPEN_STATES}
+
 
 class Evidence(BaseModel):
-    """One thing that was looked at: its name, its value, and the same in words."""
+    """One fact that a decision depended on: its name, its value, and a sentence."""
 
     name: str
     value: Any
@@ -16,7 +25,7 @@ class Evidence(BaseModel):
 
 
 class InteractionView(BaseModel):
-    """What the user did. `arrived_at` is null where it is not logged any more; so are `properties` of a refusal."""
+    """What the user did. `type`, `properties` and `arrived_at` are null if it is not logged any more."""
 
     id: str
     type: str | None
@@ -41,10 +50,10 @@ class DeliveryView(BaseModel):
 
 
 class Decision(BaseModel):
-    """What came of one interaction: a follow-up, a refusal, or a late exception (`noted`).
+    """The outcome of one interaction: a follow-up, a refusal, or a late exception (`noted`).
 
-    `follow_up`, `due_at` and `next_at` are null on the latter two; `reason` is null where something was sent or still
-    waits; `decided_at` is null while it waits.
+    `follow_up`, `due_at` and `next_at` are null for refusals and late exceptions; `reason` is null if a message was
+    sent or the follow-up is open; `decided_at` is null while it is open.
     """
 
     interaction: InteractionView
@@ -62,7 +71,7 @@ class Decision(BaseModel):
 
 
 class CampaignExplanation(BaseModel):
-    """What was decided about the user for one campaign, oldest event first."""
+    """The decisions of one campaign about the user, oldest event first."""
 
     campaign: str
     state: str
@@ -71,9 +80,9 @@ class CampaignExplanation(BaseModel):
 
 
 class NoDecision(BaseModel):
-    """A campaign for which nothing was decided: the interaction that came nearest, and why it did not count.
+    """A campaign without a decision: the interaction that came nearest to its trigger, and why it did not count.
 
-    `nearest` and `shortfall` are null where none came near.
+    `nearest` and `shortfall` are null if none came near.
     """
 
     campaign: str
@@ -87,9 +96,10 @@ class NoDecision(BaseModel):
 
 
 class Explanation(BaseModel):
-    """Every decision about one user. `is_cut` says that there are older ones, which are not told.
+    """Every decision about one user.
 
-    `unreachable` has the channels whose present address takes no messages, as a provider told.
+    `is_cut` is true if there are older decisions, which are left out. `unreachable` has the channels on which the
+    user's current address is suppressed.
     """
 
     user: str
@@ -98,3 +108,82 @@ class Explanation(BaseModel):
     unreachable: list[str]
     campaigns: list[CampaignExplanation]
     nothing_happened: list[NoDecision]
+
+
+def render_text(explanation: Explanation) -> Iterator[str]:
+    """Yield the lines of an explanation for people."""
+    yield f"{explanation.user}, as of {explanation.as_of}"
+    if explanation.is_cut:
+        yield "older decisions are left out; name one campaign with --campaign to see more of its decisions"
+    if explanation.unreachable:
+        yield f"a provider reported that the user's address takes no messages: {', '.join(explanation.unreachable)}"
+    for campaign in explanation.campaigns:
+        yield from _campaign_lines(campaign)
+    for no_decision in explanation.nothing_happened:
+        yield from _no_decision_lines(no_decision)
+    if not explanation.campaigns and not explanation.nothing_happened:
+        yield ""
+        yield "no decision was made: no reported interaction of this user comes near the trigger of a live follow-on"
+
+
+def _campaign_lines(campaign: CampaignExplanation) -> Iterator[str]:
+    published = f", first published at {campaign.first_published_at}" if campaign.first_published_at else ""
+    yield ""
+    yield f"{campaign.campaign} ({campaign.state}{published})"
+    for decision in campaign.chapters:
+        yield f"  {_interaction_line(decision.interaction)}"
+        yield from (f"    {line}" for line in _decision_lines(decision))
+
+
+def _decision_lines(decision: Decision) -> Iterator[str]:
+    if decision.follow_up is not None:
+        key = f" for {format_value(decision.key)}" if decision.key is not None else ""
+        yield f"began the follow-up {decision.follow_up}{key}, due at {decision.due_at}"
+    yield _outcome_line(decision)
+    yield from (f"  {evidence.words}" for evidence in decision.looked_at)
+    for message in decision.messages:
+        yield _message_line(message)
+        if message.reason != decision.reason:
+            yield from (f"  {evidence.words}" for evidence in message.looked_at)
+
+
+def _outcome_line(decision: Decision) -> str:
+    state = describe_state(decision.state)
+    if decision.state in _OPEN:
+        return state if decision.state == State.SENDING else f"{state} until {decision.next_at}"
+    at = f" at {decision.decided_at}" if decision.follow_up is not None and decision.decided_at else ""
+    if decision.reason is None:
+        return f"{state}{at}"
+    return f"{state if decision.state != NOTED else 'noted'}{at}: {decision.words} ({decision.reason})"
+
+
+def _message_line(message: DeliveryView) -> str:
+    at = message.claimed_at or message.decided_at
+    fault = f" [{message.fault}]" if message.fault else ""
+    code = f" ({message.reason})" if message.reason else ""
+    return f"{message.channel}: {message.words}{code}{f' at {at}' if at else ''}{fault}"
+
+
+def _interaction_line(item: InteractionView) -> str:
+    arrived = f", arrived at {item.arrived_at}" if item.arrived_at not in (None, item.happened_at) else ""
+    return f"{item.happened_at}  {_describe(item)} ({item.id}){arrived}"
+
+
+def _describe(item: InteractionView) -> str:
+    if item.type is None:
+        return "an interaction that is not logged any more"
+    target = item.campaign or item.card
+    properties = ", ".join(f"{name}: {format_value(value)}" for name, value in (item.properties or {}).items())
+    return f"{item.type}{f' of {target}' if target else ''}{f' [{properties}]' if properties else ''}"
+
+
+def _no_decision_lines(no_decision: NoDecision) -> Iterator[str]:
+    yield ""
+    yield f"{no_decision.campaign} ({no_decision.state}): no decision"
+    if no_decision.nearest is None:
+        yield f"  {no_decision.words}"
+        return
+    yield "  nearest to its trigger:"
+    yield f"  {_interaction_line(no_decision.nearest)}"
+    shortfall = f" ({no_decision.shortfall})" if no_decision.shortfall else ""
+    yield f"    it did not count: {no_decision.words}{shortfall}"

@@ -31,7 +31,7 @@ from connector.store.tables import interactions, user_aliases
 from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, buy, follow_on, now, push
 from tests.support.installation import Installation
 from tests.support.temporal_server import until_event
-from tests.support.workspace import LATER, Shop
+from tests.support.workspace import LATER, Workspace
 
 STARTED = {"user": "u", "type": "start_session"}
 ADDRESS = "ada@shop.example"
@@ -116,18 +116,18 @@ async def logged(database: Database) -> list[Any]:
         return list((await tx.execute(select(interactions).order_by(interactions.c.seq))).mappings())
 
 
-async def test_from_a_workflow_by_name(shop: Shop, service: Service) -> None:
+async def test_from_a_workflow_by_name(workspace: Workspace, service: Service) -> None:
     """What HTTP takes and answers, on the queue of the workspace; the follow-up that it triggers begins at once."""
-    await shop.open(ORIGINAL, LATER)
-    queue = f"connector-{shop.workspace}"
+    await workspace.open(ORIGINAL, LATER)
+    queue = f"connector-{workspace.name}"
     received = {"id": "e1", "user": "u", "type": "receive_push", "campaign": "o", "occurred_at": now().isoformat()}
     body = {"interactions": [received, {"user": "u", "type": "nonsense"}, STARTED, received], "users": [{"id": "v"}]}
     answer = await service.call(queue, body)
     assert [one["status"] for one in answer["results"]] == ["accepted", "invalid", "accepted", "duplicate"]
     assert answer["results"][0] == {"id": "e1", "status": "accepted"}
-    assert "is not known" in answer["results"][1]["fault"]
+    assert "is unknown" in answer["results"][1]["fault"]
     assert answer["users"] == [{"id": "v", "status": "accepted"}]
-    waiting = shop.workflow_of(await shop.becomes("later", "waiting"))
+    waiting = workspace.workflow_of(await workspace.becomes("later", "waiting"))
     bought = {"id": "p1", "user": "u", "type": "make_purchase", "occurred_at": now().isoformat()}
     assert await service.call(queue, {"interactions": [bought]}) == {"results": [{"id": "p1", "status": "accepted"}]}
     assert await waiting.result() == "excepted"

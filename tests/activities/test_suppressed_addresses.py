@@ -1,4 +1,4 @@
-"""Addresses that a provider told to be dead, at the moment of the send and as an audience is gathered."""
+"""Suppressed addresses, at the moment of the send and when an audience is loaded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def harness(installation: Installation) -> SendHarness:
 
 
 async def dead(installation: Installation, **unreachable: str) -> None:
-    """Only these addresses are dead from now on."""
+    """Suppress only these addresses from now on."""
     words = [AddressStatement(channel, address, True, NOW) for channel, address in unreachable.items()]
     async with installation.database.write("default") as tx:
         await tx.execute(delete(dead_addresses))
@@ -44,7 +44,7 @@ async def changed(installation: Installation, **changes: Any) -> None:
         await merge_user(tx, "u", changes, BASE)
 
 
-async def test_a_dead_address_gets_no_message(harness: SendHarness) -> None:
+async def test_a_suppressed_address_gets_no_message(harness: SendHarness) -> None:
     """W1: dropped as `unreachable`; with another address the next one goes, and back at the old one it does not."""
     await harness.installation.publish(ORIGINAL, MAIL)
     await dead(harness.installation, email="ADA@shop.test")
@@ -57,8 +57,8 @@ async def test_a_dead_address_gets_no_message(harness: SendHarness) -> None:
     assert [message.address.email for message in harness.channel.messages] == ["new@shop.test"]
 
 
-async def test_it_is_judged_as_of_the_send(harness: SendHarness) -> None:
-    """What bounced while the follow-up waited counts; a word about another channel does not."""
+async def test_suppression_is_evaluated_at_the_send(harness: SendHarness) -> None:
+    """A bounce while the follow-up waited counts; a statement on another channel does not."""
     await harness.installation.publish(ORIGINAL, MAIL)
     await harness.installation.ingest(push("e1", 0))
     await dead(harness.installation, email="ada@shop.test")
@@ -68,8 +68,8 @@ async def test_it_is_judged_as_of_the_send(harness: SendHarness) -> None:
     assert (await harness.send(minutes=70, channel="email")).outcome == "sent"
 
 
-async def test_each_dead_address_is_known_for_whoever_has_it(harness: SendHarness) -> None:
-    """One that was dead before another was, and one that somebody gets who was described later."""
+async def test_a_suppression_applies_to_every_holder(harness: SendHarness) -> None:
+    """An address that was suppressed before another, and one that a later user gets."""
     await harness.installation.publish(ORIGINAL, MAIL)
     await dead(harness.installation, email="a@shop.test", sms="+49 170 1")
     async with harness.installation.database.write("default") as tx:
@@ -88,7 +88,7 @@ async def test_each_dead_address_is_known_for_whoever_has_it(harness: SendHarnes
 
 
 async def test_the_other_channel_goes_out(harness: SendHarness) -> None:
-    """Each channel is judged by itself."""
+    """Each channel is evaluated by itself."""
     both = {**EMAIL, "push": {"title": "Hi", "body": "there"}}
     await harness.installation.publish(ORIGINAL, follow_on("f", PUSHED, messages=both, delay={"after": "30 minutes"}))
     await dead(harness.installation, email="ada@shop.test")

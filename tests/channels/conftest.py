@@ -6,23 +6,12 @@ import asyncio
 import shutil
 import socket
 import ssl
-import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """A certificate for localhost and receiver.test, seen from both ends."""
-
-    serving: ssl.SSLContext
-    trusting: ssl.SSLContext
+from tests.support.certificates import Certificate, Talk, write_certificate
 
 
 @pytest.fixture(scope="session")
@@ -31,19 +20,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
         pytest.skip("the TLS tests make their certificate with the openssl command, which is not here")
     folder = tmp_path_factory.mktemp("certificate")
     cert, key = folder / "cert.pem", folder / "key.pem"
-    _make_certificate(cert, key)
+    write_certificate(cert, key)
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(cert, key)
     return Certificate(serving, ssl.create_default_context(cafile=str(cert)))
-
-
-def _make_certificate(cert: Path, key: Path) -> None:
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,DNS:receiver.test",
-         "-keyout", str(key), "-out", str(cert)],
-        check=True, capture_output=True,
-    )  # fmt: skip
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def outgoing(to: str = "ann@example.com") -> OutgoingMessage:
 
 
 class Mailbox:
-    """Accepts all mail; `replies` has other replies by command, of which None hangs and "drop" closes the connection."""
+    """Accepts all mail; `replies` has other replies by command: None hangs, "drop" closes the connection."""
 
     def __init__(self, **replies: str | None) -> None:
         self.replies = replies

@@ -26,7 +26,7 @@ from connector.channels.protocol import (
     TryLater,
 )
 from connector.settings.providers import Fcm
-from tests.channels.conftest import Talk
+from tests.support.certificates import Talk
 from tests.support.provider_servers import PROJECT, SEND, FcmServer, fcm, fcm_error, key_file
 
 NOW = 1_772_452_800.0

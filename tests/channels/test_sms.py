@@ -26,7 +26,7 @@ from connector.channels.protocol import (
 )
 from connector.channels.twilio import TwilioChannel, is_signed, sign_request
 from connector.settings.providers import Twilio
-from tests.channels.conftest import Certificate, Talk
+from tests.support.certificates import Certificate, Talk
 from tests.support.provider_servers import (
     ACCOUNT,
     CALLBACK,

@@ -8,17 +8,17 @@ from pytest_httpserver import HTTPServer
 from temporalio.testing import WorkflowEnvironment
 
 from connector.store.engine.database import Database
-from tests.support.system import Stage, staged
+from tests.support.system import System, running_system
 
 
 @pytest.fixture
-async def stage(
+async def system(
     environment: WorkflowEnvironment,
     sqlite_database: Database,
     sqlite_url: str,
     tmp_path: Path,
     httpserver: HTTPServer,
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[System]:
     """The whole system, for one test."""
-    async with staged(environment, sqlite_database, sqlite_url, tmp_path, httpserver) as opened:
+    async with running_system(environment, sqlite_database, sqlite_url, tmp_path, httpserver) as opened:
         yield opened

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.dev_process import Dev
+from tests.support.dev_process import DevProcess
 
 CAMPAIGNS = """\
 campaign: original
@@ -33,10 +33,10 @@ USERS = 12
 
 
 @pytest.fixture
-async def dev(tmp_path: Path) -> AsyncIterator[Dev]:
+async def dev(tmp_path: Path) -> AsyncIterator[DevProcess]:
     """Ready, with the campaigns applied and published."""
     (tmp_path / "campaigns.yaml").write_text(CAMPAIGNS)
-    installation = Dev(tmp_path)
+    installation = DevProcess(tmp_path)
     await installation.start()
     try:
         code, said = await installation.run("apply", str(tmp_path / "campaigns.yaml"))
@@ -63,7 +63,7 @@ def _push(number: int) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(180)
-async def test_killed_in_the_middle_of_waits_every_follow_up_ends_once_and_right(dev: Dev) -> None:
+async def test_killed_in_the_middle_of_waits_every_follow_up_ends_once_and_right(dev: DevProcess) -> None:
     """Cases 21 to 23: the worker, then the server, then everything at once is killed; nothing is lost or doubled."""
     for number in range(USERS):
         answer = await dev.http.put(f"/v1/users/u-{number}", json={"push_tokens": ["t"], "first_name": "Ada"})
@@ -93,7 +93,7 @@ async def test_killed_in_the_middle_of_waits_every_follow_up_ends_once_and_right
     assert shown.count("Hi Ada") == USERS - 4
 
 
-async def _said(dev: Dev) -> str:
+async def _said(dev: DevProcess) -> str:
     """What the restarted installation has shown so far; stops it to read its output to the end."""
     dev.process.send_signal(signal.SIGTERM)
     said: bytes = await dev.drain

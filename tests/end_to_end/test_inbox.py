@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.support.polling import until
-from tests.support.system import SCHEDULED, Stage
+from tests.support.system import SCHEDULED, System
 
 IN_APP = {"in_app_message": {"title": "Hi", "body": "Look", "buttons": [{"id": "yes", "label": "Yes"}, {"id": "no"}]}}
 CONTENT = {"content_card": {"title": "Hi", "body": "Look", "link": "https://shop.test/"}}
@@ -39,84 +39,84 @@ class Phone:
 
 
 @pytest.fixture
-async def phone(stage: Stage) -> Any:
+async def phone(system: System) -> Any:
     """Ann's phone."""
-    token = (await stage.do("POST", "/v1/users/ann/inbox-token"))["token"]
-    async with stage.client(Authorization=f"Bearer {token}") as http:
+    token = (await system.do("POST", "/v1/users/ann/inbox-token"))["token"]
+    async with system.client(Authorization=f"Bearer {token}") as http:
         yield Phone(http)
 
 
-async def send(stage: Stage, messages: dict[str, Any], **condition: str) -> None:
+async def send(system: System, messages: dict[str, Any], **condition: str) -> None:
     """The original into Ann's inbox, with a follow-on of what she will do with it."""
-    await stage.open({**SCHEDULED, "messages": messages}, condition)
+    await system.open({**SCHEDULED, "messages": messages}, condition)
 
 
-async def test_view_in_app_message(stage: Stage, phone: Phone) -> None:
+async def test_view_in_app_message(system: System, phone: Phone) -> None:
     """The message was shown."""
-    await send(stage, IN_APP, interaction="view_in_app_message")
+    await send(system, IN_APP, interaction="view_in_app_message")
     await phone.act("in_app_message", "view")
-    await stage.followed()
+    await system.followed()
 
 
-async def test_click_in_app_message(stage: Stage, phone: Phone) -> None:
+async def test_click_in_app_message(system: System, phone: Phone) -> None:
     """M1: its body or any of its buttons."""
-    await send(stage, IN_APP, interaction="click_in_app_message")
+    await send(system, IN_APP, interaction="click_in_app_message")
     await phone.act("in_app_message", "click")
-    await stage.followed()
+    await system.followed()
 
 
-async def test_click_in_app_message_button(stage: Stage, phone: Phone) -> None:
+async def test_click_in_app_message_button(system: System, phone: Phone) -> None:
     """M1: this button, and no other."""
-    await send(stage, IN_APP, interaction="click_in_app_message_button", button="yes")
+    await send(system, IN_APP, interaction="click_in_app_message_button", button="yes")
     await phone.act("in_app_message", "click", button="no")
-    assert await stage.follow_ups() == []
+    assert await system.follow_ups() == []
     await phone.act("in_app_message", "click", button="yes")
-    await stage.followed()
+    await system.followed()
 
 
-async def test_view_content_card(stage: Stage, phone: Phone) -> None:
+async def test_view_content_card(system: System, phone: Phone) -> None:
     """The card was shown."""
-    await send(stage, CONTENT, interaction="view_content_card")
+    await send(system, CONTENT, interaction="view_content_card")
     await phone.act("content_card", "view")
-    await stage.followed()
+    await system.followed()
 
 
-async def test_click_content_card(stage: Stage, phone: Phone) -> None:
+async def test_click_content_card(system: System, phone: Phone) -> None:
     """Its link was followed."""
-    await send(stage, CONTENT, interaction="click_content_card")
+    await send(system, CONTENT, interaction="click_content_card")
     await phone.act("content_card", "click", link="https://shop.test/")
-    await stage.followed()
+    await system.followed()
 
 
-async def test_dismiss_content_card(stage: Stage, phone: Phone) -> None:
+async def test_dismiss_content_card(system: System, phone: Phone) -> None:
     """The card was dismissed, and is gone."""
-    await send(stage, CONTENT, interaction="dismiss_content_card")
+    await send(system, CONTENT, interaction="dismiss_content_card")
     await phone.act("content_card", "dismiss")
-    await stage.followed()
+    await system.followed()
     assert await phone.shown("content_card") == []
 
 
-async def test_conversions_count_from_the_first_view(stage: Stage, phone: Phone) -> None:
+async def test_conversions_count_from_the_first_view(system: System, phone: Phone) -> None:
     """C1: a purchase before the card was seen counts for nothing, one after it does."""
     counting = {"conversions": [{"event": "make_purchase"}], "messages": CONTENT}
-    await stage.open({**SCHEDULED, **counting}, {"interaction": "perform_conversion_event"})
-    await stage.received()
-    await stage.report("make_purchase", properties={"product": "too early"})
+    await system.open({**SCHEDULED, **counting}, {"interaction": "perform_conversion_event"})
+    await system.received()
+    await system.report("make_purchase", properties={"product": "too early"})
     await phone.act("content_card", "view")
-    assert await stage.follow_ups() == []
-    await stage.report("make_purchase", properties={"product": "in time"})
-    await stage.followed()
+    assert await system.follow_ups() == []
+    await system.report("make_purchase", properties={"product": "in time"})
+    await system.followed()
 
 
-async def test_view_news_feed_card(stage: Stage, phone: Phone) -> None:
+async def test_view_news_feed_card(system: System, phone: Phone) -> None:
     """M5: a published card, which is everybody's: nobody sends it."""
-    await stage.open({"card": "original", "title": "Hi", "body": "Look"}, {"interaction": "view_news_feed_card"})
+    await system.open({"card": "original", "title": "Hi", "body": "Look"}, {"interaction": "view_news_feed_card"})
     await phone.act("news_feed_card", "view")
-    await stage.followed()
+    await system.followed()
 
 
-async def test_click_news_feed_card(stage: Stage, phone: Phone) -> None:
+async def test_click_news_feed_card(system: System, phone: Phone) -> None:
     """M5: a card that a campaign puts into this user's feed."""
-    await send(stage, NEWS, interaction="click_news_feed_card")
+    await send(system, NEWS, interaction="click_news_feed_card")
     await phone.act("news_feed_card", "click")
-    await stage.followed()
+    await system.followed()

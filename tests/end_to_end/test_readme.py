@@ -6,13 +6,13 @@ import re
 import sys
 from pathlib import Path
 
-from tests.support.dev_process import Dev
+from tests.support.dev_process import DevProcess
 from tests.support.repository import ROOT
 
 README = ROOT / "README.md"
 
 
-async def _paste(dev: Dev, commands: str) -> str:
+async def _paste(dev: DevProcess, commands: str) -> str:
     """Run the commands in one shell, as a reader pastes them; only the address of the API differs."""
     process = await asyncio.create_subprocess_exec(
         "bash",
@@ -36,7 +36,7 @@ async def test_the_quick_start_works_pasted_in_one_go(tmp_path: Path) -> None:
     """The follow-up waits after the first paste, and the purchase of the second paste excepts it."""
     start, publish, purchase = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)[:3]
     assert start.endswith("connector dev\n")
-    dev = Dev(tmp_path)
+    dev = DevProcess(tmp_path)
     await dev.start()
     try:
         assert "waiting" in await _paste(dev, publish)

@@ -6,7 +6,7 @@ from email.message import EmailMessage
 
 from connector.rules.provider_events.classification import AT_ONCE_WINDOW, BURST_WINDOW
 from tests.support.polling import until
-from tests.support.system import ANN, SCHEDULED, Stage
+from tests.support.system import ANN, SCHEDULED, System
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SHOP = "https://shop.test/sale?a=1&b=2"
@@ -18,19 +18,19 @@ MAIL = {
 }
 
 
-async def follow(stage: Stage, url: str, *, agent: str = BROWSER) -> str | None:
+async def follow(system: System, url: str, *, agent: str = BROWSER) -> str | None:
     """Ask for the address as a browser does, without a key; where it leads, None for a picture."""
-    async with stage.client(**{"User-Agent": agent}) as browser:
+    async with system.client(**{"User-Agent": agent}) as browser:
         answer = await browser.get(url)
     assert answer.status_code in (200, 302, 303, 307), answer.text
     return answer.headers.get("location")
 
 
-async def sent(stage: Stage, **condition: str) -> EmailMessage:
+async def sent(system: System, **condition: str) -> EmailMessage:
     """Ann's letter, with a follow-on of what she will do with it."""
-    await stage.open({**SCHEDULED, "messages": MAIL}, condition)
-    letter = await stage.letter("Welcome")
-    await stage.received()
+    await system.open({**SCHEDULED, "messages": MAIL}, condition)
+    letter = await system.letter("Welcome")
+    await system.received()
     return letter
 
 
@@ -54,44 +54,44 @@ async def read_on() -> None:
     await until(has_passed, "a reader's next moment")
 
 
-async def test_open_email(stage: Stage) -> None:
+async def test_open_email(system: System) -> None:
     """M2: a person's open counts; neither a crawler's of the same picture, nor one quicker than any reader."""
-    _, _, pixel = tracked(await sent(stage, interaction="open_email", opens="human"))
-    await follow(stage, pixel, agent="Googlebot/2.1 (+http://www.google.com/bot.html)")
-    await follow(stage, pixel)
+    _, _, pixel = tracked(await sent(system, interaction="open_email", opens="human"))
+    await follow(system, pixel, agent="Googlebot/2.1 (+http://www.google.com/bot.html)")
+    await follow(system, pixel)
     await read_on()
-    assert await stage.follow_ups() == []
-    await follow(stage, pixel)
-    await stage.followed()
-    results = await stage.do("GET", "/v1/campaigns/original/results")
+    assert await system.follow_ups() == []
+    await follow(system, pixel)
+    await system.followed()
+    results = await system.do("GET", "/v1/campaigns/original/results")
     assert (results["receivers"]["opened"], results["receivers"]["opened_by_people"]) == (1, 1)
 
 
-async def test_click_email(stage: Stage) -> None:
+async def test_click_email(system: System) -> None:
     """M1: any link of the mail; the browser lands where the author meant."""
-    link, _, _ = tracked(await sent(stage, interaction="click_email", url=SHOP))
-    assert await follow(stage, link) == SHOP
-    await stage.followed()
+    link, _, _ = tracked(await sent(system, interaction="click_email", url=SHOP))
+    assert await follow(system, link) == SHOP
+    await system.followed()
 
 
-async def test_click_email_alias(stage: Stage) -> None:
+async def test_click_email_alias(system: System) -> None:
     """M1: the link with this alias, and not the other one."""
-    link, alias, _ = tracked(await sent(stage, interaction="click_email_alias", alias="cta"))
-    await follow(stage, link)
+    link, alias, _ = tracked(await sent(system, interaction="click_email_alias", alias="cta"))
+    await follow(system, link)
     await read_on()
-    assert await stage.follow_ups() == []
-    assert await follow(stage, alias) == "https://shop.test/"
-    found = await stage.followed()
+    assert await system.follow_ups() == []
+    assert await follow(system, alias) == "https://shop.test/"
+    found = await system.followed()
     assert found["trigger"].startswith("click-")
 
 
-async def test_click_sms_link(stage: Stage) -> None:
+async def test_click_sms_link(system: System) -> None:
     """The short link of the text message."""
     sms = {"sms": {"body": f"Hello, see {SHOP}"}}
-    await stage.open({**SCHEDULED, "messages": sms}, {"interaction": "click_sms_link"})
-    await stage.received()
-    [text] = stage.providers.texts
+    await system.open({**SCHEDULED, "messages": sms}, {"interaction": "click_sms_link"})
+    await system.received()
+    [text] = system.providers.texts
     assert text["To"] == ANN["phone"]
     [short] = re.findall(r"https://\S+", text["Body"])
-    assert await follow(stage, short) == SHOP
-    await stage.followed()
+    assert await follow(system, short) == SHOP
+    await system.followed()

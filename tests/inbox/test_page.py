@@ -33,7 +33,7 @@ from tests.support.builders import ORIGINAL, follow_on
 from tests.support.installation import Installation
 from tests.support.repository import EXAMPLES
 from tests.support.temporal_server import open_environment
-from tests.support.workspace import Shop, settings_for, working
+from tests.support.workspace import Workspace, settings_for, working
 
 SECRET = SecretStr("the tests' own secret, at least 32 letters")
 HELLO = {
@@ -129,8 +129,8 @@ async def test_a_click_in_the_page_brings_the_follow_on(
     async with await open_environment() as environment:
         await register_search_attributes(environment.client)
         monkeypatch.setenv("TEMPORAL_ADDRESS", environment.client.service_client.config.target_host)
-        shop = Shop(sqlite_database, environment)
-        settings = settings_for(shop.workspace, sqlite_url, tmp_path).model_copy(
+        workspace = Workspace(sqlite_database, environment)
+        settings = settings_for(workspace.name, sqlite_url, tmp_path).model_copy(
             update={"inbox": InboxSettings(secrets=[SECRET], origins=[site])}
         )
         with environment.with_time_skipping_disabled():
@@ -139,10 +139,10 @@ async def test_a_click_in_the_page_brings_the_follow_on(
                 _api(settings, sqlite_database) as api,
                 open_page(chromium, tmp_path / "profile") as page,
             ):
-                await shop.open(*DEFINITIONS)
+                await workspace.open(*DEFINITIONS)
                 await page.open(await _address(site, api))
                 await _used(page)
-                assert (await shop.becomes("thanks", "sent")).reason is None
+                assert (await workspace.becomes("thanks", "sent")).reason is None
     logged = await _logged(sqlite_database)
     assert logged == [
         ("click_in_app_message_button", "yes"),

@@ -3,8 +3,8 @@
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +14,8 @@ from sqlalchemy import select
 from connector.rules.model.reasons import OPEN_STATES
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.tables import decisions, follow_ups, interactions, publications
-from tests.support.builders import ABANDONED, ORIGINAL, follow_on
+from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, follow_on
+from tests.support.databases import open_database
 from tests.support.installation import Installation
 from tests.support.user_histories import (
     FOLLOW_ONS,
@@ -27,8 +28,6 @@ from tests.support.user_histories import (
     somebody,
     wire,
 )
-
-PUSHED = {"interaction": "receive_push", "campaign": "o"}
 
 
 async def _together(url: str, *acts: tuple[str, str, int]) -> None:
@@ -109,15 +108,6 @@ def _lanes(draw: st.DrawFn) -> list[Lane]:
     return lanes
 
 
-@asynccontextmanager
-async def _opened(url: str) -> AsyncIterator[Database]:
-    database = Database.open(url)
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
 async def _take_in(installation: Installation, user: str, lane: Lane) -> int:
     """How many items this intake was the first to hear of."""
     accepted = 0
@@ -148,7 +138,7 @@ async def test_four_intakes_at_once_give_what_one_gives_in_order(
 
     draw()
     async with AsyncExitStack() as stack:
-        installations = [Installation(await stack.enter_async_context(_opened(postgresql_url))) for _ in range(4)]
+        installations = [Installation(await stack.enter_async_context(open_database(postgresql_url))) for _ in range(4)]
         for lanes in drawn:
             together, alone = somebody(), somebody()
             acts = [

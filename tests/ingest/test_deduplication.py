@@ -1,4 +1,4 @@
-"""The same open, click or receipt reported by two sources is one interaction, whichever comes first and however close."""
+"""An open, click or receipt that two sources report is one interaction, whichever comes first and however close."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Providers' events on both databases: led back, made into what they come to, and kept where they lead nowhere."""
+"""Providers' events on both databases: matched, turned into interactions and statements, and kept if unmatched."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ async def harness(installation: Installation) -> ProviderEventHarness:
 
 
 @pytest.mark.parametrize("way", ["argument", "tag", "sent id", "message id", "provider's id"])
-async def test_an_open_leads_back_to_our_delivery(harness: ProviderEventHarness, way: str) -> None:
-    """By whatever the provider gives back, to the campaign and the user; what follows on it begins."""
+async def test_an_open_matches_our_delivery(harness: ProviderEventHarness, way: str) -> None:
+    """By any id that the provider reports, to the campaign and the user; its follow-ons start."""
     delivery = await harness.send_mail(Accepted("msg-1") if way == "provider's id" else None)
     told: dict[str, dict[str, Any]] = {
         "argument": ours(delivery),
@@ -110,8 +110,8 @@ async def test_a_message_is_received_once_days_apart(harness: ProviderEventHarne
 @pytest.mark.parametrize(
     "kind", [EventKind.QUEUED, EventKind.DELIVERED, EventKind.OPENED, EventKind.CLICKED, EventKind.BOUNCED]
 )
-async def test_a_report_mends_a_mail_whose_answer_was_lost(harness: ProviderEventHarness, kind: EventKind) -> None:
-    """Guarantee 4: accepted and dropped is `send_unknown`; a provider that tells of it has taken it, so it was sent."""
+async def test_a_report_settles_a_mail_whose_response_was_lost(harness: ProviderEventHarness, kind: EventKind) -> None:
+    """Guarantee 4: accepted without a response is `send_unknown`; a provider that reports on it has accepted it."""
     delivery = await harness.send_mail(OutcomeUnknown("smtp_no_answer"))
     assert {row.campaign: row.reason for row in await harness.installation.rows()} == {"f": "send_unknown"}
     fates = await harness.ingest(event(kind, permanent=True, recipient="ada@shop.test", **ours(delivery)))
@@ -127,8 +127,8 @@ async def test_a_report_mends_a_mail_whose_answer_was_lost(harness: ProviderEven
     assert len(harness.sending.channel.messages) == 1
 
 
-async def test_a_report_may_be_quicker_than_the_answer(harness: ProviderEventHarness) -> None:
-    """While SMTP still talks; whatever comes of that, it was sent and received once."""
+async def test_a_report_may_be_faster_than_the_response(harness: ProviderEventHarness) -> None:
+    """While SMTP is still in progress; whatever its result, the mail was sent and received once."""
 
     async def report(_: object) -> None:
         [message] = await harness.sending.deliveries()
@@ -143,7 +143,7 @@ async def test_a_report_may_be_quicker_than_the_answer(harness: ProviderEventHar
 
 
 async def test_a_report_for_a_worker_that_was_killed(harness: ProviderEventHarness) -> None:
-    """Case 22: the claim has no outcome yet; the report is one, and the next attempt hears of it."""
+    """Case 22: the claim has no result yet; the report settles it, and the next attempt finds that."""
 
     async def kill(_: object) -> None:
         raise Killed
@@ -157,8 +157,8 @@ async def test_a_report_for_a_worker_that_was_killed(harness: ProviderEventHarne
     assert len(await harness.load_log("receive_email")) == len(await harness.load_log("open_email")) == 1
 
 
-async def test_a_bounce_stands_on_the_message(harness: ProviderEventHarness) -> None:
-    """It was handed over and received as M4 counts it; that it came back is told beside it, and delivered is older."""
+async def test_a_bounce_is_recorded_on_the_message(harness: ProviderEventHarness) -> None:
+    """It was accepted and received as M4 counts it; the bounce is recorded beside that, and delivered is older."""
     delivery = await harness.send_mail()
     await harness.ingest(
         event(EventKind.BOUNCED, permanent=True, fault="5.1.1", recipient="ada@shop.test", **ours(delivery))
@@ -175,7 +175,7 @@ def visits(harness: ProviderEventHarness, clock: datetime) -> Visits:
 
 @pytest.mark.parametrize("order", list(permutations(range(2))))
 async def test_the_pixel_and_the_provider_see_one_open(harness: ProviderEventHarness, order: tuple[int, ...]) -> None:
-    """The same open told by both is one interaction, whichever is told first; a later one is another."""
+    """The same open reported by both is one interaction, whichever comes first; a later one is another."""
     delivery = await harness.send_mail()
     moment = datetime.fromisoformat(at(60)).astimezone(UTC)
     pixel = visits(harness, moment)
@@ -205,7 +205,7 @@ EXCEPTED = follow_on(
 async def test_a_provider_without_agents_leaves_the_open_to_the_pixel(
     harness: ProviderEventHarness, order: tuple[int, ...]
 ) -> None:
-    """Whichever comes first, it is a person's open, which triggers and is an exception; without tracking it is some."""
+    """Whichever comes first, it is a person's open, a trigger and an exception; without tracking it is unclassified."""
     await harness.installation.publish(TRIGGERED, EXCEPTED)
     delivery = await harness.send_mail()
     moment = datetime.fromisoformat(at(60)).astimezone(UTC)
@@ -246,10 +246,10 @@ async def test_both_at_once_are_one_open(harness: ProviderEventHarness) -> None:
 
 
 @pytest.mark.parametrize("order", list(permutations(range(2))))
-async def test_a_providers_click_on_our_link_is_our_redirects(
+async def test_a_providers_click_on_our_link_equals_our_redirects(
     harness: ProviderEventHarness, order: tuple[int, ...]
 ) -> None:
-    """Its url is our tracked link's; the token tells delivery, link, alias and target, whatever was put behind it."""
+    """Its url is our tracked link's; the token names delivery, link, alias and target, whatever was appended."""
     delivery = await harness.send_mail()
     moment = datetime.fromisoformat(at(60)).astimezone(UTC)
     token = Token(LinkKind.CLICK, delivery, 2, "cta", "https://s.test/sale")
@@ -273,7 +273,7 @@ async def test_a_providers_click_on_our_link_is_our_redirects(
 
 
 async def test_following_our_link_to_unsubscribe_is_no_click(harness: ProviderEventHarness) -> None:
-    """As at our own redirect: a follow-on of the mail's clicks does not begin by it."""
+    """As with our own redirect: it starts no follow-on of the mail's clicks."""
     delivery = await harness.send_mail()
     moment = datetime.fromisoformat(at(60)).astimezone(UTC)
     link = f"{URL}/u/{TOKENS.write(Token(LinkKind.UNSUBSCRIBE, delivery), at=moment)}"
@@ -291,10 +291,10 @@ async def test_following_our_link_to_unsubscribe_is_no_click(harness: ProviderEv
         (EventKind.UNSUBSCRIBED, "sms", {}, {"sms": "unsubscribed"}),
     ],
 )
-async def test_what_is_said_of_an_address_holds_for_all_who_have_it(
+async def test_a_statement_on_an_address_applies_to_all_its_holders(
     harness: ProviderEventHarness, kind: EventKind, channel: str, unreachable: dict[str, str], consent: dict[str, str]
 ) -> None:
-    """Whatever message it is about, led back or not, and however the address is written."""
+    """Whatever message it is about, matched or not, and however the address is written."""
     await harness.save_users(User(id="v", email="ada@shop.TEST", phone="+491701"), User(id="w", email="bob@shop.test"))
     recipient = "ada@shop.test" if channel == "email" else "+491701"
     told = event(kind, channel=channel, permanent=True, recipient=recipient)
@@ -306,8 +306,8 @@ async def test_what_is_said_of_an_address_holds_for_all_who_have_it(
     assert await harness.load_unmatched() == []
 
 
-async def test_told_again_it_changes_nothing(harness: ProviderEventHarness) -> None:
-    """What came in between stands: an address that is subscribed again stays so, whoever tells of the old bounce."""
+async def test_a_repeated_event_changes_nothing(harness: ProviderEventHarness) -> None:
+    """Later changes stay: an address that is subscribed again stays so when the old bounce is repeated."""
     bounce = event(EventKind.BOUNCED, "b", permanent=True, recipient="ada@shop.test")
     complaint = event(EventKind.COMPLAINED, "c", recipient="ada@shop.test")
     assert await harness.ingest(bounce, complaint) == {"heeded": 2}
@@ -321,10 +321,10 @@ async def test_told_again_it_changes_nothing(harness: ProviderEventHarness) -> N
 @pytest.mark.parametrize("retried", [False, True], ids=["told", "retried"])
 @pytest.mark.parametrize("together", [False, True], ids=["in two", "in one batch"])
 @pytest.mark.parametrize("ids", [("a", "z"), ("z", "a")])
-async def test_a_word_holds_from_when_it_was_said(
+async def test_a_statement_holds_from_when_it_was_made(
     harness: ProviderEventHarness, ids: tuple[str, str], together: bool, retried: bool
 ) -> None:
-    """Unsubscribed at 11:01 is not overruled by a subscribed of 11:00 that is told later, in whatever way it comes."""
+    """Unsubscribed at 11:01 is not overruled by a subscribed of 11:00 that arrives later, by any route."""
     new = User(id="n", email="new@shop.test")
     told = [
         event(EventKind.UNSUBSCRIBED, ids[0], 61, recipient="new@shop.test"),
@@ -340,8 +340,8 @@ async def test_a_word_holds_from_when_it_was_said(
     assert (await harness.find_user("n")).user.consent == {"email": "unsubscribed"}
 
 
-async def test_our_own_link_to_unsubscribe_is_the_last_word(harness: ProviderEventHarness) -> None:
-    """What a provider tells late of the time before does not subscribe again; what it tells of later does."""
+async def test_our_own_unsubscribe_link_is_the_latest_statement(harness: ProviderEventHarness) -> None:
+    """A provider's late report of an earlier statement does not subscribe again; a later statement does."""
     delivery = await harness.send_mail()
     before, recipient = datetime.now(UTC), {"recipient": "ada@shop.test"}  # noqa: TID251 - before the link is followed
     assert await unsubscribe(harness.installation.database, "default", delivery)
@@ -351,8 +351,8 @@ async def test_our_own_link_to_unsubscribe_is_the_last_word(harness: ProviderEve
     assert (await harness.find_user()).user.consent == {"email": "subscribed"}
 
 
-async def test_an_old_start_told_again_subscribes_nobody(harness: ProviderEventHarness) -> None:
-    """Nothing that Twilio signs holds a time, so what was heeded of it is known for good, beyond the retention too."""
+async def test_a_replayed_start_subscribes_nobody(harness: ProviderEventHarness) -> None:
+    """Nothing that Twilio signs holds a time, so its applied events are remembered beyond the retention."""
     told = {"provider": "twilio", "channel": "sms", "recipient": "+491701"}
     start = event(EventKind.SUBSCRIBED, "SM1-received", 60, **told)
     await harness.ingest(start, event(EventKind.UNSUBSCRIBED, "SM2-received", 61, **told))
@@ -364,8 +364,8 @@ async def test_an_old_start_told_again_subscribes_nobody(harness: ProviderEventH
     assert (await harness.find_user()).user.consent == {"sms": "unsubscribed"}
 
 
-async def test_describing_a_user_revives_no_address(harness: ProviderEventHarness) -> None:
-    """PUT and PATCH of the same address leave it dead; another one is reachable by itself; erasing clears it."""
+async def test_updating_a_profile_restores_no_address(harness: ProviderEventHarness) -> None:
+    """PUT and PATCH of the same address leave it suppressed; another one is reachable; erasing clears it."""
     await harness.ingest(event(EventKind.BOUNCED, permanent=True, recipient="ada@shop.test"))
     await harness.save_users(ADA)
     async with harness.installation.database.write("default") as tx:
@@ -378,7 +378,7 @@ async def test_describing_a_user_revives_no_address(harness: ProviderEventHarnes
         assert (await tx.execute(select(dead_addresses))).all() == []
 
 
-async def test_every_address_that_was_told_dead_stays_so(harness: ProviderEventHarness) -> None:
+async def test_every_suppressed_address_stays_so(harness: ProviderEventHarness) -> None:
     """Not only the last one, and not only for who had it: erased with the last user who has it, or had it first."""
     for turn, address in enumerate(["a@shop.test", "b@shop.test"]):
         await harness.save_users(User(id="u", email=address))
@@ -395,14 +395,14 @@ async def test_every_address_that_was_told_dead_stays_so(harness: ProviderEventH
 
 
 @pytest.mark.parametrize("kind", [EventKind.DEFERRED, EventKind.OTHER, EventKind.BOUNCED, EventKind.REJECTED])
-async def test_what_may_pass_is_noted(harness: ProviderEventHarness, kind: EventKind) -> None:
+async def test_a_temporary_failure_is_noted(harness: ProviderEventHarness, kind: EventKind) -> None:
     """A soft bounce and the like change nothing, and are not kept."""
     assert await harness.ingest(event(kind, recipient="ada@shop.test")) == {"noted": 1}
     assert ((await harness.find_user()).unreachable, await harness.load_unmatched()) == ({}, [])
 
 
-async def test_what_cannot_be_led_back_is_kept_once_and_counted(harness: ProviderEventHarness) -> None:
-    """With the reason, whole, and only once however often it is told."""
+async def test_an_unmatched_event_is_kept_once_and_counted(harness: ProviderEventHarness) -> None:
+    """With its reason, whole, and only once however often it is reported."""
     await harness.save_users(User(id="v", email="two@shop.test"), User(id="w", email="two@shop.test"))
     told = [one for one, _ in UNMATCHED_EVENTS]
     assert await harness.ingest(*told) == {"unmatched": len(UNMATCHED_EVENTS)}
@@ -416,8 +416,8 @@ async def test_what_cannot_be_led_back_is_kept_once_and_counted(harness: Provide
     assert counted == [("sendgrid", reason, reasons[reason]) for reason in sorted(reasons)]
 
 
-async def test_what_was_kept_is_led_back_later(harness: ProviderEventHarness) -> None:
-    """After the campaign was applied and the user described, with the time at which it happened; the rest stays."""
+async def test_unmatched_events_match_when_retried(harness: ProviderEventHarness) -> None:
+    """After the campaign was applied and the user reported, with the original time; the others stay."""
     await harness.ingest(*(one for one, _ in UNMATCHED_EVENTS))
     await harness.installation.publish({"campaign": "later", "delivery": {"type": "external"}})
     await harness.save_users(User(id="n", email="Nobody@shop.test"))
@@ -434,8 +434,8 @@ async def test_what_was_kept_is_led_back_later(harness: ProviderEventHarness) ->
     assert (again.led_back, again.left, (await harness.intake.retry("ses")).left) == (0, 3, 0)
 
 
-async def test_what_is_let_go_of_is_not_led_back(harness: ProviderEventHarness) -> None:
-    """What became too old and what is of somebody erased is dropped, what intake refuses stays, and all is counted."""
+async def test_a_retry_drops_and_keeps(harness: ProviderEventHarness) -> None:
+    """Events that became too old or are about erased users are dropped, refused ones stay, and all are counted."""
     patient = ProviderEventHarness(harness.installation, retention=timedelta(days=365))
     led, erased = [event(id=u, arguments={"campaign": "later", "user": u}, message_id=u) for u in ("u", "erased")]
     refused = replace(led, id="refused", at=led.at - timedelta(days=120))
@@ -455,8 +455,8 @@ async def test_what_is_let_go_of_is_not_led_back(harness: ProviderEventHarness) 
     assert [row.id for row in await harness.load_log()] == ["sendgrid-u"]
 
 
-async def test_what_is_kept_of_a_user_is_erased_with_them(harness: ProviderEventHarness) -> None:
-    """Guarantee 8: by id and by address; and nothing is kept of what leads to somebody who was erased."""
+async def test_unmatched_events_are_erased_with_their_user(harness: ProviderEventHarness) -> None:
+    """Guarantee 8: by id and by address; and no event that matches an erased user is kept."""
     delivery = await harness.send_mail()
     kept = [
         event(id="id", arguments={"campaign": "later", "user": "u"}),
@@ -481,8 +481,8 @@ async def test_what_is_kept_of_a_user_is_erased_with_them(harness: ProviderEvent
     )
 
 
-async def test_nothing_is_kept_for_ever(harness: ProviderEventHarness) -> None:
-    """What is older than the log is let go of as something is written, and what happened before that is not taken."""
+async def test_old_events_are_deleted(harness: ProviderEventHarness) -> None:
+    """Events older than the log are deleted when others are written, and older ones are not ingested."""
     await harness.ingest(
         *(one for one, _ in UNMATCHED_EVENTS[:3]), event(EventKind.UNSUBSCRIBED, "u", recipient="ada@shop.test")
     )
@@ -500,8 +500,8 @@ async def test_nothing_is_kept_for_ever(harness: ProviderEventHarness) -> None:
     assert (await harness.load_log(), (await harness.find_user()).user.consent) == ([], {"email": "unsubscribed"})
 
 
-async def test_what_is_to_happen_has_happened_now(harness: ProviderEventHarness) -> None:
-    """M7: a provider whose clock is in 2070 tells of now."""
+async def test_a_time_in_the_future_is_now(harness: ProviderEventHarness) -> None:
+    """M7: an event of 2070 happened now."""
     ahead = ProviderEvent("ses", "2070", EventKind.OPENED, datetime(2070, 1, 1, tzinfo=UTC), **THEIRS)  # type: ignore[arg-type]
     assert await harness.ingest(ahead) == {"accepted": 1}
     [row] = await harness.load_log()
@@ -509,7 +509,7 @@ async def test_what_is_to_happen_has_happened_now(harness: ProviderEventHarness)
 
 
 async def test_hostile_texts_stop_nothing(harness: ProviderEventHarness) -> None:
-    """Null characters, halves of characters and endless texts, in every place: the others of the call are taken in."""
+    """Null characters, lone surrogates and endless texts in any field: the other events of the call are ingested."""
     evil = "\0\ud800'; --" + "x" * 40_000
     told = [
         ProviderEvent(
@@ -527,7 +527,7 @@ async def test_hostile_texts_stop_nothing(harness: ProviderEventHarness) -> None
 
 
 async def test_a_batch_takes_a_fixed_number_of_statements(harness: ProviderEventHarness) -> None:
-    """200 opens of 200 users cost what two cost, and so do bounces and what leads nowhere."""
+    """200 opens of 200 users cost what two cost, and so do bounces and unmatched events."""
 
     async def count(number: int, name: str, **told: Any) -> int:
         events = [
@@ -574,8 +574,8 @@ async def test_faults_of_our_own_messages_take_a_fixed_number_of_statements(harn
     assert first <= 18, first
 
 
-async def test_many_who_tell_at_once_do_not_wait_for_each_other(harness: ProviderEventHarness) -> None:
-    """Users are locked in one order, so that calls about the same users in any order all come through."""
+async def test_concurrent_calls_do_not_deadlock(harness: ProviderEventHarness) -> None:
+    """Users are locked in one order, so that calls about the same users in any order all succeed."""
     calls = [
         [
             event(id=f"{n}-{u}", minutes=n, arguments={"campaign": "o", "user": f"u{u}"}, message_id=f"{n}{u}")
@@ -593,7 +593,7 @@ def _topics(rows: Sequence[Any]) -> list[str]:
 
 
 async def test_texts_of_another_system(harness: ProviderEventHarness) -> None:
-    """M4: received as the carrier reports it; a click on a link in it is a text's."""
+    """M4: received when the carrier reports it; a click on a link in it is a text's."""
     told = {"channel": "sms", "arguments": {"campaign": "o"}, "recipient": "+491701", "provider": "twilio"}
     events = [
         event(EventKind.SENT, "1", 1, message_id="SM1", **told),

@@ -43,66 +43,66 @@ def _title(campaign: Campaign, assignment: Assignment, user: str = "") -> str:
         ("cart", "Ünïcode", Assignment(control=False, variant="b")),
     ],
 )
-def test_the_same_for_ever(campaign: str, user: str, expected: Assignment) -> None:
-    """T4: golden values of SHA-256 over [purpose,1,campaign,user]; a release that moves them moves users."""
+def test_assignments_never_change(campaign: str, user: str, expected: Assignment) -> None:
+    """T4: golden values of SHA-256 over [purpose,1,campaign,user]; a release that changes them reassigns users."""
     assert assign(_campaign({"a": 1, "b": 1, "c": 2}, control=30, name=campaign), user) == expected
 
 
 @pytest.mark.parametrize("per_cent", [0, 1, 20, 50, 100])
 def test_control_group_has_its_share(per_cent: int) -> None:
-    """T4: about so many in a hundred; none at 0 and all at 100."""
+    """T4: the group has its percentage of the users; none at 0 and all at 100."""
     share = sum(assign(_campaign(control=per_cent), user).control for user in USERS) / len(USERS) * 100
     assert share == pytest.approx(per_cent, abs=2 if 0 < per_cent < 100 else 0)
 
 
 def test_a_larger_control_group_only_gains() -> None:
-    """T4: the hash decides, so whoever is in a small control group is in every larger one."""
+    """T4: the hash decides, so the users of a small control group are in every larger one."""
     groups = [{u for u in USERS if assign(_campaign(control=share), u).control} for share in (5, 20, 60)]
     assert groups[0] < groups[1] < groups[2]
 
 
 def test_variants_have_their_weights() -> None:
-    """T4: three in four get what weighs three times as much."""
-    drawn = [assign(_campaign({"a": 1, "b": 3}), user).variant for user in USERS]
-    assert drawn.count("b") / len(USERS) == pytest.approx(0.75, abs=0.03)
-    assert set(drawn) == {"a", "b"}
+    """T4: a variant with three times the weight gets three in four users."""
+    variants = [assign(_campaign({"a": 1, "b": 3}), user).variant for user in USERS]
+    assert variants.count("b") / len(USERS) == pytest.approx(0.75, abs=0.03)
+    assert set(variants) == {"a", "b"}
 
 
-def test_order_of_variants_moves_nobody() -> None:
-    """T4: writing the variants in another order changes no draw."""
+def test_order_of_variants_does_not_matter() -> None:
+    """T4: variants in another order give every user the same one."""
     one, other = _campaign({"a": 1, "b": 2, "c": 3}), _campaign({"c": 3, "a": 1, "b": 2})
     assert [assign(one, user) for user in USERS] == [assign(other, user) for user in USERS]
 
 
-def test_control_and_variant_are_drawn_apart() -> None:
-    """T4: a control group takes from all variants alike."""
-    drawn = [assign(_campaign({"a": 1, "b": 1}, control=50), user).variant for user in USERS]
-    assert drawn.count("a") == pytest.approx(drawn.count("b"), rel=0.15)
+def test_control_and_variant_are_independent() -> None:
+    """T4: a control group has equal parts of the users of all variants."""
+    variants = [assign(_campaign({"a": 1, "b": 1}, control=50), user).variant for user in USERS]
+    assert variants.count("a") == pytest.approx(variants.count("b"), rel=0.15)
 
 
-def test_campaigns_draw_apart() -> None:
-    """T4: being in one campaign's control group says nothing about another's."""
+def test_campaigns_are_independent() -> None:
+    """T4: the control groups of two campaigns are independent."""
     groups = [{u for u in USERS if assign(_campaign(control=50, name=name), u).control} for name in ("c1", "c2")]
     assert len(groups[0] & groups[1]) / len(USERS) == pytest.approx(0.25, abs=0.03)
 
 
 def test_content_of_the_assignment() -> None:
-    """T4: one's variant, or the messages that all get."""
+    """T4: the content is the user's variant, or the campaign's messages without variants."""
     assert _title(_campaign({"a": 1, "b": 1}), Assignment(control=False, variant="b")) == "b"
     assert _title(_campaign(), Assignment(control=False)) == "the one"
     assert _title(_campaign(), Assignment(control=False, variant="gone")) == "the one"
 
 
 @pytest.mark.parametrize("kept", [None, "gone"])
-def test_a_variant_that_is_gone_is_drawn_anew(kept: str | None) -> None:
-    """T4: whoever had it, or had none, is spread over those there are, as a new user would be."""
+def test_a_removed_variant_is_replaced(kept: str | None) -> None:
+    """T4: its users, and users without a variant, are spread over the present ones like new users."""
     campaign = _campaign({"a": 1, "b": 3})
-    found = [_title(campaign, Assignment(control=False, variant=kept), user) for user in USERS]
-    assert found == [assign(campaign, user).variant for user in USERS]
+    titles = [_title(campaign, Assignment(control=False, variant=kept), user) for user in USERS]
+    assert titles == [assign(campaign, user).variant for user in USERS]
 
 
-def test_without_a_user_the_draw_is_still_stable() -> None:
-    """T4: all of a former variant get the same one of those there are."""
+def test_without_a_user_the_replacement_is_stable() -> None:
+    """T4: all users of a former variant get the same present one."""
     campaign = _campaign({"a": 1, "b": 1})
-    found = {_title(campaign, Assignment(control=False, variant="gone")) for _ in range(3)}
-    assert len(found & {"a", "b"}) == len(found) == 1
+    titles = {_title(campaign, Assignment(control=False, variant="gone")) for _ in range(3)}
+    assert len(titles & {"a", "b"}) == len(titles) == 1

@@ -1,4 +1,4 @@
-"""Where providers' events lead back to: a table of what they name and what is known."""
+"""What providers' events match: a table of what they name and what is known."""
 
 from __future__ import annotations
 
@@ -71,24 +71,24 @@ def event(**told: Any) -> ProviderEvent:
         ({"recipient": "ada@shop.test"}, Unmatched.NO_CAMPAIGN),
     ],
 )
-def test_where_an_event_leads(told: dict[str, Any], led: Any) -> None:
+def test_what_an_event_matches(told: dict[str, Any], led: Any) -> None:
     """By our delivery, else by campaign and user, else by campaign and the only holder of the address."""
     assert attribute(event(**told), GROUND) == led
 
 
-def test_a_link_of_ours_is_the_surest() -> None:
-    """We signed it, so it goes before what was told beside it."""
+def test_our_own_link_comes_first() -> None:
+    """We signed it, so it counts more than the event's arguments."""
     assert attribute(event(arguments={"campaign": "welcome", "user": "u-2"}), GROUND, "d.email") == OURS
 
 
 @pytest.mark.parametrize("id", ["1f2a.email", "a b/c", "_2e_", "ä_ö", ""])
-def test_tags_are_read_again(id: str) -> None:
-    """SES takes letters, digits, dashes and underscores alone."""
+def test_tags_are_decoded(id: str) -> None:
+    """SES allows letters, digits, dashes and underscores only."""
     tag = to_tag(id)
     assert from_tag(tag) == id
     assert all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in tag)
 
 
-def test_what_is_no_tag_of_ours_stays_as_it_is() -> None:
-    """Bytes that are no text are left alone."""
+def test_any_other_tag_is_unchanged() -> None:
+    """Bytes that are not UTF-8 are left unchanged."""
     assert from_tag("a_ff_fe") == "a_ff_fe"

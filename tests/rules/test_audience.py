@@ -1,4 +1,4 @@
-"""Is this user in the audience? Predicates over attributes and the past (design 8)."""
+"""Audiences: predicates over attributes, past interactions and past events (design 8)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SILVER = {"attribute": "tier", "is": "silver"}
 
 @dataclass
 class RecordingHistory:
-    """A past in which these events or interactions happened; it remembers what it was asked."""
+    """A history in which these events or interactions happened; it records the queries."""
 
     happened: frozenset[str] = frozenset()
     asked: list[tuple[datetime | None, datetime]] = field(default_factory=list)
@@ -35,7 +35,7 @@ class RecordingHistory:
         return getattr(condition, "event", None) in self.happened or getattr(condition, "campaign", "") in self.happened
 
 
-def _inside(predicate: Any, *happened: str, attributes: dict[str, Any] | None = None) -> bool:
+def _is_inside(predicate: Any, *happened: str, attributes: dict[str, Any] | None = None) -> bool:
     user = User(id="u", attributes=ATTRIBUTES if attributes is None else attributes)
     return is_in_audience(PREDICATE.validate_python(predicate), user, RecordingHistory(frozenset(happened)), NOW)
 
@@ -97,8 +97,8 @@ def _inside(predicate: Any, *happened: str, attributes: dict[str, Any] | None = 
     ],
 )
 def test_attribute_comparisons(attribute: str, comparison: dict[str, Any], expected: bool) -> None:
-    """Exact and typed as JSON; a missing attribute satisfies only is_not, not_in and exists: false."""
-    assert _inside({"attribute": attribute, **comparison}) is expected
+    """Comparisons are exact and typed as JSON; a missing attribute satisfies only is_not, not_in and exists: false."""
+    assert _is_inside({"attribute": attribute, **comparison}) is expected
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_attribute_comparisons(attribute: str, comparison: dict[str, Any], expec
     ],
 )
 def test_combinations(predicate: Any, expected: bool) -> None:
-    """all, any and not, as deep as one likes."""
-    assert _inside(predicate) is expected
+    """all, any and not combine at any depth."""
+    assert _is_inside(predicate) is expected
 
 
 @pytest.mark.parametrize(
@@ -129,13 +129,13 @@ def test_combinations(predicate: Any, expected: bool) -> None:
         ({"not": BOUGHT}, "start_session", True),
     ],
 )
-def test_the_past(predicate: Any, happened: str, expected: bool) -> None:
-    """Interactions and events count as the history tells."""
-    assert _inside(predicate, happened) is expected
+def test_history(predicate: Any, happened: str, expected: bool) -> None:
+    """Interactions and events hold if the history has a match."""
+    assert _is_inside(predicate, happened) is expected
 
 
-def test_the_past_is_before_the_moment() -> None:
-    """The history is asked for what came before, ever or as far back as `within` says."""
+def test_history_ends_before_the_evaluation() -> None:
+    """The history is queried up to the evaluation, from the beginning or from `within` before it."""
     history = RecordingHistory()
     is_in_audience(PREDICATE.validate_python({"any": [CLICKED, BOUGHT]}), User(id="u"), history, NOW)
     assert history.asked == [(None, NOW), (NOW - timedelta(days=7), NOW)]
@@ -154,7 +154,7 @@ def test_the_past_is_before_the_moment() -> None:
     ],
 )
 def test_without_attributes(user: User | None, predicate: Any, expected: bool) -> None:
-    """A user who was never described has none, and built-in fields are no attributes."""
+    """A user who was never described has no attributes, and built-in fields are none."""
     assert is_in_audience(PREDICATE.validate_python(predicate), user, RecordingHistory(), NOW) is expected
 
 
@@ -170,8 +170,8 @@ def test_without_attributes(user: User | None, predicate: Any, expected: bool) -
         ({"any": [GOLD, {"not": SILVER}]}, False),
     ],
 )
-def test_what_needs_the_past(predicate: Any, expected: bool) -> None:
-    """Only predicates with an interaction or an event in them need the log."""
+def test_which_predicates_need_history(predicate: Any, expected: bool) -> None:
+    """Only predicates that contain an interaction or an event need the log."""
     assert needs_history(PREDICATE.validate_python(predicate)) is expected
 
 
@@ -186,6 +186,6 @@ def test_what_needs_the_past(predicate: Any, expected: bool) -> None:
     ],
 )
 def test_malformed_comparisons_are_refused(predicate: Any, words: str) -> None:
-    """What could not be judged later is refused as it is read."""
+    """A comparison that could not be evaluated is refused when it is parsed."""
     with pytest.raises(ValidationError, match=words):
         PREDICATE.validate_python(predicate)

@@ -1,4 +1,4 @@
-"""Frequency caps: at most so many messages in so many calendar days (W2)."""
+"""Frequency caps: the most messages that a user gets within some calendar days (W2)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TUESDAY_NOON = "2026-03-03T12:00:00-05:00"
 Sent = tuple[str, str, str]
 
 
-def _capped(
+def _is_capped(
     caps: list[dict[str, object]],
     channel: str,
     past: list[Sent],
@@ -46,14 +46,14 @@ def _capped(
     ],
 )
 def test_a_day_is_the_users_calendar_day(past: list[Sent], now: str, expected: bool) -> None:
-    """W2: not 24 hours, but from midnight to midnight (case 19)."""
-    assert _capped([PUSH_A_DAY], "push", past, now) is expected
+    """W2: a day is from midnight to midnight, not 24 hours (case 19)."""
+    assert _is_capped([PUSH_A_DAY], "push", past, now) is expected
 
 
 @pytest.mark.parametrize(("user_zone", "expected"), [(NEW_YORK, False), (None, True), ("Mars/Olympus", True)])
 def test_without_a_zone_days_are_the_companys(user_zone: str | None, expected: bool) -> None:
     """W2: both instants are Tuesday in the company's UTC, and two days in New York."""
-    assert _capped([PUSH_A_DAY], "push", [("a", "push", MONDAY_NIGHT)], TUESDAY_EARLY, user_zone) is expected
+    assert _is_capped([PUSH_A_DAY], "push", [("a", "push", MONDAY_NIGHT)], TUESDAY_EARLY, user_zone) is expected
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ def test_without_a_zone_days_are_the_companys(user_zone: str | None, expected: b
     ],
 )
 def test_today_is_the_last_of_the_days(per: object, sent_on: str, expected: bool) -> None:
-    """W2: a week is 7 days, today the last, also where clocks change among them."""
+    """W2: a week is 7 days that end with today, even if clocks change in it."""
     cap: dict[str, object] = {"channel": "push", "at_most": 1, "per": per}
     past = [("a", "push", f"{sent_on}T12:00:00-04:00")]
-    assert _capped([cap], "push", past, "2026-03-10T00:30:00-04:00") is expected
+    assert _is_capped([cap], "push", past, "2026-03-10T00:30:00-04:00") is expected
 
 
 @pytest.mark.parametrize(
@@ -92,38 +92,38 @@ def test_today_is_the_last_of_the_days(per: object, sent_on: str, expected: bool
     ],
 )
 def test_which_channels_count(cap: dict[str, object], channel: str, past_channel: str, expected: bool) -> None:
-    """W2: a cap counts its own channel, or any; in-app messages and cards neither count nor are capped."""
-    assert _capped([cap], channel, [("a", past_channel, TUESDAY_EARLY)], TUESDAY_NOON) is expected
+    """W2: a cap counts its own channel or any; in-app messages and cards neither count nor are capped."""
+    assert _is_capped([cap], channel, [("a", past_channel, TUESDAY_EARLY)], TUESDAY_NOON) is expected
 
 
 def test_several_channels_count_once_for_any() -> None:
-    """W2: one follow-up on two channels is one for `any`, and two follow-ups are two."""
+    """W2: one follow-up on two channels counts once for `any`, and two follow-ups count twice."""
     cap = {**ANY_A_DAY, "at_most": 2}
     both = [("a", "push", TUESDAY_EARLY), ("a", "email", TUESDAY_EARLY)]
-    assert not _capped([cap], "sms", both, TUESDAY_NOON)
-    assert _capped([cap], "sms", [*both, ("b", "push", TUESDAY_EARLY)], TUESDAY_NOON)
+    assert not _is_capped([cap], "sms", both, TUESDAY_NOON)
+    assert _is_capped([cap], "sms", [*both, ("b", "push", TUESDAY_EARLY)], TUESDAY_NOON)
 
 
 def test_own_other_channel_does_not_cap() -> None:
-    """W2: the email of a follow-up whose push has just gone is not one more for `any`; another's is."""
+    """W2: a follow-up's push does not cap its own email for `any`; it caps another follow-up's."""
     past = [("own", "push", TUESDAY_NOON)]
-    assert not _capped([ANY_A_DAY], "email", past, TUESDAY_NOON)
-    assert _capped([ANY_A_DAY], "email", past, TUESDAY_NOON, own="another")
+    assert not _is_capped([ANY_A_DAY], "email", past, TUESDAY_NOON)
+    assert _is_capped([ANY_A_DAY], "email", past, TUESDAY_NOON, own="another")
 
 
-@pytest.mark.parametrize("broken", [0, 1])
-def test_all_caps_must_hold(broken: int) -> None:
-    """W2: one broken cap is enough, wherever it stands."""
+@pytest.mark.parametrize("full", [0, 1])
+def test_all_caps_must_hold(full: int) -> None:
+    """W2: one full cap is enough, whatever its place in the list."""
     caps: list[dict[str, object]] = [{**PUSH_A_DAY, "at_most": 5}, {**PUSH_A_DAY, "at_most": 5}]
     past = [("a", "push", TUESDAY_EARLY)]
-    assert not _capped(caps, "push", past, TUESDAY_NOON)
-    caps[broken] = PUSH_A_DAY
-    assert _capped(caps, "push", past, TUESDAY_NOON)
+    assert not _is_capped(caps, "push", past, TUESDAY_NOON)
+    caps[full] = PUSH_A_DAY
+    assert _is_capped(caps, "push", past, TUESDAY_NOON)
 
 
-def test_no_caps_and_none_at_all() -> None:
-    """W2: without caps nothing is capped; with `at_most: 0` everything that can be is."""
-    assert not _capped([], "push", [("a", "push", TUESDAY_NOON)], TUESDAY_NOON)
-    assert {c: _capped([{**ANY_A_DAY, "at_most": 0}], c, [], TUESDAY_NOON) for c in CAPPED_CHANNELS} == {
+def test_no_caps_and_a_cap_of_zero() -> None:
+    """W2: without caps nothing is capped; with `at_most: 0` every message of a capped channel is."""
+    assert not _is_capped([], "push", [("a", "push", TUESDAY_NOON)], TUESDAY_NOON)
+    assert {c: _is_capped([{**ANY_A_DAY, "at_most": 0}], c, [], TUESDAY_NOON) for c in CAPPED_CHANNELS} == {
         "email": True, "sms": True, "push": True, "webhook": True,
     }  # fmt: skip

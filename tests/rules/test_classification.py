@@ -1,4 +1,4 @@
-"""People or machines: one table of requests and what they are taken for (M2)."""
+"""People or machines: one table of requests and their classes (M2)."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -44,9 +44,7 @@ def click(link: int = 0, *, after: float = 0, agent: str = CHROME) -> Visit:
         (OPEN, "somebot/1.0", "HEAD", MACHINE, [Indicator.KNOWN_AGENT, Indicator.HEAD_REQUEST]),
     ],
 )
-def test_what_one_request_tells(
-    act: EngagementKind, agent: str, method: str, kind: VisitClass, signs: list[Indicator]
-) -> None:
+def test_one_request(act: EngagementKind, agent: str, method: str, kind: VisitClass, signs: list[Indicator]) -> None:
     """M2: the agent and the method, long after the message went out."""
     found = classify(Visit(act, AT, agent, method), LONG_AGO, [], is_crawler)
     assert (found.visit_class, list(found.indicators)) == (kind, signs)
@@ -103,6 +101,6 @@ def test_two_suspicions_make_a_machine() -> None:
         (CLICK, "curl/8", {"classified": "machine", "reasons": ["known_agent"], "robot": True}),
     ],
 )
-def test_what_the_interaction_says(act: EngagementKind, agent: str, properties: dict[str, object]) -> None:
+def test_properties_of_the_interaction(act: EngagementKind, agent: str, properties: dict[str, object]) -> None:
     """M2: a suspect open is only `any`; only a machine's click is a robot's."""
     assert classify(Visit(act, AT, agent), LONG_AGO, [], is_crawler).properties(act) == properties

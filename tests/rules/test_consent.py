@@ -1,4 +1,4 @@
-"""A word holds from when it was said: a table of what is told, in any order."""
+"""A statement holds from when it was made: a table of statements, in any order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def told(happened: EventKind, hours: float, recipient: str) -> tuple[ProviderEve
 
 
 def consent(*words: Said) -> dict[str, str]:
-    """As it stands after these words, each told by itself."""
+    """Return the consent after these statements, each applied by itself."""
     known, said_at = {}, {}
     for word in words:
         known, said_at = apply_consent(known, said_at, [told(*word)], NOW)
@@ -53,21 +53,21 @@ SAID: list[tuple[list[Said], dict[str, str], set[str]]] = [
 
 
 @pytest.mark.parametrize(("words", "consents", "addresses"), SAID)
-def test_the_last_word_holds(words: Any, consents: dict[str, str], addresses: set[str]) -> None:
-    """In whatever order they are told; what is said of one address is not said of another."""
+def test_the_latest_statement_holds(words: Any, consents: dict[str, str], addresses: set[str]) -> None:
+    """In any order of arrival; a statement on one address is none on another."""
     for order in permutations(words):
         assert (consent(*order), dead(*order)) == (consents, addresses)
 
 
-def test_of_two_at_one_instant_the_one_told_last_holds() -> None:
-    """Some providers tell whole seconds, and tell in order."""
+def test_of_two_at_one_instant_the_last_reported_holds() -> None:
+    """Some providers report whole seconds, and in order."""
     assert consent((H.SUBSCRIBED, 0, ADA), (H.UNSUBSCRIBED, 0, ADA)) == {"email": "unsubscribed"}
     assert consent((H.UNSUBSCRIBED, 0, ADA), (H.SUBSCRIBED, 0, ADA)) == {"email": "subscribed"}
     assert dead((H.BOUNCED, 0, ADA), (H.SUBSCRIBED, 0, ADA)) == set()
 
 
-def test_what_is_to_be_said_was_said_now() -> None:
-    """M7: a provider whose clock is far ahead does not silence all who speak later."""
+def test_a_statement_in_the_future_was_made_now() -> None:
+    """M7: a provider whose clock is far ahead does not overrule all later statements."""
     ahead: Said = (H.SUBSCRIBED, 24 * 365 * 40, ADA)
     assert consent(ahead, (H.UNSUBSCRIBED, 24, ADA)) == {"email": "unsubscribed"}
     assert dead(ahead, (H.BOUNCED, 24, ADA)) == {"ada@shop.test"}

@@ -1,4 +1,4 @@
-"""One act told by two sources is one: a table of pairs."""
+"""Deduplication of engagements that two sources report: a table of pairs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEWS: dict[str, Any] = {"message": "m", "source": "ses"}
 URL = {"url": "https://shop.test/a"}
 
 
-def act(kind: str, properties: dict[str, Any], seconds: float = 0, campaign: str = "c") -> Engagement | None:
+def engagement(kind: str, properties: dict[str, Any], seconds: float = 0, campaign: str = "c") -> Engagement | None:
     t = AT + timedelta(seconds=seconds)
     item = Interaction(user="u", type=kind, campaign=campaign, occurred_at=t, properties=properties)
     return engagement_of(item, t)
@@ -51,9 +51,9 @@ def act(kind: str, properties: dict[str, Any], seconds: float = 0, campaign: str
         ((MAIL, NEWS), (MAIL, NEWS | {"message": "n"}), False),
     ],
 )
-def test_what_is_the_same_act(one: Any, other: Any, same: bool) -> None:
-    """By message, act, link and time, in either order; two told by one source are two, but one receipt is one."""
-    first, second = act(*one), act(*other)
+def test_same_engagement(one: Any, other: Any, same: bool) -> None:
+    """By message, kind, link and time, in either order; one source's two reports are two, except for receipts."""
+    first, second = engagement(*one), engagement(*other)
     assert first is not None
     assert second is not None
     assert is_duplicate(first, [second]) == is_duplicate(second, [first]) == same
@@ -74,8 +74,8 @@ def test_what_is_the_same_act(one: Any, other: Any, same: bool) -> None:
         ("perform_conversion_event", OURS),
     ],
 )
-def test_what_only_one_source_tells(kind: str, properties: dict[str, Any]) -> None:
-    """Without a message or whoever tells of it, and of other kinds, nothing is compared, nor asked of the store."""
-    assert act(kind, properties) is None
+def test_items_that_are_not_compared(kind: str, properties: dict[str, Any]) -> None:
+    """Items without a message or a source, and of other types, take no part and cause no query."""
+    assert engagement(kind, properties) is None
     event = Event(user="u", type="event", name="x", occurred_at=AT, properties=OURS)
     assert engagement_of(event, AT) is None

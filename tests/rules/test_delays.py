@@ -50,7 +50,7 @@ def _due(delay: object, triggered_at: str, user_zone: str | None = NEW_YORK, com
     ],
 )
 def test_after_is_exact(delay: object, triggered_at: str, due: str) -> None:
-    """D1: so many seconds from the trigger, whatever clocks do; without a delay at once."""
+    """D1: `after` counts seconds from the trigger, even if clocks change; without a delay it is due at once."""
     assert _due(delay, triggered_at) == datetime.fromisoformat(due)
 
 
@@ -64,17 +64,17 @@ def test_after_is_exact(delay: object, triggered_at: str, due: str) -> None:
     ],
 )
 def test_next_weekday_is_strictly_later(triggered_at: str, due: str) -> None:
-    """D2: the next such day after the trigger's local date (case 6)."""
-    found = _due({"next": "saturday", "at": "15:15", "zone": "user"}, triggered_at)
-    assert (found, found.tzinfo) == (datetime.fromisoformat(due), UTC)
+    """D2: the next such weekday after the trigger's local date (case 6)."""
+    due_at = _due({"next": "saturday", "at": "15:15", "zone": "user"}, triggered_at)
+    assert (due_at, due_at.tzinfo) == (datetime.fromisoformat(due), UTC)
 
 
 @pytest.mark.parametrize("weekday", range(7))
 def test_next_is_one_to_seven_days_on(weekday: int) -> None:
-    """D2: every weekday comes within a week, and never on the same date."""
+    """D2: the next weekday is within a week, and never on the trigger's date."""
     names = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-    found = _due({"next": names[weekday], "at": "12:00"}, "2026-06-03T12:00:00-04:00")  # a Wednesday
-    local = found.astimezone(ZoneInfo(NEW_YORK))
+    due_at = _due({"next": names[weekday], "at": "12:00"}, "2026-06-03T12:00:00-04:00")  # a Wednesday
+    local = due_at.astimezone(ZoneInfo(NEW_YORK))
     assert (local.weekday(), 1 <= local.day - 3 <= 7) == (weekday, True)
 
 
@@ -88,7 +88,7 @@ def test_next_is_one_to_seven_days_on(weekday: int) -> None:
     ],
 )
 def test_in_days_counts_local_dates(delay: object, triggered_at: str, due: str) -> None:
-    """D2: the trigger's local date and so many days, at that wall-clock time (case 7)."""
+    """D2: a number of days after the trigger's local date, at the wall-clock time (case 7)."""
     assert _due(delay, triggered_at) == datetime.fromisoformat(due)
 
 
@@ -105,12 +105,12 @@ def test_in_days_counts_local_dates(delay: object, triggered_at: str, due: str) 
     ],
 )
 def test_zone_falls_back_to_the_company(choice: str, user_zone: str | None, expected: str) -> None:
-    """D3: the user's zone, else the company's; one that does not exist counts as none."""
+    """D3: the user's zone, else the company's; an invalid zone counts as none."""
     assert resolve_zone(choice, user_zone=user_zone, company_zone=NEW_YORK) == ZoneInfo(expected)  # type: ignore[arg-type]
 
 
-def test_the_trigger_date_is_the_users() -> None:
-    """D3: the date that the days are counted from is read in the zone of the delay."""
+def test_the_trigger_date_is_local() -> None:
+    """D3: days count from the trigger's date in the zone of the delay."""
     delay = {"in_days": 1, "at": "09:00"}
     assert _due(delay, "2026-03-02T20:00:00Z", "Asia/Tokyo") == datetime(2026, 3, 4, 0, 0, tzinfo=UTC)
     assert _due(delay, "2026-03-02T20:00:00Z", None) == datetime(2026, 3, 3, 14, 0, tzinfo=UTC)
@@ -131,16 +131,16 @@ def test_the_trigger_date_is_the_users() -> None:
     ],
 )
 def test_wall_clock_in_gaps_and_overlaps(day: str, at: str, zone: str, expected: str) -> None:
-    """D3: the first instant after a gap, and the first of two."""
-    found = local_instant(date.fromisoformat(day), time.fromisoformat(at), ZoneInfo(zone))
-    assert found == datetime.fromisoformat(expected)
+    """D3: the first instant after a gap, and the first of two if the time exists twice."""
+    instant = local_instant(date.fromisoformat(day), time.fromisoformat(at), ZoneInfo(zone))
+    assert instant == datetime.fromisoformat(expected)
 
 
 @given(st.dates(date(2024, 1, 1), date(2029, 1, 1)), CLOCKS, st.sampled_from(ZONES).map(ZoneInfo))
 @example(date(2026, 3, 8), time(2, 30), ZoneInfo(NEW_YORK))
 @example(date(2026, 11, 1), time(1, 30), ZoneInfo(NEW_YORK))
-def test_local_instant_is_when_the_clock_first_gets_there(day: date, at: time, zone: ZoneInfo) -> None:
-    """D3: just before it the wall clock reads earlier, and at it that time or, after a gap, a later one."""
+def test_local_instant_is_when_the_clock_first_shows_it(day: date, at: time, zone: ZoneInfo) -> None:
+    """D3: just before it the wall clock shows an earlier time; at it that time or, after a gap, a later one."""
     wall, instant = datetime.combine(day, at), local_instant(day, at, zone)
     before = instant - timedelta(microseconds=1)
     assert before.astimezone(zone).replace(tzinfo=None) < wall <= instant.astimezone(zone).replace(tzinfo=None)
@@ -148,7 +148,7 @@ def test_local_instant_is_when_the_clock_first_gets_there(day: date, at: time, z
 
 @given(DELAYS, INSTANTS, st.sampled_from(ZONES))
 def test_never_due_before_the_trigger(delay: object, triggered_at: datetime, zone: str) -> None:
-    """D1, D2: no delay leads into the past."""
+    """D1, D2: no delay ends before the trigger."""
     assert _due(delay, triggered_at.isoformat(), zone) >= triggered_at
 
 
@@ -156,19 +156,19 @@ def test_never_due_before_the_trigger(delay: object, triggered_at: datetime, zon
     ("campaign", "user", "microseconds"),
     [("cart", "u1", 409_925_375), ("cart", "u2", 118_903_216), ("other", "u1", 448_893_566)],
 )
-def test_spread_is_the_same_for_ever(campaign: str, user: str, microseconds: int) -> None:
-    """D5: golden values of SHA-256 over ["spread",1,campaign,user]; a release that moves them moves due times."""
-    share = spread_offset(timedelta(minutes=15), campaign=campaign, user=user)
-    assert share == timedelta(microseconds=microseconds)
+def test_spread_offsets_never_change(campaign: str, user: str, microseconds: int) -> None:
+    """D5: golden values of SHA-256 over ["spread",1,campaign,user]; a release that changes them changes due times."""
+    offset = spread_offset(timedelta(minutes=15), campaign=campaign, user=user)
+    assert offset == timedelta(microseconds=microseconds)
 
 
 def test_no_spread_adds_nothing() -> None:
-    """D5: without a spread the due time stays as it is."""
+    """D5: without a spread the due time does not change."""
     assert {spread_offset(spread, campaign="c", user="u") for spread in (None, timedelta(0))} == {timedelta(0)}
 
 
-def test_spread_spreads() -> None:
-    """D5: users share the span evenly, each within [0, spread)."""
+def test_spread_is_even() -> None:
+    """D5: users are spread evenly over [0, spread)."""
     spread = timedelta(minutes=10)
     minutes = [spread_offset(spread, campaign="c", user=f"u{n}") // timedelta(minutes=1) for n in range(2000)]
     assert set(minutes) == set(range(10))

@@ -1,4 +1,4 @@
-"""May someone who received a campaign receive it again? (T1)"""
+"""Whether a user who received a campaign may receive it again (T1)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from connector.rules.targeting.eligibility import is_eligible_again
 
 
 def _follow_on(rule: object) -> ActionBased:
-    written = {"type": "action_based", "trigger": [{"event": "e"}], "eligible_again": rule}
-    return ActionBased.model_validate(written)
+    delivery = {"type": "action_based", "trigger": [{"event": "e"}], "eligible_again": rule}
+    return ActionBased.model_validate(delivery)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def _follow_on(rule: object) -> ActionBased:
     ],
 )
 def test_eligible_again_counts_from_receipt(rule: object, received_at: str | None, at: str, expected: bool) -> None:
-    """T1: in seconds from the receipt; whoever did not receive stays eligible (case 13)."""
+    """T1: in seconds from the receipt; a user who did not receive stays eligible (case 13)."""
     received = datetime.fromisoformat(received_at) if received_at else None
-    found = is_eligible_again(_follow_on(rule).eligible_again, received, datetime.fromisoformat(at))
-    assert found is expected
+    is_eligible = is_eligible_again(_follow_on(rule).eligible_again, received, datetime.fromisoformat(at))
+    assert is_eligible is expected

@@ -1,7 +1,7 @@
 """What may be published, in which order, and what is said about it (P1 to P6, P9, P10)."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -20,26 +20,14 @@ from connector.rules.publishing.orders import (
     plan_resume,
     plan_stop,
 )
+from tests.support.builders import external, follow_on
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 EARLIER = datetime(2026, 2, 1, tzinfo=UTC)
-PUSH = {"push": {"title": "t", "body": "b"}}
-
-
-def original(name: str) -> dict[str, Any]:
-    return {"campaign": name, "delivery": {"type": "external"}}
 
 
 def card(name: str) -> dict[str, Any]:
     return {"card": name, "title": "t", "body": "b"}
-
-
-def follow_on(name: str, *triggers: Mapping[str, Any], **delivery: Any) -> dict[str, Any]:
-    return {
-        "campaign": name,
-        "delivery": {"type": "action_based", "trigger": list(triggers), **delivery},
-        "messages": PUSH,
-    }
 
 
 def on(target: str, interaction: str = "open_push") -> dict[str, str]:
@@ -79,7 +67,7 @@ class TestStates:
     @pytest.mark.parametrize("state", ["draft", "stopped"])
     def test_publish_makes_active(self, state: Lifecycle) -> None:
         """P5: the newest revision goes live, whatever the state was."""
-        assert publish(catalogue(entry(state, original("o"))), "o").sequence == ("o",)
+        assert publish(catalogue(entry(state, external("o"))), "o").sequence == ("o",)
 
     def test_archived_is_final(self) -> None:
         """P9: an archived one cannot be published, and nothing else is said about it."""
@@ -98,7 +86,7 @@ class TestStates:
     )  # fmt: skip
     def test_moves(self, plan: Any, state: Lifecycle, changes: bool) -> None:
         """P9: a move changes the state, or says that it has been made already."""
-        planned = plan(catalogue(entry(state, original("o"))), ["o"])
+        planned = plan(catalogue(entry(state, external("o"))), ["o"])
         assert planned.sequence == (("o",) if changes else ())
         assert planned.unchanged == (() if changes else ("o",))
         assert [note for note in planned.warnings if "already" in note] == (
@@ -112,11 +100,11 @@ class TestStates:
     def test_moves_that_are_none(self, plan: Any, state: Lifecycle) -> None:
         """P9: only what is live can be stopped, only what is stopped resumed; all or none."""
         with pytest.raises(OrderRefused, match=r"^o is (a draft|archived)"):
-            plan(catalogue(entry(state, original("o")), entry("active", original("p"))), ["p", "o"])
+            plan(catalogue(entry(state, external("o")), entry("active", external("p"))), ["p", "o"])
 
     def test_unknown_and_no_ids(self) -> None:
         """Every id must be known, and there must be one."""
-        known = catalogue(entry("draft", original("welcome")))
+        known = catalogue(entry("draft", external("welcome")))
         assert refusal(known, "welcom", "zzz") == [
             "welcom is not known; did you mean welcome?",
             "zzz is not known; apply its definition first",
@@ -125,7 +113,7 @@ class TestStates:
 
     def test_nothing_new(self) -> None:
         """P5: with nothing new on an active one it says so and changes nothing; a newer revision is something new."""
-        known = catalogue(entry("active", original("o")), entry("active", card("c"), card("c") | {"title": "new"}))
+        known = catalogue(entry("active", external("o")), entry("active", card("c"), card("c") | {"title": "new"}))
         planned = publish(known, "o", "c")
         assert (planned.sequence, planned.unchanged) == (("c",), ("o",))
         assert planned.warnings == ("o is active and has nothing new; nothing changed",)
@@ -138,7 +126,7 @@ class TestTargets:
         ("target", "problem"),
         [
             (None, "f: its trigger names the campaign o, which does not exist; apply it first"),
-            (entry("archived", original("o")), "f: its trigger names the campaign o, which is archived"),
+            (entry("archived", external("o")), "f: its trigger names the campaign o, which is archived"),
             (entry("draft", card("o")), "f: its trigger names the campaign o, which is a card; write card: o"),
         ],
     )
@@ -149,12 +137,12 @@ class TestTargets:
 
     def test_draft_target_is_the_recommended_order(self) -> None:
         """P3: the follow-on first, without a word."""
-        assert publish(catalogue(entry("draft", F), entry("draft", original("o"))), "f") == OrderPlan(("f",))
+        assert publish(catalogue(entry("draft", F), entry("draft", external("o"))), "f") == OrderPlan(("f",))
 
     def test_exceptions_must_exist_only(self) -> None:
         """P3: an exception may name an archived campaign, not an unknown one."""
         excepted = follow_on("f", {"event": "e"}, delay={"after": "1 day"}, exceptions=[on("x")])
-        assert publish(catalogue(entry("draft", excepted), entry("archived", original("x"))), "f").sequence == ("f",)
+        assert publish(catalogue(entry("draft", excepted), entry("archived", external("x"))), "f").sequence == ("f",)
         assert (
             "its exception names the campaign x, which does not exist"
             in refusal(catalogue(entry("draft", excepted)), "f")[0]
@@ -163,7 +151,7 @@ class TestTargets:
     def test_newest_revision_is_judged(self) -> None:
         """P10: the revision that is to go live, not the one that is."""
         edited = entry("active", F, follow_on("f", on("unknown")))
-        assert "unknown" in refusal(catalogue(edited, entry("active", original("o"))), "f")[0]
+        assert "unknown" in refusal(catalogue(edited, entry("active", external("o"))), "f")[0]
 
 
 class TestOrder:
@@ -174,7 +162,7 @@ class TestOrder:
     @pytest.mark.parametrize("kind", LAUNCH)
     def test_launch_that_a_draft_would_miss(self, kind: str) -> None:
         """P3: refused, with the names and both ways out."""
-        known = catalogue(entry("draft", follow_on("f", on("o", kind))), entry("draft", original("o")))
+        known = catalogue(entry("draft", follow_on("f", on("o", kind))), entry("draft", external("o")))
         (problem,) = refusal(known, "o")
         assert all(word in problem for word in ("publishing o", "follow-on f", kind, "publish f o", "--allow-missed"))
         assert publish(known, "o", allow_missed=True).sequence == ("o",)
@@ -182,43 +170,43 @@ class TestOrder:
 
     def test_other_interactions_are_warned_of(self) -> None:
         """P3: an open comes later than the launch, so there is time."""
-        planned = publish(catalogue(entry("draft", F), entry("draft", original("o"))), "o")
+        planned = publish(catalogue(entry("draft", F), entry("draft", external("o"))), "o")
         assert planned.sequence == ("o",)
         assert "draft follow-on f listens to o (open_push)" in planned.warnings[0]
 
     @pytest.mark.parametrize("state", ["active", "stopped", "archived"])
     def test_only_drafts_bind_the_order(self, state: Lifecycle) -> None:
         """P3: a follow-on that was published before, or never will be, misses nothing."""
-        known = catalogue(entry(state, LAUNCHED), entry("draft", original("o")))
+        known = catalogue(entry(state, LAUNCHED), entry("draft", external("o")))
         assert publish(known, "o") == OrderPlan(("o",))
 
     def test_exceptions_do_not_bind_the_order(self) -> None:
         """P3: a draft whose exception names the original does not stand in its way."""
         draft = follow_on("f", {"event": "e"}, delay={"after": "1 day"}, exceptions=[on("o", "receive_push")])
-        assert publish(catalogue(entry("draft", draft), entry("draft", original("o"))), "o") == OrderPlan(("o",))
+        assert publish(catalogue(entry("draft", draft), entry("draft", external("o"))), "o") == OrderPlan(("o",))
 
     @pytest.mark.parametrize("ids", [("o", "f", "g"), ("g", "f", "o"), ("f", "o", "g", "f")])
     def test_order_sorts_itself(self, ids: Sequence[str]) -> None:
         """P5: g listens to f listens to o, in whichever order they are named."""
         known = catalogue(
-            entry("draft", original("o")), entry("draft", LAUNCHED), entry("draft", follow_on("g", on("f")))
+            entry("draft", external("o")), entry("draft", LAUNCHED), entry("draft", follow_on("g", on("f")))
         )
         assert publish(known, *ids).sequence == ("g", "f", "o")
 
     def test_all_or_none(self) -> None:
         """P5: one refusal refuses the order, and every problem is told."""
         known = catalogue(
-            entry("draft", original("o")), entry("draft", F), entry("draft", follow_on("g", on("nobody")))
+            entry("draft", external("o")), entry("draft", F), entry("draft", follow_on("g", on("nobody")))
         )
         assert len(refusal(known, "f", "g", "o")) == 1
-        known = known.with_entries([entry("archived", original("o"))], version=2)
+        known = known.with_entries([entry("archived", external("o"))], version=2)
         assert len(refusal(known, "f", "g", "o")) == 3
 
     def test_weighed_it_tells_problems_and_warnings_together(self) -> None:
         """P3, P4, P5: what `plan` shows of an order that is refused; the order it would have is told too."""
         known = catalogue(
             entry("draft", LAUNCHED),
-            entry("active", original("o")),
+            entry("active", external("o")),
             entry("draft", follow_on("g", on("nobody"))),
         )
         plan, problems = check_publish(known, ["f", "g"], now=NOW, missed={("o", "receive_push"): 1})
@@ -229,12 +217,12 @@ class TestOrder:
     def test_with_follow_ons(self) -> None:
         """P5: the drafts that listen, and those that listen to them; not the stopped ones."""
         known = catalogue(
-            entry("draft", original("o")),
+            entry("draft", external("o")),
             entry("draft", LAUNCHED),
             entry("draft", follow_on("g", on("f"))),
             entry("stopped", follow_on("s", on("o"))),
             entry("draft", follow_on("stranger", on("p"))),
-            entry("draft", original("p")),
+            entry("draft", external("p")),
         )
         assert publish(known, "o", with_follow_ons=True).sequence == ("g", "f", "o")
 
@@ -244,7 +232,7 @@ class TestMissed:
 
     def test_count(self) -> None:
         """P4, worked case 2: the warning counts the launch-time interactions that have gone by."""
-        known = catalogue(entry("draft", LAUNCHED), entry("active", original("o")))
+        known = catalogue(entry("draft", LAUNCHED), entry("active", external("o")))
         assert missed_to_count(known, ["f"]) == {("o", "receive_push")}
         planned = publish(known, "f", missed={("o", "receive_push"): 17})
         assert planned.sequence == ("f",)
@@ -252,20 +240,20 @@ class TestMissed:
 
     def test_no_count_for_other_interactions(self) -> None:
         """P4: warned without a number, and nothing is to be counted."""
-        known = catalogue(entry("draft", F), entry("active", original("o")))
+        known = catalogue(entry("draft", F), entry("active", external("o")))
         assert missed_to_count(known, ["f", "unheard-of"]) == set()
         assert publish(known, "f").warnings == ("o is active already: what has happened does not start f (open_push)",)
 
     def test_follow_ons_of_what_is_named_are_counted_too(self) -> None:
         """P4 with P5: what --with-follow-ons adds may have missed something."""
-        known = catalogue(entry("draft", LAUNCHED), entry("active", original("o")))
+        known = catalogue(entry("draft", LAUNCHED), entry("active", external("o")))
         assert missed_to_count(known, ["o"]) == set()
         assert missed_to_count(known, ["o"], with_follow_ons=True) == {("o", "receive_push")}
 
     def test_new_revision_misses_only_what_it_newly_listens_to(self) -> None:
         """P10: the clock goes on from the first publication."""
         edited = follow_on("f", on("o"), on("p", "receive_push"))
-        known = catalogue(entry("active", F, edited), entry("active", original("o")), entry("active", original("p")))
+        known = catalogue(entry("active", F, edited), entry("active", external("o")), entry("active", external("p")))
         assert [note.split()[0] for note in publish(known, "f").warnings] == ["p"]
 
 
@@ -328,7 +316,7 @@ class TestCircles:
         names = [f"c{number:05}" for number in range(10_000)]
         chain = [entry("draft", self.again(a, b)) for a, b in pairwise(names)]
         last = entry("draft", self.again(names[-1], "o", "never"))
-        known = catalogue(entry("draft", original("o")), *chain, last)
+        known = catalogue(entry("draft", external("o")), *chain, last)
         began = time.process_time()
         assert publish(known, *reversed(names)).sequence == tuple(names)
         biting = known.with_entries([entry("draft", self.again(names[-1], names[0]))], version=2)

@@ -17,12 +17,9 @@ from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason
 from connector.rules.targeting.matching import has_same_properties, matches
 from connector.rules.triggering.trigger_list import is_trigger, key_of
-from tests.support.builders import ORIGINAL, follow_on
+from tests.support.builders import BOUGHT, OPENED, ORIGINAL, PUSHED, follow_on
 from tests.support.evaluation import Arrival, Key, Memory, catalogue_of, hour
 
-PUSHED = {"interaction": "receive_push", "campaign": "o"}
-OPENED = {"interaction": "open_push", "campaign": "o"}
-BOUGHT = {"event": "make_purchase"}
 SEEN = {"event": "seen"}
 PUSH, OPEN, BUY, SEE = KINDS = (
     {"type": "receive_push", "campaign": "o"},

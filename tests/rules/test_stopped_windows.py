@@ -10,10 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connector.rules.catalogue.catalogue import Catalogue, Window
-from tests.support.builders import ORIGINAL, follow_on
+from tests.support.builders import ORIGINAL, PUSHED, follow_on
 from tests.support.evaluation import LONG_AGO, Arrival, Memory, catalogue_of, hour
 
-PUSHED = {"interaction": "receive_push", "campaign": "o"}
 PUSH, BUY = {"type": "receive_push", "campaign": "o"}, {"type": "make_purchase"}
 STOPPED, RESUMED, ALL_HEARD = 20, 24, 90
 """Hours. Whatever happened is heard of after the resume, and before anything falls due."""

@@ -1,4 +1,4 @@
-"""Hours of the day: when a message may go, and when it must be quiet (W1), over midnight and changes of clocks (D3)."""
+"""Hours of the day and quiet hours (W1), over midnight and changes of clocks (D3)."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def _open(opens: str, closes: str, zone: str = "user") -> TimeOfDay:
     ],
 )
 def test_next_opening(opens: str, closes: str, now: str, opening: str) -> None:
-    """W1, D3: now when inside [from, to), else the first instant that is."""
+    """W1, D3: now if it is inside [from, to), else the first instant that is."""
     hours, at = _open(opens, closes), datetime.fromisoformat(now)
-    found = next_opening(hours, at, user_zone=NEW_YORK, company_zone="UTC")
-    assert found == datetime.fromisoformat(opening)
+    opens_at = next_opening(hours, at, user_zone=NEW_YORK, company_zone="UTC")
+    assert opens_at == datetime.fromisoformat(opening)
 
 
 @pytest.mark.parametrize(
@@ -65,15 +65,15 @@ def test_next_opening(opens: str, closes: str, now: str, opening: str) -> None:
         ("22:00", "02:30", "2026-03-08T06:30:00Z", "2026-03-08T07:00:00Z"),  # 02:30 does not exist
         ("22:00", "06:00", "2026-11-01T02:00:00Z", "2026-11-01T11:00:00Z"),  # the night is an hour longer
         ("22:00", "01:30", "2026-11-01T05:10:00Z", "2026-11-01T05:30:00Z"),
-        ("22:00", "01:30", "2026-11-01T06:10:00Z", "2026-11-01T06:30:00Z"),  # the clock reads 01:10 once more
-        ("10:00", "10:00", "2026-03-04T15:00:00Z", None),  # equal ends hold nothing
+        ("22:00", "01:30", "2026-11-01T06:10:00Z", "2026-11-01T06:30:00Z"),  # the clock shows 01:10 again
+        ("10:00", "10:00", "2026-03-04T15:00:00Z", None),  # equal ends are empty
     ],
 )
 def test_quiet_until(opens: str, closes: str, now: str, until: str | None) -> None:
-    """W1, D3: the end of the quiet that now falls into; None where it is not quiet."""
+    """W1, D3: the end of the quiet hours that now is in; None if it is in none."""
     hours, at = QuietHours.model_validate({"from": opens, "to": closes}), datetime.fromisoformat(now)
-    found = quiet_until(hours, at, user_zone=NEW_YORK, company_zone="UTC")
-    assert found == (until and datetime.fromisoformat(until))
+    ends_at = quiet_until(hours, at, user_zone=NEW_YORK, company_zone="UTC")
+    assert ends_at == (until and datetime.fromisoformat(until))
 
 
 @pytest.mark.parametrize(
@@ -85,22 +85,22 @@ def test_quiet_until(opens: str, closes: str, now: str, until: str | None) -> No
         ("company", "Asia/Tokyo", "2026-03-03T14:00:00Z"),
     ],
 )
-def test_hours_are_read_in_their_zone(zone: str, user_zone: str | None, opening: str) -> None:
-    """D3: the user's zone, else the company's."""
+def test_hours_are_in_their_zone(zone: str, user_zone: str | None, opening: str) -> None:
+    """D3: hours are in the user's zone, else in the company's."""
     hours, now = _open("09:00", "10:00", zone), datetime(2026, 3, 3, 12, tzinfo=UTC)
-    found = next_opening(hours, now, user_zone=user_zone, company_zone=NEW_YORK)
-    assert found == datetime.fromisoformat(opening)
+    opens_at = next_opening(hours, now, user_zone=user_zone, company_zone=NEW_YORK)
+    assert opens_at == datetime.fromisoformat(opening)
 
 
-def test_a_skipped_day_is_passed_over() -> None:
-    """D3: where a zone leaves out a date, the hours open on the next one there is."""
+def test_a_skipped_date_does_not_open() -> None:
+    """D3: if a zone skips a date, the hours open on the next date."""
     hours, now = _open("09:00", "10:00"), datetime(2011, 12, 29, 21, tzinfo=UTC)  # the 29th, 11:00
-    found = next_opening(hours, now, user_zone="Pacific/Apia", company_zone="UTC")
-    assert found == datetime(2011, 12, 31, 9, tzinfo=ZoneInfo("Pacific/Apia"))
+    opens_at = next_opening(hours, now, user_zone="Pacific/Apia", company_zone="UTC")
+    assert opens_at == datetime(2011, 12, 31, 9, tzinfo=ZoneInfo("Pacific/Apia"))
 
 
-def test_hours_that_hold_nothing_are_named() -> None:
-    """P7 refuses them at publish; asked all the same, they say what is wrong with them."""
+def test_empty_hours_raise() -> None:
+    """P7 refuses empty hours at publish; if they are used anyway, the error names them."""
     hours = _open("09:00", "09:00")
     with pytest.raises(ValueError, match="from 09:00 to 09:00 never open"):
         next_opening(hours, CHANGES[0], user_zone=None, company_zone="UTC")
@@ -110,20 +110,20 @@ def test_hours_that_hold_nothing_are_named() -> None:
 @example(time(2, 15), time(2, 45), CHANGES[0] - timedelta(hours=1), NEW_YORK, 0.9)
 @example(time(0, 30), time(1, 15), CHANGES[1] - timedelta(minutes=30), NEW_YORK, 0.5)
 def test_opening_is_the_first_instant_inside(opens: time, closes: time, now: datetime, zone: str, share: float) -> None:
-    """W1: it is inside by the clock on the wall, not before now, and nothing between now and it is inside."""
+    """W1: its wall-clock time is inside, it is not before now, and no instant between is inside."""
     assume(opens != closes)
     hours = TimeOfDay.model_validate({"from": opens, "to": closes})
-    found = next_opening(hours, now, user_zone=zone, company_zone="UTC")
-    assert found >= now
-    assert is_within(_wall(found, zone), opens, closes)
-    assert found == now or not is_within(_wall(_between(now, found, share), zone), opens, closes)
+    opens_at = next_opening(hours, now, user_zone=zone, company_zone="UTC")
+    assert opens_at >= now
+    assert is_within(_wall(opens_at, zone), opens, closes)
+    assert opens_at == now or not is_within(_wall(_between(now, opens_at, share), zone), opens, closes)
 
 
 @given(CLOCKS, CLOCKS, NOWS, st.sampled_from(ZONES), st.floats(0, 1, exclude_max=True))
 @example(time(22), time(1, 30), CHANGES[1] + timedelta(minutes=10), NEW_YORK, 0.9)
 @example(time(3), time(2, 30), CHANGES[0] - timedelta(hours=1), NEW_YORK, 0.9)
-def test_quiet_lasts_to_its_end(opens: time, closes: time, now: datetime, zone: str, share: float) -> None:
-    """W1: the end of the quiet is not quiet, and every instant before it is."""
+def test_quiet_hours_last_to_their_end(opens: time, closes: time, now: datetime, zone: str, share: float) -> None:
+    """W1: the end of quiet hours is not quiet, and every instant before it is."""
     hours = QuietHours.model_validate({"from": opens, "to": closes})
     until = quiet_until(hours, now, user_zone=zone, company_zone="UTC")
     assert (until is not None) == is_within(_wall(now, zone), opens, closes)
@@ -136,21 +136,23 @@ def test_quiet_lasts_to_its_end(opens: time, closes: time, now: datetime, zone: 
 @given(CLOCKS, CLOCKS, CLOCKS, CLOCKS, NOWS, st.sampled_from(ZONES), st.sampled_from(ZONES), st.floats(0, 1))
 @example(
     time(0), time(4, 30), time(6), time(12), CHANGES[0] - timedelta(days=7), NEW_YORK, "Europe/Berlin", 0.5
-)  # open but for a change of clocks
+)  # open except for a change of clocks
 def test_undisturbed_is_the_first_instant_inside_and_not_quiet(
-    opens: time, closes: time, quiet: time, loud: time, now: datetime, user: str, company: str, share: float
+    opens: time, closes: time, quiet_from: time, quiet_to: time, now: datetime, user: str, company: str, share: float
 ) -> None:
-    """W1, P7: hours and quiet in two zones; nothing between now and the instant, or in eight days, would do."""
+    """W1, P7: in two zones, no earlier instant, or none in eight days, is inside the hours and not quiet."""
     assume(opens != closes)
     hours = TimeOfDay.model_validate({"from": opens, "to": closes, "zone": "user"})
-    quiet_hours = QuietHours.model_validate({"from": quiet, "to": loud, "zone": "company"})
-    found = next_undisturbed(hours, quiet_hours, now, user_zone=user, company_zone=company)
+    quiet_hours = QuietHours.model_validate({"from": quiet_from, "to": quiet_to, "zone": "company"})
+    undisturbed_at = next_undisturbed(hours, quiet_hours, now, user_zone=user, company_zone=company)
 
-    def undisturbed(instant: datetime) -> bool:
-        return is_within(_wall(instant, user), opens, closes) and not is_within(_wall(instant, company), quiet, loud)
+    def is_undisturbed(instant: datetime) -> bool:
+        return is_within(_wall(instant, user), opens, closes) and not is_within(
+            _wall(instant, company), quiet_from, quiet_to
+        )
 
-    assert found is None or (now <= found < now + MAX_LOOK_AHEAD and undisturbed(found))
-    assert found == now or not undisturbed(_between(now, found or now + MAX_LOOK_AHEAD, share))
+    assert undisturbed_at is None or (now <= undisturbed_at < now + MAX_LOOK_AHEAD and is_undisturbed(undisturbed_at))
+    assert undisturbed_at == now or not is_undisturbed(_between(now, undisturbed_at or now + MAX_LOOK_AHEAD, share))
 
 
 def _wall(instant: datetime, zone: str) -> time:

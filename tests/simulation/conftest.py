@@ -1,32 +1,14 @@
 """`connector simulate`, run in this process through the command line."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from starter.cli import run_command
+from tests.support.simulation import Connector, Play, Run
 from tests.support.stories import flattened, short, yaml_of
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run: its exit code, the objects on standard output, and standard error."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def outcomes(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Connector = Callable[..., Run]
-Play = Callable[..., list[str]]
 
 
 @pytest.fixture

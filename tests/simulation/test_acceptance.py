@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.conftest import Connector
 from tests.support.acceptance import (
     CLICKED,
     EMAIL,
@@ -12,28 +11,21 @@ from tests.support.acceptance import (
     MADE,
     UTC_WORKSPACE,
     Case,
-    apply,
-    buy,
     check,
     click,
     control,
-    did,
     dropped,
     event,
     excepted,
     f,
-    look,
-    order,
-    person,
     profile,
-    push,
     refused,
     sent,
 )
-from tests.support.builders import BOUGHT, ORIGINAL
-from tests.support.stories import LOOKED
+from tests.support.builders import BOUGHT, OPENED, ORIGINAL
+from tests.support.simulation import Connector
+from tests.support.stories import LOOKED, apply, buy, did, look, order, person, push
 
-OPENED = {"interaction": "open_push", "campaign": "o"}
 NIGHT = {"from": "22:00", "to": "06:00"}
 BEGIN = [person("07:00"), order("08:00", "publish", "f"), order("09:00", "publish", "o")]
 LIVE = [ORIGINAL, *BEGIN]

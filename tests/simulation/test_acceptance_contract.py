@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.conftest import Connector
 from tests.support.acceptance import (
     CLICKED,
     HOUR,
@@ -12,25 +11,19 @@ from tests.support.acceptance import (
     PUSH,
     UTC_WORKSPACE,
     Case,
-    apply,
-    buy,
     check,
     control,
-    did,
     event,
     excepted,
     f,
-    look,
-    order,
-    person,
     profile,
-    push,
     refused,
     sent,
     undecided,
 )
 from tests.support.builders import BOUGHT, ORIGINAL, PUSHED
-from tests.support.stories import LOOKED
+from tests.support.simulation import Connector
+from tests.support.stories import LOOKED, apply, buy, did, look, order, person, push
 
 ALONE = [UTC_WORKSPACE, person("01 07:00"), order("01 08:00", "publish", "f")]
 PAIR = [UTC_WORKSPACE, person("01 07:00"), order("01 08:00", "publish", "f", "g")]

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.conftest import Connector
 from tests.support.acceptance import (
     CLICKED,
     EMAIL,
@@ -14,29 +13,22 @@ from tests.support.acceptance import (
     PUSH,
     UTC_WORKSPACE,
     Case,
-    buy,
     check,
     control,
-    did,
     dropped,
     event,
     excepted,
     f,
-    look,
-    order,
-    person,
     profile,
-    push,
     refused,
     sent,
-    z,
 )
-from tests.support.builders import BOUGHT, ORIGINAL
-from tests.support.stories import LOOKED
+from tests.support.builders import BOUGHT, OPENED, ORIGINAL
+from tests.support.simulation import Connector
+from tests.support.stories import LOOKED, at, buy, did, look, order, person, push
 
 NIGHT = {"from": "22:00", "to": "06:00"}
 GOLD = {"attribute": "tier", "is": "gold"}
-OPENED = {"interaction": "open_push", "campaign": "o"}
 ALONE = [UTC_WORKSPACE, person("01 07:00"), order("01 08:00", "publish", "f")]
 PAIR = [UTC_WORKSPACE, person("01 07:00"), order("01 08:00", "publish", "f", "g")]
 
@@ -132,7 +124,7 @@ def test_spread_is_a_stable_share(simulate: Connector) -> None:
     first, second = (simulate(*story, *lines).outcomes for _ in range(2))
     due = {row["user"]: row["due_at"] for row in first}
     assert due == {row["user"]: row["due_at"] for row in second}
-    assert all(z("11:00") <= instant < z("11:15") for instant in due.values())
+    assert all(at("11:00") <= instant < at("11:15") for instant in due.values())
     assert len(set(due.values())) > 20
 
 
@@ -259,7 +251,8 @@ DUE = [
         [dropped("a", "23:00", "23:00", "quiet_hours"), sent("a", "23:00", campaign="g")]),
     Case("the audience is lost during the hold", "W1", [
         f(LOOKED, audience=GOLD, recheck_audience=True, quiet_hours=NIGHT), *ALONE,
-        profile("01 09:00", attributes={"tier": "gold"}), look("23:00", "a"), profile("23:30", attributes={"tier": "tin"})],
+        profile("01 09:00", attributes={"tier": "gold"}), look("23:00", "a"),
+        profile("23:30", attributes={"tier": "tin"})],
         [dropped("a", "23:00", "23:00", "not_in_audience", "03 06:00")]),
     Case("one channel capped, the other goes", "W1 W2", [
         _caps(PUSHES), f(LOOKED, messages=TWO), AGAIN, *_reached(email="u@shop.example"),

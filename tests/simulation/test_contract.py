@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.conftest import Connector, Play
 from tests.support.builders import ORIGINAL, PUSHED, follow_on
+from tests.support.simulation import Connector, Play
 from tests.support.stories import LOOKED, NUDGE, apply, at, begin, buy, look, order, person, push, short
 
 KEYS = ["campaign", "user", "trigger", "key", "triggered_at", "due_at", "state", "reason", "decided_at", "channels"]

@@ -1,7 +1,7 @@
 """Conversions as `connector simulate` counts them: each makes an interaction, which may start a follow-on (C1)."""
 
-from tests.simulation.conftest import Play
 from tests.support.builders import BOUGHT, ORIGINAL, follow_on
+from tests.support.simulation import Play
 from tests.support.stories import LOOKED, begin, buy, look, push
 
 COUNTING = {

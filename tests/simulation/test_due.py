@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.conftest import Play
 from tests.support.builders import BOUGHT, ORIGINAL, PUSHED, follow_on
+from tests.support.simulation import Play
 from tests.support.stories import LOOKED, apply, at, begin, buy, did, look, order, person, push, short
 
 PUSH, EMAIL = {"title": "t", "body": "b"}, {"subject": "s", "text": "t"}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from connector.definitions import read_definitions
-from tests.simulation.conftest import Connector
 from tests.support.repository import BEHAVIOUR, BEHAVIOUR_CASES
+from tests.support.simulation import Connector
 
 
 @pytest.mark.parametrize("case", BEHAVIOUR_CASES, ids=lambda folder: folder.name)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.simulation.conftest import Connector, Play
 from tests.support.builders import BOUGHT, ORIGINAL, follow_on
+from tests.support.simulation import Connector, Play
 from tests.support.stories import LOOKED, NUDGE, at, begin, buy, look, order, person, push, short
 
 HOUSE = [ORIGINAL, NUDGE, *begin("f", "o")]

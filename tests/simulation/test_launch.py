@@ -2,20 +2,8 @@
 
 from typing import Any
 
-from tests.simulation.conftest import Connector
-
-PUSH = {"push": {"title": "Hi", "body": "there"}}
-
-
-def original(send: Any = "at_publish", **parts: Any) -> dict[str, Any]:
-    per_minute = parts.pop("per_minute", None)
-    delivery = {"type": "scheduled", "send": send, "per_minute": per_minute}
-    return {"campaign": "o", "delivery": delivery, "messages": PUSH, **parts}
-
-
-def listener(name: str, interaction: str) -> dict[str, Any]:
-    trigger = [{"interaction": interaction, "campaign": "o"}]
-    return {"campaign": name, "delivery": {"type": "action_based", "trigger": trigger}, "messages": PUSH}
+from tests.support.builders import listener, original
+from tests.support.simulation import Connector
 
 
 def user(name: str, **fields: Any) -> dict[str, Any]:

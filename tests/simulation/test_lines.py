@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.conftest import Connector
 from tests.support.builders import ORIGINAL
+from tests.support.simulation import Connector
 from tests.support.stories import at
 
 AT = f'"at": "{at("10:00")}"'

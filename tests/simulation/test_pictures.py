@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.simulation.conftest import Connector
 from tests.support.builders import ORIGINAL
 from tests.support.repository import BEHAVIOUR, BEHAVIOUR_CASES, DOCS
+from tests.support.simulation import Connector
 from tests.support.stories import LOOKED, NUDGE, at, begin, look, push
 
 PICTURES = DOCS / "pictures"

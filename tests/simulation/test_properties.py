@@ -13,14 +13,13 @@ from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import parse_definition
 from connector.simulation import Simulation, SpillStore
-from tests.support.builders import BOUGHT, ORIGINAL, PUSHED, follow_on
+from tests.support.builders import BOUGHT, OPENED, ORIGINAL, PUSHED, follow_on
 
 BASE = datetime(2026, 3, 2, 10, tzinfo=UTC)
 LAST, DELAY = 50, 60
 """Everything happens in the first fifty minutes, and nothing is due before the sixtieth."""
 
 SAME_SKU = {"event": "make_purchase", "same": ["sku"]}
-OPENED = {"interaction": "open_push", "campaign": "o"}
 FOLLOW_ONS = st.fixed_dictionaries(
     {
         "retrigger": st.sampled_from(["ignore", "restart"]),

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.simulation.conftest import Connector, Play
 from tests.support.builders import ORIGINAL, PUSHED, follow_on
+from tests.support.simulation import Connector, Play
 from tests.support.stories import LOOKED, NUDGE, apply, begin, buy, did, look, order, person, push
 
 HOUSE = [ORIGINAL, NUDGE, *begin("f", "o")]

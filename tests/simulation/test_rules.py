@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.simulation.conftest import Connector, Play
 from tests.support.builders import BOUGHT, ORIGINAL, PUSHED, follow_on
+from tests.support.simulation import Connector, Play
 from tests.support.stories import LOOKED, NUDGE, apply, at, begin, buy, did, look, order, person, push
 
 HOUSE = [ORIGINAL, NUDGE, *begin("f", "o")]
@@ -205,18 +205,18 @@ def test_filters_of_exceptions(play: Play) -> None:
     ]
 
 
-def test_an_open_that_two_sources_tell_is_one(play: Play) -> None:
-    """M1, M6: as in production, by delivery and time; what one source reports twice, and what comes later, is another."""
+def test_an_open_that_two_sources_report_is_one(play: Play) -> None:
+    """M1, M6: as in production, by delivery and time; a second report of one source, or a later one, is another."""
     opened = follow_on("g", {"interaction": "open_email", "campaign": "o"}, eligible_again="always")
 
-    def opened(clock: str, id: str, **properties: str) -> dict[str, object]:
+    def open_report(clock: str, id: str, **properties: str) -> dict[str, object]:
         return did(clock, id, "open_email", campaign="o", properties={"delivery": "d", **properties})
 
     lines = [
-        opened("10:00", "pixel"),
-        opened("10:01", "provider", source="ses"),
-        opened("10:01:30", "again"),
-        opened("10:04", "later", source="ses"),
+        open_report("10:00", "pixel"),
+        open_report("10:01", "provider", source="ses"),
+        open_report("10:01:30", "again"),
+        open_report("10:04", "later", source="ses"),
     ]
     assert play(ORIGINAL, opened, *begin("g"), order("09:00", "publish", "o"), *lines) == [
         "10:00 g u pixel sent push",

@@ -9,7 +9,7 @@ from connector.store.engine.database import Database
 from connector.store.users.users import find_user
 from tests.support.api import KEY
 from tests.support.builders import BASE
-from tests.support.flaky_server import EVENTS, Stage, in_campaign, staged_without_faults
+from tests.support.flaky_server import EVENTS, FlakyServer, in_campaign, serve_without_faults
 
 
 def _send(url: str) -> list[Any]:
@@ -26,11 +26,11 @@ def _send(url: str) -> list[Any]:
     return errors
 
 
-async def test_all_there_and_none_twice(stage: Stage) -> None:
+async def test_all_there_and_none_twice(server: FlakyServer) -> None:
     """It tries again after 429, 5xx and a cut line; its traits come in the context."""
-    assert await asyncio.to_thread(_send, stage.url) == []
-    await stage.check()
-    async with stage.installation.database.read("default") as tx:
+    assert await asyncio.to_thread(_send, server.url) == []
+    await server.check()
+    async with server.installation.database.read("default") as tx:
         found = await find_user(tx, "u")
     assert found is not None
     assert (found.user.email, found.user.attributes) == ("u@example.com", {"tier": "gold"})
@@ -47,9 +47,9 @@ def _send_wrong(url: str, key: str, size: int) -> list[Any]:
 
 async def test_what_is_wrong_is_not_tried_again(sqlite_database: Database) -> None:
     """It looks for `code` at the top of an answer, and without it would take a refusal for a fault of the network."""
-    async with staged_without_faults(sqlite_database) as stage:
-        errors = await asyncio.to_thread(_send_wrong, stage.url, "wrong", 10)
+    async with serve_without_faults(sqlite_database) as server:
+        errors = await asyncio.to_thread(_send_wrong, server.url, "wrong", 10)
         assert [(error.status, error.code) for error in errors] == [(401, "unauthorized")]
-        errors = await asyncio.to_thread(_send_wrong, stage.url, KEY, 6000)
+        errors = await asyncio.to_thread(_send_wrong, server.url, KEY, 6000)
         assert [(error.status, error.code) for error in errors] == [(400, "too_large")]
-        assert len(stage.unreliable.fates) == 2
+        assert len(server.unreliable.fates) == 2

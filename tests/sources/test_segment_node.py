@@ -12,7 +12,7 @@ import pytest
 from connector.store.users.users import find_user
 from tests.support.api import KEY
 from tests.support.builders import BASE
-from tests.support.flaky_server import EVENTS, Stage, staged_without_faults
+from tests.support.flaky_server import EVENTS, FlakyServer, serve_without_faults
 
 NODE = Path(__file__).parent / "node"
 
@@ -60,11 +60,11 @@ async def _send(folder: Path, url: str, key: str = KEY, count: int = EVENTS) -> 
     return told
 
 
-async def test_all_there_and_none_twice(stage: Stage, folder: Path) -> None:
+async def test_all_there_and_none_twice(server: FlakyServer, folder: Path) -> None:
     """It sends several batches at once, tries each again, and waits for all of them as it is told."""
-    assert (await _send(folder, stage.url))["errors"] == []
-    await stage.check()
-    async with stage.installation.database.read("default") as tx:
+    assert (await _send(folder, server.url))["errors"] == []
+    await server.check()
+    async with server.installation.database.read("default") as tx:
         found = await find_user(tx, "u")
     assert found is not None
     assert (found.user.email, found.user.attributes) == ("u@example.com", {"tier": "gold"})
@@ -72,8 +72,8 @@ async def test_all_there_and_none_twice(stage: Stage, folder: Path) -> None:
 
 async def test_a_wrong_key_is_not_tried_again(sqlite_database: Any, folder: Path) -> None:
     """401 ends it at once."""
-    async with staged_without_faults(sqlite_database) as stage:
-        told = await _send(folder, stage.url, "wrong", 10)
+    async with serve_without_faults(sqlite_database) as server:
+        told = await _send(folder, server.url, "wrong", 10)
     assert told["requests"] == 1
     assert told["errors"]
     assert "401" in told["errors"][0]

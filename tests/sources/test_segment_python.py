@@ -10,7 +10,7 @@ from connector.store.engine.database import Database
 from connector.store.users.users import find_user
 from tests.support.api import KEY
 from tests.support.builders import BASE
-from tests.support.flaky_server import EVENTS, Stage, in_campaign, staged_without_faults
+from tests.support.flaky_server import EVENTS, FlakyServer, in_campaign, serve_without_faults
 
 
 def _send(url: str, gzip: bool) -> list[Any]:
@@ -30,11 +30,11 @@ def _send(url: str, gzip: bool) -> list[Any]:
 
 
 @pytest.mark.parametrize("gzip", [False, True])
-async def test_all_there_and_none_twice(stage: Stage, gzip: bool) -> None:
+async def test_all_there_and_none_twice(server: FlakyServer, gzip: bool) -> None:
     """Whatever the SDK does about a failure: tries again, waits as told, or sends the batch after others."""
-    assert await asyncio.to_thread(_send, stage.url, gzip) == []
-    await stage.check()
-    async with stage.installation.database.read("default") as tx:
+    assert await asyncio.to_thread(_send, server.url, gzip) == []
+    await server.check()
+    async with server.installation.database.read("default") as tx:
         found = await find_user(tx, "u")
     assert found is not None
     assert (found.user.email, found.user.attributes) == ("u@example.com", {"tier": "gold"})
@@ -51,14 +51,14 @@ def _send_wrong(url: str, key: str, size: int) -> list[Any]:
 
 async def test_a_wrong_key_is_not_tried_again(sqlite_database: Database) -> None:
     """401 ends it at once, also where the answer comes before the body was sent."""
-    async with staged_without_faults(sqlite_database) as stage:
-        errors = await asyncio.to_thread(_send_wrong, stage.url, "wrong", 4000)
+    async with serve_without_faults(sqlite_database) as server:
+        errors = await asyncio.to_thread(_send_wrong, server.url, "wrong", 4000)
         assert [(error.status, error.code) for error in errors] == [(401, "unauthorized")]
-        assert len(stage.unreliable.fates) == 1
+        assert len(server.unreliable.fates) == 1
 
 
 async def test_its_largest_batches_are_taken(sqlite_database: Database) -> None:
     """It fills batches until they are just below what the public API takes, by its own measure."""
-    async with staged_without_faults(sqlite_database) as stage:
-        assert await asyncio.to_thread(_send_wrong, stage.url, KEY, 32000) == []
-        assert await stage.numbers() == list(range(100))
+    async with serve_without_faults(sqlite_database) as server:
+        assert await asyncio.to_thread(_send_wrong, server.url, KEY, 32000) == []
+        assert await server.numbers() == list(range(100))

@@ -1,12 +1,10 @@
 """The parts on a real database, with Temporal away unless a test says otherwise."""
 
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
-import structlog
 
 from connector.app.context import AppContext, build_context
 from connector.settings.application import Settings
@@ -34,12 +32,8 @@ async def api(context: AppContext) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+def _logging_restored(logging_restored: None) -> None:
+    """The command line configures logging."""
 
 
 @pytest.fixture

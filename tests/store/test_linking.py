@@ -31,9 +31,9 @@ from connector.store.tables import (
 )
 from connector.store.users.linking import Linked, Pair, link_ids
 from connector.store.users.users import find_user, load_users, look_up, resolve_and_lock, save_user
-from tests.store.test_users import _until_waiting
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
 from tests.support.installation import Installation
+from tests.support.query_plans import until_waiting
 
 W = "default"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -369,7 +369,7 @@ async def test_whose_lock_is_awaited_while_they_join(postgresql_database: Databa
         assert await link_ids(tx, [("visitor", "ann"), ("v2", "bob")], NOW) == ["linked", "linked"]
         reporting = asyncio.create_task(installation.ingest(buy("c", 1, "visitor")))
         erasing = asyncio.create_task(erase("v2"))
-        await _until_waiting(database, 2)
+        await until_waiting(database, 2)
     async with asyncio.timeout(30):
         assert [result.status for result in await reporting] == ["accepted"]
         assert await erasing

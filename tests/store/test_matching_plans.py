@@ -1,4 +1,4 @@
-"""Leading providers' events back goes by indexes, however many users and messages there are, on both databases."""
+"""Matching providers' events uses indexes, however many users and messages there are, on both databases."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from connector.store.provider_events.events import (
 from connector.store.tables import deliveries, user_aliases, users
 from connector.store.users.log import load_engagements
 from connector.store.users.suppressions import erase_addresses
-from tests.store.test_user_plans import _plan, _walks
 from tests.support.launch_harness import NOW
 from tests.support.provider_event_harness import UNMATCHED_EVENTS
+from tests.support.query_plans import explain, walks
 from tests.support.statements import hearing
 
 W = "default"
 
 
 async def _ask(tx: Transaction) -> None:
-    """Everything that a batch of events asks of the store, and erasing a user."""
+    """Everything that a batch of events reads and writes, and erasing a user."""
     await find_matched_deliveries(tx, ["d1.email"])
     await find_by_provider(tx, ["<d1@shop.test>"])
     await find_erased(tx, ["a"])
@@ -54,15 +54,15 @@ async def _ask(tx: Transaction) -> None:
     await erase_events(tx, ["a"], {"email": "ada@shop.test", "sms": "+491701"})
 
 
-async def test_no_statement_walks_through_everything_on_sqlite(sqlite_database: Database) -> None:
+async def test_no_statement_scans_a_table_on_sqlite(sqlite_database: Database) -> None:
     """SQLite has no statistics: an order, a join or an `or` of another shape would have it read everybody."""
     async with sqlite_database.write(W) as tx:
         with sqlite_database.count_statements() as count:
             await _ask(tx)
         asked = [statement for statement in count.statements if not statement.startswith(("BEGIN", "INSERT"))]
-        steps = {statement: await _plan(tx, statement) for statement in asked}
+        steps = {statement: await explain(tx, statement) for statement in asked}
     assert len(asked) >= 9
-    assert {statement: plan for statement, plan in steps.items() if any(map(_walks, plan))} == {}
+    assert {statement: plan for statement, plan in steps.items() if any(map(walks, plan))} == {}
 
 
 async def test_addresses_are_found_by_index_on_postgresql(postgresql_database: Database) -> None:
@@ -95,8 +95,8 @@ async def _explained(tx: Transaction, words: str, told: Any) -> str:
     return "\n".join((await tx.connection.exec_driver_sql(f"EXPLAIN {words}", told)).scalars())
 
 
-async def test_what_is_kept_survives_being_told_twice_at_once(database: Database) -> None:
-    """The unique event stands; nothing of it is doubled."""
+async def test_an_unmatched_event_is_kept_once_under_concurrency(database: Database) -> None:
+    """The unique key holds; nothing is stored twice."""
     kept = {("sendgrid", event.id): (event, Unmatched(reason)) for event, reason in UNMATCHED_EVENTS}
     for expected in (len(UNMATCHED_EVENTS), 0):
         async with database.write(W) as tx:

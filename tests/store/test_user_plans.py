@@ -1,16 +1,16 @@
 """What every send and every batch asks of the users' tables goes by key, however many users there are."""
 
 from connector.store.engine.database import Database
-from connector.store.engine.transaction import Transaction
 from connector.store.users.linking import link_ids
 from connector.store.users.log import load_items
 from connector.store.users.users import find_user, load_users, raise_newest, resolve_and_lock
 from tests.support.launch_harness import NOW
+from tests.support.query_plans import explain, walks
 
 W = "default"
 
 
-async def test_no_statement_walks_through_all_users(sqlite_database: Database) -> None:
+async def test_no_statementwalks_through_all_users(sqlite_database: Database) -> None:
     """SQLite has no statistics: an order or a join of another shape had it read every user of the workspace."""
     async with sqlite_database.write(W) as tx:
         with sqlite_database.count_statements() as count:
@@ -21,17 +21,6 @@ async def test_no_statement_walks_through_all_users(sqlite_database: Database) -
             await load_items(tx, dict.fromkeys(keys.values(), NOW))
             assert await link_ids(tx, [("a", "b"), ("b", "c")], NOW) == ["linked", "linked"]
         asked = [statement for statement in count.statements if statement.startswith(("SELECT", "UPDATE", "DELETE"))]
-        steps = [step for statement in asked for step in await _plan(tx, statement)]
+        steps = [step for statement in asked for step in await explain(tx, statement)]
     assert len(asked) >= 5
-    assert [step for step in steps if _walks(step) and "entries" not in step] == []
-
-
-async def _plan(tx: Transaction, statement: str) -> list[str]:
-    unbound = (None,) * statement.count("?")
-    return [str(row[-1]) for row in await tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", unbound)]
-
-
-def _walks(step: str) -> bool:
-    if step == "SCAN batch":  # the rows that the statement was given
-        return False
-    return step.endswith("(workspace=?)") or (step.startswith("SCAN") and "VIRTUAL TABLE" not in step)
+    assert [step for step in steps if walks(step) and "entries" not in step] == []

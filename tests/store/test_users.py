@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
@@ -21,6 +21,7 @@ from connector.store.users.users import (
     resolve_and_lock,
     save_user,
 )
+from tests.support.query_plans import until_waiting
 
 W = "default"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -184,7 +185,7 @@ async def test_batches_that_name_new_users_in_opposite_orders_do_not_deadlock(po
     async with database.write(W) as tx:
         await resolve_and_lock(tx, ["m"], NOW)  # holds both batches in the middle of theirs
         forth, back = asyncio.create_task(batch("a", "m", "z")), asyncio.create_task(batch("z", "m", "a"))
-        await _until_waiting(database, 2)
+        await until_waiting(database, 2)
     async with asyncio.timeout(30):
         assert await forth == await back
 
@@ -203,17 +204,6 @@ async def test_a_locked_user_waits_and_another_does_not(postgresql_database: Dat
         await lock_user(tx, keys["a"])
         await asyncio.wait_for(lock("b"), 5)
         waiting = asyncio.create_task(lock("a"))
-        await _until_waiting(database, 1)
+        await until_waiting(database, 1)
         assert not waiting.done()
     await asyncio.wait_for(waiting, 5)
-
-
-async def _until_waiting(database: Database, count: int) -> None:
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    async with asyncio.timeout(10):
-        while True:
-            async with database.read(W) as tx:
-                if (await tx.execute(waiting)).scalar_one() >= count:
-                    return

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tests.simulation.conftest import Connector
 from tests.support.builders import PUSHED, follow_on
+from tests.support.simulation import Connector
+from tests.support.stories import Row, at, did
 
 CLICKED = {"interaction": "click_email", "campaign": "o"}
 UTC_WORKSPACE = {"workspace": "default", "zone": "Etc/UTC"}
@@ -27,7 +28,6 @@ class Made:
 
 
 MADE = Made()
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Case:
 
 def check(case: Case, simulate: Connector) -> None:
     """Play the case; lines come as they are decided, at one instant those of several campaigns in any order."""
-    until = ("--until", z(case.until)) if case.until else ()
+    until = ("--until", at(case.until)) if case.until else ()
     done = simulate(*case.story, words=("--json", *until))
     assert done.code == 0, done.err
     decided = [row["decided_at"] for row in done.outcomes if row["decided_at"]]
@@ -59,45 +59,9 @@ def _ordered(rows: list[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (row["decided_at"] is None, row["decided_at"] or "", row["campaign"]))
 
 
-def z(clock: str) -> str:
-    """ "10:00" is on Monday 2026-03-02, "05 10:00" in that March, "10-31 10:00" in that year; or all of it; UTC."""
-    if "T" in clock:
-        return clock
-    day, _, time = clock.rpartition(" ")
-    month_day = day if "-" in day else f"03-{day or '02'}"
-    return f"2026-{month_day}T{time if time.count(':') == 2 else f'{time}:00'}Z"
-
-
-def order(clock: str, verb: str, *ids: str, **more: Any) -> Row:
-    """An order on one campaign, or on several together."""
-    return {"at": z(clock), verb: ids[0] if len(ids) == 1 else list(ids), **more}
-
-
-def person(clock: str, id: str = "u", **more: Any) -> Row:
-    """A user who can be reached by push, unless told otherwise."""
-    return {"at": z(clock), "user": {"id": id, "push_tokens": ["t"], **more}}
-
-
 def profile(clock: str, id: str = "u", **more: Any) -> Row:
     """More about a user, and nothing else."""
-    return {"at": z(clock), "user": {"id": id, **more}}
-
-
-def apply(clock: str, definition: Row) -> Row:
-    """An edited definition."""
-    return {"at": z(clock), "apply": definition}
-
-
-def did(clock: str, id: str | None, type: str, t: str | None = None, user: str = "u", **more: Any) -> Row:
-    """An interaction or event that arrives at `clock`, and happened at `t` where that is told."""
-    named = {} if id is None else {"id": id}
-    occurred = {} if t is None else {"occurred_at": z(t)}
-    return {"at": z(clock), "interaction": {**named, "user": user, "type": type, **occurred, **more}}
-
-
-def push(clock: str, id: str, t: str | None = None, user: str = "u", **properties: Any) -> Row:
-    """A push of `o` that was received."""
-    return did(clock, id, "receive_push", t, user, campaign="o", properties=properties)
+    return {"at": at(clock), "user": {"id": id, **more}}
 
 
 def click(clock: str, id: str, t: str | None = None, user: str = "u", **properties: Any) -> Row:
@@ -110,20 +74,9 @@ def event(clock: str, id: str | None, name: str, t: str | None = None, user: str
     return did(clock, id, "event", t, user, name=name, properties=properties)
 
 
-def look(clock: str, id: str | None, t: str | None = None, user: str = "u", **properties: Any) -> Row:
-    """The custom event `looked`."""
-    return event(clock, id, "looked", t, user, **properties)
-
-
-def buy(clock: str, id: str, t: str | None = None, user: str = "u", **properties: Any) -> Row:
-    """A purchase."""
-    return did(clock, id, "make_purchase", t, user, properties=properties)
-
-
 def f(trigger: Any = PUSHED, name: str = "f", **delivery: Any) -> Row:
     """A follow-on, by push and always eligible again unless told otherwise."""
-    conversions = {"conversions": delivery.pop("conversions")} if "conversions" in delivery else {}
-    return {**follow_on(name, trigger, **{"eligible_again": "always", **delivery}), **conversions}
+    return follow_on(name, trigger, **{"eligible_again": "always", **delivery})
 
 
 def _row(trigger: Any, triggered: str, due: str | None, decided: str | None, state: str, **more: Any) -> Row:
@@ -132,11 +85,11 @@ def _row(trigger: Any, triggered: str, due: str | None, decided: str | None, sta
         "user": "u",
         "trigger": trigger,
         "key": None,
-        "triggered_at": z(triggered),
-        "due_at": due and z(due),
+        "triggered_at": at(triggered),
+        "due_at": due and at(due),
         "state": state,
         "reason": None,
-        "decided_at": decided and z(decided),
+        "decided_at": decided and at(decided),
         "channels": [],
         **more,
     }

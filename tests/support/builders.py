@@ -43,15 +43,18 @@ def follow_on(name: str, *triggers: Any, **delivery: Any) -> dict[str, Any]:
     }
 
 
-def listener(name: str, interaction: str, **delivery: Any) -> dict[str, Any]:
+def listener(
+    name: str, interaction: str, refinements: Mapping[str, Any] | None = None, **delivery: Any
+) -> dict[str, Any]:
     """A follow-on of one kind of interaction with the original."""
-    return follow_on(name, {"interaction": interaction, "campaign": "o"}, **delivery)
+    return follow_on(name, {"interaction": interaction, "campaign": "o", **(refinements or {})}, **delivery)
 
 
 ORIGINAL = external()
 PUSHED = {"interaction": "receive_push", "campaign": "o"}
 OPENED = {"interaction": "open_push", "campaign": "o"}
 BOUGHT = {"event": "make_purchase"}
+ALIAS = listener("alias", "click_email_alias", {"alias": "main"})
 ABANDONED = follow_on("f", PUSHED, delay={"after": "12 hours"}, exceptions=[BOUGHT, OPENED])
 
 

@@ -11,16 +11,16 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from tests.support.dev_process import Dev
+from tests.support.dev_process import DevProcess
 from tests.support.repository import EXAMPLES
 
 CAMPAIGN = "ask-for-a-review"
 
 
-class Shop:
+class ExternalPrograms:
     """Somebody's worker and client, which know Temporal's address and nothing else."""
 
-    def __init__(self, dev: Dev, program: tuple[str, ...], folder: Path) -> None:
+    def __init__(self, dev: DevProcess, program: tuple[str, ...], folder: Path) -> None:
         self.dev, self._program, self._folder = dev, program, folder
         address = {"TEMPORAL_ADDRESS": dev.running["temporal_address"]}
         self.environment: Mapping[str, str] = {**dev.environment, **address}
@@ -33,7 +33,7 @@ class Shop:
         return said.decode()
 
     @asynccontextmanager
-    async def working(self, *words: str) -> AsyncIterator[None]:
+    async def running(self, *words: str) -> AsyncIterator[None]:
         """A program that runs as long as the block does, ready once it says so."""
         process = await self._start(*words)
         assert process.stdout is not None
@@ -83,11 +83,11 @@ async def _end(process: asyncio.subprocess.Process, seconds: float) -> tuple[byt
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Dev]:
+async def opened(folder: Path) -> AsyncIterator[DevProcess]:
     """A `connector dev` on which the campaign of the README is published."""
     [text] = re.findall(r"```yaml\n(.*?)```", (EXAMPLES / "typescript/README.md").read_text(), re.DOTALL)
     (folder / "review.yaml").write_text(text)
-    dev = Dev(folder)
+    dev = DevProcess(folder)
     await dev.start()
     try:
         for words in (("apply", str(folder / "review.yaml")), ("publish", CAMPAIGN)):
@@ -98,29 +98,29 @@ async def opened(folder: Path) -> AsyncIterator[Dev]:
         await dev.stop()
 
 
-async def play(shop: Shop, purchase: tuple[str, ...], exception: tuple[str, ...]) -> None:
+async def play(programs: ExternalPrograms, purchase: tuple[str, ...], exception: tuple[str, ...]) -> None:
     """Report a purchase, find what it began, call it off; repeating the report changes nothing.
 
     Args:
         purchase, exception: the words that make the client do it.
     """
-    reported = json.loads(await shop.run(*purchase, "order-1", "u-17", "shoe-1", "90"))
+    reported = json.loads(await programs.run(*purchase, "order-1", "u-17", "shoe-1", "90"))
     assert reported == {"results": [{"id": "purchase-order-1", "status": "accepted"}]}
-    row = await shop.waiting("u-17")
+    row = await programs.waiting("u-17")
     assert row["trigger"] == "purchase-order-1"
-    await shop.dev.until(lambda: _runs(shop, row["workflow_id"]), 30)
-    again = json.loads(await shop.run(*purchase, "order-1", "u-17", "shoe-1", "90"))
+    await programs.dev.until(lambda: _runs(programs, row["workflow_id"]), 30)
+    again = json.loads(await programs.run(*purchase, "order-1", "u-17", "shoe-1", "90"))
     assert again == {"results": [{"id": "purchase-order-1", "status": "duplicate"}]}
-    assert "signalled" in await shop.run(*exception, row["workflow_id"])
-    ended = await shop.becomes("u-17", "excepted")
-    explained = (await shop.dev.http.get("/v1/users/u-17/explain")).json()
+    assert "signalled" in await programs.run(*exception, row["workflow_id"])
+    ended = await programs.becomes("u-17", "excepted")
+    explained = (await programs.dev.http.get("/v1/users/u-17/explain")).json()
     told = json.dumps(explained)
     assert ended["exception"] in told
     assert ("make_purchase" in told, "shoe-1" in told) == (True, True)
 
 
-async def _runs(shop: Shop, workflow_id: str) -> bool:
-    client = await Client.connect(shop.dev.running["temporal_address"])
+async def _runs(programs: ExternalPrograms, workflow_id: str) -> bool:
+    client = await Client.connect(programs.dev.running["temporal_address"])
     try:
         await client.get_workflow_handle(workflow_id).describe()
     except RPCError:

@@ -86,7 +86,7 @@ async def _cut(send: Send) -> None:
 
 
 @dataclass
-class Stage:
+class FlakyServer:
     """What a test works with: where the server is, and what is in the store behind it."""
 
     url: str
@@ -113,7 +113,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(database: Database, order: Sequence[Fate] = ORDER) -> AsyncIterator[Stage]:
+async def serve(database: Database, order: Sequence[Fate] = ORDER) -> AsyncIterator[FlakyServer]:
     """The server, for as long as the block runs.
 
     Args:
@@ -128,15 +128,15 @@ async def staged(database: Database, order: Sequence[Fate] = ORDER) -> AsyncIter
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
-            yield Stage(f"http://127.0.0.1:{listening.getsockname()[1]}", installation, unreliable)
+            yield FlakyServer(f"http://127.0.0.1:{listening.getsockname()[1]}", installation, unreliable)
         finally:
             server.should_exit = True
             await serving
 
 
-def staged_without_faults(database: Database) -> AbstractAsyncContextManager[Stage]:
+def serve_without_faults(database: Database) -> AbstractAsyncContextManager[FlakyServer]:
     """The server as it is."""
-    return staged(database, [Fate.WELL])
+    return serve(database, [Fate.WELL])
 
 
 def in_campaign() -> dict[str, Any]:

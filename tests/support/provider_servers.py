@@ -1,7 +1,9 @@
-"""Servers that answer as Twilio and FCM do, and what their settings say of them."""
+"""Servers that answer as Twilio and FCM do, a receiver of webhooks, and the settings that point to them."""
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import re
 import socket
@@ -142,3 +144,30 @@ def key_file(folder: Path, server: str) -> Path:
 def fcm(path: Path, server: str, **settings: Any) -> Fcm:
     """The settings of an FCM at this server."""
     return Fcm(**{"credentials": path, "api_url": server, **settings})
+
+
+class Providers:
+    """Everything that this system's messages go to, except the mail server: Twilio, FCM and a receiver of webhooks."""
+
+    def __init__(self, server: HTTPServer, folder: Path, links: str) -> None:
+        url = server.url_for("").rstrip("/")
+        self._twilio, self._fcm = TwilioServer(server), FcmServer(server)
+        self.twilio = twilio(url, status_callback=f"{links}/webhooks/twilio")
+        self.fcm = fcm(key_file(folder, url), url)
+        self.texts, self.pushes = self._twilio.forms, self._fcm.taken
+        self.hooks: list[str] = []
+        self.hook_url = server.url_for("/hook")
+        server.expect_request("/hook", method="POST").respond_with_handler(self._receive)
+
+    def report(self, status: str) -> tuple[str, dict[str, str], str]:
+        """Return Twilio's status callback for the newest text message: URL, form and signature, as documented."""
+        text = self.texts[-1]
+        sid = f"SM{len(self.texts):032x}"
+        form = {"AccountSid": ACCOUNT, "MessageSid": sid, "MessageStatus": status, "To": text["To"]}
+        signed = text["StatusCallback"] + "".join(name + form[name] for name in sorted(form))
+        signature = hmac.digest(AUTH_TOKEN.encode(), signed.encode(), "sha1")
+        return text["StatusCallback"], form, base64.b64encode(signature).decode()
+
+    def _receive(self, request: Request) -> Response:
+        self.hooks.append(request.get_data(as_text=True))
+        return Response(status=204)

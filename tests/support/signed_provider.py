@@ -1,4 +1,4 @@
-"""A provider of the tests' own: signs its calls with a shared secret, and tells events in JSON."""
+"""A provider for tests: signs its calls with a shared secret, and reports events in JSON."""
 
 from __future__ import annotations
 

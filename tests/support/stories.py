@@ -3,75 +3,79 @@
 import json
 from typing import Any
 
-from tests.support.builders import follow_on
+from tests.support.builders import BOUGHT, PUSHED, follow_on
 
-ORIGINAL = {"campaign": "o", "delivery": {"type": "external"}}
-PUSHED = {"interaction": "receive_push", "campaign": "o"}
 LOOKED = {"event": "looked"}
-BUYS = {"event": "make_purchase"}
-NUDGE = follow_on("f", PUSHED, delay={"after": "1 hour"}, exceptions=[BUYS], eligible_again="always")
+NUDGE = follow_on("f", PUSHED, delay={"after": "1 hour"}, exceptions=[BOUGHT], eligible_again="always")
 """Waits an hour from a push of `o`; a purchase calls it off."""
 
 
+Row = dict[str, Any]
+
+
 def at(clock: str) -> str:
-    """ "12:30" is on Monday 2026-03-02; "05 12:30" on the fifth; UTC."""
+    """ "10:00" is on Monday 2026-03-02, "05 10:00" in that March, "10-31 10:00" in that year; or all of it; UTC."""
+    if "T" in clock:
+        return clock
     day, _, time = clock.rpartition(" ")
-    return f"2026-03-{day or '02'}T{time if time.count(':') == 2 else f'{time}:00'}Z"
+    month_day = day if "-" in day else f"03-{day or '02'}"
+    return f"2026-{month_day}T{time if time.count(':') == 2 else f'{time}:00'}Z"
 
 
-def order(clock: str, verb: str, *ids: str, **more: Any) -> dict[str, Any]:
+def order(clock: str, verb: str, *ids: str, **more: Any) -> Row:
     """An order on one campaign, or on several together."""
     return {"at": at(clock), verb: ids[0] if len(ids) == 1 else list(ids), **more}
 
 
-def person(clock: str, id: str = "u", **more: Any) -> dict[str, Any]:
-    """A user who can be reached by push, unless told otherwise."""
+def person(clock: str, id: str = "u", **more: Any) -> Row:
+    """A user who by default can be reached by push."""
     return {"at": at(clock), "user": {"id": id, "push_tokens": ["t"], **more}}
 
 
-def begin(*ids: str, **more: Any) -> list[dict[str, Any]]:
+def begin(*ids: str, **more: Any) -> list[Row]:
     """A user at eight, and a publication at nine."""
     return [person("08:00", **more), order("09:00", "publish", *ids)]
 
 
-def did(clock: str, id: str, type: str, t: str | None = None, user: str = "u", **more: Any) -> dict[str, Any]:
+def did(clock: str, id: str | None, type: str, t: str | None = None, user: str = "u", **more: Any) -> Row:
     """An interaction or event that arrives at `clock`, and happened at `t` where that is told."""
+    named = {} if id is None else {"id": id}
     occurred = {} if t is None else {"occurred_at": at(t)}
-    return {"at": at(clock), "interaction": {"id": id, "user": user, "type": type, **occurred, **more}}
+    return {"at": at(clock), "interaction": {**named, "user": user, "type": type, **occurred, **more}}
 
 
-def push(clock: str, id: str, t: str | None = None, user: str = "u", **properties: Any) -> dict[str, Any]:
+def push(clock: str, id: str, t: str | None = None, user: str = "u", **properties: Any) -> Row:
     """A push of `o` that was received."""
     return did(clock, id, "receive_push", t, user, campaign="o", properties=properties)
 
 
-def buy(clock: str, id: str, t: str | None = None, user: str = "u", **properties: Any) -> dict[str, Any]:
+def buy(clock: str, id: str, t: str | None = None, user: str = "u", **properties: Any) -> Row:
     """A purchase."""
     return did(clock, id, "make_purchase", t, user, properties=properties)
 
 
-def look(clock: str, id: str, t: str | None = None, user: str = "u", **properties: Any) -> dict[str, Any]:
+def look(clock: str, id: str | None, t: str | None = None, user: str = "u", **properties: Any) -> Row:
     """The custom event `looked`."""
     return did(clock, id, "event", t, user, name="looked", properties=properties)
 
 
-def apply(clock: str, definition: dict[str, Any]) -> dict[str, Any]:
+def apply(clock: str, definition: Row) -> Row:
     """An edited definition."""
     return {"at": at(clock), "apply": definition}
 
 
-def flattened(context: tuple[Any, ...]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def flattened(context: tuple[Any, ...]) -> tuple[list[Row], list[Row]]:
     """The definitions and the lines of a story; lists in it are laid open."""
     flat = [one for part in context for one in (part if isinstance(part, list) else [part])]
     return [one for one in flat if "at" not in one], [one for one in flat if "at" in one]
 
 
-def yaml_of(definitions: list[dict[str, Any]]) -> str:
+def yaml_of(definitions: list[Row]) -> str:
     """JSON is YAML too."""
     return "---\n".join(json.dumps(definition) + "\n" for definition in definitions)
 
 
-def short(outcome: dict[str, Any]) -> str:
+def short(outcome: Row) -> str:
     """One outcome in short: when decided (days other than the second are named), whose, by which trigger, and what."""
     decided = clock_of(outcome["decided_at"])
     made = outcome["trigger"].startswith(("receive-", "enroll-", "conver"))

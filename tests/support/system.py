@@ -33,7 +33,7 @@ from starter.api.app import create_app
 from tests.support.api import KEY
 from tests.support.builders import follow_on
 from tests.support.polling import until
-from tests.support.system_providers import Providers
+from tests.support.provider_servers import Providers
 from tests.support.workspace import working
 
 LINKS = "https://links.test"
@@ -65,7 +65,7 @@ class Mailbox:
         return [letter for letter in self.letters if letter["Subject"] == subject]
 
 
-class Stage:
+class System:
     """What a test does and sees, all of it from outside: the API, and where messages arrive."""
 
     def __init__(self, app: FastAPI, mail: Mailbox, providers: Providers) -> None:
@@ -150,9 +150,9 @@ def mailed(trigger: dict[str, Any], name: str = "follow-on", subject: str = FOLL
 
 
 @asynccontextmanager
-async def staged(
+async def running_system(
     environment: WorkflowEnvironment, database: Database, url: str, folder: Path, server: HTTPServer
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[System]:
     """A stage of its own workspace, as long as the block runs, in real time."""
     async with AsyncExitStack() as stack:
         mail, providers = Mailbox(), Providers(server, folder, LINKS)
@@ -173,9 +173,9 @@ async def staged(
         await stack.enter_async_context(working(environment, settings))
         app = create_app(build_context(settings, database, TemporalLink(environment.client)), Keys([KEY]))
         await stack.enter_async_context(app.router.lifespan_context(app))
-        stage = Stage(app, mail, providers)
-        await stack.enter_async_context(stage.api)
-        yield stage
+        system = System(app, mail, providers)
+        await stack.enter_async_context(system.api)
+        yield system
 
 
 @asynccontextmanager

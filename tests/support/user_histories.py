@@ -11,11 +11,8 @@ from sqlalchemy import Table, select
 
 from connector.store.engine.database import Database
 from connector.store.tables import decisions, follow_ups, interactions, user_aliases
-from tests.support.builders import at, follow_on
+from tests.support.builders import BOUGHT, OPENED, PUSHED, at, follow_on
 
-PUSHED = {"interaction": "receive_push", "campaign": "o"}
-OPENED = {"interaction": "open_push", "campaign": "o"}
-BOUGHT = {"event": "make_purchase"}
 SEEN = {"event": "seen"}
 DELAY: dict[str, Any] = {"delay": {"after": "12 hours"}, "eligible_again": "always"}
 FOLLOW_ONS = [

@@ -45,7 +45,7 @@ def held(delay: timedelta) -> SendOutcome:
     return SendOutcome(outcome="held", until=now() + delay)
 
 
-class Activities:
+class FakeActivities:
     """Answers as told, and remembers what it was asked and when."""
 
     def __init__(self, **answers: list[SendOutcome]) -> None:
@@ -113,16 +113,16 @@ class Activities:
         return 0
 
 
-class Stage:
+class WorkflowHarness:
     """One workspace of its own."""
 
-    def __init__(self, environment: WorkflowEnvironment, activities: Activities) -> None:
+    def __init__(self, environment: WorkflowEnvironment, activities: FakeActivities) -> None:
         self.environment, self.activities = environment, activities
         self.client: Client = environment.client
         self.workspace = f"w{uuid4().hex[:8]}"
 
     @asynccontextmanager
-    async def workers(self) -> AsyncIterator["Stage"]:
+    async def workers(self) -> AsyncIterator["WorkflowHarness"]:
         """Workers for everything, as long as the block runs."""
         told = self.activities
         async with AsyncExitStack() as stack:

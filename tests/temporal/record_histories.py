@@ -24,7 +24,7 @@ from connector.wire import FollowUpEnd, OperationResult, OperatorRequest, Postpo
 from tests.support.builders import now
 from tests.support.polling import until
 from tests.support.temporal_server import open_environment, until_event
-from tests.support.workflow_harness import SENT, Activities, Stage, held
+from tests.support.workflow_harness import SENT, FakeActivities, WorkflowHarness, held
 
 FOLDER = Path(__file__).with_name("histories")
 EXCEPTED = FollowUpEnd(state="excepted", reason="exception")
@@ -32,160 +32,160 @@ MOVED = SendOutcome(outcome="moved", channels=("email",))
 Handle = WorkflowHandle[Any, Any]
 
 
-async def sent_after_its_delay(stage: Stage) -> Handle:
-    return await stage.follow_up(delay=timedelta(days=30))
+async def sent_after_its_delay(harness: WorkflowHarness) -> Handle:
+    return await harness.follow_up(delay=timedelta(days=30))
 
 
-async def sent_at_once(stage: Stage) -> Handle:
-    return await stage.follow_up()
+async def sent_at_once(harness: WorkflowHarness) -> Handle:
+    return await harness.follow_up()
 
 
-async def held_and_sent(stage: Stage) -> Handle:
-    stage.activities.answers["push"].insert(0, held(timedelta(hours=9)))
-    return await stage.follow_up(delay=timedelta(hours=1))
+async def held_and_sent(harness: WorkflowHarness) -> Handle:
+    harness.activities.answers["push"].insert(0, held(timedelta(hours=9)))
+    return await harness.follow_up(delay=timedelta(hours=1))
 
 
-async def moved_to_another_channel(stage: Stage) -> Handle:
-    stage.activities.answers["push"].insert(0, MOVED)
-    return await stage.follow_up(delay=timedelta(hours=1))
+async def moved_to_another_channel(harness: WorkflowHarness) -> Handle:
+    harness.activities.answers["push"].insert(0, MOVED)
+    return await harness.follow_up(delay=timedelta(hours=1))
 
 
-async def sent_at_the_second_attempt(stage: Stage) -> Handle:
-    stage.activities.failures = 1
-    return await stage.follow_up()
+async def sent_at_the_second_attempt(harness: WorkflowHarness) -> Handle:
+    harness.activities.failures = 1
+    return await harness.follow_up()
 
 
-async def several_channels(stage: Stage) -> Handle:
-    stage.activities.answers["push"].insert(0, held(timedelta(hours=9)))
-    return await stage.follow_up("push", "email", delay=timedelta(hours=1))
+async def several_channels(harness: WorkflowHarness) -> Handle:
+    harness.activities.answers["push"].insert(0, held(timedelta(hours=9)))
+    return await harness.follow_up("push", "email", delay=timedelta(hours=1))
 
 
-async def excepted_in_the_wait(stage: Stage) -> Handle:
-    handle = await _waiting(stage)
+async def excepted_in_the_wait(harness: WorkflowHarness) -> Handle:
+    handle = await _waiting(harness)
     await handle.signal(names.ENDED, EXCEPTED)
     return handle
 
 
-async def excepted_while_held(stage: Stage) -> Handle:
-    stage.activities.answers["push"].insert(0, held(timedelta(days=1)))
-    with stage.environment.with_time_skipping_disabled():
-        handle = await stage.follow_up()
+async def excepted_while_held(harness: WorkflowHarness) -> Handle:
+    harness.activities.answers["push"].insert(0, held(timedelta(days=1)))
+    with harness.environment.with_time_skipping_disabled():
+        handle = await harness.follow_up()
     await until_event(handle, "TIMER_STARTED")
     await handle.signal(names.ENDED, EXCEPTED)
     return handle
 
 
-async def exception_reported_in_the_wait(stage: Stage) -> Handle:
-    handle = await _waiting(stage)
+async def exception_reported_in_the_wait(harness: WorkflowHarness) -> Handle:
+    handle = await _waiting(harness)
     await handle.signal(names.EXCEPTION, {"type": "make_purchase", "id": "p1"})
-    await until(lambda: stage.activities.reported)
+    await until(lambda: harness.activities.reported)
     await handle.signal(names.ENDED, EXCEPTED)
     return handle
 
 
-async def exception_reported_during_the_send(stage: Stage) -> Handle:
-    stage.activities.may_send.clear()
-    handle = await stage.follow_up()
-    await until(lambda: stage.activities.sent)
+async def exception_reported_during_the_send(harness: WorkflowHarness) -> Handle:
+    harness.activities.may_send.clear()
+    handle = await harness.follow_up()
+    await until(lambda: harness.activities.sent)
     await handle.signal(names.EXCEPTION, {"type": "make_purchase", "id": "p1"})
-    await until(lambda: stage.activities.reported)
-    stage.activities.may_send.set()
+    await until(lambda: harness.activities.reported)
+    harness.activities.may_send.set()
     return handle
 
 
-async def signalled_what_is_no_object(stage: Stage) -> Handle:
-    handle = await _waiting(stage)
+async def signalled_what_is_no_object(harness: WorkflowHarness) -> Handle:
+    handle = await _waiting(harness)
     for said in (5, ["make_purchase"], "make_purchase"):
         await handle.signal(names.EXCEPTION, said)
     await handle.signal(names.ENDED, EXCEPTED)
     return handle
 
 
-async def sent_now_by_an_operator(stage: Stage) -> Handle:
-    handle = await _waiting(stage)
+async def sent_now_by_an_operator(harness: WorkflowHarness) -> Handle:
+    handle = await _waiting(harness)
     await handle.execute_update(names.SEND_NOW)
     return handle
 
 
-async def postponed_by_an_operator(stage: Stage) -> Handle:
-    handle = await _waiting(stage)
+async def postponed_by_an_operator(harness: WorkflowHarness) -> Handle:
+    handle = await _waiting(harness)
     for days in (3, 2):
         await handle.execute_update(names.POSTPONE, _in(timedelta(days=days)))
-    await stage.environment.fast_forward(handle, timedelta(days=2))
+    await harness.environment.fast_forward(handle, timedelta(days=2))
     return handle
 
 
-async def cancelled_by_an_operator(stage: Stage) -> Handle:
-    handle = await _waiting(stage)
+async def cancelled_by_an_operator(harness: WorkflowHarness) -> Handle:
+    handle = await _waiting(harness)
     await handle.execute_update(names.CANCEL, OperatorRequest(note="sold out"))
     return handle
 
 
-async def cancelled_by_request(stage: Stage) -> Handle:
-    handle = await _waiting(stage)
+async def cancelled_by_request(harness: WorkflowHarness) -> Handle:
+    handle = await _waiting(harness)
     await handle.cancel()
     return handle
 
 
-async def cancel_refused_during_the_send(stage: Stage) -> Handle:
-    stage.activities.may_send.clear()
-    stage.activities.refusal = OperationResult(done=False, says="a message of it is going out", state="sending")
-    handle = await stage.follow_up()
-    await until(lambda: stage.activities.sent)
+async def cancel_refused_during_the_send(harness: WorkflowHarness) -> Handle:
+    harness.activities.may_send.clear()
+    harness.activities.refusal = OperationResult(done=False, says="a message of it is going out", state="sending")
+    handle = await harness.follow_up()
+    await until(lambda: harness.activities.sent)
     await handle.cancel()
-    await until(lambda: stage.activities.operations)
-    stage.activities.may_send.set()
+    await until(lambda: harness.activities.operations)
+    harness.activities.may_send.set()
     return handle
 
 
-async def postponed_while_held_on_two_channels(stage: Stage) -> Handle:
+async def postponed_while_held_on_two_channels(harness: WorkflowHarness) -> Handle:
     for number, channel in enumerate(("push", "email"), 1):
-        stage.activities.answers[channel].insert(0, held(timedelta(hours=number)))
-    with stage.environment.with_time_skipping_disabled():
-        handle = await stage.follow_up("push", "email")
+        harness.activities.answers[channel].insert(0, held(timedelta(hours=number)))
+    with harness.environment.with_time_skipping_disabled():
+        handle = await harness.follow_up("push", "email")
     while len((await handle.query(names.STATUS))["waits"]) < 2:
         await asyncio.sleep(0.02)
     await handle.execute_update(names.POSTPONE, _in(timedelta(hours=9)))
-    await stage.environment.fast_forward(handle, timedelta(hours=9))
+    await harness.environment.fast_forward(handle, timedelta(hours=9))
     return handle
 
 
-async def excepted_during_a_postponement(stage: Stage) -> Handle:
-    stage.activities.may_operate.clear()
-    handle = await _waiting(stage)
+async def excepted_during_a_postponement(harness: WorkflowHarness) -> Handle:
+    harness.activities.may_operate.clear()
+    handle = await _waiting(harness)
     postponing = asyncio.create_task(handle.execute_update(names.POSTPONE, _in(timedelta(days=3))))
-    await until(lambda: stage.activities.operations)
+    await until(lambda: harness.activities.operations)
     await handle.signal(names.ENDED, EXCEPTED)
-    stage.activities.may_operate.set()
+    harness.activities.may_operate.set()
     await postponing
     return handle
 
 
-async def registry_that_has_grown_long(stage: Stage) -> Handle:
+async def registry_that_has_grown_long(harness: WorkflowHarness) -> Handle:
     for number in range(3):
-        await submit_order(stage.client, stage.order("publish", f"c{number}"))
+        await submit_order(harness.client, harness.order("publish", f"c{number}"))
     try:
-        await submit_order(stage.client, stage.order("publish", "refuse-me"))
+        await submit_order(harness.client, harness.order("publish", "refuse-me"))
     except OrderRefused:
-        await submit_order(stage.client, stage.order("stop", "c0", "c1"))
-    first = (await stage.registry.describe()).run_id
-    while (await stage.registry.describe()).run_id == first:
-        await submit_order(stage.client, stage.order("resume", "c0"))
-    return stage.client.get_workflow_handle(stage.registry.id, run_id=first)
+        await submit_order(harness.client, harness.order("stop", "c0", "c1"))
+    first = (await harness.registry.describe()).run_id
+    while (await harness.registry.describe()).run_id == first:
+        await submit_order(harness.client, harness.order("resume", "c0"))
+    return harness.client.get_workflow_handle(harness.registry.id, run_id=first)
 
 
-async def registry_in_its_second_run(stage: Stage) -> Handle:
-    await registry_that_has_grown_long(stage)
-    await submit_order(stage.client, stage.order("archive", "c0"))
-    await until(lambda: ("c0",) in stage.activities.ended)
-    second = (await stage.registry.describe()).run_id
-    await stage.registry.terminate()
-    return stage.client.get_workflow_handle(stage.registry.id, run_id=second)
+async def registry_in_its_second_run(harness: WorkflowHarness) -> Handle:
+    await registry_that_has_grown_long(harness)
+    await submit_order(harness.client, harness.order("archive", "c0"))
+    await until(lambda: ("c0",) in harness.activities.ended)
+    second = (await harness.registry.describe()).run_id
+    await harness.registry.terminate()
+    return harness.client.get_workflow_handle(harness.registry.id, run_id=second)
 
 
-async def launched_after_a_pause(stage: Stage) -> Handle:
-    step = stage.launch_step
-    stage.activities.steps = [
+async def launched_after_a_pause(harness: WorkflowHarness) -> Handle:
+    step = harness.launch_step
+    harness.activities.steps = [
         step("waits", timedelta(days=1)),
         step("enrolling", waiting=2),
         step("sending", timedelta(minutes=1), waiting=1, sent=1),
@@ -193,19 +193,19 @@ async def launched_after_a_pause(stage: Stage) -> Handle:
         step("sending", waiting=1, sent=1),
         step("ended", sent=2),
     ]
-    handle = await stage.launch()
-    await until(lambda: len(stage.activities.steps) == 2)
+    handle = await harness.launch()
+    await until(lambda: len(harness.activities.steps) == 2)
     await handle.signal(names.LOOK)
     return handle
 
 
-async def launch_that_has_grown_long(stage: Stage) -> Handle:
-    stage.activities.steps = [stage.launch_step("sending", waiting=n) for n in range(12, 0, -1)]
-    handle = await stage.launch()
-    return stage.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+async def launch_that_has_grown_long(harness: WorkflowHarness) -> Handle:
+    harness.activities.steps = [harness.launch_step("sending", waiting=n) for n in range(12, 0, -1)]
+    handle = await harness.launch()
+    return harness.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
 
 
-SCENARIOS: tuple[Callable[[Stage], Awaitable[Handle]], ...] = (
+SCENARIOS: tuple[Callable[[WorkflowHarness], Awaitable[Handle]], ...] = (
     sent_after_its_delay,
     sent_at_once,
     held_and_sent,
@@ -231,10 +231,10 @@ SCENARIOS: tuple[Callable[[Stage], Awaitable[Handle]], ...] = (
 )
 
 
-async def _waiting(stage: Stage) -> Handle:
+async def _waiting(harness: WorkflowHarness) -> Handle:
     """A follow-up whose timer runs in real time."""
-    with stage.environment.with_time_skipping_disabled():
-        handle = await stage.follow_up(delay=timedelta(days=1))
+    with harness.environment.with_time_skipping_disabled():
+        handle = await harness.follow_up(delay=timedelta(days=1))
     await until_event(handle, "TIMER_STARTED")
     return handle
 
@@ -263,9 +263,9 @@ async def main() -> None:
     async with await open_environment(identity="recorder") as environment:
         await register_search_attributes(environment.client)
         for scenario in [one for one in SCENARIOS if one.__name__ in sys.argv[1:] or not sys.argv[1:]]:
-            activities = Activities(push=[SENT], email=[SENT])
-            async with Stage(environment, activities).workers() as stage:
-                history = await _closed(await scenario(stage))
+            activities = FakeActivities(push=[SENT], email=[SENT])
+            async with WorkflowHarness(environment, activities).workers() as harness:
+                history = await _closed(await scenario(harness))
             path = FOLDER / f"{scenario.__name__}.json"
             path.write_text(json.dumps(_without_places(json.loads(history.to_json())), indent=1) + "\n")
             print(f"{path.name}: {len(history.events)} events")

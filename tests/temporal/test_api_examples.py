@@ -18,7 +18,7 @@ from starter.api.app import create_app
 from starter.api.openapi.examples import EXAMPLES, Example
 from tests.support.api import KEY
 from tests.support.builders import now
-from tests.support.workspace import Shop, settings_for, working
+from tests.support.workspace import Workspace, settings_for, working
 
 AT_ONCE = {
     "delivery": {
@@ -95,7 +95,7 @@ async def player(
     environment: WorkflowEnvironment, sqlite_database: Database, sqlite_url: str, tmp_path: Path
 ) -> AsyncIterator[Player]:
     """A workspace of its own with API and worker, in real time."""
-    workspace = Shop(sqlite_database, environment).workspace
+    workspace = Workspace(sqlite_database, environment).name
     settings = settings_for(workspace, sqlite_url, tmp_path)
     settings = settings.model_copy(
         update={"inbox": InboxSettings(secrets=["a secret of thirty-two characters or more"])}

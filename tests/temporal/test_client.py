@@ -15,7 +15,7 @@ from connector.temporal.client import (
     start_arguments,
 )
 from connector.wire import FollowUpStart
-from tests.support.workflow_harness import SENT, Activities, Stage
+from tests.support.workflow_harness import SENT, FakeActivities, WorkflowHarness
 
 START = FollowUpStart(
     workspace="shop",
@@ -44,16 +44,16 @@ def test_start_is_readable_and_findable() -> None:
 
 async def test_follow_up_is_started_once(environment: WorkflowEnvironment) -> None:
     """Guarantee 6: while it runs a second start finds it; once it has ended a second start is refused."""
-    stage = Stage(environment, Activities(push=[SENT]))
-    start = START.model_copy(update={"workspace": stage.workspace})
+    harness = WorkflowHarness(environment, FakeActivities(push=[SENT]))
+    start = START.model_copy(update={"workspace": harness.workspace})
     words: dict[str, Any] = start_arguments(start)
-    first = await stage.client.start_workflow(names.FOLLOW_UP, start, **words)
-    again = await stage.client.start_workflow(names.FOLLOW_UP, start, **words)
+    first = await harness.client.start_workflow(names.FOLLOW_UP, start, **words)
+    again = await harness.client.start_workflow(names.FOLLOW_UP, start, **words)
     assert again.result_run_id == first.result_run_id
-    async with stage.workers():
+    async with harness.workers():
         await first.result()
         with pytest.raises(WorkflowAlreadyStartedError):
-            await stage.client.start_workflow(names.FOLLOW_UP, start, **words)
+            await harness.client.start_workflow(names.FOLLOW_UP, start, **words)
 
 
 async def test_search_attributes_are_registered_once(environment: WorkflowEnvironment) -> None:

@@ -19,7 +19,7 @@ from connector.store.tables import interactions, user_aliases
 from tests.support.builders import ORIGINAL, now
 from tests.support.polling import until
 from tests.support.temporal_server import events_of
-from tests.support.workspace import LATER, Shop
+from tests.support.workspace import LATER, Workspace
 
 ADDRESS = "ada@shop.example"
 BOUGHT = {"type": "make_purchase", "id": "p1"}
@@ -46,10 +46,10 @@ def lines() -> Iterator[list[dict[str, Any]]]:
     structlog.reset_defaults()
 
 
-async def waiting(shop: Shop) -> Any:
-    await shop.open(ORIGINAL, LATER)
-    await shop.receive_push()
-    return shop.workflow_of(await shop.becomes("later", "waiting"))
+async def waiting(workspace: Workspace) -> Any:
+    await workspace.open(ORIGINAL, LATER)
+    await workspace.receive_push()
+    return workspace.workflow_of(await workspace.becomes("later", "waiting"))
 
 
 NO_OBJECT = "an exception signal was dropped"
@@ -70,9 +70,9 @@ DROPPED = [
 ]
 
 
-async def test_what_is_no_object_is_dropped_and_told(shop: Shop, lines: list[dict[str, Any]]) -> None:
+async def test_what_is_no_object_is_dropped_and_told(workspace: Workspace, lines: list[dict[str, Any]]) -> None:
     """No task fails, nothing is handed to intake, the log tells each and quotes none; the next right one counts."""
-    handle = await waiting(shop)
+    handle = await waiting(workspace)
     for said, words in DROPPED:
         known = sum(words in line["event"] for line in lines)
         await handle.signal(names.EXCEPTION, args=said)
@@ -99,9 +99,9 @@ INVALID = [
 ]
 
 
-async def test_what_is_no_interaction_is_told(shop: Shop, lines: list[dict[str, Any]]) -> None:
+async def test_what_is_no_interaction_is_told(workspace: Workspace, lines: list[dict[str, Any]]) -> None:
     """Intake refuses it, the log tells at which place and quotes nothing, and the wait goes on."""
-    handle = await waiting(shop)
+    handle = await waiting(workspace)
     for item, _ in INVALID:
         await handle.signal(names.EXCEPTION, item)
     await until(lambda: sum(line["event"] == "reported_exception_is_invalid" for line in lines) == len(INVALID))
@@ -112,12 +112,12 @@ async def test_what_is_no_interaction_is_told(shop: Shop, lines: list[dict[str, 
     assert await handle.result() == "excepted"
 
 
-async def test_another_user_in_it_counts_for_nothing(shop: Shop, lines: list[dict[str, Any]]) -> None:
+async def test_another_user_in_it_counts_for_nothing(workspace: Workspace, lines: list[dict[str, Any]]) -> None:
     """A signal is about the user of the follow-up: logged as theirs, of nobody else's, and a line says so."""
-    handle = await waiting(shop)
+    handle = await waiting(workspace)
     await handle.signal(names.EXCEPTION, {**BOUGHT, "user": "somebody-else"})
     assert await handle.result() == "excepted"
-    async with shop.database.read("default") as tx:
+    async with workspace.database.read("default") as tx:
         users = set((await tx.execute(select(user_aliases.c.external_id))).scalars())
         logged = (await tx.execute(select(interactions.c.id, interactions.c.user_key))).all()
     assert users == {"u"}
@@ -127,13 +127,13 @@ async def test_another_user_in_it_counts_for_nothing(shop: Shop, lines: list[dic
 
 
 @pytest.mark.parametrize("offset", [None, timedelta(days=44 * 365)])
-async def test_when_it_happened(shop: Shop, offset: timedelta | None) -> None:
+async def test_when_it_happened(workspace: Workspace, offset: timedelta | None) -> None:
     """Without a time: when it was handed over; from 2070: now, which is when it became known (M7)."""
-    handle = await waiting(shop)
+    handle = await waiting(workspace)
     before = now()
     time = {} if offset is None else {"occurred_at": (before + offset).isoformat()}
     await handle.signal(names.EXCEPTION, {**BOUGHT, **time})
     assert await handle.result() == "excepted"
-    async with shop.database.read("default") as tx:
+    async with workspace.database.read("default") as tx:
         [t] = (await tx.execute(select(interactions.c.t).where(interactions.c.id == "p1"))).scalars()
     assert before - timedelta(seconds=1) <= t <= now() + timedelta(seconds=1)

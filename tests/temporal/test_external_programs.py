@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.builders import now
-from tests.support.dev_process import Dev
-from tests.support.external_programs import Shop, opened, play
+from tests.support.dev_process import DevProcess
+from tests.support.external_programs import ExternalPrograms, opened, play
 from tests.support.repository import EXAMPLES
 
 pytestmark = pytest.mark.timeout(240)
@@ -19,25 +19,25 @@ SCRIPT = EXAMPLES / "python/record_interactions.py"
 
 
 @pytest.fixture(scope="module")
-async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Dev]:
+async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DevProcess]:
     """An installation for this module."""
     async with opened(tmp_path_factory.mktemp("outsiders")) as dev:
         yield dev
 
 
-async def test_the_python_example(dev: Dev, tmp_path: Path) -> None:
+async def test_the_python_example(dev: DevProcess, tmp_path: Path) -> None:
     """Its workflow's report triggers, and its client's signal calls off."""
-    shop = Shop(dev, (sys.executable, str(SCRIPT)), tmp_path)
-    async with shop.working("worker"):
-        await play(shop, ("purchase",), ("exception",))
+    programs = ExternalPrograms(dev, (sys.executable, str(SCRIPT)), tmp_path)
+    async with programs.running("worker"):
+        await play(programs, ("purchase",), ("exception",))
 
 
-async def test_the_temporal_program(dev: Dev, tmp_path: Path) -> None:
+async def test_the_temporal_program(dev: DevProcess, tmp_path: Path) -> None:
     """It finds the follow-up by its campaign and signals to it; a signal without an input breaks nothing."""
     bought = {"id": "b-2", "user": "u-2", "type": "make_purchase", "occurred_at": now().isoformat()}
     assert await dev.report(bought) == ["accepted"]
     program = shutil.which("temporal") or str(Path(sys.executable).with_name("temporal"))
-    temporal = Shop(dev, (program, "--address", dev.running["temporal_address"]), tmp_path)
+    temporal = ExternalPrograms(dev, (program, "--address", dev.running["temporal_address"]), tmp_path)
     row = await temporal.waiting("u-2")
 
     async def listed() -> bool:
@@ -51,7 +51,7 @@ async def test_the_temporal_program(dev: Dev, tmp_path: Path) -> None:
     assert (await temporal.becomes("u-2", "excepted"))["reason"] == "exception"
 
 
-async def test_the_examples_are_applied_beside_what_npm_installed(dev: Dev, tmp_path: Path) -> None:
+async def test_the_examples_are_applied_beside_what_npm_installed(dev: DevProcess, tmp_path: Path) -> None:
     """`connector apply examples` takes the campaigns, whatever else lies in the folder."""
     copied = shutil.copytree(EXAMPLES, tmp_path / "examples")
     (copied / "typescript/node_modules/thing").mkdir(parents=True)

@@ -16,17 +16,17 @@ from connector.temporal.follow_up_client import FollowUpClient, FollowUpUnavaila
 from connector.temporal.outbox import Outbox
 from tests.support.builders import ABANDONED, ORIGINAL, buy, now, push
 from tests.support.installation import Installation
-from tests.support.workspace import AT_ONCE, LATER, Shop
+from tests.support.workspace import AT_ONCE, LATER, Workspace
 
 Command = Callable[..., Awaitable[tuple[int, str, str]]]
 
 
 @pytest.fixture
-def command(shop: Shop, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Command:
+def command(workspace: Workspace, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run `connector` as a process on the shop's database and Temporal: (exit code, output, errors)."""
-    monkeypatch.setenv("TEMPORAL_ADDRESS", shop.client.service_client.config.target_host)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", workspace.client.service_client.config.target_host)
     monkeypatch.setenv("CONNECTOR_DATABASE_URL", sqlite_url)
-    monkeypatch.setenv("CONNECTOR_WORKSPACE", shop.workspace)
+    monkeypatch.setenv("CONNECTOR_WORKSPACE", workspace.name)
 
     async def run(*words: str) -> tuple[int, str, str]:
         process = await asyncio.create_subprocess_exec(
@@ -38,19 +38,19 @@ def command(shop: Shop, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Com
     return run
 
 
-async def waiting(shop: Shop) -> Any:
-    await shop.open(ORIGINAL, LATER)
-    await shop.receive_push()
-    return await shop.becomes("later", "waiting")
+async def waiting(workspace: Workspace) -> Any:
+    await workspace.open(ORIGINAL, LATER)
+    await workspace.receive_push()
+    return await workspace.becomes("later", "waiting")
 
 
-async def test_postpone_and_cancel_at_the_command_line(shop: Shop, command: Command) -> None:
+async def test_postpone_and_cancel_at_the_command_line(workspace: Workspace, command: Command) -> None:
     """Later by a duration, then until a time, then ended; repeating the end says what became of it."""
-    row = await waiting(shop)
+    row = await waiting(workspace)
     code, out, _ = await command("postpone", row.id, "--by", "2 hours", "--json")
     told = json.loads(out)
     assert (code, told["id"], told["update"], told["state"]) == (0, row.id, "postpone", "waiting")
-    assert (await shop.becomes("later", "waiting")).next_at == row.due_at + timedelta(hours=2)
+    assert (await workspace.becomes("later", "waiting")).next_at == row.due_at + timedelta(hours=2)
     until = (now() + timedelta(days=3)).replace(microsecond=0)
     code, out, _ = await command("postpone", row.id, "--until", until.isoformat(), "--note", "after the fair")
     assert (code, out.splitlines()[0]) == (0, f"{row.id}: waiting until {until:%Y-%m-%dT%H:%M:%SZ}")
@@ -63,26 +63,26 @@ async def test_postpone_and_cancel_at_the_command_line(shop: Shop, command: Comm
     assert (code, out, err) == (1, "", "it has ended: dropped (cancelled_by_operator)\n")
 
 
-async def test_send_now_at_the_command_line(shop: Shop, command: Command) -> None:
+async def test_send_now_at_the_command_line(workspace: Workspace, command: Command) -> None:
     """It says that the rules still apply, and it goes out."""
-    row = await waiting(shop)
+    row = await waiting(workspace)
     code, out, _ = await command("send-now", row.id)
     assert code == 0
     assert "quiet hours may hold it" in out
-    await shop.becomes("later", "sent")
+    await workspace.becomes("later", "sent")
     assert (await command("send-now", row.id))[2] == "it has ended: sent\n"
 
 
-async def test_ended_and_unknown_ones(shop: Shop) -> None:
+async def test_ended_and_unknown_ones(workspace: Workspace) -> None:
     """Told from the store, without asking Temporal."""
-    await shop.open(ORIGINAL, AT_ONCE)
-    await shop.receive_push()
-    row = await shop.becomes("at-once", "sent")
+    await workspace.open(ORIGINAL, AT_ONCE)
+    await workspace.receive_push()
+    row = await workspace.becomes("at-once", "sent")
 
     async def nobody() -> Client:
         raise AssertionError("Temporal was asked")
 
-    hands = FollowUpClient(shop.database, shop.workspace, nobody)
+    hands = FollowUpClient(workspace.database, workspace.name, nobody)
     with pytest.raises(OperationRefused, match="it has ended: sent"):
         await hands.cancel(row.id)
     with pytest.raises(FollowUpUnknown, match="there is no follow-up 'nobody'"):

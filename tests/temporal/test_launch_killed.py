@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,20 @@ from temporalio.testing import WorkflowEnvironment
 from werkzeug import Request, Response
 
 from connector.store.engine.database import Database
-from tests.temporal.test_launch import Square
+from tests.support.polling import until
+from tests.support.workspace import LaunchWorkspace
 
 USERS = 200
 Worker = asyncio.subprocess.Process
 
 
-class Harbour:
+class LaunchByProcess:
     """A square whose worker is a process, and the receiver of what it sends."""
 
-    def __init__(self, square: Square, receiver: HTTPServer, environment: dict[str, str], log: Path) -> None:
-        self.square, self.environment, self.log = square, environment, log
+    def __init__(
+        self, workspace: LaunchWorkspace, receiver: HTTPServer, environment: dict[str, str], log: Path
+    ) -> None:
+        self.workspace, self.environment, self.log = workspace, environment, log
         self.arrived: Counter[str] = Counter()
         self.url = receiver.url_for("/hook")
         receiver.expect_request("/hook").respond_with_handler(self._take)
@@ -40,18 +43,18 @@ class Harbour:
         self.arrived[request.get_data(as_text=True)] += 1
         return Response(status=204)
 
-    async def launch(self) -> WorkflowHandle[Any, Any]:
+    async def start(self) -> WorkflowHandle[Any, Any]:
         webhook = {"url": self.url, "body": "{{ user.id }}"}
         delivery = {"type": "scheduled", "send": "at_publish"}
-        await self.square.drafts({"campaign": "o", "delivery": delivery, "messages": {"webhook": webhook}})
-        await self.square.shop.order("publish", "o")
-        return await self.square.handle()
+        await self.workspace.drafts({"campaign": "o", "delivery": delivery, "messages": {"webhook": webhook}})
+        await self.workspace.order("publish", "o")
+        return await self.workspace.handle()
 
     async def miss_heartbeats(self, handle: WorkflowHandle[Any, Any]) -> None:
         """Temporal takes the activity's worker for dead now, as it would when the heartbeats had been missed."""
         [pending] = (await handle.describe()).raw_description.pending_activities
         where = {"workflow_id": handle.id, "run_id": None, "activity_id": pending.activity_id}
-        await self.square.shop.client.get_async_activity_handle(**where).fail(ApplicationError("heartbeats missed"))
+        await self.workspace.client.get_async_activity_handle(**where).fail(ApplicationError("heartbeats missed"))
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Worker]:
@@ -68,66 +71,60 @@ class Harbour:
             async with asyncio.timeout(30):
                 await process.wait()
 
-    async def until(self, holds: Callable[[], Any]) -> None:
-        """Poll until it holds."""
-        async with asyncio.timeout(60):
-            while not holds():
-                await asyncio.sleep(0.02)
-
 
 @pytest.fixture
-def harbour(
+def launch(
     environment: WorkflowEnvironment, sqlite_database: Database, sqlite_url: str, tmp_path: Path, httpserver: HTTPServer
-) -> Harbour:
-    square = Square(sqlite_database, environment)
+) -> LaunchByProcess:
+    workspace = LaunchWorkspace(sqlite_database, environment)
     told = {
         "TEMPORAL_ADDRESS": environment.client.service_client.config.target_host,
         "CONNECTOR_DATABASE_URL": sqlite_url,
-        "CONNECTOR_WORKSPACE": square.shop.workspace,
+        "CONNECTOR_WORKSPACE": workspace.name,
         "CONNECTOR_DATA": str(tmp_path),
         "CONNECTOR_SWEEP_SECONDS": "0.1",
         "CONNECTOR_WEBHOOK_ALLOW_PRIVATE": "true",
     }
-    return Harbour(square, httpserver, {**os.environ, **told}, tmp_path / "worker.log")
+    return LaunchByProcess(workspace, httpserver, {**os.environ, **told}, tmp_path / "worker.log")
 
 
 @pytest.mark.timeout(120)
-async def test_worker_killed_in_the_middle_of_a_launch(harbour: Harbour) -> None:
+async def test_worker_killed_in_the_middle_of_a_launch(launch: LaunchByProcess) -> None:
     """Guarantee 4: everybody got it once, but for those in its hands, who got it at most once and are unknown."""
-    square = harbour.square
-    everybody = await square.crowd(USERS)
-    async with harbour.worker() as first:
-        handle = await harbour.launch()
-        await harbour.until(lambda: harbour.arrived.total() >= USERS // 4)
+    workspace = launch.workspace
+    everybody = await workspace.crowd(USERS)
+    async with launch.worker() as first:
+        handle = await launch.start()
+        await until(lambda: launch.arrived.total() >= USERS // 4)
         first.kill()
         await first.wait()
-    left = await square.users("o", "waiting")
+    left = await workspace.users("o", "waiting")
     assert left
-    await harbour.miss_heartbeats(handle)
-    async with harbour.worker():
+    await launch.miss_heartbeats(handle)
+    async with launch.worker():
         counts = await handle.result()
-    sent, unknown = await square.users("o", "sent"), await square.users("o", "failed")
+    sent, unknown = await workspace.users("o", "sent"), await workspace.users("o", "failed")
     assert (sent | unknown, sent & unknown) == (everybody, set())
     assert counts == {state: len(found) for state, found in (("sent", sent), ("failed", unknown)) if found}
     assert len(unknown) <= 20, "more than were in its hands"
-    assert max(harbour.arrived.values()) == 1
-    assert left <= sent <= set(harbour.arrived)
+    assert max(launch.arrived.values()) == 1
+    assert left <= sent <= set(launch.arrived)
 
 
 @pytest.mark.timeout(120)
-async def test_launch_stopped_and_resumed_in_the_middle(harbour: Harbour) -> None:
+async def test_launch_stopped_and_resumed_in_the_middle(launch: LaunchByProcess) -> None:
     """P9: what is in its hands goes out, nothing more is begun, and after the resume everybody has got it once."""
-    square = harbour.square
-    everybody = await square.crowd(USERS)
-    async with harbour.worker():
-        handle = await harbour.launch()
-        await harbour.until(lambda: harbour.arrived.total() >= USERS // 4)
-        await square.shop.order("stop", "o")
-        while await square.users("o", "sending"):
+    workspace = launch.workspace
+    everybody = await workspace.crowd(USERS)
+    async with launch.worker():
+        handle = await launch.start()
+        await until(lambda: launch.arrived.total() >= USERS // 4)
+        await workspace.order("stop", "o")
+        while await workspace.users("o", "sending"):
             await asyncio.sleep(0.05)
-        before = harbour.arrived.total()
+        before = launch.arrived.total()
         assert before < USERS
-        assert (len(await square.users("o", "sent")), harbour.arrived.total()) == (before, before)
-        await square.shop.order("resume", "o")
+        assert (len(await workspace.users("o", "sent")), launch.arrived.total()) == (before, before)
+        await workspace.order("resume", "o")
         assert await handle.result() == {"sent": USERS}
-    assert harbour.arrived == Counter(everybody)
+    assert launch.arrived == Counter(everybody)

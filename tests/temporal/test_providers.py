@@ -29,7 +29,7 @@ from tests.support.provider_servers import (
     key_file,
     twilio,
 )
-from tests.support.workspace import Shop, settings_for, working
+from tests.support.workspace import Workspace, settings_for, working
 
 TEXT = follow_on("text", PUSHED, messages={"sms": {"body": "Your order is on its way, {{ user.first_name }}"}})
 PUSH = follow_on("push", {"interaction": "receive_sms", "campaign": "text"})
@@ -39,13 +39,13 @@ THIRD = follow_on("third", {"interaction": "receive_push", "campaign": "push"}, 
 class Street:
     """A shop with a worker, and the two providers that it sends through."""
 
-    def __init__(self, shop: Shop, twilio: TwilioServer, fcm: FcmServer, api: httpx.AsyncClient) -> None:
-        self.shop, self.twilio, self.fcm, self.api = shop, twilio, fcm, api
+    def __init__(self, workspace: Workspace, twilio: TwilioServer, fcm: FcmServer, api: httpx.AsyncClient) -> None:
+        self.workspace, self.twilio, self.fcm, self.api = workspace, twilio, fcm, api
 
     async def open(self, *definitions: dict[str, Any], tokens: tuple[str, ...] = ("t1",)) -> None:
-        await self.shop.open(*definitions)
+        await self.workspace.open(*definitions)
         user = User(id="u", first_name="Ada", phone="+14155552671", push_tokens=tokens)
-        async with self.shop.database.write(self.shop.workspace) as tx:
+        async with self.workspace.database.write(self.workspace.name) as tx:
             await save_user(tx, user, await database_now(tx))
 
     async def report(self, number: int, status: str) -> int:
@@ -66,49 +66,49 @@ async def street(
 ) -> AsyncIterator[Street]:
     """Everything open, in real time."""
     url = httpserver.url_for("").rstrip("/")
-    shop = Shop(sqlite_database, environment)
+    workspace = Workspace(sqlite_database, environment)
     providers = {
         "twilio": twilio(url, status_callback=CALLBACK),
         "fcm": fcm(key_file(tmp_path, url), url),
     }
-    settings = settings_for(shop.workspace, sqlite_url, tmp_path).model_copy(update=providers)
+    settings = settings_for(workspace.name, sqlite_url, tmp_path).model_copy(update=providers)
     servers = TwilioServer(httpserver), FcmServer(httpserver)
     with environment.with_time_skipping_disabled():
         async with (
             working(environment, settings),
             open_client(build_context(settings, sqlite_database), given=None) as api,
         ):
-            yield Street(shop, *servers, api)
+            yield Street(workspace, *servers, api)
 
 
 async def test_a_text_its_delivery_report_a_push_and_a_third(street: Street) -> None:
     """M4: the text's report, not its hand-over, triggers the push; the push taken by FCM triggers the third."""
     await street.open(ORIGINAL, TEXT, PUSH, THIRD)
-    await street.shop.receive_push()
-    await street.shop.becomes("text", "sent")
+    await street.workspace.receive_push()
+    await street.workspace.becomes("text", "sent")
     assert street.twilio.forms[0]["Body"] == "Your order is on its way, Ada"
     assert await street.report(0, "sent") == 204
     assert street.fcm.taken == []
     assert await street.report(0, "delivered") == 204
-    pushed = await street.shop.becomes("push", "sent")
-    third = await street.shop.becomes("third", "sent")
+    pushed = await street.workspace.becomes("push", "sent")
+    third = await street.workspace.becomes("third", "sent")
     assert await street.report(0, "delivered") == 204
-    assert await street.shop.workflow_of(third).result() == "sent"
+    assert await street.workspace.workflow_of(third).result() == "sent"
     assert [message["data"]["campaign"] for message in street.fcm.taken] == ["push"]
     assert [form["Body"] for form in street.twilio.forms[1:]] == ["Thanks"]
-    assert await street.shop.workflow_of(pushed).result() == "sent"
+    assert await street.workspace.workflow_of(pushed).result() == "sent"
 
 
 async def test_dropped_after_it_was_accepted_is_sent_once(street: Street, httpserver: HTTPServer) -> None:
     """Guarantee 4: a provider that breaks off is not asked again; its report mends the follow-up and goes on."""
     await street.open(ORIGINAL, TEXT, PUSH)
     street.twilio.lose_answers = True
-    await street.shop.receive_push()
-    row = await street.shop.becomes("text", "failed")
+    await street.workspace.receive_push()
+    row = await street.workspace.becomes("text", "failed")
     assert row.reason == "send_unknown"
     assert await street.report(0, "delivered") == 204
-    await street.shop.becomes("text", "sent")
-    await street.shop.becomes("push", "sent")
+    await street.workspace.becomes("text", "sent")
+    await street.workspace.becomes("push", "sent")
     assert len(street.twilio.forms) == 1
 
 
@@ -116,10 +116,10 @@ async def test_a_user_without_a_device_left_is_told_as_unregistered(street: Stre
     """Dead tokens are forgotten; the next push finds nobody."""
     street.fcm.answers = {"t1": (404, fcm_error(404, "UNREGISTERED"))}
     await street.open(ORIGINAL, follow_on("push", PUSHED))
-    await street.shop.receive_push()
-    row = await street.shop.becomes("push", "failed")
+    await street.workspace.receive_push()
+    row = await street.workspace.becomes("push", "failed")
     assert row.reason == "send_failed"
-    async with street.shop.database.read(street.shop.workspace) as tx:
+    async with street.workspace.database.read(street.workspace.name) as tx:
         stored = await find_user(tx, "u")
     assert stored is not None
     assert stored.user.push_tokens == ()
@@ -130,9 +130,9 @@ async def test_a_busy_provider_is_asked_again(street: Street) -> None:
     street.fcm.answers = {"t1": (429, fcm_error(429, "QUOTA_EXCEEDED"))}
     street.fcm.retry_after = "0"
     await street.open(ORIGINAL, follow_on("push", PUSHED))
-    await street.shop.receive_push()
+    await street.workspace.receive_push()
     await until(lambda: street.fcm.asked >= 2)
     street.fcm.answers = {}
-    await street.shop.becomes("push", "sent")
+    await street.workspace.becomes("push", "sent")
     assert len(street.fcm.taken) == 1
     assert json.dumps(street.fcm.taken[0]["notification"]) == '{"title": "Hi", "body": "there"}'

@@ -27,7 +27,7 @@ from connector.wire import FollowUpStart
 from tests.support.builders import ABANDONED, ORIGINAL, push
 from tests.support.installation import Installation
 from tests.support.temporal_server import until_event
-from tests.support.workspace import LATER, Shop
+from tests.support.workspace import LATER, Workspace
 
 
 @workflow.defn(name=names.FOLLOW_UP, sandboxed=False)
@@ -173,66 +173,66 @@ async def test_temporal_away_is_survived(yard: Yard) -> None:
     assert len(looks) >= 2
 
 
-async def test_reset_one_goes_on(shop: Shop) -> None:
+async def test_reset_one_goes_on(workspace: Workspace) -> None:
     """A reset terminates one run and begins another: the follow-up waits on."""
-    await shop.open(ORIGINAL, LATER)
-    await shop.receive_push()
-    row = await shop.becomes("later", "waiting")
-    handle = shop.workflow_of(row)
+    await workspace.open(ORIGINAL, LATER)
+    await workspace.receive_push()
+    row = await workspace.becomes("later", "waiting")
+    handle = workspace.workflow_of(row)
     await until_event(handle, "TIMER_STARTED")
     first = (await handle.describe()).run_id
-    await shop.client.workflow_service.reset_workflow_execution(
+    await workspace.client.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
-            namespace=shop.client.namespace,
+            namespace=workspace.client.namespace,
             workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=first),
             reason="try again",
             workflow_task_finish_event_id=4,
             request_id=uuid4().hex,
         )
     )
-    reconciliation = Reconciliation(shop.database, shop.workspace, shop.client)
+    reconciliation = Reconciliation(workspace.database, workspace.name, workspace.client)
     closed = f"WorkflowId = '{handle.id}' AND ExecutionStatus = 'Terminated'"
     async with asyncio.timeout(10):
-        while [one.run_id async for one in shop.client.list_workflows(closed)] != [first]:
+        while [one.run_id async for one in workspace.client.list_workflows(closed)] != [first]:
             await asyncio.sleep(0.05)
     assert await reconciliation.reconcile() == 0
-    assert (await shop.becomes("later", "waiting")).id == row.id
+    assert (await workspace.becomes("later", "waiting")).id == row.id
     await handle.signal(names.EXCEPTION, {"type": "make_purchase", "id": "p1"})
-    await shop.becomes("later", "excepted")
+    await workspace.becomes("later", "excepted")
 
 
-async def test_worker_notices_what_was_closed_in_the_ui(shop: Shop) -> None:
+async def test_worker_notices_what_was_closed_in_the_ui(workspace: Workspace) -> None:
     """The worker itself looks: terminated by hand, the row ends without anybody's doing."""
-    await shop.open(ORIGINAL, LATER)
-    await shop.receive_push()
-    handle = shop.workflow_of(await shop.becomes("later", "waiting"))
+    await workspace.open(ORIGINAL, LATER)
+    await workspace.receive_push()
+    handle = workspace.workflow_of(await workspace.becomes("later", "waiting"))
     await handle.terminate("by an operator")
-    assert (await shop.becomes("later", "dropped")).reason == "cancelled_by_operator"
+    assert (await workspace.becomes("later", "dropped")).reason == "cancelled_by_operator"
 
 
-async def test_updates_and_the_cancel_request_through_the_whole_worker(shop: Shop) -> None:
+async def test_updates_and_the_cancel_request_through_the_whole_worker(workspace: Workspace) -> None:
     """Issue 3.9: postponed and cancelled by request; store and workflow agree."""
-    await shop.open(ORIGINAL, LATER)
-    await shop.receive_push()
-    row = await shop.becomes("later", "waiting")
-    handle = shop.workflow_of(row)
+    await workspace.open(ORIGINAL, LATER)
+    await workspace.receive_push()
+    row = await workspace.becomes("later", "waiting")
+    handle = workspace.workflow_of(row)
     new = row.due_at + timedelta(days=1)
     told = await handle.execute_update(names.POSTPONE, {"until": new.isoformat()}, result_type=dict)
     assert (told["done"], told["state"]) == (True, "waiting")
-    postponed = await shop.becomes("later", "waiting")
+    postponed = await workspace.becomes("later", "waiting")
     assert (postponed.next_at, postponed.due_at) == (new, row.due_at)
     await handle.cancel()
-    assert (await shop.becomes("later", "dropped")).reason == "cancelled_by_operator"
+    assert (await workspace.becomes("later", "dropped")).reason == "cancelled_by_operator"
     await until_event(handle, "WORKFLOW_EXECUTION_CANCELED")
 
 
-async def test_send_now_through_the_whole_worker(shop: Shop) -> None:
+async def test_send_now_through_the_whole_worker(workspace: Workspace) -> None:
     """The row is sent a day before it was due."""
-    await shop.open(ORIGINAL, LATER)
-    await shop.receive_push()
-    row = await shop.becomes("later", "waiting")
-    handle = shop.workflow_of(row)
+    await workspace.open(ORIGINAL, LATER)
+    await workspace.receive_push()
+    row = await workspace.becomes("later", "waiting")
+    handle = workspace.workflow_of(row)
     await handle.execute_update(names.SEND_NOW)
     assert await handle.result() == "sent"
-    sent = await shop.becomes("later", "sent")
+    sent = await workspace.becomes("later", "sent")
     assert sent.dispatched_at < sent.due_at == row.due_at

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.external_programs import Shop, opened, play
+from tests.support.external_programs import ExternalPrograms, opened, play
 from tests.support.repository import EXAMPLES
 
 SOURCES = EXAMPLES / "typescript"
@@ -36,9 +36,9 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_the_typescript_example(program: Path, tmp_path: Path) -> None:
     """Its workflow's report triggers, and its client's signal calls off."""
     async with opened(tmp_path) as dev:
-        shop = Shop(dev, ("node",), program)
-        async with shop.working("lib/worker.js"):
-            await play(shop, ("lib/client.js", "purchase"), ("lib/client.js", "exception"))
+        programs = ExternalPrograms(dev, ("node",), program)
+        async with programs.running("lib/worker.js"):
+            await play(programs, ("lib/client.js", "purchase"), ("lib/client.js", "exception"))
 
 
 def test_versions_are_exact() -> None:

@@ -15,36 +15,36 @@ from connector import names
 from connector.app.preflight import NotSetUp
 from connector.temporal.outbox import Outbox
 from tests.support.builders import ORIGINAL
-from tests.support.workspace import AT_ONCE, LATER, Shop, settings_for
+from tests.support.workspace import AT_ONCE, LATER, Workspace, settings_for
 from worker import run_worker
 
 
-async def test_interaction_to_message(shop: Shop) -> None:
+async def test_interaction_to_message(workspace: Workspace) -> None:
     """Design 3: published, interacted with, sent; the workflow and the row agree."""
-    await shop.open(ORIGINAL, AT_ONCE)
-    await shop.receive_push()
-    assert await shop.workflow_of(await shop.becomes("at-once", "sent")).result() == "sent"
+    await workspace.open(ORIGINAL, AT_ONCE)
+    await workspace.receive_push()
+    assert await workspace.workflow_of(await workspace.becomes("at-once", "sent")).result() == "sent"
 
 
-async def test_exception_signalled_by_hand_calls_it_off(shop: Shop) -> None:
+async def test_exception_signalled_by_hand_calls_it_off(workspace: Workspace) -> None:
     """Design 6: a signal from the `temporal` command goes through intake, which ends the row and signals back."""
-    await shop.open(ORIGINAL, LATER)
-    await shop.receive_push()
-    handle = shop.workflow_of(await shop.becomes("later", "waiting"))
+    await workspace.open(ORIGINAL, LATER)
+    await workspace.receive_push()
+    handle = workspace.workflow_of(await workspace.becomes("later", "waiting"))
     await handle.signal(names.EXCEPTION, {"type": "no-such-type"})
     await handle.signal(names.EXCEPTION, {"type": "make_purchase", "id": "p1"})
     assert await handle.result() == "excepted"
-    assert (await shop.becomes("later", "excepted")).exception_id == "p1"
+    assert (await workspace.becomes("later", "excepted")).exception_id == "p1"
 
 
-async def test_stop_ends_the_waits_promptly(shop: Shop) -> None:
+async def test_stop_ends_the_waits_promptly(workspace: Workspace) -> None:
     """P9: rows and workflows end, without anybody waiting for the due time."""
-    await shop.open(ORIGINAL, LATER)
-    await shop.receive_push()
-    handle = shop.workflow_of(await shop.becomes("later", "waiting"))
-    await shop.order("stop", "later")
+    await workspace.open(ORIGINAL, LATER)
+    await workspace.receive_push()
+    handle = workspace.workflow_of(await workspace.becomes("later", "waiting"))
+    await workspace.order("stop", "later")
     assert await handle.result() == "dropped"
-    assert (await shop.becomes("later", "dropped")).reason == "stopped"
+    assert (await workspace.becomes("later", "dropped")).reason == "stopped"
 
 
 async def test_part_that_cannot_go_on_stops_the_worker(

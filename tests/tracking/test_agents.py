@@ -32,7 +32,7 @@ PROGRAMS = [
 
 @pytest.mark.parametrize("agent", PEOPLE)
 def test_browsers_and_mail_programs_are_no_crawlers(agent: str) -> None:
-    """M2: nobody who reads is taken for a machine by the name of a common program."""
+    """M2: no reader is classified as a machine by the name of a common program."""
     assert not is_crawler(agent)
 
 
@@ -43,7 +43,7 @@ def test_crawlers_are_known(agent: str) -> None:
 
 
 def test_names_and_patterns_together_are_the_list() -> None:
-    """Looking for names first finds what the list's own patterns find."""
+    """Searching plain texts first finds what the list's own patterns find."""
     lines = files("connector.tracking").joinpath("crawlers.txt").read_text(encoding="utf-8").splitlines()
     patterns = [line for line in lines if line and not line.startswith("#")]
     assert len(patterns) > 1000
@@ -54,6 +54,6 @@ def test_names_and_patterns_together_are_the_list() -> None:
 
 
 def test_a_huge_agent_costs_no_more_than_others() -> None:
-    """What comes after the first 512 characters is not looked at."""
+    """Only the first 512 characters are matched."""
     assert not is_crawler("x" * 600 + "Googlebot/2.1")
     assert not is_crawler("Mozilla " * 1_000_000)

@@ -1,4 +1,4 @@
-"""What goes out with tracking on: the channel's own answers, and only emails and text messages changed."""
+"""Messages with tracking on: the channel's own results, and only emails and text messages changed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def sent(message: OutgoingMessage, provider: FakeChannel | None = None) ->
 
 
 async def test_the_same_delivery_has_the_same_links() -> None:
-    """Guarantee 4: a second attempt hands over the same message, so that a provider knows it again."""
+    """Guarantee 4: a second attempt sends the same message, so that a provider recognises it."""
     message = outgoing("email", subject="s", html='<a href="https://a.example">x</a>')
     assert await sent(message) == await sent(message) != message
 
@@ -65,7 +65,7 @@ async def test_a_large_mail_does_not_hold_up_others() -> None:
 
 
 async def test_the_channels_faults_go_through() -> None:
-    """What became of a message is the provider's to say."""
+    """The provider decides the result of a message."""
     with pytest.raises(TryLater):
         await sent(outgoing("email", subject="s", html="x"), FakeChannel(TryLater("busy")))
 
@@ -93,7 +93,7 @@ def test_without_an_address_nothing_is_tracked(tracking: dict[str, list[str]]) -
     ],
 )
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, object], says: str) -> None:
-    """No default secret, no short one, and no address that could break out of a link or a header."""
+    """No default secret, no short one, and no URL that could break out of a link or a header."""
     with pytest.raises(ValidationError, match=says):
         TrackingSettings(**wrong)
 
@@ -108,7 +108,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_both_headers_stand_whole_in_the_mail() -> None:
-    """RFC 8058: neither folded into encoded words nor cut, however long the address is."""
+    """RFC 8058: neither folded into encoded words nor truncated, however long the URL is."""
     message = await sent(outgoing("email", subject="s", text="t"))
     data = build_mime_message(message, sender="news@shop.test", at=AT).data
     mail = message_from_bytes(data, policy=default)

@@ -1,4 +1,4 @@
-"""The clicks of one delivery, as each of them is looked at with the others."""
+"""The clicks of one delivery, each classified with the others."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,8 +12,8 @@ clicked = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 80)), min_size=1,
 
 
 @given(clicked)
-def test_what_is_near_says_as_much_as_everything(told: list[tuple[int, int]]) -> None:
-    """M2: a click is classified as if all others were looked at, whatever their order and number."""
+def test_near_clicks_classify_like_all_clicks(told: list[tuple[int, int]]) -> None:
+    """M2: a click is classified as if all others were passed, whatever their order and number."""
     visits = [
         Visit(EngagementKind.CLICK, AT + timedelta(milliseconds=100 * tenth), "x", link=link) for link, tenth in told
     ]
@@ -25,8 +25,8 @@ def test_what_is_near_says_as_much_as_everything(told: list[tuple[int, int]]) ->
         assert classify(visit, None, clicks.near(visit.at), bool) == classify(visit, None, others, bool)
 
 
-def test_a_link_that_is_clicked_without_end_is_looked_at_once() -> None:
-    """Who floods one link with requests makes nothing else slow."""
+def test_a_link_that_is_clicked_without_end_counts_once() -> None:
+    """Flooding one link with requests makes nothing else slow."""
     clicks = DeliveryClicks()
     for number in range(10_000):
         clicks.add(number % 2, AT + timedelta(microseconds=number))

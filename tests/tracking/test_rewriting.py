@@ -15,7 +15,7 @@ OWN, UNSUBSCRIBE, PIXEL = "https://t.example/u/", "https://t.example/u/TOKEN", "
 
 
 class Book:
-    """Gives links numbers that can be found again, and remembers what they stood for."""
+    """Gives links numbers that can be found again, and remembers their targets."""
 
     def __init__(self) -> None:
         self.links: list[tuple[int, str, str | None]] = []

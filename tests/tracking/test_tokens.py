@@ -87,7 +87,7 @@ def test_another_key_or_workspace_reads_nothing() -> None:
 
 
 def test_the_first_key_signs_and_all_verify() -> None:
-    """A secret is replaced by putting a new one before it; taken out, its links are dead."""
+    """A secret is rotated by putting a new one first; links of a removed secret are invalid."""
     old, both = tokens(OLD), tokens(NEW, OLD)
     assert both.read(old.write(example(LinkKind.OPEN), at=AT), LinkKind.OPEN, at=AT) == example(LinkKind.OPEN)
     assert tokens(NEW).read(both.write(example(LinkKind.OPEN), at=AT), LinkKind.OPEN, at=AT) == example(LinkKind.OPEN)

@@ -1,4 +1,4 @@
-"""Visits on their way into the log: bounded, patient, and never in the way of an answer."""
+"""Visits that wait to be ingested: bounded, patient, and never delaying a response."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_visits_of_unknown_deliveries_make_nothing(database: Database) -> 
 
 
 async def test_no_more_wait_than_there_is_room_for(tmp_path: Path) -> None:
-    """Without a store for long, the oldest are kept and the rest are lost, and both are known."""
+    """Without a store for long, the oldest are kept and the rest are lost and counted."""
     away = Database.open(f"sqlite:///{tmp_path / 'empty'}/none.db")
     (tmp_path / "empty").rmdir()
     fates: Counter[str] = Counter()
@@ -57,7 +57,7 @@ async def test_no_more_wait_than_there_is_room_for(tmp_path: Path) -> None:
 
 
 async def test_a_visit_that_breaks_stops_no_other(sqlite_database: Database) -> None:
-    """A defect loses the batch that it is in, and says so; what comes after it is taken in."""
+    """A defect loses its batch, which is logged; later visits are ingested."""
     fates: Counter[str] = Counter()
     visits = visits_of(sqlite_database, fates)
     visits.note(FollowedLink(Token(LinkKind.CLICK, None, 0), Visit(EngagementKind.CLICK, AT, "x")))  # type: ignore[arg-type]

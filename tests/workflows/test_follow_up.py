@@ -10,7 +10,7 @@ from connector import names
 from connector.wire import FollowUpEnd, SendOutcome
 from tests.support.polling import until
 from tests.support.temporal_server import events_of, state_of, until_event
-from tests.support.workflow_harness import SENT, Activities, Stage, held
+from tests.support.workflow_harness import SENT, FakeActivities, WorkflowHarness, held
 
 DROPPED = SendOutcome(outcome="dropped", state="dropped", reason="unreachable")
 EXCEPTED = FollowUpEnd(state="excepted", reason="exception")
@@ -18,9 +18,9 @@ EXCEPTED = FollowUpEnd(state="excepted", reason="exception")
 
 async def test_sent_after_its_delay_within_seventeen_events(environment: WorkflowEnvironment) -> None:
     """D1: thirty days pass in virtual time; a sent single-channel follow-up costs at most 17 events."""
-    told = Activities(push=[SENT])
-    async with Stage(environment, told).workers() as stage:
-        handle = await stage.follow_up(delay=timedelta(days=30))
+    told = FakeActivities(push=[SENT])
+    async with WorkflowHarness(environment, told).workers() as harness:
+        handle = await harness.follow_up(delay=timedelta(days=30))
         began = (await handle.describe()).start_time
         assert await handle.result() == "sent"
     [(_, at)] = told.sent
@@ -31,18 +31,18 @@ async def test_sent_after_its_delay_within_seventeen_events(environment: Workflo
 
 async def test_without_delay_sent_at_once(environment: WorkflowEnvironment) -> None:
     """D1: no delay, no timer."""
-    async with Stage(environment, Activities(push=[SENT])).workers() as stage:
-        handle = await stage.follow_up()
+    async with WorkflowHarness(environment, FakeActivities(push=[SENT])).workers() as harness:
+        handle = await harness.follow_up()
         assert await handle.result() == "sent"
     assert "TIMER_STARTED" not in await events_of(handle)
 
 
 async def test_ended_in_the_wait_within_twelve_events(environment: WorkflowEnvironment) -> None:
     """X4: the end is prompt, sends nothing and costs at most 12 events, the final state's upsert included."""
-    told = Activities(push=[SENT])
-    async with Stage(environment, told).workers() as stage:
+    told = FakeActivities(push=[SENT])
+    async with WorkflowHarness(environment, told).workers() as harness:
         with environment.with_time_skipping_disabled():
-            handle = await stage.follow_up(delay=timedelta(days=1))
+            handle = await harness.follow_up(delay=timedelta(days=1))
         await until_event(handle, "TIMER_STARTED")
         await handle.signal(names.ENDED, EXCEPTED)
         assert await handle.result() == "excepted"
@@ -53,26 +53,26 @@ async def test_ended_in_the_wait_within_twelve_events(environment: WorkflowEnvir
 
 async def test_end_that_comes_before_the_first_task_counts(environment: WorkflowEnvironment) -> None:
     """A signal that meets the start, with the due time already past, still ends it."""
-    told = Activities(push=[SENT])
-    stage = Stage(environment, told)
-    handle = await stage.follow_up()
+    told = FakeActivities(push=[SENT])
+    harness = WorkflowHarness(environment, told)
+    handle = await harness.follow_up()
     await handle.signal(names.ENDED, FollowUpEnd(state="dropped", reason="stopped"))
-    async with stage.workers():
+    async with harness.workers():
         assert await handle.result() == "dropped"
     assert told.sent == []
 
 
 async def test_end_that_meets_the_timer_counts(environment: WorkflowEnvironment) -> None:
     """Both are in one task, because no worker was there when they came: the flag is read after the wait."""
-    told = Activities(push=[SENT])
-    stage = Stage(environment, told)
-    async with stage.workers():
+    told = FakeActivities(push=[SENT])
+    harness = WorkflowHarness(environment, told)
+    async with harness.workers():
         with environment.with_time_skipping_disabled():
-            handle = await stage.follow_up(delay=timedelta(seconds=1.5))
+            handle = await harness.follow_up(delay=timedelta(seconds=1.5))
         await until_event(handle, "TIMER_STARTED")
     await until_event(handle, "TIMER_FIRED")
     await handle.signal(names.ENDED, EXCEPTED)
-    async with stage.workers():
+    async with harness.workers():
         assert await handle.result() == "excepted"
     assert told.sent == []
 
@@ -80,9 +80,9 @@ async def test_end_that_meets_the_timer_counts(environment: WorkflowEnvironment)
 async def test_held_is_judged_again_at_the_holds_end(environment: WorkflowEnvironment) -> None:
     """Case 17: held for quiet hours, then sent."""
     hold = held(timedelta(hours=9))
-    told = Activities(push=[hold, SENT])
-    async with Stage(environment, told).workers() as stage:
-        handle = await stage.follow_up(delay=timedelta(hours=1))
+    told = FakeActivities(push=[hold, SENT])
+    async with WorkflowHarness(environment, told).workers() as harness:
+        handle = await harness.follow_up(delay=timedelta(hours=1))
         assert await handle.result() == "sent"
     [(_, first), (_, second)] = told.sent
     assert hold.until is not None
@@ -91,10 +91,10 @@ async def test_held_is_judged_again_at_the_holds_end(environment: WorkflowEnviro
 
 async def test_ended_while_held(environment: WorkflowEnvironment) -> None:
     """X1: an exception while a message is held still counts."""
-    told = Activities(push=[held(timedelta(hours=9)), SENT])
-    async with Stage(environment, told).workers() as stage:
+    told = FakeActivities(push=[held(timedelta(hours=9)), SENT])
+    async with WorkflowHarness(environment, told).workers() as harness:
         with environment.with_time_skipping_disabled():
-            handle = await stage.follow_up()
+            handle = await harness.follow_up()
         await until_event(handle, "TIMER_STARTED")
         await handle.signal(names.ENDED, EXCEPTED)
         assert await handle.result() == "excepted"
@@ -104,9 +104,9 @@ async def test_ended_while_held(environment: WorkflowEnvironment) -> None:
 async def test_channels_are_held_each_for_itself(environment: WorkflowEnvironment) -> None:
     """Two channels with different holds and one that is dropped: each goes out at its own time."""
     short, long = held(timedelta(hours=2)), held(timedelta(hours=9))
-    told = Activities(push=[long, SENT], sms=[short, SENT], email=[DROPPED])
-    async with Stage(environment, told).workers() as stage:
-        handle = await stage.follow_up("push", "sms", "email", delay=timedelta(hours=1))
+    told = FakeActivities(push=[long, SENT], sms=[short, SENT], email=[DROPPED])
+    async with WorkflowHarness(environment, told).workers() as harness:
+        handle = await harness.follow_up("push", "sms", "email", delay=timedelta(hours=1))
         assert await handle.result() == "sent"
     again = {channel: at for channel, at in told.sent[3:]}
     assert long.until is not None
@@ -117,9 +117,9 @@ async def test_channels_are_held_each_for_itself(environment: WorkflowEnvironmen
 
 async def test_newer_content_on_another_channel(environment: WorkflowEnvironment) -> None:
     """P10: the content is the newest live one, whatever its channels are."""
-    told = Activities(push=[SendOutcome(outcome="moved", channels=("email",))], email=[SENT])
-    async with Stage(environment, told).workers() as stage:
-        handle = await stage.follow_up("push", delay=timedelta(hours=1))
+    told = FakeActivities(push=[SendOutcome(outcome="moved", channels=("email",))], email=[SENT])
+    async with WorkflowHarness(environment, told).workers() as harness:
+        handle = await harness.follow_up("push", delay=timedelta(hours=1))
         assert await handle.result() == "sent"
     assert [channel for channel, _ in told.sent] == ["push", "email"]
 
@@ -127,9 +127,9 @@ async def test_newer_content_on_another_channel(environment: WorkflowEnvironment
 async def test_two_channels_that_move_to_the_same_one_send_once(environment: WorkflowEnvironment) -> None:
     """At most one message: what is in hand already is not begun a second time."""
     moved = SendOutcome(outcome="moved", channels=("email",))
-    told = Activities(push=[moved], sms=[moved], email=[held(timedelta(hours=5)), SENT, SENT])
-    async with Stage(environment, told).workers() as stage:
-        handle = await stage.follow_up("push", "sms")
+    told = FakeActivities(push=[moved], sms=[moved], email=[held(timedelta(hours=5)), SENT, SENT])
+    async with WorkflowHarness(environment, told).workers() as harness:
+        handle = await harness.follow_up("push", "sms")
         assert await handle.result() == "sent"
     assert [channel for channel, _ in told.sent if channel == "email"] == ["email", "email"]
 
@@ -148,19 +148,19 @@ async def test_state_of_several_channels(
     environment: WorkflowEnvironment, outcomes: list[SendOutcome], state: str
 ) -> None:
     """Sent where at least one channel went out; else what weighs most."""
-    told = Activities(push=outcomes[:1], email=outcomes[1:])
-    async with Stage(environment, told).workers() as stage:
-        handle = await stage.follow_up("push", "email")
+    told = FakeActivities(push=outcomes[:1], email=outcomes[1:])
+    async with WorkflowHarness(environment, told).workers() as harness:
+        handle = await harness.follow_up("push", "email")
         assert await handle.result() == state
     assert await state_of(handle) == state
 
 
 async def test_signalled_interaction_goes_through_intake(environment: WorkflowEnvironment) -> None:
     """An `exception` signal is an interaction: intake is told, and the wait goes on unless intake ends it."""
-    told = Activities(push=[SENT])
-    async with Stage(environment, told).workers() as stage:
+    told = FakeActivities(push=[SENT])
+    async with WorkflowHarness(environment, told).workers() as harness:
         with environment.with_time_skipping_disabled():
-            handle = await stage.follow_up(delay=timedelta(days=1))
+            handle = await harness.follow_up(delay=timedelta(days=1))
         await handle.signal(names.EXCEPTION, {"type": "make_purchase", "id": "p1"})
         await handle.signal(names.EXCEPTION, {"anything": ["goes", None]})
         await until(lambda: len(told.reported) == 2)
@@ -176,27 +176,27 @@ async def test_signalled_interaction_goes_through_intake(environment: WorkflowEn
 
 async def test_what_was_reported_in_time_is_taken_in_before_the_send(environment: WorkflowEnvironment) -> None:
     """Guarantee 3: a report that came while no worker was there is judged before the message is claimed."""
-    told = Activities(push=[SendOutcome(outcome="ended", state="excepted")])
+    told = FakeActivities(push=[SendOutcome(outcome="ended", state="excepted")])
     sent_at_the_report: list[int] = []
 
     async def note() -> None:
         sent_at_the_report.append(len(told.sent))
 
     told.on_report = note
-    stage = Stage(environment, told)
-    handle = await stage.follow_up()
+    harness = WorkflowHarness(environment, told)
+    handle = await harness.follow_up()
     await handle.signal(names.EXCEPTION, {"type": "make_purchase", "id": "p1"})
-    async with stage.workers():
+    async with harness.workers():
         assert await handle.result() == "excepted"
     assert sent_at_the_report == [0]
 
 
 async def test_what_is_reported_during_the_send_is_taken_in_too(environment: WorkflowEnvironment) -> None:
     """X1: late exceptions are noted, so intake must hear of them; the message stands."""
-    told = Activities(push=[SENT])
+    told = FakeActivities(push=[SENT])
     told.may_send.clear()
-    async with Stage(environment, told).workers() as stage:
-        handle = await stage.follow_up()
+    async with WorkflowHarness(environment, told).workers() as harness:
+        handle = await harness.follow_up()
         await until(lambda: told.sent)
         await handle.signal(names.EXCEPTION, {"type": "make_purchase", "id": "p1"})
         await until(lambda: told.reported)
@@ -207,22 +207,22 @@ async def test_what_is_reported_during_the_send_is_taken_in_too(environment: Wor
 @pytest.mark.parametrize("payload", ["not an object", 7, {"reason": "no state"}])
 async def test_undecodable_signals_are_dropped(environment: WorkflowEnvironment, payload: Any) -> None:
     """A signal that nobody can read neither fails the workflow nor holds it up."""
-    told = Activities(push=[SENT])
-    stage = Stage(environment, told)
-    handle = await stage.follow_up()
+    told = FakeActivities(push=[SENT])
+    harness = WorkflowHarness(environment, told)
+    handle = await harness.follow_up()
     await handle.signal(names.ENDED, payload)
     if not isinstance(payload, dict):
         await handle.signal(names.EXCEPTION, payload)
-    async with stage.workers():
+    async with harness.workers():
         assert await handle.result() == "sent"
     assert told.reported == []
 
 
 async def test_status_tells_what_it_waits_for(environment: WorkflowEnvironment) -> None:
     """An operator sees why it waits, until when, and later what ended it."""
-    async with Stage(environment, Activities(push=[SENT])).workers() as stage:
+    async with WorkflowHarness(environment, FakeActivities(push=[SENT])).workers() as harness:
         with environment.with_time_skipping_disabled():
-            handle = await stage.follow_up(delay=timedelta(days=1))
+            handle = await harness.follow_up(delay=timedelta(days=1))
         await until_event(handle, "TIMER_STARTED")
         assert list((await handle.query(names.STATUS))["waits"]) == ["schedule delay"]
         await handle.signal(names.ENDED, EXCEPTED)
@@ -232,8 +232,8 @@ async def test_status_tells_what_it_waits_for(environment: WorkflowEnvironment) 
 
 async def test_operators_read_what_it_is_about(environment: WorkflowEnvironment) -> None:
     """In the UI: what it is, what its timer waits for, which channel its activity sends on, and how it ended."""
-    async with Stage(environment, Activities(push=[SENT])).workers() as stage:
-        handle = await stage.follow_up(delay=timedelta(hours=1))
+    async with WorkflowHarness(environment, FakeActivities(push=[SENT])).workers() as harness:
+        handle = await harness.follow_up(delay=timedelta(hours=1))
         assert await handle.result() == "sent"
         described = await handle.describe()
     summary, details = await described.static_summary(), await described.static_details()

@@ -24,7 +24,7 @@ from connector.wire import FollowUpEnd, OperationResult, OperatorRequest, Postpo
 from tests.support.builders import now
 from tests.support.polling import until
 from tests.support.temporal_server import events_of, state_of, until_event
-from tests.support.workflow_harness import SENT, Activities, Stage, held
+from tests.support.workflow_harness import SENT, FakeActivities, WorkflowHarness, held
 
 Handle = WorkflowHandle[Any, Any]
 EXCEPTED = FollowUpEnd(state="excepted", reason="exception")
@@ -32,11 +32,11 @@ DAY = timedelta(days=1)
 
 
 @asynccontextmanager
-async def waiting(environment: WorkflowEnvironment, told: Activities, *channels: str) -> AsyncIterator[Handle]:
+async def waiting(environment: WorkflowEnvironment, told: FakeActivities, *channels: str) -> AsyncIterator[Handle]:
     """A follow-up that waits for a day, in real time."""
-    async with Stage(environment, told).workers() as stage:
+    async with WorkflowHarness(environment, told).workers() as harness:
         with environment.with_time_skipping_disabled():
-            handle = await stage.follow_up(*channels, delay=DAY)
+            handle = await harness.follow_up(*channels, delay=DAY)
         await until_event(handle, "TIMER_STARTED")
         yield handle
 
@@ -66,7 +66,7 @@ async def refusal(handle: Handle, verb: str, *asked: Any) -> str:
 
 async def test_send_now_sends_at_once(environment: WorkflowEnvironment) -> None:
     """Issue 3.9: it waits no longer, and the row is moved first; the input may be left out."""
-    told = Activities(push=[SENT])
+    told = FakeActivities(push=[SENT])
     async with waiting(environment, told) as handle:
         operated = await ask(handle, names.SEND_NOW)
         assert (operated.done, operated.state) == (True, "waiting")
@@ -78,7 +78,7 @@ async def test_send_now_sends_at_once(environment: WorkflowEnvironment) -> None:
 async def test_send_now_may_be_held_by_a_rule(environment: WorkflowEnvironment) -> None:
     """Every rule of the due time still applies: quiet hours hold it, and it goes out at their end."""
     hold = held(timedelta(hours=9))
-    told = Activities(push=[hold, SENT])
+    told = FakeActivities(push=[hold, SENT])
     async with waiting(environment, told) as handle:
         await ask(handle, names.SEND_NOW, OperatorRequest(note="the fair begins today"))
         await until(lambda: told.sent)
@@ -91,7 +91,7 @@ async def test_send_now_may_be_held_by_a_rule(environment: WorkflowEnvironment) 
 
 async def test_postponed_waits_for_its_new_time(environment: WorkflowEnvironment) -> None:
     """The timer moves, later as well as earlier; the UI says so."""
-    told = Activities(push=[SENT])
+    told = FakeActivities(push=[SENT])
     async with waiting(environment, told) as handle:
         began = now()
         operated = await ask(handle, names.POSTPONE, later(timedelta(days=9), "wait for\nthe new stock"))
@@ -114,7 +114,7 @@ def _json(instant: datetime | None) -> str:
 
 async def test_cancelled_ends_unsent(environment: WorkflowEnvironment) -> None:
     """It ends as dropped, promptly; the reason stands in the details."""
-    told = Activities(push=[SENT])
+    told = FakeActivities(push=[SENT])
     async with waiting(environment, told) as handle:
         operated = await ask(handle, names.CANCEL)
         assert (operated.state, operated.reason) == ("dropped", "cancelled_by_operator")
@@ -148,7 +148,7 @@ async def test_wrong_words_are_refused_without_a_trace(
     environment: WorkflowEnvironment, verb: str, asked: tuple[Any, ...], words: str
 ) -> None:
     """What the validator refuses says what would be right, leaves no event, and changes nothing."""
-    told = Activities(push=[SENT])
+    told = FakeActivities(push=[SENT])
     async with waiting(environment, told) as handle:
         before = await events_of(handle)
         assert words in await refusal(handle, verb, *asked)
@@ -160,7 +160,7 @@ async def test_wrong_words_are_refused_without_a_trace(
 
 async def test_what_the_store_refuses_fails_the_update_only(environment: WorkflowEnvironment) -> None:
     """The row is the truth: something of it has gone out, so it goes on waiting for the rest."""
-    told = Activities(push=[SENT])
+    told = FakeActivities(push=[SENT])
     told.refusal = OperationResult(done=False, says="a message of it has gone out", state="sending")
     async with waiting(environment, told) as handle:
         for verb, asked in ((names.CANCEL, ()), (names.SEND_NOW, ()), (names.POSTPONE, (later(DAY * 3),))):
@@ -172,7 +172,7 @@ async def test_what_the_store_refuses_fails_the_update_only(environment: Workflo
 
 async def test_end_that_the_store_knows_and_the_workflow_does_not(environment: WorkflowEnvironment) -> None:
     """An exception was taken in and its signal is still under way: refused, and it ends at once as the row says."""
-    told = Activities(push=[SENT])
+    told = FakeActivities(push=[SENT])
     told.refusal = OperationResult(
         done=False, says="it has ended: excepted (exception)", state="excepted", reason="exception"
     )
@@ -184,7 +184,7 @@ async def test_end_that_the_store_knows_and_the_workflow_does_not(environment: W
 
 async def test_exception_in_the_middle_of_a_postponement(environment: WorkflowEnvironment) -> None:
     """X1: it stays called off; the update gets its answer before the workflow ends."""
-    told = Activities(push=[SENT])
+    told = FakeActivities(push=[SENT])
     told.may_operate.clear()
     async with waiting(environment, told) as handle:
         asking = asyncio.create_task(ask(handle, names.POSTPONE, later(DAY * 3)))
@@ -198,11 +198,11 @@ async def test_exception_in_the_middle_of_a_postponement(environment: WorkflowEn
 
 async def test_due_in_the_middle_of_a_postponement(environment: WorkflowEnvironment) -> None:
     """While it is not certain what an operator's hand changed, nothing is sent: the new time holds."""
-    told = Activities(push=[SENT])
+    told = FakeActivities(push=[SENT])
     told.may_operate.clear()
-    async with Stage(environment, told).workers() as stage:
+    async with WorkflowHarness(environment, told).workers() as harness:
         with environment.with_time_skipping_disabled():
-            handle = await stage.follow_up(delay=timedelta(seconds=1.5))
+            handle = await harness.follow_up(delay=timedelta(seconds=1.5))
         await until_event(handle, "TIMER_STARTED")
         asking = asyncio.create_task(ask(handle, names.POSTPONE, later(DAY)))
         await until_event(handle, "TIMER_FIRED")
@@ -217,7 +217,7 @@ async def test_due_in_the_middle_of_a_postponement(environment: WorkflowEnvironm
 
 async def test_two_hands_at_once(environment: WorkflowEnvironment) -> None:
     """One after the other, in the order in which they came: what follows a cancel is told that it has ended."""
-    told = Activities(push=[SENT])
+    told = FakeActivities(push=[SENT])
     told.may_operate.clear()
     async with waiting(environment, told) as handle:
         first = asyncio.create_task(ask(handle, names.CANCEL))
@@ -236,7 +236,7 @@ async def test_two_hands_at_once(environment: WorkflowEnvironment) -> None:
 
 async def test_same_update_again_changes_nothing(environment: WorkflowEnvironment) -> None:
     """A repeated command with its id gets the first one's answer."""
-    told = Activities(push=[SENT])
+    told = FakeActivities(push=[SENT])
     async with waiting(environment, told) as handle:
         asked = later(DAY * 3)
         name = uuid4().hex
@@ -252,14 +252,14 @@ async def test_same_update_again_changes_nothing(environment: WorkflowEnvironmen
 @pytest.mark.parametrize("verb", [names.SEND_NOW, names.POSTPONE, names.CANCEL])
 async def test_held_on_several_channels(environment: WorkflowEnvironment, verb: str) -> None:
     """All channels that are held follow the hand, whatever instants they were held till."""
-    told = Activities(
+    told = FakeActivities(
         push=[held(timedelta(hours=2)), SENT],
         sms=[held(timedelta(hours=9)), SENT],
         email=[held(timedelta(hours=4)), SENT],
     )
-    async with Stage(environment, told).workers() as stage:
+    async with WorkflowHarness(environment, told).workers() as harness:
         with environment.with_time_skipping_disabled():
-            handle = await stage.follow_up("push", "sms", "email")
+            handle = await harness.follow_up("push", "sms", "email")
         await until(lambda: len(told.sent) == 3)
         await _until_waits(handle, 3)
         began = now()
@@ -276,18 +276,19 @@ async def test_held_on_several_channels(environment: WorkflowEnvironment, verb: 
 
 
 async def _until_waits(handle: Handle, number: int) -> None:
-    async with asyncio.timeout(10):
-        while len((await handle.query(names.STATUS))["waits"]) < number:
-            await asyncio.sleep(0.02)
+    async def has_them() -> bool:
+        return len((await handle.query(names.STATUS))["waits"]) >= number
+
+    await until(has_them, f"{number} waits")
 
 
 async def test_while_a_message_is_sent(environment: WorkflowEnvironment) -> None:
     """Neither postponed nor sent twice, which leaves no trace; a cancel is the store's to judge."""
-    told = Activities(push=[SENT])
+    told = FakeActivities(push=[SENT])
     told.refusal = OperationResult(done=False, says="a message of it is going out", state="sending")
     told.may_send.clear()
-    async with Stage(environment, told).workers() as stage:
-        handle = await stage.follow_up()
+    async with WorkflowHarness(environment, told).workers() as harness:
+        handle = await harness.follow_up()
         await until(lambda: told.sent)
         before = await events_of(handle)
         assert "it is being sent (push)" in await refusal(handle, names.POSTPONE, later(DAY))
@@ -300,10 +301,10 @@ async def test_while_a_message_is_sent(environment: WorkflowEnvironment) -> None
 
 async def test_cancelled_between_two_attempts(environment: WorkflowEnvironment) -> None:
     """Nothing is claimed while the provider is away: the row ends, and the next attempt finds it so."""
-    told = Activities(push=[SendOutcome(outcome="ended", state="dropped", reason="cancelled_by_operator")])
+    told = FakeActivities(push=[SendOutcome(outcome="ended", state="dropped", reason="cancelled_by_operator")])
     told.failures = 1
-    async with Stage(environment, told).workers() as stage:
-        handle = await stage.follow_up()
+    async with WorkflowHarness(environment, told).workers() as harness:
+        handle = await harness.follow_up()
         await until(lambda: told.sent)
         assert (await ask(handle, names.CANCEL)).reason == "cancelled_by_operator"
         assert await handle.result() == "dropped"
@@ -312,11 +313,11 @@ async def test_cancelled_between_two_attempts(environment: WorkflowEnvironment) 
 
 async def test_before_the_first_task(environment: WorkflowEnvironment) -> None:
     """An update that meets the start, with the due time already past, comes before the send."""
-    told = Activities(push=[SENT])
-    stage = Stage(environment, told)
-    handle = await stage.follow_up()
+    told = FakeActivities(push=[SENT])
+    harness = WorkflowHarness(environment, told)
+    handle = await harness.follow_up()
     asking = asyncio.create_task(ask(handle, names.CANCEL))
-    async with stage.workers():
+    async with harness.workers():
         assert (await asking).state == "dropped"
         assert await handle.result() == "dropped"
     assert told.sent == []
@@ -324,7 +325,7 @@ async def test_before_the_first_task(environment: WorkflowEnvironment) -> None:
 
 async def test_after_the_end(environment: WorkflowEnvironment) -> None:
     """A workflow that has ended takes no update; clients look into the store for what became of it."""
-    told = Activities(push=[SENT])
+    told = FakeActivities(push=[SENT])
     async with waiting(environment, told) as handle:
         await handle.signal(names.ENDED, EXCEPTED)
         await handle.result()
@@ -335,16 +336,16 @@ async def test_after_the_end(environment: WorkflowEnvironment) -> None:
 
 async def test_worker_gone_in_the_middle(environment: WorkflowEnvironment) -> None:
     """The update was accepted: another worker goes on with it, and the caller gets the answer."""
-    told = Activities(push=[SENT])
-    stage = Stage(environment, told)
-    async with stage.workers():
+    told = FakeActivities(push=[SENT])
+    harness = WorkflowHarness(environment, told)
+    async with harness.workers():
         with environment.with_time_skipping_disabled():
-            handle = await stage.follow_up(delay=DAY)
+            handle = await harness.follow_up(delay=DAY)
         await until_event(handle, "TIMER_STARTED")
         postponing = await handle.start_update(
             names.POSTPONE, later(DAY * 2), wait_for_stage=WorkflowUpdateStage.ACCEPTED, result_type=OperationResult
         )
-    async with stage.workers():
+    async with harness.workers():
         assert (await postponing.result()).done
         assert (await ask(handle, names.CANCEL)).done
         assert await handle.result() == "dropped"
@@ -352,7 +353,7 @@ async def test_worker_gone_in_the_middle(environment: WorkflowEnvironment) -> No
 
 async def test_cancel_request_ends_it_too(environment: WorkflowEnvironment) -> None:
     """The UI's Cancel and `temporal workflow cancel` are an operator's hand: the row ends, the workflow is Canceled."""
-    told = Activities(push=[SENT])
+    told = FakeActivities(push=[SENT])
     async with waiting(environment, told) as handle:
         await handle.cancel()
         with pytest.raises(WorkflowFailureError) as ended:
@@ -367,11 +368,11 @@ async def test_cancel_request_ends_it_too(environment: WorkflowEnvironment) -> N
 
 async def test_cancel_request_before_the_first_task(environment: WorkflowEnvironment) -> None:
     """It meets the start of a follow-up that is due already: nothing is sent."""
-    told = Activities(push=[SENT])
-    stage = Stage(environment, told)
-    handle = await stage.follow_up()
+    told = FakeActivities(push=[SENT])
+    harness = WorkflowHarness(environment, told)
+    handle = await harness.follow_up()
     await handle.cancel()
-    async with stage.workers():
+    async with harness.workers():
         with pytest.raises(WorkflowFailureError):
             await handle.result()
     assert told.sent == []
@@ -380,11 +381,11 @@ async def test_cancel_request_before_the_first_task(environment: WorkflowEnviron
 
 async def test_cancel_request_during_a_send(environment: WorkflowEnvironment) -> None:
     """A message that is going out is not torn off: the request is refused by the store, and it ends as sent."""
-    told = Activities(push=[SENT])
+    told = FakeActivities(push=[SENT])
     told.refusal = OperationResult(done=False, says="a message of it is going out", state="sending")
     told.may_send.clear()
-    async with Stage(environment, told).workers() as stage:
-        handle = await stage.follow_up()
+    async with WorkflowHarness(environment, told).workers() as harness:
+        handle = await harness.follow_up()
         await until(lambda: told.sent)
         await handle.cancel()
         await until(lambda: told.operations)

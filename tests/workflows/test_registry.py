@@ -13,27 +13,27 @@ from connector.rules.model.errors import OrderRefused
 from connector.temporal.registry_client import RegistryUnavailable, submit_order
 from tests.support.polling import until
 from tests.support.temporal_server import events_of
-from tests.support.workflow_harness import PROBLEMS, Activities, Stage
+from tests.support.workflow_harness import PROBLEMS, FakeActivities, WorkflowHarness
 
 
 async def test_orders_are_carried_out_one_at_a_time(environment: WorkflowEnvironment) -> None:
     """Design 6: orders that come together are put in a line; each gets its own receipt."""
-    told = Activities()
-    async with Stage(environment, told).workers() as stage:
-        orders = [stage.order("publish", f"c{number}") for number in range(8)]
-        receipts = await asyncio.gather(*(submit_order(stage.client, order) for order in orders))
+    told = FakeActivities()
+    async with WorkflowHarness(environment, told).workers() as harness:
+        orders = [harness.order("publish", f"c{number}") for number in range(8)]
+        receipts = await asyncio.gather(*(submit_order(harness.client, order) for order in orders))
     assert [receipt.changed for receipt in receipts] == [order.ids for order in orders]
     assert sorted(receipt.version for receipt in receipts) == list(range(1, 9))
 
 
 async def test_refused_order_tells_every_problem(environment: WorkflowEnvironment) -> None:
     """Guarantee 7: the caller gets the problems, and the registry goes on."""
-    async with Stage(environment, Activities()).workers() as stage:
+    async with WorkflowHarness(environment, FakeActivities()).workers() as harness:
         with pytest.raises(OrderRefused) as refused:
-            await submit_order(stage.client, stage.order("publish", "a", "refuse-me"))
+            await submit_order(harness.client, harness.order("publish", "a", "refuse-me"))
         assert refused.value.problems == PROBLEMS
-        assert (await submit_order(stage.client, stage.order("publish", "a"))).changed == ("a",)
-        assert len(await stage.registry.query(names.ORDERS)) == 1
+        assert (await submit_order(harness.client, harness.order("publish", "a"))).changed == ("a",)
+        assert len(await harness.registry.query(names.ORDERS)) == 1
 
 
 @pytest.mark.parametrize(
@@ -51,30 +51,30 @@ async def test_misshapen_order_leaves_nothing_in_the_history(
     environment: WorkflowEnvironment, changes: dict[str, Any], words: str
 ) -> None:
     """The validator looks at the shape only, and what it rejects costs no event."""
-    told = Activities()
-    async with Stage(environment, told).workers() as stage:
-        await submit_order(stage.client, stage.order("publish", "a"))
+    told = FakeActivities()
+    async with WorkflowHarness(environment, told).workers() as harness:
+        await submit_order(harness.client, harness.order("publish", "a"))
         await until(lambda: told.ended == [()])
-        before = await events_of(stage.registry)
-        order = stage.order("publish", "a").model_copy(update=changes)
+        before = await events_of(harness.registry)
+        order = harness.order("publish", "a").model_copy(update=changes)
         with pytest.raises(WorkflowUpdateFailedError) as rejected:
-            await stage.registry.execute_update("publish", order)
+            await harness.registry.execute_update("publish", order)
         assert words in str(rejected.value.__cause__)
-        after = [kind for kind in await events_of(stage.registry) if "UPDATE" in kind]
+        after = [kind for kind in await events_of(harness.registry) if "UPDATE" in kind]
     assert after == [kind for kind in before if "UPDATE" in kind]
     assert len(told.orders) == 1
 
 
 async def test_stop_answers_before_the_waits_end(environment: WorkflowEnvironment) -> None:
     """P9: the window is closed when the answer comes; the waits end after it, those stopped meanwhile together."""
-    told = Activities()
+    told = FakeActivities()
     told.may_end.clear()
-    async with Stage(environment, told).workers() as stage:
-        await submit_order(stage.client, stage.order("stop", "a"))
+    async with WorkflowHarness(environment, told).workers() as harness:
+        await submit_order(harness.client, harness.order("stop", "a"))
         await until(lambda: ("a",) in told.ended)
-        await submit_order(stage.client, stage.order("archive", "b"))
-        await submit_order(stage.client, stage.order("resume", "a"))
-        await submit_order(stage.client, stage.order("stop", "c"))
+        await submit_order(harness.client, harness.order("archive", "b"))
+        await submit_order(harness.client, harness.order("resume", "a"))
+        await submit_order(harness.client, harness.order("stop", "c"))
         told.may_end.set()
         await until(lambda: len(told.ended) == 3)
     assert told.ended == [(), ("a",), ("b", "c")]
@@ -82,22 +82,22 @@ async def test_stop_answers_before_the_waits_end(environment: WorkflowEnvironmen
 
 async def test_new_run_when_it_has_grown_long(environment: WorkflowEnvironment) -> None:
     """Continue-as-new: no order is lost, the log goes on, and so do the waits that are still to be ended."""
-    told = Activities()
+    told = FakeActivities()
     told.may_end.clear()
-    async with Stage(environment, told).workers() as stage:
-        await submit_order(stage.client, stage.order("stop", "first"))
-        first = (await stage.registry.describe()).run_id
+    async with WorkflowHarness(environment, told).workers() as harness:
+        await submit_order(harness.client, harness.order("stop", "first"))
+        first = (await harness.registry.describe()).run_id
         await until(lambda: ("first",) in told.ended)
         for number in range(12):
-            await submit_order(stage.client, stage.order("stop", f"c{number}"))
-        assert (await stage.registry.describe()).run_id == first
+            await submit_order(harness.client, harness.order("stop", f"c{number}"))
+        assert (await harness.registry.describe()).run_id == first
         told.may_end.set()
         await until(lambda: len(told.ended) == 3)
         receipts = await asyncio.gather(
-            *(submit_order(stage.client, stage.order("publish", f"d{number}")) for number in range(4))
+            *(submit_order(harness.client, harness.order("publish", f"d{number}")) for number in range(4))
         )
-        assert (await stage.registry.describe()).run_id != first
-        log = await stage.registry.query(names.ORDERS)
+        assert (await harness.registry.describe()).run_id != first
+        log = await harness.registry.query(names.ORDERS)
     assert told.ended == [(), ("first",), tuple(f"c{number}" for number in range(12))]
     assert [order.ids for order in told.orders[:13]] == [("first",), *((f"c{number}",) for number in range(12))]
     assert max(receipt.version for receipt in receipts) == len(told.orders) == len(log) == 17
@@ -105,10 +105,10 @@ async def test_new_run_when_it_has_grown_long(environment: WorkflowEnvironment) 
 
 async def test_log_is_short(environment: WorkflowEnvironment) -> None:
     """The registry keeps the last 50 orders, however many there were and however many runs they took."""
-    async with Stage(environment, Activities()).workers() as stage:
+    async with WorkflowHarness(environment, FakeActivities()).workers() as harness:
         for number in range(55):
-            await submit_order(stage.client, stage.order("publish", f"c{number}", "x", "y", "z"))
-        log = await stage.registry.query(names.ORDERS)
+            await submit_order(harness.client, harness.order("publish", f"c{number}", "x", "y", "z"))
+        log = await harness.registry.query(names.ORDERS)
     assert len(log) == 50
     assert log[-1].endswith("Z publish c54, x, y and 1 more")
     assert "c5," in log[0]
@@ -116,10 +116,10 @@ async def test_log_is_short(environment: WorkflowEnvironment) -> None:
 
 async def test_without_a_worker_the_caller_is_told(environment: WorkflowEnvironment) -> None:
     """No worker: an error in good time that says what to start; the order can be given again."""
-    told = Activities()
-    stage = Stage(environment, told)
-    order = stage.order("publish", "a")
+    told = FakeActivities()
+    harness = WorkflowHarness(environment, told)
+    order = harness.order("publish", "a")
     with pytest.raises(RegistryUnavailable, match=r"no worker is polling .* start one with `connector worker`"):
-        await submit_order(stage.client, order, answer_timeout=timedelta(seconds=0.5))
-    async with stage.workers():
-        assert (await submit_order(stage.client, order)).changed == ("a",)
+        await submit_order(harness.client, order, answer_timeout=timedelta(seconds=0.5))
+    async with harness.workers():
+        assert (await submit_order(harness.client, order)).changed == ("a",)

@@ -1,4 +1,4 @@
-"""What was looked at where a trigger was refused: a function for each step "at the trigger", and for what overtook."""
+"""The evidence for refused and superseded triggers: one function per reason of the list "at the trigger"."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Entry
-from connector.rules.explaining.context import DecisionContext
-from connector.rules.explaining.reasons import EvidenceItem
+from connector.rules.explaining.context import DecisionContext, EvidenceItem
 from connector.rules.explaining.wording import (
     describe_eligibility,
     describe_item,
@@ -23,132 +22,129 @@ from connector.rules.targeting.audience import is_in_audience
 from connector.rules.targeting.eligibility import eligible_from
 
 
-def before_publish(case: DecisionContext) -> Iterator[EvidenceItem]:
-    """P2: the first publication, after the event."""
-    first = case.entry.first_effective_at
-    yield instant_evidence("happened_at", "it happened at", case.logged.t)
+def before_publish(context: DecisionContext) -> Iterator[EvidenceItem]:
+    """Yield when it happened, and the first publication after that (P2)."""
+    first = context.entry.first_effective_at
+    yield instant_evidence("happened_at", "it happened at", context.logged.t)
     if first is not None:
-        yield instant_evidence("first_published_at", "the campaign was published first at", first)
+        yield instant_evidence("first_published_at", "the campaign was first published at", first)
 
 
-def not_live(case: DecisionContext) -> Iterator[EvidenceItem]:
-    """P2: the windows, and which of the two times falls outside of them."""
+def not_live(context: DecisionContext) -> Iterator[EvidenceItem]:
+    """Yield when it happened and arrived, and when the campaign was live (P2)."""
     for name, words, at in (
-        ("happened_at", "it happened", case.logged.t),
-        ("arrived_at", "it arrived", case.logged.received_at),
+        ("happened_at", "it happened", context.logged.t),
+        ("arrived_at", "it arrived", context.logged.received_at),
     ):
-        live = "while the campaign was live" if case.entry.window_at(at) else "while the campaign was not live"
+        live = "while the campaign was live" if context.entry.window_at(at) else "while the campaign was not live"
         yield EvidenceItem(name, format_instant(at), f"{words} at {format_instant(at)}, {live}")
-    yield windows_evidence(case.entry)
+    yield windows_evidence(context.entry)
 
 
-def target_inactive(case: DecisionContext) -> Iterator[EvidenceItem]:
-    """P1: when the target was live, and what the workspace asks of it."""
-    target = case.catalogue.target_of(case.logged.item)
-    yield instant_evidence("happened_at", "it happened at", case.logged.t)
+def target_inactive(context: DecisionContext) -> Iterator[EvidenceItem]:
+    """Yield when the target was live, and the workspace's `target` setting (P1)."""
+    target = context.catalogue.target_of(context.logged.item)
+    yield instant_evidence("happened_at", "it happened at", context.logged.t)
     if target is None:
-        yield EvidenceItem("target", case.logged.item.target, f"{case.logged.item.target} is not known")
+        yield EvidenceItem("target", context.logged.item.target, f"{context.logged.item.target} is not known")
     else:
         yield windows_evidence(target)
-    if case.catalogue.workspace.target == "ever_published":
+    if context.catalogue.workspace.target == "ever_published":
         yield EvidenceItem(
-            "target_setting", "ever_published", "`target: ever_published` asks that it was published by then"
+            "target_setting", "ever_published", "`target: ever_published` requires that it was published by then"
         )
 
 
-def duration(case: DecisionContext) -> Iterator[EvidenceItem]:
-    """The campaign's `start` and `end`."""
-    yield instant_evidence("judged_as_of", "it was judged as of", case.evaluated_as_of)
-    limits = case.follow_on
+def duration(context: DecisionContext) -> Iterator[EvidenceItem]:
+    """Yield the campaign's `start` and `end`."""
+    yield instant_evidence("judged_as_of", "it was evaluated as of", context.evaluated_as_of)
+    limits = context.follow_on
     if limits and limits.start:
         yield instant_evidence("start", "the campaign's `start` is", limits.start)
     if limits and limits.end:
         yield instant_evidence("end", "the campaign's `end` is", limits.end)
 
 
-def not_in_audience(case: DecisionContext) -> Iterator[EvidenceItem]:
-    """The audience, and each question that it asks with the answer as known now."""
-    if case.campaign is None:
+def not_in_audience(context: DecisionContext) -> Iterator[EvidenceItem]:
+    """Yield the audience, and each of its predicates with its result as known now."""
+    if context.campaign is None:
         return
-    audience = case.campaign.audience
+    audience = context.campaign.audience
     yield EvidenceItem("audience", describe_predicate(audience), f"the audience is {describe_predicate(audience)}")
     for leaf in leaf_predicates(audience):
-        holds = is_in_audience(leaf, case.user, case.history, case.evaluated_as_of)
-        had = ""
+        holds = is_in_audience(leaf, context.user, context.history, context.evaluated_as_of)
+        attribute = ""
         if isinstance(leaf, AttributePredicate):
-            attributes = case.user.attributes
+            attributes = context.user.attributes
             value = format_value(attributes[leaf.attribute]) if leaf.attribute in attributes else "not known"
-            had = f", the user's {leaf.attribute} is {value}"
+            attribute = f", the user's {leaf.attribute} is {value}"
         answer = "yes" if holds else "no"
         yield EvidenceItem(
-            "asked", {describe_predicate(leaf): holds}, f"{describe_predicate(leaf)}? {answer} as known now{had}"
+            "asked", {describe_predicate(leaf): holds}, f"{describe_predicate(leaf)}? {answer} as known now{attribute}"
         )
 
 
-def not_eligible_again(case: DecisionContext) -> Iterator[EvidenceItem]:
-    """T1: the receipt, the rule, and the instant from which it lets the user receive again."""
-    if case.received_at is None:
-        yield EvidenceItem("received_at", None, "when the user received it is not kept any more")
+def not_eligible_again(context: DecisionContext) -> Iterator[EvidenceItem]:
+    """Yield the receipt, `eligible_again`, and the instant from which the user may receive again (T1)."""
+    if context.received_at is None:
+        yield EvidenceItem("received_at", None, "the time of the user's receipt is not kept any more")
     else:
-        yield instant_evidence("received_at", "the user received it at", case.received_at)
-    rule = case.follow_on.eligible_again if case.follow_on else None
+        yield instant_evidence("received_at", "the user received it at", context.received_at)
+    rule = context.follow_on.eligible_again if context.follow_on else None
     if rule is None:
         return
     words = describe_eligibility(rule)
     yield EvidenceItem("eligible_again", words, f"`eligible_again` is {words}")
-    again = eligible_from(rule, case.received_at) if case.received_at else None
-    if again is not None:
-        yield instant_evidence("again_from", "the user may receive it again from", again)
+    eligible_at = eligible_from(rule, context.received_at) if context.received_at else None
+    if eligible_at is not None:
+        yield instant_evidence("again_from", "the user may receive it again from", eligible_at)
 
 
-def already_waiting(case: DecisionContext) -> Iterator[EvidenceItem]:
-    """T2: which one stood in the way, and until when."""
-    standing = case.blocking
-    if standing is None:
+def already_waiting(context: DecisionContext) -> Iterator[EvidenceItem]:
+    """Yield the follow-up that blocked the trigger, and until when (T2)."""
+    blocking = context.blocking
+    if blocking is None:
         return
-    words = f"{describe_item(standing.trigger.item)} ({standing.trigger.id}) began it at {_at(standing.trigger.t)}"
-    yield EvidenceItem("standing", standing.id, words)
-    yield instant_evidence("due_at", "it was due at", standing.due_at)
-    if standing.ended_at is not None:
-        yield instant_evidence("ended_at", "it stood until", standing.ended_at)
-    elif standing.next_at != standing.due_at:
-        yield instant_evidence("next_at", "it waits until", standing.next_at)
-    if case.follow_on:
-        yield EvidenceItem("retrigger", case.follow_on.retrigger, f"`retrigger` is {case.follow_on.retrigger}")
+    trigger = blocking.trigger
+    words = f"{describe_item(trigger.item)} ({trigger.id}) began it at {format_instant(trigger.t)}"
+    yield EvidenceItem("standing", blocking.id, words)
+    yield instant_evidence("due_at", "it was due at", blocking.due_at)
+    if blocking.ended_at is not None:
+        yield instant_evidence("ended_at", "it was open until", blocking.ended_at)
+    elif blocking.next_at != blocking.due_at:
+        yield instant_evidence("next_at", "it waits until", blocking.next_at)
+    if context.follow_on:
+        yield EvidenceItem("retrigger", context.follow_on.retrigger, f"`retrigger` is {context.follow_on.retrigger}")
 
 
-def superseded(case: DecisionContext) -> Iterator[EvidenceItem]:
-    """T2, T5: the trigger that took its place, by its own time."""
-    by = case.successor
-    if by is not None:
-        yield _successor(by)
-    elif case.follow_up is not None and case.follow_up.exception_at == case.follow_up.trigger.t:
-        yield EvidenceItem("successor", None, "in the order in which things happened, another one stood in its place")
+def superseded(context: DecisionContext) -> Iterator[EvidenceItem]:
+    """Yield the trigger that superseded it, by event time (T2, T5)."""
+    if context.successor is not None:
+        yield _successor(context.successor)
+    elif context.follow_up is not None and context.follow_up.exception_at == context.follow_up.trigger.t:
+        yield EvidenceItem("successor", None, "in event order, another follow-up was open in its place")
 
 
-def duplicate(case: DecisionContext) -> Iterator[EvidenceItem]:
-    """M6: the id that had been seen."""
-    yield EvidenceItem("interaction", case.logged.id, f"the id {case.logged.id} was logged already")
+def duplicate(context: DecisionContext) -> Iterator[EvidenceItem]:
+    """Yield the id that was logged before (M6)."""
+    yield EvidenceItem("interaction", context.logged.id, f"the id {context.logged.id} was logged before")
 
 
 def instant_evidence(name: str, words: str, at: datetime) -> EvidenceItem:
-    """A fact that is an instant."""
-    return EvidenceItem(name, _at(at), f"{words} {_at(at)}")
+    """Return a fact that is an instant."""
+    return EvidenceItem(name, format_instant(at), f"{words} {format_instant(at)}")
 
 
 def windows_evidence(entry: Entry) -> EvidenceItem:
-    """When a campaign or card was live."""
+    """Return when a campaign or card was live."""
     windows = [
-        {"opened_at": _at(window.opened_at), "closed_at": _at(window.closed_at) if window.closed_at else None}
+        {"opened_at": format_instant(window.opened_at), "closed_at": format_instant(window.closed_at)}
         for window in entry.windows
     ]
     return EvidenceItem("windows", {entry.id: windows}, describe_windows(entry))
 
 
-def _successor(by: FollowUp) -> EvidenceItem:
-    words = f"{describe_item(by.trigger.item)} ({by.trigger.id}) at {_at(by.trigger.t)} took its place"
-    return EvidenceItem("successor", by.id, f"{words}; that one was due at {_at(by.due_at)}")
-
-
-def _at(at: datetime) -> str:
-    return format_instant(at)
+def _successor(follow_up: FollowUp) -> EvidenceItem:
+    trigger, due_at = follow_up.trigger, format_instant(follow_up.due_at)
+    words = f"{describe_item(trigger.item)} ({trigger.id}) at {format_instant(trigger.t)} superseded it"
+    return EvidenceItem("successor", follow_up.id, f"{words}; its own follow-up was due at {due_at}")

@@ -56,8 +56,8 @@ def draft(catalogue: Catalogue, definitions: Sequence[Definition]) -> DraftResul
     Raises:
         OrderRefused: for the reasons of `draft_changes`, with every problem.
     """
-    known = {d.id: _known(catalogue.entries[d.id]) for d in _named(definitions) if d.id in catalogue.entries}
-    changes = draft_changes(definitions, known, catalogue.version, as_written(catalogue.workspace))
+    saved = {d.id: _saved_definition(catalogue.entries[d.id]) for d in _named(definitions) if d.id in catalogue.entries}
+    changes = draft_changes(definitions, saved, catalogue.version, as_written(catalogue.workspace))
     changed = [(d, s.revision) for d, s in zip(definitions, changes, strict=True) if s.change != "unchanged"]
     if not changed:
         return DraftResult(catalogue, changes)
@@ -68,27 +68,27 @@ def draft(catalogue: Catalogue, definitions: Sequence[Definition]) -> DraftResul
 
 def draft_changes(
     definitions: Sequence[Definition],
-    known: Mapping[str, SavedDefinition],
+    saved: Mapping[str, SavedDefinition],
     version: int,
     settings: Mapping[str, Any],
 ) -> tuple[DraftChange, ...]:
     """Return what saving each of these definitions does, in their order.
 
     Args:
-        known: the saved definitions by id, at least those of the definitions' ids.
+        saved: the saved definitions by id, at least those of the definitions' ids.
         version: the catalogue's version; 0 if nothing was ever saved, so that any settings are new.
         settings: the workspace's settings as they were written.
 
     Raises:
         OrderRefused: an id is archived (P9), was of the other kind before (M5), or occurs twice.
     """
-    problems = [*_duplicate_problems(definitions), *_edit_problems(definitions, known)]
+    problems = [*_duplicate_problems(definitions), *_edit_problems(definitions, saved)]
     if problems:
         raise OrderRefused(problems)
     return tuple(
         _workspace_change(definition, version, settings)
         if isinstance(definition, Workspace)
-        else _change_of(definition, known.get(definition.id))
+        else _change_of(definition, saved.get(definition.id))
         for definition in definitions
     )
 
@@ -125,10 +125,10 @@ def _duplicate_problems(definitions: Sequence[Definition]) -> list[str]:
     return [f"{name} is given {n} times; give each definition once" for (_, name), n in counts.items() if n > 1]
 
 
-def _edit_problems(definitions: Sequence[Definition], known: Mapping[str, SavedDefinition]) -> list[str]:
+def _edit_problems(definitions: Sequence[Definition], saved: Mapping[str, SavedDefinition]) -> list[str]:
     problems = []
     for definition in _named(definitions):
-        name, before = definition.id, known.get(definition.id)
+        name, before = definition.id, saved.get(definition.id)
         if before is not None and before.state == "archived":
             problems.append(f"{name} is archived and cannot be edited; give the new one another id")
         elif before is not None and before.kind != kind_of(definition):
@@ -164,7 +164,7 @@ def _with_draft(before: Entry | None, definition: Publishable, number: int) -> E
     return Entry(before.id, before.state, (*kept, newest), before.windows)
 
 
-def _known(entry: Entry) -> SavedDefinition:
+def _saved_definition(entry: Entry) -> SavedDefinition:
     newest = entry.newest
     return SavedDefinition(kind_of(newest.definition), entry.state, newest.number, as_written(newest.definition))
 

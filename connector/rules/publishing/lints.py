@@ -106,7 +106,7 @@ def eligibility_too_long(follow_on: ActionBased, _now: datetime) -> Iterator[str
     """Refuse `eligible_again` of more than 720 days (P7)."""
     rule = follow_on.eligible_again
     if isinstance(rule, EligibleAfter) and rule.after > _MAX_ELIGIBLE_AFTER:
-        yield "its `eligible_again` is longer than the limit of 720 days; shorten it, or write never"
+        yield "its `eligible_again` is longer than 720 days, the limit; shorten it, or write never"
 
 
 _FOLLOW_ON_CHECKS: tuple[Callable[[ActionBased, datetime], Iterator[str]], ...] = (

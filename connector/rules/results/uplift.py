@@ -1,10 +1,10 @@
-"""Did the message do anything? The conversion rate of those who got it against that of the control group.
+"""Uplift: the conversion rate of those who received a campaign compared with that of its control group.
 
 Sources: E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", Journal of the American
 Statistical Association 22 (1927), 209-212, for one rate; R. G. Newcombe, "Interval Estimation for the Difference
 between Independent Proportions: Comparison of Eleven Methods", Statistics in Medicine 17 (1998), 873-890, for two:
-method 10, the hybrid of two Wilson intervals. Both hold for small groups and for rates of 0 and 1, where the
-textbook's interval has no width.
+method 10, the hybrid of two Wilson intervals. Both are valid for small groups and for rates of 0 and 1, for which the
+normal approximation gives an interval without width.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Direction = Literal["more", "less", "undecided"]
 
 @dataclass(frozen=True)
 class Share:
-    """So many of a group: of `users`, `converted` did. Each user counts once."""
+    """The part of a group that converted: `converted` of `users`, each user counted once."""
 
     converted: int
     users: int
@@ -32,7 +32,7 @@ class Share:
 
     @property
     def rate(self) -> float:
-        """In [0, 1]. Raises ZeroDivisionError for a group of nobody."""
+        """The conversion rate in [0, 1]. Raises ZeroDivisionError for an empty group."""
         return self.converted / self.users
 
 
@@ -40,8 +40,10 @@ class Share:
 class Uplift:
     """How much more, or less, of the receivers converted than of the control group.
 
-    `difference` is that of the two rates in [-1, 1], and `low` to `high` its confidence interval; `relative` is the
-    difference in control rates (0.5: half as much again), None where nobody of the control group converted.
+    Args:
+        rate, control_rate: the two conversion rates.
+        difference: `rate` minus `control_rate`, in [-1, 1]; `low` to `high` is its confidence interval.
+        relative: the difference divided by `control_rate` (0.5: half as much again); None if `control_rate` is 0.
     """
 
     rate: float
@@ -54,14 +56,14 @@ class Uplift:
 
     @property
     def verdict(self) -> Direction:
-        """What the interval allows to say: `undecided` where it holds 0."""
+        """The conclusion that the interval allows: `undecided` if it contains 0."""
         if self.low > 0:
             return "more"
         return "less" if self.high < 0 else "undecided"
 
 
 def compute_uplift(receivers: Share, control: Share) -> Uplift | None:
-    """The uplift of the receivers over the control group; None where either is empty: too few to say anything."""
+    """Return the uplift of the receivers over the control group; None if either group is empty."""
     if not receivers.users or not control.users:
         return None
     low, high = difference_interval(receivers, control)
@@ -70,7 +72,10 @@ def compute_uplift(receivers: Share, control: Share) -> Uplift | None:
 
 
 def difference_interval(one: Share, other: Share, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Newcombe's hybrid score interval for `one.rate - other.rate`, not corrected for continuity; both have users."""
+    """Return Newcombe's hybrid score interval for `one.rate - other.rate`, without continuity correction.
+
+    Neither group may be empty.
+    """
     low, high = wilson_interval(one, confidence)
     other_low, other_high = wilson_interval(other, confidence)
     difference = one.rate - other.rate
@@ -80,11 +85,11 @@ def difference_interval(one: Share, other: Share, confidence: float = CONFIDENCE
 
 
 def wilson_interval(share: Share, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Wilson's score interval for one rate, within [0, 1]; the group has users."""
+    """Return Wilson's score interval for one rate, within [0, 1]. The group must not be empty."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     rate, users = share.rate, share.users
     middle = 2 * users * rate + z * z
     half = z * sqrt(z * z + 4 * users * rate * (1 - rate))
     low, high = ((middle + sign * half) / (2 * (users + z * z)) for sign in (-1, 1))
-    # Exact at the ends, where rounding would leave a rate of 0 just above its own lower bound.
+    # Exact at the ends: rounding would put a lower bound just above a rate of 0.
     return (0.0 if share.converted == 0 else low), (1.0 if share.converted == users else high)

@@ -89,8 +89,8 @@ def decide_message(due: DueMessage, recipient: Recipient, catalogue: Catalogue, 
     """Evaluate one message of an open follow-up as of `now` (UTC), by the newest live content (P10)."""
     facts = due_facts(due, recipient, catalogue, now)
     verdict = evaluate_message(facts)
-    assigned = keep_assignment(facts.entry, recipient, due.follow_up.user_key)
-    return MessageDecision(verdict, (*assigned, *effects_of(verdict, due, recipient.user, now)))
+    kept = keep_first_assignment(facts.entry, recipient, due.follow_up.user_key, facts.assignment)
+    return MessageDecision(verdict, (*kept, *effects_of(verdict, due, recipient.user, now)))
 
 
 def due_facts(due: DueMessage, recipient: Recipient, catalogue: Catalogue, now: datetime) -> DueFacts:
@@ -158,8 +158,9 @@ def assignment_of(entry: Entry, recipient: Recipient) -> Assignment:
     return first
 
 
-def keep_assignment(entry: Entry, recipient: Recipient, user_key: str) -> tuple[KeepAssignment, ...]:
+def keep_first_assignment(
+    entry: Entry, recipient: Recipient, user_key: str, assignment: Assignment
+) -> tuple[KeepAssignment, ...]:
     """Return the effect that keeps a user's first assignment; none if one is kept, or the campaign assigns nobody."""
-    if recipient.assignment is not None or not has_assignments(entry):
-        return ()
-    return (KeepAssignment(entry.id, user_key, assignment_of(entry, recipient)),)
+    is_first = recipient.assignment is None and has_assignments(entry)
+    return (KeepAssignment(entry.id, user_key, assignment),) if is_first else ()

@@ -19,7 +19,7 @@ from connector.rules.model.reasons import Reason, State
 from connector.rules.model.schedules import SendAt
 from connector.rules.model.users import User
 from connector.rules.model.values import canonical_json
-from connector.rules.sending.decisions import Recipient, assignment_of, due_facts, keep_assignment
+from connector.rules.sending.decisions import Recipient, assignment_of, due_facts, keep_first_assignment
 from connector.rules.sending.deliveries import DueMessage, main_reason
 from connector.rules.sending.due_list import Drop, check_consent_and_address, check_frequency_caps, newest_live
 from connector.rules.sending.effects import BeginFollowUp, Effect, enrol
@@ -105,7 +105,8 @@ def launch_user(
         state, reason = _evaluate_enrolment(follow_up, recipient, catalogue, now)
         follow_up = replace(follow_up, state=state, reason=reason, decided_at=now)
         enrolled = enrol(follow_up, recipient.user, now) if state is State.CONTROL else ()
-    return *keep_assignment(launch.entry, recipient, user_key), BeginFollowUp(follow_up), *enrolled
+    kept = keep_first_assignment(launch.entry, recipient, user_key, assignment)
+    return *kept, BeginFollowUp(follow_up), *enrolled
 
 
 def is_launched(follow_up: FollowUp) -> bool:

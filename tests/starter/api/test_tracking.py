@@ -39,6 +39,7 @@ from starter.api.app import create_app
 from starter.api.routes.tracking import ingesting_visits
 from tests.support.builders import ORIGINAL, PUSHED, at, follow_on, push
 from tests.support.installation import Installation
+from tests.support.polling import until
 
 BASE = "https://t.shop.test"
 SECRET = "a secret that only the tests know, and long"
@@ -475,9 +476,7 @@ async def test_the_application_takes_visits_in_by_itself(world: World) -> None:
     world.tracking.visits._settle = timedelta(milliseconds=50)
     async with ingesting_visits(world.tracking):
         await world.ask(world.links[0])
-        async with asyncio.timeout(10):
-            while not await world.logged("click_"):
-                await asyncio.sleep(0.02)
+        await until(lambda: world.logged("click_"), "the click in the log")
         world.tracking.visits._settle = timedelta(hours=1)
         await world.ask(world.pixel)
     assert len(await world.logged("open_")) == 1

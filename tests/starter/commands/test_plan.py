@@ -75,8 +75,8 @@ def test_a_refusal(connector: Connector, data: Path, folder: Path) -> None:
     assert code == 1
     assert "2 new, 0 edited, 0 unchanged" in out
     assert err == (
-        "publish would be refused:\n  f: its exceptions could never come: without a delay it sends at once; "
-        "add `delay`, or take them out\n"
+        "publish would be refused:\n  f: its exceptions can never happen: without a delay it sends at once; "
+        "add `delay`, or remove them\n"
     )
 
 
@@ -173,4 +173,4 @@ def test_apply_tells_what_publish_will_refuse(connector: Connector, data: Path, 
     code, out, err = connector("apply", str(folder))
     assert code == 0
     assert "2 new, 0 edited, 0 unchanged" in out
-    assert "warning: publishing f will be refused: its exceptions could never come" in err
+    assert "warning: publishing f will be refused: its exceptions can never happen" in err

@@ -97,7 +97,7 @@ async def test_every_refusal_at_once(installation: Installation) -> None:
     machine = [{"interaction": "open_email", "campaign": "o"}]
     warned = follow_on("c", {"event": "e"}, delay={"after": "1 hour"}, exceptions=machine)
     seen = await look(installation, circle, lost, warned, ORIGINAL)
-    told = ("names the campaign nobody, which does not exist", "could never come", "a → a is a cycle")
+    told = ("names the campaign nobody, which does not exist", "can never happen", "a → a is a cycle")
     assert [said for said, words in zip(seen.refusals, told, strict=True) if words not in said] == []
     assert ["programs open every mail" in said for said in seen.warnings] == [True]
     assert sorted(seen.order) == ["a", "b", "c", "o"]

@@ -7,13 +7,12 @@ import pytest
 
 from connector.app.context import AppContext
 from connector.rules.model.users import User
-from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, at, buy, follow_on, opened, push
+from tests.support.builders import ABANDONED, ALIAS, ORIGINAL, PUSHED, at, buy, follow_on, opened, push
 from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
 from tests.support.send_harness import SendHarness
 
 URL = "/v1/users/u/explain"
-ALIAS = follow_on("alias", {"interaction": "click_email_alias", "campaign": "o", "alias": "main"})
 DRAFT = follow_on("draft", PUSHED)
 
 
@@ -60,7 +59,7 @@ async def test_every_decision_in_order(installation: Installation, api: httpx.As
     assert off["looked_at"][0]["name"] == "exception"
     assert off["looked_at"][0]["words"] == f"open_push of the campaign o (o1) at {_utc(2)}, 0:01:00 after the trigger"
     assert (waits["due_at"], waits["next_at"], waits["decided_at"]) == (_utc(12 * 60 + 3), _utc(12 * 60 + 3), None)
-    assert refused["words"] == "a follow-up of the campaign was under way for the user already"
+    assert refused["words"] == "a follow-up of the campaign was open for the user already"
     assert {fact["name"]: fact["value"] for fact in refused["looked_at"]} == {
         "standing": waits["follow_up"],
         "due_at": waits["due_at"],
@@ -80,7 +79,7 @@ async def test_live_follow_ons_that_heard_nothing(installation: Installation, ap
         None,
     )
     assert nothing["nearest"]["id"] == "c1"
-    assert nothing["words"] == "it came without alias, and the trigger asks for alias main"
+    assert nothing["words"] == "it came without alias, and the trigger requires alias main"
 
 
 async def test_one_campaign(installation: Installation, api: httpx.AsyncClient) -> None:
@@ -189,6 +188,6 @@ async def test_the_answer_is_described(api: httpx.AsyncClient) -> None:
     document = (await api.get("/openapi.json")).json()
     answer = document["paths"]["/v1/users/{id}/explain"]["get"]["responses"]["200"]
     assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Explanation"}
-    assert {"Story", "Chapter", "CameIn", "MessageTold", "LookedAt", "Nothing"} <= set(
+    assert {"CampaignExplanation", "Decision", "InteractionView", "DeliveryView", "Evidence", "NoDecision"} <= set(
         document["components"]["schemas"]
     )

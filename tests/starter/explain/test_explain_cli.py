@@ -15,10 +15,9 @@ from connector.rules.model.users import User
 from connector.store.engine.database import Database
 from connector.store.erasure import erase_user
 from starter.explain.explain import explain_user
-from starter.explain.text import render_text
-from tests.starter.explain.test_explain_api import ALIAS
+from starter.explain.explanation import render_text
 from tests.support.api import Connector
-from tests.support.builders import ABANDONED, BASE, ORIGINAL, PUSHED, at, follow_on, opened, push
+from tests.support.builders import ABANDONED, ALIAS, BASE, ORIGINAL, PUSHED, at, follow_on, opened, push
 from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
 from tests.support.send_harness import SendHarness
@@ -60,7 +59,7 @@ def test_a_story_in_words(connector: Connector, data: Path, sqlite_url: str) -> 
     assert lines[0].startswith("u, as of 2")
     assert lines[1:] == [
         "",
-        "f (active, published first at 2020-01-01T00:00:00Z)",
+        "f (active, first published at 2020-01-01T00:00:00Z)",
         f'  {_utc(1)}  receive_push of o [device: "a b"] (p1)',
         f"    began the follow-up, due at {_utc(12 * 60 + 1)}",
         lines[5],
@@ -70,19 +69,19 @@ def test_a_story_in_words(connector: Connector, data: Path, sqlite_url: str) -> 
         f"    began the follow-up, due at {_utc(12 * 60 + 3)}",
         f"    waits until {_utc(12 * 60 + 3)}",
         f"  {_utc(4)}  receive_push of o (p3)",
-        "    refused: a follow-up of the campaign was under way for the user already (already_waiting)",
+        "    refused: a follow-up of the campaign was open for the user already (already_waiting)",
         f"      receive_push of the campaign o (p2) began it at {_utc(3)}",
         f"      it was due at {_utc(12 * 60 + 3)}",
         "      `retrigger` is ignore",
         "",
-        "alias (active): nothing happened",
-        "  nearest to its trigger came",
+        "alias (active): no decision",
+        "  nearest to its trigger:",
         f"  {_utc(4)}  receive_push of o (p3)",
-        "    it did not count: it was receive_push, and the trigger asks for click_email_alias of the campaign o "
+        "    it did not count: it was receive_push, and the trigger requires click_email_alias of the campaign o "
         "(alias: main) (other_interaction)",
     ]
-    assert lines[5].startswith("    called off at ")
-    assert lines[5].endswith(": an exception called it off while it waited (exception)")
+    assert lines[5].startswith("    cancelled at ")
+    assert lines[5].endswith(": an exception cancelled it while it waited (exception)")
     assert lines[7].startswith("      it arrived at ")
 
 
@@ -142,7 +141,7 @@ async def test_a_user_of_whom_nothing_is_near(context: AppContext) -> None:
     await installation.ingest({"id": "s", "user": "u", "type": "start_session", "occurred_at": at(1)})
     lines = list(render_text(await explain_user(context, "u")))
     assert len(lines) == 3
-    assert "nothing was decided" in lines[-1]
+    assert "no decision was made" in lines[-1]
 
 
 async def test_a_cut_story_says_so(context: AppContext) -> None:

@@ -1,4 +1,4 @@
-"""Each provider's own calls, signed as it signs them, through the whole program: trigger, exception, dead address."""
+"""Each provider's own calls, signed as it signs them, through the whole program: trigger, exception, suppression."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Line:
         self.api = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
 
     async def tell(self, name: str, call: WebhookCall) -> int:
-        """The status of what is answered."""
+        """Return the status of the response."""
         answer = await self.api.post(f"/webhooks/{name}?{call.query}", content=call.body, headers=dict(call.headers))
         return answer.status_code
 
@@ -135,7 +135,7 @@ def _resend_id(sender: Any, what: str) -> Any:
 
 @pytest.mark.parametrize("sender", MAILERS, ids=lambda sender: sender.name)
 async def test_mail_that_is_received_opened_and_bounces(line: Line, sender: Any) -> None:
-    """The trigger begins a follow-up, told again it begins none, the open ends it, the bounce stops further mail."""
+    """The trigger starts a follow-up, repeated it starts none, the open cancels it, the bounce stops further mail."""
     event = MAIL[sender.name]
     received = _resend_id(sender, "received").call(event("received", RECEIVED), now())
     for _ in range(2):
@@ -152,7 +152,7 @@ async def test_mail_that_is_received_opened_and_bounces(line: Line, sender: Any)
 
 
 async def test_a_text_that_is_delivered(line: Line) -> None:
-    """Twilio's status callback names the campaign and the user in its signed address; a stop takes consent back."""
+    """Twilio's status callback names the campaign and the user in its signed URL; STOP withdraws consent."""
     twilio = TwilioSender(query="campaign=o&user=u")
     delivered = twilio.call({**samples("twilio")["delivered"], "To": NUMBER}, now())
     for _ in range(2):
@@ -181,7 +181,7 @@ async def test_what_somebody_else_signed(line: Line, sender: Any) -> None:
 
 @pytest.mark.parametrize("name", ["sendgrid", "postmark", "resend"])
 async def test_what_is_rejected_for_good(line: Line, name: str) -> None:
-    """A provider that will not write to the address any more says that it is dead, as the pages promise."""
+    """A provider that will not write to the address any more suppresses it, as the pages promise."""
     [sender] = [_resend_id(one, "rejected") for one in SENDERS if one.name == name]
     event = MAIL[name]("bounced", BOUNCED)
     rejected: dict[str, dict[str, Any]] = {
@@ -194,7 +194,7 @@ async def test_what_is_rejected_for_good(line: Line, name: str) -> None:
 
 
 async def test_one_message_to_two_addresses_of_a_user(line: Line) -> None:
-    """SES tells of each recipient; whom the message names received it once."""
+    """SES reports each recipient; the user whom the message names received it once."""
     [sender] = [one for one in SENDERS if one.name == "ses"]
     event = _ses("received", RECEIVED)
     event["mail"]["destination"] = event["delivery"]["recipients"] = [ADDRESS, "ada@work.example"]
@@ -213,14 +213,14 @@ async def test_a_mail_that_is_scheduled_is_not_received(line: Line) -> None:
 
 @pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.name)
 async def test_a_body_beyond_all_bounds_is_not_read(line: Line, sender: Any) -> None:
-    """Each provider's bound is its own; what is larger is refused before anybody looks at who signed it."""
+    """Each provider has its own limit; a larger body is refused before its signature is checked."""
     body = b"x" * (sender.provider().max_body_bytes + 1)
     assert await line.tell(sender.name, WebhookCall("", {}, body, now())) == 413
     assert await line.tell(sender.name, WebhookCall("", {}, body[:-1], now())) in (400, 403)
 
 
 async def test_a_bounce_that_holds_the_whole_message(line: Line) -> None:
-    """Postmark sends the message back with its bounce, of megabytes where it had attachments."""
+    """Postmark returns the message with its bounce, of megabytes if it had attachments."""
     [sender] = [one for one in SENDERS if one.name == "postmark"]
     event = _postmark("bounced", BOUNCED) | {"Content": "x" * 1_500_000}
     assert await line.tell("postmark", sender.call(event, now())) == 204

@@ -1,4 +1,4 @@
-"""Calls that the providers did not make, or made long ago: all are refused, each provider's with the same words."""
+"""Calls that the providers did not make, or made long ago: all are refused, with the same messages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PROOFS = {
     "postmark": ("authorization", "x-webhook-token"),
     "twilio": ("x-twilio-signature",),
 }
-"""The headers that prove who calls; SES's and Mailgun's proofs stand in the body."""
+"""The headers that authenticate a call; SES and Mailgun sign in the body."""
 STRANGERS = {
     "sendgrid": SendGridSender(),
     "ses": SesSender(),
@@ -65,7 +65,7 @@ ALL = pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.name)
 
 
 async def refused(sender: Any, call: WebhookCall) -> str:
-    """That it is refused with a WebhookError; gives its words."""
+    """Check that the call is refused with a WebhookError; return its message."""
     with pytest.raises(SignatureInvalid) as error:
         await sender.provider().verify(call)
     return str(error.value)
@@ -130,8 +130,8 @@ async def test_the_signature_of_another_body(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(OLDEST))
-async def test_an_old_call_told_again(name: str) -> None:
-    """A signature holds as long as the provider may try again, and not a second longer; nor before its time."""
+async def test_a_replayed_call(name: str) -> None:
+    """A signature holds as long as the provider may retry, and not a second longer; nor before its time."""
     sender = BY_NAME[name]
     call, second = one_call(sender), timedelta(seconds=1)
     for taken in (AT + OLDEST[name], AT - NEWEST[name] + second):
@@ -163,7 +163,7 @@ async def test_an_old_call_told_again(name: str) -> None:
     ids=lambda forge: None,
 )
 async def test_a_message_of_sns_that_was_changed(forge: Callable[[dict[str, Any]], Any]) -> None:
-    """Whatever is signed, and whatever says how it is signed."""
+    """Everything that is signed, and everything that describes the signature."""
     sender = BY_NAME["ses"]
     with pytest.raises((SignatureInvalid, BodyInvalid)):
         await sender.provider().verify(in_body(one_call(sender), forge))
@@ -235,7 +235,7 @@ def test_an_empty_secret_is_none(make: Callable[[], Any]) -> None:
 
 @ALL
 async def test_words_quote_nothing(sender: Any) -> None:
-    """No fault's words hold anything of the call: not an address, not a signature."""
+    """No error message quotes the call: no address, no signature."""
     call = one_call(STRANGERS[sender.name])
     words = await refused(sender, call)
     assert not any(value and value in words for value in call.headers.values())

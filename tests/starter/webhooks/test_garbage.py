@@ -59,7 +59,7 @@ async def test_any_json_does_no_harm(sender: Any, value: Any) -> None:
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 async def test_a_sample_with_anything_in_any_place_does_no_harm(data: st.DataObject) -> None:
-    """A published sample, in which any value stands in the place of any other, at any depth."""
+    """A published sample in which any value may replace any other, at any depth."""
     sender, body = data.draw(st.sampled_from(SAMPLES))
     spoiled = json.loads(json.dumps(body))
     for _ in range(data.draw(st.integers(1, 3))):
@@ -106,7 +106,7 @@ async def test_a_sample_with_anything_in_any_place_does_no_harm(data: st.DataObj
     ids=lambda body: body[:12].hex(),
 )
 async def test_what_is_no_json_is_told_so(sender: Any, body: bytes) -> None:
-    """Broken, null bytes, too deep, too long a number: BodyWrong, and nothing of it in the words."""
+    """Broken, null bytes, too deep, too long a number: BodyInvalid, and a message that quotes nothing."""
     query = "bodySHA256=0" if sender.name == "twilio" else ""
     with pytest.raises(BodyInvalid) as error:
         await sender.provider().parse(WebhookCall(query, {}, body, AT))
@@ -116,7 +116,7 @@ async def test_what_is_no_json_is_told_so(sender: Any, body: bytes) -> None:
 @ALL
 @pytest.mark.parametrize("value", [None, 17, "text", [], {}, True], ids=repr)
 async def test_a_body_of_another_shape(sender: Any, value: Any) -> None:
-    """JSON, but not what the provider sends: BodyWrong, or no events."""
+    """JSON, but not what the provider sends: BodyInvalid, or no events."""
     query = "bodySHA256=0" if sender.name == "twilio" else ""
     try:
         events = await through(sender.provider(), WebhookCall(query, {}, encoded(value), AT))
@@ -156,7 +156,7 @@ async def test_a_null_character_counts_as_not_told() -> None:
 
 
 async def test_a_notification_that_holds_no_event() -> None:
-    """SNS's message is right, what is in it is not SES's."""
+    """SNS's message is valid, its content is not SES's."""
     sender = SesSender()
     for held in ("hello", "[]", "17", '"x"', "{" * 1000):
         call = sender.call(held)

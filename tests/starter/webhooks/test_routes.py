@@ -1,4 +1,4 @@
-"""`POST /webhooks/{provider}` from end to end: who may call, what is read, and what a call comes to."""
+"""`POST /webhooks/{provider}` from end to end: who may call, what is read, and what a call changes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def told(id: str = "e1", happened: str = "opened", **more: Any) -> dict[str, Any
 
 
 async def test_a_call_becomes_interactions_and_follow_ups(line: Line) -> None:
-    """Proved, read, taken in before it is answered; told again it changes nothing; what is odd stops nothing else."""
+    """Verified, read, ingested before the response; repeated it changes nothing; an odd event stops no other."""
     odd = [told("e3", "survey"), told("e4", "deferred"), told("e5", "no such word"), {"id": 1}, 7, None, "x"]
     batch = [told(), *odd, told("e2", "delivered", message_id="m")]
     for _ in range(2):
@@ -118,7 +118,7 @@ async def test_what_is_not_taken(line: Line, change: dict[str, Any], status: int
 
 
 async def test_ten_megabytes_are_not_read(line: Line) -> None:
-    """The body ends being read at its bound, whoever signed it."""
+    """Reading the body stops at its limit, whoever signed it."""
     given = 0
 
     async def receive() -> dict[str, Any]:
@@ -137,7 +137,7 @@ async def test_ten_megabytes_are_not_read(line: Line) -> None:
 
 
 async def test_the_store_away_is_told_again(line: Line) -> None:
-    """503 with Retry-After, so that the provider tells it once more; nothing is lost and nothing is answered 2xx."""
+    """503 with Retry-After, so that the provider sends it again; nothing is lost and nothing is answered 2xx."""
     nowhere = Database.open("postgresql://nobody@127.0.0.1:1/none")
     away = create_app(build_context(Settings(), nowhere), Keys(["a key"]), line.providers)
     body = json.dumps([told()]).encode()
@@ -151,7 +151,7 @@ async def test_the_store_away_is_told_again(line: Line) -> None:
 
 
 async def test_the_same_call_ten_times_at_once(line: Line) -> None:
-    """Providers tell again while the first call is still under way."""
+    """Providers repeat a call while the first is still in progress."""
     batch = [told(f"e{n}", message_id=f"m{n}") for n in range(20)]
     answers = await asyncio.gather(*(line.call(batch) for _ in range(10)))
     assert {answer.status_code for answer in answers} == {204}
@@ -159,7 +159,7 @@ async def test_the_same_call_ten_times_at_once(line: Line) -> None:
 
 
 async def test_what_leads_nowhere_is_counted(line: Line) -> None:
-    """By provider and reason, once; and each event by its fate."""
+    """By provider and reason, once; and each event by its outcome."""
     before = _counted("connector_unmatched_reports_total", reason="unknown_campaign")
     fates = _counted("connector_provider_events_total", fate="accepted")
     batch = [told(), told("e2", arguments={"campaign": "later", "user": "u"})]
@@ -210,7 +210,7 @@ async def test_the_document_tells_of_it(line: Line) -> None:
 
 
 async def test_an_unreachable_address_is_shown(line: Line) -> None:
-    """GET tells it, and takes its own answer back; `explain` says it too; the writable form has no such key."""
+    """GET shows it, and PUT accepts GET's response; `explain` shows it too; the writable form has no such key."""
     await line.call([told("b", "bounced", permanent=True, recipient="ADA@shop.test")])
     line.api.headers["Authorization"] = "Bearer a key"
     user = (await line.api.get("/v1/users/u")).json()

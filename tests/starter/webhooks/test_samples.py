@@ -1,4 +1,4 @@
-"""The providers' published samples in the common form: each with what happened, to whom, and what leads back."""
+"""The providers' published samples in the common form: each with what happened, to whom, and what it names."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ IDENTITIES = [
 async def test_which_message_and_when(
     provider: str, name: str, message_id: str | None, sent_id: str | None, at: str
 ) -> None:
-    """The id as the provider's API answered it, the header as the sender wrote it, the time in UTC."""
+    """The id as the provider's API returned it, the header as the sender wrote it, the time in UTC."""
     event = await one(provider, name)
     assert (event.message_id, event.sent_id) == (message_id, sent_id)
     assert event.at == datetime.fromisoformat(at).replace(tzinfo=UTC)
@@ -268,7 +268,7 @@ async def test_what_leads_back_is_kept_before_all_else() -> None:
 
 
 async def test_an_event_for_each_recipient() -> None:
-    """SES tells of several at once: each has an id of its own, and only those concerned have one."""
+    """SES reports several at once: each has an id of its own, and only those concerned have one."""
     events = await told("ses", samples("ses")["Bounce notification of two recipients"])
     assert [event.recipient for event in events if event] == ["jane@example.com", "richard@example.com"]
     assert len({event.id for event in events if event}) == 2
@@ -276,7 +276,7 @@ async def test_an_event_for_each_recipient() -> None:
 
 @pytest.mark.parametrize("name", ["Open", "Click"])
 async def test_nobody_knows_who_of_several_it_was(name: str) -> None:
-    """SES does not tell which of a message's readers opened it: one event, without a recipient."""
+    """SES does not report which of a message's readers opened it: one event, without a recipient."""
     mail = {"messageId": "m", "destination": ["jane@example.com", "mary@example.com"]}
     [event] = await told("ses", {**samples("ses")[name], "mail": mail})
     assert event is not None
@@ -294,7 +294,7 @@ async def test_nobody_knows_who_of_several_it_was(name: str) -> None:
     ],
 )
 async def test_addresses_are_bare(provider: str, body: dict[str, Any], recipient: str | None) -> None:
-    """Trimmed, without a display name, their case kept; what is none is left out."""
+    """Trimmed, without a display name, their case kept; anything else is left out."""
     [event] = await told(provider, body)
     assert event is not None
     assert event.recipient == recipient
@@ -354,8 +354,8 @@ async def test_what_is_no_event_of_a_message() -> None:
 
 
 @pytest.mark.parametrize("word", ["STOP", "stopall", "Unsubscribe", "cancel", "END", "quit", "START", "yes", "unstop"])
-async def test_the_words_that_twilio_acts_on(word: str) -> None:
-    """Alone in the message; our query names whose it is, where the number's webhook has one."""
+async def test_twilios_keywords(word: str) -> None:
+    """Alone in the message; our query names the campaign and user, if the number's webhook has one."""
     event = await one("twilio", "a stop", Body=word)
     assert event.happened == ("subscribed" if word.upper() in ("START", "YES", "UNSTOP") else "unsubscribed")
     assert event.message_id is None
@@ -377,7 +377,7 @@ async def test_clicks_of_twilio_in_each_shape(shape: str) -> None:
 
 @pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.name)
 async def test_a_kind_that_nobody_knows_yet(sender: Any) -> None:
-    """Providers add kinds: they are told as "other", with all that is known of them."""
+    """Providers add kinds: they are "other", with all that is known of them."""
     bodies = {
         "sendgrid": {**samples("sendgrid")["click"], "event": "teleported"},
         "ses": {**samples("ses")["Open"], "eventType": "Teleported"},

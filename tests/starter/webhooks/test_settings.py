@@ -1,4 +1,4 @@
-"""What sets a provider's webhook up: what is wrong is told by the variable's name, and only what is set up is heard."""
+"""Settings of webhooks: an error names the variable, and only configured providers are accepted."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
 
 
-def test_nobody_is_heard_unless_told() -> None:
+def test_no_webhook_by_default() -> None:
     """No secret has a default: without settings there is no webhook."""
     assert open_providers(read_settings()) == {}
 
 
-def test_all_are_heard_that_are_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each under the name in its address."""
+def test_all_configured_providers_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each under the name in its URL."""
     for variable, value in RIGHT.items():
         monkeypatch.setenv(variable, value)
     opened = open_providers(read_settings())
@@ -50,16 +50,16 @@ def test_all_are_heard_that_are_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_one_alone_is_heard(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """One set up, the others not."""
+def test_one_configured_provider(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """One is configured, the others are not."""
     for variable, value in RIGHT.items():
         if f"_{name.upper()}_" in variable:
             monkeypatch.setenv(variable, value)
     assert list(open_providers(read_settings())) == [name]
 
 
-def test_twilio_is_heard_at_its_status_callback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no address is told, that of the delivery reports is it."""
+def test_twilio_accepts_calls_at_its_status_callback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a URL of its own, the delivery reports' URL is used."""
     monkeypatch.setenv("CONNECTOR_TWILIO_AUTH_TOKEN", "f" * 32)
     monkeypatch.setenv("CONNECTOR_TWILIO_STATUS_CALLBACK", "https://connector.example.com/webhooks/twilio")
     assert list(open_providers(read_settings())) == ["twilio"]
@@ -82,8 +82,8 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("variable", "value"), WRONG)
-def test_a_wrong_value_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
-    """At start, with what would be right, and without the value."""
+def test_an_invalid_value_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    """At the start, with what would be right, and without the value."""
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsWrong) as error:
         read_settings()
@@ -112,7 +112,7 @@ def test_an_empty_secret_is_no_secret(monkeypatch: pytest.MonkeyPatch, variable:
     ],
 )
 def test_what_goes_together(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str) -> None:
-    """Half of a proof is none."""
+    """Half of the credentials are none."""
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsWrong, match=words):

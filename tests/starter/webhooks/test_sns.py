@@ -1,4 +1,4 @@
-"""Amazon SNS: whose certificates are believed, where they are fetched, and how a subscription is confirmed."""
+"""Amazon SNS: which certificates are trusted, where they are fetched, and how a subscription is confirmed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def sender() -> SesSender:
 
 
 def _topic_at(url: str) -> str:
-    """A topic in what stands in the place of the address's region."""
+    """A topic in the region of the URL."""
     return TOPIC.replace("us-east-1", url.removeprefix("https://sns.").partition(".amazonaws.com")[0])
 
 
@@ -207,7 +207,7 @@ async def test_another_certificate_proves_nothing(sender: SesSender) -> None:
 
 
 async def test_a_certificate_out_of_reach_is_asked_for_again(sender: SesSender) -> None:
-    """SNS tries again what is answered 503: nothing is refused for good, and nothing wrong is kept."""
+    """SNS retries after 503: nothing is refused permanently, and nothing wrong is cached."""
     away = replace(sender)
     away.certificates = {}
     provider = Ses([TOPIC], fetch=away.fetch)
@@ -218,7 +218,7 @@ async def test_a_certificate_out_of_reach_is_asked_for_again(sender: SesSender) 
 
 
 async def test_a_subscription_is_confirmed_once(sender: SesSender) -> None:
-    """A verified confirmation is visited, the same one again is not; it tells of no message."""
+    """A verified confirmation is visited once; it reports no message."""
     subscriber = replace(sender, fetched=[])
     subscriber.certificates[CONFIRM_URL] = b"<ConfirmSubscriptionResponse/>"
     provider, call = subscriber.provider(), subscriber.confirmation()
@@ -229,7 +229,7 @@ async def test_a_subscription_is_confirmed_once(sender: SesSender) -> None:
 
 
 async def test_a_confirmation_that_fails_comes_again(sender: SesSender) -> None:
-    """What could not be visited is not held for done."""
+    """A confirmation that could not be visited counts as open."""
     subscriber = replace(sender, fetched=[], certificates={CERTIFICATE_URL: sender.certificates[CERTIFICATE_URL]})
     provider, call = subscriber.provider(), subscriber.confirmation()
     for _ in range(2):
@@ -378,7 +378,7 @@ async def test_a_certificate_over_the_wire(sender: SesSender, tls: tuple[ssl.SSL
     ids=["404", "302", "301", "500", "too long", "endless", "silent"],
 )
 async def test_other_answers_are_none(answer: Answer, tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
-    """No redirect is followed, no long body read, no silence waited out; the words show no token."""
+    """No redirect is followed, no long body read, no silence waited out; the message shows no token."""
     async with serve(answer, tls[0]) as (port, seen):
         fetch = SnsFetch(timeout_seconds=0.5, open_transport=lambda: Redirected(port, tls[1]))
         with pytest.raises(TryAgainLater) as error:
@@ -400,7 +400,7 @@ async def test_a_server_with_another_name_is_not_believed(tls: tuple[ssl.SSLCont
 
 
 async def test_nobody_there(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
-    """No connection is a matter of now."""
+    """No connection is a temporary failure."""
     async with serve(silent, tls[0]) as (port, _):
         pass
     with pytest.raises(TryAgainLater):

@@ -88,7 +88,7 @@ async def harness(installation: Installation) -> AsyncIterator[TextHarness]:
 
 
 async def test_the_report_makes_the_receipt_and_not_the_handing_over(harness: TextHarness) -> None:
-    """M4: handed over is not received where the carrier reports; delivered is, and begins the chain."""
+    """M4: accepted is not received if the carrier reports; delivered is, and starts the chain."""
     delivery = await harness.sent()
     assert (await harness.received(), await harness.state()) == ([], ("sent", None, "sent"))
     assert [await harness.told(delivery, status) for status in ("queued", "sent")] == [204, 204]
@@ -149,7 +149,7 @@ async def test_what_did_not_arrive_stands_on_the_message(
 
 
 async def test_reports_come_in_any_order(harness: TextHarness) -> None:
-    """Delivered is the last word: an earlier status that comes after it says nothing new."""
+    """Delivered is final: an earlier status that arrives after it changes nothing."""
     delivery = await harness.sent()
     for status in ("undelivered", "delivered", "undelivered", "sent"):
         assert await harness.told(delivery, status) == 204
@@ -157,8 +157,8 @@ async def test_reports_come_in_any_order(harness: TextHarness) -> None:
 
 
 @pytest.mark.parametrize("status", ["sent", "delivered", "undelivered"])
-async def test_a_report_mends_a_lost_answer(harness: TextHarness, status: str) -> None:
-    """Guarantee 4: accepted and dropped is `send_unknown`, never resent; a late report tells that it was sent."""
+async def test_a_report_settles_a_lost_response(harness: TextHarness, status: str) -> None:
+    """Guarantee 4: accepted without a response is `send_unknown`, never resent; a late report shows it was sent."""
     delivery = await harness.sent(OutcomeUnknown("twilio_no_answer"))
     assert await harness.state() == ("unknown", "twilio_no_answer", "failed")
     assert (await harness.send(minutes=31, attempt=2, channel="sms")).reason == "send_unknown"
@@ -170,7 +170,7 @@ async def test_a_report_mends_a_lost_answer(harness: TextHarness, status: str) -
 
 
 @pytest.mark.parametrize("answer", [Accepted(SID, reported=True), OutcomeUnknown("twilio_no_answer")])
-async def test_a_report_may_be_quicker_than_the_answer(harness: TextHarness, answer: Any) -> None:
+async def test_a_report_may_be_faster_than_the_response(harness: TextHarness, answer: Any) -> None:
     """The report comes while the request is still under way; whatever that ends in, the message was sent, once."""
 
     async def report(_: object) -> None:
@@ -185,7 +185,7 @@ async def test_a_report_may_be_quicker_than_the_answer(harness: TextHarness, ans
 
 
 async def test_a_report_for_a_worker_that_was_killed(harness: TextHarness) -> None:
-    """Case 22: the claim has no outcome yet; the report is one, and the next attempt hears of it."""
+    """Case 22: the claim has no result yet; the report settles it, and the next attempt finds that."""
 
     async def kill(_: object) -> None:
         raise Killed
@@ -200,7 +200,7 @@ async def test_a_report_for_a_worker_that_was_killed(harness: TextHarness) -> No
 
 
 async def test_a_report_for_a_message_that_was_given_back(harness: TextHarness) -> None:
-    """Twilio had taken it after all: it is not sent again."""
+    """Twilio had accepted it after all: it is not sent again."""
     with pytest.raises(Exception, match="twilio_http_503"):
         await harness.sent(TryLater("twilio_http_503"))
     [message] = await harness.deliveries()
@@ -211,7 +211,7 @@ async def test_a_report_for_a_message_that_was_given_back(harness: TextHarness) 
 
 
 async def test_a_report_about_a_refused_message_is_told_but_changes_no_state(harness: TextHarness) -> None:
-    """A bounced number: what is final stays."""
+    """A bounced number: a final state stays."""
     delivery = await harness.sent(Rejected("number_invalid"))
     assert await harness.told(delivery, "undelivered", ErrorCode="30006") == 204
     assert await harness.state() == ("failed", "number_invalid", "failed")
@@ -236,7 +236,7 @@ async def test_a_signature_holds_for_its_delivery_only(harness: TextHarness) -> 
 
 
 async def test_a_report_of_another_message_is_kept_out(harness: TextHarness) -> None:
-    """Unknown deliveries, and another SID than the one that we were given, are answered and change nothing."""
+    """Unknown deliveries, and a SID other than the one that we got, are answered and change nothing."""
     delivery = await harness.sent()
     for name in ("nobody's.sms", "", "x" * 5000, "\0", "'; --"):
         assert await harness.told(name, "delivered", MessageSid="SM" + "8" * 32) == 204
@@ -246,8 +246,8 @@ async def test_a_report_of_another_message_is_kept_out(harness: TextHarness) -> 
     assert (await harness.received(), await harness.state()) == ([], ("sent", None, "sent"))
 
 
-async def test_a_dead_number_is_unreachable(harness: TextHarness) -> None:
-    """What a text of our own says of its number is heeded as another system's is; what may pass says nothing."""
+async def test_a_suppressed_number_is_unreachable(harness: TextHarness) -> None:
+    """A permanent failure of our own text suppresses its number as another system's does; a temporary one does not."""
     delivery = await harness.sent()
     assert await harness.told(delivery, "undelivered", ErrorCode="30003") == 204
     assert (await harness.unreachable(), await harness.state()) == ({}, ("sent", "twilio_30003", "sent"))
@@ -257,7 +257,7 @@ async def test_a_dead_number_is_unreachable(harness: TextHarness) -> None:
 
 
 async def test_an_unknown_delivery_is_kept(harness: TextHarness) -> None:
-    """It may be another installation's; it is counted, and led back where that is possible later."""
+    """It may be another installation's; it is counted, and matched later if possible."""
     assert await harness.told("nobody's.sms", "delivered") == 204
     async with harness.installation.database.read("default") as tx:
         [kept] = await load_unmatched(tx, limit=10)
@@ -265,7 +265,7 @@ async def test_an_unknown_delivery_is_kept(harness: TextHarness) -> None:
 
 
 async def test_a_report_beyond_the_logs_retention_is_kept_out(harness: TextHarness) -> None:
-    """Where the log no longer knows whether it was told before, it is not believed."""
+    """If the log no longer shows whether it was reported before, it is ignored."""
     delivery = await harness.sent()
     long_ago = datetime.now(UTC) - timedelta(days=91)  # noqa: TID251 - the test's own clock
     async with harness.installation.database.write("default") as tx:
@@ -301,8 +301,8 @@ async def test_without_a_callback_there_is_no_webhook(installation: Installation
         assert (await api.post("/webhooks/twilio", data={"a": "b"})).status_code == 404
 
 
-async def test_dead_push_tokens_are_forgotten(installation: Installation) -> None:
-    """A token that the provider does not know any more is taken from the user; the others stay, in their order."""
+async def test_invalid_push_tokens_are_removed(installation: Installation) -> None:
+    """A token that the provider no longer knows is removed from the user; the others stay, in their order."""
     harness = SendHarness(installation, FakeChannel(Accepted("p", invalid_tokens=("b", "x"))))
     await harness.save_user(User(id="u", push_tokens=("a", "b", "c")))
     again = follow_on("f", PUSHED, eligible_again="always")
@@ -334,6 +334,6 @@ async def test_five_reports_at_once_of_different_kinds(harness: TextHarness) -> 
 
 
 async def test_a_report_is_answered_without_an_api_key(harness: TextHarness) -> None:
-    """Its caller is known by what it signs; everything else still asks for a key."""
+    """Its caller is authenticated by the signature; everything else still needs a key."""
     assert (await harness.api.get("/v1/follow-ups")).status_code == 401
     assert (await harness.api.post("/webhooks/twilio", headers={"Authorization": "Bearer x"})).status_code == 403

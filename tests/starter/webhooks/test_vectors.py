@@ -131,7 +131,7 @@ async def test_twilio_forms(url: str, form: object, signature: str) -> None:
 
 
 async def test_twilio_json() -> None:
-    """The same source: a JSON body, whose hash stands in the signed query."""
+    """The same source: a JSON body, whose hash is in the signed query."""
     body = b'{"property": "value", "boolean": true}'
     query = "foo=1&bar=2&bodySHA256=0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620"
     call = WebhookCall(query, {"x-twilio-signature": "a9nBmqA0ju/hNViExpshrM61xv4="}, body, NOW)
@@ -162,7 +162,7 @@ async def test_mailgun_as_its_documentation_says() -> None:
 
 
 async def test_a_token_of_mailgun_is_good_for_one_event() -> None:
-    """Mailgun signs no body: the same call again is a retry and taken, another event with its token is not."""
+    """Mailgun signs no body: a repeated call is a retry and accepted, another event with its token is not."""
     provider = Mailgun(MAILGUN_KEY)
     token, timestamp = "0" * 50, "1770920772"
     made = hmac.new(MAILGUN_KEY.encode(), (timestamp + token).encode(), "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""What becomes of each thing that a provider tells: one table."""
+"""What each event of a provider means: one table."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ OUTCOMES = [
 
 @pytest.mark.parametrize(("happened", "told", "by_email", "by_sms"), OUTCOMES)
 def test_the_table(happened: EventKind, told: dict[str, Any], by_email: EventEffect, by_sms: EventEffect) -> None:
-    """M4: email is received as it is handed over, a text as its carrier says so."""
+    """M4: email is received when it is accepted, a text when its carrier reports it."""
     assert effect_of(event(happened, **told)) == by_email
     assert effect_of(event(happened, channel="sms", **told)) == by_sms
 
 
-def test_the_table_is_whole() -> None:
-    """Every word has its line."""
+def test_the_table_is_complete() -> None:
+    """Every kind has its row."""
     assert {happened for happened, *_ in OUTCOMES} == set(EventKind)
 
 
@@ -92,7 +92,7 @@ def test_the_table_is_whole() -> None:
     ],
 )
 def test_opens_are_classified(agent: str | None, machine: bool | None, opens: str | None) -> None:
-    """M2: by the agent that the provider tells and its own word; who tells no agent says nothing of persons."""
+    """M2: by the user agent and the provider's opinion; without a user agent nothing indicates a person."""
     item = made(event(H.OPENED, agent=agent, machine=machine))
     assert (item["type"], item["properties"].get("opens")) == ("open_email", opens)
     assert "no_agent" not in item["properties"]["reasons"] or agent == ""
@@ -113,7 +113,7 @@ def test_opens_are_classified(agent: str | None, machine: bool | None, opens: st
     ],
 )
 def test_opens_that_are_left_to_the_pixel(told: dict[str, Any], led: Any, tracked: bool, pixels: bool) -> None:
-    """M2: of our own mail, with a pixel of ours, told without anything that could say who it was."""
+    """M2: of our own mail, with our pixel, reported without anything that could classify it."""
     assert is_left_to_our_pixel(event(**{"happened": H.OPENED, **told}), led, has_pixel=tracked) is pixels
 
 
@@ -144,7 +144,7 @@ def test_clicks(told: dict[str, Any], link: Link | None, kind: str, properties: 
 
 
 def test_three_links_at_once_are_a_machines() -> None:
-    """Scanners follow every link as the mail arrives, and a provider tells of all at once."""
+    """Scanners follow every link on arrival, and a provider reports them at once."""
     clicks = [event(H.CLICKED, id=f"e{n}", url=f"https://s.test/{n}", agent=CHROME) for n in range(3)]
     others = [visit_of(one, None) for one in clicks]
     item = interaction_of(clicks[0], OURS, None, others, is_crawler)
@@ -152,7 +152,7 @@ def test_three_links_at_once_are_a_machines() -> None:
     assert (item["properties"]["robot"], item["properties"]["reasons"]) == (True, ["burst"])
 
 
-def test_a_message_is_received_once_whatever_is_told() -> None:
+def test_a_message_is_received_once() -> None:
     """The receipt's id is made of the message and its recipient; our own delivery's is made by sending it."""
     ids = {made(event(kind, id=kind.value), THEIRS)["id"] for kind in (H.QUEUED, H.SENT, H.DELIVERED)}
     assert len(ids) == 1
@@ -181,12 +181,12 @@ def test_a_message_is_received_once_whatever_is_told() -> None:
     ],
 )
 def test_faults_are_codes(told: ProviderEvent, fault: str | None) -> None:
-    """At most 64 characters of letters, digits and a few more; what may pass is no fault."""
+    """At most 64 characters of letters, digits and a few more; a temporary failure is no fault."""
     assert fault_of(told) == fault
 
 
-def test_texts_are_cleaned() -> None:
-    """No null character and no half of one comes into the store, and nothing is longer than it need be."""
+def test_texts_are_sanitised() -> None:
+    """No null character and no lone surrogate reaches the store, and nothing is longer than its limit."""
     told = event(H.OPENED, agent="a\0b\ud800" + "x" * 9999, arguments={"a\0": "b\ud800", **dict.fromkeys("cdef", "x")})
     clean = sanitise_event(replace(told, id="e\0"))
     assert (clean.id, clean.agent[:4] if clean.agent else None, len(clean.agent or "")) == ("e", "ab?x", 511)

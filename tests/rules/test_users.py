@@ -1,4 +1,4 @@
-"""Changes merged into a user: what a user may have, and what merging costs."""
+"""Merging changes into a user: the limit of attributes, and the cost."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from connector.rules.model.values import canonical_json
 
 
 def of_size(size: int, **more: Any) -> dict[str, Any]:
-    """Attributes of exactly so many bytes of JSON."""
+    """Return attributes of exactly this many bytes of JSON."""
     empty = len(canonical_json({**more, "a": ""}))
     return {**more, "a": "x" * (size - empty)}
 
 
 @pytest.mark.parametrize("more", [{}, {"ü": "é\n", "n": None, "deep": {"er": [1, 2.5]}}])
-def test_the_bound_is_exact(more: dict[str, Any]) -> None:
-    """One byte more is too much, described at once or one by one."""
+def test_the_limit_is_exact(more: dict[str, Any]) -> None:
+    """One byte more is refused, in a description and in a merge."""
     room = MAX_ATTRIBUTES_BYTES - len(canonical_json(more).encode()) + len(canonical_json(more))
     fits, over = of_size(room, **more), of_size(room + 1, **more)
     check_attributes_size(User(id="u", attributes=fits))
@@ -39,29 +39,29 @@ def test_the_bound_is_exact(more: dict[str, Any]) -> None:
         merge_changes(user, {"attributes": {"a": over["a"]}})
 
 
-def test_what_is_refused_leaves_what_was_merged() -> None:
-    """Nothing of the refused changes holds, everything before and after does."""
-    merging = UserMerge(User(id="u", email="a@b.test", attributes={"old": 1}))
-    merging.apply({"attributes": {"a": 1, "old": REMOVED}})
+def test_refused_changes_leave_the_others() -> None:
+    """No part of the refused changes is merged; everything before and after is."""
+    merge = UserMerge(User(id="u", email="a@b.test", attributes={"old": 1}))
+    merge.apply({"attributes": {"a": 1, "old": REMOVED}})
     with pytest.raises(DefinitionError):
-        merging.apply({"email": None, "attributes": of_size(MAX_ATTRIBUTES_BYTES + 9)})
-    merging.apply({"attributes": {"b": 2}, "consent": {"sms": "unsubscribed"}})
-    user = merging.result()
+        merge.apply({"email": None, "attributes": of_size(MAX_ATTRIBUTES_BYTES + 9)})
+    merge.apply({"attributes": {"b": 2}, "consent": {"sms": "unsubscribed"}})
+    user = merge.result()
     assert (user.email, user.attributes, user.consent) == ("a@b.test", {"a": 1, "b": 2}, {"sms": "unsubscribed"})
 
 
-def test_changes_cost_what_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much is known already: a thousand small ones weigh it once."""
-    weighed: list[int] = []
+def test_the_cost_depends_on_the_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand small changes measure the user's attributes once."""
+    measured: list[int] = []
 
-    def weigh(value: Any) -> str:
+    def measure(value: Any) -> str:
         text = canonical_json(value)
-        weighed.append(len(text))
+        measured.append(len(text))
         return text
 
-    monkeypatch.setattr(users, "canonical_json", weigh)
-    merging = UserMerge(User(id="u", attributes=of_size(200_000)))
+    monkeypatch.setattr(users, "canonical_json", measure)
+    merge = UserMerge(User(id="u", attributes=of_size(200_000)))
     for n in range(1000):
-        merging.apply({"attributes": {"n": n}})
-    assert sum(weighed) < 250_000
-    assert merging.result().attributes["n"] == 999
+        merge.apply({"attributes": {"n": n}})
+    assert sum(measured) < 250_000
+    assert merge.result().attributes["n"] == 999
