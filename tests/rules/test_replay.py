@@ -229,3 +229,23 @@ def test_a_superseded_trigger_is_refused_once() -> None:
     arrivals = [_a("a", PUSH, 9, 9), _a("b", PUSH, 6, 10), _a("c", PUSH, 3, 11), _a("d", BUY, 1, 12)]
     memory.live(arrivals, UNTIL)
     assert memory.refused == {("f", "", "b"): Reason.SUPERSEDED, ("f", "", "c"): Reason.SUPERSEDED}
+
+
+@pytest.mark.parametrize(
+    ("rules", "outcome"),
+    [
+        ({}, Reason.ALREADY_WAITING),
+        ({"retrigger": "restart"}, "sent"),
+        ({"retrigger": "restart", "eligible_again": {"after": "1 day"}}, Reason.NOT_ELIGIBLE_AGAIN),
+        ({"exceptions": [PUSHED]}, "sent"),
+    ],
+    ids=["ignore", "restart", "restart, not eligible again", "an exception too"],
+)
+def test_trigger_from_before_the_end_of_a_sent_follow_up(rules: dict[str, Any], outcome: Reason | str) -> None:
+    """T2, T3, T5 (case 26): sent at hour 11; a trigger of 10:50 arrives at 11:05, and nothing else came in between."""
+    always = {"delay": {"after": "1 hour"}, "eligible_again": "always"}
+    memory = Memory(catalogue_of(ORIGINAL, follow_on("f", PUSHED, **{**always, **rules})))
+    memory.live([_a("a", PUSH, 10, 10), _a("b", PUSH, 10 + 50 / 60, 11 + 5 / 60)], UNTIL)
+    sent = {p.trigger.id: p.state.value for p in memory.follow_ups.values()}
+    refused = {trigger: reason for (_, _, trigger), reason in memory.refused.items()}
+    assert {**sent, **refused} == {"a": "sent", "b": outcome}

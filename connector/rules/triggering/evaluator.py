@@ -186,11 +186,13 @@ class Evaluator:
 
     @staticmethod
     def _is_late(state: UserState, logged: LogEntry, items: Sequence[LogEntry]) -> bool:
-        """Return whether the item is not newer than everything evaluated before.
+        """Return whether the item is not newer than everything evaluated before, or a follow-up ended after it (T5).
 
         Items of one instant are late too: for them the order of arrival does not decide (X2).
         """
         if state.newest_t is not None and logged.t <= state.newest_t:
+            return True
+        if any(p.ended_at is not None and logged.t < p.ended_at for p in state.follow_ups):
             return True
         return sum(other.t == logged.t for other in items) > 1
 
