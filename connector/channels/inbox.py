@@ -41,7 +41,7 @@ class InboxChannel:
         return Accepted(provider_id=id)
 
     async def close(self) -> None:
-        """Do nothing: whoever opened the database closes it."""
+        """Do nothing: the caller that opened the database closes it."""
 
     async def _put(self, id: str, message: OutgoingMessage) -> None:
         kind = cast(InboxKind, message.channel)

@@ -44,7 +44,7 @@ class EventEffect:
 
     @property
     def is_about_address(self) -> bool:
-        """Whether the event changes what is known of an address and its holders."""
+        """Whether the event changes the suppression of an address or the consent of its holders."""
         return self.suppresses_address or self.restores_address or self.consent is not None
 
 

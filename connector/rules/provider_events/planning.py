@@ -171,7 +171,7 @@ def collect_events(
     now: datetime,
     retention: timedelta,
 ) -> EventBatch:
-    """Order events by when they happened, drop repetitions within the batch, and set the stale ones apart.
+    """Order events by when they happened, drop repetitions within the batch, and separate the stale events.
 
     Args:
         read_link: returns our own link that an event reports as clicked.
@@ -229,7 +229,7 @@ def _match(
 
 
 def _users_of(event: _MatchedEvent, lookup: AttributionLookup) -> frozenset[str]:
-    """Return the users concerned: the matched one and, if it is about an address, the named one and all holders."""
+    """Return the users concerned: the matched user and, if it is about an address, the named user and all holders."""
     if isinstance(event.attribution, ErasedUser) or not event.has_effect:
         return frozenset()
     users = {event.attribution.user} if isinstance(event.attribution, Attribution) else set()

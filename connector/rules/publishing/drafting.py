@@ -22,7 +22,7 @@ Kind = Literal["campaign", "card"]
 
 @dataclass(frozen=True)
 class DraftChange:
-    """What saving one definition does. `revision` is its newest one then; for a workspace, the catalogue's version."""
+    """The effect of saving one definition: its newest `revision`, or for a workspace the catalogue's version."""
 
     id: str
     revision: int
@@ -94,7 +94,7 @@ def draft_changes(
 
 
 def draft_warnings(definitions: Iterable[Definition], catalogue: Catalogue, now: datetime) -> list[str]:
-    """Return warnings for whoever saved these: why publishing each will be refused (P3, P7), and surprises (P8).
+    """Return warnings about saved definitions: why publishing each will be refused (P3, P7), and surprises (P8).
 
     Args:
         catalogue: the catalogue with the drafts. A definition that is live as saved is not published again.

@@ -25,7 +25,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class DefinitionPreview:
-    """What saving one definition would do.
+    """The effect of saving one definition.
 
     Args:
         revision: its newest revision then; for a workspace, the catalogue's version.

@@ -108,7 +108,7 @@ def outcome_of(deliveries: Collection[Delivery]) -> tuple[State, Reason | None] 
 
 
 def main_reason(reasons: Iterable[Reason]) -> Reason | None:
-    """Return the reason that stands for several; None if there is none.
+    """Return the most general of several reasons; None if there is none.
 
     A reason that concerns all channels comes before `no_consent` and `unreachable`, which concern one only.
     """

@@ -43,7 +43,7 @@ class ChangeFollowUp:
 
 @dataclass(frozen=True)
 class CancelFollowUp:
-    """End a follow-up by an exception. Its workflow does not know yet, so the outbox signals it."""
+    """End a follow-up by an exception. The outbox signals the end to its workflow."""
 
     follow_up: FollowUp
 

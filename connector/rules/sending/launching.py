@@ -2,7 +2,7 @@
 
 A campaign is launched once, when it is first published. A newer revision changes the content for the users who still
 wait and, until the launch has begun, its time; nobody receives the campaign twice. A stop pauses the launch, a resume
-(or another publication) lets it go on where it was, and archiving ends it (P9).
+(or another publication) continues it, and archiving ends it (P9).
 """
 
 from __future__ import annotations

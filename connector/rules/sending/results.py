@@ -102,7 +102,7 @@ def decide_release(
 
 
 def _first_exception(follow_up: FollowUp, since: Sequence[LogEntry], catalogue: Catalogue) -> LogEntry | None:
-    """Return the first exception of the follow-up; one that is a trigger too could not supersede what was going out."""
+    """Return the first exception of the follow-up; a trigger could not supersede a message that was going out."""
     entry = catalogue.entries[follow_up.campaign]
     exceptions = (logged for logged in since if is_cancelled_by(follow_up, logged, catalogue))
     return next((by for by in exceptions if not is_trigger(by.item, entry, by.t, catalogue)), None)

@@ -25,7 +25,7 @@ PRIMARY_CONVERSION = "A"
 
 
 def base_type_of(type: InteractionType) -> InteractionType:
-    """Return the type that stands for all types that report the same (M1)."""
+    """Return the base type of all types that report the same (M1)."""
     return _BASE_TYPE.get(type, type)
 
 

@@ -233,7 +233,7 @@ class _Replay:
     def _cancelled_at_once(self, follow_up: FollowUp) -> FollowUp:
         """Apply an exception at the trigger's instant with the trigger's target, even if it arrived first (X2).
 
-        Not one that is a trigger of this key: this follow-up has just superseded its own (T3).
+        An exception that is also a trigger of this key does not count: this follow-up superseded the item's own (T3).
         """
         for item in self._items:
             if (

@@ -23,7 +23,7 @@ from connector.rules.timing.delays import compute_due_at, spread_offset
 
 @dataclass(frozen=True)
 class TriggerFacts:
-    """The facts that the list depends on. `user` is the user as described now; `received_at` is the last receipt (T1).
+    """The facts that the list evaluates. `user` is the user as described now; `received_at` is the last receipt (T1).
 
     `blocking` is the follow-up of this follow-on, user and key that was open at the item's time; None if there was
     none, or if the same item cancels it as an exception (T3).
