@@ -1,7 +1,7 @@
-"""The activity of a launch: its audience is added and its messages are sent, one time slice after the other.
+"""The activity of a launch: add its audience and send its messages, one time slice after the other.
 
-Each step is in the store before the next one begins, so that a launch can be killed anywhere: users are added in one
-transaction with the cursor that passes over them, and every message is claimed as a follow-up's is.
+Each step is in the store before the next one begins, so that a launch can be killed anywhere: users are added in the
+transaction that moves the cursor past them, and every message is claimed like a follow-up's.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Launcher:
     async def launch_page(self, page: LaunchPage) -> LaunchStep:
         """Carry on with a launch for one time slice; returns what it waits for. A repeated attempt repeats nothing.
 
-        If the activity is cancelled or its worker stops, messages that a provider has been handed are finished, and no
+        If the activity is cancelled or its worker stops, messages that were handed to a provider are finished, and no
         more are begun.
         """
         cancelled = asyncio.Event()
@@ -163,7 +163,7 @@ class Launcher:
     async def _add_users(
         self, tx: Transaction, catalogue: Catalogue, launch: Launch, user_keys: Sequence[str], now: datetime
     ) -> None:
-        """Add those of these users who are in the audience, and neither received the campaign nor wait for it."""
+        """Add the users who are in the audience and have neither received the campaign nor wait for it."""
         await lock_users(tx, user_keys)
         campaign = newest_live(launch.entry)
         with_history = needs_history(campaign.audience)

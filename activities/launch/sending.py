@@ -1,4 +1,4 @@
-"""A launch's passes over the users who wait: who is next, the result, and what the others wait for (D4, W4)."""
+"""Send a launch in passes over the waiting users: select the next rows, send, and schedule the rest (D4, W4)."""
 
 from __future__ import annotations
 
