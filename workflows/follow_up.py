@@ -75,14 +75,14 @@ class FollowUpWorkflow:
 
     @workflow.signal(name=names.ENDED, description="The store ended this follow-up (sent by the outbox)")
     def end(self, ended: FollowUpEnd) -> None:
-        """Stop waiting: the row has its end already."""
+        """Stop waiting: the row has already ended."""
         self._ended = self._ended or ended
 
     @workflow.signal(name=names.EXCEPTION, description="An interaction of this user; ingest decides what it changes")
     def report(self, *arguments: Any) -> None:
         """Ingest an interaction of this user, in the wire form without `user`; anything else is dropped.
 
-        Anybody may signal anything, nothing or too much: none of it may stop the workflow's tasks.
+        Anybody can send a signal with any payload, so no payload may stop the workflow's tasks.
         """
         match arguments:
             case [dict(item)] if len(canonical_json(item).encode()) <= _MAX_REPORT_BYTES:
@@ -186,7 +186,7 @@ class FollowUpWorkflow:
         return self._ended is None
 
     def _apply_operated(self, operated: OperationResult) -> None:
-        """Do as the row does: end, or wait for its new instant on all channels that wait."""
+        """Follow the row: end, or wait for its new instant on all channels that wait."""
         if operated.state is not None and operated.state not in OPEN_STATES:
             self._ended = self._ended or FollowUpEnd(state=operated.state, reason=operated.reason)
         elif operated.done and operated.next_at is not None:

@@ -30,7 +30,7 @@ class LaunchWorkflow:
 
     @workflow.run
     async def run(self, start: LaunchStart) -> dict[str, int]:
-        """Work in time slices until nobody is left to send to; returns the number of users by state."""
+        """Work in time slices until every user was sent to or dropped; returns the number of users by state."""
         while True:
             self._is_signalled = False
             step = await calls.launch_page(self._page)
@@ -44,7 +44,7 @@ class LaunchWorkflow:
 
     @workflow.signal(name=names.LOOK, description="An order concerned this campaign (sent by the outbox)")
     def look(self) -> None:
-        """Stop waiting: what the order changed is in the store."""
+        """Stop waiting: the store has the order's changes."""
         self._is_signalled = True
 
     @workflow.query(name=names.PROGRESS, description="How many users are in which state")
