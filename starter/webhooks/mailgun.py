@@ -6,7 +6,7 @@ HMAC-SHA256 of a timestamp and a token under the signing key. Two rules follow f
   hours old. Mailgun advises to refuse a token that was seen before; but a call that we answered with 5xx is retried
   with the same token and must be accepted. So a repeated call is accepted: its event's id makes it a duplicate, which
   changes nothing.
-- The event itself is not signed: whoever saw one call could send another event with its token. So a token that was
+- The event itself is not signed: a person who saw a call could send another event with its token. So a token that was
   seen with another body is refused. Each process remembers the latest `MAX_TOKENS` valid tokens.
 """
 

@@ -1,8 +1,8 @@
 """Postmark's webhooks (postmarkapp.com/developer/webhooks/webhooks-overview).
 
 Postmark signs nothing: the proof is a user and a password that it sends with each call (basic authentication), and,
-if one is configured, a custom header. Whoever has them can report anything, so they must be long, random, and sent
-over HTTPS.
+if one is configured, a custom header. Anybody who has them can report anything, so they must be long,
+random, and sent over HTTPS.
 """
 
 from __future__ import annotations

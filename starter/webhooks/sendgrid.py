@@ -1,7 +1,7 @@
 """SendGrid's Event Webhook (twilio.com/docs/sendgrid/for-developers/tracking-events/event).
 
 Signed by ECDSA (P-256, SHA-256) over the timestamp header and the body as received. One call holds many events. Custom
-arguments stand beside SendGrid's own fields, at the top level of each event.
+arguments are beside SendGrid's own fields, at the top level of each event.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class SnsVerifier:
     """Verifies SNS messages by their signatures, and confirms subscriptions.
 
     Args:
-        topics: the ARNs of our topics; messages of other topics are refused, whoever signed them.
+        topics: the ARNs of our topics; messages of other topics are refused, whatever their signature.
         fetch: fetches certificates, each once, and confirmation URLs.
     """
 

@@ -69,8 +69,8 @@ class Twilio:
 
     Args:
         auth_token: the account's token, which signs.
-        urls: the public URLs of the webhook, as Twilio knows them: that of our own texts' status callbacks, and that of
-            everything else. Their queries do not matter.
+        urls: the public URLs of the webhook, as configured at Twilio: that of our own texts' status callbacks, and
+            that of everything else. Their queries do not matter.
 
     Raises:
         ValueError: one of them is empty, or there is no URL.

@@ -61,7 +61,7 @@ async def stop(id: str, options: JsonOptions, context: ContextHere) -> dict[str,
 
 @router.post("/{id}/resume", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
 async def resume(id: str, options: JsonOptions, context: ContextHere) -> dict[str, Any]:
-    """Make it live again as it was; what happened in between is not picked up (P9)."""
+    """Make it live again, unchanged; interactions while it was stopped do not count (P9)."""
     return await _order(context, "resume", id, validate(NoOptions, options))
 
 

@@ -34,14 +34,14 @@ _M = TypeVar("_M", bound=InboxActionOptions)
 
 
 class InboxView(BaseModel):
-    """The first messages of an inbox; `is_cut` tells whether there are more."""
+    """The first messages of an inbox; `is_cut` is true if there are more."""
 
     messages: list[dict[str, Any]]
     is_cut: bool
 
 
 class InboxActionView(BaseModel):
-    """`accepted` or `duplicate`, and the type of the interaction that was made, None if none was."""
+    """`accepted` or `duplicate`, and the type of the interaction that it made, None if it made none."""
 
     status: str
     interaction: str | None

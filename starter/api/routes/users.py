@@ -82,7 +82,7 @@ async def explain(id: UserId, context: ContextHere, campaign: CampaignId = None)
 
     With `campaign`, the decisions of that campaign, and if there are none the nearest miss. A repeated interaction
     leaves no decision. Attributes, consent and settings are the current ones. At most the newest 1,000 decisions;
-    `is_cut` tells whether there are older ones. 410 if the user was erased.
+    `is_cut` is true if there are older ones. 410 if the user was erased.
     """
     try:
         return await explain_user(context, id, campaign)
