@@ -22,7 +22,7 @@ AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DELIVERY = MatchedDelivery("d.email", "f", "email", DeliveryState.SENT, AT, "<d.email@shop.test>", None, "u-1")
 GONE = MatchedDelivery("g.email", "f", "email", DeliveryState.SENT, AT, None, None, None)
 TEXT = MatchedDelivery("t.sms", "f", "sms", DeliveryState.SENT, AT, "SM1", None, "u-1")
-GROUND = AttributionLookup(
+LOOKUP = AttributionLookup(
     deliveries={"d.email": DELIVERY, "g.email": GONE},
     by_provider={"<d.email@shop.test>": DELIVERY, "SM1": TEXT},
     campaigns={"welcome"},
@@ -32,12 +32,12 @@ GROUND = AttributionLookup(
 OURS = Attribution("f", "u-1", DELIVERY)
 
 
-def event(**told: Any) -> ProviderEvent:
-    return ProviderEvent("ses", "e1", EventKind.OPENED, AT, **told)
+def event(**fields: Any) -> ProviderEvent:
+    return ProviderEvent("ses", "e1", EventKind.OPENED, AT, **fields)
 
 
 @pytest.mark.parametrize(
-    ("told", "led"),
+    ("fields", "expected"),
     [
         ({"arguments": {"delivery": "d.email"}}, OURS),
         ({"arguments": {"delivery": "d_2eemail"}}, OURS),
@@ -71,14 +71,14 @@ def event(**told: Any) -> ProviderEvent:
         ({"recipient": "ada@shop.test"}, Unmatched.NO_CAMPAIGN),
     ],
 )
-def test_what_an_event_matches(told: dict[str, Any], led: Any) -> None:
+def test_what_an_event_matches(fields: dict[str, Any], expected: Any) -> None:
     """By our delivery, else by campaign and user, else by campaign and the only holder of the address."""
-    assert attribute(event(**told), GROUND) == led
+    assert attribute(event(**fields), LOOKUP) == expected
 
 
 def test_our_own_link_comes_first() -> None:
     """We signed it, so it counts more than the event's arguments."""
-    assert attribute(event(arguments={"campaign": "welcome", "user": "u-2"}), GROUND, "d.email") == OURS
+    assert attribute(event(arguments={"campaign": "welcome", "user": "u-2"}), LOOKUP, "d.email") == OURS
 
 
 @pytest.mark.parametrize("id", ["1f2a.email", "a b/c", "_2e_", "ä_ö", ""])

@@ -18,7 +18,7 @@ from connector.rules.model.campaigns import Campaign, parse_definition
 from connector.rules.model.follow_up import FollowUp, follow_up_id_of
 from connector.rules.model.interactions import Interaction, InteractionType, LogEntry
 from connector.rules.results.conversions import count_conversions, log_needed_since
-from connector.rules.sending.deliveries import enrolment, receive_interaction
+from connector.rules.sending.deliveries import build_receive_interaction, enrolment
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 PURCHASE = {"event": "make_purchase"}
@@ -85,8 +85,8 @@ class Log:
 def counted(catalogue: Catalogue, *reports: Report) -> list[tuple[str, float]]:
     """Return the letters and hours of the conversions if these arrive one after the other."""
     log = Log(catalogue)
-    made = [one for number, report in enumerate(reports) for one in log.add([item(report, number)])]
-    return [(one.properties["conversion"], (one.occurred_at - MONDAY) / timedelta(hours=1)) for one in made]
+    conversions = [one for number, report in enumerate(reports) for one in log.add([item(report, number)])]
+    return [(one.properties["conversion"], (one.occurred_at - MONDAY) / timedelta(hours=1)) for one in conversions]
 
 
 RECEIVED, VIEWED, BOUGHT = "receive_email", "view_content_card", "make_purchase"
@@ -154,8 +154,8 @@ def test_a_view_after_a_receipt_begins_none() -> None:
 def test_each_conversion_has_its_letter_and_window(reports: list[Report], expected: list[tuple[str, float]]) -> None:
     """C1: A to D in the order of the list, the first is primary; each has its own filter and window."""
     shoe = {**PURCHASE, "where": {"product": "shoe-1"}, "within": "2 hours"}
-    known = catalogue(shoe, {"event": "signed_up"}, {**PURCHASE, "within": "30 days"})
-    assert counted(known, (RECEIVED, 0), *reports) == expected
+    campaigns = catalogue(shoe, {"event": "signed_up"}, {**PURCHASE, "within": "30 days"})
+    assert counted(campaigns, (RECEIVED, 0), *reports) == expected
 
 
 def test_an_event_counts_for_the_newest_receipt() -> None:
@@ -165,8 +165,8 @@ def test_an_event_counts_for_the_newest_receipt() -> None:
         campaign("o", {**PURCHASE, "within": "1 hour"}),
         since=(-1000, 5),
     )
-    known = Catalogue().with_entries([entry], version=1)
-    assert counted(known, (RECEIVED, 0), (RECEIVED, 10), (BOUGHT, 12), (BOUGHT, 10.5)) == [("A", 12), ("A", 10.5)]
+    campaigns = Catalogue().with_entries([entry], version=1)
+    assert counted(campaigns, (RECEIVED, 0), (RECEIVED, 10), (BOUGHT, 12), (BOUGHT, 10.5)) == [("A", 12), ("A", 10.5)]
 
 
 @pytest.mark.parametrize(("since", "expected"), [((-1000, 2), []), ((-1000, 0), [("A", 1)]), ((10, 20), [("A", 1)])])
@@ -209,10 +209,10 @@ def test_late_arrivals(reports: list[Report], expected: list[tuple[str, float]])
 def test_dispatch_is_one_receipt() -> None:
     """C1, M3: one dispatch on several channels is one receipt, at the first of their times."""
     both: list[Report] = [("receive_push", 1, {"dispatch": "d"}), (RECEIVED, 0, {"dispatch": "d"})]
-    known = catalogue(PURCHASE)
-    assert counted(known, *both, (BOUGHT, 2), (BOUGHT, 3)) == [("A", 2)]
-    assert counted(known, *both, (BOUGHT, 72.5)) == []
-    assert counted(known, *both, ("receive_push", 4, {"dispatch": "e"}), (BOUGHT, 2), (BOUGHT, 5)) == [
+    campaigns = catalogue(PURCHASE)
+    assert counted(campaigns, *both, (BOUGHT, 2), (BOUGHT, 3)) == [("A", 2)]
+    assert counted(campaigns, *both, (BOUGHT, 72.5)) == []
+    assert counted(campaigns, *both, ("receive_push", 4, {"dispatch": "e"}), (BOUGHT, 2), (BOUGHT, 5)) == [
         ("A", 2),
         ("A", 5),
     ]
@@ -226,12 +226,12 @@ def test_a_follow_up_is_one_receipt() -> None:
     )
     log = Log(catalogue(PURCHASE))
     for received in (
-        receive_interaction(first, "push", "u", hour(1)),
-        receive_interaction(first, "email", "u", hour(2)),
+        build_receive_interaction(first, "push", "u", hour(1)),
+        build_receive_interaction(first, "email", "u", hour(2)),
     ):
         log.add([received])
     assert [len(log.add([item((BOUGHT, at), int(at))])) for at in (3, 4)] == [1, 0]
-    log.add([receive_interaction(second, "email", "u", hour(5))])
+    log.add([build_receive_interaction(second, "email", "u", hour(5))])
     assert [len(log.add([item((BOUGHT, at), int(at))])) for at in (6, 7)] == [1, 0]
     log.add([enrolment(second, "u", hour(100))])
     assert len(log.add([item((BOUGHT, 101), 101)])) == 1
@@ -240,13 +240,13 @@ def test_a_follow_up_is_one_receipt() -> None:
 def test_the_interaction_of_a_conversion() -> None:
     """C1: an interaction with the campaign at the event's time, with the letter and a stable id."""
     batch = [item((RECEIVED, 0), 0), item((BOUGHT, 1), 1)]
-    (made,), (again,) = Log(catalogue(PURCHASE)).add(batch), Log(catalogue(PURCHASE)).add(batch)
-    assert (made.type, made.campaign, made.user) == ("perform_conversion_event", "o", "u")
-    assert (made.occurred_at, made.properties) == (hour(1), {"conversion": "A"})
-    assert made == again
-    assert made.id is not None
-    assert made.id.startswith("conversion-")
-    assert made.id.endswith("-a")
+    (conversions,), (again,) = Log(catalogue(PURCHASE)).add(batch), Log(catalogue(PURCHASE)).add(batch)
+    assert (conversions.type, conversions.campaign, conversions.user) == ("perform_conversion_event", "o", "u")
+    assert (conversions.occurred_at, conversions.properties) == (hour(1), {"conversion": "A"})
+    assert conversions == again
+    assert conversions.id is not None
+    assert conversions.id.startswith("conversion-")
+    assert conversions.id.endswith("-a")
 
 
 def test_event_counts_for_each_campaign() -> None:
@@ -254,8 +254,8 @@ def test_event_counts_for_each_campaign() -> None:
     entries = [published(campaign(name, PURCHASE)) for name in ("o", "p", "q")]
     log = Log(Catalogue().with_entries(entries, version=1))
     log.add([item((RECEIVED, 0), 0, "o"), item((RECEIVED, 1), 1, "p")])
-    made = log.add([item((BOUGHT, 2), 2)])
-    assert [one.campaign for one in made] == ["o", "p"]
+    conversions = log.add([item((BOUGHT, 2), 2)])
+    assert [one.campaign for one in conversions] == ["o", "p"]
 
 
 @pytest.mark.parametrize(
@@ -271,9 +271,9 @@ def test_event_counts_for_each_campaign() -> None:
 )
 def test_how_much_of_the_log_is_needed(report: Report, needed: float | None) -> None:
     """C1: none if an item concerns no conversion, else as far back as the windows reach."""
-    known = catalogue({**PURCHASE, "within": "2 days"}, {**PURCHASE, "within": "1 day"})
+    campaigns = catalogue({**PURCHASE, "within": "2 days"}, {**PURCHASE, "within": "1 day"})
     new = [LogEntry(id="e", seq=1, t=hour(report[1]), received_at=hour(9), item=parse_item(item(report, 0)))]
-    assert log_needed_since(new, known) == (None if needed is None else hour(needed))
+    assert log_needed_since(new, campaigns) == (None if needed is None else hour(needed))
 
 
 def test_index_follows_the_catalogue() -> None:
@@ -321,14 +321,14 @@ ANY_ORDER = st.lists(REPORT, max_size=12, unique_by=lambda report: (report[0], r
 def test_no_order_of_arrival_counts_twice(order: list[tuple[int, Any]], sizes: list[int]) -> None:
     """C1: with repeats, lateness and batches, each receipt and letter counts once, and no event counts for two."""
     log = Log(catalogue(PURCHASE, {"event": "signed_up", "within": "6 hours"}))
-    made: list[Interaction] = []
+    conversions: list[Interaction] = []
     while order:
         size = sizes.pop()
-        made += log.add([item(report, number) for number, report in order[:size]])
+        conversions += log.add([item(report, number) for number, report in order[:size]])
         order = order[size:]
-    assert max(Counter(one.id for one in made).values(), default=1) == 1
+    assert max(Counter(one.id for one in conversions).values(), default=1) == 1
     events = Counter((logged.item.name_or_type, logged.t) for logged in log.items)
-    for (letter, t), times in Counter((one.properties["conversion"], one.occurred_at) for one in made).items():
+    for (letter, t), times in Counter((one.properties["conversion"], one.occurred_at) for one in conversions).items():
         assert times == events[(BOUGHT if letter == "A" else "signed_up", t)] == 1
 
 
@@ -341,8 +341,8 @@ def test_batches_count_like_single_items(reports: list[Any]) -> None:
     """
     hours = [at for _, at, properties in reports if properties]
     assume(max(hours, default=0) - min(hours, default=0) < 72)
-    known = catalogue(PURCHASE, {"event": "signed_up", "within": "6 hours"})
+    campaigns = catalogue(PURCHASE, {"event": "signed_up", "within": "6 hours"})
     items = [item(report, number) for number, report in enumerate(sorted(reports, key=lambda report: report[1]))]
-    one_by_one = Log(known)
-    single = [made for one in items for made in one_by_one.add([one])]
-    assert Log(known).add(items) == single
+    one_by_one = Log(campaigns)
+    single = [conversions for one in items for conversions in one_by_one.add([one])]
+    assert Log(campaigns).add(items) == single

@@ -104,17 +104,17 @@ class TestStates:
 
     def test_unknown_and_no_ids(self) -> None:
         """Every id must be known, and there must be at least one."""
-        saved = catalogue(entry("draft", external("welcome")))
-        assert refusal(saved, "welcom", "zzz") == [
+        before = catalogue(entry("draft", external("welcome")))
+        assert refusal(before, "welcom", "zzz") == [
             "welcom is not known; did you mean welcome?",
             "zzz is not known; apply its definition first",
         ]
-        assert refusal(saved) == ["name at least one campaign or card"]
+        assert refusal(before) == ["name at least one campaign or card"]
 
     def test_nothing_new(self) -> None:
         """P5: an active entry without a newer revision is unchanged, with a warning."""
-        saved = catalogue(entry("active", external("o")), entry("active", card("c"), card("c") | {"title": "new"}))
-        planned = publish(saved, "o", "c")
+        before = catalogue(entry("active", external("o")), entry("active", card("c"), card("c") | {"title": "new"}))
+        planned = publish(before, "o", "c")
         assert (planned.sequence, planned.unchanged) == (("c",), ("o",))
         assert planned.warnings == ("o is active and has nothing new; nothing changed",)
 
@@ -132,8 +132,8 @@ class TestTargets:
     )
     def test_refused(self, target: Entry | None, problem: str) -> None:
         """P3, M5: an unknown, an archived and a wrongly named target."""
-        saved = catalogue(entry("draft", F), *([target] if target else []))
-        assert [actual[: len(problem)] for actual in refusal(saved, "f")] == [problem]
+        before = catalogue(entry("draft", F), *([target] if target else []))
+        assert [actual[: len(problem)] for actual in refusal(before, "f")] == [problem]
 
     def test_a_draft_target_is_recommended(self) -> None:
         """P3: the follow-on is published first, without a warning."""
@@ -162,11 +162,11 @@ class TestOrder:
     @pytest.mark.parametrize("kind", LAUNCH)
     def test_a_launch_that_a_draft_would_miss(self, kind: str) -> None:
         """P3: refused, with the names and both ways out."""
-        saved = catalogue(entry("draft", follow_on("f", on("o", kind))), entry("draft", external("o")))
-        (problem,) = refusal(saved, "o")
+        before = catalogue(entry("draft", follow_on("f", on("o", kind))), entry("draft", external("o")))
+        (problem,) = refusal(before, "o")
         assert all(word in problem for word in ("publishing o", "follow-on f", kind, "publish f o", "--allow-missed"))
-        assert publish(saved, "o", allow_missed=True).sequence == ("o",)
-        assert publish(saved, "o", "f").sequence == ("f", "o")
+        assert publish(before, "o", allow_missed=True).sequence == ("o",)
+        assert publish(before, "o", "f").sequence == ("f", "o")
 
     def test_other_interactions_are_warned_of(self) -> None:
         """P3: an open happens after the launch, so a warning is enough."""
@@ -177,8 +177,8 @@ class TestOrder:
     @pytest.mark.parametrize("state", ["active", "stopped", "archived"])
     def test_only_drafts_bind_the_order(self, state: Lifecycle) -> None:
         """P3: a follow-on that is active, stopped or archived misses nothing."""
-        saved = catalogue(entry(state, LAUNCHED), entry("draft", external("o")))
-        assert publish(saved, "o") == OrderPlan(("o",))
+        before = catalogue(entry(state, LAUNCHED), entry("draft", external("o")))
+        assert publish(before, "o") == OrderPlan(("o",))
 
     def test_exceptions_do_not_bind_the_order(self) -> None:
         """P3: a draft whose exception names the original does not block its publication."""
@@ -188,35 +188,35 @@ class TestOrder:
     @pytest.mark.parametrize("ids", [("o", "f", "g"), ("g", "f", "o"), ("f", "o", "g", "f")])
     def test_publications_are_sorted(self, ids: Sequence[str]) -> None:
         """P5: g listens to f listens to o, in whichever order they are named."""
-        saved = catalogue(
+        before = catalogue(
             entry("draft", external("o")), entry("draft", LAUNCHED), entry("draft", follow_on("g", on("f")))
         )
-        assert publish(saved, *ids).sequence == ("g", "f", "o")
+        assert publish(before, *ids).sequence == ("g", "f", "o")
 
     def test_all_or_none(self) -> None:
         """P5: one problem refuses the whole order, and every problem is reported."""
-        saved = catalogue(
+        before = catalogue(
             entry("draft", external("o")), entry("draft", F), entry("draft", follow_on("g", on("nobody")))
         )
-        assert len(refusal(saved, "f", "g", "o")) == 1
-        saved = saved.with_entries([entry("archived", external("o"))], version=2)
-        assert len(refusal(saved, "f", "g", "o")) == 3
+        assert len(refusal(before, "f", "g", "o")) == 1
+        before = before.with_entries([entry("archived", external("o"))], version=2)
+        assert len(refusal(before, "f", "g", "o")) == 3
 
     def test_check_reports_problems_and_warnings(self) -> None:
         """P3, P4, P5: `check_publish` returns the sequence, problems and warnings of a refused order for `plan`."""
-        saved = catalogue(
+        before = catalogue(
             entry("draft", LAUNCHED),
             entry("active", external("o")),
             entry("draft", follow_on("g", on("nobody"))),
         )
-        plan, problems = check_publish(saved, ["f", "g"], now=NOW, missed={("o", "receive_push"): 1})
+        plan, problems = check_publish(before, ["f", "g"], now=NOW, missed={("o", "receive_push"): 1})
         assert ["nobody" in problem for problem in problems] == [True]
         assert "1 receive_push has been missed" in plan.warnings[0]
         assert sorted(plan.sequence) == ["f", "g"]
 
     def test_with_follow_ons(self) -> None:
         """P5: transitively the drafts that listen, but not the stopped follow-ons."""
-        saved = catalogue(
+        before = catalogue(
             entry("draft", external("o")),
             entry("draft", LAUNCHED),
             entry("draft", follow_on("g", on("f"))),
@@ -224,7 +224,7 @@ class TestOrder:
             entry("draft", follow_on("stranger", on("p"))),
             entry("draft", external("p")),
         )
-        assert publish(saved, "o", with_follow_ons=True).sequence == ("g", "f", "o")
+        assert publish(before, "o", with_follow_ons=True).sequence == ("g", "f", "o")
 
 
 class TestMissed:
@@ -232,29 +232,29 @@ class TestMissed:
 
     def test_count(self) -> None:
         """P4, case 2: the warning counts the launch-time interactions that were missed."""
-        saved = catalogue(entry("draft", LAUNCHED), entry("active", external("o")))
-        assert missed_to_count(saved, ["f"]) == {("o", "receive_push")}
-        planned = publish(saved, "f", missed={("o", "receive_push"): 17})
+        before = catalogue(entry("draft", LAUNCHED), entry("active", external("o")))
+        assert missed_to_count(before, ["f"]) == {("o", "receive_push")}
+        planned = publish(before, "f", missed={("o", "receive_push"): 17})
         assert planned.sequence == ("f",)
         assert "17 receive_push have been missed" in planned.warnings[0]
 
     def test_no_count_for_other_interactions(self) -> None:
         """P4: the warning has no number, and nothing is counted."""
-        saved = catalogue(entry("draft", F), entry("active", external("o")))
-        assert missed_to_count(saved, ["f", "unheard-of"]) == set()
-        assert publish(saved, "f").warnings == ("o is active already: what has happened does not start f (open_push)",)
+        before = catalogue(entry("draft", F), entry("active", external("o")))
+        assert missed_to_count(before, ["f", "unheard-of"]) == set()
+        assert publish(before, "f").warnings == ("o is active already: what has happened does not start f (open_push)",)
 
     def test_missed_interactions_of_added_follow_ons(self) -> None:
         """P4, P5: follow-ons that --with-follow-ons adds may have missed interactions."""
-        saved = catalogue(entry("draft", LAUNCHED), entry("active", external("o")))
-        assert missed_to_count(saved, ["o"]) == set()
-        assert missed_to_count(saved, ["o"], with_follow_ons=True) == {("o", "receive_push")}
+        before = catalogue(entry("draft", LAUNCHED), entry("active", external("o")))
+        assert missed_to_count(before, ["o"]) == set()
+        assert missed_to_count(before, ["o"], with_follow_ons=True) == {("o", "receive_push")}
 
     def test_a_new_revision_misses_only_new_targets(self) -> None:
         """P10: P2 counts from the first publication."""
         edited = follow_on("f", on("o"), on("p", "receive_push"))
-        saved = catalogue(entry("active", F, edited), entry("active", external("o")), entry("active", external("p")))
-        assert [note.split()[0] for note in publish(saved, "f").warnings] == ["p"]
+        before = catalogue(entry("active", F, edited), entry("active", external("o")), entry("active", external("p")))
+        assert [note.split()[0] for note in publish(before, "f").warnings] == ["p"]
 
 
 class TestCycles:
@@ -273,17 +273,17 @@ class TestCycles:
 
     def test_allowed_if_all_are_received_once(self) -> None:
         """P6: a cycle is allowed if each campaign on it has eligible_again: never."""
-        saved = catalogue(entry("draft", self.again("f", "g", "never")), entry("draft", self.again("g", "f", "never")))
-        assert publish(saved, "f", "g").sequence == ("f", "g")
+        before = catalogue(entry("draft", self.again("f", "g", "never")), entry("draft", self.again("g", "f", "never")))
+        assert publish(before, "f", "g").sequence == ("f", "g")
 
     def test_follow_ons_outside_the_cycle_do_not_count(self) -> None:
         """P6: a follow-on that leads into an allowed cycle is not on it."""
-        saved = catalogue(
+        before = catalogue(
             entry("draft", self.again("tail", "f")),
             entry("draft", self.again("f", "g", "never")),
             entry("draft", self.again("g", "f", "never")),
         )
-        assert set(publish(saved, "tail", "f", "g").sequence) == {"tail", "f", "g"}
+        assert set(publish(before, "tail", "f", "g").sequence) == {"tail", "f", "g"}
 
     def test_cycle_with_a_live_follow_on(self) -> None:
         """P6: a draft closes a cycle with a live follow-on; a draft that stays a draft does not."""
@@ -294,34 +294,34 @@ class TestCycles:
 
     def test_a_revision_that_breaks_a_cycle(self) -> None:
         """P6, P10: the revision that becomes live counts."""
-        saved = catalogue(
+        before = catalogue(
             entry("active", self.again("f", "g"), follow_on("f", {"event": "e"})), entry("active", self.again("g", "f"))
         )
-        assert publish(saved, "f").sequence == ("f",)
+        assert publish(before, "f").sequence == ("f",)
 
     def test_exceptions_make_no_cycle(self) -> None:
         """P6: only triggers make cycles."""
         without_trigger = follow_on(
             "g", {"event": "e"}, delay={"after": "1 day"}, exceptions=[on("f")], eligible_again="always"
         )
-        saved = catalogue(entry("draft", self.again("f", "g")), entry("draft", without_trigger))
-        assert publish(saved, "f", "g").sequence == ("f", "g")
+        before = catalogue(entry("draft", self.again("f", "g")), entry("draft", without_trigger))
+        assert publish(before, "f", "g").sequence == ("f", "g")
 
     def test_resume_closes_no_cycle(self) -> None:
         """P6: a resume that would close a cycle is refused."""
-        saved = catalogue(entry("stopped", self.again("f", "g")), entry("active", self.again("g", "f")))
+        before = catalogue(entry("stopped", self.again("f", "g")), entry("active", self.again("g", "f")))
         with pytest.raises(OrderRefused, match="cycle"):
-            plan_resume(saved, ["f"])
+            plan_resume(before, ["f"])
 
     def test_ten_thousand(self) -> None:
         """A chain of 10,000 follow-ons is sorted and a cycle of as many is found, both in a few seconds."""
         names = [f"c{number:05}" for number in range(10_000)]
         chain = [entry("draft", self.again(a, b)) for a, b in pairwise(names)]
         last = entry("draft", self.again(names[-1], "o", "never"))
-        saved = catalogue(entry("draft", external("o")), *chain, last)
+        before = catalogue(entry("draft", external("o")), *chain, last)
         began = time.process_time()
-        assert publish(saved, *reversed(names)).sequence == tuple(names)
-        cyclic = saved.with_entries([entry("draft", self.again(names[-1], names[0]))], version=2)
+        assert publish(before, *reversed(names)).sequence == tuple(names)
+        cyclic = before.with_entries([entry("draft", self.again(names[-1], names[0]))], version=2)
         (problem,) = refusal(cyclic, *names)
         assert "… 9981 more …" in problem
         assert time.process_time() - began < 20

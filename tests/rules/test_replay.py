@@ -16,7 +16,7 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason
 from connector.rules.targeting.matching import has_same_properties, matches
-from connector.rules.triggering.trigger_list import is_trigger, key_of
+from connector.rules.triggering.trigger_list import compute_key, is_trigger
 from tests.support.builders import BOUGHT, OPENED, ORIGINAL, PUSHED, follow_on
 from tests.support.evaluation import Arrival, Key, Memory, catalogue_of, hour
 
@@ -101,7 +101,7 @@ def _concerns(catalogue: Catalogue, a: Arrival, follow_up: FollowUp) -> bool:
     """Return whether the item is a trigger of the same key, or may cancel this follow-up."""
     entry, t = catalogue.entries[follow_up.campaign], hour(a.t)
     item = parse_item({**a.item, "id": a.id, "user": "u", "occurred_at": t})
-    if is_trigger(item, entry, t, catalogue) and key_of(item, entry, t) == follow_up.key:
+    if is_trigger(item, entry, t, catalogue) and compute_key(item, entry, t) == follow_up.key:
         return True
     follow_on = entry.follow_on(entry.revision(follow_up.revision))
     assert follow_on is not None

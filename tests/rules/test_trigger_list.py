@@ -20,9 +20,9 @@ from connector.rules.triggering.trigger_list import (
     AT_THE_TRIGGER,
     TriggerFacts,
     begin_follow_up,
+    compute_key,
     evaluate_trigger,
     is_trigger,
-    key_of,
 )
 from tests.support.builders import ORIGINAL, PUSHED, follow_on
 
@@ -222,8 +222,8 @@ def test_the_follow_up_that_it_starts() -> None:
 def test_key(properties: dict[str, Any], key: str) -> None:
     """T2: one wait per user and key, by the key's canonical JSON (case 24)."""
     keyed = facts(key="properties.sku").entry
-    assert key_of(pushed(NOON, **properties).item, keyed, NOON) == key
-    assert key_of(pushed(NOON, **properties).item, facts().entry, NOON) == ""
+    assert compute_key(pushed(NOON, **properties).item, keyed, NOON) == key
+    assert compute_key(pushed(NOON, **properties).item, facts().entry, NOON) == ""
 
 
 @pytest.mark.parametrize(("robots", "counts"), [("ignore", False), ("count", True)])
