@@ -236,7 +236,7 @@ def test_same(properties: dict[str, Any], trigger: dict[str, Any], names: tuple[
     ],
 )
 def test_equality_of_json(left: Any, right: Any, expected: bool) -> None:
-    """M9: values compare as JSON: true is not 1, at any depth."""
+    """X3: values compare as JSON: true is not 1, at any depth."""
     assert (json_equal(left, right), json_equal(right, left)) == (expected, expected)
 
 

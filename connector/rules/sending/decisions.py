@@ -24,7 +24,7 @@ from connector.rules.sending.due_list import (
     evaluate_due_list,
     newest_live,
 )
-from connector.rules.sending.effects import Effect, KeepAssignment, SaveReceipt, decide_delivery, effects_of
+from connector.rules.sending.effects import Effect, KeepAssignment, SaveReceipt, decide_delivery, decide_effects
 from connector.rules.targeting.assignment import Assignment, assign, content_for
 from connector.rules.targeting.audience import History, needs_history
 from connector.rules.timing.caps import PastSend
@@ -90,7 +90,7 @@ def decide_message(due: DueMessage, recipient: Recipient, catalogue: Catalogue, 
     facts = due_facts(due, recipient, catalogue, now)
     verdict = evaluate_message(facts)
     kept = keep_first_assignment(facts.entry, recipient, due.follow_up.user_key, facts.assignment)
-    return MessageDecision(verdict, (*kept, *effects_of(verdict, due, recipient.user, now)))
+    return MessageDecision(verdict, (*kept, *decide_effects(verdict, due, recipient.user, now)))
 
 
 def due_facts(due: DueMessage, recipient: Recipient, catalogue: Catalogue, now: datetime) -> DueFacts:

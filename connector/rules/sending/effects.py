@@ -99,7 +99,7 @@ Effect = (
 )
 
 
-def effects_of(verdict: MessageVerdict, due: DueMessage, user: User, now: datetime) -> tuple[Effect, ...]:
+def decide_effects(verdict: MessageVerdict, due: DueMessage, user: User, now: datetime) -> tuple[Effect, ...]:
     """Return what a verdict on a message changes, as of `now` (UTC)."""
     follow_up = due.follow_up
     match verdict:

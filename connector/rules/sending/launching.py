@@ -131,7 +131,7 @@ def _follow_up_of(
     entry = launch.entry
     content = content_for(newest_live(entry), assignment, user.id)
     due_at = due_for(launch.delivery, user, launch.published_at, workspace)
-    made = Event.model_construct(id=None, user="", occurred_at=now, properties={}, type="event", name=NAME)
+    event = Event.model_construct(id=None, user="", occurred_at=now, properties={}, type="event", name=NAME)
     return FollowUp(
         id=follow_up_id_of(entry.id, user_key, "", launch.id, 0),
         campaign=entry.id,
@@ -139,7 +139,7 @@ def _follow_up_of(
         window_id=entry.windows[-1].window_id,
         user_key=user_key,
         key="",
-        trigger=LogEntry(id=launch.id, seq=0, t=now, received_at=now, item=made),
+        trigger=LogEntry(id=launch.id, seq=0, t=now, received_at=now, item=event),
         due_at=due_at,
         next_at=due_at,
         state=State.WAITING,

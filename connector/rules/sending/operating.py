@@ -8,7 +8,7 @@ from datetime import datetime
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
-from connector.rules.sending.deliveries import Delivery, DeliveryState, outcome_of
+from connector.rules.sending.deliveries import Delivery, DeliveryState, compute_outcome
 from connector.rules.sending.effects import ChangeFollowUp, change
 
 
@@ -51,7 +51,7 @@ def cut_short(follow_up: FollowUp, deliveries: Collection[Delivery], now: dateti
 
     A claimed message without a result may have gone out, so it is not resent (guarantee 4).
     """
-    final = outcome_of([lost(delivery) for delivery in deliveries])
+    final = compute_outcome([lost(delivery) for delivery in deliveries])
     if final is None or final[0] is State.DROPPED:
         final = State.DROPPED, Reason.CANCELLED_BY_OPERATOR
     return replace(follow_up, state=final[0], reason=final[1], decided_at=now)

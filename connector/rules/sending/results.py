@@ -12,7 +12,7 @@ from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 from connector.rules.sending.decisions import Decided, MessageDecision
-from connector.rules.sending.deliveries import OUT, DeliveryState, DueMessage, receive_interaction
+from connector.rules.sending.deliveries import OUT, DeliveryState, DueMessage, build_receive_interaction
 from connector.rules.sending.effects import (
     CancelFollowUp,
     Effect,
@@ -72,7 +72,7 @@ def decide_result(
     if is_out:
         effects.append(SaveReceipt(follow_up, dispatched_at))
     if result.state is DeliveryState.SENT and not result.is_reported:
-        received = receive_interaction(follow_up, due.channel, user.id, dispatched_at)
+        received = build_receive_interaction(follow_up, due.channel, user.id, dispatched_at)
         effects += [IngestInteraction(received)] if received else []
     return MessageDecision(Decided(delivery), tuple(effects))
 

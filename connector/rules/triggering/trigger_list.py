@@ -73,8 +73,8 @@ def is_trigger(item: Item, entry: Entry, t: datetime, catalogue: Catalogue) -> b
     )
 
 
-def key_of(item: Item, entry: Entry, t: datetime) -> str:
-    """Return the item's key for this follow-on: '' if the follow-on has none, else canonical JSON (M9)."""
+def compute_key(item: Item, entry: Entry, t: datetime) -> str:
+    """Return the item's key for this follow-on: '' if the follow-on has none, else canonical JSON (T2)."""
     published = entry.published
     follow_on = entry.follow_on(entry.revision_at(t) or (published[0] if published else None))
     if follow_on is None or follow_on.key is None:
@@ -115,7 +115,7 @@ def check_start(facts: TriggerFacts) -> Reason | None:
 
 
 def check_audience(facts: TriggerFacts) -> Reason | None:
-    """Refuse a user outside the audience, evaluated as before the item (A2)."""
+    """Refuse a user outside the audience, evaluated as before the item."""
     inside = is_in_audience(facts.campaign.audience, facts.user, facts.history, facts.logged.t)
     return None if inside else Reason.NOT_IN_AUDIENCE
 
