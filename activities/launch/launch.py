@@ -96,25 +96,27 @@ class Launcher:
         info, loop = activity.info(), asyncio.get_running_loop()
         began = loop.time()
 
-        def goes_on() -> bool:
+        def may_continue() -> bool:
             return not cancelled.is_set() and not activity.is_worker_shutdown()
 
         while True:
             worked = timedelta(seconds=loop.time() - began)
-            step = await self.step(page, now=info.started_time + worked, attempt=info.attempt, goes_on=goes_on)
+            step = await self.step(
+                page, now=info.started_time + worked, attempt=info.attempt, may_continue=may_continue
+            )
             has_more = step.phase in ("enrolling", "sending") and step.until is None
-            if not has_more or worked > _TIME_SLICE or not goes_on():
+            if not has_more or worked > _TIME_SLICE or not may_continue():
                 return step
             page = step.next_page
 
     async def step(
-        self, page: LaunchPage, *, now: datetime, attempt: int, goes_on: Callable[[], bool] = lambda: True
+        self, page: LaunchPage, *, now: datetime, attempt: int, may_continue: Callable[[], bool] = lambda: True
     ) -> LaunchStep:
         """Take the next step: add some users, or send some messages.
 
         Args:
             now: as of when everything in the step is evaluated, UTC.
-            goes_on: called before each message; once it returns False, the rest is left to a later step.
+            may_continue: called before each message; once it returns False, the rest is left to a later step.
         """
 
         async def begin(tx: Transaction, catalogue: Catalogue) -> LaunchStep | tuple[LaunchRow, bool]:
@@ -126,7 +128,9 @@ class Launcher:
                 self._changed()
             return begun
         launch, archived = begun
-        return await self._sender.send(launch, page, now=now, attempt=attempt, archived=archived, goes_on=goes_on)
+        return await self._sender.send(
+            launch, page, now=now, attempt=attempt, archived=archived, may_continue=may_continue
+        )
 
     async def _add_next_users(
         self, tx: Transaction, catalogue: Catalogue, page: LaunchPage, now: datetime

@@ -14,7 +14,7 @@ from connector.rules.provider_events.delivery_reports import (
     ReportedDelivery,
     decide_report,
 )
-from connector.rules.sending.deliveries import Delivery, DeliveryState, receive_id, receive_interaction_of
+from connector.rules.sending.deliveries import Delivery, DeliveryState, build_reported_receipt, receive_id
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_deliveries, settle
 from connector.store.follow_ups.follow_ups import load_follow_up, save_receipt
@@ -85,4 +85,4 @@ async def _receive_interaction(tx: Transaction, message: ReportedDelivery, at: d
     if message.user_key not in users or users[message.user_key].user.id.startswith(ERASED):
         return None
     user = users[message.user_key].user.id
-    return receive_interaction_of(message.id, message.channel, message.campaign, user, at)
+    return build_reported_receipt(message.id, message.channel, message.campaign, user, at)

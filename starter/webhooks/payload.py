@@ -134,7 +134,7 @@ def reason_code(value: Any) -> str | None:
     return re.sub(r"[ _-]+", "_", _CAMEL_CASE_BOUNDARY.sub("_", text)).lower()
 
 
-def hash_of(*parts: str | None) -> str:
+def hash_parts(*parts: str | None) -> str:
     """Return a hash of these parts as an id: a recipient is personal data, and ids are logged."""
     return hashlib.sha256("\0".join(part or "" for part in parts).encode("utf-8", "replace")).hexdigest()[:40]
 

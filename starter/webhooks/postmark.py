@@ -15,7 +15,7 @@ from typing import Any
 from connector.rules.provider_events.events import EventKind, ProviderEvent
 from starter.webhooks.payload import (
     MAX_URL_CHARACTERS,
-    hash_of,
+    hash_parts,
     read_address,
     read_arguments,
     read_instant,
@@ -112,7 +112,7 @@ class Postmark:
         happened, fault, permanent = _classify(kind, item)
         return ProviderEvent(
             provider=self.name,
-            id=hash_of(message_id, kind, recipient, when.isoformat(), url, _distinction(item)),
+            id=hash_parts(message_id, kind, recipient, when.isoformat(), url, _distinction(item)),
             happened=happened,
             at=when,
             message_id=None if message_id == _NO_MESSAGE_ID else message_id,

@@ -20,7 +20,7 @@ from connector.channels.twilio import is_signed
 from connector.rules.provider_events.events import EventKind, ProviderEvent
 from starter.webhooks.payload import (
     MAX_URL_CHARACTERS,
-    hash_of,
+    hash_parts,
     read_arguments,
     read_instant,
     read_json,
@@ -173,7 +173,7 @@ def _click(event: TwilioEvent) -> ProviderEvent | None:
         return None
     return ProviderEvent(
         provider="twilio",
-        id=read_text(event.fields.get("id"), 64) or hash_of(sid, "clicked", url, when.isoformat()),
+        id=read_text(event.fields.get("id"), 64) or hash_parts(sid, "clicked", url, when.isoformat()),
         happened=EventKind.CLICKED,
         at=when,
         channel="sms",

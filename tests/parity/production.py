@@ -28,7 +28,7 @@ from connector.ingest.intake import Intake
 from connector.ingest.parsing import parse_item
 from connector.rules.model.errors import OrderRefused
 from connector.rules.model.interactions import Item
-from connector.rules.triggering.trigger_list import is_trigger, key_of
+from connector.rules.triggering.trigger_list import compute_key, is_trigger
 from connector.simulation import RETENTION
 from connector.simulation.timeline import ORDER_KINDS, TimelineStep
 from connector.store.catalogue.cache import CatalogueCache
@@ -169,7 +169,7 @@ class Production:
                     campaign=entry.id,
                     user=item.user,
                     trigger=item.id or "",
-                    key=key_of(item, entry, t),
+                    key=compute_key(item, entry, t),
                     triggered_at=t,
                     state="refused",
                     reason=reason,

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert, text
 
 from connector.rules.provider_events.attribution import Unmatched
-from connector.rules.provider_events.events import key_of
+from connector.rules.provider_events.events import identify_event
 from connector.rules.targeting.deduplication import Engagement
 from connector.store.engine.database import Database, database_now
 from connector.store.engine.transaction import Transaction
@@ -45,7 +45,7 @@ async def _ask(tx: Transaction) -> None:
     await find_holders(tx, "email", ["ada@shop.test"])
     await find_holders(tx, "sms", ["+491701"])
     await load_engagements(tx, ["k"], [Engagement("open_email", "f", ("delivery", "d1.email"), "ses", NOW)])
-    await mark_applied(tx, [key_of(UNMATCHED_EVENTS[0][0])], NOW)
+    await mark_applied(tx, [identify_event(UNMATCHED_EVENTS[0][0])], NOW)
     await apply_statements(tx, {"k": []}, NOW)
     await save_faults(tx, {"d1.email": "ses_bounced"})
     await load_unmatched(tx, limit=10)

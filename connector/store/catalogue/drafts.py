@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import insert, select
 
 from connector.rules.model.campaigns import Campaign, Card, Publishable, Workspace
-from connector.rules.publishing.drafting import DraftChange, SavedDefinition, as_written, draft_changes, kind_of
+from connector.rules.publishing.drafting import DraftChange, SavedDefinition, as_written, draft_changes, get_kind
 from connector.store.catalogue.current import lock_head, raise_version
 from connector.store.engine.bulk import in_set, upsert
 from connector.store.engine.transaction import Transaction
@@ -58,7 +58,7 @@ async def _write(tx: Transaction, drafts: Sequence[tuple[Publishable, int]], ver
     new = {"workspace": tx.workspace, "state": "draft", "changed_in": version}
     await tx.execute(
         upsert(tx, entries, ["newest_revision", "changed_in"]),
-        [{**new, "id": d.id, "kind": kind_of(d), "newest_revision": revision} for d, revision in drafts],
+        [{**new, "id": d.id, "kind": get_kind(d), "newest_revision": revision} for d, revision in drafts],
     )
     saved = {"workspace": tx.workspace, "saved_at": now}
     await tx.execute(

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from connector.rules.model.users import canonical_address
 from connector.rules.provider_events.attribution import MAX_USER_ID_CHARACTERS, Unmatched
 from connector.rules.provider_events.consent import EventWithEffect, apply_consent, latest_statements
-from connector.rules.provider_events.events import UNTIMED, USER, EventKey, ProviderEvent, key_of
+from connector.rules.provider_events.events import UNTIMED, USER, EventKey, ProviderEvent, identify_event
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import Instant, heeded_reports, unmatched_reports, users
@@ -39,7 +39,7 @@ class UnmatchedEvent:
     @property
     def key(self) -> EventKey:
         """The event's identity."""
-        return key_of(self.event)
+        return identify_event(self.event)
 
     @property
     def position(self) -> Position:
