@@ -1,4 +1,4 @@
-# Everything runs in .venv, which is made on first use from Python >= 3.11 and the package index that pip is set up for.
+# Everything runs in .venv, which is created on first use with Python >= 3.11 and pip's package index.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -46,7 +46,7 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
     """Run until `stopped`, then complete what has begun.
 
     Args:
-        client: Temporal's client; None: connect as TEMPORAL_* say, and wait until the server answers.
+        client: Temporal's client; None: connect by TEMPORAL_*, and wait until the server answers.
 
     Raises:
         NotSetUp: the tables are missing.

@@ -1,4 +1,4 @@
-"""Operator actions on one follow-up: its wait is moved or ended, in one transaction under the user's lock."""
+"""Carry out operator actions: move or end a follow-up's wait, in one transaction under the user's lock."""
 
 from __future__ import annotations
 

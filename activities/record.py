@@ -109,7 +109,7 @@ class ExceptionSignalReporter:
 
 @contextmanager
 def _without_texts() -> Iterator[None]:
-    """Raise failures without texts that could quote a user's data (guarantee 8); the log has where the code broke.
+    """Raise failures without texts that could quote a user's data (guarantee 8); the log has the defect's location.
 
     Raises:
         ApplicationError: retryable, of type StoreUnavailable or of the defect's type. Temporal's own failures pass.
@@ -122,7 +122,7 @@ def _without_texts() -> Iterator[None]:
         raise ApplicationError("the database cannot be used now", type=StoreUnavailable.__name__) from None
     except Exception as error:
         _log.exception("activity_broke")
-        raise ApplicationError("it broke; the worker's log says where", type=type(error).__name__) from None
+        raise ApplicationError("it failed; the worker's log has the location", type=type(error).__name__) from None
 
 
 def _batch_of(body: RawValue, more: int) -> InteractionBatch:

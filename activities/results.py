@@ -30,7 +30,7 @@ async def record_result(
 ) -> tuple[SendOutcome, bool]:
     """Record a message's result, and end its follow-up if it was the last; returns the outcome.
 
-    The second value tells whether the message's own interaction began or ended follow-ups.
+    The second value is true if the message's own interaction began or ended follow-ups.
     """
     await lock_user(tx, claim.due.follow_up.user_key)
     is_alone = claim.due.follow_up.channels == (claim.due.channel,)

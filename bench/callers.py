@@ -67,7 +67,7 @@ async def run_server(
     """Run a server in a process of its own, and yield a client of it.
 
     Args:
-        arguments: the arguments of Python; `PORT` stands for the port.
+        arguments: the arguments of Python; `PORT` is replaced by the port.
     """
     port = find_free_port(0, option="")
     with log.open("ab") as output:

@@ -1,4 +1,4 @@
-"""The names under which Temporal knows workflows, activities, messages, queues and ids."""
+"""The names of workflows, activities, messages, queues and ids in Temporal."""
 
 from __future__ import annotations
 

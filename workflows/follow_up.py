@@ -27,7 +27,7 @@ from connector.wire import (
     SendOutcome,
 )
 from workflows import activity_calls as calls
-from workflows.operator_actions import NOTHING_ASKED, OperatorActions, instant_of, refused, short
+from workflows.operator_actions import NO_INPUT, OperatorActions, format_to_second, parse_until, refused
 
 _STATE = SearchAttributeKey.for_keyword(names.STATE_ATTRIBUTE)
 _MAX_REPORT_BYTES = 2_000_000
@@ -75,14 +75,14 @@ class FollowUpWorkflow:
 
     @workflow.signal(name=names.ENDED, description="The store ended this follow-up (sent by the outbox)")
     def end(self, ended: FollowUpEnd) -> None:
-        """Stop waiting: the row has its end already."""
+        """Stop waiting: the row has already ended."""
         self._ended = self._ended or ended
 
     @workflow.signal(name=names.EXCEPTION, description="An interaction of this user; ingest decides what it changes")
     def report(self, *arguments: Any) -> None:
         """Ingest an interaction of this user, in the wire form without `user`; anything else is dropped.
 
-        Anybody may signal anything, nothing or too much: none of it may stop the workflow's tasks.
+        Anybody can send a signal with any payload, so no payload may stop the workflow's tasks.
         """
         match arguments:
             case [dict(item)] if len(canonical_json(item).encode()) <= _MAX_REPORT_BYTES:
@@ -91,31 +91,31 @@ class FollowUpWorkflow:
                 workflow.logger.warning("an exception signal was dropped: it is not one JSON object, or far too large")
 
     @workflow.update(name=names.SEND_NOW, description="Send it now; the rules of the due time still apply")
-    async def send_now(self, asked: OperatorRequest = NOTHING_ASKED) -> OperationResult:
+    async def send_now(self, request: OperatorRequest = NO_INPUT) -> OperationResult:
         """End the wait now; quiet hours and other rules may hold the message again."""
-        return await self._operator.operate("send_now", asked.note)
+        return await self._operator.operate("send_now", request.note)
 
     @workflow.update(name=names.POSTPONE, description='Wait until another time: {"until": "2026-03-02T09:00:00Z"}')
-    async def postpone(self, asked: Postponement = NOTHING_ASKED) -> OperationResult:
+    async def postpone(self, request: Postponement = NO_INPUT) -> OperationResult:
         """Move the end of the wait, holds included; exceptions count until then."""
-        return await self._operator.operate("postpone", asked.note, instant_of(asked, workflow.now()))
+        return await self._operator.operate("postpone", request.note, parse_until(request, workflow.now()))
 
     @workflow.update(name=names.CANCEL, description="End it without sending, as cancelled_by_operator")
-    async def cancel(self, asked: OperatorRequest = NOTHING_ASKED) -> OperationResult:
+    async def cancel(self, request: OperatorRequest = NO_INPUT) -> OperationResult:
         """End the follow-up, provided that no message of it has been claimed."""
-        return await self._operator.operate("cancel", asked.note)
+        return await self._operator.operate("cancel", request.note)
 
     @send_now.validator
-    def _check_send_now(self, asked: OperatorRequest = NOTHING_ASKED) -> None:
+    def _check_send_now(self, request: OperatorRequest = NO_INPUT) -> None:
         self._check_waits()
 
     @postpone.validator
-    def _check_postpone(self, asked: Postponement = NOTHING_ASKED) -> None:
+    def _check_postpone(self, request: Postponement = NO_INPUT) -> None:
         self._check_waits()
-        instant_of(asked, workflow.now())
+        parse_until(request, workflow.now())
 
     @cancel.validator
-    def _check_cancel(self, asked: OperatorRequest = NOTHING_ASKED) -> None:
+    def _check_cancel(self, request: OperatorRequest = NO_INPUT) -> None:
         self._check_open()
 
     @workflow.query(name=names.STATUS, description="What it waits for, and what ended it")
@@ -186,7 +186,7 @@ class FollowUpWorkflow:
         return self._ended is None
 
     def _apply_operated(self, operated: OperationResult) -> None:
-        """Do as the row does: end, or wait for its new instant on all channels that wait."""
+        """Follow the row: end, or wait for its new instant on all channels that wait."""
         if operated.state is not None and operated.state not in OPEN_STATES:
             self._ended = self._ended or FollowUpEnd(state=operated.state, reason=operated.reason)
         elif operated.done and operated.next_at is not None:
@@ -212,7 +212,7 @@ class FollowUpWorkflow:
 
     def _show(self) -> None:
         """Show in the UI what the follow-up does now."""
-        lines = [f"Waits until {short(until)}: {why}." for why, until in self._waits.items()]
+        lines = [f"Waits until {format_to_second(until)}: {why}." for why, until in self._waits.items()]
         lines += [f"Is being sent: {', '.join(sending)}."] if (sending := self._sending()) else []
         workflow.set_current_details("\n\n".join(filter(None, (*lines, self._operator.last))))
 

@@ -11,7 +11,7 @@ from temporalio import workflow
 from connector import names
 from connector.wire import LaunchPage, LaunchProgress, LaunchStart, LaunchStep
 from workflows import activity_calls as calls
-from workflows.operator_actions import short
+from workflows.operator_actions import format_to_second
 
 _ORDER = ("waiting", "held", "sending", "sent", "control", "dropped", "failed")
 
@@ -30,7 +30,7 @@ class LaunchWorkflow:
 
     @workflow.run
     async def run(self, start: LaunchStart) -> dict[str, int]:
-        """Work in time slices until nobody is left to send to; returns the number of users by state."""
+        """Work in time slices until every user was sent to or dropped; returns the number of users by state."""
         while True:
             self._is_signalled = False
             step = await calls.launch_page(self._page)
@@ -43,8 +43,8 @@ class LaunchWorkflow:
                 workflow.continue_as_new(start.model_copy(update={"page": self._page}))
 
     @workflow.signal(name=names.LOOK, description="An order concerned this campaign (sent by the outbox)")
-    def look(self) -> None:
-        """Stop waiting: what the order changed is in the store."""
+    def wake(self) -> None:
+        """Stop waiting: the store has the order's changes."""
         self._is_signalled = True
 
     @workflow.query(name=names.PROGRESS, description="How many users are in which state")
@@ -81,4 +81,4 @@ def _in_words(phase: str, until: datetime | None) -> str:
     if phase == "ended":
         return "Done."
     doing = {"waits": "Waits", "enrolling": "Selects its audience", "sending": "Sends"}[phase]
-    return f"{doing}, continues at {short(until)}." if until else f"{doing}."
+    return f"{doing}, continues at {format_to_second(until)}." if until else f"{doing}."

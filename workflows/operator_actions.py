@@ -14,7 +14,7 @@ from connector.rules.model.values import Instant
 from connector.wire import FollowUpStart, OperationResult, OperatorVerb, Postponement
 from workflows import activity_calls as calls
 
-NOTHING_ASKED = Postponement()
+NO_INPUT = Postponement()
 """The input of an update that was sent without one."""
 
 _MAX_POSTPONEMENT = timedelta(days=732)
@@ -75,22 +75,22 @@ def refused(why: str) -> ApplicationError:
     return ApplicationError(why, type=names.REFUSED, non_retryable=True, category=ApplicationErrorCategory.BENIGN)
 
 
-def instant_of(asked: Postponement, now: datetime) -> datetime:
+def parse_until(postponement: Postponement, now: datetime) -> datetime:
     """Return until when to wait, UTC; raises ApplicationError unless it is an instant after `now` within two years."""
-    if not asked.until:
+    if not postponement.until:
         raise refused('say until when: {"until": "2026-03-02T09:00:00Z"}')
     try:
-        until = _INSTANT.validate_python(asked.until).astimezone(UTC)
+        until = _INSTANT.validate_python(postponement.until).astimezone(UTC)
     except ValidationError as error:
         raise refused(f"until: {_fault(error)}") from None
     if until <= now:
-        raise refused(f"until: {asked.until} has passed; to send it at once, use {names.SEND_NOW}")
+        raise refused(f"until: {postponement.until} has passed; to send it at once, use {names.SEND_NOW}")
     if until - now > _MAX_POSTPONEMENT:
-        raise refused(f"until: {asked.until} is more than two years ahead")
+        raise refused(f"until: {postponement.until} is more than two years ahead")
     return until
 
 
-def short(instant: datetime | None) -> str:
+def format_to_second(instant: datetime | None) -> str:
     """Return an instant (UTC) to the second; '' for None."""
     return "" if instant is None else f"{instant:%Y-%m-%d %H:%M:%S}Z"
 
@@ -98,7 +98,7 @@ def short(instant: datetime | None) -> str:
 def _in_words(verb: str, operated: OperationResult, note: str | None) -> str:
     done = {
         names.SEND_NOW: "An operator has it sent now",
-        names.POSTPONE: f"An operator postponed it to {short(operated.next_at)}",
+        names.POSTPONE: f"An operator postponed it to {format_to_second(operated.next_at)}",
         names.CANCEL: "An operator cancelled it",
     }[verb]
     return f"{done}: {' '.join(note.split())}" if note else f"{done}."

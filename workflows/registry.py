@@ -51,7 +51,7 @@ class RegistryWorkflow:
 
     @workflow.update(name="resume", description="Make stopped ones active again")
     async def resume(self, order: Order) -> OrderReceipt:
-        """Open new windows; no wait comes back."""
+        """Open new windows; ended waits stay ended."""
         return await self._carry_out(order)
 
     @workflow.update(name="archive", description="Stop for good")

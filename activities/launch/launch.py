@@ -1,7 +1,7 @@
-"""The activity of a launch: its audience is added and its messages are sent, one time slice after the other.
+"""The activity of a launch: add its audience and send its messages, one time slice after the other.
 
-Each step is in the store before the next one begins, so that a launch can be killed anywhere: users are added in one
-transaction with the cursor that passes over them, and every message is claimed as a follow-up's is.
+Each step is in the store before the next one begins, so that a launch can be killed anywhere: users are added in the
+transaction that moves the cursor past them, and every message is claimed like a follow-up's.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Launcher:
     async def launch_page(self, page: LaunchPage) -> LaunchStep:
         """Carry on with a launch for one time slice; returns what it waits for. A repeated attempt repeats nothing.
 
-        If the activity is cancelled or its worker stops, messages that a provider has been handed are finished, and no
+        If the activity is cancelled or its worker stops, messages that were handed to a provider are finished, and no
         more are begun.
         """
         cancelled = asyncio.Event()
@@ -96,25 +96,27 @@ class Launcher:
         info, loop = activity.info(), asyncio.get_running_loop()
         began = loop.time()
 
-        def goes_on() -> bool:
+        def may_continue() -> bool:
             return not cancelled.is_set() and not activity.is_worker_shutdown()
 
         while True:
             worked = timedelta(seconds=loop.time() - began)
-            step = await self.step(page, now=info.started_time + worked, attempt=info.attempt, goes_on=goes_on)
+            step = await self.step(
+                page, now=info.started_time + worked, attempt=info.attempt, may_continue=may_continue
+            )
             has_more = step.phase in ("enrolling", "sending") and step.until is None
-            if not has_more or worked > _TIME_SLICE or not goes_on():
+            if not has_more or worked > _TIME_SLICE or not may_continue():
                 return step
             page = step.next_page
 
     async def step(
-        self, page: LaunchPage, *, now: datetime, attempt: int, goes_on: Callable[[], bool] = lambda: True
+        self, page: LaunchPage, *, now: datetime, attempt: int, may_continue: Callable[[], bool] = lambda: True
     ) -> LaunchStep:
         """Take the next step: add some users, or send some messages.
 
         Args:
             now: as of when everything in the step is evaluated, UTC.
-            goes_on: called before each message; once it returns False, the rest is left to a later step.
+            may_continue: called before each message; once it returns False, the rest is left to a later step.
         """
 
         async def begin(tx: Transaction, catalogue: Catalogue) -> LaunchStep | tuple[LaunchRow, bool]:
@@ -126,7 +128,9 @@ class Launcher:
                 self._changed()
             return begun
         launch, archived = begun
-        return await self._sender.send(launch, page, now=now, attempt=attempt, archived=archived, goes_on=goes_on)
+        return await self._sender.send(
+            launch, page, now=now, attempt=attempt, archived=archived, may_continue=may_continue
+        )
 
     async def _add_next_users(
         self, tx: Transaction, catalogue: Catalogue, page: LaunchPage, now: datetime
@@ -163,7 +167,7 @@ class Launcher:
     async def _add_users(
         self, tx: Transaction, catalogue: Catalogue, launch: Launch, user_keys: Sequence[str], now: datetime
     ) -> None:
-        """Add those of these users who are in the audience, and neither received the campaign nor wait for it."""
+        """Add the users who are in the audience and have neither received the campaign nor wait for it."""
         await lock_users(tx, user_keys)
         campaign = newest_live(launch.entry)
         with_history = needs_history(campaign.audience)

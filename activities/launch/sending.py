@@ -1,4 +1,4 @@
-"""A launch's passes over the users who wait: who is next, the result, and what the others wait for (D4, W4)."""
+"""Send a launch in passes over the waiting users: select the next rows, send, and schedule the rest (D4, W4)."""
 
 from __future__ import annotations
 
@@ -95,20 +95,20 @@ class LaunchSender:
         now: datetime,
         attempt: int,
         archived: bool,
-        goes_on: Callable[[], bool],
+        may_continue: Callable[[], bool],
     ) -> LaunchStep:
         """Send to the next users of this pass; if none are left, return what the others wait for.
 
         Args:
             now: as of when every message is evaluated, UTC.
-            goes_on: called before each message; once it returns False, the rest is left to a later step.
+            may_continue: called before each message; once it returns False, the rest is left to a later step.
         """
         chunk = await self._take_chunk(launch, page, now, archived=archived)
         if chunk.not_before is not None:
             return LaunchStep(phase="sending", next_page=page, until=chunk.not_before)
         if not chunk.rows:
             return await self._end_pass(launch, page, now)
-        tried = await self._try_all(chunk.rows, launch.campaign, now, attempt, goes_on)
+        tried = await self._try_all(chunk.rows, launch.campaign, now, attempt, may_continue)
         is_blocked = tried.later > 0 and not tried.handed_over
         unused = len(chunk.rows) - tried.handed_over
         await self._save_progress(launch, unused, now, is_behind=chunk.is_late or is_blocked)
@@ -143,14 +143,14 @@ class LaunchSender:
         return await with_current_catalogue(self._database, self._cache, self._workspace, take)
 
     async def _try_all(
-        self, rows: Sequence[DueRow], campaign: str, now: datetime, attempt: int, goes_on: Callable[[], bool]
+        self, rows: Sequence[DueRow], campaign: str, now: datetime, attempt: int, may_continue: Callable[[], bool]
     ) -> AttemptSummary:
-        """Try rows in order, some at once. Once `goes_on` returns False, finish those begun and leave the rest."""
+        """Try rows in order, some at once. Once `may_continue` returns False, finish those begun and leave the rest."""
         free = asyncio.Semaphore(_MAX_CONCURRENT)
 
         async def try_one(row: DueRow) -> AttemptSummary:
             async with free:
-                return await self._try(row, campaign, now, attempt) if goes_on() else AttemptSummary()
+                return await self._try(row, campaign, now, attempt) if may_continue() else AttemptSummary()
 
         results = await asyncio.gather(*(try_one(row) for row in rows), return_exceptions=True)
         error = next((result for result in results if isinstance(result, BaseException)), None)

@@ -39,7 +39,7 @@ def build_context(settings: Settings, database: Database, temporal: TemporalLink
     """Build the context. Nothing is connected before it is used.
 
     Args:
-        temporal: the link to Temporal; None: one that connects as TEMPORAL_* say.
+        temporal: the link to Temporal; None: connect by the settings TEMPORAL_*.
     """
     temporal = temporal or TemporalLink()
     workspace = settings.workspace

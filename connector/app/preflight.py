@@ -45,7 +45,7 @@ def listen(host: str, port: int, *, option: str) -> socket.socket:
         option: the command line option that chooses another port, for the error's message.
 
     Raises:
-        PortTaken: says why, and names the option.
+        PortTaken: the message has the reason, and names the option.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

@@ -1,7 +1,7 @@
 """Make one HTTP request to a provider, and classify what a failure means for the message.
 
-Only 429 and 503 say that a provider did not accept a message: any other 5xx response may come from a machine in between
-after the provider did its work, so the outcome is unknown.
+Only 429 and 503 mean that a provider did not accept a message: any other 5xx response may come from a proxy after the
+provider did its work, so the outcome is unknown.
 """
 
 from __future__ import annotations

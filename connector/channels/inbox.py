@@ -33,7 +33,7 @@ class InboxChannel:
         """
         id = inbox_message_id(self._workspace, message.delivery_id)
         try:
-            await self._put(id, message)
+            await self._store_message(id, message)
         except StoreUnavailable:
             raise TryLater("store_unavailable") from None
         if self._console is not None:
@@ -41,9 +41,9 @@ class InboxChannel:
         return Accepted(provider_id=id)
 
     async def close(self) -> None:
-        """Do nothing: whoever opened the database closes it."""
+        """Do nothing: the caller that opened the database closes it."""
 
-    async def _put(self, id: str, message: OutgoingMessage) -> None:
+    async def _store_message(self, id: str, message: OutgoingMessage) -> None:
         kind = cast(InboxKind, message.channel)
         async with self._database.write(self._workspace) as tx:
             user = await find_user(tx, message.address.user_id)

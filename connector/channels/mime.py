@@ -119,7 +119,7 @@ def _address(match: re.Match[str] | None, expected: str) -> Address:
 
 
 def _check_line(text: str, header: str) -> str:
-    """Return the text trimmed; raises Rejected if it cannot stand in one header line."""
+    """Return the text trimmed; raises Rejected if it does not fit into one header line."""
     trimmed = text.strip()
     if _FORBIDDEN_IN_HEADER.search(trimmed):
         raise Rejected("email_invalid", f"{header} holds a line break, a control character or an encoded word")

@@ -40,7 +40,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """Return the distinct addresses that the machine's resolver knows for `host`, best first."""
+    """Return the distinct addresses of `host` by the machine's resolver, best first."""
     infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in infos))
 

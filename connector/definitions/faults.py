@@ -143,7 +143,7 @@ def _models_at(location: Sequence[str | int], model: type[BaseModel]) -> list[ty
         if isinstance(part, int):
             continue
         matching = [candidate for candidate in models if part in (candidate.__name__, _type_of(candidate))]
-        # A freely chosen key, like an event's name, leaves the candidates as they are.
+        # A freely chosen key, like an event's name, does not change the candidates.
         models = matching or [inner for candidate in models for inner in _field_models(candidate, part)] or models
     return models
 

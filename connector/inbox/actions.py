@@ -122,7 +122,7 @@ class InboxActions:
 
 
 def _card_target(catalogue: Catalogue, message: str) -> InboxTarget:
-    """Return a card that was ever published; for one that was stopped since, the rules decide (P1)."""
+    """Return a card that was ever published; for a card that was stopped since, the rules decide (P1)."""
     entry = catalogue.entries.get(message.removeprefix(CARD_ID_PREFIX))
     if entry is None or not entry.is_card or not entry.windows:
         raise UnknownMessage("no such card has been published")

@@ -32,7 +32,7 @@ class InvalidInboxToken(ConnectorError):
 
 
 class MissingInboxSecret(ConnectorError):
-    """No secret is set, and there is no default that everybody would know."""
+    """No secret is set. There is no default, because a default would be public."""
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class BatchCoalescer(Generic[_T]):
     """Ingests batches, coalescing waiting ones if none can affect another.
 
     A user or an item id that two batches share keeps them apart, and so do user changes, which apply to all later ones.
-    The result of a batch is therefore the one that it would have alone.
+    A batch therefore gets the same result as if it were ingested alone.
 
     Args:
         ingest: ingests several batches in one transaction and returns the result of each.

@@ -53,7 +53,7 @@ class BatchEvaluation:
         return changed
 
     def _relevant(self, logged: LoggedItems) -> LoggedItems:
-        """Return the items of the users of whom any item concerns a follow-on: other users' have no effect."""
+        """Return the items of every user with an item that concerns a follow-on; other items have no effect."""
         ignored = self._catalogue.has_no_listeners
         return {key: entries for key, entries in logged.items() if not all(ignored(entry.item) for entry in entries)}
 

@@ -39,7 +39,7 @@ Status = Literal["accepted", "duplicate", "invalid"]
 
 @dataclass(frozen=True)
 class ItemResult:
-    """The result of one item. The `fault` of an invalid one says what was wrong and what would be right."""
+    """The result of one item. `fault` describes what is wrong with an invalid item and what would be right."""
 
     status: Status
     id: str | None = None
@@ -219,7 +219,7 @@ class _BatchIngest:
 def check_items(
     items: Sequence[ParsedItem], catalogue: Catalogue, now: datetime, retention: timedelta
 ) -> list[ItemResult]:
-    """Return what can be said of each item without the log: invalid, a duplicate within the batch, or accepted."""
+    """Return the result of each item as far as it needs no log: invalid, duplicate within the batch, or accepted."""
     results: list[ItemResult] = []
     ids: set[str | None] = set()
     for item in items:

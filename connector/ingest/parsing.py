@@ -39,7 +39,7 @@ def read_item(data: Any) -> ParsedItem:
 
 
 def parse_item(data: Any) -> Item:
-    """Parse one interaction or event from wire form (design 8); models are returned as they are.
+    """Parse one interaction or event from wire form (design 8); models are returned unchanged.
 
     Raises:
         InvalidItem: what is wrong with which field, and what would be right.

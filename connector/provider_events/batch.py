@@ -19,7 +19,7 @@ from connector.rules.provider_events.attribution import (
     possible_provider_ids,
 )
 from connector.rules.provider_events.consent import EventWithEffect
-from connector.rules.provider_events.effects import effect_of
+from connector.rules.provider_events.effects import interpret_event
 from connector.rules.provider_events.events import USER, EventKey
 from connector.rules.provider_events.planning import EventBatch, EventOutcome, EventPlan, Statement
 from connector.store.engine.transaction import Transaction
@@ -74,7 +74,7 @@ async def resolve_batch(tx: Transaction, catalogue: Catalogue, batch: EventBatch
     others = [event for event in others if not any(id in by_provider for id in possible_provider_ids(event))]
     users = {user for event in others if (user := event.arguments.get(USER))}
     nameless = [event for event in others if not event.arguments.get(USER)]
-    about_address = [event for event in events.values() if effect_of(event).is_about_address]
+    about_address = [event for event in events.values() if interpret_event(event).is_about_address]
     holders: dict[tuple[str, str], list[str]] = {}
     for channel in ("email", "sms"):
         addresses = {e.recipient for e in (*nameless, *about_address) if e.recipient and e.channel == channel}

@@ -82,7 +82,7 @@ def id_at(raw: Mapping[str, Any], name: str, *, max_characters: int | None = Non
     value = raw.get(name)
     if value is None or value == "":
         return None
-    text = text_of(value)
+    text = convert_to_text(value)
     if text is None:
         raise InvalidItem(f"{name}: must be text")
     if "\0" in text:
@@ -92,7 +92,7 @@ def id_at(raw: Mapping[str, Any], name: str, *, max_characters: int | None = Non
     return text
 
 
-def text_of(value: Any) -> str | None:
+def convert_to_text(value: Any) -> str | None:
     """Return a text as it is, a number as JavaScript would write it, and None for anything else."""
     if isinstance(value, str):
         return value

@@ -9,7 +9,7 @@ from connector.rules.model.errors import InvalidItem
 from connector.rules.model.users import Consent
 from connector.rules.model.values import ChannelName, canonical_json
 from connector.rules.targeting.deduplication import DELIVERY_PROPERTY, MESSAGE_PROPERTY
-from connector.segment.envelope import MAX_ID_CHARACTERS, SegmentMessage, text_of
+from connector.segment.envelope import MAX_ID_CHARACTERS, SegmentMessage, convert_to_text
 from connector.segment.mapping import REFINING_FIELDS, Rule, SegmentMapping, value_at
 
 TargetExists = Callable[[str, str], bool]
@@ -69,7 +69,7 @@ def _target(
 ) -> dict[str, str] | None:
     for kind, values in (("card", rule.card or ()), ("campaign", rule.campaign or mapping.campaign)):
         for value in values:
-            id = text_of(value_at(value, message.sections))
+            id = convert_to_text(value_at(value, message.sections))
             if id and target_exists(kind, id):
                 return {kind: id}
     return None
@@ -77,7 +77,7 @@ def _target(
 
 def _refinements(message: SegmentMessage, rule: Rule) -> dict[str, str]:
     values = ((name, getattr(rule, name)) for name in REFINING_FIELDS)
-    texts = {name: text_of(value_at(value, message.sections)) for name, value in values if value is not None}
+    texts = {name: convert_to_text(value_at(value, message.sections)) for name, value in values if value is not None}
     return {name: text for name, text in texts.items() if text}
 
 
@@ -113,7 +113,7 @@ def _shared_facts(order: Mapping[str, Any]) -> dict[str, Any]:
 
 def _product_and_price(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the product and its price, under the names of design 8."""
-    product = next((text for name in _PRODUCT_FIELDS if (text := text_of(facts.get(name)))), None)
+    product = next((text for name in _PRODUCT_FIELDS if (text := convert_to_text(facts.get(name)))), None)
     price = next((facts[name] for name in _PRICE_FIELDS if facts.get(name) is not None), None)
     return {name: value for name, value in (("product", product), ("price", price)) if value is not None}
 

@@ -78,5 +78,5 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        """The SQLAlchemy URL: the one that is set, else that of the SQLite file in the data folder."""
+        """The SQLAlchemy URL: the configured one, else the URL of the SQLite file in the data folder."""
         return self.database_url or f"sqlite+aiosqlite:///{(self.data / 'connector.db').resolve()}"

@@ -28,7 +28,7 @@ def check_webhook_secret(secret: str) -> None:
     """Check the secret that signs the webhooks that the connector sends.
 
     Raises:
-        ValueError: nothing can be signed with it; says what would be right.
+        ValueError: nothing can be signed with it; the message has the right form.
     """
     if not _WEBHOOK_SECRET.fullmatch(secret):
         raise ValueError('the webhook secret (CONNECTOR_WEBHOOK_SECRET) must be "whsec_" followed by base64')

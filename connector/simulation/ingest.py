@@ -22,7 +22,7 @@ from connector.rules.targeting.deduplication import Engagement, engagement_of, i
 from connector.rules.targeting.matching import topic_of
 from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
 from connector.rules.triggering.evaluator import ENTIRE_LOG, Evaluator, UserState
-from connector.rules.triggering.trigger_list import is_trigger, key_of
+from connector.rules.triggering.trigger_list import compute_key, is_trigger
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
 
@@ -83,7 +83,7 @@ class SimulatedIngest:
         catalogue = self._world.catalogue
         for entry in catalogue.listeners_of(logged.item):
             if entry.live is not None and is_trigger(logged.item, entry, logged.t, catalogue):
-                refusal = Refusal(entry.id, key_of(logged.item, entry, logged.t), logged, reason)
+                refusal = Refusal(entry.id, compute_key(logged.item, entry, logged.t), logged, reason)
                 self._world.ledger.rejected(user, refusal, self._world.clock)
 
     def _log(self, user: SimulatedUser, logged: LogEntry) -> None:

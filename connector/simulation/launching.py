@@ -50,7 +50,7 @@ class SimulatedLauncher:
         self._launches: dict[str, _Progress] = {}
 
     def apply_order(self, verb: OrderVerb, ids: Iterable[str]) -> None:
-        """Launch what an order publishes for the first time, and let what was paused go on (P9), as of now."""
+        """Launch what an order publishes for the first time, and continue paused launches (P9), as of now."""
         now = self._world.clock
         for name in ids:
             launch = self._launches.get(name)

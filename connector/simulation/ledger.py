@@ -24,7 +24,7 @@ Outcome = dict[str, Any]
 
 
 class Ledger:
-    """Reports the outcome of each trigger once, as it is in the end."""
+    """Reports the final outcome of each trigger, once."""
 
     def __init__(self, store: SpillStore) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Sending in a simulation: what falls due is decided as in production, and nothing goes out but its interaction."""
+"""Sending in a simulation: messages are decided as in production; a send makes only its interaction."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class SimulatedSender:
             user.active_channels.pop(follow_up.id, None)
 
     def _send(self, user: SimulatedUser, follow_up: FollowUp, channel: str) -> tuple[str, ...]:
-        """Send one message if its decision says so; returns the channels to which newer content switches it."""
+        """Send one message if the decision is to send; returns the channels to which newer content switches it."""
         world = self._world
         due = _due_message(user, follow_up, channel)
         decision = decide_without_evaluation(due, world.clock)

@@ -77,5 +77,5 @@ def quantiles(waits: Iterable[timedelta], percentages: Sequence[int] = _PERCENTA
 
 
 def _endlessly_waiting(follow_up: FollowUp) -> FollowUp:
-    """Return the follow-up as if nothing had been sent and it waited for ever."""
+    """Return the follow-up as it would be if it waited for ever and sent nothing."""
     return replace(reopen(follow_up), state=State.WAITING, next_at=_NEVER, dispatched_at=None)

@@ -1,4 +1,4 @@
-"""Read timelines: JSON lines that say what arrives when (design 8).
+"""Read timelines: JSON lines, each with an arrival and its time (design 8).
 
 ConnectorError
 └── InvalidTimeline     lines that cannot be read, each with its number

@@ -63,7 +63,7 @@ def connector_plugin() -> SimplePlugin:
 
 
 async def connect(*, attempts: int | None = 10) -> Client:
-    """Connect as TEMPORAL_* and the profiles of the `temporal` program say; without them to localhost:7233.
+    """Connect by TEMPORAL_* and the profiles of the `temporal` program; without them to localhost:7233.
 
     Args:
         attempts: number of attempts, with growing pauses between them; None: no limit.
@@ -130,7 +130,7 @@ async def _connect_once() -> Client:
         async with asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
             return await connect(attempts=1)
     except (RuntimeError, TimeoutError) as error:
-        address = os.environ.get("TEMPORAL_ADDRESS", f"{_DEFAULT_ADDRESS} (or as its profile says)")
+        address = os.environ.get("TEMPORAL_ADDRESS", f"{_DEFAULT_ADDRESS} (or the address of its profile)")
         raise TemporalUnavailable(
             f"Temporal cannot be reached at {address}; start `connector dev`, or set TEMPORAL_ADDRESS to where it runs"
         ) from error

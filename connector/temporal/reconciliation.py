@@ -186,7 +186,7 @@ async def _end_launch_rows(database: Database, workspace: str, launch: LaunchRow
 
 
 async def _newest_status(client: Client, workflow_id: str) -> WorkflowExecutionStatus | None:
-    """Return the status of the newest run of a workflow; None if Temporal does not know the workflow."""
+    """Return the status of the newest run of a workflow; None if Temporal has no such workflow."""
     try:
         return (await client.get_workflow_handle(workflow_id).describe()).status
     except RPCError as error:
@@ -200,6 +200,6 @@ def _follow_up_id(execution: WorkflowExecution) -> str:
 
 
 def _log_closed(event: str, status: WorkflowExecutionStatus, **facts: object) -> None:
-    # No operator asks for a failure or a timeout: its history deserves a look.
+    # A failure or a timeout is not an operator's decision: log it for investigation.
     log = _log.info if status in _BY_OPERATOR else _log.warning
     log(event, status=status.name.lower(), **facts)

@@ -1,6 +1,6 @@
 """Compact encodings of delivery ids and targets, for every byte makes a text message longer.
 
-Tokens that were written must stay readable for as long as they are valid: encodings may be added, never changed.
+A token must stay readable for as long as it is valid: encodings may be added, never changed.
 """
 
 from __future__ import annotations

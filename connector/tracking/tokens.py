@@ -1,4 +1,4 @@
-"""Signed tokens of tracked links, so that nobody can forge a link or change where it leads.
+"""Signed tokens of tracked links, so that nobody can forge a link or change its target.
 
 A token is base64url over its bytes: kind, day of expiry, delivery, and for links their number, alias and target, then
 the signature. It names the delivery, never the user. It contains the target, so that a redirect needs no store.
@@ -24,7 +24,7 @@ MAX_TOKEN_CHARACTERS = 8192
 """A link whose token would be longer is not tracked, for proxies truncate longer URLs."""
 
 MAX_URL_CHARACTERS = 4096
-"""The limit for a target: one that deflates well must not grow without bounds."""
+"""The limit for a target: a target that deflates well must not grow without bounds."""
 
 _PURPOSE = b"campaign-connector/tracking/1/"
 _HEAD = struct.Struct(">cH")
@@ -111,7 +111,7 @@ class Tokens:
             raise TokenInvalid("the token is not one of ours")
         try:
             return _unpack(body, kind, (at - _EPOCH) // _DAY)
-        except (ValueError, struct.error) as error:  # signed by us, in an encoding that this release does not know
+        except (ValueError, struct.error) as error:  # signed by us, in an encoding that this release cannot read
             raise TokenInvalid("the token cannot be read") from error
 
     def _sign(self, key: bytes, body: bytes, kind: LinkKind) -> bytes:

@@ -207,7 +207,7 @@ def _is_ready(visit: Visit, ready_before: datetime) -> bool:
 
 
 def _interaction_of(followed: FollowedLink, delivery: DeliveryRecord, clicks: DeliveryClicks) -> Interaction:
-    """Return the visit's interaction, with an id that the same visit, repeated, gets again (M6)."""
+    """Return the visit's interaction; its id is the same whenever the visit is repeated (M6)."""
     token, visit = followed.token, followed.visit
     others = clicks.near(visit.at) if visit.act is EngagementKind.CLICK else ()
     classification = classify(visit, delivery.claimed_at, others, is_crawler)

@@ -29,7 +29,7 @@ def parse_time_option(option: str, text: str, *, alternative: str = "") -> datet
         alternative: another form that the caller accepts, for the error's message.
 
     Raises:
-        BadParameter: says what would be right.
+        BadParameter: the message has the right form.
     """
     try:
         return _INSTANT.validate_python(text).astimezone(UTC)
@@ -39,7 +39,7 @@ def parse_time_option(option: str, text: str, *, alternative: str = "") -> datet
 
 
 def parse_duration_option(option: str, text: str) -> timedelta:
-    """Return the duration that an option gives, like "2 hours"; raises BadParameter that says what would be right."""
+    """Return the duration that an option gives, like "2 hours"; raises BadParameter with the right form."""
     try:
         return parse_duration(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`connector publish`, `stop`, `resume` and `archive`: orders to the registry, carried out completely or not at all."""
+"""`connector publish`, `stop`, `resume` and `archive`: submit orders to the registry, each all or nothing."""
 
 from __future__ import annotations
 

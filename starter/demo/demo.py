@@ -62,7 +62,7 @@ async def _play(session: DemoSession, environment: DemoEnvironment) -> bool:
 
 
 async def _publish(session: DemoSession, environment: DemoEnvironment) -> None:
-    """Apply the examples and publish them: first in an order that is refused, then in one that is sorted."""
+    """Apply the examples and publish them: first in an order that is refused, then sorted."""
     session.print_title(
         "Publishing", "A follow-on counts interactions from its own publication on, so the order is enforced."
     )

@@ -76,7 +76,7 @@ async def _wait_until_ready(
         line = await asyncio.wait_for(process.stdout.readline(), _START_TIMEOUT_SECONDS)
         if line:
             return DevInstance.model_validate_json(line)
-        await asyncio.wait({reading}, timeout=_LAST_OUTPUT_TIMEOUT_SECONDS)  # the rest of the log says why
+        await asyncio.wait({reading}, timeout=_LAST_OUTPUT_TIMEOUT_SECONDS)  # the rest of the log has the reason
     raise DemoFailed("connector dev did not become ready. The end of its log:\n" + "\n".join(log))
 
 

@@ -159,7 +159,7 @@ class _Supervisor:
 
 
 async def _wait_until_ready(api_url: str) -> None:
-    """Return as soon as the API says that everything is ready. Waits without a limit."""
+    """Return as soon as the API reports that everything is ready. Waits without a limit."""
     async with httpx.AsyncClient(base_url=api_url, trust_env=False, timeout=10) as client:
         while True:
             try:

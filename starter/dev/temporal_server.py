@@ -28,7 +28,7 @@ def server_command(data: Path, port: int, ui_port: int | None) -> list[str]:
         ui_port: the port of the Web UI; None: no UI.
 
     Raises:
-        TemporalMissing: says how to install the program.
+        TemporalMissing: the message explains how to install the program.
     """
     command = [_find_program(), "server", "start-dev", "--db-filename", str(data / "temporal.db"), "--ip", "127.0.0.1"]
     command += ["--port", str(port), "--log-level", "error"]

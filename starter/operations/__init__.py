@@ -1,1 +1,1 @@
-"""Use cases that the command line and the API share. Imports `connector`; knows neither HTTP nor the terminal."""
+"""Use cases that the command line and the API share. Imports `connector`; independent of HTTP and the terminal."""

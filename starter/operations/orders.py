@@ -29,7 +29,7 @@ from connector.wire import Order, OrderReceipt
 
 @dataclass(frozen=True)
 class Preview:
-    """What applying definitions and then publishing all of them that are not live would do.
+    """The effect of applying definitions and then publishing those that are not live.
 
     `order` is the order in which the publication would take effect (P5); with `refusals` it would not take effect at
     all. `waits` counts the follow-ups that would stay on the revision that they began with (P10). `other_entries` are
@@ -81,7 +81,7 @@ async def order_now(
     with_follow_ons: bool = False,
     allow_missed: bool = False,
 ) -> OrderReceipt:
-    """Have the registry carry out an order, completely or not at all.
+    """Have the registry carry out an order, all or nothing.
 
     Raises:
         OrderRefused: names every problem. RegistryUnavailable: no worker answered. TemporalUnavailable.

@@ -6,7 +6,7 @@ HMAC-SHA256 of a timestamp and a token under the signing key. Two rules follow f
   hours old. Mailgun advises to refuse a token that was seen before; but a call that we answered with 5xx is retried
   with the same token and must be accepted. So a repeated call is accepted: its event's id makes it a duplicate, which
   changes nothing.
-- The event itself is not signed: whoever saw one call could send another event with its token. So a token that was
+- The event itself is not signed: a person who saw a call could send another event with its token. So a token that was
   seen with another body is refused. Each process remembers the latest `MAX_TOKENS` valid tokens.
 """
 
@@ -22,7 +22,7 @@ from typing import Any
 from connector.rules.provider_events.events import EventKind, ProviderEvent
 from starter.webhooks.payload import (
     MAX_URL_CHARACTERS,
-    hash_of,
+    hash_parts,
     read_address,
     read_arguments,
     read_message_id,
@@ -103,7 +103,7 @@ class Mailgun:
         if kind is None or when is None or not (recipient or sent_id):
             return None
         url, tags = read_text(value_at(item, "url"), MAX_URL_CHARACTERS), read_texts(value_at(item, "tags"))
-        id = read_text(value_at(item, "id"), 200) or hash_of(sent_id, kind, recipient, when.isoformat(), url)
+        id = read_text(value_at(item, "id"), 200) or hash_parts(sent_id, kind, recipient, when.isoformat(), url)
         happened, fault, permanent = _classify(kind, item)
         variables = value_at(item, "user-variables")
         return ProviderEvent(

@@ -1,4 +1,4 @@
-"""Reading of providers' payloads, which are untrusted: any value may stand in any field.
+"""Reading of providers' payloads, which are untrusted: any field may hold any value.
 
 Readers of a whole body raise `BodyInvalid`. Readers of a single value never raise: they return None for a value that
 is missing or not usable, such as a text with a null character, which no database stores.
@@ -27,7 +27,7 @@ _OUR_ARGUMENTS = (DELIVERY, CAMPAIGN, USER)
 _OUR_HEADERS = {f"x-connector-{name}": name for name in _OUR_ARGUMENTS}
 """Headers of a message that carry our arguments, for providers that report headers but no custom arguments."""
 
-# No digits and no @: a provider's reason is a word, an address or a number is not.
+# No digits and no @, so that an address or a number never passes as a reason.
 _REASON = re.compile(r"[A-Za-z](?:[A-Za-z _-]{0,38}[A-Za-z])?")
 _CAMEL_CASE_BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NAMED_ADDRESS = re.compile(r"[^<>]*<\s*([^<>\s]+)\s*>")
@@ -134,8 +134,8 @@ def reason_code(value: Any) -> str | None:
     return re.sub(r"[ _-]+", "_", _CAMEL_CASE_BOUNDARY.sub("_", text)).lower()
 
 
-def hash_of(*parts: str | None) -> str:
-    """Return an id made of these parts that reveals none of them: a recipient is personal data, and ids are logged."""
+def hash_parts(*parts: str | None) -> str:
+    """Return a hash of these parts as an id: a recipient is personal data, and ids are logged."""
     return hashlib.sha256("\0".join(part or "" for part in parts).encode("utf-8", "replace")).hexdigest()[:40]
 
 

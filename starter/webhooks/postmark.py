@@ -1,8 +1,8 @@
 """Postmark's webhooks (postmarkapp.com/developer/webhooks/webhooks-overview).
 
 Postmark signs nothing: the proof is a user and a password that it sends with each call (basic authentication), and,
-if one is configured, a custom header. Whoever has them can report anything, so they must be long, random, and sent
-over HTTPS.
+if one is configured, a custom header. Anybody who has them can report anything, so they must be long,
+random, and sent over HTTPS.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from connector.rules.provider_events.events import EventKind, ProviderEvent
 from starter.webhooks.payload import (
     MAX_URL_CHARACTERS,
-    hash_of,
+    hash_parts,
     read_address,
     read_arguments,
     read_instant,
@@ -112,7 +112,7 @@ class Postmark:
         happened, fault, permanent = _classify(kind, item)
         return ProviderEvent(
             provider=self.name,
-            id=hash_of(message_id, kind, recipient, when.isoformat(), url, _distinction(item)),
+            id=hash_parts(message_id, kind, recipient, when.isoformat(), url, _distinction(item)),
             happened=happened,
             at=when,
             message_id=None if message_id == _NO_MESSAGE_ID else message_id,

@@ -64,7 +64,7 @@ class WebhookProvider(Protocol):
         ...
 
     async def parse(self, call: WebhookCall) -> Sequence[Any]:
-        """Return the provider's own events in a verified call, and complete a handshake that it asks for.
+        """Return the provider's own events in a verified call, and complete a handshake that it requests.
 
         Raises:
             BodyInvalid: the body cannot be read.

@@ -137,7 +137,7 @@ def _contact(id: str, kind: str | None, when: Any, data: Any) -> ProviderEvent |
 
 
 def _recipient(addresses: Any) -> str | None:
-    """Return the only address; with several, nobody knows whose event it is."""
+    """Return the only address; None for several, because the event could be any recipient's."""
     return read_address(addresses[0]) if isinstance(addresses, list) and len(addresses) == 1 else None
 
 

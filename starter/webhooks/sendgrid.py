@@ -1,7 +1,7 @@
 """SendGrid's Event Webhook (twilio.com/docs/sendgrid/for-developers/tracking-events/event).
 
 Signed by ECDSA (P-256, SHA-256) over the timestamp header and the body as received. One call holds many events. Custom
-arguments stand beside SendGrid's own fields, at the top level of each event.
+arguments are beside SendGrid's own fields, at the top level of each event.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from connector.rules.provider_events.events import EventKind, ProviderEvent
 from starter.webhooks.payload import (
     MAX_URL_CHARACTERS,
     decode_base64,
-    hash_of,
+    hash_parts,
     read_address,
     read_arguments,
     read_json,
@@ -118,7 +118,7 @@ class SendGrid:
         return ProviderEvent(
             provider=self.name,
             id=read_text(item.get("sg_event_id"), 256)
-            or hash_of(internal_id, sent_id, kind, recipient, when.isoformat(), url),
+            or hash_parts(internal_id, sent_id, kind, recipient, when.isoformat(), url),
             happened=_KINDS.get(kind, EventKind.OTHER),
             at=when,
             message_id=_ID_SUFFIX.sub("", internal_id) if internal_id else None,

@@ -17,7 +17,7 @@ from starter.webhooks.payload import (
     MAX_URL_CHARACTERS,
     arguments_from_headers,
     find_header,
-    hash_of,
+    hash_parts,
     read_address,
     read_arguments,
     read_instant,
@@ -54,7 +54,7 @@ _RECIPIENT_KEYS = {
     "DeliveryDelay": "delayedRecipients",
 }
 _BY_ONE_READER = frozenset({"Open", "Click", "Subscription"})
-"""Events of one reader; SES does not say which of a message's recipients that was."""
+"""Events of one reader; SES does not report which of a message's recipients it was."""
 _IS_MACHINE = {"Likely": True, "Unlikely": False}
 _UNSUBSCRIBED_RECIPIENT = "UnsubscribedRecipient"
 _NOT_SPAM = "not-spam"
@@ -169,9 +169,9 @@ def _parse_message(message: dict[str, Any]) -> Sequence[Any]:
 
 
 def _event_id(item: SesNotification, message_id: str | None, recipient: str | None, url: str | None) -> str:
-    """Return an id made of SES's own fields: SNS's id and time differ if two topics receive the same event."""
+    """Return an id derived from SES's own fields: SNS's id and time differ if two topics receive the same event."""
     when, feedback = read_text(value_at(item.detail, "timestamp")), read_text(value_at(item.detail, "feedbackId"))
-    return hash_of(message_id, item.kind, recipient, when, feedback, url)
+    return hash_parts(message_id, item.kind, recipient, when, feedback, url)
 
 
 def _tags(tags: Any) -> list[tuple[Any, Any]]:

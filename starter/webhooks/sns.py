@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 
-from starter.webhooks.payload import decode_base64, hash_of, read_instant, read_object
+from starter.webhooks.payload import decode_base64, hash_parts, read_instant, read_object
 from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, TryAgainLater, WebhookCall, check_age
 from starter.webhooks.sns_fetch import is_certificate_url, is_confirmation_url
 
@@ -51,7 +51,7 @@ class SnsVerifier:
     """Verifies SNS messages by their signatures, and confirms subscriptions.
 
     Args:
-        topics: the ARNs of our topics; messages of other topics are refused, whoever signed them.
+        topics: the ARNs of our topics; messages of other topics are refused, whatever their signature.
         fetch: fetches certificates, each once, and confirmation URLs.
     """
 
@@ -96,10 +96,10 @@ class SnsVerifier:
         if not isinstance(url, str) or not is_confirmation_url(url, topic):
             raise BodyInvalid("the SubscribeURL is no address of Amazon SNS's in the topic's region")
         async with self._one_fetch():
-            if (key := hash_of(url)) in self._confirmed:
+            if (key := hash_parts(url)) in self._confirmed:
                 return
             await self._fetch(url)
-            _put(self._confirmed, key, None, MAX_CONFIRMED_SUBSCRIPTIONS)
+            _cache_entry(self._confirmed, key, None, MAX_CONFIRMED_SUBSCRIPTIONS)
         _log.info("subscription_confirmed", topic=topic)
 
     async def _certificate(self, url: str) -> x509.Certificate:
@@ -107,7 +107,7 @@ class SnsVerifier:
             return cached
         async with self._one_fetch():
             if url not in self._certificates:
-                _put(self._certificates, url, _load_certificate(await self._fetch(url)), MAX_CERTIFICATES)
+                _cache_entry(self._certificates, url, _load_certificate(await self._fetch(url)), MAX_CERTIFICATES)
             return self._certificates[url]
 
     @asynccontextmanager
@@ -161,7 +161,7 @@ def _load_certificate(body: bytes) -> x509.Certificate:
         raise TryAgainLater("Amazon SNS answered something that is no certificate") from None
 
 
-def _put(cache: OrderedDict[str, Any], key: str, value: Any, max_entries: int) -> None:
+def _cache_entry(cache: OrderedDict[str, Any], key: str, value: Any, max_entries: int) -> None:
     cache[key] = value
     while len(cache) > max_entries:
         cache.popitem(last=False)

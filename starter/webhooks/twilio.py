@@ -20,7 +20,7 @@ from connector.channels.twilio import is_signed
 from connector.rules.provider_events.events import EventKind, ProviderEvent
 from starter.webhooks.payload import (
     MAX_URL_CHARACTERS,
-    hash_of,
+    hash_parts,
     read_arguments,
     read_instant,
     read_json,
@@ -69,8 +69,8 @@ class Twilio:
 
     Args:
         auth_token: the account's token, which signs.
-        urls: the public URLs of the webhook, as Twilio knows them: that of our own texts' status callbacks, and that of
-            everything else. Their queries do not matter.
+        urls: the public URLs of the webhook, as configured at Twilio: that of our own texts' status callbacks, and
+            that of everything else. Their queries do not matter.
 
     Raises:
         ValueError: one of them is empty, or there is no URL.
@@ -173,7 +173,7 @@ def _click(event: TwilioEvent) -> ProviderEvent | None:
         return None
     return ProviderEvent(
         provider="twilio",
-        id=read_text(event.fields.get("id"), 64) or hash_of(sid, "clicked", url, when.isoformat()),
+        id=read_text(event.fields.get("id"), 64) or hash_parts(sid, "clicked", url, when.isoformat()),
         happened=EventKind.CLICKED,
         at=when,
         channel="sms",

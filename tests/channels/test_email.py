@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from email import message_from_bytes
 from email.policy import default
 from ssl import SSLContext
@@ -24,6 +22,7 @@ from connector.channels.protocol import (
     TryLater,
 )
 from connector.settings.providers import Smtp
+from tests.support.mail_server import Mailbox, serve_mail
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 
@@ -35,57 +34,6 @@ SETTINGS = Smtp(host="localhost", tls="none", sender="Shop <news@shop.test>", ti
 def outgoing(to: str = "ann@example.com") -> OutgoingMessage:
     content = {"subject": "Grüße", "text": "Hello\n.\nthere", "html": "<p>Hello</p>"}
     return OutgoingMessage("d-1", "welcome", "email", Address("u-1", to), content)
-
-
-class Mailbox:
-    """Accepts all mail; `replies` has other replies by command: None hangs, "drop" closes the connection."""
-
-    def __init__(self, **replies: str | None) -> None:
-        self.replies = replies
-        self.letters: list[Envelope] = []
-        self.sessions: list[Session] = []
-
-    async def _answer(self, command: str, server: SMTP, usual: str) -> str:
-        reply = self.replies.get(command, usual)
-        if reply is None or reply == "drop":
-            if reply == "drop":
-                server.transport.abort()
-            await asyncio.Event().wait()
-        return reply
-
-    async def handle_EHLO(self, server: SMTP, session: Session, _: Envelope, hostname: str, responses: list[str]):
-        session.host_name = hostname
-        reply = await self._answer("ehlo", server, "")
-        return [reply] if reply else responses
-
-    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, _: list[str]) -> str:
-        envelope.mail_from = address
-        return await self._answer("mail", server, "250 OK")
-
-    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, _: list[str]) -> str:
-        envelope.rcpt_tos.append(address)
-        return await self._answer("rcpt", server, "250 OK")
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        self.letters.append(envelope)
-        self.sessions.append(session)
-        return await self._answer("data", server, "250 OK")
-
-    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        return await self._answer("quit", server, "221 Bye")
-
-
-@asynccontextmanager
-async def serving(mailbox: Mailbox, *, implicit: SSLContext | None = None, **options: Any) -> AsyncIterator[int]:
-    """A real SMTP server on 127.0.0.1; gives its port."""
-    loop = asyncio.get_running_loop()
-    options = {"auth_require_tls": False, "enable_SMTPUTF8": True} | options
-    make = lambda: SMTP(mailbox, loop=loop, hostname="mx.test", **options)  # noqa: E731
-    server = await loop.create_server(make, "127.0.0.1", 0, ssl=implicit)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
 
 
 async def send(
@@ -108,10 +56,10 @@ AUTH = {"authenticator": sign_in, "auth_required": True}
 async def test_a_message_arrives():
     """The server gets one mail, from the sender to the user, with both alternatives, as written."""
     mailbox = Mailbox()
-    async with serving(mailbox) as port:
+    async with serve_mail(mailbox) as port:
         handed = await send(port)
     assert handed == Accepted("<d-1@shop.test>")
-    [envelope] = mailbox.letters
+    [envelope] = mailbox.envelopes
     assert (envelope.mail_from, envelope.rcpt_tos) == ("news@shop.test", ["ann@example.com"])
     mail = message_from_bytes(envelope.content, policy=default)
     assert (mail["Subject"], mail["Message-ID"]) == ("Grüße", "<d-1@shop.test>")
@@ -125,7 +73,7 @@ async def test_tls_and_authentication(mode: str, certificate):
     mailbox = Mailbox()
     tls = {"implicit": certificate.serving} if mode == "implicit" else {"tls_context": certificate.serving}
     strict = {"auth_require_tls": mode == "starttls"}
-    async with serving(mailbox, **tls, **AUTH, **strict) as port:
+    async with serve_mail(mailbox, **tls, **AUTH, **strict) as port:
         await send(port, trusting=certificate.trusting, tls=mode, username="shop", password="s3cret")
     assert mailbox.sessions[0].authenticated
     assert mode == "implicit" or mailbox.sessions[0].ssl is not None
@@ -136,30 +84,30 @@ async def test_an_untrusted_certificate_sends_nothing(mode: str, certificate):
     """An untrusted certificate is a fault of the settings: nothing is sent, and the send is retried."""
     mailbox = Mailbox()
     tls = {"implicit": certificate.serving} if mode == "implicit" else {"tls_context": certificate.serving}
-    async with serving(mailbox, **tls) as port:
+    async with serve_mail(mailbox, **tls) as port:
         with pytest.raises(TryLater) as fault:
             await send(port, tls=mode)
     assert fault.value.code == "smtp_tls"
-    assert mailbox.letters == []
+    assert mailbox.envelopes == []
 
 
 async def test_a_server_without_starttls_sends_nothing():
     """If TLS is required and not offered, the mail is not sent: never in clear by default."""
     mailbox = Mailbox()
-    async with serving(mailbox) as port:
+    async with serve_mail(mailbox) as port:
         with pytest.raises(TryLater) as fault:
             await send(port, tls="starttls")
-    assert (fault.value.code, mailbox.letters) == ("smtp_tls", [])
+    assert (fault.value.code, mailbox.envelopes) == ("smtp_tls", [])
 
 
 @pytest.mark.parametrize("credentials", [{}, {"username": "shop", "password": "wrong"}])
 async def test_a_refused_sign_in_is_tried_later(credentials: dict[str, str]):
     """Wrong or missing credentials are a fault of the settings: nothing was sent, and the send is retried."""
     mailbox = Mailbox()
-    async with serving(mailbox, **AUTH) as port:
+    async with serve_mail(mailbox, **AUTH) as port:
         with pytest.raises(TryLater) as fault:
             await send(port, **credentials)
-    assert (fault.value.code, mailbox.letters) == ("smtp_auth", [])
+    assert (fault.value.code, mailbox.envelopes) == ("smtp_auth", [])
 
 
 @pytest.mark.parametrize(
@@ -182,7 +130,7 @@ async def test_a_refused_sign_in_is_tried_later(credentials: dict[str, str]):
 )
 async def test_faults(replies: dict[str, str | None], kind: type[SendError], code: str):
     """5xx refuses for good, 4xx for now; a loss before DATA sent nothing, one after it may have (guarantee 4)."""
-    async with serving(Mailbox(**replies)) as port:
+    async with serve_mail(Mailbox(**replies)) as port:
         with pytest.raises(SendError) as fault:
             await send(port, timeout_seconds=SHORT if None in replies.values() else LONG)
     assert (type(fault.value), fault.value.code) == (kind, code)
@@ -194,9 +142,9 @@ async def test_faults(replies: dict[str, str | None], kind: type[SendError], cod
 async def test_an_accepted_message_stays_accepted(reply: str | None):
     """Once the server took the mail, a goodbye that goes wrong changes nothing."""
     mailbox = Mailbox(quit=reply)
-    async with serving(mailbox) as port:
+    async with serve_mail(mailbox) as port:
         assert await send(port, timeout_seconds=SHORT if reply is None else LONG)
-    assert len(mailbox.letters) == 1
+    assert len(mailbox.envelopes) == 1
 
 
 @pytest.mark.parametrize("mode", ["none", "implicit"])
@@ -250,10 +198,10 @@ async def test_no_server_is_tried_later(free_port: int):
 async def test_an_international_name_needs_the_servers_word():
     """A name beyond ASCII is sent by SMTPUTF8 (RFC 6531) if the server supports it, and rejected otherwise."""
     mailbox = Mailbox()
-    async with serving(mailbox) as port:
+    async with serve_mail(mailbox) as port:
         await send(port, outgoing("änn@bücher.example"))
-    assert mailbox.letters[0].rcpt_tos == ["änn@xn--bcher-kva.example"]
-    async with serving(mailbox, enable_SMTPUTF8=False) as port:
+    assert mailbox.envelopes[0].rcpt_tos == ["änn@xn--bcher-kva.example"]
+    async with serve_mail(mailbox, enable_SMTPUTF8=False) as port:
         with pytest.raises(Rejected) as refusal:
             await send(port, outgoing("änn@bücher.example"))
     assert refusal.value.code == "address_unsupported"
@@ -262,10 +210,10 @@ async def test_an_international_name_needs_the_servers_word():
 async def test_sends_do_not_wait_for_each_other():
     """Many messages at once go over connections of their own and all arrive."""
     mailbox = Mailbox()
-    async with serving(mailbox) as port:
+    async with serve_mail(mailbox) as port:
         channel = EmailChannel(SETTINGS.model_copy(update={"port": port}))
         await asyncio.gather(*(channel.send(outgoing()) for _ in range(20)))
-    assert len(mailbox.letters) == 20
+    assert len(mailbox.envelopes) == 20
 
 
 async def test_a_hidden_recipient_never_reaches_the_server():

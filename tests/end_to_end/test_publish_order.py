@@ -22,7 +22,7 @@ async def drafted(system: System) -> None:
 
 def readers(system: System) -> Callable[[str], list[str]]:
     """By subject: who got a letter, as often as they got one."""
-    return lambda subject: sorted(letter["To"].partition("@")[0] for letter in system.mail.with_subject(subject))
+    return lambda subject: sorted(letter["To"].partition("@")[0] for letter in system.mails(subject))
 
 
 async def test_follow_ons_first_and_nobody_is_missed(system: System) -> None:
@@ -51,4 +51,4 @@ async def test_original_first_is_refused(system: System) -> None:
     assert answer.status_code == 409
     assert all(f"publish {name} original" in answer.text for name in FOLLOW_ONS)
     assert (await system.do("GET", "/v1/campaigns/original"))["state"] == "draft"
-    assert system.mail.letters == []
+    assert system.mail.mails == []

@@ -10,7 +10,7 @@ async def test_receive_email(system: System) -> None:
     """M4: the mail server took the original, and the follow-on of its receipt is the second letter."""
     await system.open({**SCHEDULED, "messages": MAIL}, {"interaction": "receive_email"})
     await system.followed()
-    assert [letter["Subject"] for letter in system.mail.letters] == ["Welcome", "Follow-on"]
+    assert [letter["Subject"] for letter in system.mail.mails] == ["Welcome", "Follow-on"]
 
 
 async def test_receive_webhook(system: System) -> None:
@@ -45,7 +45,7 @@ async def test_enroll_in_control_group(system: System) -> None:
     original = {**SCHEDULED, "control_group": 100, "messages": MAIL}
     await system.open(original, {"interaction": "enroll_in_control_group"})
     await system.followed()
-    assert [letter["Subject"] for letter in system.mail.letters] == ["Follow-on"]
+    assert [letter["Subject"] for letter in system.mail.mails] == ["Follow-on"]
     results = await system.do("GET", "/v1/campaigns/original/results")
     assert (results["control"]["enrolled"], results["receivers"]["sent"]) == (1, 0)
 

@@ -15,16 +15,13 @@ from connector.rules.provider_events.attribution import (
     attribute,
 )
 from connector.rules.provider_events.events import EventKind, ProviderEvent, from_tag, to_tag
-from connector.rules.sending.deliveries import DeliveryState
 from tests.support.builders import delivery_record
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
-DELIVERY = delivery_record(
-    "d.email", "f", "email", state=DeliveryState.SENT, claimed_at=AT, provider_id="<d.email@shop.test>", user="u-1"
-)
-GONE = delivery_record("g.email", "f", "email", state=DeliveryState.SENT, claimed_at=AT)
-TEXT = delivery_record("t.sms", "f", "sms", state=DeliveryState.SENT, claimed_at=AT, provider_id="SM1", user="u-1")
-GROUND = AttributionLookup(
+DELIVERY = delivery_record("d.email", "f", "email", claimed_at=AT, provider_id="<d.email@shop.test>", user="u-1")
+GONE = delivery_record("g.email", "f", "email", claimed_at=AT)
+TEXT = delivery_record("t.sms", "f", "sms", claimed_at=AT, provider_id="SM1", user="u-1")
+LOOKUP = AttributionLookup(
     deliveries={"d.email": DELIVERY, "g.email": GONE},
     by_provider={"<d.email@shop.test>": DELIVERY, "SM1": TEXT},
     campaigns={"welcome"},
@@ -34,12 +31,12 @@ GROUND = AttributionLookup(
 OURS = Attribution("f", "u-1", DELIVERY)
 
 
-def event(**told: Any) -> ProviderEvent:
-    return ProviderEvent("ses", "e1", EventKind.OPENED, AT, **told)
+def event(**fields: Any) -> ProviderEvent:
+    return ProviderEvent("ses", "e1", EventKind.OPENED, AT, **fields)
 
 
 @pytest.mark.parametrize(
-    ("told", "led"),
+    ("fields", "expected"),
     [
         ({"arguments": {"delivery": "d.email"}}, OURS),
         ({"arguments": {"delivery": "d_2eemail"}}, OURS),
@@ -73,14 +70,14 @@ def event(**told: Any) -> ProviderEvent:
         ({"recipient": "ada@shop.test"}, Unmatched.NO_CAMPAIGN),
     ],
 )
-def test_what_an_event_matches(told: dict[str, Any], led: Any) -> None:
+def test_what_an_event_matches(fields: dict[str, Any], expected: Any) -> None:
     """By our delivery, else by campaign and user, else by campaign and the only holder of the address."""
-    assert attribute(event(**told), GROUND) == led
+    assert attribute(event(**fields), LOOKUP) == expected
 
 
 def test_our_own_link_comes_first() -> None:
     """We signed it, so it counts more than the event's arguments."""
-    assert attribute(event(arguments={"campaign": "welcome", "user": "u-2"}), GROUND, "d.email") == OURS
+    assert attribute(event(arguments={"campaign": "welcome", "user": "u-2"}), LOOKUP, "d.email") == OURS
 
 
 @pytest.mark.parametrize("id", ["1f2a.email", "a b/c", "_2e_", "ä_ö", ""])

@@ -26,7 +26,7 @@ def click(link: int = 0, *, after: float = 0, agent: str = CHROME) -> Visit:
 
 
 @pytest.mark.parametrize(
-    ("act", "agent", "method", "kind", "signs"),
+    ("engagement", "agent", "method", "kind", "signs"),
     [
         (OPEN, CHROME, "GET", HUMAN, []),
         (CLICK, CHROME, "GET", HUMAN, []),
@@ -44,26 +44,28 @@ def click(link: int = 0, *, after: float = 0, agent: str = CHROME) -> Visit:
         (OPEN, "somebot/1.0", "HEAD", MACHINE, [Indicator.KNOWN_AGENT, Indicator.HEAD_REQUEST]),
     ],
 )
-def test_one_request(act: EngagementKind, agent: str, method: str, kind: VisitClass, signs: list[Indicator]) -> None:
+def test_one_request(
+    engagement: EngagementKind, agent: str, method: str, kind: VisitClass, signs: list[Indicator]
+) -> None:
     """M2: the agent and the method, long after the message went out."""
-    found = classify(Visit(act, AT, agent, method), LONG_AGO, [], is_crawler)
-    assert (found.visit_class, list(found.indicators)) == (kind, signs)
+    result = classify(Visit(engagement, AT, agent, method), LONG_AGO, [], is_crawler)
+    assert (result.visit_class, list(result.indicators)) == (kind, signs)
 
 
 @pytest.mark.parametrize(
     ("seconds", "kind"), [(-3, HUMAN), (-1.9, SUSPECT), (0, SUSPECT), (1.999, SUSPECT), (2, HUMAN), (None, HUMAN)]
 )
-@pytest.mark.parametrize("act", [OPEN, CLICK])
-def test_seconds_after_the_dispatch(act: EngagementKind, seconds: float | None, kind: VisitClass) -> None:
+@pytest.mark.parametrize("engagement", [OPEN, CLICK])
+def test_seconds_after_the_dispatch(engagement: EngagementKind, seconds: float | None, kind: VisitClass) -> None:
     """M2: nobody reads within two seconds; clocks that differ a little, or an unknown dispatch, prove nothing."""
     dispatched = None if seconds is None else AT - timedelta(seconds=seconds)
-    assert classify(Visit(act, AT, CHROME), dispatched, [], is_crawler).visit_class is kind
+    assert classify(Visit(engagement, AT, CHROME), dispatched, [], is_crawler).visit_class is kind
 
 
 def test_a_proxy_that_is_too_quick_is_suspect() -> None:
     """M2: an image proxy fetches for a reader, unless nobody can have read yet."""
-    found = classify(Visit(OPEN, AT, GOOGLE), AT - timedelta(seconds=1), [], is_crawler)
-    assert (found.visit_class, found.indicators) == (SUSPECT, (Indicator.IMAGE_PROXY, Indicator.AT_ONCE))
+    result = classify(Visit(OPEN, AT, GOOGLE), AT - timedelta(seconds=1), [], is_crawler)
+    assert (result.visit_class, result.indicators) == (SUSPECT, (Indicator.IMAGE_PROXY, Indicator.AT_ONCE))
 
 
 @pytest.mark.parametrize(
@@ -86,12 +88,12 @@ def test_bursts(others: list[Visit], kind: VisitClass) -> None:
 
 def test_two_suspicions_make_a_machine() -> None:
     """M2: two links, seconds after the mail went out, is a scanner."""
-    found = classify(click(), AT - timedelta(seconds=1), [click(1, after=0.5)], is_crawler)
-    assert (found.visit_class, found.indicators) == (MACHINE, (Indicator.BURST, Indicator.AT_ONCE))
+    result = classify(click(), AT - timedelta(seconds=1), [click(1, after=0.5)], is_crawler)
+    assert (result.visit_class, result.indicators) == (MACHINE, (Indicator.BURST, Indicator.AT_ONCE))
 
 
 @pytest.mark.parametrize(
-    ("act", "agent", "properties"),
+    ("engagement", "agent", "properties"),
     [
         (OPEN, CHROME, {"classified": "human", "reasons": [], "opens": "human"}),
         (OPEN, "Mozilla/5.0", {"classified": "machine", "reasons": ["privacy_proxy"], "opens": "machine"}),
@@ -101,6 +103,8 @@ def test_two_suspicions_make_a_machine() -> None:
         (CLICK, "curl/8", {"classified": "machine", "reasons": ["known_agent"], "robot": True}),
     ],
 )
-def test_properties_of_the_interaction(act: EngagementKind, agent: str, properties: dict[str, object]) -> None:
+def test_properties_of_the_interaction(
+    engagement: EngagementKind, agent: str, properties: dict[str, object]
+) -> None:
     """M2: a suspect open is only `any`; only a machine's click is a robot's."""
-    assert classify(Visit(act, AT, agent), LONG_AGO, [], is_crawler).properties(act) == properties
+    assert classify(Visit(engagement, AT, agent), LONG_AGO, [], is_crawler).properties(engagement) == properties

@@ -9,38 +9,40 @@ from typing import Any
 import pytest
 
 from connector.rules.provider_events.consent import apply_consent, latest_statements
-from connector.rules.provider_events.effects import EventEffect, effect_of
+from connector.rules.provider_events.effects import EventEffect, interpret_event
 from connector.rules.provider_events.events import EventKind, ProviderEvent
 
 H = EventKind
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NOW = AT + timedelta(days=1)
 ADA, OLD = "Ada@shop.test", "old@shop.test"
-Said = tuple[EventKind, float, str]
+Statement = tuple[EventKind, float, str]
 
 
-def told(happened: EventKind, hours: float, recipient: str) -> tuple[ProviderEvent, EventEffect]:
+def statement(happened: EventKind, hours: float, recipient: str) -> tuple[ProviderEvent, EventEffect]:
     at = AT + timedelta(hours=hours)
     event = ProviderEvent("ses", "e", happened, at, recipient=recipient, permanent=True)
-    return event, effect_of(event)
+    return event, interpret_event(event)
 
 
-def consent(*words: Said) -> dict[str, str]:
+def consent(*statements: Statement) -> dict[str, str]:
     """Return the consent after these statements, each applied by itself."""
-    known, said_at = {}, {}
-    for word in words:
-        known, said_at = apply_consent(known, said_at, [told(*word)], NOW)
-    assert known.keys() == said_at.keys()
-    return dict(known)
+    consents, said_at = {}, {}
+    for one in statements:
+        consents, said_at = apply_consent(consents, said_at, [statement(*one)], NOW)
+    assert consents.keys() == said_at.keys()
+    return dict(consents)
 
 
-def dead(*words: Said) -> set[str]:
+def suppressed(*statements: Statement) -> set[str]:
     return {
-        word.address.lower() for word in latest_statements([told(*word) for word in words], NOW) if word.is_suppressed
+        latest.address.lower()
+        for latest in latest_statements([statement(*one) for one in statements], NOW)
+        if latest.is_suppressed
     }
 
 
-SAID: list[tuple[list[Said], dict[str, str], set[str]]] = [
+CASES: list[tuple[list[Statement], dict[str, str], set[str]]] = [
     ([(H.SUBSCRIBED, 0, ADA), (H.UNSUBSCRIBED, 1, ADA)], {"email": "unsubscribed"}, set()),
     ([(H.UNSUBSCRIBED, 0, ADA), (H.SUBSCRIBED, 1, ADA)], {"email": "subscribed"}, set()),
     ([(H.SUBSCRIBED, 0, ADA), (H.BOUNCED, 1, "ada@SHOP.test")], {"email": "subscribed"}, {"ada@shop.test"}),
@@ -52,22 +54,22 @@ SAID: list[tuple[list[Said], dict[str, str], set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("words", "consents", "addresses"), SAID)
-def test_the_latest_statement_holds(words: Any, consents: dict[str, str], addresses: set[str]) -> None:
-    """In any order of arrival; a statement on one address is none on another."""
-    for order in permutations(words):
-        assert (consent(*order), dead(*order)) == (consents, addresses)
+@pytest.mark.parametrize(("statements", "consents", "addresses"), CASES)
+def test_the_latest_statement_holds(statements: Any, consents: dict[str, str], addresses: set[str]) -> None:
+    """In any order of arrival; a statement about one address is none about another."""
+    for order in permutations(statements):
+        assert (consent(*order), suppressed(*order)) == (consents, addresses)
 
 
 def test_of_two_at_one_instant_the_last_reported_holds() -> None:
     """Some providers report whole seconds, and in order."""
     assert consent((H.SUBSCRIBED, 0, ADA), (H.UNSUBSCRIBED, 0, ADA)) == {"email": "unsubscribed"}
     assert consent((H.UNSUBSCRIBED, 0, ADA), (H.SUBSCRIBED, 0, ADA)) == {"email": "subscribed"}
-    assert dead((H.BOUNCED, 0, ADA), (H.SUBSCRIBED, 0, ADA)) == set()
+    assert suppressed((H.BOUNCED, 0, ADA), (H.SUBSCRIBED, 0, ADA)) == set()
 
 
 def test_a_statement_in_the_future_was_made_now() -> None:
     """M7: a provider whose clock is far ahead does not overrule all later statements."""
-    ahead: Said = (H.SUBSCRIBED, 24 * 365 * 40, ADA)
+    ahead: Statement = (H.SUBSCRIBED, 24 * 365 * 40, ADA)
     assert consent(ahead, (H.UNSUBSCRIBED, 24, ADA)) == {"email": "unsubscribed"}
-    assert dead(ahead, (H.BOUNCED, 24, ADA)) == {"ada@shop.test"}
+    assert suppressed(ahead, (H.BOUNCED, 24, ADA)) == {"ada@shop.test"}

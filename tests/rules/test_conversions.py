@@ -1,4 +1,4 @@
-"""Which events count as a campaign's success, for which receipt, and how often (C1)."""
+"""Conversions: which events count as a campaign's success, for which receipt, and how often (C1)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from connector.rules.model.campaigns import Campaign, parse_definition
 from connector.rules.model.follow_up import FollowUp, follow_up_id_of
 from connector.rules.model.interactions import Interaction, InteractionType, LogEntry
 from connector.rules.results.conversions import count_conversions, log_needed_since
-from connector.rules.sending.deliveries import enrolment, receive_interaction
+from connector.rules.sending.deliveries import build_receive_interaction, enrolment
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 PURCHASE = {"event": "make_purchase"}
 INTERACTIONS = frozenset(kind.value for kind in InteractionType)
-Told = tuple[str, float] | tuple[str, float, dict[str, Any]]
+Report = tuple[str, float] | tuple[str, float, dict[str, Any]]
 """A type of interaction with `o`, or an event's name; the hour; and its properties."""
 
 
@@ -39,38 +39,40 @@ def campaign(name: str, *conversions: dict[str, Any]) -> Campaign:
 
 
 def published(*revisions: Campaign, since: Sequence[float] = (-1000,)) -> Entry:
-    made = tuple(Revision(n, c, hour(at)) for n, (c, at) in enumerate(zip(revisions, since, strict=True)))
-    return Entry(revisions[0].id, "active", made, (Window(1, hour(since[0])),))
+    numbered = tuple(Revision(n, c, hour(at)) for n, (c, at) in enumerate(zip(revisions, since, strict=True)))
+    return Entry(revisions[0].id, "active", numbered, (Window(1, hour(since[0])),))
 
 
 def catalogue(*conversions: dict[str, Any]) -> Catalogue:
     return Catalogue().with_entries([published(campaign("o", *conversions))], version=1)
 
 
-def item(told: Told, place: int, campaign: str = "o") -> dict[str, Any]:
-    kind, at, properties = (*told, {})[:3]
-    common = {"id": f"{kind}-{place}", "user": "u", "occurred_at": hour(at).isoformat(), "properties": properties}
-    if kind in INTERACTIONS:
-        return {**common, "type": kind, "campaign": campaign}
-    return {**common, "type": "make_purchase"} if kind == "make_purchase" else {**common, "type": "event", "name": kind}
+def item(report: Report, number: int, campaign: str = "o") -> dict[str, Any]:
+    type, at, properties = (*report, {})[:3]
+    common = {"id": f"{type}-{number}", "user": "u", "occurred_at": hour(at).isoformat(), "properties": properties}
+    if type in INTERACTIONS:
+        return {**common, "type": type, "campaign": campaign}
+    return {**common, "type": "make_purchase"} if type == "make_purchase" else {**common, "type": "event", "name": type}
 
 
 class Log:
-    """One user's log; only what `log_needed_since` asks for is shown to the rules."""
+    """One user's log. The rules see only the part that `log_needed_since` requires."""
 
-    def __init__(self, known: Catalogue) -> None:
-        self.known, self.items, self.ids = known, list[LogEntry](), set[str]()
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue, self.items, self.ids = catalogue, list[LogEntry](), set[str]()
 
-    def take(self, batch: Iterable[Any]) -> list[Interaction]:
-        """Log what is new, and count."""
+    def add(self, batch: Iterable[Any]) -> list[Interaction]:
+        """Log the new items, and return the conversions that they make."""
         new = [self._logged(one) for one in map(ensure_id, map(parse_item, batch)) if one.id not in self.ids]
-        since = log_needed_since(new, self.known)
+        since = log_needed_since(new, self.catalogue)
         if since is None:
             return []
-        made = count_conversions(new, [logged for logged in self.items if logged.t >= since], self.known, "u")
-        for interaction in made:
+        conversions = count_conversions(
+            new, [logged for logged in self.items if logged.t >= since], self.catalogue, "u"
+        )
+        for interaction in conversions:
             self._logged(interaction)
-        return made
+        return conversions
 
     def _logged(self, one: Any) -> LogEntry:
         t = one.occurred_at.astimezone(UTC)
@@ -80,23 +82,23 @@ class Log:
         return logged
 
 
-def counted(known: Catalogue, *told: Told) -> list[tuple[str, float]]:
-    """What is counted when these arrive one after the other: letters, and the hours at which they count."""
-    log = Log(known)
-    made = [one for place, each in enumerate(told) for one in log.take([item(each, place)])]
-    return [(one.properties["conversion"], (one.occurred_at - MONDAY) / timedelta(hours=1)) for one in made]
+def counted(catalogue: Catalogue, *reports: Report) -> list[tuple[str, float]]:
+    """Return the letters and hours of the conversions if these arrive one after the other."""
+    log = Log(catalogue)
+    conversions = [one for number, report in enumerate(reports) for one in log.add([item(report, number)])]
+    return [(one.properties["conversion"], (one.occurred_at - MONDAY) / timedelta(hours=1)) for one in conversions]
 
 
 RECEIVED, VIEWED, BOUGHT = "receive_email", "view_content_card", "make_purchase"
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("reports", "expected"),
     [
         ([(RECEIVED, 0), (BOUGHT, 1)], [("A", 1)]),
         ([(RECEIVED, 0), (BOUGHT, 0)], [("A", 0)]),  # from the send on
         ([(RECEIVED, 0), (BOUGHT, 71.9)], [("A", 71.9)]),
-        ([(RECEIVED, 0), (BOUGHT, 72)], []),  # three days where nothing is said
+        ([(RECEIVED, 0), (BOUGHT, 72)], []),  # three days by default
         ([(RECEIVED, 1), (BOUGHT, 0)], []),
         ([(BOUGHT, 1)], []),
         ([(RECEIVED, 0), ("cart_updated", 1)], []),
@@ -111,9 +113,9 @@ RECEIVED, VIEWED, BOUGHT = "receive_email", "view_content_card", "make_purchase"
         ([(RECEIVED, 0), ("open_email", 70), (BOUGHT, 73)], []),
     ],
 )
-def test_event_counts_in_the_window_after_a_receipt(told: list[Told], expected: list[tuple[str, float]]) -> None:
-    """C1: from the send, opened or not, control users included, once per receipt, [receipt, receipt + 3 days)."""
-    assert counted(catalogue(PURCHASE), *told) == expected
+def test_event_counts_in_the_window_after_a_receipt(reports: list[Report], expected: list[tuple[str, float]]) -> None:
+    """C1: from the send, opened or not, including control users, once per receipt, in [receipt, receipt + 3 days)."""
+    assert counted(catalogue(PURCHASE), *reports) == expected
 
 
 @pytest.mark.parametrize("viewed", ["view_in_app_message", "view_content_card", "view_news_feed_card"])
@@ -123,24 +125,24 @@ def test_event_counts_in_the_window_after_a_receipt(told: list[Told], expected: 
         ([0, 1, 50], [71], [71]),
         ([0, 1, 50], [72], []),  # a later view moves nothing
         ([0, 2, 3], [1, 4], [1]),
-        ([0, 50, 100], [101], []),  # seen again and again is seen once
+        ([0, 50, 100], [101], []),  # repeated views are one receipt
         ([0, 72], [73], [73]),
     ],
 )
 def test_views_count_from_the_first(viewed: str, views: list[float], bought: list[float], expected: list[Any]) -> None:
-    """C1: cards and in-app messages from the first view; one is a first again when its windows have long been empty."""
-    told = sorted([(viewed, at) for at in views] + [(BOUGHT, at) for at in bought], key=lambda each: each[1])
-    assert counted(catalogue(PURCHASE), *told) == [("A", at) for at in expected]
+    """C1: cards and in-app messages count from the first view; a view outside all windows is a first view again."""
+    reports = sorted([(viewed, at) for at in views] + [(BOUGHT, at) for at in bought], key=lambda report: report[1])
+    assert counted(catalogue(PURCHASE), *reports) == [("A", at) for at in expected]
 
 
-def test_view_of_what_was_received_opens_nothing() -> None:
-    """C1: an email and a card of one campaign: the email's window holds the view, and it is one receipt."""
-    told: list[Told] = [(RECEIVED, 0), (VIEWED, 1), (BOUGHT, 2), (BOUGHT, 3)]
-    assert counted(catalogue(PURCHASE), *told) == [("A", 2)]
+def test_a_view_after_a_receipt_begins_none() -> None:
+    """C1: the window of an email contains the view of a card of the same campaign: they are one receipt."""
+    reports: list[Report] = [(RECEIVED, 0), (VIEWED, 1), (BOUGHT, 2), (BOUGHT, 3)]
+    assert counted(catalogue(PURCHASE), *reports) == [("A", 2)]
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("reports", "expected"),
     [
         ([("signed_up", 1)], [("B", 1)]),
         ([(BOUGHT, 1)], [("C", 1)]),
@@ -149,114 +151,117 @@ def test_view_of_what_was_received_opens_nothing() -> None:
         ([("signed_up", 1), (BOUGHT, 1), ("signed_up", 2)], [("B", 1), ("C", 1)]),
     ],
 )
-def test_each_conversion_has_its_letter_and_window(told: list[Told], expected: list[tuple[str, float]]) -> None:
-    """C1: A to D by their places, the first is primary; each has its own filter and window."""
+def test_each_conversion_has_its_letter_and_window(reports: list[Report], expected: list[tuple[str, float]]) -> None:
+    """C1: A to D in the order of the list, the first is primary; each has its own filter and window."""
     shoe = {**PURCHASE, "where": {"product": "shoe-1"}, "within": "2 hours"}
-    known = catalogue(shoe, {"event": "signed_up"}, {**PURCHASE, "within": "30 days"})
-    assert counted(known, (RECEIVED, 0), *told) == expected
+    campaigns = catalogue(shoe, {"event": "signed_up"}, {**PURCHASE, "within": "30 days"})
+    assert counted(campaigns, (RECEIVED, 0), *reports) == expected
 
 
-def test_newest_receipt_whose_window_holds_it() -> None:
-    """C1: what the newer receipt's windows do not hold counts for the older one."""
+def test_an_event_counts_for_the_newest_receipt() -> None:
+    """C1: an event outside the newer receipt's windows counts for the older receipt."""
     entry = published(
         campaign("o", {**PURCHASE, "within": "30 days"}),
         campaign("o", {**PURCHASE, "within": "1 hour"}),
         since=(-1000, 5),
     )
-    known = Catalogue().with_entries([entry], version=1)
-    assert counted(known, (RECEIVED, 0), (RECEIVED, 10), (BOUGHT, 12), (BOUGHT, 10.5)) == [("A", 12), ("A", 10.5)]
+    campaigns = Catalogue().with_entries([entry], version=1)
+    assert counted(campaigns, (RECEIVED, 0), (RECEIVED, 10), (BOUGHT, 12), (BOUGHT, 10.5)) == [("A", 12), ("A", 10.5)]
 
 
 @pytest.mark.parametrize(("since", "expected"), [((-1000, 2), []), ((-1000, 0), [("A", 1)]), ((10, 20), [("A", 1)])])
 def test_conversions_of_the_revision_at_the_receipt(since: tuple[float, float], expected: list[Any]) -> None:
-    """C1, P10: those in effect at the receipt; before the first publication, the newest published ones."""
+    """C1, P10: the revision in effect at the receipt; before the first publication, the newest published one."""
     entry = published(campaign("o", {"event": "signed_up"}), campaign("o", PURCHASE), since=since)
     assert counted(Catalogue().with_entries([entry], version=1), (RECEIVED, 0), (BOUGHT, 1)) == expected
 
 
 def test_drafts_count_nothing() -> None:
-    """C1: only campaigns that were ever published; nothing of the log is asked for."""
+    """C1: campaigns that were never published count nothing and need no log."""
     draft = Entry("o", "draft", (Revision(1, campaign("o", PURCHASE)),))
     log = Log(Catalogue().with_entries([draft], version=1))
-    assert log.take([item((RECEIVED, 0), 0), item((BOUGHT, 1), 1)]) == []
-    assert log_needed_since(log.items, log.known) is None
+    assert log.add([item((RECEIVED, 0), 0), item((BOUGHT, 1), 1)]) == []
+    assert log_needed_since(log.items, log.catalogue) is None
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("reports", "expected"),
     [
         ([(BOUGHT, 1), (RECEIVED, 0)], [("A", 1)]),
         ([(BOUGHT, 2), (BOUGHT, 1), (RECEIVED, 0)], [("A", 1)]),
         ([(BOUGHT, 80), (BOUGHT, -1), (RECEIVED, 0)], []),
-        ([(RECEIVED, 0), (BOUGHT, 2), (BOUGHT, 1)], [("A", 2)]),  # what was counted stays
+        ([(RECEIVED, 0), (BOUGHT, 2), (BOUGHT, 1)], [("A", 2)]),  # counted conversions stay
         ([(RECEIVED, 0), (RECEIVED, 5), (BOUGHT, 6), (BOUGHT, 1)], [("A", 6), ("A", 1)]),
         ([(RECEIVED, 0), (BOUGHT, 1), (BOUGHT, 6), (RECEIVED, 5)], [("A", 1), ("A", 6)]),
         ([(RECEIVED, 0), (BOUGHT, 6), (RECEIVED, 5)], [("A", 6)]),  # no event counts for two receipts
-        ([(VIEWED, 1), (BOUGHT, 2), (VIEWED, 0), (BOUGHT, 0.5)], [("A", 2)]),  # it was one receipt all along
+        ([(VIEWED, 1), (BOUGHT, 2), (VIEWED, 0), (BOUGHT, 0.5)], [("A", 2)]),  # it is still one receipt
         (
             [(RECEIVED, 3, {"dispatch": "d"}), (BOUGHT, 4), ("receive_sms", 0, {"dispatch": "d"}), (BOUGHT, 1)],
             [("A", 4)],
         ),
     ],
 )
-def test_late_arrivals(told: list[Told], expected: list[tuple[str, float]]) -> None:
-    """C1, T5: late receipts take what is logged, late events count where nothing was; what was counted stays."""
-    assert counted(catalogue(PURCHASE), *told) == expected
+def test_late_arrivals(reports: list[Report], expected: list[tuple[str, float]]) -> None:
+    """C1, T5: late receipts count logged events, late events count if none did; counted conversions stay."""
+    assert counted(catalogue(PURCHASE), *reports) == expected
 
 
 def test_dispatch_is_one_receipt() -> None:
-    """C1, M3: what was sent in one go on several channels is one receipt, at the first of their times."""
-    both: list[Told] = [("receive_push", 1, {"dispatch": "d"}), (RECEIVED, 0, {"dispatch": "d"})]
-    known = catalogue(PURCHASE)
-    assert counted(known, *both, (BOUGHT, 2), (BOUGHT, 3)) == [("A", 2)]
-    assert counted(known, *both, (BOUGHT, 72.5)) == []
-    assert counted(known, *both, ("receive_push", 4, {"dispatch": "e"}), (BOUGHT, 2), (BOUGHT, 5)) == [
+    """C1, M3: one dispatch on several channels is one receipt, at the first of their times."""
+    both: list[Report] = [("receive_push", 1, {"dispatch": "d"}), (RECEIVED, 0, {"dispatch": "d"})]
+    campaigns = catalogue(PURCHASE)
+    assert counted(campaigns, *both, (BOUGHT, 2), (BOUGHT, 3)) == [("A", 2)]
+    assert counted(campaigns, *both, (BOUGHT, 72.5)) == []
+    assert counted(campaigns, *both, ("receive_push", 4, {"dispatch": "e"}), (BOUGHT, 2), (BOUGHT, 5)) == [
         ("A", 2),
         ("A", 5),
     ]
 
 
-def test_follow_up_of_ours_is_one_receipt() -> None:
-    """C1, M4: what handing over makes on the channels of one follow-up belongs together, by the ids that it makes."""
+def test_a_follow_up_is_one_receipt() -> None:
+    """C1, M4: the `receive_*` interactions of one follow-up's channels are one receipt, recognised by their ids."""
     triggered = LogEntry(id="e", seq=1, t=MONDAY, received_at=MONDAY, item=parse_item(item((BOUGHT, 0), 0)))
     first, second = (
         FollowUp(follow_up_id_of("o", "k", "", "e", n), "o", 1, 1, "k", "", triggered, MONDAY, MONDAY) for n in (0, 1)
     )
     log = Log(catalogue(PURCHASE))
-    for made in (receive_interaction(first, "push", "u", hour(1)), receive_interaction(first, "email", "u", hour(2))):
-        log.take([made])
-    assert [len(log.take([item((BOUGHT, at), int(at))])) for at in (3, 4)] == [1, 0]
-    log.take([receive_interaction(second, "email", "u", hour(5))])
-    assert [len(log.take([item((BOUGHT, at), int(at))])) for at in (6, 7)] == [1, 0]
-    log.take([enrolment(second, "u", hour(100))])
-    assert len(log.take([item((BOUGHT, 101), 101)])) == 1
+    for received in (
+        build_receive_interaction(first, "push", "u", hour(1)),
+        build_receive_interaction(first, "email", "u", hour(2)),
+    ):
+        log.add([received])
+    assert [len(log.add([item((BOUGHT, at), int(at))])) for at in (3, 4)] == [1, 0]
+    log.add([build_receive_interaction(second, "email", "u", hour(5))])
+    assert [len(log.add([item((BOUGHT, at), int(at))])) for at in (6, 7)] == [1, 0]
+    log.add([enrolment(second, "u", hour(100))])
+    assert len(log.add([item((BOUGHT, 101), 101)])) == 1
 
 
-def test_what_counting_makes() -> None:
-    """C1: an interaction with the campaign at the event's time, with its letter and an id that is always the same."""
+def test_the_interaction_of_a_conversion() -> None:
+    """C1: an interaction with the campaign at the event's time, with the letter and a stable id."""
     batch = [item((RECEIVED, 0), 0), item((BOUGHT, 1), 1)]
-    (made,), (again,) = Log(catalogue(PURCHASE)).take(batch), Log(catalogue(PURCHASE)).take(batch)
-    assert (made.type, made.campaign, made.user) == ("perform_conversion_event", "o", "u")
-    assert (made.occurred_at, made.properties) == (hour(1), {"conversion": "A"})
-    assert made == again
-    assert made.id is not None
-    assert made.id.startswith("conversion-")
-    assert made.id.endswith("-a")
+    (conversions,), (again,) = Log(catalogue(PURCHASE)).add(batch), Log(catalogue(PURCHASE)).add(batch)
+    assert (conversions.type, conversions.campaign, conversions.user) == ("perform_conversion_event", "o", "u")
+    assert (conversions.occurred_at, conversions.properties) == (hour(1), {"conversion": "A"})
+    assert conversions == again
+    assert conversions.id is not None
+    assert conversions.id.startswith("conversion-")
+    assert conversions.id.endswith("-a")
 
 
 def test_event_counts_for_each_campaign() -> None:
-    """C1: per user and receipt, so for every campaign that was received and counts it."""
+    """C1: an event counts for every campaign that the user received and that counts it."""
     entries = [published(campaign(name, PURCHASE)) for name in ("o", "p", "q")]
     log = Log(Catalogue().with_entries(entries, version=1))
-    log.take([item((RECEIVED, 0), 0, "o"), item((RECEIVED, 1), 1, "p")])
-    made = log.take([item((BOUGHT, 2), 2)])
-    assert [one.campaign for one in made] == ["o", "p"]
+    log.add([item((RECEIVED, 0), 0, "o"), item((RECEIVED, 1), 1, "p")])
+    conversions = log.add([item((BOUGHT, 2), 2)])
+    assert [one.campaign for one in conversions] == ["o", "p"]
 
 
 @pytest.mark.parametrize(
-    ("told", "needed"),
+    ("report", "needed"),
     [
-        ((BOUGHT, 0), -96),  # a receipt is up to one window back, and what is before it up to one more
+        ((BOUGHT, 0), -96),  # its receipt is up to one window back, and the items before that up to one more
         ((RECEIVED, 0), -48),
         (("view_in_app_message", 0), -48),
         (("open_email", 0), None),
@@ -264,80 +269,80 @@ def test_event_counts_for_each_campaign() -> None:
         (("signed_up", 0), None),
     ],
 )
-def test_how_much_of_the_log_is_needed(told: Told, needed: float | None) -> None:
-    """C1: nothing where an item concerns no conversion, else as far back as the windows reach."""
-    known = catalogue({**PURCHASE, "within": "2 days"}, {**PURCHASE, "within": "1 day"})
-    new = [LogEntry(id="e", seq=1, t=hour(told[1]), received_at=hour(9), item=parse_item(item(told, 0)))]
-    assert log_needed_since(new, known) == (None if needed is None else hour(needed))
+def test_how_much_of_the_log_is_needed(report: Report, needed: float | None) -> None:
+    """C1: none if an item concerns no conversion, else as far back as the windows reach."""
+    campaigns = catalogue({**PURCHASE, "within": "2 days"}, {**PURCHASE, "within": "1 day"})
+    new = [LogEntry(id="e", seq=1, t=hour(report[1]), received_at=hour(9), item=parse_item(item(report, 0)))]
+    assert log_needed_since(new, campaigns) == (None if needed is None else hour(needed))
 
 
 def test_index_follows_the_catalogue() -> None:
-    """C1: the longest window of a topic, as campaigns come and are edited, however many others there are."""
-    known = catalogue({**PURCHASE, "within": "2 days"})
+    """C1: a topic's longest window follows the campaigns as they are added and edited."""
+    before = catalogue({**PURCHASE, "within": "2 days"})
     bought = parse_item(item((BOUGHT, 0), 0))
-    longer = known.with_entries([published(campaign("p", {**PURCHASE, "within": "5 days"}))], version=2)
+    longer = before.with_entries([published(campaign("p", {**PURCHASE, "within": "5 days"}))], version=2)
     without = longer.with_entries([published(campaign("p"))], version=3)
     empty = without.with_entries([published(campaign("o"))], version=4)
-    days = [known.conversion_window(bought), longer.conversion_window(bought), without.conversion_window(bought)]
+    days = [before.conversion_window(bought), longer.conversion_window(bought), without.conversion_window(bought)]
     assert days == [timedelta(days=2), timedelta(days=5), timedelta(days=2)]
     assert empty.conversion_window(bought) is None
 
 
 @pytest.mark.parametrize(
-    ("faulty", "said"),
+    ("fault", "message"),
     [
         ({"within": "31 days"}, "must be more than zero and at most 30 days"),
         ({"within": "0 days"}, "must be more than zero and at most 30 days"),
         ({"same": ["sku"]}, "a conversion does not have"),
     ],
 )
-def test_definitions_that_are_refused(faulty: dict[str, Any], said: str) -> None:
-    """C1: a window of at most 30 days; nothing to compare with a trigger."""
-    with pytest.raises(ValidationError, match=said):
-        campaign("o", {**PURCHASE, **faulty})
+def test_definitions_that_are_refused(fault: dict[str, Any], message: str) -> None:
+    """C1: a window is at most 30 days; `same` has no trigger to compare with."""
+    with pytest.raises(ValidationError, match=message):
+        campaign("o", {**PURCHASE, **fault})
     assert campaign("o", {**PURCHASE, "within": "30 days"}).conversions[0].within == timedelta(days=30)
     assert campaign("o", PURCHASE).conversions[0].within == timedelta(days=3)
     with pytest.raises(ValidationError, match="at most 4"):
         campaign("o", *[PURCHASE] * 5)
 
 
-TOLD = st.tuples(
+REPORT = st.tuples(
     st.sampled_from([RECEIVED, "receive_push", VIEWED, BOUGHT, BOUGHT, "signed_up"]),
     st.integers(0, 200),
     st.sampled_from([{}, {}, {"dispatch": "d"}]),
 )
-ANY_ORDER = st.lists(TOLD, max_size=12, unique_by=lambda told: (told[0], told[1])).flatmap(
-    lambda told: st.lists(st.sampled_from(list(enumerate(told))), max_size=30) if told else st.just([])
+ANY_ORDER = st.lists(REPORT, max_size=12, unique_by=lambda report: (report[0], report[1])).flatmap(
+    lambda reports: st.lists(st.sampled_from(list(enumerate(reports))), max_size=30) if reports else st.just([])
 )
 
 
 @settings(max_examples=400, deadline=None, database=None, derandomize=True)
 @given(order=ANY_ORDER, sizes=st.lists(st.integers(1, 4), min_size=30, max_size=30))
 def test_no_order_of_arrival_counts_twice(order: list[tuple[int, Any]], sizes: list[int]) -> None:
-    """C1: whatever is repeated, late or together, each receipt and letter counts once, and no event counts for two."""
+    """C1: with repeats, lateness and batches, each receipt and letter counts once, and no event counts for two."""
     log = Log(catalogue(PURCHASE, {"event": "signed_up", "within": "6 hours"}))
-    made: list[Interaction] = []
+    conversions: list[Interaction] = []
     while order:
         size = sizes.pop()
-        made += log.take([item(told, place) for place, told in order[:size]])
+        conversions += log.add([item(report, number) for number, report in order[:size]])
         order = order[size:]
-    assert max(Counter(one.id for one in made).values(), default=1) == 1
+    assert max(Counter(one.id for one in conversions).values(), default=1) == 1
     events = Counter((logged.item.name_or_type, logged.t) for logged in log.items)
-    for (letter, t), times in Counter((one.properties["conversion"], one.occurred_at) for one in made).items():
+    for (letter, t), times in Counter((one.properties["conversion"], one.occurred_at) for one in conversions).items():
         assert times == events[(BOUGHT if letter == "A" else "signed_up", t)] == 1
 
 
 @settings(max_examples=200, deadline=None, database=None, derandomize=True)
-@given(told=st.lists(TOLD, max_size=12, unique_by=lambda told: told[1]))
-def test_batches_count_as_single_items_do(told: list[Any]) -> None:
-    """C1: in the order of event time it does not matter what arrives together.
+@given(reports=st.lists(REPORT, max_size=12, unique_by=lambda report: report[1]))
+def test_batches_count_like_single_items(reports: list[Any]) -> None:
+    """C1: in event order it does not matter which items arrive together.
 
-    A dispatch is one hand-over: what tells of it lies within one window, for no more of the log is looked at.
+    The reports of one dispatch are within one window, because no more of the log is evaluated.
     """
-    hours = [at for _, at, properties in told if properties]
+    hours = [at for _, at, properties in reports if properties]
     assume(max(hours, default=0) - min(hours, default=0) < 72)
-    known = catalogue(PURCHASE, {"event": "signed_up", "within": "6 hours"})
-    items = [item(each, place) for place, each in enumerate(sorted(told, key=lambda each: each[1]))]
-    one_by_one = Log(known)
-    single = [made for each in items for made in one_by_one.take([each])]
-    assert Log(known).take(items) == single
+    campaigns = catalogue(PURCHASE, {"event": "signed_up", "within": "6 hours"})
+    items = [item(report, number) for number, report in enumerate(sorted(reports, key=lambda report: report[1]))]
+    one_by_one = Log(campaigns)
+    single = [conversions for one in items for conversions in one_by_one.add([one])]
+    assert Log(campaigns).add(items) == single

@@ -41,7 +41,7 @@ def test_a_report_changes(
     channel: str, state: DeliveryState, fault: str | None, is_received: bool, arrived: bool | None,
     reported: str | None, changes: tuple[datetime | None, datetime | None, bool, str | None],
 ) -> None:  # fmt: skip
-    """Accepted, received, fault cleared, fault noted; what is known already changes nothing."""
+    """Accepted, received, fault cleared, fault noted; a repeated report changes nothing."""
     message = delivery_record("d", "f", channel, state=state, fault=fault, claimed_at=CLAIMED)
     report = DeliveryReport("d", None, arrived, reported)
     decided = decide_report(message, report, follow_up_is_open=True, is_received=is_received, now=NOW)
@@ -57,8 +57,8 @@ def test_a_message_that_was_never_claimed(is_open: bool, accepted_at: datetime |
     assert (decided.accepted_at, decided.received_at) == (accepted_at, NOW)
 
 
-@pytest.mark.parametrize(("known", "reported", "same"), [(None, "a", True), ("a", None, True), ("a", "b", False)])
-def test_the_providers_id_decides_which_message_it_is(known: str | None, reported: str | None, same: bool) -> None:
-    """A report with another id of the provider's is about another message."""
-    message = delivery_record("d", "f", "sms", claimed_at=CLAIMED, provider_id=known)
+@pytest.mark.parametrize(("message_id", "reported", "same"), [(None, "a", True), ("a", None, True), ("a", "b", False)])
+def test_the_providers_id_decides_which_message_it_is(message_id: str | None, reported: str | None, same: bool) -> None:
+    """A report with another provider id is about another message."""
+    message = delivery_record("d", "f", "sms", claimed_at=CLAIMED, provider_id=message_id)
     assert DeliveryReport("d", reported).is_about(message) is same

@@ -1,4 +1,4 @@
-"""Definitions become drafts beside what is live (P10), and what they would do is told before (P3, P7)."""
+"""Drafts beside live revisions (P10), and the preview of saving and publishing them (P3, P7)."""
 
 from __future__ import annotations
 
@@ -38,8 +38,10 @@ def card(name: str = "o") -> Card:
     return Card(card=name, title="t", body="b")
 
 
-def known(*definitions: Campaign | Card, state: Lifecycle = "active", draft: Campaign | None = None) -> Catalogue:
-    """A catalogue of these, published earlier unless drafts; of the first there may be a draft revision beside it."""
+def saved_catalogue(
+    *definitions: Campaign | Card, state: Lifecycle = "active", draft: Campaign | None = None
+) -> Catalogue:
+    """Return a catalogue of these, published earlier unless drafts; the first may have a draft revision besides."""
     effective = None if state == "draft" else EARLIER
     windows = () if state == "draft" else (Window(1, EARLIER, None if state == "active" else NOW),)
     entries = [Entry(d.id, state, (Revision(1, d, effective),), windows) for d in definitions]
@@ -48,8 +50,8 @@ def known(*definitions: Campaign | Card, state: Lifecycle = "active", draft: Cam
     return Catalogue().with_entries(entries, version=7, changed_at=EARLIER)
 
 
-def test_new_ones_are_drafts() -> None:
-    """P1, P10: revision 1, never published; the version is raised once for all of them."""
+def test_new_definitions_are_drafts() -> None:
+    """P1, P10: they are revision 1 and unpublished; the version grows once for all of them."""
     drafted = draft(Catalogue(), [Workspace(zone="Europe/Berlin"), card("c"), drafted_follow_on()])
     assert drafted.changes == (DraftChange("default", 1, "new"), DraftChange("c", 1, "new"), DraftChange("f", 1, "new"))
     assert (drafted.catalogue.version, drafted.catalogue.workspace.zone) == (1, "Europe/Berlin")
@@ -57,9 +59,9 @@ def test_new_ones_are_drafts() -> None:
     assert drafted.catalogue.trigger_listeners == {}
 
 
-def test_what_is_live_goes_on() -> None:
-    """P10: the draft stands beside the live revision, and nothing else of the entry changes."""
-    before = known(drafted_follow_on(), drafted_original())
+def test_live_revisions_stay() -> None:
+    """P10: the draft is saved beside the live revision, and nothing else of the entry changes."""
+    before = saved_catalogue(drafted_follow_on(), drafted_original())
     drafted = draft(before, [drafted_original(), drafted_follow_on(retrigger="restart")])
     assert drafted.changes == (DraftChange("o", 1, "unchanged"), DraftChange("f", 2, "edited"))
     entry = drafted.catalogue.entries["f"]
@@ -73,78 +75,88 @@ def test_what_is_live_goes_on() -> None:
     assert before.entries["f"].newest.number == 1
 
 
-def test_a_draft_takes_the_place_of_a_draft() -> None:
-    """P10: what was replaced before it was published was never live, and never will be; numbers go on."""
-    before = known(drafted_follow_on(), draft=drafted_follow_on(retrigger="restart"))
+def test_a_draft_replaces_a_draft() -> None:
+    """P10: a draft that was replaced is never published; numbers go on."""
+    before = saved_catalogue(drafted_follow_on(), draft=drafted_follow_on(retrigger="restart"))
     drafted = draft(before, [drafted_follow_on(eligible_again="always")])
     assert drafted.changes == (DraftChange("f", 3, "edited"),)
     assert [revision.number for revision in drafted.catalogue.entries["f"].revisions] == [1, 3]
 
 
-def test_going_back_to_what_is_live_is_an_edit_of_the_draft() -> None:
-    """P10: compared with the newest saved revision, not with the live one."""
-    before = known(drafted_follow_on(), draft=drafted_follow_on(retrigger="restart"))
+def test_returning_to_the_live_definition_is_an_edit() -> None:
+    """P10: a definition is compared with the newest saved revision, not with the live one."""
+    before = saved_catalogue(drafted_follow_on(), draft=drafted_follow_on(retrigger="restart"))
     assert draft(before, [drafted_follow_on()]).changes == (DraftChange("f", 3, "edited"),)
 
 
-def test_nothing_new_is_nothing_changed() -> None:
-    """P5, P10: the very catalogue, at its version."""
-    before = known(drafted_follow_on(), drafted_original())
+def test_unchanged_definitions_change_nothing() -> None:
+    """P5, P10: the result is the same catalogue at the same version."""
+    before = saved_catalogue(drafted_follow_on(), drafted_original())
     drafted = draft(before, [drafted_follow_on(), drafted_original(), Workspace()])
     assert drafted.catalogue is before
-    assert {saved.change for saved in drafted.changes} == {"unchanged"}
+    assert {change.change for change in drafted.changes} == {"unchanged"}
 
 
 def test_true_is_not_one() -> None:
-    """X3: filters compare exactly, so that an edit from 1 to true is one."""
+    """X3: filters compare exactly, so a change from 1 to true is an edit."""
     one, true = (
         Campaign.model_validate(follow_on("f", [{"event": "e", "where": {"n": value}}])) for value in (1, True)
     )
-    assert [saved.change for saved in draft(known(one), [true]).changes] == ["edited"]
+    assert [change.change for change in draft(saved_catalogue(one), [true]).changes] == ["edited"]
 
 
 @pytest.mark.parametrize(
     ("before", "definitions", "problems"),
     [
-        (known(drafted_original(), state="archived"), [drafted_original()], ["o is archived and cannot be edited"]),
-        (known(drafted_original()), [card()], ["o is a campaign already; campaigns and cards share one space of ids"]),
-        (known(card()), [drafted_original()], ["o is a card already"]),
+        (
+            saved_catalogue(drafted_original(), state="archived"),
+            [drafted_original()],
+            ["o is archived and cannot be edited"],
+        ),
+        (
+            saved_catalogue(drafted_original()),
+            [card()],
+            ["o is a campaign already; campaigns and cards share one space of ids"],
+        ),
+        (saved_catalogue(card()), [drafted_original()], ["o is a card already"]),
         (Catalogue(), [drafted_original(), card()], ["o is given 2 times"]),
         (Catalogue(), [Workspace(), Workspace()], ["default is given 2 times"]),
         (Catalogue(), [drafted_original("default"), Workspace()], []),
         (
-            known(drafted_original(), card("c"), state="archived"),
+            saved_catalogue(drafted_original(), card("c"), state="archived"),
             [drafted_original(), card("c"), card("c")],
             ["c is given 2 times", "o is archived", "c is archived", "c is archived"],
         ),
     ],
 )
 def test_refused(before: Catalogue, definitions: list[Any], problems: list[str]) -> None:
-    """P9, M5: what is archived, was of the other kind, or is given twice; every problem is told."""
+    """P9, M5: an archived id, an id of the other kind, and a duplicate; the error has every problem."""
     if not problems:
         assert len(draft(before, definitions).changes) == len(definitions)
         return
     with pytest.raises(OrderRefused) as refused:
         draft(before, definitions)
-    assert [said[: len(problem)] for said, problem in zip(refused.value.problems, problems, strict=True)] == problems
+    assert [
+        actual[: len(problem)] for actual, problem in zip(refused.value.problems, problems, strict=True)
+    ] == problems
 
 
 @pytest.mark.parametrize(
     ("catalogue", "definition", "notes"),
     [
-        (known(drafted_original()), drafted_follow_on(), []),
+        (saved_catalogue(drafted_original()), drafted_follow_on(), []),
         (
             Catalogue(),
             drafted_follow_on(),
             ["publishing f will be refused: its trigger names the campaign o, which does not"],
         ),
         (
-            known(drafted_original()),
+            saved_catalogue(drafted_original()),
             drafted_follow_on(exceptions=[{"event": "e"}]),
             ["publishing f will be refused: its exceptions can never happen"],
         ),
         (
-            known(drafted_original()),
+            saved_catalogue(drafted_original()),
             drafted_follow_on(start="2026-04-01T00:00:00Z", quiet_hours={"from": "09:00", "to": "09:00"}),
             [
                 "publishing f will be refused: its `quiet_hours` begin and end",
@@ -154,21 +166,21 @@ def test_refused(before: Catalogue, definitions: list[Any], problems: list[str])
         (Catalogue(), card(), []),
     ],
 )
-def test_told_of_drafts(catalogue: Catalogue, definition: Campaign | Card, notes: list[str]) -> None:
-    """P3, P7, P8: saved all the same; what publishing would be refused for is a warning besides the others."""
+def test_warnings_of_drafts(catalogue: Catalogue, definition: Campaign | Card, notes: list[str]) -> None:
+    """P3, P7, P8: a draft is saved; why publishing it would be refused is a warning besides the others."""
     drafted = draft(catalogue, [definition])
-    said = draft_warnings([definition, Workspace()], drafted.catalogue, NOW)
-    assert [one[: len(note)] for one, note in zip(said, notes, strict=True)] == notes
+    actual = draft_warnings([definition, Workspace()], drafted.catalogue, NOW)
+    assert [one[: len(note)] for one, note in zip(actual, notes, strict=True)] == notes
 
 
-def test_what_is_live_is_not_refused() -> None:
-    """P7: nothing of it is to be published, so that its `end` having passed is no news."""
+def test_live_definitions_are_not_refused() -> None:
+    """P7: it is not published again, so an `end` that has passed is no warning."""
     over = drafted_follow_on(end="2026-02-15T00:00:00Z")
-    assert draft_warnings([over], known(over, drafted_original()), NOW) == []
+    assert draft_warnings([over], saved_catalogue(over, drafted_original()), NOW) == []
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "found"),
+    ("before", "after", "expected"),
     [
         ({"a": 1}, {"a": 1}, []),
         ({"a": 1}, {"a": True}, [("a", "edited", 1, True)]),
@@ -187,25 +199,25 @@ def test_what_is_live_is_not_refused() -> None:
         ({"a": {"b": 1}}, {"a": None}, [("a", "edited", {"b": 1}, None)]),
     ],
 )
-def test_differences(before: dict[str, Any], after: dict[str, Any], found: list[tuple[Any, ...]]) -> None:
-    """P10: what an edit changes, by the keys under which it stands."""
-    assert list(differences(before, after)) == [Difference(*one) for one in found]
+def test_differences(before: dict[str, Any], after: dict[str, Any], expected: list[tuple[Any, ...]]) -> None:
+    """P10: the differences of an edit, by their keys."""
+    assert list(differences(before, after)) == [Difference(*one) for one in expected]
 
 
-def test_what_becomes_of_each() -> None:
-    """P10: new, edited with its keys, unchanged; revisions beside what is live; the settings have no revision."""
-    before = known(drafted_follow_on(), drafted_original())
+def test_preview_of_each_definition() -> None:
+    """P10: new, edited with its keys, and unchanged; the revision beside the live one; settings have no revision."""
+    before = saved_catalogue(drafted_follow_on(), drafted_original())
     edited = drafted_follow_on(delay={"after": "1 hour"})
     definitions: list[Definition] = [Workspace(zone="Europe/Berlin"), card("c"), drafted_original(), edited]
     drafted = draft(before, definitions)
-    told = preview_definitions(before, drafted, definitions)
-    assert [(one.id, one.kind, one.change, one.revision, one.live_revision) for one in told] == [
+    previews = preview_definitions(before, drafted, definitions)
+    assert [(one.id, one.kind, one.change, one.revision, one.live_revision) for one in previews] == [
         ("default", "workspace", "edited", 8, None),
         ("c", "card", "new", 1, None),
         ("o", "campaign", "unchanged", 1, 1),
         ("f", "campaign", "edited", 2, 1),
     ]
-    assert [[difference.path for difference in one.differences] for one in told] == [
+    assert [[difference.path for difference in one.differences] for one in previews] == [
         ["zone"],
         [],
         [],
@@ -219,10 +231,10 @@ def test_what_becomes_of_each() -> None:
 @pytest.mark.parametrize(
     ("state", "edited", "published"), [("draft", False, True), ("stopped", False, False), ("stopped", True, True)]
 )
-def test_what_is_to_be_published(state: Lifecycle, edited: bool, published: bool) -> None:
-    """P5, P9: a draft that was saved before; a stopped one only where it was edited, and then that is told."""
+def test_unpublished_ids(state: Lifecycle, edited: bool, published: bool) -> None:
+    """P5, P9: a saved draft is unpublished; a stopped campaign only if it was edited, with a warning."""
     definition: Definition = drafted_follow_on(retrigger="restart") if edited else drafted_follow_on()
-    before = known(drafted_follow_on(), state=state)
+    before = saved_catalogue(drafted_follow_on(), state=state)
     drafted = draft(before, [definition])
     names = unpublished_ids(drafted, [definition])
     assert names == (["f"] if published else [])
@@ -230,9 +242,9 @@ def test_what_is_to_be_published(state: Lifecycle, edited: bool, published: bool
 
 
 def test_new_settings_silence_a_live_campaign() -> None:
-    """P7: the workspace's settings hold at once, also for what is live and would now be refused."""
+    """P7: the workspace's settings take effect at once, also for live campaigns that would now be refused."""
     night = drafted_follow_on(time_of_day={"from": "23:00", "to": "05:00"})
-    before = known(night)
+    before = saved_catalogue(night)
     settings = parse_definition({"workspace": "default", "quiet_hours": NIGHT})
     drafted = draft(before, [settings])
     (note,) = applying_warnings(before, drafted, [])

@@ -36,15 +36,15 @@ ADA = {"email": "ada@example.com", "phone": "+15550100", "push_tokens": ["t"], "
 PUSH_A_DAY = [{"channel": "push", "at_most": 1, "per": "day"}]
 
 
-class Nothing:
-    """A past in which nothing happened."""
+class EmptyHistory:
+    """A history in which nothing happened."""
 
     def has_match(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
         return False
 
 
-class OnlyBefore:
-    """A past that remembers up to when it was asked."""
+class RecordingHistory:
+    """A history that records up to when it was queried."""
 
     def __init__(self) -> None:
         self.before: list[datetime] = []
@@ -84,7 +84,7 @@ def _facts(
         workspace=Workspace.model_validate({"zone": NEW_YORK, **(workspace or {})}),
         channel=channel,
         user=User.model_validate({"id": "u", **ADA, **(user or {})}),
-        history=Nothing(),
+        history=EmptyHistory(),
         received_at=None,
         past_sends=(),
         assignment=Assignment(control=False),
@@ -97,13 +97,13 @@ def _at(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def test_nothing_speaks_against_it() -> None:
-    """A follow-up to which no rule objects is sent."""
+def test_nothing_prevents_it() -> None:
+    """A follow-up that passes every check is sent."""
     assert evaluate_due_list(_facts()) == Send()
 
 
 def test_the_order_of_the_list() -> None:
-    """Where everything objects, each step is heard in behaviour.md's order, once those before it are content."""
+    """If every check fails, the checks refuse in behaviour.md's order as the ones before are mended."""
     now = _at(NOON)
     campaign = _campaign(
         GOLD, end=now, time_of_day={"from": "01:00", "to": "02:00"}, recheck_audience=True, eligible_again="never",
@@ -149,11 +149,11 @@ def test_the_order_of_the_list() -> None:
         Control(),
         Send(),
     ]
-    assert len(AT_THE_DUE_TIME) == len(verdicts) - 2  # consent and reachability are one step; Send is none
+    assert len(AT_THE_DUE_TIME) == len(verdicts) - 2  # consent and reachability are one check; Send is none
 
 
 def _mend(facts: DueFacts, change: dict[str, Any]) -> DueFacts:
-    """Mend one thing, wherever it stands: in the facts, the user or the campaign's delivery."""
+    """Change one value, whether it belongs to the facts, the user or the campaign's delivery."""
     (name,) = change
     if name in User.model_fields:
         return replace(facts, user=facts.user.model_copy(update=change))
@@ -165,14 +165,14 @@ def _mend(facts: DueFacts, change: dict[str, Any]) -> DueFacts:
 
 @pytest.mark.parametrize(("window_id", "expected"), [(1, Drop(Reason.STOPPED)), (2, Send()), (3, Drop(Reason.STOPPED))])
 def test_only_the_window_it_began_in(window_id: int, expected: Verdict) -> None:
-    """P9: what began before a stop is not brought back by a resume (case 20)."""
+    """P9: a resume does not bring back a follow-up that began before the stop (case 20)."""
     windows = (Window(1, PUBLISHED, _at("2026-03-01T14:30:00Z")), Window(2, _at("2026-03-01T14:40:00Z")))
     facts = replace(_facts(), window_id=window_id)
     assert evaluate_due_list(replace(facts, entry=replace(facts.entry, windows=windows))) == expected
 
 
 def test_a_stopped_campaign_sends_nothing() -> None:
-    """P9: with its window closed the follow-up is dropped as stopped, though no revision is live."""
+    """P9: if its window is closed, the follow-up is dropped as stopped, although no revision is live."""
     facts = _facts()
     entry = replace(facts.entry, state="stopped", windows=(Window(1, PUBLISHED, _at(NOON)),))
     assert evaluate_due_list(replace(facts, entry=entry)) == Drop(Reason.STOPPED)
@@ -184,11 +184,11 @@ def test_a_stopped_campaign_sends_nothing() -> None:
         (timedelta(hours=24), "24 hours", Send()),
         (timedelta(hours=24, microseconds=1), "24 hours", Drop(Reason.STALE)),
         (timedelta(hours=2), "1 hour", Drop(Reason.STALE)),
-        (timedelta(hours=1), "24 hours", Send()),  # case 23: due 12:00, judged at 13:00
+        (timedelta(hours=1), "24 hours", Send()),  # case 23: due 12:00, evaluated at 13:00
     ],
 )
 def test_stale(late: timedelta, stale_after: str, expected: Verdict) -> None:
-    """D4, W4: dropped when more than `stale_after` past the time that it waited for."""
+    """D4, W4: a follow-up more than `stale_after` past the time that it waited for is dropped."""
     facts = _facts(workspace={"stale_after": stale_after})
     assert evaluate_due_list(replace(facts, next_at=facts.now - late)) == expected
 
@@ -204,7 +204,7 @@ def test_stale(late: timedelta, stale_after: str, expected: Verdict) -> None:
     ],
 )
 def test_duration_of_the_campaign(now: str, expected: Verdict) -> None:
-    """The campaign's [start, end): at its end nothing goes any more (case 15)."""
+    """Messages are sent in the campaign's [start, end) only (case 15)."""
     assert evaluate_due_list(_facts(now, start="2026-03-03T00:00:00Z", end="2026-03-05T00:00:00Z")) == expected
 
 
@@ -221,7 +221,7 @@ def test_duration_of_the_campaign(now: str, expected: Verdict) -> None:
 )
 @pytest.mark.parametrize("channel", ["push", "in_app_message"])
 def test_time_of_day(channel: str, outside: str, end: str | None, now: str, expected: Verdict) -> None:
-    """Outside the hours dropped, or at the next opening unless the campaign has ended by then (case 16)."""
+    """Outside the hours it is dropped, or held to the next opening unless the campaign has ended by then (case 16)."""
     hours = {**OFFICE, "zone": "user", "outside": outside}
     assert evaluate_due_list(_facts(now, channel=channel, time_of_day=hours, end=end)) == expected
 
@@ -242,7 +242,7 @@ HOLD_TO_SIX = Hold(_at("2026-03-04T11:00:00Z"))
     ],
 )
 def test_quiet_hours(own: Any, of_workspace: Any, expected: Verdict) -> None:
-    """Held to their end or dropped; the campaign's own count before the workspace's, and `none` opts out (case 17)."""
+    """Held to their end or dropped; the campaign's own replace the workspace's, and `none` opts out (case 17)."""
     facts = _facts("2026-03-04T05:30:00-05:00", quiet_hours=own, workspace={"quiet_hours": of_workspace})
     assert evaluate_due_list(facts) == expected
 
@@ -259,21 +259,21 @@ def test_quiet_hours(own: Any, of_workspace: Any, expected: Verdict) -> None:
         ("news_feed_card", Send()),
     ],
 )
-def test_what_quiet_hours_hold(channel: str, expected: Verdict) -> None:
-    """W2: in-app messages and cards disturb nobody."""
+def test_which_channels_quiet_hours_hold(channel: str, expected: Verdict) -> None:
+    """W2: quiet hours do not hold in-app messages and cards."""
     assert evaluate_due_list(_facts("2026-03-04T05:30:00-05:00", channel=channel, quiet_hours=NIGHT)) == expected
 
 
-def test_a_hold_beyond_the_end_is_judged_then() -> None:
-    """Quiet hours hold to their own end; the campaign's end is looked at when that comes."""
+def test_a_hold_beyond_the_end_is_dropped_then() -> None:
+    """Quiet hours hold to their own end; the campaign's end is checked after the hold."""
     facts = _facts("2026-03-04T05:30:00-05:00", quiet_hours=NIGHT, end="2026-03-04T10:45:00Z")
     assert evaluate_due_list(facts) == HOLD_TO_SIX
-    woken = replace(facts, now=HOLD_TO_SIX.until, next_at=HOLD_TO_SIX.until)
-    assert evaluate_due_list(woken) == Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)
+    after_hold = replace(facts, now=HOLD_TO_SIX.until, next_at=HOLD_TO_SIX.until)
+    assert evaluate_due_list(after_hold) == Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)
 
 
 def test_a_hold_ends_in_a_send() -> None:
-    """W1: windows are [from, to), so what is held is sent at the very instant that it was held to."""
+    """W1: windows are [from, to), so a held message is sent at the very instant that it was held to."""
     facts = _facts("2026-03-04T05:30:00-05:00", quiet_hours=NIGHT, time_of_day={"from": "05:00", "to": "07:00"})
     assert evaluate_due_list(facts) == HOLD_TO_SIX
     assert evaluate_due_list(replace(facts, now=HOLD_TO_SIX.until, next_at=HOLD_TO_SIX.until)) == Send()
@@ -291,7 +291,7 @@ SMALL_HOURS = {"from": "00:00", "to": "04:30", "zone": "user", "outside": "next"
         ("2026-02-20T12:00:00Z", {}, Drop(Reason.OUTSIDE_TIME_OF_DAY)),
         ("2026-02-20T05:00:00Z", {}, Drop(Reason.OUTSIDE_TIME_OF_DAY)),  # inside the hours, and quiet
         ("2026-02-28T03:59:59Z", {}, Drop(Reason.OUTSIDE_TIME_OF_DAY)),
-        ("2026-03-01T04:00:01Z", {}, Hold(_at("2026-03-01T05:00:00Z"))),  # within eight days the clocks let it through
+        ("2026-03-01T04:00:01Z", {}, Hold(_at("2026-03-01T05:00:00Z"))),  # a change of clocks within eight days
         ("2026-03-09T03:59:59Z", {}, Hold(_at("2026-03-09T04:00:00Z"))),
         ("2026-03-09T04:00:00Z", {}, Send()),
         ("2026-02-20T12:00:00Z", {"channel": "in_app_message"}, Hold(_at("2026-02-21T05:00:00Z"))),
@@ -304,8 +304,8 @@ SMALL_HOURS = {"from": "00:00", "to": "04:30", "zone": "user", "outside": "next"
         ("2026-02-20T12:00:00Z", {"end": "2026-02-21T05:00:01Z"}, Drop(Reason.OUTSIDE_TIME_OF_DAY)),
     ],
 )  # fmt: skip
-def test_hours_that_the_quiet_never_leaves_open(now: str, changes: dict[str, Any], expected: Verdict) -> None:
-    """W1, P7: in two zones neither wait may end in the other for ever; where a user's would, it is dropped at once."""
+def test_hours_that_are_always_quiet(now: str, changes: dict[str, Any], expected: Verdict) -> None:
+    """W1, P7: if hours and quiet hours in two zones leave a user no instant, the message is dropped at once."""
     words = {"workspace": {"zone": "Europe/Berlin", "quiet_hours": MORNING}, "time_of_day": SMALL_HOURS, **changes}
     assert evaluate_due_list(_facts(now, **words)) == expected
 
@@ -318,15 +318,15 @@ def test_hours_that_the_quiet_never_leaves_open(now: str, changes: dict[str, Any
         (True, "gold", Send()),
     ],
 )
-def test_audience_again(recheck: bool, tier: str, expected: Verdict) -> None:
-    """The audience is looked at again only with `recheck_audience` (case 18)."""
+def test_recheck_of_the_audience(recheck: bool, tier: str, expected: Verdict) -> None:
+    """The audience is evaluated again only with `recheck_audience` (case 18)."""
     facts = _facts(audience=GOLD, recheck_audience=recheck, user={"attributes": {"tier": tier}})
     assert evaluate_due_list(facts) == expected
 
 
-def test_audience_again_looks_before_now() -> None:
-    """The past that the audience asks for is the past as of now."""
-    history = OnlyBefore()
+def test_recheck_uses_the_history_before_now() -> None:
+    """A recheck of the audience evaluates the history as of now."""
+    history = RecordingHistory()
     facts = _facts(audience={"did": {"event": "e"}}, recheck_audience=True)
     assert evaluate_due_list(replace(facts, history=history, next_at=facts.now - timedelta(hours=1))) == Send()
     assert history.before == [facts.now]
@@ -343,7 +343,7 @@ def test_audience_again_looks_before_now() -> None:
     ],
 )
 def test_eligible_again(rule: Any, received_at: str | None, expected: Verdict) -> None:
-    """T1, again at the due time: something may have been received meanwhile."""
+    """T1, again at the due time: the user may have received the campaign meanwhile."""
     facts = replace(_facts(eligible_again=rule), received_at=_at(received_at) if received_at else None)
     assert evaluate_due_list(facts) == expected
 
@@ -366,7 +366,7 @@ def test_eligible_again(rule: Any, received_at: str | None, expected: Verdict) -
     ],
 )  # fmt: skip
 def test_consent_and_address(channel: str, user: dict[str, Any], expected: Verdict) -> None:
-    """W1: no word on consent means subscribed; each channel is judged by its own consent and address."""
+    """W1: missing consent means subscribed; each channel has its own consent and address."""
     assert evaluate_due_list(_facts(channel=channel, user=user)) == expected
 
 
@@ -380,7 +380,7 @@ def test_consent_and_address(channel: str, user: dict[str, Any], expected: Verdi
     ],
 )
 def test_frequency_caps(now: str, channel: str, ignore: bool, expected: Verdict) -> None:
-    """W2: the workspace's caps hold unless the campaign ignores them (case 19)."""
+    """W2: the workspace's caps apply unless the campaign ignores them (case 19)."""
     facts = _facts(now, channel=channel, workspace={"frequency_caps": PUSH_A_DAY}, ignore_frequency_caps=ignore)
     past = [PastSend("another", "push", _at("2026-03-02T23:00:00-05:00"))]
     assert evaluate_due_list(replace(facts, past_sends=past)) == expected
@@ -394,16 +394,16 @@ def test_own_push_does_not_cap_own_email() -> None:
     assert evaluate_due_list(replace(facts, past_sends=sent, follow_up_id="another")) == Drop(Reason.FREQUENCY_CAPPED)
 
 
-def test_control_users_are_enrolled_where_a_message_would_go() -> None:
-    """W3: at the moment of the message, and not where the message would have been held or dropped."""
+def test_control_users_are_enrolled_when_a_message_would_be_sent() -> None:
+    """W3: at the moment of the message, and not if the message would have been held or dropped."""
     control = Assignment(control=True)
     assert evaluate_due_list(replace(_facts(), assignment=control)) == Control()
     quiet = _facts("2026-03-04T05:30:00-05:00", quiet_hours=NIGHT)
     assert evaluate_due_list(replace(quiet, assignment=control)) == HOLD_TO_SIX
 
 
-def test_the_newest_live_revisions_rules_hold() -> None:
-    """P10: the list asks the newest published revision, and no draft."""
+def test_the_newest_live_revision_applies() -> None:
+    """P10: the list applies the newest published revision, and no draft."""
     at_noon = {"from": "11:00", "to": "13:00", "then": "drop"}
     facts = _facts()
     entry = _entry(_campaign(), _campaign(quiet_hours=at_noon))
@@ -412,7 +412,7 @@ def test_the_newest_live_revisions_rules_hold() -> None:
     assert evaluate_due_list(replace(facts, entry=drafted)) == Send()
 
 
-def test_zone_of_the_company_where_the_user_has_none() -> None:
+def test_zone_of_the_company_for_users_without_one() -> None:
     """D3: hours in the user's zone are the company's for a user without one."""
     hours = {**OFFICE, "zone": "user", "outside": "next"}
     facts = _facts("2026-03-04T01:00:00Z", time_of_day=hours, user={"time_zone": None})
@@ -421,8 +421,8 @@ def test_zone_of_the_company_where_the_user_has_none() -> None:
     assert evaluate_due_list(tokyo) == Send()
 
 
-def test_an_originals_list_has_only_what_concerns_it() -> None:
-    """A scheduled original has no hours, eligibility or rechecking of its own; the workspace's rules hold for it."""
+def test_the_list_of_an_original() -> None:
+    """A scheduled original has no hours, eligibility or recheck of its own; the workspace's rules apply to it."""
     original = Campaign.model_validate(
         {"campaign": "c", "delivery": {"type": "scheduled", "send": "at_publish"}, "audience": GOLD,
          "messages": {"sms": {"body": "b"}}}

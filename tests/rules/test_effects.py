@@ -15,7 +15,7 @@ from connector.rules.model.messages import Messages, Push
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 from connector.rules.sending.decisions import Decided, Ended, decide_without_evaluation
-from connector.rules.sending.deliveries import Delivery, DeliveryState, DueMessage, enrolment, receive_interaction
+from connector.rules.sending.deliveries import Delivery, DeliveryState, DueMessage, build_receive_interaction, enrolment
 from connector.rules.sending.due_list import Control, Drop, Hold, MessageVerdict, Pause, SendContent, SwitchChannels
 from connector.rules.sending.effects import (
     CancelFollowUp,
@@ -25,7 +25,7 @@ from connector.rules.sending.effects import (
     IngestInteraction,
     SaveReceipt,
     WriteDelivery,
-    effects_of,
+    decide_effects,
 )
 from connector.rules.sending.results import SendResult, decide_release, decide_result
 
@@ -86,20 +86,20 @@ def changed(*fields: str, **values: object) -> ChangeFollowUp:
 )
 def test_effects_of_a_verdict(verdict: MessageVerdict, expected: tuple[Effect, ...]) -> None:
     """W1, W3, P9, P10: each verdict changes this and nothing else."""
-    assert effects_of(verdict, DUE, USER, NOW) == expected
+    assert decide_effects(verdict, DUE, USER, NOW) == expected
 
 
 def test_the_first_claim_is_the_dispatch() -> None:
     """X1: a second channel's claim leaves the dispatch where it was."""
     sending = replace(WAITING, state=State.SENDING, dispatched_at=NOW)
-    effects = effects_of(SendContent(CONTENT), replace(DUE, follow_up=sending), USER, LATER)
+    effects = decide_effects(SendContent(CONTENT), replace(DUE, follow_up=sending), USER, LATER)
     assert effects[1] == ChangeFollowUp(sending, ("state", "dispatched_at"))
 
 
 def test_another_channel_keeps_the_follow_up_open() -> None:
     """Each channel is decided by itself: the follow-up ends with the last one."""
     due = replace(DUE, follow_up=replace(WAITING, channels=("push", "email")))
-    [effect] = effects_of(Drop(Reason.UNREACHABLE), due, USER, NOW)
+    [effect] = decide_effects(Drop(Reason.UNREACHABLE), due, USER, NOW)
     assert isinstance(effect, WriteDelivery)
 
 
@@ -146,7 +146,7 @@ def test_effects_of_a_result(result: SendResult, kinds: list[type[Effect]]) -> N
     decision = decide_result(CLAIM, result, USER, dispatched_at=NOW, now=LATER)
     assert [type(effect) for effect in decision.effects] == kinds
     received = [effect.interaction for effect in decision.effects if isinstance(effect, IngestInteraction)]
-    assert received in ([], [receive_interaction(WAITING, "push", "u", NOW)])
+    assert received in ([], [build_receive_interaction(WAITING, "push", "u", NOW)])
 
 
 def test_a_quicker_delivery_report_stands() -> None:

@@ -1,4 +1,4 @@
-"""What was looked at, reason by reason: the limits, the times and the other follow-ups that a decision rests on."""
+"""The evidence for each reason: the limits, times and other follow-ups that a decision depends on."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ R = Reason
 
 def _logged(id: str = "e", *, hours: float = 0, arrived: float | None = None, **words: Any) -> LogEntry:
     t = NOON + hours * HOUR
-    told = {"type": "receive_push", "campaign": "o", **words}
-    known = {name: value for name, value in told.items() if value is not None}
-    item = parse_item({"id": id, "user": "u", "occurred_at": t.isoformat(), **known})
+    fields = {"type": "receive_push", "campaign": "o", **words}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    item = parse_item({"id": id, "user": "u", "occurred_at": t.isoformat(), **fields})
     return LogEntry(id=id, seq=1, t=t, received_at=t if arrived is None else NOON + arrived * HOUR, item=item)
 
 
@@ -39,7 +39,7 @@ def _follow_up(id: str = "row", *, hours: float = 0, state: State = State.WAITIN
     return FollowUp(id, "f", 1, 1, "key", "", trigger, due_at=due, next_at=due, state=state, **values)
 
 
-def _case(
+def _context(
     reason: Reason | None, *, audience: Any = "everyone", workspace: dict[str, Any] | None = None, **words: Any
 ) -> DecisionContext:
     fields = {name: words.pop(name) for name in list(words) if name in DecisionContext.__dataclass_fields__}
@@ -63,8 +63,8 @@ def _case(
     return DecisionContext(reason, **{**default, **fields})
 
 
-def _words(case: DecisionContext) -> str:
-    return "; ".join(fact.words for fact in collect_evidence(case))
+def _words(context: DecisionContext) -> str:
+    return "; ".join(item.words for item in collect_evidence(context))
 
 
 GOLD_AND_NO_VIP = {"all": [{"attribute": "tier", "is": "gold"}, {"not": {"attribute": "vip", "exists": True}}]}
@@ -72,48 +72,52 @@ STOPPED = Window(1, NOON - 2 * HOUR, NOON - HOUR)
 
 
 @pytest.mark.parametrize(
-    ("case", "words"),
+    ("context", "words"),
     [
-        (_case(R.BEFORE_PUBLISH, logged=_logged(hours=-2)), "it happened at 2026-03-02T10:00:00Z; the campaign was "
-         "first published at 2026-03-02T11:00:00Z"),
-        (_case(R.TARGET_INACTIVE), "o was live from 2026-03-02T11:00:00Z on"),
-        (_case(R.TARGET_INACTIVE, workspace={"target": "ever_published"}), "requires that it was published by then"),
-        (_case(R.TARGET_INACTIVE, logged=_logged(campaign="gone")), "gone is not known"),
-        (_case(R.NOT_LIVE, logged=_logged(hours=-2, arrived=1)), "it happened at 2026-03-02T10:00:00Z, while the "
+        (_context(R.BEFORE_PUBLISH, logged=_logged(hours=-2)),
+         "it happened at 2026-03-02T10:00:00Z; the campaign was first published at 2026-03-02T11:00:00Z"),
+        (_context(R.TARGET_INACTIVE), "o was live from 2026-03-02T11:00:00Z on"),
+        (_context(R.TARGET_INACTIVE, workspace={"target": "ever_published"}), "requires that it was published by then"),
+        (_context(R.TARGET_INACTIVE, logged=_logged(campaign="gone")), "gone is not known"),
+        (_context(R.NOT_LIVE, logged=_logged(hours=-2, arrived=1)),
+         "it happened at 2026-03-02T10:00:00Z, while the "
          "campaign was not live; it arrived at 2026-03-02T13:00:00Z, while the campaign was live; f was live from"),
-        (_case(R.OUTSIDE_CAMPAIGN_DURATION, start="2026-03-03T00:00:00+01:00"),
+        (_context(R.OUTSIDE_CAMPAIGN_DURATION, start="2026-03-03T00:00:00+01:00"),
          "it was evaluated as of 2026-03-02T12:00:00Z; the campaign's `start` is 2026-03-02T23:00:00Z"),
-        (_case(R.OUTSIDE_CAMPAIGN_DURATION, follow_up=_follow_up(), end="2026-03-02T14:00:00Z"),
+        (_context(R.OUTSIDE_CAMPAIGN_DURATION, follow_up=_follow_up(), end="2026-03-02T14:00:00Z"),
          "it was evaluated as of 2026-03-02T14:00:00Z; the campaign's `end` is 2026-03-02T14:00:00Z"),
-        (_case(R.NOT_IN_AUDIENCE, audience=GOLD_AND_NO_VIP), "the audience is all of (tier is gold; not (vip exists "
+        (_context(R.NOT_IN_AUDIENCE, audience=GOLD_AND_NO_VIP),
+         "the audience is all of (tier is gold; not (vip exists "
          "true)); tier is gold? no as known now, the user's tier is silver; vip exists true? no as known now, the "
          "user's vip is not known"),
-        (_case(R.NOT_IN_AUDIENCE, audience={"did": {"event": "make_purchase", "within": "7 days"}}),
+        (_context(R.NOT_IN_AUDIENCE, audience={"did": {"event": "make_purchase", "within": "7 days"}}),
          "did make_purchase within 1 week? no"),
-        (_case(R.NOT_IN_AUDIENCE, audience={"interacted": {"interaction": "receive_push", "campaign": "o"}},
+        (_context(R.NOT_IN_AUDIENCE, audience={"interacted": {"interaction": "receive_push", "campaign": "o"}},
          history=LoggedHistory([_logged(hours=-1)])), "did receive_push of the campaign o? yes"),
-        (_case(R.NOT_ELIGIBLE_AGAIN, eligible_again={"after": "1 day"}, receipts=[NOON - HOUR, NOON - 9 * HOUR]),
+        (_context(R.NOT_ELIGIBLE_AGAIN, eligible_again={"after": "1 day"}, receipts=[NOON - HOUR, NOON - 9 * HOUR]),
          "the user received it at 2026-03-02T11:00:00Z; `eligible_again` is after 1 day; the user may receive it again "
          "from 2026-03-03T11:00:00Z"),
-        (_case(R.NOT_ELIGIBLE_AGAIN, receipts=[NOON - HOUR, NOON + 9 * HOUR]), "2026-03-02T11:00:00Z; `eligible_again` "
-         "is never"),
-        (_case(R.NOT_ELIGIBLE_AGAIN), "is not kept any more"),
-        (_case(R.ALREADY_WAITING, others=[_follow_up(hours=-1)]), "receive_push of the campaign o (t-row) began it at "
+        (_context(R.NOT_ELIGIBLE_AGAIN, receipts=[NOON - HOUR, NOON + 9 * HOUR]),
+         "2026-03-02T11:00:00Z; `eligible_again` is never"),
+        (_context(R.NOT_ELIGIBLE_AGAIN), "is not kept any more"),
+        (_context(R.ALREADY_WAITING, others=[_follow_up(hours=-1)]),
+         "receive_push of the campaign o (t-row) began it at "
          "2026-03-02T11:00:00Z; it was due at 2026-03-02T13:00:00Z; `retrigger` is ignore"),
-        (_case(R.ALREADY_WAITING, others=[replace(_follow_up(hours=-1, state=State.HELD), next_at=NOON + 5 * HOUR)]),
+        (_context(R.ALREADY_WAITING, others=[replace(_follow_up(hours=-1, state=State.HELD), next_at=NOON + 5 * HOUR)]),
          "it waits until 2026-03-02T17:00:00Z"),
-        (_case(R.ALREADY_WAITING, others=[_follow_up(hours=-1, state=State.SENT, dispatched_at=NOON + HOUR)]),
+        (_context(R.ALREADY_WAITING, others=[_follow_up(hours=-1, state=State.SENT, dispatched_at=NOON + HOUR)]),
          "it was open until 2026-03-02T13:00:00Z"),
-        (_case(R.SUPERSEDED, others=[_follow_up("new", hours=3)]),
+        (_context(R.SUPERSEDED, others=[_follow_up("new", hours=3)]),
          "(t-new) at 2026-03-02T15:00:00Z superseded it; its own follow-up was due at 2026-03-02T17:00:00Z"),
-        (_case(R.SUPERSEDED, follow_up=_follow_up(exception_at=NOON + HOUR), others=[_follow_up("new", hours=1)]), "(t-new)"),  # noqa: E501
-        (_case(R.SUPERSEDED, follow_up=_follow_up(exception_at=NOON)), "another follow-up was open in its place"),
-        (_case(R.DUPLICATE), "the id e was logged before"),
+        (_context(R.SUPERSEDED, follow_up=_follow_up(exception_at=NOON + HOUR), others=[_follow_up("new", hours=1)]),
+         "(t-new)"),
+        (_context(R.SUPERSEDED, follow_up=_follow_up(exception_at=NOON)), "another follow-up was open in its place"),
+        (_context(R.DUPLICATE), "the id e was logged before"),
     ],
 )  # fmt: skip
-def test_at_the_trigger(case: DecisionContext, words: str) -> None:
-    """P1, P2, T1, T2: what refused it, with the limits and times that the step looked at."""
-    assert words in _words(case)
+def test_at_the_trigger(context: DecisionContext, words: str) -> None:
+    """P1, P2, T1, T2: the limits and times of the check that refused it."""
+    assert words in _words(context)
 
 
 BOUGHT = _logged("b", hours=1, arrived=1.5, type="make_purchase", campaign=None)
@@ -125,58 +129,60 @@ def _ended(**values: Any) -> FollowUp:
 
 
 @pytest.mark.parametrize(
-    ("case", "words"),
+    ("context", "words"),
     [
-        (_case(R.EXCEPTION, follow_up=_ended(exception_id="b", exception_at=BOUGHT.t), items={"b": BOUGHT}),
+        (_context(R.EXCEPTION, follow_up=_ended(exception_id="b", exception_at=BOUGHT.t), items={"b": BOUGHT}),
          "make_purchase (b) at 2026-03-02T13:00:00Z, 1:00:00 after the trigger; it arrived at 2026-03-02T13:30:00Z"),
-        (_case(R.EXCEPTION, follow_up=_ended(exception_id="b", exception_at=BOUGHT.t)), "b at 2026-03-02T13:00:00Z"),
-        (_case(R.LATE_EXCEPTION, logged=BOUGHT, follow_up=_follow_up(dispatched_at=NOON + 1.25 * HOUR)), "dispatched at "  # noqa: E501
-         "2026-03-02T13:15:00Z; the exception arrived at 2026-03-02T13:30:00Z"),
-        (_case(R.STALE, follow_up=_ended(), decided_at=NOON + 72 * HOUR), "it waited for 2026-03-02T14:00:00Z; it came "
-         "to be sent at 2026-03-05T12:00:00Z; `stale_after` is 1 day"),
-        (_case(R.OUTSIDE_TIME_OF_DAY, follow_up=_ended(), time_of_day=OFFICE, decided_at=NOON), "`time_of_day` is 09:00 "  # noqa: E501
-         "to 17:00 in America/New_York; it was Monday 2026-03-02 07:00 there"),
-        (_case(R.QUIET_HOURS, follow_up=_ended(), user=User(id="u", time_zone="Asia/Tokyo"),
+        (_context(R.EXCEPTION, follow_up=_ended(exception_id="b", exception_at=BOUGHT.t)), "b at 2026-03-02T13:00:00Z"),
+        (_context(R.LATE_EXCEPTION, logged=BOUGHT, follow_up=_follow_up(dispatched_at=NOON + 1.25 * HOUR)),
+         "dispatched at 2026-03-02T13:15:00Z; the exception arrived at 2026-03-02T13:30:00Z"),
+        (_context(R.STALE, follow_up=_ended(), decided_at=NOON + 72 * HOUR),
+         "it waited for 2026-03-02T14:00:00Z; it came to be sent at 2026-03-05T12:00:00Z; `stale_after` is 1 day"),
+        (_context(R.OUTSIDE_TIME_OF_DAY, follow_up=_ended(), time_of_day=OFFICE, decided_at=NOON),
+         "`time_of_day` is 09:00 to 17:00 in America/New_York; it was Monday 2026-03-02 07:00 there"),
+        (_context(R.QUIET_HOURS, follow_up=_ended(), user=User(id="u", time_zone="Asia/Tokyo"),
          workspace={"quiet_hours": {"from": "22:00", "to": "06:00", "then": "drop"}}),
          "`quiet_hours` is 22:00 to 06:00 in Asia/Tokyo; it was Monday 2026-03-02 23:00 there"),
-        (_case(R.NO_CONSENT, follow_up=_ended(), channel="sms", user=User(id="u", consent={"sms": "unsubscribed"})),
+        (_context(R.NO_CONSENT, follow_up=_ended(), channel="sms", user=User(id="u", consent={"sms": "unsubscribed"})),
          "consent for sms as known now: unsubscribed"),
-        (_case(R.UNREACHABLE, follow_up=_ended(), channel="sms"), "the user has no phone number as known now"),
-        (_case(R.UNREACHABLE, follow_up=_ended(), channel="push", user=User(id="u", push_tokens=("t",))),
+        (_context(R.UNREACHABLE, follow_up=_ended(), channel="sms"), "the user has no phone number as known now"),
+        (_context(R.UNREACHABLE, follow_up=_ended(), channel="push", user=User(id="u", push_tokens=("t",))),
          "the user has a push token as known now"),
-        (_case(R.ABORTED_BY_TEMPLATE, follow_up=_ended(), fault="no_stock"), "the fault was no_stock"),
-        (_case(R.SEND_FAILED, follow_up=_ended(), fault="smtp_550"), "the fault was smtp_550"),
-        (_case(R.SEND_UNKNOWN, follow_up=_ended(), fault="attempt_lost"), "the fault was attempt_lost"),
-        (_case(R.CONTROL_GROUP, follow_up=_ended()), "0 per cent"),
-        (_case(R.CANCELLED_BY_OPERATOR, follow_up=_ended()), "that was at 2026-03-02T14:00:00Z"),
-        (_case(R.ERASED, follow_up=_ended()), "that was at 2026-03-02T14:00:00Z"),
+        (_context(R.ABORTED_BY_TEMPLATE, follow_up=_ended(), fault="no_stock"), "the fault was no_stock"),
+        (_context(R.SEND_FAILED, follow_up=_ended(), fault="smtp_550"), "the fault was smtp_550"),
+        (_context(R.SEND_UNKNOWN, follow_up=_ended(), fault="attempt_lost"), "the fault was attempt_lost"),
+        (_context(R.CONTROL_GROUP, follow_up=_ended()), "0 per cent"),
+        (_context(R.CANCELLED_BY_OPERATOR, follow_up=_ended()), "that was at 2026-03-02T14:00:00Z"),
+        (_context(R.ERASED, follow_up=_ended()), "that was at 2026-03-02T14:00:00Z"),
     ],
 )  # fmt: skip
-def test_at_the_end(case: DecisionContext, words: str) -> None:
-    """X4, D4, W1, W2: what ended it, with the limits that the step looked at and what the clocks showed."""
-    assert words in _words(case)
+def test_at_the_end(context: DecisionContext, words: str) -> None:
+    """X4, D4, W1, W2: what ended it, with the limits of the check and the local time."""
+    assert words in _words(context)
 
 
-def test_stopped_tells_when() -> None:
-    """P9: the end of the window in which the follow-up began."""
-    case = _case(R.STOPPED, follow_up=_ended())
-    entry = replace(case.entry, windows=(replace(STOPPED, closed_at=NOON + HOUR), Window(2, NOON + 2 * HOUR)))
-    told = "the campaign was stopped or archived at 2026-03-02T13:00:00Z"
-    assert _words(replace(case, entry=entry)) == told
-    assert _words(replace(case, reason=None, follow_up=_follow_up(), entry=entry)) == told
-    assert _words(replace(case, reason=None, follow_up=_follow_up(state=State.SENT), entry=entry)) == ""
+def test_stopped_names_the_time() -> None:
+    """P9: the evidence is the end of the window in which the follow-up began."""
+    context = _context(R.STOPPED, follow_up=_ended())
+    entry = replace(context.entry, windows=(replace(STOPPED, closed_at=NOON + HOUR), Window(2, NOON + 2 * HOUR)))
+    words = "the campaign was stopped or archived at 2026-03-02T13:00:00Z"
+    assert _words(replace(context, entry=entry)) == words
+    assert _words(replace(context, reason=None, follow_up=_follow_up(), entry=entry)) == words
+    assert _words(replace(context, reason=None, follow_up=_follow_up(state=State.SENT), entry=entry)) == ""
 
 
-def test_which_cap_was_full_and_by_what() -> None:
-    """W2: only the caps that one more would have broken, with what had gone out by then in their days."""
+def test_full_caps_and_their_sends() -> None:
+    """W2: only the caps that one more message would have exceeded, with the sends in their days until then."""
     sends = [PastSend(str(n), "sms", NOON + n * HOUR) for n in (-30, -2, 1, 5)]
     caps = [
         {"channel": "sms", "at_most": 2, "per": "day"},
         {"at_most": 3, "per": {"days": 2}},
         {"at_most": 9, "per": "week"},
     ]
-    case = _case(R.FREQUENCY_CAPPED, follow_up=_ended(), channel="sms", sends=sends, workspace={"frequency_caps": caps})
-    first, second = collect_evidence(case)
+    context = _context(
+        R.FREQUENCY_CAPPED, follow_up=_ended(), channel="sms", sends=sends, workspace={"frequency_caps": caps}
+    )
+    first, second = collect_evidence(context)
     assert first.value == {
         "cap": "at most 2 sms a day",
         "sent": ["sms at 2026-03-02T10:00:00Z", "sms at 2026-03-02T13:00:00Z"],
@@ -192,12 +198,12 @@ def test_which_cap_was_full_and_by_what() -> None:
         (datetime(2026, 3, 3, 3, tzinfo=UTC), ""),
     ],
 )
-def test_what_a_hold_waits_for(until: datetime, words: str) -> None:
-    """W1, W2: the hours that end as the hold does; an operator's postponement waits for none."""
+def test_hours_of_a_hold(until: datetime, words: str) -> None:
+    """W1, W2: the hours that end with the hold; an operator's postponement has none."""
     held = replace(_follow_up(state=State.HELD), next_at=until)
     quiet = {"from": "22:00", "to": "06:00"}
-    assert _words(_case(None, follow_up=held, time_of_day={**OFFICE, "outside": "next"}, quiet_hours=quiet)) == words
-    assert collect_evidence(_case(None, follow_up=_follow_up())) == []
+    assert _words(_context(None, follow_up=held, time_of_day={**OFFICE, "outside": "next"}, quiet_hours=quiet)) == words
+    assert collect_evidence(_context(None, follow_up=_follow_up())) == []
 
 
 @pytest.mark.parametrize(
@@ -210,6 +216,6 @@ def test_what_a_hold_waits_for(until: datetime, words: str) -> None:
         (_follow_up(), None),
     ],
 )
-def test_what_counts_as_a_receipt(follow_up: FollowUp, expected: datetime | None) -> None:
-    """T1, W3: sent, perhaps sent, and counted for the control group."""
+def test_receipt_of_a_follow_up(follow_up: FollowUp, expected: datetime | None) -> None:
+    """T1, W3: a follow-up that was sent, was possibly sent, or was counted for the control group is a receipt."""
     assert receipt_of(follow_up) == expected

@@ -1,4 +1,4 @@
-"""What calls a waiting follow-up off (X1 to X4), and what one item does in its turn (T2, T3), by the rules alone."""
+"""Exceptions of a waiting follow-up (X1 to X4), and an item that is applied in order (T2, T3)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BOUGHT_SAME = follow_on("f", PUSHED, delay=HOUR, exceptions=[{"event": "make_pur
 
 
 def catalogue(*definitions: dict[str, Any]) -> Catalogue:
-    """One follow-on's revisions, each in effect before noon; the original was stopped."""
+    """Return a catalogue of one follow-on's revisions, in effect before noon; the original was stopped."""
     parsed = [parse_definition(definition) for definition in definitions or (F,)]
     revisions = tuple(Revision(n, d, NOON - timedelta(days=9 - n)) for n, d in enumerate(parsed, 1))  # type: ignore[arg-type]
     o = Entry("o", "stopped", (Revision(1, parse_definition(ORIGINAL), NOON),), (Window(2, NOON, NOON),))  # type: ignore[arg-type]
@@ -49,8 +49,13 @@ def catalogue(*definitions: dict[str, Any]) -> Catalogue:
 
 
 def item(id: str, t: datetime, **words: Any) -> LogEntry:
-    told = {"id": id, "user": "u", "occurred_at": t, **({"campaign": "o"} if words["type"] != "make_purchase" else {})}
-    return LogEntry(id=id, seq=1, t=t, received_at=t, item=parse_item({**told, **words}))
+    fields = {
+        "id": id,
+        "user": "u",
+        "occurred_at": t,
+        **({"campaign": "o"} if words["type"] != "make_purchase" else {}),
+    }
+    return LogEntry(id=id, seq=1, t=t, received_at=t, item=parse_item({**fields, **words}))
 
 
 def bought(t: datetime, **properties: Any) -> LogEntry:
@@ -66,44 +71,44 @@ def pushed(t: datetime = NOON, id: str = "pushed", **properties: Any) -> LogEntr
 
 
 def follow_up(state: State = State.WAITING, **changes: Any) -> FollowUp:
-    """A follow-up that was triggered at noon and is due at one."""
+    """Return a follow-up that was triggered at noon and is due at one."""
     return replace(FollowUp("p", "f", 1, 1, "k", "", pushed(), DUE, DUE, state), **changes)
 
 
-GONE: dict[str, Any] = {"state": State.SENT, "dispatched_at": DUE + timedelta(minutes=1)}
+SENT: dict[str, Any] = {"state": State.SENT, "dispatched_at": DUE + timedelta(minutes=1)}
 HELD: dict[str, Any] = {"state": State.HELD, "next_at": DUE + timedelta(hours=8)}
 
 
 @pytest.mark.parametrize(
-    ("told", "changes", "expected"),
+    ("logged", "changes", "expected"),
     [
         (bought(NOON - SECOND), {}, False),  # case 9: before the trigger
         (bought(NOON + SECOND), {}, True),
         (bought(DUE - SECOND), {}, True),
         (bought(DUE), {}, False),  # X2: exactly at the due instant the message wins
-        (bought(DUE + SECOND), {}, True),  # judged late: still [trigger, dispatch)
+        (bought(DUE + SECOND), {}, True),  # evaluated late: still in [trigger, dispatch)
         (bought(DUE), HELD, True),  # held: the due instant has passed, its end is what counts
         (bought(DUE + timedelta(hours=8)), HELD, False),
-        (bought(DUE - SECOND), GONE, True),  # case 11: too late to undo, so that it is noted
-        (bought(DUE), GONE, False),
-        (bought(DUE + timedelta(seconds=59)), GONE, True),
-        (bought(DUE + timedelta(minutes=1)), GONE, False),
+        (bought(DUE - SECOND), SENT, True),  # case 11: too late to undo, so it is noted
+        (bought(DUE), SENT, False),
+        (bought(DUE + timedelta(seconds=59)), SENT, True),
+        (bought(DUE + timedelta(minutes=1)), SENT, False),
         (bought(NOON + SECOND), {"state": State.DROPPED}, False),
         (bought(NOON + SECOND), {"state": State.EXCEPTED}, False),
     ],
 )
-def test_when_it_counts(told: LogEntry, changes: dict[str, Any], expected: bool) -> None:
-    """X1, X2: by event time, in [trigger, dispatch), and not exactly at the instant that it waits for."""
-    assert is_cancelled_by(follow_up(**changes), told, catalogue()) == expected
+def test_when_it_counts(logged: LogEntry, changes: dict[str, Any], expected: bool) -> None:
+    """X1, X2: an exception counts by event time in [trigger, dispatch), but not exactly at the due instant."""
+    assert is_cancelled_by(follow_up(**changes), logged, catalogue()) == expected
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("logged", "expected"),
     [(opened(NOON), True), (opened(NOON, "p"), False), (bought(NOON), False), (pushed(NOON), False)],
 )
-def test_exactly_at_the_trigger(told: LogEntry, expected: bool) -> None:
-    """X2: at that instant only an interaction with the trigger's own target counts, and never the trigger itself."""
-    assert is_cancelled_by(follow_up(), told, catalogue(follow_on("f", PUSHED, **_delivery(PUSHED)))) == expected
+def test_exactly_at_the_trigger(logged: LogEntry, expected: bool) -> None:
+    """X2: at the trigger's instant only an interaction with its own target counts, and never the trigger itself."""
+    assert is_cancelled_by(follow_up(), logged, catalogue(follow_on("f", PUSHED, **_delivery(PUSHED)))) == expected
 
 
 def _delivery(*more: dict[str, Any]) -> dict[str, Any]:
@@ -111,20 +116,20 @@ def _delivery(*more: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("logged", "expected"),
     [
         (bought(NOON + SECOND), True),
         (bought(NOON + SECOND, product="Shoe"), False),
         (bought(NOON + SECOND, product=None), False),
-        (opened(NOON + SECOND), True),  # any one of several; its target was stopped, which does not matter (X1)
+        (opened(NOON + SECOND), True),  # any of several; that its target was stopped does not matter (X1)
         (opened(NOON + SECOND, "p"), True),
         (opened(NOON + SECOND, "q"), False),
         (pushed(NOON + SECOND, "again"), False),
     ],
 )
-def test_what_counts(told: LogEntry, expected: bool) -> None:
-    """X1, X3: any one is enough, filters compare exactly, and its target is the one that it names."""
-    assert is_cancelled_by(follow_up(), told, catalogue()) == expected
+def test_what_counts(logged: LogEntry, expected: bool) -> None:
+    """X1, X3: any exception is enough, filters compare exactly, and its target is the one that it names."""
+    assert is_cancelled_by(follow_up(), logged, catalogue()) == expected
 
 
 @pytest.mark.parametrize(
@@ -145,7 +150,7 @@ def test_same(triggers: dict[str, Any], exceptions: dict[str, Any], expected: bo
 
 
 def test_exceptions_of_the_revision_that_it_began_with() -> None:
-    """P10: an edit that takes an exception out does not take it from what waits, nor does one that adds it."""
+    """P10: a waiting follow-up keeps its exceptions if an edit removes or adds some."""
     without = follow_on("f", PUSHED, delay=HOUR)
     both = catalogue(F, without)
     assert is_cancelled_by(follow_up(revision=1), bought(NOON + SECOND), both)
@@ -156,16 +161,16 @@ BEGUN = follow_up(id="new", trigger=pushed(NOON + SECOND, "again"))
 NOW = NOON + timedelta(minutes=2)
 
 
-def _step(told: LogEntry, standing: Sequence[FollowUp], verdict: TriggerOutcome) -> list[Change]:
-    """What an item does, where it would be judged so as a trigger."""
+def _apply(logged: LogEntry, follow_ups: Sequence[FollowUp], outcome: TriggerOutcome) -> list[Change]:
+    """Return the changes of an item that has this outcome as a trigger."""
     return apply_in_order(
-        told, standing, lambda _logged, _standing, _again: verdict, EvaluationScope("f", "", catalogue(), NOW)
+        logged, follow_ups, lambda _logged, _blocking, _has_begun: outcome, EvaluationScope("f", "", catalogue(), NOW)
     )
 
 
 def test_it_ends_at_once_and_names_the_exception() -> None:
-    """X4: excepted, with the exception's id and time; as a trigger it is nothing here."""
-    (end,) = _step(bought(NOON + SECOND), [follow_up()], None)
+    """X4: the follow-up is excepted with the exception's id and time; the exception is no trigger here."""
+    (end,) = _apply(bought(NOON + SECOND), [follow_up()], None)
     assert isinstance(end, EndedFollowUp)
     assert (end.follow_up.state, end.follow_up.reason) == (State.EXCEPTED, Reason.EXCEPTION)
     assert (end.follow_up.exception_id, end.follow_up.exception_at) == ("bought", NOON + SECOND)
@@ -174,30 +179,30 @@ def test_it_ends_at_once_and_names_the_exception() -> None:
 
 @pytest.mark.parametrize("again", [pushed(NOON + SECOND, "again"), opened(NOON + SECOND)])
 def test_a_new_wait_supersedes_the_old_one(again: LogEntry) -> None:
-    """T2, T3: `restart`, and a trigger that is an exception as well, which debounces (case 12): never two waits."""
-    end, new = _step(again, [follow_up()], BEGUN)
+    """T2, T3: `restart`, and a trigger that is also an exception (debounce, case 12): never two waits."""
+    end, new = _apply(again, [follow_up()], BEGUN)
     assert isinstance(end, EndedFollowUp)
     assert (end.follow_up.state, end.follow_up.reason) == (State.DROPPED, Reason.SUPERSEDED)
     assert new == NewFollowUp(BEGUN)
 
 
-def test_an_exception_is_applied_before_it_is_judged_as_a_trigger() -> None:
-    """T3: what it calls off does not stand in its way; refused as a trigger, it has called it off all the same."""
-    seen: list[FollowUp | None] = []
+def test_an_exception_is_applied_before_the_trigger() -> None:
+    """T3: a follow-up that the item cancels does not block it, and stays cancelled if the trigger is refused."""
+    blocking_seen: list[FollowUp | None] = []
 
-    def judge(_logged: LogEntry, standing: FollowUp | None, _again: bool) -> TriggerOutcome:
-        seen.append(standing)
+    def refuse(_logged: LogEntry, blocking: FollowUp | None, _has_begun: bool) -> TriggerOutcome:
+        blocking_seen.append(blocking)
         return Reason.NOT_ELIGIBLE_AGAIN
 
-    for told in (opened(NOON + SECOND), pushed(NOON + SECOND, "again")):
-        changes = apply_in_order(told, [follow_up()], judge, EvaluationScope("f", "", catalogue(), NOW))
-        assert changes[-1] == Refusal("f", "", told, Reason.NOT_ELIGIBLE_AGAIN)
-        assert [type(change) for change in changes[:-1]] == ([EndedFollowUp] if told.id == "opened" else [])
-    assert seen == [None, follow_up()]
+    for logged in (opened(NOON + SECOND), pushed(NOON + SECOND, "again")):
+        changes = apply_in_order(logged, [follow_up()], refuse, EvaluationScope("f", "", catalogue(), NOW))
+        assert changes[-1] == Refusal("f", "", logged, Reason.NOT_ELIGIBLE_AGAIN)
+        assert [type(change) for change in changes[:-1]] == ([EndedFollowUp] if logged.id == "opened" else [])
+    assert blocking_seen == [None, follow_up()]
 
 
 def test_a_late_exception_is_noted() -> None:
-    """X1, case 11: the message stands, and nothing is undone."""
-    gone = follow_up(**GONE)
-    assert _step(bought(DUE - SECOND), [gone], None) == [LateException(gone, bought(DUE - SECOND))]
-    assert _step(bought(DUE + timedelta(hours=1)), [gone], None) == []
+    """X1, case 11: the message stays sent, and nothing is undone."""
+    sent = follow_up(**SENT)
+    assert _apply(bought(DUE - SECOND), [sent], None) == [LateException(sent, bought(DUE - SECOND))]
+    assert _apply(bought(DUE + timedelta(hours=1)), [sent], None) == []

@@ -1,4 +1,4 @@
-"""Why, in words: every code has them, and where nothing happened the nearest interaction is named."""
+"""Texts for every code, and the nearest interaction of a campaign without a decision."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from connector.rules.sending.deliveries import DeliveryState
 PUBLISHED = datetime(2026, 3, 2, tzinfo=UTC)
 
 
-def test_every_code_has_words_and_grounds() -> None:
-    """Guarantee 7: the tables are closed; no reason, state or shortfall is without its words."""
+def test_every_code_has_text_and_evidence() -> None:
+    """Guarantee 7: the tables are complete; every reason, state and shortfall has a text."""
     assert set(REASON_TEXTS) == set(EVIDENCE_BY_REASON) == set(Reason)
     assert set(STATE_TEXTS) == set(State)
     assert set(DELIVERY_TEXTS) == set(DeliveryState)
@@ -40,7 +40,7 @@ def test_every_code_has_words_and_grounds() -> None:
 
 
 def _entry(name: str, *triggers: list[dict[str, Any]], state: Any = "active") -> Entry:
-    """A follow-on with a revision for each list of triggers, the first live since PUBLISHED, each next a day later."""
+    """Return a follow-on with a revision per list of triggers, the first live since PUBLISHED, the next ones daily."""
     revisions = tuple(
         Revision(
             n,
@@ -79,54 +79,72 @@ def _did(words: dict[str, Any], *, id: str = "e", minutes: float = 60) -> LogEnt
     return LogEntry(id=id, seq=1, t=t, received_at=t, item=item)
 
 
-def _on(kind: str, campaign: str = "o", **properties: Any) -> dict[str, Any]:
-    return {"type": kind, "campaign": campaign, "properties": properties}
+def _on(type: str, campaign: str = "o", **properties: Any) -> dict[str, Any]:
+    return {"type": type, "campaign": campaign, "properties": properties}
 
 
 def _event(name: str, **properties: Any) -> dict[str, Any]:
     return {"type": "event", "name": name, "properties": properties}
 
 
-def _wants(kind: str, campaign: str = "o", **refined: Any) -> dict[str, Any]:
-    return {"interaction": kind, "campaign": campaign, **refined}
+def _condition(type: str, campaign: str = "o", **refined: Any) -> dict[str, Any]:
+    return {"interaction": type, "campaign": campaign, **refined}
 
 
 @pytest.mark.parametrize(
     ("wanted", "did", "shortfall", "words"),
     [
-        (_wants("click_email_alias", alias="main"), _on("click_email_alias", alias="footer"), "alias", "alias main"),
-        (_wants("click_email_alias", alias="main"), _on("click_email", url="x"), "alias", "came without alias"),
-        (_wants("click_push_button", button="yes"), _on("click_push_button", button="no"), "button", "button is no"),
-        (_wants("click_push_story_page", page="2"), _on("click_push_story_page", page="1"), "page", '"2"'),
-        (_wants("click_email", url="a"), _on("click_email", url="b"), "url", "url is b"),
         (
-            _wants("open_email", opens="human"),
+            _condition("click_email_alias", alias="main"),
+            _on("click_email_alias", alias="footer"),
+            "alias",
+            "alias main",
+        ),
+        (_condition("click_email_alias", alias="main"), _on("click_email", url="x"), "alias", "came without alias"),
+        (
+            _condition("click_push_button", button="yes"),
+            _on("click_push_button", button="no"),
+            "button",
+            "button is no",
+        ),
+        (_condition("click_push_story_page", page="2"), _on("click_push_story_page", page="1"), "page", '"2"'),
+        (_condition("click_email", url="a"), _on("click_email", url="b"), "url", "url is b"),
+        (
+            _condition("open_email", opens="human"),
             _on("open_email", opens="machine"),
             "opens",
             "classified as machine, and the trigger requires opens: human",
         ),
         (
-            _wants("open_email", opens="human"),
+            _condition("open_email", opens="human"),
             _on("open_email"),
             "opens",
             "it was not classified, and the trigger requires opens: human",
         ),
-        (_wants("open_email", where={"n": 1}), _on("open_email", n=0), "where", "n is 0, and the trigger requires n 1"),
-        (_wants("open_email", where={"n": 0}), _on("open_email", n=1), "where", "n is 1, and the trigger requires n 0"),
-        (_wants("open_email", where={"url": "a"}), _on("open_email"), "where", "came without url"),
+        (
+            _condition("open_email", where={"n": 1}),
+            _on("open_email", n=0),
+            "where",
+            "n is 0, and the trigger requires n 1",
+        ),
+        (
+            _condition("open_email", where={"n": 0}),
+            _on("open_email", n=1),
+            "where",
+            "n is 1, and the trigger requires n 0",
+        ),
+        (_condition("open_email", where={"url": "a"}), _on("open_email"), "where", "came without url"),
         ({"event": "paid", "where": {"sku": "A"}}, _event("paid", sku="B"), "where", "sku is B"),
-        (_wants("perform_conversion_event", conversion="B"), _on("perform_conversion_event"), "conversion", "is A"),
-        (_wants("perform_conversion_event"), _on("perform_conversion_event", conversion="C"), "conversion", "is C"),
-        (_wants("click_email"), _on("click_email", robot=True), "robot", "`robots` is ignore"),
-        (_wants("click_email"), _on("receive_email"), "other_interaction", "it was receive_email"),
-        (_wants("click_email"), _on("click_email", "p"), "other_target", "it was about p"),
+        (_condition("perform_conversion_event", conversion="B"), _on("perform_conversion_event"), "conversion", "is A"),
+        (_condition("perform_conversion_event"), _on("perform_conversion_event", conversion="C"), "conversion", "is C"),
+        (_condition("click_email"), _on("click_email", robot=True), "robot", "`robots` is ignore"),
+        (_condition("click_email"), _on("receive_email"), "other_interaction", "it was receive_email"),
+        (_condition("click_email"), _on("click_email", "p"), "other_target", "it was about p"),
         ({"event": "cart_updated"}, _event("Cart_Updated"), "other_event", "it was Cart_Updated"),
     ],
 )
-def test_the_first_respect_in_which_it_fell_short(
-    wanted: dict[str, Any], did: dict[str, Any], shortfall: str, words: str
-) -> None:
-    """M1, M2, M5: what the trigger asks for and what there was, in the words of the campaign."""
+def test_first_shortfall(wanted: dict[str, Any], did: dict[str, Any], shortfall: str, words: str) -> None:
+    """M1, M2, M5: what the trigger requires and what the item had."""
     entry = _entry("f", [wanted])
     catalogue = _catalogue(entry)
     logged = _did(did)
@@ -144,16 +162,16 @@ def test_the_first_respect_in_which_it_fell_short(
         _event("something_else"),
     ],
 )
-def test_what_is_not_near(did: dict[str, Any]) -> None:
-    """Another type of another campaign, a card for a campaign and an unlike event are no near misses."""
-    entry = _entry("f", [_wants("click_email"), {"event": "cart_updated"}])
+def test_items_that_are_not_near(did: dict[str, Any]) -> None:
+    """Another type of another campaign, a card instead of a campaign, and a dissimilar event are no near misses."""
+    entry = _entry("f", [_condition("click_email"), {"event": "cart_updated"}])
     assert nearest_miss(entry, [_did(did)], _catalogue(entry)) is None
     assert not listens_to_any(entry, subjects_of([_did(did)]))
 
 
-def test_the_nearest_of_several() -> None:
-    """A wrong refinement is nearer than another type, that nearer than another campaign; of equals the newest."""
-    entry = _entry("f", [_wants("click_email_alias", alias="main")])
+def test_nearest_of_several() -> None:
+    """Another refinement is nearer than another type, and that than another campaign; of equals the newest."""
+    entry = _entry("f", [_condition("click_email_alias", alias="main")])
     far, other = _did(_on("click_email", "p"), id="far", minutes=9), _did(_on("open_email"), id="other", minutes=8)
     old, new = (_did(_on("click_email_alias", alias=name), id=name, minutes=m) for name, m in (("old", 1), ("new", 2)))
     catalogue = _catalogue(entry)
@@ -179,35 +197,35 @@ def _miss(entry: Entry, *items: LogEntry, robots: Any = "ignore") -> tuple[NearM
 
 
 def test_a_draft_triggers_nothing() -> None:
-    """P2: it would have been taken, had the campaign been published."""
-    miss, words = _miss(_entry("f", [_wants("open_email")], state="draft"), _did(_on("open_email")))
+    """P2: the item matches the trigger of a campaign that was never published."""
+    miss, words = _miss(_entry("f", [_condition("open_email")], state="draft"), _did(_on("open_email")))
     assert (miss.shortfall, words) == (Shortfall.DRAFT, "f is a draft and has never been published")
 
 
 def test_before_the_first_publication() -> None:
-    """P2: what came while it was a draft was not even refused."""
-    miss, words = _miss(_entry("f", [_wants("open_email")]), _did(_on("open_email"), minutes=-1))
+    """P2: an item from when the campaign was a draft has no decision, not even a refusal."""
+    miss, words = _miss(_entry("f", [_condition("open_email")]), _did(_on("open_email"), minutes=-1))
     assert miss.shortfall is Shortfall.BEFORE_PUBLISH
     assert "2026-03-02T00:00:00Z" in words
 
 
-def test_by_the_revision_that_was_in_effect() -> None:
-    """P10: it is judged by the revision of its time; the later one that would take it is named, from when."""
-    entry = _entry("f", [_wants("click_email")], [_wants("open_email")])
+def test_revision_in_effect() -> None:
+    """P10: the item is compared with the revision of its time; a later one that it matches is named with its time."""
+    entry = _entry("f", [_condition("click_email")], [_condition("open_email")])
     miss, words = _miss(entry, _did(_on("open_email")))
     assert (miss.shortfall, miss.revision.number, miss.wanted) == (Shortfall.EARLIER_REVISION, 1, 2)
     assert "from 2026-03-03T00:00:00Z" in words
 
 
 def test_settings_that_have_changed_since() -> None:
-    """M2: a robot's click that was ignored then, and would count now, is not called decided."""
-    miss, words = _miss(_entry("f", [_wants("click_email")]), _did(_on("click_email", robot=True)), robots="count")
+    """M2: a robot's click that was ignored then and would count now has no decision."""
+    miss, words = _miss(_entry("f", [_condition("click_email")]), _did(_on("click_email", robot=True)), robots="count")
     assert miss.shortfall is Shortfall.DECISION_NOT_KEPT
     assert "current settings" in words
 
 
-def test_a_target_that_is_not_known() -> None:
-    """P3: a draft may name what was never applied; nobody can interact with it."""
-    miss, words = _miss(_entry("f", [_wants("open_email", "nowhere")], state="draft"))
+def test_unknown_target() -> None:
+    """P3: a draft may name a target that was never applied; nobody can interact with it."""
+    miss, words = _miss(_entry("f", [_condition("open_email", "nowhere")], state="draft"))
     assert (miss.shortfall, miss.logged) == (Shortfall.UNKNOWN_TARGET, None)
     assert "nowhere is not known" in words

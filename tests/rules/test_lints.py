@@ -1,4 +1,4 @@
-"""What is refused at publish (P7) and warned of (P8)."""
+"""Refusals (P7) and warnings (P8) at publication."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ def day(number: int) -> str:
 
 
 def campaign(*, audience: Any = "everyone", messages: Any = None, **delivery: Any) -> Campaign:
-    """A follow-on with these words in its delivery."""
+    """Return a follow-on with these fields in its delivery."""
     parsed = parse_definition(
         {
             "campaign": "f",
@@ -84,20 +84,20 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize("words", ALLOWED)
 def test_allowed(words: dict[str, Any]) -> None:
-    """P7: what stands just on the right side of each rule."""
+    """P7: definitions just within each rule are allowed."""
     assert refusals(campaign(**words), Catalogue(), NOW) == []
 
 
 @pytest.mark.parametrize(("words", "problem"), REFUSED)
 def test_refused(words: dict[str, Any], problem: str) -> None:
-    """P7: each rule by itself, said once and with the campaign's name."""
-    (said,) = refusals(campaign(**words), Catalogue(), NOW)
-    assert said.startswith("f: ")
-    assert problem in said
+    """P7: each rule refuses once, with the campaign's name."""
+    (refusal,) = refusals(campaign(**words), Catalogue(), NOW)
+    assert refusal.startswith("f: ")
+    assert problem in refusal
 
 
 def test_every_refusal_at_once() -> None:
-    """P7: not only the first."""
+    """P7: every refusal is reported, not only the first."""
     wrong = campaign(exceptions=[PURCHASE], end=day(0), time_of_day=hours("09:00", "09:00"), audience={"all": []})
     assert len(refusals(wrong, Catalogue(), NOW)) == 4
 
@@ -107,11 +107,11 @@ def test_every_refusal_at_once() -> None:
     [({"sms": {"body": "b"}}, True), ({"in_app_message": {"title": "t", "body": "b"}}, False)],
 )
 def test_workspace_quiet_hours(messages: Any, refused: bool) -> None:
-    """P7, W2: the workspace's quiet hours count where the campaign has none, for the channels that keep them."""
+    """P7, W2: the workspace's quiet hours count if the campaign has none, for the channels that have quiet hours."""
     catalogue = Catalogue(workspace=Workspace.model_validate({"quiet_hours": NIGHT}))
     night = campaign(time_of_day=hours("23:00", "05:00"), messages=messages)
-    said = refusals(night, catalogue, NOW)
-    assert [("workspace's quiet hours" in problem) for problem in said] == ([True] if refused else [])
+    problems = refusals(night, catalogue, NOW)
+    assert [("workspace's quiet hours" in problem) for problem in problems] == ([True] if refused else [])
 
 
 HTML = '<p><a href="x" data-alias="cta">a</a><a data-alias=footer href=y>b</a><a href="z">c</a></p>'
@@ -133,18 +133,18 @@ TARGET = {
 CLICK, BUTTON = "click_email_alias", "click_push_button"
 
 
-def known(*revisions: dict[str, Any], state: Any = "draft") -> Catalogue:
+def catalogue_with(*revisions: dict[str, Any], state: Any = "draft") -> Catalogue:
     effective = [NOW if state == "active" else None for _ in revisions]
     parsed = [Revision(n, parse_definition(d), at) for n, (d, at) in enumerate(zip(revisions, effective, strict=True))]  # type: ignore[arg-type]
     return Catalogue().with_entries([Entry("o", state, tuple(parsed))], version=1)
 
 
-def listening(interaction: str, **refined: str) -> Campaign:
-    return campaign(trigger=[{"interaction": interaction, "campaign": "o", **refined}])
+def listener(interaction: str, **refinements: str) -> Campaign:
+    return campaign(trigger=[{"interaction": interaction, "campaign": "o", **refinements}])
 
 
 @pytest.mark.parametrize(
-    ("interaction", "refined", "problem"),
+    ("interaction", "refinements", "problem"),
     [
         (CLICK, {"alias": "cta"}, None),
         (CLICK, {"alias": "footer"}, None),
@@ -161,43 +161,45 @@ def listening(interaction: str, **refined: str) -> Campaign:
         ("enroll_in_control_group", {}, None),
     ],
 )
-def test_what_the_target_has(interaction: str, refined: dict[str, str], problem: str | None) -> None:
-    """P7: channels, aliases and buttons are looked up in all of the target's variants."""
-    said = refusals(listening(interaction, **refined), known(TARGET), NOW)
-    assert [bool(problem and problem in one) for one in said] == ([True] if problem else [])
+def test_channels_aliases_and_buttons_of_the_target(
+    interaction: str, refinements: dict[str, str], problem: str | None
+) -> None:
+    """P7: the target's channels, aliases and buttons are those of all its variants."""
+    problems = refusals(listener(interaction, **refinements), catalogue_with(TARGET), NOW)
+    assert [bool(problem and problem in one) for one in problems] == ([True] if problem else [])
 
 
-def test_exceptions_are_looked_up_too() -> None:
-    """P7: an exception that cannot come is refused as a trigger is."""
+def test_exceptions_are_checked_too() -> None:
+    """P7: an exception that cannot happen is refused like a trigger."""
     excepted = campaign(delay=DAY, exceptions=[{"interaction": "receive_sms", "campaign": "o"}])
-    assert "receive_sms of o cannot happen" in refusals(excepted, known(TARGET), NOW)[0]
+    assert "receive_sms of o cannot happen" in refusals(excepted, catalogue_with(TARGET), NOW)[0]
 
 
-def test_templated_aliases_may_be_anything() -> None:
-    """P7: what a template makes of an alias is not known, so any is allowed."""
+def test_templated_aliases_match_any() -> None:
+    """P7: the aliases that a template renders are not known, so any alias is allowed."""
     html = {"email": {"subject": "s", "html": '<a data-alias="{{ campaign.id }}-x" href="x">a</a>'}}
     target = {key: value for key, value in TARGET.items() if key != "variants"} | {"messages": html}
-    assert refusals(listening(CLICK, alias="whatever"), known(target), NOW) == []
+    assert refusals(listener(CLICK, alias="whatever"), catalogue_with(target), NOW) == []
 
 
-def test_external_targets_are_known_by_what_is_written_of_them() -> None:
-    """P7: another system sends them; where their messages are written down we know them, otherwise we do not."""
+def test_external_targets_with_and_without_messages() -> None:
+    """P7: an external campaign's messages are checked only if its definition has them."""
     external = {"campaign": "o", "delivery": {"type": "external"}}
-    told = {**external, "messages": {"push": {"title": "t", "body": "b"}}}
-    assert refusals(listening(CLICK, alias="cta"), known(external), NOW) == []
-    assert len(refusals(listening(CLICK, alias="cta"), known(told), NOW)) == 1
+    described = {**external, "messages": {"push": {"title": "t", "body": "b"}}}
+    assert refusals(listener(CLICK, alias="cta"), catalogue_with(external), NOW) == []
+    assert len(refusals(listener(CLICK, alias="cta"), catalogue_with(described), NOW)) == 1
 
 
-def test_earlier_messages_are_still_out_there() -> None:
-    """P7: an alias that only an earlier published revision had may be clicked yet; one of an unpublished one not."""
+def test_messages_of_earlier_revisions_count() -> None:
+    """P7: an alias of an earlier published revision may still be clicked; one of an unpublished revision may not."""
     plain = {key: value for key, value in TARGET.items() if key != "variants"}
     newer = plain | {"messages": {"email": {"subject": "s", "html": "<p>no links</p>"}}}
-    assert refusals(listening(CLICK, alias="cta"), known(TARGET, newer, state="active"), NOW) == []
-    assert len(refusals(listening(CLICK, alias="cta"), known(TARGET, newer), NOW)) == 1
+    assert refusals(listener(CLICK, alias="cta"), catalogue_with(TARGET, newer, state="active"), NOW) == []
+    assert len(refusals(listener(CLICK, alias="cta"), catalogue_with(TARGET, newer), NOW)) == 1
 
 
-def test_cards_have_nothing_to_refuse() -> None:
-    """A card has no delivery, and its interactions need no look-up."""
+def test_cards_are_allowed() -> None:
+    """A card has no delivery, and its interactions need no message."""
     card = parse_definition({"card": "o", "title": "t", "body": "b"})
     follow_on = campaign(trigger=[{"interaction": "click_news_feed_card", "card": "o"}])
     catalogue = Catalogue().with_entries([Entry("o", "draft", (Revision(1, card),))], version=1)  # type: ignore[arg-type]
@@ -234,13 +236,13 @@ OPEN = {"interaction": "open_email", "campaign": "o"}
     ],
 )
 def test_warnings(words: dict[str, Any], note: str | None) -> None:
-    """P8: the first one that would be missed, mail programs that open every mail, and what else surprises."""
-    said = warnings(campaign(**words), Catalogue(), NOW)
-    assert [bool(note and note in one) for one in said] == ([True] if note else [])
+    """P8: a missed first trigger, mail programs that open every mail, and other surprises."""
+    notes = warnings(campaign(**words), Catalogue(), NOW)
+    assert [bool(note and note in one) for one in notes] == ([True] if note else [])
 
 
 @pytest.mark.parametrize(
-    ("interaction", "refined", "note"),
+    ("interaction", "refinements", "note"),
     [
         ("perform_conversion_event", {}, None),
         ("perform_conversion_event", {"conversion": "B"}, "o has no conversion B"),
@@ -249,11 +251,13 @@ def test_warnings(words: dict[str, Any], note: str | None) -> None:
         ("enroll_in_control_group", {}, "o has no control group"),
     ],
 )
-def test_what_cannot_happen_as_things_are(interaction: str, refined: dict[str, str], note: str | None) -> None:
-    """Not P7's, so not refused: the target can be given it later."""
-    listener = listening(interaction, **refined)
-    assert refusals(listener, known(TARGET), NOW) == []
-    assert [bool(note and note in one) for one in warnings(listener, known(TARGET), NOW)] == ([True] if note else [])
+def test_interactions_that_cannot_happen_yet(interaction: str, refinements: dict[str, str], note: str | None) -> None:
+    """They are warnings and no refusals, because the target can get the missing part later."""
+    follow_on = listener(interaction, **refinements)
+    assert refusals(follow_on, catalogue_with(TARGET), NOW) == []
+    assert [bool(note and note in one) for one in warnings(follow_on, catalogue_with(TARGET), NOW)] == (
+        [True] if note else []
+    )
 
 
 @pytest.mark.parametrize(
@@ -265,15 +269,15 @@ def test_what_cannot_happen_as_things_are(interaction: str, refined: dict[str, s
     ],
 )
 def test_time_of_a_launch_that_has_passed(send: Any, note: str | None) -> None:
-    """Whoever publishes a scheduled original after its time is told that it goes out at once."""
+    """Publishing a scheduled original after its time warns that it is sent at once."""
     delivery = {"type": "scheduled", "send": send}
     words = {"campaign": "o", "delivery": delivery, "messages": {"sms": {"body": "b"}}}
-    said = warnings(Campaign.model_validate(words), Catalogue(), NOW)
-    assert [bool(note and note in one) for one in said] == ([True] if note else [])
+    notes = warnings(Campaign.model_validate(words), Catalogue(), NOW)
+    assert [bool(note and note in one) for one in notes] == ([True] if note else [])
 
 
 def test_time_of_a_launch_exists() -> None:
-    """A date that no calendar has is a fault of the definition."""
+    """A date that does not exist is a fault of the definition."""
     delivery = {"type": "scheduled", "send": {"at": "2026-02-30 09:00"}}
     words = {"campaign": "o", "delivery": delivery, "messages": {"sms": {"body": "b"}}}
     with pytest.raises(ValueError, match="there is no 2026-02-30 09:00"):

@@ -1,4 +1,4 @@
-"""Does this interaction or event meet this condition? (M1, M2, M5, X3) And which conditions can be written at all."""
+"""Whether an interaction or event matches a condition (M1, M2, M5, X3), and which conditions are valid."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ REQUIRED: dict[str, dict[str, Any]] = {
 }
 
 
-def _did(kind: str, *, card: bool = False, target: str = "o", **properties: Any) -> Interaction:
-    named = {"card" if card else "campaign": target}
-    return Interaction.model_validate({"user": "u", "type": kind, "occurred_at": AT, "properties": properties, **named})
+def _did(type: str, *, card: bool = False, target: str = "o", **properties: Any) -> Interaction:
+    target_field = {"card" if card else "campaign": target}
+    return Interaction.model_validate(
+        {"user": "u", "type": type, "occurred_at": AT, "properties": properties, **target_field}
+    )
 
 
 def _event(name: str, **properties: Any) -> Event:
@@ -39,66 +41,70 @@ def _event(name: str, **properties: Any) -> Event:
     )
 
 
-def _waits(kind: str, *, card: bool = False, target: str = "o", **refined: Any) -> Condition:
-    return CONDITION.validate_python({"interaction": kind, "card" if card else "campaign": target, **refined})
+def _condition(type: str, *, card: bool = False, target: str = "o", **refinements: Any) -> Condition:
+    return CONDITION.validate_python({"interaction": type, "card" if card else "campaign": target, **refinements})
 
 
-@pytest.mark.parametrize("kind", [kind.value for kind in InteractionType])
-def test_every_kind_meets_itself_only(kind: str) -> None:
-    """M1: an interaction meets the condition of its own name; others only where one click has two names."""
-    met = {
+@pytest.mark.parametrize("type", [type.value for type in InteractionType])
+def test_every_type_matches_itself_only(type: str) -> None:
+    """M1: an interaction matches the condition of its own type; others only if a click has two types."""
+    matched = {
         other.value
         for other in InteractionType
-        if matches(_did(kind, **REQUIRED.get(kind, {})), _waits(other.value, **REQUIRED.get(other.value, {})))
+        if matches(_did(type, **REQUIRED.get(type, {})), _condition(other.value, **REQUIRED.get(other.value, {})))
     }
-    families = {
+    expected = {
         "click_email_alias": {"click_email_alias", "click_email"},
         "click_in_app_message_button": {"click_in_app_message_button", "click_in_app_message"},
     }
-    assert met == families.get(kind, {kind})
+    assert matched == expected.get(type, {type})
 
 
 @pytest.mark.parametrize(
     ("item", "condition", "expected"),
     [
         # any click, whichever of the two wire types reports it
-        (_did("click_email"), _waits("click_email"), True),
-        (_did("click_email_alias", alias="x"), _waits("click_email"), True),
-        (_did("click_email", alias="cta_main"), _waits("click_email_alias", alias="cta_main"), True),
-        (_did("click_email", url="https://a"), _waits("click_email", url="https://a"), True),
-        (_did("click_email_alias", alias="x", url="https://a"), _waits("click_email", url="https://a"), True),
-        (_did("click_email", url="https://a/"), _waits("click_email", url="https://a"), False),
-        (_did("click_in_app_message"), _waits("click_in_app_message"), True),
-        (_did("click_in_app_message_button", button="1"), _waits("click_in_app_message"), True),
-        (_did("click_in_app_message", button="1"), _waits("click_in_app_message_button", button="1"), True),
-        (_did("click_in_app_message"), _waits("click_in_app_message_button", button="1"), False),
-        (_did("click_in_app_message_button", button="2"), _waits("click_in_app_message_button", button="1"), False),
+        (_did("click_email"), _condition("click_email"), True),
+        (_did("click_email_alias", alias="x"), _condition("click_email"), True),
+        (_did("click_email", alias="cta_main"), _condition("click_email_alias", alias="cta_main"), True),
+        (_did("click_email", url="https://a"), _condition("click_email", url="https://a"), True),
+        (_did("click_email_alias", alias="x", url="https://a"), _condition("click_email", url="https://a"), True),
+        (_did("click_email", url="https://a/"), _condition("click_email", url="https://a"), False),
+        (_did("click_in_app_message"), _condition("click_in_app_message"), True),
+        (_did("click_in_app_message_button", button="1"), _condition("click_in_app_message"), True),
+        (_did("click_in_app_message", button="1"), _condition("click_in_app_message_button", button="1"), True),
+        (_did("click_in_app_message"), _condition("click_in_app_message_button", button="1"), False),
+        (_did("click_in_app_message_button", button="2"), _condition("click_in_app_message_button", button="1"), False),
         # case 3
-        (_did("click_email_alias", alias="cta_main"), _waits("click_email_alias", alias="cta_main"), True),
-        (_did("click_email_alias", alias="footer"), _waits("click_email_alias", alias="cta_main"), False),
-        (_did("click_email", url="https://a"), _waits("click_email_alias", alias="cta_main"), False),
+        (_did("click_email_alias", alias="cta_main"), _condition("click_email_alias", alias="cta_main"), True),
+        (_did("click_email_alias", alias="footer"), _condition("click_email_alias", alias="cta_main"), False),
+        (_did("click_email", url="https://a"), _condition("click_email_alias", alias="cta_main"), False),
         # case 4
-        (_did("click_push_button", button="snooze"), _waits("click_push_button", button="snooze"), True),
-        (_did("click_push_button", button="snooze"), _waits("open_push"), False),
-        (_did("open_push"), _waits("click_push_button"), False),
+        (_did("click_push_button", button="snooze"), _condition("click_push_button", button="snooze"), True),
+        (_did("click_push_button", button="snooze"), _condition("open_push"), False),
+        (_did("open_push"), _condition("click_push_button"), False),
         # button and page may be left open
-        (_did("click_push_button", button="snooze"), _waits("click_push_button"), True),
-        (_did("click_push_button"), _waits("click_push_button", button="snooze"), False),
-        (_did("click_push_story_page", page="2"), _waits("click_push_story_page"), True),
-        (_did("click_push_story_page", page="2"), _waits("click_push_story_page", page="3"), False),
+        (_did("click_push_button", button="snooze"), _condition("click_push_button"), True),
+        (_did("click_push_button"), _condition("click_push_button", button="snooze"), False),
+        (_did("click_push_story_page", page="2"), _condition("click_push_story_page"), True),
+        (_did("click_push_story_page", page="2"), _condition("click_push_story_page", page="3"), False),
         # opaque strings, compared exactly
-        (_did("click_push_button", button="Snooze"), _waits("click_push_button", button="snooze"), False),
-        (_did("click_push_button", button=1), _waits("click_push_button", button="1"), False),
-        # the primary conversion where nothing else is said
-        (_did("perform_conversion_event"), _waits("perform_conversion_event"), True),
-        (_did("perform_conversion_event", conversion="A"), _waits("perform_conversion_event"), True),
-        (_did("perform_conversion_event", conversion="B"), _waits("perform_conversion_event"), False),
-        (_did("perform_conversion_event", conversion="B"), _waits("perform_conversion_event", conversion="B"), True),
-        (_did("perform_conversion_event"), _waits("perform_conversion_event", conversion="B"), False),
+        (_did("click_push_button", button="Snooze"), _condition("click_push_button", button="snooze"), False),
+        (_did("click_push_button", button=1), _condition("click_push_button", button="1"), False),
+        # the primary conversion by default
+        (_did("perform_conversion_event"), _condition("perform_conversion_event"), True),
+        (_did("perform_conversion_event", conversion="A"), _condition("perform_conversion_event"), True),
+        (_did("perform_conversion_event", conversion="B"), _condition("perform_conversion_event"), False),
+        (
+            _did("perform_conversion_event", conversion="B"),
+            _condition("perform_conversion_event", conversion="B"),
+            True,
+        ),
+        (_did("perform_conversion_event"), _condition("perform_conversion_event", conversion="B"), False),
     ],
 )
 def test_clicks_and_refinements(item: Item, condition: Condition, expected: bool) -> None:
-    """M1: what each interaction takes, by its refinements (cases 3 and 4)."""
+    """M1: what each condition matches, by its refinements (cases 3 and 4)."""
     assert matches(item, condition) is expected
 
 
@@ -119,17 +125,17 @@ def test_clicks_and_refinements(item: Item, condition: Condition, expected: bool
     ],
 )
 def test_opens_by_their_classification(opens: str | None, reported: str | None, expected: bool) -> None:
-    """M2: `any` takes all; an open that nobody classified is only `any`."""
+    """M2: `any` matches all; an unclassified open matches only `any`."""
     properties: dict[str, Any] = {} if reported is None else {"opens": reported}
-    refined: dict[str, Any] = {} if opens is None else {"opens": opens}
-    assert matches(_did("open_email", **properties), _waits("open_email", **refined)) is expected
+    refinements: dict[str, Any] = {} if opens is None else {"opens": opens}
+    assert matches(_did("open_email", **properties), _condition("open_email", **refinements)) is expected
 
 
-@pytest.mark.parametrize("kind", [kind.value for kind in InteractionType])
-def test_clicks_of_robots(kind: str) -> None:
-    """M2: a click flagged as a robot's does not count, unless the workspace counts them; other things always do."""
-    flagged = _did(kind, robot=True)
-    assert passes_robot_filter(flagged, "ignore") is not kind.startswith("click_")
+@pytest.mark.parametrize("type", [type.value for type in InteractionType])
+def test_clicks_of_robots(type: str) -> None:
+    """M2: a click flagged as a robot's counts only if the workspace counts robots; other interactions always do."""
+    flagged = _did(type, robot=True)
+    assert passes_robot_filter(flagged, "ignore") is not type.startswith("click_")
     assert passes_robot_filter(flagged, "count")
 
 
@@ -142,24 +148,24 @@ def test_clicks_of_robots(kind: str) -> None:
         (_did("click_sms_link", robot=True), "ignore", False),
     ],
 )
-def test_only_what_is_flagged_is_a_robots(item: Item, robots: Robots, expected: bool) -> None:
-    """M2: robots are told by `properties.robot: true` on a click, by nothing else."""
+def test_only_flagged_clicks_are_robots(item: Item, robots: Robots, expected: bool) -> None:
+    """M2: only `properties.robot: true` on a click marks a robot."""
     assert passes_robot_filter(item, robots) is expected
 
 
-@pytest.mark.parametrize("kind", CARDS)
-def test_ids_do_not_cross_over(kind: str) -> None:
+@pytest.mark.parametrize("type", CARDS)
+def test_ids_do_not_cross_over(type: str) -> None:
     """M5: a card `x` and a campaign `x` are two targets."""
     for reported in (True, False):
-        for waited_for in (True, False):
-            met = matches(_did(kind, card=reported), _waits(kind, card=waited_for))
-            assert met is (reported == waited_for)
+        for required in (True, False):
+            is_match = matches(_did(type, card=reported), _condition(type, card=required))
+            assert is_match is (reported == required)
 
 
-def test_target_is_the_one_that_is_named() -> None:
-    """X3: an interaction with another campaign does not count."""
-    assert not matches(_did("open_push", target="other"), _waits("open_push"))
-    assert not matches(_did("open_push", target="O"), _waits("open_push"))
+def test_only_the_named_target_matches() -> None:
+    """X3: an interaction with another campaign does not match."""
+    assert not matches(_did("open_push", target="other"), _condition("open_push"))
+    assert not matches(_did("open_push", target="O"), _condition("open_push"))
 
 
 @pytest.mark.parametrize(
@@ -181,19 +187,19 @@ def test_target_is_the_one_that_is_named() -> None:
     ],
 )
 def test_events_and_filters(item: Item, condition: dict[str, Any], expected: bool) -> None:
-    """X3: events by their names, filters compared exactly; what is missing equals nothing."""
+    """X3: events match by name, filters compare exactly; a missing property equals nothing."""
     assert matches(item, CONDITION.validate_python(condition)) is expected
 
 
 def test_a_purchase_is_an_event_by_its_type() -> None:
-    """Built-in events are waited for by their names."""
+    """Conditions name built-in events by their type."""
     bought = Event.model_validate({"user": "u", "type": "make_purchase", "occurred_at": AT})
     assert matches(bought, CONDITION.validate_python({"event": "make_purchase"}))
     assert not matches(bought, CONDITION.validate_python({"event": "start_session"}))
 
 
 @pytest.mark.parametrize(
-    ("ours", "triggers", "names", "expected"),
+    ("properties", "trigger", "names", "expected"),
     [
         ({"sku": "A"}, {"sku": "A"}, ("sku",), True),
         ({"sku": "B"}, {"sku": "A"}, ("sku",), False),
@@ -205,9 +211,9 @@ def test_a_purchase_is_an_event_by_its_type() -> None:
         ({}, {}, (), True),
     ],
 )
-def test_same(ours: dict[str, Any], triggers: dict[str, Any], names: tuple[str, ...], expected: bool) -> None:
+def test_same(properties: dict[str, Any], trigger: dict[str, Any], names: tuple[str, ...], expected: bool) -> None:
     """X3: `same` compares with the trigger's properties; missing is never the same."""
-    assert has_same_properties(ours, triggers, names) is expected
+    assert has_same_properties(properties, trigger, names) is expected
 
 
 @pytest.mark.parametrize(
@@ -230,21 +236,21 @@ def test_same(ours: dict[str, Any], triggers: dict[str, Any], names: tuple[str, 
     ],
 )
 def test_equality_of_json(left: Any, right: Any, expected: bool) -> None:
-    """Values are compared exactly, as JSON tells them apart: true is not 1, at any depth."""
+    """X3: values compare as JSON: true is not 1, at any depth."""
     assert (json_equal(left, right), json_equal(right, left)) == (expected, expected)
 
 
 @pytest.mark.parametrize(
     ("item", "condition"),
     [
-        (_did("click_email_alias", alias="a"), _waits("click_email")),
-        (_did("click_in_app_message"), _waits("click_in_app_message_button", button="1")),
-        (_did("view_news_feed_card", card=True), _waits("view_news_feed_card", card=True)),
+        (_did("click_email_alias", alias="a"), _condition("click_email")),
+        (_did("click_in_app_message"), _condition("click_in_app_message_button", button="1")),
+        (_did("view_news_feed_card", card=True), _condition("view_news_feed_card", card=True)),
         (_event("e"), CONDITION.validate_python({"event": "e"})),
     ],
 )
-def test_topics_find_every_candidate(item: Item, condition: Condition) -> None:
-    """The index finds all that may meet: the two names of a click have one topic."""
+def test_items_and_conditions_share_topics(item: Item, condition: Condition) -> None:
+    """An item has the topic of every condition that it may match: both types of a click have one topic."""
     assert topic_of(item) == topic_of_condition(condition)
 
 
@@ -267,7 +273,7 @@ def test_topics_find_every_candidate(item: Item, condition: Condition) -> None:
         ({"event": "e", "campaign": "o"}, "Extra inputs are not permitted"),
     ],
 )
-def test_conditions_that_cannot_be_written(condition: dict[str, Any], words: str) -> None:
-    """M1, M5: a condition that could not mean anything is refused with what would be right."""
+def test_invalid_conditions_are_refused(condition: dict[str, Any], words: str) -> None:
+    """M1, M5: a condition without a possible meaning is refused, and the error shows what would be right."""
     with pytest.raises(ValidationError, match=words):
         CONDITION.validate_python(condition)

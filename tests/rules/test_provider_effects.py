@@ -13,11 +13,11 @@ from connector.rules.provider_events.effects import (
     NO_EFFECT,
     EventEffect,
     Link,
-    effect_of,
-    fault_of,
-    interaction_of,
+    build_interaction,
+    build_visit,
+    interpret_event,
     is_left_to_our_pixel,
-    visit_of,
+    read_fault,
 )
 from connector.rules.provider_events.events import EventKind, ProviderEvent, sanitise_event
 from connector.rules.sending.deliveries import DeliveryState
@@ -32,17 +32,17 @@ DELIVERY = delivery_record(
 OURS, THEIRS = Attribution("f", "u-1", DELIVERY), Attribution("welcome", "u-1")
 
 
-def event(happened: EventKind, **told: Any) -> ProviderEvent:
+def event(happened: EventKind, **fields: Any) -> ProviderEvent:
     usual = {"id": "e1", "message_id": "m1", "recipient": "ada@shop.test"}
-    return ProviderEvent("sendgrid", happened=happened, at=AT, **{**usual, **told})
+    return ProviderEvent("sendgrid", happened=happened, at=AT, **{**usual, **fields})
 
 
 def is_crawler(agent: str) -> bool:
     return "bot" in agent
 
 
-def made(told: ProviderEvent, led: Attribution = OURS, link: Link | None = None) -> dict[str, Any]:
-    item = interaction_of(told, led, link, [], is_crawler)
+def interaction(event: ProviderEvent, attribution: Attribution = OURS, link: Link | None = None) -> dict[str, Any]:
+    item = build_interaction(event, attribution, link, [], is_crawler)
     assert item is not None
     return item
 
@@ -68,11 +68,11 @@ OUTCOMES = [
 ]
 
 
-@pytest.mark.parametrize(("happened", "told", "by_email", "by_sms"), OUTCOMES)
-def test_the_table(happened: EventKind, told: dict[str, Any], by_email: EventEffect, by_sms: EventEffect) -> None:
+@pytest.mark.parametrize(("happened", "fields", "by_email", "by_sms"), OUTCOMES)
+def test_the_table(happened: EventKind, fields: dict[str, Any], by_email: EventEffect, by_sms: EventEffect) -> None:
     """M4: email is received when it is accepted, a text when its carrier reports it."""
-    assert effect_of(event(happened, **told)) == by_email
-    assert effect_of(event(happened, channel="sms", **told)) == by_sms
+    assert interpret_event(event(happened, **fields)) == by_email
+    assert interpret_event(event(happened, channel="sms", **fields)) == by_sms
 
 
 def test_the_table_is_complete() -> None:
@@ -96,13 +96,13 @@ def test_the_table_is_complete() -> None:
 )
 def test_opens_are_classified(agent: str | None, machine: bool | None, opens: str | None) -> None:
     """M2: by the user agent and the provider's opinion; without a user agent nothing indicates a person."""
-    item = made(event(H.OPENED, agent=agent, machine=machine))
+    item = interaction(event(H.OPENED, agent=agent, machine=machine))
     assert (item["type"], item["properties"].get("opens")) == ("open_email", opens)
     assert "no_agent" not in item["properties"]["reasons"] or agent == ""
 
 
 @pytest.mark.parametrize(
-    ("told", "led", "tracked", "pixels"),
+    ("fields", "attribution", "tracked", "pixels"),
     [
         ({}, OURS, True, True),
         ({}, OURS, False, False),
@@ -115,13 +115,15 @@ def test_opens_are_classified(agent: str | None, machine: bool | None, opens: st
         ({"happened": H.CLICKED}, OURS, True, False),
     ],
 )
-def test_opens_that_are_left_to_the_pixel(told: dict[str, Any], led: Any, tracked: bool, pixels: bool) -> None:
+def test_opens_that_are_left_to_the_pixel(
+    fields: dict[str, Any], attribution: Any, tracked: bool, pixels: bool
+) -> None:
     """M2: of our own mail, with our pixel, reported without anything that could classify it."""
-    assert is_left_to_our_pixel(event(**{"happened": H.OPENED, **told}), led, has_pixel=tracked) is pixels
+    assert is_left_to_our_pixel(event(**{"happened": H.OPENED, **fields}), attribution, has_pixel=tracked) is pixels
 
 
 @pytest.mark.parametrize(
-    ("told", "link", "kind", "properties"),
+    ("fields", "link", "kind", "properties"),
     [
         ({"url": "https://s.test"}, None, "click_email", {"url": "https://s.test"}),
         ({"url": "https://s.test", "arguments": {"alias": "cta"}}, None, "click_email_alias", {"alias": "cta"}),
@@ -137,9 +139,9 @@ def test_opens_that_are_left_to_the_pixel(told: dict[str, Any], led: Any, tracke
         ({"agent": "somebot"}, None, "click_email", {"robot": True}),
     ],
 )
-def test_clicks(told: dict[str, Any], link: Link | None, kind: str, properties: dict[str, Any]) -> None:
-    """M1, M2: with an alias where one is known, and a robot's flagged."""
-    item = made(event(H.CLICKED, **{"agent": CHROME, **told}), OURS, link)
+def test_clicks(fields: dict[str, Any], link: Link | None, kind: str, properties: dict[str, Any]) -> None:
+    """M1, M2: a click has its alias if it is known, and a robot's click is flagged."""
+    item = interaction(event(H.CLICKED, **{"agent": CHROME, **fields}), OURS, link)
     assert item["type"] == kind
     assert properties.items() <= item["properties"].items()
     assert item["properties"]["delivery"] == "d.email"
@@ -149,29 +151,29 @@ def test_clicks(told: dict[str, Any], link: Link | None, kind: str, properties: 
 def test_three_links_at_once_are_a_machines() -> None:
     """Scanners follow every link on arrival, and a provider reports them at once."""
     clicks = [event(H.CLICKED, id=f"e{n}", url=f"https://s.test/{n}", agent=CHROME) for n in range(3)]
-    others = [visit_of(one, None) for one in clicks]
-    item = interaction_of(clicks[0], OURS, None, others, is_crawler)
+    others = [build_visit(one, None) for one in clicks]
+    item = build_interaction(clicks[0], OURS, None, others, is_crawler)
     assert item is not None
     assert (item["properties"]["robot"], item["properties"]["reasons"]) == (True, ["burst"])
 
 
 def test_a_message_is_received_once() -> None:
     """The receipt's id is made of the message and its recipient; our own delivery's is made by sending it."""
-    ids = {made(event(kind, id=kind.value), THEIRS)["id"] for kind in (H.QUEUED, H.SENT, H.DELIVERED)}
+    ids = {interaction(event(kind, id=kind.value), THEIRS)["id"] for kind in (H.QUEUED, H.SENT, H.DELIVERED)}
     assert len(ids) == 1
-    assert made(event(H.SENT, recipient="Ada@Shop.test"), THEIRS)["id"] in ids
-    assert made(event(H.SENT, recipient="bob@shop.test"), THEIRS)["id"] not in ids
-    assert made(event(H.SENT, message_id="m2"), THEIRS)["id"] not in ids
-    assert interaction_of(event(H.DELIVERED), OURS, None, [], is_crawler) is None
+    assert interaction(event(H.SENT, recipient="Ada@Shop.test"), THEIRS)["id"] in ids
+    assert interaction(event(H.SENT, recipient="bob@shop.test"), THEIRS)["id"] not in ids
+    assert interaction(event(H.SENT, message_id="m2"), THEIRS)["id"] not in ids
+    assert build_interaction(event(H.DELIVERED), OURS, None, [], is_crawler) is None
     to_both = [
         event(H.SENT, recipient=whom, arguments={"user": "u-1"}) for whom in ("a@shop.test", "b@shop.test", None)
     ]
-    assert len({made(one, THEIRS)["id"] for one in to_both}) == 1
-    assert made(event(H.SENT, arguments={"user": "u-2"}), THEIRS)["id"] != made(to_both[0], THEIRS)["id"]
+    assert len({interaction(one, THEIRS)["id"] for one in to_both}) == 1
+    assert interaction(event(H.SENT, arguments={"user": "u-2"}), THEIRS)["id"] != interaction(to_both[0], THEIRS)["id"]
 
 
 @pytest.mark.parametrize(
-    ("told", "fault"),
+    ("reported", "fault"),
     [
         (event(H.BOUNCED, permanent=True, fault="5.1.1"), "sendgrid_5.1.1"),
         (event(H.BOUNCED, permanent=True), "sendgrid_bounced"),
@@ -183,14 +185,16 @@ def test_a_message_is_received_once() -> None:
         (event(H.DELIVERED, fault="ok"), None),
     ],
 )
-def test_faults_are_codes(told: ProviderEvent, fault: str | None) -> None:
+def test_faults_are_codes(reported: ProviderEvent, fault: str | None) -> None:
     """At most 64 characters of letters, digits and a few more; a temporary failure is no fault."""
-    assert fault_of(told) == fault
+    assert read_fault(reported) == fault
 
 
 def test_texts_are_sanitised() -> None:
     """No null character and no lone surrogate reaches the store, and nothing is longer than its limit."""
-    told = event(H.OPENED, agent="a\0b\ud800" + "x" * 9999, arguments={"a\0": "b\ud800", **dict.fromkeys("cdef", "x")})
-    clean = sanitise_event(replace(told, id="e\0"))
+    reported = event(
+        H.OPENED, agent="a\0b\ud800" + "x" * 9999, arguments={"a\0": "b\ud800", **dict.fromkeys("cdef", "x")}
+    )
+    clean = sanitise_event(replace(reported, id="e\0"))
     assert (clean.id, clean.agent[:4] if clean.agent else None, len(clean.agent or "")) == ("e", "ab?x", 511)
     assert clean.arguments["a"] == "b?"

@@ -11,7 +11,7 @@ import pytest
 from connector.rules.provider_events.attribution import AttributionLookup, Unmatched
 from connector.rules.provider_events.delivery_reports import DeliveryReport
 from connector.rules.provider_events.effects import Link
-from connector.rules.provider_events.events import EventKind, ProviderEvent, key_of
+from connector.rules.provider_events.events import EventKind, ProviderEvent, identify_event
 from connector.rules.provider_events.planning import (
     ClickedLink,
     EventOutcome,
@@ -79,9 +79,9 @@ def of(delivery: str, **fields: Any) -> dict[str, Any]:
 def test_outcome_and_users(one: ProviderEvent, outcome: EventOutcome, users: set[str]) -> None:
     """An event that changes something names its users; any other has its outcome without a store."""
     planned = plan(one)
-    assert planned.outcomes == {key_of(one): outcome}
+    assert planned.outcomes == {identify_event(one): outcome}
     assert planned.users == users
-    assert (key_of(one) in planned.unmatched) == (outcome is OUTCOME.UNMATCHED)
+    assert (identify_event(one) in planned.unmatched) == (outcome is OUTCOME.UNMATCHED)
 
 
 def test_reasons_of_unmatched_events() -> None:
@@ -138,7 +138,7 @@ def test_events_are_ordered_and_repetitions_dropped() -> None:
 def test_reports_and_faults(one: ProviderEvent, report: DeliveryReport | None, faults: dict[str, str]) -> None:
     """A report settles a message or its arrival; a settled message only gets its fault (guarantee 4)."""
     planned = plan(one)
-    assert (planned.reports.get(key_of(one)), planned.faults) == (report, faults)
+    assert (planned.reports.get(identify_event(one)), planned.faults) == (report, faults)
 
 
 def test_interactions() -> None:

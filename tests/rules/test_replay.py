@@ -1,4 +1,4 @@
-"""Whatever order items arrive in, the same comes of them as in event order (T2, T3, T5, X1 to X4): the rules alone."""
+"""Items have the same outcome in any order of arrival as in event order (T2, T3, T5, X1 to X4)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason
 from connector.rules.targeting.matching import has_same_properties, matches
-from connector.rules.triggering.trigger_list import is_trigger, key_of
+from connector.rules.triggering.trigger_list import compute_key, is_trigger
 from tests.support.builders import BOUGHT, OPENED, ORIGINAL, PUSHED, follow_on
 from tests.support.evaluation import Arrival, Key, Memory, catalogue_of, hour
 
 SEEN = {"event": "seen"}
-PUSH, OPEN, BUY, SEE = KINDS = (
+PUSH, OPEN, BUY, SEE = ITEMS = (
     {"type": "receive_push", "campaign": "o"},
     {"type": "open_push", "campaign": "o"},
     {"type": "make_purchase"},
@@ -38,7 +38,7 @@ DELAYS: tuple[dict[str, Any] | None, ...] = (
 )
 NOT_ON_THE_HOUR = ({"after": "1530 minutes"}, {"next": "wednesday", "at": "06:10"}, {"in_days": 1, "at": "09:10"})
 UNTIL = 400
-"""Hours after which everything is over."""
+"""The hour at which every follow-up has ended."""
 
 many = settings(
     max_examples=700, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
@@ -47,14 +47,14 @@ many = settings(
 
 @st.composite
 def _follow_ons(draw: st.DrawFn, name: str, delays: Sequence[dict[str, Any] | None] = DELAYS) -> dict[str, Any]:
-    some = st.lists(st.sampled_from([PUSHED, OPENED, BOUGHT, SEEN]), min_size=1, max_size=2, unique_by=str)
+    conditions = st.lists(st.sampled_from([PUSHED, OPENED, BOUGHT, SEEN]), min_size=1, max_size=2, unique_by=str)
     key, delay = draw(st.sampled_from([None, "properties.sku"])), draw(st.sampled_from(delays))
-    exceptions = draw(some)
+    exceptions = draw(conditions)
     if key is not None and draw(st.booleans()):
         exceptions = [{**condition, "same": ["sku"]} for condition in exceptions]
     return follow_on(
         name,
-        draw(some),
+        draw(conditions),
         **({} if delay is None else {"delay": delay, "exceptions": exceptions}),
         retrigger=draw(st.sampled_from(["ignore", "restart"])),
         key=key,
@@ -64,44 +64,44 @@ def _follow_ons(draw: st.DrawFn, name: str, delays: Sequence[dict[str, Any] | No
 
 @st.composite
 def _arrivals(draw: st.DrawFn) -> list[Arrival]:
-    """What happens on the hours of two days, often at one instant, and arrives up to 60 hours later, some together."""
-    made = []
+    """Draw items on the hours of two days, often at one instant, that arrive up to 60 hours later, some together."""
+    arrivals = []
     for number in range(draw(st.integers(2, 9))):
         t = draw(st.integers(0, 16)) * 3
         r = t + draw(st.sampled_from([0, 0, 1, 3, 4, 6, 9, 15, 24, 60]))
         sku = draw(st.sampled_from(["A", "B", None]))
-        item = {**draw(st.sampled_from(KINDS)), "properties": {} if sku is None else {"sku": sku}}
-        made.append(Arrival(f"e{number}", item, t, r, draw(st.integers(0, 2))))
-    return made
+        item = {**draw(st.sampled_from(ITEMS)), "properties": {} if sku is None else {"sku": sku}}
+        arrivals.append(Arrival(f"e{number}", item, t, r, draw(st.integers(0, 2))))
+    return arrivals
 
 
-def _in_order(made: Sequence[Arrival]) -> list[Arrival]:
-    """Each arrives alone as it happens; those of one instant in the order in which they arrive otherwise."""
-    arrived = sorted(made, key=lambda a: (a.r, a.batch))
-    return [replace(a, r=a.t, batch=n) for n, a in enumerate(sorted(arrived, key=lambda a: a.t))]
+def _in_order(arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """Let each arrive alone when it happens; those of one instant in their order of arrival."""
+    by_arrival = sorted(arrivals, key=lambda a: (a.r, a.batch))
+    return [replace(a, r=a.t, batch=n) for n, a in enumerate(sorted(by_arrival, key=lambda a: a.t))]
 
 
-def _too_late(catalogue: Catalogue, made: Sequence[Arrival], *memories: Memory) -> set[Key]:
-    """The keys of which something arrived later than a dispatch that it bears on: nothing is promised of those.
+def _too_late(catalogue: Catalogue, arrivals: Sequence[Arrival], *memories: Memory) -> set[Key]:
+    """Return the keys with an item that arrived after a dispatch that it concerns: nothing is guaranteed for them.
 
-    Nor of those whose dispatch was due at the very instant of their trigger: what is first then is for nobody to say.
+    Nor for those whose dispatch was due at the instant of their trigger, because either may be first.
     """
     return {
         (sent.campaign, sent.key)
         for memory in memories
         for sent in memory.dispatched()
-        for a in made
+        for a in arrivals
         if (hour(a.t) < sent.dispatched_at or hour(a.t) == sent.trigger.t)  # type: ignore[operator]
         and sent.dispatched_at <= hour(a.r)  # type: ignore[operator]
-        and any(_bears_on(catalogue, a, p) for m in memories for p in m.of(sent.campaign, sent.key))
+        and any(_concerns(catalogue, a, p) for m in memories for p in m.of(sent.campaign, sent.key))
     }
 
 
-def _bears_on(catalogue: Catalogue, a: Arrival, follow_up: FollowUp) -> bool:
-    """Whether it is a trigger of the same key, or what may call this follow-up off."""
+def _concerns(catalogue: Catalogue, a: Arrival, follow_up: FollowUp) -> bool:
+    """Return whether the item is a trigger of the same key, or may cancel this follow-up."""
     entry, t = catalogue.entries[follow_up.campaign], hour(a.t)
     item = parse_item({**a.item, "id": a.id, "user": "u", "occurred_at": t})
-    if is_trigger(item, entry, t, catalogue) and key_of(item, entry, t) == follow_up.key:
+    if is_trigger(item, entry, t, catalogue) and compute_key(item, entry, t) == follow_up.key:
         return True
     follow_on = entry.follow_on(entry.revision(follow_up.revision))
     assert follow_on is not None
@@ -117,43 +117,44 @@ def _never(_: datetime) -> None:
 
 
 def _compare(
-    catalogue: Catalogue, made: Sequence[Arrival], held: Callable[[datetime], datetime | None] = _never
+    catalogue: Catalogue, arrivals: Sequence[Arrival], held: Callable[[datetime], datetime | None] = _never
 ) -> None:
-    """The same is sent, waits or was called off: by the same triggers and exceptions, due at the same time.
+    """The same follow-ups are sent, waiting or cancelled, by the same triggers and exceptions, due at the same time.
 
-    What was superseded may be told in another form, by a row or a refusal (guarantee 3). For the same reason one end
-    may be missing: a trigger that came when it had been overtaken is refused as `superseded` (T2); nothing of it waits
-    that an exception which comes still later could call off.
+    A superseded trigger may have a row or a refusal (guarantee 3). So one end may be missing: a trigger that arrives
+    after a later one is refused as `superseded` (T2), and has no follow-up that an exception could cancel later.
     """
-    came, expected = Memory(catalogue, held), Memory(catalogue, held)
-    came.live(made, UNTIL)
-    expected.live(_in_order(made), UNTIL)
-    too_late = _too_late(catalogue, made, came, expected)
-    ends = {end for end in came.ends() if end[:2] not in too_late}
-    wanted = {end for end in expected.ends() if end[:2] not in too_late}
-    overtaken = {end for end in wanted if came.refused.get(end[:3]) is Reason.SUPERSEDED and end[3] == "excepted"}
-    assert wanted - overtaken <= ends
-    assert ends <= wanted
+    actual, expected = Memory(catalogue, held), Memory(catalogue, held)
+    actual.live(arrivals, UNTIL)
+    expected.live(_in_order(arrivals), UNTIL)
+    too_late = _too_late(catalogue, arrivals, actual, expected)
+    actual_ends = {end for end in actual.ends() if end[:2] not in too_late}
+    expected_ends = {end for end in expected.ends() if end[:2] not in too_late}
+    superseded = {
+        end for end in expected_ends if actual.refused.get(end[:3]) is Reason.SUPERSEDED and end[3] == "excepted"
+    }
+    assert expected_ends - superseded <= actual_ends
+    assert actual_ends <= expected_ends
 
 
 @many
 @given(_follow_ons("f"), _arrivals())
-def test_any_order_gives_the_same(f: dict[str, Any], made: list[Arrival]) -> None:
-    """T5: with dispatches in between, at equal instants, by every kind of delay."""
-    _compare(catalogue_of(ORIGINAL, f), made)
+def test_any_order_gives_the_same(f: dict[str, Any], arrivals: list[Arrival]) -> None:
+    """T5: with dispatches between, at equal instants, with every kind of delay."""
+    _compare(catalogue_of(ORIGINAL, f), arrivals)
 
 
 @many
 @given(_follow_ons("f"), _follow_ons("f"), _follow_ons("g"), _arrivals())
 def test_with_a_second_revision_and_follow_on(
-    f: dict[str, Any], edited: dict[str, Any], g: dict[str, Any], made: list[Arrival]
+    f: dict[str, Any], edited: dict[str, Any], g: dict[str, Any], arrivals: list[Arrival]
 ) -> None:
-    """T5, P10: with a revision that was published in between, and another follow-on on the same target."""
-    _compare(catalogue_of(ORIGINAL, f, (20, {**edited, "delivery": {**edited["delivery"], "key": None}}), g), made)
+    """T5, P10: with a revision that is published between, and another follow-on of the same target."""
+    _compare(catalogue_of(ORIGINAL, f, (20, {**edited, "delivery": {**edited["delivery"], "key": None}}), g), arrivals)
 
 
 def _quiet(at: datetime) -> datetime | None:
-    """Quiet hours from 20:30 to 06:30."""
+    """Return the end of quiet hours from 20:30 to 06:30."""
     clock = timedelta(hours=at.hour, minutes=at.minute)
     if timedelta(hours=6.5) <= clock < timedelta(hours=20.5):
         return None
@@ -162,9 +163,9 @@ def _quiet(at: datetime) -> datetime | None:
 
 @many
 @given(_follow_ons("f", NOT_ON_THE_HOUR), _arrivals())
-def test_with_quiet_hours(f: dict[str, Any], made: list[Arrival]) -> None:
-    """T5, X1: with messages that are held. Nothing happens at a due instant, at which the message wins if it goes."""
-    _compare(catalogue_of(ORIGINAL, f), made, _quiet)
+def test_with_quiet_hours(f: dict[str, Any], arrivals: list[Arrival]) -> None:
+    """T5, X1: with messages that are held. No item is at a due instant, when the message wins if it is sent."""
+    _compare(catalogue_of(ORIGINAL, f), arrivals, _quiet)
 
 
 DELAY: dict[str, Any] = {"delay": {"after": "25 hours"}, "eligible_again": "always"}
@@ -173,34 +174,34 @@ RESTARTS = follow_on("f", PUSHED, **DELAY, exceptions=[BOUGHT], retrigger="resta
 DEBOUNCES = follow_on("f", [PUSHED, BOUGHT], **DELAY, exceptions=[PUSHED, SEEN])
 
 
-def _a(name: str, kind: dict[str, Any], t: float, r: float, batch: int = 0) -> Arrival:
-    return Arrival(name, kind, t, r, batch)
+def _a(name: str, item: dict[str, Any], t: float, r: float, batch: int = 0) -> Arrival:
+    return Arrival(name, item, t, r, batch)
 
 
-FOUND = [
+REGRESSIONS = [
     pytest.param(
         IGNORES,
         [_a("a", PUSH, 0, 3), _a("b", PUSH, 3, 3), _a("c", PUSH, 3, 3)],
         {("a", "sent", "")},
-        id="two of one instant do not take the wait of a third in their batch",
+        id="two at one instant do not replace the follow-up of a third in their batch",
     ),
     pytest.param(
         DEBOUNCES,
         [_a("a", PUSH, 3, 3, 0), _a("b", PUSH, 3, 3, 1), _a("c", PUSH, 3, 3, 2)],
         {("c", "sent", "")},
-        id="three at one instant: the wait of the first does not call off that of the last",
+        id="three at one instant: the first does not cancel the last",
     ),
     pytest.param(
         DEBOUNCES,
         [_a("a", PUSH, 3, 3), _a("b", PUSH, 3, 3), _a("c", OPEN, 12, 12), _a("d", SEE, 9, 13)],
         {("b", "excepted", "d")},
-        id="nor where something else comes late",
+        id="nor if another item comes late",
     ),
     pytest.param(
         DEBOUNCES,
         [_a("a", PUSH, 0, 0), _a("b", PUSH, 3, 3), _a("c", PUSH, 3, 3), _a("d", BUY, 3, 4)],
         {("c", "sent", "")},
-        id="what gave way to an overtaken one was not called off by it",
+        id="a follow-up superseded by a superseded trigger was not cancelled by it",
     ),
     pytest.param(
         IGNORES,
@@ -209,22 +210,42 @@ FOUND = [
             _a("f", BUY, 1, 60),
         ],
         {("a", "excepted", "f"), ("c", "excepted", "d"), ("e", "sent", "")},
-        id="what ended before the trigger of what was sent stays ended",
+        id="a follow-up that ended before the trigger of a sent one stays ended",
     ),
 ]
 
 
-@pytest.mark.parametrize(("definition", "made", "ends"), FOUND)
-def test_found(definition: dict[str, Any], made: list[Arrival], ends: set[tuple[str, str, str]]) -> None:
-    """T2, T3, T5, X2: orders of arrival that once gave something else."""
+@pytest.mark.parametrize(("definition", "arrivals", "ends"), REGRESSIONS)
+def test_regressions(definition: dict[str, Any], arrivals: list[Arrival], ends: set[tuple[str, str, str]]) -> None:
+    """T2, T3, T5, X2: orders of arrival that once had another outcome."""
     memory = Memory(catalogue_of(ORIGINAL, definition))
-    memory.live(made, UNTIL)
+    memory.live(arrivals, UNTIL)
     assert {end[2:5] for end in memory.ends()} == ends
 
 
-def test_overtaken_trigger_is_refused_once() -> None:
-    """T2, guarantee 7: judged again for what comes still later, it is not refused again."""
+def test_a_superseded_trigger_is_refused_once() -> None:
+    """T2, guarantee 7: a replay for a later arrival does not refuse it again."""
     memory = Memory(catalogue_of(ORIGINAL, RESTARTS))
-    made = [_a("a", PUSH, 9, 9), _a("b", PUSH, 6, 10), _a("c", PUSH, 3, 11), _a("d", BUY, 1, 12)]
-    memory.live(made, UNTIL)
+    arrivals = [_a("a", PUSH, 9, 9), _a("b", PUSH, 6, 10), _a("c", PUSH, 3, 11), _a("d", BUY, 1, 12)]
+    memory.live(arrivals, UNTIL)
     assert memory.refused == {("f", "", "b"): Reason.SUPERSEDED, ("f", "", "c"): Reason.SUPERSEDED}
+
+
+@pytest.mark.parametrize(
+    ("rules", "outcome"),
+    [
+        ({}, Reason.ALREADY_WAITING),
+        ({"retrigger": "restart"}, "sent"),
+        ({"retrigger": "restart", "eligible_again": {"after": "1 day"}}, Reason.NOT_ELIGIBLE_AGAIN),
+        ({"exceptions": [PUSHED]}, "sent"),
+    ],
+    ids=["ignore", "restart", "restart, not eligible again", "an exception too"],
+)
+def test_trigger_from_before_the_end_of_a_sent_follow_up(rules: dict[str, Any], outcome: Reason | str) -> None:
+    """T2, T3, T5 (case 26): sent at hour 11; a trigger of 10:50 arrives at 11:05, and nothing else came in between."""
+    always = {"delay": {"after": "1 hour"}, "eligible_again": "always"}
+    memory = Memory(catalogue_of(ORIGINAL, follow_on("f", PUSHED, **{**always, **rules})))
+    memory.live([_a("a", PUSH, 10, 10), _a("b", PUSH, 10 + 50 / 60, 11 + 5 / 60)], UNTIL)
+    sent = {p.trigger.id: p.state.value for p in memory.follow_ups.values()}
+    refused = {trigger: reason for (_, _, trigger), reason in memory.refused.items()}
+    assert {**sent, **refused} == {"a": "sent", "b": outcome}

@@ -20,9 +20,9 @@ from connector.rules.triggering.trigger_list import (
     AT_THE_TRIGGER,
     TriggerFacts,
     begin_follow_up,
+    compute_key,
     evaluate_trigger,
     is_trigger,
-    key_of,
 )
 from tests.support.builders import ORIGINAL, PUSHED, follow_on
 
@@ -33,15 +33,15 @@ NOON = PUBLISHED + timedelta(hours=36)
 GOLD = {"attribute": "tier", "is": "gold"}
 
 
-class Nothing:
-    """A past in which nothing happened."""
+class EmptyHistory:
+    """A history in which nothing happened."""
 
     def has_match(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
         return False
 
 
 def pushed(t: datetime, received_at: datetime | None = None, **properties: Any) -> LogEntry:
-    """A push that was received at `t`, and arrived then or later."""
+    """Return a push that was received at `t`, and arrived then or later."""
     item = parse_item(
         {"id": "e", "user": "u", "type": "receive_push", "campaign": "o", "occurred_at": t, "properties": properties}
     )
@@ -63,27 +63,27 @@ def facts(
     workspace: dict[str, Any] | None = None,
     **delivery: Any,
 ) -> TriggerFacts:
-    """What is looked at as a push of `o` triggers `f`; the windows of both may be told."""
+    """Return the facts of a push of `o` that triggers `f`, with the windows of both."""
     settings = Workspace.model_validate(workspace or {})
     f, o = entry(follow_on("f", PUSHED, **delivery), *windows), entry(ORIGINAL, *target)
     catalogue = Catalogue().with_entries([f, o], version=1, workspace=settings)
-    return TriggerFacts(pushed(t, received_at), f, catalogue, User(id="u"), "k", Nothing(), None, None)
+    return TriggerFacts(pushed(t, received_at), f, catalogue, User(id="u"), "k", EmptyHistory(), None, None)
 
 
 def waiting(state: State = State.WAITING, dispatched_at: datetime | None = None) -> FollowUp:
-    """A follow-up of the same key that stands in the way."""
+    """Return a blocking follow-up of the same key."""
     logged = pushed(NOON - timedelta(hours=1))
     due = NOON + timedelta(hours=1)
     return FollowUp("p", "f", 1, 1, "k", "", logged, due, due, state, dispatched_at=dispatched_at)
 
 
 def test_nothing_refuses_it() -> None:
-    """A trigger to which no rule objects starts a follow-up."""
+    """A trigger that passes every check starts a follow-up."""
     assert evaluate_trigger(facts()) is None
 
 
 def test_the_order_of_the_list() -> None:
-    """P2, P1, T1, T2: where everything refuses, each step is heard in behaviour.md's order, once those before agree."""
+    """P2, P1, T1, T2: if every check fails, they refuse in behaviour.md's order as the ones before are mended."""
     wrong = facts(
         PUBLISHED - SECOND,
         target=(),
@@ -125,17 +125,17 @@ STOPPED_BETWEEN = (Window(1, PUBLISHED, CLOSED), Window(3, REOPENED))
     [
         (PUBLISHED - SECOND, PUBLISHED + timedelta(minutes=5), Reason.BEFORE_PUBLISH),  # case 1
         (PUBLISHED, PUBLISHED, None),  # case 1
-        (PUBLISHED - SECOND, CLOSED, Reason.BEFORE_PUBLISH),  # also where it is not live either
+        (PUBLISHED - SECOND, CLOSED, Reason.BEFORE_PUBLISH),  # even if it is not live either
         (CLOSED - SECOND, CLOSED - SECOND, None),
         (CLOSED, CLOSED, Reason.NOT_LIVE),
-        (CLOSED - SECOND, CLOSED, Reason.NOT_LIVE),  # it arrives too late
+        (CLOSED - SECOND, CLOSED, Reason.NOT_LIVE),  # arrives after the stop
         (CLOSED - SECOND, REOPENED, None),  # in a window, and live again
         (REOPENED - SECOND, REOPENED, Reason.NOT_LIVE),  # what happened in the gap is never picked up
         (REOPENED, REOPENED, None),
     ],
 )
 def test_publication(t: datetime, received_at: datetime, expected: Reason | None) -> None:
-    """P2, P9: by event time since the first publication, in a window, and arriving while live (cases 1 and 20)."""
+    """P2, P9: it happened since the first publication, in a window, and arrived while live (cases 1 and 20)."""
     assert evaluate_trigger(facts(t, received_at, windows=STOPPED_BETWEEN)) == expected
 
 
@@ -152,19 +152,19 @@ def test_publication(t: datetime, received_at: datetime, expected: Reason | None
     ],
 )
 def test_target(target: str, windows: tuple[Window, ...], t: datetime, expected: Reason | None) -> None:
-    """P1: the target was active at `t`; `ever_published` takes also what came after a stop."""
+    """P1: the target was active at `t`; `ever_published` also counts items after a stop."""
     since = (Window(1, PUBLISHED - timedelta(days=1)),)
     assert evaluate_trigger(facts(t, windows=since, target=windows, workspace={"target": target})) == expected
 
 
-def test_late_for_the_target_is_in_time() -> None:
-    """P1, P2: the target is asked at `t`, and not as of the arrival."""
+def test_the_target_counts_at_event_time() -> None:
+    """P1, P2: the target's state at `t` counts, not at the arrival."""
     target = (Window(2, PUBLISHED, CLOSED),)
     assert evaluate_trigger(facts(CLOSED - SECOND, CLOSED + timedelta(hours=1), target=target)) is None
 
 
 @pytest.mark.parametrize(
-    ("retrigger", "standing", "expected"),
+    ("retrigger", "blocking", "expected"),
     [
         ("ignore", None, None),
         ("ignore", waiting(), Reason.ALREADY_WAITING),
@@ -175,9 +175,9 @@ def test_late_for_the_target_is_in_time() -> None:
         ("restart", waiting(State.HELD, NOON), Reason.ALREADY_WAITING),  # one of its channels has gone out
     ],
 )
-def test_one_wait(retrigger: str, standing: FollowUp | None, expected: Reason | None) -> None:
-    """T2: `ignore` refuses a second one, `restart` gives way to it unless it is going out (case 14)."""
-    assert evaluate_trigger(replace(facts(retrigger=retrigger), blocking=standing)) == expected
+def test_single_wait(retrigger: str, blocking: FollowUp | None, expected: Reason | None) -> None:
+    """T2: `ignore` refuses a second trigger, `restart` supersedes the first unless it is being sent (case 14)."""
+    assert evaluate_trigger(replace(facts(retrigger=retrigger), blocking=blocking)) == expected
 
 
 @pytest.mark.parametrize(
@@ -191,13 +191,13 @@ def test_one_wait(retrigger: str, standing: FollowUp | None, expected: Reason | 
     ],
 )
 def test_eligible_again(rule: Any, since: timedelta | None, expected: Reason | None) -> None:
-    """T1: from the receipt, in seconds (case 13); whoever did not receive stays eligible."""
+    """T1: from the receipt, in seconds (case 13); a user who did not receive stays eligible."""
     received_at = NOON - since if since else None
     assert evaluate_trigger(replace(facts(eligible_again=rule), received_at=received_at)) == expected
 
 
-def test_the_revision_in_effect_then_judges() -> None:
-    """P10: an edit counts from its own `effective_at`; the clock of P2 goes on from the first publication."""
+def test_the_revision_in_effect_applies() -> None:
+    """P10: an edit counts from its own `effective_at`; P2 counts from the first publication."""
     first, second = (parse_definition(follow_on("f", PUSHED, delay={"after": after})) for after in ("1 hour", "1 day"))
     revisions = (Revision(1, first, PUBLISHED), Revision(2, second, NOON))  # type: ignore[arg-type]
     edited = replace(facts().entry, revisions=revisions)
@@ -208,8 +208,8 @@ def test_the_revision_in_effect_then_judges() -> None:
     ]
 
 
-def test_what_it_starts() -> None:
-    """D1: due so long after `t`, in the window of `t`, on the channels of its message."""
+def test_the_follow_up_that_it_starts() -> None:
+    """D1: due the delay after `t`, in the window of `t`, on the channels of its message."""
     follow_up = begin_follow_up(facts(delay={"after": "3 days"}, windows=STOPPED_BETWEEN), "", 0)
     assert (follow_up.due_at, follow_up.next_at, follow_up.window_id) == (NOON + timedelta(days=3),) * 2 + (3,)
     assert (follow_up.state, follow_up.channels, follow_up.revision) == (State.WAITING, ("push",), 1)
@@ -220,26 +220,29 @@ def test_what_it_starts() -> None:
     ("properties", "key"), [({"sku": "A"}, '"A"'), ({"sku": 1}, "1"), ({"sku": None}, "null"), ({}, "null")]
 )
 def test_key(properties: dict[str, Any], key: str) -> None:
-    """T2: one wait a user and key, by the key's canonical JSON (case 24)."""
+    """T2: one wait per user and key, by the key's canonical JSON (case 24)."""
     keyed = facts(key="properties.sku").entry
-    assert key_of(pushed(NOON, **properties).item, keyed, NOON) == key
-    assert key_of(pushed(NOON, **properties).item, facts().entry, NOON) == ""
+    assert compute_key(pushed(NOON, **properties).item, keyed, NOON) == key
+    assert compute_key(pushed(NOON, **properties).item, facts().entry, NOON) == ""
 
 
 @pytest.mark.parametrize(("robots", "counts"), [("ignore", False), ("count", True)])
 def test_robots_do_not_trigger(robots: str, counts: bool) -> None:
-    """M2: what is flagged as a robot's does not trigger, unless the workspace counts it."""
-    told = facts(workspace={"robots": robots})
+    """M2: a click flagged as a robot's does not trigger, unless the workspace counts robots."""
+    trigger_facts = facts(workspace={"robots": robots})
     click = {"id": "c", "user": "u", "type": "click_email", "campaign": "o", "occurred_at": NOON.isoformat()}
     clicked = entry(follow_on("f", {"interaction": "click_email", "campaign": "o"}), Window(1, PUBLISHED))
-    assert is_trigger(parse_item(click), clicked, NOON, told.catalogue)
-    assert is_trigger(parse_item({**click, "properties": {"robot": True}}), clicked, NOON, told.catalogue) == counts
+    assert is_trigger(parse_item(click), clicked, NOON, trigger_facts.catalogue)
+    assert (
+        is_trigger(parse_item({**click, "properties": {"robot": True}}), clicked, NOON, trigger_facts.catalogue)
+        == counts
+    )
 
 
-@pytest.mark.parametrize("stands", [True, False])
-def test_late_trigger_from_before_the_receipt(stands: bool) -> None:
-    """T1, T5: inside of a wait that was sent it is already_waiting, as in its turn; else somebody has received it."""
+@pytest.mark.parametrize("is_blocked", [True, False])
+def test_late_trigger_from_before_the_receipt(is_blocked: bool) -> None:
+    """T1, T5: within the wait of a sent follow-up it is already_waiting, as in order; else the user has received it."""
     sent = waiting(State.SENT, dispatched_at=NOON + timedelta(hours=1))
     late = replace(facts(eligible_again="never"), received_at=NOON + timedelta(hours=1))
-    refused = evaluate_trigger(replace(late, blocking=sent if stands else None))
-    assert refused == (Reason.ALREADY_WAITING if stands else Reason.NOT_ELIGIBLE_AGAIN)
+    reason = evaluate_trigger(replace(late, blocking=sent if is_blocked else None))
+    assert reason == (Reason.ALREADY_WAITING if is_blocked else Reason.NOT_ELIGIBLE_AGAIN)

@@ -54,47 +54,45 @@ def test_one_rate_as_published(share: tuple[int, int], interval: tuple[float, fl
         ((0, 10), (0, 20), "undecided", None),
     ],
 )
-def test_what_may_be_said(
-    receivers: tuple[int, int], control: tuple[int, int], verdict: str, relative: float | None
-) -> None:
-    """C1: more or less only where the interval leaves 0 out; no relative uplift over a rate of 0."""
-    found = compute_uplift(Share(*receivers), Share(*control))
-    assert found is not None
-    assert found.verdict == verdict
-    assert found.relative == (None if relative is None else pytest.approx(relative))
-    assert found.difference == found.rate - found.control_rate
+def test_verdict(receivers: tuple[int, int], control: tuple[int, int], verdict: str, relative: float | None) -> None:
+    """C1: more or less only if the interval excludes 0; no relative uplift over a rate of 0."""
+    uplift = compute_uplift(Share(*receivers), Share(*control))
+    assert uplift is not None
+    assert uplift.verdict == verdict
+    assert uplift.relative == (None if relative is None else pytest.approx(relative))
+    assert uplift.difference == uplift.rate - uplift.control_rate
 
 
 @pytest.mark.parametrize(("receivers", "control"), [(0, 0), (0, 9), (9, 0)])
-def test_too_few_to_say(receivers: int, control: int) -> None:
-    """C1: nothing is said where either group is empty."""
+def test_empty_groups(receivers: int, control: int) -> None:
+    """C1: there is no uplift if either group is empty."""
     assert compute_uplift(Share(0, receivers), Share(0, control)) is None
 
 
 @pytest.mark.parametrize(("converted", "users"), [(2, 1), (-1, 3)])
 def test_more_conversions_than_users(converted: int, users: int) -> None:
-    """C1: counted once a user, so that a rate over 1 is a fault of whoever counted."""
+    """C1: each user counts once, so a rate over 1 is an error of the caller."""
     with pytest.raises(ValueError, match="counts once"):
         Share(converted, users)
 
 
 @given(shares, shares)
 def test_interval_holds_the_difference(one: Share, other: Share) -> None:
-    """C1: within [-1, 1], around the difference, and turned around with the groups."""
+    """C1: the interval is within [-1, 1], contains the difference, and is mirrored if the groups are swapped."""
     low, high = difference_interval(one, other)
     assert -1 <= low <= one.rate - other.rate <= high <= 1
     assert difference_interval(other, one) == pytest.approx((-high, -low))
 
 
-def test_more_users_say_more() -> None:
-    """C1: the same rates of a hundred times as many give an interval about a tenth as wide."""
+def test_more_users_narrow_the_interval() -> None:
+    """C1: the same rates of a hundred times as many users give an interval about a tenth as wide."""
     intervals = [difference_interval(Share(8 * n, 70 * n), Share(9 * n, 80 * n)) for n in (1, 100)]
     widths = [high - low for low, high in intervals]
     assert widths[1] == pytest.approx(widths[0] / 10, rel=0.1)
 
 
-def test_interval_covers_as_often_as_it_says() -> None:
-    """C1: over every outcome of two groups of 30 at 20% and 50%, about 95% of the weight is covered."""
+def test_interval_has_its_coverage() -> None:
+    """C1: over every outcome of two groups of 30 at 20% and 50%, about 95% of the probability is covered."""
     weights = [[_binomial(k, 30, rate) for k in range(31)] for rate in (0.2, 0.5)]
     covered = 0.0
     for k, j in product(range(31), repeat=2):

@@ -17,6 +17,7 @@ from connector.store.engine.database import Database, StoreUnavailable, database
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import receipts, sequences
 from connector.store.users.log import draw_arrival_numbers
+from tests.support.polling import until
 from tests.support.repository import ROOT
 
 W = "default"
@@ -243,11 +244,12 @@ async def test_workspaces_do_not_wait_for_each_other(postgresql_database: Databa
 
 async def _until_somebody_waits(database: Database) -> None:
     waiters = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-    async with asyncio.timeout(5):
-        while True:
-            async with database.read(W) as tx:
-                if (await tx.execute(waiters)).scalar_one():
-                    return
+
+    async def somebody_waits() -> bool:
+        async with database.read(W) as tx:
+            return bool((await tx.execute(waiters)).scalar_one())
+
+    await until(somebody_waits, "a transaction that waits")
 
 
 async def test_postgresql_that_is_not_there_is_unavailable(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.polling import until
+
 
 class DevProcess:
     """A running `connector dev`: its process, its addresses, and the commands that go with it."""
@@ -67,6 +69,4 @@ class DevProcess:
         return found
 
     async def until(self, holds: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
-        async with asyncio.timeout(seconds):
-            while not await holds():
-                await asyncio.sleep(0.1)
+        await until(holds, seconds=seconds)

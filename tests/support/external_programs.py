@@ -33,7 +33,7 @@ class ExternalPrograms:
         return said.decode()
 
     @asynccontextmanager
-    async def working(self, *words: str) -> AsyncIterator[None]:
+    async def running(self, *words: str) -> AsyncIterator[None]:
         """A program that runs as long as the block does, ready once it says so."""
         process = await self._start(*words)
         assert process.stdout is not None

@@ -9,11 +9,15 @@ PATIENCE_SECONDS = 40
 """Far more than it takes: a machine may be busy."""
 
 
-async def until(holds: Callable[[], Any], what: str = "", *, seconds: float = PATIENCE_SECONDS) -> None:
-    """Poll until `holds`, which may be a coroutine function, returns true; a failure names `what` did not come."""
+async def until(holds: Callable[[], Any], what: str = "", *, seconds: float = PATIENCE_SECONDS) -> Any:
+    """Poll until `holds`, which may be a coroutine function, returns something true, and return that.
+
+    A failure says that `what` did not come.
+    """
     try:
         async with asyncio.timeout(seconds):
-            while not (await found if isawaitable(found := holds()) else found):
+            while not (found := await asked if isawaitable(asked := holds()) else asked):
                 await asyncio.sleep(0.02)
+            return found
     except TimeoutError:
         raise AssertionError(f"{what or holds} did not come within {seconds} seconds") from None

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import default
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
-from aiosmtpd.smtp import SMTP, Envelope
-from aiosmtpd.smtp import Session as SmtpSession
 from fastapi import FastAPI
 from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
@@ -32,6 +27,7 @@ from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from tests.support.api import KEY
 from tests.support.builders import follow_on
+from tests.support.mail_server import Mailbox, serve_mail
 from tests.support.polling import until
 from tests.support.provider_servers import Providers
 from tests.support.workspace import working
@@ -47,22 +43,6 @@ SCHEDULED = {"delivery": {"type": "scheduled", "send": "at_publish"}}
 
 FOLLOW_ON = "Follow-on"
 """The subject of every follow-on's mail."""
-
-
-class Mailbox:
-    """A mail server's memory: every letter that it took."""
-
-    def __init__(self) -> None:
-        self.letters: list[EmailMessage] = []
-
-    async def handle_DATA(self, server: SMTP, session: SmtpSession, envelope: Envelope) -> str:
-        assert isinstance(envelope.content, bytes)
-        self.letters.append(message_from_bytes(envelope.content, policy=default))  # type: ignore[arg-type]
-        return "250 OK"
-
-    def with_subject(self, subject: str) -> list[EmailMessage]:
-        """The letters with this subject, in the order of their arrival."""
-        return [letter for letter in self.letters if letter["Subject"] == subject]
 
 
 class System:
@@ -110,17 +90,21 @@ class System:
         told: dict[str, Any] = answer.json()
         return told
 
+    def mails(self, subject: str) -> list[EmailMessage]:
+        """The letters with this subject, in the order of their arrival."""
+        return [mail for mail in self.mail.mails if mail["Subject"] == subject]
+
     async def letter(self, subject: str) -> EmailMessage:
         """The letter with this subject, as soon as it is there."""
-        await until(lambda: self.mail.with_subject(subject), f"a letter: {subject}")
-        return self.mail.with_subject(subject)[0]
+        await until(lambda: self.mails(subject), f"a letter: {subject}")
+        return self.mails(subject)[0]
 
     async def followed(self, user: str = "ann") -> dict[str, Any]:
         """The one follow-on that this user got, as soon as it has gone out."""
         await self.received("follow-on", user)
         [found] = await self.follow_ups(user)
         assert (found["state"], found["channels"]) == ("sent", ["email"])
-        assert any(letter["To"] == f"{user}@example.com" for letter in self.mail.with_subject(FOLLOW_ON))
+        assert any(letter["To"] == f"{user}@example.com" for letter in self.mails(FOLLOW_ON))
         return found
 
     async def received(self, campaign: str = "original", user: str = "ann") -> None:
@@ -156,7 +140,7 @@ async def running_system(
     """A stage of its own workspace, as long as the block runs, in real time."""
     async with AsyncExitStack() as stack:
         mail, providers = Mailbox(), Providers(server, folder, LINKS)
-        port = await stack.enter_async_context(_mail_server(mail))
+        port = await stack.enter_async_context(serve_mail(mail))
         settings = Settings(
             workspace=f"w{uuid4().hex[:8]}",
             database_url=url,
@@ -176,13 +160,3 @@ async def running_system(
         system = System(app, mail, providers)
         await stack.enter_async_context(system.api)
         yield system
-
-
-@asynccontextmanager
-async def _mail_server(mail: Mailbox) -> AsyncIterator[int]:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(mail, loop=loop, hostname="mx.test"), "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()

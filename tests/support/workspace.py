@@ -25,6 +25,7 @@ from connector.store.users.descriptions import save_user
 from connector.temporal.registry_client import submit_order
 from connector.wire import Order
 from tests.support.builders import PUSHED, follow_on, now
+from tests.support.polling import until
 from worker import run_worker
 
 AT_ONCE = follow_on("at-once", PUSHED)
@@ -58,13 +59,14 @@ class Workspace:
     async def becomes(self, campaign: str, state: str, *, started: bool = True) -> Any:
         """Poll until this campaign's follow-up is in this state."""
         statement = select(follow_ups).where(follow_ups.c.campaign == campaign)
-        async with asyncio.timeout(15):
-            while True:
-                async with self.database.read("default") as tx:
-                    row = (await tx.execute(statement)).one_or_none()
-                if row is not None and row.state == state and (row.started_at is not None) >= started:
-                    return row
-                await asyncio.sleep(0.05)
+
+        async def find() -> Any:
+            async with self.database.read("default") as tx:
+                row = (await tx.execute(statement)).one_or_none()
+            is_so = row is not None and row.state == state and (row.started_at is not None) >= started
+            return row if is_so else None
+
+        return await until(find, f"a follow-up of {campaign} that is {state}")
 
     def workflow_of(self, row: Any) -> Any:
         name = names.follow_up_id(self.name, row.campaign, row.user_key, row.id)
@@ -97,21 +99,23 @@ class LaunchWorkspace(Workspace):
 
     async def handle(self) -> WorkflowHandle[Any, Any]:
         """The launch's workflow, once it has been started."""
-        async with asyncio.timeout(15):
-            while True:
-                async with self.database.read("default") as tx:
-                    row = (await tx.execute(select(launches))).one_or_none()
-                if row is not None and row.started_at is not None:
-                    name = names.launch_id(self.name, "o", row.launch_id)
-                    return self.client.get_workflow_handle(name)
-                await asyncio.sleep(0.05)
+
+        async def find() -> Any:
+            async with self.database.read("default") as tx:
+                return (await tx.execute(select(launches).where(launches.c.started_at.is_not(None)))).one_or_none()
+
+        row = await until(find, "a launch that was started")
+        return self.client.get_workflow_handle(names.launch_id(self.name, "o", row.launch_id))
 
     async def until(self, campaign: str, state: str, count: int) -> set[str]:
         """Poll until so many users are in this state."""
-        async with asyncio.timeout(30):
-            while len(found := await self.users(campaign, state)) != count:
-                await asyncio.sleep(0.05)
-        return found
+
+        async def find() -> set[str] | None:
+            found = await self.users(campaign, state)
+            return found if len(found) == count else None
+
+        users: set[str] = await until(find, f"{count} users in the state {state}")
+        return users
 
 
 def settings_for(workspace: str, url: str, folder: Path) -> Settings:

@@ -1,6 +1,5 @@
 """Launches on the real server with virtual time and a whole worker: the story of publish order, stops, and time."""
 
-import asyncio
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from connector.rules.model.errors import OrderRefused
 from connector.store.engine.database import Database
 from connector.store.tables import follow_ups
 from tests.support.builders import listener, now, original
+from tests.support.polling import until
 from tests.support.workspace import LaunchWorkspace, settings_for, working
 
 EMAIL = {"email": {"subject": "Hello", "text": "there"}}
@@ -107,6 +107,8 @@ async def test_cancel_request_ends_it(
 
 async def _details(handle: WorkflowHandle[Any, Any], word: str) -> None:
     """Poll until the UI's words on it begin so."""
-    async with asyncio.timeout(15):
-        while not (await handle.query("__temporal_workflow_metadata")).current_details.startswith(word):
-            await asyncio.sleep(0.05)
+
+    async def begin_so() -> bool:
+        return (await handle.query("__temporal_workflow_metadata")).current_details.startswith(word)
+
+    await until(begin_so, f"details that begin with {word}")

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from temporalio.testing import WorkflowEnvironment
 from werkzeug import Request, Response
 
 from connector.store.engine.database import Database
+from tests.support.polling import until
 from tests.support.workspace import LaunchWorkspace
 
 USERS = 200
@@ -42,7 +43,7 @@ class LaunchByProcess:
         self.arrived[request.get_data(as_text=True)] += 1
         return Response(status=204)
 
-    async def launch(self) -> WorkflowHandle[Any, Any]:
+    async def start(self) -> WorkflowHandle[Any, Any]:
         webhook = {"url": self.url, "body": "{{ user.id }}"}
         delivery = {"type": "scheduled", "send": "at_publish"}
         await self.workspace.drafts({"campaign": "o", "delivery": delivery, "messages": {"webhook": webhook}})
@@ -70,12 +71,6 @@ class LaunchByProcess:
             async with asyncio.timeout(30):
                 await process.wait()
 
-    async def until(self, holds: Callable[[], Any]) -> None:
-        """Poll until it holds."""
-        async with asyncio.timeout(60):
-            while not holds():
-                await asyncio.sleep(0.02)
-
 
 @pytest.fixture
 def launch(
@@ -100,7 +95,7 @@ async def test_worker_killed_in_the_middle_of_a_launch(launch: LaunchByProcess) 
     everybody = await workspace.crowd(USERS)
     async with launch.worker() as first:
         handle = await launch.start()
-        await launch.until(lambda: launch.arrived.total() >= USERS // 4)
+        await until(lambda: launch.arrived.total() >= USERS // 4)
         first.kill()
         await first.wait()
     left = await workspace.users("o", "waiting")
@@ -123,7 +118,7 @@ async def test_launch_stopped_and_resumed_in_the_middle(launch: LaunchByProcess)
     everybody = await workspace.crowd(USERS)
     async with launch.worker():
         handle = await launch.start()
-        await launch.until(lambda: launch.arrived.total() >= USERS // 4)
+        await until(lambda: launch.arrived.total() >= USERS // 4)
         await workspace.order("stop", "o")
         while await workspace.users("o", "sending"):
             await asyncio.sleep(0.05)

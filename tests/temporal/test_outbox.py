@@ -1,7 +1,6 @@
 """The outbox against the real Temporal server: what the store says is started or told, once Temporal is there."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from connector.store.tables import follow_ups
 from connector.temporal.outbox import Outbox
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
 from tests.support.installation import Installation
+from tests.support.polling import until
 
 
 @pytest.fixture
@@ -104,8 +104,10 @@ async def test_temporal_down_loses_nothing(real_installation: Installation, envi
     await asyncio.sleep(0)
     assert (await _rows(real_installation))[0].started_at is None
     back.set()
-    async with asyncio.timeout(timedelta(seconds=10).total_seconds()):
-        while (await _rows(real_installation))[0].started_at is None:
-            await asyncio.sleep(0.02)
+
+    async def is_started() -> bool:
+        return (await _rows(real_installation))[0].started_at is not None
+
+    await until(is_started, "the start of the workflow")
     stopped.set()
     await running

@@ -1,6 +1,5 @@
 """The registry with its real activities on SQLite: whatever becomes of the workflow, the store stands."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,6 +24,7 @@ from connector.store.tables import orders, publications
 from connector.temporal.registry_client import submit_order
 from connector.wire import Order, OrderReceipt
 from tests.support.builders import ORIGINAL, PUSHED, follow_on
+from tests.support.polling import until
 from tests.support.temporal_server import until_event
 from workflows.registry import RegistryWorkflow
 
@@ -113,9 +113,11 @@ async def test_reset_changes_nothing(office: Office) -> None:
     )
     run_id = (await office.client.workflow_service.reset_workflow_execution(reset)).run_id
     again = office.client.get_workflow_handle(described.id, run_id=run_id)
-    async with asyncio.timeout(10):
-        while len(await again.query(names.ORDERS)) < 3:
-            await asyncio.sleep(0.02)
+
+    async def has_three() -> bool:
+        return len(await again.query(names.ORDERS)) >= 3
+
+    await until(has_three, "three orders")
     assert await office.stands() == before
 
 

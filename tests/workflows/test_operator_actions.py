@@ -276,9 +276,10 @@ async def test_held_on_several_channels(environment: WorkflowEnvironment, verb: 
 
 
 async def _until_waits(handle: Handle, number: int) -> None:
-    async with asyncio.timeout(10):
-        while len((await handle.query(names.STATUS))["waits"]) < number:
-            await asyncio.sleep(0.02)
+    async def has_them() -> bool:
+        return len((await handle.query(names.STATUS))["waits"]) >= number
+
+    await until(has_them, f"{number} waits")
 
 
 async def test_while_a_message_is_sent(environment: WorkflowEnvironment) -> None:

@@ -147,22 +147,22 @@ def _unseen_reachable(graph: Graph, start: str, chosen: set[str], seen: set[str]
 
 def _shortest_cycle(graph: Graph, start: str) -> list[str] | None:
     """Return the shortest path from `start` back to itself, with it at both ends; None if there is none."""
-    came_from: dict[str, str] = {}
+    predecessors: dict[str, str] = {}
     pending = deque([start])
     while pending:
         name = pending.popleft()
         for target in graph.get(name, ()):
-            if target not in came_from:
-                came_from[target] = name
+            if target not in predecessors:
+                predecessors[target] = name
                 pending.append(target)
-        if start in came_from:
-            return _path_back(came_from, start)
+        if start in predecessors:
+            return _trace_path(predecessors, start)
     return None
 
 
-def _path_back(came_from: Mapping[str, str], start: str) -> list[str]:
-    path, name = [start], came_from[start]
+def _trace_path(predecessors: Mapping[str, str], start: str) -> list[str]:
+    path, name = [start], predecessors[start]
     while name != start:
         path.append(name)
-        name = came_from[name]
+        name = predecessors[name]
     return [*path, start][::-1]

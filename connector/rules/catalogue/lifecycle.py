@@ -43,13 +43,13 @@ def _apply(entry: Entry, verb: OrderVerb, at: datetime, window_id: int) -> Entry
 
 
 def _make_newest_live(revisions: tuple[Revision, ...], at: datetime) -> tuple[Revision, ...]:
-    """Give the newest revision its `effective_at`; one that was published before keeps its own."""
+    """Give the newest revision its `effective_at`; a revision that was published before keeps its own."""
     newest = revisions[-1]
     return revisions if newest.effective_at is not None else (*revisions[:-1], replace(newest, effective_at=at))
 
 
 def _open_window(windows: tuple[Window, ...], at: datetime, window_id: int) -> tuple[Window, ...]:
-    """Open a window, unless one is open already: it stays open across revisions (P10)."""
+    """Open a window unless a window is open already: a window stays open across revisions (P10)."""
     is_open = any(window.closed_at is None for window in windows)
     return windows if is_open else (*windows, Window(window_id, at))
 

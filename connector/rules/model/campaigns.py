@@ -192,7 +192,7 @@ Publishable = Campaign | Card
 
 
 def parse_definition(data: Any) -> Campaign | Card | Workspace:
-    """Parse one definition from a mapping; the key `campaign`, `card` or `workspace` says which kind it is.
+    """Parse one definition from a mapping; its kind is given by the key `campaign`, `card` or `workspace`.
 
     Raises:
         ValueError: the mapping has none of these keys.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 class ConnectorError(Exception):
-    """The base of every error of this project. Its message says what was wrong and what would be right."""
+    """The base of every error of this project. Its message has what was wrong and what would be right."""
 
 
 class InvalidItem(ConnectorError):

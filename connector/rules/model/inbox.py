@@ -63,7 +63,7 @@ class InboxTarget:
 
 
 def inbox_message_id(workspace: str, delivery_id: str) -> str:
-    """Return the opaque, stable id under which clients know a delivered message."""
+    """Return the opaque, stable id that clients use for a delivered message."""
     return hashlib.sha256(canonical_json(["inbox", workspace, delivery_id]).encode()).hexdigest()[:32]
 
 

@@ -170,7 +170,7 @@ def form_discriminator(
 
 
 def _tag_of_mapping(value: Mapping[Any, Any], forms: Mapping[str, type[BaseModel]]) -> str | None:
-    """Return the tag of the form whose key is present, else of the one whose key was probably misspelt."""
+    """Return the tag of the form whose key is present, else of the form whose key was probably misspelt."""
     form_key = next((key for key in forms if key in value), None)
     if form_key is None:
         form_key = next((match for key in value for match in get_close_matches(str(key), forms, 1, 0.75)), None)

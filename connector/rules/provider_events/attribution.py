@@ -92,7 +92,7 @@ def possible_delivery_ids(event: ProviderEvent, linked_delivery: str | None) -> 
 
 
 def possible_provider_ids(event: ProviderEvent) -> Iterator[str]:
-    """Yield the ids under which the provider may know a message of ours: its own id, or our Message-ID."""
+    """Yield the ids that the provider may use for a message of ours: its own id, or our Message-ID."""
     for id in (event.message_id, event.sent_id):
         if id:
             yield id

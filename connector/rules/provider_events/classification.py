@@ -71,8 +71,8 @@ class Indicator(StrEnum):
 class Visit:
     """One request for a pixel or a link, seen by us or by a provider.
 
-    `at` is when it came, UTC; `link` counts from 0, and is 0 for the pixel. `agent` is None if whoever saw the request
-    does not report it; `machine` is the provider's own opinion.
+    `at` is when it came, UTC; `link` counts from 0, and is 0 for the pixel. `agent` is None if the source of the
+    report does not include it; `machine` is the provider's own opinion.
     """
 
     act: EngagementKind

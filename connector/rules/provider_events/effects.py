@@ -12,7 +12,7 @@ from connector.rules.model.users import Consent, canonical_address
 from connector.rules.model.values import canonical_json
 from connector.rules.provider_events.attribution import Attribution, ErasedUser, Unmatched
 from connector.rules.provider_events.classification import EngagementKind, Visit, classify
-from connector.rules.provider_events.events import USER, EventKind, ProviderEvent, key_of
+from connector.rules.provider_events.events import USER, EventKind, ProviderEvent, identify_event
 from connector.rules.targeting.deduplication import DELIVERY_PROPERTY, MESSAGE_PROPERTY, SOURCE_PROPERTY
 
 E, T = EventKind, InteractionType
@@ -44,7 +44,7 @@ class EventEffect:
 
     @property
     def is_about_address(self) -> bool:
-        """Whether the event changes what is known of an address and its holders."""
+        """Whether the event changes the suppression of an address or the consent of its holders."""
         return self.suppresses_address or self.restores_address or self.consent is not None
 
 
@@ -68,7 +68,7 @@ UNDELIVERED = frozenset({E.BOUNCED, E.FAILED, E.REJECTED})
 """The message did not arrive, and will not."""
 
 
-def effect_of(event: ProviderEvent) -> EventEffect:
+def interpret_event(event: ProviderEvent) -> EventEffect:
     """Return what an event means. A temporary bounce, refusal or failure, and any kind not in the table: nothing."""
     if event.happened in UNDELIVERED:
         return EventEffect(suppresses_address=True) if event.permanent else NO_EFFECT
@@ -102,7 +102,7 @@ class Link:
     url: str
 
 
-def interaction_of(
+def build_interaction(
     event: ProviderEvent,
     attribution: Attribution,
     link: Link | None,
@@ -118,16 +118,16 @@ def interaction_of(
         visits: the visits of this message that are reported in the same batch.
         is_crawler: whether a user agent is a known program's.
     """
-    engagement, delivery = effect_of(event).interaction, attribution.delivery
+    engagement, delivery = interpret_event(event).interaction, attribution.delivery
     if engagement is None or (engagement == "receipt" and delivery is not None):
         return None
-    about = {DELIVERY_PROPERTY: delivery.id} if delivery else {MESSAGE_PROPERTY: message_of(event)}
+    about = {DELIVERY_PROPERTY: delivery.id} if delivery else {MESSAGE_PROPERTY: identify_message(event)}
     properties: dict[str, Any] = {**about, SOURCE_PROPERTY: event.provider}
-    id, type = "-".join((event.provider, key_of(event)[1])), RECEIVE_TYPES[event.channel]
+    id, type = "-".join((event.provider, identify_event(event)[1])), RECEIVE_TYPES[event.channel]
     if engagement == "receipt":
         id = f"receive-{about[MESSAGE_PROPERTY]}"
     else:
-        visit = visit_of(event, link)
+        visit = build_visit(event, link)
         dispatched_at = delivery.claimed_at if delivery else None
         properties |= classify(visit, dispatched_at, visits, is_crawler).properties(visit.act)
         type = T.OPEN_EMAIL
@@ -145,7 +145,7 @@ def interaction_of(
     }
 
 
-def visit_of(event: ProviderEvent, link: Link | None) -> Visit:
+def build_visit(event: ProviderEvent, link: Link | None) -> Visit:
     """Return the open or click for classification; a link that is not ours is numbered by a hash of its URL."""
     is_machine = event.machine is True
     if event.happened is not E.CLICKED:
@@ -154,7 +154,7 @@ def visit_of(event: ProviderEvent, link: Link | None) -> Visit:
     return Visit(EngagementKind.CLICK, event.at, event.agent, link=number, machine=is_machine)
 
 
-def message_of(event: ProviderEvent) -> str:
+def identify_message(event: ProviderEvent) -> str:
     """Return the identity of another system's message: its id and its recipient, for some ids cover many recipients.
 
     The recipient is the user whom the event names, even if the message went to two addresses of that user.
@@ -167,7 +167,7 @@ def message_of(event: ProviderEvent) -> str:
     return f"{event.provider}-{hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:32]}"
 
 
-def fault_of(event: ProviderEvent) -> str | None:
+def read_fault(event: ProviderEvent) -> str | None:
     """Return why a message did not arrive, as a code of at most 64 characters; None for any other event.
 
     Mail that bounced temporarily may still arrive; a text that its carrier could not deliver will not.

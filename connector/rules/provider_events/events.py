@@ -30,7 +30,7 @@ _MAX_KEY_CHARACTERS = 200
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9-]")
 
 EventKey = tuple[str, str]
-"""The identity of an event: its provider and its id, see `key_of`."""
+"""The identity of an event: its provider and its id, see `identify_event`."""
 
 
 class EventKind(StrEnum):
@@ -87,7 +87,7 @@ class ProviderEvent:
     fault: str | None = None
 
 
-def key_of(event: ProviderEvent) -> EventKey:
+def identify_event(event: ProviderEvent) -> EventKey:
     """Return the event's identity; an id of more than 200 characters is hashed."""
     is_short = len(event.id) <= _MAX_KEY_CHARACTERS
     return event.provider, event.id if is_short else hashlib.sha256(event.id.encode()).hexdigest()

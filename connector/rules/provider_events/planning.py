@@ -27,14 +27,14 @@ from connector.rules.provider_events.effects import (
     UNDELIVERED,
     EventEffect,
     Link,
-    effect_of,
-    fault_of,
-    interaction_of,
+    build_interaction,
+    build_visit,
+    identify_message,
+    interpret_event,
     is_left_to_our_pixel,
-    message_of,
-    visit_of,
+    read_fault,
 )
-from connector.rules.provider_events.events import USER, EventKey, EventKind, ProviderEvent, key_of
+from connector.rules.provider_events.events import USER, EventKey, EventKind, ProviderEvent, identify_event
 from connector.rules.sending.deliveries import DeliveryRecord
 
 
@@ -143,7 +143,7 @@ class _MatchedEvent:
 
     @property
     def message(self) -> str:
-        return self.delivery.id if self.delivery else message_of(self.event)
+        return self.delivery.id if self.delivery else identify_message(self.event)
 
     @property
     def has_effect(self) -> bool:
@@ -171,13 +171,13 @@ def collect_events(
     now: datetime,
     retention: timedelta,
 ) -> EventBatch:
-    """Order events by when they happened, drop repetitions within the batch, and set the stale ones apart.
+    """Order events by when they happened, drop repetitions within the batch, and separate the stale events.
 
     Args:
         read_link: returns our own link that an event reports as clicked.
         now: the time of receipt, UTC; a later event happened now (M7).
     """
-    unique = {key_of(event): event for event in sorted(events, key=lambda event: min(event.at, now))}
+    unique = {identify_event(event): event for event in sorted(events, key=lambda event: min(event.at, now))}
     current = {key: event for key, event in unique.items() if event.at >= now - retention}
     links = {key: link for key, event in current.items() if (link := read_link(event)) is not None}
     return EventBatch(current, links, [key for key in unique if key not in current])
@@ -219,7 +219,7 @@ def _match(
     key: EventKey, event: ProviderEvent, clicked: ClickedLink | None, lookup: AttributionLookup, has_pixel: bool
 ) -> _MatchedEvent:
     attribution = attribute(event, lookup, clicked.delivery_id if clicked else None)
-    effect = effect_of(event)
+    effect = interpret_event(event)
     # Unsubscribing by our own link is recorded when the page is used; the click is none of the mail's links.
     is_unsubscribe = clicked is not None and clicked.is_unsubscribe
     if is_unsubscribe or is_left_to_our_pixel(event, attribution, has_pixel=has_pixel):
@@ -229,7 +229,7 @@ def _match(
 
 
 def _users_of(event: _MatchedEvent, lookup: AttributionLookup) -> frozenset[str]:
-    """Return the users concerned: the matched one and, if it is about an address, the named one and all holders."""
+    """Return the users concerned: the matched user and, if it is about an address, the named user and all holders."""
     if isinstance(event.attribution, ErasedUser) or not event.has_effect:
         return frozenset()
     users = {event.attribution.user} if isinstance(event.attribution, Attribution) else set()
@@ -247,7 +247,7 @@ def _report_of(event: _MatchedEvent) -> DeliveryReport | None:
         return None
     has_failed = is_sms and kind in UNDELIVERED
     arrived = False if has_failed else (_is_arrival(event) or not is_sms or None)
-    return DeliveryReport(delivery.id, event.event.message_id if is_sms else None, arrived, fault_of(event.event))
+    return DeliveryReport(delivery.id, event.event.message_id if is_sms else None, arrived, read_fault(event.event))
 
 
 def _is_arrival(event: _MatchedEvent) -> bool:
@@ -262,7 +262,7 @@ def _faults_of(events: Sequence[_MatchedEvent], *, since: datetime) -> dict[str,
     """
     faults: dict[str, str] = {}
     for event in events:
-        delivery, fault = event.delivery, fault_of(event.event)
+        delivery, fault = event.delivery, read_fault(event.event)
         if delivery is None or fault is None or _report_of(event) is not None:
             continue
         if delivery.claimed_at is None or delivery.claimed_at >= since:
@@ -278,10 +278,10 @@ def _interactions_of(
     clicks: dict[str, list[Visit]] = {}
     for event in events:
         if event.effect.interaction == "click":
-            clicks.setdefault(event.message, []).append(visit_of(event.event, event.link))
+            clicks.setdefault(event.message, []).append(build_visit(event.event, event.link))
     interactions = {}
     for event in events:
         if isinstance(event.attribution, Attribution) and event.effect.interaction is not None:
             visits = clicks.get(event.message, ())
-            interactions[event.key] = interaction_of(event.event, event.attribution, event.link, visits, is_crawler)
+            interactions[event.key] = build_interaction(event.event, event.attribution, event.link, visits, is_crawler)
     return {key: item for key, item in interactions.items() if item is not None}

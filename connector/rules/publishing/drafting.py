@@ -22,7 +22,7 @@ Kind = Literal["campaign", "card"]
 
 @dataclass(frozen=True)
 class DraftChange:
-    """What saving one definition does. `revision` is its newest one then; for a workspace, the catalogue's version."""
+    """The effect of saving one definition: its newest `revision`, or for a workspace the catalogue's version."""
 
     id: str
     revision: int
@@ -94,7 +94,7 @@ def draft_changes(
 
 
 def draft_warnings(definitions: Iterable[Definition], catalogue: Catalogue, now: datetime) -> list[str]:
-    """Return warnings for whoever saved these: why publishing each will be refused (P3, P7), and surprises (P8).
+    """Return warnings about saved definitions: why publishing each will be refused (P3, P7), and surprises (P8).
 
     Args:
         catalogue: the catalogue with the drafts. A definition that is live as saved is not published again.
@@ -115,7 +115,7 @@ def as_written(definition: Definition) -> dict[str, Any]:
     return definition.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-def kind_of(definition: Publishable) -> Kind:
+def get_kind(definition: Publishable) -> Kind:
     """Return the kind of a definition. An id never changes its kind (M5)."""
     return "card" if isinstance(definition, Card) else "campaign"
 
@@ -131,7 +131,7 @@ def _edit_problems(definitions: Sequence[Definition], saved: Mapping[str, SavedD
         name, before = definition.id, saved.get(definition.id)
         if before is not None and before.state == "archived":
             problems.append(f"{name} is archived and cannot be edited; give the new one another id")
-        elif before is not None and before.kind != kind_of(definition):
+        elif before is not None and before.kind != get_kind(definition):
             problems.append(f"{name} is a {before.kind} already; campaigns and cards share one space of ids")
     return problems
 
@@ -166,7 +166,7 @@ def _with_draft(before: Entry | None, definition: Publishable, number: int) -> E
 
 def _saved_definition(entry: Entry) -> SavedDefinition:
     newest = entry.newest
-    return SavedDefinition(kind_of(newest.definition), entry.state, newest.number, as_written(newest.definition))
+    return SavedDefinition(get_kind(newest.definition), entry.state, newest.number, as_written(newest.definition))
 
 
 def _named(definitions: Iterable[Definition]) -> list[Publishable]:

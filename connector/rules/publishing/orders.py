@@ -1,4 +1,4 @@
-"""What may be published, stopped, resumed and archived, in which order, and with which warnings (P1 to P6, P9, P10)."""
+"""Plan orders: what may be published, stopped, resumed or archived, with which warnings (P1 to P6, P9, P10)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Campaign, Workspace
 from connector.rules.model.values import canonical_json
-from connector.rules.publishing.drafting import Change, Definition, DraftChange, DraftResult, as_written, kind_of
+from connector.rules.publishing.drafting import Change, Definition, DraftChange, DraftResult, as_written, get_kind
 from connector.rules.publishing.lints import inside_quiet_hours
 
 
@@ -25,7 +25,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class DefinitionPreview:
-    """What saving one definition would do.
+    """The effect of saving one definition.
 
     Args:
         revision: its newest revision then; for a workspace, the catalogue's version.
@@ -108,7 +108,7 @@ def _preview(catalogue: Catalogue, change: DraftChange, definition: Definition) 
     entry = catalogue.entries.get(definition.id)
     live = entry.live.number if entry and entry.live else None
     edits = _edits(change, entry.newest.definition, definition) if entry else ()
-    return DefinitionPreview(change.id, kind_of(definition), change.change, change.revision, live, edits)
+    return DefinitionPreview(change.id, get_kind(definition), change.change, change.revision, live, edits)
 
 
 def _edits(change: DraftChange, before: Definition, after: Definition) -> tuple[Difference, ...]:

@@ -22,7 +22,7 @@ CONVERSION_LETTERS = "ABCD"
 """The names of a campaign's conversions, in the order of its list; the first is the primary."""
 
 _RECEIVE_ID = re.compile(r"receive-([0-9a-f]{26})\.[a-z_]+")
-"""The ids of the interactions that a follow-up's messages make, one per channel (`deliveries.receive_interaction`)."""
+"""The ids of the interactions that a follow-up's messages make (`deliveries.build_receive_interaction`)."""
 
 
 @dataclass(frozen=True)

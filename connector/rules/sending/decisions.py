@@ -24,7 +24,7 @@ from connector.rules.sending.due_list import (
     evaluate_due_list,
     newest_live,
 )
-from connector.rules.sending.effects import Effect, KeepAssignment, SaveReceipt, decide_delivery, effects_of
+from connector.rules.sending.effects import Effect, KeepAssignment, SaveReceipt, decide_delivery, decide_effects
 from connector.rules.targeting.assignment import Assignment, assign, content_for
 from connector.rules.targeting.audience import History, needs_history
 from connector.rules.timing.caps import PastSend
@@ -35,9 +35,9 @@ _NO_HISTORY = LoggedHistory(())
 
 @dataclass(frozen=True)
 class Recipient:
-    """One user as the due-time list of one campaign looks at them.
+    """The facts about one user that the due-time list of one campaign evaluates.
 
-    `receipts` holds when the user last received the campaign, UTC, by key. `assignment` is the one that is kept, None
+    `receipts` holds when the user last received the campaign, UTC, by key. `assignment` is the stored one, None
     before the first. `past_sends` may be empty if no frequency caps are set, `history` unless `needs_history_when_due`.
     """
 
@@ -72,8 +72,8 @@ class MessageDecision:
 def decide_without_evaluation(due: DueMessage, now: datetime) -> MessageDecision | None:
     """Return the decision that an earlier attempt or the follow-up's end has made; None if the list must be evaluated.
 
-    A claim without a result was lost with its attempt. Nobody knows whether the message went out, so it is not resent
-    and counts as received (guarantee 4).
+    A claim without a result was lost with its attempt. The message may have gone out, so it is not resent and
+    counts as received (guarantee 4).
     """
     earlier = due.delivery
     if earlier is not None and earlier.state is DeliveryState.CLAIMED:
@@ -90,11 +90,11 @@ def decide_message(due: DueMessage, recipient: Recipient, catalogue: Catalogue, 
     facts = due_facts(due, recipient, catalogue, now)
     verdict = evaluate_message(facts)
     kept = keep_first_assignment(facts.entry, recipient, due.follow_up.user_key, facts.assignment)
-    return MessageDecision(verdict, (*kept, *effects_of(verdict, due, recipient.user, now)))
+    return MessageDecision(verdict, (*kept, *decide_effects(verdict, due, recipient.user, now)))
 
 
 def due_facts(due: DueMessage, recipient: Recipient, catalogue: Catalogue, now: datetime) -> DueFacts:
-    """Return what the due-time list looks at for one message, as of `now` (UTC)."""
+    """Return the facts that the due-time list evaluates for one message, as of `now` (UTC)."""
     follow_up = due.follow_up
     entry = catalogue.entries[follow_up.campaign]
     return DueFacts(
@@ -131,7 +131,7 @@ def evaluate_message(facts: DueFacts) -> MessageVerdict:
 
 
 def needs_history_when_due(entry: Entry) -> bool:
-    """Return whether the due-time list of a campaign looks at the user's past."""
+    """Return whether the due-time list of a campaign needs the user's history."""
     campaign = newest_live(entry)
     return bool(campaign.follow_on and campaign.follow_on.recheck_audience) and needs_history(campaign.audience)
 
@@ -143,7 +143,7 @@ def has_assignments(entry: Entry) -> bool:
 
 
 def assignment_of(entry: Entry, recipient: Recipient) -> Assignment:
-    """Return a user's assignment in a campaign: the one that is kept, else the first one (T4).
+    """Return a user's assignment in a campaign: the stored one, else a new first assignment (T4).
 
     A user who received the campaign, under whatever key, before it had a control group stays out of the group.
     """

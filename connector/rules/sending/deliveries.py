@@ -103,13 +103,13 @@ def settle_follow_up(follow_up: FollowUp, deliveries: Mapping[str, Delivery], no
 
     What went out on a channel that newer content no longer has counts too.
     """
-    final = outcome_of(deliveries.values())
+    final = compute_outcome(deliveries.values())
     if final is None or any(c not in deliveries or deliveries[c].state in _UNDECIDED for c in follow_up.channels):
         return None
     return replace(follow_up, state=final[0], reason=final[1], decided_at=now)
 
 
-def outcome_of(deliveries: Collection[Delivery]) -> tuple[State, Reason | None] | None:
+def compute_outcome(deliveries: Collection[Delivery]) -> tuple[State, Reason | None] | None:
     """Return a follow-up's final state and reason: sent if at least one delivery was, else failed, else dropped."""
     if not deliveries:
         return None
@@ -124,24 +124,24 @@ def outcome_of(deliveries: Collection[Delivery]) -> tuple[State, Reason | None] 
 
 
 def main_reason(reasons: Iterable[Reason]) -> Reason | None:
-    """Return the reason that stands for several; None if there is none.
+    """Return the most general of several reasons; None if there is none.
 
     A reason that concerns all channels comes before `no_consent` and `unreachable`, which concern one only.
     """
     return min(reasons, key=lambda reason: (_OF_ONE_CHANNEL.get(reason, 0), reason), default=None)
 
 
-def receive_interaction(follow_up: FollowUp, channel: str, user: str, at: datetime) -> Interaction | None:
+def build_receive_interaction(follow_up: FollowUp, channel: str, user: str, at: datetime) -> Interaction | None:
     """Return the `receive_*` interaction of a message that a provider accepted (M4); None for cards.
 
     Args:
         user: the user's id.
         at: when the message was dispatched, UTC.
     """
-    return receive_interaction_of(delivery_id(follow_up.id, channel), channel, follow_up.campaign, user, at)
+    return build_reported_receipt(delivery_id(follow_up.id, channel), channel, follow_up.campaign, user, at)
 
 
-def receive_interaction_of(name: str, channel: str, campaign: str, user: str, at: datetime) -> Interaction | None:
+def build_reported_receipt(name: str, channel: str, campaign: str, user: str, at: datetime) -> Interaction | None:
     """Return the `receive_*` interaction of the delivery `name`; `at` is when a delivery report reports it (M4)."""
     kind = RECEIVE_TYPES.get(channel)
     if kind is None:

@@ -37,7 +37,7 @@ class Drop:
 
 @dataclass(frozen=True)
 class Pause:
-    """Not while the campaign is stopped: a launch goes on where it was once the campaign is resumed (P9)."""
+    """Not while the campaign is stopped: its launch continues after the resume (P9)."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def newest_live(entry: Entry) -> Campaign:
 
 @dataclass(frozen=True)
 class DueFacts:
-    """Everything that the list looks at, as of `now` (UTC). Only an open follow-up's message gets here.
+    """The facts that the list evaluates, as of `now` (UTC). Only messages of open follow-ups are evaluated.
 
     `next_at` is the due time, or the end of the last hold: staleness counts from there (D4). `received_at` is the last
     receipt of this campaign, user and key. `unreachable` holds the user's suppressed addresses, by channel.

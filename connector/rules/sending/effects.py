@@ -43,7 +43,7 @@ class ChangeFollowUp:
 
 @dataclass(frozen=True)
 class CancelFollowUp:
-    """End a follow-up by an exception. Its workflow does not know yet, so the outbox signals it."""
+    """End a follow-up by an exception. The outbox signals the end to its workflow."""
 
     follow_up: FollowUp
 
@@ -99,7 +99,7 @@ Effect = (
 )
 
 
-def effects_of(verdict: MessageVerdict, due: DueMessage, user: User, now: datetime) -> tuple[Effect, ...]:
+def decide_effects(verdict: MessageVerdict, due: DueMessage, user: User, now: datetime) -> tuple[Effect, ...]:
     """Return what a verdict on a message changes, as of `now` (UTC)."""
     follow_up = due.follow_up
     match verdict:

@@ -2,7 +2,7 @@
 
 A campaign is launched once, when it is first published. A newer revision changes the content for the users who still
 wait and, until the launch has begun, its time; nobody receives the campaign twice. A stop pauses the launch, a resume
-(or another publication) lets it go on where it was, and archiving ends it (P9).
+(or another publication) continues it, and archiving ends it (P9).
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _follow_up_of(
     entry = launch.entry
     content = content_for(newest_live(entry), assignment, user.id)
     due_at = due_for(launch.delivery, user, launch.published_at, workspace)
-    made = Event.model_construct(id=None, user="", occurred_at=now, properties={}, type="event", name=NAME)
+    event = Event.model_construct(id=None, user="", occurred_at=now, properties={}, type="event", name=NAME)
     return FollowUp(
         id=follow_up_id_of(entry.id, user_key, "", launch.id, 0),
         campaign=entry.id,
@@ -139,7 +139,7 @@ def _follow_up_of(
         window_id=entry.windows[-1].window_id,
         user_key=user_key,
         key="",
-        trigger=LogEntry(id=launch.id, seq=0, t=now, received_at=now, item=made),
+        trigger=LogEntry(id=launch.id, seq=0, t=now, received_at=now, item=event),
         due_at=due_at,
         next_at=due_at,
         state=State.WAITING,

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
-from connector.rules.sending.deliveries import Delivery, DeliveryState, outcome_of
+from connector.rules.sending.deliveries import Delivery, DeliveryState, compute_outcome
 from connector.rules.sending.effects import ChangeFollowUp, change
 
 
@@ -18,7 +18,7 @@ def refusal(follow_up: FollowUp | None) -> str | None:
     What is being sent finishes, even if its other channels are held, as with a stop (P9).
     """
     if follow_up is None:
-        return "the store knows no such follow-up"
+        return "there is no follow-up with this id"
     if not follow_up.is_open:
         return f"it has ended: {in_words(follow_up.state, follow_up.reason)}"
     if not follow_up.can_be_cancelled:
@@ -32,7 +32,7 @@ def is_cancelled(follow_up: FollowUp | None) -> bool:
 
 
 def cancel_wait(follow_up: FollowUp, now: datetime) -> ChangeFollowUp:
-    """End a follow-up without sending, as of `now` (UTC). Its workflow asks for it, so nobody needs to signal it."""
+    """End a follow-up without sending, as of `now` (UTC). Its workflow requested the end, so it needs no signal."""
     return change(follow_up, state=State.DROPPED, reason=Reason.CANCELLED_BY_OPERATOR, decided_at=now)
 
 
@@ -49,16 +49,16 @@ def in_words(state: str, reason: str | None) -> str:
 def cut_short(follow_up: FollowUp, deliveries: Collection[Delivery], now: datetime) -> FollowUp:
     """Return how a follow-up ends whose workflow was closed by hand: by what went out, else as cancelled.
 
-    A claim without a result may have gone out: nobody knows, so the message is not resent (guarantee 4).
+    A claimed message without a result may have gone out, so it is not resent (guarantee 4).
     """
-    final = outcome_of([lost(delivery) for delivery in deliveries])
+    final = compute_outcome([lost(delivery) for delivery in deliveries])
     if final is None or final[0] is State.DROPPED:
         final = State.DROPPED, Reason.CANCELLED_BY_OPERATOR
     return replace(follow_up, state=final[0], reason=final[1], decided_at=now)
 
 
 def lost(delivery: Delivery) -> Delivery:
-    """Return the delivery; a claim that nobody will record a result of becomes `send_unknown`."""
+    """Return the delivery; a claim whose result will never be recorded becomes `send_unknown`."""
     if delivery.state is not DeliveryState.CLAIMED:
         return delivery
     return replace(delivery, state=DeliveryState.UNKNOWN, reason=Reason.SEND_UNKNOWN)

@@ -12,7 +12,7 @@ from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 from connector.rules.sending.decisions import Decided, MessageDecision
-from connector.rules.sending.deliveries import OUT, DeliveryState, DueMessage, receive_interaction
+from connector.rules.sending.deliveries import OUT, DeliveryState, DueMessage, build_receive_interaction
 from connector.rules.sending.effects import (
     CancelFollowUp,
     Effect,
@@ -72,7 +72,7 @@ def decide_result(
     if is_out:
         effects.append(SaveReceipt(follow_up, dispatched_at))
     if result.state is DeliveryState.SENT and not result.is_reported:
-        received = receive_interaction(follow_up, due.channel, user.id, dispatched_at)
+        received = build_receive_interaction(follow_up, due.channel, user.id, dispatched_at)
         effects += [IngestInteraction(received)] if received else []
     return MessageDecision(Decided(delivery), tuple(effects))
 
@@ -102,7 +102,7 @@ def decide_release(
 
 
 def _first_exception(follow_up: FollowUp, since: Sequence[LogEntry], catalogue: Catalogue) -> LogEntry | None:
-    """Return the first exception of the follow-up; one that is a trigger too could not supersede what was going out."""
+    """Return the first exception of the follow-up; a trigger could not supersede a message that was going out."""
     entry = catalogue.entries[follow_up.campaign]
     exceptions = (logged for logged in since if is_cancelled_by(follow_up, logged, catalogue))
     return next((by for by in exceptions if not is_trigger(by.item, entry, by.t, catalogue)), None)

@@ -36,8 +36,8 @@ def assign(campaign: Campaign, user: str) -> Assignment:
 def content_for(campaign: Campaign, assignment: Assignment, user: str = "") -> Messages | None:
     """Return the messages of an assignment; None if the campaign has none.
 
-    If the assignment's variant does not exist, or the assignment was made without variants, one of the present variants
-    is drawn by the user's id; without a user, all users of one former variant get the same.
+    If the assignment's variant does not exist, or the assignment was made without variants, a present variant is
+    drawn by the user's id; without a user, all users of a former variant get the same present variant.
     """
     if not campaign.variants:
         return campaign.messages

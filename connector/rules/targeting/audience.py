@@ -1,4 +1,4 @@
-"""Audiences: predicates over attributes, past interactions and past events (design 8, A1, A2)."""
+"""Audiences: predicates over attributes, past interactions and past events (design 8)."""
 
 from __future__ import annotations
 

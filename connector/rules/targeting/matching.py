@@ -1,4 +1,4 @@
-"""Whether an interaction or event matches a condition (M1 to M5, M9, X3)."""
+"""Whether an interaction or event matches a condition (M1 to M5, X3)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRIMARY_CONVERSION = "A"
 
 
 def base_type_of(type: InteractionType) -> InteractionType:
-    """Return the type that stands for all types that report the same (M1)."""
+    """Return the base type of all types that report the same (M1)."""
     return _BASE_TYPE.get(type, type)
 
 
@@ -52,7 +52,7 @@ def logged_types(condition: Condition) -> set[tuple[str, str | None]]:
 
 
 def matches(item: Item, condition: Condition) -> bool:
-    """Return whether the item has the condition's topic, refinements and `where` (M1, M2, M5, M9).
+    """Return whether the item has the condition's topic, refinements and `where` (M1, M2, M5, X3).
 
     Robots are checked by `passes_robot_filter` and `same` by `has_same_properties`, not here.
     """
@@ -98,7 +98,7 @@ def _matches_refinements(properties: Mapping[str, Any], condition: InteractionCo
 
 
 def json_equal(left: Any, right: Any) -> bool:
-    """Return whether two JSON values are equal (M9): 1 and 1.0 are the same number, true is not 1."""
+    """Return whether two JSON values are equal (X3): 1 and 1.0 are the same number, true is not 1."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, list) and isinstance(right, list):

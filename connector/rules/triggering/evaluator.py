@@ -29,9 +29,9 @@ from connector.rules.triggering.trigger_list import (
     TriggerFacts,
     begin_follow_up,
     check_single_wait,
+    compute_key,
     evaluate_trigger,
     is_trigger,
-    key_of,
 )
 
 ENTIRE_LOG = datetime.min
@@ -153,7 +153,7 @@ class Evaluator:
 
     def _affected_keys(self, follow_ups: Sequence[FollowUp], logged: LogEntry) -> list[FollowUpKey]:
         """Return the (follow-on, key) pairs that the item triggers or may cancel, each once."""
-        triggered = [(entry.id, key_of(logged.item, entry, logged.t)) for entry in self._triggered_entries(logged)]
+        triggered = [(entry.id, compute_key(logged.item, entry, logged.t)) for entry in self._triggered_entries(logged)]
         revisable = [p if p.can_be_cancelled or p.is_settled else reopen(p) for p in follow_ups]
         cancelled = [(p.campaign, p.key) for p in revisable if is_cancelled_by(p, logged, self._catalogue)]
         return list(dict.fromkeys([*cancelled, *triggered]))
@@ -170,7 +170,7 @@ class Evaluator:
         def evaluate(logged: LogEntry, blocking: FollowUp | None, has_begun: bool) -> TriggerOutcome:
             if not is_trigger(logged.item, entry, logged.t, self._catalogue):
                 return None
-            if key_of(logged.item, entry, logged.t) != key:
+            if compute_key(logged.item, entry, logged.t) != key:
                 return None
             received_at = state.receipts.get((campaign, state.user_key, key))
             facts = TriggerFacts(
@@ -186,11 +186,13 @@ class Evaluator:
 
     @staticmethod
     def _is_late(state: UserState, logged: LogEntry, items: Sequence[LogEntry]) -> bool:
-        """Return whether the item is not newer than everything evaluated before.
+        """Return whether the item is not newer than everything evaluated before, or a follow-up ended after it (T5).
 
         Items of one instant are late too: for them the order of arrival does not decide (X2).
         """
         if state.newest_t is not None and logged.t <= state.newest_t:
+            return True
+        if any(p.ended_at is not None and logged.t < p.ended_at for p in state.follow_ups):
             return True
         return sum(other.t == logged.t for other in items) > 1
 

@@ -166,11 +166,18 @@ class _Replay:
             if stored is None or _never_waited(stored):
                 return self._superseded_outcome(logged, blocking)
             return self._kept(stored)
-        settled = next((p for p in self._settled.values() if p.was_open_at(logged.t)), None)
-        outcome = self._evaluate(logged, blocking or settled, stored is not None)
+        outcome = self._evaluate(logged, blocking or self._settled_blocking(logged), stored is not None)
         if not isinstance(outcome, FollowUp) or stored is None:
             return outcome
         return reopen(stored) if stored.is_open else outcome
+
+    def _settled_blocking(self, logged: LogEntry) -> FollowUp | None:
+        """Return the settled follow-up that was open at the item's time; not one that the item would restart (T3)."""
+        for follow_up in self._settled.values():
+            if follow_up.was_open_at(logged.t):
+                has_cancelled = not follow_up.is_open and is_cancelled_by(follow_up, logged, self._catalogue)
+                return None if has_cancelled else follow_up
+        return None
 
     def _apply_settled(self, settled: FollowUp) -> None:
         """Pass the trigger of a settled follow-up: the blocking one is superseded by it, or should not have begun."""
@@ -226,7 +233,7 @@ class _Replay:
     def _cancelled_at_once(self, follow_up: FollowUp) -> FollowUp:
         """Apply an exception at the trigger's instant with the trigger's target, even if it arrived first (X2).
 
-        Not one that is a trigger of this key: this follow-up has just superseded its own (T3).
+        An exception that is also a trigger of this key does not count: this follow-up superseded the item's own (T3).
         """
         for item in self._items:
             if (

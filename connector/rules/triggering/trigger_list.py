@@ -23,10 +23,10 @@ from connector.rules.timing.delays import compute_due_at, spread_offset
 
 @dataclass(frozen=True)
 class TriggerFacts:
-    """The facts that the list depends on. `user` is the user as described now; `received_at` is the last receipt (T1).
+    """The facts that the list evaluates. `user` is the user as described now; `received_at` is the last receipt (T1).
 
-    `blocking` is the open follow-up of this follow-on, user and key; None if there is none, or if the same item cancels
-    it as an exception (T3).
+    `blocking` is the follow-up of this follow-on, user and key that was open at the item's time; None if there was
+    none, or if the same item cancels it as an exception (T3).
     """
 
     logged: LogEntry
@@ -55,6 +55,12 @@ class TriggerFacts:
         assert isinstance(self.campaign.delivery, ActionBased)  # noqa: S101 - only follow-ons have triggers
         return self.campaign.delivery
 
+    @property
+    def in_the_way(self) -> FollowUp | None:
+        """The blocking follow-up, unless this trigger would have restarted it and it has ended since (T2)."""
+        restarts = self.follow_on.retrigger == "restart"
+        return None if restarts and self.blocking is not None and not self.blocking.is_open else self.blocking
+
 
 def is_trigger(item: Item, entry: Entry, t: datetime, catalogue: Catalogue) -> bool:
     """Return whether the item matches the trigger of the follow-on's revision in effect at `t` (M1 to M5)."""
@@ -67,8 +73,8 @@ def is_trigger(item: Item, entry: Entry, t: datetime, catalogue: Catalogue) -> b
     )
 
 
-def key_of(item: Item, entry: Entry, t: datetime) -> str:
-    """Return the item's key for this follow-on: '' if the follow-on has none, else canonical JSON (M9)."""
+def compute_key(item: Item, entry: Entry, t: datetime) -> str:
+    """Return the item's key for this follow-on: '' if the follow-on has none, else canonical JSON (T2)."""
     published = entry.published
     follow_on = entry.follow_on(entry.revision_at(t) or (published[0] if published else None))
     if follow_on is None or follow_on.key is None:
@@ -109,7 +115,7 @@ def check_start(facts: TriggerFacts) -> Reason | None:
 
 
 def check_audience(facts: TriggerFacts) -> Reason | None:
-    """Refuse a user outside the audience, evaluated as before the item (A2)."""
+    """Refuse a user outside the audience, evaluated as before the item."""
     inside = is_in_audience(facts.campaign.audience, facts.user, facts.history, facts.logged.t)
     return None if inside else Reason.NOT_IN_AUDIENCE
 
@@ -119,7 +125,7 @@ def check_eligibility(facts: TriggerFacts) -> Reason | None:
 
     A late item may be older than the last receipt (T5). If a follow-up blocks it then, `check_single_wait` decides.
     """
-    if facts.blocking is not None and facts.received_at is not None and facts.logged.t < facts.received_at:
+    if facts.in_the_way is not None and facts.received_at is not None and facts.logged.t < facts.received_at:
         return None
     is_eligible = is_eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.logged.t)
     return None if is_eligible else Reason.NOT_ELIGIBLE_AGAIN
@@ -127,7 +133,7 @@ def check_eligibility(facts: TriggerFacts) -> Reason | None:
 
 def check_single_wait(facts: TriggerFacts) -> Reason | None:
     """Refuse a second follow-up of the same follow-on, user and key, unless `restart` may supersede the first (T2)."""
-    blocking = facts.blocking
+    blocking = facts.in_the_way
     if blocking is None:
         return None
     restarts = facts.follow_on.retrigger == "restart" and blocking.can_be_cancelled

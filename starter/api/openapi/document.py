@@ -27,7 +27,7 @@ class Interactions(BaseModel):
     users: list[User] = []
 
 
-def body_of(*models: str, required: bool = True) -> dict[str, Any]:
+def describe_body(*models: str, required: bool = True) -> dict[str, Any]:
     """Return the `openapi_extra` of a route whose body is a JSON object of one of these models."""
     schemas = [{"$ref": _PLACE.format(model=model)} for model in models]
     schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
@@ -40,7 +40,7 @@ def operation_id(route: APIRoute) -> str:
 
 
 def describe(app: FastAPI) -> None:
-    """Add the schemas that `body_of` refers to, every error and an example of every operation to the document."""
+    """Add the schemas that `describe_body` refers to, every error and an example of every operation to the document."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:

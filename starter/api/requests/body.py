@@ -77,18 +77,18 @@ def _object(value: Any) -> dict[str, Any]:
     return value
 
 
-async def read_bounded(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
-    """Return the raw body. Raises ApiError (413) as soon as more than `most` bytes are announced or received."""
+async def read_bounded(request: Request, max_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """Return the raw body. Raises ApiError (413) as soon as more than `max_bytes` bytes are announced or received."""
     chunks, size = [], 0
-    if (declared_length(request.headers) or 0) > most:
-        raise _too_large(most)
+    if (declared_length(request.headers) or 0) > max_bytes:
+        raise _too_large(max_bytes)
     async for chunk in request.stream():
         size += len(chunk)
-        if size > most:
-            raise _too_large(most)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def _too_large(most: int) -> ApiError:
-    return ApiError(413, "too_large", f"the body is larger than {most} bytes; send less at once")
+def _too_large(max_bytes: int) -> ApiError:
+    return ApiError(413, "too_large", f"the body is larger than {max_bytes} bytes; send less at once")

@@ -33,11 +33,11 @@ class Decompressor:
     """Decompresses gzip chunk by chunk, including several concatenated members (RFC 1952).
 
     Args:
-        most: the largest decompressed size in bytes.
+        max_bytes: the largest decompressed size in bytes.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most, self._members = most, 0
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes, self._members = max_bytes, 0
         self._out = bytearray()
         self._member: zlib._Decompress | None = None
 
@@ -48,10 +48,10 @@ class Decompressor:
             assert member is not None  # noqa: S101 - begun by the line above
             try:
                 # One byte beyond the bound is enough to detect an overflow.
-                self._out += member.decompress(compressed, self._most - len(self._out) + 1)
+                self._out += member.decompress(compressed, self._max_bytes - len(self._out) + 1)
             except zlib.error as error:
                 raise ValueError(str(error)) from None
-            if len(self._out) > self._most:
+            if len(self._out) > self._max_bytes:
                 raise OverflowError
             compressed = member.unconsumed_tail
             if member.eof:
@@ -80,11 +80,11 @@ class Decompressor:
         return rest
 
 
-async def read_decompressed(request: Request, most: int, *, too_large: int = 413) -> bytes:
+async def read_decompressed(request: Request, max_bytes: int, *, too_large: int = 413) -> bytes:
     """Return the body, decompressed if its `Content-Encoding` is gzip.
 
     Args:
-        most: the largest size in bytes, decompressed.
+        max_bytes: the largest size in bytes, decompressed.
         too_large: the status for a larger body.
 
     Raises:
@@ -92,9 +92,11 @@ async def read_decompressed(request: Request, most: int, *, too_large: int = 413
     """
     is_gzip = _is_gzip(request)
     try:
-        return await (_read_gzip(request, most) if is_gzip else _read_plain(request, most))
+        return await (_read_gzip(request, max_bytes) if is_gzip else _read_plain(request, max_bytes))
     except OverflowError:
-        message = f"the body is larger than {most} bytes{' when decompressed' if is_gzip else ''}; send less at once"
+        message = (
+            f"the body is larger than {max_bytes} bytes{' when decompressed' if is_gzip else ''}; send less at once"
+        )
         raise ApiError(too_large, "too_large", message) from None
     except ValueError as error:
         raise ApiError(
@@ -102,25 +104,25 @@ async def read_decompressed(request: Request, most: int, *, too_large: int = 413
         ) from None
 
 
-async def _read_plain(request: Request, most: int) -> bytes:
-    """Raise OverflowError as soon as more than `most` bytes are announced or received."""
+async def _read_plain(request: Request, max_bytes: int) -> bytes:
+    """Raise OverflowError as soon as more than `max_bytes` bytes are announced or received."""
     plain = bytearray()
-    if (declared_length(request.headers) or 0) > most:
+    if (declared_length(request.headers) or 0) > max_bytes:
         raise OverflowError
     async for chunk in request.stream():
         plain += chunk
-        if len(plain) > most:
+        if len(plain) > max_bytes:
             raise OverflowError
     return bytes(plain)
 
 
-async def _read_gzip(request: Request, most: int) -> bytes:
+async def _read_gzip(request: Request, max_bytes: int) -> bytes:
     """Raise OverflowError beyond the bound, ValueError if it is not gzip, ApiError if memory is short."""
-    decompressor, size = Decompressor(most), 0
+    decompressor, size = Decompressor(max_bytes), 0
     count_bytes: Callable[[int], None] = request.scope.get(COUNT_BYTES, lambda _: None)
     async for chunk in request.stream():
         size += len(chunk)
-        if size > most + _MAX_GZIP_OVERHEAD:
+        if size > max_bytes + _MAX_GZIP_OVERHEAD:
             raise OverflowError
         before = decompressor.size
         decompressor.feed(chunk)

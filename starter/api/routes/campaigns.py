@@ -17,7 +17,7 @@ from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
-from starter.api.openapi.document import body_of
+from starter.api.openapi.document import describe_body
 from starter.api.requests.body import Description, JsonOptions, validate
 from starter.api.requests.errors import ApiError, not_found
 from starter.api.requests.options import NoOptions, PublishOptions
@@ -25,7 +25,7 @@ from starter.operations.orders import order_now
 from starter.operations.views import load_results, view_entry_with_definition
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
-_NO_OPTIONS = body_of("NoOptions", required=False)
+_NO_OPTIONS = describe_body("NoOptions", required=False)
 _READS, _MANAGES = ([Depends(needs(scope))] for scope in (Scope.READ, Scope.MANAGE))
 
 
@@ -35,7 +35,7 @@ async def read_campaign(id: str, context: ContextHere) -> dict[str, Any]:
     return view_entry_with_definition(await _entry(context, id))
 
 
-@router.put("/{id}", dependencies=_MANAGES, openapi_extra=body_of("Campaign", "Card"))
+@router.put("/{id}", dependencies=_MANAGES, openapi_extra=describe_body("Campaign", "Card"))
 async def save_campaign(id: str, body: Description, context: ContextHere) -> dict[str, Any]:
     """Save a draft; the live revision does not change until the draft is published (P10)."""
     definition = _definition(id, body)
@@ -47,7 +47,7 @@ async def save_campaign(id: str, body: Description, context: ContextHere) -> dic
     return {"id": saved.id, "revision": saved.revision, "change": saved.change, "warnings": notes}
 
 
-@router.post("/{id}/publish", dependencies=_MANAGES, openapi_extra=body_of("PublishOptions", required=False))
+@router.post("/{id}/publish", dependencies=_MANAGES, openapi_extra=describe_body("PublishOptions", required=False))
 async def publish(id: str, options: JsonOptions, context: ContextHere) -> dict[str, Any]:
     """Make the newest saved revision live (P5)."""
     return await _order(context, "publish", id, validate(PublishOptions, options))
@@ -61,7 +61,7 @@ async def stop(id: str, options: JsonOptions, context: ContextHere) -> dict[str,
 
 @router.post("/{id}/resume", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
 async def resume(id: str, options: JsonOptions, context: ContextHere) -> dict[str, Any]:
-    """Make it live again as it was; what happened in between is not picked up (P9)."""
+    """Make it live again, unchanged; interactions while it was stopped do not count (P9)."""
     return await _order(context, "resume", id, validate(NoOptions, options))
 
 

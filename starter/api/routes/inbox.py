@@ -20,7 +20,7 @@ from connector.store.users.users import StoredUser, UserErased, find_user, resol
 from starter.api.access.inbox_token import InboxAccess, InboxReader, InboxWriter, inbox_tokens
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
-from starter.api.openapi.document import body_of
+from starter.api.openapi.document import describe_body
 from starter.api.requests.body import JsonOptions, validate
 from starter.api.requests.errors import ApiError, not_found
 from starter.api.requests.metrics import interactions_ingested
@@ -34,14 +34,14 @@ _M = TypeVar("_M", bound=InboxActionOptions)
 
 
 class InboxView(BaseModel):
-    """The first messages of an inbox; `is_cut` tells whether there are more."""
+    """The first messages of an inbox; `is_cut` is true if there are more."""
 
     messages: list[dict[str, Any]]
     is_cut: bool
 
 
 class InboxActionView(BaseModel):
-    """`accepted` or `duplicate`, and the type of the interaction that was made, None if none was."""
+    """`accepted` or `duplicate`, and the type of the interaction that it made, None if it made none."""
 
     status: str
     interaction: str | None
@@ -83,19 +83,19 @@ async def read_inbox(
     return _view(page)
 
 
-@router.post("/inbox/{message}/view", openapi_extra=body_of("InboxActionOptions", required=False))
+@router.post("/inbox/{message}/view", openapi_extra=describe_body("InboxActionOptions", required=False))
 async def view(message: MessageId, holder: InboxWriter, options: JsonOptions, context: ContextHere) -> InboxActionView:
     """Report that the user saw the message: one view interaction per message, however often it is reported."""
     return await _perform(context, message, holder, "view", _options(InboxActionOptions, options))
 
 
-@router.post("/inbox/{message}/click", openapi_extra=body_of("ClickOptions", required=False))
+@router.post("/inbox/{message}/click", openapi_extra=describe_body("ClickOptions", required=False))
 async def click(message: MessageId, holder: InboxWriter, options: JsonOptions, context: ContextHere) -> InboxActionView:
     """Report a click on the message or a button: one interaction per `id`, or per second without one."""
     return await _perform(context, message, holder, "click", _options(ClickOptions, options))
 
 
-@router.post("/inbox/{message}/dismiss", openapi_extra=body_of("InboxActionOptions", required=False))
+@router.post("/inbox/{message}/dismiss", openapi_extra=describe_body("InboxActionOptions", required=False))
 async def dismiss(
     message: MessageId, holder: InboxWriter, options: JsonOptions, context: ContextHere
 ) -> InboxActionView:
@@ -106,7 +106,7 @@ async def dismiss(
 @router.post(
     "/users/{id}/inbox-token",
     dependencies=[Depends(needs(Scope.READ, Scope.INGEST))],
-    openapi_extra=body_of("NoOptions", required=False),
+    openapi_extra=describe_body("NoOptions", required=False),
 )
 async def mint_token(id: UserId, options: JsonOptions, context: ContextHere, response: Response) -> TokenView:
     """Mint a token with which a browser or phone reads and uses the inbox of this user. An unknown user is created.

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, parse_batch
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
-from starter.api.openapi.document import body_of
+from starter.api.openapi.document import describe_body
 from starter.api.requests.body import JsonObject
 from starter.api.requests.errors import ApiError
 from starter.api.requests.metrics import interactions_ingested
@@ -23,7 +23,7 @@ router = APIRouter(tags=["interactions"])
     "/v1/interactions",
     name="take_interactions",  # part of the operation id, which generated clients use
     dependencies=[Depends(needs(Scope.INGEST))],
-    openapi_extra=body_of("Interactions"),
+    openapi_extra=describe_body("Interactions"),
 )
 async def ingest_interactions(body: JsonObject, context: ContextHere) -> JSONResponse:
     """Ingest interactions and events. An `accepted` item is stored durably; repeating it changes nothing.

@@ -15,7 +15,7 @@ from connector.store.follow_ups.deliveries import load_deliveries_by_id
 from connector.store.users.log import is_logged
 from starter.api.access.inbox_token import InboxAccess, InboxWriter
 from starter.api.context import ContextHere
-from starter.api.openapi.document import body_of
+from starter.api.openapi.document import describe_body
 from starter.api.requests.body import JsonOptions, validate
 from starter.api.requests.errors import ApiError, not_found
 from starter.api.requests.metrics import interactions_ingested
@@ -30,7 +30,7 @@ _MAX_CLOCK_SKEW = timedelta(days=1)
 DeliveryId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 
 
-@router.post("/{delivery}/open", openapi_extra=body_of("NoOptions", required=False))
+@router.post("/{delivery}/open", openapi_extra=describe_body("NoOptions", required=False))
 async def open_push(
     delivery: DeliveryId, holder: InboxWriter, options: JsonOptions, context: ContextHere
 ) -> InboxActionView:
@@ -42,7 +42,7 @@ async def open_push(
     return await _record_tap(context, delivery, holder, InteractionType.OPEN_PUSH, {})
 
 
-@router.post("/{delivery}/click", openapi_extra=body_of("TapOptions"))
+@router.post("/{delivery}/click", openapi_extra=describe_body("TapOptions"))
 async def click(
     delivery: DeliveryId, holder: InboxWriter, options: JsonOptions, context: ContextHere
 ) -> InboxActionView:
@@ -62,7 +62,7 @@ async def _record_tap(
         # The log is unique by day and id (M6), and apps repeat reports on other days.
         if await is_logged(tx, push.user_key, id, (push.claimed_at or now) - _MAX_CLOCK_SKEW):
             return InboxActionView(status=holder.visible_status("duplicate"), interaction=kind.value)
-    made = Interaction(
+    interaction = Interaction(
         id=id,
         user=push.user,
         type=kind,
@@ -70,7 +70,7 @@ async def _record_tap(
         occurred_at=now,
         properties=properties,
     )
-    [result] = await context.intake.ingest([made])
+    [result] = await context.intake.ingest([interaction])
     interactions_ingested.labels(result.status).inc()
     context.outbox.nudge()
     return InboxActionView(status=holder.visible_status(result.status), interaction=kind.value)

@@ -153,9 +153,9 @@ async def import_history(body: Batch, mapping: MappingHere, context: ContextHere
 
 
 async def _ingest_one(kind: str, message: Any, mapping: SegmentMapping, context: AppContext) -> JSONResponse:
-    taken = await ingest_messages(context, mapping, [message], kind=kind)
-    _count([kind], taken, context)
-    if fault := taken.faults.get(0):
+    ingested = await ingest_messages(context, mapping, [message], kind=kind)
+    _count([kind], ingested, context)
+    if fault := ingested.faults.get(0):
         raise ApiError(400, "invalid", fault[:MAX_FAULT_CHARACTERS])
     return JSONResponse({"success": True})
 
@@ -163,12 +163,12 @@ async def _ingest_one(kind: str, message: Any, mapping: SegmentMapping, context:
 async def _ingest_batch(body: Mapping[str, Any], mapping: SegmentMapping, context: AppContext) -> JSONResponse:
     messages, shared = body["batch"], body.get("context")
     fit = [_unless_too_large(message) for message in messages]
-    taken = await ingest_messages(context, mapping, fit, shared=shared if isinstance(shared, Mapping) else {})
+    ingested = await ingest_messages(context, mapping, fit, shared=shared if isinstance(shared, Mapping) else {})
     for index, (message, fitting) in enumerate(zip(messages, fit, strict=True)):
         if fitting is not message:
-            taken.faults[index] = f"is larger than {MAX_MESSAGE_BYTES} bytes"
-    _count([_kind_of(message) for message in messages], taken, context)
-    rejected = [_rejection(messages[index], index, fault) for index, fault in sorted(taken.faults.items())]
+            ingested.faults[index] = f"is larger than {MAX_MESSAGE_BYTES} bytes"
+    _count([_kind_of(message) for message in messages], ingested, context)
+    rejected = [_rejection(messages[index], index, fault) for index, fault in sorted(ingested.faults.items())]
     return JSONResponse({"success": True, **({"rejected": rejected} if rejected else {})})
 
 
@@ -191,11 +191,11 @@ def _kind_of(message: Any) -> str:
     return kind if kind in KINDS else "unknown"
 
 
-def _count(kinds: Sequence[str], taken: SegmentResult, context: AppContext) -> None:
+def _count(kinds: Sequence[str], ingested: SegmentResult, context: AppContext) -> None:
     context.outbox.nudge()
-    for result in taken.results:
+    for result in ingested.results:
         interactions_ingested.labels(result.status).inc()
     for index, kind in enumerate(kinds):
-        segment_messages.labels(kind, "rejected" if index in taken.faults else "taken").inc()
-    if taken.faults:
-        _log.warning("segment_messages_rejected", rejected=len(taken.faults), of=len(kinds))
+        segment_messages.labels(kind, "rejected" if index in ingested.faults else "taken").inc()
+    if ingested.faults:
+        _log.warning("segment_messages_rejected", rejected=len(ingested.faults), of=len(kinds))

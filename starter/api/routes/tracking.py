@@ -169,7 +169,7 @@ def _redirect_to_target(tracking: TrackingContext, text: str, kind: LinkKind, re
     if read.url is None or not is_web(read.url):
         return page(TrackingPage.UNKNOWN)
     tracking.visits.note(FollowedLink(read, _visit(EngagementKind.CLICK, request, read)))
-    # Escape only what a header cannot hold; existing escapes stay as the author wrote them.
+    # Escape only what a header cannot hold; existing escapes do not change.
     return redirect(quote(read.url, safe=_PRINTABLE))
 
 

@@ -13,7 +13,7 @@ from connector.store.users.descriptions import merge_user, save_user
 from connector.store.users.users import find_user
 from starter.api.access.scopes import Caller, Scope, needs
 from starter.api.context import ContextHere
-from starter.api.openapi.document import body_of
+from starter.api.openapi.document import describe_body
 from starter.api.requests.body import Description, validate
 from starter.api.requests.errors import ApiError, not_found
 from starter.explain.explain import UnknownCampaign, UnknownUser, explain_user
@@ -26,7 +26,7 @@ UserId = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$"
 CampaignId = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 
 
-@router.put("/{id}", dependencies=[Depends(_ingests)], openapi_extra=body_of("User"))
+@router.put("/{id}", dependencies=[Depends(_ingests)], openapi_extra=describe_body("User"))
 async def replace_user(id: UserId, body: Description, context: ContextHere) -> dict[str, Any]:
     """Replace the profile. At most 256 KB of attributes."""
     user = validate(User, {**_without_id(body, id), "id": id})
@@ -35,7 +35,7 @@ async def replace_user(id: UserId, body: Description, context: ContextHere) -> d
     return user.model_dump(mode="json")
 
 
-@router.patch("/{id}", openapi_extra=body_of("User"))
+@router.patch("/{id}", openapi_extra=describe_body("User"))
 async def change_user(
     caller: Annotated[Caller, Depends(_ingests)], id: UserId, body: Description, context: ContextHere
 ) -> dict[str, Any]:
@@ -83,7 +83,7 @@ async def explain(id: UserId, context: ContextHere, campaign: CampaignId = None)
 
     With `campaign`, the decisions of that campaign, and if there are none the nearest miss. A repeated interaction
     leaves no decision. Attributes, consent and settings are the current ones. At most the newest 1,000 decisions;
-    `is_cut` tells whether there are older ones. 410 if the user was erased.
+    `is_cut` is true if there are older ones. 410 if the user was erased.
     """
     try:
         return await explain_user(context, id, campaign)

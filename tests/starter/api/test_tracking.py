@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default
 from typing import Any
 
 import httpx
 import pytest
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from sqlalchemy import select
 from temporalio.testing import ActivityEnvironment
 
 from activities.send import Sender
 from connector.app.context import build_context
-from connector.channels.protocol import Accepted, OutgoingMessage
 from connector.channels.registry import open_channels
 from connector.channels.tracked import track_channels
 from connector.rules.model.users import User
@@ -39,7 +33,10 @@ from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.routes.tracking import ingesting_visits
 from tests.support.builders import ORIGINAL, PUSHED, at, follow_on, push
+from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
+from tests.support.mail_server import Mailbox, serve_mail
+from tests.support.polling import until
 
 BASE = "https://t.shop.test"
 SECRET = "a secret that only the tests know, and long"
@@ -76,36 +73,11 @@ BY_MACHINE = after("by-machine", interaction="open_email", opens="machine")
 TEXTED = follow_on("texted", {"campaign": "sms", "interaction": "click_sms_link"}, delay={"after": "1 day"})
 
 
-class Phone:
-    """Keeps the text messages."""
-
-    def __init__(self) -> None:
-        self.taken: list[OutgoingMessage] = []
-
-    async def send(self, message: OutgoingMessage) -> Accepted:
-        self.taken.append(message)
-        return Accepted()
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-
-class Mailbox:
-    """A real SMTP server's mail."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
-        self.mails.append(message_from_bytes(envelope.content, policy=default))  # type: ignore[arg-type]
-        return "250 OK"
-
-
 class World:
     """An installation whose messages really go out, and the endpoints that their links lead to."""
 
     def __init__(self, installation: Installation, settings: Settings, mailbox: Mailbox) -> None:
-        self.installation, self.settings, self.mailbox, self.phone = installation, settings, mailbox, Phone()
+        self.installation, self.settings, self.mailbox, self.phone = installation, settings, mailbox, FakeChannel()
         self.context = build_context(settings, installation.database)
         self.app = create_app(self.context, Keys(["a key"]))
         self.tracking = self.app.state.tracking
@@ -177,14 +149,9 @@ class World:
 @asynccontextmanager
 async def open_world(installation: Installation, tracking: TrackingSettings = TRACKING) -> AsyncIterator[World]:
     mailbox = Mailbox()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(mailbox, loop=loop, hostname="mx.test"), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    try:
+    async with serve_mail(mailbox) as port:
         smtp = Smtp(host="127.0.0.1", port=port, tls="none", sender="news@shop.test")
         yield World(installation, Settings(smtp=smtp, tracking=tracking), mailbox)
-    finally:
-        server.close()
 
 
 @pytest.fixture
@@ -318,7 +285,7 @@ async def test_an_address_out_of_a_users_data_is_not_signed(world: World, name: 
     body = f"{{{{ user.first_name }}}} : {SALE} {{{{ user.first_name }}}}"
     await world.installation.publish(ORIGINAL, {**SMS, "messages": {"sms": {"body": body}}})
     await world.send("sms", user=ADA.model_copy(update={"first_name": name}))
-    [message] = world.phone.taken
+    [message] = world.phone.messages
     assert re.fullmatch(rf"{re.escape(name)} : {BASE}/s/[A-Za-z0-9_-]+ {re.escape(name)}", message.content["body"])
 
 
@@ -326,7 +293,7 @@ async def test_a_short_link_in_a_text_message(either: World) -> None:
     """The sentence around it stays; the click makes `click_sms_link`."""
     await either.installation.publish(ORIGINAL, SMS, TEXTED)
     await either.send("sms")
-    [message] = either.phone.taken
+    [message] = either.phone.messages
     match = re.fullmatch(rf"Sale: {BASE}(/s/[A-Za-z0-9_-]+), today", message.content["body"])
     assert match is not None
     assert message.unsubscribe is None
@@ -476,9 +443,7 @@ async def test_the_application_takes_visits_in_by_itself(world: World) -> None:
     world.tracking.visits._settle = timedelta(milliseconds=50)
     async with ingesting_visits(world.tracking):
         await world.ask(world.links[0])
-        async with asyncio.timeout(10):
-            while not await world.logged("click_"):
-                await asyncio.sleep(0.02)
+        await until(lambda: world.logged("click_"), "the click in the log")
         world.tracking.visits._settle = timedelta(hours=1)
         await world.ask(world.pixel)
     assert len(await world.logged("open_")) == 1

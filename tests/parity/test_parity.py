@@ -1,0 +1,63 @@
+"""`connector simulate` and production decide the same: the same stories through both, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from connector.store.engine.database import Database
+from tests.parity.drawing import THEMES, draw_story
+from tests.parity.production import Production
+from tests.parity.simulated import simulate
+from tests.parity.story import Story, read_story
+
+CASES = Path(__file__).parents[2] / "examples" / "behaviour"
+STORIES = 30
+"""Of each theme and on each database; `--parity-stories N` plays more."""
+
+FOLDERS = sorted(folder for folder in CASES.iterdir() if folder.is_dir())
+
+
+class Stage:
+    """A database of which each story has a workspace of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._database = Database.open(url)
+        self._workspaces = (f"story-{number}" for number in count(1))
+
+    def differences(self, story: Story) -> list[str]:
+        """Play a story through both and return what only one of the two has."""
+        production = Production(self._database, next(self._workspaces))
+        return simulate(story).differences(self._loop.run_until_complete(production.play(story)))
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._database.close())
+        self._loop.close()
+
+
+@pytest.fixture
+def stage(database_url: str) -> Iterator[Stage]:
+    """An empty database, of each kind in turn."""
+    stage = Stage(database_url)
+    yield stage
+    stage.close()
+
+
+def test_worked_cases(stage: Stage) -> None:
+    """Every case of `examples/behaviour` comes to the same in production as in a simulation."""
+    different = {folder.name: found for folder in FOLDERS if (found := stage.differences(read_story(folder)))}
+    assert different == {}
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_drawn_stories(stage: Stage, theme: str, request: pytest.FixtureRequest) -> None:
+    """So do stories that are drawn: late, repeated, held, capped, on several channels, stopped and resumed."""
+    for number in range(request.config.getoption("parity_stories", default=STORIES)):
+        story = draw_story(theme, number)
+        found = stage.differences(story)
+        assert not found, "\n".join([f"story {number} of {theme}:", *found, "", str(story)])
