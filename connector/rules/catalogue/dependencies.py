@@ -50,7 +50,7 @@ def publication_order(catalogue: Catalogue, names: Set[str]) -> tuple[str, ...]:
 
 
 def cycle_problems(catalogue: Catalogue, becoming_live: Mapping[str, Revision]) -> list[str]:
-    """Return a problem for each cycle of follow-ons on which a user could go round for ever (P6).
+    """Return a problem for each cycle of follow-ons that could send to one user without end (P6).
 
     A cycle is allowed if each campaign on it has `eligible_again: never`.
 

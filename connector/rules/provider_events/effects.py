@@ -28,7 +28,7 @@ _MAX_FAULT_CHARACTERS = 64
 
 @dataclass(frozen=True)
 class EventEffect:
-    """What an event means.
+    """The meaning of an event.
 
     Args:
         interaction: the interaction with the message's campaign that it makes.

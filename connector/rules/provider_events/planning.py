@@ -105,7 +105,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class EventPlan:
-    """What one batch changes.
+    """The changes of one batch.
 
     Args:
         outcomes: of every event, unless applying the plan finds another one.

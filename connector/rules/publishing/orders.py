@@ -29,7 +29,7 @@ DraftListeners = Mapping[str, Mapping[str, Set[InteractionType]]]
 
 @dataclass(frozen=True)
 class OrderPlan:
-    """What an order changes: the ids in the `sequence` in which it takes effect, and those that stay `unchanged`."""
+    """The changes of an order: the ids in the `sequence` in which it takes effect, and those that stay `unchanged`."""
 
     sequence: tuple[str, ...]
     unchanged: tuple[str, ...] = ()

@@ -140,7 +140,7 @@ def check_duration(facts: DueFacts) -> Verdict | None:
 def check_time_of_day(facts: DueFacts) -> Verdict | None:
     """Inside the hours of the day; else dropped, or held to the next opening unless the campaign has ended by then.
 
-    A message that would wait for ever, in turn for the hours to open and for the quiet to end, is dropped too.
+    A message that would wait without end, in turn for the hours to open and for the quiet hours to end, is dropped.
     """
     rules = facts.follow_on
     if rules is None or rules.time_of_day is None:
@@ -158,7 +158,7 @@ def check_time_of_day(facts: DueFacts) -> Verdict | None:
 
 
 def check_quiet_hours(facts: DueFacts) -> Verdict | None:
-    """Held to the end of the quiet hours, or dropped; in-app messages and cards disturb nobody (W2).
+    """Held to the end of the quiet hours, or dropped; quiet hours do not apply to in-app messages and cards (W2).
 
     A hold to the campaign's `end` or beyond is not cut short: the message is dropped when the hold ends.
     """
@@ -235,7 +235,7 @@ def evaluate_due_list(facts: DueFacts) -> Verdict:
 
 
 def _is_held_for_ever(facts: DueFacts, hours: TimeOfDay) -> bool:
-    """Return whether a message would be held for ever: in the quiet for the hours, outside the hours for the quiet."""
+    """Return whether a message would be held without end, in turn by the quiet hours and by the hours of the day."""
     quiet = _quiet_hours_of(facts)
     if quiet is None or quiet.then == "drop" or hours.outside == "drop":
         return False
@@ -244,7 +244,7 @@ def _is_held_for_ever(facts: DueFacts, hours: TimeOfDay) -> bool:
 
 
 def _quiet_hours_of(facts: DueFacts) -> QuietHours | None:
-    """Return the quiet hours of a message; None for in-app messages and cards, which disturb nobody (W2)."""
+    """Return the quiet hours of a message; None for in-app messages and cards (W2)."""
     if facts.channel not in CAPPED_CHANNELS:
         return None
     return quiet_hours_of(facts.follow_on, facts.workspace)
