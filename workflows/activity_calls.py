@@ -1,4 +1,4 @@
-"""How workflows call activities: on which queue, with which timeouts, retries and summaries in the UI."""
+"""Call activities from workflows: the queues, timeouts, retries and summaries in the UI."""
 
 from __future__ import annotations
 

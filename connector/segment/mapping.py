@@ -90,7 +90,7 @@ Values = Annotated[tuple[Value, ...], BeforeValidator(_as_list)]
 
 
 class Rule(Definition):
-    """How one event is translated.
+    """The rule for translating one event.
 
     Args:
         if_: a path that must have a value, or paths with their required values; else the next rule is tried.

@@ -40,7 +40,7 @@ _SIGNED_FIELDS = {
     SUBSCRIPTION: _HANDSHAKE_FIELDS,
     UNSUBSCRIBED: _HANDSHAKE_FIELDS,
 }
-"""What is signed, in this order; a subject only if there is one."""
+"""The signed fields, in this order; a subject only if there is one."""
 # Topics sign with SHA-1 unless they are set to signature version 2.
 _HASHES: Mapping[str, Callable[[], HashAlgorithm]] = {"1": SHA1, "2": SHA256}
 

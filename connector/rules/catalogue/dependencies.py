@@ -1,4 +1,4 @@
-"""Which follow-on listens to which campaign or card: publication order (P5) and cycles (P6)."""
+"""Dependencies of follow-ons on campaigns and cards: publication order (P5) and cycles (P6)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Graph = Mapping[str, Sequence[str]]
 """From each name to the names that it points to; a name without an entry points to none."""
 
 _MAX_NAMED = 20
-"""How many campaigns of a cycle its problem names."""
+"""The number of campaigns that the problem of a cycle names."""
 
 
 def trigger_interactions(entry: Entry, revision: Revision | None = None) -> tuple[InteractionCondition, ...]:

@@ -105,7 +105,7 @@ class Classification:
 
 
 class DeliveryClicks:
-    """When each link of one delivery was clicked. A thousand clicks of one link make no other lookup slower."""
+    """The click times of each link of one delivery. A thousand clicks of one link make no other lookup slower."""
 
     def __init__(self) -> None:
         self._times: dict[int, list[datetime]] = {}

@@ -1,4 +1,4 @@
-"""What a provider's event means: an interaction, a statement about an address, or nothing. One closed table."""
+"""The meaning of a provider's event: an interaction, a statement about an address, or nothing. One closed table."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from connector.rules.model.interactions import LAUNCH_TIME, InteractionType
 from connector.rules.publishing.lints import refusals, warnings
 
 Missed = Mapping[tuple[str, str], int]
-"""How many interactions are logged, by (target, interaction type)."""
+"""The number of logged interactions by (target, interaction type)."""
 
 DraftListeners = Mapping[str, Mapping[str, Set[InteractionType]]]
 """By target: the draft follow-ons that stay drafts, with the interactions of the target that each listens to."""

@@ -49,7 +49,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class RateWindow:
-    """How many users were sent to in the minute that began at `at` (UTC; None before the first user)."""
+    """The number of users sent to in the minute that began at `at` (UTC; None before the first user)."""
 
     at: datetime | None = None
     count: int = 0
