@@ -152,7 +152,7 @@ def check_time_of_day(facts: DueFacts) -> Verdict | None:
         return Drop(Reason.OUTSIDE_TIME_OF_DAY)
     if opening > facts.now and rules.end is not None and opening >= rules.end:
         return Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)
-    if _is_held_for_ever(facts, rules.time_of_day):
+    if _is_held_without_end(facts, rules.time_of_day):
         return Drop(Reason.OUTSIDE_TIME_OF_DAY)
     return Hold(opening) if opening > facts.now else None
 
@@ -234,7 +234,7 @@ def evaluate_due_list(facts: DueFacts) -> Verdict:
     return next((verdict for step in AT_THE_DUE_TIME if (verdict := step(facts)) is not None), Send())
 
 
-def _is_held_for_ever(facts: DueFacts, hours: TimeOfDay) -> bool:
+def _is_held_without_end(facts: DueFacts, hours: TimeOfDay) -> bool:
     """Return whether a message would be held without end, in turn by the quiet hours and by the hours of the day."""
     quiet = _quiet_hours_of(facts)
     if quiet is None or quiet.then == "drop" or hours.outside == "drop":
