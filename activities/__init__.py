@@ -1,1 +1,1 @@
-"""What workflows call: claims, sends, publishing, recording. Imports `connector`, never `workflows` or `starter`."""
+"""The activities: claims, sends, publishing, recording. Imports `connector`, never `workflows` or `starter`."""

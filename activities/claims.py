@@ -61,7 +61,7 @@ class Claim:
 async def claim_message(
     tx: Transaction, catalogue: Catalogue, intake: Intake, request: SendRequest, *, now: datetime, attempt: int
 ) -> Claim | SendOutcome:
-    """Claim a message if the due-time list lets it go as of `now` (UTC); else return why it is not sent now."""
+    """Claim a message if the due-time list allows it as of `now` (UTC); else return why it is not sent now."""
     due = await _load_due_message(tx, request)
     if due is None:
         return SendOutcome(outcome="ended")
@@ -86,7 +86,7 @@ async def load_recipients(
     *,
     with_history: bool,
 ) -> dict[str, Recipient]:
-    """Load users, whose rows are locked, as the due-time list of a campaign looks at them; by user key.
+    """Load users, whose rows are locked, as the facts that the due-time list of a campaign evaluates; by user key.
 
     The number of statements does not grow with the users.
     """

@@ -31,7 +31,7 @@ from connector.wire import Order, OrderReceipt, StoppedWindow
 
 _PAGE_SIZE = 5_000
 _MAX_LINES = 100
-"""As many as somebody reads, and as Temporal carries (2 MiB a payload)."""
+"""Enough for a person, and within Temporal's limit of 2 MiB per payload."""
 _MOVES = {"stop": plan_stop, "resume": plan_resume, "archive": plan_archive}
 
 

@@ -53,5 +53,5 @@ async def release_claim(
 
 
 async def _reload(tx: Transaction, claim: Claim) -> DueMessage:
-    """Load the follow-up's deliveries as stored now: a delivery report or a later attempt may have been quicker."""
+    """Load the follow-up's deliveries as stored now: a delivery report or a later attempt may have settled one."""
     return replace(claim.due, deliveries=await load_deliveries(tx, claim.due.follow_up.id))

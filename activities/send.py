@@ -172,7 +172,7 @@ async def _hand_over(channel: Channel, message: OutgoingMessage) -> Accepted:
         return await channel.send(message)
     except SendError:
         raise
-    except Exception as error:  # a defect of the channel: its text could name a person, so only its type goes on
+    except Exception as error:  # a defect of the channel: its text could name a person, so only its type is passed on
         _log.exception("channel_broke", delivery=message.delivery_id)
         raise ApplicationError("the channel broke", type=type(error).__name__) from None
 

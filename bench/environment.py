@@ -1,4 +1,4 @@
-"""What the connector is measured on: a workspace in a SQLite file of its own, and a Temporal server in memory."""
+"""The environment of the measurements: a workspace in a SQLite file of its own, and a Temporal server in memory."""
 
 from __future__ import annotations
 

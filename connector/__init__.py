@@ -1,1 +1,1 @@
-"""What the worker, the API and the command line share. Imports nothing of `workflows`, `activities` or `starter`."""
+"""The code shared by worker, API and command line. Imports nothing of `workflows`, `activities` or `starter`."""

@@ -41,8 +41,8 @@ class SendOutcome(Wire):
     """The result of a `SendRequest`.
 
     `held`: try again at `until` (UTC). `ended`: the row had already ended, in `state`. `moved`: the newest live content
-    has `channels` instead of this channel. `paused`: the campaign of a launch is stopped, which goes on when it is
-    resumed; follow-ups of triggers are never paused.
+    has `channels` instead of this channel. `paused`: the campaign of a launch is stopped; the launch continues
+    after the resume; follow-ups of triggers are never paused.
     """
 
     outcome: Literal["sent", "held", "dropped", "control", "failed", "ended", "moved", "paused"]

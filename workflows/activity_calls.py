@@ -1,4 +1,4 @@
-"""How workflows call activities: on which queue, with which timeouts, retries and summaries in the UI."""
+"""Call activities from workflows: the queues, timeouts, retries and summaries in the UI."""
 
 from __future__ import annotations
 
@@ -120,5 +120,5 @@ async def end_waits(workspace: str, campaigns: tuple[str, ...]) -> int:
 
 
 def first_ids(ids: tuple[str, ...]) -> str:
-    """Return the first ids in words; summaries are short."""
+    """Return a text with the first ids; summaries are short."""
     return ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")

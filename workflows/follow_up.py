@@ -126,7 +126,7 @@ class FollowUpWorkflow:
     async def _wait(self, until: datetime, why: str) -> None:
         """Wait until an instant, or until the follow-up has ended; when timer and signal meet, both are checked.
 
-        Operators may move the instant. While an operator action is in progress, the wait goes on.
+        Operators may move the instant. While an operator action is in progress, the wait continues.
         """
         self._waits[why] = until
         self._show()

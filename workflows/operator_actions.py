@@ -36,7 +36,7 @@ class OperatorActions:
         self._turn = asyncio.Lock()
         self._in_progress = 0
         self.last = ""
-        """What the last action did, for the UI."""
+        """A description of the last action's effect, for the UI."""
 
     @property
     def is_busy(self) -> bool:

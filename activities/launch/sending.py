@@ -41,7 +41,7 @@ _MIN_PAUSE, _MAX_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
 class Chunk:
     """The rows to send to next. `not_before` (UTC) is set instead if the minute is used up (`per_minute`).
 
-    `is_late`: nobody worked on the launch for so long that what is due has become stale (D4, W4).
+    `is_late`: the launch was interrupted for so long that what is due has become stale (D4, W4).
     """
 
     rows: Sequence[DueRow]
@@ -53,8 +53,8 @@ class Chunk:
 class AttemptSummary:
     """The result of trying rows.
 
-    `rows` is how many were tried, `handed_over` for how many a provider was asked, `later` how often a provider asked
-    to be tried again, and `retry_after` how long it asked to be left alone. `paused`: the campaign was stopped.
+    `rows` is how many were tried, `handed_over` for how many a provider was called, `later` how many a provider
+    deferred, and `retry_after` the longest wait that it requested. `paused`: the campaign was stopped.
     """
 
     rows: int = 0
@@ -116,7 +116,7 @@ class LaunchSender:
         page = page.model_copy(update={"after": reached, "later": page.later or tried.later > 0})
         if tried.paused:
             return LaunchStep(phase="paused", next_page=from_the_start(page))
-        if is_blocked:  # a provider that accepts nothing is left alone for a while
+        if is_blocked:  # a provider that accepts nothing gets a pause
             tries = page.tries + 1
             page = page.model_copy(update={"tries": tries})
             return LaunchStep(phase="sending", next_page=page, until=now + (tried.retry_after or _pause(tries)))
@@ -202,7 +202,7 @@ class LaunchSender:
 
 
 def from_the_start(page: LaunchPage) -> LaunchPage:
-    """Return the page that begins a new pass, as a paused launch goes on."""
+    """Return the page that begins a new pass, with which a paused launch continues."""
     return page.model_copy(update={"after": "", "later": False, "tries": 0})
 
 

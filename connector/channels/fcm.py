@@ -23,10 +23,10 @@ from connector.channels.protocol import Accepted, OutcomeUnknown, OutgoingMessag
 from connector.settings.providers import Fcm
 
 MAX_PUSH_BYTES = 4096
-"""Of the notification and the data together, keys and values; FCM refuses more."""
+"""FCM's limit for the notification and the data together, keys and values."""
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _MAX_CONCURRENT_REQUESTS = 10
-"""Of one message."""
+"""The limit per message."""
 _ERROR_CODE = re.compile(r"[A-Z_]{1,32}")
 _TOKEN_ERRORS = {"UNREGISTERED": "unregistered", "SENDER_ID_MISMATCH": "sender_id_mismatch"}
 """FCM's error codes that concern the token alone, with our codes."""

@@ -24,7 +24,7 @@ _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _ASSERTION_SECONDS = 3600
 """The lifetime of an assertion, the longest that Google accepts."""
 _MARGIN_SECONDS = 60
-"""How long before its end a token is replaced, so that none expires on its way."""
+"""The time before its expiry at which a token is replaced, so that no token expires on its way."""
 
 
 def read_service_account(path: Path) -> dict[str, str]:

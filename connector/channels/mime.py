@@ -27,7 +27,7 @@ from connector.settings.providers import SmtpProvider
 # Bodies are encoded to 7 bits, which every server accepts.
 _ASCII_POLICY = SMTP.clone(cte_type="7bit")
 # The standard library's address parser accepts too much and fails on some of the rest. The price of this one is that
-# quoted local parts, which hardly anybody has, are refused.
+# quoted local parts, which are very rare, are refused.
 _ATOM = r"[^\s<>@,;:\"\\()\[\]]+"
 _BARE_ADDRESS = re.compile(rf"(?P<local>{_ATOM})@(?P<domain>{_ATOM})")
 _MAILBOX = re.compile(rf'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^<>@"]*))\s*<{_BARE_ADDRESS.pattern}>')

@@ -114,7 +114,7 @@ class InboxActions:
         action: InboxAction,
         interaction: Interaction | None,
     ) -> bool:
-        """Views and dismissals happen once; a click is new unless its id is in the log."""
+        """Return whether an action is new: views and dismissals happen once, a click once per id in the log."""
         if action.verb == "click":
             return interaction is None or not await is_logged_on_day(tx, interaction.id or "", tx.now)
         name: MarkName = "viewed_at" if action.verb == "view" else "dismissed_at"

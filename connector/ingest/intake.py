@@ -245,7 +245,7 @@ def _fault_of(item: ParsedItem, catalogue: Catalogue, now: datetime, retention: 
 
 @dataclass
 class Reported:
-    """What the log has about the messages of a batch.
+    """The log's entries about the messages of a batch.
 
     Args:
         dispatches: (user key, campaign, dispatch) of received pushes.

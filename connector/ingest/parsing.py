@@ -82,7 +82,7 @@ def find_user_fault(changes: Any) -> str | None:
 
 
 def describe_validation_error(error: Mapping[str, Any]) -> str:
-    """Return one of pydantic's errors in words for its sender: the field, and what is wrong with it."""
+    """Return one of pydantic's errors as a sentence for the item's sender: the field, and what is wrong with it."""
     path = ".".join(str(part) for part in error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "timezone_aware":

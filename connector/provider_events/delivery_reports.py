@@ -57,7 +57,7 @@ async def apply_delivery_report(
 
 
 async def _lock_message(tx: Transaction, report: DeliveryReport) -> DeliveryRecord | None:
-    """Lock the message's user and return the message as of then; None if the report is about another message."""
+    """Lock the message's user and return the message as stored then; None if the report is about another message."""
     message = await load_delivery(tx, report.delivery_id)
     if message is None:
         return None

@@ -93,7 +93,7 @@ def id_at(raw: Mapping[str, Any], name: str, *, max_characters: int | None = Non
 
 
 def convert_to_text(value: Any) -> str | None:
-    """Return a text as it is, a number as JavaScript would write it, and None for anything else."""
+    """Return a text unchanged, a number as JavaScript would write it, and None for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float) or has_infinite_number(value):

@@ -49,7 +49,7 @@ def is_path(value: str) -> bool:
 
 
 def value_at(value: str, message: Mapping[str, Any]) -> Any:
-    """Return the message's value at a path, None if there is none; a constant is returned as it is."""
+    """Return the message's value at a path, None if there is none; a constant is returned unchanged."""
     if not is_path(value):
         return value
     found: Any = message
@@ -90,7 +90,7 @@ Values = Annotated[tuple[Value, ...], BeforeValidator(_as_list)]
 
 
 class Rule(Definition):
-    """How one event is translated.
+    """The rule for translating one event.
 
     Args:
         if_: a path that must have a value, or paths with their required values; else the next rule is tried.

@@ -23,7 +23,7 @@ _MEBIBYTE = 1024 * 1024
 
 
 class ApiLimits(BaseSettings):
-    """How much the HTTP API works on at a time; a request beyond that is answered with 503 at once (docs/load.md)."""
+    """The limits of concurrent work of the HTTP API; a request beyond them gets 503 at once (docs/load.md)."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_API_", extra="ignore")
 

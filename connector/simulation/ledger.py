@@ -50,7 +50,7 @@ class Ledger:
         self._write(_outcome_of_refusal(user, refusal, now))
 
     def noted(self, user: SimulatedUser, late: LateException, now: datetime) -> None:
-        """Report an exception that came too late, with the follow-up that stays as it is (X1)."""
+        """Report an exception that came too late, with the follow-up, which does not change (X1)."""
         follow_up, reason = late.follow_up, Reason.LATE_EXCEPTION.value
         self._write(_outcome(user, follow_up, "noted", reason, now))
 

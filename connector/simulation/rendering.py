@@ -1,4 +1,4 @@
-"""Try whether messages render, once for all users whose data their templates read the same from."""
+"""Check whether messages render, once for all users with equal values in the fields that the templates read."""
 
 from __future__ import annotations
 

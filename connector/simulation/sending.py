@@ -121,7 +121,7 @@ class SimulatedSender:
 
 
 def recipient_of(user: SimulatedUser, entry: Entry) -> Recipient:
-    """Return a user as the due-time list of a campaign looks at them; no provider suppresses an address here."""
+    """Return a user as the due-time list of a campaign evaluates them; no provider suppresses an address here."""
     return Recipient(
         user=user.profile,
         receipts={key: at for (campaign, key), at in user.receipts.items() if campaign == entry.id},

@@ -18,7 +18,7 @@ TriggerKey = tuple[str, str, str]
 """(follow-on, key, trigger id): one decision is reported for each."""
 
 _PRUNE_ABOVE = 64
-"""Entries above which old ones are looked for and removed."""
+"""The number of entries above which old ones are removed."""
 
 
 @dataclass
@@ -95,7 +95,7 @@ class SimulatedUser:
         return self.log if since is None else [entry for entry in self.log if entry.t >= since]
 
     def prune(self, now: datetime, retention: timedelta) -> None:
-        """Remove what is older than the log is kept and no rule can need any more."""
+        """Remove entries that are past the log's retention and that no rule can need."""
         if len(self.log) > _PRUNE_ABOVE and self.log[0].received_at < now - retention:
             self.log = [entry for entry in self.log if entry.t >= now - retention]
         if len(self.sends) > _PRUNE_ABOVE:

@@ -87,7 +87,7 @@ async def connect(*, attempts: int | None = 10) -> Client:
 
 
 class TemporalLink:
-    """The one client of this process, connected when it is first needed, so that no command waits for Temporal in vain.
+    """The only client of this process, connected on first use: a command without need of Temporal never waits for it.
 
     Args:
         client: a client that is connected already; None: connect on demand.

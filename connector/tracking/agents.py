@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 _MAX_CHARACTERS = 512
-"""How much of a user agent is matched: a longer one must not cost more."""
+"""The number of characters of a user agent that are matched: a longer one must not cost more."""
 
 _PLAIN = re.compile(r"(?:[^\\.^$*+?()\[\]{}|]|\\\W)+")
 """A pattern of the list that matches one text only, as most of them do."""

@@ -10,7 +10,7 @@ import zlib
 
 _COMPACT = re.compile(r"((?:[0-9a-f]{2})+)\.([a-z_]+)")
 _CHANNELS = ("", "email", "sms", "push", "webhook", "in_app_message", "content_card", "news_feed_card")
-"""By their number in a token; 0 means that the id is stored unchanged."""
+"""The channels by their number in a token; 0 means that the id is stored unchanged."""
 
 _PLAIN, _DEFLATED = b"\0", b"\1"
 _DICTIONARY = (

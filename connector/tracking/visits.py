@@ -44,7 +44,7 @@ _MIN_POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class FollowedLink:
-    """A token that was followed, and the request that did."""
+    """A followed link's token, and the request that followed it."""
 
     token: Token
     visit: Visit

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's work and return its result."""
+    """Run a command's coroutine and return its result."""
     return asyncio.run(work)
 
 

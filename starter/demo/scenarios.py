@@ -11,7 +11,7 @@ _WAITING = frozenset({"waiting"})
 
 
 async def free_shipping(session: DemoSession) -> list[ExpectedOutcome]:
-    """Users who opened a push get another one."""
+    """Play: users who opened a push get another push."""
     session.print_title("(a) Free shipping", "Users who opened the free-shipping push get 15% off, 4 seconds later.")
     outcomes = [
         ExpectedOutcome("mia", "fifteen-percent-off", "opened the push", "sent"),
@@ -27,7 +27,7 @@ async def free_shipping(session: DemoSession) -> list[ExpectedOutcome]:
 
 
 async def onboarding(session: DemoSession) -> list[ExpectedOutcome]:
-    """Users who follow a deep link get the next message."""
+    """Play: users who follow a deep link get the next message."""
     session.print_title(
         "(b) Onboarding",
         "Users who follow the deep link of the first in-app message get the next one, 3 seconds later.",
@@ -80,7 +80,7 @@ async def abandoned_cart(session: DemoSession) -> list[ExpectedOutcome]:
 
 
 async def before_publication(session: DemoSession) -> list[ExpectedOutcome]:
-    """An interaction before a follow-on's publication does not count, however late it is reported."""
+    """Play: an interaction before a follow-on's publication does not count, however late it is reported."""
     session.print_title(
         "Before the publication",
         "A phone that was offline reports now what its user did before the campaigns were published.",

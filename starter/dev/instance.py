@@ -28,7 +28,7 @@ class DevInstance(BaseModel):
 
 
 def read_instance(data: Path) -> DevInstance | None:
-    """Return what the last `connector dev` of this folder wrote; None if it stopped in order or never ran."""
+    """Return the state of this folder's last `connector dev`; None if it stopped in order or never ran."""
     try:
         return DevInstance.model_validate_json((data / _FILE_NAME).read_bytes())
     except (OSError, ValidationError):

@@ -53,7 +53,7 @@ class BacktestResult:
 
 @dataclass(frozen=True)
 class _UserHistory:
-    """What the store holds of one user."""
+    """The stored data of one user."""
 
     stored: StoredUser
     log: Sequence[LogEntry]

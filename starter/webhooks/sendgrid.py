@@ -57,7 +57,7 @@ _DROP_REASONS = {
     "spam content": ("spam_content", False),
     "recipient list over package quota": ("over_quota", False),
 }
-"""Why SendGrid did not try to deliver: our code, and whether the address is permanently bad."""
+"""The reasons for which SendGrid did not try to deliver: our code, and whether the address is permanently bad."""
 _MAILBOX_FULL = "5.2.2"
 # fmt: off
 _OWN_FIELDS = frozenset({

@@ -40,7 +40,7 @@ _SIGNED_FIELDS = {
     SUBSCRIPTION: _HANDSHAKE_FIELDS,
     UNSUBSCRIBED: _HANDSHAKE_FIELDS,
 }
-"""What is signed, in this order; a subject only if there is one."""
+"""The signed fields, in this order; a subject only if there is one."""
 # Topics sign with SHA-1 unless they are set to signature version 2.
 _HASHES: Mapping[str, Callable[[], HashAlgorithm]] = {"1": SHA1, "2": SHA256}
 
@@ -76,7 +76,7 @@ class SnsVerifier:
             )
         signed, signature, algorithm = _signed_content(message)
         if message.get("TopicArn") not in self._topics:
-            raise SignatureInvalid("the topic is none of CONNECTOR_SES_TOPICS")
+            raise SignatureInvalid("the topic is not in CONNECTOR_SES_TOPICS")
         check_age(call, read_instant(message["Timestamp"]), past=MAX_AGE, future=MAX_CLOCK_SKEW)
         url = message.get("SigningCertURL")
         if not isinstance(url, str) or not is_certificate_url(url, message["TopicArn"]):

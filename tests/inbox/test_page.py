@@ -108,14 +108,14 @@ async def _used(page: Page) -> None:
     """What a person does: see both, accept, see the result, and dismiss the first card."""
     await page.until("document.querySelector('dialog[open] h2')?.textContent === 'Hi <i>Ada</i>'")
     await page.until("document.querySelector('article h2')?.textContent === 'A card'")
-    assert await page.ask("document.querySelector('dialog p').textContent") == "<b>Shall we?</b>"
+    assert await page.evaluate("document.querySelector('dialog p').textContent") == "<b>Shall we?</b>"
     await page.click("#button-yes")
     await page.until("[...document.querySelectorAll('article h2')].some(h => h.textContent === 'Thanks, <i>Ada</i>')")
     await page.until("!document.querySelector('dialog').open")
     await page.click("article:last-of-type .away")
     await page.until("document.querySelectorAll('article').length === 1")
-    assert await page.ask("document.getElementById('fault').textContent") == ""
-    assert "token" not in str(await page.ask("location.href"))
+    assert await page.evaluate("document.getElementById('fault').textContent") == ""
+    assert "token" not in str(await page.evaluate("location.href"))
 
 
 @pytest.mark.timeout(180)

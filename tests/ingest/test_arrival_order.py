@@ -17,12 +17,12 @@ from tests.support.user_histories import (
     PUSHED,
     SEE,
     Done,
-    assert_same_came,
-    batches_of,
-    came_of,
+    as_items,
+    assert_same_outcomes,
+    draw_batches,
     in_order,
-    somebody,
-    wire,
+    load_outcomes,
+    new_user,
 )
 
 _FOUND: list[list[list[Done]]] = [  # these once failed: an overtaken wait came to life again
@@ -32,10 +32,10 @@ _FOUND: list[list[list[Done]]] = [  # these once failed: an overtaken wait came 
 
 
 async def _take_in(installation: Installation, batches: Sequence[Sequence[Done]]) -> tuple[set[tuple[Any, ...]], ...]:
-    user = somebody()
+    user = new_user()
     for batch in batches:
-        assert {result.status for result in await installation.ingest(*wire(user, batch))} == {"accepted"}
-    return await came_of(installation.database, user)
+        assert {result.status for result in await installation.ingest(*as_items(user, batch))} == {"accepted"}
+    return await load_outcomes(installation.database, user)
 
 
 async def test_order_of_arrival_changes_nothing(sqlite_database: Database) -> None:
@@ -45,13 +45,13 @@ async def test_order_of_arrival_changes_nothing(sqlite_database: Database) -> No
     drawn = list(_FOUND)
 
     @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True)
-    @given(batches_of())
+    @given(draw_batches())
     def draw(batches: list[list[Done]]) -> None:
         drawn.append(batches)
 
     draw()
     for batches in drawn:
-        assert_same_came(
+        assert_same_outcomes(
             await _take_in(installation, batches), await _take_in(installation, in_order(batches)), batches
         )
 

@@ -20,13 +20,13 @@ from tests.support.installation import Installation
 from tests.support.user_histories import (
     FOLLOW_ONS,
     Done,
-    assert_same_came,
-    batches_of,
-    came_of,
+    as_items,
+    assert_same_outcomes,
+    draw_batches,
     in_order,
-    rows_of,
-    somebody,
-    wire,
+    load_outcomes,
+    load_rows,
+    new_user,
 )
 
 
@@ -59,7 +59,7 @@ async def test_publication_is_exact_among_processes(database: Database, database
     await Installation(database).publish(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 day"}), since=None)
     await _together(
         database_url,
-        *(("take-in", f"intake{n}", 25) for n in range(3)),
+        *(("ingest", f"intake{n}", 25) for n in range(3)),
         *(("publish", f"publisher{n}", 12) for n in range(2)),
     )
     async with database.read("default") as tx:
@@ -101,7 +101,7 @@ Lane = list[list[Done]]
 def _lanes(draw: st.DrawFn) -> list[Lane]:
     """A timeline in pieces, each given to one or two of four intakes, in an order of its own in each."""
     lanes: list[Lane] = [[], [], [], []]
-    for batch in draw(batches_of(most=9)):
+    for batch in draw(draw_batches(most=9)):
         for lane in draw(st.sets(st.integers(0, 3), min_size=1, max_size=2)):
             place = draw(st.integers(0, len(lanes[lane])))
             lanes[lane].insert(place, draw(st.permutations(batch)))
@@ -112,7 +112,7 @@ async def _take_in(installation: Installation, user: str, lane: Lane) -> int:
     """How many items this intake was the first to hear of."""
     accepted = 0
     for batch in lane:
-        items = wire(user, batch)
+        items = as_items(user, batch)
         for attempt in range(5):
             try:
                 results = await installation.ingest(*items)
@@ -140,7 +140,7 @@ async def test_four_intakes_at_once_give_what_one_gives_in_order(
     async with AsyncExitStack() as stack:
         installations = [Installation(await stack.enter_async_context(open_database(postgresql_url))) for _ in range(4)]
         for lanes in drawn:
-            together, alone = somebody(), somebody()
+            together, alone = new_user(), new_user()
             acts = [
                 _take_in(installation, together, lane) for installation, lane in zip(installations, lanes, strict=True)
             ]
@@ -148,11 +148,11 @@ async def test_four_intakes_at_once_give_what_one_gives_in_order(
             ordered = in_order([batch for lane in lanes for batch in lane])
             await _take_in(one, alone, ordered)
             assert sum(accepted) == len(ordered), lanes
-            came, expected = await came_of(one.database, together), await came_of(one.database, alone)
-            assert_same_came(came, expected, lanes)
+            came, expected = await load_outcomes(one.database, together), await load_outcomes(one.database, alone)
+            assert_same_outcomes(came, expected, lanes)
             open_waits = Counter(
                 (row.campaign, row.key)
-                for row in await rows_of(one.database, follow_ups, together)
+                for row in await load_rows(one.database, follow_ups, together)
                 if row.state in OPEN_STATES
             )
             assert set(open_waits.values()) <= {1}

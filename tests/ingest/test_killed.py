@@ -14,8 +14,8 @@ from sqlalchemy import Connection, create_engine, func, select
 from connector.store.engine.database import Database, StoreUnavailable
 from tests.support.builders import ORIGINAL
 from tests.support.installation import Installation
-from tests.support.statements import BEFORE, at_statement, batch_of, hearing, new_of
-from tests.support.user_histories import FOLLOW_ONS, somebody, wire, written_of
+from tests.support.statements import BEFORE, at_statement, batch_of, listening_to, new_of
+from tests.support.user_histories import FOLLOW_ONS, as_items, load_written, new_user
 
 Left = list[list[list[dict[str, Any]]]]
 
@@ -36,14 +36,14 @@ def _cancel(_: Connection) -> None:
 
 async def _lived(installation: Installation) -> str:
     """A user of whom something is known already."""
-    user = somebody()
-    await installation.ingest(*wire(user, BEFORE))
+    user = new_user()
+    await installation.ingest(*as_items(user, BEFORE))
     return user
 
 
 async def _left(installation: Installation, user: str) -> Left:
     """What there is of the user, and of the one who is new in the batch."""
-    return [await written_of(installation.database, name) for name in (user, new_of(user))]
+    return [await load_written(installation.database, name) for name in (user, new_of(user))]
 
 
 async def _undisturbed(database: Database) -> tuple[int, Left]:
@@ -81,7 +81,7 @@ async def test_killed_at_its_commit_and_retried(database: Database) -> None:
     _, expected = await _undisturbed(database)
     installation = Installation(database)
     user = await _lived(installation)
-    with hearing("commit", _die), pytest.raises(Killed):
+    with listening_to("commit", _die), pytest.raises(Killed):
         await installation.ingest(*batch_of(user))
     await Installation(database).ingest(*batch_of(user))
     assert await _left(installation, user) == expected

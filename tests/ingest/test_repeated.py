@@ -14,7 +14,7 @@ from connector.store.engine.database import Database
 from connector.store.tables import decisions, follow_ups, interactions, users
 from tests.support.builders import ORIGINAL, push
 from tests.support.installation import Installation
-from tests.support.user_histories import FOLLOW_ONS, Done, batches_of, in_order, somebody, wire, written_of
+from tests.support.user_histories import FOLLOW_ONS, Done, as_items, draw_batches, in_order, load_written, new_user
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Lives:
 
 @st.composite
 def _lives(draw: st.DrawFn) -> Lives:
-    batches = draw(batches_of(most=6))
+    batches = draw(draw_batches(most=6))
     again: list[list[Done]] = []
     for number in range(len(batches)):
         known = [done for batch in batches[: number + 1] for done in batch]
@@ -65,17 +65,19 @@ async def test_repeating_any_items_changes_no_row(database: Database) -> None:
     installation = Installation(database)
     await installation.publish(ORIGINAL, *FOLLOW_ONS)
     for lives in _drawn(12):
-        user = somebody()
+        user = new_user()
         for batch, again, restart in zip(lives.batches, lives.again, lives.restarts, strict=True):
-            await installation.ingest(*wire(user, batch))
+            await installation.ingest(*as_items(user, batch))
             before = await _everything(database)
             if restart:
                 installation = Installation(database)
-            assert {result.status for result in await installation.ingest(*wire(user, again))} <= {"duplicate"}, lives
+            assert {result.status for result in await installation.ingest(*as_items(user, again))} <= {"duplicate"}, (
+                lives
+            )
             assert await _everything(database) == before, lives
         before = await _everything(database)
         for step in in_order(lives.batches):
-            await installation.ingest(*wire(user, step))
+            await installation.ingest(*as_items(user, step))
         assert await _everything(database) == before, lives
 
 
@@ -84,12 +86,12 @@ async def test_what_comes_again_among_new_items_changes_nothing(database: Databa
     installation = Installation(database)
     await installation.publish(ORIGINAL, *FOLLOW_ONS)
     for lives in _drawn(12):
-        alone, mixed = somebody(), somebody()
+        alone, mixed = new_user(), new_user()
         for number, batch in enumerate(lives.batches):
-            await installation.ingest(*wire(alone, batch))
+            await installation.ingest(*as_items(alone, batch))
             before = lives.again[number - 1] if number else []
-            await installation.ingest(*wire(mixed, [*before, *batch, *batch]))
-        assert await written_of(database, alone) == await written_of(database, mixed), lives
+            await installation.ingest(*as_items(mixed, [*before, *batch, *batch]))
+        assert await load_written(database, alone) == await load_written(database, mixed), lives
 
 
 async def test_without_ids_and_by_several_devices(database: Database) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from connector.rules.model.campaigns import Workspace
-from connector.rules.timing.caps import CAPPED_CHANNELS, PastSend, is_capped
+from connector.rules.timing.caps import CAPPED_CHANNELS, PastSend, find_exceeded_caps
 
 NEW_YORK = "America/New_York"
 PUSH_A_DAY = {"channel": "push", "at_most": 1, "per": "day"}
@@ -27,7 +27,7 @@ def _is_capped(
     user_zone: str | None = NEW_YORK,
     own: str = "own",
 ) -> bool:
-    return is_capped(
+    exceeded = find_exceeded_caps(
         Workspace.model_validate({"frequency_caps": caps}).frequency_caps,
         channel,
         [PastSend(follow_up, by, datetime.fromisoformat(at)) for follow_up, by, at in past],
@@ -36,6 +36,7 @@ def _is_capped(
         company_zone="UTC",
         follow_up_id=own,
     )
+    return bool(exceeded)
 
 
 @pytest.mark.parametrize(

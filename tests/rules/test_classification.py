@@ -103,8 +103,6 @@ def test_two_suspicions_make_a_machine() -> None:
         (CLICK, "curl/8", {"classified": "machine", "reasons": ["known_agent"], "robot": True}),
     ],
 )
-def test_properties_of_the_interaction(
-    engagement: EngagementKind, agent: str, properties: dict[str, object]
-) -> None:
+def test_properties_of_the_interaction(engagement: EngagementKind, agent: str, properties: dict[str, object]) -> None:
     """M2: a suspect open is only `any`; only a machine's click is a robot's."""
     assert classify(Visit(engagement, AT, agent), LONG_AGO, [], is_crawler).properties(engagement) == properties

@@ -18,7 +18,7 @@ from connector.rules.model.reasons import Reason
 from connector.rules.targeting.matching import has_same_properties, matches
 from connector.rules.triggering.trigger_list import compute_key, is_trigger
 from tests.support.builders import BOUGHT, OPENED, ORIGINAL, PUSHED, follow_on
-from tests.support.evaluation import Arrival, Key, Memory, catalogue_of, hour
+from tests.support.evaluation import Arrival, InMemoryStore, Key, catalogue_of, hour
 
 SEEN = {"event": "seen"}
 PUSH, OPEN, BUY, SEE = ITEMS = (
@@ -81,7 +81,7 @@ def _in_order(arrivals: Sequence[Arrival]) -> list[Arrival]:
     return [replace(a, r=a.t, batch=n) for n, a in enumerate(sorted(by_arrival, key=lambda a: a.t))]
 
 
-def _too_late(catalogue: Catalogue, arrivals: Sequence[Arrival], *memories: Memory) -> set[Key]:
+def _too_late(catalogue: Catalogue, arrivals: Sequence[Arrival], *memories: InMemoryStore) -> set[Key]:
     """Return the keys with an item that arrived after a dispatch that it concerns: nothing is guaranteed for them.
 
     Nor for those whose dispatch was due at the instant of their trigger, because either may be first.
@@ -124,9 +124,9 @@ def _compare(
     A superseded trigger may have a row or a refusal (guarantee 3). So one end may be missing: a trigger that arrives
     after a later one is refused as `superseded` (T2), and has no follow-up that an exception could cancel later.
     """
-    actual, expected = Memory(catalogue, held), Memory(catalogue, held)
-    actual.live(arrivals, UNTIL)
-    expected.live(_in_order(arrivals), UNTIL)
+    actual, expected = InMemoryStore(catalogue, held), InMemoryStore(catalogue, held)
+    actual.play(arrivals, UNTIL)
+    expected.play(_in_order(arrivals), UNTIL)
     too_late = _too_late(catalogue, arrivals, actual, expected)
     actual_ends = {end for end in actual.ends() if end[:2] not in too_late}
     expected_ends = {end for end in expected.ends() if end[:2] not in too_late}
@@ -218,16 +218,16 @@ REGRESSIONS = [
 @pytest.mark.parametrize(("definition", "arrivals", "ends"), REGRESSIONS)
 def test_regressions(definition: dict[str, Any], arrivals: list[Arrival], ends: set[tuple[str, str, str]]) -> None:
     """T2, T3, T5, X2: orders of arrival that once had another outcome."""
-    memory = Memory(catalogue_of(ORIGINAL, definition))
-    memory.live(arrivals, UNTIL)
+    memory = InMemoryStore(catalogue_of(ORIGINAL, definition))
+    memory.play(arrivals, UNTIL)
     assert {end[2:5] for end in memory.ends()} == ends
 
 
 def test_a_superseded_trigger_is_refused_once() -> None:
     """T2, guarantee 7: a replay for a later arrival does not refuse it again."""
-    memory = Memory(catalogue_of(ORIGINAL, RESTARTS))
+    memory = InMemoryStore(catalogue_of(ORIGINAL, RESTARTS))
     arrivals = [_a("a", PUSH, 9, 9), _a("b", PUSH, 6, 10), _a("c", PUSH, 3, 11), _a("d", BUY, 1, 12)]
-    memory.live(arrivals, UNTIL)
+    memory.play(arrivals, UNTIL)
     assert memory.refused == {("f", "", "b"): Reason.SUPERSEDED, ("f", "", "c"): Reason.SUPERSEDED}
 
 
@@ -244,8 +244,8 @@ def test_a_superseded_trigger_is_refused_once() -> None:
 def test_trigger_from_before_the_end_of_a_sent_follow_up(rules: dict[str, Any], outcome: Reason | str) -> None:
     """T2, T3, T5 (case 26): sent at hour 11; a trigger of 10:50 arrives at 11:05, and nothing else came in between."""
     always = {"delay": {"after": "1 hour"}, "eligible_again": "always"}
-    memory = Memory(catalogue_of(ORIGINAL, follow_on("f", PUSHED, **{**always, **rules})))
-    memory.live([_a("a", PUSH, 10, 10), _a("b", PUSH, 10 + 50 / 60, 11 + 5 / 60)], UNTIL)
+    memory = InMemoryStore(catalogue_of(ORIGINAL, follow_on("f", PUSHED, **{**always, **rules})))
+    memory.play([_a("a", PUSH, 10, 10), _a("b", PUSH, 10 + 50 / 60, 11 + 5 / 60)], UNTIL)
     sent = {p.trigger.id: p.state.value for p in memory.follow_ups.values()}
     refused = {trigger: reason for (_, _, trigger), reason in memory.refused.items()}
     assert {**sent, **refused} == {"a": "sent", "b": outcome}

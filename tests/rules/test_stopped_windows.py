@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from connector.rules.catalogue.catalogue import Catalogue, Window
 from tests.support.builders import ORIGINAL, PUSHED, follow_on
-from tests.support.evaluation import LONG_AGO, Arrival, Memory, catalogue_of, hour
+from tests.support.evaluation import LONG_AGO, Arrival, InMemoryStore, catalogue_of, hour
 
 PUSH, BUY = {"type": "receive_push", "campaign": "o"}, {"type": "make_purchase"}
 STOPPED, RESUMED, ALL_ARRIVED = 20, 24, 90
@@ -28,8 +28,8 @@ def stopped_once(retrigger: str) -> Catalogue:
 
 def outcomes(catalogue: Catalogue, arrivals: Sequence[Arrival]) -> dict[str, tuple[str, str | None]]:
     """Return the end of each trigger that began a follow-up and was not superseded, before anything is due."""
-    memory = Memory(catalogue)
-    memory.live(arrivals, ALL_ARRIVED)
+    memory = InMemoryStore(catalogue)
+    memory.play(arrivals, ALL_ARRIVED)
     ends = {p.trigger.id: (p.state.value, p.exception_id or p.reason) for p in memory.follow_ups.values()}
     return {name: end for name, end in ends.items() if end[1] != "superseded"}
 

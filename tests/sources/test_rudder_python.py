@@ -52,4 +52,4 @@ async def test_what_is_wrong_is_not_tried_again(sqlite_database: Database) -> No
         assert [(error.status, error.code) for error in errors] == [(401, "unauthorized")]
         errors = await asyncio.to_thread(_send_wrong, server.url, KEY, 6000)
         assert [(error.status, error.code) for error in errors] == [(400, "too_large")]
-        assert len(server.unreliable.fates) == 2
+        assert len(server.unreliable.outcomes) == 2

@@ -54,7 +54,7 @@ async def test_a_wrong_key_is_not_tried_again(sqlite_database: Database) -> None
     async with serve_without_faults(sqlite_database) as server:
         errors = await asyncio.to_thread(_send_wrong, server.url, "wrong", 4000)
         assert [(error.status, error.code) for error in errors] == [(401, "unauthorized")]
-        assert len(server.unreliable.fates) == 1
+        assert len(server.unreliable.outcomes) == 1
 
 
 async def test_its_largest_batches_are_taken(sqlite_database: Database) -> None:

@@ -28,7 +28,7 @@ from connector.store.users.suppressions import erase_addresses
 from tests.support.launch_harness import NOW
 from tests.support.provider_event_harness import UNMATCHED_EVENTS
 from tests.support.query_plans import explain, walks
-from tests.support.statements import hearing
+from tests.support.statements import listening_to
 
 W = "default"
 
@@ -78,7 +78,7 @@ async def test_addresses_are_found_by_index_on_postgresql(postgresql_database: D
         assert await find_holders(tx, "sms", ["+49-78"]) == {("sms", "+4978"): ["u78"]}
         assert (await find_by_provider(tx, ["<d5.email@s.test>"]))["<d5.email@s.test>"].user == "u5"
         asked: list[tuple[str, Any]] = []
-        with hearing("before_cursor_execute", lambda _c, _cursor, words, told, *_: asked.append((words, told))):
+        with listening_to("before_cursor_execute", lambda _c, _cursor, words, told, *_: asked.append((words, told))):
             await find_holders(tx, "email", ["u77@SHOP.test"])
             await find_holders(tx, "sms", ["+49-78"])
             await find_by_provider(tx, ["<d5.email@s.test>"])

@@ -1,4 +1,4 @@
-"""The words of the acceptance cases: a story, and every JSON line that `connector simulate` must tell of it."""
+"""Acceptance cases: a story, and every JSON line that `connector simulate` must print for it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ HOUR = {"after": "1 hour"}
 
 
 class Made:
-    """Equals every id that the program made itself (they are opaque)."""
+    """Equal to every id that the program made itself (they are opaque)."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, str) and other != ""
@@ -32,7 +32,7 @@ MADE = Made()
 
 @dataclass(frozen=True)
 class Case:
-    """A name, the rules that decide it, the story and what must be told."""
+    """A name, the rules that decide the case, the story and the expected lines."""
 
     name: str
     rules: str
@@ -45,7 +45,7 @@ class Case:
 
 
 def check(case: Case, simulate: Connector) -> None:
-    """Play the case; lines come as they are decided, at one instant those of several campaigns in any order."""
+    """Simulate the case; lines are in the order of the decisions, at the same instant in any order of campaigns."""
     until = ("--until", at(case.until)) if case.until else ()
     done = simulate(*case.story, words=("--json", *until))
     assert done.code == 0, done.err
@@ -60,7 +60,7 @@ def _ordered(rows: list[Row]) -> list[Row]:
 
 
 def profile(clock: str, id: str = "u", **more: Any) -> Row:
-    """More about a user, and nothing else."""
+    """More fields of a user."""
     return {"at": at(clock), "user": {"id": id, **more}}
 
 
@@ -75,7 +75,7 @@ def event(clock: str, id: str | None, name: str, t: str | None = None, user: str
 
 
 def f(trigger: Any = PUSHED, name: str = "f", **delivery: Any) -> Row:
-    """A follow-on, by push and always eligible again unless told otherwise."""
+    """A follow-on, by default by push and always eligible again."""
     return follow_on(name, trigger, **{"eligible_again": "always", **delivery})
 
 
@@ -96,23 +96,23 @@ def _row(trigger: Any, triggered: str, due: str | None, decided: str | None, sta
 
 
 def sent(trigger: Any, triggered: str, due: str | None = None, decided: str | None = None, **more: Any) -> Row:
-    """A message that went out when it was due, unless told otherwise, by push."""
+    """A message that was sent, by default by push and at its due time."""
     due = due or triggered
     return _row(trigger, triggered, due, decided or due, "sent", **{"channels": ["push"], **more})
 
 
 def dropped(trigger: Any, triggered: str, due: str, reason: str, decided: str | None = None, **more: Any) -> Row:
-    """A follow-up that ended without a message, when it was due unless told otherwise."""
+    """A follow-up that was dropped, by default at its due time."""
     return _row(trigger, triggered, due, decided or due, "dropped", reason=reason, **more)
 
 
 def excepted(trigger: Any, triggered: str, due: str, by: str, decided: str, **more: Any) -> Row:
-    """A follow-up that was called off."""
+    """A follow-up that an exception cancelled."""
     return _row(trigger, triggered, due, decided, "excepted", reason="exception", exception=by, **more)
 
 
 def refused(trigger: Any, triggered: str, reason: str, decided: str | None = None, **more: Any) -> Row:
-    """A trigger that began nothing, when it happened unless told otherwise."""
+    """A trigger that was refused, by default when it happened."""
     return _row(trigger, triggered, None, decided or triggered, "refused", reason=reason, **more)
 
 
@@ -123,5 +123,5 @@ def control(trigger: Any, triggered: str, due: str | None = None, decided: str |
 
 
 def undecided(state: str, trigger: Any, triggered: str, due: str, **more: Any) -> Row:
-    """What still waits, or is held, at the end."""
+    """A follow-up that still waits, or is held, at the end."""
     return _row(trigger, triggered, due, None, state, **more)

@@ -1,4 +1,4 @@
-"""The API and the command line in this process, for their tests."""
+"""The API and the command line, run in this process."""
 
 from collections.abc import Callable
 
@@ -10,13 +10,13 @@ from starter.api.app import create_app
 
 NOWHERE = "127.0.0.1:1"
 Connector = Callable[..., tuple[int, str, str]]
-"""Runs the command line: (exit code, standard output, standard error)."""
+"""Run the command line; return exit code, standard output and standard error."""
 
 KEY = "a key that only the tests know"
 
 
 class Clock:
-    """Seconds that pass when told."""
+    """A clock that a test moves."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
@@ -26,7 +26,7 @@ class Clock:
 
 
 def open_client(context: AppContext, *, given: str | None = KEY, keys: Keys | None = None) -> httpx.AsyncClient:
-    """A client that sends the key `given`; without a sweep of the outbox."""
+    """Return a client of the API that sends this key; the outbox does not run."""
     app = create_app(context, Keys([KEY]) if keys is None else keys)
     headers = {"Authorization": f"Bearer {given}"} if given else {}
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", headers=headers)

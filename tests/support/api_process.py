@@ -1,4 +1,4 @@
-"""A real `connector api` in a process of its own, for the tests of load."""
+"""A real `connector api` in its own process."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ class ApiProcess:
     port: int
 
     def resident_mebibytes(self) -> float:
-        """Its resident memory."""
+        """Return the resident memory of the process."""
         told = subprocess.run(["ps", "-o", "rss=", "-p", str(self.process.pid)], capture_output=True, text=True)
         return int(told.stdout) / 1024
 
     async def metric(self, name: str) -> float:
-        """The sum of a metric over its labels."""
+        """Return the sum of a metric over its labels."""
         text = (await self.client.get("/metrics")).text
         return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
 
 
 @asynccontextmanager
 async def api_process(url: str, log: Path, **settings: str) -> AsyncIterator[ApiProcess]:
-    """Serve on that database until the block ends. `settings` are CONNECTOR_API_* by what follows that."""
+    """Serve the API on this database until the block ends. `settings` are `CONNECTOR_API_*` without that prefix."""
     port = find_free_port(0, option="")
     environment = {
         "CONNECTOR_DATABASE_URL": url,
@@ -84,7 +84,7 @@ async def _alive(client: httpx.AsyncClient, process: asyncio.subprocess.Process,
 
 
 async def logged_ids(url: str) -> Counter[str]:
-    """How often each id is in the log."""
+    """Return how often each id is in the log."""
     database = Database.open(url)
     try:
         async with database.read("default") as tx:

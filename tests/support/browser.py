@@ -1,4 +1,4 @@
-"""Headless Chromium for tests, spoken to over a pair of pipes: pages are opened, read and clicked as by a person."""
+"""Headless Chromium, controlled over a pair of pipes: open pages, read them and click in them."""
 
 import asyncio
 import json
@@ -13,48 +13,48 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 _OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
             "--disable-background-networking", "--remote-debugging-pipe")  # fmt: skip
 _ITS_READ, _ITS_WRITE = 3, 4
-"""The file descriptors that `--remote-debugging-pipe` speaks through."""
+"""The file descriptors that `--remote-debugging-pipe` reads and writes."""
 
 
 def find_chromium() -> str | None:
-    """Where a Chromium is, None where there is none."""
+    """Return the path of a Chromium, None if none is installed."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
 class Page:
-    """One open page. Its questions are JavaScript expressions."""
+    """One open page, read through JavaScript expressions."""
 
     def __init__(self, reader: asyncio.StreamReader, write: int) -> None:
         self._reader, self._write, self._last = reader, write, 0
         self._session: str | None = None
 
     async def open(self, url: str) -> None:
-        """Load a page, and answer for it from now on."""
+        """Load a page; later calls are about that page."""
         target = (await self._call("Target.createTarget", url=url))["targetId"]
         attached = await self._call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
 
-    async def ask(self, expression: str) -> Any:
-        """The value of an expression in the page, None where it fails."""
-        told = await self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        return told["result"].get("value")
+    async def evaluate(self, expression: str) -> Any:
+        """Return the value of an expression in the page, None if it fails."""
+        answer = await self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        return answer["result"].get("value")
 
     async def until(self, expression: str, *, seconds: float = 30) -> Any:
-        """Poll until the expression is true of the page; gives its value."""
+        """Poll until the expression is true, and return its value."""
         async with asyncio.timeout(seconds):
-            while not (value := await self.ask(expression)):
+            while not (value := await self.evaluate(expression)):
                 await asyncio.sleep(0.05)
         return value
 
     async def click(self, selector: str) -> None:
-        """Press and release the mouse in the middle of the element, once it is there."""
+        """Click in the middle of the element, once the page has it."""
         place = f"(b => ({{x: b.x + b.width / 2, y: b.y + b.height / 2}}))(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"  # noqa: E501
         at = await self.until(place)
         for kind in ("mousePressed", "mouseReleased"):
             await self._call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **at)
 
     async def press_escape(self) -> None:
-        """Press and release the key."""
+        """Press and release the Escape key."""
         key = {"key": "Escape", "code": "Escape", "windowsVirtualKeyCode": 27}
         for kind in ("rawKeyDown", "keyUp"):
             await self._call("Input.dispatchKeyEvent", type=kind, **key)
@@ -75,12 +75,12 @@ class Page:
 
 @asynccontextmanager
 async def open_page(chromium: str, folder: Path) -> AsyncIterator[Page]:
-    """A browser with its profile in `folder`, as long as the block runs."""
+    """Run a browser with its profile in `folder` until the block ends."""
     its_read, write = os.pipe()
     read, its_write = os.pipe()
 
     def wire() -> None:
-        # Moved out of the way first: either end may have got the number that the other one is to have.
+        # Move both out of the way first: either end may have the number that the other one needs.
         ends = [os.dup2(end, 50 + place) for place, end in enumerate((its_read, its_write))]
         os.dup2(ends[0], _ITS_READ)
         os.dup2(ends[1], _ITS_WRITE)
@@ -98,7 +98,7 @@ async def open_page(chromium: str, folder: Path) -> AsyncIterator[Page]:
     try:
         yield Page(reader, write)
     finally:
-        os.close(write)  # it ends as its pipe does
+        os.close(write)  # the browser exits when its pipe closes
         transport.close()
         try:
             async with asyncio.timeout(10):

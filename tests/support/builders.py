@@ -11,12 +11,12 @@ BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)  # noqa: TI
 
 
 def now() -> datetime:
-    """The machine's clock, by which servers and databases go too."""
+    """Return the time by the machine's clock, which servers and databases use too."""
     return datetime.now(UTC)  # noqa: TID251 - a test's "now"
 
 
 def at(minutes: float) -> str:
-    """This many minutes after the base, in wire form."""
+    """Return the time this many minutes after `BASE`, in wire form."""
     return (BASE + timedelta(minutes=minutes)).isoformat()
 
 
@@ -26,13 +26,18 @@ def external(name: str = "o") -> dict[str, Any]:
 
 
 def original(send: Any = "at_publish", per_minute: int | None = None, **top: Any) -> dict[str, Any]:
-    """The original, sent by this system: scheduled, by push by default."""
+    """The original as a scheduled campaign of this system, by default by push."""
     delivery = {"type": "scheduled", "send": send, "per_minute": per_minute}
     return {"campaign": "o", "delivery": delivery, "messages": PUSH, **top}
 
 
 def follow_on(name: str, *triggers: Any, **delivery: Any) -> dict[str, Any]:
-    """A follow-on, by push by default. `triggers` may be a list; keys of `delivery` that belong beside it go there."""
+    """A follow-on, by default by push.
+
+    Args:
+        triggers: one or several, or one list of them.
+        delivery: what stands under `delivery`; the keys that stand beside it go to the top.
+    """
     beside = ("audience", "control_group", "messages", "variants", "conversions")
     top = {key: delivery.pop(key) for key in beside if key in delivery}
     [first, *rest] = triggers
@@ -48,7 +53,7 @@ def follow_on(name: str, *triggers: Any, **delivery: Any) -> dict[str, Any]:
 def listener(
     name: str, interaction: str, refinements: Mapping[str, Any] | None = None, **delivery: Any
 ) -> dict[str, Any]:
-    """A follow-on of one kind of interaction with the original."""
+    """A follow-on that one kind of interaction with the original triggers."""
     return follow_on(name, {"interaction": interaction, "campaign": "o", **(refinements or {})}, **delivery)
 
 

@@ -1,4 +1,4 @@
-"""Certificates and connections of servers that the tests run."""
+"""The certificate of servers that tests run, and how such a server talks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate for localhost and receiver.test, seen from both ends."""
+    """A certificate for localhost and receiver.test, for the server and for its clients."""
 
     serving: ssl.SSLContext
     trusting: ssl.SSLContext

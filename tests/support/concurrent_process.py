@@ -1,6 +1,6 @@
-"""A process of its own for the tests of concurrency: takes in, or publishes, against one database.
+"""A second process on the same database, which ingests or publishes at the same time as others.
 
-Run as `python -m tests.support.concurrent_process take-in|publish|cross|die URL NAME COUNT`.
+Run as `python -m tests.support.concurrent_process ingest|publish|cross|die URL NAME COUNT`.
 """
 
 import asyncio
@@ -14,23 +14,23 @@ from tests.support.installation import Installation
 from tests.support.statements import at_statement, batch_of
 
 FAR = 60 * 24 * 365 * 5
-"""So far in the future that t is the instant of arrival (M7)."""
+"""So far in the future that t is the time of arrival (M7)."""
 
 
 async def ingest(installation: Installation, name: str, count: int) -> None:
-    """Batches of new users' pushes, each arriving now."""
+    """Ingest batches of new users' pushes."""
     for batch in range(count):
         await installation.ingest(*(push(f"{name}-{batch}-{n}", FAR, user=f"{name}-{batch}-{n}") for n in range(3)))
 
 
 async def publish(installation: Installation, name: str, count: int) -> None:
-    """Stop and resume the follow-on; another publisher may have been quicker, which is refused or changes nothing."""
+    """Stop and resume the follow-on; if another process was faster, the order is refused or changes nothing."""
     for turn in range(count):
         await installation.order_until_done("stop" if turn % 2 == 0 else "resume", "f")
 
 
 async def cross(installation: Installation, name: str, count: int) -> None:
-    """Pushes and purchases of the same few users, from every process at once."""
+    """Ingest pushes and purchases of the same few users from every process at once."""
     for turn in range(count):
         users = [f"u{number}" for number in range(5)]
         make = push if (turn + len(name)) % 2 == 0 else buy
@@ -38,12 +38,12 @@ async def cross(installation: Installation, name: str, count: int) -> None:
 
 
 async def die(installation: Installation, name: str, count: int) -> None:
-    """Killed by the system in the middle of a batch, before the statement of that number."""
+    """Kill this process in the middle of a batch, before the statement of that number."""
     with at_statement(count, lambda _: os.kill(os.getpid(), signal.SIGKILL)):
         await installation.ingest(*batch_of(name))
 
 
-ACTS = {"take-in": ingest, "publish": publish, "cross": cross, "die": die}
+ACTS = {"ingest": ingest, "publish": publish, "cross": cross, "die": die}
 
 
 async def _main(act: str, url: str, name: str, count: str) -> None:

@@ -26,7 +26,7 @@ from connector.store.engine.migrate import migrate
 
 
 class PostgreSQL:
-    """A PostgreSQL server of our own in a temporary folder, reachable through a Unix socket only."""
+    """A PostgreSQL server in a temporary folder, reachable only through a Unix socket."""
 
     def __init__(self, binaries: Path) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="connector-pg-"))
@@ -50,7 +50,7 @@ class PostgreSQL:
         return f"postgresql+psycopg://connector@/{name}?host={self.folder}"
 
     def create(self, name: str | None = None, *, template: str = "template0") -> str:
-        """Make a database, as a copy of `template`; gives back its name."""
+        """Create a database as a copy of `template`, and return its name."""
         name = name or next(self._names)
         self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return name
@@ -86,7 +86,7 @@ class PostgreSQL:
 
 
 def find_binaries() -> Path | None:
-    """Where `initdb` and `postgres` are: on the PATH, else in the newest of the distribution's folders."""
+    """Return the folder with `initdb` and `postgres`: from the PATH, else the newest of the distribution's."""
     found = shutil.which("initdb")
     folders = [Path(found).resolve().parent] if found else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -94,7 +94,7 @@ def find_binaries() -> Path | None:
 
 
 def _account() -> dict[str, Any]:
-    """PostgreSQL refuses to run as root: the account to run it as then, else nothing."""
+    """Return the account to run PostgreSQL as, which refuses to run as root; empty for other users."""
     if os.geteuid() != 0:
         return {}
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -103,7 +103,7 @@ def _account() -> dict[str, Any]:
 
 
 def _die_with_parent() -> None:
-    """On Linux a killed test session takes its server with it (PR_SET_PDEATHSIG)."""
+    """On Linux, stop the server when the test process is killed (PR_SET_PDEATHSIG)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGINT)
 
@@ -116,13 +116,13 @@ def migrate_database(url: str) -> None:
         await migrate(database)
         await database.close()
 
-    with ThreadPoolExecutor(1) as thread:  # a loop of its own, whether or not the session's is running
+    with ThreadPoolExecutor(1) as thread:  # its own event loop, because the session's may be running
         thread.submit(asyncio.run, run()).result()
 
 
 @asynccontextmanager
 async def open_database(url: str) -> AsyncIterator[Database]:
-    """The database at this URL, as long as the block runs."""
+    """Open the database at this URL until the block ends."""
     opened = Database.open(url)
     try:
         yield opened

@@ -1,4 +1,4 @@
-"""A `connector dev` as a process, for tests: its addresses, and the commands that go with it."""
+"""`connector dev` as a process, with its addresses and commands that use it."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from tests.support.polling import until
 
 
 class DevProcess:
-    """A running `connector dev`: its process, its addresses, and the commands that go with it."""
+    """A running `connector dev`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

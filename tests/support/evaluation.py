@@ -1,4 +1,4 @@
-"""What comes of one user's items when they arrive so: the rules over a memory that does what the store does."""
+"""The rules of evaluation over a store in memory: the outcomes of one user's items in an order of arrival."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Key = tuple[str, str]
 
 
 def hour(number: float) -> datetime:
-    """So many hours after Monday's midnight."""
+    """Return the time this many hours after Monday's midnight."""
     return MONDAY + timedelta(hours=number)
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """An item of the wire that happened at one hour and arrives at another; items of one `batch` arrive together."""
+    """An item in wire form that happened at hour `t` and arrives at hour `r`; items of one `batch` arrive together."""
 
     id: str
     item: dict[str, Any]
@@ -44,7 +44,7 @@ class Arrival:
 
 
 def catalogue_of(*published: dict[str, Any] | tuple[float, dict[str, Any]]) -> Catalogue:
-    """These definitions, live since long ago; with an hour, one is a further revision since then (P10)."""
+    """Return a catalogue of definitions, live since long ago; one with an hour is a further revision (P10)."""
     entries: dict[str, Entry] = {}
     for told in published:
         since, definition = told if isinstance(told, tuple) else (None, told)
@@ -55,11 +55,13 @@ def catalogue_of(*published: dict[str, Any] | tuple[float, dict[str, Any]]) -> C
     return Catalogue().with_entries(entries.values(), version=1)
 
 
-class Memory:
-    """One user's log, follow-ups, receipts and refusals, as the store has them; due work comes before what arrives.
+class InMemoryStore:
+    """One user's log, follow-ups, receipts and refusals, as the store has them.
+
+    At the same instant, due work comes before arrivals.
 
     Args:
-        held_until: for an instant at which something is due, until when it is held (quiet hours); None: it is sent.
+        held_until: for the time at which a follow-up is due, the end of its hold (quiet hours); None: it is sent.
     """
 
     def __init__(
@@ -73,17 +75,17 @@ class Memory:
         self.refused: dict[tuple[str, str, str], Reason] = {}
         self.notes: list[LateException] = []
 
-    def live(self, arrivals: Sequence[Arrival], until: float) -> None:
-        """Let these arrive in order of r, and what falls due be sent, up to that hour."""
+    def play(self, arrivals: Sequence[Arrival], until: float) -> None:
+        """Ingest these in order of arrival and send what is due, up to that hour."""
         batches: dict[tuple[float, int], list[Arrival]] = {}
         for arrival in sorted(arrivals, key=lambda a: (a.r, a.batch)):
             batches.setdefault((arrival.r, arrival.batch), []).append(arrival)
         for (r, _), batch in batches.items():
             self._send_due(hour(r))
-            self._take_in(batch, hour(r))
+            self._ingest(batch, hour(r))
         self._send_due(hour(until))
 
-    def _take_in(self, batch: Sequence[Arrival], now: datetime) -> None:
+    def _ingest(self, batch: Sequence[Arrival], now: datetime) -> None:
         new: dict[str, LogEntry] = {}
         for arrival in batch:
             if arrival.id not in self._log and arrival.id not in new:
@@ -93,11 +95,11 @@ class Memory:
                 new[arrival.id] = LogEntry(id=arrival.id, seq=seq, t=t, received_at=now, item=item)
         self._log |= new
         if new:
-            entries, judging = list(new.values()), Evaluator(self._catalogue, now)
-            self._store(judging.evaluate(self._known(judging, entries), entries))
+            entries, evaluator = list(new.values()), Evaluator(self._catalogue, now)
+            self._store(evaluator.evaluate(self._load_state(evaluator, entries), entries))
             self._newest = max([*([self._newest] if self._newest else []), *(entry.t for entry in entries)])
 
-    def _known(self, judging: Evaluator, entries: Sequence[LogEntry]) -> UserState:
+    def _load_state(self, evaluator: Evaluator, entries: Sequence[LogEntry]) -> UserState:
         earliest = min(entry.t for entry in entries)
         follow_ups = [
             p for p in self.follow_ups.values() if p.is_open or p.decided_at is None or p.decided_at >= earliest
@@ -105,7 +107,7 @@ class Memory:
         known = UserState(
             USER, USER_KEY, self._newest, sorted(follow_ups, key=lambda p: p.trigger.t), dict(self._receipts)
         )
-        since = judging.log_needed_since(known, entries)
+        since = evaluator.log_needed_since(known, entries)
         if since is None:
             return known
         past = [logged for logged in self._log.values() if since is ENTIRE_LOG or logged.t >= since]
@@ -144,7 +146,7 @@ class Memory:
         self._receipts[follow_up.campaign, USER_KEY, follow_up.key] = at
 
     def dispatched(self) -> list[FollowUp]:
-        """What went out."""
+        """The follow-ups that were sent."""
         return [p for p in self.follow_ups.values() if p.dispatched_at is not None]
 
     def of(self, campaign: str, key: str) -> list[FollowUp]:
@@ -152,7 +154,7 @@ class Memory:
         return [p for p in self.follow_ups.values() if (p.campaign, p.key) == (campaign, key)]
 
     def ends(self) -> set[tuple[str, str, str, str, str, datetime]]:
-        """What became of every trigger that was not overtaken: (follow-on, key, trigger, state, exception, due)."""
+        """Every trigger that was not superseded: (follow-on, key, trigger, state, exception, due time)."""
         return {
             (p.campaign, p.key, p.trigger.id, p.state.value, p.exception_id or "", p.due_at)
             for p in self.follow_ups.values()

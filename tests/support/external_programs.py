@@ -1,4 +1,4 @@
-"""Programs of others beside a running `connector dev`: the examples, and the campaign that they are watched with."""
+"""Other teams' programs that use a running `connector dev`: the examples, and the campaign that shows their effect."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ CAMPAIGN = "ask-for-a-review"
 
 
 class ExternalPrograms:
-    """Somebody's worker and client, which know Temporal's address and nothing else."""
+    """Another team's worker and client, which know only Temporal's address."""
 
     def __init__(self, dev: DevProcess, program: tuple[str, ...], folder: Path) -> None:
         self.dev, self._program, self._folder = dev, program, folder
@@ -26,7 +26,7 @@ class ExternalPrograms:
         self.environment: Mapping[str, str] = {**dev.environment, **address}
 
     async def run(self, *words: str) -> str:
-        """What a program says that ends by itself, and well."""
+        """Run a program to its successful end, and return its output."""
         process = await self._start(*words)
         said, faults = await _end(process, 60)
         assert process.returncode == 0, faults.decode()
@@ -34,7 +34,7 @@ class ExternalPrograms:
 
     @asynccontextmanager
     async def running(self, *words: str) -> AsyncIterator[None]:
-        """A program that runs as long as the block does, ready once it says so."""
+        """Run a program until the block ends; the block starts when the program reports that it is ready."""
         process = await self._start(*words)
         assert process.stdout is not None
         try:
@@ -73,7 +73,7 @@ class ExternalPrograms:
 
 
 async def _end(process: asyncio.subprocess.Process, seconds: float) -> tuple[bytes, bytes]:
-    """What it says until it ends; it is killed where it does not."""
+    """Wait for the process to end and return its output; after that time, kill it."""
     try:
         async with asyncio.timeout(seconds):
             return await process.communicate()
@@ -83,8 +83,8 @@ async def _end(process: asyncio.subprocess.Process, seconds: float) -> tuple[byt
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[DevProcess]:
-    """A `connector dev` on which the campaign of the README is published."""
+async def open_dev(folder: Path) -> AsyncIterator[DevProcess]:
+    """Run `connector dev` with the README's campaign published."""
     [text] = re.findall(r"```yaml\n(.*?)```", (EXAMPLES / "typescript/README.md").read_text(), re.DOTALL)
     (folder / "review.yaml").write_text(text)
     dev = DevProcess(folder)
@@ -98,11 +98,13 @@ async def opened(folder: Path) -> AsyncIterator[DevProcess]:
         await dev.stop()
 
 
-async def play(programs: ExternalPrograms, purchase: tuple[str, ...], exception: tuple[str, ...]) -> None:
-    """Report a purchase, find what it began, call it off; repeating the report changes nothing.
+async def check_purchase_and_exception(
+    programs: ExternalPrograms, purchase: tuple[str, ...], exception: tuple[str, ...]
+) -> None:
+    """Report a purchase, find its follow-up and cancel it; repeating the report changes nothing.
 
     Args:
-        purchase, exception: the words that make the client do it.
+        purchase, exception: the arguments with which the client does it.
     """
     reported = json.loads(await programs.run(*purchase, "order-1", "u-17", "shoe-1", "90"))
     assert reported == {"results": [{"id": "purchase-order-1", "status": "accepted"}]}

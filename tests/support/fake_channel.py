@@ -10,7 +10,7 @@ class Killed(BaseException):
 
 
 class FakeChannel:
-    """Keep each message, run `meanwhile` with it, then give the next of `answers`, of which the last one stays.
+    """Records messages and gives the next of `answers`, whose last one is repeated; `meanwhile` runs before.
 
     Args:
         answers: what `send` returns or raises.

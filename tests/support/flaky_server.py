@@ -1,4 +1,4 @@
-"""The real application behind a real server that fails half of all requests, for the SDKs that people use."""
+"""The real application behind a real server that fails half of all requests, for tests of public SDKs."""
 
 from __future__ import annotations
 
@@ -26,45 +26,54 @@ from tests.support.builders import ABANDONED, ORIGINAL
 from tests.support.installation import Installation
 
 EVENTS = 400
-"""How many events of no campaign an SDK sends beside the trigger and the exception."""
+"""How many events without a campaign an SDK sends besides the trigger and the exception."""
 
 
-class Fate(Enum):
-    """What becomes of a request: whether it is processed, and what is answered (None: the line is cut)."""
+class RequestOutcome(Enum):
+    """The outcome of a request: whether it is processed, and the status (None: the connection is cut)."""
 
-    WELL = (True, 200)
+    OK = (True, 200)
     REFUSED = (False, 500)
-    UNHEARD = (True, None)
-    LIMITED = (False, 429)
-    BUSY_AFTER_ALL = (True, 503)
-    CUT_OFF = (False, None)
-    BROKEN_AFTER_ALL = (True, 500)
+    RESPONSE_LOST = (True, None)
+    RATE_LIMITED = (False, 429)
+    BUSY_AFTER_PROCESSING = (True, 503)
+    DISCONNECTED = (False, None)
+    ERROR_AFTER_PROCESSING = (True, 500)
 
 
-_W = Fate.WELL
 ORDER = (
-    Fate.REFUSED, _W, Fate.UNHEARD, Fate.CUT_OFF, _W, _W, Fate.LIMITED, _W, Fate.BUSY_AFTER_ALL, _W,
-    Fate.BROKEN_AFTER_ALL, _W,
-)  # fmt: skip
-"""Half of them fail, twice in a row sometimes, each in its own way; then from the beginning."""
+    RequestOutcome.REFUSED,
+    RequestOutcome.OK,
+    RequestOutcome.RESPONSE_LOST,
+    RequestOutcome.DISCONNECTED,
+    RequestOutcome.OK,
+    RequestOutcome.OK,
+    RequestOutcome.RATE_LIMITED,
+    RequestOutcome.OK,
+    RequestOutcome.BUSY_AFTER_PROCESSING,
+    RequestOutcome.OK,
+    RequestOutcome.ERROR_AFTER_PROCESSING,
+    RequestOutcome.OK,
+)
+"""Half of them fail, sometimes twice in a row, each in its own way; then from the start."""
 
 
 @dataclass
-class Unreliable:
-    """The application, with a fate for each request. `fates` has those that were met, in their order."""
+class UnreliableApp:
+    """The application with an outcome for each request; `outcomes` has those of past requests in their order."""
 
     app: ASGIApp
-    order: Sequence[Fate] = ORDER
-    fates: list[Fate] = field(default_factory=list)
+    order: Sequence[RequestOutcome] = ORDER
+    outcomes: list[RequestOutcome] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        fate = self.order[len(self.fates) % len(self.order)]
-        self.fates.append(fate)
-        processed, status = fate.value
+        """Serve one request."""
+        outcome = self.order[len(self.outcomes) % len(self.order)]
+        self.outcomes.append(outcome)
+        processed, status = outcome.value
         if processed:
-            await self.app(scope, receive, send if fate is Fate.WELL else _unheard)
-        if fate is not Fate.WELL:
+            await self.app(scope, receive, send if outcome is RequestOutcome.OK else _lose_response)
+        if outcome is not RequestOutcome.OK:
             await self._fail(status, scope, receive, send)
 
     async def _fail(self, status: int | None, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,53 +84,53 @@ class Unreliable:
         await JSONResponse({"error": {"code": "unlucky"}}, status, headers)(scope, receive, send)
 
 
-async def _unheard(message: Message) -> None:
-    """The answer, lost on its way."""
+async def _lose_response(message: Message) -> None:
+    """Lose the response."""
 
 
 async def _cut(send: Send) -> None:
-    """End the connection without a word: the server's own object for this request has it."""
+    """Close the connection without a response; the server keeps it behind `send`."""
     send.__self__.transport.abort()  # type: ignore[attr-defined]
     await asyncio.sleep(0)
 
 
 @dataclass
 class FlakyServer:
-    """What a test works with: where the server is, and what is in the store behind it."""
+    """The server's URL, and the store behind it."""
 
     url: str
     installation: Installation
-    unreliable: Unreliable
+    unreliable: UnreliableApp
 
     async def numbers(self) -> list[int]:
-        """The property `n` of every event of no campaign in the log, in order."""
+        """Return the property `n` of every event without a campaign in the log, in order."""
         async with self.installation.database.read("default") as tx:
             told = await tx.execute(select(interactions.c.properties).where(interactions.c.topic == "Song Played"))
             return sorted(properties["n"] for (properties,) in told)
 
     async def check(self) -> None:
-        """All are there, none twice; the follow-up began and was excepted; half of all requests failed."""
+        """Check that the log has each event once, the follow-up was cancelled, and half of all requests failed."""
         assert await self.numbers() == list(range(EVENTS))
         assert await self.installation.outcomes() == [("the-trigger", "excepted", "the-exception:1")]
         async with self.installation.database.read("default") as tx:
             topics = [topic for (topic,) in await tx.execute(select(interactions.c.topic))]
         assert len(topics) == EVENTS + 2
-        fates = self.unreliable.fates
-        assert set(fates[: len(ORDER)]) == set(Fate), "too few requests to meet every fate"
-        failed = sum(fate is not Fate.WELL for fate in fates)
-        assert failed >= len(fates) * 0.45
+        outcomes = self.unreliable.outcomes
+        assert set(outcomes[: len(ORDER)]) == set(RequestOutcome), "too few requests to meet every fate"
+        failed = sum(outcome is not RequestOutcome.OK for outcome in outcomes)
+        assert failed >= len(outcomes) * 0.45
 
 
 @asynccontextmanager
-async def serve(database: Database, order: Sequence[Fate] = ORDER) -> AsyncIterator[FlakyServer]:
-    """The server, for as long as the block runs.
+async def serve(database: Database, order: Sequence[RequestOutcome] = ORDER) -> AsyncIterator[FlakyServer]:
+    """Run the server until the block ends.
 
     Args:
-        order: the fates of requests, over and over.
+        order: the outcomes of requests, repeated.
     """
     installation = Installation(database)
     await installation.publish(ORIGINAL, ABANDONED)
-    unreliable = Unreliable(create_app(build_context(Settings(), database), Keys([KEY])), order)
+    unreliable = UnreliableApp(create_app(build_context(Settings(), database), Keys([KEY])), order)
     with socket() as listening:
         listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(unreliable, lifespan="off", log_config=None, access_log=False)  # type: ignore[arg-type]
@@ -135,10 +144,10 @@ async def serve(database: Database, order: Sequence[Fate] = ORDER) -> AsyncItera
 
 
 def serve_without_faults(database: Database) -> AbstractAsyncContextManager[FlakyServer]:
-    """The server as it is."""
-    return serve(database, [Fate.WELL])
+    """Run a server that does not fail."""
+    return serve(database, [RequestOutcome.OK])
 
 
 def in_campaign() -> dict[str, Any]:
-    """The properties of a push of the original, as the mobile spec has them."""
+    """The properties of a push of the original, as in the mobile specification."""
     return {"campaign": {"name": "o", "medium": "Push"}}

@@ -53,7 +53,7 @@ class Installation:
         return now
 
     async def order_until_done(self, verb: str, *ids: str) -> None:
-        """Give an order as often as others come before it; a refusal is an answer too."""
+        """Repeat an order while others are committed before it; it may be refused."""
         while True:
             try:
                 await self.order(verb, *ids)
@@ -64,20 +64,20 @@ class Installation:
             return
 
     async def ingest(self, *items: dict[str, Any]) -> list[ItemResult]:
-        """One batch."""
+        """Ingest one batch."""
         return await self.intake.ingest(items)
 
     async def rows(self) -> Sequence[Any]:
-        """Every follow-up, oldest trigger first."""
+        """Return every follow-up, oldest trigger first."""
         async with self.database.read("default") as tx:
             return (await tx.execute(select(follow_ups).order_by(follow_ups.c.triggered_at, follow_ups.c.id))).all()
 
     async def outcomes(self) -> list[tuple[str, str, str | None]]:
-        """(trigger, state, exception or reason) of every follow-up, in the order of their triggers."""
+        """Return (trigger, state, exception or reason) of every follow-up, oldest trigger first."""
         return [(row.trigger_id, row.state, row.exception_id or row.reason) for row in await self.rows()]
 
     async def refusals(self) -> list[tuple[str, str, str]]:
-        """(campaign, interaction, reason) of every refusal and note."""
+        """Return (campaign, interaction, reason) of every refusal and note."""
         async with self.database.read("default") as tx:
             found = (await tx.execute(select(decisions).order_by(decisions.c.seq))).all()
         return [(row.campaign, row.interaction_id, row.reason) for row in found]

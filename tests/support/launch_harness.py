@@ -44,7 +44,7 @@ class LaunchHarness:
                 await save_user(tx, person, await database_now(tx))
 
     async def crowd(self, count: int) -> set[str]:
-        """So many users who can be reached, each by push."""
+        """Create this many users who can be reached by push, and return their ids."""
         names = [f"u{n}" for n in range(count)]
         async with self.installation.database.write("default") as tx:
             created_at = await database_now(tx)
@@ -61,13 +61,13 @@ class LaunchHarness:
         return set(names)
 
     async def publish(self, **parts: Any) -> None:
-        """Apply the newest words of the original, and publish it."""
+        """Save a new revision of the original, and publish it."""
         async with self.installation.database.write("default", lock="exclusive") as tx:
             await save_drafts(tx, [parse_definition(original(**parts))], await database_now(tx))
         await self.installation.order("publish", "o")
 
     async def step(self, at: datetime, *, again: bool = False) -> LaunchStep:
-        """One step; with `again` the page of the one before is tried once more."""
+        """Run one step; with `again`, the page of the step before is tried again."""
         page = self.page or LaunchPage(workspace="default", launch_id=(await self.row()).launch_id, campaign="o")
         step = await self.launcher.step(page, now=at, attempt=1)
         if not again:
@@ -75,12 +75,12 @@ class LaunchHarness:
         return step
 
     async def work(self, at: datetime) -> LaunchStep:
-        """Go on until it waits for something, is paused, or has ended."""
+        """Run steps until the launch waits, is paused, or has ended."""
         for _ in range(200):
             step = await self.step(at)
             if step.until is not None or step.phase in ("paused", "ended"):
                 return step
-        raise AssertionError("it does not come to rest")
+        raise AssertionError("after 200 steps it still goes on")
 
     async def row(self) -> Any:
         async with self.installation.database.read("default") as tx:

@@ -15,7 +15,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 
 class Mailbox:
-    """Accepts all mail; `replies` has other replies by command: None hangs, "drop" closes the connection."""
+    """Accepts all mail; `replies` has different replies by command: None hangs, "drop" closes the connection."""
 
     def __init__(self, **replies: str | None) -> None:
         self.replies = replies
@@ -61,7 +61,7 @@ class Mailbox:
 
 @asynccontextmanager
 async def serve_mail(mailbox: Mailbox, *, implicit: SSLContext | None = None, **options: Any) -> AsyncIterator[int]:
-    """A real SMTP server on 127.0.0.1; gives its port."""
+    """Run an SMTP server on 127.0.0.1 until the block ends, and yield its port."""
     loop = asyncio.get_running_loop()
     options = {"auth_require_tls": False, "enable_SMTPUTF8": True} | options
     make = lambda: SMTP(mailbox, loop=loop, hostname="mx.test", **options)  # noqa: E731

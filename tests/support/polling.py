@@ -1,4 +1,4 @@
-"""Wait for what another task, process or server brings about."""
+"""Wait for the effect of another task, process or server."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,13 +6,13 @@ from inspect import isawaitable
 from typing import Any
 
 PATIENCE_SECONDS = 40
-"""Far more than it takes: a machine may be busy."""
+"""Far longer than necessary, because the machine may be busy."""
 
 
 async def until(holds: Callable[[], Any], what: str = "", *, seconds: float = PATIENCE_SECONDS) -> Any:
     """Poll until `holds`, which may be a coroutine function, returns something true, and return that.
 
-    A failure says that `what` did not come.
+    The error names `what` did not happen.
     """
     try:
         async with asyncio.timeout(seconds):
@@ -20,4 +20,4 @@ async def until(holds: Callable[[], Any], what: str = "", *, seconds: float = PA
                 await asyncio.sleep(0.02)
             return found
     except TimeoutError:
-        raise AssertionError(f"{what or holds} did not come within {seconds} seconds") from None
+        raise AssertionError(f"{what or holds} did not happen within {seconds} seconds") from None

@@ -1,4 +1,4 @@
-"""Provider events and what they do to the messages of an installation."""
+"""Provider events about the messages that an installation sent."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ProviderEventHarness:
         return dict(self.outcomes)
 
     async def send_mail(self, answer: Accepted | Exception | None = None) -> str:
-        """Trigger the campaign and send its mail; gives the delivery's id."""
+        """Trigger the campaign and send its mail; return the id of the delivery."""
         await self.installation.ingest(push("e1", 0))
         if answer is not None:
             self.sending.channel.answers = [answer]

@@ -30,14 +30,14 @@ SEND = f"/v1/projects/{PROJECT}/messages:send"
 
 
 def twilio(server: HTTPServer | str, **settings: Any) -> Twilio:
-    """The settings of a Twilio at this server."""
+    """Return settings of Twilio that point to this server."""
     url = server if isinstance(server, str) else server.url_for("").rstrip("/")
     given = {"account_sid": ACCOUNT, "auth_token": AUTH_TOKEN, "sender": "+14155552345", "api_url": url}
     return Twilio(**{**given, **settings})
 
 
 def check_operation(request: Request) -> dict[str, str]:
-    """The form of a request that is as the public API description asks; fails otherwise."""
+    """Check a request against the public API description, and return its form."""
     account = re.fullmatch(re.escape(OPERATION["path"]).replace(r"\{AccountSid\}", "(.+)"), request.path)
     assert request.method == OPERATION["method"]
     assert account is not None
@@ -67,7 +67,7 @@ def _check_value(asked: dict[str, str], value: str) -> None:
 
 
 class TwilioServer:
-    """Takes messages as Twilio does; every request is checked against the description."""
+    """Accepts messages as Twilio does; every request is checked against the description."""
 
     def __init__(self, server: HTTPServer) -> None:
         self.forms: list[dict[str, str]] = []
@@ -76,7 +76,7 @@ class TwilioServer:
 
     def _take(self, request: Request) -> Response:
         self.forms.append(check_operation(request))
-        if self.lose_answers:  # accepted, and the connection dropped before the status
+        if self.lose_answers:  # accepted, but the connection ends before the status
             request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         sid = f"SM{len(self.forms):032x}"
         told = {"sid": sid, "status": "queued", "error_code": None, "body": self.forms[-1]["Body"]}
@@ -84,7 +84,7 @@ class TwilioServer:
 
 
 class FcmServer:
-    """Grants access tokens and takes messages as FCM does; `answers` says what becomes of a token's message."""
+    """Grants access tokens and accepts messages as FCM does; `answers` has other answers by device token."""
 
     def __init__(self, server: HTTPServer, answers: dict[str, tuple[int, Any]] | None = None) -> None:
         self.answers = answers or {}
@@ -115,13 +115,13 @@ class FcmServer:
 
 
 def fcm_error(status: int, code: str | None) -> dict[str, Any]:
-    """An error as FCM tells it."""
+    """Return an error in the form of FCM."""
     details = [{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}] if code else []
     return {"error": {"code": status, "message": "told of +14155552671", "status": "NOT_FOUND", "details": details}}
 
 
 def key_file(folder: Path, server: str) -> Path:
-    """A service account's key file, with a key of its own."""
+    """Write a service account's key file with a new key, and return its path."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -142,12 +142,12 @@ def key_file(folder: Path, server: str) -> Path:
 
 
 def fcm(path: Path, server: str, **settings: Any) -> Fcm:
-    """The settings of an FCM at this server."""
+    """Return settings of FCM that point to this server."""
     return Fcm(**{"credentials": path, "api_url": server, **settings})
 
 
 class Providers:
-    """Everything that this system's messages go to, except the mail server: Twilio, FCM and a receiver of webhooks."""
+    """Twilio, FCM and a receiver of webhooks on one server."""
 
     def __init__(self, server: HTTPServer, folder: Path, links: str) -> None:
         url = server.url_for("").rstrip("/")

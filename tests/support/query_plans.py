@@ -1,4 +1,4 @@
-"""How a database would answer a statement, and whom it waits for."""
+"""Query plans and lock waits."""
 
 from sqlalchemy import text
 
@@ -8,20 +8,20 @@ from tests.support.polling import until
 
 
 async def explain(tx: Transaction, statement: str) -> list[str]:
-    """The steps of SQLite's plan."""
+    """Return the steps of SQLite's query plan."""
     unbound = (None,) * statement.count("?")
     return [str(row[-1]) for row in await tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", unbound)]
 
 
 def walks(step: str) -> bool:
     """Whether the step reads every row, or every row of a workspace."""
-    if step == "SCAN batch":  # the rows that the statement was given
+    if step == "SCAN batch":  # the rows passed to the statement
         return False
     return step.endswith("(workspace=?)") or (step.startswith("SCAN") and "VIRTUAL TABLE" not in step)
 
 
 async def until_waiting(database: Database, count: int) -> None:
-    """Poll until so many connections to this PostgreSQL database wait for a lock."""
+    """Poll until this many connections to the PostgreSQL database wait for a lock."""
     statement = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )

@@ -18,7 +18,7 @@ TOLERANCE = timedelta(minutes=5)
 
 
 class Signed:
-    """A provider behind the protocol, under whatever name a test gives it."""
+    """A webhook provider under any name."""
 
     max_body_bytes = 1024 * 1024
 

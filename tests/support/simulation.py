@@ -1,4 +1,4 @@
-"""What the fixtures that run `connector simulate` return."""
+"""Results of `connector simulate`, and the types of the fixtures that run it."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its exit code, the objects on standard output, and standard error."""
+    """Exit code, standard output and standard error of one run."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""Small stories for `connector simulate`: lines of a timeline in March 2026, and what is told of them, in short."""
+"""Small stories for `connector simulate`: lines of a timeline in March 2026, and their outcomes in short."""
 
 import json
 from typing import Any
@@ -7,14 +7,14 @@ from tests.support.builders import BOUGHT, PUSHED, follow_on
 
 LOOKED = {"event": "looked"}
 NUDGE = follow_on("f", PUSHED, delay={"after": "1 hour"}, exceptions=[BOUGHT], eligible_again="always")
-"""Waits an hour from a push of `o`; a purchase calls it off."""
+"""Waits an hour after a push of `o`; a purchase cancels it."""
 
 
 Row = dict[str, Any]
 
 
 def at(clock: str) -> str:
-    """ "10:00" is on Monday 2026-03-02, "05 10:00" in that March, "10-31 10:00" in that year; or all of it; UTC."""
+    """ "10:00" is on Monday 2026-03-02, "05 10:00" in that March, "10-31 10:00" in that year; or complete; UTC."""
     if "T" in clock:
         return clock
     day, _, time = clock.rpartition(" ")
@@ -38,7 +38,7 @@ def begin(*ids: str, **more: Any) -> list[Row]:
 
 
 def did(clock: str, id: str | None, type: str, t: str | None = None, user: str = "u", **more: Any) -> Row:
-    """An interaction or event that arrives at `clock`, and happened at `t` where that is told."""
+    """An interaction or event that arrives at `clock`, and happened at `t` if that is given."""
     named = {} if id is None else {"id": id}
     occurred = {} if t is None else {"occurred_at": at(t)}
     return {"at": at(clock), "interaction": {**named, "user": user, "type": type, **occurred, **more}}
@@ -65,18 +65,18 @@ def apply(clock: str, definition: Row) -> Row:
 
 
 def flattened(context: tuple[Any, ...]) -> tuple[list[Row], list[Row]]:
-    """The definitions and the lines of a story; lists in it are laid open."""
+    """Return the definitions and the lines of a story, with lists flattened."""
     flat = [one for part in context for one in (part if isinstance(part, list) else [part])]
     return [one for one in flat if "at" not in one], [one for one in flat if "at" in one]
 
 
 def yaml_of(definitions: list[Row]) -> str:
-    """JSON is YAML too."""
+    """Return the definitions as YAML documents (JSON is YAML)."""
     return "---\n".join(json.dumps(definition) + "\n" for definition in definitions)
 
 
 def short(outcome: Row) -> str:
-    """One outcome in short: when decided (days other than the second are named), whose, by which trigger, and what."""
+    """Return one outcome in short: decision time (with its day if not the second), campaign, user, trigger, state."""
     decided = clock_of(outcome["decided_at"])
     made = outcome["trigger"].startswith(("receive-", "enroll-", "conver"))
     words = [decided, outcome["campaign"], outcome["user"], "made" if made else outcome["trigger"], outcome["state"]]
@@ -86,7 +86,7 @@ def short(outcome: Row) -> str:
 
 
 def clock_of(instant: str | None) -> str:
-    """The inverse of `at`; "end" for what is undecided."""
+    """Return the inverse of `at`; "end" for None."""
     if instant is None:
         return "end"
     day, time = instant.removeprefix("2026-03-").removesuffix("Z").split("T")

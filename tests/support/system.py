@@ -1,4 +1,4 @@
-"""The whole system for one test: worker, API, store and Temporal are real, and so is where its messages go."""
+"""The whole system: worker, API, store, Temporal and the servers that messages are sent to are real."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ FOLLOW_ON = "Follow-on"
 
 
 class System:
-    """What a test does and sees, all of it from outside: the API, and where messages arrive."""
+    """The system as seen from outside: the API, and the servers that messages are sent to."""
 
     def __init__(self, app: FastAPI, mail: Mailbox, providers: Providers) -> None:
         self.app, self.mail, self.providers = app, mail, providers
         self.api = self.client(Authorization=f"Bearer {KEY}")
 
     def client(self, **headers: str) -> httpx.AsyncClient:
-        """A client of the same API from outside, without a key: a browser, a phone, a provider."""
+        """Return a client of the API without a key, as a browser, a phone or a provider has it."""
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=LINKS, headers=headers)
 
     async def open(self, original: dict[str, Any], condition: dict[str, Any], *users: dict[str, Any]) -> None:
@@ -61,7 +61,7 @@ class System:
 
         Args:
             original: messages and whatever else it has; its id is `original`, as a campaign's unless it is a `card`.
-            condition: what the follow-on listens to, without its target.
+            condition: the trigger of the follow-on, without its target.
         """
         kind = "card" if "card" in original else "campaign"
         for user in users or (ANN,):
@@ -71,36 +71,36 @@ class System:
         await self.do("POST", "/v1/campaigns/original/publish", {"with_follow_ons": True})
 
     async def report(self, kind: str, user: str = "ann", **words: Any) -> None:
-        """A service reports an event: what users do outside of campaigns."""
+        """Report an event, as a service does."""
         event = {"user": user, "type": kind, "occurred_at": datetime.now(UTC).isoformat(), **words}  # noqa: TID251
         answer = await self.do("POST", "/v1/interactions", {"interactions": [event]})
         assert [result["status"] for result in answer["results"]] == ["accepted"]
 
     async def provider_reports(self, status: str) -> None:
-        """Twilio tells what became of the newest text message."""
+        """Report the status of the newest text message, as Twilio does."""
         url, form, signature = self.providers.report(status)
         async with self.client(**{"X-Twilio-Signature": signature}) as twilio:
             answer = await twilio.post(url, data=form)
         assert answer.status_code == 204, answer.text
 
     async def do(self, verb: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One call of the API, which must succeed."""
+        """Call the API, which must succeed, and return the response."""
         answer = await self.api.request(verb, path, json=body)
         assert answer.is_success, answer.text
         told: dict[str, Any] = answer.json()
         return told
 
     def mails(self, subject: str) -> list[EmailMessage]:
-        """The letters with this subject, in the order of their arrival."""
+        """Return the mails with this subject in the order of their arrival."""
         return [mail for mail in self.mail.mails if mail["Subject"] == subject]
 
     async def letter(self, subject: str) -> EmailMessage:
-        """The letter with this subject, as soon as it is there."""
+        """Wait for the mail with this subject, and return it."""
         await until(lambda: self.mails(subject), f"a letter: {subject}")
         return self.mails(subject)[0]
 
     async def followed(self, user: str = "ann") -> dict[str, Any]:
-        """The one follow-on that this user got, as soon as it has gone out."""
+        """Wait until the follow-on was sent to this user, and return its follow-up."""
         await self.received("follow-on", user)
         [found] = await self.follow_ups(user)
         assert (found["state"], found["channels"]) == ("sent", ["email"])
@@ -108,15 +108,15 @@ class System:
         return found
 
     async def received(self, campaign: str = "original", user: str = "ann") -> None:
-        """Wait until it is written that this user got this campaign: the mail server knows it first."""
+        """Wait until the store has that this user received this campaign."""
         await self._became("sent", user, campaign)
 
     async def enrolled(self, user: str = "ann") -> None:
-        """Wait until this user is held back from the original."""
+        """Wait until this user is in the control group of the original."""
         await self._became("control", user, "original")
 
     async def follow_ups(self, user: str = "ann", campaign: str = "follow-on") -> list[dict[str, Any]]:
-        """What became of this campaign for a user."""
+        """Return the follow-ups of this campaign for a user."""
         found = await self.do("GET", f"/v1/follow-ups?campaign={campaign}&user={user}")
         rows: list[dict[str, Any]] = found["follow_ups"]
         return rows
@@ -137,7 +137,7 @@ def mailed(trigger: dict[str, Any], name: str = "follow-on", subject: str = FOLL
 async def running_system(
     environment: WorkflowEnvironment, database: Database, url: str, folder: Path, server: HTTPServer
 ) -> AsyncIterator[System]:
-    """A stage of its own workspace, as long as the block runs, in real time."""
+    """Run the system in its own workspace, in real time, until the block ends."""
     async with AsyncExitStack() as stack:
         mail, providers = Mailbox(), Providers(server, folder, LINKS)
         port = await stack.enter_async_context(serve_mail(mail))

@@ -1,4 +1,4 @@
-"""A real Temporal server with virtual time, and what tests ask it of a workflow."""
+"""A real Temporal server with virtual time, and questions about a workflow."""
 
 import shutil
 import sys
@@ -21,7 +21,7 @@ DYNAMIC = {
 
 
 async def open_environment(*, identity: str | None = None) -> WorkflowEnvironment:
-    """A server of our own: virtual time per workflow, and continue-as-new suggested early."""
+    """Start a server with virtual time per workflow that suggests continue-as-new early."""
     binary = shutil.which("temporal") or str(Path(sys.executable).with_name("temporal"))
     words = [word for name, value in DYNAMIC.items() for word in ("--dynamic-config-value", f"{name}={value}")]
     return await WorkflowEnvironment.start_time_skipping_v2(
@@ -42,12 +42,12 @@ async def until_event(handle: WorkflowHandle[Any, Any], kind: str) -> None:
 
 
 async def events_of(handle: WorkflowHandle[Any, Any]) -> list[str]:
-    """The kinds of the history's events, without virtual time's own."""
+    """Return the kinds of the events in the history, except those of virtual time."""
     kinds = [EventType.Name(event.event_type) for event in (await handle.fetch_history()).events]
     return [kind.removeprefix("EVENT_TYPE_") for kind in kinds if "TIME_SKIPPING" not in kind]
 
 
 async def state_of(handle: WorkflowHandle[Any, Any]) -> Any:
-    """What the search attribute says of its state."""
+    """Return the state in the search attribute."""
     attributes = (await handle.describe()).typed_search_attributes
     return {pair.key.name: pair.value for pair in attributes}[names.STATE_ATTRIBUTE]

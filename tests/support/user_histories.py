@@ -1,4 +1,4 @@
-"""What one user does within an hour, in an order of arrival of its own, and what the store says came of it."""
+"""What one user does within an hour, in any order of arrival, and the outcome in the store."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _OF_ITS_OWN = {"user_key", "seq", "created_at", "decided_at", "received_at"}
 _users = count()
 
 
-def somebody() -> str:
-    """A user whom no database has seen."""
+def new_user() -> str:
+    """Return a user whom no database has."""
     return f"u{next(_users)}"
 
 
-def wire(user: str, batch: Sequence[Done]) -> list[dict[str, Any]]:
-    """The batch as a service reports it; the minute makes the id."""
+def as_items(user: str, batch: Sequence[Done]) -> list[dict[str, Any]]:
+    """Return the batch in wire form; the minute is part of the id."""
     return [
         {**kind, "id": f"{user}-{n}", "user": user, "occurred_at": at(n), "properties": {"sku": sku}}
         for n, kind, sku in batch
@@ -51,14 +51,14 @@ def wire(user: str, batch: Sequence[Done]) -> list[dict[str, Any]]:
 
 
 def in_order(batches: Sequence[Sequence[Done]]) -> list[list[Done]]:
-    """Each item once and alone, as it happened."""
+    """Return each item once, in its own batch, in event order."""
     each = {done[0]: done for batch in batches for done in batch}
     return [[each[minute]] for minute in sorted(each)]
 
 
 @st.composite
-def batches_of(draw: st.DrawFn, *, most: int = 7) -> list[list[Done]]:
-    """Batches in an order of arrival of their own."""
+def draw_batches(draw: st.DrawFn, *, most: int = 7) -> list[list[Done]]:
+    """Draw batches in any order of arrival."""
     minutes = draw(st.lists(st.integers(0, 60), min_size=2, max_size=most, unique=True))
     items = [(n, draw(st.sampled_from(KINDS)), draw(st.sampled_from("AB"))) for n in minutes]
     batches: list[list[Done]] = [[]]
@@ -69,9 +69,9 @@ def batches_of(draw: st.DrawFn, *, most: int = 7) -> list[list[Done]]:
     return batches
 
 
-async def came_of(database: Database, user: str) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
-    """What became of the triggers that began something, and those that came late and were refused as overtaken."""
-    rows, told = await rows_of(database, follow_ups, user), await rows_of(database, decisions, user)
+async def load_outcomes(database: Database, user: str) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
+    """Return the outcomes of triggers that started a follow-up, and the triggers that were refused as superseded."""
+    rows, told = await load_rows(database, follow_ups, user), await load_rows(database, decisions, user)
     number = len(user) + 1
     ends = {
         (row.campaign, row.key, row.trigger_id[number:], row.state, (row.exception_id or "")[number:])
@@ -81,19 +81,19 @@ async def came_of(database: Database, user: str) -> tuple[set[tuple[Any, ...]], 
     return ends, {(row.campaign, row.key, row.interaction_id[number:]) for row in told if row.reason == "superseded"}
 
 
-async def rows_of(database: Database, table: Table, user: str) -> Sequence[Any]:
-    """The user's rows of this table."""
+async def load_rows(database: Database, table: Table, user: str) -> Sequence[Any]:
+    """Return the user's rows of this table."""
     alias = user_aliases.c
     key = select(alias.user_key).where(alias.external_id == user).scalar_subquery()
     async with database.read("default") as tx:
         return (await tx.execute(select(table).where(table.c.user_key == key))).all()
 
 
-async def written_of(database: Database, user: str) -> list[list[dict[str, Any]]]:
-    """The user's follow-ups, refusals and log, without what every user and every moment has of its own."""
+async def load_written(database: Database, user: str) -> list[list[dict[str, Any]]]:
+    """Return the user's follow-ups, refusals and log, without what differs by user and by time."""
     tables = (follow_ups, decisions, interactions)
     return [
-        sorted((_plain(row._mapping, user) for row in await rows_of(database, table, user)), key=repr)
+        sorted((_plain(row._mapping, user) for row in await load_rows(database, table, user)), key=repr)
         for table in tables
     ]
 
@@ -106,12 +106,12 @@ def _plain(row: Mapping[str, Any], user: str) -> dict[str, Any]:
     return {name: value.removeprefix(user) if isinstance(value, str) else value for name, value in plain.items()}
 
 
-def assert_same_came(
+def assert_same_outcomes(
     came: tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]],
     expected: tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]],
     drawn: object,
 ) -> None:
-    """T5: the same ends; a trigger that came late and was overtaken is refused, where in order it was called off."""
+    """Assert T5: the same outcomes, but a late, superseded trigger is refused if in order it was cancelled."""
     ends, overtaken = came
     wanted, _ = expected
     missing = {end for end in wanted if end[:3] in overtaken and end[3] == "excepted"}

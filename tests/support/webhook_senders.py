@@ -1,4 +1,4 @@
-"""The providers' side of their webhooks: each makes calls as the provider does, with keys that the tests made."""
+"""The senders of webhooks: each makes calls as its provider does, with keys of the tests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SAMPLES = Path(__file__).parent / "webhook_samples"
 
 
 def samples(provider: str) -> dict[str, Any]:
-    """The bodies of the published samples by their names."""
+    """Return the bodies of the published samples by name."""
     return {one["name"]: one["body"] for one in json.loads((_SAMPLES / f"{provider}.json").read_text())}
 
 
@@ -60,7 +60,7 @@ class SendGridSender:
 
 
 def make_certificate(key: rsa.RSAPrivateKey, *, since: datetime | None = None, until: datetime | None = None) -> bytes:
-    """A certificate as SNS has one, in PEM."""
+    """Return a certificate as SNS has one, in PEM."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
     certificate = (
         x509.CertificateBuilder()
@@ -76,7 +76,7 @@ def make_certificate(key: rsa.RSAPrivateKey, *, since: datetime | None = None, u
 
 
 def sns_signature(message: dict[str, Any], key: rsa.RSAPrivateKey) -> str:
-    """What SNS writes under `Signature`."""
+    """Return what SNS writes under `Signature`."""
     names = ["Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
     if message["Type"] == "Notification":
         names = [name for name in names if name not in ("SubscribeURL", "Token")]
@@ -102,7 +102,7 @@ class SesSender:
         return Ses([TOPIC], fetch=self.fetch)
 
     async def fetch(self, url: str) -> bytes:
-        """Answers what stands under `certificates`, as a server would."""
+        """Return the certificate of this URL, as a server would."""
         self.fetched.append(url)
         if url not in self.certificates:
             raise TryAgainLater("there is nothing")
@@ -215,12 +215,12 @@ ONE_EVENT = {
 
 
 def one_call(sender: Any, at: datetime = AT) -> WebhookCall:
-    """A right call of this provider's, made at that time."""
+    """Return a valid call of this provider, made at that time."""
     return sender.call(samples(sender.name)[ONE_EVENT[sender.name]], at)
 
 
 def with_headers(call: WebhookCall, **changed: str) -> WebhookCall:
-    """The call with other headers; their names with _ for -."""
+    """Return the call with other headers; `_` in a name stands for `-`."""
     return replace(call, headers={**call.headers, **{name.replace("_", "-"): value for name, value in changed.items()}})
 
 

@@ -1,4 +1,4 @@
-"""What tests of workflows are played on: the real server with virtual time, and activities that answer as told."""
+"""Workflows on a real server with virtual time, with activities whose results a test decides."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -41,12 +41,12 @@ SENT = SendOutcome(outcome="sent", state="sent")
 
 
 def held(delay: timedelta) -> SendOutcome:
-    """A channel that is held for so long from now."""
+    """The result of a send that is held for this long from now."""
     return SendOutcome(outcome="held", until=now() + delay)
 
 
 class FakeActivities:
-    """Answers as told, and remembers what it was asked and when."""
+    """Activities that return the given results and record their inputs."""
 
     def __init__(self, **answers: list[SendOutcome]) -> None:
         self.answers = answers
@@ -114,7 +114,7 @@ class FakeActivities:
 
 
 class WorkflowHarness:
-    """One workspace of its own."""
+    """A workspace with its workers."""
 
     def __init__(self, environment: WorkflowEnvironment, activities: FakeActivities) -> None:
         self.environment, self.activities = environment, activities
@@ -123,24 +123,24 @@ class WorkflowHarness:
 
     @asynccontextmanager
     async def workers(self) -> AsyncIterator["WorkflowHarness"]:
-        """Workers for everything, as long as the block runs."""
-        told = self.activities
+        """Run a worker for each queue until the block ends."""
+        activities = self.activities
         async with AsyncExitStack() as stack:
-            for channel in told.answers:
+            for channel in activities.answers:
                 queue = names.channel_queue(self.workspace, channel)
-                await stack.enter_async_context(Worker(self.client, task_queue=queue, activities=[told.send]))
+                await stack.enter_async_context(Worker(self.client, task_queue=queue, activities=[activities.send]))
             main = Worker(
                 self.client,
                 task_queue=names.main_queue(self.workspace),
                 workflows=[FollowUpWorkflow, LaunchWorkflow, RegistryWorkflow],
                 activities=[
-                    told.report_exception,
-                    told.operate,
-                    told.launch_page,
-                    told.carry_out_order,
-                    told.end_waits,
+                    activities.report_exception,
+                    activities.operate,
+                    activities.launch_page,
+                    activities.carry_out_order,
+                    activities.end_waits,
                 ],
-                debug_mode=True,  # no deadlock detection: a test machine may be slow
+                debug_mode=True,  # no deadlock detection, because the machine may be slow
             )
             await stack.enter_async_context(main)
             yield self
@@ -158,7 +158,7 @@ class WorkflowHarness:
         return await self.client.start_workflow(names.FOLLOW_UP, start, result_type=str, **start_arguments(start))
 
     def launch_step(self, phase: Any, delay: timedelta | None = None, **users: int) -> LaunchStep:
-        """How a launch stands, waiting for so long from now."""
+        """The result of a step of a launch that waits for this long from now."""
         page = LaunchPage(workspace=self.workspace, launch_id="l", campaign="spring", after="k")
         progress = LaunchProgress(users=users, whole_audience=phase != "enrolling")
         return LaunchStep(
@@ -171,10 +171,10 @@ class WorkflowHarness:
         return await self.client.start_workflow(names.LAUNCH, start, **launch_arguments(start))
 
     def order(self, verb: Any, *ids: str) -> Order:
-        """An order to this workspace's registry."""
+        """Return an order for the registry of this workspace."""
         return Order(workspace=self.workspace, order_id=uuid4().hex, verb=verb, ids=ids)
 
     @property
     def registry(self) -> WorkflowHandle[Any, Any]:
-        """The registry's newest run."""
+        """The newest run of the registry."""
         return self.client.get_workflow_handle(names.registry_id(self.workspace))

@@ -1,4 +1,4 @@
-"""A workspace of its own with its whole worker: real store, real intake, real outbox, real Temporal."""
+"""A workspace with a whole worker: real store, ingest, outbox and Temporal."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ LATER = follow_on("later", PUSHED, delay={"after": "1 day"}, exceptions=[{"event
 
 
 class Workspace:
-    """A workspace of its own, as services and operators see it."""
+    """A workspace as services and operators see it."""
 
     def __init__(self, database: Database, environment: WorkflowEnvironment) -> None:
         self.database, self.client = database, environment.client
@@ -41,7 +41,7 @@ class Workspace:
         self.intake = Intake(database, CatalogueCache(self.name), self.name, retention=timedelta(days=90))
 
     async def open(self, *definitions: dict[str, Any]) -> None:
-        """Apply and publish, and describe the one user."""
+        """Save and publish these definitions, and create the user."""
         async with self.database.write(self.name) as tx:
             at = await database_now(tx)
             await save_drafts(tx, [parse_definition(one) for one in definitions], at)
@@ -57,7 +57,7 @@ class Workspace:
         assert result.status == "accepted"
 
     async def becomes(self, campaign: str, state: str, *, started: bool = True) -> Any:
-        """Poll until this campaign's follow-up is in this state."""
+        """Wait until the campaign's follow-up is in this state, and return it."""
         statement = select(follow_ups).where(follow_ups.c.campaign == campaign)
 
         async def find() -> Any:
@@ -98,7 +98,7 @@ class LaunchWorkspace(Workspace):
             return set((await tx.execute(statement)).scalars())
 
     async def handle(self) -> WorkflowHandle[Any, Any]:
-        """The launch's workflow, once it has been started."""
+        """Wait until the launch's workflow was started, and return its handle."""
 
         async def find() -> Any:
             async with self.database.read("default") as tx:
@@ -108,7 +108,7 @@ class LaunchWorkspace(Workspace):
         return self.client.get_workflow_handle(names.launch_id(self.name, "o", row.launch_id))
 
     async def until(self, campaign: str, state: str, count: int) -> set[str]:
-        """Poll until so many users are in this state."""
+        """Wait until this many users are in this state, and return them."""
 
         async def find() -> set[str] | None:
             found = await self.users(campaign, state)
@@ -126,7 +126,7 @@ def settings_for(workspace: str, url: str, folder: Path) -> Settings:
 
 @asynccontextmanager
 async def working(environment: WorkflowEnvironment, settings: Settings) -> AsyncIterator[None]:
-    """A worker, as long as the block runs."""
+    """Run a worker until the block ends."""
     stopped = asyncio.Event()
     running = asyncio.create_task(run_worker(settings, stopped, client=environment.client))
     try:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.builders import now
 from tests.support.dev_process import DevProcess
-from tests.support.external_programs import ExternalPrograms, opened, play
+from tests.support.external_programs import ExternalPrograms, check_purchase_and_exception, open_dev
 from tests.support.repository import EXAMPLES
 
 pytestmark = pytest.mark.timeout(240)
@@ -21,7 +21,7 @@ SCRIPT = EXAMPLES / "python/record_interactions.py"
 @pytest.fixture(scope="module")
 async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DevProcess]:
     """An installation for this module."""
-    async with opened(tmp_path_factory.mktemp("outsiders")) as dev:
+    async with open_dev(tmp_path_factory.mktemp("outsiders")) as dev:
         yield dev
 
 
@@ -29,7 +29,7 @@ async def test_the_python_example(dev: DevProcess, tmp_path: Path) -> None:
     """Its workflow's report triggers, and its client's signal calls off."""
     programs = ExternalPrograms(dev, (sys.executable, str(SCRIPT)), tmp_path)
     async with programs.running("worker"):
-        await play(programs, ("purchase",), ("exception",))
+        await check_purchase_and_exception(programs, ("purchase",), ("exception",))
 
 
 async def test_the_temporal_program(dev: DevProcess, tmp_path: Path) -> None:

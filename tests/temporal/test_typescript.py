@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.external_programs import ExternalPrograms, opened, play
+from tests.support.external_programs import ExternalPrograms, check_purchase_and_exception, open_dev
 from tests.support.repository import EXAMPLES
 
 SOURCES = EXAMPLES / "typescript"
@@ -35,10 +35,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(600)
 async def test_the_typescript_example(program: Path, tmp_path: Path) -> None:
     """Its workflow's report triggers, and its client's signal calls off."""
-    async with opened(tmp_path) as dev:
+    async with open_dev(tmp_path) as dev:
         programs = ExternalPrograms(dev, ("node",), program)
         async with programs.running("lib/worker.js"):
-            await play(programs, ("lib/client.js", "purchase"), ("lib/client.js", "exception"))
+            await check_purchase_and_exception(programs, ("lib/client.js", "purchase"), ("lib/client.js", "exception"))
 
 
 def test_versions_are_exact() -> None:

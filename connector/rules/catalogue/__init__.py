@@ -1,1 +1,1 @@
-"""What is published, since when, and which follow-on listens to what. Imports `model` and `targeting`."""
+"""The catalogue of published entries, and the dependencies between them. Imports `model` and `targeting`."""

@@ -1,4 +1,4 @@
-"""The catalogue: what is published, since when, and which follow-on listens to what.
+"""The catalogue: published entries, their windows, and indexes of the follow-ons that listen to a topic.
 
 It is immutable: every change creates a new catalogue.
 """
@@ -82,7 +82,7 @@ class Entry:
 
     @property
     def first_effective_at(self) -> datetime | None:
-        """When it was first published, UTC: P2 counts from this time, across revisions (P10)."""
+        """The instant of the first publication, UTC: P2 counts from this time, across revisions (P10)."""
         return self.windows[0].opened_at if self.windows else None
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Which follow-on listens to which campaign or card: publication order (P5) and cycles (P6)."""
+"""Dependencies of follow-ons on campaigns and cards: publication order (P5) and cycles (P6)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Graph = Mapping[str, Sequence[str]]
 """From each name to the names that it points to; a name without an entry points to none."""
 
 _MAX_NAMED = 20
-"""How many campaigns of a cycle its problem names."""
+"""The number of campaigns that the problem of a cycle names."""
 
 
 def trigger_interactions(entry: Entry, revision: Revision | None = None) -> tuple[InteractionCondition, ...]:
@@ -50,7 +50,7 @@ def publication_order(catalogue: Catalogue, names: Set[str]) -> tuple[str, ...]:
 
 
 def cycle_problems(catalogue: Catalogue, becoming_live: Mapping[str, Revision]) -> list[str]:
-    """Return a problem for each cycle of follow-ons on which a user could go round for ever (P6).
+    """Return a problem for each cycle of follow-ons that could send to one user without end (P6).
 
     A cycle is allowed if each campaign on it has `eligible_again: never`.
 

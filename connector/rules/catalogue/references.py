@@ -1,4 +1,4 @@
-"""What a follow-on refers to: whether its targets exist (P3, M5) and have what its conditions name (P7).
+"""Check the references of follow-ons: targets exist (P3, M5) and have what the conditions name (P7).
 
 Messages are checked only if they are known: our own, and those in an external campaign's definition. Every revision
 that was ever published counts besides the newest, because users still have its messages.

@@ -25,7 +25,7 @@ from connector.rules.model.schedules import QuietHours, TimeOfDay
 from connector.rules.model.users import is_suppressed
 from connector.rules.model.values import format_duration, format_instant
 from connector.rules.sending.due_list import quiet_hours_of, reachable
-from connector.rules.timing.caps import full_caps
+from connector.rules.timing.caps import find_exceeded_caps
 from connector.rules.timing.delays import resolve_zone
 from connector.rules.timing.windows import next_opening, quiet_until
 
@@ -98,7 +98,7 @@ def quiet_hours(context: DecisionContext) -> Iterator[EvidenceItem]:
 
 def frequency_capped(context: DecisionContext) -> Iterator[EvidenceItem]:
     """Yield the caps that were full, each with the sends that filled it (W2)."""
-    full = full_caps(
+    full = find_exceeded_caps(
         context.catalogue.workspace.frequency_caps,
         context.channel or "",
         [send for send in context.sends if send.at <= context.decided_at],

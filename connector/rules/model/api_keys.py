@@ -21,7 +21,7 @@ MAX_KEY_RATE = 1_000_000.0
 
 
 class Scope(StrEnum):
-    """What a key permits. No scope includes another."""
+    """A permission of a key. No scope includes another."""
 
     INGEST = "ingest"
     READ = "read"

@@ -30,7 +30,7 @@ _MAX_CONVERSION_WINDOW = timedelta(days=30)
 
 
 class Conversion(EventCondition):
-    """An event that counts as the campaign's success if it happens within a window after the receipt (C1)."""
+    """An event that counts as a success of the campaign if it happens within a window after the receipt (C1)."""
 
     within: Duration = Field(default_factory=lambda: parse_duration("3 days"))
 

@@ -62,7 +62,7 @@ class FollowUp:
 
     @property
     def is_settled(self) -> bool:
-        """Whether a replay leaves its end as it is: a message went out, or the due-time list decided it."""
+        """Whether a replay never changes its end: a message went out, or the due-time list decided it."""
         return not self.can_be_cancelled and (self.state, self.reason) not in _REVISABLE_ENDS
 
     @property

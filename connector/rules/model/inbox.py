@@ -43,7 +43,7 @@ class UnknownButton(ConnectorError):
 
 @dataclass(frozen=True)
 class InboxAction:
-    """What a user did with a message. `id` is the client's id of a click, which identifies repeated reports."""
+    """A user's action on a message. `id` is the client's id of a click, which identifies repeated reports."""
 
     verb: InboxVerb
     button: str | None = None

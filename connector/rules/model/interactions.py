@@ -1,4 +1,4 @@
-"""What users do: the 21 types of interaction with campaigns and cards, and events outside campaigns (design 8)."""
+"""Interactions and events: the 21 types of interaction with campaigns and cards, and other events (design 8)."""
 
 from __future__ import annotations
 

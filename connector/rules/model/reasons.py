@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a follow-up did not send. Every refusal, drop and end has one of these codes (guarantee 7)."""
+    """Reasons for which a follow-up did not send. Every refusal, drop and end has one of these codes (guarantee 7)."""
 
     BEFORE_PUBLISH = "before_publish"
     TARGET_INACTIVE = "target_inactive"

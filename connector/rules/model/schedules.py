@@ -1,4 +1,4 @@
-"""When a campaign sends, as written in YAML: delays, hours of the day, quiet hours, send times and eligibility."""
+"""Schedules as written in YAML: delays, hours of the day, quiet hours, send times and eligibility."""
 
 from __future__ import annotations
 

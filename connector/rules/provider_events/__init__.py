@@ -1,4 +1,4 @@
-"""What providers report of messages, and what follows from it: attribution, engagements, consent, suppressions.
+"""Providers' reports on messages, and their effects: attribution, engagements, consent, suppressions.
 
 Imports `model`, `targeting` and `sending`.
 """

@@ -20,7 +20,7 @@ MAX_USER_ID_CHARACTERS = 255
 
 
 class Unmatched(StrEnum):
-    """Why an event matches nothing."""
+    """The reason for which an event matches no delivery, campaign or user."""
 
     NO_CAMPAIGN = "no_campaign"
     """It names neither a delivery nor a campaign."""
@@ -40,7 +40,7 @@ class Unmatched(StrEnum):
 
 @dataclass(frozen=True)
 class Attribution:
-    """What an event matches: a campaign and a user (the id that services use), and our delivery if it is ours."""
+    """The match of an event: a campaign and a user (the id that services use), and our delivery if it is ours."""
 
     campaign: str
     user: str

@@ -1,4 +1,4 @@
-"""Was it a person or a machine that opened or clicked? (M2)
+"""Classify opens and clicks as a person's or a machine's (M2).
 
 Mail scanners follow every link of a mail on arrival, and some mail programs fetch every picture, read or not. Nothing
 about a single request proves a person, so each request is evaluated by what indicates a machine, and the indicators
@@ -25,14 +25,14 @@ _MACHINE_LINKS = 3
 
 
 class EngagementKind(StrEnum):
-    """What was requested."""
+    """The kind of resource that was requested."""
 
     OPEN = "open"
     CLICK = "click"
 
 
 class VisitClass(StrEnum):
-    """Who made the request, as far as it can be known."""
+    """The probable source of a request."""
 
     HUMAN = "human"
     MACHINE = "machine"
@@ -40,7 +40,7 @@ class VisitClass(StrEnum):
 
 
 class Indicator(StrEnum):
-    """What indicates a machine, or explains how an open came about. The values are stored with the interaction."""
+    """An indication of a machine, or an explanation of an open. The values are stored with the interaction."""
 
     KNOWN_AGENT = "known_agent"
     """The user agent names a crawler, scanner or programming library."""
@@ -105,7 +105,7 @@ class Classification:
 
 
 class DeliveryClicks:
-    """When each link of one delivery was clicked. A thousand clicks of one link make no other lookup slower."""
+    """The click times of each link of one delivery. A thousand clicks of one link make no other lookup slower."""
 
     def __init__(self) -> None:
         self._times: dict[int, list[datetime]] = {}

@@ -38,7 +38,7 @@ class DeliveryReport:
 
 @dataclass(frozen=True)
 class ReportChanges:
-    """What a report changes.
+    """The changes of a report.
 
     Args:
         accepted_at: the dispatch, UTC, of a message that turns out to be sent; None: the message was settled before.

@@ -1,4 +1,4 @@
-"""What a provider's event means: an interaction, a statement about an address, or nothing. One closed table."""
+"""The meaning of a provider's event: an interaction, a statement about an address, or nothing. One closed table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAX_FAULT_CHARACTERS = 64
 
 @dataclass(frozen=True)
 class EventEffect:
-    """What an event means.
+    """The meaning of an event.
 
     Args:
         interaction: the interaction with the message's campaign that it makes.

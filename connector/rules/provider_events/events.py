@@ -34,7 +34,7 @@ EventKey = tuple[str, str]
 
 
 class EventKind(StrEnum):
-    """What happened to a message, or what its reader did with it."""
+    """The kind of an event: something that happened to a message, or an action of its reader."""
 
     QUEUED = "queued"
     SENT = "sent"

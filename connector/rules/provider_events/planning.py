@@ -105,7 +105,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class EventPlan:
-    """What one batch changes.
+    """The changes of one batch.
 
     Args:
         outcomes: of every event, unless applying the plan finds another one.
@@ -151,7 +151,7 @@ class _MatchedEvent:
 
     @property
     def unmatched(self) -> Unmatched | None:
-        """Why the event is to be kept; a statement about an address lacks only a user."""
+        """The reason for which the event is kept; a statement about an address lacks only a user."""
         if not isinstance(self.attribution, Unmatched) or not self.has_effect or self.users:
             return None
         return Unmatched.UNKNOWN_USER if self.effect.is_about_address else self.attribution

@@ -1,4 +1,4 @@
-"""What may be published, in which order, and with which warnings.
+"""Drafts, checks and orders: publication, stop, resume and archiving.
 
 Imports `model`, `targeting`, `timing`, `catalogue` and `sending`.
 """

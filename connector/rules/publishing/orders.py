@@ -21,7 +21,7 @@ from connector.rules.model.interactions import LAUNCH_TIME, InteractionType
 from connector.rules.publishing.lints import refusals, warnings
 
 Missed = Mapping[tuple[str, str], int]
-"""How many interactions are logged, by (target, interaction type)."""
+"""The number of logged interactions by (target, interaction type)."""
 
 DraftListeners = Mapping[str, Mapping[str, Set[InteractionType]]]
 """By target: the draft follow-ons that stay drafts, with the interactions of the target that each listens to."""
@@ -29,7 +29,7 @@ DraftListeners = Mapping[str, Mapping[str, Set[InteractionType]]]
 
 @dataclass(frozen=True)
 class OrderPlan:
-    """What an order changes: the ids in the `sequence` in which it takes effect, and those that stay `unchanged`."""
+    """The changes of an order: the ids in the `sequence` in which it takes effect, and those that stay `unchanged`."""
 
     sequence: tuple[str, ...]
     unchanged: tuple[str, ...] = ()

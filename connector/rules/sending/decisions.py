@@ -63,7 +63,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class MessageDecision:
-    """What was decided about a message, and what that changes."""
+    """The decision about a message, and its effects."""
 
     verdict: MessageVerdict | Decided | Ended
     effects: tuple[Effect, ...] = ()
@@ -161,6 +161,6 @@ def assignment_of(entry: Entry, recipient: Recipient) -> Assignment:
 def keep_first_assignment(
     entry: Entry, recipient: Recipient, user_key: str, assignment: Assignment
 ) -> tuple[KeepAssignment, ...]:
-    """Return the effect that keeps a user's first assignment; none if one is kept, or the campaign assigns nobody."""
+    """Return the effect that stores a user's first assignment; none if it is stored or the campaign assigns nobody."""
     is_first = recipient.assignment is None and has_assignments(entry)
     return (KeepAssignment(entry.id, user_key, assignment),) if is_first else ()

@@ -24,7 +24,7 @@ class DeliveryState(StrEnum):
 
 
 OUT = (DeliveryState.CLAIMED, DeliveryState.SENT, DeliveryState.UNKNOWN)
-"""What frequency caps count: what went out, what may have gone out, and what is about to (W2, guarantee 4)."""
+"""The states that frequency caps count: went out, may have gone out, or is being sent (W2, guarantee 4)."""
 
 _UNDECIDED = (DeliveryState.OPEN, DeliveryState.CLAIMED)
 _OF_ONE_CHANNEL = {Reason.UNREACHABLE: 1, Reason.NO_CONSENT: 2}
@@ -72,7 +72,7 @@ class DueMessage:
 
     @property
     def is_another_out(self) -> bool:
-        """Whether another channel's message went out, may have gone out, or is about to."""
+        """Whether another channel's message went out, may have gone out, or is being sent."""
         return any(other.state in OUT for channel, other in self.deliveries.items() if channel != self.channel)
 
     @property

@@ -16,7 +16,7 @@ from connector.rules.model.users import SuppressedAddresses, User, is_suppressed
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.targeting.audience import History, is_in_audience
 from connector.rules.targeting.eligibility import is_eligible_again
-from connector.rules.timing.caps import CAPPED_CHANNELS, PastSend, is_capped
+from connector.rules.timing.caps import CAPPED_CHANNELS, PastSend, find_exceeded_caps
 from connector.rules.timing.delays import is_stale
 from connector.rules.timing.windows import next_opening, next_undisturbed, quiet_until
 
@@ -111,7 +111,7 @@ class DueFacts:
 
 
 def check_window(facts: DueFacts) -> Verdict | None:
-    """P9: the publication window in which the follow-up began is still open, so no resume brings it back.
+    """Drop a message whose follow-up began in a window that has closed; no resume brings it back (P9).
 
     An original's messages are not bound to a window: a stop pauses them, and only archiving ends them.
     """
@@ -122,13 +122,13 @@ def check_window(facts: DueFacts) -> Verdict | None:
 
 
 def check_staleness(facts: DueFacts) -> Verdict | None:
-    """D4: not more than `stale_after` past the time that the message waited for."""
+    """Drop a message that is more than `stale_after` past the time that it waited for (D4)."""
     stale = is_stale(facts.next_at, facts.now, facts.workspace.stale_after)
     return Drop(Reason.STALE) if stale else None
 
 
 def check_duration(facts: DueFacts) -> Verdict | None:
-    """The campaign has started and has not ended."""
+    """Drop a message if the campaign has not started or has ended."""
     rules = facts.follow_on
     if rules is None:
         return None
@@ -138,9 +138,9 @@ def check_duration(facts: DueFacts) -> Verdict | None:
 
 
 def check_time_of_day(facts: DueFacts) -> Verdict | None:
-    """Inside the hours of the day; else dropped, or held to the next opening unless the campaign has ended by then.
+    """Outside the hours of the day, drop a message or hold it to the next opening before the campaign's end.
 
-    A message that would wait for ever, in turn for the hours to open and for the quiet to end, is dropped too.
+    A message that would wait without end, in turn for the hours to open and for the quiet hours to end, is dropped.
     """
     rules = facts.follow_on
     if rules is None or rules.time_of_day is None:
@@ -152,13 +152,13 @@ def check_time_of_day(facts: DueFacts) -> Verdict | None:
         return Drop(Reason.OUTSIDE_TIME_OF_DAY)
     if opening > facts.now and rules.end is not None and opening >= rules.end:
         return Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)
-    if _is_held_for_ever(facts, rules.time_of_day):
+    if _is_held_without_end(facts, rules.time_of_day):
         return Drop(Reason.OUTSIDE_TIME_OF_DAY)
     return Hold(opening) if opening > facts.now else None
 
 
 def check_quiet_hours(facts: DueFacts) -> Verdict | None:
-    """Held to the end of the quiet hours, or dropped; in-app messages and cards disturb nobody (W2).
+    """In quiet hours, hold a message to their end or drop it; they do not apply to in-app messages and cards (W2).
 
     A hold to the campaign's `end` or beyond is not cut short: the message is dropped when the hold ends.
     """
@@ -172,7 +172,7 @@ def check_quiet_hours(facts: DueFacts) -> Verdict | None:
 
 
 def check_audience(facts: DueFacts) -> Verdict | None:
-    """With `recheck_audience`, the user is still in the audience."""
+    """With `recheck_audience`, drop a message if the user is not in the audience any more."""
     if facts.follow_on is None or not facts.follow_on.recheck_audience:
         return None
     inside = is_in_audience(facts.campaign.audience, facts.user, facts.history, facts.now)
@@ -180,7 +180,7 @@ def check_audience(facts: DueFacts) -> Verdict | None:
 
 
 def check_eligibility(facts: DueFacts) -> Verdict | None:
-    """T1, checked again: the user may have received the campaign while this message waited."""
+    """Drop a message if the user received the campaign while it waited and may not receive it again (T1)."""
     if facts.follow_on is None:
         return None
     is_eligible = is_eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.now)
@@ -188,17 +188,17 @@ def check_eligibility(facts: DueFacts) -> Verdict | None:
 
 
 def check_consent_and_address(facts: DueFacts) -> Verdict | None:
-    """The user has not unsubscribed from the channel, and has an address for it."""
+    """Drop a message if the user has unsubscribed from the channel or has no address for it."""
     if facts.user.consent.get(facts.channel) == "unsubscribed":  # type: ignore[call-overload]
         return Drop(Reason.NO_CONSENT)
     return None if reachable(facts.user, facts.channel, facts.unreachable) else Drop(Reason.UNREACHABLE)
 
 
 def check_frequency_caps(facts: DueFacts) -> Verdict | None:
-    """W2: one more message breaks no cap."""
+    """Drop a message that would exceed a frequency cap (W2)."""
     if facts.follow_on is not None and facts.follow_on.ignore_frequency_caps:
         return None
-    too_many = is_capped(
+    exceeded = find_exceeded_caps(
         facts.workspace.frequency_caps,
         facts.channel,
         facts.past_sends,
@@ -207,11 +207,11 @@ def check_frequency_caps(facts: DueFacts) -> Verdict | None:
         company_zone=facts.workspace.zone,
         follow_up_id=facts.follow_up_id,
     )
-    return Drop(Reason.FREQUENCY_CAPPED) if too_many else None
+    return Drop(Reason.FREQUENCY_CAPPED) if exceeded else None
 
 
 def check_control_group(facts: DueFacts) -> Verdict | None:
-    """W3: control users are enrolled at the moment at which the message would have been sent."""
+    """Enrol a control user at the moment at which the message would have been sent (W3)."""
     return Control() if facts.assignment.control else None
 
 
@@ -234,8 +234,8 @@ def evaluate_due_list(facts: DueFacts) -> Verdict:
     return next((verdict for step in AT_THE_DUE_TIME if (verdict := step(facts)) is not None), Send())
 
 
-def _is_held_for_ever(facts: DueFacts, hours: TimeOfDay) -> bool:
-    """Return whether a message would be held for ever: in the quiet for the hours, outside the hours for the quiet."""
+def _is_held_without_end(facts: DueFacts, hours: TimeOfDay) -> bool:
+    """Return whether a message would be held without end, in turn by the quiet hours and by the hours of the day."""
     quiet = _quiet_hours_of(facts)
     if quiet is None or quiet.then == "drop" or hours.outside == "drop":
         return False
@@ -244,7 +244,7 @@ def _is_held_for_ever(facts: DueFacts, hours: TimeOfDay) -> bool:
 
 
 def _quiet_hours_of(facts: DueFacts) -> QuietHours | None:
-    """Return the quiet hours of a message; None for in-app messages and cards, which disturb nobody (W2)."""
+    """Return the quiet hours of a message; None for in-app messages and cards (W2)."""
     if facts.channel not in CAPPED_CHANNELS:
         return None
     return quiet_hours_of(facts.follow_on, facts.workspace)

@@ -28,7 +28,7 @@ from connector.rules.targeting.audience import is_in_audience
 from connector.rules.timing.delays import local_instant, resolve_zone
 
 NAME = "launch"
-"""The name of the made event that is the trigger of every follow-up of a launch."""
+"""The name of the artificial event that triggers every follow-up of a launch."""
 
 _EARLIEST_ZONE = timedelta(hours=14)
 """The zone in which a date begins first, ahead of UTC."""
@@ -49,7 +49,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class RateWindow:
-    """How many users were sent to in the minute that began at `at` (UTC; None before the first user)."""
+    """The number of users sent to in the minute that began at `at` (UTC; None before the first user)."""
 
     at: datetime | None = None
     count: int = 0

@@ -22,7 +22,7 @@ def refusal(follow_up: FollowUp | None) -> str | None:
     if not follow_up.is_open:
         return f"it has ended: {in_words(follow_up.state, follow_up.reason)}"
     if not follow_up.can_be_cancelled:
-        return "a message of it is going out or has gone out; what is left of it follows the rules"
+        return "one of its messages is being sent or was sent; the others follow the rules"
     return None
 
 

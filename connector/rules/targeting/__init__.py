@@ -1,1 +1,1 @@
-"""Whom a campaign concerns: matching, audiences, eligibility, assignment, deduplication. Imports `model`."""
+"""The users whom a campaign concerns: matching, audiences, eligibility, assignment, deduplication. Imports `model`."""

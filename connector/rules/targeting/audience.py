@@ -13,7 +13,7 @@ from connector.rules.targeting.matching import json_equal
 
 
 class History(Protocol):
-    """What a user did in the past."""
+    """A user's past interactions and events."""
 
     def has_match(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
         """Return whether an item with t in [since, before) matches the condition; `since` None means ever."""

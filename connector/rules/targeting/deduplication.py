@@ -23,10 +23,10 @@ DELIVERY_PROPERTY, MESSAGE_PROPERTY, SOURCE_PROPERTY = "delivery", "message", "s
 Without a source, they are our own tracking's."""
 
 ENGAGEMENT_TOLERANCE = timedelta(minutes=2)
-"""How far apart two sources may report one open or click: their clocks differ, and some report whole seconds."""
+"""The largest time between two sources' reports of one open or click: clocks differ, some report whole seconds."""
 
 RECEIPT_TOLERANCE = timedelta(days=7)
-"""How far apart two reports of one message's receipt may be: a message is received once."""
+"""The largest time between two reports of one message's receipt: a message is received once."""
 
 ENGAGEMENT_KINDS: Mapping[InteractionType, str] = {
     T.OPEN_EMAIL: "open_email",

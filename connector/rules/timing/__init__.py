@@ -1,1 +1,1 @@
-"""When a message may be sent: delays, hours of the day and frequency caps. Imports `model`."""
+"""The timing of messages: delays, hours of the day and frequency caps. Imports `model`."""

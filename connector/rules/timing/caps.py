@@ -26,23 +26,7 @@ class PastSend:
     at: datetime
 
 
-def is_capped(
-    caps: Sequence[FrequencyCap],
-    channel: str,
-    past: Sequence[PastSend],
-    now: datetime,
-    *,
-    user_zone: str | None,
-    company_zone: str,
-    follow_up_id: str,
-) -> bool:
-    """Return whether one more message on this channel would exceed a cap. For the arguments see `full_caps`."""
-    return bool(
-        full_caps(caps, channel, past, now, user_zone=user_zone, company_zone=company_zone, follow_up_id=follow_up_id)
-    )
-
-
-def full_caps(
+def find_exceeded_caps(
     caps: Sequence[FrequencyCap],
     channel: str,
     past: Sequence[PastSend],

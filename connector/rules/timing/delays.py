@@ -1,4 +1,4 @@
-"""When a follow-up is due (D1 to D5), and wall-clock times as instants. All results are UTC."""
+"""Due times of follow-ups (D1 to D5), and wall-clock times as instants. All results are UTC."""
 
 from __future__ import annotations
 

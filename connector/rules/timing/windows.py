@@ -50,7 +50,7 @@ def next_undisturbed(
     """Return the first instant from `now` on (UTC) that is inside the hours and not quiet.
 
     None if there is none within `MAX_LOOK_AHEAD`: hours and quiet hours in two zones can leave a user no such instant,
-    ever or until a change of clocks months away, and a message that waits for it would be held for ever.
+    ever or until a change of clocks months away, and a message that waits for it would be held without end.
     """
     at, limit = now, now + MAX_LOOK_AHEAD
     while (at := next_opening(hours, at, user_zone=user_zone, company_zone=company_zone)) < limit:

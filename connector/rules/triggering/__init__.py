@@ -1,4 +1,4 @@
-"""What an interaction does: the trigger list, exceptions, replay in event order.
+"""The effects of an interaction: the trigger list, exceptions, replay in event order.
 
 Imports `model`, `targeting`, `timing` and `catalogue`.
 """

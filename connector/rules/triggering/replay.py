@@ -1,7 +1,7 @@
-"""What an item does to the follow-ups of one key, in order and late (T2, T3, T5, P9, X1 to X4).
+"""The effects of an item on the follow-ups of one key, in order and late (T2, T3, T5, P9, X1 to X4).
 
 `apply_in_order` evaluates an item that is newer than all before. `apply_late` replays a key's items in event order,
-because one of them came late; what has gone out stays as it is. Both return changes; nothing else decides them.
+because one of them came late; messages that went out do not change. Both return changes.
 """
 
 from __future__ import annotations

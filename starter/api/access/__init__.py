@@ -1,1 +1,1 @@
-"""Who may call the HTTP API: keys, scopes, rates, inbox tokens, origins."""
+"""Access to the HTTP API: keys, scopes, rates, inbox tokens, origins."""

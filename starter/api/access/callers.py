@@ -99,7 +99,7 @@ class Keys:
             raise ApiError(429, "rate_limited", message, headers={"Retry-After": str(wait)})
 
     async def check_any_exist(self) -> None:
-        """Raise KeysMissing if nobody could call the API; StoreUnavailable if the stored keys cannot be read."""
+        """Raise KeysMissing if no caller could use the API; StoreUnavailable if the stored keys cannot be read."""
         if not self._is_open and not self._fixed and (self._stored is None or await self._stored.is_empty()):
             raise KeysMissing(
                 "the API needs a key to listen: create one with `connector keys create --name NAME --scope SCOPE`, "

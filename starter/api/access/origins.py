@@ -1,4 +1,4 @@
-"""Where requests may come from: CORS for the inbox routes, and access without a key on loopback."""
+"""Origins of requests: CORS for the inbox routes, and access without a key on loopback."""
 
 from __future__ import annotations
 

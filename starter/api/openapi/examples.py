@@ -272,7 +272,7 @@ EXAMPLES: Mapping[str, Example] = {
     "campaigns-archive": _order_example("archive", body={}),
     "users-erase": Example({"id": "u-17"}),
 }
-"""By operation id, in an order in which they can be executed."""
+"""The examples by operation id, in an order in which they can be executed."""
 
 
 def add_examples(operation: dict[str, Any], place: str) -> None:

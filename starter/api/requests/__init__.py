@@ -1,1 +1,1 @@
-"""What every HTTP request passes: admission, bodies, errors, logs."""
+"""The handling of every HTTP request: admission, bodies, errors, logs."""

@@ -56,7 +56,7 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class TrackingContext:
-    """What the routes need: the token reader (None: tracking is not configured) and the recorder of visits."""
+    """The objects of the routes: the token reader (None: tracking is not configured) and the recorder of visits."""
 
     context: AppContext
     tokens: Tokens | None
