@@ -40,7 +40,8 @@ from connector.rules.sending.due_list import (
 from connector.rules.triggering.evaluator import LoggedHistory
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_deliveries, load_past_sends
-from connector.store.follow_ups.follow_ups import load_assignments, load_follow_up, load_receipts, lock_user_of
+from connector.store.follow_ups.follow_ups import load_follow_up, lock_user_of
+from connector.store.follow_ups.receipts import load_assignments, load_receipts
 from connector.store.users.log import load_items
 from connector.store.users.users import load_users
 from connector.wire import SendOutcome, SendRequest

@@ -21,9 +21,10 @@ from connector.rules.sending.effects import (
     WriteDelivery,
 )
 from connector.store.engine.transaction import Transaction
-from connector.store.follow_ups.deliveries import update_follow_up, write_delivery
-from connector.store.follow_ups.follow_ups import end_follow_ups, insert_assignments, insert_follow_ups, save_receipt
-from connector.store.users.push_tokens import forget_push_tokens
+from connector.store.follow_ups.deliveries import write_delivery
+from connector.store.follow_ups.follow_ups import end_follow_ups, insert_follow_ups, update_follow_up
+from connector.store.follow_ups.receipts import ReceiptKey, insert_assignments, receipt_key, save_receipts
+from connector.store.users.descriptions import forget_push_tokens
 
 
 async def apply_effects(
@@ -31,7 +32,7 @@ async def apply_effects(
 ) -> bool:
     """Apply effects in their order; returns whether what was ingested began or ended follow-ups.
 
-    What a launch has many of, assignments, follow-ups and enrolments, is written in one statement each.
+    What a launch has many of, assignments, follow-ups, receipts and enrolments, is written in one statement each.
 
     Args:
         now: when the effects were decided, UTC.
@@ -39,6 +40,7 @@ async def apply_effects(
     """
     assignments: list[KeepAssignment] = []
     begun: list[FollowUp] = []
+    receipts: dict[ReceiptKey, datetime] = {}
     interactions: list[Interaction] = []
     for effect in effects:
         match effect:
@@ -53,11 +55,12 @@ async def apply_effects(
             case WriteDelivery():
                 await write_delivery(tx, effect, attempt)
             case SaveReceipt(follow_up, at):
-                await save_receipt(tx, follow_up.campaign, follow_up.user_key, follow_up.key, at)
+                receipts[receipt_key(follow_up)] = at
             case ForgetPushTokens(user_key, tokens):
                 await forget_push_tokens(tx, user_key, tokens)
             case IngestInteraction(interaction):
                 interactions.append(interaction)
     await insert_assignments(tx, assignments)
+    await save_receipts(tx, receipts)
     await insert_follow_ups(tx, begun, now, by_launch=True)
     return bool(interactions) and (await intake.ingest_in_transaction(tx, catalogue, interactions)).changed

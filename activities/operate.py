@@ -8,8 +8,7 @@ from connector import names
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.sending.operating import cancel_wait, is_cancelled, move_wait, refusal
 from connector.store.engine.database import Database
-from connector.store.follow_ups.deliveries import update_follow_up
-from connector.store.follow_ups.follow_ups import load_follow_up, lock_user_of
+from connector.store.follow_ups.follow_ups import load_follow_up, lock_user_of, update_follow_up
 from connector.wire import Operation, OperationResult
 
 _DONE = {

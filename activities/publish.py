@@ -25,8 +25,8 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import read_head
 from connector.store.catalogue.orders import VersionMoved, commit_order, find_receipt, next_instant
 from connector.store.engine.database import Database
-from connector.store.follow_ups.stopping import end_page
-from connector.store.users.log import count_on_targets
+from connector.store.follow_ups.ending import end_stopped
+from connector.store.users.log import count_interactions
 from connector.wire import Order, OrderReceipt, StoppedWindow
 
 _PAGE_SIZE = 5_000
@@ -83,7 +83,7 @@ class Publisher:
         ended = 0
         while True:
             async with self._database.write(self._workspace) as tx:
-                page = await end_page(tx, stopped.campaigns, _PAGE_SIZE)
+                page = await end_stopped(tx, stopped.campaigns, _PAGE_SIZE)
             self._changed()
             ended += page.ended
             activity.heartbeat(ended)
@@ -95,7 +95,7 @@ class Publisher:
             return {}
         wanted = missed_to_count(catalogue, order.ids, with_follow_ons=order.with_follow_ons)
         async with self._database.read(self._workspace) as tx:
-            return await count_on_targets(tx, wanted)
+            return await count_interactions(tx, wanted)
 
     async def _commit(self, catalogue: Catalogue, order: Order, missed: Missed) -> OrderReceipt:
         async with self._database.write(self._workspace, lock="exclusive") as tx:

@@ -26,7 +26,7 @@ from bench.environment import BATCH_SIZE, BenchWorkspace, open_workspace
 from bench.figures import Figure, Progress, Sizes, figure
 from connector.rules.model.campaigns import Campaign
 from connector.rules.model.reasons import State
-from connector.store.follow_ups.pending import claim_to_signal, claim_to_start
+from connector.store.follow_ups.outbox import find_to_signal, find_to_start
 from connector.store.tables import follow_ups
 
 _POLL_SECONDS = 0.05
@@ -76,8 +76,8 @@ class _Servers:
 
     async def _has_outbox_rows(self) -> bool:
         async with self.workspace.database.read(self.workspace.id) as tx:
-            to_start = await claim_to_start(tx, 1)
-            return bool(to_start or await claim_to_signal(tx, 1))
+            to_start = await find_to_start(tx, 1)
+            return bool(to_start or await find_to_signal(tx, 1))
 
     async def _count_waiting(self) -> int:
         statement = select(func.count()).select_from(follow_ups).where(follow_ups.c.state == State.WAITING.value)

@@ -23,7 +23,7 @@ from connector.store.catalogue.drafts import save_drafts
 from connector.store.catalogue.orders import commit_order, next_instant
 from connector.store.engine.database import Database, database_now
 from connector.store.engine.migrate import migrate
-from connector.store.users.users import save_user
+from connector.store.users.descriptions import save_user
 from connector.temporal.client import TemporalLink, connector_plugin
 from starter.dev.temporal_server import server_command, wait_for_server
 

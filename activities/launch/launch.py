@@ -31,13 +31,13 @@ from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction, database_now
 from connector.store.follow_ups.launches import (
     LaunchRow,
-    change_launch,
     count_states,
     find_waiting_users,
     load_launch,
-    next_users,
+    load_next_users,
+    update_launch,
 )
-from connector.store.users.users import ERASED, lock_users
+from connector.store.users.users import is_erased_id, lock_users
 from connector.wire import LaunchPage, LaunchProgress, LaunchStep
 
 _TIME_SLICE = timedelta(seconds=15)
@@ -152,10 +152,10 @@ class Launcher:
         if now < begins:
             return LaunchStep(phase="waits", next_page=page, until=begins)
         row = row if row.begun_at is not None else replace(row, begun_at=await database_now(tx))
-        keys = await next_users(tx, row, self._audience)
+        keys = await load_next_users(tx, row, self._audience)
         if keys:
             await self._add_users(tx, catalogue, launch, keys, now)
-        await change_launch(
+        await update_launch(
             tx,
             row.launch_id,
             begun_at=row.begun_at,
@@ -175,7 +175,7 @@ class Launcher:
         waiting = await find_waiting_users(tx, campaign.id, user_keys)
         effects: list[Effect] = []
         for user_key, recipient in sorted(recipients.items()):
-            is_left_out = user_key in waiting or recipient.user.id.startswith(ERASED)
+            is_left_out = user_key in waiting or is_erased_id(recipient.user.id)
             if not is_left_out and is_in_launch(campaign, recipient, now):
                 effects += launch_user(launch, user_key, recipient, catalogue, now)
         await apply_effects(tx, catalogue, self._intake, effects, now=now, attempt=1)

@@ -19,12 +19,13 @@ from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.launches import (
+    DueRow,
     LaunchRow,
-    change_launch,
-    earliest,
+    find_earliest_wait,
+    load_due_rows,
     load_launch,
-    next_due,
-    postpone_rows,
+    restart_waits,
+    update_launch,
 )
 from connector.wire import LaunchPage, LaunchStep, SendRequest
 
@@ -34,15 +35,6 @@ _MAX_CONCURRENT = 20
 _HANDED_OVER = frozenset({"sent", "failed"})
 _MIN_PAUSE, _MAX_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
 """Between two passes over the users whose provider asked to be tried again later."""
-
-
-@dataclass(frozen=True)
-class DueRow:
-    """One user's row that is due."""
-
-    user_key: str
-    id: str
-    channels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -135,16 +127,16 @@ class LaunchSender:
 
         async def take(tx: Transaction, catalogue: Catalogue) -> Chunk:
             current = await load_launch(tx, launch.launch_id, for_update=True) or launch
-            due = await next_due(tx, launch, page.after, None if archived else now, self._messages)
+            due = await load_due_rows(tx, launch, page.after, None if archived else now, self._messages)
             delivery = scheduled(catalogue.entries[launch.campaign])
             limit = None if archived or delivery is None else delivery.per_minute
             granted, window = take_from_window(current.minute, now, limit, len(due))
             if due and not granted:
                 return Chunk((), not_before=window.ends(now))
-            rows = [DueRow(*row) for row in due[:granted]]
-            await postpone_rows(tx, [row.id for row in rows], current.kept_up_at)
+            rows = due[:granted]
+            await restart_waits(tx, [row.id for row in rows], current.kept_up_at)
             if window != current.minute:
-                await change_launch(tx, launch.launch_id, minute_at=window.at, minute_count=window.count)
+                await update_launch(tx, launch.launch_id, minute_at=window.at, minute_count=window.count)
             is_late = await _is_late(tx, current, now - catalogue.workspace.stale_after)
             return Chunk(rows, is_late=is_late)
 
@@ -192,14 +184,14 @@ class LaunchSender:
             current = await load_launch(tx, launch.launch_id, for_update=True) or launch
             kept_up_at = current.kept_up_at if is_behind else max(now, current.kept_up_at)
             used = max(0, current.minute.count - unused)
-            await change_launch(tx, launch.launch_id, kept_up_at=kept_up_at, minute_count=used)
+            await update_launch(tx, launch.launch_id, kept_up_at=kept_up_at, minute_count=used)
 
     async def _end_pass(self, launch: LaunchRow, page: LaunchPage, now: datetime) -> LaunchStep:
         """Wait for the next user who is left after a pass, or end the launch."""
         async with self._database.write(self._workspace) as tx:
-            waits_for = await earliest(tx, launch)
+            waits_for = await find_earliest_wait(tx, launch)
             ended = {"ended_at": now} if waits_for is None else {}
-            await change_launch(tx, launch.launch_id, kept_up_at=max(now, launch.kept_up_at), **ended)
+            await update_launch(tx, launch.launch_id, kept_up_at=max(now, launch.kept_up_at), **ended)
         if waits_for is None:
             _log.info("launched", campaign=launch.campaign, launch=launch.launch_id)
             return LaunchStep(phase="ended", next_page=page)
@@ -217,7 +209,7 @@ def from_the_start(page: LaunchPage) -> LaunchPage:
 async def _is_late(tx: Transaction, launch: LaunchRow, before: datetime) -> bool:
     if launch.kept_up_at >= before:
         return False
-    first = await earliest(tx, launch)
+    first = await find_earliest_wait(tx, launch)
     return first is not None and first < before
 
 

@@ -8,7 +8,7 @@ from connector.channels.protocol import Accepted, Channel, OutgoingMessage, Reje
 from connector.rules.model.inbox import InboxKind, inbox_message_id
 from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database, StoreUnavailable, database_now
-from connector.store.users.inbox import InboxMessage, put_message
+from connector.store.users.inbox import InboxMessage, insert_message
 from connector.store.users.users import find_user, lock_user
 
 
@@ -54,7 +54,7 @@ class InboxChannel:
             if await find_user(tx, message.address.user_id) is None:
                 raise Rejected("erased")
             now = await database_now(tx)
-            await put_message(
+            await insert_message(
                 tx,
                 InboxMessage(
                     id=id,

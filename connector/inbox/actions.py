@@ -20,8 +20,9 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
-from connector.store.users.inbox import InboxMessage, MarkName, find_message, is_logged, mark_message
-from connector.store.users.users import ERASED, UserErased, load_users, lock_user
+from connector.store.users.inbox import InboxMessage, MarkName, find_message, mark_message
+from connector.store.users.log import is_logged_on_day
+from connector.store.users.users import UserErased, is_erased_id, load_users, lock_user
 
 
 class UnknownMessage(ConnectorError):
@@ -91,7 +92,7 @@ class InboxActions:
 
     async def _user_id(self, tx: Transaction, user_key: str) -> str:
         stored = (await load_users(tx, [user_key])).get(user_key)
-        if stored is None or stored.user.id.startswith(ERASED):
+        if stored is None or is_erased_id(stored.user.id):
             raise UserErased
         return stored.user.id
 
@@ -115,7 +116,7 @@ class InboxActions:
     ) -> bool:
         """Return whether an action is new: views and dismissals happen once, a click once per id in the log."""
         if action.verb == "click":
-            return interaction is None or not await is_logged(tx, interaction.id or "", tx.now)
+            return interaction is None or not await is_logged_on_day(tx, interaction.id or "", tx.now)
         name: MarkName = "viewed_at" if action.verb == "view" else "dismissed_at"
         return await mark_message(tx, user_key, target.id, name, tx.now)
 

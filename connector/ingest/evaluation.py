@@ -15,11 +15,11 @@ from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import (
     count_generations,
     end_follow_ups,
+    insert_decisions,
     insert_follow_ups,
     load_follow_ups,
-    load_receipts,
-    write_decisions,
 )
+from connector.store.follow_ups.receipts import load_receipts
 from connector.store.users.log import load_items
 from connector.store.users.users import load_newest, load_users, raise_newest
 
@@ -103,5 +103,5 @@ class BatchEvaluation:
         await end_follow_ups(self._tx, list(ended.values()))
         await insert_follow_ups(self._tx, list(begun.values()), self._tx.now)
         decisions = [(key, change) for key, change in changes if isinstance(change, Refusal | LateException)]
-        await write_decisions(self._tx, decisions, self._tx.now)
+        await insert_decisions(self._tx, decisions, self._tx.now)
         return bool(begun or ended)

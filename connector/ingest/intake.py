@@ -24,8 +24,15 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
-from connector.store.users.log import load_engagements, load_items, seen_dispatches, take_numbers, write_new
-from connector.store.users.users import Changes, merge_users, resolve_and_lock
+from connector.store.users.descriptions import Changes, merge_users
+from connector.store.users.log import (
+    draw_arrival_numbers,
+    insert_new_entries,
+    load_engagements,
+    load_items,
+    load_seen_dispatches,
+)
+from connector.store.users.users import resolve_and_lock
 
 Status = Literal["accepted", "duplicate", "invalid"]
 
@@ -165,7 +172,7 @@ class _BatchIngest:
         pushes = {position: dispatch for position, item in self._new.items() if (dispatch := dispatch_of(item))}
         if pushes:
             keys = {self._user_keys[self._new[position].user] for position in pushes}
-            reported.dispatches |= await seen_dispatches(self._tx, keys, {name for _, name in pushes.values()})
+            reported.dispatches |= await load_seen_dispatches(self._tx, keys, {name for _, name in pushes.values()})
         engagements = _engagements(self._new, self._tx.now)
         if engagements:
             keys = {self._user_keys[self._new[position].user] for position in engagements}
@@ -187,9 +194,9 @@ class _BatchIngest:
 
     async def _log(self, items: Sequence[Item]) -> list[LogEntry]:
         """Log items, and return the entries of those that were not logged yet."""
-        numbers = await take_numbers(self._tx, len(items))
+        numbers = await draw_arrival_numbers(self._tx, len(items))
         entries = [create_log_entry(item, number, self._tx.now) for item, number in zip(items, numbers, strict=True)]
-        new = await write_new(self._tx, entries, self._user_keys)
+        new = await insert_new_entries(self._tx, entries, self._user_keys)
         return [entry for entry in entries if entry.id in new]
 
     async def _merge_changes_of_new(self, changes_by_item: Mapping[int, Changes]) -> None:

@@ -23,11 +23,11 @@ from connector.rules.provider_events.effects import interpret_event
 from connector.rules.provider_events.events import USER, EventKey
 from connector.rules.provider_events.planning import EventBatch, EventOutcome, EventPlan, Statement
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.deliveries import load_deliveries_by_id
 from connector.store.provider_events.attribution import (
     find_by_provider,
     find_erased,
     find_holders,
-    find_matched_deliveries,
 )
 from connector.store.provider_events.delivery_reports import save_faults
 from connector.store.provider_events.events import (
@@ -68,7 +68,7 @@ async def resolve_batch(tx: Transaction, catalogue: Catalogue, batch: EventBatch
     """
     events = batch.current
     delivery_ids = {key: set(possible_delivery_ids(event, batch.linked_delivery(key))) for key, event in events.items()}
-    deliveries = await find_matched_deliveries(tx, set[str]().union(*delivery_ids.values()))
+    deliveries = await load_deliveries_by_id(tx, set[str]().union(*delivery_ids.values()))
     others = [event for key, event in events.items() if not delivery_ids[key] & deliveries.keys()]
     by_provider = await find_by_provider(tx, {id for event in others for id in possible_provider_ids(event)})
     others = [event for event in others if not any(id in by_provider for id in possible_provider_ids(event))]

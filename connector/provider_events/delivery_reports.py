@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from connector.ingest.intake import Intake
@@ -11,20 +12,19 @@ from connector.rules.model.interactions import Interaction
 from connector.rules.provider_events.delivery_reports import (
     UNSETTLED,
     DeliveryReport,
-    ReportedDelivery,
     decide_report,
 )
-from connector.rules.sending.deliveries import Delivery, DeliveryState, build_reported_receipt, receive_id
+from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState, build_reported_receipt, receive_id
 from connector.store.engine.transaction import Transaction
-from connector.store.follow_ups.deliveries import load_deliveries, settle
-from connector.store.follow_ups.follow_ups import load_follow_up, save_receipt
+from connector.store.follow_ups.deliveries import load_deliveries, load_delivery, settle
+from connector.store.follow_ups.follow_ups import load_follow_up
+from connector.store.follow_ups.receipts import receipt_key, save_receipts
 from connector.store.provider_events.delivery_reports import (
-    find_reported_delivery,
-    is_logged,
     mark_accepted,
     save_fault,
 )
-from connector.store.users.users import ERASED, load_users, lock_user
+from connector.store.users.log import is_logged
+from connector.store.users.users import is_erased_id, load_users, lock_user
 
 
 async def apply_delivery_report(
@@ -56,33 +56,31 @@ async def apply_delivery_report(
     return item is not None
 
 
-async def _lock_message(tx: Transaction, report: DeliveryReport) -> ReportedDelivery | None:
+async def _lock_message(tx: Transaction, report: DeliveryReport) -> DeliveryRecord | None:
     """Lock the message's user and return the message as stored then; None if the report is about another message."""
-    message = await find_reported_delivery(tx, report.delivery_id)
+    message = await load_delivery(tx, report.delivery_id)
     if message is None:
         return None
     await lock_user(tx, message.user_key)
-    message = await find_reported_delivery(tx, report.delivery_id)
-    return message if message is not None and message.is_reported_by(report) else None
+    message = await load_delivery(tx, report.delivery_id)
+    return message if message is not None and report.is_about(message) else None
 
 
-async def _is_received(tx: Transaction, message: ReportedDelivery) -> bool:
+async def _is_received(tx: Transaction, message: DeliveryRecord) -> bool:
     since = message.claimed_at
     return since is not None and await is_logged(tx, message.user_key, receive_id(message.id), since)
 
 
-async def _settle_follow_up(tx: Transaction, follow_up: FollowUp, message: ReportedDelivery, sent_at: datetime) -> None:
+async def _settle_follow_up(tx: Transaction, follow_up: FollowUp, message: DeliveryRecord, sent_at: datetime) -> None:
     """Record the receipt for eligibility, and end the follow-up if this was its last open message."""
-    await save_receipt(tx, follow_up.campaign, follow_up.user_key, follow_up.key, sent_at)
-    messages = await load_deliveries(tx, follow_up.id)
-    messages[message.channel] = Delivery(message.id, message.channel, DeliveryState.SENT, None, sent_at)
-    await settle(tx, follow_up, messages, tx.now)
+    await save_receipts(tx, {receipt_key(follow_up): sent_at})
+    sent = replace(message, state=DeliveryState.SENT, reason=None, claimed_at=sent_at)
+    await settle(tx, follow_up, {**await load_deliveries(tx, follow_up.id), message.channel: sent}, tx.now)
 
 
-async def _receive_interaction(tx: Transaction, message: ReportedDelivery, at: datetime) -> Interaction | None:
+async def _receive_interaction(tx: Transaction, message: DeliveryRecord, at: datetime) -> Interaction | None:
     """Return the interaction of receiving the message; None for an erased user, and for a channel without one."""
-    users = await load_users(tx, [message.user_key])
-    if message.user_key not in users or users[message.user_key].user.id.startswith(ERASED):
+    stored = (await load_users(tx, [message.user_key])).get(message.user_key)
+    if stored is None or is_erased_id(stored.user.id):
         return None
-    user = users[message.user_key].user.id
-    return build_reported_receipt(message.id, message.channel, message.campaign, user, at)
+    return build_reported_receipt(message.id, message.channel, message.campaign, stored.user.id, at)

@@ -1,1 +1,1 @@
-"""What happened, stored in SQL on SQLite and PostgreSQL. Imports `connector.rules` only."""
+"""All state, in SQL on SQLite and PostgreSQL: functions of a `Transaction`. Imports only `connector.rules`."""

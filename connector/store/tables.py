@@ -1,7 +1,8 @@
 """The tables (design 7). `workspace` is in every key; every instant is UTC with microseconds.
 
-Only `users`, `user_aliases`, `inbox`, whose messages are rendered, `unmatched_reports` and `dead_addresses` hold
-personal data. Everything else names a user by the surrogate `user_key`.
+Personal data is only in `users`, `user_aliases`, `inbox` (rendered messages), `unmatched_reports` and
+`dead_addresses` (the suppression list). All other tables name a user by the surrogate `user_key`. Comments of tables
+are part of the schema, which only a migration changes.
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
-        """Keep the zone where the database can."""
+        """Keep the time zone if the database can."""
         return dialect.type_descriptor(DateTime(timezone=dialect.name == "postgresql"))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive datetimes; SQLite gets the UTC wall clock."""
+        """Refuse naive datetimes; SQLite stores the UTC wall clock."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -58,7 +59,7 @@ class Instant(TypeDecorator[datetime]):
         return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give back aware UTC."""
+        """Return an aware datetime in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -154,11 +155,11 @@ users = Table(
     comment="One row a user. newest_t is the newest interaction judged; anything not after it is judged by folding.",
 )
 SEPARATORS = " -()."
-"""What people write between the digits of a phone number; nothing of it counts."""
+"""What people write between the digits of a phone number."""
 
 
 def bare_number(phone: Any) -> Any:
-    """A phone number as it is looked for, in SQL: without what stands between its digits."""
+    """Return the SQL expression of a phone number without separators, as it is compared and indexed."""
     for separator in SEPARATORS:
         phone = func.replace(phone, literal_column(f"'{separator}'"), literal_column("''"))
     return phone

@@ -20,8 +20,14 @@ from temporalio.service import RPCError, RPCStatusCode
 from connector import names
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.engine.transaction import Transaction
-from connector.store.follow_ups.launches import claim_to_signal_launches, mark_launches_signalled
-from connector.store.follow_ups.pending import claim_to_signal, claim_to_start, mark_signalled, mark_started
+from connector.store.follow_ups.outbox import (
+    find_launches_to_signal,
+    find_to_signal,
+    find_to_start,
+    mark_launches_signalled,
+    mark_signalled,
+    mark_started,
+)
 from connector.temporal.client import ClientSource, get_client, launch_arguments, start_arguments
 from connector.wire import FollowUpEnd, FollowUpStart, LaunchStart
 
@@ -85,9 +91,9 @@ class Outbox:
         """
         signals = self._signal_limit(limit)
         async with self._database.read(self._workspace) as tx:
-            to_start = await claim_to_start(tx, limit)
-            to_signal = await claim_to_signal(tx, signals) if signals else []
-            launches = await claim_to_signal_launches(tx, limit)
+            to_start = await find_to_start(tx, limit)
+            to_signal = await find_to_signal(tx, signals) if signals else []
+            launches = await find_launches_to_signal(tx, limit)
         if not to_start and not to_signal and not launches:
             return 0
         client = await get_client(self._client)

@@ -18,9 +18,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
 from connector.store.engine.database import Database, StoreUnavailable, database_now
-from connector.store.follow_ups.launch_ends import end_launch, find_unfinished
-from connector.store.follow_ups.launches import LaunchRow, next_due
-from connector.store.follow_ups.operating import end_closed, find_open
+from connector.store.follow_ups.ending import end_closed, find_open
+from connector.store.follow_ups.launches import LaunchRow, end_launch, find_unfinished, load_due_rows
 from connector.temporal.client import ClientSource, get_client
 
 _log = structlog.get_logger("reconciliation")
@@ -176,14 +175,14 @@ async def _end_launch_rows(database: Database, workspace: str, launch: LaunchRow
     ended, after = 0, ""
     while True:
         async with database.write(workspace) as tx:
-            rows = await next_due(tx, launch, after, None, _LAUNCH_ROWS_PER_PAGE)
+            rows = await load_due_rows(tx, launch, after, None, _LAUNCH_ROWS_PER_PAGE)
             now = await database_now(tx)
-            ids = [id for _, id, _ in rows]
+            ids = [row.id for row in rows]
             claimed_before = now - _ABANDONED_CLAIM_AGE
             ended += len(await end_closed(tx, ids, claimed_before=claimed_before, now=now))
         if len(rows) < _LAUNCH_ROWS_PER_PAGE:
             return ended
-        after = rows[-1][0]
+        after = rows[-1].user_key
 
 
 async def _newest_status(client: Client, workflow_id: str) -> WorkflowExecutionStatus | None:

@@ -26,11 +26,12 @@ from connector.rules.provider_events.classification import (
     Visit,
     classify,
 )
+from connector.rules.sending.deliveries import DeliveryRecord
 from connector.store.engine.database import Database, StoreUnavailable, database_now
-from connector.store.provider_events.attribution import TrackedDelivery, find_tracked_deliveries
-from connector.store.provider_events.events import save_consent_time
+from connector.store.follow_ups.deliveries import load_deliveries_by_id
+from connector.store.users.descriptions import merge_user, save_consent_time
 from connector.store.users.log import load_items
-from connector.store.users.users import UserErased, merge_user
+from connector.store.users.users import UserErased
 from connector.tracking.agents import is_crawler
 from connector.tracking.tokens import LinkKind, Token
 
@@ -138,7 +139,8 @@ class Visits:
 
     async def _ingest(self, batch: Sequence[FollowedLink]) -> None:
         async with self._database.read(self._workspace) as tx:
-            deliveries = await find_tracked_deliveries(tx, {f.token.delivery_id for f in batch})
+            records = await load_deliveries_by_id(tx, {f.token.delivery_id for f in batch})
+            deliveries = {id: record for id, record in records.items() if record.user}
             since = min(f.visit.at for f in batch) - BURST_WINDOW
             user_keys = {delivery.user_key for delivery in deliveries.values()}
             logged = await load_items(tx, dict.fromkeys(user_keys, since))
@@ -187,8 +189,8 @@ async def unsubscribe(database: Database, workspace: str, delivery_id: str) -> b
         StoreUnavailable: nothing has changed.
     """
     async with database.write(workspace) as tx:
-        delivery = (await find_tracked_deliveries(tx, [delivery_id])).get(delivery_id)
-        if delivery is None:
+        delivery = (await load_deliveries_by_id(tx, [delivery_id])).get(delivery_id)
+        if delivery is None or not delivery.user:
             return False
         changes = {"consent": {delivery.channel: "unsubscribed"}}
         with suppress(UserErased):
@@ -204,11 +206,11 @@ def _is_ready(visit: Visit, ready_before: datetime) -> bool:
     return visit.act is EngagementKind.OPEN or visit.at <= ready_before
 
 
-def _interaction_of(followed: FollowedLink, delivery: TrackedDelivery, clicks: DeliveryClicks) -> Interaction:
+def _interaction_of(followed: FollowedLink, delivery: DeliveryRecord, clicks: DeliveryClicks) -> Interaction:
     """Return the visit's interaction; its id is the same whenever the visit is repeated (M6)."""
     token, visit = followed.token, followed.visit
     others = clicks.near(visit.at) if visit.act is EngagementKind.CLICK else ()
-    classification = classify(visit, delivery.dispatched_at, others, is_crawler)
+    classification = classify(visit, delivery.claimed_at, others, is_crawler)
     properties: dict[str, Any] = {**classification.properties(visit.act), "delivery": delivery.id}
     second = visit.at.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
     if visit.act is EngagementKind.OPEN:

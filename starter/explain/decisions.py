@@ -15,8 +15,9 @@ from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction, LogEntry
 from connector.rules.model.reasons import Reason
 from connector.rules.model.values import format_instant
+from connector.rules.sending.deliveries import DeliveryRecord
 from connector.rules.triggering.evaluator import LoggedHistory
-from connector.store.reporting.history import DecisionRow, DeliveryRow, Record
+from connector.store.reporting.history import DecisionRow, UserRecord
 from connector.store.users.users import StoredUser
 from starter.explain.explanation import Decision, DeliveryView, Evidence, InteractionView
 
@@ -24,7 +25,7 @@ from starter.explain.explanation import Decision, DeliveryView, Evidence, Intera
 class ExplanationBuilder:
     """Builds decisions from a user's record and the current catalogue, as of the instant at which it was read (UTC)."""
 
-    def __init__(self, stored: StoredUser, record: Record, catalogue: Catalogue, as_of: datetime) -> None:
+    def __init__(self, stored: StoredUser, record: UserRecord, catalogue: Catalogue, as_of: datetime) -> None:
         self._stored, self._record, self._catalogue, self._as_of = stored, record, catalogue, as_of
         self._history = LoggedHistory(list(record.items.values()))
 
@@ -61,7 +62,7 @@ class ExplanationBuilder:
             messages=[self._message(context, message) for message in messages],
         )
 
-    def _message(self, context: DecisionContext, message: DeliveryRow) -> DeliveryView:
+    def _message(self, context: DecisionContext, message: DeliveryRecord) -> DeliveryView:
         return DeliveryView(
             channel=message.channel,
             state=message.state.value,
@@ -170,7 +171,7 @@ def _order_of(row: FollowUp | DecisionRow) -> tuple[datetime, datetime]:
     return (row.trigger.t, row.trigger.received_at) if isinstance(row, FollowUp) else (row.t, row.decided_at)
 
 
-def _with_message(context: DecisionContext, message: DeliveryRow) -> DecisionContext:
+def _with_message(context: DecisionContext, message: DeliveryRecord) -> DecisionContext:
     return replace(
         context,
         reason=message.reason,

@@ -19,7 +19,7 @@ from connector.rules.model.users import suppressed_channels
 from connector.rules.model.values import format_instant
 from connector.rules.publishing.orders import suggest_id
 from connector.store.engine.database import database_now
-from connector.store.reporting.history import MOST_DECISIONS, Record, load_record, was_erased
+from connector.store.reporting.history import MAX_DECISIONS, UserRecord, load_user_record, was_erased
 from connector.store.users.users import StoredUser, UserErased, find_user
 from starter.explain.decisions import ExplanationBuilder, interaction_view
 from starter.explain.explanation import CampaignExplanation, Explanation, NoDecision
@@ -34,7 +34,7 @@ class UnknownCampaign(ConnectorError):
 
 
 async def explain_user(
-    context: AppContext, user: str, campaign: str | None = None, *, most: int = MOST_DECISIONS
+    context: AppContext, user: str, campaign: str | None = None, *, most: int = MAX_DECISIONS
 ) -> Explanation:
     """Explain every decision about a user, of all campaigns or of one, and why others made none.
 
@@ -52,7 +52,7 @@ async def explain_user(
             if await was_erased(tx, user):
                 raise UserErased(f"the user {user} was erased; no decision names them any more")
             raise UnknownUser(f"the user {user} is not known: no report and no description names them")
-        record = await load_record(tx, stored.user_key, campaign=campaign, most=most)
+        record = await load_user_record(tx, stored.user_key, campaign=campaign, limit=most)
     # Loaded after the record, so that it contains every entry that the record refers to.
     catalogue = await context.cache.at_least(context.database)
     if campaign is not None and campaign not in catalogue.entries:
@@ -61,7 +61,7 @@ async def explain_user(
 
 
 def _explanation(
-    stored: StoredUser, record: Record, catalogue: Catalogue, as_of: datetime, campaign: str | None
+    stored: StoredUser, record: UserRecord, catalogue: Catalogue, as_of: datetime, campaign: str | None
 ) -> Explanation:
     decided = sorted({p.campaign for p in record.follow_ups} | {d.campaign for d in record.decided})
     if campaign is None:
@@ -88,7 +88,7 @@ def _campaign_explanation(builder: ExplanationBuilder, entry: Entry) -> Campaign
     )
 
 
-def _undecided_near_misses(record: Record, catalogue: Catalogue) -> list[str]:
+def _undecided_near_misses(record: UserRecord, catalogue: Catalogue) -> list[str]:
     """Return the live follow-ons without a decision that listen to something that the user interacted with."""
     subjects = subjects_of(record.items.values())
     return sorted(
@@ -98,7 +98,7 @@ def _undecided_near_misses(record: Record, catalogue: Catalogue) -> list[str]:
     )
 
 
-def _explain_no_decision(entry: Entry, record: Record, catalogue: Catalogue) -> NoDecision:
+def _explain_no_decision(entry: Entry, record: UserRecord, catalogue: Catalogue) -> NoDecision:
     """Explain why a campaign made no decision, from what is still logged of the user."""
     miss = nearest_miss(entry, record.items.values(), catalogue)
     return NoDecision(

@@ -23,7 +23,9 @@ from connector.rules.timing.caps import PastSend
 from connector.simulation import Simulation, SpillStore
 from connector.simulation.tally import Tally
 from connector.store.engine.transaction import Transaction
-from connector.store.reporting.backlog import Named, count_users, load_receipts_before, load_sends, page_of_users
+from connector.store.follow_ups.deliveries import load_past_sends
+from connector.store.follow_ups.receipts import load_receipts
+from connector.store.reporting.backlog import LoggedType, count_users, load_user_keys
 from connector.store.users.log import load_items
 from connector.store.users.users import StoredUser, load_users
 
@@ -146,19 +148,22 @@ def _run_to(simulation: Simulation, user: str, sends: list[PastSend], until: dat
 
 
 async def _load_pages(
-    tx: Transaction, triggers: set[Named], campaign: str, since: datetime, *, with_past: bool
+    tx: Transaction, triggers: set[LoggedType], campaign: str, since: datetime, *, with_past: bool
 ) -> AsyncIterator[list[_UserHistory]]:
     after = ""
-    while keys := await page_of_users(tx, triggers, since, after=after, limit=_USERS_PER_PAGE):
+    while keys := await load_user_keys(tx, triggers, since, after=after, limit=_USERS_PER_PAGE):
         after = keys[-1]
         users = await load_users(tx, keys)
         log = await load_items(tx, dict.fromkeys(users, None if with_past else since))
-        sends = await load_sends(tx, keys, since, but=campaign)
-        receipts = await load_receipts_before(tx, keys, campaign, since)
+        sends = await load_past_sends(tx, keys, since, but=campaign)
+        receipts: dict[str, dict[str, datetime]] = {key: {} for key in keys}
+        for (_, user_key, key), at in (await load_receipts(tx, keys, [campaign])).items():
+            if at < since:
+                receipts[user_key][key] = at
         yield [_UserHistory(stored, log[key], sends[key], receipts[key]) for key, stored in users.items()]
 
 
-def _triggers_of(revision: Revision) -> set[Named]:
+def _triggers_of(revision: Revision) -> set[LoggedType]:
     campaign = revision.definition
     follow_on = campaign.follow_on if isinstance(campaign, Campaign) else None
     return {named for condition in (follow_on.trigger if follow_on else ()) for named in logged_types(condition)}

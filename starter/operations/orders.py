@@ -22,7 +22,7 @@ from connector.store.catalogue.cache import load_catalogue
 from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.reporting.overview import WaitCounts, count_waits
-from connector.store.users.log import count_on_targets
+from connector.store.users.log import count_interactions
 from connector.temporal.registry_client import submit_order
 from connector.wire import Order, OrderReceipt
 
@@ -69,7 +69,7 @@ async def _check_publish(
 ) -> tuple[OrderPlan, list[str]]:
     if not ids:
         return OrderPlan(()), []
-    missed = await count_on_targets(tx, missed_to_count(drafted.catalogue, ids))
+    missed = await count_interactions(tx, missed_to_count(drafted.catalogue, ids))
     return check_publish(drafted.catalogue, ids, now=await database_now(tx), allow_missed=allow_missed, missed=missed)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from connector import names
 from connector.app.context import AppContext
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.model.values import format_instant
@@ -41,14 +42,17 @@ def view_entry_with_definition(entry: Entry) -> dict[str, Any]:
     return {**view_entry(entry), "definition": as_written(entry.newest.definition)}
 
 
-def view_follow_up(listed: FollowUpListing) -> dict[str, Any]:
+def view_follow_up(workspace: str, listed: FollowUpListing) -> dict[str, Any]:
     """Return a follow-up or refusal with the keys of `simulate --json` (design 8); times are UTC with `Z`.
 
-    `key` is null if it is not set or was erased.
+    `key` is null if it is not set or was erased. `workflow_id` is that of the workflow in Temporal that waits for it.
     """
+    id, workflow_id = listed.id, None
+    if id is not None and not listed.is_launched:
+        workflow_id = names.follow_up_id(workspace, listed.campaign, listed.user_key, id)
     shown = {
-        "id": listed.id,
-        "workflow_id": listed.workflow_id,
+        "id": id,
+        "workflow_id": workflow_id,
         "campaign": listed.campaign,
         "user": listed.user,
         "trigger": listed.trigger,
@@ -75,7 +79,7 @@ async def load_results(context: AppContext, entry: Entry) -> dict[str, Any]:
 def view_results(counts: Sequence[ResultCounts], letters: Sequence[str]) -> dict[str, Any]:
     """Return numbers of users: `control`, `receivers` (all others together) and each of the `variants`.
 
-    `compute_uplift`, by conversion, compares with the control group; it is null if either group is empty.
+    `uplift`, by conversion, compares with the control group; it is null if either group is empty.
 
     Args:
         letters: the conversions to show.

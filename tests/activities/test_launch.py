@@ -15,9 +15,9 @@ from connector.rules.timing.delays import local_instant, resolve_zone
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 from connector.store.erasure import erase_user
-from connector.store.follow_ups.follow_ups import save_receipt
-from connector.store.follow_ups.launches import claim_to_signal_launches
-from connector.store.follow_ups.stopping import end_page
+from connector.store.follow_ups.ending import end_stopped
+from connector.store.follow_ups.outbox import find_launches_to_signal
+from connector.store.follow_ups.receipts import save_receipts
 from connector.store.tables import deliveries, entries, follow_ups, interactions, launches, user_aliases
 from tests.support.builders import listener, original
 from tests.support.fake_channel import Killed
@@ -65,7 +65,7 @@ async def test_audience_is_judged_as_it_stands(harness: LaunchHarness) -> None:
     async with harness.installation.database.write("default") as tx:
         at = await database_now(tx)
         had = select(user_aliases.c.user_key).where(user_aliases.c.external_id == "had")
-        await save_receipt(tx, "o", (await tx.execute(had)).scalar_one(), "", at)
+        await save_receipts(tx, {("o", (await tx.execute(had)).scalar_one(), ""): at})
         await erase_user(tx, "gone", at)
     assert (await harness.work(NOW)).phase == "ended"
     assert harness.channel.users == ["gold"]
@@ -170,7 +170,7 @@ async def test_stop_pauses_and_resume_goes_on(harness: LaunchHarness) -> None:
     await harness.work(NOW)
     await harness.installation.order("stop", "o")
     async with harness.installation.database.write("default") as tx:
-        assert (await end_page(tx, ["o"], 100)).ended == 0
+        assert (await end_stopped(tx, ["o"], 100)).ended == 0
     assert (await harness.work(NOW + MINUTE)).phase == "paused"
     assert len(harness.channel.users) == 4
     await harness.installation.order("resume", "o")
@@ -233,7 +233,7 @@ async def test_archive_ends_waits_as_it_does_for_follow_ons(harness: LaunchHarne
     await harness.step(NOW)
     await harness.installation.order("archive", "o")
     async with harness.installation.database.write("default") as tx:
-        assert (await end_page(tx, ["o"], 100)).ended == 3
+        assert (await end_stopped(tx, ["o"], 100)).ended == 3
     assert (await harness.work(NOW)).phase == "ended"
 
 
@@ -265,7 +265,7 @@ async def test_killed_while_gathering(harness: LaunchHarness, monkeypatch: pytes
         raise Killed
 
     with monkeypatch.context() as broken:
-        broken.setattr("activities.launch.launch.change_launch", kill)
+        broken.setattr("activities.launch.launch.update_launch", kill)
         with pytest.raises(Killed):
             await harness.step(NOW)
     assert await harness.rows() == []
@@ -415,7 +415,7 @@ async def test_new_time_before_it_has_begun(harness: LaunchHarness) -> None:
     await harness.publish(send=sends[1])
     assert (await harness.step(NOW)).until == later[1]
     async with harness.installation.database.read("default") as tx:
-        [told] = await claim_to_signal_launches(tx, 10)
+        [told] = await find_launches_to_signal(tx, 10)
         version = (await tx.execute(select(entries.c.changed_in).where(entries.c.id == "o"))).scalar_one()
     assert told["changed_in"] == version
 

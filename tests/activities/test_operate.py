@@ -16,9 +16,9 @@ from activities.send import Sender
 from connector.channels.protocol import Accepted, TryLater
 from connector.rules.model.users import User
 from connector.store.engine.database import database_now
-from connector.store.follow_ups.operating import end_closed, find_open
+from connector.store.follow_ups.ending import end_closed, find_open
 from connector.store.tables import deliveries, receipts
-from connector.store.users.users import save_user
+from connector.store.users.descriptions import save_user
 from connector.wire import Operation, OperationResult, SendOutcome, SendRequest
 from tests.support.builders import BASE, ORIGINAL, PUSHED, at, buy, follow_on, push
 from tests.support.fake_channel import FakeChannel, Killed

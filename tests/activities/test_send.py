@@ -11,8 +11,8 @@ from connector.channels.protocol import Accepted, OutcomeUnknown, Rejected, TryL
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.users import User
 from connector.store.catalogue.drafts import save_drafts
-from connector.store.follow_ups.follow_ups import save_receipt
-from connector.store.follow_ups.stopping import end_page
+from connector.store.follow_ups.ending import end_stopped
+from connector.store.follow_ups.receipts import save_receipts
 from connector.store.tables import follow_ups, receipts
 from connector.wire import SendOutcome
 from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, at, buy, follow_on, push
@@ -168,7 +168,7 @@ async def test_stop_ends_nothing_of_which_a_part_went_out(harness: SendHarness) 
         await tx.execute(update(follow_ups).values(state="held", dispatched_at=datetime.fromisoformat(at(30))))
     await harness.installation.order("stop", "f")
     async with harness.installation.database.write("default") as tx:
-        page = await end_page(tx, ["f"], 10)
+        page = await end_stopped(tx, ["f"], 10)
     assert (page.seen, page.ended) == (0, 0)
 
 
@@ -378,7 +378,7 @@ async def test_eligibility_is_looked_at_again_when_due(harness: SendHarness) -> 
     await _republish(harness, follow_on("f", PUSHED, delay={"after": "30 minutes"}))
     async with harness.installation.database.write("default") as tx:
         row = (await harness.installation.rows())[0]
-        await save_receipt(tx, "f", row.user_key, "", datetime.fromisoformat(at(10)))
+        await save_receipts(tx, {("f", row.user_key, ""): datetime.fromisoformat(at(10))})
     assert (await harness.send(minutes=30)).reason == "not_eligible_again"
 
 

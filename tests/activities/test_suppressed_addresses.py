@@ -11,8 +11,9 @@ from connector.channels.protocol import Accepted
 from connector.rules.model.users import User
 from connector.rules.provider_events.consent import AddressStatement
 from connector.store.tables import dead_addresses
+from connector.store.users.descriptions import merge_user
 from connector.store.users.suppressions import save_address_statements
-from connector.store.users.users import find_user, merge_user
+from connector.store.users.users import find_user
 from tests.support.builders import BASE, ORIGINAL, PUSHED, follow_on, push
 from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation

@@ -22,7 +22,7 @@ from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
 from connector.store.erasure import erase_user
 from connector.store.tables import inbox, inbox_marks, interactions
-from connector.store.users.users import save_user
+from connector.store.users.descriptions import save_user
 from connector.wire import SendRequest
 from tests.support.builders import ORIGINAL, PUSHED, at, follow_on, push
 from tests.support.installation import Installation

@@ -36,10 +36,16 @@ from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine import transaction
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import database_now
-from connector.store.follow_ups.launches import claim_to_signal_launches, mark_launches_signalled
-from connector.store.follow_ups.pending import claim_to_signal, claim_to_start, mark_signalled, mark_started
+from connector.store.follow_ups.outbox import (
+    find_launches_to_signal,
+    find_to_signal,
+    find_to_start,
+    mark_launches_signalled,
+    mark_signalled,
+    mark_started,
+)
 from connector.store.tables import Instant
-from connector.store.users.users import merge_user
+from connector.store.users.descriptions import merge_user
 from connector.wire import LaunchPage, Order, SendRequest, StoppedWindow
 from tests.parity.outcomes import Outcomes, printed_object
 from tests.parity.stored import load_outcomes
@@ -204,9 +210,9 @@ class Production:
             return
         self._nudged = False
         async with self._database.read(self._workspace) as tx:
-            to_start = await claim_to_start(tx, 1000)
-            to_signal = await claim_to_signal(tx, 1000)
-            launches = await claim_to_signal_launches(tx, 1000)
+            to_start = await find_to_start(tx, 1000)
+            to_signal = await find_to_signal(tx, 1000)
+            launches = await find_launches_to_signal(tx, 1000)
         if not (to_start or to_signal or launches):
             return
         async with self._database.write(self._workspace) as tx:

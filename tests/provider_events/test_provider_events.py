@@ -27,7 +27,8 @@ from connector.store.tables import (
     user_aliases,
     users,
 )
-from connector.store.users.users import create_users, mark_of_erased, merge_user
+from connector.store.users.descriptions import merge_user
+from connector.store.users.users import create_users, erased_id
 from connector.tracking.tokens import LinkKind, OwnLinks, Token
 from connector.tracking.visits import FollowedLink, Visits, unsubscribe
 from tests.support.builders import BASE, ORIGINAL, at, follow_on
@@ -445,7 +446,7 @@ async def test_a_retry_drops_and_keeps(harness: ProviderEventHarness) -> None:
     async with harness.installation.database.write("default") as tx:
         await create_users(tx, ["erased"], BASE)
         alias, kept = user_aliases.c.external_id, unmatched_reports.c
-        await tx.execute(update(user_aliases).where(alias == "erased").values(external_id=mark_of_erased("erased")))
+        await tx.execute(update(user_aliases).where(alias == "erased").values(external_id=erased_id("erased")))
         row = (await tx.execute(select(kept.event).where(kept.event_id == "old"))).scalar_one()
         older = row | {"at": (BASE - timedelta(days=400)).isoformat()}
         await tx.execute(update(unmatched_reports).where(kept.event_id == "old").values(event=older))

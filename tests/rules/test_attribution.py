@@ -11,17 +11,16 @@ from connector.rules.provider_events.attribution import (
     Attribution,
     AttributionLookup,
     ErasedUser,
-    MatchedDelivery,
     Unmatched,
     attribute,
 )
 from connector.rules.provider_events.events import EventKind, ProviderEvent, from_tag, to_tag
-from connector.rules.sending.deliveries import DeliveryState
+from tests.support.builders import delivery_record
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
-DELIVERY = MatchedDelivery("d.email", "f", "email", DeliveryState.SENT, AT, "<d.email@shop.test>", None, "u-1")
-GONE = MatchedDelivery("g.email", "f", "email", DeliveryState.SENT, AT, None, None, None)
-TEXT = MatchedDelivery("t.sms", "f", "sms", DeliveryState.SENT, AT, "SM1", None, "u-1")
+DELIVERY = delivery_record("d.email", "f", "email", claimed_at=AT, provider_id="<d.email@shop.test>", user="u-1")
+GONE = delivery_record("g.email", "f", "email", claimed_at=AT)
+TEXT = delivery_record("t.sms", "f", "sms", claimed_at=AT, provider_id="SM1", user="u-1")
 LOOKUP = AttributionLookup(
     deliveries={"d.email": DELIVERY, "g.email": GONE},
     by_provider={"<d.email@shop.test>": DELIVERY, "SM1": TEXT},

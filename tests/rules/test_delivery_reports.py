@@ -9,10 +9,10 @@ import pytest
 from connector.rules.provider_events.delivery_reports import (
     DeliveryReport,
     ReportChanges,
-    ReportedDelivery,
     decide_report,
 )
 from connector.rules.sending.deliveries import DeliveryState
+from tests.support.builders import delivery_record
 
 S = DeliveryState
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -42,7 +42,7 @@ def test_a_report_changes(
     reported: str | None, changes: tuple[datetime | None, datetime | None, bool, str | None],
 ) -> None:  # fmt: skip
     """Accepted, received, fault cleared, fault noted; a repeated report changes nothing."""
-    message = ReportedDelivery("d", "p", "f", "k", channel, state, fault, CLAIMED, None)
+    message = delivery_record("d", "f", channel, state=state, fault=fault, claimed_at=CLAIMED)
     report = DeliveryReport("d", None, arrived, reported)
     decided = decide_report(message, report, follow_up_is_open=True, is_received=is_received, now=NOW)
     assert decided == ReportChanges(*changes)
@@ -51,7 +51,7 @@ def test_a_report_changes(
 @pytest.mark.parametrize(("is_open", "accepted_at"), [(True, NOW), (False, None)])
 def test_a_message_that_was_never_claimed(is_open: bool, accepted_at: datetime | None) -> None:
     """It was sent after all, while its follow-up is open: the report's time is its dispatch."""
-    message = ReportedDelivery("d", "p", "f", "k", "email", S.OPEN, None, None, None)
+    message = delivery_record("d", "f", "email", state=S.OPEN)
     report = DeliveryReport("d", None, True)
     decided = decide_report(message, report, follow_up_is_open=is_open, is_received=False, now=NOW)
     assert (decided.accepted_at, decided.received_at) == (accepted_at, NOW)
@@ -60,5 +60,5 @@ def test_a_message_that_was_never_claimed(is_open: bool, accepted_at: datetime |
 @pytest.mark.parametrize(("message_id", "reported", "same"), [(None, "a", True), ("a", None, True), ("a", "b", False)])
 def test_the_providers_id_decides_which_message_it_is(message_id: str | None, reported: str | None, same: bool) -> None:
     """A report with another provider id is about another message."""
-    message = ReportedDelivery("d", "p", "f", "k", "sms", S.SENT, None, CLAIMED, message_id)
-    assert message.is_reported_by(DeliveryReport("d", reported)) is same
+    message = delivery_record("d", "f", "sms", claimed_at=CLAIMED, provider_id=message_id)
+    assert DeliveryReport("d", reported).is_about(message) is same

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector.rules.provider_events.attribution import Attribution, MatchedDelivery, Unmatched
+from connector.rules.provider_events.attribution import Attribution, Unmatched
 from connector.rules.provider_events.effects import (
     NO_EFFECT,
     EventEffect,
@@ -21,11 +21,14 @@ from connector.rules.provider_events.effects import (
 )
 from connector.rules.provider_events.events import EventKind, ProviderEvent, sanitise_event
 from connector.rules.sending.deliveries import DeliveryState
+from tests.support.builders import delivery_record
 
 H = EventKind
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
-DELIVERY = MatchedDelivery("d.email", "f", "email", DeliveryState.SENT, AT - timedelta(hours=1), None, None, "u-1")
+DELIVERY = delivery_record(
+    "d.email", "f", "email", state=DeliveryState.SENT, claimed_at=AT - timedelta(hours=1), user="u-1"
+)
 OURS, THEIRS = Attribution("f", "u-1", DELIVERY), Attribution("welcome", "u-1")
 
 

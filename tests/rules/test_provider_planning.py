@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector.rules.provider_events.attribution import AttributionLookup, MatchedDelivery, Unmatched
+from connector.rules.provider_events.attribution import AttributionLookup, Unmatched
 from connector.rules.provider_events.delivery_reports import DeliveryReport
 from connector.rules.provider_events.effects import Link
 from connector.rules.provider_events.events import EventKind, ProviderEvent, identify_event
@@ -20,12 +20,13 @@ from connector.rules.provider_events.planning import (
     plan_events,
 )
 from connector.rules.sending.deliveries import DeliveryState
+from tests.support.builders import delivery_record
 
 E, OUTCOME = EventKind, EventOutcome
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 RETENTION = timedelta(days=90)
 CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
-MAIL = MatchedDelivery("d.email", "f", "email", DeliveryState.SENT, NOW - timedelta(hours=1), "<d@s.test>", None, "u")
+MAIL = delivery_record("d.email", "f", "email", claimed_at=NOW - timedelta(hours=1), provider_id="<d@s.test>", user="u")
 TEXT = replace(MAIL, id="t.sms", channel="sms", provider_id="SM1")
 LOOKUP = AttributionLookup(
     deliveries={

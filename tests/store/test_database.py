@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from connector.store.engine.database import Database, StoreUnavailable, database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import receipts, sequences
-from connector.store.users.log import take_numbers
+from connector.store.users.log import draw_arrival_numbers
 from tests.support.polling import until
 from tests.support.repository import ROOT
 
@@ -134,7 +134,7 @@ async def test_arrival_numbers_grow_and_are_never_given_twice(database: Database
 
     async def take(count: int) -> list[int]:
         async with database.write(W) as tx:
-            return await take_numbers(tx, count)
+            return await draw_arrival_numbers(tx, count)
 
     batches = await asyncio.gather(*(take(count) for count in (1, 7, 100, 3)))
     numbers = [number for batch in batches for number in batch]
@@ -180,13 +180,13 @@ async def test_sqlite_takes_writers_of_several_processes(sqlite_url: str, sqlite
 _RAISER = """
 import asyncio, sys
 from connector.store.engine.database import Database
-from connector.store.users.log import take_numbers
+from connector.store.users.log import draw_arrival_numbers
 
 async def main():
     database = Database.open(sys.argv[1])
     for _ in range(25):
         async with database.write("default") as tx:
-            await take_numbers(tx, 1)
+            await draw_arrival_numbers(tx, 1)
     await database.close()
 
 asyncio.run(main())

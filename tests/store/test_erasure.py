@@ -9,7 +9,8 @@ from connector.rules.model.users import User
 from connector.store.engine.database import Database
 from connector.store.erasure import erase_user
 from connector.store.tables import metadata
-from connector.store.users.users import UserErased, find_user, save_user
+from connector.store.users.descriptions import save_user
+from connector.store.users.users import UserErased, find_user
 from tests.support.builders import ABANDONED, ORIGINAL, push
 from tests.support.installation import Installation
 

@@ -7,7 +7,7 @@ import pytest
 from connector.rules.model.reasons import Reason
 from connector.store.engine.database import Database
 from connector.store.erasure import erase_user
-from connector.store.reporting.history import Record, load_record, was_erased
+from connector.store.reporting.history import UserRecord, load_user_record, was_erased
 from connector.store.users.users import find_user
 from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, at, buy, follow_on, push
 from tests.support.fake_channel import FakeChannel
@@ -17,11 +17,11 @@ from tests.support.send_harness import SendHarness
 W = "default"
 
 
-async def _record(database: Database, user: str, campaign: str | None = None, most: int = 1000) -> Record:
+async def _record(database: Database, user: str, campaign: str | None = None, most: int = 1000) -> UserRecord:
     async with database.read(W) as tx:
         stored = await find_user(tx, user)
         assert stored is not None
-        return await load_record(tx, stored.user_key, campaign=campaign, most=most)
+        return await load_user_record(tx, stored.user_key, campaign=campaign, limit=most)
 
 
 @pytest.fixture

@@ -11,11 +11,8 @@ from sqlalchemy import Table, func, insert, select, update
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
 from connector.store.erasure import erase_user
-from connector.store.provider_events.attribution import (
-    find_holders,
-    find_matched_deliveries,
-    find_tracked_deliveries,
-)
+from connector.store.follow_ups.deliveries import load_deliveries_by_id
+from connector.store.provider_events.attribution import find_holders
 from connector.store.reporting.overview import list_follow_ups
 from connector.store.tables import (
     assignments,
@@ -29,8 +26,9 @@ from connector.store.tables import (
     user_aliases,
     users,
 )
+from connector.store.users.descriptions import save_user
 from connector.store.users.linking import Linked, Pair, link_ids
-from connector.store.users.users import find_user, load_users, look_up, resolve_and_lock, save_user
+from connector.store.users.users import find_user, find_user_keys, load_users, resolve_and_lock
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
 from tests.support.installation import Installation
 from tests.support.query_plans import until_waiting
@@ -112,7 +110,7 @@ async def test_who_was_only_described_becomes_part_of_the_other(installation: In
         await save_user(tx, NEW, NOW)
         for id, hour in (("old", 1), ("new", 2)):
             said = {"email": f"2026-03-01T0{hour}:00:00+00:00", id: f"2026-03-01T0{hour}:00:00+00:00"}
-            key = (await look_up(tx, [id]))[0][id]
+            key = (await find_user_keys(tx, [id]))[0][id]
             await tx.execute(update(users).where(users.c.user_key == key).values(said_at=said, newest_t=NOW))
     before = dict(zip(("old", "new"), await keys(database, "old", "new"), strict=True))
     if acted:
@@ -238,7 +236,7 @@ async def test_many_links_cost_as_many_statements_as_one(database: Database) -> 
 async def shown(database: Database, id: str, number: int) -> set[str | None]:
     """The ids by which the user is told, wherever one of several is chosen, with the follow-up of this number."""
     async with database.write(W) as tx:
-        key = (await look_up(tx, [id]))[0][id]
+        key = (await find_user_keys(tx, [id]))[0][id]
         delivery, history = f"d{number}", dict(HISTORY)
         for table, row in (
             (follow_ups, {"id": f"f{number}"}),
@@ -248,8 +246,7 @@ async def shown(database: Database, id: str, number: int) -> set[str | None]:
         ((holder,),) = (await find_holders(tx, "email", [f"{number}@x.test"])).values()
         return {
             (await load_users(tx, [key]))[key].user.id,
-            (await find_matched_deliveries(tx, [delivery]))[delivery].user,
-            (await find_tracked_deliveries(tx, [delivery]))[delivery].user,
+            (await load_deliveries_by_id(tx, [delivery]))[delivery].user,
             *(listed.user for listed in await list_follow_ups(tx, user_key=key)),
             holder,
         }
@@ -290,7 +287,7 @@ async def test_only_what_was_linked_has_a_rank(installation: Installation) -> No
     await link(installation.database, ("ann", "bob"), ("bob", "bob"), ("v", "w"), ("w", "v"))
     assert await ranks(installation.database) == {"ann": 0, "bob": 0, "v": 1, "w": 1}
     async with installation.database.read(W) as tx:
-        (key,) = set((await look_up(tx, ["v", "w"]))[0].values())
+        (key,) = set((await find_user_keys(tx, ["v", "w"]))[0].values())
         assert (await load_users(tx, [key]))[key].user.id == "v"
 
 
@@ -359,7 +356,7 @@ async def test_whose_lock_is_awaited_while_they_join(postgresql_database: Databa
     await installation.ingest(buy("a", 0, "ann"), buy("b", 0, "bob"))
     async with database.write(W) as tx:
         await resolve_and_lock(tx, ["visitor", "v2"], NOW)
-        ann = (await look_up(tx, ["ann"]))[0]["ann"]
+        ann = (await find_user_keys(tx, ["ann"]))[0]["ann"]
 
     async def erase(id: str) -> bool:
         async with database.write(W) as tx:

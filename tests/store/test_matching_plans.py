@@ -11,12 +11,8 @@ from connector.rules.provider_events.events import identify_event
 from connector.rules.targeting.deduplication import Engagement
 from connector.store.engine.database import Database, database_now
 from connector.store.engine.transaction import Transaction
-from connector.store.provider_events.attribution import (
-    find_by_provider,
-    find_erased,
-    find_holders,
-    find_matched_deliveries,
-)
+from connector.store.follow_ups.deliveries import load_deliveries_by_id
+from connector.store.provider_events.attribution import find_by_provider, find_erased, find_holders
 from connector.store.provider_events.delivery_reports import save_faults
 from connector.store.provider_events.events import (
     apply_statements,
@@ -39,7 +35,7 @@ W = "default"
 
 async def _ask(tx: Transaction) -> None:
     """Everything that a batch of events reads and writes, and erasing a user."""
-    await find_matched_deliveries(tx, ["d1.email"])
+    await load_deliveries_by_id(tx, ["d1.email"])
     await find_by_provider(tx, ["<d1@shop.test>"])
     await find_erased(tx, ["a"])
     await find_holders(tx, "email", ["ada@shop.test"])

@@ -6,6 +6,7 @@ from connector.names import follow_up_id
 from connector.store.engine.database import Database
 from connector.store.reporting.overview import Count, count_follow_ups, list_follow_ups
 from connector.store.users.users import find_user
+from starter.operations.views import view_follow_up
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
 from tests.support.installation import Installation
 
@@ -42,8 +43,9 @@ async def test_the_workflow_that_waits_is_named(told: Database) -> None:
         [refusal] = await list_follow_ups(tx, state="refused")
     assert user is not None
     assert anna.id is not None
-    assert anna.workflow_id == follow_up_id(W, "f", user.user_key, anna.id)
-    assert refusal.workflow_id is None
+    shown = view_follow_up(W, anna)
+    assert shown["workflow_id"] == follow_up_id(W, "f", user.user_key, anna.id)
+    assert view_follow_up(W, refusal)["workflow_id"] is None
 
 
 async def test_refusals_stand_apart(told: Database) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from connector.rules.sending.effects import KeepAssignment
 from connector.rules.targeting.assignment import Assignment
 from connector.store.engine.database import Database
-from connector.store.follow_ups.follow_ups import insert_assignments
+from connector.store.follow_ups.receipts import insert_assignments
 from connector.store.reporting.results import ResultCounts, count_results
 from connector.store.tables import follow_ups
 from connector.store.users.users import find_user

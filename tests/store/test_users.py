@@ -12,15 +12,8 @@ from sqlalchemy import func, select
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
 from connector.store.tables import user_aliases, users
-from connector.store.users.users import (
-    find_user,
-    load_users,
-    lock_user,
-    merge_user,
-    raise_newest,
-    resolve_and_lock,
-    save_user,
-)
+from connector.store.users.descriptions import merge_user, save_user
+from connector.store.users.users import find_user, load_users, lock_user, raise_newest, resolve_and_lock
 from tests.support.query_plans import until_waiting
 
 W = "default"

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState
+
 PUSH = {"push": {"title": "Hi", "body": "there"}}
 BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)  # noqa: TID251 - a test's "now"
 
@@ -80,3 +82,9 @@ def buy(id: str, minutes: float, user: str = "u", **properties: Any) -> dict[str
 
 def _item(id: str, minutes: float, user: str, properties: Mapping[str, Any], **kind: str) -> dict[str, Any]:
     return {"id": id, "user": user, "occurred_at": at(minutes), "properties": dict(properties), **kind}
+
+
+def delivery_record(id: str, campaign: str, channel: str, **fields: Any) -> DeliveryRecord:
+    """A stored delivery of somebody's follow-up."""
+    keys = {"follow_up_id": "p", "user_key": "k"}
+    return DeliveryRecord(id=id, channel=channel, campaign=campaign, **{**keys, "state": DeliveryState.SENT, **fields})

@@ -14,7 +14,7 @@ from connector.rules.model.users import User
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 from connector.store.tables import follow_ups, launches, user_aliases, users
-from connector.store.users.users import save_user
+from connector.store.users.descriptions import save_user
 from connector.wire import LaunchPage, LaunchStep
 from tests.support.builders import now, original
 from tests.support.fake_channel import FakeChannel

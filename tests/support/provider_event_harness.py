@@ -14,7 +14,8 @@ from connector.rules.model.users import User
 from connector.rules.provider_events.events import EventKind, ProviderEvent
 from connector.store.provider_events.events import load_unmatched
 from connector.store.tables import interactions
-from connector.store.users.users import find_user, save_user
+from connector.store.users.descriptions import save_user
+from connector.store.users.users import find_user
 from connector.tracking.tokens import OwnLinks, Tokens
 from tests.support.builders import BASE, PUSHED, at, follow_on, push
 from tests.support.fake_channel import FakeChannel

@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.send import Sender
 from connector.rules.model.users import User
 from connector.store.tables import deliveries
-from connector.store.users.users import save_user
+from connector.store.users.descriptions import save_user
 from connector.wire import SendOutcome, SendRequest
 from tests.support.builders import at, now
 from tests.support.fake_channel import FakeChannel

@@ -21,7 +21,7 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups, launches, user_aliases
-from connector.store.users.users import save_user
+from connector.store.users.descriptions import save_user
 from connector.temporal.registry_client import submit_order
 from connector.wire import Order
 from tests.support.builders import PUSHED, follow_on, now

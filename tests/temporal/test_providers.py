@@ -15,7 +15,8 @@ from connector.app.context import build_context
 from connector.channels.twilio import sign_request
 from connector.rules.model.users import User
 from connector.store.engine.database import Database, database_now
-from connector.store.users.users import find_user, save_user
+from connector.store.users.descriptions import save_user
+from connector.store.users.users import find_user
 from tests.support.api import open_client
 from tests.support.builders import ORIGINAL, PUSHED, follow_on
 from tests.support.polling import until

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from urllib.parse import unquote
 
 from connector.rules.model.users import canonical_address
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, USER, ProviderEvent, from_tag
-from connector.rules.sending.deliveries import DeliveryState
+from connector.rules.sending.deliveries import DeliveryRecord
 
 MAX_USER_ID_CHARACTERS = 255
 
@@ -40,26 +39,12 @@ class Unmatched(StrEnum):
 
 
 @dataclass(frozen=True)
-class MatchedDelivery:
-    """A message of ours and its user. `user` is None if the user was erased; `claimed_at` is UTC."""
-
-    id: str
-    campaign: str
-    channel: str
-    state: DeliveryState
-    claimed_at: datetime | None
-    provider_id: str | None
-    fault: str | None
-    user: str | None
-
-
-@dataclass(frozen=True)
 class Attribution:
     """The match of an event: a campaign and a user (the id that services use), and our delivery if it is ours."""
 
     campaign: str
     user: str
-    delivery: MatchedDelivery | None = None
+    delivery: DeliveryRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -79,8 +64,8 @@ class AttributionLookup:
         holders: the users who have an address, by channel and canonical address.
     """
 
-    deliveries: Mapping[str, MatchedDelivery] = field(default_factory=dict)
-    by_provider: Mapping[str, MatchedDelivery] = field(default_factory=dict)
+    deliveries: Mapping[str, DeliveryRecord] = field(default_factory=dict)
+    by_provider: Mapping[str, DeliveryRecord] = field(default_factory=dict)
     campaigns: Collection[str] = ()
     erased: Collection[str] = ()
     holders: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
@@ -120,7 +105,7 @@ def attribute(
     """Match an event to a delivery, or to a campaign and user; see the module for the order."""
     delivery = _delivery_of(event, lookup, linked_delivery)
     if delivery is not None:
-        return ErasedUser() if delivery.user is None else Attribution(delivery.campaign, delivery.user, delivery)
+        return ErasedUser() if not delivery.user else Attribution(delivery.campaign, delivery.user, delivery)
     user, campaign = event.arguments.get(USER), _campaign_of(event, lookup)
     if user in lookup.erased:
         return ErasedUser()
@@ -142,9 +127,7 @@ def _campaign_of(event: ProviderEvent, lookup: AttributionLookup) -> str | None:
     return event.arguments.get(CAMPAIGN) or (tagged.pop() if len(tagged) == 1 else None)
 
 
-def _delivery_of(
-    event: ProviderEvent, lookup: AttributionLookup, linked_delivery: str | None
-) -> MatchedDelivery | None:
+def _delivery_of(event: ProviderEvent, lookup: AttributionLookup, linked_delivery: str | None) -> DeliveryRecord | None:
     by_id = (lookup.deliveries.get(id) for id in possible_delivery_ids(event, linked_delivery))
     by_provider_id = (lookup.by_provider.get(id) for id in possible_provider_ids(event))
     deliveries = (delivery for matches in (by_id, by_provider_id) for delivery in matches)

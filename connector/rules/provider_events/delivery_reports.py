@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from connector.rules.sending.deliveries import DeliveryState
+from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState
 
 UNSETTLED = (DeliveryState.OPEN, DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
 """States of a message that a report may settle."""
@@ -31,24 +31,9 @@ class DeliveryReport:
     arrived: bool | None = None
     fault: str | None = None
 
-
-@dataclass(frozen=True)
-class ReportedDelivery:
-    """A message that a report is about. `claimed_at` is its dispatch, UTC, if it was or may have been sent."""
-
-    id: str
-    follow_up_id: str
-    campaign: str
-    user_key: str
-    channel: str
-    state: DeliveryState
-    fault: str | None
-    claimed_at: datetime | None
-    provider_id: str | None
-
-    def is_reported_by(self, report: DeliveryReport) -> bool:
+    def is_about(self, message: DeliveryRecord) -> bool:
         """Return whether the report is about this message: a provider's other id is another message's."""
-        return not report.provider_id or self.provider_id in (None, report.provider_id)
+        return not self.provider_id or message.provider_id in (None, self.provider_id)
 
 
 @dataclass(frozen=True)
@@ -69,7 +54,7 @@ class ReportChanges:
 
 
 def decide_report(
-    message: ReportedDelivery, report: DeliveryReport, *, follow_up_is_open: bool, is_received: bool, now: datetime
+    message: DeliveryRecord, report: DeliveryReport, *, follow_up_is_open: bool, is_received: bool, now: datetime
 ) -> ReportChanges:
     """Decide what a report changes.
 

@@ -18,7 +18,6 @@ from connector.rules.provider_events.attribution import (
     Attribution,
     AttributionLookup,
     ErasedUser,
-    MatchedDelivery,
     Unmatched,
     attribute,
 )
@@ -36,6 +35,7 @@ from connector.rules.provider_events.effects import (
     read_fault,
 )
 from connector.rules.provider_events.events import USER, EventKey, EventKind, ProviderEvent, identify_event
+from connector.rules.sending.deliveries import DeliveryRecord
 
 
 class EventOutcome(StrEnum):
@@ -138,7 +138,7 @@ class _MatchedEvent:
     users: frozenset[str]
 
     @property
-    def delivery(self) -> MatchedDelivery | None:
+    def delivery(self) -> DeliveryRecord | None:
         return self.attribution.delivery if isinstance(self.attribution, Attribution) else None
 
     @property

@@ -41,6 +41,22 @@ class Delivery:
     claimed_at: datetime | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class DeliveryRecord(Delivery):
+    """A delivery as the store keeps it. `user` is the id that services use; '' if it was erased, or not loaded.
+
+    `decided_at` is UTC. `fault` is a code of ours, `provider_id` the provider's id for the message.
+    """
+
+    follow_up_id: str
+    campaign: str
+    user_key: str
+    user: str = ""
+    decided_at: datetime | None = None
+    fault: str | None = None
+    provider_id: str | None = None
+
+
 @dataclass(frozen=True)
 class DueMessage:
     """One channel of a follow-up whose message is due. `deliveries` are all of the follow-up's, by channel."""

@@ -138,7 +138,7 @@ async def _write_effective_revisions(tx: Transaction, before: Catalogue, after: 
 async def _write_launches(
     tx: Transaction, after: Catalogue, verb: OrderVerb, order_id: str, ids: Sequence[str], at: datetime
 ) -> None:
-    """Begin launches of published scheduled originals, and have the outbox tell the running ones of the order.
+    """Begin launches of published scheduled originals, and mark the running ones for the outbox to signal.
 
     A campaign that was launched before is not launched again.
     """

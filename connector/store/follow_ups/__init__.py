@@ -1,1 +1,1 @@
-"""Follow-ups, deliveries, receipts and launches. Imports `engine` and `users`."""
+"""Follow-ups with their deliveries, receipts and launches, and what the outbox has to do. Imports `engine`, `users`."""

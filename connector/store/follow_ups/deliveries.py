@@ -1,50 +1,92 @@
-"""The messages of a follow-up, one row a channel, and how they settle the follow-up's own row."""
+"""Deliveries, one row for each message on one channel: one query for all who read them, and how they are written."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from operator import itemgetter
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, insert, select, update
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
-from connector.rules.sending.deliveries import OUT, Delivery, DeliveryState, settle_follow_up
+from connector.rules.sending.deliveries import OUT, Delivery, DeliveryRecord, DeliveryState, settle_follow_up
 from connector.rules.sending.effects import WriteDelivery
 from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
-from connector.store.tables import deliveries, follow_ups
+from connector.store.follow_ups.follow_ups import update_follow_up
+from connector.store.tables import deliveries, user_aliases
+from connector.store.users.users import is_erased_id
 
 
-async def load_deliveries(tx: Transaction, follow_up_id: str) -> dict[str, Delivery]:
-    """The messages of a follow-up that have been judged, by channel."""
+async def find_deliveries(
+    tx: Transaction, *conditions: ColumnElement[bool], with_user: bool = False
+) -> list[DeliveryRecord]:
+    """Load the deliveries that meet these conditions on their table, ordered by follow-up and channel.
+
+    Args:
+        with_user: load `user`, the id by which services know the user, too.
+    """
+    table, alias = deliveries.c, user_aliases.c
+    statement = select(deliveries).where(tx.in_workspace(deliveries), *conditions)
+    if with_user:
+        same_user = and_(alias.workspace == table.workspace, alias.user_key == table.user_key)
+        statement = statement.add_columns(alias.external_id, alias.rank).join(user_aliases, same_user)
+    rows = (await tx.execute(statement)).mappings().all()
+    if with_user:  # a user of several ids is known by the one of the lowest rank, which comes last
+        rows = sorted(rows, key=itemgetter("rank", "external_id"), reverse=True)
+    records = {row["id"]: _record(row) for row in rows}
+    return sorted(records.values(), key=lambda record: (record.follow_up_id, record.channel))
+
+
+async def load_delivery(tx: Transaction, delivery_id: str) -> DeliveryRecord | None:
+    """Load a delivery by its id; None if there is none."""
+    return next(iter(await find_deliveries(tx, deliveries.c.id == delivery_id)), None)
+
+
+async def load_deliveries_by_id(tx: Transaction, ids: Collection[str]) -> dict[str, DeliveryRecord]:
+    """Load the deliveries that exist of these, by id, with their users; one of an erased user has no `user`."""
+    records = await find_deliveries(tx, in_set(tx, deliveries.c.id, ids), with_user=True) if ids else []
+    return {record.id: record for record in records}
+
+
+async def load_deliveries(tx: Transaction, follow_up_id: str) -> dict[str, DeliveryRecord]:
+    """Load the deliveries of a follow-up, by channel; a channel that was never attempted has none."""
+    return {record.channel: record for record in await find_deliveries(tx, deliveries.c.follow_up_id == follow_up_id)}
+
+
+async def load_deliveries_by_follow_up(
+    tx: Transaction, follow_up_ids: Collection[str]
+) -> dict[str, list[DeliveryRecord]]:
+    """Load the deliveries of follow-ups, by follow-up; one that has none is left out."""
+    by_follow_up: dict[str, list[DeliveryRecord]] = {}
+    for record in await find_deliveries(tx, in_set(tx, deliveries.c.follow_up_id, follow_up_ids)):
+        by_follow_up.setdefault(record.follow_up_id, []).append(record)
+    return by_follow_up
+
+
+async def load_past_sends(
+    tx: Transaction, user_keys: Collection[str], since: datetime, *, but: str | None = None
+) -> dict[str, list[PastSend]]:
+    """Load what users were sent or are about to be sent since an instant, and as far before as a frequency cap looks.
+
+    Args:
+        since: UTC. but: a campaign whose messages are left out.
+
+    Returns:
+        The sends by user key, in the order of their dispatch.
+    """
     table = deliveries.c
-    statement = select(deliveries).where(tx.in_workspace(deliveries), table.follow_up_id == follow_up_id)
-    return {
-        row.channel: Delivery(
-            row.id,
-            row.channel,
-            DeliveryState(row.state),
-            None if row.reason is None else Reason(row.reason),
-            row.claimed_at,
-        )
-        for row in await tx.execute(statement)
-    }
-
-
-async def load_past_sends(tx: Transaction, user_keys: Collection[str], now: datetime) -> dict[str, list[PastSend]]:
-    """Load what users were sent or are about to be sent, as far back as a frequency cap looks; by user key."""
-    table = deliveries.c
-    statement = select(table.user_key, table.follow_up_id, table.channel, table.claimed_at).where(
-        tx.in_workspace(deliveries),
-        in_set(tx, table.user_key, user_keys),
-        table.claimed_at > now - MAX_CAP_LOOKBACK,
-        table.state.in_(OUT),
-    )
-    past_sends: dict[str, list[PastSend]] = {}
-    for row in await tx.execute(statement):
-        past_sends.setdefault(row.user_key, []).append(PastSend(row.follow_up_id, row.channel, row.claimed_at))
+    conditions = [table.claimed_at > since - MAX_CAP_LOOKBACK, table.state.in_(OUT)]
+    if but is not None:
+        conditions.append(table.campaign != but)
+    past_sends: dict[str, list[PastSend]] = {user_key: [] for user_key in user_keys}
+    for record in await find_deliveries(tx, in_set(tx, table.user_key, user_keys), *conditions):
+        if record.claimed_at is not None:
+            past_sends[record.user_key].append(PastSend(record.follow_up_id, record.channel, record.claimed_at))
+    for sends in past_sends.values():
+        sends.sort(key=lambda send: send.at)
     return past_sends
 
 
@@ -77,19 +119,30 @@ async def write_delivery(tx: Transaction, written: WriteDelivery, attempt: int) 
     )
 
 
-async def update_follow_up(tx: Transaction, follow_up: FollowUp, fields: Collection[str]) -> None:
-    """Give a follow-up's row its new values in these fields; the user's lock is held."""
-    values = {name: getattr(follow_up, name) for name in fields}
-    if "channels" in values:
-        values["channels"] = list(follow_up.channels)
-    where = (tx.in_workspace(follow_ups), follow_ups.c.id == follow_up.id)
-    await tx.execute(update(follow_ups).where(*where).values(**values))
-
-
-async def settle(tx: Transaction, follow_up: FollowUp, messages: Mapping[str, Delivery], now: datetime) -> State | None:
-    """End the follow-up's row once all of its channels are decided; returns its final state, None until then."""
-    ended = settle_follow_up(follow_up, messages, now)
+async def settle(
+    tx: Transaction, follow_up: FollowUp, by_channel: Mapping[str, Delivery], now: datetime
+) -> State | None:
+    """End a follow-up once all of its channels are decided; return its final state, None until then."""
+    ended = settle_follow_up(follow_up, by_channel, now)
     if ended is None:
         return None
     await update_follow_up(tx, ended, ("state", "reason", "decided_at"))
     return ended.state
+
+
+def _record(row: RowMapping) -> DeliveryRecord:
+    user = row.get("external_id", "")
+    return DeliveryRecord(
+        id=row["id"],
+        channel=row["channel"],
+        state=DeliveryState(row["state"]),
+        reason=None if row["reason"] is None else Reason(row["reason"]),
+        claimed_at=row["claimed_at"],
+        follow_up_id=row["follow_up_id"],
+        campaign=row["campaign"],
+        user_key=row["user_key"],
+        user="" if is_erased_id(user) else user,
+        decided_at=row["decided_at"],
+        fault=row["fault"],
+        provider_id=row["provider_id"],
+    )

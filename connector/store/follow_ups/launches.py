@@ -1,20 +1,19 @@
-"""Launches: which there are, how far each has come, and the rows that it sends."""
+"""Launches: how far each has come, and the follow-ups that it sends."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, exists, func, literal, select, update
+from sqlalchemy import ColumnElement, RowMapping, exists, func, literal, or_, select, update
 
 from connector.rules.model.reasons import OPEN_STATES, State
 from connector.rules.sending.launching import RateWindow
 from connector.store.engine.bulk import in_set
-from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
-from connector.store.tables import Instant, deliveries, entries, follow_ups, launches, users
+from connector.store.tables import deliveries, follow_ups, launches, users
 
 _FIELDS = ("launch_id", "campaign", "published_at", "kept_up_at", "begun_at", "cursor", "paged_at", "ended_at")
 
@@ -23,9 +22,9 @@ _FIELDS = ("launch_id", "campaign", "published_at", "kept_up_at", "begun_at", "c
 class LaunchRow:
     """How far a launch has come. Instants are UTC.
 
-    `begun_at` is when its audience began to be gathered, by the database's clock: users made since are none of it.
-    `cursor` is the last user looked at; `paged_at` is when all had been. `kept_up_at` is when it was last at work, or
-    was resumed: whoever waited for their turn until then did not wait too long (D4).
+    `begun_at` is when its audience began to be gathered, by the database's clock: users created since are not in it.
+    `cursor` is the last user who was evaluated; `paged_at` is when all had been. `kept_up_at` is when the launch was
+    last at work, or was resumed: whoever waited for their turn until then did not wait too long (D4).
     """
 
     launch_id: str
@@ -39,47 +38,53 @@ class LaunchRow:
     minute: RateWindow
 
 
-async def claim_to_signal_launches(tx: Transaction, limit: int) -> Sequence[RowMapping]:
-    """Launches that have no workflow yet, or one that has not been told of the newest order."""
-    table = launches.c
-    statement = (
-        select(table.launch_id, table.campaign, table.changed_in, table.started_at)
-        .where(tx.in_workspace(launches), table.ended_at.is_(None), table.told_in < table.changed_in)
-        .order_by(table.published_at)
-        .limit(limit)
-    )
-    return (await tx.execute(statement)).mappings().all()
+@dataclass(frozen=True)
+class DueRow:
+    """One user's follow-up of a launch that is due."""
+
+    user_key: str
+    id: str
+    channels: tuple[str, ...]
 
 
-async def mark_launches_signalled(tx: Transaction, told: Mapping[str, int]) -> None:
-    """The workflows of these launches run, and know of the orders up to these versions of the catalogue."""
-    now = await database_now(tx)
-    for name, version in told.items():
-        where = (tx.in_workspace(launches), launches.c.launch_id == name, launches.c.told_in < version)
-        started = func.coalesce(launches.c.started_at, literal(now, Instant))
-        await tx.execute(update(launches).where(*where).values(told_in=version, started_at=started))
-
-
-async def load_launch(tx: Transaction, launch: str, *, for_update: bool = False) -> LaunchRow | None:
-    """One launch; with `for_update` it is locked until the transaction ends, so that two attempts take turns."""
-    statement = select(launches).where(tx.in_workspace(launches), launches.c.launch_id == launch)
+async def load_launch(tx: Transaction, launch_id: str, *, for_update: bool = False) -> LaunchRow | None:
+    """Load a launch; with `for_update` it is locked until the transaction ends, so that two attempts take turns."""
+    statement = select(launches).where(tx.in_workspace(launches), launches.c.launch_id == launch_id)
     row = (await tx.execute(statement.with_for_update() if for_update else statement)).mappings().one_or_none()
-    return None if row is None else launch_from(row)
+    return None if row is None else _launch(row)
 
 
-def launch_from(row: RowMapping) -> LaunchRow:
-    """A stored row of a launch."""
-    return LaunchRow(**{name: row[name] for name in _FIELDS}, minute=RateWindow(row["minute_at"], row["minute_count"]))
-
-
-async def change_launch(tx: Transaction, launch: str, **values: Any) -> None:
+async def update_launch(tx: Transaction, launch_id: str, **values: Any) -> None:
     """Give a launch's columns these values."""
-    where = (tx.in_workspace(launches), launches.c.launch_id == launch)
+    where = (tx.in_workspace(launches), launches.c.launch_id == launch_id)
     await tx.execute(update(launches).where(*where).values(**values))
 
 
-async def next_users(tx: Transaction, launch: LaunchRow, limit: int) -> list[str]:
-    """The surrogate keys of the next users whom the launch has not looked at."""
+async def end_launch(tx: Transaction, launch_id: str, at: datetime) -> None:
+    """End a launch (at, UTC): no worker continues it, and no order resumes it."""
+    where = (tx.in_workspace(launches), launches.c.launch_id == launch_id, launches.c.ended_at.is_(None))
+    await tx.execute(update(launches).where(*where).values(ended_at=at))
+
+
+async def find_unfinished(tx: Transaction) -> Sequence[LaunchRow]:
+    """Return launches whose workflows were started and that have not ended, or ended with follow-ups left open."""
+    has_open = exists().where(
+        follow_ups.c.workspace == launches.c.workspace,
+        follow_ups.c.campaign == launches.c.campaign,
+        follow_ups.c.trigger_id == launches.c.launch_id,
+        _is_open(),
+    )
+    statement = (
+        select(launches)
+        .where(tx.in_workspace(launches), launches.c.started_at.is_not(None))
+        .where(or_(launches.c.ended_at.is_(None), has_open))
+        .order_by(launches.c.published_at)
+    )
+    return [_launch(row) for row in (await tx.execute(statement)).mappings()]
+
+
+async def load_next_users(tx: Transaction, launch: LaunchRow, limit: int) -> list[str]:
+    """Return the surrogate keys of the next users whom the launch has not evaluated."""
     table = users.c
     statement = (
         select(table.user_key)
@@ -94,81 +99,70 @@ async def next_users(tx: Transaction, launch: LaunchRow, limit: int) -> list[str
 async def find_waiting_users(tx: Transaction, campaign: str, user_keys: Collection[str]) -> set[str]:
     """Return those of the users who have an open follow-up of the campaign already."""
     table = follow_ups.c
-    where = (
-        tx.in_workspace(follow_ups),
-        table.campaign == campaign,
-        still_open(),
-        in_set(tx, table.user_key, user_keys),
-    )
+    where = (tx.in_workspace(follow_ups), table.campaign == campaign, _is_open(), in_set(tx, table.user_key, user_keys))
     return set((await tx.execute(select(table.user_key).where(*where))).scalars())
 
 
-async def next_due(
+async def load_due_rows(
     tx: Transaction, launch: LaunchRow, after: str, now: datetime | None, limit: int
-) -> list[tuple[str, str, tuple[str, ...]]]:
-    """(user key, id, channels) of those who wait and are due at `now` (None: whatever they wait for), by user key."""
+) -> list[DueRow]:
+    """Return the launch's next follow-ups after a user key that are due at `now` (UTC; None: all that are open)."""
     table = follow_ups.c
     statement = (
         select(table.user_key, table.id, table.channels)
-        .where(*_of(tx.workspace, launch), table.user_key > after)
+        .where(*_open_rows_of(tx, launch), table.user_key > after)
         .order_by(table.user_key)
         .limit(limit)
     )
     if now is not None:
         statement = statement.where(table.next_at <= now)
-    return [(row.user_key, row.id, tuple(row.channels)) for row in await tx.execute(statement)]
+    return [DueRow(row.user_key, row.id, tuple(row.channels)) for row in await tx.execute(statement)]
 
 
-async def postpone_rows(tx: Transaction, ids: Collection[str], kept_up_at: datetime) -> None:
-    """Their turn is now: what they waited for it, while the launch was at work or paused, was not too long (D4).
+async def restart_waits(tx: Transaction, ids: Collection[str], kept_up_at: datetime) -> None:
+    """Let follow-ups wait from `kept_up_at` on: what they waited while the launch was at work, or paused, is forgiven.
 
-    One that a provider has put off already has had its turn.
+    So they do not become stale by waiting for their turn (D4). One that a provider put off has had its turn.
     """
     table = follow_ups.c
-    tried = exists().where(tx.in_workspace(deliveries), deliveries.c.follow_up_id == table.id)
+    was_tried = exists().where(tx.in_workspace(deliveries), deliveries.c.follow_up_id == table.id)
     await tx.execute(
         update(follow_ups)
-        .where(tx.in_workspace(follow_ups), in_set(tx, table.id, ids), still_open(), table.next_at < kept_up_at, ~tried)
+        .where(tx.in_workspace(follow_ups), in_set(tx, table.id, ids), _is_open())
+        .where(table.next_at < kept_up_at, ~was_tried)
         .values(next_at=kept_up_at)
     )
 
 
-async def earliest(tx: Transaction, launch: LaunchRow) -> datetime | None:
-    """What those who still wait wait for first (UTC); None where nobody does."""
-    statement = select(func.min(follow_ups.c.next_at)).where(*_of(tx.workspace, launch))
-    found: datetime | None = (await tx.execute(statement)).scalar_one()
-    return found
+async def find_earliest_wait(tx: Transaction, launch: LaunchRow) -> datetime | None:
+    """Return the first instant (UTC) that an open follow-up of the launch waits for; None if none is open."""
+    statement = select(func.min(follow_ups.c.next_at)).where(*_open_rows_of(tx, launch))
+    find_earliest_wait: datetime | None = (await tx.execute(statement)).scalar_one()
+    return find_earliest_wait
 
 
 async def count_states(tx: Transaction, campaign: str) -> dict[str, int]:
-    """How many users of a launched campaign are in which state."""
+    """Count the users of a launched campaign by the state of their follow-up."""
     table = follow_ups.c
     where = (tx.in_workspace(follow_ups), table.campaign == campaign)
     rows = await tx.execute(select(table.state, func.count()).where(*where).group_by(table.state))
     return {state: count for state, count in sorted(tuple(row) for row in rows)}
 
 
-def only_paused() -> ColumnElement[bool]:
-    """Whether a follow-up's row belongs to a launch whose campaign is not archived: a stop only pauses it (P9)."""
-    return exists().where(
-        launches.c.workspace == follow_ups.c.workspace,
-        launches.c.launch_id == follow_ups.c.trigger_id,
-        entries.c.workspace == launches.c.workspace,
-        entries.c.id == launches.c.campaign,
-        entries.c.state != "archived",
-    )
+def _launch(row: RowMapping) -> LaunchRow:
+    return LaunchRow(**{name: row[name] for name in _FIELDS}, minute=RateWindow(row["minute_at"], row["minute_count"]))
 
 
-def still_open() -> ColumnElement[bool]:
-    """The condition of the partial index `follow_ups_one_wait`, in constants, so that SQLite sees that it fits."""
+def _is_open() -> ColumnElement[bool]:
+    """Return the condition of the partial index `follow_ups_one_wait`, in constants (see `engine.bulk`)."""
     return follow_ups.c.state.in_([literal(s.value, literal_execute=True) for s in State if s in OPEN_STATES])
 
 
-def _of(workspace: str, launch: LaunchRow) -> tuple[ColumnElement[bool], ...]:
+def _open_rows_of(tx: Transaction, launch: LaunchRow) -> tuple[ColumnElement[bool], ...]:
     table = follow_ups.c
     return (
-        table.workspace == workspace,
+        tx.in_workspace(follow_ups),
         table.campaign == launch.campaign,
         table.trigger_id == launch.launch_id,
-        still_open(),
+        _is_open(),
     )

@@ -1,1 +1,1 @@
-"""Providers' events as stored: applied ones, unmatched ones, and what they match. Imports `engine` and `users`."""
+"""Stored events of providers, and what they match. Imports `engine`, `users` and `follow_ups`."""

@@ -1,74 +1,39 @@
-"""Looking up everything that providers' events and tracked links name, for many at once, by indexes."""
+"""Look up what providers' events name, for many at once, by indexes; deliveries by our own ids apart."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, and_, func, literal, select
+from sqlalchemy import func, literal, select
 
 from connector.rules.model.users import canonical_address
-from connector.rules.provider_events.attribution import MatchedDelivery
-from connector.rules.sending.deliveries import DeliveryState
+from connector.rules.sending.deliveries import DeliveryRecord
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.deliveries import find_deliveries
 from connector.store.tables import bare_number, deliveries, user_aliases, users
-from connector.store.users.users import ERASED, mark_of_erased
+from connector.store.users.users import erased_id
 
 _CHANNELS = [literal(name, literal_execute=True) for name in ("email", "sms")]
-"""As constants in the statement, so that SQLite sees that the partial index `deliveries_by_provider` fits."""
+"""The condition of the partial index `deliveries_by_provider`, in constants (see `engine.bulk`)."""
 
 
-@dataclass(frozen=True)
-class TrackedDelivery:
-    """A delivery and its user. `user` is the id that services use; `dispatched_at` is UTC."""
-
-    id: str
-    campaign: str
-    channel: str
-    user: str
-    user_key: str
-    dispatched_at: datetime | None
-
-
-async def find_tracked_deliveries(tx: Transaction, ids: Collection[str]) -> Mapping[str, TrackedDelivery]:
-    """Return the deliveries that exist, by id, in one statement; those of erased users are left out."""
-    table, alias = deliveries.c, user_aliases.c
-    statement = (
-        select(table.id, table.campaign, table.channel, table.user_key, table.claimed_at, alias.external_id)
-        .join(user_aliases, and_(alias.workspace == table.workspace, alias.user_key == table.user_key))
-        .where(tx.in_workspace(deliveries), in_set(tx, table.id, ids))
-        .order_by(alias.rank.desc(), alias.external_id.desc())
-    )
-    return {
-        row.id: TrackedDelivery(row.id, row.campaign, row.channel, row.external_id, row.user_key, row.claimed_at)
-        for row in await tx.execute(statement)
-        if not row.external_id.startswith(ERASED)
-    }
-
-
-async def find_matched_deliveries(tx: Transaction, ids: Collection[str]) -> dict[str, MatchedDelivery]:
-    """Return the deliveries that exist, by id."""
-    return {delivery.id: delivery for delivery in await _find(tx, in_set(tx, deliveries.c.id, ids))} if ids else {}
-
-
-async def find_by_provider(tx: Transaction, ids: Collection[str]) -> dict[str, MatchedDelivery]:
-    """Return the emails and texts that providers know by these ids, by those ids."""
+async def find_by_provider(tx: Transaction, ids: Collection[str]) -> dict[str, DeliveryRecord]:
+    """Return the emails and texts that providers know by these ids, by those ids, with their users."""
     if not ids:
         return {}
-    condition = and_(in_set(tx, deliveries.c.provider_id, ids), deliveries.c.channel.in_(_CHANNELS))
-    found = await _find(tx, condition)
-    return {delivery.provider_id: delivery for delivery in found if delivery.provider_id is not None}
+    has_id = in_set(tx, deliveries.c.provider_id, ids)
+    records = await find_deliveries(tx, has_id, deliveries.c.channel.in_(_CHANNELS), with_user=True)
+    return {record.provider_id: record for record in records if record.provider_id is not None}
 
 
 async def find_erased(tx: Transaction, ids: Collection[str]) -> set[str]:
     """Return those of these users' ids that were erased."""
     if not ids:
         return set()
-    marks, table = {mark_of_erased(id): id for id in ids}, user_aliases.c
-    where = (tx.in_workspace(user_aliases), in_set(tx, table.external_id, marks))
-    return {marks[mark] for mark in (await tx.execute(select(table.external_id).where(*where))).scalars()}
+    by_hash, table = {erased_id(id): id for id in ids}, user_aliases.c
+    where = (tx.in_workspace(user_aliases), in_set(tx, table.external_id, by_hash))
+    return {by_hash[hash] for hash in (await tx.execute(select(table.external_id).where(*where))).scalars()}
 
 
 async def find_holders(tx: Transaction, channel: str, addresses: Collection[str]) -> dict[tuple[str, str], list[str]]:
@@ -95,28 +60,3 @@ async def _current_ids(tx: Transaction, user_keys: Collection[str]) -> dict[str,
     where = (tx.in_workspace(user_aliases), in_set(tx, table.user_key, user_keys))
     rows = await tx.execute(select(table.rank, table.external_id, table.user_key).where(*where))
     return {key: id for _, id, key in sorted(map(tuple, rows), reverse=True)}
-
-
-async def _find(tx: Transaction, condition: ColumnElement[bool]) -> list[MatchedDelivery]:
-    table, alias = deliveries.c, user_aliases.c
-    names = ("id", "campaign", "channel", "state", "claimed_at", "provider_id", "fault")
-    statement = (
-        select(*(table[name] for name in names), alias.external_id, alias.rank)
-        .join(user_aliases, and_(alias.workspace == table.workspace, alias.user_key == table.user_key))
-        .where(tx.in_workspace(deliveries), condition)
-    )
-    # Sorted here: to sort a few rows, SQLite would scan the ids of all users, which are in order.
-    rows = sorted(await tx.execute(statement), key=lambda row: (row.rank, row.external_id), reverse=True)
-    return [
-        MatchedDelivery(
-            row.id,
-            row.campaign,
-            row.channel,
-            DeliveryState(row.state),
-            row.claimed_at,
-            row.provider_id,
-            row.fault,
-            None if row.external_id.startswith(ERASED) else row.external_id,
-        )
-        for row in rows
-    ]

@@ -1,4 +1,4 @@
-"""Loading the message that a delivery report is about, and saving what the report changes."""
+"""Save what delivery reports change of messages."""
 
 from __future__ import annotations
 
@@ -7,18 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, func, or_, select, update
 
-from connector.rules.provider_events.delivery_reports import ReportedDelivery
 from connector.rules.sending.deliveries import DeliveryState, receive_id
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, interactions
-
-
-async def find_reported_delivery(tx: Transaction, delivery_id: str) -> ReportedDelivery | None:
-    """Return the message with that id, or None."""
-    table = deliveries.c
-    columns = [table[name] for name in ReportedDelivery.__dataclass_fields__]
-    row = (await tx.execute(select(*columns).where(tx.in_workspace(deliveries), table.id == delivery_id))).one_or_none()
-    return None if row is None else ReportedDelivery(**{**row._mapping, "state": DeliveryState(row.state)})
 
 
 async def mark_accepted(
@@ -64,15 +55,6 @@ async def save_faults(tx: Transaction, faults: Mapping[str, str]) -> None:
     )
     rows = [{"delivery": id, "receipt": receive_id(id), "new_fault": fault} for id, fault in sorted(faults.items())]
     await tx.execute(statement, rows)
-
-
-async def is_logged(tx: Transaction, user_key: str, item_id: str, since: datetime) -> bool:
-    """Return whether the user's log has an item with this id at or after `since`, on any day."""
-    table = interactions.c
-    item = select(table.id).where(
-        tx.in_workspace(interactions), table.user_key == user_key, table.t >= since, table.id == item_id
-    )
-    return (await tx.execute(item.limit(1))).one_or_none() is not None
 
 
 async def _update(tx: Transaction, delivery_id: str, **values: object) -> None:

@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, RowMapping, Table, bindparam, delete, func, literal, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from connector.rules.model.users import canonical_address
 from connector.rules.provider_events.attribution import MAX_USER_ID_CHARACTERS, Unmatched
 from connector.rules.provider_events.consent import EventWithEffect, apply_consent, latest_statements
 from connector.rules.provider_events.events import UNTIMED, USER, EventKey, ProviderEvent, identify_event
-from connector.store.engine.bulk import in_set
+from connector.store.engine.bulk import in_set, insert_into
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import Instant, heeded_reports, unmatched_reports, users
 from connector.store.users.suppressions import save_address_statements
@@ -78,13 +77,6 @@ async def apply_statements(tx: Transaction, events: Mapping[str, Sequence[EventW
     statements = latest_statements((one for of_user in events.values() for one in of_user), now)
     holders = {event.recipient: key for key, of_user in events.items() for event, _ in of_user if event.recipient}
     await save_address_statements(tx, statements, holders)
-
-
-async def save_consent_time(tx: Transaction, user_key: str, channel: str, at: datetime) -> None:
-    """Save when a user, whose row is locked, made the latest statement on consent to a channel."""
-    where = (tx.in_workspace(users), users.c.user_key == user_key)
-    times = (await tx.execute(select(users.c.said_at).where(*where))).scalar_one()
-    await tx.execute(update(users).where(*where).values(said_at={**times, channel: at.astimezone(UTC).isoformat()}))
 
 
 async def save_unmatched(
@@ -170,8 +162,8 @@ def _of_provider(tx: Transaction, provider: str | None) -> list[ColumnElement[bo
 
 async def _insert_new(tx: Transaction, table: Table, rows: Sequence[Mapping[str, object]]) -> set[EventKey]:
     """Insert events; return the keys of those that were not there."""
-    insert = (postgresql if tx.dialect == "postgresql" else sqlite).insert(table)
-    new = await tx.execute(insert.on_conflict_do_nothing().returning(table.c.provider, table.c.event_id), rows)
+    insert = insert_into(tx, table).on_conflict_do_nothing()
+    new = await tx.execute(insert.returning(table.c.provider, table.c.event_id), rows)
     return {(provider, id) for provider, id in new}
 
 

@@ -1,1 +1,1 @@
-"""Read-only queries for people: lists, counts, results, histories. Imports the other packages of `store`."""
+"""Reads for operators: listings, counts, results, and the record of one user. Imports all other packages."""

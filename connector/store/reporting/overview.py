@@ -1,4 +1,4 @@
-"""What came of things, for people: lists of follow-ups and refusals, and how many there are in which state."""
+"""Lists of follow-ups and refusals for operators, and counts of them by state."""
 
 from __future__ import annotations
 
@@ -23,24 +23,27 @@ from sqlalchemy import (
     union_all,
 )
 
-from connector import names
 from connector.rules.model.reasons import State
 from connector.rules.sending import launching
+from connector.rules.sending.deliveries import DeliveryState
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.deliveries import find_deliveries
 from connector.store.tables import Instant, decisions, deliveries, follow_ups, user_aliases
-from connector.store.users.users import ERASED
+from connector.store.users.users import ERASED_PREFIX
 
 
 @dataclass(frozen=True)
 class FollowUpListing:
-    """One follow-up, or one trigger that was refused, as it stands now. Times are UTC; `key` is '' when unset.
+    """One follow-up, or one refused trigger, in its present state. Times are UTC; `key` is '' if it is not set.
 
-    `channels` are those on which a message went out; `user` is None where the user was erased, and the key is then the
-    row's own id. `workflow_id` is Temporal's, of the workflow that waits for it; one of a launch has none of its own. A
-    refusal has neither `id`, `workflow_id`, `due_at`, `next_at` nor `exception`.
+    `channels` are those on which a message went out. `user` is None if the user was erased; the key is then the row's
+    own id. `is_launched` is true for a follow-up of a launch, which has no workflow of its own. A refusal has neither
+    `id`, `due_at`, `next_at` nor `exception`.
     """
 
+    user_key: str
+    is_launched: bool
     id: str | None
     campaign: str
     user: str | None
@@ -53,13 +56,12 @@ class FollowUpListing:
     reason: str | None
     exception: str | None
     decided_at: datetime | None
-    workflow_id: str | None = None
     channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Count:
-    """How many follow-ups or refusals of a campaign are in one state for one reason."""
+    """The number of follow-ups or refusals of a campaign in one state for one reason."""
 
     campaign: str
     state: str
@@ -75,23 +77,23 @@ async def list_follow_ups(
     state: str | None = None,
     limit: int = 100,
 ) -> list[FollowUpListing]:
-    """The follow-ups that all of these fit, newest trigger first, at most `limit`.
+    """Load the follow-ups that match all of these, newest trigger first, at most `limit`.
 
     Args:
-        state: `refused` lists the triggers that the rules refused; they became no follow-up, so nothing else does.
+        state: `refused` lists the triggers that the rules refused; no other value does, for they began no follow-up.
     """
     table = decisions if state == State.REFUSED else follow_ups
     statement = _columns_of(table).where(tx.in_workspace(table)).limit(limit)
     for column, value in ((table.c.campaign, campaign), (table.c.user_key, user_key), (table.c.state, state)):
         if value is not None:
             statement = statement.where(column == value)
-    found = [_listed(tx.workspace, *row) for row in await tx.execute(statement)]
-    sent = await _sent_channels(tx, [listed.id for listed in found if listed.id is not None])
-    return [replace(listed, channels=tuple(sent.get(listed.id or "", ()))) for listed in found]
+    listings = [FollowUpListing(*row) for row in await tx.execute(statement)]
+    channels = await _load_sent_channels(tx, [listing.id for listing in listings if listing.id is not None])
+    return [replace(listing, channels=tuple(channels.get(listing.id or "", ()))) for listing in listings]
 
 
 async def count_follow_ups(tx: Transaction, campaign: str | None = None) -> list[Count]:
-    """How many there are by campaign, state and reason, refusals and noted late exceptions included."""
+    """Count follow-ups, refusals and noted late exceptions by campaign, state and reason."""
     parts = []
     for table in (follow_ups, decisions):
         group = (table.c.campaign, table.c.state, table.c.reason)
@@ -103,7 +105,7 @@ async def count_follow_ups(tx: Transaction, campaign: str | None = None) -> list
 
 @dataclass(frozen=True)
 class WaitCounts:
-    """What waits or is held of one campaign by the revision that it began with, and of how many users."""
+    """The follow-ups of one campaign and one revision that wait or are held, and the number of their users."""
 
     campaign: str
     revision: int
@@ -113,7 +115,7 @@ class WaitCounts:
 
 
 async def count_waits(tx: Transaction, campaigns: Collection[str]) -> list[WaitCounts]:
-    """Who stays on which revision of these campaigns when a newer one is published (P10), in one statement."""
+    """Count who stays on which revision of these campaigns when a newer one is published (P10), in one statement."""
     table = follow_ups.c
     waiting, held = (func.sum(case((table.state == s.value, 1), else_=0)) for s in (State.WAITING, State.HELD))
     statement = (
@@ -126,32 +128,25 @@ async def count_waits(tx: Transaction, campaigns: Collection[str]) -> list[WaitC
     return [WaitCounts(*row) for row in await tx.execute(statement)]
 
 
-def _listed(workspace: str, user_key: str, launched: bool | None, *fields: Any) -> FollowUpListing:
-    listed = FollowUpListing(*fields)
-    if listed.id is None or launched:
-        return listed
-    return replace(listed, workflow_id=names.follow_up_id(workspace, listed.campaign, user_key, listed.id))
-
-
 def _columns_of(table: Table) -> Select[Any]:
-    """The user, the launch mark and the fields of `FollowUpListing` up to `decided_at`, newest first."""
-    refused = table is decisions
-    t = table.c.t if refused else table.c.triggered_at
+    """Return the query for the fields of `FollowUpListing` up to `decided_at`, newest first."""
+    is_refusals = table is decisions
+    t = table.c.t if is_refusals else table.c.triggered_at
     user = (
         select(user_aliases.c.external_id)
         .where(user_aliases.c.workspace == table.c.workspace, user_aliases.c.user_key == table.c.user_key)
-        .where(user_aliases.c.external_id.not_like(f"{ERASED}%"))
+        .where(user_aliases.c.external_id.not_like(f"{ERASED_PREFIX}%"))
         .order_by(user_aliases.c.rank, user_aliases.c.external_id)
         .limit(1)
         .scalar_subquery()
     )
     return select(
         table.c.user_key,
-        false() if refused else _is_launched(),
+        false() if is_refusals else _is_launched(),
         _or_null(table, "id", String),
         table.c.campaign,
         user,
-        table.c.interaction_id if refused else table.c.trigger_id,
+        table.c.interaction_id if is_refusals else table.c.trigger_id,
         table.c.key,
         t,
         _or_null(table, "due_at", Instant),
@@ -164,7 +159,7 @@ def _columns_of(table: Table) -> Select[Any]:
 
 
 def _is_launched() -> ColumnElement[bool]:
-    """As `launching.is_launched` says it of a follow-up."""
+    """Return the condition that a launch began the follow-up, as `launching.is_launched` decides it."""
     trigger = follow_ups.c.trigger
     return and_(trigger["topic"].as_string() == launching.NAME, func.coalesce(trigger["seq"].as_integer(), 0) == 0)
 
@@ -173,11 +168,11 @@ def _or_null(table: Table, name: str, kind: Any) -> Column[Any] | Any:
     return table.c[name] if name in table.c else type_coerce(null(), kind).label(name)
 
 
-async def _sent_channels(tx: Transaction, ids: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    if ids:
+async def _load_sent_channels(tx: Transaction, follow_up_ids: Sequence[str]) -> dict[str, list[str]]:
+    channels: dict[str, list[str]] = {}
+    if follow_up_ids:
         table = deliveries.c
-        sent = (tx.in_workspace(deliveries), in_set(tx, table.follow_up_id, ids), table.state == "sent")
-        for row in await tx.execute(select(table.follow_up_id, table.channel).where(*sent).order_by(table.channel)):
-            found.setdefault(row.follow_up_id, []).append(row.channel)
-    return found
+        is_sent = table.state == DeliveryState.SENT.value
+        for record in await find_deliveries(tx, in_set(tx, table.follow_up_id, follow_up_ids), is_sent):
+            channels.setdefault(record.follow_up_id, []).append(record.channel)
+    return channels

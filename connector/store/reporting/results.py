@@ -1,7 +1,7 @@
-"""What came of a campaign: of how many users each step is known, by control group and variant, in one statement.
+"""Results of a campaign: how many users reached each step, by control group and variant, in one statement.
 
-Every user counts once a step. What is asked of the log goes by its index over target and topic, what is asked of the
-follow-ups by theirs over campaign and state; users' groups are looked up by the key of their kept assignments.
+Every user counts once per step. The log is read by its index over target and topic, the follow-ups by theirs over
+campaign and state, users' groups by the primary key of their assignments.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ OPENS = VIEWS | {T.OPEN_EMAIL, T.OPEN_PUSH}
 
 @dataclass(frozen=True)
 class ResultCounts:
-    """Of how many users of one group each step is known; each user counts once a step.
+    """How many users of one group reached each step; each user counts once per step.
 
     Attributes:
-        control: the control group; its users are `enrolled`, all others' messages are `sent`.
-        variant: as kept at the user's first assignment (T4); None where there was none.
-        sent: the message was handed over, reported as received, or seen (a receipt by C1; a view, for what is viewed).
-        opened: mails and pushes opened, cards and in-app messages viewed, by whomever.
-        opened_by_people: without the mails whose open was not classified as a human's (M2).
-        clicked: anything, in whatever channel; robots' clicks as the workspace says (M2).
+        control: whether it is the control group; its users are `enrolled`, all others' messages are `sent`.
+        variant: the one of the user's first assignment (T4); None if there was none.
+        sent: the message was sent, reported as received, or seen (a receipt by C1; a view of what is viewed).
+        opened: emails and pushes opened, cards and in-app messages viewed, robots' opens included.
+        opened_by_people: the same, but emails only if the open was classified as a human's (M2).
+        clicked: anything, on any channel; robots' clicks count if the workspace's settings say so (M2).
         converted: by the conversion's letter, of those who are enrolled or sent.
     """
 
@@ -64,12 +64,12 @@ class ResultCounts:
 
 
 async def count_results(tx: Transaction, campaign: str, robots: Robots) -> list[ResultCounts]:
-    """What came of a campaign or card, the control group first, then by variant; groups of nobody are left out."""
+    """Count the results of a campaign or card, the control group first, then by variant; empty groups are left out."""
     users = _users(tx, campaign, robots).subquery()
-    kept = assignments.c
-    # Whoever has no kept assignment was enrolled, or not, by another system.
-    control = func.coalesce(kept.control, users.c.enrolled > 0)
-    variant = case((control, null()), else_=kept.variant)
+    assignment = assignments.c
+    # A user without an assignment was enrolled, or not, by another system.
+    control = func.coalesce(assignment.control, users.c.enrolled > 0)
+    variant = case((control, null()), else_=assignment.variant)
     is_in = or_(and_(control, users.c.enrolled > 0), and_(~control, users.c.sent > 0))
     statement = (
         select(
@@ -83,66 +83,67 @@ async def count_results(tx: Transaction, campaign: str, robots: Robots) -> list[
         .select_from(users)
         .outerjoin(
             assignments,
-            and_(tx.in_workspace(assignments), kept.campaign == campaign, kept.user_key == users.c.user_key),
+            and_(
+                tx.in_workspace(assignments), assignment.campaign == campaign, assignment.user_key == users.c.user_key
+            ),
         )
         .group_by(control, variant)
     )
-    found = [_counted(row) for row in await tx.execute(statement)]
-    return sorted(found, key=lambda one: (not one.control, one.variant or ""))
+    groups = [_counts(row) for row in await tx.execute(statement)]
+    return sorted(groups, key=lambda group: (not group.control, group.variant or ""))
 
 
 def _users(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
-    """One row a user who has anything to do with it: 1 or 0 for each step."""
-    facts = union_all(_of_the_log(tx, campaign, robots), _of_follow_ups(tx.workspace, campaign)).subquery()
+    """Return the query for one row per user who reached any step: 1 or 0 for each step."""
+    steps = union_all(_steps_in_log(tx, campaign, robots), _steps_in_follow_ups(tx, campaign)).subquery()
     columns = ("enrolled", "sent", *_STEPS, *CONVERSION_LETTERS)
-    return select(facts.c.user_key, *(func.max(facts.c[name]).label(name) for name in columns)).group_by(
-        facts.c.user_key
-    )
+    reached = (func.max(steps.c[name]).label(name) for name in columns)
+    return select(steps.c.user_key, *reached).group_by(steps.c.user_key)
 
 
-def _of_the_log(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
+def _steps_in_log(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
     log = interactions.c
     letter = func.coalesce(log.properties["conversion"].as_string(), PRIMARY_CONVERSION)
-    by_people = or_(log.topic != T.OPEN_EMAIL, log.properties["opens"].as_string() == "human")
-    counts = true() if robots == "count" else ~_flagged(tx, log.properties)
+    is_by_people = or_(log.topic != T.OPEN_EMAIL, log.properties["opens"].as_string() == "human")
+    is_counted = true() if robots == "count" else ~_is_robot(tx, log.properties)
     return select(
         log.user_key,
-        _one(log.topic == T.ENROLL_IN_CONTROL_GROUP, "enrolled"),
-        _one(log.topic.in_(RECEIVES | VIEWS), "sent"),
-        _one(log.topic.in_(OPENS), "opened"),
-        _one(and_(log.topic.in_(OPENS), by_people), "opened_by_people"),
-        _one(and_(log.topic.in_(CLICKS), counts), "clicked"),
-        *(_one(and_(log.topic == T.PERFORM_CONVERSION_EVENT, letter == name), name) for name in CONVERSION_LETTERS),
-    ).where(tx.in_workspace(interactions), log.target == campaign, log.topic.in_(_ASKED))
+        _flag(log.topic == T.ENROLL_IN_CONTROL_GROUP, "enrolled"),
+        _flag(log.topic.in_(RECEIVES | VIEWS), "sent"),
+        _flag(log.topic.in_(OPENS), "opened"),
+        _flag(and_(log.topic.in_(OPENS), is_by_people), "opened_by_people"),
+        _flag(and_(log.topic.in_(CLICKS), is_counted), "clicked"),
+        *(_flag(and_(log.topic == T.PERFORM_CONVERSION_EVENT, letter == name), name) for name in CONVERSION_LETTERS),
+    ).where(tx.in_workspace(interactions), log.target == campaign, log.topic.in_(_TOPICS))
 
 
-def _of_follow_ups(workspace: str, campaign: str) -> Select[Any]:
-    """What this system sent, also where handing it over makes no interaction, and beyond the log's retention."""
+def _steps_in_follow_ups(tx: Transaction, campaign: str) -> Select[Any]:
+    """Return what this system sent, also on channels without an interaction, and beyond the log's retention."""
     table = follow_ups.c
     return select(
         table.user_key,
-        _one(table.state == State.CONTROL, "enrolled"),
-        _one(table.state == State.SENT, "sent"),
-        *(_one(false(), name) for name in (*_STEPS, *CONVERSION_LETTERS)),
+        _flag(table.state == State.CONTROL, "enrolled"),
+        _flag(table.state == State.SENT, "sent"),
+        *(_flag(false(), name) for name in (*_STEPS, *CONVERSION_LETTERS)),
     ).where(
-        table.workspace == workspace,
+        tx.in_workspace(follow_ups),
         table.campaign == campaign,
         table.state.in_((State.CONTROL.value, State.SENT.value)),
     )
 
 
-def _flagged(tx: Transaction, properties: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether `robot` is true, and not merely something that reads so."""
+def _is_robot(tx: Transaction, properties: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the condition that the property `robot` is the JSON value true, not a text or a number."""
     if tx.dialect == "postgresql":
         return type_coerce(properties, JSONB).contains({"robot": True})
     return func.coalesce(func.json_type(properties, literal("$.robot"), type_=String) == "true", false())
 
 
-def _one(condition: ColumnElement[bool], name: str) -> ColumnElement[int]:
+def _flag(condition: ColumnElement[bool], name: str) -> ColumnElement[int]:
     return case((condition, 1), else_=0).label(name)
 
 
-def _counted(row: Any) -> ResultCounts:
+def _counts(row: Any) -> ResultCounts:
     return ResultCounts(
         control=bool(row.control),
         variant=row.variant,
@@ -156,4 +157,4 @@ def _counted(row: Any) -> ResultCounts:
 
 
 _STEPS = ("opened", "opened_by_people", "clicked")
-_ASKED = sorted({T.ENROLL_IN_CONTROL_GROUP, T.PERFORM_CONVERSION_EVENT} | RECEIVES | OPENS | CLICKS)
+_TOPICS = sorted({T.ENROLL_IN_CONTROL_GROUP, T.PERFORM_CONVERSION_EVENT} | RECEIVES | OPENS | CLICKS)

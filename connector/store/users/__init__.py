@@ -1,1 +1,1 @@
-"""Users with their ids, addresses and consent, their logged interactions and their inbox. Imports `engine`."""
+"""Users, their descriptions, log and inbox, suppressed addresses and API keys. Imports `engine`."""

@@ -1,4 +1,4 @@
-"""API keys in SQL: written by the command line, and read as a whole by the API."""
+"""API keys: written by the command line, and read as a whole by the API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from connector.store.tables import keys
 
 @dataclass(frozen=True)
 class LiveKey:
-    """A key that held as it was read, with the digest to compare by. `expires_at` is UTC, None: never."""
+    """A key that was valid when it was read, with the digest of its secret. `expires_at` is UTC; None: never."""
 
     id: str
     digest: str
@@ -26,36 +26,36 @@ class LiveKey:
 
 @dataclass(frozen=True)
 class LiveKeys:
-    """All keys of a workspace that hold, by id, and the database's clock as they were read; None where none does."""
+    """All valid keys of a workspace by id, and the database's clock when they were read; None if there are none."""
 
     by_id: Mapping[str, LiveKey]
     read_at: datetime | None
 
 
 async def load_live_keys(tx: Transaction) -> LiveKeys:
-    """The keys that are neither revoked nor expired by the database's clock, in one statement."""
+    """Load the keys that are neither revoked nor, by the database's clock, expired; in one statement."""
     now = clock(tx)
     columns = keys.c.id, keys.c.digest, keys.c.scopes, keys.c.rate, keys.c.expires_at, now.label("now")
-    holds = keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > now)
-    rows = (await tx.execute(select(*columns).where(tx.in_workspace(keys), *holds))).mappings().all()
+    is_valid = keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > now)
+    rows = (await tx.execute(select(*columns).where(tx.in_workspace(keys), *is_valid))).mappings().all()
     return LiveKeys({row["id"]: _live(row) for row in rows}, rows[0]["now"] if rows else None)
 
 
 async def list_keys(tx: Transaction) -> list[Key]:
-    """Every key that there ever was, oldest first."""
+    """Load every key ever created, oldest first."""
     statement = select(keys).where(tx.in_workspace(keys)).order_by(keys.c.created_at, keys.c.id)
     return [_key(row) for row in (await tx.execute(statement)).mappings()]
 
 
 async def find_key(tx: Transaction, id: str) -> Key | None:
-    """One key, its row locked until the transaction ends; None where no key has that id."""
+    """Load a key and lock its row until the transaction ends; None if no key has that id."""
     statement = select(keys).where(tx.in_workspace(keys), keys.c.id == id).with_for_update()
     row = (await tx.execute(statement)).mappings().one_or_none()
     return None if row is None else _key(row)
 
 
 async def add_key(tx: Transaction, key: Key, digest: str) -> None:
-    """Keep a new key by its digest."""
+    """Insert a new key with the digest of its secret."""
     lifetime = None if key.lifetime is None else int(key.lifetime.total_seconds())
     await tx.execute(
         insert(keys).values(
@@ -80,9 +80,9 @@ async def end_key(
     revoked_at: datetime | None = None,
     expires_at: datetime | None = None,
 ) -> None:
-    """Set when a key was revoked, or when it expires; what is None stays as it is."""
-    told = {"revoked_at": revoked_at, "expires_at": expires_at}
-    changes = {name: at for name, at in told.items() if at is not None}
+    """Set when a key was revoked, or when it expires (UTC); None leaves the column as it is."""
+    instants = {"revoked_at": revoked_at, "expires_at": expires_at}
+    changes = {name: at for name, at in instants.items() if at is not None}
     await tx.execute(update(keys).where(tx.in_workspace(keys), keys.c.id == id).values(changes))
 
 
@@ -105,5 +105,5 @@ def _live(row: RowMapping) -> LiveKey:
 
 
 def _scopes(row: RowMapping) -> tuple[Scope, ...]:
-    """Those that this version knows, in their order."""
+    """Return the scopes that this version knows, in their order."""
     return tuple(scope for scope in Scope if scope in row["scopes"])

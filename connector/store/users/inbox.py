@@ -1,24 +1,24 @@
-"""The inbox in SQL: one row a delivered message, and what each user did with messages and cards."""
+"""The inbox: one row for each delivered message, and marks of what each user did with messages and cards."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal, cast
 
 from sqlalchemy import RowMapping, and_, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from connector.rules.model.inbox import InboxKind
+from connector.store.engine.bulk import insert_into
 from connector.store.engine.transaction import Transaction
-from connector.store.tables import inbox, inbox_marks, interactions
+from connector.store.tables import inbox, inbox_marks
 
 MarkName = Literal["viewed_at", "dismissed_at"]
 
 
 @dataclass(frozen=True)
 class InboxMessage:
-    """A message in a user's inbox, as it was rendered. `expires_at` and all other instants are UTC."""
+    """A message in a user's inbox, as it was rendered. All instants are UTC."""
 
     id: str
     delivery_id: str
@@ -34,16 +34,16 @@ class InboxMessage:
 
 @dataclass(frozen=True)
 class Mark:
-    """What a user did with a message or card so far."""
+    """When a user first viewed and dismissed a message or card, UTC; None if never."""
 
     viewed_at: datetime | None
     dismissed_at: datetime | None
 
 
-async def put_message(tx: Transaction, message: InboxMessage) -> None:
-    """Put a message into the inbox; one that is in it already stays as it is."""
+async def insert_message(tx: Transaction, message: InboxMessage) -> None:
+    """Insert a message; one that is in the inbox already stays as it is."""
     await tx.execute(
-        _insert_into(tx, inbox)
+        insert_into(tx, inbox)
         .values(
             workspace=tx.workspace,
             id=message.id,
@@ -63,7 +63,7 @@ async def put_message(tx: Transaction, message: InboxMessage) -> None:
 async def load_messages(
     tx: Transaction, user_key: str, *, now: datetime, kind: InboxKind | None, limit: int
 ) -> list[InboxMessage]:
-    """What is to be shown, highest priority first, then the newest: neither expired nor dismissed."""
+    """Load the messages that are neither expired nor dismissed, highest priority first, then newest first."""
     table, mark = inbox.c, inbox_marks.c
     own = and_(mark.workspace == table.workspace, mark.message == table.id, mark.user_key == table.user_key)
     statement = (
@@ -80,14 +80,14 @@ async def load_messages(
 
 
 async def find_message(tx: Transaction, id: str) -> InboxMessage | None:
-    """The message of that id, shown or not; None where there is none."""
+    """Load a message by its id, even if it is expired or dismissed; None if there is none."""
     statement = select(inbox).where(tx.in_workspace(inbox), inbox.c.id == id)
     row = (await tx.execute(statement)).mappings().one_or_none()
     return None if row is None else _message(row, None)
 
 
 async def load_card_marks(tx: Transaction, user_key: str, prefix: str) -> dict[str, Mark]:
-    """What the user did with published cards, by message id; `prefix` is what such ids begin with."""
+    """Load a user's marks on published cards, by message id; `prefix` begins the ids of cards."""
     mark = inbox_marks.c
     statement = select(inbox_marks).where(
         tx.in_workspace(inbox_marks), mark.user_key == user_key, mark.message.startswith(prefix, autoescape=True)
@@ -96,35 +96,19 @@ async def load_card_marks(tx: Transaction, user_key: str, prefix: str) -> dict[s
 
 
 async def mark_message(tx: Transaction, user_key: str, message: str, name: MarkName, at: datetime) -> bool:
-    """Remember that the user viewed or dismissed it; returns whether this is the first time. Under the user's lock."""
+    """Mark a message as viewed or dismissed; return whether it is the first time. The user's row is locked."""
     key = {"workspace": tx.workspace, "message": message, "user_key": user_key}
-    await tx.execute(_insert_into(tx, inbox_marks).values(**key).on_conflict_do_nothing())
+    await tx.execute(insert_into(tx, inbox_marks).values(**key).on_conflict_do_nothing())
     column = inbox_marks.c[name]
     own = [inbox_marks.c[part] == value for part, value in key.items()]
     changed = await tx.execute(update(inbox_marks).where(*own, column.is_(None)).values({column: at}))
     return changed.rowcount == 1
 
 
-async def is_logged(tx: Transaction, interaction_id: str, at: datetime) -> bool:
-    """Whether an interaction of this id was logged on the day of `at` or the day before (M6).
-
-    The log is unique within a day; a click that a client repeats can come after midnight.
-    """
-    day, log = at.astimezone(UTC).date(), interactions.c
-    statement = select(log.id).where(
-        tx.in_workspace(interactions), log.day.in_([day, day - timedelta(days=1)]), log.id == interaction_id
-    )
-    return (await tx.execute(statement)).first() is not None
-
-
 async def erase_inbox(tx: Transaction, user_key: str) -> None:
-    """Take away everything that was shown to the user, and what they did with it (guarantee 8)."""
+    """Delete a user's messages and marks (guarantee 8)."""
     for table in (inbox, inbox_marks):
         await tx.execute(delete(table).where(tx.in_workspace(table), table.c.user_key == user_key))
-
-
-def _insert_into(tx: Transaction, table: Any) -> Any:
-    return (postgresql if tx.dialect == "postgresql" else sqlite).insert(table)
 
 
 def _message(row: RowMapping, viewed_at: datetime | None) -> InboxMessage:

@@ -1,9 +1,9 @@
-"""The log of interactions: written once, read for folding and for audiences."""
+"""The log of interactions: written once, read for replays, conversions and audiences."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import RowMapping, and_, func, or_, select
@@ -22,38 +22,38 @@ from connector.store.engine.transaction import Transaction
 from connector.store.tables import arrivals, interactions, sequences
 
 _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
-"""Before everything, with a day's room for zones."""
+"""Before everything, with a day to spare for time zones."""
 
 
-async def write_new(tx: Transaction, logged: Sequence[LogEntry], user_keys: Mapping[str, str]) -> set[str]:
-    """Log what is not logged yet, in one statement, and return the ids that were new (M6).
+async def insert_new_entries(tx: Transaction, entries: Sequence[LogEntry], user_keys: Mapping[str, str]) -> set[str]:
+    """Insert the entries that are not logged yet, in one statement, and return the ids that were new (M6).
 
     Args:
-        user_keys: the surrogate key by the external id that the items carry.
+        user_keys: the surrogate keys by the external ids that the items carry.
     """
-    if not logged:
+    if not entries:
         return set()
-    rows = [_row(tx.workspace, entry, user_keys[entry.item.user]) for entry in logged]
+    rows = [_row(tx.workspace, entry, user_keys[entry.item.user]) for entry in entries]
     statement = insert_rows(tx, interactions, rows).on_conflict_do_nothing().returning(interactions.c.id)
     return set((await tx.execute(statement)).scalars())
 
 
-async def take_numbers(tx: Transaction, count: int) -> list[int]:
-    """So many new arrival numbers, growing; gaps do not matter."""
+async def draw_arrival_numbers(tx: Transaction, count: int) -> list[int]:
+    """Draw new arrival numbers, in ascending order; there may be gaps."""
     if tx.dialect == "postgresql":
         drawn = select(arrivals.next_value()).select_from(func.generate_series(1, count).alias())
         return sorted((await tx.execute(drawn)).scalars())
-    upsert = sqlite.insert(sequences).values(workspace=tx.workspace, last=count)
-    raised = upsert.on_conflict_do_update(index_elements=["workspace"], set_={"last": sequences.c.last + count})
+    insert = sqlite.insert(sequences).values(workspace=tx.workspace, last=count)
+    raised = insert.on_conflict_do_update(index_elements=["workspace"], set_={"last": sequences.c.last + count})
     last = (await tx.execute(raised.returning(sequences.c.last))).scalar_one()
     return list(range(last - count + 1, last + 1))
 
 
 async def load_items(tx: Transaction, since: Mapping[str, datetime | None]) -> dict[str, list[LogEntry]]:
-    """The logged items of these users from an instant on (None: all that is logged), by user key, in event order."""
-    found: dict[str, list[LogEntry]] = {user_key: [] for user_key in since}
+    """Load users' log entries from an instant on (UTC; None: all that are kept), by user key, in event order."""
+    by_user: dict[str, list[LogEntry]] = {user_key: [] for user_key in since}
     if not since:
-        return found
+        return by_user
     table = interactions.c
     rows = [{"user_key": user_key, "since": t or _BEGINNING} for user_key, t in since.items()]
     users = as_table(tx, {"user_key": table.user_key.type, "since": table.t.type}, rows)
@@ -64,14 +64,14 @@ async def load_items(tx: Transaction, since: Mapping[str, datetime | None]) -> d
         .order_by(table.t, table.seq)
     )
     for row in (await tx.execute(statement)).mappings():
-        found[row["user_key"]].append(logged_from(row))
-    return found
+        by_user[row["user_key"]].append(entry_from_row(row))
+    return by_user
 
 
-async def seen_dispatches(
+async def load_seen_dispatches(
     tx: Transaction, user_keys: Collection[str], dispatches: Collection[str]
 ) -> set[tuple[str, str, str]]:
-    """Which of these dispatches these users' devices already reported: (user key, campaign, dispatch) (M3)."""
+    """Return which of these dispatches users' devices reported already, as (user key, campaign, dispatch) (M3)."""
     table = interactions.c
     dispatch = table.properties["dispatch"].as_string()
     statement = select(table.user_key, table.target, dispatch).where(
@@ -84,49 +84,72 @@ async def seen_dispatches(
 
 
 async def load_engagements(
-    tx: Transaction, user_keys: Collection[str], acts: Collection[Engagement]
+    tx: Transaction, user_keys: Collection[str], engagements: Collection[Engagement]
 ) -> list[tuple[str, Engagement]]:
-    """What these users' logs have about the messages of these acts, each with its user key, as far around them as the
-    same act may be told; in one statement."""
+    """Load engagements of the same messages from users' logs, each with its user key, in one statement.
+
+    Those are loaded that are near enough in time to be duplicates of the given engagements.
+    """
     table = interactions.c
     statement = select(table.user_key, table.topic, table.target, table.properties, table.t).where(
         tx.in_workspace(interactions),
         in_set(tx, table.user_key, user_keys),
-        table.t >= min(act.t - act.tolerance for act in acts),
-        table.t <= max(act.t + act.tolerance for act in acts),
+        table.t >= min(engagement.t - engagement.tolerance for engagement in engagements),
+        table.t <= max(engagement.t + engagement.tolerance for engagement in engagements),
         table.topic.in_([kind.value for kind in ENGAGEMENT_KINDS]),
         or_(
             *(
-                in_set(tx, table.properties[name].as_string(), _named(acts, name))
+                in_set(tx, table.properties[name].as_string(), _message_ids(engagements, name))
                 for name in (DELIVERY_PROPERTY, MESSAGE_PROPERTY)
             )
         ),
     )
     rows = await tx.execute(statement)
-    told = ((key, reported_engagement(InteractionType(topic), *rest)) for key, topic, *rest in rows)
-    return [(key, act) for key, act in told if act is not None]
+    logged = ((key, reported_engagement(InteractionType(topic), *rest)) for key, topic, *rest in rows)
+    return [(key, engagement) for key, engagement in logged if engagement is not None]
 
 
-async def count_on_targets(tx: Transaction, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """How many interactions are logged by (target, type), in one statement (P4)."""
-    if not wanted:
+async def is_logged(tx: Transaction, user_key: str, item_id: str, since: datetime) -> bool:
+    """Return whether the user's log has an item with this id at or after `since` (UTC), on any day."""
+    table = interactions.c
+    statement = select(table.id).where(
+        tx.in_workspace(interactions), table.user_key == user_key, table.t >= since, table.id == item_id
+    )
+    return (await tx.execute(statement.limit(1))).one_or_none() is not None
+
+
+async def is_logged_on_day(tx: Transaction, item_id: str, at: datetime) -> bool:
+    """Return whether an item with this id was logged on the day of `at` (UTC) or the day before (M6).
+
+    Ids are unique within a day; a click that a client repeats can arrive after midnight.
+    """
+    day, table = at.astimezone(UTC).date(), interactions.c
+    statement = select(table.id).where(
+        tx.in_workspace(interactions), table.day.in_([day, day - timedelta(days=1)]), table.id == item_id
+    )
+    return (await tx.execute(statement)).first() is not None
+
+
+async def count_interactions(tx: Transaction, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Count the logged interactions by (target, type), in one statement (P4)."""
+    if not pairs:
         return {}
     table = interactions.c
     statement = (
         select(table.target, table.topic, func.count())
         .where(
             tx.in_workspace(interactions),
-            table.target.in_({target for target, _ in wanted}),
-            table.topic.in_({topic for _, topic in wanted}),
+            table.target.in_({target for target, _ in pairs}),
+            table.topic.in_({topic for _, topic in pairs}),
         )
         .group_by(table.target, table.topic)
     )
-    counted = {(target, topic): count for target, topic, count in await tx.execute(statement)}
-    return {pair: counted[pair] for pair in wanted if pair in counted}
+    counts = {(target, topic): count for target, topic, count in await tx.execute(statement)}
+    return {pair: counts[pair] for pair in pairs if pair in counts}
 
 
-def facts_of(item: Item) -> dict[str, Any]:
-    """What a follow-up's row keeps of its trigger: everything but the user."""
+def item_columns(item: Item) -> dict[str, Any]:
+    """Return an item as columns of the log, and as JSON in a follow-up's row: everything but the user."""
     interaction = item if isinstance(item, Interaction) else None
     return {
         "kind": "interaction" if interaction else "event",
@@ -137,53 +160,53 @@ def facts_of(item: Item) -> dict[str, Any]:
     }
 
 
-def item_from(facts: Mapping[str, Any] | RowMapping, occurred_at: datetime) -> Item:
-    """The item of stored facts, without its user; what was judged once is not judged for its form again."""
-    if facts["kind"] == "event":
+def item_from_columns(columns: Mapping[str, Any] | RowMapping, occurred_at: datetime) -> Item:
+    """Return the item of such columns, without its user and without validating it again."""
+    if columns["kind"] == "event":
         return Event.model_construct(
             id=None,
             user="",
             occurred_at=occurred_at,
-            properties=facts["properties"],
+            properties=columns["properties"],
             type="event",
-            name=facts["topic"],
+            name=columns["topic"],
         )
-    card = facts["target_kind"] == "card"
+    card = columns["target_kind"] == "card"
     return Interaction.model_construct(
         id=None,
         user="",
         occurred_at=occurred_at,
-        properties=facts["properties"],
-        type=InteractionType(facts["topic"]),
-        campaign=None if card else facts["target"],
-        card=facts["target"] if card else None,
+        properties=columns["properties"],
+        type=InteractionType(columns["topic"]),
+        campaign=None if card else columns["target"],
+        card=columns["target"] if card else None,
     )
 
 
-def _named(acts: Collection[Engagement], name: str) -> set[str]:
-    return {act.message[1] for act in acts if act.message[0] == name}
+def _message_ids(engagements: Collection[Engagement], name: str) -> set[str]:
+    return {engagement.message[1] for engagement in engagements if engagement.message[0] == name}
 
 
-def _row(workspace: str, logged: LogEntry, user_key: str) -> dict[str, Any]:
+def _row(workspace: str, entry: LogEntry, user_key: str) -> dict[str, Any]:
     return {
         "workspace": workspace,
-        "day": logged.item.occurred_at.astimezone(UTC).date(),
-        "id": logged.id,
-        "seq": logged.seq,
+        "day": entry.item.occurred_at.astimezone(UTC).date(),
+        "id": entry.id,
+        "seq": entry.seq,
         "user_key": user_key,
-        "t": logged.t,
-        "occurred_at": logged.item.occurred_at,
-        "received_at": logged.received_at,
-        **facts_of(logged.item),
+        "t": entry.t,
+        "occurred_at": entry.item.occurred_at,
+        "received_at": entry.received_at,
+        **item_columns(entry.item),
     }
 
 
-def logged_from(row: RowMapping) -> LogEntry:
-    """A row of the log as the rules see it."""
+def entry_from_row(row: RowMapping) -> LogEntry:
+    """Return a row of the log as the rules see it."""
     return LogEntry(
         id=row["id"],
         seq=row["seq"],
         t=row["t"],
         received_at=row["received_at"],
-        item=item_from(row, row["occurred_at"]),
+        item=item_from_columns(row, row["occurred_at"]),
     )

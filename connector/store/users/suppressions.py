@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, literal, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from connector.rules.model.users import canonical_address
 from connector.rules.provider_events.consent import AddressStatement
+from connector.store.engine.bulk import upsert
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import bare_number, dead_addresses, users
 
@@ -36,20 +37,13 @@ async def save_address_statements(
     if not statements:
         return
     table = dead_addresses.c
-    insert = (postgresql if tx.dialect == "postgresql" else sqlite).insert(dead_addresses)
-    upsert = insert.values(
+    insert = upsert(tx, dead_addresses, ["dead", "said_at", "user_key"], newest_by="said_at").values(
         workspace=tx.workspace,
         channel=bindparam("on_channel"),
         address=func.lower(bindparam("reported_address")),
         dead=bindparam("is_suppressed"),
         said_at=bindparam("at", type_=table.said_at.type),
         user_key=bindparam("key"),
-    )
-    new = upsert.excluded
-    upsert = upsert.on_conflict_do_update(
-        index_elements=["workspace", "channel", "address"],
-        set_={"dead": new.dead, "said_at": new.said_at, "user_key": new.user_key},
-        where=new.said_at >= table.said_at,
     )
     rows = [
         {
@@ -62,7 +56,7 @@ async def save_address_statements(
         for statement in statements
     ]
     # In order, so that two transactions never wait for each other.
-    await tx.execute(upsert, sorted(rows, key=lambda row: (row["on_channel"], row["reported_address"])))
+    await tx.execute(insert, sorted(rows, key=itemgetter("on_channel", "reported_address")))
 
 
 async def erase_addresses(tx: Transaction, user_key: str, addresses: Mapping[str, str | None]) -> None:

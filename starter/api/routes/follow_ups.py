@@ -43,4 +43,4 @@ async def read_follow_ups(
             state=state,
             limit=limit,
         )
-    return {"follow_ups": [view_follow_up(listed) for listed in found]}
+    return {"follow_ups": [view_follow_up(context.workspace, listed) for listed in found]}

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Path
 
 from connector.app.context import AppContext
 from connector.rules.model.interactions import Interaction, InteractionType
+from connector.rules.sending.deliveries import DeliveryRecord
 from connector.store.engine.database import database_now
-from connector.store.provider_events.attribution import TrackedDelivery, find_tracked_deliveries
-from connector.store.provider_events.delivery_reports import is_logged
+from connector.store.follow_ups.deliveries import load_deliveries_by_id
+from connector.store.users.log import is_logged
 from starter.api.access.inbox_token import InboxAccess, InboxWriter
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
@@ -55,11 +56,11 @@ async def _record_tap(
     context: AppContext, delivery: str, holder: InboxAccess, kind: InteractionType, properties: dict[str, Any]
 ) -> InboxActionView:
     async with context.database.read(context.workspace) as tx:
-        push = _visible_push((await find_tracked_deliveries(tx, [delivery])).get(delivery), holder.user_key)
+        push = _visible_push((await load_deliveries_by_id(tx, [delivery])).get(delivery), holder.user_key)
         now = await database_now(tx)
         id = ":".join([push.id, kind.value, *properties.values()])
         # The log is unique by day and id (M6), and apps repeat reports on other days.
-        if await is_logged(tx, push.user_key, id, (push.dispatched_at or now) - _MAX_CLOCK_SKEW):
+        if await is_logged(tx, push.user_key, id, (push.claimed_at or now) - _MAX_CLOCK_SKEW):
             return InboxActionView(status=holder.visible_status("duplicate"), interaction=kind.value)
     interaction = Interaction(
         id=id,
@@ -75,9 +76,9 @@ async def _record_tap(
     return InboxActionView(status=holder.visible_status(result.status), interaction=kind.value)
 
 
-def _visible_push(push: TrackedDelivery | None, holder: str | None) -> TrackedDelivery:
+def _visible_push(push: DeliveryRecord | None, holder: str | None) -> DeliveryRecord:
     """Return the push if the caller may act on it. A token does not reveal which other pushes exist."""
-    if push is None or push.channel != "push":
+    if push is None or not push.user or push.channel != "push":
         raise ApiError(403, "forbidden", "the push is not the user's") if holder else not_found("the push")
     if holder is not None and push.user_key != holder:
         raise ApiError(403, "forbidden", "the push is not the user's")

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Path, Query
 from connector.rules.model.users import User
 from connector.store.engine.database import database_now
 from connector.store.erasure import erase_user
-from connector.store.users.users import find_user, merge_user, save_user
+from connector.store.users.descriptions import merge_user, save_user
+from connector.store.users.users import find_user
 from starter.api.access.scopes import Caller, Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body

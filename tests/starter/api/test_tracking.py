@@ -25,7 +25,8 @@ from connector.settings.tracking import TrackingSettings
 from connector.store.engine.database import Database
 from connector.store.erasure import erase_user
 from connector.store.tables import interactions
-from connector.store.users.users import find_user, save_user
+from connector.store.users.descriptions import save_user
+from connector.store.users.users import find_user
 from connector.tracking.tokens import LinkKind, Token, open_tokens
 from connector.wire import SendRequest
 from starter.api.access.scopes import Keys

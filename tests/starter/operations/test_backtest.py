@@ -12,7 +12,7 @@ from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 from connector.store.follow_ups.deliveries import DeliveryState
 from connector.store.tables import deliveries, follow_ups, interactions
-from connector.store.users.users import merge_user
+from connector.store.users.descriptions import merge_user
 from starter.operations.backtest import BacktestResult, NotBacktestable, backtest
 from tests.support.builders import ABANDONED, BASE, ORIGINAL, PUSHED, buy, follow_on, opened, push
 from tests.support.installation import Installation

@@ -12,7 +12,7 @@ from connector.app.context import AppContext
 from connector.rules.sending.effects import KeepAssignment
 from connector.rules.targeting.assignment import Assignment
 from connector.store.engine.database import Database
-from connector.store.follow_ups.follow_ups import insert_assignments
+from connector.store.follow_ups.receipts import insert_assignments
 from connector.store.users.users import find_user
 from tests.support.api import Connector
 from tests.support.builders import ORIGINAL, at, buy

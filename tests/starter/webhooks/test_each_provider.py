@@ -16,7 +16,8 @@ from connector.rules.model.users import User
 from connector.settings.application import Settings
 from connector.store.engine.database import database_now
 from connector.store.tables import interactions
-from connector.store.users.users import find_user, save_user
+from connector.store.users.descriptions import save_user
+from connector.store.users.users import find_user
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.webhooks.protocol import WebhookCall

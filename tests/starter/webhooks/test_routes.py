@@ -21,7 +21,7 @@ from connector.rules.provider_events.events import PROVIDERS
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
-from connector.store.users.users import save_user
+from connector.store.users.descriptions import save_user
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from tests.support.api import open_client

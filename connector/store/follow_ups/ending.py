@@ -1,0 +1,137 @@
+"""End follow-ups from outside their workflows: their campaign was stopped, or their workflow was closed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, exists, select, update
+
+from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.reasons import OPEN_STATES, Reason, State
+from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState
+from connector.rules.sending.operating import cut_short
+from connector.store.engine.bulk import in_set
+from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.deliveries import load_deliveries_by_follow_up
+from connector.store.follow_ups.follow_ups import end_follow_ups, follow_up_from_row
+from connector.store.follow_ups.receipts import ReceiptKey, receipt_key, save_receipts
+from connector.store.tables import deliveries, entries, follow_ups, launches, publications
+from connector.store.users.users import lock_users
+
+_CANCELLABLE = (State.WAITING.value, State.HELD.value)
+
+
+@dataclass(frozen=True)
+class StoppedPage:
+    """How many follow-ups one step loaded, and how many of them it ended."""
+
+    seen: int
+    ended: int
+
+
+async def end_stopped(tx: Transaction, campaigns: Collection[str], limit: int) -> StoppedPage:
+    """End at most `limit` follow-ups that wait in closed windows, as of the instant at which their window closed (P9).
+
+    What is going out finishes, even if its other channels are held; what a launch sends ends only if its campaign is
+    archived. The users are locked first, in sorted order, as ingesting and sending lock them (guarantee 3).
+
+    Args:
+        campaigns: whose windows; empty: those of the whole workspace.
+    """
+    waiting = await _find_stopped(tx, campaigns, limit)
+    await lock_users(tx, {row.user_key for row in waiting})
+    closed_at = select(publications.c.closed_at).where(publications.c.window_id == follow_ups.c.window_id)
+    ended = await tx.execute(
+        update(follow_ups)
+        .where(tx.in_workspace(follow_ups), in_set(tx, follow_ups.c.id, [row.id for row in waiting]))
+        .where(follow_ups.c.state.in_(_CANCELLABLE), follow_ups.c.dispatched_at.is_(None))
+        .values(
+            state=State.DROPPED.value,
+            reason=Reason.STOPPED.value,
+            decided_at=closed_at.scalar_subquery(),
+            ended_outside=True,
+        )
+    )
+    return StoppedPage(seen=len(waiting), ended=ended.rowcount)
+
+
+async def find_open(tx: Transaction, ids: Collection[str]) -> dict[str, str]:
+    """Return those of these follow-ups that have not ended, with the keys of their users."""
+    statement = select(follow_ups.c.id, follow_ups.c.user_key).where(*_is_open(tx, ids))
+    return {row.id: row.user_key for row in await tx.execute(statement)}
+
+
+async def end_closed(
+    tx: Transaction, ids: Collection[str], *, claimed_before: datetime, now: datetime
+) -> list[FollowUp]:
+    """End those of these follow-ups that are still open, because their workflows are closed; return them as they ended.
+
+    A claim without a result becomes `send_unknown` and counts as received (guarantee 4). The users are locked first, in
+    sorted order (guarantee 3). The number of statements does not grow with the follow-ups.
+
+    Args:
+        claimed_before: a message claimed later than this (UTC) may still be being sent: its follow-up is left as it is,
+            for a later call.
+    """
+    await lock_users(tx, set((await find_open(tx, ids)).values()))
+    rows = (await tx.execute(select(follow_ups).where(*_is_open(tx, ids)))).mappings()
+    still_open = [follow_up_from_row(row) for row in rows]
+    by_follow_up = await load_deliveries_by_follow_up(tx, [follow_up.id for follow_up in still_open])
+    ended: list[FollowUp] = []
+    claims: list[DeliveryRecord] = []
+    received: dict[ReceiptKey, datetime] = {}
+    for follow_up in still_open:
+        records = by_follow_up.get(follow_up.id, [])
+        claimed = [record for record in records if record.state is DeliveryState.CLAIMED]
+        if any(record.claimed_at is not None and record.claimed_at >= claimed_before for record in claimed):
+            continue
+        ended.append(cut_short(follow_up, records, now))
+        if claimed:
+            claims += claimed
+            received[receipt_key(follow_up)] = max(record.claimed_at or now for record in claimed)
+    await _mark_unknown(tx, claims, now)
+    await save_receipts(tx, received)
+    await end_follow_ups(tx, ended, workflow_closed=True)
+    return ended
+
+
+async def _find_stopped(tx: Transaction, campaigns: Collection[str], limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    # A stop only pauses a launch, unless its campaign is archived (P9).
+    is_paused = exists().where(
+        launches.c.workspace == follow_ups.c.workspace,
+        launches.c.launch_id == follow_ups.c.trigger_id,
+        entries.c.workspace == launches.c.workspace,
+        entries.c.id == launches.c.campaign,
+        entries.c.state != "archived",
+    )
+    statement = (
+        select(follow_ups.c.id, follow_ups.c.user_key)
+        .join(publications, publications.c.window_id == follow_ups.c.window_id)
+        .where(tx.in_workspace(follow_ups), follow_ups.c.state.in_(_CANCELLABLE))
+        .where(publications.c.closed_at.is_not(None), follow_ups.c.dispatched_at.is_(None), ~is_paused)
+        .limit(limit)
+    )
+    if campaigns:
+        statement = statement.where(in_set(tx, follow_ups.c.campaign, campaigns))
+    return (await tx.execute(statement)).all()
+
+
+def _is_open(tx: Transaction, ids: Collection[str]) -> tuple[Any, ...]:
+    table = follow_ups.c
+    return tx.in_workspace(follow_ups), in_set(tx, table.id, ids), table.state.in_(OPEN_STATES)
+
+
+async def _mark_unknown(tx: Transaction, claims: Collection[DeliveryRecord], now: datetime) -> None:
+    if not claims:
+        return
+    values = {
+        "state": DeliveryState.UNKNOWN.value,
+        "reason": Reason.SEND_UNKNOWN.value,
+        "decided_at": now,
+        "fault": "workflow_closed",
+    }
+    where = (tx.in_workspace(deliveries), in_set(tx, deliveries.c.id, [claim.id for claim in claims]))
+    await tx.execute(update(deliveries).where(*where).values(values))

@@ -1,0 +1,86 @@
+"""The rows that the outbox has to start or signal in Temporal, and the marks that it has done so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import RowMapping, func, literal, select, update
+
+from connector.rules.model.reasons import State
+from connector.store.engine.transaction import Transaction, database_now
+from connector.store.tables import Instant, follow_ups, launches
+
+_IDS_PER_STATEMENT = 500
+
+
+async def find_to_start(tx: Transaction, limit: int) -> Sequence[RowMapping]:
+    """Return waiting follow-ups without a workflow, the oldest due first."""
+    table = follow_ups.c
+    statement = (
+        select(table.id, table.campaign, table.user_key, table.due_at, table.channels)
+        .where(tx.in_workspace(follow_ups), table.started_at.is_(None), table.state == State.WAITING.value)
+        .order_by(table.due_at)
+        .limit(limit)
+    )
+    return (await tx.execute(statement)).mappings().all()
+
+
+async def find_to_signal(tx: Transaction, limit: int) -> Sequence[RowMapping]:
+    """Return follow-ups that ended from outside and whose workflows do not know yet, the oldest end first."""
+    table = follow_ups.c
+    statement = (
+        select(table.id, table.campaign, table.user_key, table.state, table.reason)
+        .where(
+            tx.in_workspace(follow_ups),
+            table.ended_outside,
+            table.started_at.is_not(None),
+            table.signalled_at.is_(None),
+        )
+        .order_by(table.decided_at)
+        .limit(limit)
+    )
+    return (await tx.execute(statement)).mappings().all()
+
+
+async def find_launches_to_signal(tx: Transaction, limit: int) -> Sequence[RowMapping]:
+    """Return launches that have no workflow yet, or one that does not know the newest order, the oldest first."""
+    table = launches.c
+    statement = (
+        select(table.launch_id, table.campaign, table.changed_in, table.started_at)
+        .where(tx.in_workspace(launches), table.ended_at.is_(None), table.told_in < table.changed_in)
+        .order_by(table.published_at)
+        .limit(limit)
+    )
+    return (await tx.execute(statement)).mappings().all()
+
+
+async def mark_started(tx: Transaction, ids: Sequence[str]) -> None:
+    """Mark that the workflows of follow-ups run; those that have ended meanwhile are signalled next."""
+    await _mark(tx, ids, "started_at")
+
+
+async def mark_signalled(tx: Transaction, ids: Sequence[str]) -> None:
+    """Mark that the workflows of follow-ups know their end, or have ended by themselves."""
+    await _mark(tx, ids, "signalled_at")
+
+
+async def mark_launches_signalled(tx: Transaction, versions: Mapping[str, int]) -> None:
+    """Mark that the workflows of launches run, and know the orders up to these versions of the catalogue."""
+    now = await database_now(tx)
+    for id, version in versions.items():
+        where = (tx.in_workspace(launches), launches.c.launch_id == id, launches.c.told_in < version)
+        started = func.coalesce(launches.c.started_at, literal(now, Instant))
+        await tx.execute(update(launches).where(*where).values(told_in=version, started_at=started))
+
+
+async def _mark(tx: Transaction, ids: Sequence[str], column: str) -> None:
+    now = await database_now(tx)
+    for start in range(0, len(ids), _IDS_PER_STATEMENT):
+        page = ids[start : start + _IDS_PER_STATEMENT]
+        where = (tx.in_workspace(follow_ups), follow_ups.c.id.in_(page))
+        if tx.dialect == "postgresql":
+            # The users are not locked here: a row that another transaction holds is left to the next sweep.
+            free = select(follow_ups.c.id).where(*where).with_for_update(skip_locked=True)
+            page = list((await tx.execute(free)).scalars())
+            where = (tx.in_workspace(follow_ups), follow_ups.c.id.in_(page))
+        await tx.execute(update(follow_ups).where(*where).values({column: now}))
