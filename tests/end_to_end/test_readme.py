@@ -41,7 +41,8 @@ async def test_the_quick_start_works_pasted_in_one_go(tmp_path: Path) -> None:
     try:
         assert "waiting" in await _paste(dev, publish)
         assert "make_purchase" in await _paste(dev, purchase)
-        [follow_up] = await dev.follow_ups("cart-reminder")
-        assert (follow_up["user"], follow_up["state"]) == ("u-17", "excepted")
+        states = {one["user"]: one["state"] for one in await dev.follow_ups("cart-reminder")}
+        assert states["u-18"] == "excepted"
+        assert states["u-17"] in ("waiting", "sent")  # 30 seconds may have passed on a slow machine
     finally:
         await dev.stop()

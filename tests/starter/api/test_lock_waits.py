@@ -28,7 +28,7 @@ BOUND = 10.0
 
 @pytest.fixture
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((gathering, "WAIT"), (store, "WAIT"), (engines, "_BUSY"), (engines, "_PATIENCE")):
+    for module, name in ((gathering, "WAIT"), (store, "WAIT"), (engines, "_SQLITE_BUSY"), (engines, "_LOCK_TIMEOUT")):
         monkeypatch.setattr(module, f"{name}_SECONDS", WAITS)
 
 
