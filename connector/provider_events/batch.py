@@ -23,13 +23,12 @@ from connector.rules.provider_events.effects import interpret_event
 from connector.rules.provider_events.events import USER, EventKey
 from connector.rules.provider_events.planning import EventBatch, EventOutcome, EventPlan, Statement
 from connector.store.engine.transaction import Transaction
-from connector.store.follow_ups.deliveries import load_deliveries_by_id
+from connector.store.follow_ups.deliveries import load_deliveries_by_id, save_faults
 from connector.store.provider_events.attribution import (
     find_by_provider,
     find_erased,
     find_holders,
 )
-from connector.store.provider_events.delivery_reports import save_faults
 from connector.store.provider_events.events import (
     apply_statements,
     delete_old_events,

@@ -16,13 +16,9 @@ from connector.rules.provider_events.delivery_reports import (
 )
 from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState, build_reported_receipt, receive_id
 from connector.store.engine.transaction import Transaction
-from connector.store.follow_ups.deliveries import load_deliveries, load_delivery, settle
+from connector.store.follow_ups.deliveries import load_deliveries, load_delivery, mark_accepted, save_fault, settle
 from connector.store.follow_ups.follow_ups import load_follow_up
 from connector.store.follow_ups.receipts import receipt_key, save_receipts
-from connector.store.provider_events.delivery_reports import (
-    mark_accepted,
-    save_fault,
-)
 from connector.store.users.log import is_logged
 from connector.store.users.users import is_erased_id, load_users, lock_user
 

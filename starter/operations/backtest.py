@@ -25,8 +25,7 @@ from connector.simulation.tally import Tally
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_past_sends
 from connector.store.follow_ups.receipts import load_receipts
-from connector.store.reporting.backlog import LoggedType, count_users, load_user_keys
-from connector.store.users.log import load_items
+from connector.store.users.log import LoggedType, count_users, load_items, load_user_keys
 from connector.store.users.users import StoredUser, load_users
 
 _USERS_PER_PAGE = 500

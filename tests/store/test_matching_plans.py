@@ -11,9 +11,8 @@ from connector.rules.provider_events.events import identify_event
 from connector.rules.targeting.deduplication import Engagement
 from connector.store.engine.database import Database, database_now
 from connector.store.engine.transaction import Transaction
-from connector.store.follow_ups.deliveries import load_deliveries_by_id
+from connector.store.follow_ups.deliveries import load_deliveries_by_id, save_faults
 from connector.store.provider_events.attribution import find_by_provider, find_erased, find_holders
-from connector.store.provider_events.delivery_reports import save_faults
 from connector.store.provider_events.events import (
     apply_statements,
     delete_old_events,

@@ -6,17 +6,24 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from operator import itemgetter
 
-from sqlalchemy import ColumnElement, RowMapping, and_, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, func, insert, or_, select, update
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
-from connector.rules.sending.deliveries import OUT, Delivery, DeliveryRecord, DeliveryState, settle_follow_up
+from connector.rules.sending.deliveries import (
+    OUT,
+    Delivery,
+    DeliveryRecord,
+    DeliveryState,
+    receive_id,
+    settle_follow_up,
+)
 from connector.rules.sending.effects import WriteDelivery
 from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import update_follow_up
-from connector.store.tables import deliveries, user_aliases
+from connector.store.tables import deliveries, interactions, user_aliases
 from connector.store.users.users import is_erased_id
 
 
@@ -103,9 +110,7 @@ async def write_delivery(tx: Transaction, written: WriteDelivery, attempt: int) 
         "provider_id": written.provider_id,
     }
     if not written.is_new:
-        where = (tx.in_workspace(deliveries), deliveries.c.id == delivery.id)
-        await tx.execute(update(deliveries).where(*where).values(**values))
-        return
+        return await _update(tx, delivery.id, **values)
     await tx.execute(
         insert(deliveries).values(
             workspace=tx.workspace,
@@ -119,6 +124,51 @@ async def write_delivery(tx: Transaction, written: WriteDelivery, attempt: int) 
     )
 
 
+async def mark_accepted(
+    tx: Transaction, delivery_id: str, provider_id: str | None, *, claimed_at: datetime, now: datetime
+) -> None:
+    """Mark a message as sent: the provider had accepted it, whatever its response was (guarantee 4)."""
+    await _update(
+        tx,
+        delivery_id,
+        state=DeliveryState.SENT.value,
+        reason=None,
+        fault=None,
+        claimed_at=claimed_at,
+        decided_at=now,
+        provider_id=func.coalesce(deliveries.c.provider_id, provider_id),
+    )
+
+
+async def save_fault(tx: Transaction, delivery_id: str, fault: str | None) -> None:
+    """Save why a message that was sent did not arrive, a code of ours; None: it arrived."""
+    await _update(tx, delivery_id, fault=fault)
+
+
+async def save_faults(tx: Transaction, faults: Mapping[str, str]) -> None:
+    """Save the faults of many messages, by their ids, in one statement.
+
+    A message that was not sent keeps its fault, and a text that arrived gets none; an email can bounce later.
+    """
+    if not faults:
+        return
+    table, log = deliveries.c, interactions.c
+    receipt = select(log.id).where(
+        tx.in_workspace(interactions),
+        log.user_key == table.user_key,
+        log.t >= table.claimed_at,
+        log.id == bindparam("receipt"),
+    )
+    statement = (
+        update(deliveries)
+        .where(tx.in_workspace(deliveries), table.id == bindparam("delivery"))
+        .where(table.state == DeliveryState.SENT.value, or_(table.channel == "email", ~receipt.exists()))
+        .values(fault=bindparam("new_fault"))
+    )
+    rows = [{"delivery": id, "receipt": receive_id(id), "new_fault": fault} for id, fault in sorted(faults.items())]
+    await tx.execute(statement, rows)
+
+
 async def settle(
     tx: Transaction, follow_up: FollowUp, by_channel: Mapping[str, Delivery], now: datetime
 ) -> State | None:
@@ -128,6 +178,11 @@ async def settle(
         return None
     await update_follow_up(tx, ended, ("state", "reason", "decided_at"))
     return ended.state
+
+
+async def _update(tx: Transaction, delivery_id: str, **values: object) -> None:
+    where = (tx.in_workspace(deliveries), deliveries.c.id == delivery_id)
+    await tx.execute(update(deliveries).where(*where).values(**values))
 
 
 def _record(row: RowMapping) -> DeliveryRecord:

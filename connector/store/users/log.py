@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, func, or_, select
+from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, select
 from sqlalchemy.dialects import sqlite
 
 from connector.rules.model.interactions import Event, Interaction, InteractionType, Item, LogEntry
@@ -20,6 +20,9 @@ from connector.rules.targeting.deduplication import (
 from connector.store.engine.bulk import as_table, in_set, insert_rows
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import arrivals, interactions, sequences
+
+LoggedType = tuple[str, str | None]
+"""(topic, target) of log entries; the target is None for events."""
 
 _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 """Before everything, with a day to spare for time zones."""
@@ -148,6 +151,26 @@ async def count_interactions(tx: Transaction, pairs: Collection[tuple[str, str]]
     return {pair: counts[pair] for pair in pairs if pair in counts}
 
 
+async def count_users(tx: Transaction, types: Collection[LoggedType], since: datetime) -> int:
+    """Count the users who have an entry of one of these types in their log since an instant (UTC)."""
+    statement = select(func.count(func.distinct(interactions.c.user_key))).where(_has_type(tx, types, since))
+    return int((await tx.execute(statement)).scalar_one())
+
+
+async def load_user_keys(
+    tx: Transaction, types: Collection[LoggedType], since: datetime, *, after: str, limit: int
+) -> list[str]:
+    """Return the next of these users' keys in their order, after one of them ('' for the first page)."""
+    statement = (
+        select(interactions.c.user_key)
+        .where(_has_type(tx, types, since), interactions.c.user_key > after)
+        .group_by(interactions.c.user_key)
+        .order_by(interactions.c.user_key)
+        .limit(limit)
+    )
+    return list((await tx.execute(statement)).scalars())
+
+
 def item_columns(item: Item) -> dict[str, Any]:
     """Return an item as columns of the log, and as JSON in a follow-up's row: everything but the user."""
     interaction = item if isinstance(item, Interaction) else None
@@ -181,6 +204,15 @@ def item_from_columns(columns: Mapping[str, Any] | RowMapping, occurred_at: date
         campaign=None if card else columns["target"],
         card=columns["target"] if card else None,
     )
+
+
+def _has_type(tx: Transaction, types: Collection[LoggedType], since: datetime) -> ColumnElement[bool]:
+    table = interactions.c
+    is_type = [and_(table.topic == topic, table.target == target) for topic, target in types if target is not None]
+    events = [topic for topic, target in types if target is None]
+    if events:
+        is_type.append(and_(table.topic.in_(events), table.target.is_(None)))
+    return and_(tx.in_workspace(interactions), table.t >= since, or_(*is_type))
 
 
 def _message_ids(engagements: Collection[Engagement], name: str) -> set[str]:
