@@ -110,8 +110,8 @@ async def test_definitions_come_back_as_they_were_written(database: Database) ->
     assert (loaded.version, loaded.changed_at) == (1, NOW)
 
 
-async def test_saving_again_tells_what_is_new_edited_or_unchanged(database: Database) -> None:
-    """Only what really differs makes a revision, and only then does the version move."""
+async def test_saving_again_returns_what_is_new_edited_or_unchanged(database: Database) -> None:
+    """Only a real difference makes a revision and raises the version."""
     await save(database, campaign("a"), campaign("b"), SETTINGS)
     again = await save(database, campaign("a"), campaign("b", name="B"), SETTINGS, campaign("c"))
     assert [(one.revision, one.change) for one in again] == [
@@ -210,7 +210,7 @@ async def test_stop_and_resume_close_and_open_windows(database: Database) -> Non
 
 
 async def test_publishing_a_stopped_campaign_again_opens_a_window_and_keeps_its_revision(database: Database) -> None:
-    """P5: publish works whatever the state was; the revision's first instant stays what it was."""
+    """P5: publish works in every state; a revision keeps the instant at which it first took effect."""
     later = NOW + timedelta(hours=2)
     await save(database, campaign("a"))
     await carry_out(database, "publish", "a", at=NOW)
@@ -222,7 +222,7 @@ async def test_publishing_a_stopped_campaign_again_opens_a_window_and_keeps_its_
 
 
 async def test_archiving_closes_the_window_for_good(database: Database) -> None:
-    """P9: archive is as stop."""
+    """P9: archiving closes windows as stopping does."""
     await save(database, campaign("a"))
     await carry_out(database, "publish", "a", at=NOW)
     await carry_out(database, "archive", "a", at=NOW + timedelta(hours=1))
@@ -244,8 +244,8 @@ async def test_a_repeated_order_answers_with_its_receipt_and_changes_nothing(dat
         assert await find_receipt(tx, "o-1") is None
 
 
-async def test_an_order_judged_by_an_older_catalogue_is_not_carried_out(database: Database) -> None:
-    """Compare and set: who lost the race judges again."""
+async def test_an_order_evaluated_on_an_older_catalogue_is_not_carried_out(database: Database) -> None:
+    """Compare and set: the loser of the race evaluates the order again."""
     await save(database, campaign("a"))
     for plan in (OrderPlan(("a",)), OrderPlan((), ("a",))):
         order: dict[str, Any] = {"order_id": "late", "verb": "publish", "ids": ("a",), "effective_at": NOW}
@@ -259,7 +259,7 @@ async def test_an_order_judged_by_an_older_catalogue_is_not_carried_out(database
 
 
 async def test_an_order_that_changes_nothing_leaves_the_version(database: Database) -> None:
-    """P5: with nothing new it says so and changes nothing."""
+    """P5: the receipt says that nothing changed."""
     await save(database, campaign("a"))
     order: dict[str, Any] = {"order_id": "again", "verb": "publish", "ids": ("a",), "effective_at": NOW}
     async with database.write(W, lock="exclusive") as tx:
@@ -289,7 +289,7 @@ async def test_an_order_comes_strictly_after_all_that_was_received_and_ordered(d
 
 
 async def test_only_what_changed_is_loaded_again(database: Database) -> None:
-    """The index grows by deltas; the delta leads to the same catalogue as loading anew."""
+    """A delta gives the same catalogue as loading everything."""
     await save(database, campaign("a"), RICH)
     before = await load(database)
     await save(database, campaign("a", name="A"))
@@ -308,8 +308,8 @@ async def test_only_what_changed_is_loaded_again(database: Database) -> None:
     assert (await load(database, after)).entries["rich"] is after.entries["rich"]
 
 
-async def test_a_database_restored_from_a_backup_is_loaded_anew(database: Database) -> None:
-    """A version that the database does not have yet counts as nothing known."""
+async def test_a_database_restored_from_a_backup_is_loaded_as_a_whole(database: Database) -> None:
+    """If the database has not reached the known version, everything is read."""
     await save(database, campaign("a"))
     known = Catalogue(version=9, entries={"b": await entry(database, "a")})
     assert set((await load(database, known)).entries) == {"a"}
@@ -341,7 +341,7 @@ async def test_those_who_save_at_once_number_their_revisions_one_after_the_other
 
 
 async def test_the_cache_reads_only_what_it_does_not_know(database: Database) -> None:
-    """A version that is known costs no statement; however many ask for a new one, it is read once."""
+    """A known version costs no statement; a new one is read once, however many callers wait for it."""
     cache = CatalogueCache(W)
     await save(database, campaign("a"))
     assert (await cache.at_least(database, 1)).version == 1
@@ -356,7 +356,7 @@ async def test_the_cache_reads_only_what_it_does_not_know(database: Database) ->
 
 
 async def test_the_cache_without_a_version_is_the_present_catalogue(database: Database) -> None:
-    """Asked for nothing in particular it looks what holds now."""
+    """Without a version, the present catalogue is loaded."""
     cache = CatalogueCache(W)
     assert (await cache.at_least(database)).version == 0
     await save(database, campaign("a"))

@@ -1,4 +1,4 @@
-"""The database: transactions, locks, snapshots, and what an unreachable one does."""
+"""The database: transactions, locks, snapshots, and errors when it cannot be reached."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ async def _count(database: Database) -> int:
 
 @pytest.fixture
 async def second(database_url: str) -> AsyncIterator[Database]:
-    """Another opening of the same database, as another process would have it."""
+    """The same database, opened a second time as by another process."""
     opened = Database.open(database_url)
     yield opened
     await opened.close()
 
 
 async def test_a_write_is_kept(database: Database) -> None:
-    """What was written is there when the block has ended."""
+    """A write is committed at the end of its block."""
     async with database.write(W) as tx:
         await _put(tx)
     assert await _count(database) == 1
@@ -84,7 +84,7 @@ async def test_a_cancelled_write_rolls_back(database: Database) -> None:
 async def test_a_write_cancelled_while_it_waits_for_another_process_leaves_no_lock(
     database: Database, second: Database
 ) -> None:
-    """The begin that comes through after the cancellation holds nobody up."""
+    """A transaction that begins after the cancellation blocks nobody."""
     async with database.write(W, lock="exclusive"):
         waiting = asyncio.create_task(_write_once(second))
         await asyncio.wait([waiting], timeout=0.2)
@@ -113,14 +113,14 @@ async def test_a_read_is_one_snapshot(database: Database) -> None:
 
 
 async def test_a_read_cannot_write(database: Database) -> None:
-    """A reader that writes is a mistake on both databases alike."""
+    """Writing in a snapshot is an error on both databases."""
     with pytest.raises((DBAPIError, StoreUnavailable)):
         async with database.read(W) as tx:
             await _put(tx)
 
 
 async def test_the_clock_is_aware_utc_and_goes_on_within_a_transaction(database: Database) -> None:
-    """The database's clock is that of now, not of the transaction's begin."""
+    """The clock gives the present time, not that of the transaction's begin."""
     async with database.write(W) as tx, asyncio.timeout(5):
         first = await database_now(tx)
         while (later := await database_now(tx)) == first:
@@ -130,7 +130,7 @@ async def test_the_clock_is_aware_utc_and_goes_on_within_a_transaction(database:
 
 
 async def test_arrival_numbers_grow_and_are_never_given_twice(database: Database) -> None:
-    """Batches that run side by side get numbers of their own."""
+    """Concurrent batches get different numbers."""
 
     async def take(count: int) -> list[int]:
         async with database.write(W) as tx:
@@ -194,7 +194,7 @@ asyncio.run(main())
 
 
 async def test_sqlite_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
-    """A file that cannot be opened is told as an unavailable store."""
+    """A file that cannot be opened raises StoreUnavailable."""
     database = Database.open(f"sqlite:///{tmp_path}")
     with pytest.raises(StoreUnavailable):
         async with database.write(W):
@@ -202,7 +202,7 @@ async def test_sqlite_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> No
     await database.close()
 
 
-async def test_intakes_share_the_lock_and_an_order_waits_for_them(postgresql_database: Database) -> None:
+async def test_ingests_share_the_lock_and_an_order_waits_for_them(postgresql_database: Database) -> None:
     """Guarantee 1: an exclusive holder runs alone, shared ones run side by side."""
     database, entered = postgresql_database, asyncio.Event()
 
@@ -220,8 +220,8 @@ async def test_intakes_share_the_lock_and_an_order_waits_for_them(postgresql_dat
     assert entered.is_set()
 
 
-async def test_an_intake_waits_for_an_order(postgresql_database: Database) -> None:
-    """Guarantee 1: while an order runs nothing is taken in, and what comes after it sees it."""
+async def test_an_ingest_waits_for_an_order(postgresql_database: Database) -> None:
+    """Guarantee 1: nothing is ingested while an order runs; what is ingested later sees it."""
     database = postgresql_database
 
     async def intake() -> int:
@@ -236,7 +236,7 @@ async def test_an_intake_waits_for_an_order(postgresql_database: Database) -> No
 
 
 async def test_workspaces_do_not_wait_for_each_other(postgresql_database: Database) -> None:
-    """The lock is a workspace's own."""
+    """Each workspace has its own lock."""
     database = postgresql_database
     async with asyncio.timeout(5), database.write("one", lock="exclusive"), database.write("two", lock="exclusive"):
         pass
@@ -252,8 +252,8 @@ async def _until_somebody_waits(database: Database) -> None:
     await until(somebody_waits, "a transaction that waits")
 
 
-async def test_postgresql_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
-    """A server that does not answer is told as an unavailable store, for reading and for writing."""
+async def test_postgresql_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:
+    """A server that does not answer raises StoreUnavailable, for reading and for writing."""
     database = Database.open(f"postgresql://nobody@/nothing?host={tmp_path}")
     with pytest.raises(StoreUnavailable):
         async with database.write(W):

@@ -24,7 +24,7 @@ async def _everything(database: Database) -> str:
 
 
 async def test_erased_user_leaves_nothing_and_does_not_come_back(installation: Installation) -> None:
-    """The wait ends as `erased`; no personal data is left in any table; late reports and descriptions are refused."""
+    """The follow-up ends as `erased`; no table has personal data; late reports and descriptions are refused."""
     await installation.publish(ORIGINAL, ABANDONED)
     async with installation.database.write("default") as tx:
         await save_user(tx, ADA, NOW)
@@ -44,7 +44,7 @@ async def test_erased_user_leaves_nothing_and_does_not_come_back(installation: I
             await save_user(tx, ADA, NOW)
 
 
-async def test_erasing_somebody_unknown_says_so(installation: Installation) -> None:
+async def test_erasing_an_unknown_user_returns_false(installation: Installation) -> None:
     """Nothing to erase, nothing left behind."""
     async with installation.database.write("default") as tx:
         assert not await erase_user(tx, "nobody", NOW)

@@ -1,4 +1,4 @@
-"""The record of one user on both databases: all that was decided, in a number of statements that does not grow."""
+"""The record of one user on both databases: every decision, in a constant number of statements."""
 
 from datetime import datetime
 
@@ -25,8 +25,8 @@ async def _record(database: Database, user: str, campaign: str | None = None, mo
 
 
 @pytest.fixture
-async def told(installation: Installation) -> Installation:
-    """The user `u` was called off, waits again, and was refused meanwhile; `v` waits too."""
+async def decided(installation: Installation) -> Installation:
+    """The user `u` has a cancelled follow-up, a waiting one and a refusal; `v` has a waiting one."""
     await installation.publish(ORIGINAL, ABANDONED, follow_on("g", {"event": "never"}))
     await installation.ingest(
         push("p1", 1), buy("b1", 2, product="shoe"), push("p2", 3), push("p3", 4), push("p-v", 5, "v")
@@ -34,9 +34,9 @@ async def told(installation: Installation) -> Installation:
     return installation
 
 
-async def test_everything_of_one_user_and_nothing_of_another(told: Installation) -> None:
+async def test_everything_of_one_user_and_nothing_of_another(decided: Installation) -> None:
     """Guarantee 7: follow-ups and refusals with what they are about, oldest first."""
-    record = await _record(told.database, "u")
+    record = await _record(decided.database, "u")
     assert [(p.trigger.id, p.state, p.exception_id) for p in record.follow_ups] == [
         ("p1", "excepted", "b1"),
         ("p2", "waiting", None),
@@ -50,25 +50,25 @@ async def test_everything_of_one_user_and_nothing_of_another(told: Installation)
     assert (record.is_cut, record.campaigns) == (False, {"f"})
 
 
-async def test_of_one_campaign(told: Installation) -> None:
-    """Nothing of the others is told, but it is known that there are some."""
-    record = await _record(told.database, "u", "g")
+async def test_of_one_campaign(decided: Installation) -> None:
+    """Decisions about other campaigns are left out, but the campaigns are listed."""
+    record = await _record(decided.database, "u", "g")
     assert (record.follow_ups, record.decided, record.campaigns) == ([], [], {"f"})
 
 
 @pytest.mark.parametrize(
     ("most", "expected"), [(1, ["p3"]), (2, ["p2", "p3"]), (3, ["p1", "p2", "p3"]), (4, ["p1", "p2", "p3"])]
 )
-async def test_the_newest_decisions(told: Installation, most: int, expected: list[str]) -> None:
-    """A record is bounded, follow-ups and refusals together, and says when it is cut."""
-    record = await _record(told.database, "u", most=most)
+async def test_the_newest_decisions(decided: Installation, most: int, expected: list[str]) -> None:
+    """A record has a limit for follow-ups and refusals together, and says whether it was cut."""
+    record = await _record(decided.database, "u", most=most)
     assert [*(p.trigger.id for p in record.follow_ups), *(d.interaction_id for d in record.decided)] == expected
     assert record.is_cut == (most < 3)
     assert record.campaigns == {"f"}
 
 
 async def test_messages_receipts_and_sends(installation: Installation) -> None:
-    """T1, W2: what each channel came to, when it was received, and what filled the cap."""
+    """T1, W2: the outcome of each channel, the receipt, and the sends that filled the cap."""
     harness = SendHarness(installation, FakeChannel())
     await harness.save_user()
     caps = {"workspace": W, "frequency_caps": [{"channel": "push", "at_most": 1, "per": "week"}]}
@@ -89,21 +89,21 @@ def _time(minutes: float) -> datetime:
     return datetime.fromisoformat(at(minutes))
 
 
-async def test_statements_do_not_grow(told: Installation) -> None:
+async def test_statements_do_not_grow(decided: Installation) -> None:
     """A user with many decisions costs as many statements as one with none."""
     counts = []
     for minutes in range(10, 60, 10):
-        with told.database.count_statements() as count:
-            await _record(told.database, "u")
+        with decided.database.count_statements() as count:
+            await _record(decided.database, "u")
         counts.append(len(count.statements))
-        await told.ingest(*[push(f"more-{minutes}-{n}", minutes + n / 10) for n in range(20)])
-        await told.ingest(buy(f"end-{minutes}", minutes + 9))
+        await decided.ingest(*[push(f"more-{minutes}-{n}", minutes + n / 10) for n in range(20)])
+        await decided.ingest(buy(f"end-{minutes}", minutes + 9))
     assert len(set(counts)) == 1
 
 
-async def test_whether_a_user_was_erased(told: Installation) -> None:
-    """Guarantee 8: what is left says so, and that only."""
-    async with told.database.write(W) as tx:
+async def test_whether_a_user_was_erased(decided: Installation) -> None:
+    """Guarantee 8: the hash of the id says that the user was erased, and nothing more."""
+    async with decided.database.write(W) as tx:
         assert not await was_erased(tx, "u")
         await erase_user(tx, "u", _time(90))
         assert await was_erased(tx, "u")

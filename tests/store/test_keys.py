@@ -1,4 +1,4 @@
-"""API keys: their form, and the table that holds their hashes, on both databases."""
+"""API keys: their form, and the table of their hashes, on both databases."""
 
 import asyncio
 import hashlib
@@ -73,12 +73,12 @@ def test_a_key_has_256_random_bits_and_its_own_form() -> None:
     ],
 )
 def test_nothing_else_is_a_key(text: str) -> None:
-    """Read strictly: neither spaces nor other digits, letters or lengths."""
+    """No spaces, and no other digits, letters or lengths."""
     assert parse_key(text) is None
 
 
 def test_secrets_are_compared_whole() -> None:
-    """Only the same secret is the same; without a stored one nothing is, not even what it is compared with."""
+    """Only the same secret matches; without a stored digest, no secret does."""
     made = create_key()
     given = parse_key(made.text)
     assert given is not None
@@ -89,7 +89,7 @@ def test_secrets_are_compared_whole() -> None:
 
 
 async def test_a_key_is_stored_by_its_hash(database: Database, desk: ApiKeyService) -> None:
-    """The secret is nowhere in the row; all keys that hold are read by one statement, in their own workspace."""
+    """The row does not contain the secret; one statement reads all valid keys of a workspace."""
     issued = [await shop(desk) for _ in range(3)]
     with database.count_statements() as count:
         found = await live(database)
@@ -106,7 +106,7 @@ async def test_a_key_is_stored_by_its_hash(database: Database, desk: ApiKeyServi
 
 
 async def test_the_four_states(database: Database, desk: ApiKeyService) -> None:
-    """Only keys that are neither revoked nor expired are live; the lists show all, oldest first."""
+    """Only keys that are neither revoked nor expired are live; listings show all, oldest first."""
     active, expires, expired, revoked = [await shop(desk, life) for life in (None, HOUR, timedelta(0), HOUR)]
     await desk.revoke(revoked.key.id)
     listed, now = await desk.list_keys()
@@ -121,15 +121,15 @@ async def test_the_four_states(database: Database, desk: ApiKeyService) -> None:
 
 
 async def test_revoking_again_changes_nothing(desk: ApiKeyService) -> None:
-    """It stays revoked since the first time."""
+    """The time of the first revocation is kept."""
     issued = await shop(desk)
     first = await desk.revoke(issued.key.id)
     assert first.revoked_at is not None
     assert await desk.revoke(issued.key.id) == first
 
 
-async def test_rotating_makes_the_same_again(database: Database, desk: ApiKeyService) -> None:
-    """Same name, scopes, rate and lifetime, another id and secret; the old one holds for the overlap."""
+async def test_rotating_creates_an_equal_key(database: Database, desk: ApiKeyService) -> None:
+    """Same name, scopes, rate and lifetime, another id and secret; the old one is valid during the overlap."""
     old = await shop(desk, timedelta(days=90))
     new = await desk.rotate(old.key.id, overlap=HOUR)
     assert (new.key.name, new.key.scopes, new.key.rate) == (old.key.name, old.key.scopes, old.key.rate)
@@ -142,29 +142,29 @@ async def test_rotating_makes_the_same_again(database: Database, desk: ApiKeySer
 
 
 async def test_rotating_twice_keeps_the_lifetime(desk: ApiKeyService) -> None:
-    """A key without an end is replaced by keys without an end, also once it is on its way out."""
+    """A key that never expires is replaced by keys that never expire, even if it is being replaced already."""
     old = await shop(desk)
     for _ in range(2):
         assert (await desk.rotate(old.key.id, overlap=HOUR)).key.expires_at is None
 
 
 async def test_without_overlap_the_old_key_ends_at_once(database: Database, desk: ApiKeyService) -> None:
-    """0 seconds."""
+    """An overlap of 0 seconds."""
     old = await shop(desk)
     new = await desk.rotate(old.key.id, overlap=timedelta(0))
     assert await ids(database) == {new.key.id}
     assert (await one(desk, old.key.id))[1] == KeyState.EXPIRED
 
 
-async def test_an_overlap_lengthens_no_life(desk: ApiKeyService) -> None:
-    """A key that would expire sooner does."""
+async def test_an_overlap_does_not_extend_a_lifetime(desk: ApiKeyService) -> None:
+    """A key that expires before the end of the overlap still does."""
     old = await shop(desk, timedelta(minutes=5))
     await desk.rotate(old.key.id, overlap=HOUR)
     assert (await one(desk, old.key.id))[0].expires_at == old.key.expires_at
 
 
-async def test_what_does_not_hold_is_not_replaced(database: Database, desk: ApiKeyService) -> None:
-    """Neither a revoked key, nor an expired one, nor one that never was; nothing is made."""
+async def test_an_invalid_key_is_not_replaced(database: Database, desk: ApiKeyService) -> None:
+    """Neither a revoked, nor an expired, nor an unknown key; nothing is created."""
     revoked, expired = await shop(desk), await shop(desk, timedelta(0))
     await desk.revoke(revoked.key.id)
     for id, state in ((revoked.key.id, "revoked"), (expired.key.id, "expired")):
@@ -179,7 +179,7 @@ async def test_what_does_not_hold_is_not_replaced(database: Database, desk: ApiK
 
 
 async def test_rotated_and_revoked_at_once(database: Database, desk: ApiKeyService) -> None:
-    """Whichever came first, the old key is revoked in the end."""
+    """In either order, the old key is revoked in the end."""
     old = await shop(desk)
     await asyncio.gather(desk.rotate(old.key.id, overlap=HOUR), desk.revoke(old.key.id), return_exceptions=True)
     assert old.key.id not in await ids(database)

@@ -1,4 +1,4 @@
-"""What an order makes of the catalogue: the pure function of the rules and the store's statements come to the same."""
+"""An order changes the catalogue in the store exactly as the pure function of the rules says."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,8 +29,8 @@ STORIES = {
 }
 
 
-def told(catalogue: Catalogue) -> Sequence[object]:
-    """What must be the same; the ids of windows are the store's own."""
+def compared(catalogue: Catalogue) -> Sequence[object]:
+    """What must be equal; ids of windows differ."""
     return [
         (
             entry.id,
@@ -44,7 +44,7 @@ def told(catalogue: Catalogue) -> Sequence[object]:
 
 
 def carried_out(catalogue: Catalogue, verb: str, ids: Sequence[str], at: datetime) -> Catalogue:
-    """The order by the rules alone."""
+    """The catalogue after the order, by the rules alone."""
     plan = plan_publish(catalogue, ids, now=at) if verb == "publish" else PLANS[verb](catalogue, ids)
     return apply_order(catalogue, verb, plan.sequence, at)
 
@@ -69,11 +69,11 @@ async def test_store_and_rules_carry_an_order_out_alike(installation: Installati
         else:
             at = await installation.order(verb, *ids)
             catalogue = carried_out(catalogue, verb, ids, at)
-        assert told(catalogue) == told(await installation.cache.at_least(installation.database))
+        assert compared(catalogue) == compared(await installation.cache.at_least(installation.database))
 
 
 async def test_refused_by_both(installation: Installation) -> None:
-    """P9: what is archived stays so."""
+    """P9: what is archived is archived for good."""
     await installation.publish(ORIGINAL)
     await installation.order("archive", "o")
     with pytest.raises(OrderRefused):

@@ -1,4 +1,4 @@
-"""Two ids of one user, on both databases: linked once, never two histories into one, erased together."""
+"""Two ids of one user, on both databases: linked once, histories never merged, erased together."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -44,14 +44,14 @@ async def link(database: Database, *pairs: Pair) -> list[Linked]:
 
 
 async def keys(database: Database, *ids: str) -> list[str | None]:
-    """The surrogate keys to which these ids lead."""
+    """The surrogate keys of these ids."""
     async with database.read(W) as tx:
         found = [await find_user(tx, id) for id in ids]
     return [stored.user_key if stored else None for stored in found]
 
 
 async def test_an_unknown_id_becomes_another_id_of_the_known_user(database: Database) -> None:
-    """Whichever of the two it is; a visitor's history stays the user's."""
+    """Either of the two ids; a visitor's history becomes the user's."""
     async with database.write(W) as tx:
         visitor = await save_user(tx, User(id="visitor", attributes={"seen": 1}), NOW)
         ann = await save_user(tx, User(id="ann"), NOW)
@@ -65,7 +65,7 @@ async def test_an_unknown_id_becomes_another_id_of_the_known_user(database: Data
 
 
 async def test_two_unknown_ids_are_one_new_user(database: Database) -> None:
-    """Also along a chain of links in one batch; an id linked with itself is nobody."""
+    """Also along a chain of links in one batch; an id linked with itself creates nobody."""
     assert await link(database, ("a", "b"), ("b", "c"), ("d", "a"), ("e", "e")) == [
         "linked", "linked", "linked", "nothing_new",
     ]  # fmt: skip
@@ -77,7 +77,7 @@ async def test_two_unknown_ids_are_one_new_user(database: Database) -> None:
 
 
 async def described(database: Database, id: str) -> User:
-    """What is known of the user."""
+    """The user's description."""
     async with database.read(W) as tx:
         stored = await find_user(tx, id)
     assert stored is not None
@@ -85,7 +85,7 @@ async def described(database: Database, id: str) -> User:
 
 
 async def test_two_users_stay_two(installation: Installation) -> None:
-    """Each has a history already; nothing is changed."""
+    """Each has a history already; nothing changes."""
     await installation.ingest(buy("a", 0, "ann"), buy("b", 0, "bob"))
     before = await keys(installation.database, "ann", "bob")
     assert await link(installation.database, ("ann", "bob"), ("bob", "b2")) == ["two_users", "linked"]
@@ -102,7 +102,7 @@ BOTH = User(
 
 @pytest.mark.parametrize("acted", ["old", "new", None])
 async def test_who_was_only_described_becomes_part_of_the_other(installation: Installation, acted: str | None) -> None:
-    """Whichever of the two it is: all its ids and what is known of it go over; of both, the new id's word counts."""
+    """Either of the two: its ids and its description go to the other; where both differ, the new id's wins."""
     database = installation.database
     await link(database, ("old", "old2"), ("new", "new2"))
     async with database.write(W) as tx:
@@ -142,7 +142,7 @@ HISTORY: list[tuple[Table, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("table", "row"), HISTORY, ids=[table.name for table, _ in HISTORY])
 async def test_what_is_a_history(installation: Installation, table: Table, row: dict[str, Any]) -> None:
-    """Whatever a user did or got, and nothing of it is moved."""
+    """Anything that a user did or received, none of which is moved."""
     await installation.publish(ORIGINAL)
     await installation.ingest(buy("a", 0, "old"))
     async with installation.database.write(W) as tx:
@@ -153,7 +153,7 @@ async def test_what_is_a_history(installation: Installation, table: Table, row: 
 
 
 async def test_a_chain_of_described_users(installation: Installation) -> None:
-    """In one batch: each becomes part of the next, and all of the one who did something."""
+    """In one batch: each becomes part of the next, and all part of the one who did something."""
     await installation.ingest(buy("a", 0, "d"))
     async with installation.database.write(W) as tx:
         for name in "abcef":
@@ -166,7 +166,7 @@ async def test_a_chain_of_described_users(installation: Installation) -> None:
 
 
 async def test_two_descriptions_that_are_too_much_together(database: Database) -> None:
-    """Neither is cut: they stay two."""
+    """Neither is shortened: they stay two users."""
     async with database.write(W) as tx:
         for name in ("a", "b"):
             await save_user(tx, User(id=name, attributes={name: "x" * 200_000}), NOW)
@@ -175,7 +175,7 @@ async def test_two_descriptions_that_are_too_much_together(database: Database) -
 
 
 async def test_erased_stays_erased(database: Database) -> None:
-    """Neither by the old id nor by the new one."""
+    """Neither the old id nor the new one brings an erased user back."""
     async with database.write(W) as tx:
         await save_user(tx, User(id="ann"), NOW)
         await erase_user(tx, "ann", NOW)
@@ -184,7 +184,7 @@ async def test_erased_stays_erased(database: Database) -> None:
 
 
 async def test_one_erasure_takes_all_ids(installation: Installation) -> None:
-    """Guarantee 8: no id of the user is left in any form that can be read, and none brings the user back."""
+    """Guarantee 8: no id of the user is left in readable form, and none brings the user back."""
     await installation.publish(ORIGINAL, ABANDONED)
     await link(installation.database, ("visitor@x", "ann@x"), ("tablet@x", "ann@x"))
     await installation.ingest(push("p", 0, "visitor@x"))
@@ -200,7 +200,7 @@ async def test_one_erasure_takes_all_ids(installation: Installation) -> None:
 
 
 async def test_whatever_id_reports_it_is_the_same_user(installation: Installation) -> None:
-    """One wait for all ids of a user, ended by an exception under another one; also within one batch."""
+    """One follow-up for all ids of a user, ended by an exception under another id; also within one batch."""
     await installation.publish(ORIGINAL, ABANDONED)
     await installation.ingest(push("p1", 0, "visitor"))
     await link(installation.database, ("visitor", "ann"))
@@ -211,7 +211,7 @@ async def test_whatever_id_reports_it_is_the_same_user(installation: Installatio
 
 
 async def test_a_dispatch_to_all_devices_under_all_ids(installation: Installation) -> None:
-    """M3: one interaction, whichever id each device knows."""
+    """M3: one interaction, whichever id each device uses."""
     await link(installation.database, ("visitor", "ann"))
     await installation.publish(ORIGINAL, ABANDONED)
     results = await installation.ingest(push("d1", 0, "visitor", dispatch="x"), push("d2", 0, "ann", dispatch="x"))
@@ -219,7 +219,7 @@ async def test_a_dispatch_to_all_devices_under_all_ids(installation: Installatio
 
 
 async def test_many_links_cost_as_many_statements_as_one(database: Database) -> None:
-    """Constant, whatever becomes of them."""
+    """The number of statements is constant, whatever the results."""
     counts = []
     for described in (False, True):
         for size, name in ((1, f"a{described}"), (200, f"b{described}")):
@@ -234,7 +234,7 @@ async def test_many_links_cost_as_many_statements_as_one(database: Database) -> 
 
 
 async def shown(database: Database, id: str, number: int) -> set[str | None]:
-    """The ids by which the user is told, wherever one of several is chosen, with the follow-up of this number."""
+    """The ids by which every read shows the user, with the follow-up of this number."""
     async with database.write(W) as tx:
         key = (await find_user_keys(tx, [id]))[0][id]
         delivery, history = f"d{number}", dict(HISTORY)
@@ -256,7 +256,7 @@ LINKS = [("a", "b"), ("b", "now"), ("a", "now")]
 
 
 async def test_the_id_used_now_is_shown(installation: Installation) -> None:
-    """Whatever the order of the links, in one call or more, whoever was known, and where links come again."""
+    """In every order of the links, in one call or several, for every set of known users, and with repeated links."""
     database, number = installation.database, 0
     for links, together, known in product(permutations(LINKS), (True, False), ("a", "b", "now", "acted", "all")):
         number += 1
@@ -282,7 +282,7 @@ async def ranks(database: Database) -> dict[str, int]:
 
 
 async def test_only_what_was_linked_has_a_rank(installation: Installation) -> None:
-    """Not the ids of two histories, nor an id of itself; in a circle all have one, and the alphabet decides."""
+    """Not the ids of two histories, nor an id linked with itself; in a cycle all have one, and the alphabet decides."""
     await installation.ingest(buy("x", 0, "ann"), buy("y", 0, "bob"))
     await link(installation.database, ("ann", "bob"), ("bob", "bob"), ("v", "w"), ("w", "v"))
     assert await ranks(installation.database) == {"ann": 0, "bob": 0, "v": 1, "w": 1}
@@ -292,7 +292,7 @@ async def test_only_what_was_linked_has_a_rank(installation: Installation) -> No
 
 
 async def test_a_link_from_before_the_ranks(database: Database) -> None:
-    """All its ids have none; it takes one as it comes again, in one statement for all."""
+    """Its ids have no rank; they get one when the link is repeated, in one statement for all."""
     counts = []
     for size, name in ((1, "x"), (200, "y")):
         pairs = [(f"{name}{n}", f"{name}{n}-now") for n in range(size)]
@@ -310,7 +310,7 @@ async def test_a_link_from_before_the_ranks(database: Database) -> None:
 
 
 async def test_the_same_link_from_many_sides(postgresql_database: Database) -> None:
-    """At once with each other, and with descriptions of the same ids: one user in the end, never a fault."""
+    """Concurrently, and with descriptions of the same ids: one user in the end, and no error."""
 
     async def report(id: str) -> None:
         async with postgresql_database.write(W) as tx:
@@ -330,7 +330,7 @@ async def test_the_same_link_from_many_sides(postgresql_database: Database) -> N
 
 
 async def test_joining_while_they_act(postgresql_database: Database) -> None:
-    """Whatever is first, nobody's interaction is left with a user who is gone, and two histories stay two."""
+    """In every order, no interaction is left with a deleted user, and two histories stay two."""
     installation = Installation(postgresql_database)
     for n in range(12):
         old, new = f"old{n}", f"new{n}"
@@ -350,7 +350,7 @@ async def test_joining_while_they_act(postgresql_database: Database) -> None:
 
 
 async def test_whose_lock_is_awaited_while_they_join(postgresql_database: Database) -> None:
-    """Reports and an erasure that wait for a user who becomes part of another go on with that one."""
+    """Reports and an erasure that wait for a user who becomes part of another continue with that one."""
     database = postgresql_database
     installation = Installation(database)
     await installation.ingest(buy("a", 0, "ann"), buy("b", 0, "bob"))
@@ -377,7 +377,7 @@ async def test_whose_lock_is_awaited_while_they_join(postgresql_database: Databa
 
 
 async def test_crossing_links_do_not_deadlock(postgresql_database: Database) -> None:
-    """Locks are taken in sorted order, also where users change meanwhile."""
+    """Locks are taken in sorted order, even if users change meanwhile."""
     names = [f"n{n}" for n in range(12)]
     async with postgresql_database.write(W) as tx:
         await resolve_and_lock(tx, names, NOW)
@@ -391,7 +391,7 @@ async def test_crossing_links_do_not_deadlock(postgresql_database: Database) -> 
 
 
 async def test_linking_while_erasing(postgresql_database: Database) -> None:
-    """Guarantee 8: whichever comes first, the new id does not lead to an erased user."""
+    """Guarantee 8: in either order, the new id does not name an erased user."""
 
     async def erase(id: str) -> bool:
         async with postgresql_database.write(W) as tx:

@@ -50,7 +50,7 @@ async def _ask(tx: Transaction) -> None:
 
 
 async def test_no_statement_scans_a_table_on_sqlite(sqlite_database: Database) -> None:
-    """SQLite has no statistics: an order, a join or an `or` of another shape would have it read everybody."""
+    """SQLite has no statistics: with another ORDER BY, join or OR it would read all users."""
     async with sqlite_database.write(W) as tx:
         with sqlite_database.count_statements() as count:
             await _ask(tx)
@@ -77,17 +77,20 @@ async def test_addresses_are_found_by_index_on_postgresql(postgresql_database: D
         assert await find_holders(tx, "sms", ["+49-78"]) == {("sms", "+4978"): ["u78"]}
         assert (await find_by_provider(tx, ["<d5.email@s.test>"]))["<d5.email@s.test>"].user == "u5"
         asked: list[tuple[str, Any]] = []
-        with listening_to("before_cursor_execute", lambda _c, _cursor, words, told, *_: asked.append((words, told))):
+        with listening_to(
+            "before_cursor_execute",
+            lambda _c, _cursor, statement, parameters, *_: asked.append((statement, parameters)),
+        ):
             await find_holders(tx, "email", ["u77@SHOP.test"])
             await find_holders(tx, "sms", ["+49-78"])
             await find_by_provider(tx, ["<d5.email@s.test>"])
-        plans = [await _explained(tx, words, told) for words, told in asked]
+        plans = [await _explain(tx, statement, parameters) for statement, parameters in asked]
     assert len(plans) == 5
     assert [plan for plan in plans if "Seq Scan" in plan] == []
 
 
-async def _explained(tx: Transaction, words: str, told: Any) -> str:
-    return "\n".join((await tx.connection.exec_driver_sql(f"EXPLAIN {words}", told)).scalars())
+async def _explain(tx: Transaction, statement: str, parameters: Any) -> str:
+    return "\n".join((await tx.connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)).scalars())
 
 
 async def test_an_unmatched_event_is_kept_once_under_concurrency(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""The migrations make the tables that the code says, on both databases."""
+"""The migrations create the tables that the code defines, on both databases."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_migrating_again_changes_nothing(database: Database) -> None:
 
 
 async def test_two_who_migrate_at_once_wait_for_each_other(tmp_path: Path, postgresql_server: Any) -> None:
-    """Every process may run `connector setup` when it starts; before it, the tables are known to be missing."""
+    """Every process may run `connector setup` when it starts; before, `is_migrated` is false."""
     name = postgresql_server.create()
     for url in (f"sqlite:///{tmp_path / 'new' / 'connector.db'}", postgresql_server.url(name)):
         databases = [Database.open(url) for _ in range(3)]
@@ -54,7 +54,7 @@ async def test_two_who_migrate_at_once_wait_for_each_other(tmp_path: Path, postg
 
 
 async def test_days_ahead_have_partitions_of_their_own(postgresql_database: Database) -> None:
-    """The log is partitioned by day; today and the days ahead are there, and asking again changes nothing."""
+    """The log has partitions for today and the days ahead; a repeated call changes nothing."""
     today = date(2027, 2, 27)
     for _ in range(2):
         await ensure_partitions(postgresql_database, today, ahead_days=3)
@@ -63,7 +63,7 @@ async def test_days_ahead_have_partitions_of_their_own(postgresql_database: Data
 
 
 async def test_a_day_that_has_rows_already_stays_where_they_are(postgresql_database: Database) -> None:
-    """Nothing fails and nothing is lost where rows lie in the default partition."""
+    """Nothing fails and nothing is lost if the default partition has rows of the day."""
     today = date(2027, 2, 27)
     await _log(postgresql_database, today, "old")
     await ensure_partitions(postgresql_database, today, ahead_days=1)

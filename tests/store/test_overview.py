@@ -1,4 +1,4 @@
-"""Lists and counts for people, on both databases."""
+"""Listings and counts of follow-ups, on both databases."""
 
 import pytest
 
@@ -14,20 +14,20 @@ W = "default"
 
 
 @pytest.fixture
-async def told(installation: Installation) -> Database:
-    """Anna waits and was refused once; Ben's wait was called off."""
+async def follow_ups(installation: Installation) -> Database:
+    """Anna has a waiting follow-up and a refusal; Ben's follow-up was cancelled."""
     await installation.publish(ORIGINAL, ABANDONED)
     await installation.ingest(push("p-anna", 1, "anna"), push("p-ben", 2, "ben"), buy("b-ben", 3, "ben"))
     await installation.ingest(push("again", 4, "anna"))
     return installation.database
 
 
-async def test_follow_ups_newest_trigger_first(told: Database) -> None:
-    """Each with the id by which services know its user, and with what ended it."""
-    async with told.read(W) as tx:
+async def test_follow_ups_newest_trigger_first(follow_ups: Database) -> None:
+    """Each has the id by which services know its user, and the interaction that ended it."""
+    async with follow_ups.read(W) as tx:
         ben, anna = await list_follow_ups(tx)
         assert await list_follow_ups(tx, limit=1) == [ben]
-    async with told.read("another") as tx:
+    async with follow_ups.read("another") as tx:
         assert await list_follow_ups(tx) == []
     assert (ben.user, ben.trigger, ben.state, ben.exception) == ("ben", "p-ben", "excepted", "b-ben")
     assert (anna.user, anna.state, anna.reason, anna.exception, anna.channels) == ("anna", "waiting", None, None, ())
@@ -35,9 +35,9 @@ async def test_follow_ups_newest_trigger_first(told: Database) -> None:
     assert anna.due_at == anna.next_at
 
 
-async def test_the_workflow_that_waits_is_named(told: Database) -> None:
-    """Guarantee 8: by the surrogate key and the row's own id; that is where an `exception` is signalled to."""
-    async with told.read(W) as tx:
+async def test_the_workflow_that_waits_is_named(follow_ups: Database) -> None:
+    """Guarantee 8: the workflow that an `exception` is signalled to is named by surrogate key and id."""
+    async with follow_ups.read(W) as tx:
         user = await find_user(tx, "anna")
         [anna] = await list_follow_ups(tx, state="waiting")
         [refusal] = await list_follow_ups(tx, state="refused")
@@ -48,9 +48,9 @@ async def test_the_workflow_that_waits_is_named(told: Database) -> None:
     assert view_follow_up(W, refusal)["workflow_id"] is None
 
 
-async def test_refusals_stand_apart(told: Database) -> None:
+async def test_refusals_are_listed_apart(follow_ups: Database) -> None:
     """They have a reason, and neither an id nor a due time."""
-    async with told.read(W) as tx:
+    async with follow_ups.read(W) as tx:
         anna = await find_user(tx, "anna")
         assert anna is not None
         (refusal,) = await list_follow_ups(tx, state="refused", user_key=anna.user_key, campaign="f")
@@ -59,14 +59,14 @@ async def test_refusals_stand_apart(told: Database) -> None:
     assert refusal.decided_at is not None
 
 
-async def test_counts_by_campaign_state_and_reason(told: Database) -> None:
+async def test_counts_by_campaign_state_and_reason(follow_ups: Database) -> None:
     """Follow-ups and refusals together, of all campaigns or of one."""
     expected = [
         Count("f", "excepted", "exception", 1),
         Count("f", "refused", "already_waiting", 1),
         Count("f", "waiting", None, 1),
     ]
-    async with told.read(W) as tx:
+    async with follow_ups.read(W) as tx:
         assert await count_follow_ups(tx) == expected
         assert await count_follow_ups(tx, "f") == expected
         assert await count_follow_ups(tx, "o") == []

@@ -1,4 +1,4 @@
-"""What came of a campaign, counted on both databases."""
+"""Results of a campaign, counted on both databases."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def did(user: str, kind: str, minutes: float = 0, **properties: Any) -> dict[str
 async def results(
     installation: Installation, *items: dict[str, Any], robots: Any = "ignore", campaign: str = "o"
 ) -> list[ResultCounts]:
-    """Take the items in, and count what came of the original."""
+    """Ingest items, and count the results of the original."""
     for found in await installation.ingest(*items) if items else ():
         assert found.status == "accepted", found
     async with installation.database.read(W) as tx:
@@ -66,8 +66,8 @@ async def test_each_step_counts_users(installation: Installation) -> None:
     assert found == [ResultCounts(False, None, 0, 2, 1, 1, 1, {"A": 2, "B": 1})]
 
 
-async def test_nothing_came_of_it(installation: Installation) -> None:
-    """A campaign that nobody got has no groups."""
+async def test_no_results(installation: Installation) -> None:
+    """A campaign that nobody received has no groups."""
     await installation.publish(COUNTING)
     assert await results(installation) == []
 
@@ -76,7 +76,7 @@ async def test_nothing_came_of_it(installation: Installation) -> None:
     ("properties", "people"), [({"opens": "human"}, 1), ({"opens": "machine"}, 0), ({"opens": "suspect"}, 0), ({}, 0)]
 )
 async def test_opens_by_people(installation: Installation, properties: dict[str, Any], people: int) -> None:
-    """M2: everybody's opens, and those of people; an open that nobody classified is only `any`."""
+    """M2: all opens, and those by people; an unclassified open counts among all only."""
     await installation.publish(ORIGINAL)
     [one] = await results(installation, did("u", "receive_email"), did("u", "open_email", 1, **properties))
     assert (one.opened, one.opened_by_people) == (1, people)
@@ -93,7 +93,7 @@ async def test_clicks_of_robots(installation: Installation, flag: Any, ignored: 
 
 @pytest.mark.parametrize("view", ["view_in_app_message", "view_content_card"])
 async def test_what_is_viewed_was_sent(installation: Installation, view: str) -> None:
-    """C1: of cards and in-app messages there is no receipt to hear of; the view is both receipt and opening."""
+    """C1: nobody reports receipts of cards and in-app messages: a view is both receipt and open."""
     await installation.publish(COUNTING)
     assert await results(installation, did("u", view), buy("p", 1)) == [
         ResultCounts(False, None, 0, 1, 1, 1, 0, {"A": 1})
@@ -109,7 +109,7 @@ async def test_card_of_the_news_feed(installation: Installation) -> None:
 
 
 async def test_groups_by_the_kept_assignment(installation: Installation) -> None:
-    """T4: control first, then the variants by name, as they were kept, whatever the campaign says now."""
+    """T4: control first, then the variants by name, as first assigned, whatever the campaign says now."""
     await installation.publish(COUNTING)
     users = {"c1": None, "c2": None, "a1": "a", "a2": "a", "b1": "b", "old": None}
     entered = [did(u, "enroll_in_control_group" if u in ("c1", "c2") else "receive_email") for u in users]
@@ -128,21 +128,21 @@ async def test_groups_by_the_kept_assignment(installation: Installation) -> None
 
 
 async def test_enrolled_by_another_system(installation: Installation) -> None:
-    """W3: an external original's control group is whom its system enrolled."""
+    """W3: the control group of an external original are the users whom its system enrolled."""
     await installation.publish(COUNTING)
     found = await results(installation, did("c", "enroll_in_control_group"), did("u", "receive_sms"), buy("p", 1, "c"))
     assert found == [ResultCounts(True, None, 1, 0, 0, 0, 0, {"A": 1}), ResultCounts(False, None, 0, 1, 0, 0, 0)]
 
 
 async def test_conversion_without_a_receipt(installation: Installation) -> None:
-    """C1: one that was reported of a user who never got it is no conversion of the receivers."""
+    """C1: a conversion of a user who never received the campaign does not count."""
     await installation.publish(COUNTING)
     [one] = await results(installation, did("u", "perform_conversion_event"), did("u", "click_sms_link"))
     assert (one.sent, one.clicked, one.converted) == (0, 1, {})
 
 
-async def test_what_we_sent_and_whom_we_held_back(installation: Installation) -> None:
-    """W3: by our own follow-ups where there is no interaction to hear of, and after the log is gone."""
+async def test_own_sends_and_enrolments(installation: Installation) -> None:
+    """W3: our follow-ups count if there is no interaction, and after the log was deleted."""
     await installation.publish(ORIGINAL, SENT)
     pushes = [{**did(u, "receive_push"), "id": u} for u in ("u", "v", "w")]
     await installation.ingest(*pushes)
@@ -154,7 +154,7 @@ async def test_what_we_sent_and_whom_we_held_back(installation: Installation) ->
 
 
 async def test_one_statement_however_much_there_is(installation: Installation) -> None:
-    """One statement, for one user as for hundreds; other campaigns and workspaces are left out."""
+    """One statement for one user and for hundreds; other campaigns and workspaces do not count."""
     await installation.publish(COUNTING, {**COUNTING, "campaign": "other"})
     items = [did(f"u{n}", kind) for n in range(100) for kind in ("receive_email", "open_email", "click_email")]
     await installation.ingest(*items, {**did("x", "receive_email"), "campaign": "other"})
@@ -167,7 +167,7 @@ async def test_one_statement_however_much_there_is(installation: Installation) -
 
 
 async def test_indexes_are_used(sqlite_database: Database) -> None:
-    """Neither the log nor the follow-ups are read through: each goes by its index over the campaign."""
+    """Neither the log nor the follow-ups are scanned: each is read by its index over the campaign."""
     async with sqlite_database.read(W) as tx:
         with sqlite_database.count_statements() as count:
             await count_results(tx, "o", "ignore")

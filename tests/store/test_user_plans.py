@@ -1,4 +1,4 @@
-"""What every send and every batch asks of the users' tables goes by key, however many users there are."""
+"""Every send and every batch reads the tables of users by key, however many users there are."""
 
 from connector.store.engine.database import Database
 from connector.store.users.linking import link_ids
@@ -10,8 +10,8 @@ from tests.support.query_plans import explain, walks
 W = "default"
 
 
-async def test_no_statementwalks_through_all_users(sqlite_database: Database) -> None:
-    """SQLite has no statistics: an order or a join of another shape had it read every user of the workspace."""
+async def test_no_statement_walks_through_all_users(sqlite_database: Database) -> None:
+    """SQLite has no statistics: with another ORDER BY or join it would read every user of the workspace."""
     async with sqlite_database.write(W) as tx:
         with sqlite_database.count_statements() as count:
             keys = await resolve_and_lock(tx, ["a", "b"], NOW)

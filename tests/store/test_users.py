@@ -1,4 +1,4 @@
-"""Users: their surrogate keys, their locks, and what is known of them."""
+"""Users: surrogate keys, locks and descriptions."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ ANNA = User(
 )
 
 
-async def test_an_unknown_user_is_made_bare_and_keeps_the_key(database: Database) -> None:
-    """A user who was not described has nothing but an id; the key is opaque and stays."""
+async def test_an_unknown_user_is_created_without_a_description_and_keeps_the_key(database: Database) -> None:
+    """A user who was never described has nothing but an id; the key is opaque and never changes."""
     async with database.write(W) as tx:
         first = await resolve_and_lock(tx, ["u-1", "u-2", "u-1"], NOW)
     async with database.write(W) as tx:
@@ -44,7 +44,7 @@ async def test_an_unknown_user_is_made_bare_and_keeps_the_key(database: Database
 
 
 async def test_what_was_saved_is_loaded(database: Database) -> None:
-    """Every part of a description comes back as it was."""
+    """Every part of a description is loaded as it was saved."""
     async with database.write(W) as tx:
         user_key = await save_user(tx, ANNA, NOW)
     async with database.read(W) as tx:
@@ -56,7 +56,7 @@ async def test_what_was_saved_is_loaded(database: Database) -> None:
 
 
 async def test_saving_replaces_the_whole_description(database: Database) -> None:
-    """PUT leaves nothing of what was there before."""
+    """PUT replaces everything."""
     async with database.write(W) as tx:
         user_key = await save_user(tx, ANNA, NOW)
         assert await save_user(tx, User(id="anna", first_name="Ann"), NOW) == user_key
@@ -76,8 +76,8 @@ async def test_merging_goes_by_key_in_attributes_and_consent(database: Database)
     assert merged.email == ANNA.email
 
 
-async def test_merging_into_nobody_makes_the_user(database: Database) -> None:
-    """The first thing told of a user may be a PATCH."""
+async def test_merging_creates_an_unknown_user(database: Database) -> None:
+    """A PATCH may be the first description of a user."""
     async with database.write(W) as tx:
         await merge_user(tx, "new", {"first_name": "Nora"}, NOW)
         found = await find_user(tx, "new")
@@ -93,8 +93,8 @@ async def test_a_merge_that_is_not_well_formed_changes_nothing(database: Databas
         assert await find_user(tx, "new") is None
 
 
-async def test_two_ids_of_one_user_lead_to_the_same_key(database: Database) -> None:
-    """External ids go through an alias table; each finds the user under the id that was asked for."""
+async def test_two_ids_of_one_user_have_the_same_key(database: Database) -> None:
+    """A user is found by each id, and returned with the one that was asked for."""
     async with database.write(W) as tx:
         user_key = await save_user(tx, ANNA, NOW)
         await tx.execute(user_aliases.insert().values(workspace=W, external_id="a-17", user_key=user_key))
@@ -118,7 +118,7 @@ async def test_workspaces_do_not_share_users(database: Database) -> None:
 
 
 async def test_the_newest_time_only_rises(database: Database) -> None:
-    """Guarantee 3: up to which event time a user was judged never goes back, to the microsecond."""
+    """Guarantee 3: the event time up to which a user was evaluated never decreases, to the microsecond."""
     early, late = NOW, NOW + timedelta(microseconds=1)
     async with database.write(W) as tx:
         keys = await resolve_and_lock(tx, ["a", "b", "c"], NOW)
@@ -130,7 +130,7 @@ async def test_the_newest_time_only_rises(database: Database) -> None:
 
 
 async def test_the_number_of_statements_does_not_depend_on_the_batch(database: Database) -> None:
-    """Statements per batch, not per user; also beyond SQLite's limit of variables."""
+    """Statements per batch, not per user, even beyond SQLite's limit of variables."""
     counts = []
     for size in (1, 900):
         names = [f"{size}-{number}" for number in range(size)]
@@ -153,7 +153,7 @@ async def test_more_users_than_a_statement_has_variables(database: Database) -> 
 
 
 async def test_batches_with_overlapping_new_users_agree_on_their_keys(database: Database) -> None:
-    """Whoever names a new user first, all get the same key, and nobody is made twice."""
+    """All batches get the same key for a new user, and no user is created twice."""
 
     async def batch(names: list[str]) -> dict[str, str]:
         async with database.write(W) as tx:
@@ -168,7 +168,7 @@ async def test_batches_with_overlapping_new_users_agree_on_their_keys(database: 
 
 
 async def test_batches_that_name_new_users_in_opposite_orders_do_not_deadlock(postgresql_database: Database) -> None:
-    """Guarantee 3: users are made in sorted order. Taken as named, each batch here would hold what the other needs."""
+    """Guarantee 3: users are created in sorted order; in the order named, each batch would wait for the other."""
     database = postgresql_database
 
     async def batch(*names: str) -> dict[str, str]:
@@ -184,7 +184,7 @@ async def test_batches_that_name_new_users_in_opposite_orders_do_not_deadlock(po
 
 
 async def test_a_locked_user_waits_and_another_does_not(postgresql_database: Database) -> None:
-    """Guarantee 3: trigger, exception and claim of one user never cross; other users go on."""
+    """Guarantee 3: trigger, exception and claim of one user are serialised; other users do not wait."""
     database = postgresql_database
     async with database.write(W) as tx:
         keys = await resolve_and_lock(tx, ["a", "b"], NOW)
