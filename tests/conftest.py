@@ -43,6 +43,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if (part == "serial") != bool(item.get_closest_marker("serial"))]
         items[:] = [item for item in items if item not in set(left_out)]
         config.hook.pytest_deselected(items=left_out)
+    items.sort(key=_timeout, reverse=True)  # tests of minutes first, so that no process waits for another at the end
+
+
+def _timeout(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return marker.args[0] if marker else 0
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

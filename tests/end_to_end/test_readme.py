@@ -6,6 +6,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.dev_process import DevProcess
 from tests.support.repository import ROOT
 
@@ -32,6 +34,7 @@ async def _paste(dev: DevProcess, commands: str) -> str:
     return printed.decode()
 
 
+@pytest.mark.timeout(180)
 async def test_the_quick_start_works_pasted_in_one_go(tmp_path: Path) -> None:
     """The follow-up waits after the first paste, and the purchase of the second paste excepts it."""
     start, publish, purchase = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)[:3]

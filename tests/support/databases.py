@@ -44,7 +44,8 @@ class PostgreSQL:
             [binaries / "postgres", "-D", data, "-k", str(self.folder), *settings],
             stdout=self._log, stderr=self._log, cwd="/", preexec_fn=_die_with_parent, **self._account,
         )  # fmt: skip
-        self._wait()
+        version = self._wait()
+        self._strategy = " STRATEGY = FILE_COPY" if version >= 150000 else ""  # half the time of the default since 15
 
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://connector@/{name}?host={self.folder}"
@@ -52,7 +53,7 @@ class PostgreSQL:
     def create(self, name: str | None = None, *, template: str = "template0") -> str:
         """Create a database as a copy of `template`, and return its name."""
         name = name or next(self._names)
-        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{self._strategy}')
         return name
 
     def drop(self, name: str) -> None:
@@ -68,11 +69,13 @@ class PostgreSQL:
         self._log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _execute(self, statement: str) -> None:
+    def _execute(self, statement: str) -> int:
+        """Execute a statement, and return the server's version."""
         with psycopg.connect(host=str(self.folder), user="connector", dbname="postgres", autocommit=True) as connection:
             connection.execute(statement)  # type: ignore[call-overload]
+            return connection.info.server_version
 
-    def _wait(self) -> None:
+    def _wait(self) -> int:
         deadline = time.monotonic() + 30
         while True:
             try:
