@@ -37,7 +37,7 @@ class Case:
     name: str
     rules: str
     story: list[Any]
-    told: list[Row]
+    expected: list[Row]
     until: str | None = None
 
     def __str__(self) -> str:
@@ -51,8 +51,8 @@ def check(case: Case, simulate: Connector) -> None:
     assert done.code == 0, done.err
     decided = [row["decided_at"] for row in done.outcomes if row["decided_at"]]
     assert decided == sorted(decided)
-    told, expected = _ordered(done.outcomes), _ordered(case.told)
-    assert told == expected, "\n".join(map(str, ["told:", *told, "expected:", *expected]))
+    printed, expected = _ordered(done.outcomes), _ordered(case.expected)
+    assert printed == expected, "\n".join(map(str, ["printed:", *printed, "expected:", *expected]))
 
 
 def _ordered(rows: list[Row]) -> list[Row]:

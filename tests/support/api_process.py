@@ -35,8 +35,8 @@ class ApiProcess:
 
     def resident_mebibytes(self) -> float:
         """Return the resident memory of the process."""
-        told = subprocess.run(["ps", "-o", "rss=", "-p", str(self.process.pid)], capture_output=True, text=True)
-        return int(told.stdout) / 1024
+        listed = subprocess.run(["ps", "-o", "rss=", "-p", str(self.process.pid)], capture_output=True, text=True)
+        return int(listed.stdout) / 1024
 
     async def metric(self, name: str) -> float:
         """Return the sum of a metric over its labels."""
@@ -55,9 +55,9 @@ async def api_process(url: str, log: Path, **settings: str) -> AsyncIterator[Api
         **{f"CONNECTOR_API_{name.upper()}": value for name, value in settings.items()},
     }
     words = (sys.executable, "-m", "starter.cli", "api", "--port", str(port))
-    with log.open("ab") as told:
+    with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            *words, cwd=ROOT, env=os.environ | environment, stdout=told, stderr=told
+            *words, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output
         )
     limits = httpx.Limits(max_connections=None)
     headers = {"Authorization": f"Bearer {KEY}"}

@@ -46,8 +46,8 @@ class Arrival:
 def catalogue_of(*published: dict[str, Any] | tuple[float, dict[str, Any]]) -> Catalogue:
     """Return a catalogue of definitions, live since long ago; one with an hour is a further revision (P10)."""
     entries: dict[str, Entry] = {}
-    for told in published:
-        since, definition = told if isinstance(told, tuple) else (None, told)
+    for one in published:
+        since, definition = one if isinstance(one, tuple) else (None, one)
         parsed = parse_definition(definition)
         known = entries.get(parsed.id, Entry(parsed.id, "active", (), (Window(1, LONG_AGO),)))
         revision = Revision(len(known.revisions) + 1, parsed, LONG_AGO if since is None else hour(since))
@@ -123,9 +123,9 @@ class InMemoryStore:
                 assert self.follow_ups[change.follow_up.id].state not in FINAL, "what has gone out stays"
                 self.follow_ups[change.follow_up.id] = change.follow_up
             elif isinstance(change, Refusal):
-                told = (change.campaign, change.key, change.logged.id)
-                assert told not in self.refused, "a refusal is told once"
-                self.refused[told] = change.reason
+                key = (change.campaign, change.key, change.logged.id)
+                assert key not in self.refused, "a refusal is recorded once"
+                self.refused[key] = change.reason
             else:
                 self.notes.append(change)
         waits = Counter((p.campaign, p.key) for p in self.follow_ups.values() if p.is_open)

@@ -116,9 +116,9 @@ async def check_purchase_and_exception(
     assert "signalled" in await programs.run(*exception, row["workflow_id"])
     ended = await programs.becomes("u-17", "excepted")
     explained = (await programs.dev.http.get("/v1/users/u-17/explain")).json()
-    told = json.dumps(explained)
-    assert ended["exception"] in told
-    assert ("make_purchase" in told, "shoe-1" in told) == (True, True)
+    explanation = json.dumps(explained)
+    assert ended["exception"] in explanation
+    assert ("make_purchase" in explanation, "shoe-1" in explanation) == (True, True)
 
 
 async def _runs(programs: ExternalPrograms, workflow_id: str) -> bool:

@@ -105,8 +105,8 @@ class FlakyServer:
     async def numbers(self) -> list[int]:
         """Return the property `n` of every event without a campaign in the log, in order."""
         async with self.installation.database.read("default") as tx:
-            told = await tx.execute(select(interactions.c.properties).where(interactions.c.topic == "Song Played"))
-            return sorted(properties["n"] for (properties,) in told)
+            found = await tx.execute(select(interactions.c.properties).where(interactions.c.topic == "Song Played"))
+            return sorted(properties["n"] for (properties,) in found)
 
     async def check(self) -> None:
         """Check that the log has each event once, the follow-up was cancelled, and half of all requests failed."""

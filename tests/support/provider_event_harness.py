@@ -91,10 +91,10 @@ def event(
     minutes: float = 60,
     *,
     provider: str = "sendgrid",
-    **told: Any,
+    **fields: Any,
 ) -> ProviderEvent:
     moment = datetime.fromisoformat(at(minutes)).astimezone(UTC)
-    return ProviderEvent(provider, id, happened, moment, **{"agent": CHROME, **told})
+    return ProviderEvent(provider, id, happened, moment, **{"agent": CHROME, **fields})
 
 
 def ours(delivery: str) -> dict[str, Any]:

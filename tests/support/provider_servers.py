@@ -79,8 +79,8 @@ class TwilioServer:
         if self.lose_answers:  # accepted, but the connection ends before the status
             request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         sid = f"SM{len(self.forms):032x}"
-        told = {"sid": sid, "status": "queued", "error_code": None, "body": self.forms[-1]["Body"]}
-        return Response(json.dumps(told), 201, content_type="application/json")
+        body = {"sid": sid, "status": "queued", "error_code": None, "body": self.forms[-1]["Body"]}
+        return Response(json.dumps(body), 201, content_type="application/json")
 
 
 class FcmServer:
@@ -97,8 +97,8 @@ class FcmServer:
 
     def _grant(self, request: Request) -> Response:
         self.granted.append(dict(parse_qsl(request.get_data(as_text=True))))
-        told = {"access_token": f"ya29.{len(self.granted)}", "expires_in": self.expires_in, "token_type": "Bearer"}
-        return Response(json.dumps(told), content_type="application/json")
+        body = {"access_token": f"ya29.{len(self.granted)}", "expires_in": self.expires_in, "token_type": "Bearer"}
+        return Response(json.dumps(body), content_type="application/json")
 
     def _send(self, request: Request) -> Response:
         if request.headers["Authorization"] != f"Bearer ya29.{len(self.granted)}" or self.refused > 0:
@@ -106,18 +106,18 @@ class FcmServer:
             return Response(json.dumps(fcm_error(401, "UNAUTHENTICATED")), 401)
         self.asked += 1
         message = request.get_json()["message"]
-        status, told = self.answers.get(message["token"], (200, None))
+        status, body = self.answers.get(message["token"], (200, None))
         if status == 200:
             self.taken.append(message)
-            told = {"name": f"projects/{PROJECT}/messages/{len(self.taken)}"}
+            body = {"name": f"projects/{PROJECT}/messages/{len(self.taken)}"}
         headers = {"Retry-After": self.retry_after} if status in (429, 503) else {}
-        return Response(json.dumps(told), status, headers, content_type="application/json")
+        return Response(json.dumps(body), status, headers, content_type="application/json")
 
 
 def fcm_error(status: int, code: str | None) -> dict[str, Any]:
     """Return an error in the form of FCM."""
     details = [{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}] if code else []
-    return {"error": {"code": status, "message": "told of +14155552671", "status": "NOT_FOUND", "details": details}}
+    return {"error": {"code": status, "message": "refused \+14155552671", "status": "NOT_FOUND", "details": details}}
 
 
 def key_file(folder: Path, server: str) -> Path:

@@ -36,20 +36,20 @@ class Signed:
     async def parse(self, call: WebhookCall) -> Sequence[Any]:
         """A list of objects."""
         try:
-            told = json.loads(call.body)
+            events = json.loads(call.body)
         except ValueError:
             raise BodyInvalid("the body is not JSON") from None
-        if not isinstance(told, list):
+        if not isinstance(events, list):
             raise BodyInvalid("the body is not a list of events")
-        return told
+        return events
 
-    def normalise(self, told: Any) -> ProviderEvent | None:
+    def normalise(self, item: Any) -> ProviderEvent | None:
         """An object with the fields of the common form."""
-        if told.get("happened") == "survey":
+        if item.get("happened") == "survey":
             return None
-        rest = {name: value for name, value in told.items() if name not in ("happened", "at")}
-        at = datetime.fromisoformat(told["at"])
-        return ProviderEvent(provider=self.name, happened=EventKind(told["happened"]), at=at, **rest)
+        rest = {name: value for name, value in item.items() if name not in ("happened", "at")}
+        at = datetime.fromisoformat(item["at"])
+        return ProviderEvent(provider=self.name, happened=EventKind(item["happened"]), at=at, **rest)
 
 
 def signed(body: bytes, *, age: timedelta = timedelta(0)) -> Mapping[str, str]:

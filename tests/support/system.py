@@ -87,8 +87,8 @@ class System:
         """Call the API, which must succeed, and return the response."""
         answer = await self.api.request(verb, path, json=body)
         assert answer.is_success, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        answered: dict[str, Any] = answer.json()
+        return answered
 
     def mails(self, subject: str) -> list[EmailMessage]:
         """Return the mails with this subject in the order of their arrival."""

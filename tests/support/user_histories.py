@@ -71,14 +71,14 @@ def draw_batches(draw: st.DrawFn, *, most: int = 7) -> list[list[Done]]:
 
 async def load_outcomes(database: Database, user: str) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
     """Return the outcomes of triggers that started a follow-up, and the triggers that were refused as superseded."""
-    rows, told = await load_rows(database, follow_ups, user), await load_rows(database, decisions, user)
+    rows, refused = await load_rows(database, follow_ups, user), await load_rows(database, decisions, user)
     number = len(user) + 1
     ends = {
         (row.campaign, row.key, row.trigger_id[number:], row.state, (row.exception_id or "")[number:])
         for row in rows
         if row.reason != "superseded"
     }
-    return ends, {(row.campaign, row.key, row.interaction_id[number:]) for row in told if row.reason == "superseded"}
+    return ends, {(row.campaign, row.key, row.interaction_id[number:]) for row in refused if row.reason == "superseded"}
 
 
 async def load_rows(database: Database, table: Table, user: str) -> Sequence[Any]:
@@ -90,7 +90,7 @@ async def load_rows(database: Database, table: Table, user: str) -> Sequence[Any
 
 
 async def load_written(database: Database, user: str) -> list[list[dict[str, Any]]]:
-    """Return the user's follow-ups, refusals and log, without what differs by user and by time."""
+    """Return the user's follow-ups, refused and log, without what differs by user and by time."""
     tables = (follow_ups, decisions, interactions)
     return [
         sorted((_plain(row._mapping, user) for row in await load_rows(database, table, user)), key=repr)
