@@ -23,6 +23,7 @@ from activities.send import Sender
 from connector import names
 from connector.app.configuration import read_settings
 from connector.app.context import AppContext, open_context
+from connector.app.event_loop import run_service
 from connector.app.logs import configure_logs
 from connector.app.preflight import check_data_folder, check_tables
 from connector.app.shutdown import run_unless_stopped, stop_on_signals
@@ -135,7 +136,7 @@ def main() -> None:
     """Run a worker with the settings of the environment until SIGTERM, and end the process."""
     code = 0
     try:
-        asyncio.run(_run())
+        run_service(_run())
     except ConnectorError as error:
         print(error, file=sys.stderr)
         code = 1
