@@ -110,7 +110,7 @@ async def start_temporal(folder: Path) -> AsyncIterator[Client]:
         address = f"127.0.0.1:{port}"
         async with asyncio.timeout(_START_TIMEOUT_SECONDS):
             await wait_for_server(address)
-        yield await Client.connect(address, plugins=[connector_plugin()])
+        yield await Client.connect(address, plugins=[connector_plugin(sandboxed=False)])
     finally:
         process.terminate()
         await process.wait()
