@@ -43,7 +43,7 @@ def _outcomes(simulation: Simulation, users: Sequence[SimulatedUser], refused: l
         receipts=Counter(
             row(campaign=campaign, user=user.id, key=key, received_at=rounded(at))
             for user in users
-            for (campaign, key), at in user.receipts.items()
+            for (campaign, _, key), at in user.receipts.items()
         ),
         made=made.rows(),
         refused=refused,
