@@ -34,7 +34,8 @@ async def run_bare_worker(client: Client, folder: Path) -> AsyncIterator[str]:
 
 
 async def _work(address: str, task_queue: str) -> None:
-    client, stopped = await Client.connect(address, plugins=[connector_plugin()]), stop_on_signals()
+    plugin = connector_plugin(sandboxed=False)  # as `connector worker` has it
+    client, stopped = await Client.connect(address, plugins=[plugin]), stop_on_signals()
     async with Worker(client, task_queue=task_queue, workflows=[BareWorkflow], activities=[nothing]):
         print(_READY, flush=True)
         await stopped.wait()
