@@ -28,7 +28,7 @@ from temporalio.common import (
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import WorkflowRunner
+from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from connector import names
@@ -53,12 +53,18 @@ class TemporalUnavailable(ConnectorError, ConnectionError):
     """Temporal cannot be reached. Work that needs only the store continues."""
 
 
-def connector_plugin() -> SimplePlugin:
-    """Return the plugin that client, worker, tests and Replayer share: the data converter and the sandbox."""
+def connector_plugin(*, sandboxed: bool = True) -> SimplePlugin:
+    """Return the plugin that client, worker, tests and Replayer share: the data converter and the workflow runner.
+
+    Args:
+        sandboxed: run workflows in the SDK's sandbox, which imports their modules again for every run and refuses
+            nondeterministic calls. Tests and Replayer do; `connect` does not, because production runs the same code,
+            and the sandbox would cost more than the rest of a workflow's tasks (docs/load.md).
+    """
     return SimplePlugin(
         "campaign-connector",
         data_converter=pydantic_data_converter,
-        workflow_runner=_sandbox,
+        workflow_runner=_sandbox if sandboxed else UnsandboxedWorkflowRunner(),
     )
 
 
@@ -76,7 +82,7 @@ async def connect(*, attempts: int | None = 10) -> Client:
     pause_seconds, failures = _FIRST_PAUSE_SECONDS, 0
     while True:
         try:
-            return await Client.connect(**config, plugins=[connector_plugin()])
+            return await Client.connect(**config, plugins=[connector_plugin(sandboxed=False)])
         except RuntimeError as error:
             failures += 1
             if attempts is not None and failures >= attempts:
@@ -199,7 +205,7 @@ def _short(instant: datetime) -> str:
 
 
 def _sandbox(runner: WorkflowRunner | None) -> WorkflowRunner:
-    """Keep the sandbox on, without importing the connector's own modules again for every workflow run."""
+    """Keep the sandbox on; the workflows' modules are imported for every run, the rest of the connector is not."""
     if not isinstance(runner, SandboxedWorkflowRunner):
         return runner or SandboxedWorkflowRunner()
     passed = runner.restrictions.with_passthrough_modules("connector", "pydantic", "pydantic_core", "annotated_types")
