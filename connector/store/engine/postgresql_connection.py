@@ -34,6 +34,12 @@ class SilentServer(psycopg.OperationalError):
     outage = Outage.SILENT
 
 
+class TransactionTooLong(psycopg.OperationalError):
+    """This process did not end its transaction before the deadline. The connection is closed."""
+
+    outage = Outage.BUSY
+
+
 class BoundedConnection(psycopg.AsyncConnection[Any]):
     """A connection whose every wait ends at `deadline` (time of the event loop; None: no bound).
 
@@ -45,7 +51,10 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
     heard_at: float = 0.0
 
     async def wait(self, gen: PQGen[_T], interval: float = _INTERVAL_SECONDS, timeout: float | None = None) -> _T:  # noqa: ASYNC109 (psycopg's)
-        """Wait for the server's answer. Raises SilentServer at the deadline."""
+        """Wait for the server's answer. Raises SilentServer at the deadline, TransactionTooLong after it."""
+        if self.deadline is not None and asyncio.get_running_loop().time() >= self.deadline:
+            self.pgconn.finish()
+            raise TransactionTooLong("the transaction's deadline passed between two statements")
         try:
             async with asyncio.timeout_at(self.deadline):
                 answer = await wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout)

@@ -89,11 +89,13 @@ class _Listeners:
     def handle_error(self, context: ExceptionContext) -> None:
         """Drop a connection that an outage leaves useless.
 
-        After a silent one, each other is asked before it is used, but not dropped: a long wait may be a slow statement.
+        The others stay if only this one met its deadline, because a long wait may be a slow statement; after a silent
+        connection, each of them is asked before it is used.
         """
         outage = classify(context.original_exception)
         if outage in CONNECTION_IS_USELESS:
             context.is_disconnect = True
+        if outage in (Outage.SILENT, Outage.BUSY):
+            context.invalidate_pool_on_disconnect = False
         if outage is Outage.SILENT:
             self._suspect_since = time.monotonic()
-            context.invalidate_pool_on_disconnect = False
