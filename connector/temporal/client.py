@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -46,6 +46,8 @@ SEARCH_ATTRIBUTES: tuple[SearchAttributeKey[Any], ...] = (CAMPAIGN, USER_KEY, ST
 
 _DEFAULT_ADDRESS = "localhost:7233"
 _CONNECT_TIMEOUT_SECONDS = 5.0
+RPC_TIMEOUT = timedelta(seconds=10)
+"""How long one attempt of a call may take (guarantee 9); the SDK makes several within 10 seconds."""
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.5, 30.0
 
 
@@ -149,14 +151,16 @@ async def register_search_attributes(client: Client) -> list[str]:
         RPCError: the server refused, for example because its search attributes are managed elsewhere.
     """
     operator = client.operator_service
-    known = await operator.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    known = await operator.list_search_attributes(request, timeout=RPC_TIMEOUT)
     missing = [key for key in SEARCH_ATTRIBUTES if key.name not in known.custom_attributes]
     if missing:
         await operator.add_search_attributes(
             AddSearchAttributesRequest(
                 namespace=client.namespace,
                 search_attributes={key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in missing},
-            )
+            ),
+            timeout=RPC_TIMEOUT,
         )
     return [key.name for key in missing]
 
