@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -46,6 +46,8 @@ SEARCH_ATTRIBUTES: tuple[SearchAttributeKey[Any], ...] = (CAMPAIGN, USER_KEY, ST
 
 _DEFAULT_ADDRESS = "localhost:7233"
 _CONNECT_TIMEOUT_SECONDS = 5.0
+RPC_TIMEOUT = timedelta(seconds=10)
+"""How long one attempt of a call may take (guarantee 9); the SDK makes several within 10 seconds."""
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.5, 30.0
 
 
@@ -101,25 +103,26 @@ class TemporalLink:
 
     def __init__(self, client: Client | None = None) -> None:
         self._client = client
-        self._connecting = asyncio.Lock()
+        self._attempt: asyncio.Future[Client] | None = None
 
     async def client(self) -> Client:
-        """Return the client. A failed attempt is not remembered: the next caller tries again.
+        """Return the client. Callers share an attempt to connect; a failed one is not remembered.
 
         Raises:
-            TemporalUnavailable: names the address that was tried.
+            TemporalUnavailable: names the address that was tried; after 5 seconds at the latest.
         """
-        async with self._connecting:
-            if self._client is None:
-                self._client = await _connect_once()
-            return self._client
+        if self._client is None:
+            if self._attempt is None or self._attempt.done():
+                self._attempt = asyncio.ensure_future(_connect_once())
+                self._attempt.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._client = await asyncio.shield(self._attempt)
+        return self._client
 
     async def wait_for_client(self) -> Client:
         """Return the client as soon as the server answers, however long that takes."""
-        async with self._connecting:
-            if self._client is None:
-                self._client = await connect(attempts=None)
-            return self._client
+        if self._client is None:
+            self._client = await connect(attempts=None)
+        return self._client
 
 
 ClientSource = Client | Callable[[], Awaitable[Client]]
@@ -149,14 +152,16 @@ async def register_search_attributes(client: Client) -> list[str]:
         RPCError: the server refused, for example because its search attributes are managed elsewhere.
     """
     operator = client.operator_service
-    known = await operator.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    known = await operator.list_search_attributes(request, timeout=RPC_TIMEOUT)
     missing = [key for key in SEARCH_ATTRIBUTES if key.name not in known.custom_attributes]
     if missing:
         await operator.add_search_attributes(
             AddSearchAttributesRequest(
                 namespace=client.namespace,
                 search_attributes={key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in missing},
-            )
+            ),
+            timeout=RPC_TIMEOUT,
         )
     return [key.name for key in missing]
 

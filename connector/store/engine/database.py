@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -53,6 +53,7 @@ class Database:
         self._reader = reader
         self._seconds, self._max_connections = seconds, max_connections
         self._write_turn = asyncio.Lock() if dialect == "sqlite" else None
+        self._shared_turn = asyncio.Lock()
 
     @classmethod
     def open(cls, url: str, *, seconds: float = WAIT_SECONDS, max_connections: int = MAX_CONNECTIONS) -> Database:
@@ -83,26 +84,29 @@ class Database:
         Raises:
             StoreUnavailable: the database cannot be reached, cannot write, or did not answer before the deadline.
         """
-        async with self._turn(), self._begin(self._writer, seconds, writing=True) as connection:
+        async with self._turn(lock), self._begin(self._writer, seconds, writing=True) as connection:
             if self.dialect == "postgresql":
                 await connection.execute(select(_catalogue_lock(workspace, lock)))
             yield Transaction(connection, workspace)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Wait for the turn to write, which one transaction at a time has on SQLite."""
+    async def _turn(self, lock: Lock) -> AsyncIterator[None]:
+        """Wait for the turn to write, which one transaction at a time has on SQLite.
+
+        Only the first of the shared writers waits for it, so that an order waits for one transaction, not for a queue.
+        """
         if self._write_turn is None:
             yield
             return
-        try:
-            async with asyncio.timeout(self._seconds):
-                await self._write_turn.acquire()
-        except TimeoutError:
-            raise StoreUnavailable("other writers are first; try again later") from None
-        try:
+        async with AsyncExitStack() as turns:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    if lock == "shared":
+                        await turns.enter_async_context(self._shared_turn)
+                    await turns.enter_async_context(self._write_turn)
+            except TimeoutError:
+                raise StoreUnavailable("other writers are first; try again later") from None
             yield
-        finally:
-            self._write_turn.release()
 
     @asynccontextmanager
     async def read(self, workspace: str, *, seconds: float | None = None) -> AsyncIterator[Transaction]:
