@@ -35,7 +35,9 @@ def simulate(
     timeline: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="JSON lines: what arrives when.")],
     until: Annotated[str | None, typer.Option(help="When to stop, like 2026-03-09T12:00:00Z (inclusive).")] = None,
     as_json: JsonOption = False,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per processor).")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes that share the users (default: one per processor).")
+    ] = None,
     picture: Annotated[Path | None, typer.Option(dir_okay=False, help="Draw a small run as this SVG file.")] = None,
 ) -> None:
     """Play a timeline by the rules of production, without a server and without sending.
