@@ -6,10 +6,10 @@ import asyncio
 import os
 import sys
 import traceback
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import get_args
+from typing import Any, get_args
 
 import structlog
 from temporalio.client import Client
@@ -69,18 +69,28 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
 
 
 def _create_workers(context: AppContext, client: Client, channels: Mapping[str, Channel]) -> list[Worker]:
-    """Create one worker for the workflows and the activities on the store, and one for the sends of each channel."""
+    """Create a worker for follow-ups and launches, one for the registry, and one for the sends of each channel.
+
+    The registry's has slots and pollers of its own, so that orders do not wait for the follow-ups that are due.
+    """
     database, cache, intake, workspace = context.database, context.cache, context.intake, context.workspace
     nudge = context.outbox.nudge
     sender = Sender(database, cache, intake, channels, workspace, changed=nudge)
     publisher = Publisher(database, cache, workspace, changed=nudge)
+    orders: list[Callable[..., Any]] = [publisher.carry_out_order, publisher.end_waits]
+    registry = Worker(
+        client,
+        task_queue=names.registry_queue(workspace),
+        workflows=[RegistryWorkflow],
+        activities=orders,
+        graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
+    )
     main = Worker(
         client,
         task_queue=names.main_queue(workspace),
         workflows=[FollowUpWorkflow, LaunchWorkflow, RegistryWorkflow],
         activities=[
-            publisher.carry_out_order,
-            publisher.end_waits,
+            *orders,  # with the registry above, for a run of an earlier version: it moves when it continues as new
             ExceptionSignalReporter(database, intake, workspace, changed=nudge).report_exception,
             Recorder(intake, changed=nudge).record_interactions,
             Operator(database, workspace).operate,
@@ -88,7 +98,11 @@ def _create_workers(context: AppContext, client: Client, channels: Mapping[str, 
         ],
         graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
     )
-    return [main, *(_create_channel_worker(context.settings, client, name, sender) for name in get_args(ChannelName))]
+    return [
+        main,
+        registry,
+        *(_create_channel_worker(context.settings, client, name, sender) for name in get_args(ChannelName)),
+    ]
 
 
 def _create_channel_worker(settings: Settings, client: Client, channel: ChannelName, sender: Sender) -> Worker:

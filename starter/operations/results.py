@@ -10,6 +10,7 @@ from connector.app.store_context import StoreContext
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.results.conversions import CONVERSION_LETTERS
 from connector.rules.results.uplift import CONFIDENCE, Share, compute_uplift
+from connector.store.engine.database import LONG_SECONDS
 from connector.store.reporting.results import ResultCounts, count_results
 
 RESULT_STEPS = ("enrolled", "sent", "opened", "opened_by_people", "clicked")
@@ -18,7 +19,7 @@ RESULT_STEPS = ("enrolled", "sent", "opened", "opened_by_people", "clicked")
 async def load_results(context: StoreContext, entry: Entry) -> dict[str, Any]:
     """Return the results of a campaign or card until now; see `view_results`."""
     catalogue = await context.cache.at_least(context.database)
-    async with context.database.read(context.workspace) as tx:
+    async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
         counts = await count_results(tx, entry.id, catalogue.workspace.robots)
     return view_results(counts, _conversion_letters(entry, counts))
 
