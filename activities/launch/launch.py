@@ -7,20 +7,20 @@ transaction that moves the cursor past them, and every message is claimed like a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from temporalio import activity
 
-from activities.claims import load_recipients
+from activities.due_messages import load_recipients
 from activities.effects import apply_effects
+from activities.heartbeats import heartbeats
 from activities.launch.sending import LaunchSender, from_the_start
 from activities.send import Sender
 from connector import names
 from connector.ingest.intake import Intake
-from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.sending.due_list import newest_live
 from connector.rules.sending.effects import Effect
 from connector.rules.sending.launching import Launch, begins_at, is_in_launch, launch_user, scheduled
@@ -43,9 +43,7 @@ from connector.wire import LaunchPage, LaunchProgress, LaunchStep
 _TIME_SLICE = timedelta(seconds=15)
 """How long one activity works: a worker that stops waits for it, and time passes between two evaluations."""
 _USERS = 200
-_MESSAGES = 100
-_HEARTBEAT_SECONDS = 2.0
-"""The SDK sends on only as many heartbeats as the timeout requires."""
+_MESSAGES = 50
 
 
 class Launcher:
@@ -82,7 +80,7 @@ class Launcher:
         """
         cancelled = asyncio.Event()
         time_slice = asyncio.ensure_future(self._work(page, cancelled))
-        async with _heartbeats():
+        with heartbeats():
             try:
                 step = await asyncio.shield(time_slice)
             except asyncio.CancelledError:
@@ -170,15 +168,16 @@ class Launcher:
         """Add the users who are in the audience and have neither received the campaign nor wait for it."""
         await lock_users(tx, user_keys)
         campaign = newest_live(launch.entry)
-        with_history = needs_history(campaign.audience)
-        recipients = await load_recipients(tx, catalogue, launch.entry, user_keys, now, with_history=with_history)
+        recipients = await load_recipients(
+            tx, catalogue, dict.fromkeys(user_keys, launch.entry), now, needs_history=_needs_history
+        )
         waiting = await find_waiting_users(tx, campaign.id, user_keys)
         effects: list[Effect] = []
         for user_key, recipient in sorted(recipients.items()):
             is_left_out = user_key in waiting or is_erased_id(recipient.user.id)
             if not is_left_out and is_in_launch(campaign, recipient, now):
                 effects += launch_user(launch, user_key, recipient, catalogue, now)
-        await apply_effects(tx, catalogue, self._intake, effects, now=now, attempt=1)
+        await apply_effects(tx, catalogue, self._intake, effects)
 
     async def _with_progress(self, step: LaunchStep) -> LaunchStep:
         async with self._database.read(self._workspace) as tx:
@@ -188,17 +187,5 @@ class Launcher:
         return step.model_copy(update={"progress": LaunchProgress(users=users, whole_audience=whole)})
 
 
-@asynccontextmanager
-async def _heartbeats() -> AsyncIterator[None]:
-    """Heartbeat as long as the block runs, however slow a provider is, so that only a dead worker counts as dead."""
-    task = asyncio.create_task(_heartbeat_forever())
-    try:
-        yield
-    finally:
-        task.cancel()
-
-
-async def _heartbeat_forever() -> None:
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(_HEARTBEAT_SECONDS)
+def _needs_history(entry: Entry) -> bool:
+    return needs_history(newest_live(entry).audience)

@@ -62,6 +62,14 @@ class Database:
         """
         return cls(*open_engines(url))
 
+    @property
+    def max_group_transactions(self) -> int:
+        """How many transactions of one group commit run at a time.
+
+        SQLite has one writer; on PostgreSQL, others proceed while one waits for a user's lock.
+        """
+        return 1 if self.dialect == "sqlite" else 4
+
     @asynccontextmanager
     async def write(self, workspace: str, *, lock: Lock = "shared") -> AsyncIterator[Transaction]:
         """Begin a transaction under the workspace's catalogue lock; commit it at the end, roll it back on any error.

@@ -9,10 +9,9 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from connector.app.context import build_context
-from connector.ingest import coalescing as gathering
 from connector.settings.application import Settings
 from connector.store.engine import database as store
-from connector.store.engine import engines
+from connector.store.engine import engines, group_commit
 from connector.store.engine.database import Database
 from tests.support.api import open_client
 from tests.support.builders import at
@@ -28,7 +27,12 @@ BOUND = 10.0
 
 @pytest.fixture
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((gathering, "WAIT"), (store, "WAIT"), (engines, "_SQLITE_BUSY"), (engines, "_LOCK_TIMEOUT")):
+    for module, name in (
+        (group_commit, "WAIT"),
+        (store, "WAIT"),
+        (engines, "_SQLITE_BUSY"),
+        (engines, "_LOCK_TIMEOUT"),
+    ):
         monkeypatch.setattr(module, f"{name}_SECONDS", WAITS)
 
 
