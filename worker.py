@@ -73,6 +73,9 @@ def _create_workers(context: AppContext, client: Client, channels: Mapping[str, 
     nudge = context.outbox.nudge
     sender = Sender(database, cache, intake, channels, workspace, changed=nudge)
     publisher = Publisher(database, cache, workspace, changed=nudge)
+    launcher = Launcher(
+        database, cache, intake, sender, workspace, changed=nudge, messages=context.settings.channel_concurrency
+    )
     main = Worker(
         client,
         task_queue=names.main_queue(workspace),
@@ -83,7 +86,7 @@ def _create_workers(context: AppContext, client: Client, channels: Mapping[str, 
             ExceptionSignalReporter(database, intake, workspace, changed=nudge).report_exception,
             Recorder(intake, changed=nudge).record_interactions,
             Operator(database, workspace).operate,
-            Launcher(database, cache, intake, sender, workspace, changed=nudge).launch_page,
+            launcher.launch_page,
         ],
         graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
     )

@@ -16,7 +16,7 @@ from temporalio import activity
 from activities.due_messages import load_recipients
 from activities.effects import apply_effects
 from activities.heartbeats import heartbeats
-from activities.launch.sending import LaunchSender, from_the_start
+from activities.launch.sending import Chunk, LaunchSender, from_the_start
 from activities.send import Sender
 from connector import names
 from connector.ingest.intake import Intake
@@ -52,7 +52,7 @@ class Launcher:
     Args:
         sender: sends each message as it sends a follow-up's.
         changed: called when enrolments may have begun follow-ups, so that the outbox looks at once.
-        audience, messages: how many users are added, and how many are sent to, in one step.
+        audience, messages: how many users are added, and how many are sent to at the same time, in one step.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Launcher:
     ) -> None:
         self._database, self._cache, self._intake = database, cache, intake
         self._workspace, self._changed, self._audience = workspace, changed, audience
-        self._sender = LaunchSender(database, cache, sender, workspace, messages=messages)
+        self._sender = LaunchSender(database, sender, workspace, messages=messages)
 
     @activity.defn(name=names.LAUNCH_PAGE)
     async def launch_page(self, page: LaunchPage) -> LaunchStep:
@@ -117,36 +117,43 @@ class Launcher:
             may_continue: called before each message; once it returns False, the rest is left to a later step.
         """
 
-        async def begin(tx: Transaction, catalogue: Catalogue) -> LaunchStep | tuple[LaunchRow, bool]:
-            return await self._add_next_users(tx, catalogue, page, now)
+        async def begin(tx: Transaction, catalogue: Catalogue) -> LaunchStep | Chunk:
+            return await self._begin_step(tx, catalogue, page, now)
 
         begun = await with_current_catalogue(self._database, self._cache, self._workspace, begin)
         if isinstance(begun, LaunchStep):
             if begun.phase == "enrolling":
                 self._changed()
             return begun
-        launch, archived = begun
-        return await self._sender.send(
-            launch, page, now=now, attempt=attempt, archived=archived, may_continue=may_continue
-        )
+        return await self._sender.send(begun, page, now=now, attempt=attempt, may_continue=may_continue)
 
-    async def _add_next_users(
+    async def _begin_step(
         self, tx: Transaction, catalogue: Catalogue, page: LaunchPage, now: datetime
-    ) -> LaunchStep | tuple[LaunchRow, bool]:
-        """Add the next users; if none are left, return the launch and whether its campaign is archived."""
+    ) -> LaunchStep | Chunk:
+        """Add the next users; if none are left, take the next of those who wait."""
         row = await load_launch(tx, page.launch_id, for_update=True)
         if row is None or row.ended_at is not None:
             return LaunchStep(phase="ended", next_page=page)
         entry = catalogue.entries[row.campaign]
-        if entry.state == "archived":
-            return row, True
-        if entry.live is None:
+        if entry.state != "archived" and entry.live is None:
             return LaunchStep(phase="paused", next_page=from_the_start(page))
-        delivery = scheduled(entry)
+        delivery = None if entry.state == "archived" else scheduled(entry)
         if row.paged_at is not None or delivery is None:
-            return row, False
-        launch = Launch(row.launch_id, entry, delivery, row.published_at)
-        begins = begins_at(delivery, row.published_at, catalogue.workspace)
+            return await self._sender.take_chunk(tx, catalogue, row, page.after, now)
+        return await self._add_next_users(
+            tx, catalogue, Launch(row.launch_id, entry, delivery, row.published_at), row, page, now
+        )
+
+    async def _add_next_users(
+        self,
+        tx: Transaction,
+        catalogue: Catalogue,
+        launch: Launch,
+        row: LaunchRow,
+        page: LaunchPage,
+        now: datetime,
+    ) -> LaunchStep:
+        begins = begins_at(launch.delivery, row.published_at, catalogue.workspace)
         if now < begins:
             return LaunchStep(phase="waits", next_page=page, until=begins)
         row = row if row.begun_at is not None else replace(row, begun_at=await database_now(tx))
