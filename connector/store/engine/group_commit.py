@@ -114,7 +114,10 @@ class GroupCommit(Generic[_Request, _T]):
         max_transactions: int,
         max_size: int = MAX_GROUP_SIZE,
     ) -> None:
-        self._act, self._free, self._max_size = act, max_transactions, max_size
+        self._act, self._max_transactions, self._max_size = act, max_transactions, max_size
+        self._free = max_transactions
+        self._is_forming = False
+        """Whether a group waits for the tasks that became ready together with its first request."""
         self._queue: deque[_Waiter[_Request, _T]] = deque()
         self.idle = asyncio.Event()
         """Set when nothing has been done for a moment, so that deferrable work may proceed."""
@@ -129,7 +132,7 @@ class GroupCommit(Generic[_Request, _T]):
         """
         waiter: _Waiter[_Request, _T] = _Waiter(request)
         self._mark_busy()
-        if self._free:
+        if self._free and not self._is_forming:
             self._free -= 1
             waiter.has_turn = True
         else:
@@ -160,8 +163,7 @@ class GroupCommit(Generic[_Request, _T]):
         others: list[_Waiter[_Request, _T]] = []
         try:
             if not waiter.must_run_alone:
-                await asyncio.sleep(0)  # tasks that became ready together share the first transaction, too
-                others = self._take_companions(waiter.request)
+                others = await self._form_group(waiter.request)
             results = await self._act([one.request for one in (waiter, *others)])
         except StoreUnavailable as error:
             for other in others:
@@ -180,6 +182,22 @@ class GroupCommit(Generic[_Request, _T]):
             return results[0]
         finally:
             self._pass_turn()
+
+    async def _form_group(self, request: _Request) -> list[_Waiter[_Request, _T]]:
+        """Take the requests that can share a transaction with this one; others begin one of their own if one is free.
+
+        Requests of tasks that became ready together belong together, so the loop gets a turn first.
+        """
+        self._is_forming = True
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self._is_forming = False
+        others = self._take_companions(request)
+        if self._free and self._queue:
+            self._free -= 1
+            self._pass_turn()
+        return others
 
     def _take_companions(self, request: _Request) -> list[_Waiter[_Request, _T]]:
         """Take the waiters from the queue that can share the transaction of `request`, and stop their timeouts."""
@@ -214,7 +232,8 @@ class GroupCommit(Generic[_Request, _T]):
                 waiter.give_turn()
                 return
         self._free += 1
-        self._idle_timer = asyncio.get_running_loop().call_later(_IDLE_AFTER_SECONDS, self.idle.set)
+        if self._free == self._max_transactions:
+            self._idle_timer = asyncio.get_running_loop().call_later(_IDLE_AFTER_SECONDS, self.idle.set)
 
     def _mark_busy(self) -> None:
         self.idle.clear()
