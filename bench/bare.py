@@ -50,9 +50,9 @@ async def starts_per_second(client: Client, count: int, *, due_at: datetime) -> 
     return count / (perf_counter() - started_at)
 
 
-async def wait_for_result(handle: _Handle) -> None:
-    """Wait until a workflow has ended."""
-    await handle.result()
+async def wait_for_results(handles: Sequence[_Handle]) -> None:
+    """Wait until these workflows have ended."""
+    await asyncio.gather(*(handle.result() for handle in handles))
 
 
 async def call_for_each(

@@ -1,44 +1,46 @@
 """Follow-ups from trigger to sent per second, against bare workflows with a timer and an activity that does nothing.
 
-Both sides work twice: when everything is started, and when everything is due at one instant. The idle time in between
-does not count.
+Both sides are two processes: one that starts (the API that receives the triggers, the bench's loop), and a worker. Both
+work twice: when everything is started, and when everything is due at one instant. The idle time in between does not
+count.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from time import perf_counter
-from uuid import uuid4
 
-from sqlalchemy import func, select
-from temporalio.client import Client
-from temporalio.worker import Worker
+import httpx
 
 from bench import bare
-from bench.environment import BenchWorkspace, follow_on, open_workspace
-from bench.figures import Figure, Progress, Sizes, figure
+from bench.bare_worker import run_bare_worker
+from bench.figures import Figure, Row, Sample, at_least
+from bench.installation import Installation, open_installation
+from bench.reporting import report
+from bench.rounds import Bench
+from bench.workspace import follow_on
 from connector.rules.model.reasons import State
-from connector.store.tables import follow_ups
-from worker import run_worker
 
-_POLL_SECONDS = 0.05
+ROW = Row("drained, trigger to sent", "/s", "bare timer + activity", (at_least(0.85),))
 
 
-async def measure(sizes: Sizes, folder: Path, client: Client, progress: Progress) -> Figure:
-    """Measure the connector with its real worker, and bare workflows with a bare worker, in turn."""
-    wait = timedelta(seconds=2 + sizes.drains // 100)
-    rounds = []
-    async with open_workspace(folder, client) as workspace, _run_worker(workspace, client):
-        await workspace.publish([follow_on("soon", event="go", delay=f"{wait.seconds} seconds")])
-        for number in range(sizes.rounds):
-            progress(f"draining, round {number + 1} of {sizes.rounds}")
-            ours = await _drained_per_second(workspace, sizes.drains, wait)
-            rounds.append((ours, await _bare_drained_per_second(client, sizes.drains, wait)))
-    return figure("drained, trigger to sent", "/s", "bare timer + activity", rounds, aim=0.75, better="higher")
+async def measure(bench: Bench) -> list[Figure]:
+    """Measure both in turn, each pair on a server of its own."""
+    count = bench.sizes.drains
+    wait = timedelta(seconds=2 + count // 100)
+
+    async def measure_round(number: int) -> Sequence[Sample]:
+        async with open_installation(bench) as installed:
+            if number % 2:
+                baseline = await _bare_drained_per_second(installed, count, wait, bench.sizes.warm_ups)
+                ours = await _drained_per_second(installed, count, wait, bench.sizes.warm_ups)
+            else:
+                ours = await _drained_per_second(installed, count, wait, bench.sizes.warm_ups)
+                baseline = await _bare_drained_per_second(installed, count, wait, bench.sizes.warm_ups)
+        return [(ours, baseline)]
+
+    return await bench.repeat("draining", [ROW], measure_round)
 
 
 class _Stopwatch:
@@ -56,41 +58,35 @@ class _Stopwatch:
         return perf_counter() - self._started_at - max(0.0, self._wait - self._start_seconds)
 
 
-async def _drained_per_second(workspace: BenchWorkspace, count: int, wait: timedelta) -> float:
-    users = await workspace.create_users(count)
-    before = await _count_sent(workspace)
-    watch = _Stopwatch(wait)
-    await workspace.report("go", users)
-    while await workspace.context.outbox.flush():
-        pass
-    watch.stop_starting()
-    while await _count_sent(workspace) < before + count:  # noqa: ASYNC110 - the worker writes to the store
-        await asyncio.sleep(_POLL_SECONDS)
-    return count / watch.seconds()
-
-
-async def _bare_drained_per_second(client: Client, count: int, wait: timedelta) -> float:
-    queue = f"bench-bare-{uuid4()}"
-    async with Worker(client, task_queue=queue, workflows=[bare.BareWorkflow], activities=[bare.nothing]):
+async def _drained_per_second(installed: Installation, count: int, wait: timedelta, warm_ups: int) -> float:
+    workspace = installed.workspace
+    await workspace.publish(
+        [follow_on("soon", event="go", delay=f"{wait.seconds} seconds"), follow_on("at-once", event="warm up")]
+    )
+    async with installed.run_worker(), installed.run_api() as api:
+        await _send_at_once(installed, api, warm_ups)
+        users = await workspace.create_users(count)
         watch = _Stopwatch(wait)
-        handles = await bare.start(client, count, due_at=watch.began_at + wait, task_queue=queue)
+        await report(api, "go", users)
+        await workspace.wait_for_outbox()
         watch.stop_starting()
-        await bare.call_for_each(handles, bare.wait_for_result, at_once=count)
+        await workspace.wait_for("soon", State.SENT, count)
         return count / watch.seconds()
 
 
-async def _count_sent(workspace: BenchWorkspace) -> int:
-    where = (follow_ups.c.workspace == workspace.id, follow_ups.c.state == State.SENT.value)
-    async with workspace.database.read(workspace.id) as tx:
-        return (await tx.execute(select(func.count()).select_from(follow_ups).where(*where))).scalar_one()
+async def _send_at_once(installed: Installation, api: httpx.AsyncClient, count: int) -> None:
+    """Send follow-ups before the clock runs, so that compilation and connections do not count."""
+    await report(api, "warm up", await installed.workspace.create_users(count))
+    await installed.workspace.wait_for("at-once", State.SENT, count)
 
 
-@asynccontextmanager
-async def _run_worker(workspace: BenchWorkspace, client: Client) -> AsyncIterator[None]:
-    stopped = asyncio.Event()
-    worker = asyncio.create_task(run_worker(workspace.context.settings, stopped, client=client))
-    try:
-        yield
-    finally:
-        stopped.set()
-        await worker
+async def _bare_drained_per_second(installed: Installation, count: int, wait: timedelta, warm_ups: int) -> float:
+    client = installed.temporal
+    async with run_bare_worker(client, installed.folder) as queue:
+        now = datetime.now(UTC)  # noqa: TID251 - a measurement, not a rule
+        await bare.wait_for_results(await bare.start(client, warm_ups, due_at=now, task_queue=queue))
+        watch = _Stopwatch(wait)
+        handles = await bare.start(client, count, due_at=watch.began_at + wait, task_queue=queue)
+        watch.stop_starting()
+        await bare.wait_for_results(handles)
+        return count / watch.seconds()

@@ -3,93 +3,106 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated
 
 import structlog
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from bench import accepting, draining, ingesting, simulating, starting, waiting
-from bench.environment import start_temporal
-from bench.figures import FULL, QUICK, Figure, Progress, Sizes, show_progress
+from bench import hardware, report
+from bench.databases import Databases, SqliteFiles, start_cluster
+from bench.figures import Figure
+from bench.measurements import MEASUREMENTS
+from bench.rounds import QUICK, Bench, Progress, Sizes
 
-NAMES = ("accepting", "starting", "draining", "ingesting", "waiting", "simulating")
+_NAMES = "\n\n".join(f"  {name}: {measurement.describe}" for name, measurement in MEASUREMENTS.items())
+_HELP = f"""Measure the connector against bare baselines, both in the same run and in turn.
+
+Everything runs as in production: `connector api` and `connector worker` are processes of their own, and each pair of
+measurements has a Temporal server and databases that nothing has used before. Do not use the machine meanwhile. Each
+figure is repeated until its median is narrow (the column ±). `make bench ARGS="--only draining"` passes options on.
+
+Measurements:
+
+{_NAMES}
+"""
 
 
-async def measure(names: tuple[str, ...], sizes: Sizes, progress: Progress) -> list[Figure]:
-    """Measure these figures one after another, on one server."""
-    with tempfile.TemporaryDirectory(prefix="connector-bench-") as path:
-        folder = Path(path)
-        async with start_temporal(folder) as client:
-            measures: dict[str, Callable[[], Awaitable[Figure | list[Figure]]]] = {
-                "accepting": lambda: accepting.measure(sizes, folder, client, progress),
-                "starting": lambda: starting.measure(sizes, folder, client, progress),
-                "draining": lambda: draining.measure(sizes, folder, client, progress),
-                "ingesting": lambda: ingesting.measure(sizes, folder, progress),
-                "waiting": lambda: waiting.measure(sizes, folder, client, progress),
-                "simulating": lambda: asyncio.to_thread(simulating.measure, sizes, folder, progress),
-            }
-            figures: list[Figure] = []
-            for name in names:
-                measured = await measures[name]()
-                figures += measured if isinstance(measured, list) else [measured]
-            return figures
+async def measure(names: Sequence[str], bench: Bench) -> list[Figure]:
+    """Run these measurements one after another."""
+    figures: list[Figure] = []
+    for name in names:
+        started_at = perf_counter()
+        measured = await MEASUREMENTS[name].measure(bench)
+        print(f"{name}: {perf_counter() - started_at:.0f} s, {measured[0].rounds} rounds", file=sys.stderr, flush=True)
+        figures += measured
+    return figures
 
 
 def main(
-    only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(NAMES)}; may be repeated.")] = None,
-    quick: Annotated[bool, typer.Option(help="Small sizes: show that it works; the ratios mean little.")] = False,
-    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of each figure.")] = None,
-    starts: Annotated[int | None, typer.Option(min=1, help="Follow-ups started per round.")] = None,
-    drains: Annotated[int | None, typer.Option(min=1, help="Follow-ups drained per round.")] = None,
-    campaigns: Annotated[int | None, typer.Option(min=10, help="Campaigns in the large catalogue.")] = None,
-    waits: Annotated[int | None, typer.Option(min=2, help="Follow-ups that wait on the worker.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
+    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="One of them; may be repeated.")] = None,
+    postgresql: Annotated[bool, typer.Option(help="On a PostgreSQL cluster of its own instead of SQLite.")] = False,
+    rounds: Annotated[int | None, typer.Option(min=1, help="So many rounds instead of as many as it takes.")] = None,
+    quick: Annotated[bool, typer.Option(help="Small sizes: show that it works; the figures mean little.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    markdown: Annotated[bool, typer.Option(help="Print the table as docs/load.md has it.")] = False,
+    check: Annotated[bool, typer.Option(help="End with exit code 1 if an aim is missed.")] = False,
 ) -> None:
-    """Measure the connector against bare baselines."""
-    unknown = set(only or ()) - set(NAMES)
+    """Measure, and print the report."""  # the help of the command is _HELP
+    unknown = set(only or ()) - set(MEASUREMENTS)
     if unknown:
-        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: not one of {', '.join(NAMES)}", param_hint="--only")
-    chosen = {"rounds": rounds, "starts": starts, "drains": drains, "many_campaigns": campaigns, "many_waiting": waits}
-    sizes = replace(QUICK if quick else FULL, **{name: size for name, size in chosen.items() if size is not None})
+        problem = f"{', '.join(sorted(unknown))}: not one of {', '.join(MEASUREMENTS)}"
+        raise typer.BadParameter(problem, param_hint="--only")
+    names = only or [name for name, measurement in MEASUREMENTS.items() if measurement.uses_database or not postgresql]
+    sizes = QUICK if quick else Sizes()
+    if rounds is not None:
+        sizes = replace(sizes, min_rounds=rounds, max_rounds=rounds)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
-    with show_progress() as progress:
-        figures = asyncio.run(measure(tuple(only or NAMES), sizes, progress))
-    if as_json:
-        print(json.dumps({"quick": quick, "figures": [figure.as_dict() for figure in figures]}, indent=2))
-    else:
-        Console().print(_table(figures))
+    started_at = perf_counter()
+    with (
+        tempfile.TemporaryDirectory(prefix="connector-bench-") as path,
+        _open_databases(Path(path), postgresql) as databases,
+        _show_progress() as progress,
+    ):
+        bench = Bench(sizes, Path(path), databases, progress)
+        described = hardware.describe(bench.folder, databases.name)
+        figures = asyncio.run(measure(names, bench))
+    print_report = report.print_json if as_json else report.print_markdown if markdown else report.print_table
+    print_report(figures, described, perf_counter() - started_at)
+    if check and any(figure.missed for figure in figures):
+        raise typer.Exit(1)
 
 
-def _table(figures: list[Figure]) -> Table:
-    table = Table(title="Campaign Connector against bare baselines (medians)", title_justify="left")
-    for heading in ("figure", "ours", "baseline", "", "ratio", "aim"):
-        table.add_column(heading, justify="left" if heading in ("figure", "") else "right")
-    for figure in figures:
-        sign = "≥" if figure.better == "higher" else "≤"
-        verdict = "[green]met[/]" if figure.met else "[red]missed[/]"
-        table.add_row(
-            figure.name,
-            f"{figure.ours:,.2f} {figure.unit}",
-            f"{figure.baseline:,.2f} {figure.unit}",
-            figure.baseline_is,
-            f"{figure.ratio:.2f}",
-            f"{sign} {figure.aim} {verdict}" if figure.aim is not None else "",
-        )
-    return table
+@contextmanager
+def _open_databases(folder: Path, postgresql: bool) -> Iterator[Databases]:
+    if not postgresql:
+        yield SqliteFiles(folder)
+        return
+    with start_cluster() as cluster:
+        yield cluster
+
+
+@contextmanager
+def _show_progress() -> Iterator[Progress]:
+    """Show a spinner with the current step on standard error; nothing if that is no terminal."""
+    console = Console(stderr=True)
+    with console.status("starting", spinner="line") as status:
+        yield lambda step: status.update(step)
 
 
 if __name__ == "__main__":
+    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+    program.command(help=_HELP)(main)
     try:
-        typer.run(main)
+        program()
     except SystemExit as ended:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,35 +1,49 @@
-"""Follow-ups started per second, against a bare loop of `start_workflow`."""
+"""Follow-ups started per second by the outbox of a real API, against a bare loop of `start_workflow`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from time import perf_counter
 
-from temporalio.client import Client
+import httpx
 
 from bench import bare
-from bench.environment import BenchWorkspace, follow_on, open_workspace
-from bench.figures import Figure, Progress, Sizes, figure
+from bench.figures import Figure, Row, Sample, at_least
+from bench.installation import Installation, open_installation
+from bench.reporting import report
+from bench.rounds import Bench
+from bench.workspace import follow_on
+
+ROW = Row("follow-ups started", "/s", "bare start_workflow", (at_least(0.95),))
 
 
-async def measure(sizes: Sizes, folder: Path, client: Client, progress: Progress) -> Figure:
+async def measure(bench: Bench) -> list[Figure]:
     """Measure rows without a workflow, which the outbox starts and marks; no worker runs on either side."""
-    rounds = []
-    async with open_workspace(folder, client) as workspace:
-        await workspace.publish([follow_on("later", event="go", delay="1 day")])
-        await _started_per_second(workspace, 10)
-        for number in range(sizes.rounds):
-            progress(f"starting, round {number + 1} of {sizes.rounds}")
-            ours = await _started_per_second(workspace, sizes.starts)
-            tomorrow = datetime.now(UTC) + timedelta(days=1)  # noqa: TID251 - a measurement, not a rule
-            rounds.append((ours, await bare.starts_per_second(client, sizes.starts, due_at=tomorrow)))
-    return figure("follow-ups started", "/s", "bare start_workflow", rounds, aim=0.9, better="higher")
+    count = bench.sizes.starts
+    tomorrow = datetime.now(UTC) + timedelta(days=1)  # noqa: TID251 - a measurement, not a rule
+
+    async def measure_round(number: int) -> Sequence[Sample]:
+        async with open_installation(bench) as installed:
+            await installed.workspace.publish([follow_on("later", event="go", delay="1 day")])
+            async with installed.run_api() as api:
+                await _started_per_second(installed, api, bench.sizes.warm_ups)
+                await bare.starts_per_second(installed.temporal, bench.sizes.warm_ups, due_at=tomorrow)
+                if number % 2:
+                    baseline = await bare.starts_per_second(installed.temporal, count, due_at=tomorrow)
+                    ours = await _started_per_second(installed, api, count)
+                else:
+                    ours = await _started_per_second(installed, api, count)
+                    baseline = await bare.starts_per_second(installed.temporal, count, due_at=tomorrow)
+        return [(ours, baseline)]
+
+    return await bench.repeat("starting", [ROW], measure_round)
 
 
-async def _started_per_second(workspace: BenchWorkspace, count: int) -> float:
-    await workspace.report("go", await workspace.create_users(count))
-    started_at, done = perf_counter(), 0
-    while done < count:
-        done += await workspace.context.outbox.flush()
+async def _started_per_second(installed: Installation, api: httpx.AsyncClient, count: int) -> float:
+    """Report all triggers in one request: the clock runs from its response, when all rows are in the store."""
+    users = await installed.workspace.create_users(count)
+    await report(api, "go", users, batch_size=max(1, count))
+    started_at = perf_counter()
+    await installed.workspace.wait_for_outbox()
     return count / (perf_counter() - started_at)

@@ -84,7 +84,8 @@ class Simulation:
             receipts: when the user last received what, by (follow-on, key).
         """
         user = self._world.store.load_user(profile.id)
-        user.profile, user.log, user.receipts = profile, list(log), dict(receipts)
+        user.profile, user.log = profile, list(log)
+        user.receipts = {(campaign, profile.id, key): at for (campaign, key), at in receipts.items()}
         user.newest_t = max((logged.t for logged in log), default=None)
 
     def add_external_send(self, user_id: str, send: PastSend) -> None:

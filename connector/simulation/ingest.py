@@ -101,7 +101,7 @@ class SimulatedIngest:
         user.newest_t = logged.t if user.newest_t is None else max(user.newest_t, logged.t)
 
     def _changes(self, user: SimulatedUser, logged: LogEntry, follow_ups: Sequence[FollowUp]) -> list[Change]:
-        state = UserState(user.profile, user.id, user.newest_t, follow_ups, user.receipts_by_user())
+        state = UserState(user.profile, user.id, user.newest_t, follow_ups, user.receipts)
         evaluator = Evaluator(self._world.catalogue, self._world.clock)
         since = evaluator.log_needed_since(state, [logged])
         if since is not None:

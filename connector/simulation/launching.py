@@ -62,6 +62,8 @@ class SimulatedLauncher:
 
     def begin_next(self, until: datetime | None) -> bool:
         """Begin the next launch unless something else falls due before it; returns whether one began."""
+        if not self._launches:
+            return False
         waiting = ((at, name) for name, launch in self._launches.items() if (at := self._begins_at(name, launch)))
         at, name = min(waiting, default=(None, ""))
         due = self._world.next_at()

@@ -109,7 +109,7 @@ class SimulatedSender:
                     if delivery.state is DeliveryState.SENT and delivery.claimed_at is not None:
                         user.sends.append(PastSend(follow_up.id, delivery.channel, delivery.claimed_at))
                 case SaveReceipt(follow_up, at):
-                    user.receipts[follow_up.campaign, follow_up.key] = at
+                    user.receipts[follow_up.campaign, user.id, follow_up.key] = at
                 case IngestInteraction(interaction):
                     self._ingest(interaction)
                 case ForgetPushTokens():
@@ -124,7 +124,7 @@ def recipient_of(user: SimulatedUser, entry: Entry) -> Recipient:
     """Return a user as the due-time list of a campaign evaluates them; no provider suppresses an address here."""
     return Recipient(
         user=user.profile,
-        receipts={key: at for (campaign, key), at in user.receipts.items() if campaign == entry.id},
+        receipts={key: at for (campaign, _, key), at in user.receipts.items() if campaign == entry.id},
         assignment=user.assignments.get(entry.id),
         past_sends=user.sends,
         history=LoggedHistory(user.log),

@@ -1,14 +1,15 @@
 """Read timelines: JSON lines, each with an arrival and its time (design 8).
 
 ConnectorError
-└── InvalidTimeline     lines that cannot be read, each with its number
+├── InvalidTimeline     lines that cannot be read, each with its number
+└── NotInOrder          the lines are not in the order of time
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,7 +28,11 @@ from connector.rules.model.values import Instant
 ORDER_KINDS = ("publish", "stop", "resume", "archive")
 _KINDS = ("user", *ORDER_KINDS, "apply", "interaction")
 _MAX_SHOWN_FAULTS = 20
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
+
+Watch = Callable[[BinaryIO], AbstractContextManager[BinaryIO]]
+"""Wraps an open file."""
 
 
 class InvalidTimeline(ConnectorError):
@@ -36,6 +41,13 @@ class InvalidTimeline(ConnectorError):
     def __init__(self, faults: Sequence[str]) -> None:
         rest = len(faults) - _MAX_SHOWN_FAULTS
         super().__init__("\n".join([*faults[:_MAX_SHOWN_FAULTS], *([f"and {rest} more"] if rest > 0 else [])]))
+
+
+class NotInOrder(ConnectorError):
+    """A line is earlier than the one before it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: the lines are not in order of time; they are played in that order")
 
 
 @dataclass(frozen=True)
@@ -56,45 +68,64 @@ class TimelineStep:
     allow_missed: bool = False
 
 
-@dataclass
 class Timeline:
-    """A file whose lines can all be read. `count`: of lines; `in_order`: they are in the order of time."""
+    """A file of steps, each parsed once.
 
-    path: Path
-    count: int = 0
-    in_order: bool = True
-    _last: datetime | None = field(default=None, repr=False)
+    Args:
+        watch: wraps the open file, to follow how far it was read.
 
-    def lines(self) -> Iterator[TimelineStep]:
-        """Yield the steps in the order of time; those of one instant in the order of the file."""
-        if self.in_order:
-            yield from _parse_lines(self.path)
-        else:
-            yield from sorted(_parse_lines(self.path), key=lambda line: line.at)
-
-    def add(self, line: TimelineStep) -> None:
-        """Count a step."""
-        self.in_order = self.in_order and (self._last is None or line.at >= self._last)
-        self.count, self._last = self.count + 1, line.at
-
-
-def read_timeline(path: Path) -> Timeline:
-    """Check every line of a timeline, without keeping the steps.
-
-    Raises:
-        BadTimeline: with every line that cannot be read, and what would be right.
+    Attributes:
+        count: how many lines have been read, blank ones aside.
+        in_order: whether these are in the order of time.
     """
-    timeline, faults = Timeline(path), list[str]()
-    with _open(path) as file:
-        for number, text in enumerate(file, start=1):
-            if text.strip():
+
+    def __init__(self, path: Path, watch: Watch = nullcontext) -> None:
+        self.path, self._watch = path, watch
+        self.count, self.in_order = 0, True
+
+    @property
+    def can_be_read_again(self) -> bool:
+        """Whether this is a file and not a pipe."""
+        return self.path.is_file()
+
+    def steps(self) -> Iterator[TimelineStep]:
+        """Yield the steps in the order of the file; after a line that cannot be read, only check the others.
+
+        Raises:
+            InvalidTimeline: at the end, with every line that cannot be read, and what would be right.
+            NotInOrder: a step is earlier than the one before it.
+        """
+        for step in self._parse():
+            if not self.in_order:
+                raise NotInOrder(self.path)
+            yield step
+
+    def sorted_steps(self) -> list[TimelineStep]:
+        """Return the steps in the order of time; those of one instant in the order of the file.
+
+        Raises:
+            InvalidTimeline: with every line that cannot be read, and what would be right.
+        """
+        return sorted(self._parse(), key=lambda step: step.at)
+
+    def _parse(self) -> Iterator[TimelineStep]:
+        self.count, self.in_order = 0, True
+        faults, last = list[str](), _BEGINNING
+        with _open(self.path) as opened, self._watch(opened) as file:
+            for number, text in enumerate(file, start=1):
+                if not text.strip():
+                    continue
+                self.count += 1
                 try:
-                    timeline.add(parse_line(text, number))
+                    step = parse_line(text, number)
                 except ValueError as fault:
-                    faults.append(f"{path}: line {number}: {fault}")
-    if faults:
-        raise InvalidTimeline(faults)
-    return timeline
+                    faults.append(f"{self.path}: line {number}: {fault}")
+                    continue
+                self.in_order, last = self.in_order and step.at >= last, step.at
+                if not faults:
+                    yield step
+        if faults:
+            raise InvalidTimeline(faults)
 
 
 def parse_line(text: bytes | str, number: int) -> TimelineStep:
@@ -181,13 +212,6 @@ _PARSERS = {
 
 def _describe(error: ValidationError) -> str:
     return describe_validation_error(error.errors()[0])
-
-
-def _parse_lines(path: Path) -> Iterator[TimelineStep]:
-    with _open(path) as file:
-        for number, text in enumerate(file, start=1):
-            if text.strip():
-                yield parse_line(text, number)
 
 
 @contextmanager

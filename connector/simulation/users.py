@@ -30,7 +30,7 @@ class SimulatedUser:
         ended: the ids of the `follow_ups` that have ended, in the order of their decisions.
         messages: deliveries by follow-up id and channel.
         active_channels: the channels that a follow-up still has to send on, by its id.
-        receipts: the time of the last receipt by (follow-on, key).
+        receipts: the time of the last receipt by (follow-on, user, key), as the rules need them.
         dispatches: when a push was reported, by (campaign, dispatch).
         lines: the positions of the lines that report decisions, so that they can be removed.
     """
@@ -42,7 +42,7 @@ class SimulatedUser:
     ended: dict[str, None] = field(default_factory=dict)
     messages: dict[str, dict[str, Delivery]] = field(default_factory=dict)
     active_channels: dict[str, set[str]] = field(default_factory=dict)
-    receipts: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    receipts: dict[tuple[str, str, str], datetime] = field(default_factory=dict)
     assignments: dict[str, Assignment] = field(default_factory=dict)
     sends: list[PastSend] = field(default_factory=list)
     dispatches: dict[tuple[str, str], datetime] = field(default_factory=dict)
@@ -81,10 +81,6 @@ class SimulatedUser:
         self.ended.pop(follow_up.id, None)
         if not follow_up.is_open:
             self.ended[follow_up.id] = None
-
-    def receipts_by_user(self) -> Mapping[tuple[str, str, str], datetime]:
-        """Return the receipts by (follow-on, user, key), as the rules need them."""
-        return {(campaign, self.id, key): at for (campaign, key), at in self.receipts.items()}
 
     def generations(self) -> Mapping[tuple[str, str, str, str], int]:
         """Return how many follow-ups each trigger has begun, by (follow-on, user, key, trigger id)."""

@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -28,7 +28,7 @@ from temporalio.common import (
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import WorkflowRunner
+from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from connector import names
@@ -46,6 +46,8 @@ SEARCH_ATTRIBUTES: tuple[SearchAttributeKey[Any], ...] = (CAMPAIGN, USER_KEY, ST
 
 _DEFAULT_ADDRESS = "localhost:7233"
 _CONNECT_TIMEOUT_SECONDS = 5.0
+RPC_TIMEOUT = timedelta(seconds=10)
+"""How long one attempt of a call may take (guarantee 9); the SDK makes several within 10 seconds."""
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.5, 30.0
 
 
@@ -53,12 +55,18 @@ class TemporalUnavailable(ConnectorError, ConnectionError):
     """Temporal cannot be reached. Work that needs only the store continues."""
 
 
-def connector_plugin() -> SimplePlugin:
-    """Return the plugin that client, worker, tests and Replayer share: the data converter and the sandbox."""
+def connector_plugin(*, sandboxed: bool = True) -> SimplePlugin:
+    """Return the plugin that client, worker, tests and Replayer share: the data converter and the workflow runner.
+
+    Args:
+        sandboxed: run workflows in the SDK's sandbox, which imports their modules again for every run and refuses
+            nondeterministic calls. Tests and Replayer do; `connect` does not, because production runs the same code,
+            and the sandbox would cost more than the rest of a workflow's tasks (docs/load.md).
+    """
     return SimplePlugin(
         "campaign-connector",
         data_converter=pydantic_data_converter,
-        workflow_runner=_sandbox,
+        workflow_runner=_sandbox if sandboxed else UnsandboxedWorkflowRunner(),
     )
 
 
@@ -76,7 +84,7 @@ async def connect(*, attempts: int | None = 10) -> Client:
     pause_seconds, failures = _FIRST_PAUSE_SECONDS, 0
     while True:
         try:
-            return await Client.connect(**config, plugins=[connector_plugin()])
+            return await Client.connect(**config, plugins=[connector_plugin(sandboxed=False)])
         except RuntimeError as error:
             failures += 1
             if attempts is not None and failures >= attempts:
@@ -95,25 +103,26 @@ class TemporalLink:
 
     def __init__(self, client: Client | None = None) -> None:
         self._client = client
-        self._connecting = asyncio.Lock()
+        self._attempt: asyncio.Future[Client] | None = None
 
     async def client(self) -> Client:
-        """Return the client. A failed attempt is not remembered: the next caller tries again.
+        """Return the client. Callers share an attempt to connect; a failed one is not remembered.
 
         Raises:
-            TemporalUnavailable: names the address that was tried.
+            TemporalUnavailable: names the address that was tried; after 5 seconds at the latest.
         """
-        async with self._connecting:
-            if self._client is None:
-                self._client = await _connect_once()
-            return self._client
+        if self._client is None:
+            if self._attempt is None or self._attempt.done():
+                self._attempt = asyncio.ensure_future(_connect_once())
+                self._attempt.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._client = await asyncio.shield(self._attempt)
+        return self._client
 
     async def wait_for_client(self) -> Client:
         """Return the client as soon as the server answers, however long that takes."""
-        async with self._connecting:
-            if self._client is None:
-                self._client = await connect(attempts=None)
-            return self._client
+        if self._client is None:
+            self._client = await connect(attempts=None)
+        return self._client
 
 
 ClientSource = Client | Callable[[], Awaitable[Client]]
@@ -143,14 +152,16 @@ async def register_search_attributes(client: Client) -> list[str]:
         RPCError: the server refused, for example because its search attributes are managed elsewhere.
     """
     operator = client.operator_service
-    known = await operator.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    known = await operator.list_search_attributes(request, timeout=RPC_TIMEOUT)
     missing = [key for key in SEARCH_ATTRIBUTES if key.name not in known.custom_attributes]
     if missing:
         await operator.add_search_attributes(
             AddSearchAttributesRequest(
                 namespace=client.namespace,
                 search_attributes={key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in missing},
-            )
+            ),
+            timeout=RPC_TIMEOUT,
         )
     return [key.name for key in missing]
 
@@ -199,7 +210,7 @@ def _short(instant: datetime) -> str:
 
 
 def _sandbox(runner: WorkflowRunner | None) -> WorkflowRunner:
-    """Keep the sandbox on, without importing the connector's own modules again for every workflow run."""
+    """Keep the sandbox on; the workflows' modules are imported for every run, the rest of the connector is not."""
     if not isinstance(runner, SandboxedWorkflowRunner):
         return runner or SandboxedWorkflowRunner()
     passed = runner.restrictions.with_passthrough_modules("connector", "pydantic", "pydantic_core", "annotated_types")

@@ -102,7 +102,11 @@ class FollowUpClient:
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 operated: OperationResult = await handle.execute_update(
-                    verb, request, id=f"{verb}-{uuid4().hex}", result_type=OperationResult
+                    verb,
+                    request,
+                    id=f"{verb}-{uuid4().hex}",
+                    result_type=OperationResult,
+                    rpc_timeout=self._timeout,
                 )
                 return operated
         except WorkflowUpdateFailedError as error:

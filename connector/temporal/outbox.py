@@ -8,6 +8,7 @@ workflow id a second time.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
@@ -28,11 +29,20 @@ from connector.store.follow_ups.outbox import (
     mark_signalled,
     mark_started,
 )
-from connector.temporal.client import ClientSource, get_client, launch_arguments, start_arguments
+from connector.temporal.client import RPC_TIMEOUT, ClientSource, get_client, launch_arguments, start_arguments
 from connector.wire import FollowUpEnd, FollowUpStart, LaunchStart
 
 _log = structlog.get_logger("outbox")
 _MAX_CONCURRENT_CALLS = 50
+_ROWS_PER_MARK = 250
+_UNANSWERED = (
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.UNAUTHENTICATED,
+    RPCStatusCode.PERMISSION_DENIED,
+)
+"""After such an answer the other rows would fare no better, and trying each of them would only add to the load."""
 _SIGNALS_WHILE_BUSY = 100
 _SIGNAL_INTERVAL_SECONDS = 1.0
 """While this process ingests, at most so many signals go out per interval; the rest go out when it is idle."""
@@ -102,14 +112,17 @@ class Outbox:
         return signalled + started + await self._call_and_mark(client, to_signal, _signal_follow_up, mark_signalled)
 
     async def _call_and_mark(self, client: Client, rows: Sequence[RowMapping], call: _Call, mark: _Mark) -> int:
-        """Call Temporal for every row, and mark the rows whose call succeeded."""
-        done = await _call_for_each(rows, lambda row: call(client, self._workspace, row))
-        if done:
+        """Call Temporal for every row, and mark the rows whose call succeeded, group by group during the next calls."""
+
+        async def mark_group(ids: Sequence[str]) -> None:
             async with self._database.write(self._workspace) as tx:
-                await mark(tx, done)
-        if rows and not done:
+                await mark(tx, ids)
+
+        page = _Page(rows, lambda row: call(client, self._workspace, row), mark_group)
+        await page.process()
+        if rows and not page.done:
             raise RPCError("no call to Temporal succeeded", RPCStatusCode.UNAVAILABLE, b"")
-        return len(done)
+        return page.done
 
     async def _signal_launches(self, client: Client, rows: Sequence[RowMapping]) -> int:
         """Start or signal the launches of these rows, and mark those for which it succeeded; return how many."""
@@ -119,6 +132,8 @@ class Outbox:
                 await _start_or_signal_launch(client, self._workspace, row)
             except RPCError as error:
                 _log.warning("outbox_call_failed", launch=row["launch_id"], status=error.status.name)
+                if error.status in _UNANSWERED:
+                    break
             else:
                 signalled[row["launch_id"]] = row["changed_in"]
         if signalled:
@@ -147,22 +162,63 @@ async def _wait_for_any(*events: asyncio.Event, seconds: float) -> None:
         wait.cancel()
 
 
-async def _call_for_each(rows: Sequence[RowMapping], call: Callable[[RowMapping], Awaitable[None]]) -> list[str]:
-    """Call Temporal for every row, a bounded number at once; return the ids of the rows whose call succeeded."""
-    slots = asyncio.Semaphore(_MAX_CONCURRENT_CALLS)
-    done: list[str] = []
+class _Page:
+    """The rows of one sweep: their calls, a bounded number at once and in order, and their marks."""
 
-    async def call_for(row: RowMapping) -> None:
-        async with slots:
-            try:
-                await call(row)
-            except RPCError as error:
-                _log.warning("outbox_call_failed", follow_up=row["id"], status=error.status.name)
-            else:
-                done.append(row["id"])
+    def __init__(
+        self,
+        rows: Sequence[RowMapping],
+        call: Callable[[RowMapping], Awaitable[None]],
+        mark: Callable[[Sequence[str]], Awaitable[None]],
+    ) -> None:
+        self._rows, self._left, self._call, self._mark = rows, iter(rows), call, mark
+        self._unmarked: list[str] = []
+        self._failures: Counter[str] = Counter()
+        self._stopped = False
+        self.done = 0
+        """The number of rows that are marked."""
 
-    await asyncio.gather(*(call_for(row) for row in rows))
-    return done
+    async def process(self) -> None:
+        """Make the calls and the marks. If Temporal does not answer, the rows that are left wait for the next sweep.
+
+        Raises:
+            StoreUnavailable: a mark failed. Its calls are repeated by the next sweep, which is harmless.
+        """
+        callers = [self._make_calls() for _ in range(min(_MAX_CONCURRENT_CALLS, len(self._rows)))]
+        results = await asyncio.gather(*callers, return_exceptions=True)
+        for error in filter(None, results):
+            raise error
+        if self._unmarked:
+            await self._mark_group()
+        if self._failures:  # once, not per row
+            _log.warning("outbox_call_failed", calls=self._failures.total(), status=self._failures.most_common(1)[0][0])
+
+    async def _make_calls(self) -> None:
+        """Make one call after the other; whoever completes a group of rows marks it while the others go on."""
+        try:
+            for row in self._left:
+                await self._make_call(row)
+                if len(self._unmarked) >= _ROWS_PER_MARK:
+                    await self._mark_group()
+                if self._stopped:
+                    return
+        except BaseException:
+            self._stopped = True
+            raise
+
+    async def _make_call(self, row: RowMapping) -> None:
+        try:
+            await self._call(row)
+        except RPCError as error:
+            self._failures[error.status.name] += 1
+            self._stopped = self._stopped or error.status in _UNANSWERED
+        else:
+            self._unmarked.append(row["id"])
+
+    async def _mark_group(self) -> None:
+        group, self._unmarked = self._unmarked, []
+        await self._mark(group)
+        self.done += len(group)
 
 
 async def _start_follow_up(client: Client, workspace: str, row: RowMapping) -> None:
@@ -175,7 +231,7 @@ async def _start_follow_up(client: Client, workspace: str, row: RowMapping) -> N
         channels=tuple(row["channels"]),
     )
     with suppress(WorkflowAlreadyStartedError):  # an earlier sweep started it and could not mark it
-        await client.start_workflow(names.FOLLOW_UP, start, **start_arguments(start))
+        await client.start_workflow(names.FOLLOW_UP, start, **start_arguments(start), rpc_timeout=RPC_TIMEOUT)
 
 
 async def _signal_follow_up(client: Client, workspace: str, row: RowMapping) -> None:
@@ -187,14 +243,14 @@ async def _start_or_signal_launch(client: Client, workspace: str, row: RowMappin
     start = LaunchStart(workspace=workspace, launch_id=row["launch_id"], campaign=row["campaign"])
     if row["started_at"] is None:
         with suppress(WorkflowAlreadyStartedError):  # an earlier sweep started it and could not mark it
-            await client.start_workflow(names.LAUNCH, start, **launch_arguments(start))
+            await client.start_workflow(names.LAUNCH, start, **launch_arguments(start), rpc_timeout=RPC_TIMEOUT)
             return
     await _signal(client, names.launch_id(workspace, start.campaign, start.launch_id), names.LOOK)
 
 
 async def _signal(client: Client, workflow_id: str, name: str, *arguments: object) -> None:
     try:
-        await client.get_workflow_handle(workflow_id).signal(name, args=arguments)
+        await client.get_workflow_handle(workflow_id).signal(name, args=arguments, rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:  # a workflow that has ended needs no signal
             raise

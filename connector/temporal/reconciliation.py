@@ -20,7 +20,7 @@ from connector import names
 from connector.store.engine.database import Database, StoreUnavailable, database_now
 from connector.store.follow_ups.ending import end_closed, find_open
 from connector.store.follow_ups.launches import LaunchRow, end_launch, find_unfinished, load_due_rows
-from connector.temporal.client import ClientSource, get_client
+from connector.temporal.client import RPC_TIMEOUT, ClientSource, get_client
 
 _log = structlog.get_logger("reconciliation")
 
@@ -78,7 +78,7 @@ class Reconciliation:
 
     async def _closed_workflows(self, client: Client) -> AsyncIterator[dict[str, WorkflowExecution]]:
         """Yield the closed workflows in pages, each by the id of its follow-up."""
-        listing = client.list_workflows(self._query(), page_size=_WORKFLOWS_PER_PAGE)
+        listing = client.list_workflows(self._query(), page_size=_WORKFLOWS_PER_PAGE, rpc_timeout=RPC_TIMEOUT)
         prefix = names.follow_up_id(self._workspace, "", "", "").rstrip("/") + "/"
         while True:
             await listing.fetch_next_page()
@@ -188,7 +188,7 @@ async def _end_launch_rows(database: Database, workspace: str, launch: LaunchRow
 async def _newest_status(client: Client, workflow_id: str) -> WorkflowExecutionStatus | None:
     """Return the status of the newest run of a workflow; None if Temporal has no such workflow."""
     try:
-        return (await client.get_workflow_handle(workflow_id).describe()).status
+        return (await client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_TIMEOUT)).status
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from connector.app.event_loop import run_service
 from connector.app.shutdown import stop_on_signals
 from starter.api.server import serve
 from starter.commands.options import DataOption
-from starter.commands.session import run, start_command
+from starter.commands.session import start_command
 
 
 def api(
@@ -34,4 +35,4 @@ def api(
     async def work() -> None:
         await serve(settings, *address, stop_on_signals())
 
-    run(work())
+    run_service(work())

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import gc
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from rich.console import Console
-from rich.progress import track
+from rich.progress import wrap_file
 
-from connector.definitions import Definitions, read_definitions
-from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.catalogue.lifecycle import OrderVerb
-from connector.rules.model.errors import ConnectorError, OrderRefused
-from connector.simulation import Simulation, SpillStore
+from connector.definitions import read_definitions
+from connector.rules.model.errors import ConnectorError
 from connector.simulation.pictures import NotDrawable, draw
-from connector.simulation.timeline import ORDER_KINDS, Timeline, TimelineStep, read_timeline
+from connector.simulation.playing import play_timeline
+from connector.simulation.timeline import Timeline
 from starter.commands.options import JsonOption, parse_time_option
 from starter.terminal import format_table, print_result, print_warnings
 
@@ -30,10 +28,6 @@ _MAX_DRAWN_LINES = 1000
 
 class NotDrawn(ConnectorError):
     """The picture could not be written."""
-
-
-class StepRefused(ConnectorError):
-    """An order or edit of the timeline was refused, which ends the run."""
 
 
 def simulate(
@@ -64,61 +58,15 @@ def simulate(
     """
     end = None if until is None else parse_time_option("--until", until)
     definitions = read_definitions(campaigns)
-    played = read_timeline(timeline)
-    if not played.in_order:
-        print_warnings([f"{timeline}: the lines are not in order of time; they are played in that order"])
-    with SpillStore() as store:
-        simulation = Simulation(Catalogue(), store, lambda warning: print_warnings([warning]))
-        try:
-            with _rare_garbage_collections():
-                _play(simulation, definitions, played, end)
-        finally:
-            _print_outcomes(simulation.lines(), as_json)
+    lines = Timeline(timeline, _progress)
+    played = play_timeline(definitions, lines, end)
+    print_warnings(played.warnings)
+    with played.store as store:
+        _print_outcomes(store.lines(), as_json)
+        if played.failure is not None:
+            raise played.failure
         if picture is not None:
-            _draw(picture, played, simulation.lines(), end)
-
-
-@contextmanager
-def _rare_garbage_collections() -> Iterator[None]:
-    """Collect garbage rarely: the objects of a simulation live long, and the default costs a quarter more time."""
-    thresholds = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
-
-
-def _play(simulation: Simulation, definitions: Definitions, timeline: Timeline, until: datetime | None) -> None:
-    """Play the timeline. Raises StepRefused if an order or edit is refused."""
-    try:
-        simulation.apply(*definitions.all)
-    except OrderRefused as refusal:
-        raise StepRefused(str(refusal)) from None
-    for line in _lines_with_progress(timeline):
-        if until is not None and line.at > until:
-            break
-        simulation.run_to(line.at)
-        try:
-            _play_line(simulation, line)
-        except OrderRefused as refusal:
-            step = f"{line.kind} {' '.join(line.value)}" if line.kind in ORDER_KINDS else line.kind
-            raise StepRefused(f"{timeline.path}: line {line.number}: {step} is refused:\n{refusal}") from None
-    simulation.run_to(until)
-    simulation.report_waiting()
-
-
-def _play_line(simulation: Simulation, line: TimelineStep) -> None:
-    if line.kind == "interaction":
-        simulation.ingest(line.value)
-    elif line.kind == "user":
-        simulation.change_user(line.value["id"], line.value)
-    elif line.kind == "apply":
-        simulation.apply(line.value)
-    else:
-        simulation.order(cast(OrderVerb, line.kind), line.value, allow_missed=line.allow_missed)
+            _draw(picture, lines, store.lines(), end)
 
 
 def _draw(picture: Path, timeline: Timeline, outcomes: Iterator[str], until: datetime | None) -> None:
@@ -127,7 +75,7 @@ def _draw(picture: Path, timeline: Timeline, outcomes: Iterator[str], until: dat
         raise NotDrawable(
             f"a picture shows at most {_MAX_DRAWN_LINES} lines of a timeline; this one has {timeline.count}"
         )
-    played = (line for line in timeline.lines() if until is None or line.at <= until)
+    played = (step for step in timeline.sorted_steps() if until is None or step.at <= until)
     drawn = draw(played, [json.loads(outcome) for outcome in outcomes])
     try:
         picture.write_text(drawn, encoding="utf-8")
@@ -135,12 +83,16 @@ def _draw(picture: Path, timeline: Timeline, outcomes: Iterator[str], until: dat
         raise NotDrawn(f"{picture}: cannot be written: {error.strerror}") from None
 
 
-def _lines_with_progress(timeline: Timeline) -> Iterator[TimelineStep]:
+@contextmanager
+def _progress(file: BinaryIO) -> Iterator[BinaryIO]:
+    """Show on a terminal how far a file was read."""
     console = Console(stderr=True)
-    lines = timeline.lines()
     if not console.is_terminal:
-        return lines
-    return iter(track(lines, "Simulating", total=timeline.count, console=console, transient=True))
+        yield file
+        return
+    size = os.fstat(file.fileno()).st_size
+    with wrap_file(file, size, description="Simulating", console=console, transient=True) as watched:
+        yield watched
 
 
 def _print_outcomes(lines: Iterator[str], as_json: bool) -> None:

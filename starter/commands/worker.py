@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from connector.app.event_loop import run_service
 from connector.app.shutdown import stop_on_signals
 from starter.commands.options import DataOption
-from starter.commands.session import run, start_command
+from starter.commands.session import start_command
 
 
 def worker(data: DataOption = None) -> None:
@@ -23,4 +24,4 @@ def worker(data: DataOption = None) -> None:
     async def work() -> None:
         await run_worker(settings, stop_on_signals())
 
-    run(work())
+    run_service(work())

@@ -6,14 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import cast
 
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.errors import OrderRefused
 from connector.rules.sending.launching import is_launched
 from connector.simulation import Simulation, SpillStore
-from connector.simulation.timeline import TimelineStep
+from connector.simulation.playing import play_step
 from connector.simulation.users import SimulatedUser
 from tests.parity.outcomes import MadeIds, Outcomes, object_row, rounded, row
 from tests.parity.story import Story
@@ -28,23 +26,12 @@ def simulate(story: Story) -> Outcomes:
         try:
             for line, _ in story.steps:
                 simulation.run_to(line.at)
-                _play(simulation, line)
+                play_step(simulation, line)
             simulation.run_to(story.until)
         except OrderRefused as refusal:
             refused = list(refusal.problems)
         simulation.report_waiting()
         return _outcomes(simulation, [spill.load_user(id) for id in spill.user_ids()], refused)
-
-
-def _play(simulation: Simulation, line: TimelineStep) -> None:
-    if line.kind == "interaction":
-        simulation.ingest(line.value)
-    elif line.kind == "user":
-        simulation.change_user(line.value["id"], line.value)
-    elif line.kind == "apply":
-        simulation.apply(line.value)
-    else:
-        simulation.order(cast(OrderVerb, line.kind), line.value, allow_missed=line.allow_missed)
 
 
 def _outcomes(simulation: Simulation, users: Sequence[SimulatedUser], refused: list[str]) -> Outcomes:
@@ -56,7 +43,7 @@ def _outcomes(simulation: Simulation, users: Sequence[SimulatedUser], refused: l
         receipts=Counter(
             row(campaign=campaign, user=user.id, key=key, received_at=rounded(at))
             for user in users
-            for (campaign, key), at in user.receipts.items()
+            for (campaign, _, key), at in user.receipts.items()
         ),
         made=made.rows(),
         refused=refused,

@@ -1,10 +1,12 @@
 """The outbox against the real Temporal server: what the store says is started or told, once Temporal is there."""
 
 import asyncio
-from typing import Any
+from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import select, update
+from structlog.testing import capture_logs
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
@@ -13,6 +15,7 @@ from connector import names
 from connector.store.engine.database import Database
 from connector.store.tables import follow_ups
 from connector.temporal.outbox import Outbox
+from connector.wire import FollowUpStart
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
 from tests.support.installation import Installation
 from tests.support.polling import until
@@ -111,3 +114,74 @@ async def test_temporal_down_loses_nothing(real_installation: Installation, envi
     await until(is_started, "the start of the workflow")
     stopped.set()
     await running
+
+
+class _FakeClient:
+    """A client whose starts take a turn of the event loop, and fail from the one with number `fails_from`."""
+
+    def __init__(self, fails_from: int | None = None, status: RPCStatusCode = RPCStatusCode.UNAVAILABLE) -> None:
+        self.started: list[str] = []
+        self.calls = self.at_once = self.most_at_once = 0
+        self._fails_from, self._status = fails_from, status
+
+    async def start_workflow(self, _: str, start: FollowUpStart, *, rpc_timeout: timedelta, **__: Any) -> None:
+        assert timedelta(0) < rpc_timeout <= timedelta(seconds=10)
+        self.calls += 1
+        number = self.calls
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0)
+        self.at_once -= 1
+        if self._fails_from is not None and number >= self._fails_from:
+            raise RPCError("away", self._status, b"")
+        self.started.append(start.follow_up_id)
+
+
+def _outbox(installation: Installation, client: _FakeClient) -> Outbox:
+    async def source() -> Client:
+        return cast(Client, client)
+
+    return Outbox(installation.database, "default", source)
+
+
+async def _ingest_triggers(installation: Installation, count: int) -> None:
+    await installation.publish(ORIGINAL, ABANDONED)
+    await installation.ingest(*(push(f"e{number}", number % 50, user=f"u{number}") for number in range(count)))
+
+
+async def test_page_is_started_in_order_and_marked_in_groups(real_installation: Installation) -> None:
+    """600 rows: the oldest due first, 50 calls at once, and 13 statements whatever their number per group."""
+    await _ingest_triggers(real_installation, 600)
+    client = _FakeClient()
+    with real_installation.database.count_statements() as count:
+        assert await _outbox(real_installation, client).flush() == 600
+    rows = await _rows(real_installation)
+    due = {row.id: row.due_at for row in rows}
+    assert [due[id] for id in client.started] == sorted(due.values())
+    assert (client.calls, client.most_at_once) == (600, 50)
+    assert all(row.started_at is not None for row in rows)
+    assert len({row.started_at for row in rows}) == 3, "each group has its own mark"
+    assert len(count.statements) <= 13, count.statements
+
+
+async def test_server_that_goes_away_is_not_asked_for_the_rest(real_installation: Installation) -> None:
+    """Guarantee 6, without hammering: what was started is marked, the calls in flight fail, and no others are made."""
+    await _ingest_triggers(real_installation, 200)
+    client = _FakeClient(fails_from=101)
+    outbox = _outbox(real_installation, client)
+    with capture_logs() as logs:
+        assert await outbox.flush() == 100
+    assert client.calls <= 150
+    assert sum(row.started_at is not None for row in await _rows(real_installation)) == 100
+    assert [line["event"] for line in logs] == ["outbox_call_failed"], "once, not per row"
+    calls = client.calls
+    with pytest.raises(RPCError):
+        await outbox.flush()
+    assert client.calls <= calls + 50
+
+
+async def test_row_that_is_refused_does_not_keep_others_back(real_installation: Installation) -> None:
+    """A refusal that may concern one row only: all the others of the page are tried."""
+    await _ingest_triggers(real_installation, 100)
+    client = _FakeClient(fails_from=100, status=RPCStatusCode.INVALID_ARGUMENT)
+    assert await _outbox(real_installation, client).flush() == 99

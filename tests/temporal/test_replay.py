@@ -1,6 +1,5 @@
 """Histories of the past against the workflows of today: a change that breaks one needs `workflow.patched`."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,9 +32,10 @@ def recorded(path: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json(path.stem, path.read_text())
 
 
-@pytest.fixture
-def replayer() -> Iterator[Replayer]:
-    return Replayer(workflows=[FollowUpWorkflow, LaunchWorkflow, RegistryWorkflow], plugins=[connector_plugin()])
+@pytest.fixture(params=[True, False], ids=["sandboxed", "as in production"])
+def replayer(request: pytest.FixtureRequest) -> Replayer:
+    workflows = [FollowUpWorkflow, LaunchWorkflow, RegistryWorkflow]
+    return Replayer(workflows=workflows, plugins=[connector_plugin(sandboxed=request.param)])
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)

@@ -49,6 +49,8 @@ def log_needed_since(new: Sequence[LogEntry], catalogue: Catalogue) -> datetime 
 
     The cost depends neither on the number of campaigns nor on how many of them count the same event.
     """
+    if not catalogue.conversion_windows:
+        return None
     since = [at for logged in new if (at := _log_needed_for(logged, catalogue)) is not None]
     return min(since, default=None)
 

@@ -27,7 +27,8 @@ def assign(campaign: Campaign, user: str) -> Assignment:
 
     The store keeps a user's first assignment, also if the user gets another id.
     """
-    if _bucket("control", campaign.id, user) < campaign.control_group * (_BUCKETS // 100):
+    share = campaign.control_group * (_BUCKETS // 100)
+    if share and _bucket("control", campaign.id, user) < share:
         return Assignment(control=True)
     variant = _draw(campaign.variants, campaign.id, user) if campaign.variants else None
     return Assignment(control=False, variant=variant)

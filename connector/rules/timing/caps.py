@@ -46,12 +46,15 @@ def find_exceeded_caps(
         now: UTC.
         follow_up_id: the follow-up that the message belongs to.
     """
-    if channel not in CAPPED_CHANNELS:
+    caps = [cap for cap in caps if cap.channel in ("any", channel) and cap.at_most <= len(past)]
+    if channel not in CAPPED_CHANNELS or not caps:
         return []
     zone = resolve_zone("user", user_zone=user_zone, company_zone=company_zone)
-    others = [send for send in past if send.follow_up_id != follow_up_id and send.channel in CAPPED_CHANNELS]
+    oldest = now - timedelta(days=max(cap.days for cap in caps) + 1)  # with one day for time zones
+    recent = [send for send in past if send.at > oldest and send.channel in CAPPED_CHANNELS]
+    others = [send for send in recent if send.follow_up_id != follow_up_id]
     today = now.astimezone(zone).date()
-    counted = [(cap, _counted_sends(cap, others, today, zone)) for cap in caps if cap.channel in ("any", channel)]
+    counted = [(cap, _counted_sends(cap, others, today, zone)) for cap in caps]
     return [(cap, sends) for cap, sends in counted if len({send.follow_up_id for send in sends}) >= cap.at_most]
 
 

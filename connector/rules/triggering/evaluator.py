@@ -14,7 +14,7 @@ from connector.rules.model.conditions import Condition
 from connector.rules.model.follow_up import FollowUp, reopen
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
-from connector.rules.targeting.matching import matches
+from connector.rules.targeting.matching import matches, topic_of
 from connector.rules.triggering.changes import (
     Change,
     EndedFollowUp,
@@ -154,6 +154,8 @@ class Evaluator:
     def _affected_keys(self, follow_ups: Sequence[FollowUp], logged: LogEntry) -> list[FollowUpKey]:
         """Return the (follow-on, key) pairs that the item triggers or may cancel, each once."""
         triggered = [(entry.id, compute_key(logged.item, entry, logged.t)) for entry in self._triggered_entries(logged)]
+        if not follow_ups or topic_of(logged.item) not in self._catalogue.exception_listeners:
+            return list(dict.fromkeys(triggered))
         revisable = [p if p.can_be_cancelled or p.is_settled else reopen(p) for p in follow_ups]
         cancelled = [(p.campaign, p.key) for p in revisable if is_cancelled_by(p, logged, self._catalogue)]
         return list(dict.fromkeys([*cancelled, *triggered]))
@@ -194,7 +196,7 @@ class Evaluator:
             return True
         if any(p.ended_at is not None and logged.t < p.ended_at for p in state.follow_ups):
             return True
-        return sum(other.t == logged.t for other in items) > 1
+        return len(items) > 1 and sum(other.t == logged.t for other in items) > 1
 
 
 def _with_changes(follow_ups: Sequence[FollowUp], changes: Sequence[Change]) -> list[FollowUp]:

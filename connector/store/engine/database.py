@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -49,6 +49,7 @@ class Database:
         self._writer = writer
         self._reader = reader
         self._write_turn = asyncio.Lock() if dialect == "sqlite" else None
+        self._shared_turn = asyncio.Lock()
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -82,26 +83,29 @@ class Database:
         Raises:
             StoreUnavailable: the database cannot be reached, or the connection was lost.
         """
-        async with self._turn(), _begin(self._writer) as connection:
+        async with self._turn(lock), _begin(self._writer) as connection:
             if self.dialect == "postgresql":
                 await connection.execute(select(_catalogue_lock(workspace, lock)))
             yield Transaction(connection, workspace)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Wait for the turn to write, which one transaction at a time has on SQLite."""
+    async def _turn(self, lock: Lock) -> AsyncIterator[None]:
+        """Wait for the turn to write, which one transaction at a time has on SQLite.
+
+        Only the first of the shared writers waits for it, so that an order waits for one transaction, not for a queue.
+        """
         if self._write_turn is None:
             yield
             return
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await self._write_turn.acquire()
-        except TimeoutError:
-            raise StoreUnavailable("other writers are first; try again later") from None
-        try:
+        async with AsyncExitStack() as turns:
+            try:
+                async with asyncio.timeout(WAIT_SECONDS):
+                    if lock == "shared":
+                        await turns.enter_async_context(self._shared_turn)
+                    await turns.enter_async_context(self._write_turn)
+            except TimeoutError:
+                raise StoreUnavailable("other writers are first; try again later") from None
             yield
-        finally:
-            self._write_turn.release()
 
     @asynccontextmanager
     async def read(self, workspace: str) -> AsyncIterator[Transaction]:

@@ -15,6 +15,7 @@ from connector.rules.model.errors import DefinitionError, Fault, OrderRefused
 from connector.store.engine.database import StoreUnavailable
 from connector.store.users.users import UserErased
 from connector.temporal.client import TemporalUnavailable
+from connector.temporal.registry_client import OrderUnanswered, RegistryUnavailable
 
 RETRY_AFTER_SECONDS = 2
 
@@ -95,6 +96,8 @@ def _invalid_parameter(error: RequestValidationError) -> ApiError:
 _CONVERSIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     StoreUnavailable: lambda _: unavailable("store_unavailable", "the database cannot be used now; try again"),
     TemporalUnavailable: lambda error: unavailable("temporal_unavailable", str(error)),
+    OrderUnanswered: lambda error: ApiError(504, "order_unanswered", str(error)),
+    RegistryUnavailable: lambda error: unavailable("registry_unavailable", str(error)),
     UserErased: lambda error: ApiError(410, "erased", str(error)),
     OrderRefused: _refused,
     DefinitionError: lambda error: _invalid(error.faults),

@@ -1,0 +1,46 @@
+"""The table of measurements, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bench import (
+    accepting,
+    commands,
+    draining,
+    ingesting,
+    late_items,
+    latency,
+    launching,
+    simulating,
+    starting,
+    stopping,
+    waiting,
+)
+from bench.figures import Figure
+from bench.rounds import Bench
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One measurement: what it measures, in a few words, and the function that does."""
+
+    describe: str
+    measure: Callable[[Bench], Awaitable[list[Figure]]]
+    uses_database: bool = True
+
+
+MEASUREMENTS = {
+    "accepting": Measurement("interactions accepted over HTTP", accepting.measure),
+    "starting": Measurement("follow-ups started", starting.measure),
+    "draining": Measurement("follow-ups from trigger to sent", draining.measure),
+    "launching": Measurement("messages that a launch sends", launching.measure),
+    "ingesting": Measurement("time per interaction with many campaigns", ingesting.measure),
+    "waiting": Measurement("memory of a worker while follow-ups wait", waiting.measure),
+    "latency": Measurement("from trigger to the provider's call, without a delay", latency.measure),
+    "stopping": Measurement("time of a stop while thousands are due", stopping.measure),
+    "late": Measurement("one late item and a long log", late_items.measure),
+    "simulating": Measurement("time of simulate", simulating.measure, uses_database=False),
+    "commands": Measurement("how long commands take to start", commands.measure),
+}

@@ -1,0 +1,24 @@
+"""The event loop of a process that serves: uvloop where the platform has it, else asyncio's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def run_service(work: Coroutine[Any, Any, T]) -> T:
+    """Run the coroutine of a worker or an API, which serve until they are stopped; return its result."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(work)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what creates a loop of uvloop; None where it is not installed (Windows, PyPy)."""
+    try:
+        import uvloop  # here: commands that end at once have no use for it
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

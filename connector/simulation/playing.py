@@ -1,0 +1,130 @@
+"""Play a timeline to its end, and keep what there is to say until every line is known to be right.
+
+ConnectorError
+└── StepRefused     an order or edit of the timeline was refused, which ends the run
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from connector.definitions import Definitions
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.catalogue.lifecycle import OrderVerb
+from connector.rules.model.errors import ConnectorError, OrderRefused
+from connector.simulation.engine import Simulation
+from connector.simulation.spill_store import SpillStore
+from connector.simulation.timeline import ORDER_KINDS, InvalidTimeline, NotInOrder, Timeline, TimelineStep
+
+
+class StepRefused(ConnectorError):
+    """An order or edit of the timeline was refused, which ends the run."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """A run that has ended.
+
+    Args:
+        store: has the outcomes as its lines; the caller closes it.
+        failure: what ended the run before its time, such as a StepRefused.
+    """
+
+    store: SpillStore
+    warnings: Sequence[str]
+    failure: Exception | None
+
+
+def play_timeline(definitions: Definitions, timeline: Timeline, until: datetime | None) -> Played:
+    """Play a timeline in the order of time.
+
+    Args:
+        until: when to stop (inclusive); None: when nothing is left to happen.
+
+    Raises:
+        InvalidTimeline: a line cannot be read, even one that would not be played; nothing counts as played.
+    """
+    if timeline.can_be_read_again:
+        try:
+            return _play_steps(definitions, timeline, timeline.steps(), until, [])
+        except NotInOrder:
+            pass
+    steps = timeline.sorted_steps()
+    warnings = [] if timeline.in_order else [str(NotInOrder(timeline.path))]
+    return _play_steps(definitions, timeline, iter(steps), until, warnings)
+
+
+def play_step(simulation: Simulation, step: TimelineStep) -> None:
+    """Play one step as of now. Raises OrderRefused."""
+    if step.kind == "interaction":
+        simulation.ingest(step.value)
+    elif step.kind == "user":
+        simulation.change_user(step.value["id"], step.value)
+    elif step.kind == "apply":
+        simulation.apply(step.value)
+    else:
+        simulation.order(cast(OrderVerb, step.kind), step.value, allow_missed=step.allow_missed)
+
+
+def _play_steps(
+    definitions: Definitions,
+    timeline: Timeline,
+    steps: Iterator[TimelineStep],
+    until: datetime | None,
+    warnings: list[str],
+) -> Played:
+    store, failure = SpillStore(), None
+    simulation = Simulation(Catalogue(), store, warnings.append)
+    with _rare_garbage_collections():
+        try:
+            _play(simulation, definitions, timeline, steps, until)
+        except (InvalidTimeline, NotInOrder):
+            raise
+        except Exception as ended_by:
+            failure = ended_by
+        for _ in steps:  # the rest must be right as well
+            pass
+    return Played(store, warnings, failure)
+
+
+def _play(
+    simulation: Simulation,
+    definitions: Definitions,
+    timeline: Timeline,
+    steps: Iterator[TimelineStep],
+    until: datetime | None,
+) -> None:
+    """Play the steps. Raises StepRefused if an order or edit is refused."""
+    try:
+        simulation.apply(*definitions.all)
+    except OrderRefused as refusal:
+        raise StepRefused(str(refusal)) from None
+    for step in steps:
+        if until is not None and step.at > until:
+            break
+        simulation.run_to(step.at)
+        try:
+            play_step(simulation, step)
+        except OrderRefused as refusal:
+            words = f"{step.kind} {' '.join(step.value)}" if step.kind in ORDER_KINDS else step.kind
+            raise StepRefused(f"{timeline.path}: line {step.number}: {words} is refused:\n{refusal}") from None
+    simulation.run_to(until)
+    simulation.report_waiting()
+
+
+@contextmanager
+def _rare_garbage_collections() -> Iterator[None]:
+    """Collect garbage rarely: the objects of a simulation live long, and the default costs a quarter more time."""
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
