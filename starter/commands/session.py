@@ -17,6 +17,9 @@ from starter.dev.instance import use_dev_temporal
 
 T = TypeVar("T")
 
+READ_SECONDS = 24 * 3600.0
+"""The deadline of what a command reads over many rows: its user can interrupt it."""
+
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine and return its result."""

@@ -12,7 +12,7 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.errors import ConnectorError
 from connector.store.reporting.overview import Count, count_follow_ups
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import open_session, run
+from starter.commands.session import READ_SECONDS, open_session, run
 from starter.operations.views import RESULT_STEPS, load_results, view_entry
 from starter.terminal import format_table, print_json, print_result
 
@@ -48,7 +48,7 @@ def status(
 async def _load_all(data: Path | None) -> tuple[Catalogue, list[Count]]:
     async with open_session(data) as context:
         catalogue = await context.cache.at_least(context.database)
-        async with context.database.read(context.workspace) as tx:
+        async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
             return catalogue, await count_follow_ups(tx)
 
 
@@ -57,7 +57,7 @@ async def _load_one(data: Path | None, campaign: str) -> dict[str, Any]:
         entry = (await context.cache.at_least(context.database)).entries.get(campaign)
         if entry is None:
             raise UnknownCampaign(f"{campaign} is not known; apply its definition first")
-        async with context.database.read(context.workspace) as tx:
+        async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
             counts = await count_follow_ups(tx, campaign)
         return {**_view_with_counts(entry, counts), "results": await load_results(context, entry)}
 

@@ -14,6 +14,7 @@ from connector.rules.model.values import format_instant
 from connector.rules.publishing.drafting import as_written
 from connector.rules.results.conversions import CONVERSION_LETTERS
 from connector.rules.results.uplift import CONFIDENCE, Share, compute_uplift
+from connector.store.engine.database import LONG_SECONDS
 from connector.store.reporting.overview import FollowUpListing
 from connector.store.reporting.results import ResultCounts, count_results
 
@@ -71,7 +72,7 @@ def view_follow_up(workspace: str, listed: FollowUpListing) -> dict[str, Any]:
 async def load_results(context: AppContext, entry: Entry) -> dict[str, Any]:
     """Return the results of a campaign or card until now; see `view_results`."""
     catalogue = await context.cache.at_least(context.database)
-    async with context.database.read(context.workspace) as tx:
+    async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
         counts = await count_results(tx, entry.id, catalogue.workspace.robots)
     return view_results(counts, _conversion_letters(entry, counts))
 

@@ -12,12 +12,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from connector.store.engine.database import Database
+from connector.store.engine.database import LONG_SECONDS, Database
 from connector.store.engine.transaction import Transaction, database_now
 
 _SCRIPTS = Path(__file__).parents[1] / "migrations"
 _MIGRATIONS = "/migrations"  # locks that are no workspace's: ids begin with a letter or a digit
 _PARTITIONS = "/partitions"
+_MIGRATION_SECONDS = 24 * 3600.0
 
 
 async def migrate(database: Database) -> None:
@@ -26,7 +27,7 @@ async def migrate(database: Database) -> None:
     Raises:
         StoreUnavailable: the database cannot be reached.
     """
-    async with database.write(_MIGRATIONS, lock="exclusive") as tx:
+    async with database.write(_MIGRATIONS, lock="exclusive", seconds=_MIGRATION_SECONDS) as tx:
         await tx.connection.run_sync(_upgrade)
         today = (await database_now(tx)).date()
     await ensure_partitions(database, today)
@@ -46,7 +47,7 @@ async def ensure_partitions(database: Database, today: date, *, ahead_days: int 
     """
     if database.dialect == "sqlite":
         return
-    async with database.write(_PARTITIONS, lock="exclusive") as tx:
+    async with database.write(_PARTITIONS, lock="exclusive", seconds=LONG_SECONDS) as tx:
         for day in (today + timedelta(days=ahead) for ahead in range(ahead_days + 1)):
             await _ensure_partition(tx, day)
 
