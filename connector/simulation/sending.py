@@ -101,7 +101,7 @@ class SimulatedSender:
             match effect:
                 case KeepAssignment(campaign, _, assignment):
                     user.assignments[campaign] = assignment
-                case BeginFollowUp(follow_up) | ChangeFollowUp(follow_up) | CancelFollowUp(follow_up):
+                case BeginFollowUp(follow_up, _) | ChangeFollowUp(follow_up) | CancelFollowUp(follow_up):
                     self._world.save(user, follow_up)
                     if not follow_up.is_open:
                         self._world.ledger.ended(user, follow_up)
