@@ -138,7 +138,7 @@ async def test_lost_attempt_that_comes_back_opens_nothing_again(harness: SendHar
     harness.channel.answers = [TryLater("busy")]
 
     async def next_attempt(_: object) -> None:
-        await harness.send(minutes=31, attempt=2)
+        await SendHarness(harness.installation, FakeChannel()).send(minutes=31, attempt=2)
 
     harness.channel.meanwhile = next_attempt
     with pytest.raises(ApplicationError):

@@ -69,6 +69,14 @@ class Database:
         """
         return cls(*open_engines(url, seconds, max_connections), seconds, max_connections)
 
+    @property
+    def max_group_transactions(self) -> int:
+        """How many transactions of one group commit run at a time.
+
+        SQLite has one writer; on PostgreSQL, others proceed while one waits for a user's lock.
+        """
+        return 1 if self.dialect == "sqlite" else 4
+
     @asynccontextmanager
     async def write(
         self, workspace: str, *, lock: Lock = "shared", seconds: float | None = None

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from connector.app.context import build_context
-from connector.ingest import coalescing as gathering
 from connector.settings.application import Settings
+from connector.store.engine import group_commit
 from connector.store.engine.database import Database
 from tests.support.api import open_client
 from tests.support.builders import at
@@ -26,7 +26,7 @@ BOUND = 10.0
 
 @pytest.fixture
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "WAIT_SECONDS", WAITS)
+    monkeypatch.setattr(group_commit, "WAIT_SECONDS", WAITS)
 
 
 def body(name: str) -> dict[str, object]:
