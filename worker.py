@@ -6,10 +6,10 @@ import asyncio
 import os
 import sys
 import traceback
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import get_args
+from typing import Any, get_args
 
 import structlog
 from temporalio.client import Client
@@ -54,13 +54,17 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
         ExceptionGroup: a part of the worker failed; the other parts have been stopped.
     """
     check_data_folder(settings)
-    async with open_context(settings, TemporalLink(client)) as context, _open_channels(context) as channels:
+    async with (
+        open_context(settings, TemporalLink(client)) as context,
+        _open_channels(context) as channels,
+        _open_sender(context, channels) as sender,
+    ):
         await _check_tables(context.database)
         client = await run_unless_stopped(context.temporal.wait_for_client(), stopped)
         if client is None:
             return
         async with asyncio.TaskGroup() as group:
-            for worker in _create_workers(context, client, channels):
+            for worker in _create_workers(context, client, sender):
                 group.create_task(_run_until(stopped, worker))
             group.create_task(context.outbox.run(stopped))
             group.create_task(context.reconciliation.run(stopped))
@@ -68,27 +72,43 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
     _log.info("worker_stopped")
 
 
-def _create_workers(context: AppContext, client: Client, channels: Mapping[str, Channel]) -> list[Worker]:
-    """Create one worker for the workflows and the activities on the store, and one for the sends of each channel."""
+def _create_workers(context: AppContext, client: Client, sender: Sender) -> list[Worker]:
+    """Create a worker for follow-ups and launches, one for the registry, and one for the sends of each channel.
+
+    The registry's has slots and pollers of its own, so that orders do not wait for the follow-ups that are due.
+    """
     database, cache, intake, workspace = context.database, context.cache, context.intake, context.workspace
     nudge = context.outbox.nudge
-    sender = Sender(database, cache, intake, channels, workspace, changed=nudge)
     publisher = Publisher(database, cache, workspace, changed=nudge)
+    launcher = Launcher(
+        database, cache, intake, sender, workspace, changed=nudge, messages=context.settings.channel_concurrency
+    )
+    orders: list[Callable[..., Any]] = [publisher.carry_out_order, publisher.end_waits]
+    registry = Worker(
+        client,
+        task_queue=names.registry_queue(workspace),
+        workflows=[RegistryWorkflow],
+        activities=orders,
+        graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
+    )
     main = Worker(
         client,
         task_queue=names.main_queue(workspace),
         workflows=[FollowUpWorkflow, LaunchWorkflow, RegistryWorkflow],
         activities=[
-            publisher.carry_out_order,
-            publisher.end_waits,
+            *orders,  # with the registry above, for a run of an earlier version: it moves when it continues as new
             ExceptionSignalReporter(database, intake, workspace, changed=nudge).report_exception,
             Recorder(intake, changed=nudge).record_interactions,
             Operator(database, workspace).operate,
-            Launcher(database, cache, intake, sender, workspace, changed=nudge).launch_page,
+            launcher.launch_page,
         ],
         graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
     )
-    return [main, *(_create_channel_worker(context.settings, client, name, sender) for name in get_args(ChannelName))]
+    return [
+        main,
+        registry,
+        *(_create_channel_worker(context.settings, client, name, sender) for name in get_args(ChannelName)),
+    ]
 
 
 def _create_channel_worker(settings: Settings, client: Client, channel: ChannelName, sender: Sender) -> Worker:
@@ -124,6 +144,22 @@ async def _open_channels(context: AppContext) -> AsyncIterator[dict[str, Channel
     finally:
         for channel in set(channels.values()):
             await channel.close()
+
+
+@asynccontextmanager
+async def _open_sender(context: AppContext, channels: Mapping[str, Channel]) -> AsyncIterator[Sender]:
+    sender = Sender(
+        context.database,
+        context.cache,
+        context.intake,
+        channels,
+        context.workspace,
+        changed=context.outbox.nudge,
+    )
+    try:
+        yield sender
+    finally:
+        await sender.ledger.close(timeout_seconds=_SHUTDOWN_TIMEOUT.total_seconds())
 
 
 async def _run() -> None:

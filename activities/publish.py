@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -25,11 +27,13 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import read_head
 from connector.store.catalogue.orders import VersionMoved, commit_order, find_receipt, next_instant
 from connector.store.engine.database import Database
-from connector.store.follow_ups.ending import end_stopped
+from connector.store.follow_ups.ending import end_stopped, find_stopped
 from connector.store.users.log import count_interactions
 from connector.wire import Order, OrderReceipt, StoppedWindow
 
-_PAGE_SIZE = 5_000
+_PAGE_SIZE = 500
+"""Some 20 ms: a page locks its users, and on SQLite every other writer."""
+_MAX_PAUSE_SECONDS = 1.0
 _MAX_LINES = 100
 """Enough for a person, and within Temporal's limit of 2 MiB per payload."""
 _MOVES = {"stop": plan_stop, "resume": plan_resume, "archive": plan_archive}
@@ -79,16 +83,25 @@ class Publisher:
 
     @activity.defn(name=names.END_WAITS)
     async def end_waits(self, stopped: StoppedWindow) -> int:
-        """End what waits in closed windows of these campaigns, page by page; the outbox signals the workflows (P9)."""
+        """End what waits in closed windows of these campaigns, page by page; the outbox signals the workflows (P9).
+
+        After each page other writers have as long as the page took: SQLite gives no other process a turn in between.
+        """
         ended = 0
         while True:
-            async with self._database.write(self._workspace) as tx:
-                page = await end_stopped(tx, stopped.campaigns, _PAGE_SIZE)
-            self._changed()
-            ended += page.ended
+            async with self._database.read(self._workspace) as tx:
+                page = await find_stopped(tx, stopped.campaigns, _PAGE_SIZE)
+            seconds = 0.0
+            if page:
+                async with self._database.write(self._workspace) as tx:
+                    began_at = time.monotonic()
+                    ended += await end_stopped(tx, page)
+                seconds = time.monotonic() - began_at
+                self._changed()
             activity.heartbeat(ended)
-            if page.seen < _PAGE_SIZE:
+            if len(page) < _PAGE_SIZE:
                 return ended
+            await asyncio.sleep(min(seconds, _MAX_PAUSE_SECONDS))
 
     async def _missed(self, catalogue: Catalogue, order: Order) -> Missed:
         if order.verb != "publish":
@@ -99,7 +112,7 @@ class Publisher:
 
     async def _commit(self, catalogue: Catalogue, order: Order, missed: Missed) -> OrderReceipt:
         async with self._database.write(self._workspace, lock="exclusive") as tx:
-            done = await find_receipt(tx, order.order_id)
+            done = await find_receipt(tx, order.order_id, order.digest)
             if done is not None:
                 return OrderReceipt.model_validate(done)
             if (await read_head(tx)).version != catalogue.version:
@@ -108,7 +121,14 @@ class Publisher:
             plan = _plan(catalogue, order, missed, now)
             plan = replace(plan, warnings=tuple(_first(plan.warnings)))
             receipt = await commit_order(
-                tx, catalogue, plan, order_id=order.order_id, verb=order.verb, ids=order.ids, effective_at=now
+                tx,
+                catalogue,
+                plan,
+                order_id=order.order_id,
+                verb=order.verb,
+                ids=order.ids,
+                effective_at=now,
+                digest=order.digest,
             )
             return OrderReceipt.model_validate(receipt)
 

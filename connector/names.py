@@ -36,8 +36,13 @@ ORDERS = "orders"
 
 
 def main_queue(workspace: str) -> str:
-    """Return the task queue of workflows and database steps."""
+    """Return the task queue of follow-ups, launches and their database steps."""
     return f"connector-{workspace}"
+
+
+def registry_queue(workspace: str) -> str:
+    """Return the task queue of the registry and its activities: an order overtakes whatever is due on other queues."""
+    return f"connector-{workspace}-registry"
 
 
 def channel_queue(workspace: str, channel: str) -> str:

@@ -5,10 +5,13 @@ Frozen, tolerant of unknown fields, and free of personal data (guarantee 8).
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from connector.rules.model.values import canonical_json
 
 
 class Wire(BaseModel):
@@ -124,6 +127,12 @@ class Order(Wire):
     ids: tuple[str, ...]
     with_follow_ons: bool = False
     allow_missed: bool = False
+
+    @property
+    def digest(self) -> str:
+        """A digest of what is ordered: another order under the same id has another one."""
+        ordered = self.model_dump(exclude={"workspace", "order_id"}) | {"ids": sorted(set(self.ids))}
+        return hashlib.sha256(canonical_json(ordered).encode()).hexdigest()[:16]
 
 
 class OrderReceipt(Wire):

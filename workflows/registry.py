@@ -36,7 +36,8 @@ class RegistryWorkflow:
             if self._to_end:
                 await self._end_waits()
         workflow.continue_as_new(
-            RegistryState(workspace=self._workspace, log=tuple(self._log), to_end=tuple(self._to_end), continued=True)
+            RegistryState(workspace=self._workspace, log=tuple(self._log), to_end=tuple(self._to_end), continued=True),
+            task_queue=names.registry_queue(self._workspace),  # a registry of an earlier version began on another
         )
 
     @workflow.update(name="publish", description="Make the newest revisions live")

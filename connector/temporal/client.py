@@ -103,25 +103,26 @@ class TemporalLink:
 
     def __init__(self, client: Client | None = None) -> None:
         self._client = client
-        self._connecting = asyncio.Lock()
+        self._attempt: asyncio.Future[Client] | None = None
 
     async def client(self) -> Client:
-        """Return the client. A failed attempt is not remembered: the next caller tries again.
+        """Return the client. Callers share an attempt to connect; a failed one is not remembered.
 
         Raises:
-            TemporalUnavailable: names the address that was tried.
+            TemporalUnavailable: names the address that was tried; after 5 seconds at the latest.
         """
-        async with self._connecting:
-            if self._client is None:
-                self._client = await _connect_once()
-            return self._client
+        if self._client is None:
+            if self._attempt is None or self._attempt.done():
+                self._attempt = asyncio.ensure_future(_connect_once())
+                self._attempt.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._client = await asyncio.shield(self._attempt)
+        return self._client
 
     async def wait_for_client(self) -> Client:
         """Return the client as soon as the server answers, however long that takes."""
-        async with self._connecting:
-            if self._client is None:
-                self._client = await connect(attempts=None)
-            return self._client
+        if self._client is None:
+            self._client = await connect(attempts=None)
+        return self._client
 
 
 ClientSource = Client | Callable[[], Awaitable[Client]]

@@ -2,7 +2,8 @@
 
 ConnectorError
 ├── OrderRefused         names every problem; nothing was changed
-└── RegistryUnavailable  no worker or no Temporal answered
+└── RegistryUnavailable  Temporal or the database did not answer; the order may still be carried out
+    └── OrderUnanswered  no worker answered in time; the order may still be carried out
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from temporalio.client import (
     Client,
@@ -26,42 +28,68 @@ from connector.rules.model.errors import ConnectorError, OrderRefused
 from connector.wire import Order, OrderReceipt, RegistryState
 
 _DEFAULT_TIMEOUT = timedelta(seconds=30)
+_MAY_BE_CARRIED_OUT = (
+    "The order may still be carried out: repeat it with the same idempotency key, or look at the campaign's state first"
+)
 
 
 class RegistryUnavailable(ConnectorError):
-    """The order got no answer: no worker runs, or Temporal is down. It may be submitted again with the same id."""
+    """Temporal or the database did not answer. The order may still be carried out."""
 
 
-async def submit_order(client: Client, order: Order, *, answer_timeout: timedelta = _DEFAULT_TIMEOUT) -> OrderReceipt:
+class OrderUnanswered(RegistryUnavailable):
+    """No worker answered in time. The order may still be carried out."""
+
+
+async def submit_order(
+    client: Client, order: Order, *, may_repeat: bool = False, answer_timeout: timedelta = _DEFAULT_TIMEOUT
+) -> OrderReceipt:
     """Have the registry check and carry out an order; start the registry if it does not run.
 
+    An order that was submitted before and is still in progress is joined; one that was carried out returns its receipt.
+
     Args:
+        may_repeat: the order may have been submitted before; if that attempt failed, it is evaluated again.
         answer_timeout: how long to wait for the answer; the order may still be carried out later.
 
     Raises:
         OrderRefused: names every problem; nothing was changed.
-        RegistryUnavailable: no answer came in time; the same order can be submitted again.
+        RegistryUnavailable: no answer came, or not in time; the same order can be submitted again.
     """
     try:
         async with asyncio.timeout(answer_timeout.total_seconds()):
-            return await _update(client, order)
+            return await _submit(client, order, may_repeat)
     except WorkflowUpdateFailedError as error:
         raise _translate(error) from None
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-        raise RegistryUnavailable(
-            f"no worker is polling {names.main_queue(order.workspace)!r}, or it is busy: no answer in "
-            f"{answer_timeout.total_seconds():g} seconds; start one with `connector worker`, then submit it again"
+        queue, seconds = names.registry_queue(order.workspace), answer_timeout.total_seconds()
+        raise OrderUnanswered(
+            f"no worker is polling {queue!r}, it is busy, or Temporal hangs: no answer in {seconds:g} seconds; "
+            f"start one with `connector worker`. {_MAY_BE_CARRIED_OUT}"
         ) from None
     except RPCError as error:
-        raise RegistryUnavailable(f"Temporal does not answer ({error.status.name}); is it running?") from None
+        problem = f"Temporal does not answer ({error.status.name}); is it running?"
+        raise RegistryUnavailable(f"{problem} {_MAY_BE_CARRIED_OUT}") from None
 
 
-async def _update(client: Client, order: Order) -> OrderReceipt:
+async def _submit(client: Client, order: Order, may_repeat: bool) -> OrderReceipt:
+    # By its update id Temporal joins a repeated order to one in progress, but not a different order with the same id.
+    update_id = f"{order.order_id}-{order.digest}"
+    try:
+        return await _update(client, order, update_id)
+    except WorkflowUpdateFailedError:
+        if not may_repeat:
+            raise
+        # Temporal answers with an earlier attempt's failure as long as the run lasts, whatever has changed since.
+        return await _update(client, order, f"{update_id}-{uuid4().hex}")
+
+
+async def _update(client: Client, order: Order, update_id: str) -> OrderReceipt:
     start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
         names.REGISTRY,
         RegistryState(workspace=order.workspace),
         id=names.registry_id(order.workspace),
-        task_queue=names.main_queue(order.workspace),
+        task_queue=names.registry_queue(order.workspace),
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=f"registry of {order.workspace}",
     )
@@ -69,7 +97,7 @@ async def _update(client: Client, order: Order) -> OrderReceipt:
     started.add_done_callback(lambda done: done.cancelled() or done.exception())  # the update raises it too
     try:
         receipt: OrderReceipt = await client.execute_update_with_start_workflow(
-            order.verb, order, start_workflow_operation=start, id=order.order_id, result_type=OrderReceipt
+            order.verb, order, start_workflow_operation=start, id=update_id, result_type=OrderReceipt
         )
         return receipt
     finally:
@@ -81,8 +109,8 @@ def _translate(error: WorkflowUpdateFailedError) -> ConnectorError:
     cause = error.cause.cause if isinstance(error.cause, ActivityError) else error.cause
     if isinstance(cause, ApplicationError) and cause.type == OrderRefused.__name__:
         return OrderRefused([str(problem) for problem in cause.details[0]])
-    if isinstance(error.cause, ApplicationError):
-        return OrderRefused([error.cause.message])
-    return RegistryUnavailable(
-        "the registry could not reach the database; start the database, then submit the order again"
-    )
+    if isinstance(cause, ApplicationError) and cause.type == ValueError.__name__:  # of the registry's validator
+        return OrderRefused([cause.message])
+    if isinstance(error.cause, ActivityError):
+        return RegistryUnavailable(f"the registry could not reach the database; is it running? {_MAY_BE_CARRIED_OUT}")
+    return RegistryUnavailable(f"the registry was closed in Temporal before it answered. {_MAY_BE_CARRIED_OUT}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +13,21 @@ from connector.rules.model.errors import OrderRefused
 from connector.rules.model.values import format_instant
 from connector.wire import OrderReceipt
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import open_session, run
+from starter.commands.session import open_session
+from starter.commands.store_session import run
+from starter.operations.order_keys import KEY_PATTERN, OrderKey
 from starter.operations.orders import order_now
 from starter.terminal import print_json, print_note, print_result, print_warnings
 
 IdsArgument = Annotated[list[str], typer.Argument(help="The ids of campaigns and cards.", show_default=False)]
+
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--idempotency-key",
+        help="1 to 255 visible ASCII characters: the same order with the same key is carried out once.",
+    ),
+]
 
 _PAST_TENSE = {"publish": "published", "stop": "stopped", "resume": "resumed", "archive": "archived"}
 
@@ -29,6 +40,7 @@ def publish(
     allow_missed: Annotated[
         bool, typer.Option("--allow-missed", help="Publish even if a draft follow-on would miss the launch.")
     ] = False,
+    key: KeyOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,51 +52,56 @@ def publish(
 
       connector publish --with-follow-ons welcome spring-banner
     """
-    _order("publish", ids, data, as_json, with_follow_ons=with_follow_ons, allow_missed=allow_missed)
+    _order("publish", ids, key, data, as_json, with_follow_ons=with_follow_ons, allow_missed=allow_missed)
 
 
-def stop(ids: IdsArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
+def stop(ids: IdsArgument, key: KeyOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Stop campaigns and cards: waiting and held follow-ups end as `dropped: stopped`, and no new ones start.
 
     Example:
 
       connector stop nudge
     """
-    _order("stop", ids, data, as_json)
+    _order("stop", ids, key, data, as_json)
 
 
-def resume(ids: IdsArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
+def resume(ids: IdsArgument, key: KeyOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Make stopped campaigns and cards live again, unchanged; interactions while they were stopped do not count.
 
     Example:
 
       connector resume nudge
     """
-    _order("resume", ids, data, as_json)
+    _order("resume", ids, key, data, as_json)
 
 
-def archive(ids: IdsArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
+def archive(ids: IdsArgument, key: KeyOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Stop campaigns and cards for good; they cannot be edited or published any more.
 
     Example:
 
       connector archive last-spring
     """
-    _order("archive", ids, data, as_json)
+    _order("archive", ids, key, data, as_json)
 
 
 def _order(
     verb: OrderVerb,
     ids: list[str],
+    key: str | None,
     data: Path | None,
     as_json: bool,
     *,
     with_follow_ons: bool = False,
     allow_missed: bool = False,
 ) -> None:
+    order_key = _parse_key(key)
+
     async def work() -> OrderReceipt:
         async with open_session(data) as context:
-            return await order_now(context, verb, ids, with_follow_ons=with_follow_ons, allow_missed=allow_missed)
+            return await order_now(
+                context, verb, ids, with_follow_ons=with_follow_ons, allow_missed=allow_missed, key=order_key
+            )
 
     try:
         receipt = run(work())
@@ -94,6 +111,14 @@ def _order(
             print_note(f"  {problem}")
         raise typer.Exit(1) from None
     _print_receipt(receipt, as_json)
+
+
+def _parse_key(text: str | None) -> OrderKey | None:
+    if text is None:
+        return None
+    if not re.fullmatch(KEY_PATTERN, text):
+        raise typer.BadParameter("--idempotency-key has 1 to 255 visible ASCII characters, without spaces")
+    return OrderKey(text, caller="command line")
 
 
 def _print_receipt(receipt: OrderReceipt, as_json: bool) -> None:

@@ -19,12 +19,14 @@ from connector.rules.publishing.preview import (
     unpublished_ids,
 )
 from connector.store.catalogue.cache import load_catalogue
+from connector.store.catalogue.orders import find_receipt
 from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
-from connector.store.reporting.overview import WaitCounts, count_waits
+from connector.store.reporting.counts import WaitCounts, count_waits
 from connector.store.users.log import count_interactions
 from connector.temporal.registry_client import submit_order
 from connector.wire import Order, OrderReceipt
+from starter.operations.order_keys import OrderKey
 
 
 @dataclass(frozen=True)
@@ -80,20 +82,35 @@ async def order_now(
     *,
     with_follow_ons: bool = False,
     allow_missed: bool = False,
+    key: OrderKey | None = None,
 ) -> OrderReceipt:
     """Have the registry carry out an order, all or nothing.
 
+    Args:
+        key: the order is carried out once, however often it comes with this key; None: it is a new order.
+
     Raises:
-        OrderRefused: names every problem. RegistryUnavailable: no worker answered. TemporalUnavailable.
+        OrderRefused: names every problem, or the key belongs to another order; nothing was changed.
+        TemporalUnavailable: Temporal cannot be reached; nothing was changed.
+        RegistryUnavailable: no answer came, or not in time; the order may still be carried out.
     """
     order = Order(
         workspace=context.workspace,
-        order_id=uuid4().hex,
+        order_id=uuid4().hex if key is None else key.order_id(context.workspace),
         verb=verb,
         ids=tuple(ids),
         with_follow_ons=with_follow_ons,
         allow_missed=allow_missed,
     )
-    receipt = await submit_order(await context.temporal.client(), order)
-    context.outbox.nudge()
+    receipt = await _find_receipt(context, order) if key is not None else None
+    if receipt is None:
+        receipt = await submit_order(await context.temporal.client(), order, may_repeat=key is not None)
+        context.outbox.nudge()
     return receipt
+
+
+async def _find_receipt(context: AppContext, order: Order) -> OrderReceipt | None:
+    """Return the receipt of an order that was carried out, for which no worker is needed. Raises OrderRefused."""
+    async with context.database.read(context.workspace) as tx:
+        receipt = await find_receipt(tx, order.order_id, order.digest)
+    return None if receipt is None else OrderReceipt.model_validate(receipt)

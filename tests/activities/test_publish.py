@@ -16,9 +16,12 @@ from connector.rules.model.campaigns import parse_definition
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
+from connector.store.follow_ups.ending import end_stopped
 from connector.store.tables import orders, publications
+from connector.store.users.users import lock_users
 from connector.wire import Order, OrderReceipt, StoppedWindow
 from tests.support.builders import ABANDONED, BASE, ORIGINAL, PUSHED, follow_on, push
+from tests.support.databases import open_database
 from tests.support.installation import Installation
 
 F = follow_on("f", PUSHED, delay={"after": "1 day"})
@@ -132,6 +135,36 @@ async def test_waits_of_closed_windows_end_in_pages(
     }
     assert rows == {("f", "dropped", "stopped", stopped_at, True), ("other", "waiting", None, None, False)}
     assert await environment.run(stopping.end_waits, StoppedWindow(workspace="default", campaigns=())) == 0
+
+
+async def test_other_writers_wait_for_one_page(
+    installation: Installation, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes while waits end, also from another process and for a user of the page, waits for one page."""
+    pages: list[int] = []
+    begun = asyncio.Event()
+
+    async def end_slowly(*page: Any) -> int:
+        pages.append(await end_stopped(*page))
+        begun.set()
+        await asyncio.sleep(0.3)  # longer than SQLite lets a writer of another process pause between two tries
+        return pages[-1]
+
+    monkeypatch.setattr(publish, "_PAGE_SIZE", 1)
+    monkeypatch.setattr(publish, "end_stopped", end_slowly)
+    await installation.publish(ORIGINAL, F, since=BASE)
+    await installation.ingest(*(push(f"e{number}", number, user=f"u{number}") for number in range(4)))
+    stopping = publisher(installation)
+    await give(stopping, order("stop", "f"))
+    stopped = StoppedWindow(workspace="default", campaigns=("f",))
+    ending = asyncio.create_task(ActivityEnvironment().run(stopping.end_waits, stopped))
+    async with open_database(database_url) as other_process:
+        await begun.wait()
+        everybody = {row.user_key for row in await installation.rows()}
+        async with other_process.write("default") as tx:
+            await lock_users(tx, everybody)
+            assert len(pages) <= 2
+    assert await ending == 4
 
 
 async def test_resumed_campaigns_new_waits_stay(installation: Installation) -> None:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
-from connector.store.engine.database import Database, StoreUnavailable, database_now
+from connector.store.engine.database import Database, Lock, StoreUnavailable, database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import receipts, sequences
 from connector.store.users.log import draw_arrival_numbers
@@ -46,6 +46,22 @@ async def test_a_write_is_kept(database: Database) -> None:
     async with database.write(W) as tx:
         await _put(tx)
     assert await _count(database) == 1
+
+
+async def test_an_order_overtakes_the_writers_that_wait(sqlite_database: Database) -> None:
+    """On SQLite, where one writes at a time, an order waits for the present transaction, not for those in the queue."""
+    turns: list[str] = []
+
+    async def write(lock: Lock) -> None:
+        async with sqlite_database.write(W, lock=lock):
+            turns.append(lock)
+
+    async with sqlite_database.write(W):
+        writers = [asyncio.create_task(write(lock)) for lock in ("shared", "shared", "shared", "exclusive")]
+        for _ in range(10):
+            await asyncio.sleep(0)
+    await asyncio.gather(*writers)
+    assert turns == ["exclusive", "shared", "shared", "shared"]
 
 
 async def test_an_error_rolls_back(database: Database) -> None:

@@ -59,9 +59,9 @@ class FakeActivities:
         self.refusal: OperationResult | None = None
         self.busy = self.failures = 0
         self.may_send, self.may_end, self.may_operate = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self.may_send.set()
-        self.may_end.set()
-        self.may_operate.set()
+        self.may_carry_out = asyncio.Event()
+        for allowed in (self.may_send, self.may_end, self.may_operate, self.may_carry_out):
+            allowed.set()
         self.on_report: Callable[[], Any] | None = None
 
     @activity.defn(name=names.SEND)
@@ -99,6 +99,7 @@ class FakeActivities:
         self.busy += 1
         assert self.busy == 1, "two orders at once"
         await asyncio.sleep(0.01)
+        await self.may_carry_out.wait()
         self.busy -= 1
         if "refuse-me" in order.ids:
             raise ApplicationError("refused", PROBLEMS, type=OrderRefused.__name__, non_retryable=True)
@@ -132,18 +133,23 @@ class WorkflowHarness:
             main = Worker(
                 self.client,
                 task_queue=names.main_queue(self.workspace),
-                workflows=[FollowUpWorkflow, LaunchWorkflow, RegistryWorkflow],
-                activities=[
-                    activities.report_exception,
-                    activities.operate,
-                    activities.launch_page,
-                    activities.carry_out_order,
-                    activities.end_waits,
-                ],
+                workflows=[FollowUpWorkflow, LaunchWorkflow],
+                activities=[activities.report_exception, activities.operate, activities.launch_page],
                 debug_mode=True,  # no deadlock detection, because the machine may be slow
             )
             await stack.enter_async_context(main)
+            await stack.enter_async_context(self.registry_worker())
             yield self
+
+    def registry_worker(self) -> Worker:
+        """Return the worker of the registry's queue."""
+        return Worker(
+            self.client,
+            task_queue=names.registry_queue(self.workspace),
+            workflows=[RegistryWorkflow],
+            activities=[self.activities.carry_out_order, self.activities.end_waits],
+            debug_mode=True,
+        )
 
     async def follow_up(self, *channels: str, delay: timedelta = timedelta(0)) -> WorkflowHandle[Any, Any]:
         """Start a follow-up as the outbox does."""

@@ -1,20 +1,26 @@
 """The seam to Temporal: connecting, search attributes, and how a follow-up is started."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.testing import WorkflowEnvironment
 
 from connector import names
+from connector.temporal import client as client_module
 from connector.temporal.client import (
     SEARCH_ATTRIBUTES,
+    TemporalLink,
+    TemporalUnavailable,
     connect,
     register_search_attributes,
     start_arguments,
 )
 from connector.wire import FollowUpStart
+from tests.support.polling import until
 from tests.support.workflow_harness import SENT, FakeActivities, WorkflowHarness
 
 START = FollowUpStart(
@@ -76,3 +82,24 @@ async def test_server_that_is_not_there_is_an_error_after_the_last_attempt(monke
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
     with pytest.raises(RuntimeError, match=r"127\.0\.0\.1"):
         await connect(attempts=2)
+
+
+async def test_callers_share_an_attempt_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While Temporal is silent, the tenth caller waits as long as the first; the next one tries again."""
+    attempts: list[asyncio.Event] = []
+
+    async def fail() -> Client:
+        attempts.append(asyncio.Event())
+        await attempts[-1].wait()
+        raise TemporalUnavailable("silent")
+
+    monkeypatch.setattr(client_module, "_connect_once", fail)
+    link = TemporalLink()
+    for _ in range(2):
+        attempts.clear()
+        callers = [asyncio.create_task(link.client()) for _ in range(10)]
+        await until(lambda: attempts)
+        attempts[0].set()
+        errors = await asyncio.gather(*callers, return_exceptions=True)
+        assert [type(error) for error in errors] == [TemporalUnavailable] * 10
+        assert len(attempts) == 1

@@ -1,5 +1,6 @@
 """The registry with its real activities on SQLite: whatever becomes of the workflow, the store stands."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -48,7 +49,7 @@ class Office:
 
     async def order(self, verb: Any, *ids: str, order_id: str | None = None) -> OrderReceipt:
         what = Order(workspace=self.workspace, order_id=order_id or uuid4().hex, verb=verb, ids=ids)
-        return await submit_order(self.client, what)
+        return await submit_order(self.client, what, may_repeat=order_id is not None)
 
     async def stands(self) -> tuple[int, list[Any]]:
         """How many orders were carried out, and every window."""
@@ -69,7 +70,7 @@ async def _opened(environment: WorkflowEnvironment, database: Database) -> Async
     publisher = Publisher(database, CatalogueCache(office.workspace), office.workspace)
     async with Worker(
         office.client,
-        task_queue=names.main_queue(office.workspace),
+        task_queue=names.registry_queue(office.workspace),
         workflows=[RegistryWorkflow],
         activities=[publisher.carry_out_order, publisher.end_waits],
         debug_mode=True,
@@ -95,6 +96,32 @@ async def test_terminated_and_started_again_changes_nothing(office: Office) -> N
     assert (await office.order("publish", "f")).unchanged == ("f",)
     assert (await office.order("stop", "f")).changed == ("f",)
     assert (await office.registry.describe()).status is WorkflowExecutionStatus.RUNNING
+
+
+async def test_refused_order_is_evaluated_again(office: Office) -> None:
+    """An id belongs to an order that was carried out: Temporal's memory of a refusal does not outlive its cause."""
+    await office.apply(ORIGINAL, F)
+    for _ in range(2):
+        with pytest.raises(OrderRefused, match="f"):
+            await office.order("publish", "o", order_id="again")
+    await office.order("publish", "f")
+    receipt = await office.order("publish", "o", order_id="again")
+    assert receipt.changed == ("o",)
+    assert await office.order("publish", "o", order_id="again") == receipt
+
+
+async def test_order_id_of_another_order_is_refused(office: Office) -> None:
+    """Another order under the same id changes nothing, also while the first is still in progress."""
+    await office.apply(ORIGINAL, F)
+    both = [office.order("publish", "f", order_id="one"), office.order("publish", "f", "o", order_id="one")]
+    first, second = await asyncio.gather(*both, return_exceptions=True)
+    receipt, refusal = (first, second) if isinstance(first, OrderReceipt) else (second, first)
+    assert isinstance(receipt, OrderReceipt)
+    assert isinstance(refusal, OrderRefused)
+    assert "belongs to another order, `publish f" in str(refusal)
+    with pytest.raises(OrderRefused, match="use a new key"):
+        await office.order("stop", "f", order_id="one")
+    assert (await office.stands())[0] == 1
 
 
 async def test_reset_changes_nothing(office: Office) -> None:

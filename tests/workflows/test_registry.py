@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 
 from connector import names
 from connector.rules.model.errors import OrderRefused
-from connector.temporal.registry_client import RegistryUnavailable, submit_order
+from connector.temporal.registry_client import OrderUnanswered, RegistryUnavailable, submit_order
+from connector.wire import RegistryState
 from tests.support.polling import until
 from tests.support.temporal_server import events_of
 from tests.support.workflow_harness import PROBLEMS, FakeActivities, WorkflowHarness
+from workflows.registry import RegistryWorkflow
 
 
 async def test_orders_are_carried_out_one_at_a_time(environment: WorkflowEnvironment) -> None:
@@ -115,11 +118,52 @@ async def test_log_is_short(environment: WorkflowEnvironment) -> None:
 
 
 async def test_without_a_worker_the_caller_is_told(environment: WorkflowEnvironment) -> None:
-    """No worker: an error in good time that says what to start; the order can be given again."""
+    """No worker: an error in good time that says what to start and what may happen; repeated, it is one order."""
     told = FakeActivities()
     harness = WorkflowHarness(environment, told)
     order = harness.order("publish", "a")
-    with pytest.raises(RegistryUnavailable, match=r"no worker is polling .* start one with `connector worker`"):
-        await submit_order(harness.client, order, answer_timeout=timedelta(seconds=0.5))
+    words = r"no worker is polling .* start one with `connector worker`\. The order may still be carried out"
+    for _ in range(12):  # more than Temporal takes of different updates
+        with pytest.raises(OrderUnanswered, match=words):
+            await submit_order(harness.client, order, answer_timeout=timedelta(seconds=0.5))
     async with harness.workers():
         assert (await submit_order(harness.client, order)).changed == ("a",)
+    assert told.orders == [order]
+
+
+async def test_registry_of_an_earlier_version_moves(environment: WorkflowEnvironment) -> None:
+    """One that runs on the queue of the follow-ups takes orders, and moves to its own when it continues as new."""
+    told = FakeActivities()
+    harness = WorkflowHarness(environment, told)
+    await harness.client.start_workflow(
+        names.REGISTRY,
+        RegistryState(workspace=harness.workspace),
+        id=names.registry_id(harness.workspace),
+        task_queue=names.main_queue(harness.workspace),
+    )
+    first = (await harness.registry.describe()).run_id
+    main = Worker(
+        harness.client,
+        task_queue=names.main_queue(harness.workspace),
+        workflows=[RegistryWorkflow],
+        activities=[told.carry_out_order, told.end_waits],
+        debug_mode=True,
+    )
+    async with main, harness.registry_worker():
+        while (described := await harness.registry.describe()).run_id == first:
+            await submit_order(harness.client, harness.order("publish", "a"))
+        assert described.task_queue == names.registry_queue(harness.workspace)
+        assert (await submit_order(harness.client, harness.order("publish", "b"))).changed == ("b",)
+
+
+async def test_registry_closed_in_temporal_is_no_refusal(environment: WorkflowEnvironment) -> None:
+    """An order in progress when an operator terminates the registry may have been carried out."""
+    told = FakeActivities()
+    told.may_carry_out.clear()
+    async with WorkflowHarness(environment, told).workers() as harness:
+        submitted = asyncio.create_task(submit_order(harness.client, harness.order("publish", "a")))
+        await until(lambda: told.busy)
+        await harness.registry.terminate()
+        with pytest.raises(RegistryUnavailable, match="may still be carried out"):
+            await submitted
+        told.may_carry_out.set()

@@ -17,7 +17,7 @@ from sqlalchemy import func, insert, literal, select, update
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.lifecycle import STATE_AFTER, OrderVerb, apply_order
-from connector.rules.model.errors import ConnectorError
+from connector.rules.model.errors import ConnectorError, OrderRefused
 from connector.rules.publishing.orders import OrderPlan
 from connector.rules.sending.launching import launch_id, scheduled
 from connector.store.catalogue.current import raise_version, read_head
@@ -30,10 +30,23 @@ class VersionMoved(ConnectorError):
     """The catalogue has changed since it was loaded; load it again and evaluate the order again."""
 
 
-async def find_receipt(tx: Transaction, order_id: str) -> dict[str, Any] | None:
-    """Return the receipt of an order, in JSON values; None if the order was not carried out."""
-    statement = select(orders.c.receipt).where(tx.in_workspace(orders), orders.c.order_id == order_id)
-    receipt: dict[str, Any] | None = (await tx.execute(statement)).scalar_one_or_none()
+async def find_receipt(tx: Transaction, order_id: str, digest: str | None = None) -> dict[str, Any] | None:
+    """Return the receipt of an order, in JSON values; None if the order was not carried out.
+
+    Args:
+        digest: what is ordered now; None: whatever was ordered.
+
+    Raises:
+        OrderRefused: another order was carried out under this id.
+    """
+    statement = select(orders.c.receipt, orders.c.verb, orders.c.ids)
+    done = (await tx.execute(statement.where(tx.in_workspace(orders), orders.c.order_id == order_id))).one_or_none()
+    if done is None:
+        return None
+    if digest is not None and (done.receipt.get("digest") or digest) != digest:  # earlier versions recorded none
+        ordered = f"{done.verb} {', '.join(done.ids[:3])}{' …' if len(done.ids) > 3 else ''}"
+        raise OrderRefused([f"this idempotency key belongs to another order, `{ordered}`; use a new key"])
+    receipt: dict[str, Any] = done.receipt
     return receipt
 
 
@@ -46,6 +59,7 @@ async def commit_order(
     verb: OrderVerb,
     ids: Sequence[str],
     effective_at: datetime,
+    digest: str | None = None,
 ) -> dict[str, Any]:
     """Carry out an order, all or nothing, and return its receipt in JSON values. The caller holds the exclusive lock.
 
@@ -55,11 +69,13 @@ async def commit_order(
     Args:
         plan: what changes, as `connector.rules.publishing.orders` evaluated it on `catalogue`.
         effective_at: the instant of `next_instant`, UTC; one for all that the order changes.
+        digest: what is ordered, to be recorded with the receipt.
 
     Raises:
+        OrderRefused: another order was carried out under this id.
         VersionMoved: the catalogue has changed since; nothing was written.
     """
-    done = await find_receipt(tx, order_id)
+    done = await find_receipt(tx, order_id, digest)
     if done is not None:
         return done
     await _move_version(tx, catalogue.version, effective_at, bool(plan.sequence))
@@ -76,6 +92,7 @@ async def commit_order(
             "effective_at": effective_at if plan.sequence else None,
             "version": after.version,
             "warnings": plan.warnings,
+            "digest": digest,
         }
     )
     record = {"order_id": order_id, "verb": verb, "ids": list(ids), "version": after.version, "receipt": receipt}

@@ -13,7 +13,10 @@ from starter.api.requests.errors import RETRY_AFTER_SECONDS
 
 Operation = dict[str, Any]
 
-_UNAVAILABLE = "The database, Temporal or a worker is unavailable, or the server is overloaded. Nothing was stored."
+_UNAVAILABLE = (
+    "The database, Temporal or a worker is unavailable, or the server is overloaded. Nothing was stored, unless the "
+    "message says that an order may still be carried out."
+)
 _MEANINGS: dict[int, tuple[str, str, str]] = {
     400: ("The body cannot be read.", "invalid_json", "the body is not JSON: EOF while parsing a value at line 1"),
     401: ("No key, or a wrong one.", "unauthorized", "a key is needed; send the header `Authorization: Bearer KEY`"),
@@ -31,6 +34,11 @@ _MEANINGS: dict[int, tuple[str, str, str]] = {
     ),
     429: ("More requests than the key's rate.", "rate_limited", "too many requests with this key; wait a moment"),
     503: (_UNAVAILABLE, "store_unavailable", "the database cannot be used now; try again"),
+    504: (
+        "No worker answered in time. The order may still be carried out: repeat it with the same `Idempotency-Key`.",
+        "order_unanswered",
+        "no worker is polling 'connector-default-registry', it is busy, or Temporal hangs: no answer in 30 seconds",
+    ),
 }
 """By status: its meaning, and the code and message of the example."""
 
@@ -53,10 +61,10 @@ _EXTRA_STATUSES: dict[str, set[int]] = {
     "users-explain": {404, 410},
     "campaigns-read_campaign": {404},
     "campaigns-save_campaign": {409},
-    "campaigns-publish": {404, 409},
-    "campaigns-stop": {404, 409},
-    "campaigns-resume": {404, 409},
-    "campaigns-archive": {404, 409},
+    "campaigns-publish": {404, 409, 504},
+    "campaigns-stop": {404, 409, 504},
+    "campaigns-resume": {404, 409, 504},
+    "campaigns-archive": {404, 409, 504},
     "campaigns-read_results": {404},
     "inbox-read_inbox": {404},
     "inbox-mint_token": {409, 410},

@@ -15,14 +15,17 @@ from connector.rules.model.campaigns import Publishable, Workspace
 from connector.rules.publishing.drafting import draft_warnings
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
+from starter.api.access.order_keys import OrderKeyHere
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
 from starter.api.requests.body import Description, JsonOptions, validate
 from starter.api.requests.errors import ApiError, not_found
 from starter.api.requests.options import NoOptions, PublishOptions
+from starter.operations.order_keys import OrderKey
 from starter.operations.orders import order_now
-from starter.operations.views import load_results, view_entry_with_definition
+from starter.operations.results import load_results
+from starter.operations.views import view_entry_with_definition
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 _NO_OPTIONS = describe_body("NoOptions", required=False)
@@ -48,27 +51,27 @@ async def save_campaign(id: str, body: Description, context: ContextHere) -> dic
 
 
 @router.post("/{id}/publish", dependencies=_MANAGES, openapi_extra=describe_body("PublishOptions", required=False))
-async def publish(id: str, options: JsonOptions, context: ContextHere) -> dict[str, Any]:
+async def publish(id: str, options: JsonOptions, key: OrderKeyHere, context: ContextHere) -> dict[str, Any]:
     """Make the newest saved revision live (P5)."""
-    return await _order(context, "publish", id, validate(PublishOptions, options))
+    return await _order(context, "publish", id, validate(PublishOptions, options), key)
 
 
 @router.post("/{id}/stop", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
-async def stop(id: str, options: JsonOptions, context: ContextHere) -> dict[str, Any]:
+async def stop(id: str, options: JsonOptions, key: OrderKeyHere, context: ContextHere) -> dict[str, Any]:
     """End its waiting and held follow-ups as `dropped: stopped`, and start none (P9)."""
-    return await _order(context, "stop", id, validate(NoOptions, options))
+    return await _order(context, "stop", id, validate(NoOptions, options), key)
 
 
 @router.post("/{id}/resume", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
-async def resume(id: str, options: JsonOptions, context: ContextHere) -> dict[str, Any]:
+async def resume(id: str, options: JsonOptions, key: OrderKeyHere, context: ContextHere) -> dict[str, Any]:
     """Make it live again, unchanged; interactions while it was stopped do not count (P9)."""
-    return await _order(context, "resume", id, validate(NoOptions, options))
+    return await _order(context, "resume", id, validate(NoOptions, options), key)
 
 
 @router.post("/{id}/archive", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
-async def archive(id: str, options: JsonOptions, context: ContextHere) -> dict[str, Any]:
+async def archive(id: str, options: JsonOptions, key: OrderKeyHere, context: ContextHere) -> dict[str, Any]:
     """Stop it for good; it cannot be edited any more (P9)."""
-    return await _order(context, "archive", id, validate(NoOptions, options))
+    return await _order(context, "archive", id, validate(NoOptions, options), key)
 
 
 @router.get("/{id}/results", dependencies=_READS)
@@ -82,9 +85,11 @@ async def read_results(id: str, context: ContextHere) -> dict[str, Any]:
     return {"id": id, **await load_results(context, await _entry(context, id))}
 
 
-async def _order(context: AppContext, verb: OrderVerb, id: str, options: BaseModel) -> dict[str, Any]:
+async def _order(
+    context: AppContext, verb: OrderVerb, id: str, options: BaseModel, key: OrderKey | None
+) -> dict[str, Any]:
     await _entry(context, id)
-    receipt = await order_now(context, verb, [id], **options.model_dump())
+    receipt = await order_now(context, verb, [id], key=key, **options.model_dump())
     return receipt.model_dump(mode="json")
 
 
