@@ -7,8 +7,6 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import IntegrityError
 
@@ -31,13 +29,6 @@ async def migrate(database: Database) -> None:
         await tx.connection.run_sync(_upgrade)
         today = (await database_now(tx)).date()
     await ensure_partitions(database, today)
-
-
-async def is_migrated(database: Database) -> bool:
-    """Return whether the tables exist and are those of this version. Raises StoreUnavailable."""
-    async with database.read(_MIGRATIONS) as tx:
-        heads = await tx.connection.run_sync(lambda c: MigrationContext.configure(c).get_current_heads())
-    return set(heads) == set(ScriptDirectory.from_config(_config()).get_heads())
 
 
 async def ensure_partitions(database: Database, today: date, *, ahead_days: int = 7) -> None:
@@ -66,12 +57,7 @@ async def _ensure_partition(tx: Transaction, day: date) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
-    return config
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -6,16 +6,16 @@ ConnectorError
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from enum import StrEnum
 
-import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from connector.rules.model.errors import ConnectorError
 
-_log = structlog.get_logger("database")
+_log = logging.getLogger("database")  # not structlog, which takes longer to import than `connector status` runs
 _LOG_AGAIN_SECONDS = 60.0
 _REFUSAL_SECONDS = 10.0
 """How long a refused write counts for readiness; then callers may try again, because only a write can show recovery."""
@@ -152,12 +152,12 @@ class Health:
         now = self._clock()
         if outage is not self._outage and now - self._logged_at.get(outage, -_LOG_AGAIN_SECONDS) >= _LOG_AGAIN_SECONDS:
             self._logged_at[outage] = now
-            _log.warning("database_unavailable", reason=outage.value, note=ADVICE[outage])
+            _log.warning("database_unavailable", extra={"reason": outage.value, "note": ADVICE[outage]})
         self._outage, self._failed_at = outage, now
 
     def record_success(self, *, writing: bool) -> None:
         """Forget the outage; a read says nothing about refused writes."""
         if self._outage is None or (self._outage in _REFUSES_WRITES and not writing):
             return
-        _log.info("database_available", after=self._outage.value)
+        _log.info("database_available", extra={"after": self._outage.value})
         self._outage = None

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from connector.app.preflight import listen
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
-from starter.cli import create_program, run_command
+from starter.cli import COMMANDS, run_command
 from tests.support.api import Connector
 from tests.support.builders import buy
 
@@ -68,7 +68,7 @@ def test_wrong_words(connector: Connector, words: list[str]) -> None:
     assert err
 
 
-@pytest.mark.parametrize("command", [str(command.name) for command in create_program().registered_commands])
+@pytest.mark.parametrize("command", [command for summaries in COMMANDS.values() for command in summaries])
 def test_help_teaches(connector: Connector, command: str) -> None:
     """Every command shows an example of itself."""
     code, out, _ = connector(command, "--help")
@@ -97,14 +97,6 @@ def test_a_database_without_tables(connector: Connector, tmp_path: Path) -> None
     code, _, err = connector("status", "--data", str(tmp_path))
     assert code == 1
     assert "connector setup" in err
-
-
-def test_an_idempotency_key_has_a_form(connector: Connector, data: Path) -> None:
-    """Exit code 2 for a key that HTTP would not take either."""
-    for key in ("", "with space", "k" * 256):
-        code, _, err = connector("stop", "nudge", "--idempotency-key", key)
-        assert code == 2
-        assert "1 to 255 visible ASCII" in " ".join(err.replace("\u2502", " ").split())
 
 
 def test_apply_says_what_is_new(connector: Connector, data: Path, folder: Path) -> None:
