@@ -70,12 +70,12 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
 def _create_workers(context: AppContext, client: Client, channels: Mapping[str, Channel]) -> list[Worker]:
     """Create one worker for the workflows and the activities on the store, and one for the sends of each channel."""
     database, cache, intake, workspace = context.database, context.cache, context.intake, context.workspace
-    nudge = context.outbox.nudge
-    sender = Sender(database, cache, intake, channels, workspace, changed=nudge)
+    nudge, settings = context.outbox.nudge, context.settings
+    rates = {str(channel): rate for channel, rate in settings.channel_rates.items()}
+    sender = Sender(database, cache, intake, channels, workspace, rates=rates, changed=nudge)
     publisher = Publisher(database, cache, workspace, changed=nudge)
-    launcher = Launcher(
-        database, cache, intake, sender, workspace, changed=nudge, messages=context.settings.channel_concurrency
-    )
+    messages = settings.channel_concurrency
+    launcher = Launcher(database, cache, intake, sender, workspace, rates=rates, changed=nudge, messages=messages)
     main = Worker(
         client,
         task_queue=names.main_queue(workspace),
@@ -90,7 +90,7 @@ def _create_workers(context: AppContext, client: Client, channels: Mapping[str, 
         ],
         graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
     )
-    return [main, *(_create_channel_worker(context.settings, client, name, sender) for name in get_args(ChannelName))]
+    return [main, *(_create_channel_worker(settings, client, name, sender) for name in get_args(ChannelName))]
 
 
 def _create_channel_worker(settings: Settings, client: Client, channel: ChannelName, sender: Sender) -> Worker:
