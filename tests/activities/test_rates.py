@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import literal, select
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -20,11 +20,12 @@ from connector.channels.protocol import OutgoingMessage, TryLater
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.users import User
-from connector.rules.sending.rates import per_second
+from connector.rules.sending.rates import RateWindow, per_second
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import Database, database_now
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.rates import lock_windows, save_windows
 from connector.store.tables import assignments, channel_windows
 from connector.wire import LaunchPage, SendRequest
 from tests.support.builders import BOUGHT, ORIGINAL, PUSH, PUSHED, buy, follow_on, now, original, push
@@ -124,6 +125,19 @@ async def test_workers_share_the_rate(installation: Installation, time: Database
     outcomes = [outcome for half in halves for outcome in half]
     assert (outcomes.count("sent"), outcomes.count(SECOND)) == (10, 6)
     assert sum(len(worker.channel.messages) for worker in workers) == 10
+
+
+async def test_windows_are_locked_until_the_commit(database: Database) -> None:
+    """Transactions that count at the same time take turns, also at the first message of a channel."""
+
+    async def count_one() -> None:
+        async with database.write("default") as tx:
+            window = (await lock_windows(tx, ["push"]))["push"]
+            await tx.execute(select(literal(1)))  # others would load the window meanwhile if it were not locked
+            await save_windows(tx, {"push": RateWindow(NOW, window.count + 1)})
+
+    await asyncio.gather(*(count_one() for _ in range(8)))
+    assert await saved_counts(database) == {"push": 8}
 
 
 async def test_fractional_rate(installation: Installation, time: DatabaseTime) -> None:
