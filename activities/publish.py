@@ -32,7 +32,7 @@ from connector.store.users.log import count_interactions
 from connector.wire import Order, OrderReceipt, StoppedWindow
 
 _PAGE_SIZE = 500
-"""Some 20 ms: a page locks its users, and on SQLite every other writer."""
+"""Some 10 ms on SQLite and 40 on PostgreSQL: a page locks its users, and on SQLite every other writer."""
 _MAX_PAUSE_SECONDS = 1.0
 _MAX_LINES = 100
 """Enough for a person, and within Temporal's limit of 2 MiB per payload."""
