@@ -47,12 +47,22 @@ class PostgreSQL:
         options = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=200", *options)
         settings = [word for option in options for word in ("-c", option)]
         self._log = (self.folder / "server.log").open("wb")
+        self._command = [binaries / "postgres", "-D", data, "-k", str(self.folder), *settings]
+        version = self.start()
+        self._strategy = " STRATEGY = FILE_COPY" if version >= 150000 else ""  # half the time of the default since 15
+
+    def start(self) -> int:
+        """Start the server, also again after `shut_down`, and return its version."""
         self._process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", str(self.folder), *settings],
+            self._command,
             stdout=self._log, stderr=self._log, cwd="/", preexec_fn=_die_with_parent, **self._account,
         )  # fmt: skip
-        version = self._wait()
-        self._strategy = " STRATEGY = FILE_COPY" if version >= 150000 else ""  # half the time of the default since 15
+        return self._wait()
+
+    def shut_down(self) -> None:
+        """End every connection and the server; its data stays."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(10)
 
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://connector@/{name}?host={self.folder}"
@@ -74,9 +84,13 @@ class PostgreSQL:
     def drop(self, name: str) -> None:
         self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
+    def connect(self, name: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
+        """Return a connection without transactions to this database."""
+        return psycopg.connect(host=str(self.folder), user="connector", dbname=name, autocommit=True)
+
     def execute(self, statement: str, *, name: str = "postgres") -> list[tuple[Any, ...]]:
         """Execute a statement outside of a transaction, and return its rows."""
-        with psycopg.connect(host=str(self.folder), user="connector", dbname=name, autocommit=True) as connection:
+        with self.connect(name) as connection:
             found = connection.execute(statement)  # type: ignore[call-overload]
             return found.fetchall() if found.description else []
 
@@ -119,7 +133,7 @@ class PostgreSQL:
 
     def _execute(self, statement: str) -> int:
         """Execute a statement, and return the server's version."""
-        with psycopg.connect(host=str(self.folder), user="connector", dbname="postgres", autocommit=True) as connection:
+        with self.connect() as connection:
             connection.execute(statement)  # type: ignore[call-overload]
             return connection.info.server_version
 
