@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 
 import structlog
 from sqlalchemy import RowMapping
@@ -43,9 +44,12 @@ _UNANSWERED = (
     RPCStatusCode.PERMISSION_DENIED,
 )
 """After such an answer the other rows would fare no better, and trying each of them would only add to the load."""
-_SIGNALS_WHILE_BUSY = 100
-_SIGNAL_INTERVAL_SECONDS = 1.0
-"""While this process ingests, at most so many signals go out per interval; the rest go out when it is idle."""
+_CALLS_WHILE_BUSY = 100
+_CALL_INTERVAL_SECONDS = 1.0
+"""While this process ingests, at most so many signals, and so many starts of follow-ups that are not due soon, go out
+per interval; the rest go out when it is idle."""
+_SOON = timedelta(minutes=1)
+"""What is due within this time is started at once, however busy this process is: far longer than a sweep takes."""
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 """A nudge does not shorten this pause: while Temporal is down, not every ingested batch queries the store again."""
 _Call = Callable[[Client, str, RowMapping], Awaitable[None]]
@@ -58,7 +62,7 @@ class Outbox:
     Args:
         client: Temporal's client, or a way to get it: the outbox may start before Temporal does.
         sweep_seconds: the pause between two sweeps if nothing nudges the outbox.
-        idle: clear while this process ingests batches; signals are limited then. None: signals are never limited.
+        idle: clear while this process ingests batches; what can wait is limited then. None: it never is.
     """
 
     def __init__(
@@ -73,7 +77,7 @@ class Outbox:
         self._database, self._workspace, self._client = database, workspace, client
         self._sweep_seconds = sweep_seconds
         self._nudged, self._idle = asyncio.Event(), idle
-        self._next_signals_at: float | None = None
+        self._next_calls_at: float | None = None
 
     def nudge(self) -> None:
         """Start the next sweep now."""
@@ -99,10 +103,10 @@ class Outbox:
         Raises:
             RPCError: Temporal does not answer. StoreUnavailable: the database does not.
         """
-        signals = self._signal_limit(limit)
+        patient = self._limit_of_patient(limit)
         async with self._database.read(self._workspace) as tx:
-            to_start = await find_to_start(tx, limit)
-            to_signal = await find_to_signal(tx, signals) if signals else []
+            to_start = await (find_to_start(tx, patient) if patient else find_to_start(tx, limit, due_within=_SOON))
+            to_signal = await find_to_signal(tx, patient) if patient else []
             launches = await find_launches_to_signal(tx, limit)
         if not to_start and not to_signal and not launches:
             return 0
@@ -141,16 +145,19 @@ class Outbox:
                 await mark_launches_signalled(tx, signalled)
         return len(signalled)
 
-    def _signal_limit(self, limit: int) -> int:
-        """Return how many signals may go out now: a signal only makes an end prompt, so ingest comes first."""
+    def _limit_of_patient(self, limit: int) -> int:
+        """Return how many calls that can wait may be made now, of each kind: ingest comes first.
+
+        A signal only makes an end prompt, and a workflow that has not been started yet misses nothing until it is due.
+        """
         now = asyncio.get_running_loop().time()
         if self._idle is None or self._idle.is_set():
-            self._next_signals_at = None
+            self._next_calls_at = None
             return limit
-        if self._next_signals_at is not None and self._next_signals_at <= now:
-            self._next_signals_at = None
-            return min(limit, _SIGNALS_WHILE_BUSY)
-        self._next_signals_at = self._next_signals_at or now + _SIGNAL_INTERVAL_SECONDS
+        if self._next_calls_at is not None and self._next_calls_at <= now:
+            self._next_calls_at = None
+            return min(limit, _CALLS_WHILE_BUSY)
+        self._next_calls_at = self._next_calls_at or now + _CALL_INTERVAL_SECONDS
         return 0
 
 

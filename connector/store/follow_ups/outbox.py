@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from sqlalchemy import RowMapping, func, literal, select, update
 
 from connector.rules.model.reasons import State
-from connector.store.engine.transaction import Transaction, database_now
+from connector.store.engine.transaction import Transaction, clock, database_now
 from connector.store.tables import Instant, follow_ups, launches
 
 _IDS_PER_STATEMENT = 500
 
 
-async def find_to_start(tx: Transaction, limit: int) -> Sequence[RowMapping]:
-    """Return waiting follow-ups without a workflow, the oldest due first."""
+async def find_to_start(tx: Transaction, limit: int, *, due_within: timedelta | None = None) -> Sequence[RowMapping]:
+    """Return waiting follow-ups without a workflow, the oldest due first. None: however much later they are due."""
     table = follow_ups.c
     statement = (
         select(table.id, table.campaign, table.user_key, table.due_at, table.channels)
@@ -22,6 +23,8 @@ async def find_to_start(tx: Transaction, limit: int) -> Sequence[RowMapping]:
         .order_by(table.due_at)
         .limit(limit)
     )
+    if due_within is not None:
+        statement = statement.where(table.due_at <= clock(tx, ahead=due_within))
     return (await tx.execute(statement)).mappings().all()
 
 
