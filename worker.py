@@ -54,13 +54,17 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
         ExceptionGroup: a part of the worker failed; the other parts have been stopped.
     """
     check_data_folder(settings)
-    async with open_context(settings, TemporalLink(client)) as context, _open_channels(context) as channels:
+    async with (
+        open_context(settings, TemporalLink(client)) as context,
+        _open_channels(context) as channels,
+        _open_sender(context, channels) as sender,
+    ):
         await _check_tables(context.database)
         client = await run_unless_stopped(context.temporal.wait_for_client(), stopped)
         if client is None:
             return
         async with asyncio.TaskGroup() as group:
-            for worker in _create_workers(context, client, channels):
+            for worker in _create_workers(context, client, sender):
                 group.create_task(_run_until(stopped, worker))
             group.create_task(context.outbox.run(stopped))
             group.create_task(context.reconciliation.run(stopped))
@@ -68,15 +72,17 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
     _log.info("worker_stopped")
 
 
-def _create_workers(context: AppContext, client: Client, channels: Mapping[str, Channel]) -> list[Worker]:
+def _create_workers(context: AppContext, client: Client, sender: Sender) -> list[Worker]:
     """Create a worker for follow-ups and launches, one for the registry, and one for the sends of each channel.
 
     The registry's has slots and pollers of its own, so that orders do not wait for the follow-ups that are due.
     """
     database, cache, intake, workspace = context.database, context.cache, context.intake, context.workspace
     nudge = context.outbox.nudge
-    sender = Sender(database, cache, intake, channels, workspace, changed=nudge)
     publisher = Publisher(database, cache, workspace, changed=nudge)
+    launcher = Launcher(
+        database, cache, intake, sender, workspace, changed=nudge, messages=context.settings.channel_concurrency
+    )
     orders: list[Callable[..., Any]] = [publisher.carry_out_order, publisher.end_waits]
     registry = Worker(
         client,
@@ -94,7 +100,7 @@ def _create_workers(context: AppContext, client: Client, channels: Mapping[str, 
             ExceptionSignalReporter(database, intake, workspace, changed=nudge).report_exception,
             Recorder(intake, changed=nudge).record_interactions,
             Operator(database, workspace).operate,
-            Launcher(database, cache, intake, sender, workspace, changed=nudge).launch_page,
+            launcher.launch_page,
         ],
         graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
     )
@@ -138,6 +144,22 @@ async def _open_channels(context: AppContext) -> AsyncIterator[dict[str, Channel
     finally:
         for channel in set(channels.values()):
             await channel.close()
+
+
+@asynccontextmanager
+async def _open_sender(context: AppContext, channels: Mapping[str, Channel]) -> AsyncIterator[Sender]:
+    sender = Sender(
+        context.database,
+        context.cache,
+        context.intake,
+        channels,
+        context.workspace,
+        changed=context.outbox.nudge,
+    )
+    try:
+        yield sender
+    finally:
+        await sender.ledger.close(timeout_seconds=_SHUTDOWN_TIMEOUT.total_seconds())
 
 
 async def _run() -> None:

@@ -21,39 +21,36 @@ from connector.rules.sending.effects import (
     WriteDelivery,
 )
 from connector.store.engine.transaction import Transaction
-from connector.store.follow_ups.deliveries import write_delivery
-from connector.store.follow_ups.follow_ups import end_follow_ups, insert_follow_ups, update_follow_up
+from connector.store.follow_ups.deliveries import write_deliveries
+from connector.store.follow_ups.follow_ups import end_follow_ups, insert_follow_ups, update_follow_ups
 from connector.store.follow_ups.receipts import ReceiptKey, insert_assignments, receipt_key, save_receipts
 from connector.store.users.descriptions import forget_push_tokens
 
 
-async def apply_effects(
-    tx: Transaction, catalogue: Catalogue, intake: Intake, effects: Iterable[Effect], *, now: datetime, attempt: int
-) -> bool:
-    """Apply effects in their order; returns whether what was ingested began or ended follow-ups.
+async def apply_effects(tx: Transaction, catalogue: Catalogue, intake: Intake, effects: Iterable[Effect]) -> bool:
+    """Apply the effects of decisions about different users; returns whether ingest began or ended follow-ups.
 
-    What a launch has many of, assignments, follow-ups, receipts and enrolments, is written in one statement each.
-
-    Args:
-        now: when the effects were decided, UTC.
-        attempt: which attempt of the activity it is, for the deliveries' rows.
+    Each kind of effect is one statement, however many there are; only push tokens are forgotten user by user.
     """
     assignments: list[KeepAssignment] = []
-    begun: list[FollowUp] = []
+    begun: list[BeginFollowUp] = []
+    changed: list[FollowUp] = []
+    cancelled: list[FollowUp] = []
+    written: list[WriteDelivery] = []
     receipts: dict[ReceiptKey, datetime] = {}
     interactions: list[Interaction] = []
     for effect in effects:
         match effect:
             case KeepAssignment():
                 assignments.append(effect)
-            case BeginFollowUp(follow_up):
-                begun.append(follow_up)
-            case ChangeFollowUp(follow_up, fields):
-                await update_follow_up(tx, follow_up, fields)
+            case BeginFollowUp():
+                begun.append(effect)
+            case ChangeFollowUp(follow_up):
+                changed.append(follow_up)
             case CancelFollowUp(follow_up):
-                await end_follow_ups(tx, [follow_up])
+                cancelled.append(follow_up)
             case WriteDelivery():
-                await write_delivery(tx, effect, attempt)
+                written.append(effect)
             case SaveReceipt(follow_up, at):
                 receipts[receipt_key(follow_up)] = at
             case ForgetPushTokens(user_key, tokens):
@@ -61,6 +58,9 @@ async def apply_effects(
             case IngestInteraction(interaction):
                 interactions.append(interaction)
     await insert_assignments(tx, assignments)
+    await write_deliveries(tx, written)
+    await update_follow_ups(tx, changed)
+    await end_follow_ups(tx, cancelled)
     await save_receipts(tx, receipts)
-    await insert_follow_ups(tx, begun, now, by_launch=True)
+    await insert_follow_ups(tx, [one.follow_up for one in begun], begun[0].at if begun else tx.now, by_launch=True)
     return bool(interactions) and (await intake.ingest_in_transaction(tx, catalogue, interactions)).changed

@@ -8,7 +8,7 @@ from connector import names
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.sending.operating import cancel_wait, is_cancelled, move_wait, refusal
 from connector.store.engine.database import Database
-from connector.store.follow_ups.follow_ups import load_follow_up, lock_user_of, update_follow_up
+from connector.store.follow_ups.follow_ups import load_locked, update_follow_ups
 from connector.wire import Operation, OperationResult
 
 _DONE = {
@@ -35,13 +35,12 @@ class Operator:
         """
         now = activity.info().started_time
         async with self._database.write(self._workspace) as tx:
-            await lock_user_of(tx, operation.follow_up_id)
-            follow_up = await load_follow_up(tx, operation.follow_up_id)
+            follow_up = (await load_locked(tx, [operation.follow_up_id])).get(operation.follow_up_id)
             refused = refusal(follow_up)
             if follow_up is not None and refused is None:
                 is_cancel = operation.verb == names.CANCEL
                 change = cancel_wait(follow_up, now) if is_cancel else move_wait(follow_up, operation.until or now)
-                await update_follow_up(tx, change.follow_up, change.fields)
+                await update_follow_ups(tx, [change.follow_up])
                 follow_up = change.follow_up
         if operation.verb == names.CANCEL and is_cancelled(follow_up):
             refused = None  # an earlier attempt cancelled it, and its answer was lost

@@ -27,7 +27,7 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import read_head
 from connector.store.catalogue.orders import VersionMoved, commit_order, find_receipt, next_instant
 from connector.store.engine.database import Database
-from connector.store.follow_ups.ending import end_stopped
+from connector.store.follow_ups.ending import end_stopped, find_stopped
 from connector.store.users.log import count_interactions
 from connector.wire import Order, OrderReceipt, StoppedWindow
 
@@ -89,15 +89,19 @@ class Publisher:
         """
         ended = 0
         while True:
-            async with self._database.write(self._workspace) as tx:
-                began_at = time.monotonic()
-                page = await end_stopped(tx, stopped.campaigns, _PAGE_SIZE)
-            self._changed()
-            ended += page.ended
+            async with self._database.read(self._workspace) as tx:
+                page = await find_stopped(tx, stopped.campaigns, _PAGE_SIZE)
+            seconds = 0.0
+            if page:
+                async with self._database.write(self._workspace) as tx:
+                    began_at = time.monotonic()
+                    ended += await end_stopped(tx, page)
+                seconds = time.monotonic() - began_at
+                self._changed()
             activity.heartbeat(ended)
-            if page.seen < _PAGE_SIZE:
+            if len(page) < _PAGE_SIZE:
                 return ended
-            await asyncio.sleep(min(time.monotonic() - began_at, _MAX_PAUSE_SECONDS))
+            await asyncio.sleep(min(seconds, _MAX_PAUSE_SECONDS))
 
     async def _missed(self, catalogue: Catalogue, order: Order) -> Missed:
         if order.verb != "publish":

@@ -1,17 +1,23 @@
-"""The activity that sends: claim, send to the provider, record. At most one message per delivery (guarantee 4)."""
+"""The activity that sends: claim, send to the provider, record. At most one message per delivery (guarantee 4).
+
+Concurrent sends of one process share transactions: claims wait for each other's commit, and so do results.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
 
 import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.claims import Claim, claim_message
-from activities.results import record_result, release_claim
+from activities.claims import Claim, claim_messages
+from activities.due_messages import Attempt
+from activities.heartbeats import heartbeats
+from activities.ledger import Ledger
+from activities.results import Known, KnownResult, NothingSent, Recorded, record_messages
 from connector import names
 from connector.channels.protocol import (
     Accepted,
@@ -30,14 +36,18 @@ from connector.rules.sending.deliveries import DeliveryState
 from connector.rules.sending.results import SendResult
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
-from connector.store.engine.database import Database
+from connector.store.engine.database import Database, StoreUnavailable
+from connector.store.engine.group_commit import GroupCommit
 from connector.store.engine.transaction import Transaction
 from connector.templating.templates import MessageAborted, RenderingFailed, render, template_variables
 from connector.tracking.rewriting import hosts_in
 from connector.wire import SendOutcome, SendRequest
 
 _log = structlog.get_logger("send")
-_T = TypeVar("_T")
+_MAX_GROUP = 200
+"""Messages of one transaction: enough for every send of a channel at once."""
+_HEARTBEAT_AFTER_SECONDS = 10.0
+"""Most attempts are over by then; one that waits for the database says that its worker lives."""
 
 
 class Sender:
@@ -60,6 +70,10 @@ class Sender:
     ) -> None:
         self._database, self._cache, self._intake = database, cache, intake
         self._channels, self._workspace, self._changed = channels, workspace, changed
+        limits = {"max_transactions": database.max_group_transactions, "max_size": _MAX_GROUP}
+        self._claims: GroupCommit[Attempt, Claim | SendOutcome] = GroupCommit(self._claim_together, **limits)
+        self._results: GroupCommit[Known, Recorded] = GroupCommit(self._record_together, **limits)
+        self.ledger = Ledger()
 
     @activity.defn(name=names.SEND)
     async def send(self, request: SendRequest) -> SendOutcome:
@@ -69,44 +83,65 @@ class Sender:
             ApplicationError: the provider surely did not accept the message; the next attempt evaluates it again.
         """
         info = activity.info()
-        try:
-            return await self.attempt(request, now=info.started_time, attempt=info.attempt)
-        except TryLater as fault:
-            raise ApplicationError(
-                fault.code,
-                type=fault.code,
-                next_retry_delay=fault.retry_after,
-                category=ApplicationErrorCategory.BENIGN,
-            ) from None
+        with heartbeats(after_seconds=_HEARTBEAT_AFTER_SECONDS):
+            try:
+                return await self.attempt(request, now=info.started_time, attempt=info.attempt)
+            except TryLater as fault:
+                raise ApplicationError(
+                    fault.code,
+                    type=fault.code,
+                    next_retry_delay=fault.retry_after,
+                    category=ApplicationErrorCategory.BENIGN,
+                ) from None
 
     async def attempt(self, request: SendRequest, *, now: datetime, attempt: int) -> SendOutcome:
         """Make one attempt at one message, for its own activity or for a launch: claim, send, record.
+
+        If the attempt is cancelled, a message that was handed to its provider is finished and recorded all the same.
 
         Args:
             now: as of when the message is evaluated, UTC.
 
         Raises:
             TryLater: the provider surely did not accept the message; its claim is released.
+            StoreUnavailable: nothing was claimed.
             ApplicationError: the channel broke; a later attempt records the message as unknown.
         """
-        claim = await self._claim(request, now, attempt)
+        this = Attempt(request, now, attempt)
+        earlier = await self.ledger.finish_earlier(this.delivery_id)
+        if earlier is not None:
+            return earlier
+        claim = await self._claim(this)
         if isinstance(claim, SendOutcome):
             return claim
+        outcome = await asyncio.shield(self.ledger.begin(this.delivery_id, self._deliver(this, claim)))
+        assert outcome is not None  # noqa: S101 - a message that is not delivered raises
+        return outcome
+
+    async def _claim(self, attempt: Attempt) -> Claim | SendOutcome:
         try:
-            result = await self._send_to_provider(claim)
-        except TryLater as fault:
-            await self._release(claim, fault.code, now, attempt)
+            claimed = await self._claims.submit(attempt)
+        except (StoreUnavailable, asyncio.CancelledError) as error:
+            # The commit may have succeeded although its answer was lost, but nothing was handed over.
+            released = self.ledger.begin(attempt.delivery_id, self._record(NothingSent(attempt, "store_unavailable")))
+            if isinstance(error, StoreUnavailable):
+                await asyncio.shield(released)
             raise
-        return await self._record(claim, result, now, attempt)
-
-    async def _claim(self, request: SendRequest, now: datetime, attempt: int) -> Claim | SendOutcome:
-        async def claim(tx: Transaction, catalogue: Catalogue) -> Claim | SendOutcome:
-            return await claim_message(tx, catalogue, self._intake, request, now=now, attempt=attempt)
-
-        claimed = await self._in_transaction(claim)
         if isinstance(claimed, SendOutcome) and claimed.outcome == "control":
             self._changed()
         return claimed
+
+    async def _deliver(self, attempt: Attempt, claim: Claim) -> SendOutcome | None:
+        """Hand a claimed message to its provider, and record what is known of it then."""
+        try:
+            result = await self._send_to_provider(claim)
+        except TryLater as fault:
+            _log.info("send_is_tried_again", delivery=attempt.delivery_id, fault=fault.code, attempt=attempt.number)
+            await self._record(NothingSent(attempt, fault.code))
+            raise
+        if result.fault is not None:
+            _log.warning("not_sent", delivery=attempt.delivery_id, reason=result.reason, fault=result.fault)
+        return await self._record(KnownResult(attempt, claim, result))
 
     async def _send_to_provider(self, claim: Claim) -> SendResult:
         """Render a claimed message and hand it to its channel; raises TryLater, or ApplicationError for a defect."""
@@ -124,28 +159,24 @@ class Sender:
             invalid_tokens=accepted.invalid_tokens,
         )
 
-    async def _record(self, claim: Claim, result: SendResult, now: datetime, attempt: int) -> SendOutcome:
-        if result.fault is not None:
-            _log.warning("not_sent", delivery=claim.due.delivery_id, reason=result.reason, fault=result.fault)
-
-        async def record(tx: Transaction, catalogue: Catalogue) -> tuple[SendOutcome, bool]:
-            return await record_result(tx, catalogue, self._intake, claim, result, now=now, attempt=attempt)
-
-        outcome, changed = await self._in_transaction(record)
-        if changed:
+    async def _record(self, known: Known) -> SendOutcome | None:
+        """Record what is known, however long the database is away; returns the outcome, None after a release."""
+        recorded = await self.ledger.until_recorded(lambda: self._results.submit(known))
+        if recorded.changed:
             self._changed()
-        return outcome
+        return recorded.outcome
 
-    async def _release(self, claim: Claim, fault: str, now: datetime, attempt: int) -> None:
-        _log.info("send_is_tried_again", delivery=claim.due.delivery_id, fault=fault, attempt=attempt)
+    async def _claim_together(self, attempts: Sequence[Attempt]) -> list[Claim | SendOutcome]:
+        async def claim(tx: Transaction, catalogue: Catalogue) -> list[Claim | SendOutcome]:
+            return await claim_messages(tx, catalogue, self._intake, attempts)
 
-        async def release(tx: Transaction, catalogue: Catalogue) -> None:
-            await release_claim(tx, catalogue, self._intake, claim, fault, now=now, attempt=attempt)
+        return await with_current_catalogue(self._database, self._cache, self._workspace, claim)
 
-        await self._in_transaction(release)
+    async def _record_together(self, known: Sequence[Known]) -> list[Recorded]:
+        async def record(tx: Transaction, catalogue: Catalogue) -> list[Recorded]:
+            return await record_messages(tx, catalogue, self._intake, known)
 
-    async def _in_transaction(self, act: Callable[[Transaction, Catalogue], Awaitable[_T]]) -> _T:
-        return await with_current_catalogue(self._database, self._cache, self._workspace, act)
+        return await with_current_catalogue(self._database, self._cache, self._workspace, record)
 
     def _channel(self, name: str) -> Channel:
         if name not in self._channels:

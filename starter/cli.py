@@ -8,30 +8,100 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
 from connector.rules.model.errors import ConnectorError
 from starter.terminal import print_note
 
-_ORDERS = dict.fromkeys(("publish", "stop", "resume", "archive"), "orders")
-_COMMANDS = {
-    "Get started": {"demo": "demo", "dev": "dev"},
-    "Campaigns": {"plan": "plan", "apply": "apply", **_ORDERS, "status": "status"},
-    "Test campaigns": {"simulate": "simulate", "backtest": "backtest"},
-    "Follow-ups": {"send-now": "follow_ups", "postpone": "follow_ups", "cancel": "follow_ups"},
-    "Users": {"interact": "interact", "explain": "explain"},
-    "Operations": {"setup": "setup", "keys": "keys", "worker": "worker", "api": "api", "reports": "reports"},
+COMMANDS = {
+    "Get started": {
+        "demo": "Start everything in a temporary folder, play three use cases with short delays, and show the "
+        "outcomes.",
+        "dev": "Run Temporal with its Web UI, a worker and the API on this machine, with one data folder, until "
+        "Ctrl-C.",
+    },
+    "Campaigns": {
+        "plan": "Show what `apply` and `publish` of these files would do. Nothing is changed.",
+        "apply": "Save campaigns, cards and the workspace from YAML as drafts.",
+        "publish": "Make the newest saved revisions live, follow-ons before their targets; all of them or none.",
+        "stop": "Stop campaigns and cards: waiting and held follow-ups end as `dropped: stopped`, and no new ones "
+        "start.",
+        "resume": "Make stopped campaigns and cards live again, unchanged; interactions while they were stopped do "
+        "not count.",
+        "archive": "Stop campaigns and cards for good; they cannot be edited or published any more.",
+        "status": "Show what is live since when, and how many follow-ups wait, were sent, or were not sent and why.",
+    },
+    "Test campaigns": {
+        "simulate": "Play a timeline by the rules of production, without a server and without sending.",
+        "backtest": "Show what a follow-on would have done if it had been live: triggered, cancelled, capped, sent.",
+    },
+    "Follow-ups": {
+        "send-now": "Evaluate and send one follow-up now, not at its due time.",
+        "postpone": "Move the time that one follow-up waits for, even if it is held; exceptions still cancel it until "
+        "then.",
+        "cancel": "End one follow-up unsent, as `dropped: cancelled_by_operator`, if none of its messages was sent "
+        "yet.",
+    },
+    "Users": {
+        "interact": "Report interactions and events directly to the store. An invalid item does not affect the others.",
+        "explain": "Show every decision about a user in order: the interaction, the evidence, the outcome and its "
+        "reason.",
+    },
+    "Operations": {
+        "setup": "Bring the database to this version's tables, and register the search attributes in Temporal.",
+        "worker": "Run a worker until SIGTERM: workflows, sends and the outbox. Any number of workers can run.",
+        "api": "Serve the HTTP API until SIGTERM; its page /docs describes it.",
+        "reports": "List events from providers that match no campaign and user, with the reason; recipients are not "
+        "shown.",
+        "keys": "Create, list, rotate and revoke keys for the HTTP API.",
+    },
 }
-"""The commands by panel of the help, each with its module in `starter.commands`."""
+"""The summaries of the commands by panel of the help, so that the help imports no command; a test holds them equal to
+the first lines of the commands' own help."""
+
+_SHARED_MODULES = {
+    **dict.fromkeys(("publish", "stop", "resume", "archive"), "orders"),
+    **dict.fromkeys(("send-now", "postpone", "cancel"), "follow_ups"),
+}
+"""The modules in `starter.commands` of the commands that share one; every other module has its command's name."""
 
 
-def create_program(command: str | None = None) -> typer.Typer:
-    """Return the program with one command, or with all of them if there is no such command.
+class CommandGroup(TyperGroup):
+    """All commands by their summaries. The module of a command is imported only when the command is called."""
 
-    Only the modules of these commands are imported, which halves the time in which a command starts.
-    """
-    app = typer.Typer(
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for panel, summaries in COMMANDS.items():
+            for name, summary in summaries.items():
+                self.add_command(
+                    TyperCommand(name, help=summary, rich_help_panel=panel, rich_markup_mode=self.rich_markup_mode)
+                )
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the name of the command, the command from its module, and its arguments."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else load_command(name), rest
+
+
+def load_command(name: str) -> Any:
+    """Import the module of a command and return the command with its options and its whole help."""
+    module = import_module(f"starter.commands.{_SHARED_MODULES.get(name, name)}")
+    function = getattr(module, name.replace("-", "_"))
+    program = _create_typer()
+    if isinstance(function, typer.Typer):
+        program.add_typer(function, name=name)
+    else:
+        program.command(name)(function)
+    return get_group(program).commands[name]
+
+
+def _create_typer(cls: type[TyperGroup] = TyperGroup) -> typer.Typer:
+    program = typer.Typer(
+        cls=cls,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -39,15 +109,8 @@ def create_program(command: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog="Begin with `connector demo`, or with `connector dev` and `connector apply examples`.",
     )
-    app.callback()(_describe)
-    commands = [(panel, name, module) for panel, names in _COMMANDS.items() for name, module in names.items()]
-    for panel, name, module in [entry for entry in commands if entry[1] == command] or commands:
-        function = getattr(import_module(f"starter.commands.{module}"), name.replace("-", "_"))
-        if isinstance(function, typer.Typer):
-            app.add_typer(function, name=name, rich_help_panel=panel)
-        else:
-            app.command(name, rich_help_panel=panel)(function)
-    return app
+    program.callback()(_describe)
+    return program
 
 
 def _describe() -> None:
@@ -66,7 +129,7 @@ def main() -> None:
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command; return 0, 1 if it failed or was refused, 2 if the arguments were wrong."""
     try:
-        create_program(next(iter(arguments), None))(list(arguments), prog_name="connector")
+        _create_typer(CommandGroup)(list(arguments), prog_name="connector")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except ConnectorError as error:

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from rich.console import Console
-
 
 def print_result(text: str = "") -> None:
     """Print a line of a result."""
@@ -43,5 +41,9 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str
 
 def spinner(activity: str) -> AbstractContextManager[Any]:
     """Show that an activity is running, on a terminal only."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console  # only where something is drawn: it is a tenth of what `status` costs
+
     console = Console(stderr=True)
     return console.status(f"{activity} …") if console.is_terminal else nullcontext()

@@ -26,7 +26,8 @@ from connector.wire import (
 from workflows import steps
 
 _ATTEMPT_TIMEOUT = timedelta(seconds=30)
-"""Longer than any provider's own timeout, so that a slow provider's answer still arrives (guarantee 4)."""
+_SEND_TIMEOUT = timedelta(minutes=10)
+"""An attempt whose result is known waits for the database; it heartbeats, so that a dead worker is noticed in 30 s."""
 _RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
 """Without a limit: each attempt evaluates the message again, and drops what has become stale (D4)."""
 
@@ -41,6 +42,7 @@ _LAUNCH_TIMEOUT = timedelta(minutes=10)
 """A time slice of a launch is short, but a provider may be slow with each of its messages."""
 _ALL_PAGES_TIMEOUT = timedelta(hours=1)
 _HEARTBEAT_TIMEOUT = timedelta(seconds=30)
+"""Longer than any provider's own timeout, so that a slow provider's answer still arrives (guarantee 4)."""
 
 
 async def send(start: FollowUpStart, channel: str) -> SendOutcome:
@@ -51,7 +53,8 @@ async def send(start: FollowUpStart, channel: str) -> SendOutcome:
             workspace=start.workspace, follow_up_id=start.follow_up_id, campaign=start.campaign, channel=channel
         ),
         task_queue=names.channel_queue(start.workspace, channel),
-        start_to_close_timeout=_ATTEMPT_TIMEOUT,
+        start_to_close_timeout=_SEND_TIMEOUT,
+        heartbeat_timeout=_HEARTBEAT_TIMEOUT,
         retry_policy=_RETRY,
         summary=channel,
     )

@@ -7,20 +7,20 @@ transaction that moves the cursor past them, and every message is claimed like a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from temporalio import activity
 
-from activities.claims import load_recipients
+from activities.due_messages import load_recipients
 from activities.effects import apply_effects
-from activities.launch.sending import LaunchSender, from_the_start
+from activities.heartbeats import heartbeats
+from activities.launch.sending import Chunk, LaunchSender, from_the_start
 from activities.send import Sender
 from connector import names
 from connector.ingest.intake import Intake
-from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.sending.due_list import newest_live
 from connector.rules.sending.effects import Effect
 from connector.rules.sending.launching import Launch, begins_at, is_in_launch, launch_user, scheduled
@@ -43,9 +43,7 @@ from connector.wire import LaunchPage, LaunchProgress, LaunchStep
 _TIME_SLICE = timedelta(seconds=15)
 """How long one activity works: a worker that stops waits for it, and time passes between two evaluations."""
 _USERS = 200
-_MESSAGES = 100
-_HEARTBEAT_SECONDS = 2.0
-"""The SDK sends on only as many heartbeats as the timeout requires."""
+_MESSAGES = 50
 
 
 class Launcher:
@@ -54,7 +52,7 @@ class Launcher:
     Args:
         sender: sends each message as it sends a follow-up's.
         changed: called when enrolments may have begun follow-ups, so that the outbox looks at once.
-        audience, messages: how many users are added, and how many are sent to, in one step.
+        audience, messages: how many users are added, and how many are sent to at the same time, in one step.
     """
 
     def __init__(
@@ -71,7 +69,7 @@ class Launcher:
     ) -> None:
         self._database, self._cache, self._intake = database, cache, intake
         self._workspace, self._changed, self._audience = workspace, changed, audience
-        self._sender = LaunchSender(database, cache, sender, workspace, messages=messages)
+        self._sender = LaunchSender(database, sender, workspace, messages=messages)
 
     @activity.defn(name=names.LAUNCH_PAGE)
     async def launch_page(self, page: LaunchPage) -> LaunchStep:
@@ -82,7 +80,7 @@ class Launcher:
         """
         cancelled = asyncio.Event()
         time_slice = asyncio.ensure_future(self._work(page, cancelled))
-        async with _heartbeats():
+        with heartbeats():
             try:
                 step = await asyncio.shield(time_slice)
             except asyncio.CancelledError:
@@ -119,36 +117,43 @@ class Launcher:
             may_continue: called before each message; once it returns False, the rest is left to a later step.
         """
 
-        async def begin(tx: Transaction, catalogue: Catalogue) -> LaunchStep | tuple[LaunchRow, bool]:
-            return await self._add_next_users(tx, catalogue, page, now)
+        async def begin(tx: Transaction, catalogue: Catalogue) -> LaunchStep | Chunk:
+            return await self._begin_step(tx, catalogue, page, now)
 
         begun = await with_current_catalogue(self._database, self._cache, self._workspace, begin)
         if isinstance(begun, LaunchStep):
             if begun.phase == "enrolling":
                 self._changed()
             return begun
-        launch, archived = begun
-        return await self._sender.send(
-            launch, page, now=now, attempt=attempt, archived=archived, may_continue=may_continue
-        )
+        return await self._sender.send(begun, page, now=now, attempt=attempt, may_continue=may_continue)
 
-    async def _add_next_users(
+    async def _begin_step(
         self, tx: Transaction, catalogue: Catalogue, page: LaunchPage, now: datetime
-    ) -> LaunchStep | tuple[LaunchRow, bool]:
-        """Add the next users; if none are left, return the launch and whether its campaign is archived."""
+    ) -> LaunchStep | Chunk:
+        """Add the next users; if none are left, take the next of those who wait."""
         row = await load_launch(tx, page.launch_id, for_update=True)
         if row is None or row.ended_at is not None:
             return LaunchStep(phase="ended", next_page=page)
         entry = catalogue.entries[row.campaign]
-        if entry.state == "archived":
-            return row, True
-        if entry.live is None:
+        if entry.state != "archived" and entry.live is None:
             return LaunchStep(phase="paused", next_page=from_the_start(page))
-        delivery = scheduled(entry)
+        delivery = None if entry.state == "archived" else scheduled(entry)
         if row.paged_at is not None or delivery is None:
-            return row, False
-        launch = Launch(row.launch_id, entry, delivery, row.published_at)
-        begins = begins_at(delivery, row.published_at, catalogue.workspace)
+            return await self._sender.take_chunk(tx, catalogue, row, page.after, now)
+        return await self._add_next_users(
+            tx, catalogue, Launch(row.launch_id, entry, delivery, row.published_at), row, page, now
+        )
+
+    async def _add_next_users(
+        self,
+        tx: Transaction,
+        catalogue: Catalogue,
+        launch: Launch,
+        row: LaunchRow,
+        page: LaunchPage,
+        now: datetime,
+    ) -> LaunchStep:
+        begins = begins_at(launch.delivery, row.published_at, catalogue.workspace)
         if now < begins:
             return LaunchStep(phase="waits", next_page=page, until=begins)
         row = row if row.begun_at is not None else replace(row, begun_at=await database_now(tx))
@@ -170,15 +175,16 @@ class Launcher:
         """Add the users who are in the audience and have neither received the campaign nor wait for it."""
         await lock_users(tx, user_keys)
         campaign = newest_live(launch.entry)
-        with_history = needs_history(campaign.audience)
-        recipients = await load_recipients(tx, catalogue, launch.entry, user_keys, now, with_history=with_history)
+        recipients = await load_recipients(
+            tx, catalogue, dict.fromkeys(user_keys, launch.entry), now, needs_history=_needs_history
+        )
         waiting = await find_waiting_users(tx, campaign.id, user_keys)
         effects: list[Effect] = []
         for user_key, recipient in sorted(recipients.items()):
             is_left_out = user_key in waiting or is_erased_id(recipient.user.id)
             if not is_left_out and is_in_launch(campaign, recipient, now):
                 effects += launch_user(launch, user_key, recipient, catalogue, now)
-        await apply_effects(tx, catalogue, self._intake, effects, now=now, attempt=1)
+        await apply_effects(tx, catalogue, self._intake, effects)
 
     async def _with_progress(self, step: LaunchStep) -> LaunchStep:
         async with self._database.read(self._workspace) as tx:
@@ -188,17 +194,5 @@ class Launcher:
         return step.model_copy(update={"progress": LaunchProgress(users=users, whole_audience=whole)})
 
 
-@asynccontextmanager
-async def _heartbeats() -> AsyncIterator[None]:
-    """Heartbeat as long as the block runs, however slow a provider is, so that only a dead worker counts as dead."""
-    task = asyncio.create_task(_heartbeat_forever())
-    try:
-        yield
-    finally:
-        task.cancel()
-
-
-async def _heartbeat_forever() -> None:
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(_HEARTBEAT_SECONDS)
+def _needs_history(entry: Entry) -> bool:
+    return needs_history(newest_live(entry).audience)

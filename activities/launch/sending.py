@@ -14,8 +14,6 @@ from activities.send import Sender
 from connector.channels.protocol import TryLater
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.sending.launching import scheduled, take_from_window
-from connector.store.catalogue.cache import CatalogueCache
-from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.launches import (
@@ -31,7 +29,6 @@ from connector.wire import LaunchPage, LaunchStep, SendRequest
 
 _log = structlog.get_logger("launch")
 
-_MAX_CONCURRENT = 20
 _HANDED_OVER = frozenset({"sent", "failed"})
 _MIN_PAUSE, _MAX_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
 """Between two passes over the users whose provider asked to be tried again later."""
@@ -39,12 +36,13 @@ _MIN_PAUSE, _MAX_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Chunk:
-    """The rows to send to next. `not_before` (UTC) is set instead if the minute is used up (`per_minute`).
+    """The rows of a launch to send to next. `not_before` (UTC) is set instead if the minute is used up (`per_minute`).
 
     `is_late`: the launch was interrupted for so long that what is due has become stale (D4, W4).
     """
 
-    rows: Sequence[DueRow]
+    launch: LaunchRow
+    rows: Sequence[DueRow] = ()
     not_before: datetime | None = None
     is_late: bool = False
 
@@ -78,40 +76,55 @@ class LaunchSender:
     """Sends to the users who wait, in the order of their keys, some in each step.
 
     Args:
-        messages: how many users are sent to in one step.
+        messages: how many users are sent to in one step, at the same time.
     """
 
-    def __init__(
-        self, database: Database, cache: CatalogueCache, sender: Sender, workspace: str, *, messages: int
-    ) -> None:
-        self._database, self._cache, self._sender = database, cache, sender
+    def __init__(self, database: Database, sender: Sender, workspace: str, *, messages: int) -> None:
+        self._database, self._sender = database, sender
         self._workspace, self._messages = workspace, messages
 
+    async def take_chunk(
+        self, tx: Transaction, catalogue: Catalogue, launch: LaunchRow, after: str, now: datetime
+    ) -> Chunk:
+        """Take the next rows after a user key that are due, as many as `per_minute` grants; all of them if archived.
+
+        The launch counts as at work at `now` (UTC) unless it is late already.
+        """
+        entry = catalogue.entries[launch.campaign]
+        is_archived = entry.state == "archived"
+        due = await load_due_rows(tx, launch, after, None if is_archived else now, self._messages)
+        delivery = scheduled(entry)
+        limit = None if is_archived or delivery is None else delivery.per_minute
+        granted, window = take_from_window(launch.minute, now, limit, len(due))
+        if due and not granted:
+            return Chunk(launch, not_before=window.ends(now))
+        if not due:
+            return Chunk(launch)
+        rows = due[:granted]
+        await restart_waits(tx, [row.id for row in rows], launch.kept_up_at)
+        is_late = await _is_late(tx, launch, now - catalogue.workspace.stale_after)
+        kept_up_at = launch.kept_up_at if is_late else max(now, launch.kept_up_at)
+        await update_launch(tx, launch.launch_id, minute_at=window.at, minute_count=window.count, kept_up_at=kept_up_at)
+        return Chunk(launch, rows, is_late=is_late)
+
     async def send(
-        self,
-        launch: LaunchRow,
-        page: LaunchPage,
-        *,
-        now: datetime,
-        attempt: int,
-        archived: bool,
-        may_continue: Callable[[], bool],
+        self, chunk: Chunk, page: LaunchPage, *, now: datetime, attempt: int, may_continue: Callable[[], bool]
     ) -> LaunchStep:
-        """Send to the next users of this pass; if none are left, return what the others wait for.
+        """Send to the users of a chunk; if there are none, return what the others of the launch wait for.
 
         Args:
             now: as of when every message is evaluated, UTC.
             may_continue: called before each message; once it returns False, the rest is left to a later step.
         """
-        chunk = await self._take_chunk(launch, page, now, archived=archived)
         if chunk.not_before is not None:
             return LaunchStep(phase="sending", next_page=page, until=chunk.not_before)
         if not chunk.rows:
-            return await self._end_pass(launch, page, now)
-        tried = await self._try_all(chunk.rows, launch.campaign, now, attempt, may_continue)
+            return await self._end_pass(chunk.launch, page, now)
+        tried = await self._try_all(chunk.rows, chunk.launch.campaign, now, attempt, may_continue)
         is_blocked = tried.later > 0 and not tried.handed_over
         unused = len(chunk.rows) - tried.handed_over
-        await self._save_progress(launch, unused, now, is_behind=chunk.is_late or is_blocked)
+        if unused:
+            await self._give_back(chunk.launch, unused, now, is_behind=chunk.is_late or is_blocked)
         reached = chunk.rows[tried.rows - 1].user_key if tried.rows else page.after
         page = page.model_copy(update={"after": reached, "later": page.later or tried.later > 0})
         if tried.paused:
@@ -122,35 +135,13 @@ class LaunchSender:
             return LaunchStep(phase="sending", next_page=page, until=now + (tried.retry_after or _pause(tries)))
         return LaunchStep(phase="sending", next_page=page)
 
-    async def _take_chunk(self, launch: LaunchRow, page: LaunchPage, now: datetime, *, archived: bool) -> Chunk:
-        """Take the next rows that are due, as many as `per_minute` grants; all of them if archived."""
-
-        async def take(tx: Transaction, catalogue: Catalogue) -> Chunk:
-            current = await load_launch(tx, launch.launch_id, for_update=True) or launch
-            due = await load_due_rows(tx, launch, page.after, None if archived else now, self._messages)
-            delivery = scheduled(catalogue.entries[launch.campaign])
-            limit = None if archived or delivery is None else delivery.per_minute
-            granted, window = take_from_window(current.minute, now, limit, len(due))
-            if due and not granted:
-                return Chunk((), not_before=window.ends(now))
-            rows = due[:granted]
-            await restart_waits(tx, [row.id for row in rows], current.kept_up_at)
-            if window != current.minute:
-                await update_launch(tx, launch.launch_id, minute_at=window.at, minute_count=window.count)
-            is_late = await _is_late(tx, current, now - catalogue.workspace.stale_after)
-            return Chunk(rows, is_late=is_late)
-
-        return await with_current_catalogue(self._database, self._cache, self._workspace, take)
-
     async def _try_all(
         self, rows: Sequence[DueRow], campaign: str, now: datetime, attempt: int, may_continue: Callable[[], bool]
     ) -> AttemptSummary:
-        """Try rows in order, some at once. Once `may_continue` returns False, finish those begun and leave the rest."""
-        free = asyncio.Semaphore(_MAX_CONCURRENT)
+        """Try rows at once, so that they are claimed together. Once `may_continue` returns False, leave the rest."""
 
         async def try_one(row: DueRow) -> AttemptSummary:
-            async with free:
-                return await self._try(row, campaign, now, attempt) if may_continue() else AttemptSummary()
+            return await self._try(row, campaign, now, attempt) if may_continue() else AttemptSummary()
 
         results = await asyncio.gather(*(try_one(row) for row in rows), return_exceptions=True)
         error = next((result for result in results if isinstance(result, BaseException)), None)
@@ -178,11 +169,11 @@ class LaunchSender:
             tried += AttemptSummary(handed_over=int(is_handed_over), paused=outcome.outcome == "paused")
         return replace(tried, rows=1, handed_over=min(tried.handed_over, 1))
 
-    async def _save_progress(self, launch: LaunchRow, unused: int, now: datetime, *, is_behind: bool) -> None:
-        """Return unused turns to the minute, and remember that the launch kept up, unless it is behind."""
+    async def _give_back(self, launch: LaunchRow, unused: int, now: datetime, *, is_behind: bool) -> None:
+        """Return unused turns to the minute; a launch that is behind has not kept up by trying."""
         async with self._database.write(self._workspace) as tx:
             current = await load_launch(tx, launch.launch_id, for_update=True) or launch
-            kept_up_at = current.kept_up_at if is_behind else max(now, current.kept_up_at)
+            kept_up_at = launch.kept_up_at if is_behind and current.kept_up_at == now else current.kept_up_at
             used = max(0, current.minute.count - unused)
             await update_launch(tx, launch.launch_id, kept_up_at=kept_up_at, minute_count=used)
 

@@ -48,7 +48,11 @@ def open_database(settings: Settings) -> Database:
         SettingsWrong: its kind is not supported, or its folder cannot be created.
     """
     try:
-        return Database.open(settings.database)
+        return Database.open(
+            settings.database,
+            seconds=settings.database_timeout_seconds,
+            max_connections=settings.database_connections,
+        )
     except ArgumentError:
         raise SettingsWrong("CONNECTOR_DATABASE_URL: write postgresql://USER:PASSWORD@HOST/NAME") from None
     except ValueError as error:

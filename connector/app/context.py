@@ -1,4 +1,4 @@
-"""The composition root: the worker, the API and every command get their objects from `build_context`."""
+"""The composition root: the worker, the API and the commands that use Temporal get their objects here."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from connector.app.configuration import open_database
+from connector.app.store_context import StoreContext
 from connector.ingest.intake import Intake
 from connector.settings.application import Settings
 from connector.store.catalogue.cache import CatalogueCache
@@ -18,21 +19,13 @@ from connector.temporal.reconciliation import Reconciliation
 
 
 @dataclass(frozen=True)
-class AppContext:
+class AppContext(StoreContext):
     """The objects that a process works with, for one workspace. Each is built once and shared."""
 
-    settings: Settings
-    database: Database
-    cache: CatalogueCache
     intake: Intake
     outbox: Outbox
     reconciliation: Reconciliation
     temporal: TemporalLink
-
-    @property
-    def workspace(self) -> str:
-        """The workspace that this process works for."""
-        return self.settings.workspace
 
 
 def build_context(settings: Settings, database: Database, temporal: TemporalLink | None = None) -> AppContext:

@@ -12,7 +12,7 @@ import socket
 from connector.rules.model.errors import ConnectorError
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
-from connector.store.engine.migrate import is_migrated
+from connector.store.engine.revision import is_migrated
 
 
 class NotSetUp(ConnectorError):

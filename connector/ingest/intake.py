@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Literal
 
-from connector.ingest.coalescing import BatchCoalescer, IngestRequest
 from connector.ingest.evaluation import BatchEvaluation
-from connector.ingest.parsing import ParsedItem, UnreadableItem, read_item
+from connector.ingest.parsing import IngestRequest, ParsedItem, UnreadableItem, read_item
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.interactions import Interaction, Item, LogEntry, create_log_entry, dispatch_of, is_too_old
 from connector.rules.model.users import ERASED_FAULT
@@ -23,6 +22,7 @@ from connector.rules.targeting.deduplication import Engagement, engagement_of, i
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
+from connector.store.engine.group_commit import GroupCommit
 from connector.store.engine.transaction import Transaction
 from connector.store.users.descriptions import Changes, merge_users
 from connector.store.users.log import (
@@ -71,15 +71,12 @@ class Intake:
     def __init__(self, database: Database, cache: CatalogueCache, workspace: str, *, retention: timedelta) -> None:
         self._database, self._cache, self._workspace = database, cache, workspace
         self._retention = retention
-        # SQLite has one writer at a time; on PostgreSQL, others proceed while one waits for a user's lock.
-        self._coalescer = BatchCoalescer(
-            self._ingest_together, max_transactions=1 if database.dialect == "sqlite" else 4
-        )
+        self._batches = GroupCommit(self._ingest_together, max_transactions=database.max_group_transactions)
 
     @property
     def idle(self) -> asyncio.Event:
         """Set while no batch is ingested; deferrable work slows down until then."""
-        return self._coalescer.idle
+        return self._batches.idle
 
     async def ingest(self, items: Sequence[Any]) -> list[ItemResult]:
         """Ingest a batch in one transaction. Follow-ups are stored but not started; the outbox starts them.
@@ -104,7 +101,7 @@ class Intake:
                 is new, so that a duplicate or refused one changes nothing.
         """
         request = IngestRequest([read_item(item) for item in items], users, changes_by_item or {})
-        return await self._coalescer.submit(request)
+        return await self._batches.submit(request)
 
     async def ingest_in_transaction(
         self, tx: Transaction, catalogue: Catalogue, items: Sequence[Any], users: Sequence[Changes] = ()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -88,3 +89,37 @@ def describe_validation_error(error: Mapping[str, Any]) -> str:
     if error["type"] == "timezone_aware":
         message = "needs a time zone, like 2026-03-02T12:00:00Z"
     return f"{path}: {message}" if path else message
+
+
+@dataclass(frozen=True)
+class IngestRequest:
+    """One batch of items and user changes.
+
+    Args:
+        users: changes that apply before the items.
+        changes_by_item: changes that apply only if an item is new, by its position.
+    """
+
+    items: Sequence[ParsedItem]
+    users: Sequence[Any] = ()
+    changes_by_item: Mapping[int, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many items the batch has."""
+        return len(self.items)
+
+    @property
+    def may_follow(self) -> bool:
+        """Whether other batches may come before it in a transaction: user changes apply to all later items."""
+        return not self.users and not self.changes_by_item
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The users and the item ids of the batch, in separate namespaces."""
+        readable = [item for item in self.items if not isinstance(item, UnreadableItem)]
+        return frozenset(
+            [f"user {item.user}" for item in readable]
+            + [f"user {changes['id']}" for changes in self.users]
+            + [f"item {item.id}" for item in readable]
+        )

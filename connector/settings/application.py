@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     dev: bool = False
     data: Path = Path(".connector")
     database_url: str | None = None
+    database_timeout_seconds: PositiveFloat = 15.0
+    database_connections: int = Field(default=20, ge=4)
     api_keys: list[SecretStr] = []
     key_rate: float = Field(default=DEFAULT_KEY_RATE, gt=0, le=MAX_KEY_RATE, allow_inf_nan=False)
     api_host: str = "127.0.0.1"

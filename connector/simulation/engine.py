@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.lifecycle import OrderVerb, apply_order
@@ -17,14 +18,41 @@ from connector.rules.publishing.drafting import draft
 from connector.rules.publishing.orders import OrderPlan, plan_archive, plan_publish, plan_resume, plan_stop
 from connector.rules.sending.launching import is_launched
 from connector.rules.timing.caps import PastSend
+from connector.simulation import places
 from connector.simulation.ingest import SimulatedIngest
 from connector.simulation.launching import SimulatedLauncher
+from connector.simulation.places import Place
 from connector.simulation.sending import SimulatedSender
 from connector.simulation.spill_store import SpillStore
 from connector.simulation.world import World
 
 RETENTION = timedelta(days=90)
 """The default of how long the log is kept (M6)."""
+
+
+class Peers(Protocol):
+    """The processes that play the other users of the same timeline."""
+
+    def missed(self, own: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
+        """Return what follow-ons have missed by now in all processes, as `World.missed` counts it."""
+        ...
+
+    def begun(self, own: Mapping[str, Place]) -> Sequence[str]:
+        """Return the campaigns of which a follow-up has begun in any process, in the order of their first ones."""
+        ...
+
+
+class NoPeers:
+    """One process plays all users."""
+
+    def missed(self, own: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
+        """Return the own counts."""
+        return own
+
+    def begun(self, own: Mapping[str, Place]) -> Sequence[str]:
+        """Return the own campaigns."""
+        return list(own)
+
 
 _PLANS = {"stop": plan_stop, "resume": plan_resume, "archive": plan_archive}
 
@@ -36,6 +64,7 @@ class Simulation:
         catalogue: the catalogue at the beginning.
         warn: receives the warnings of orders and definitions.
         retention: how long the log is kept.
+        peers: the processes that play the other users; None if there are none.
     """
 
     def __init__(
@@ -45,8 +74,10 @@ class Simulation:
         warn: Callable[[str], None],
         *,
         retention: timedelta = RETENTION,
+        peers: Peers | None = None,
     ) -> None:
-        self._world = World(catalogue, store, warn, retention)
+        self._world = World(catalogue, store, warn, retention, keeps_places=peers is not None)
+        self._peers: Peers = peers or NoPeers()
         self._ingest = SimulatedIngest(self._world)
         self._sender = SimulatedSender(self._world, self._ingest.ingest)
         self._launcher = SimulatedLauncher(self._world, self._sender)
@@ -57,6 +88,22 @@ class Simulation:
             pass
         if at is not None:
             self._world.clock = max(self._world.clock, at)
+
+    def run_to_line(self, at: datetime, number: int) -> None:
+        """Play everything that falls due at or before a line of the timeline; what happens next is this line's."""
+        self.run_to(at)
+        if self._world.keeps_places:
+            self._world.place = places.of_line(at, number)
+
+    @property
+    def place(self) -> Place:
+        """The place of the current event."""
+        return self._world.place
+
+    @property
+    def unknown_targets(self) -> Mapping[str, Place]:
+        """The ids of campaigns and cards that interactions named in vain, each with the place of its warning."""
+        return self._world.unknown_targets
 
     def _deliver_next(self, until: datetime | None) -> bool:
         due = self._world.pop_due(until)
@@ -109,8 +156,11 @@ class Simulation:
 
     def report_waiting(self) -> None:
         """Report the follow-ups that still wait."""
-        for user, follow_up in self._world.all_open_follow_ups():
-            self._world.ledger.waiting(user, follow_up)
+        world = self._world
+        waiting = world.open_follow_ups_of(self._peers.begun(world.begun_campaigns))
+        for user, follow_up, place in sorted(waiting, key=lambda one: one[1].due_at):
+            world.place = places.of_waiting(follow_up.due_at, place)
+            world.ledger.waiting(user, follow_up)
 
     def lines(self) -> Iterator[str]:
         """Yield the outcomes in the order of the decisions, as JSON objects of the contract (design 8)."""
@@ -120,14 +170,17 @@ class Simulation:
         world = self._world
         if verb != "publish":
             return _PLANS[verb](world.catalogue, ids)
-        return plan_publish(world.catalogue, ids, now=world.clock, allow_missed=allow_missed, missed=world.missed)
+        missed = self._peers.missed(world.missed)
+        return plan_publish(world.catalogue, ids, now=world.clock, allow_missed=allow_missed, missed=missed)
 
     def _end_waits(self, campaigns: Sequence[str], *, end_launches: bool) -> None:
         """End what waits when its window closes, and a launch only when it is archived; what is being sent ends later
         by itself (P9)."""
-        world = self._world
-        for user, follow_up in world.open_follow_ups_of(campaigns):
+        world, event = self._world, self._world.place
+        for user, follow_up, place in world.open_follow_ups_of(campaigns):
+            world.place = event + place
             if follow_up.can_be_cancelled and (end_launches or not is_launched(follow_up)):
                 ended = drop(follow_up, Reason.STOPPED, world.clock, world.clock)
                 world.save(user, ended)
                 world.ledger.ended(user, ended)
+        world.place = event

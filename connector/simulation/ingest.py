@@ -32,7 +32,6 @@ class SimulatedIngest:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._unknown_targets: set[str] = set()
         self._seq = 0
 
     def ingest(self, item: Item) -> None:
@@ -58,8 +57,8 @@ class SimulatedIngest:
         if not isinstance(item, Interaction) or self._world.catalogue.target_of(item) is not None:
             return True
         kind = "campaign" if item.campaign is not None else "card"
-        if item.target not in self._unknown_targets:
-            self._unknown_targets.add(item.target)
+        if item.target not in self._world.unknown_targets:
+            self._world.unknown_targets[item.target] = self._world.place
             self._world.warn(f"there is no {kind} {item.target!r}: its interactions are ignored")
         return False
 

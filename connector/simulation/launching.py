@@ -21,6 +21,7 @@ from connector.rules.sending.launching import (
     scheduled,
     take_from_window,
 )
+from connector.simulation import places
 from connector.simulation.ledger import sent_channels
 from connector.simulation.sending import SimulatedSender, recipient_of
 from connector.simulation.users import SimulatedUser
@@ -52,13 +53,13 @@ class SimulatedLauncher:
     def apply_order(self, verb: OrderVerb, ids: Iterable[str]) -> None:
         """Launch what an order publishes for the first time, and continue paused launches (P9), as of now."""
         now = self._world.clock
-        for name in ids:
+        for rank, name in enumerate(ids):
             launch = self._launches.get(name)
             if verb == "publish" and launch is None and scheduled(self._world.catalogue.entries[name]) is not None:
                 self._launches[name] = _Progress(launch_id("simulated", name), now, now)
             elif verb in ("publish", "resume") and launch is not None:
                 launch.not_before = now
-                self._go_on(name, now)
+                self._go_on(name, rank, now)
 
     def begin_next(self, until: datetime | None) -> bool:
         """Begin the next launch unless something else falls due before it; returns whether one began."""
@@ -70,7 +71,7 @@ class SimulatedLauncher:
         if at is None or (until is not None and at > until) or (due is not None and due < at):
             return False
         self._world.clock = max(at, self._world.clock)
-        self._begin(self._launches[name], self._world.catalogue.entries[name])
+        self._begin(self._launches[name], self._world.catalogue.entries[name], at)
         return True
 
     def deliver(self, user: SimulatedUser, follow_up: FollowUp, channels: tuple[str, ...]) -> None:
@@ -98,13 +99,16 @@ class SimulatedLauncher:
             return None
         return max(launch.not_before, begins_at(delivery, launch.published_at, self._world.catalogue.workspace))
 
-    def _begin(self, progress: _Progress, entry: Entry) -> None:
-        """Add the users of the audience to a launch."""
+    def _begin(self, progress: _Progress, entry: Entry, at: datetime) -> None:
+        """Add the users of the audience to a launch that begins at `at`."""
         progress.has_begun = True
         delivery, world = scheduled(entry), self._world
         assert delivery is not None  # noqa: S101 - `_begins_at` is None otherwise
         launch = Launch(progress.id, entry, delivery, progress.published_at)
+        last = world.place
         for name in world.store.user_ids():
+            if world.keeps_places:
+                world.place = places.of_launch(at, entry.id, name, last)
             user = world.store.load_user(name)
             recipient = recipient_of(user, entry)
             if is_in_launch(newest_live(entry), recipient, world.clock):
@@ -119,11 +123,14 @@ class SimulatedLauncher:
         self._world.save(user, replace(follow_up, next_at=max(due_at, not_before)))
         self._world.schedule(user, follow_up, max(due_at, self._world.clock), follow_up.channels)
 
-    def _go_on(self, campaign: str, now: datetime) -> None:
-        """Let what fell due while the campaign was stopped fall due now."""
-        for name, follow_up_id, channel in self._sender.take_paused(campaign):
+    def _go_on(self, campaign: str, rank: int, now: datetime) -> None:
+        """Let what fell due while the campaign was stopped fall due now; `rank` is the campaign's in the order."""
+        event = self._world.place
+        for name, follow_up_id, channel, paused in self._sender.take_paused(campaign):
+            self._world.place = event + places.of_begun(rank, paused)
             user = self._world.store.load_user(name)
             follow_up = replace(user.follow_ups[follow_up_id], next_at=now)
             if follow_up.is_open:
                 self._world.save(user, follow_up)
                 self._world.schedule(user, follow_up, now, (channel,))
+        self._world.place = event

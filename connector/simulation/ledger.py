@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from connector.rules.model.values import format_instant
 from connector.rules.sending.deliveries import DeliveryState
 from connector.rules.sending.launching import is_launched
 from connector.rules.triggering.changes import LateException, Refusal
+from connector.simulation.places import Place
 from connector.simulation.spill_store import SpillStore
 from connector.simulation.users import SimulatedUser, TriggerKey
 
@@ -24,10 +25,10 @@ Outcome = dict[str, Any]
 
 
 class Ledger:
-    """Reports the final outcome of each trigger, once."""
+    """Reports the final outcome of each trigger, once. `place` returns that of the current event."""
 
-    def __init__(self, store: SpillStore) -> None:
-        self._store = store
+    def __init__(self, store: SpillStore, place: Callable[[], Place]) -> None:
+        self._store, self._place = store, place
 
     def begun(self, user: SimulatedUser, follow_up: FollowUp) -> None:
         """Remove the line of a trigger that was refused or superseded, and begins a follow-up after all (T5)."""
@@ -65,7 +66,7 @@ class Ledger:
         return self._store.lines()
 
     def _write(self, outcome: Outcome) -> int:
-        return self._store.write_line(to_json(outcome).decode())
+        return self._store.write_line(to_json(outcome).decode(), self._place())
 
     def _remove(self, user: SimulatedUser, trigger: TriggerKey) -> None:
         line = user.lines.pop(trigger, None)

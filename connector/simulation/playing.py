@@ -7,8 +7,8 @@ ConnectorError
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -27,21 +27,26 @@ class StepRefused(ConnectorError):
 
 
 @dataclass(frozen=True)
-class Played:
-    """A run that has ended.
+class Played(AbstractContextManager["Played"]):
+    """A run that has ended, as a context in which its outcomes can be read.
 
     Args:
-        store: has the outcomes as its lines; the caller closes it.
+        lines: returns the outcomes as JSON, in the order of the decisions.
         failure: what ended the run before its time, such as a StepRefused.
+        close: releases what the outcomes are read from.
     """
 
-    store: SpillStore
     warnings: Sequence[str]
     failure: Exception | None
+    lines: Callable[[], Iterator[str]]
+    close: Callable[[], None]
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
 
-def play_timeline(definitions: Definitions, timeline: Timeline, until: datetime | None) -> Played:
-    """Play a timeline in the order of time.
+def play_alone(definitions: Definitions, timeline: Timeline, until: datetime | None) -> Played:
+    """Play a timeline in the order of time, in this process.
 
     Args:
         until: when to stop (inclusive); None: when nothing is left to happen.
@@ -78,8 +83,25 @@ def _play_steps(
     until: datetime | None,
     warnings: list[str],
 ) -> Played:
-    store, failure = SpillStore(), None
+    store = SpillStore()
     simulation = Simulation(Catalogue(), store, warnings.append)
+    failure = play(simulation, definitions, timeline, steps, until)
+    return Played(warnings, failure, store.lines, store.close)
+
+
+def play(
+    simulation: Simulation,
+    definitions: Definitions,
+    timeline: Timeline,
+    steps: Iterator[TimelineStep],
+    until: datetime | None,
+) -> Exception | None:
+    """Play the steps until the end or a failure, which is returned, and read the others, which must be right as well.
+
+    Raises:
+        InvalidTimeline, NotInOrder: as reading the steps does.
+    """
+    failure = None
     with _rare_garbage_collections():
         try:
             _play(simulation, definitions, timeline, steps, until)
@@ -87,9 +109,9 @@ def _play_steps(
             raise
         except Exception as ended_by:
             failure = ended_by
-        for _ in steps:  # the rest must be right as well
+        for _ in steps:
             pass
-    return Played(store, warnings, failure)
+    return failure
 
 
 def _play(
@@ -107,7 +129,7 @@ def _play(
     for step in steps:
         if until is not None and step.at > until:
             break
-        simulation.run_to(step.at)
+        simulation.run_to_line(step.at, step.number)
         try:
             play_step(simulation, step)
         except OrderRefused as refusal:

@@ -26,6 +26,7 @@ from connector.rules.sending.effects import (
 from connector.rules.sending.results import SendResult, decide_result
 from connector.rules.timing.caps import PastSend
 from connector.rules.triggering.evaluator import LoggedHistory
+from connector.simulation.places import Place
 from connector.simulation.rendering import Rendering
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
@@ -45,7 +46,7 @@ class SimulatedSender:
     def __init__(self, world: World, ingest: Callable[[Item], None]) -> None:
         self._world, self._ingest = world, ingest
         self._rendering = Rendering()
-        self._paused: dict[str, list[tuple[str, str, str]]] = {}
+        self._paused: dict[str, list[tuple[str, str, str, Place]]] = {}
 
     def deliver(self, user: SimulatedUser, follow_up: FollowUp, channels: tuple[str, ...]) -> None:
         """Send on these channels of a follow-up, one after the other, as its workflow does, as of the world's clock."""
@@ -78,7 +79,7 @@ class SimulatedSender:
             case Hold(until):
                 world.schedule(user, follow_up, until, (channel,))
             case Pause():
-                self._paused.setdefault(follow_up.campaign, []).append((user.profile.id, follow_up.id, channel))
+                self._paused.setdefault(follow_up.campaign, []).append((user.id, follow_up.id, channel, world.place))
             case SendContent(content):
                 self._record(user, user.follow_ups[follow_up.id], channel, content)
         return ()
@@ -100,7 +101,7 @@ class SimulatedSender:
             match effect:
                 case KeepAssignment(campaign, _, assignment):
                     user.assignments[campaign] = assignment
-                case BeginFollowUp(follow_up) | ChangeFollowUp(follow_up) | CancelFollowUp(follow_up):
+                case BeginFollowUp(follow_up, _) | ChangeFollowUp(follow_up) | CancelFollowUp(follow_up):
                     self._world.save(user, follow_up)
                     if not follow_up.is_open:
                         self._world.ledger.ended(user, follow_up)
@@ -115,8 +116,8 @@ class SimulatedSender:
                 case ForgetPushTokens():
                     raise AssertionError("no provider rejects a token in a simulation")
 
-    def take_paused(self, campaign: str) -> list[tuple[str, str, str]]:
-        """Return and forget (user, follow-up, channel) of what fell due while the campaign was stopped."""
+    def take_paused(self, campaign: str) -> list[tuple[str, str, str, Place]]:
+        """Return and forget (user, follow-up, channel, place) of what fell due while the campaign was stopped."""
         return self._paused.pop(campaign, [])
 
 

@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from connector.rules.model.users import User
+from connector.simulation.places import Place
 from connector.simulation.users import SimulatedUser
 
 _TABLES = (
     "CREATE TABLE seen (id TEXT PRIMARY KEY, day INTEGER) WITHOUT ROWID",
     "CREATE TABLE users (id TEXT PRIMARY KEY, pickled BLOB) WITHOUT ROWID",
-    "CREATE TABLE lines (position INTEGER PRIMARY KEY, line TEXT)",
+    "CREATE TABLE lines (position INTEGER PRIMARY KEY, place BLOB, line TEXT)",
 )
-_MAX_IDS_IN_MEMORY = 200_000
+MAX_USERS_IN_MEMORY = 20_000
+MAX_IDS_IN_MEMORY = 200_000
 _MAX_LINES_IN_MEMORY = 10_000
 
 
@@ -28,9 +30,12 @@ class SpillStore:
 
     Args:
         max_users_in_memory: of users without open follow-ups; the limit grows if too many have some.
+        max_ids_in_memory: of interactions.
     """
 
-    def __init__(self, *, max_users_in_memory: int = 20_000) -> None:
+    def __init__(
+        self, *, max_users_in_memory: int = MAX_USERS_IN_MEMORY, max_ids_in_memory: int = MAX_IDS_IN_MEMORY
+    ) -> None:
         self._file = sqlite3.connect("", isolation_level=None)  # SQLite deletes it when it is closed
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536"):
             self._file.execute(f"PRAGMA {pragma}")
@@ -38,10 +43,10 @@ class SpillStore:
             self._file.execute(table)
         self._file.execute("BEGIN")
         self._users: OrderedDict[str, SimulatedUser] = OrderedDict()
-        self._max_users = max_users_in_memory
+        self._max_users, self._max_ids = max_users_in_memory, max_ids_in_memory
         self._new_ids: dict[str, int] = {}
         self._has_spilled_ids = False
-        self._lines: dict[int, str] = {}
+        self._lines: dict[int, tuple[Place, str]] = {}
         self._last_line = 0
 
     def __enter__(self) -> SpillStore:
@@ -50,6 +55,10 @@ class SpillStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete the file."""
         self._file.close()
 
     def is_new(self, id: str, day: int, retention_days: int) -> bool:
@@ -65,7 +74,7 @@ class SpillStore:
         if seen_on is not None and seen_on >= day - retention_days:
             return False
         self._new_ids[id] = day
-        if len(self._new_ids) >= _MAX_IDS_IN_MEMORY:
+        if len(self._new_ids) >= self._max_ids:
             self._spill_ids()
         return True
 
@@ -87,10 +96,10 @@ class SpillStore:
         spilled = (id for (id,) in self._file.execute("SELECT id FROM users"))
         return sorted({*self._users, *spilled})
 
-    def write_line(self, line: str) -> int:
-        """Store an output line, and return its position."""
+    def write_line(self, line: str, place: Place) -> int:
+        """Store an output line and the place of its event, and return its position."""
         self._last_line += 1
-        self._lines[self._last_line] = line
+        self._lines[self._last_line] = place, line
         if len(self._lines) >= _MAX_LINES_IN_MEMORY:
             self._spill_lines()
         return self._last_line
@@ -102,9 +111,21 @@ class SpillStore:
 
     def lines(self) -> Iterator[str]:
         """Yield the output lines in order."""
+        return (line for _, line in self.placed_lines())
+
+    def placed_lines(self) -> Iterator[tuple[Place, str]]:
+        """Yield the output lines in order, each with the place of its event."""
         self._spill_lines()
-        for (line,) in self._file.execute("SELECT line FROM lines ORDER BY position"):
-            yield line
+        yield from self._file.execute("SELECT place, line FROM lines ORDER BY position")
+
+    def ids(self) -> Iterator[str]:
+        """Yield all known interaction ids, sorted."""
+        if not self._has_spilled_ids:
+            yield from sorted(self._new_ids)
+            return
+        self._spill_ids()
+        for (id,) in self._file.execute("SELECT id FROM seen ORDER BY id"):
+            yield id
 
     def _spill_ids(self) -> None:
         self._file.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", self._new_ids.items())
@@ -112,7 +133,8 @@ class SpillStore:
         self._has_spilled_ids = True
 
     def _spill_lines(self) -> None:
-        self._file.executemany("INSERT INTO lines VALUES (?, ?)", self._lines.items())
+        rows = ((position, *line) for position, line in self._lines.items())
+        self._file.executemany("INSERT INTO lines VALUES (?, ?, ?)", rows)
         self._lines.clear()
 
     def _spill_users(self) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
+from zlib import crc32
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -88,17 +89,22 @@ class Timeline:
         """Whether this is a file and not a pipe."""
         return self.path.is_file()
 
-    def steps(self) -> Iterator[TimelineStep]:
+    def steps(self, share: Share | None = None) -> Iterator[TimelineStep]:
         """Yield the steps in the order of the file; after a line that cannot be read, only check the others.
+
+        Args:
+            share: yield only its steps; of the other lines, only the time is checked.
 
         Raises:
             InvalidTimeline: at the end, with every line that cannot be read, and what would be right.
             NotInOrder: a step is earlier than the one before it.
         """
-        for step in self._parse():
+        for step in self._parse(share):
             if not self.in_order:
                 raise NotInOrder(self.path)
             yield step
+        if not self.in_order:  # by the lines of other shares
+            raise NotInOrder(self.path)
 
     def sorted_steps(self) -> list[TimelineStep]:
         """Return the steps in the order of time; those of one instant in the order of the file.
@@ -108,7 +114,7 @@ class Timeline:
         """
         return sorted(self._parse(), key=lambda step: step.at)
 
-    def _parse(self) -> Iterator[TimelineStep]:
+    def _parse(self, share: Share | None = None) -> Iterator[TimelineStep]:
         self.count, self.in_order = 0, True
         faults, last = list[str](), _BEGINNING
         with _open(self.path) as opened, self._watch(opened) as file:
@@ -117,25 +123,55 @@ class Timeline:
                     continue
                 self.count += 1
                 try:
-                    step = parse_line(text, number)
+                    data = _decode(text)
+                    step = _parse_step(data, number) if share is None or share.has(data) else None
+                    at = step.at if step else _parse_at(data)
                 except ValueError as fault:
                     faults.append(f"{self.path}: line {number}: {fault}")
                     continue
-                self.in_order, last = self.in_order and step.at >= last, step.at
-                if not faults:
+                self.in_order, last = self.in_order and at >= last, at
+                if step and not faults:
                     yield step
         if faults:
             raise InvalidTimeline(faults)
 
 
+@dataclass(frozen=True)
+class Share:
+    """The steps of some users, and those without a user: share `index`, from 0, of `count` shares."""
+
+    index: int
+    count: int
+
+    def has(self, data: Mapping[str, Any]) -> bool:
+        """Return whether a decoded line belongs to this share; a line belongs to all if it names no user."""
+        user = _user_in(data)
+        return not isinstance(user, str) or crc32(user.encode()) % self.count == self.index
+
+
 def parse_line(text: bytes | str, number: int) -> TimelineStep:
     """Parse one line; raises ValueError with what is wrong and what would be right."""
+    return _parse_step(_decode(text), number)
+
+
+def _decode(text: bytes | str) -> dict[str, Any]:
     try:
         data = from_json(text, allow_inf_nan=False)
     except ValueError as error:
         raise ValueError(f"is not JSON: {error}") from None
     if not isinstance(data, dict):
         raise ValueError('is not an object; write {"at": …, "interaction": {…}}')
+    return data
+
+
+def _user_in(data: Mapping[str, Any]) -> Any:
+    if isinstance(item := data.get("interaction"), dict):
+        return item.get("user")
+    user = data.get("user")
+    return user.get("id") if isinstance(user, dict) else None
+
+
+def _parse_step(data: Mapping[str, Any], number: int) -> TimelineStep:
     kind = _kind_of(data)
     at = _parse_at(data)
     value = _PARSERS[kind](data[kind], at)

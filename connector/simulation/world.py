@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
+from connector.simulation import places
 from connector.simulation.ledger import Ledger
+from connector.simulation.places import Place
 from connector.simulation.spill_store import SpillStore
 from connector.simulation.users import SimulatedUser
 
@@ -26,6 +28,9 @@ class World:
         retention: how long the log is kept.
         clock: the instant that has been reached, UTC.
         missed: counts launch-time interactions by (target, type), for the warnings of publishing (P4).
+        unknown_targets: the ids that interactions named in vain, each with the place of its warning.
+        keeps_places: whether `place` is kept up to date, for a process that plays some of the users.
+        place: that of the current event.
     """
 
     catalogue: Catalogue
@@ -35,30 +40,35 @@ class World:
     ledger: Ledger = field(init=False)
     clock: datetime = _BEGINNING
     missed: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _due: list[tuple[datetime, int, str, str, tuple[str, ...]]] = field(default_factory=list)
-    _open: dict[str, dict[str, str]] = field(default_factory=dict)
+    unknown_targets: dict[str, Place] = field(default_factory=dict)
+    keeps_places: bool = False
+    place: Place = places.BEGINNING
+    _due: list[tuple[datetime, int, str, str, tuple[str, ...], Place]] = field(default_factory=list)
+    _open: dict[str, dict[str, tuple[str, Place]]] = field(default_factory=dict)
+    _begun: dict[str, Place] = field(default_factory=dict)
     _scheduled: int = 0
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.store)
+        self.ledger = Ledger(self.store, lambda: self.place)
 
     def save(self, user: SimulatedUser, follow_up: FollowUp) -> None:
         """Store the current state of a follow-up."""
         user.save(follow_up)
         if follow_up.is_open:
-            self._open.setdefault(follow_up.campaign, {})[follow_up.id] = user.id
+            self._begun.setdefault(follow_up.campaign, self.place)
+            self._open.setdefault(follow_up.campaign, {}).setdefault(follow_up.id, (user.id, self.place))
         else:
             self._open.get(follow_up.campaign, {}).pop(follow_up.id, None)
 
     def schedule(self, user: SimulatedUser, follow_up: FollowUp, at: datetime, channels: tuple[str, ...]) -> None:
         """Let these channels of a follow-up fall due at an instant; calls for one instant keep their order."""
         self._scheduled += 1
-        heapq.heappush(self._due, (at, self._scheduled, user.id, follow_up.id, channels))
+        heapq.heappush(self._due, (at, self._scheduled, user.id, follow_up.id, channels, self.place))
 
     def next_at(self) -> datetime | None:
         """Return when the next open follow-up falls due (UTC); None if none does."""
         while self._due:
-            at, _, user_id, follow_up_id, _ = self._due[0]
+            at, _, user_id, follow_up_id, _, _ = self._due[0]
             follow_up = self.store.load_user(user_id).follow_ups.get(follow_up_id)
             if follow_up is not None and follow_up.is_open:
                 return at
@@ -72,20 +82,27 @@ class World:
             until: the latest due time; None: no limit.
         """
         while self._due and (until is None or self._due[0][0] <= until):
-            at, _, user_id, follow_up_id, channels = heapq.heappop(self._due)
+            at, _, user_id, follow_up_id, channels, scheduled = heapq.heappop(self._due)
             user = self.store.load_user(user_id)
             follow_up = user.follow_ups.get(follow_up_id)
             if follow_up is not None and follow_up.is_open:
                 self.clock = max(at, self.clock)
+                if self.keeps_places:
+                    self.place = places.of_due(at, scheduled)
                 return user, follow_up, channels
         return None
 
-    def open_follow_ups_of(self, campaigns: Iterable[str]) -> list[tuple[SimulatedUser, FollowUp]]:
-        """Return the open follow-ups of these campaigns, in the order in which they began."""
-        names = ((user_id, name) for campaign in campaigns for name, user_id in self._open.get(campaign, {}).items())
-        users = ((self.store.load_user(user_id), name) for user_id, name in names)
-        return [(user, user.follow_ups[name]) for user, name in users]
+    def open_follow_ups_of(self, campaigns: Iterable[str]) -> list[tuple[SimulatedUser, FollowUp, Place]]:
+        """Return the open follow-ups of these campaigns, in the order in which they began, with their places in it."""
+        opened = [
+            (user_id, name, places.of_begun(rank, begun))
+            for rank, campaign in enumerate(campaigns)
+            for name, (user_id, begun) in self._open.get(campaign, {}).items()
+        ]
+        users = ((self.store.load_user(user_id), name, place) for user_id, name, place in opened)
+        return [(user, user.follow_ups[name], place) for user, name, place in users]
 
-    def all_open_follow_ups(self) -> list[tuple[SimulatedUser, FollowUp]]:
-        """Return all open follow-ups by their due times."""
-        return sorted(self.open_follow_ups_of(list(self._open)), key=lambda pair: pair[1].due_at)
+    @property
+    def begun_campaigns(self) -> Mapping[str, Place]:
+        """The campaigns of which a follow-up has begun, in the order of their first ones, with the places of those."""
+        return self._begun

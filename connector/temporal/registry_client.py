@@ -62,9 +62,10 @@ async def submit_order(
     except WorkflowUpdateFailedError as error:
         raise _translate(error) from None
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+        queue, seconds = names.registry_queue(order.workspace), answer_timeout.total_seconds()
         raise OrderUnanswered(
-            f"no worker is polling {names.registry_queue(order.workspace)!r}, or it is busy: no answer in "
-            f"{answer_timeout.total_seconds():g} seconds; start one with `connector worker`. {_MAY_BE_CARRIED_OUT}"
+            f"no worker is polling {queue!r}, it is busy, or Temporal hangs: no answer in {seconds:g} seconds; "
+            f"start one with `connector worker`. {_MAY_BE_CARRIED_OUT}"
         ) from None
     except RPCError as error:
         problem = f"Temporal does not answer ({error.status.name}); is it running?"

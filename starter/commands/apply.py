@@ -16,7 +16,7 @@ from connector.rules.publishing.drafting import Definition, DraftChange, draft_w
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import open_session, run
+from starter.commands.store_session import open_store, run
 from starter.terminal import format_table, print_json, print_note, print_result, print_warnings, spinner
 
 DefinitionPaths = Annotated[list[Path], typer.Argument(exists=True, help="YAML files, or folders of YAML files.")]
@@ -76,7 +76,7 @@ def check_workspace(workspace: str, definitions: Sequence[Definition]) -> None:
 
 
 async def _save(data: Path | None, definitions: Sequence[Definition]) -> tuple[list[DraftChange], list[str]]:
-    async with open_session(data) as context:
+    async with open_store(data) as context:
         check_workspace(context.workspace, definitions)
         with spinner(f"Saving {len(definitions)} definitions"):
             async with context.database.write(context.workspace) as tx:

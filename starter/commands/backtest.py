@@ -14,7 +14,7 @@ from connector.rules.model.values import format_instant, parse_duration
 from connector.simulation.tally import quantiles
 from connector.store.engine.database import database_now
 from starter.commands.options import DataOption, JsonOption, parse_time_option
-from starter.commands.session import open_session, run
+from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.operations.backtest import BacktestResult
 from starter.operations.backtest import backtest as backtest_campaign
 from starter.terminal import format_table, print_json, print_result
@@ -45,9 +45,9 @@ def backtest(
 
 
 async def _backtest(data: Path | None, campaign: str, since: str) -> BacktestResult:
-    async with open_session(data) as context:
+    async with open_store(data) as context:
         catalogue = await context.cache.at_least(context.database)
-        async with context.database.read(context.workspace) as tx:
+        async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
             now = await database_now(tx)
             start = _parse_since(since, now)
             console = Console(stderr=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from starter.commands.session import run
+from starter.commands.store_session import run
 from starter.demo.demo import run_demo
 
 

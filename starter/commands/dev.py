@@ -10,7 +10,8 @@ import typer
 
 from connector.app.shutdown import stop_on_signals
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import run, start_command
+from starter.commands.session import start_command
+from starter.commands.store_session import run
 from starter.dev.instance import DevInstance
 from starter.dev.supervisor import DevPorts, run_dev
 from starter.terminal import print_json, print_result

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import open_session, run
+from starter.commands.store_session import open_store, run
 from starter.explain.explain import explain_user
 from starter.explain.explanation import Explanation, render_text
 from starter.terminal import print_json, print_result
@@ -43,5 +43,5 @@ def explain(
 
 
 async def _explain(data: Path | None, user: str, campaign: str | None) -> Explanation:
-    async with open_session(data) as context:
+    async with open_store(data) as context:
         return await explain_user(context, user, campaign)

@@ -15,7 +15,8 @@ from connector.rules.sending.operating import in_words
 from connector.temporal.follow_up_client import FollowUpClient
 from connector.wire import MAX_NOTE_CHARACTERS, OperationResult
 from starter.commands.options import DataOption, JsonOption, parse_duration_option, parse_time_option
-from starter.commands.session import open_session, run
+from starter.commands.session import open_session
+from starter.commands.store_session import run
 from starter.terminal import print_json, print_result
 
 FollowUpArgument = Annotated[

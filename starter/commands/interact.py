@@ -20,7 +20,8 @@ from connector.ingest.intake import ItemResult
 from connector.store.engine.database import database_now
 from connector.temporal.client import TemporalUnavailable
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import open_session, run
+from starter.commands.session import open_session
+from starter.commands.store_session import run
 from starter.terminal import print_json, print_note, print_result
 
 _STDIN = Path("-")

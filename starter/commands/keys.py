@@ -13,7 +13,7 @@ import typer
 from connector.rules.model.api_keys import MAX_KEY_RATE, Key, KeyState, Scope, parse_key
 from connector.rules.model.values import format_duration, format_instant
 from starter.commands.options import DataOption, JsonOption, parse_duration_option
-from starter.commands.session import open_session, run
+from starter.commands.store_session import open_store, run
 from starter.operations.api_keys import ApiKeyService, IssuedKey
 from starter.terminal import format_table, print_json, print_note, print_result
 
@@ -141,7 +141,7 @@ def rotate(
 
 def _call_service(data: Path | None, call: Callable[[ApiKeyService], Awaitable[T]]) -> T:
     async def work() -> T:
-        async with open_session(data) as context:
+        async with open_store(data) as context:
             return await call(ApiKeyService(context.database, context.workspace))
 
     return run(work())

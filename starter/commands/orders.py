@@ -13,7 +13,8 @@ from connector.rules.model.errors import OrderRefused
 from connector.rules.model.values import format_instant
 from connector.wire import OrderReceipt
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import open_session, run
+from starter.commands.session import open_session
+from starter.commands.store_session import run
 from starter.operations.order_keys import KEY_PATTERN, OrderKey
 from starter.operations.orders import order_now
 from starter.terminal import print_json, print_note, print_result, print_warnings

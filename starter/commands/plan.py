@@ -13,10 +13,10 @@ from connector.rules.model.errors import OrderRefused
 from connector.rules.model.values import canonical_json
 from connector.rules.publishing.drafting import Definition
 from connector.rules.publishing.preview import DefinitionPreview, Difference
-from connector.store.reporting.overview import WaitCounts
+from connector.store.reporting.counts import WaitCounts
 from starter.commands.apply import DefinitionPaths, check_workspace, read_definition_files
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import open_session, run
+from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.operations.orders import Preview, preview_changes
 from starter.terminal import format_table, print_json, print_note, print_result, print_warnings
 
@@ -62,9 +62,9 @@ def plan(
 
 
 async def _preview(data: Path | None, definitions: Sequence[Definition], allow_missed: bool) -> Preview:
-    async with open_session(data) as context:
+    async with open_store(data) as context:
         check_workspace(context.workspace, definitions)
-        async with context.database.read(context.workspace) as tx:
+        async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
             return await preview_changes(tx, definitions, allow_missed=allow_missed)
 
 

@@ -13,7 +13,8 @@ from connector.rules.model.values import format_instant
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, PROVIDERS
 from connector.store.provider_events.events import UnmatchedEvent, count_unmatched, newest_unmatched
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import open_session, run
+from starter.commands.session import open_session
+from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.terminal import format_table, print_json, print_result
 
 ProviderOption = Annotated[str | None, typer.Option(help=f"Only this provider: {', '.join(PROVIDERS)}.")]
@@ -56,7 +57,10 @@ async def _retry(data: Path | None, provider: str | None) -> RetryResult:
 async def _load_unmatched(
     data: Path | None, provider: str | None, limit: int
 ) -> tuple[list[tuple[str, str, int]], list[UnmatchedEvent]]:
-    async with open_session(data) as context, context.database.read(context.workspace) as tx:
+    async with (
+        open_store(data) as context,
+        context.database.read(context.workspace, seconds=READ_SECONDS) as tx,
+    ):
         counts = await count_unmatched(tx, provider=provider)
         return counts, await newest_unmatched(tx, provider=provider, limit=limit)
 

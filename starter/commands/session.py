@@ -1,12 +1,10 @@
-"""The session of a command: its settings, its logs, and the context on a database that has been set up."""
+"""The session of a command that ingests or uses Temporal: settings, logs, and the context on a database set up."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
 
 from connector.app.configuration import read_settings
 from connector.app.context import AppContext, open_context
@@ -14,13 +12,6 @@ from connector.app.logs import configure_logs
 from connector.app.preflight import check_data_folder, check_tables
 from connector.settings.application import Settings
 from starter.dev.instance import use_dev_temporal
-
-T = TypeVar("T")
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine and return its result."""
-    return asyncio.run(work)
 
 
 def start_command(data: Path | None, *, log_level: str = "INFO") -> Settings:

@@ -12,7 +12,8 @@ from connector.rules.model.errors import ConnectorError
 from connector.store.engine.migrate import migrate
 from connector.temporal.client import SEARCH_ATTRIBUTES, register_search_attributes
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import run, start_command
+from starter.commands.session import start_command
+from starter.commands.store_session import run
 from starter.terminal import print_json, print_note, print_result
 
 

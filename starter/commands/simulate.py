@@ -18,7 +18,7 @@ from rich.progress import wrap_file
 from connector.definitions import read_definitions
 from connector.rules.model.errors import ConnectorError
 from connector.simulation.pictures import NotDrawable, draw
-from connector.simulation.playing import play_timeline
+from connector.simulation.sharing import play_timeline
 from connector.simulation.timeline import Timeline
 from starter.commands.options import JsonOption, parse_time_option
 from starter.terminal import format_table, print_result, print_warnings
@@ -35,6 +35,9 @@ def simulate(
     timeline: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="JSON lines: what arrives when.")],
     until: Annotated[str | None, typer.Option(help="When to stop, like 2026-03-09T12:00:00Z (inclusive).")] = None,
     as_json: JsonOption = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes that share the users (default: one per processor).")
+    ] = None,
     picture: Annotated[Path | None, typer.Option(dir_okay=False, help="Draw a small run as this SVG file.")] = None,
 ) -> None:
     """Play a timeline by the rules of production, without a server and without sending.
@@ -59,14 +62,13 @@ def simulate(
     end = None if until is None else parse_time_option("--until", until)
     definitions = read_definitions(campaigns)
     lines = Timeline(timeline, _progress)
-    played = play_timeline(definitions, lines, end)
-    print_warnings(played.warnings)
-    with played.store as store:
-        _print_outcomes(store.lines(), as_json)
+    with play_timeline(definitions, lines, end, 1 if picture else jobs) as played:
+        print_warnings(played.warnings)
+        _print_outcomes(played.lines(), as_json)
         if played.failure is not None:
             raise played.failure
         if picture is not None:
-            _draw(picture, lines, store.lines(), end)
+            _draw(picture, lines, played.lines(), end)
 
 
 def _draw(picture: Path, timeline: Timeline, outcomes: Iterator[str], until: datetime | None) -> None:

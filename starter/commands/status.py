@@ -10,10 +10,11 @@ import typer
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.errors import ConnectorError
-from connector.store.reporting.overview import Count, count_follow_ups
+from connector.store.reporting.counts import Count, count_follow_ups
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.session import open_session, run
-from starter.operations.views import RESULT_STEPS, load_results, view_entry
+from starter.commands.store_session import READ_SECONDS, open_store, run
+from starter.operations.entries import view_entry
+from starter.operations.results import RESULT_STEPS, load_results
 from starter.terminal import format_table, print_json, print_result
 
 _VERDICTS = {"more": "more than control", "less": "less than control", "undecided": "no difference shown"}
@@ -46,18 +47,18 @@ def status(
 
 
 async def _load_all(data: Path | None) -> tuple[Catalogue, list[Count]]:
-    async with open_session(data) as context:
+    async with open_store(data) as context:
         catalogue = await context.cache.at_least(context.database)
-        async with context.database.read(context.workspace) as tx:
+        async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
             return catalogue, await count_follow_ups(tx)
 
 
 async def _load_one(data: Path | None, campaign: str) -> dict[str, Any]:
-    async with open_session(data) as context:
+    async with open_store(data) as context:
         entry = (await context.cache.at_least(context.database)).entries.get(campaign)
         if entry is None:
             raise UnknownCampaign(f"{campaign} is not known; apply its definition first")
-        async with context.database.read(context.workspace) as tx:
+        async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
             counts = await count_follow_ups(tx, campaign)
         return {**_view_with_counts(entry, counts), "results": await load_results(context, entry)}
 

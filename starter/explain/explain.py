@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from connector.app.context import AppContext
+from connector.app.store_context import StoreContext
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.explaining.near_misses import describe_near_miss, listens_to_any, nearest_miss, subjects_of
 from connector.rules.explaining.wording import describe_condition
@@ -34,7 +34,7 @@ class UnknownCampaign(ConnectorError):
 
 
 async def explain_user(
-    context: AppContext, user: str, campaign: str | None = None, *, most: int = MAX_DECISIONS
+    context: StoreContext, user: str, campaign: str | None = None, *, most: int = MAX_DECISIONS
 ) -> Explanation:
     """Explain every decision about a user, of all campaigns or of one, and why others made none.
 

@@ -22,7 +22,7 @@ from connector.store.catalogue.cache import load_catalogue
 from connector.store.catalogue.orders import find_receipt
 from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
-from connector.store.reporting.overview import WaitCounts, count_waits
+from connector.store.reporting.counts import WaitCounts, count_waits
 from connector.store.users.log import count_interactions
 from connector.temporal.registry_client import submit_order
 from connector.wire import Order, OrderReceipt

@@ -1,4 +1,4 @@
-"""Readiness: whether the database, Temporal and a worker answer."""
+"""Readiness: whether the database can be read and written, and whether Temporal and a worker answer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Literal
 
+from sqlalchemy import func, or_, select
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
@@ -15,43 +16,70 @@ from temporalio.service import RPCError
 from connector import names
 from connector.app.context import AppContext
 from connector.store.catalogue.current import read_head
-from connector.store.engine.database import Database, StoreUnavailable
+from connector.store.engine.database import Database
+from connector.store.engine.outages import ADVICE, Outage, StoreUnavailable
+from connector.store.engine.transaction import Transaction
 from connector.temporal.client import TemporalUnavailable
 
 _TIMEOUT_SECONDS = 3.0
+_DATABASE_SECONDS = 1.5
+"""Shorter by more than the grace of a transaction, so that an outage is named before the time is up."""
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """Which parts answer. Without the database nothing works; without the others interactions are accepted and kept."""
+    """Which parts answer. Without the database nothing works; without the others interactions are accepted and kept.
 
-    database: bool
+    Args:
+        outage: why the database cannot be used; None: it can.
+    """
+
+    outage: Outage | None
     temporal: bool
     worker: bool
 
     @property
     def status(self) -> Literal["ready", "degraded", "not_ready"]:
         """`degraded`: interactions are accepted, and their follow-ups start when the other parts answer again."""
-        if not self.database:
+        if self.outage is not None:
             return "not_ready"
         return "ready" if self.temporal and self.worker else "degraded"
+
+    @property
+    def note(self) -> str | None:
+        """What the status means for callers, and the way out of an outage."""
+        if self.outage is not None:
+            return f"the database cannot be used now; no interaction is accepted: {ADVICE[self.outage]}"
+        if self.status == "degraded":
+            return "interactions are accepted and stored; their follow-ups start when the rest is back"
+        return None
 
 
 async def check_readiness(context: AppContext) -> Readiness:
     """Query the database and Temporal, each for at most three seconds."""
-    database, (temporal, worker) = await asyncio.gather(
-        _database_answers(context.database, context.workspace), _temporal_and_worker_answer(context)
+    outage, (temporal, worker) = await asyncio.gather(
+        _find_outage(context.database, context.workspace), _temporal_and_worker_answer(context)
     )
-    return Readiness(database, temporal, worker)
+    return Readiness(outage, temporal, worker)
 
 
-async def _database_answers(database: Database, workspace: str) -> bool:
+async def _find_outage(database: Database, workspace: str) -> Outage | None:
+    """Read, ask whether the server would let write, and look whether it lately did not."""
     try:
-        async with asyncio.timeout(_TIMEOUT_SECONDS), database.read(workspace) as tx:
+        async with asyncio.timeout(_TIMEOUT_SECONDS), database.read(workspace, seconds=_DATABASE_SECONDS) as tx:
             await read_head(tx)
-    except (StoreUnavailable, TimeoutError):
-        return False
-    return True
+            is_read_only = database.dialect == "postgresql" and await _is_read_only(tx)
+    except StoreUnavailable as error:
+        return error.outage
+    except TimeoutError:
+        return Outage.SILENT
+    return Outage.READ_ONLY if is_read_only else database.health.refuses_writes
+
+
+async def _is_read_only(tx: Transaction) -> bool:
+    """Whether PostgreSQL refuses writes: a standby that was not promoted, or a server that was set to read-only."""
+    is_read_only = func.current_setting("default_transaction_read_only") == "on"
+    return bool((await tx.execute(select(or_(func.pg_is_in_recovery(), is_read_only)))).scalar_one())
 
 
 async def _temporal_and_worker_answer(context: AppContext) -> tuple[bool, bool]:

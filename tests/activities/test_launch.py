@@ -15,7 +15,7 @@ from connector.rules.timing.delays import local_instant, resolve_zone
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 from connector.store.erasure import erase_user
-from connector.store.follow_ups.ending import end_stopped
+from connector.store.follow_ups.ending import end_stopped, find_stopped
 from connector.store.follow_ups.outbox import find_launches_to_signal
 from connector.store.follow_ups.receipts import save_receipts
 from connector.store.tables import deliveries, entries, follow_ups, interactions, launches, user_aliases
@@ -170,7 +170,7 @@ async def test_stop_pauses_and_resume_goes_on(harness: LaunchHarness) -> None:
     await harness.work(NOW)
     await harness.installation.order("stop", "o")
     async with harness.installation.database.write("default") as tx:
-        assert (await end_stopped(tx, ["o"], 100)).ended == 0
+        assert await find_stopped(tx, ["o"], 100) == {}
     assert (await harness.work(NOW + MINUTE)).phase == "paused"
     assert len(harness.channel.users) == 4
     await harness.installation.order("resume", "o")
@@ -233,7 +233,7 @@ async def test_archive_ends_waits_as_it_does_for_follow_ons(harness: LaunchHarne
     await harness.step(NOW)
     await harness.installation.order("archive", "o")
     async with harness.installation.database.write("default") as tx:
-        assert (await end_stopped(tx, ["o"], 100)).ended == 3
+        assert await end_stopped(tx, await find_stopped(tx, ["o"], 100)) == 3
     assert (await harness.work(NOW)).phase == "ended"
 
 

@@ -39,7 +39,7 @@ class Desk:
 
 @pytest.fixture
 async def desk(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr("activities.launch.launch._HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr("activities.heartbeats._INTERVAL_SECONDS", 0.01)
     harness = LaunchHarness(installation)
     await harness.crowd(12)
     await harness.publish()

@@ -16,7 +16,7 @@ from connector.rules.model.campaigns import parse_definition
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
-from connector.store.follow_ups.ending import StoppedPage, end_stopped
+from connector.store.follow_ups.ending import end_stopped
 from connector.store.tables import orders, publications
 from connector.store.users.users import lock_users
 from connector.wire import Order, OrderReceipt, StoppedWindow
@@ -141,10 +141,10 @@ async def test_other_writers_wait_for_one_page(
     installation: Installation, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever writes while waits end, also from another process and for a user of the page, waits for one page."""
-    pages: list[StoppedPage] = []
+    pages: list[int] = []
     begun = asyncio.Event()
 
-    async def end_slowly(*page: Any) -> StoppedPage:
+    async def end_slowly(*page: Any) -> int:
         pages.append(await end_stopped(*page))
         begun.set()
         await asyncio.sleep(0.3)  # longer than SQLite lets a writer of another process pause between two tries

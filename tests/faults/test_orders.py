@@ -1,4 +1,4 @@
-"""Lifecycle orders on real processes: while a worker has a backlog, and while there is no worker."""
+"""Lifecycle orders on real processes: while a worker has a backlog, without a worker, and without Temporal."""
 
 from collections import Counter
 from pathlib import Path
@@ -10,11 +10,16 @@ import pytest
 from sqlalchemy import func, select
 from temporalio.testing import WorkflowEnvironment
 
+from connector.app.context import build_context
 from connector.store.engine.database import Database
 from connector.store.tables import follow_ups, orders
+from connector.temporal.client import TemporalLink
+from tests.support.api import open_client
 from tests.support.builders import follow_on, now
 from tests.support.connector_processes import ConnectorProcesses
 from tests.support.polling import until
+from tests.support.temporal_server import open_environment
+from tests.support.workspace import settings_for
 
 DUE = 3000
 MAX_SECONDS = 15.0
@@ -83,6 +88,21 @@ async def test_publish_without_a_worker_and_again_with_the_same_key(
         assert await succeed(api, f"{CAMPAIGN_URL}/publish", **key) == receipt  # without a worker
     async with sqlite_database.read("default") as tx:
         assert (await tx.execute(select(func.count()).select_from(orders))).scalar_one() == 1
+
+
+@pytest.mark.timeout(240)
+async def test_temporal_goes_away(sqlite_database: Database, sqlite_url: str, tmp_path: Path) -> None:
+    """An order is a 503 in the command line's words if Temporal has gone since the API connected to it."""
+    async with await open_environment() as environment:
+        link = TemporalLink(environment.client)
+    context = build_context(settings_for("default", sqlite_url, tmp_path), sqlite_database, link)
+    async with open_client(context) as api:
+        assert (await api.put(CAMPAIGN_URL, json=AT_ONCE)).is_success
+        response = await api.post(f"{CAMPAIGN_URL}/publish")
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (503, "registry_unavailable")
+    assert "Temporal does not answer" in error["message"]
+    assert "may still be carried out" in error["message"]
 
 
 async def _states(database: Database) -> Counter[tuple[str, str | None]]:

@@ -62,7 +62,7 @@ async def test_no_statement_scans_a_table_on_sqlite(sqlite_database: Database) -
 
 async def test_addresses_are_found_by_index_on_postgresql(postgresql_database: Database) -> None:
     """Among 20,000 users and as many messages."""
-    async with postgresql_database.write(W) as tx:
+    async with postgresql_database.write(W, seconds=60) as tx:
         now = await database_now(tx)
         bare = {"workspace": W, "attributes": {}, "consent": {}, "created_at": now, "push_tokens": []}
         some = [{**bare, "user_key": f"k{n}", "email": f"U{n}@shop.test", "phone": f"+49 {n}"} for n in range(20_000)]

@@ -9,11 +9,14 @@ from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, text
 
 from connector.store.engine.database import Database
-from connector.store.engine.migrate import ensure_partitions, is_migrated, migrate
+from connector.store.engine.migrate import ensure_partitions, migrate
+from connector.store.engine.revision import NEWEST_REVISION, is_migrated
 from connector.store.tables import interactions, metadata
+from tests.support.repository import ROOT
 
 
 def _differences(connection: Connection) -> list[object]:
@@ -51,6 +54,12 @@ async def test_two_who_migrate_at_once_wait_for_each_other(tmp_path: Path, postg
         for database in databases:
             await database.close()
     postgresql_server.drop(name)
+
+
+def test_the_newest_revision_is_the_newest_script() -> None:
+    """Commands compare a database with a constant, because alembic takes longer to import than they run."""
+    (newest,) = ScriptDirectory(str(ROOT / "connector" / "store" / "migrations")).get_heads()
+    assert newest == NEWEST_REVISION
 
 
 async def test_days_ahead_have_partitions_of_their_own(postgresql_database: Database) -> None:

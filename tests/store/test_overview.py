@@ -4,7 +4,8 @@ import pytest
 
 from connector.names import follow_up_id
 from connector.store.engine.database import Database
-from connector.store.reporting.overview import Count, count_follow_ups, list_follow_ups
+from connector.store.reporting.counts import Count, count_follow_ups
+from connector.store.reporting.overview import list_follow_ups
 from connector.store.users.users import find_user
 from starter.operations.views import view_follow_up
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push

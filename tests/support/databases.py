@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +26,25 @@ from connector.store.engine.migrate import migrate
 
 
 class PostgreSQL:
-    """A PostgreSQL server in a temporary folder, reachable only through a Unix socket."""
+    """A PostgreSQL server in a temporary folder, reachable only through a Unix socket.
 
-    def __init__(self, binaries: Path) -> None:
+    Args:
+        standby_of: the server of which this one is a hot standby.
+    """
+
+    def __init__(self, binaries: Path, *options: str, standby_of: PostgreSQL | None = None) -> None:
+        self._binaries = binaries
         self.folder = Path(tempfile.mkdtemp(prefix="connector-pg-"))
         self._names = (f"test_{number}" for number in itertools.count(1))
         self._account = _account()
         if self._account:
             os.chown(self.folder, self._account["user"], self._account["group"])
         data = str(self.folder / "data")
-        initdb = [binaries / "initdb", "-D", data, "-U", "connector", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
-        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd="/", **self._account)
-        options = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=200")
+        if standby_of is None:
+            self._run("initdb", "-U", "connector", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        else:
+            self._run("pg_basebackup", "-U", "connector", "-h", str(standby_of.folder), "-R", "-N", "-c", "fast")
+        options = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=200", *options)
         settings = [word for option in options for word in ("-c", option)]
         self._log = (self.folder / "server.log").open("wb")
         self._process = subprocess.Popen(
@@ -50,16 +57,57 @@ class PostgreSQL:
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://connector@/{name}?host={self.folder}"
 
-    def create(self, name: str | None = None, *, template: str = "template0") -> str:
+    def create(self, name: str | None = None, *, template: str = "template0", tablespace: str = "pg_default") -> str:
         """Create a database as a copy of `template`, and return its name."""
         name = name or next(self._names)
-        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{self._strategy}')
+        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" TABLESPACE "{tablespace}"{self._strategy}')
         return name
+
+    def create_tablespace(self, name: str, folder: Path) -> None:
+        """Create a tablespace in this folder."""
+        place = folder / name
+        place.mkdir()
+        if self._account:
+            os.chown(place, self._account["user"], self._account["group"])
+        self._execute(f"CREATE TABLESPACE \"{name}\" LOCATION '{place}'")
 
     def drop(self, name: str) -> None:
         self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
+    def execute(self, statement: str, *, name: str = "postgres") -> list[tuple[Any, ...]]:
+        """Execute a statement outside of a transaction, and return its rows."""
+        with psycopg.connect(host=str(self.folder), user="connector", dbname=name, autocommit=True) as connection:
+            found = connection.execute(statement)  # type: ignore[call-overload]
+            return found.fetchall() if found.description else []
+
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        self._run("pg_ctl", "promote")
+
+    def suspend(self) -> None:
+        """Stop every process of the server where it is (SIGSTOP): connections stay open, and nothing answers."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let every process go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+        children = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self._process.pid)], capture_output=True, text=True
+        )
+        for pid in children.stdout.split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), number)
+
+    def _run(self, program: str, *words: str) -> None:
+        command = [self._binaries / program, "-D", str(self.folder / "data"), *words]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", **self._account)
+
     def stop(self) -> None:
+        if self._process.poll() is not None:
+            return
         self._process.send_signal(signal.SIGINT)
         try:
             self._process.wait(10)

@@ -59,11 +59,15 @@ class DeliveryRecord(Delivery):
 
 @dataclass(frozen=True)
 class DueMessage:
-    """One channel of a follow-up whose message is due. `deliveries` are all of the follow-up's, by channel."""
+    """One channel of a follow-up whose message is due. `deliveries` are all of the follow-up's, by channel.
+
+    `attempt` counts the attempts at the message, from 1.
+    """
 
     follow_up: FollowUp
     channel: str
     deliveries: Mapping[str, Delivery]
+    attempt: int = 1
 
     @property
     def delivery(self) -> Delivery | None:

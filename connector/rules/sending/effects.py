@@ -14,8 +14,6 @@ from connector.rules.sending.deliveries import Delivery, DeliveryState, DueMessa
 from connector.rules.sending.due_list import Control, Drop, Hold, MessageVerdict, Pause, SendContent, SwitchChannels
 from connector.rules.targeting.assignment import Assignment
 
-_END = ("state", "reason", "decided_at")
-
 
 @dataclass(frozen=True)
 class KeepAssignment:
@@ -28,17 +26,17 @@ class KeepAssignment:
 
 @dataclass(frozen=True)
 class BeginFollowUp:
-    """Add a follow-up of a launch; a control user's has ended already."""
+    """Add a follow-up of a launch at an instant (UTC); a control user's has ended already."""
 
     follow_up: FollowUp
+    at: datetime
 
 
 @dataclass(frozen=True)
 class ChangeFollowUp:
-    """Give a follow-up new values in `fields` and in no others; `follow_up` has them already."""
+    """Give a stored follow-up the state, times and channels that `follow_up` has."""
 
     follow_up: FollowUp
-    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -52,13 +50,13 @@ class CancelFollowUp:
 class WriteDelivery:
     """Insert a delivery, or give the stored one its new state.
 
-    `decided_at` is UTC; None while the delivery is undecided. `fault` is a code of ours, `provider_id` the provider's
-    id for the message.
+    `attempt` is the attempt that decided it. `decided_at` is UTC; None while the delivery is undecided. `fault` is a
+    code of ours, `provider_id` the provider's id for the message.
     """
 
     follow_up: FollowUp
     delivery: Delivery
-    is_new: bool
+    attempt: int = 1
     decided_at: datetime | None = None
     fault: str | None = None
     provider_id: str | None = None
@@ -118,7 +116,7 @@ def decide_effects(verdict: MessageVerdict, due: DueMessage, user: User, now: da
             claimed = due.with_state(DeliveryState.CLAIMED, claimed_at=now)
             dispatched_at = follow_up.dispatched_at or now  # the first claim is the follow-up's dispatch (X1)
             return (
-                WriteDelivery(follow_up, claimed, is_new=due.delivery is None),
+                WriteDelivery(follow_up, claimed, due.attempt),
                 change(follow_up, state=State.SENDING, dispatched_at=dispatched_at),
             )
 
@@ -127,9 +125,9 @@ def decide_delivery(
     due: DueMessage, delivery: Delivery, now: datetime, *, fault: str | None = None, provider_id: str | None = None
 ) -> tuple[Effect, ...]:
     """Return the effects of a delivery's final state, the follow-up's end included if it was the last undecided one."""
-    write = WriteDelivery(due.follow_up, delivery, due.delivery is None, now, fault, provider_id)
+    write = WriteDelivery(due.follow_up, delivery, due.attempt, now, fault, provider_id)
     ended = settle_follow_up(due.follow_up, {**due.deliveries, due.channel: delivery}, now)
-    return (write,) if ended is None else (write, ChangeFollowUp(ended, _END))
+    return (write,) if ended is None else (write, ChangeFollowUp(ended))
 
 
 def enrol(follow_up: FollowUp, user: User, now: datetime) -> tuple[Effect, ...]:
@@ -139,11 +137,11 @@ def enrol(follow_up: FollowUp, user: User, now: datetime) -> tuple[Effect, ...]:
 
 def change(follow_up: FollowUp, **values: Any) -> ChangeFollowUp:
     """Return the effect that gives a follow-up these values."""
-    return ChangeFollowUp(replace(follow_up, **values), tuple(values))
+    return ChangeFollowUp(replace(follow_up, **values))
 
 
 def _switch_channels(due: DueMessage, channels: tuple[str, ...], now: datetime) -> Effect:
     """Send on other channels; that ends the follow-up if they have all been decided before."""
     switched = replace(due.follow_up, channels=channels)
     ended = settle_follow_up(switched, due.deliveries, now)
-    return ChangeFollowUp(switched, ("channels",)) if ended is None else ChangeFollowUp(ended, ("channels", *_END))
+    return ChangeFollowUp(ended or switched)

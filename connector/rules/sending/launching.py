@@ -106,7 +106,7 @@ def launch_user(
         follow_up = replace(follow_up, state=state, reason=reason, decided_at=now)
         enrolled = enrol(follow_up, recipient.user, now) if state is State.CONTROL else ()
     kept = keep_first_assignment(launch.entry, recipient, user_key, assignment)
-    return *kept, BeginFollowUp(follow_up), *enrolled
+    return *kept, BeginFollowUp(follow_up, now), *enrolled
 
 
 def is_launched(follow_up: FollowUp) -> bool:

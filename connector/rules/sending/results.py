@@ -12,7 +12,7 @@ from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 from connector.rules.sending.decisions import Decided, MessageDecision
-from connector.rules.sending.deliveries import OUT, DeliveryState, DueMessage, build_receive_interaction
+from connector.rules.sending.deliveries import OUT, Delivery, DeliveryState, DueMessage, build_receive_interaction
 from connector.rules.sending.effects import (
     CancelFollowUp,
     Effect,
@@ -50,24 +50,25 @@ class SendResult:
 def decide_result(
     due: DueMessage, result: SendResult, user: User, *, dispatched_at: datetime, now: datetime
 ) -> MessageDecision:
-    """Return a message's final state, and what it changes; a delivery report that was quicker has settled it.
+    """Return a message's final state, and what it changes.
 
     What went out, or may have, is a receipt. A message that a provider accepted is also an interaction, at the instant
-    of its dispatch, unless a delivery report will make it (M4).
+    of its dispatch, unless a delivery report will make it (M4). A delivery report or a later attempt may have settled
+    the message before; only that the provider accepted it is still news then.
 
     Args:
-        due: the message, with the follow-up's deliveries as stored.
+        due: the message, with the follow-up and its deliveries as stored; no delivery: the user was erased meanwhile.
         dispatched_at: when the message was claimed, UTC; `now` is when its result is recorded.
     """
     follow_up = due.follow_up
     effects: list[Effect] = []
     if result.invalid_tokens:
         effects.append(ForgetPushTokens(follow_up.user_key, result.invalid_tokens))
-    reported = due.delivery
-    if result.may_be_reported and reported is not None and reported.state is DeliveryState.SENT:
-        return MessageDecision(Decided(reported), tuple(effects))
     is_out = result.state in OUT
     delivery = due.with_state(result.state, result.reason, dispatched_at if is_out else None)
+    stored = due.delivery
+    if stored is None or is_settled(stored, result):
+        return MessageDecision(Decided(stored or delivery), tuple(effects))
     effects += decide_delivery(due, delivery, now, fault=result.fault, provider_id=result.provider_id)
     if is_out:
         effects.append(SaveReceipt(follow_up, dispatched_at))
@@ -77,19 +78,29 @@ def decide_result(
     return MessageDecision(Decided(delivery), tuple(effects))
 
 
+def is_settled(stored: Delivery, result: SendResult) -> bool:
+    """Return whether a stored delivery stays as it is, because a report or a later attempt settled it."""
+    if stored.state is DeliveryState.CLAIMED:
+        return False
+    if result.state is not DeliveryState.SENT:
+        return True
+    return result.may_be_reported and stored.state is DeliveryState.SENT
+
+
 def decide_release(
-    due: DueMessage, fault: str, since: Sequence[LogEntry], catalogue: Catalogue, now: datetime
+    due: DueMessage, claimed_at: datetime, fault: str, since: Sequence[LogEntry], catalogue: Catalogue, now: datetime
 ) -> tuple[Effect, ...]:
     """Return what releasing a claim changes: nothing went out, so exceptions before the next attempt count (X1).
 
     One that was ingested while the claim was held counts now. A claim that a later attempt recorded as lost stays so.
 
     Args:
+        claimed_at: when the claim to release was made, UTC; another attempt's claim stays.
         since: the user's log since the trigger, in event order; may be empty if `due.is_another_out`.
     """
-    if due.delivery is None or due.delivery.state is not DeliveryState.CLAIMED:
+    if due.delivery is None or due.delivery.state is not DeliveryState.CLAIMED or due.delivery.claimed_at != claimed_at:
         return ()
-    opened = WriteDelivery(due.follow_up, due.with_state(DeliveryState.OPEN), is_new=False, fault=fault)
+    opened = WriteDelivery(due.follow_up, due.with_state(DeliveryState.OPEN), due.attempt, fault=fault)
     if due.is_another_out:
         return (opened,)
     waits = change(due.follow_up, state=State.WAITING, dispatched_at=None)

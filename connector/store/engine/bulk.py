@@ -58,12 +58,22 @@ def upsert(tx: Transaction, table: Table, replaced: Sequence[str], *, newest_by:
     Args:
         newest_by: a column with an instant; a row that is newer by it than the one to insert stays as it is.
     """
-    insert = insert_into(tx, table)
+    return _replace_on_conflict(insert_into(tx, table), table, replaced, newest_by)
+
+
+def _replace_on_conflict(insert: Insert, table: Table, replaced: Sequence[str], newest_by: str | None) -> Insert:
     return insert.on_conflict_do_update(
         index_elements=list(table.primary_key.columns),
         set_={name: insert.excluded[name] for name in replaced},
         where=None if newest_by is None else insert.excluded[newest_by] >= table.c[newest_by],
     )
+
+
+def upsert_rows(
+    tx: Transaction, table: Table, rows: Sequence[Row], replaced: Sequence[str], *, newest_by: str | None = None
+) -> Insert:
+    """Return the INSERT of these rows in one statement, with what `upsert` does about rows that are there already."""
+    return _replace_on_conflict(insert_rows(tx, table, rows), table, replaced, newest_by)
 
 
 def insert_rows(tx: Transaction, table: Table, rows: Sequence[Row], *, shared: Row = _NOTHING) -> Insert:

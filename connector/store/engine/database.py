@@ -1,25 +1,21 @@
-"""The database, SQLite or PostgreSQL: one way to write, one way to read.
-
-ConnectorError
-└── StoreUnavailable     the database cannot be reached, or cannot write now
-"""
+"""The database, SQLite or PostgreSQL: one way to write, one way to read, and no wait without a bound (guarantee 9)."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, cast, event, func, literal, select
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from connector.rules.model.errors import ConnectorError
 from connector.store.engine.engines import open_engines
+from connector.store.engine.outages import Health, Outage, StoreUnavailable, find_outage
 from connector.store.engine.transaction import Dialect, Transaction, database_now
 
 __all__ = ["Database", "Lock", "StatementCount", "StoreUnavailable", "database_now"]
@@ -27,11 +23,15 @@ __all__ = ["Database", "Lock", "StatementCount", "StoreUnavailable", "database_n
 Lock = Literal["shared", "exclusive"]
 
 WAIT_SECONDS = 15.0
-"""How long a writer of this process waits for its turn before it gives up with StoreUnavailable."""
-
-
-class StoreUnavailable(ConnectorError):
-    """The database cannot be reached or cannot write now. Nothing of the transaction was kept; try again later."""
+"""The deadline of a transaction, and of the wait for a turn or a connection before it, unless the caller gives one."""
+LONG_SECONDS = 600.0
+"""The deadline for work on many rows that nobody waits for over HTTP."""
+MAX_CONNECTIONS = 20
+"""Connections of one process to PostgreSQL, unless the settings say otherwise."""
+_GRACE_SECONDS = 1.0
+"""How much longer than the server a transaction waits: a server that lives ends a slow statement itself."""
+_SLOT_PAUSE_SECONDS = 0.25
+"""How often to try again while the server has no slot for another connection."""
 
 
 @dataclass
@@ -44,38 +44,55 @@ class StatementCount:
 class Database:
     """One database of one process and event loop, from `open` to `close`."""
 
-    def __init__(self, dialect: Dialect, writer: AsyncEngine, reader: AsyncEngine) -> None:
+    def __init__(
+        self, dialect: Dialect, writer: AsyncEngine, reader: AsyncEngine, seconds: float, max_connections: int
+    ) -> None:
         self.dialect = dialect
+        self.health = Health()
         self._writer = writer
         self._reader = reader
+        self._seconds, self._max_connections = seconds, max_connections
         self._write_turn = asyncio.Lock() if dialect == "sqlite" else None
         self._shared_turn = asyncio.Lock()
 
     @classmethod
-    def open(cls, url: str) -> Database:
+    def open(cls, url: str, *, seconds: float = WAIT_SECONDS, max_connections: int = MAX_CONNECTIONS) -> Database:
         """Prepare a database: nothing is connected yet, but a SQLite file's folder is created.
 
         Args:
             url: `sqlite:///path/to/file.db` or `postgresql://user:password@host/name`, with or without the driver.
+            seconds: the deadline of transactions that are begun without one.
+            max_connections: to PostgreSQL.
 
         Raises:
             ValueError: it is another kind of database, or SQLite in memory, which two connections cannot share.
         """
-        return cls(*open_engines(url))
+        return cls(*open_engines(url, seconds, max_connections), seconds, max_connections)
+
+    @property
+    def max_group_transactions(self) -> int:
+        """How many transactions of one group commit run at a time.
+
+        SQLite has one writer; on PostgreSQL, others proceed while one waits for a user's lock.
+        """
+        return 1 if self.dialect == "sqlite" else 4
 
     @asynccontextmanager
-    async def write(self, workspace: str, *, lock: Lock = "shared") -> AsyncIterator[Transaction]:
+    async def write(
+        self, workspace: str, *, lock: Lock = "shared", seconds: float | None = None
+    ) -> AsyncIterator[Transaction]:
         """Begin a transaction under the workspace's catalogue lock; commit it at the end, roll it back on any error.
 
         Args:
             workspace: whose catalogue is locked.
             lock: `shared` for ingesting and sending, `exclusive` for orders, which then run alone (guarantee 1). SQLite
                 has one writer at a time, so that both are the same there.
+            seconds: the deadline on PostgreSQL; None: that of the database. A lock is never waited for any longer.
 
         Raises:
-            StoreUnavailable: the database cannot be reached, or the connection was lost.
+            StoreUnavailable: the database cannot be reached, cannot write, or did not answer before the deadline.
         """
-        async with self._turn(lock), _begin(self._writer) as connection:
+        async with self._turn(lock), self._begin(self._writer, seconds, writing=True) as connection:
             if self.dialect == "postgresql":
                 await connection.execute(select(_catalogue_lock(workspace, lock)))
             yield Transaction(connection, workspace)
@@ -91,7 +108,7 @@ class Database:
             return
         async with AsyncExitStack() as turns:
             try:
-                async with asyncio.timeout(WAIT_SECONDS):
+                async with asyncio.timeout(self._seconds):
                     if lock == "shared":
                         await turns.enter_async_context(self._shared_turn)
                     await turns.enter_async_context(self._write_turn)
@@ -100,9 +117,9 @@ class Database:
             yield
 
     @asynccontextmanager
-    async def read(self, workspace: str) -> AsyncIterator[Transaction]:
-        """Begin a read-only snapshot: all of its statements see the same moment. Raises StoreUnavailable."""
-        async with _begin(self._reader) as connection:
+    async def read(self, workspace: str, *, seconds: float | None = None) -> AsyncIterator[Transaction]:
+        """Begin a read-only snapshot: all of its statements see the same moment. Raises StoreUnavailable as `write`."""
+        async with self._begin(self._reader, seconds, writing=False) as connection:
             yield Transaction(connection, workspace)
 
     async def close(self) -> None:
@@ -128,46 +145,65 @@ class Database:
             for engine in engines:
                 event.remove(engine.sync_engine, "before_cursor_execute", record)
 
-
-@asynccontextmanager
-async def _begin(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    try:
-        async with engine.begin() as connection:
-            try:
-                yield connection
-            except (asyncio.CancelledError, AssertionError):
-                # Cancelled inside a statement: psycopg can leave it half done, or fail an assertion of its own.
-                await connection.invalidate()
+    @asynccontextmanager
+    async def _begin(
+        self, engine: AsyncEngine, given: float | None, *, writing: bool
+    ) -> AsyncIterator[AsyncConnection]:
+        """Begin a transaction that ends before its deadline; translate the errors of an outage to StoreUnavailable."""
+        seconds = self._seconds if given is None else given
+        try:
+            connection = await self._connect(engine, min(seconds, self._seconds))
+            async with aclosing(connection), connection.begin():
+                try:
+                    await self._set_deadline(connection, seconds)
+                    yield connection
+                except (asyncio.CancelledError, AssertionError):
+                    # Cancelled inside a statement: the driver can leave it half done, or fail an assertion of its own.
+                    await connection.invalidate()
+                    raise
+        except DBAPIError as error:
+            outage = find_outage(error)
+            if outage is None or (outage is Outage.READ_ONLY and not writing):
                 raise
-    except PoolTimeoutError as error:
-        raise StoreUnavailable("every connection to the database is busy; try again later") from error
-    except DBAPIError as error:
-        if _means_unavailable(error):
-            raise StoreUnavailable(f"the database cannot be used now: {type(error.orig).__name__}") from error
-        raise
+            raise self._unavailable(outage, error) from error
+        self.health.record_success(writing=writing)
 
+    async def _connect(self, engine: AsyncEngine, seconds: float) -> AsyncConnection:
+        """Take a connection of the pool; while the server has no slot for another, try again until the deadline."""
+        refused: DBAPIError | None = None
+        try:
+            async with asyncio.timeout(seconds + _GRACE_SECONDS):
+                while True:
+                    try:
+                        return await engine.connect().start()
+                    except DBAPIError as error:
+                        if (outage := find_outage(error)) is not Outage.NO_SLOTS:
+                            raise self._unavailable(outage or Outage.UNREACHABLE, error) from error
+                        refused = error
+                    await asyncio.sleep(_SLOT_PAUSE_SECONDS)
+        except PoolTimeoutError as error:
+            raise self._unavailable(Outage.BUSY, error) from error
+        except TimeoutError as error:
+            raise self._unavailable(Outage.NO_SLOTS if refused else self._why_waited(engine), error) from error
 
-_TRANSIENT_SQLITE_ERRORS = (
-    "SQLITE_BUSY",
-    "SQLITE_LOCKED",
-    "SQLITE_IOERR",
-    "SQLITE_FULL",
-    "SQLITE_CANTOPEN",
-    "SQLITE_READONLY",
-)
+    def _why_waited(self, engine: AsyncEngine) -> Outage:
+        is_exhausted = engine.pool.checkedout() >= self._max_connections  # type: ignore[attr-defined]
+        return Outage.BUSY if is_exhausted or self.dialect == "sqlite" else Outage.SILENT
 
-_TRANSIENT_POSTGRESQL_ERRORS = ("40001", "40P01", "55P03")
-"""Serialization failure, deadlock, lock timeout: the caller tries again."""
+    async def _set_deadline(self, connection: AsyncConnection, seconds: float) -> None:
+        """Bound every wait from now on, in the driver and on the server (whose sessions allow for short ones)."""
+        if self.dialect == "sqlite" or connection.sync_connection is None:
+            return
+        driver: Any = connection.sync_connection.connection.driver_connection
+        driver.deadline = asyncio.get_running_loop().time() + seconds + _GRACE_SECONDS
+        if seconds > self._seconds:
+            names = ("statement_timeout", "idle_in_transaction_session_timeout")
+            await connection.execute(select(*(func.set_config(name, f"{seconds:.0f}s", True) for name in names)))
 
-
-def _means_unavailable(error: DBAPIError) -> bool:
-    # An error without a statement was raised by connecting or committing.
-    is_lost = error.connection_invalidated or error.statement is None
-    if is_lost and isinstance(error, OperationalError | InterfaceError):
-        return True
-    if getattr(error.orig, "sqlstate", None) in _TRANSIENT_POSTGRESQL_ERRORS:
-        return True
-    return str(getattr(error.orig, "sqlite_errorname", "")).startswith(_TRANSIENT_SQLITE_ERRORS)
+    def _unavailable(self, outage: Outage, error: BaseException) -> StoreUnavailable:
+        self.health.record_failure(outage)
+        cause = getattr(error, "orig", None) or error
+        return StoreUnavailable(f"the database cannot be used now ({outage}): {type(cause).__name__}", outage)
 
 
 def _catalogue_lock(workspace: str, lock: Lock) -> Any:

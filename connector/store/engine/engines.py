@@ -10,8 +10,10 @@ from typing import Any
 
 from pydantic_core import from_json
 from sqlalchemy import URL, event, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from connector.store.engine.outages import CONNECTION_IS_USELESS, classify
 from connector.store.engine.sqlite_connection import connect
 from connector.store.engine.transaction import Dialect
 
@@ -22,18 +24,19 @@ _DRIVERS: dict[str, str] = {
     "postgresql": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
 }
-_SQLITE_BUSY_SECONDS = 15.0
-"""How long SQLite waits for a writer of another process."""
-_LOCK_TIMEOUT_SECONDS = 15.0
-"""How long to wait for a connection of the pool and, on PostgreSQL, for any lock."""
 _WAL_ATTEMPTS = 20
 _CACHE_PRAGMAS = ("PRAGMA cache_size=-65536", "PRAGMA temp_store=MEMORY", "PRAGMA wal_autocheckpoint=8000")
 """A page cache of 64 MiB: with the default of 2, most pages would be read again for each batch. 32 MiB of WAL before a
 checkpoint: with the default of 4, every other commit would make one. Durability does not change."""
 
 
-def open_engines(url: str) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
+def open_engines(url: str, seconds: float, max_connections: int) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
     """Return the dialect, the engine that writes and the engine that reads.
+
+    Args:
+        seconds: how long to wait for a connection of the pool, for a lock, for a statement, and how long a transaction
+            may stay idle; SQLite waits as long for the writer of another process.
+        max_connections: to PostgreSQL.
 
     Raises:
         ValueError: the URL names neither a SQLite file nor a PostgreSQL database.
@@ -42,38 +45,25 @@ def open_engines(url: str) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
     if parsed.drivername not in _DRIVERS:
         raise ValueError(f"{parsed.drivername!r} is not supported; write sqlite:///FILE or postgresql://HOST/NAME")
     parsed = parsed.set(drivername=_DRIVERS[parsed.drivername])
-    return _open_sqlite(parsed) if parsed.drivername.startswith("sqlite") else _open_postgresql(parsed)
+    if parsed.drivername.startswith("sqlite"):
+        return _open_sqlite(parsed, seconds)
+    from connector.store.engine.postgresql_engines import open_postgresql  # SQLite has no use for psycopg
+
+    return open_postgresql(parsed, seconds, max_connections)
 
 
-def _open_postgresql(url: URL) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
-    engine = create_async_engine(
-        url,
-        isolation_level="READ COMMITTED",
-        pool_size=10,
-        hide_parameters=True,  # errors end up in logs and in Temporal's histories; parameters hold personal data
-        pool_pre_ping=True,
-        pool_recycle=1800,
-        pool_timeout=_LOCK_TIMEOUT_SECONDS,
-        connect_args={
-            "application_name": "campaign-connector",
-            "connect_timeout": 10,
-            "options": f"-c lock_timeout={_LOCK_TIMEOUT_SECONDS * 1000:.0f}",
-        },
-    )
-    reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return "postgresql", engine, reader
-
-
-def _open_sqlite(url: URL) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
+def _open_sqlite(url: URL, seconds: float) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
     if url.database in (None, "", ":memory:"):
         raise ValueError("SQLite in memory is not supported; write sqlite:///FILE")
     Path(str(url.database)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    connect_args = {"timeout": _SQLITE_BUSY_SECONDS, "async_creator_fn": connect}
+    connect_args = {"timeout": seconds, "async_creator_fn": connect}
     options: dict[str, Any] = {"connect_args": connect_args, "hide_parameters": True, "json_deserializer": _read_json}
     writer = create_async_engine(url, pool_size=1, max_overflow=0, **options)
-    reader = create_async_engine(url, pool_size=4, pool_timeout=_LOCK_TIMEOUT_SECONDS, **options)
+    reader = create_async_engine(url, pool_size=4, pool_timeout=seconds, **options)
     event.listen(writer.sync_engine, "connect", _switch_to_wal)
     event.listen(writer.sync_engine, "invalidate", _roll_back_invalidated)
+    for engine in (writer, reader):
+        event.listen(engine.sync_engine, "handle_error", _drop_useless)
     _begin_with(writer, "BEGIN IMMEDIATE", ("PRAGMA synchronous=FULL", *_CACHE_PRAGMAS))
     _begin_with(reader, "BEGIN", ("PRAGMA query_only=ON",))
     return "sqlite", writer, reader
@@ -109,6 +99,12 @@ def _roll_back_invalidated(connection: Any, _record: Any, _error: BaseException 
     """
     with suppress(Exception):
         connection.run_async(lambda driver: driver.rollback())
+
+
+def _drop_useless(context: ExceptionContext) -> None:
+    """Drop a connection that the outage leaves useless; one that was opened read-only would stay so."""
+    if classify(context.original_exception) in CONNECTION_IS_USELESS:
+        context.is_disconnect = True
 
 
 def _begin_with(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -> None:

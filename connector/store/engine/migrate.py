@@ -7,17 +7,16 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from connector.store.engine.database import Database
+from connector.store.engine.database import LONG_SECONDS, Database
 from connector.store.engine.transaction import Transaction, database_now
 
 _SCRIPTS = Path(__file__).parents[1] / "migrations"
 _MIGRATIONS = "/migrations"  # locks that are no workspace's: ids begin with a letter or a digit
 _PARTITIONS = "/partitions"
+_MIGRATION_SECONDS = 24 * 3600.0
 
 
 async def migrate(database: Database) -> None:
@@ -26,17 +25,10 @@ async def migrate(database: Database) -> None:
     Raises:
         StoreUnavailable: the database cannot be reached.
     """
-    async with database.write(_MIGRATIONS, lock="exclusive") as tx:
+    async with database.write(_MIGRATIONS, lock="exclusive", seconds=_MIGRATION_SECONDS) as tx:
         await tx.connection.run_sync(_upgrade)
         today = (await database_now(tx)).date()
     await ensure_partitions(database, today)
-
-
-async def is_migrated(database: Database) -> bool:
-    """Return whether the tables exist and are those of this version. Raises StoreUnavailable."""
-    async with database.read(_MIGRATIONS) as tx:
-        heads = await tx.connection.run_sync(lambda c: MigrationContext.configure(c).get_current_heads())
-    return set(heads) == set(ScriptDirectory.from_config(_config()).get_heads())
 
 
 async def ensure_partitions(database: Database, today: date, *, ahead_days: int = 7) -> None:
@@ -46,7 +38,7 @@ async def ensure_partitions(database: Database, today: date, *, ahead_days: int 
     """
     if database.dialect == "sqlite":
         return
-    async with database.write(_PARTITIONS, lock="exclusive") as tx:
+    async with database.write(_PARTITIONS, lock="exclusive", seconds=LONG_SECONDS) as tx:
         for day in (today + timedelta(days=ahead) for ahead in range(ahead_days + 1)):
             await _ensure_partition(tx, day)
 
@@ -65,12 +57,7 @@ async def _ensure_partition(tx: Transaction, day: date) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
-    return config
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

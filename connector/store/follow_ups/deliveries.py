@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 
-from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, func, or_, select, update
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
@@ -20,11 +20,14 @@ from connector.rules.sending.deliveries import (
 )
 from connector.rules.sending.effects import WriteDelivery
 from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
-from connector.store.engine.bulk import in_set
+from connector.store.engine.bulk import in_set, upsert_rows
 from connector.store.engine.transaction import Transaction
-from connector.store.follow_ups.follow_ups import update_follow_up
+from connector.store.follow_ups.follow_ups import update_follow_ups
 from connector.store.tables import deliveries, interactions, user_aliases
 from connector.store.users.users import is_erased_id
+
+_DECIDED = ("state", "reason", "claimed_at", "decided_at", "attempt", "fault", "provider_id")
+"""The columns that a decision about a delivery changes."""
 
 
 async def find_deliveries(
@@ -97,31 +100,29 @@ async def load_past_sends(
     return past_sends
 
 
-async def write_delivery(tx: Transaction, written: WriteDelivery, attempt: int) -> None:
-    """Insert a delivery's row, or give the stored one its new state. Faults are our codes, never texts."""
-    follow_up, delivery = written.follow_up, written.delivery
-    values = {
-        "state": delivery.state.value,
-        "reason": delivery.reason,
-        "claimed_at": delivery.claimed_at,
-        "decided_at": written.decided_at,
-        "attempt": attempt,
-        "fault": written.fault,
-        "provider_id": written.provider_id,
-    }
-    if not written.is_new:
-        return await _update(tx, delivery.id, **values)
-    await tx.execute(
-        insert(deliveries).values(
-            workspace=tx.workspace,
-            id=delivery.id,
-            follow_up_id=follow_up.id,
-            campaign=follow_up.campaign,
-            user_key=follow_up.user_key,
-            channel=delivery.channel,
-            **values,
-        )
-    )
+async def write_deliveries(tx: Transaction, written: Sequence[WriteDelivery]) -> None:
+    """Insert deliveries' rows, or give the stored ones their new state. Faults are our codes, never texts."""
+    rows = [
+        {
+            "workspace": tx.workspace,
+            "id": delivery.id,
+            "follow_up_id": one.follow_up.id,
+            "campaign": one.follow_up.campaign,
+            "user_key": one.follow_up.user_key,
+            "channel": delivery.channel,
+            "state": delivery.state.value,
+            "reason": delivery.reason,
+            "claimed_at": delivery.claimed_at,
+            "decided_at": one.decided_at,
+            "attempt": one.attempt,
+            "fault": one.fault,
+            "provider_id": one.provider_id,
+        }
+        for one in written
+        for delivery in (one.delivery,)
+    ]
+    if rows:
+        await tx.execute(upsert_rows(tx, deliveries, rows, _DECIDED))
 
 
 async def mark_accepted(
@@ -176,7 +177,7 @@ async def settle(
     ended = settle_follow_up(follow_up, by_channel, now)
     if ended is None:
         return None
-    await update_follow_up(tx, ended, ("state", "reason", "decided_at"))
+    await update_follow_ups(tx, [ended])
     return ended.state
 
 

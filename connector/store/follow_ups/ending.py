@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, exists, select, update
+from sqlalchemy import exists, select, update
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
@@ -24,29 +23,47 @@ from connector.store.users.users import lock_users
 _CANCELLABLE = (State.WAITING.value, State.HELD.value)
 
 
-@dataclass(frozen=True)
-class StoppedPage:
-    """How many follow-ups one step loaded, and how many of them it ended."""
+async def find_stopped(tx: Transaction, campaigns: Collection[str], limit: int) -> dict[str, str]:
+    """Return at most `limit` follow-ups that wait in closed windows, with the keys of their users (P9).
 
-    seen: int
-    ended: int
-
-
-async def end_stopped(tx: Transaction, campaigns: Collection[str], limit: int) -> StoppedPage:
-    """End at most `limit` follow-ups that wait in closed windows, as of the instant at which their window closed (P9).
-
-    What is going out finishes, even if its other channels are held; what a launch sends ends only if its campaign is
-    archived. The users are locked first, in sorted order, as ingesting and sending lock them (guarantee 3).
+    What a launch sends counts only if its campaign is archived: a stop pauses the launch.
 
     Args:
-        campaigns: whose windows; empty: those of the whole workspace.
+        campaigns: whose windows; empty: those of the whole workspace, which reads everything that waits there.
     """
-    waiting = await _find_stopped(tx, campaigns, limit)
-    await lock_users(tx, {row.user_key for row in waiting})
+    is_paused = exists().where(
+        launches.c.workspace == follow_ups.c.workspace,
+        launches.c.launch_id == follow_ups.c.trigger_id,
+        entries.c.workspace == launches.c.workspace,
+        entries.c.id == launches.c.campaign,
+        entries.c.state != "archived",
+    )
+    statement = (
+        select(follow_ups.c.id, follow_ups.c.user_key)
+        .join(publications, publications.c.window_id == follow_ups.c.window_id)
+        .where(tx.in_workspace(follow_ups), follow_ups.c.state.in_(_CANCELLABLE))
+        .where(publications.c.closed_at.is_not(None), follow_ups.c.dispatched_at.is_(None), ~is_paused)
+        .limit(limit)
+    )
+    if campaigns:
+        statement = statement.where(in_set(tx, follow_ups.c.campaign, campaigns))
+    return {row.id: row.user_key for row in await tx.execute(statement)}
+
+
+async def end_stopped(tx: Transaction, stopped: Mapping[str, str]) -> int:
+    """End those of these follow-ups that still wait, as of the instant at which their window closed; return how many.
+
+    What is going out finishes, even if its other channels are held. The users are locked first, in sorted order, as
+    ingesting and sending lock them (guarantee 3).
+
+    Args:
+        stopped: found by `find_stopped` before this transaction. A closed window is never opened again.
+    """
+    await lock_users(tx, set(stopped.values()))
     closed_at = select(publications.c.closed_at).where(publications.c.window_id == follow_ups.c.window_id)
     ended = await tx.execute(
         update(follow_ups)
-        .where(tx.in_workspace(follow_ups), in_set(tx, follow_ups.c.id, [row.id for row in waiting]))
+        .where(tx.in_workspace(follow_ups), in_set(tx, follow_ups.c.id, stopped))
         .where(follow_ups.c.state.in_(_CANCELLABLE), follow_ups.c.dispatched_at.is_(None))
         .values(
             state=State.DROPPED.value,
@@ -55,7 +72,7 @@ async def end_stopped(tx: Transaction, campaigns: Collection[str], limit: int) -
             ended_outside=True,
         )
     )
-    return StoppedPage(seen=len(waiting), ended=ended.rowcount)
+    return ended.rowcount
 
 
 async def find_open(tx: Transaction, ids: Collection[str]) -> dict[str, str]:
@@ -96,27 +113,6 @@ async def end_closed(
     await save_receipts(tx, received)
     await end_follow_ups(tx, ended, workflow_closed=True)
     return ended
-
-
-async def _find_stopped(tx: Transaction, campaigns: Collection[str], limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    # A stop only pauses a launch, unless its campaign is archived (P9).
-    is_paused = exists().where(
-        launches.c.workspace == follow_ups.c.workspace,
-        launches.c.launch_id == follow_ups.c.trigger_id,
-        entries.c.workspace == launches.c.workspace,
-        entries.c.id == launches.c.campaign,
-        entries.c.state != "archived",
-    )
-    statement = (
-        select(follow_ups.c.id, follow_ups.c.user_key)
-        .join(publications, publications.c.window_id == follow_ups.c.window_id)
-        .where(tx.in_workspace(follow_ups), follow_ups.c.state.in_(_CANCELLABLE))
-        .where(publications.c.closed_at.is_not(None), follow_ups.c.dispatched_at.is_(None), ~is_paused)
-        .limit(limit)
-    )
-    if campaigns:
-        statement = statement.where(in_set(tx, follow_ups.c.campaign, campaigns))
-    return (await tx.execute(statement)).all()
 
 
 def _is_open(tx: Transaction, ids: Collection[str]) -> tuple[Any, ...]:

@@ -21,6 +21,9 @@ from connector.store.users.log import item_columns, item_from_columns
 _END = ("id", "state", "reason", "exception_id", "exception_at", "decided_at")
 """The columns that the end of a follow-up changes; its attributes have the same names."""
 
+_CHANGED = ("id", "state", "reason", "next_at", "dispatched_at", "decided_at", "channels")
+"""The columns that sending and operators change; the attributes have the same names."""
+
 _KEPT_BY_EVALUATION = (State.SENDING, State.SENT, State.CONTROL, State.FAILED)
 
 
@@ -48,18 +51,32 @@ async def load_follow_ups(tx: Transaction, user_keys: Collection[str], since: da
 
 async def load_follow_up(tx: Transaction, follow_up_id: str) -> FollowUp | None:
     """Load one follow-up by its id."""
-    statement = select(follow_ups).where(tx.in_workspace(follow_ups), follow_ups.c.id == follow_up_id)
-    row = (await tx.execute(statement)).mappings().one_or_none()
-    return None if row is None else follow_up_from_row(row)
+    return (await load_follow_ups_by_id(tx, [follow_up_id])).get(follow_up_id)
 
 
-async def lock_user_of(tx: Transaction, follow_up_id: str) -> None:
-    """Lock the row of a follow-up's user until the transaction ends (guarantee 3)."""
-    if tx.dialect == "postgresql":  # on SQLite the transaction excludes every other writer
-        table = follow_ups.c
-        owner = select(table.user_key).where(tx.in_workspace(follow_ups), table.id == follow_up_id).scalar_subquery()
-        where = (tx.in_workspace(users), users.c.user_key == owner)
-        await tx.execute(select(users.c.user_key).where(*where).with_for_update())
+async def load_follow_ups_by_id(tx: Transaction, ids: Collection[str]) -> dict[str, FollowUp]:
+    """Load the follow-ups that exist of these, by id."""
+    statement = select(follow_ups).where(tx.in_workspace(follow_ups), in_set(tx, follow_ups.c.id, ids))
+    return {row["id"]: follow_up_from_row(row) for row in (await tx.execute(statement)).mappings()}
+
+
+async def load_locked(tx: Transaction, ids: Collection[str]) -> dict[str, FollowUp]:
+    """Lock the users of follow-ups until the transaction ends, then load the follow-ups that exist (guarantee 3).
+
+    The rows are locked in sorted order, so that no two transactions wait for each other. While a lock was awaited, the
+    user may have become part of another (`link_ids`); that user is locked then.
+    """
+    if tx.dialect != "postgresql":  # on SQLite the transaction excludes every other writer
+        return await load_follow_ups_by_id(tx, ids)
+    table = follow_ups.c
+    owners = select(table.user_key).where(tx.in_workspace(follow_ups), in_set(tx, table.id, ids))
+    where = (tx.in_workspace(users), users.c.user_key.in_(owners))
+    lock = select(users.c.user_key).where(*where).order_by(users.c.user_key).with_for_update()
+    while True:
+        locked = set((await tx.execute(lock)).scalars())
+        loaded = await load_follow_ups_by_id(tx, ids)
+        if locked.issuperset(follow_up.user_key for follow_up in loaded.values()):
+            return loaded
 
 
 async def count_generations(
@@ -93,13 +110,14 @@ async def insert_follow_ups(
         await tx.execute(insert_rows(tx, follow_ups, rows, shared=shared))
 
 
-async def update_follow_up(tx: Transaction, follow_up: FollowUp, fields: Collection[str]) -> None:
-    """Give a follow-up's row its new values in these fields; the user's lock is held."""
-    values = {name: getattr(follow_up, name) for name in fields}
-    if "channels" in values:
-        values["channels"] = list(follow_up.channels)
-    where = (tx.in_workspace(follow_ups), follow_ups.c.id == follow_up.id)
-    await tx.execute(update(follow_ups).where(*where).values(**values))
+async def update_follow_ups(tx: Transaction, changed: Collection[FollowUp]) -> None:
+    """Give follow-ups that were loaded under their users' locks their new state, times and channels."""
+    if not changed:
+        return
+    rows = [{name: getattr(follow_up, name) for name in _CHANGED} for follow_up in changed]
+    new, table = as_table(tx, {name: follow_ups.c[name].type for name in _CHANGED}, rows).c, follow_ups.c
+    values = {name: new[name] for name in _CHANGED if name != "id"}
+    await tx.execute(update(follow_ups).where(tx.in_workspace(follow_ups), table.id == new.id).values(values))
 
 
 async def end_follow_ups(tx: Transaction, ended: Sequence[FollowUp], *, workflow_closed: bool = False) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.sending.effects import KeepAssignment
 from connector.rules.targeting.assignment import Assignment
-from connector.store.engine.bulk import in_set, insert_rows, upsert
+from connector.store.engine.bulk import in_set, insert_rows, upsert_rows
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import assignments, receipts
 
@@ -45,15 +45,19 @@ async def save_receipts(tx: Transaction, received: Mapping[ReceiptKey, datetime]
         for (campaign, user_key, key), at in sorted(received.items())
     ]
     if rows:
-        await tx.execute(upsert(tx, receipts, ["received_at"], newest_by="received_at"), rows)
+        await tx.execute(upsert_rows(tx, receipts, rows, ["received_at"], newest_by="received_at"))
 
 
-async def load_assignments(tx: Transaction, campaign: str, user_keys: Collection[str]) -> dict[str, Assignment]:
-    """Load the assignments that are kept of users in a campaign, by user key (T4)."""
+async def load_assignments(
+    tx: Transaction, campaigns: Collection[str], user_keys: Collection[str]
+) -> dict[tuple[str, str], Assignment]:
+    """Load the assignments that are kept of users in campaigns, by (campaign, user key) (T4)."""
     table = assignments.c
-    where = (tx.in_workspace(assignments), table.campaign == campaign, in_set(tx, table.user_key, user_keys))
-    rows = await tx.execute(select(table.user_key, table.control, table.variant).where(*where))
-    return {row.user_key: Assignment(row.control, row.variant) for row in rows}
+    statement = select(table.campaign, table.user_key, table.control, table.variant).where(
+        tx.in_workspace(assignments), in_set(tx, table.campaign, campaigns), in_set(tx, table.user_key, user_keys)
+    )
+    rows = await tx.execute(statement)
+    return {(row.campaign, row.user_key): Assignment(row.control, row.variant) for row in rows}
 
 
 async def insert_assignments(tx: Transaction, first: Sequence[KeepAssignment]) -> None:

@@ -1,8 +1,8 @@
-"""Lists of follow-ups and refusals for operators, and counts of them by state."""
+"""Lists of follow-ups and refusals for operators."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,13 +14,11 @@ from sqlalchemy import (
     String,
     Table,
     and_,
-    case,
     false,
     func,
     null,
     select,
     type_coerce,
-    union_all,
 )
 
 from connector.rules.model.reasons import State
@@ -59,16 +57,6 @@ class FollowUpListing:
     channels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Count:
-    """The number of follow-ups or refusals of a campaign in one state for one reason."""
-
-    campaign: str
-    state: str
-    reason: str | None
-    count: int
-
-
 async def list_follow_ups(
     tx: Transaction,
     *,
@@ -90,42 +78,6 @@ async def list_follow_ups(
     listings = [FollowUpListing(*row) for row in await tx.execute(statement)]
     channels = await _load_sent_channels(tx, [listing.id for listing in listings if listing.id is not None])
     return [replace(listing, channels=tuple(channels.get(listing.id or "", ()))) for listing in listings]
-
-
-async def count_follow_ups(tx: Transaction, campaign: str | None = None) -> list[Count]:
-    """Count follow-ups, refusals and noted late exceptions by campaign, state and reason."""
-    parts = []
-    for table in (follow_ups, decisions):
-        group = (table.c.campaign, table.c.state, table.c.reason)
-        part = select(*group, func.count().label("count")).where(tx.in_workspace(table)).group_by(*group)
-        parts.append(part if campaign is None else part.where(table.c.campaign == campaign))
-    rows = await tx.execute(union_all(*parts))
-    return sorted((Count(*row) for row in rows), key=lambda count: (count.campaign, count.state, count.reason or ""))
-
-
-@dataclass(frozen=True)
-class WaitCounts:
-    """The follow-ups of one campaign and one revision that wait or are held, and the number of their users."""
-
-    campaign: str
-    revision: int
-    users: int
-    waiting: int
-    held: int
-
-
-async def count_waits(tx: Transaction, campaigns: Collection[str]) -> list[WaitCounts]:
-    """Count who stays on which revision of these campaigns when a newer one is published (P10), in one statement."""
-    table = follow_ups.c
-    waiting, held = (func.sum(case((table.state == s.value, 1), else_=0)) for s in (State.WAITING, State.HELD))
-    statement = (
-        select(table.campaign, table.revision, func.count(table.user_key.distinct()), waiting, held)
-        .where(tx.in_workspace(follow_ups), in_set(tx, table.campaign, campaigns))
-        .where(table.state.in_((State.WAITING.value, State.HELD.value)))
-        .group_by(table.campaign, table.revision)
-        .order_by(table.campaign, table.revision)
-    )
-    return [WaitCounts(*row) for row in await tx.execute(statement)]
 
 
 def _columns_of(table: Table) -> Select[Any]:

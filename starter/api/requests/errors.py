@@ -12,10 +12,11 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from connector.rules.model.errors import DefinitionError, Fault, OrderRefused
-from connector.store.engine.database import StoreUnavailable
+from connector.store.engine.outages import StoreUnavailable
 from connector.store.users.users import UserErased
 from connector.temporal.client import TemporalUnavailable
 from connector.temporal.registry_client import OrderUnanswered, RegistryUnavailable
+from starter.api.requests.metrics import store_unavailable
 
 RETRY_AFTER_SECONDS = 2
 
@@ -78,6 +79,12 @@ def as_api_error(error: Exception) -> ApiError:
     return next(convert(error) for kind, convert in _CONVERSIONS.items() if isinstance(error, kind))
 
 
+def _store_unavailable(error: StoreUnavailable) -> ApiError:
+    """Convert an outage, and count it; the caller need not know which it is."""
+    store_unavailable.labels(error.outage.value).inc()
+    return unavailable("store_unavailable", "the database cannot be used now; try again")
+
+
 def _invalid(faults: list[Fault]) -> ApiError:
     listed = [{"key": fault.key, "problem": fault.problem} for fault in faults]
     message = "; ".join(": ".join(part for part in fault.values() if part) for fault in listed)
@@ -94,7 +101,7 @@ def _invalid_parameter(error: RequestValidationError) -> ApiError:
 
 
 _CONVERSIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
-    StoreUnavailable: lambda _: unavailable("store_unavailable", "the database cannot be used now; try again"),
+    StoreUnavailable: _store_unavailable,
     TemporalUnavailable: lambda error: unavailable("temporal_unavailable", str(error)),
     OrderUnanswered: lambda error: ApiError(504, "order_unanswered", str(error)),
     RegistryUnavailable: lambda error: unavailable("registry_unavailable", str(error)),

@@ -13,3 +13,6 @@ segment_messages = Counter(
     "Messages of Segment's protocol, by type and outcome.",
     ["type", "outcome"],
 )
+store_unavailable = Counter(
+    "connector_store_unavailable", "Requests refused because the database could not be used, by the outage.", ["outage"]
+)

@@ -24,7 +24,8 @@ from starter.api.requests.errors import ApiError, not_found
 from starter.api.requests.options import NoOptions, PublishOptions
 from starter.operations.order_keys import OrderKey
 from starter.operations.orders import order_now
-from starter.operations.views import load_results, view_entry_with_definition
+from starter.operations.results import load_results
+from starter.operations.views import view_entry_with_definition
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 _NO_OPTIONS = describe_body("NoOptions", required=False)

@@ -12,12 +12,6 @@ from starter.operations.readiness import check_readiness
 
 router = APIRouter(tags=["operation"])
 
-_NOTES = {
-    "ready": None,
-    "degraded": "interactions are accepted and stored; their follow-ups start when the rest is back",
-    "not_ready": "the database cannot be used now; no interaction is accepted",
-}
-
 
 @router.get("/healthz")
 async def alive() -> dict[str, str]:
@@ -31,13 +25,13 @@ async def ready(context: ContextHere) -> JSONResponse:
     found = await check_readiness(context)
     body = {
         "status": found.status,
-        "database": "ok" if found.database else "unreachable",
+        "database": found.outage or "ok",
         "temporal": "ok" if found.temporal else "unreachable",
         "worker": "polling" if found.worker else "none",
     }
-    if note := _NOTES[found.status]:
-        body["note"] = note
-    return JSONResponse(body, 200 if found.database else 503)
+    if found.note:
+        body["note"] = found.note
+    return JSONResponse(body, 503 if found.outage else 200)
 
 
 @router.get("/metrics", dependencies=[Depends(needs(Scope.READ))], response_class=Response)

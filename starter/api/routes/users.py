@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 
 from connector.rules.model.users import User
-from connector.store.engine.database import database_now
+from connector.store.engine.database import LONG_SECONDS, database_now
 from connector.store.erasure import erase_user
 from connector.store.users.descriptions import merge_user, save_user
 from connector.store.users.users import find_user
@@ -70,7 +70,7 @@ async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
 @router.delete("/{id}", dependencies=[Depends(needs(Scope.MANAGE))], status_code=204)
 async def erase(id: UserId, context: ContextHere) -> None:
     """Erase a user for good: waiting follow-ups end as `dropped: erased`; late reports change nothing."""
-    async with context.database.write(context.workspace) as tx:
+    async with context.database.write(context.workspace, seconds=LONG_SECONDS) as tx:
         erased = await erase_user(tx, id, await database_now(tx))
     if not erased:
         raise not_found(f"the user {id}")

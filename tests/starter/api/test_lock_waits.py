@@ -9,10 +9,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from connector.app.context import build_context
-from connector.ingest import coalescing as gathering
 from connector.settings.application import Settings
-from connector.store.engine import database as store
-from connector.store.engine import engines
+from connector.store.engine import group_commit
 from connector.store.engine.database import Database
 from tests.support.api import open_client
 from tests.support.builders import at
@@ -28,8 +26,7 @@ BOUND = 10.0
 
 @pytest.fixture
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((gathering, "WAIT"), (store, "WAIT"), (engines, "_SQLITE_BUSY"), (engines, "_LOCK_TIMEOUT")):
-        monkeypatch.setattr(module, f"{name}_SECONDS", WAITS)
+    monkeypatch.setattr(group_commit, "WAIT_SECONDS", WAITS)
 
 
 def body(name: str) -> dict[str, object]:
@@ -41,7 +38,7 @@ def body(name: str) -> dict[str, object]:
 @pytest.mark.usefixtures("_short_waits")
 async def test_locks_held_by_others_give_503(database_url: str) -> None:
     """Many callers at once, each told to try again in time: never a 500, and never left hanging."""
-    database = Database.open(database_url)
+    database = Database.open(database_url, seconds=WAITS)
     other = create_engine(database_url.replace("+aiosqlite", ""))
     async with open_client(build_context(Settings(), database)) as api:
         assert (await api.post("/v1/interactions", json=body("before"))).status_code == 200

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from connector.app.preflight import listen
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
-from starter.cli import create_program, run_command
+from starter.cli import COMMANDS, run_command
 from tests.support.api import Connector
 from tests.support.builders import buy
 
@@ -68,7 +68,7 @@ def test_wrong_words(connector: Connector, words: list[str]) -> None:
     assert err
 
 
-@pytest.mark.parametrize("command", [str(command.name) for command in create_program().registered_commands])
+@pytest.mark.parametrize("command", [command for summaries in COMMANDS.values() for command in summaries])
 def test_help_teaches(connector: Connector, command: str) -> None:
     """Every command shows an example of itself."""
     code, out, _ = connector(command, "--help")

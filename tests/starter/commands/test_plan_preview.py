@@ -11,7 +11,7 @@ from connector.rules.publishing.drafting import DraftChange
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.catalogue.orders import next_instant
 from connector.store.engine.database import Database
-from connector.store.reporting.overview import WaitCounts, count_waits
+from connector.store.reporting.counts import WaitCounts, count_waits
 from connector.store.tables import catalogue, entries, follow_ups, revisions
 from starter.operations.orders import Preview, preview_changes
 from tests.support.builders import ORIGINAL, PUSHED, follow_on, push

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from connector.ingest import coalescing as gathering
-from connector.ingest.coalescing import BatchCoalescer, IngestRequest
-from connector.ingest.parsing import read_item
+from connector.ingest.parsing import IngestRequest, read_item
+from connector.store.engine import group_commit
 from connector.store.engine.database import Database, StoreUnavailable
+from connector.store.engine.group_commit import GroupCommit
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
 from tests.support.installation import Installation
 
@@ -39,7 +39,7 @@ class Ingest:
         return names
 
 
-async def started(coalescer: BatchCoalescer[str], *batches: IngestRequest) -> list[asyncio.Task[str]]:
+async def started(coalescer: GroupCommit[IngestRequest, str], *batches: IngestRequest) -> list[asyncio.Task[str]]:
     """The batches on their way: the first one at work, the others waiting."""
     tasks = []
     for one in batches:
@@ -65,7 +65,7 @@ A_USER = {"id": "x", "attributes": {}}
 async def test_who_goes_together(batches: Sequence[IngestRequest], together: list[list[str]]) -> None:
     """Those that share a user or an id stay apart and in order, and so do descriptions of users."""
     ingest = Ingest()
-    tasks = await started(BatchCoalescer(ingest, max_transactions=1), *batches)
+    tasks = await started(GroupCommit(ingest, max_transactions=1), *batches)
     ingest.go.set()
     assert await asyncio.gather(*tasks) == ["+".join(item.id or "" for item in one.items) for one in batches]
     assert ingest.together == together
@@ -75,7 +75,7 @@ async def test_a_fault_of_one_fails_no_other() -> None:
     """What goes wrong in a transaction of several is tried one by one, and only who is at fault hears of it."""
     ingest = Ingest()
     ingest.faults["c"] = ZeroDivisionError()
-    tasks = await started(BatchCoalescer(ingest, max_transactions=1), *(batch(name) for name in "abcd"))
+    tasks = await started(GroupCommit(ingest, max_transactions=1), *(batch(name) for name in "abcd"))
     ingest.go.set()
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(end) for end in ended] == [str, str, ZeroDivisionError, str]
@@ -85,7 +85,7 @@ async def test_a_fault_of_one_fails_no_other() -> None:
 async def test_whoever_is_cancelled_takes_no_other_along() -> None:
     """At work, waiting, or just as its turn comes: the others are ingested all the same."""
     ingest = Ingest()
-    tasks = await started(BatchCoalescer(ingest, max_transactions=1), *(batch(name) for name in "abcd"))
+    tasks = await started(GroupCommit(ingest, max_transactions=1), *(batch(name) for name in "abcd"))
     tasks[2].cancel()
     tasks[0].cancel()
     await asyncio.sleep(0)
@@ -99,7 +99,7 @@ async def test_a_turn_is_never_lost(ticks: int) -> None:
     """Cancelled at any step of passing the turn: later batches are ingested."""
     ingest = Ingest()
     ingest.go.set()
-    coalescer = BatchCoalescer(ingest, max_transactions=1)
+    coalescer = GroupCommit(ingest, max_transactions=1)
     tasks = await started(coalescer, *(batch(name) for name in "ab"))
     for _ in range(ticks):
         await asyncio.sleep(0)
@@ -112,7 +112,7 @@ async def test_without_the_store_all_are_told_to_try_again() -> None:
     """Nothing of any of them was stored."""
     ingest = Ingest()
     ingest.faults["b"] = StoreUnavailable("away")
-    tasks = await started(BatchCoalescer(ingest, max_transactions=1), *(batch(name) for name in "abc"))
+    tasks = await started(GroupCommit(ingest, max_transactions=1), *(batch(name) for name in "abc"))
     ingest.go.set()
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(end) for end in ended] == [str, StoreUnavailable, StoreUnavailable]
@@ -120,9 +120,9 @@ async def test_without_the_store_all_are_told_to_try_again() -> None:
 
 async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch that waits too long must be sent again; the one that is being ingested goes on."""
-    monkeypatch.setattr(gathering, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(group_commit, "WAIT_SECONDS", 0.05)
     ingest = Ingest()
-    coalescer = BatchCoalescer(ingest, max_transactions=1)
+    coalescer = GroupCommit(ingest, max_transactions=1)
     tasks = await started(coalescer, *(batch(name) for name in "ab"))
     with pytest.raises(StoreUnavailable):
         await tasks[1]

@@ -1,0 +1,101 @@
+"""Load messages that are due, and their recipients: for any number of messages in a fixed number of statements."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from connector.rules.catalogue.catalogue import Catalogue, Entry
+from connector.rules.sending.decisions import Recipient, has_assignments
+from connector.rules.sending.deliveries import DueMessage, delivery_id
+from connector.rules.triggering.evaluator import LoggedHistory
+from connector.store.engine.group_commit import SingleRequest
+from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.deliveries import load_deliveries_by_follow_up, load_past_sends
+from connector.store.follow_ups.follow_ups import load_locked
+from connector.store.follow_ups.receipts import load_assignments, load_receipts
+from connector.store.users.log import load_items
+from connector.store.users.users import load_users
+from connector.wire import SendRequest
+
+
+@dataclass(frozen=True)
+class Attempt(SingleRequest):
+    """One attempt at one message, counted from 1; `now` is as of when the message is evaluated, UTC."""
+
+    request: SendRequest
+    now: datetime
+    number: int
+
+    @property
+    def delivery_id(self) -> str:
+        """The id of the message's delivery."""
+        return delivery_id(self.request.follow_up_id, self.request.channel)
+
+
+async def load_turns(tx: Transaction, attempts: Sequence[Attempt]) -> AsyncIterator[dict[int, DueMessage]]:
+    """Yield the messages of attempts, with their users locked, by the position of their attempt.
+
+    There is one turn, unless several messages are of one user: each of these is loaded after the turn before it was
+    applied, so that it is evaluated with what that changed. A message whose follow-up is gone is in no turn.
+    """
+    waiting = dict(enumerate(attempts))
+    while waiting:
+        follow_ups = await load_locked(tx, {attempt.request.follow_up_id for attempt in waiting.values()})
+        deliveries = await load_deliveries_by_follow_up(tx, follow_ups.keys())
+        turn: dict[str, tuple[int, DueMessage]] = {}
+        later: dict[int, Attempt] = {}
+        for position, attempt in waiting.items():
+            follow_up = follow_ups.get(attempt.request.follow_up_id)
+            if follow_up is None:
+                continue
+            if follow_up.user_key in turn:
+                later[position] = attempt
+                continue
+            stored = {record.channel: record for record in deliveries.get(follow_up.id, ())}
+            turn[follow_up.user_key] = position, DueMessage(follow_up, attempt.request.channel, stored, attempt.number)
+        yield dict(turn.values())
+        waiting = later
+
+
+async def load_recipients(
+    tx: Transaction,
+    catalogue: Catalogue,
+    campaigns: Mapping[str, Entry],
+    now: datetime,
+    *,
+    needs_history: Callable[[Entry], bool],
+) -> dict[str, Recipient]:
+    """Load users, whose rows are locked, as the facts that the due-time list evaluates; by user key.
+
+    Args:
+        campaigns: by user key, the campaign whose message the user is to get.
+        now: the earliest instant as of which one of them is evaluated, UTC.
+        needs_history: whether a campaign's rules read what its users did.
+    """
+    if not campaigns:
+        return {}
+    users = await load_users(tx, campaigns.keys())
+    entries = {entry.id: entry for entry in campaigns.values()}
+    receipts: dict[str, dict[str, datetime]] = {}
+    for (campaign, user_key, key), at in (await load_receipts(tx, campaigns.keys(), entries.keys())).items():
+        if campaign == campaigns[user_key].id:
+            receipts.setdefault(user_key, {})[key] = at
+    is_capped = bool(catalogue.workspace.frequency_caps)
+    past_sends = await load_past_sends(tx, campaigns.keys(), now) if is_capped else {}
+    assigning = [id for id, entry in entries.items() if has_assignments(entry)]
+    assignments = await load_assignments(tx, assigning, campaigns.keys()) if assigning else {}
+    reading = {id for id, entry in entries.items() if needs_history(entry)}
+    history = await load_items(tx, dict.fromkeys(key for key, entry in campaigns.items() if entry.id in reading))
+    return {
+        user_key: Recipient(
+            user=stored.user,
+            receipts=receipts.get(user_key, {}),
+            assignment=assignments.get((campaigns[user_key].id, user_key)),
+            past_sends=past_sends.get(user_key, ()),
+            history=LoggedHistory(history.get(user_key, ())),
+            unreachable=stored.unreachable,
+        )
+        for user_key, stored in users.items()
+    }

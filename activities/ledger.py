@@ -1,0 +1,95 @@
+"""The ledger: messages that this process is sending, until what it knows about each is recorded (guarantee 4).
+
+A message whose result is known stays in the ledger while the database is away, and is recorded as soon as that is back,
+even if the attempt at the activity has ended. The next attempt in this process waits for it instead of taking the
+message for lost. Only a process that dies forgets what it knew; then the message becomes `send_unknown`.
+
+The ledger is bounded by the messages that may be sent at the same time: while the database is away, none is claimed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+from connector.store.engine.database import StoreUnavailable
+from connector.wire import SendOutcome
+
+_log = structlog.get_logger("ledger")
+_T = TypeVar("_T")
+_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.05, 2.0
+
+
+_Work = asyncio.Task[SendOutcome | None]
+
+
+class Ledger:
+    """The messages in progress, by the ids of their deliveries."""
+
+    def __init__(self) -> None:
+        self._in_progress: dict[str, _Work] = {}
+        self._waiting: set[asyncio.Task[Any]] = set()
+
+    async def finish_earlier(self, delivery_id: str) -> SendOutcome | None:
+        """Wait until an earlier attempt of this process is recorded; return its outcome, None if there is none."""
+        earlier = self._in_progress.get(delivery_id)
+        if earlier is None:
+            return None
+        await asyncio.wait([earlier])
+        return None if earlier.cancelled() or earlier.exception() else earlier.result()
+
+    def begin(self, delivery_id: str, work: Coroutine[Any, Any, SendOutcome | None]) -> _Work:
+        """Work on a message in a task of its own, which goes on if the attempt that began it is cancelled."""
+        task = asyncio.create_task(work)
+        self._in_progress[delivery_id] = task
+        task.add_done_callback(lambda done: self._end(delivery_id, done))
+        return task
+
+    async def until_recorded(self, record: Callable[[], Awaitable[_T]]) -> _T:
+        """Call `record` until the database accepts it, with growing pauses."""
+        pause_seconds = _FIRST_PAUSE_SECONDS
+        task = asyncio.current_task()
+        try:
+            while True:
+                try:
+                    return await record()
+                except StoreUnavailable as error:
+                    self._wait(task, error)
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(pause_seconds * 2, _MAX_PAUSE_SECONDS)
+        finally:
+            self._stop_waiting(task)
+
+    async def close(self, *, timeout_seconds: float) -> None:
+        """Wait until everything is recorded; log what is forgotten if that takes too long."""
+        if self._in_progress:
+            await asyncio.wait(self._in_progress.values(), timeout=timeout_seconds)
+        if self._in_progress:
+            _log.error(
+                "results_forgotten",
+                messages=len(self._in_progress),
+                note="the database did not come back; the next attempt records these messages as send_unknown",
+            )
+
+    def _end(self, delivery_id: str, task: _Work) -> None:
+        if self._in_progress.get(delivery_id) is task:
+            del self._in_progress[delivery_id]
+        if not task.cancelled():
+            task.exception()  # whoever waits for the task raises it; nobody may be waiting any more
+
+    def _wait(self, task: asyncio.Task[Any] | None, error: StoreUnavailable) -> None:
+        """Count a message that waits for the database; log the first of them, not each."""
+        if not self._waiting:
+            note = "messages that were sent are recorded when the database is back; keep this process running"
+            _log.warning("results_wait_for_database", error=str(error), note=note)
+        if task is not None:
+            self._waiting.add(task)
+
+    def _stop_waiting(self, task: asyncio.Task[Any] | None) -> None:
+        if task in self._waiting:
+            self._waiting.discard(task)
+            if not self._waiting:
+                _log.info("results_recorded", note="the database is back")

@@ -1,0 +1,131 @@
+"""The process that plays one share of a timeline, and what it says to the one that started it.
+
+A message is a pair of a kind and a value: questions to all shares (`missed`, `begun`), then `played` with the result,
+then the ids and the outcomes in chunks (`some`), each until an `end`. `alone` means that one process must play it all.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from threading import Thread
+from typing import Any
+
+from connector.definitions import Definitions
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.campaigns import Campaign, Scheduled
+from connector.simulation.engine import Simulation
+from connector.simulation.places import Place
+from connector.simulation.playing import StepRefused, play
+from connector.simulation.spill_store import MAX_IDS_IN_MEMORY, MAX_USERS_IN_MEMORY, SpillStore
+from connector.simulation.timeline import Share, Timeline, TimelineStep
+
+_CHUNK = 1000
+
+
+class PlayAlone(Exception):
+    """The users cannot be shared out, or a process has ended: one process must play the timeline."""
+
+
+@dataclass(frozen=True)
+class ShareResult:
+    """The result of one share, apart from its outcomes.
+
+    Args:
+        warnings: each with the place of its event.
+        unknown_targets: as `Simulation.unknown_targets`.
+        refusal: the StepRefused that ended the run before its time.
+        lines: how many lines the timeline has.
+    """
+
+    warnings: Sequence[tuple[Place, str]]
+    unknown_targets: Mapping[str, Place]
+    refusal: str | None
+    lines: int
+
+
+def can_be_shared(definition: object) -> bool:
+    """Return whether users do not compete for the messages of a definition, as they do with `per_minute`."""
+    delivery = definition.delivery if isinstance(definition, Campaign) else None
+    return not isinstance(delivery, Scheduled) or delivery.per_minute is None
+
+
+def run_share(
+    connection: Connection, definitions: Definitions, timeline: Timeline, share: Share, until: datetime | None
+) -> None:
+    """Play a share, send its result, and end the process. An interrupt is left to the process that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        _play_share(connection, definitions, timeline, share, until)
+    except BrokenPipeError:
+        pass
+    except Exception:  # whatever it is, one process finds it again, and says so
+        connection.send(("alone", None))
+    os._exit(0)  # at once: taking the simulation apart costs time
+
+
+def _play_share(
+    connection: Connection, definitions: Definitions, timeline: Timeline, share: Share, until: datetime | None
+) -> None:
+    store = SpillStore(
+        max_users_in_memory=MAX_USERS_IN_MEMORY // share.count, max_ids_in_memory=MAX_IDS_IN_MEMORY // share.count
+    )
+    warnings: list[tuple[Place, str]] = []
+    simulation = Simulation(
+        Catalogue(),
+        store,
+        lambda warning: warnings.append((simulation.place, warning)),
+        peers=_Questions(connection),
+    )
+    failure = play(simulation, definitions, timeline, _shareable(timeline.steps(share)), until)
+    if failure is not None and not isinstance(failure, StepRefused):
+        raise PlayAlone
+    refusal = None if failure is None else str(failure)
+    connection.send(("played", ShareResult(warnings, simulation.unknown_targets, refusal, timeline.count)))
+    _send_all(connection, store.ids())
+    _send_all(connection, store.placed_lines())
+
+
+class _Questions:
+    """Asks the process that started the shares what concerns them all; the answer needs the question of each."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def missed(self, own: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
+        self._connection.send(("missed", own))
+        return Counter(self._connection.recv())
+
+    def begun(self, own: Mapping[str, Place]) -> Sequence[str]:
+        self._connection.send(("begun", own))
+        return list(self._connection.recv())
+
+
+def _shareable(steps: Iterator[TimelineStep]) -> Iterator[TimelineStep]:
+    for step in steps:
+        if step.kind == "apply" and not can_be_shared(step.value):
+            raise PlayAlone
+        yield step
+
+
+def _send_all(connection: Connection, items: Iterable[Any]) -> None:
+    remaining = iter(items)
+    while chunk := list(islice(remaining, _CHUNK)):
+        connection.send(("some", chunk))
+    connection.send(("end", None))
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as the one that started it has ended, however it did."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

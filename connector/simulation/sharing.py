@@ -1,0 +1,194 @@
+"""Play a timeline in several processes, each with some of the users, with the outcomes and the order of one process.
+
+Users do not influence each other, with few exceptions:
+
+- the users of a scheduled original with `per_minute` compete for its messages;
+- an interaction's id is known, whoever reported it;
+- what a new follow-on has missed is counted over all users;
+- the outcomes are printed in the order of the decisions.
+
+The first two are left to one process; for the others, the processes exchange counts and places.
+"""
+
+from __future__ import annotations
+
+import heapq
+import multiprocessing
+import os
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from connector.definitions import Definitions
+from connector.rules.model.errors import ConnectorError
+from connector.simulation.places import Place
+from connector.simulation.playing import Played, StepRefused, play_alone
+from connector.simulation.share_process import PlayAlone, ShareResult, can_be_shared, run_share
+from connector.simulation.timeline import Share, Timeline
+
+_BYTES_PER_JOB = 1_000_000
+"""A timeline of fewer bytes is played faster than another process has started."""
+
+
+class SharesLost(ConnectorError):
+    """A process that plays a share has ended before it sent all outcomes."""
+
+
+def play_timeline(definitions: Definitions, timeline: Timeline, until: datetime | None, jobs: int | None) -> Played:
+    """Play a timeline in the order of time.
+
+    Args:
+        until: when to stop (inclusive); None: when nothing is left to happen.
+        jobs: the number of processes; None: one for each processor, but one for a small timeline.
+
+    Raises:
+        InvalidTimeline: a line cannot be read, even one that would not be played; nothing counts as played.
+    """
+    count = jobs if jobs is not None else _default_jobs(timeline.path)
+    if count > 1 and timeline.can_be_read_again and all(map(can_be_shared, definitions.all)):
+        shares = _Shares(definitions, timeline, until, count)
+        try:
+            return shares.played()
+        except PlayAlone:
+            shares.close()
+        except BaseException:
+            shares.close()
+            raise
+    return play_alone(definitions, timeline, until)
+
+
+def start_method() -> str:
+    """Return how to start a process: by a fork, which is fast, if no thread of this one may hold a lock."""
+    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+
+
+def _default_jobs(path: Path) -> int:
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(processors, path.stat().st_size // _BYTES_PER_JOB)) if path.is_file() else 1
+
+
+class _Shares:
+    """The processes of one run."""
+
+    def __init__(self, definitions: Definitions, timeline: Timeline, until: datetime | None, count: int) -> None:
+        self._timeline = timeline
+        self._processes: list[BaseProcess] = []
+        self._connections: list[Connection] = []
+        context = multiprocessing.get_context(start_method())
+        for index in range(count):
+            own, other = context.Pipe()
+            part = timeline if index == 0 else Timeline(timeline.path)  # one of them shows how far it has read
+            arguments = (other, definitions, part, Share(index, count), until)
+            process = context.Process(target=run_share, args=arguments, daemon=True)  # type: ignore[attr-defined]
+            process.start()
+            other.close()
+            self._processes.append(process)
+            self._connections.append(own)
+
+    def played(self) -> Played:
+        """Return the run as one process would have played it. Raises PlayAlone."""
+        results = self._results()
+        refusals = {result.refusal for result in results}
+        if len(refusals) > 1 or self._shares_an_id():
+            raise PlayAlone
+        self._timeline.count = results[0].lines
+        refusal = refusals.pop()
+        failure = None if refusal is None else StepRefused(refusal)
+        return Played(_merged_warnings(results), failure, self._lines, self.close)
+
+    def close(self) -> None:
+        """End the processes."""
+        for process in self._processes:
+            process.kill()
+            process.join()
+        for connection in self._connections:
+            connection.close()
+
+    def _results(self) -> list[ShareResult]:
+        """Answer the questions of the shares until each has played."""
+        results: dict[Connection, ShareResult] = {}
+        asked: dict[Connection, tuple[str, Any]] = {}
+        while len(results) < len(self._connections):
+            for connection in wait([one for one in self._connections if one not in asked and one not in results]):
+                assert isinstance(connection, Connection)  # noqa: S101 - nothing else is waited for
+                kind, value = _receive(connection)
+                if kind == "played":
+                    results[connection] = value
+                else:
+                    asked[connection] = kind, value
+            if asked and len(asked) + len(results) == len(self._connections):
+                self._answer(asked)
+                asked.clear()
+        return [results[connection] for connection in self._connections]
+
+    def _answer(self, asked: Mapping[Connection, tuple[str, Any]]) -> None:
+        questions = {kind for kind, _ in asked.values()}
+        values = [asked[connection][1] for connection in self._connections if connection in asked]
+        if len(questions) > 1 or len(values) < len(self._connections):
+            raise PlayAlone
+        answer = sum(values, Counter[tuple[str, str]]()) if questions == {"missed"} else _merged_campaigns(values)
+        for connection in self._connections:
+            connection.send(answer)
+
+    def _shares_an_id(self) -> bool:
+        """Return whether users of two shares have reported the same id."""
+        last = None
+        for id in heapq.merge(*map(_received, self._connections)):
+            if id == last:
+                return True
+            last = id
+        return False
+
+    def _lines(self) -> Iterator[str]:
+        try:
+            for _, line in heapq.merge(*map(_received, self._connections), key=itemgetter(0)):
+                yield line
+        except PlayAlone:
+            raise SharesLost(
+                "a process of the simulation was ended from outside; the outcomes are incomplete"
+            ) from None
+
+
+def _receive(connection: Connection) -> tuple[str, Any]:
+    try:
+        kind, value = connection.recv()
+    except (EOFError, OSError):
+        raise PlayAlone from None
+    if kind == "alone":
+        raise PlayAlone
+    return kind, value
+
+
+def _received(connection: Connection) -> Iterator[Any]:
+    """Yield what a share sends until an `end`."""
+    while (message := _receive(connection))[0] != "end":
+        yield from message[1]
+
+
+def _merged_campaigns(begun: Sequence[Mapping[str, Place]]) -> list[str]:
+    """Return the campaigns in the order in which the first follow-up of each has begun in any share."""
+    first = sorted(((place, campaign) for one in begun for campaign, place in one.items()), key=itemgetter(0))
+    return list(dict.fromkeys(campaign for _, campaign in first))
+
+
+def _merged_warnings(results: Sequence[ShareResult]) -> list[str]:
+    """Return the warnings in the order of their events: an order's once, and of each unknown target the first."""
+    first: dict[str, Place] = {}
+    for result in results:
+        for target, place in result.unknown_targets.items():
+            first[target] = min(place, first.get(target, place))
+    repeated = {place for one in results for target, place in one.unknown_targets.items() if place != first[target]}
+    by_place: dict[Place, list[str]] = {}
+    for result in results:
+        own: dict[Place, list[str]] = {}
+        for place, warning in result.warnings:
+            own.setdefault(place, []).append(warning)
+        by_place.update(own)
+    return [warning for place in sorted(by_place) if place not in repeated for warning in by_place[place]]

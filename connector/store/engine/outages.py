@@ -1,0 +1,163 @@
+"""Outages of the database: how a driver's error becomes StoreUnavailable, and what an operator can do about it.
+
+ConnectorError
+└── StoreUnavailable     the database cannot be reached, or cannot write now
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from connector.rules.model.errors import ConnectorError
+
+_log = logging.getLogger("database")  # not structlog, which takes longer to import than `connector status` runs
+_LOG_AGAIN_SECONDS = 60.0
+_REFUSAL_SECONDS = 10.0
+"""How long a refused write counts for readiness; then callers may try again, because only a write can show recovery."""
+
+
+class Outage(StrEnum):
+    """Why the database cannot be used now; `/readyz` and the metric have these values."""
+
+    UNREACHABLE = "unreachable"
+    SILENT = "silent"
+    NO_SLOTS = "no_slots"
+    SHUTTING_DOWN = "shutting_down"
+    READ_ONLY = "read_only"
+    DISK_FULL = "disk_full"
+    BUSY = "busy"
+
+
+ADVICE = {
+    Outage.UNREACHABLE: "check that the database runs and that CONNECTOR_DATABASE_URL is right",
+    Outage.SILENT: "it accepts connections but does not answer: check the server, and proxies and firewalls before it",
+    Outage.NO_SLOTS: "raise max_connections of PostgreSQL, or lower CONNECTOR_DATABASE_CONNECTIONS",
+    Outage.SHUTTING_DOWN: "the server is starting or stopping: nothing to do if it was restarted on purpose",
+    Outage.READ_ONLY: "promote the standby, or connect to the primary: list all hosts in CONNECTOR_DATABASE_URL with "
+    "target_session_attrs=read-write; check default_transaction_read_only, or the permissions of the SQLite file",
+    Outage.DISK_FULL: "free or add disk space where the database keeps its files",
+    Outage.BUSY: "other transactions hold its locks or connections: look for long ones in pg_stat_activity",
+}
+_REFUSES_WRITES = (Outage.READ_ONLY, Outage.DISK_FULL)
+CONNECTION_IS_USELESS = (Outage.UNREACHABLE, Outage.SILENT, Outage.SHUTTING_DOWN, Outage.READ_ONLY)
+"""Outages after which another connection may work, so that this one must not stay in the pool."""
+
+_SQLSTATES = {
+    "08": Outage.UNREACHABLE,
+    "0A000": Outage.UNREACHABLE,
+    "25006": Outage.READ_ONLY,
+    "25P03": Outage.BUSY,
+    "25P04": Outage.BUSY,
+    "40001": Outage.BUSY,
+    "40P01": Outage.BUSY,
+    "53": Outage.BUSY,
+    "53100": Outage.DISK_FULL,
+    "53300": Outage.NO_SLOTS,
+    "55P03": Outage.BUSY,
+    "57014": Outage.BUSY,
+    "57P0": Outage.SHUTTING_DOWN,
+    "58030": Outage.UNREACHABLE,
+}
+"""By SQLSTATE of PostgreSQL or its beginning, the longest that matches. 0A000 is a prepared plan that a migration made
+invalid, or something that a standby cannot do: a new connection can."""
+
+_REFUSED_CONNECTIONS = {
+    "timeout expired": Outage.SILENT,
+    "too many clients": Outage.NO_SLOTS,
+    "connection slots": Outage.NO_SLOTS,
+    "too many connections": Outage.NO_SLOTS,
+    "starting up": Outage.SHUTTING_DOWN,
+    "shutting down": Outage.SHUTTING_DOWN,
+    "not yet accepting": Outage.SHUTTING_DOWN,
+    "session is read-only": Outage.READ_ONLY,
+    "in hot standby": Outage.READ_ONLY,
+}
+"""By what libpq says when it cannot connect, which has no SQLSTATE. In another language the outage is UNREACHABLE."""
+
+_SQLITE_ERRORS = {
+    "SQLITE_BUSY": Outage.BUSY,
+    "SQLITE_LOCKED": Outage.BUSY,
+    "SQLITE_PROTOCOL": Outage.BUSY,
+    "SQLITE_IOERR": Outage.UNREACHABLE,
+    "SQLITE_CANTOPEN": Outage.UNREACHABLE,
+    "SQLITE_READONLY": Outage.READ_ONLY,
+    "SQLITE_FULL": Outage.DISK_FULL,
+}
+
+
+_LOST = (InterfaceError, OperationalError)
+
+
+class StoreUnavailable(ConnectorError):
+    """The database cannot be reached or cannot write now. Nothing of the transaction was kept; try again later.
+
+    Only a connection that is lost during the commit leaves open whether the transaction was kept.
+    """
+
+    def __init__(self, message: str, outage: Outage = Outage.BUSY) -> None:
+        super().__init__(message)
+        self.outage = outage
+
+
+def find_outage(error: DBAPIError) -> Outage | None:
+    """Return the outage that an error of the database means; None: the statement is at fault."""
+    if (found := classify(error.orig)) is not None:
+        return found
+    # An error without a statement was raised by connecting or committing.
+    if error.connection_invalidated or (error.statement is None and isinstance(error, _LOST)):
+        text = str(error.orig)
+        return next((found for words, found in _REFUSED_CONNECTIONS.items() if words in text), Outage.UNREACHABLE)
+    return None
+
+
+def classify(error: BaseException | None) -> Outage | None:
+    """Return the outage that a driver's error names by a code; None: it names none."""
+    if isinstance(found := getattr(error, "outage", None), Outage):
+        return found
+    if sqlstate := getattr(error, "sqlstate", None):
+        return next((_SQLSTATES[sqlstate[:n]] for n in range(5, 1, -1) if sqlstate[:n] in _SQLSTATES), None)
+    if name := getattr(error, "sqlite_errorname", None):
+        return next((outage for start, outage in _SQLITE_ERRORS.items() if name.startswith(start)), None)
+    return None
+
+
+class Health:
+    """The last outage that transactions of this process met; logged when it begins and when it ends.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._outage: Outage | None = None
+        self._failed_at = 0.0
+        self._logged_at: dict[Outage, float] = {}
+
+    @property
+    def refuses_writes(self) -> Outage | None:
+        """Why a write of the last ten seconds was refused, if none succeeded since."""
+        is_recent = self._clock() - self._failed_at < _REFUSAL_SECONDS
+        return self._outage if self._outage in _REFUSES_WRITES and is_recent else None
+
+    def record_failure(self, outage: Outage) -> None:
+        """Remember an outage, and log it with a way out unless it was logged in the last minute."""
+        if outage is Outage.BUSY:
+            return
+        now = self._clock()
+        if outage is not self._outage and now - self._logged_at.get(outage, -_LOG_AGAIN_SECONDS) >= _LOG_AGAIN_SECONDS:
+            self._logged_at[outage] = now
+            _log.warning("database_unavailable", extra={"reason": outage.value, "note": ADVICE[outage]})
+        self._outage, self._failed_at = outage, now
+
+    def record_success(self, *, writing: bool) -> None:
+        """Forget the outage; a read says nothing about refused writes."""
+        if self._outage is None or (self._outage in _REFUSES_WRITES and not writing):
+            return
+        _log.info("database_available", extra={"after": self._outage.value})
+        self._outage = None

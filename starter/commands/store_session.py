@@ -1,0 +1,54 @@
+"""The session of a command that only reads or writes the store: neither Temporal's SDK nor structlog is imported."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from connector.app.configuration import read_settings
+from connector.app.preflight import check_data_folder, check_tables
+from connector.app.store_context import StoreContext, open_store_context
+from connector.settings.application import Settings
+
+T = TypeVar("T")
+
+READ_SECONDS = 24 * 3600.0
+"""The deadline of what a command reads over many rows: its user can interrupt it."""
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine and return its result."""
+    return asyncio.run(work)
+
+
+@asynccontextmanager
+async def open_store(data: Path | None) -> AsyncIterator[StoreContext]:
+    """Open the store for one command.
+
+    Raises:
+        NotSetUp: neither `connector setup` nor `connector dev` has been run.
+    """
+    settings = read_settings(data)
+    logging.basicConfig(handlers=[_FirstRecord(settings)], level=logging.ERROR, force=True)
+    check_data_folder(settings)
+    async with open_store_context(settings) as context:
+        await check_tables(context.database)
+        yield context
+
+
+class _FirstRecord(logging.Handler):
+    """Configures the logs when there is something to log, which is seldom: a library reports an error."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from connector.app.logs import configure_logs  # only now: this costs a tenth of a short command
+
+        configure_logs(self._settings.log_format, level="ERROR")
+        logging.getLogger().handle(record)
