@@ -75,7 +75,7 @@ class Outbox:
         idle: asyncio.Event | None = None,
     ) -> None:
         self._database, self._workspace, self._client = database, workspace, client
-        self._sweep_seconds = sweep_seconds
+        self._sweep_seconds, self._min_age = sweep_seconds, timedelta(seconds=2 * sweep_seconds)
         self._nudged, self._idle = asyncio.Event(), idle
         self._next_calls_at: float | None = None
 
@@ -84,28 +84,39 @@ class Outbox:
         self._nudged.set()
 
     async def run(self, stopped: asyncio.Event) -> None:
-        """Sweep until `stopped`. If Temporal or the database is down, log that and try again."""
+        """Sweep until `stopped`. If Temporal or the database is down, log that and try again.
+
+        Whoever adds follow-ups nudges the outbox of its own process, which starts them. The sweeps in between leave
+        new follow-ups to that process for two sweeps: otherwise an API and a worker would both start everything.
+        """
+        is_complete = True  # the first sweep: it covers the time before this process
         while not stopped.is_set():
+            is_complete = is_complete or self._nudged.is_set()
+            was_busy = self._is_busy
             self._nudged.clear()
             try:
-                done = await self.flush()
+                done = await self.flush(min_age=None if is_complete else self._min_age)
             except (RPCError, StoreUnavailable, RuntimeError, OSError) as error:
                 _log.warning("outbox_failed", error=type(error).__name__)
                 await _wait_for_any(stopped, seconds=min(_PAUSE_AFTER_FAILURE_SECONDS, self._sweep_seconds))
                 continue
             if done == 0:
-                idle = [self._idle] if self._idle is not None and not self._idle.is_set() else []
+                idle = [self._idle] if self._idle is not None and was_busy else []
+                is_complete = is_complete and was_busy  # what could wait is left
                 await _wait_for_any(stopped, self._nudged, *idle, seconds=self._sweep_seconds)
 
-    async def flush(self, limit: int = 1000) -> int:
+    async def flush(self, limit: int = 1000, *, min_age: timedelta | None = None) -> int:
         """Start and signal what is due now, at most `limit` of each, the oldest due first; return how many it did.
+
+        Args:
+            min_age: start only follow-ups that are in the store for so long; None: all.
 
         Raises:
             RPCError: Temporal does not answer. StoreUnavailable: the database does not.
         """
         patient = self._limit_of_patient(limit)
         async with self._database.read(self._workspace) as tx:
-            to_start = await (find_to_start(tx, patient) if patient else find_to_start(tx, limit, due_within=_SOON))
+            to_start = await find_to_start(tx, patient or limit, min_age=min_age, due_within=None if patient else _SOON)
             to_signal = await find_to_signal(tx, patient) if patient else []
             launches = await find_launches_to_signal(tx, limit)
         if not to_start and not to_signal and not launches:
@@ -145,13 +156,18 @@ class Outbox:
                 await mark_launches_signalled(tx, signalled)
         return len(signalled)
 
+    @property
+    def _is_busy(self) -> bool:
+        """Whether this process ingests batches now."""
+        return self._idle is not None and not self._idle.is_set()
+
     def _limit_of_patient(self, limit: int) -> int:
         """Return how many calls that can wait may be made now, of each kind: ingest comes first.
 
         A signal only makes an end prompt, and a workflow that has not been started yet misses nothing until it is due.
         """
         now = asyncio.get_running_loop().time()
-        if self._idle is None or self._idle.is_set():
+        if not self._is_busy:
             self._next_calls_at = None
             return limit
         if self._next_calls_at is not None and self._next_calls_at <= now:

@@ -14,6 +14,7 @@ from temporalio.testing import WorkflowEnvironment
 from connector import names
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups
+from connector.temporal.client import ClientSource
 from connector.temporal.outbox import Outbox
 from connector.wire import FollowUpStart
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
@@ -95,7 +96,7 @@ async def test_busy_process_starts_what_is_due_soon(
     await real_installation.publish(ORIGINAL, ABANDONED)
     await real_installation.ingest(push("e1", 0, user="a"), push("e2", 1, user="b"))
     idle = asyncio.Event()
-    outbox = Outbox(real_installation.database, "default", environment.client, idle=idle)
+    outbox = Outbox(real_installation.database, "default", environment.client, sweep_seconds=60, idle=idle)
     async with real_installation.database.write("default") as tx:
         now = await database_now(tx)
         for trigger, due in (("e1", timedelta(seconds=30)), ("e2", timedelta(minutes=2))):
@@ -104,8 +105,18 @@ async def test_busy_process_starts_what_is_due_soon(
     assert [row.started_at is not None for row in await _rows(real_installation)] == [True, False]
     await real_installation.ingest(buy("b1", 3, user="a"))
     assert await outbox.flush() == 0
+    stopped = asyncio.Event()
+    running = asyncio.create_task(outbox.run(stopped))
+    await asyncio.sleep(0)
     idle.set()
-    assert await outbox.flush() == 2
+
+    async def is_done() -> bool:
+        first, second = await _rows(real_installation)
+        return first.signalled_at is not None and second.started_at is not None
+
+    await until(is_done, "the signal and the start")
+    stopped.set()
+    await running
 
 
 async def test_temporal_down_loses_nothing(real_installation: Installation, environment: WorkflowEnvironment) -> None:
@@ -157,11 +168,15 @@ class _FakeClient:
         self.started.append(start.follow_up_id)
 
 
-def _outbox(installation: Installation, client: _FakeClient) -> Outbox:
+def _source(client: _FakeClient) -> ClientSource:
     async def source() -> Client:
         return cast(Client, client)
 
-    return Outbox(installation.database, "default", source)
+    return source
+
+
+def _outbox(installation: Installation, client: _FakeClient) -> Outbox:
+    return Outbox(installation.database, "default", _source(client))
 
 
 async def _ingest_triggers(installation: Installation, count: int) -> None:
@@ -205,3 +220,23 @@ async def test_row_that_is_refused_does_not_keep_others_back(real_installation: 
     await _ingest_triggers(real_installation, 100)
     client = _FakeClient(fails_from=100, status=RPCStatusCode.INVALID_ARGUMENT)
     assert await _outbox(real_installation, client).flush() == 99
+
+
+async def test_sweep_leaves_new_rows_to_the_process_that_added_them(real_installation: Installation) -> None:
+    """An API and a worker do not both start everything; what a process that died has left is started by a sweep."""
+    client = _FakeClient()
+    outbox = Outbox(real_installation.database, "default", _source(client), sweep_seconds=0.2)
+    running = asyncio.create_task(outbox.run(stopped := asyncio.Event()))
+    await _ingest_triggers(real_installation, 3)
+    assert await outbox.flush(min_age=timedelta(hours=1)) == 0
+    await until(lambda: _are_started(real_installation, 3), "the start by a sweep")
+    await real_installation.ingest(push("last", 59, user="last"))
+    outbox.nudge()
+    await until(lambda: _are_started(real_installation, 4), "the start by a nudge")
+    stopped.set()
+    await running
+    assert client.calls == 4
+
+
+async def _are_started(installation: Installation, count: int) -> bool:
+    return sum(row.started_at is not None for row in await _rows(installation)) == count

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from sqlalchemy import RowMapping, func, literal, select, update
+from sqlalchemy import RowMapping, func, literal, select, true, update
 
 from connector.rules.model.reasons import State
 from connector.store.engine.transaction import Transaction, clock, database_now
@@ -14,12 +14,20 @@ from connector.store.tables import Instant, follow_ups, launches
 _IDS_PER_STATEMENT = 500
 
 
-async def find_to_start(tx: Transaction, limit: int, *, due_within: timedelta | None = None) -> Sequence[RowMapping]:
-    """Return waiting follow-ups without a workflow, the oldest due first. None: however much later they are due."""
+async def find_to_start(
+    tx: Transaction, limit: int, *, min_age: timedelta | None = None, due_within: timedelta | None = None
+) -> Sequence[RowMapping]:
+    """Return waiting follow-ups without a workflow, the oldest due first.
+
+    Args:
+        min_age: only rows that are in the store for so long; None: all.
+        due_within: only rows that are due so soon; None: all.
+    """
     table = follow_ups.c
+    old_enough = true() if min_age is None else table.created_at <= await database_now(tx) - min_age
     statement = (
         select(table.id, table.campaign, table.user_key, table.due_at, table.channels)
-        .where(tx.in_workspace(follow_ups), table.started_at.is_(None), table.state == State.WAITING.value)
+        .where(tx.in_workspace(follow_ups), table.started_at.is_(None), table.state == State.WAITING.value, old_enough)
         .order_by(table.due_at)
         .limit(limit)
     )

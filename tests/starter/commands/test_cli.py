@@ -99,14 +99,6 @@ def test_a_database_without_tables(connector: Connector, tmp_path: Path) -> None
     assert "connector setup" in err
 
 
-def test_an_idempotency_key_has_a_form(connector: Connector, data: Path) -> None:
-    """Exit code 2 for a key that HTTP would not take either."""
-    for key in ("", "with space", "k" * 256):
-        code, _, err = connector("stop", "nudge", "--idempotency-key", key)
-        assert code == 2
-        assert "1 to 255 visible ASCII" in " ".join(err.replace("\u2502", " ").split())
-
-
 def test_apply_says_what_is_new(connector: Connector, data: Path, folder: Path) -> None:
     """P10: new, edited and unchanged drafts; warnings (P8) go to standard error."""
     code, out, err = connector("apply", str(folder))
