@@ -34,6 +34,8 @@ from connector.wire import Order, OrderReceipt, StoppedWindow
 _PAGE_SIZE = 500
 """Some 20 ms: a page locks its users, and on SQLite every other writer."""
 _MAX_PAUSE_SECONDS = 1.0
+_ORDER_SECONDS = 50.0
+"""The deadline of an order's transactions: less than that of the activity, and far more than that of an ingest."""
 _MAX_LINES = 100
 """Enough for a person, and within Temporal's limit of 2 MiB per payload."""
 _MOVES = {"stop": plan_stop, "resume": plan_resume, "archive": plan_archive}
@@ -107,11 +109,11 @@ class Publisher:
         if order.verb != "publish":
             return {}
         wanted = missed_to_count(catalogue, order.ids, with_follow_ons=order.with_follow_ons)
-        async with self._database.read(self._workspace) as tx:
+        async with self._database.read(self._workspace, seconds=_ORDER_SECONDS) as tx:
             return await count_interactions(tx, wanted)
 
     async def _commit(self, catalogue: Catalogue, order: Order, missed: Missed) -> OrderReceipt:
-        async with self._database.write(self._workspace, lock="exclusive") as tx:
+        async with self._database.write(self._workspace, lock="exclusive", seconds=_ORDER_SECONDS) as tx:
             done = await find_receipt(tx, order.order_id, order.digest)
             if done is not None:
                 return OrderReceipt.model_validate(done)

@@ -17,7 +17,7 @@ from connector.store.reporting.counts import WaitCounts
 from starter.commands.apply import DefinitionPaths, check_workspace, read_definition_files
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.store_session import READ_SECONDS, open_store, run
-from starter.operations.orders import Preview, preview_changes
+from starter.operations.preview import Preview, preview_changes
 from starter.terminal import format_table, print_json, print_note, print_result, print_warnings
 
 _MAX_VALUE_CHARACTERS, _CONTEXT_CHARACTERS = 60, 20

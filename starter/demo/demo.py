@@ -36,7 +36,11 @@ async def run_demo(*, stay: bool) -> int:
     console, stopped = Console(), stop_on_signals()
     async with httpx.AsyncClient(timeout=20, trust_env=False) as api, AsyncExitStack() as stack:
         session = DemoSession(console, api)
-        session.print_title("Campaign Connector", "Temporal, a worker and the API start in a temporary folder.")
+        session.print_title(
+            "Campaign Connector",
+            "Follow-on campaigns start when a user interacts with another campaign. Temporal, a worker and the API now "
+            "start in a temporary folder, which takes some seconds. Lines that begin with ✉ are messages to users.",
+        )
         opening = stack.enter_async_context(open_environment(session.print_message))
         environment = await run_unless_stopped(opening, stopped)
         if environment is None:
@@ -48,7 +52,7 @@ async def run_demo(*, stay: bool) -> int:
             _print_links(session, environment.instance)
             session.print_line(f"everything runs until Ctrl-C; try: connector status --data {environment.data}")
             await stopped.wait()
-        session.print_line("stopping everything")
+        session.print_line("everything stops now; to run it yourself: connector dev, then connector apply examples")
     return 0 if succeeded else 1
 
 
@@ -57,6 +61,11 @@ async def _play(session: DemoSession, environment: DemoEnvironment) -> bool:
     await _publish(session, environment)
     expected = [outcome for scenario in SCENARIOS for outcome in await scenario(session)]
     table, succeeded = compare_outcomes({outcome: await session.load_outcome(outcome) for outcome in expected})
+    session.print_title(
+        "Outcomes",
+        "excepted: an exception event cancelled the message; dropped: a rule of the due time did; refused: the "
+        "interaction did not trigger the follow-on; nothing: no interaction was a trigger.",
+    )
     session.print_table(table)
     return succeeded
 
@@ -64,7 +73,9 @@ async def _play(session: DemoSession, environment: DemoEnvironment) -> bool:
 async def _publish(session: DemoSession, environment: DemoEnvironment) -> None:
     """Apply the examples and publish them: first in an order that is refused, then sorted."""
     session.print_title(
-        "Publishing", "A follow-on counts interactions from its own publication on, so the order is enforced."
+        "Publishing",
+        "A follow-on counts only what happens after its own publication. Publishing its target first is therefore "
+        "refused, as the first attempt shows; the second publishes each follow-on before its target.",
     )
     await _run_command(session, environment, 0, "apply", str(_EXAMPLES))
     await _run_command(session, environment, 1, "publish", "abandoned-cart")

@@ -12,16 +12,19 @@ _WAITING = frozenset({"waiting"})
 
 async def free_shipping(session: DemoSession) -> list[ExpectedOutcome]:
     """Play: users who opened a push get another push."""
-    session.print_title("(a) Free shipping", "Users who opened the free-shipping push get 15% off, 4 seconds later.")
+    session.print_title(
+        "(a) Free shipping",
+        "Users who open the free-shipping push, which another system sends, get a push with 15% off 4 seconds later.",
+    )
     outcomes = [
         ExpectedOutcome("mia", "fifteen-percent-off", "opened the push", "sent"),
-        ExpectedOutcome("noah", "fifteen-percent-off", "received the push", "nothing"),
+        ExpectedOutcome("noah", "fifteen-percent-off", "did not open the push", "nothing"),
     ]
     for outcome in outcomes:
         await session.create_user(outcome.user)
     push = {"campaign": "free-shipping"}
-    await session.report(["mia", "noah"], "received the free-shipping push", {"type": "receive_push", **push})
-    await session.report(["mia"], "opens it", {"type": "open_push", **push})
+    await session.report(["mia", "noah"], "receive the free-shipping push", {"type": "receive_push", **push})
+    await session.report(["mia"], "opens the push", {"type": "open_push", **push})
     await session.wait_for(outcomes)
     return outcomes
 
@@ -38,7 +41,7 @@ async def onboarding(session: DemoSession) -> list[ExpectedOutcome]:
     ]
     second = [
         ExpectedOutcome("olga", "onboarding-2", "followed the deep link", "sent"),
-        ExpectedOutcome("pete", "onboarding-2", "clicked: later", "nothing"),
+        ExpectedOutcome("pete", "onboarding-2", 'clicked "Later"', "nothing"),
     ]
     for outcome in first:
         await session.create_user(outcome.user)
@@ -46,7 +49,7 @@ async def onboarding(session: DemoSession) -> list[ExpectedOutcome]:
     await session.wait_for(first)
     button = {"type": "click_in_app_message_button", "campaign": "onboarding-1"}
     await session.report(["olga"], "follows the deep link", {**button, "properties": {"button": "explore"}})
-    await session.report(["pete"], "clicks: later", {**button, "properties": {"button": "later"}})
+    await session.report(["pete"], 'clicks "Later"', {**button, "properties": {"button": "later"}})
     await session.wait_for(second)
     return [*first, *second]
 
@@ -55,7 +58,8 @@ async def abandoned_cart(session: DemoSession) -> list[ExpectedOutcome]:
     """Five users who abandon a cart, each with another outcome."""
     session.print_title(
         "(c) Abandoned cart",
-        "Users who received the push about their cart are reminded 10 seconds later, unless they buy or open it.",
+        "Users who receive the push about their cart are reminded 10 seconds later, unless they buy something or open "
+        "that push. Users without consent or without a device are not reminded.",
     )
     reminder = "cart-reminder"
     outcomes = [
@@ -83,9 +87,9 @@ async def before_publication(session: DemoSession) -> list[ExpectedOutcome]:
     """Play: an interaction before a follow-on's publication does not count, however late it is reported."""
     session.print_title(
         "Before the publication",
-        "A phone that was offline reports now what its user did before the campaigns were published.",
+        "A phone that was offline reports only now what its user did before the campaigns were published.",
     )
-    outcome = ExpectedOutcome("finn", "fifteen-percent-off", "opened it an hour ago", "refused", "before_publish")
+    outcome = ExpectedOutcome("finn", "fifteen-percent-off", "opened the push an hour ago", "refused", "before_publish")
     await session.create_user(outcome.user)
     push = {"type": "open_push", "campaign": "free-shipping"}
     await session.report(["finn"], outcome.action, push, ago=timedelta(hours=1))

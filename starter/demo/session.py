@@ -63,11 +63,12 @@ class DemoSession:
 
     def print_line(self, text: str) -> None:
         """Print a line with the seconds since the start."""
-        self._console.print(f"[dim]{monotonic() - self._started_at:5.1f} s[/]  {text}", highlight=False)
+        line = Table.grid(padding=(0, 2, 0, 0))  # two columns, so that a long text goes on below its beginning
+        line.add_row(f"[dim]{monotonic() - self._started_at:5.1f} s[/]", text)
+        self._console.print(line, highlight=False)
 
     def print_table(self, table: Table) -> None:
-        """Print a table after an empty line."""
-        self._console.print()
+        """Print a table."""
         self._console.print(table)
 
     def print_message(self, message: Mapping[str, Any]) -> None:
@@ -131,7 +132,7 @@ class DemoSession:
 
 def compare_outcomes(outcomes: Mapping[ExpectedOutcome, Outcome]) -> tuple[Table, bool]:
     """Return a table of expected and actual outcomes, and whether all are as expected."""
-    table = Table(title="Outcomes", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("user", "action", "follow-on", "outcome", ""):
         table.add_column(heading, no_wrap=heading in ("user", "follow-on"))
     for expected, outcome in outcomes.items():

@@ -74,9 +74,13 @@ class PostgreSQL:
     def drop(self, name: str) -> None:
         self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
+    def connect(self, name: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
+        """Return a connection without transactions to this database."""
+        return psycopg.connect(host=str(self.folder), user="connector", dbname=name, autocommit=True)
+
     def execute(self, statement: str, *, name: str = "postgres") -> list[tuple[Any, ...]]:
         """Execute a statement outside of a transaction, and return its rows."""
-        with psycopg.connect(host=str(self.folder), user="connector", dbname=name, autocommit=True) as connection:
+        with self.connect(name) as connection:
             found = connection.execute(statement)  # type: ignore[call-overload]
             return found.fetchall() if found.description else []
 
@@ -119,7 +123,7 @@ class PostgreSQL:
 
     def _execute(self, statement: str) -> int:
         """Execute a statement, and return the server's version."""
-        with psycopg.connect(host=str(self.folder), user="connector", dbname="postgres", autocommit=True) as connection:
+        with self.connect() as connection:
             connection.execute(statement)  # type: ignore[call-overload]
             return connection.info.server_version
 

@@ -1,5 +1,6 @@
 """A real Temporal server with virtual time, and questions about a workflow."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -22,10 +23,10 @@ DYNAMIC = {
 
 async def open_environment(*, identity: str | None = None) -> WorkflowEnvironment:
     """Start a server with virtual time per workflow that suggests continue-as-new early."""
-    binary = shutil.which("temporal") or str(Path(sys.executable).with_name("temporal"))
+    os.environ["TEST_TEMPORAL_PROGRAM"] = shutil.which("temporal") or str(Path(sys.executable).with_name("temporal"))
     words = [word for name, value in DYNAMIC.items() for word in ("--dynamic-config-value", f"{name}={value}")]
     return await WorkflowEnvironment.start_time_skipping_v2(
-        dev_server_existing_path=binary,
+        dev_server_existing_path=str(Path(__file__).with_suffix(".sh")),
         dev_server_extra_args=words,
         identity=identity,
         plugins=[connector_plugin()],

@@ -61,6 +61,7 @@ _SQLSTATES = {
     "55P03": Outage.BUSY,
     "57014": Outage.BUSY,
     "57P0": Outage.SHUTTING_DOWN,
+    "57P05": Outage.BUSY,
     "58030": Outage.UNREACHABLE,
 }
 """By SQLSTATE of PostgreSQL or its beginning, the longest that matches. 0A000 is a prepared plan that a migration made
@@ -136,6 +137,7 @@ class Health:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._outage: Outage | None = None
+        self._is_logged = False
         self._failed_at = 0.0
         self._logged_at: dict[Outage, float] = {}
 
@@ -151,7 +153,7 @@ class Health:
             return
         now = self._clock()
         if outage is not self._outage and now - self._logged_at.get(outage, -_LOG_AGAIN_SECONDS) >= _LOG_AGAIN_SECONDS:
-            self._logged_at[outage] = now
+            self._logged_at[outage], self._is_logged = now, True
             _log.warning("database_unavailable", extra={"reason": outage.value, "note": ADVICE[outage]})
         self._outage, self._failed_at = outage, now
 
@@ -159,5 +161,6 @@ class Health:
         """Forget the outage; a read says nothing about refused writes."""
         if self._outage is None or (self._outage in _REFUSES_WRITES and not writing):
             return
-        _log.info("database_available", extra={"after": self._outage.value})
-        self._outage = None
+        if self._is_logged:
+            _log.info("database_available", extra={"after": self._outage.value})
+        self._outage, self._is_logged = None, False

@@ -21,11 +21,8 @@ _T = TypeVar("_T")
 _INTERVAL_SECONDS = 0.1
 _PING_AFTER_SECONDS = 5.0
 """A connection that was idle for longer is asked whether it still answers before it is used."""
-
-_SESSION_SETTINGS = {"client_connection_check_interval": "1000", "idle_session_timeout": "120000"}
-"""In milliseconds, of PostgreSQL 14 and later. The server notices within a second that the client of a running
-statement is gone, and releases its locks. It closes connections idle for two minutes, so that a process that needs
-many only at times leaves their slots to others."""
+_FAREWELL_SECONDS = 1.0
+"""A connection that the server will close so soon is not used any more."""
 
 
 class SilentServer(psycopg.OperationalError):
@@ -49,6 +46,9 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
 
     deadline: float | None = None
     heard_at: float = 0.0
+    idle_seconds = 60.0
+    """The server closes a connection that is idle for longer: a process that needs many only at times leaves their
+    slots to others."""
 
     async def wait(self, gen: PQGen[_T], interval: float = _INTERVAL_SECONDS, timeout: float | None = None) -> _T:  # noqa: ASYNC109 (psycopg's)
         """Wait for the server's answer. Raises SilentServer at the deadline, TransactionTooLong after it."""
@@ -75,12 +75,16 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
         await super().set_read_only(value or None)
 
     async def configure(self) -> None:
-        """Apply the settings of the session that the server knows."""
-        settings = (
-            f"CASE WHEN current_setting('{name}', true) IS NOT NULL THEN set_config('{name}', '{value}', false) END"
-            for name, value in _SESSION_SETTINGS.items()
+        """Apply the settings of the session that the server knows (from PostgreSQL 14) and nobody has set."""
+        settings = {
+            "client_connection_check_interval": 1000,  # whose client is gone releases its locks within a second
+            "idle_session_timeout": round(self.idle_seconds * 1000),
+        }
+        cases = (
+            f"CASE WHEN current_setting('{name}', true) = '0' THEN set_config('{name}', '{milliseconds}', false) END"
+            for name, milliseconds in settings.items()
         )
-        await self._execute_alone(f"SELECT {', '.join(settings)}")
+        await self._execute_alone(f"SELECT {', '.join(cases)}")
 
     async def check(self, suspect_since: float, seconds: float) -> Literal["usable", "closed", "silent"]:
         """Return what the pool may do with this idle connection.
@@ -93,9 +97,10 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
         """
         self.deadline = None
         try:
-            if _is_readable(self.pgconn.socket):  # an idle server says nothing but farewell
-                return "closed"
-            if self.heard_at > max(suspect_since, time.monotonic() - _PING_AFTER_SECONDS):
+            idle_seconds = time.monotonic() - self.heard_at
+            if idle_seconds > self.idle_seconds - _FAREWELL_SECONDS or _is_readable(self.pgconn.socket):
+                return "closed"  # an idle server says nothing but farewell
+            if idle_seconds < _PING_AFTER_SECONDS and self.heard_at > suspect_since:
                 return "usable"
             async with asyncio.timeout(seconds):
                 await self._execute_alone(";")

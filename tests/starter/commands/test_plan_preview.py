@@ -13,7 +13,7 @@ from connector.store.catalogue.orders import next_instant
 from connector.store.engine.database import Database
 from connector.store.reporting.counts import WaitCounts, count_waits
 from connector.store.tables import catalogue, entries, follow_ups, revisions
-from starter.operations.orders import Preview, preview_changes
+from starter.operations.preview import Preview, preview_changes
 from tests.support.builders import ORIGINAL, PUSHED, follow_on, push
 from tests.support.installation import Installation
 

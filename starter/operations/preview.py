@@ -1,0 +1,68 @@
+"""Preview of `apply` and `publish`, which changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connector.rules.catalogue.catalogue import Entry
+from connector.rules.publishing.drafting import Definition, DraftResult, draft
+from connector.rules.publishing.orders import OrderPlan, check_publish, missed_to_count
+from connector.rules.publishing.preview import (
+    DefinitionPreview,
+    applying_warnings,
+    other_entries,
+    preview_definitions,
+    unpublished_ids,
+)
+from connector.store.catalogue.cache import load_catalogue
+from connector.store.engine.database import database_now
+from connector.store.engine.transaction import Transaction
+from connector.store.reporting.counts import WaitCounts, count_waits
+from connector.store.users.log import count_interactions
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The effect of applying definitions and then publishing those that are not live.
+
+    `order` is the order in which the publication would take effect (P5); with `refusals` it would not take effect at
+    all. `waits` counts the follow-ups that would stay on the revision that they began with (P10). `other_entries` are
+    saved campaigns and cards that are not among the definitions.
+    """
+
+    definitions: Sequence[DefinitionPreview]
+    other_entries: Sequence[Entry]
+    order: Sequence[str]
+    refusals: Sequence[str]
+    warnings: Sequence[str]
+    waits: Sequence[WaitCounts]
+
+
+async def preview_changes(tx: Transaction, definitions: Sequence[Definition], *, allow_missed: bool = False) -> Preview:
+    """Evaluate definitions as `apply` and `publish` would, as of the database's clock, in one snapshot of the store.
+
+    Raises:
+        OrderRefused: `apply` would refuse them; names every problem.
+    """
+    catalogue = await load_catalogue(tx)
+    drafted = draft(catalogue, definitions)
+    ids = unpublished_ids(drafted, definitions)
+    plan, refusals = await _check_publish(tx, drafted, ids, allow_missed)
+    return Preview(
+        definitions=preview_definitions(catalogue, drafted, definitions),
+        other_entries=other_entries(catalogue, definitions),
+        order=plan.sequence,
+        refusals=refusals,
+        warnings=[*applying_warnings(catalogue, drafted, ids), *plan.warnings],
+        waits=await count_waits(tx, ids),
+    )
+
+
+async def _check_publish(
+    tx: Transaction, drafted: DraftResult, ids: Sequence[str], allow_missed: bool
+) -> tuple[OrderPlan, list[str]]:
+    if not ids:
+        return OrderPlan(()), []
+    missed = await count_interactions(tx, missed_to_count(drafted.catalogue, ids))
+    return check_publish(drafted.catalogue, ids, now=await database_now(tx), allow_missed=allow_missed, missed=missed)
