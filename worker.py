@@ -81,7 +81,14 @@ def _create_workers(context: AppContext, client: Client, sender: Sender) -> list
     nudge = context.outbox.nudge
     publisher = Publisher(database, cache, workspace, changed=nudge)
     launcher = Launcher(
-        database, cache, intake, sender, workspace, changed=nudge, messages=context.settings.channel_concurrency
+        database,
+        cache,
+        intake,
+        sender,
+        workspace,
+        rates=_rates(context.settings),
+        changed=nudge,
+        messages=context.settings.channel_concurrency,
     )
     orders: list[Callable[..., Any]] = [publisher.carry_out_order, publisher.end_waits]
     registry = Worker(
@@ -109,6 +116,10 @@ def _create_workers(context: AppContext, client: Client, sender: Sender) -> list
         registry,
         *(_create_channel_worker(context.settings, client, name, sender) for name in get_args(ChannelName)),
     ]
+
+
+def _rates(settings: Settings) -> dict[str, float]:
+    return {str(channel): rate for channel, rate in settings.channel_rates.items()}
 
 
 def _create_channel_worker(settings: Settings, client: Client, channel: ChannelName, sender: Sender) -> Worker:
@@ -154,6 +165,7 @@ async def _open_sender(context: AppContext, channels: Mapping[str, Channel]) -> 
         context.intake,
         channels,
         context.workspace,
+        rates=_rates(context.settings),
         changed=context.outbox.nudge,
     )
     try:

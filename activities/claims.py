@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from activities.due_messages import Attempt, load_recipients, load_turns
 from activities.effects import apply_effects
+from activities.places import Limits, take_places
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import Campaign
@@ -54,13 +55,32 @@ class Claim:
     dispatched_at: datetime
 
 
+@dataclass(frozen=True)
+class RateLimited:
+    """The message's channel sends no more until `retry_after` is over: nothing was claimed or changed."""
+
+    retry_after: timedelta
+
+
+ClaimResult = Claim | SendOutcome | RateLimited
+
+
 async def claim_messages(
-    tx: Transaction, catalogue: Catalogue, intake: Intake, attempts: Sequence[Attempt]
-) -> list[Claim | SendOutcome]:
-    """Claim each message that the due-time list allows as of its attempt; else return why it is not sent now."""
-    results: list[Claim | SendOutcome] = [SendOutcome(outcome="ended")] * len(attempts)
+    tx: Transaction, catalogue: Catalogue, intake: Intake, attempts: Sequence[Attempt], limits: Limits
+) -> list[ClaimResult]:
+    """Claim each message that the due-time list allows as of its attempt; else return why it is not sent now.
+
+    Args:
+        limits: those of channels with a rate; a message that is sent takes a place there unless it has one already.
+    """
+    results: list[ClaimResult] = [SendOutcome(outcome="ended")] * len(attempts)
     async for turn in load_turns(tx, attempts):
         decisions = await _decide(tx, catalogue, turn, [attempt.now for attempt in attempts])
+        sent = [position for position, (decision, _) in decisions.items() if isinstance(decision.verdict, SendContent)]
+        need_place = {position: turn[position].channel for position in sent if not attempts[position].has_place}
+        for position, wait in (await take_places(tx, limits, need_place)).items():
+            results[position] = RateLimited(wait)
+            del decisions[position]
         effects = [effect for decision, _ in decisions.values() for effect in decision.effects]
         await apply_effects(tx, catalogue, intake, effects)
         for position, (decision, recipient) in decisions.items():

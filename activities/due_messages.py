@@ -22,11 +22,15 @@ from connector.wire import SendRequest
 
 @dataclass(frozen=True)
 class Attempt(SingleRequest):
-    """One attempt at one message, counted from 1; `now` is as of when the message is evaluated, UTC."""
+    """One attempt at one message, counted from 1; `now` is as of when the message is evaluated, UTC.
+
+    `has_place`: the message's launch took its place in the window of a channel with a rate.
+    """
 
     request: SendRequest
     now: datetime
     number: int
+    has_place: bool = False
 
     @property
     def delivery_id(self) -> str:

@@ -32,7 +32,7 @@ from connector.store.users.log import count_interactions
 from connector.wire import Order, OrderReceipt, StoppedWindow
 
 _PAGE_SIZE = 500
-"""Some 20 ms: a page locks its users, and on SQLite every other writer."""
+"""Some 10 ms on SQLite and 40 on PostgreSQL: a page locks its users, and on SQLite every other writer."""
 _MAX_PAUSE_SECONDS = 1.0
 _ORDER_SECONDS = 50.0
 """The deadline of an order's transactions: less than that of the activity, and far more than that of an ingest."""

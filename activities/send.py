@@ -13,7 +13,7 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.claims import Claim, claim_messages
+from activities.claims import Claim, ClaimResult, RateLimited, claim_messages
 from activities.due_messages import Attempt
 from activities.heartbeats import heartbeats
 from activities.ledger import Ledger
@@ -33,6 +33,7 @@ from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.reasons import Reason
 from connector.rules.sending.deliveries import DeliveryState
+from connector.rules.sending.rates import per_second
 from connector.rules.sending.results import SendResult
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
@@ -55,6 +56,7 @@ class Sender:
 
     Args:
         channels: by name; a message for a channel that is missing fails with `no_provider`.
+        rates: messages per second by channel, over all workers; a channel that is missing has no limit.
         changed: called when a send may have begun follow-ups of other campaigns, so that the outbox looks at once.
     """
 
@@ -66,12 +68,14 @@ class Sender:
         channels: Mapping[str, Channel],
         workspace: str,
         *,
+        rates: Mapping[str, float] = {},
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._database, self._cache, self._intake = database, cache, intake
         self._channels, self._workspace, self._changed = channels, workspace, changed
+        self._limits = {channel: per_second(rate) for channel, rate in rates.items()}
         limits = {"max_transactions": database.max_group_transactions, "max_size": _MAX_GROUP}
-        self._claims: GroupCommit[Attempt, Claim | SendOutcome] = GroupCommit(self._claim_together, **limits)
+        self._claims: GroupCommit[Attempt, ClaimResult] = GroupCommit(self._claim_together, **limits)
         self._results: GroupCommit[Known, Recorded] = GroupCommit(self._record_together, **limits)
         self.ledger = Ledger()
 
@@ -94,20 +98,24 @@ class Sender:
                     category=ApplicationErrorCategory.BENIGN,
                 ) from None
 
-    async def attempt(self, request: SendRequest, *, now: datetime, attempt: int) -> SendOutcome:
+    async def attempt(
+        self, request: SendRequest, *, now: datetime, attempt: int, has_place: bool = False
+    ) -> SendOutcome:
         """Make one attempt at one message, for its own activity or for a launch: claim, send, record.
 
         If the attempt is cancelled, a message that was handed to its provider is finished and recorded all the same.
 
         Args:
             now: as of when the message is evaluated, UTC.
+            has_place: the caller took a place for the message in the window of its channel's rate.
 
         Raises:
-            TryLater: the provider surely did not accept the message; its claim is released.
+            TryLater: the provider surely did not accept the message, and its claim is released; or the channel's rate
+                is used up (`rate_limited`), and nothing was claimed.
             StoreUnavailable: nothing was claimed.
             ApplicationError: the channel broke; a later attempt records the message as unknown.
         """
-        this = Attempt(request, now, attempt)
+        this = Attempt(request, now, attempt, has_place)
         earlier = await self.ledger.finish_earlier(this.delivery_id)
         if earlier is not None:
             return earlier
@@ -127,6 +135,8 @@ class Sender:
             if isinstance(error, StoreUnavailable):
                 await asyncio.shield(released)
             raise
+        if isinstance(claimed, RateLimited):
+            raise TryLater("rate_limited", retry_after=claimed.retry_after)
         if isinstance(claimed, SendOutcome) and claimed.outcome == "control":
             self._changed()
         return claimed
@@ -166,9 +176,9 @@ class Sender:
             self._changed()
         return recorded.outcome
 
-    async def _claim_together(self, attempts: Sequence[Attempt]) -> list[Claim | SendOutcome]:
-        async def claim(tx: Transaction, catalogue: Catalogue) -> list[Claim | SendOutcome]:
-            return await claim_messages(tx, catalogue, self._intake, attempts)
+    async def _claim_together(self, attempts: Sequence[Attempt]) -> list[ClaimResult]:
+        async def claim(tx: Transaction, catalogue: Catalogue) -> list[ClaimResult]:
+            return await claim_messages(tx, catalogue, self._intake, attempts, self._limits)
 
         return await with_current_catalogue(self._database, self._cache, self._workspace, claim)
 

@@ -7,7 +7,8 @@ transaction that moves the cursor past them, and every message is claimed like a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -42,6 +43,8 @@ from connector.wire import LaunchPage, LaunchProgress, LaunchStep
 
 _TIME_SLICE = timedelta(seconds=15)
 """How long one activity works: a worker that stops waits for it, and time passes between two evaluations."""
+_SHORT_WAIT = timedelta(seconds=2)
+"""A wait of a channel's rate is within the time slice: it would be a timer and an activity in the history."""
 _USERS = 200
 _MESSAGES = 50
 
@@ -52,6 +55,7 @@ class Launcher:
     Args:
         sender: sends each message as it sends a follow-up's.
         changed: called when enrolments may have begun follow-ups, so that the outbox looks at once.
+        rates: messages per second by channel, over all workers; a channel that is missing has no limit.
         audience, messages: how many users are added, and how many are sent to at the same time, in one step.
     """
 
@@ -63,13 +67,14 @@ class Launcher:
         sender: Sender,
         workspace: str,
         *,
+        rates: Mapping[str, float] = {},
         changed: Callable[[], None] = lambda: None,
         audience: int = _USERS,
         messages: int = _MESSAGES,
     ) -> None:
         self._database, self._cache, self._intake = database, cache, intake
         self._workspace, self._changed, self._audience = workspace, changed, audience
-        self._sender = LaunchSender(database, sender, workspace, messages=messages)
+        self._sender = LaunchSender(database, sender, workspace, rates=rates, messages=messages)
 
     @activity.defn(name=names.LAUNCH_PAGE)
     async def launch_page(self, page: LaunchPage) -> LaunchStep:
@@ -94,16 +99,20 @@ class Launcher:
         info, loop = activity.info(), asyncio.get_running_loop()
         began = loop.time()
 
+        def now() -> datetime:
+            return info.started_time + timedelta(seconds=loop.time() - began)
+
         def may_continue() -> bool:
             return not cancelled.is_set() and not activity.is_worker_shutdown()
 
         while True:
-            worked = timedelta(seconds=loop.time() - began)
-            step = await self.step(
-                page, now=info.started_time + worked, attempt=info.attempt, may_continue=may_continue
-            )
-            has_more = step.phase in ("enrolling", "sending") and step.until is None
-            if not has_more or worked > _TIME_SLICE or not may_continue():
+            step = await self.step(page, now=now(), attempt=info.attempt, may_continue=may_continue)
+            wait = timedelta() if step.until is None else step.until - now()
+            is_over = step.phase not in ("enrolling", "sending") or wait > _SHORT_WAIT
+            if is_over or now() > info.started_time + _TIME_SLICE:
+                return step
+            await _wait_unless(cancelled, wait)
+            if not may_continue():
                 return step
             page = step.next_page
 
@@ -192,6 +201,14 @@ class Launcher:
             launch = await load_launch(tx, step.next_page.launch_id)
         whole = launch is not None and launch.paged_at is not None
         return step.model_copy(update={"progress": LaunchProgress(users=users, whole_audience=whole)})
+
+
+async def _wait_unless(cancelled: asyncio.Event, wait: timedelta) -> None:
+    """Wait, but not once the activity is cancelled."""
+    if wait > timedelta():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait.total_seconds()):
+                await cancelled.wait()
 
 
 def _needs_history(entry: Entry) -> bool:

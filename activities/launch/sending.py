@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 from temporalio.exceptions import ApplicationError
 
+from activities.places import give_places_back, take_row_places
 from activities.send import Sender
 from connector.channels.protocol import TryLater
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.sending.launching import scheduled, take_from_window
+from connector.rules.sending.launching import rate_limit, scheduled
+from connector.rules.sending.rates import RateLimit, RateWindow, per_second, take_from_window
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.launches import (
@@ -36,15 +39,23 @@ _MIN_PAUSE, _MAX_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Chunk:
-    """The rows of a launch to send to next. `not_before` (UTC) is set instead if the minute is used up (`per_minute`).
+    """The rows of a launch to send to next. `not_before` (UTC) is set instead if a rate is used up until then.
 
-    `is_late`: the launch was interrupted for so long that what is due has become stale (D4, W4).
+    `is_late`: the launch was interrupted for so long that what is due has become stale (D4, W4). `minute` is
+    the launch's own window with these rows; `windows` are those of channels with a rate, in which each row has a place.
     """
 
     launch: LaunchRow
     rows: Sequence[DueRow] = ()
     not_before: datetime | None = None
     is_late: bool = False
+    minute: RateWindow = field(default_factory=RateWindow)
+    windows: Mapping[str, RateWindow] = field(default_factory=dict)
+
+    def unused_places(self, used: Sequence[str]) -> dict[str, int]:
+        """Return how many places of each channel are left of those of the rows, after these were used."""
+        taken = Counter(channel for row in self.rows for channel in row.channels if channel in self.windows)
+        return dict(taken - Counter(used))
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,8 @@ class AttemptSummary:
     """The result of trying rows.
 
     `rows` is how many were tried, `handed_over` for how many a provider was called, `later` how many a provider
-    deferred, and `retry_after` the longest wait that it requested. `paused`: the campaign was stopped.
+    deferred, and `retry_after` the longest wait that it requested. `paused`: the campaign was stopped. `used` has the
+    channel of each message whose place was used.
     """
 
     rows: int = 0
@@ -60,6 +72,7 @@ class AttemptSummary:
     later: int = 0
     retry_after: timedelta | None = None
     paused: bool = False
+    used: tuple[str, ...] = ()
 
     def __add__(self, other: AttemptSummary) -> AttemptSummary:
         pauses = [pause for pause in (self.retry_after, other.retry_after) if pause is not None]
@@ -69,6 +82,7 @@ class AttemptSummary:
             self.later + other.later,
             max(pauses, default=None),
             self.paused or other.paused,
+            self.used + other.used,
         )
 
 
@@ -76,36 +90,57 @@ class LaunchSender:
     """Sends to the users who wait, in the order of their keys, some in each step.
 
     Args:
+        rates: messages per second by channel; a launch leaves a part of them to follow-ups.
         messages: how many users are sent to in one step, at the same time.
     """
 
-    def __init__(self, database: Database, sender: Sender, workspace: str, *, messages: int) -> None:
+    def __init__(
+        self, database: Database, sender: Sender, workspace: str, *, rates: Mapping[str, float], messages: int
+    ) -> None:
         self._database, self._sender = database, sender
         self._workspace, self._messages = workspace, messages
+        self._limits = {channel: per_second(rate).launch_share for channel, rate in rates.items()}
 
     async def take_chunk(
         self, tx: Transaction, catalogue: Catalogue, launch: LaunchRow, after: str, now: datetime
     ) -> Chunk:
-        """Take the next rows after a user key that are due, as many as `per_minute` grants; all of them if archived.
+        """Take the next rows after a user key that are due, as many as the rates grant; all of them if archived.
 
-        The launch counts as at work at `now` (UTC) unless it is late already.
+        Each row takes one of `per_minute` and one place on each of its channels. The launch counts as at work at `now`
+        (UTC) unless it is late already.
         """
         entry = catalogue.entries[launch.campaign]
         is_archived = entry.state == "archived"
         due = await load_due_rows(tx, launch, after, None if is_archived else now, self._messages)
-        delivery = scheduled(entry)
-        limit = None if is_archived or delivery is None else delivery.per_minute
-        granted, window = take_from_window(launch.minute, now, limit, len(due))
-        if due and not granted:
-            return Chunk(launch, not_before=window.ends(now))
         if not due:
             return Chunk(launch)
-        rows = due[:granted]
-        await restart_waits(tx, [row.id for row in rows], launch.kept_up_at)
+        turns = Chunk(launch, due, minute=launch.minute)
+        if not is_archived:
+            turns = await self._take_turns(tx, launch, due, rate_limit(scheduled(entry)), now)
+        if turns.not_before is not None:
+            return turns
+        await restart_waits(tx, [row.id for row in turns.rows], launch.kept_up_at)
         is_late = await _is_late(tx, launch, now - catalogue.workspace.stale_after)
         kept_up_at = launch.kept_up_at if is_late else max(now, launch.kept_up_at)
-        await update_launch(tx, launch.launch_id, minute_at=window.at, minute_count=window.count, kept_up_at=kept_up_at)
-        return Chunk(launch, rows, is_late=is_late)
+        minute = turns.minute
+        await update_launch(tx, launch.launch_id, minute_at=minute.at, minute_count=minute.count, kept_up_at=kept_up_at)
+        return replace(turns, is_late=is_late)
+
+    async def _take_turns(
+        self, tx: Transaction, launch: LaunchRow, due: Sequence[DueRow], limit: RateLimit | None, now: datetime
+    ) -> Chunk:
+        """Take the first rows that both the launch's own rate and the channels' rates grant, or say when to try again.
+
+        The windows of channels are locked before rows of follow-ups, as in the transaction that claims messages.
+        """
+        in_minute, minute = take_from_window(launch.minute, now, limit, len(due))
+        if limit and not in_minute:
+            return Chunk(launch, not_before=now + limit.left(minute, now))
+        places = await take_row_places(tx, self._limits, [row.channels for row in due[:in_minute]])
+        if not places.rows:
+            return Chunk(launch, not_before=now + places.wait)
+        _, minute = take_from_window(launch.minute, now, limit, places.rows)
+        return Chunk(launch, due[: places.rows], minute=minute, windows=places.windows)
 
     async def send(
         self, chunk: Chunk, page: LaunchPage, *, now: datetime, attempt: int, may_continue: Callable[[], bool]
@@ -122,9 +157,8 @@ class LaunchSender:
             return await self._end_pass(chunk.launch, page, now)
         tried = await self._try_all(chunk.rows, chunk.launch.campaign, now, attempt, may_continue)
         is_blocked = tried.later > 0 and not tried.handed_over
-        unused = len(chunk.rows) - tried.handed_over
-        if unused:
-            await self._give_back(chunk.launch, unused, now, is_behind=chunk.is_late or is_blocked)
+        if tried.handed_over < len(chunk.rows) or chunk.unused_places(tried.used):
+            await self._give_back(chunk, tried, now, is_behind=chunk.is_late or is_blocked)
         reached = chunk.rows[tried.rows - 1].user_key if tried.rows else page.after
         page = page.model_copy(update={"after": reached, "later": page.later or tried.later > 0})
         if tried.paused:
@@ -155,27 +189,32 @@ class LaunchSender:
         while waiting:
             channel = waiting.pop(0)
             seen.add(channel)
+            place = (channel,) if channel in row.channels else ()
             request = SendRequest(workspace=self._workspace, follow_up_id=row.id, campaign=campaign, channel=channel)
             try:
-                outcome = await self._sender.attempt(request, now=now, attempt=attempt)
+                outcome = await self._sender.attempt(request, now=now, attempt=attempt, has_place=bool(place))
             except TryLater as fault:
-                tried += AttemptSummary(later=1, retry_after=fault.retry_after)
+                tried += AttemptSummary(later=1, retry_after=fault.retry_after, used=place)
                 continue
             except ApplicationError:  # the channel broke: the next pass records the claim as unknown (guarantee 4)
-                tried += AttemptSummary(handed_over=1)
+                tried += AttemptSummary(handed_over=1, used=place)
                 continue
             waiting += [other for other in outcome.channels if other not in seen and other not in waiting]
             is_handed_over = outcome.outcome in _HANDED_OVER
-            tried += AttemptSummary(handed_over=int(is_handed_over), paused=outcome.outcome == "paused")
+            used = place if is_handed_over else ()
+            tried += AttemptSummary(handed_over=int(is_handed_over), paused=outcome.outcome == "paused", used=used)
         return replace(tried, rows=1, handed_over=min(tried.handed_over, 1))
 
-    async def _give_back(self, launch: LaunchRow, unused: int, now: datetime, *, is_behind: bool) -> None:
-        """Return unused turns to the minute; a launch that is behind has not kept up by trying."""
+    async def _give_back(self, chunk: Chunk, tried: AttemptSummary, now: datetime, *, is_behind: bool) -> None:
+        """Return unused turns to the minute and to the channels; a launch that is behind has not kept up by trying."""
+        launch = chunk.launch
+        unused = len(chunk.rows) - tried.handed_over
         async with self._database.write(self._workspace) as tx:
             current = await load_launch(tx, launch.launch_id, for_update=True) or launch
             kept_up_at = launch.kept_up_at if is_behind and current.kept_up_at == now else current.kept_up_at
             used = max(0, current.minute.count - unused)
             await update_launch(tx, launch.launch_id, kept_up_at=kept_up_at, minute_count=used)
+            await give_places_back(tx, chunk.windows, chunk.unused_places(tried.used))
 
     async def _end_pass(self, launch: LaunchRow, page: LaunchPage, now: datetime) -> LaunchStep:
         """Wait for the next user who is left after a pass, or end the launch."""

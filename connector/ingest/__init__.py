@@ -1,4 +1,4 @@
-"""Ingest interactions: parse items, coalesce batches into transactions, log what is new, and evaluate it.
+"""Ingest interactions: parse items, put waiting batches into one transaction, log what is new, and evaluate it.
 
 Imports `rules` and `store`.
 """

@@ -93,11 +93,14 @@ class SimulatedIngest:
             self._world.missed[item.target, item.type.value] += 1
 
     def _evaluate(self, user: SimulatedUser, logged: LogEntry) -> None:
-        follow_ups = user.follow_ups_since(logged.t)
+        if not self._world.catalogue.has_no_listeners(logged.item):
+            self._apply_changes(user, logged, user.follow_ups_since(logged.t))
+        user.newest_t = logged.t if user.newest_t is None else max(user.newest_t, logged.t)
+
+    def _apply_changes(self, user: SimulatedUser, logged: LogEntry, follow_ups: Sequence[FollowUp]) -> None:
         if follow_ups or self._world.catalogue.trigger_listeners.get(topic_of(logged.item)):
             for change in self._changes(user, logged, follow_ups):
                 self._apply(user, change)
-        user.newest_t = logged.t if user.newest_t is None else max(user.newest_t, logged.t)
 
     def _changes(self, user: SimulatedUser, logged: LogEntry, follow_ups: Sequence[FollowUp]) -> list[Change]:
         state = UserState(user.profile, user.id, user.newest_t, follow_ups, user.receipts)

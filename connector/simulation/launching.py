@@ -13,14 +13,14 @@ from connector.rules.sending.due_list import newest_live
 from connector.rules.sending.effects import BeginFollowUp
 from connector.rules.sending.launching import (
     Launch,
-    RateWindow,
     begins_at,
     is_in_launch,
     launch_id,
     launch_user,
+    rate_limit,
     scheduled,
-    take_from_window,
 )
+from connector.rules.sending.rates import RateWindow, take_from_window
 from connector.simulation import places
 from connector.simulation.ledger import sent_channels
 from connector.simulation.sending import SimulatedSender, recipient_of
@@ -79,10 +79,10 @@ class SimulatedLauncher:
         world, launch = self._world, self._launches[follow_up.campaign]
         entry = world.catalogue.entries[follow_up.campaign]
         delivery = scheduled(entry)
-        limit = delivery.per_minute if delivery and entry.live else None
+        limit = rate_limit(delivery) if entry.live else None
         granted, window = take_from_window(launch.window, world.clock, limit, 1)
-        if not granted:
-            at = window.ends(world.clock)
+        if limit and not granted:
+            at = world.clock + limit.left(window, world.clock)
             world.save(user, replace(follow_up, next_at=at))
             world.schedule(user, follow_up, at, channels)
             return

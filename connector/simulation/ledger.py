@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from connector.rules.model.values import format_instant
 from connector.rules.sending.deliveries import DeliveryState
 from connector.rules.sending.launching import is_launched
 from connector.rules.triggering.changes import LateException, Refusal
+from connector.simulation import places
 from connector.simulation.places import Place
 from connector.simulation.spill_store import SpillStore
 from connector.simulation.users import SimulatedUser, TriggerKey
@@ -25,10 +26,11 @@ Outcome = dict[str, Any]
 
 
 class Ledger:
-    """Reports the final outcome of each trigger, once. `place` returns that of the current event."""
+    """Reports the final outcome of each trigger, once. `place` is that of the current event."""
 
-    def __init__(self, store: SpillStore, place: Callable[[], Place]) -> None:
-        self._store, self._place = store, place
+    def __init__(self, store: SpillStore) -> None:
+        self._store = store
+        self.place: Place = places.BEGINNING
 
     def begun(self, user: SimulatedUser, follow_up: FollowUp) -> None:
         """Remove the line of a trigger that was refused or superseded, and begins a follow-up after all (T5)."""
@@ -66,7 +68,7 @@ class Ledger:
         return self._store.lines()
 
     def _write(self, outcome: Outcome) -> int:
-        return self._store.write_line(to_json(outcome).decode(), self._place())
+        return self._store.write_line(to_json(outcome).decode(), self.place)
 
     def _remove(self, user: SimulatedUser, trigger: TriggerKey) -> None:
         line = user.lines.pop(trigger, None)

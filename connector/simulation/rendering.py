@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from connector.rules.model.messages import Messages
+from connector.rules.model.users import User
 from connector.rules.model.values import canonical_json
-from connector.templating.templates import MessageAborted, RenderingFailed, render, variable_paths
+from connector.templating.templates import MessageAborted, RenderingFailed, render, user_variables, variable_paths
 
-Paths = frozenset[tuple[str | int, ...]]
+Paths = list[tuple[str | int, ...]]
 _MAX_REMEMBERED = 10_000
 
 
@@ -20,24 +21,27 @@ class Rendering:
         self._paths: dict[tuple[int, str], tuple[Messages, Paths | None]] = {}
         self._rendered: dict[tuple[int, str, str], bool] = {}
 
-    def succeeds(self, content: Messages, channel: str, variables: Callable[[], Mapping[str, Any]]) -> bool:
-        """Return whether the channel's message renders with these variables."""
+    def succeeds(self, content: Messages, channel: str, user: User, variables: Callable[[], Mapping[str, Any]]) -> bool:
+        """Return whether the channel's message renders with these variables; `user` is what they have of the user."""
         paths = self._paths_of(content, channel)
-        values = variables()
         if paths is None:
-            return _renders(content, channel, values)
-        read = (id(content), channel, canonical_json([_value(values, path) for path in sorted(paths, key=str)]))
+            return _renders(content, channel, variables())
+        reads_user_only = all(path[0] == "user" for path in paths)
+        values = {"user": user_variables(user)} if reads_user_only else variables()
+        read = (id(content), channel, canonical_json([_value(values, path) for path in paths]))
         if read not in self._rendered:
             if len(self._rendered) >= _MAX_REMEMBERED:
                 self._rendered.clear()
-            self._rendered[read] = _renders(content, channel, values)
+            self._rendered[read] = _renders(content, channel, variables())
         return self._rendered[read]
 
     def _paths_of(self, content: Messages, channel: str) -> Paths | None:
         """Return the variables that a template reads; kept with the content, so that no other gets its identity."""
         kept = self._paths.get((id(content), channel))
         if kept is None:
-            kept = self._paths[id(content), channel] = content, variable_paths(content, channel)
+            paths = variable_paths(content, channel)
+            kept = content, None if paths is None else sorted(paths, key=str)
+            self._paths[id(content), channel] = kept
         return kept[1]
 
 

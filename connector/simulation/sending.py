@@ -89,7 +89,7 @@ class SimulatedSender:
         now = self._world.clock
         campaign = newest_live(self._world.catalogue.entries[follow_up.campaign])
         renders = self._rendering.succeeds(
-            content, channel, lambda: template_variables(follow_up, user.profile, campaign)
+            content, channel, user.profile, lambda: template_variables(follow_up, user.profile, campaign)
         )
         due = _due_message(user, follow_up, channel)
         result = _SENT if renders else _TEMPLATE_FAULT

@@ -30,7 +30,6 @@ class World:
         missed: counts launch-time interactions by (target, type), for the warnings of publishing (P4).
         unknown_targets: the ids that interactions named in vain, each with the place of its warning.
         keeps_places: whether `place` is kept up to date, for a process that plays some of the users.
-        place: that of the current event.
     """
 
     catalogue: Catalogue
@@ -42,14 +41,22 @@ class World:
     missed: Counter[tuple[str, str]] = field(default_factory=Counter)
     unknown_targets: dict[str, Place] = field(default_factory=dict)
     keeps_places: bool = False
-    place: Place = places.BEGINNING
     _due: list[tuple[datetime, int, str, str, tuple[str, ...], Place]] = field(default_factory=list)
     _open: dict[str, dict[str, tuple[str, Place]]] = field(default_factory=dict)
     _begun: dict[str, Place] = field(default_factory=dict)
     _scheduled: int = 0
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.store, lambda: self.place)
+        self.ledger = Ledger(self.store)
+
+    @property
+    def place(self) -> Place:
+        """The place of the current event; the ledger needs it for every line."""
+        return self.ledger.place
+
+    @place.setter
+    def place(self, place: Place) -> None:
+        self.ledger.place = place
 
     def save(self, user: SimulatedUser, follow_up: FollowUp) -> None:
         """Store the current state of a follow-up."""

@@ -325,6 +325,15 @@ launches = Table(
     Index("launches_of_campaign", "workspace", "campaign", unique=True),
     comment="A scheduled original on its way to its audience: how far it has come, and what its workflow knows.",
 )
+channel_windows = Table(
+    "channel_windows",
+    metadata,
+    _key("workspace"),
+    _key("channel"),
+    Column("at", Instant),
+    Column("count", Integer, nullable=False),
+    comment="The messages of each channel with a rate in the window that began at `at`.",
+)
 inbox = Table(
     "inbox",
     metadata,

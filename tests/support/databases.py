@@ -47,12 +47,22 @@ class PostgreSQL:
         options = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=200", *options)
         settings = [word for option in options for word in ("-c", option)]
         self._log = (self.folder / "server.log").open("wb")
+        self._command = [binaries / "postgres", "-D", data, "-k", str(self.folder), *settings]
+        version = self.start()
+        self._strategy = " STRATEGY = FILE_COPY" if version >= 150000 else ""  # half the time of the default since 15
+
+    def start(self) -> int:
+        """Start the server, also again after `shut_down`, and return its version."""
         self._process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", str(self.folder), *settings],
+            self._command,
             stdout=self._log, stderr=self._log, cwd="/", preexec_fn=_die_with_parent, **self._account,
         )  # fmt: skip
-        version = self._wait()
-        self._strategy = " STRATEGY = FILE_COPY" if version >= 150000 else ""  # half the time of the default since 15
+        return self._wait()
+
+    def shut_down(self) -> None:
+        """End every connection and the server; its data stays."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(10)
 
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://connector@/{name}?host={self.folder}"

@@ -1,7 +1,7 @@
 """A launch, driven step by step at the times that a test chooses."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,13 +29,13 @@ MINUTE = timedelta(minutes=1)
 class LaunchHarness:
     """Launches the one campaign of an installation, as its workflow would, at times that the test chooses."""
 
-    def __init__(self, installation: Installation, channel: FakeChannel | None = None) -> None:
+    def __init__(
+        self, installation: Installation, channel: FakeChannel | None = None, *, rates: Mapping[str, float] = {}
+    ) -> None:
         self.installation, self.channel = installation, channel or FakeChannel()
-        channels = {"push": self.channel, "email": self.channel}
-        sender = Sender(installation.database, installation.cache, installation.intake, channels, "default")
-        self.launcher = Launcher(
-            installation.database, installation.cache, installation.intake, sender, "default", audience=7, messages=5
-        )
+        parts = (installation.database, installation.cache, installation.intake)
+        self.sender = Sender(*parts, {"push": self.channel, "email": self.channel}, "default", rates=rates)
+        self.launcher = Launcher(*parts, self.sender, "default", rates=rates, audience=7, messages=5)
         self.page: LaunchPage | None = None
 
     async def people(self, *people: User) -> None:

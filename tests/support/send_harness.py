@@ -1,7 +1,7 @@
 """The send activity, run at the times that a test chooses."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ REACHABLE = User(id="u", push_tokens=("t",), email="u@example.com", first_name="
 class SendHarness:
     """Sends the waiting follow-ups of an installation, as Temporal would, at a time that the test chooses."""
 
-    def __init__(self, installation: Installation, channel: FakeChannel) -> None:
+    def __init__(self, installation: Installation, channel: FakeChannel, *, rates: Mapping[str, float] = {}) -> None:
         self.installation, self.channel = installation, channel
         self.activity = Sender(
             installation.database,
@@ -31,6 +31,7 @@ class SendHarness:
             installation.intake,
             {"push": channel, "email": channel},
             "default",
+            rates=rates,
         )
 
     async def save_user(self, user: User = REACHABLE) -> None:

@@ -23,6 +23,7 @@ from connector.rules.sending.decisions import Recipient, assignment_of, due_fact
 from connector.rules.sending.deliveries import DueMessage, main_reason
 from connector.rules.sending.due_list import Drop, check_consent_and_address, check_frequency_caps, newest_live
 from connector.rules.sending.effects import BeginFollowUp, Effect, enrol
+from connector.rules.sending.rates import RateLimit, per_minute
 from connector.rules.targeting.assignment import Assignment, content_for
 from connector.rules.targeting.audience import is_in_audience
 from connector.rules.timing.delays import local_instant, resolve_zone
@@ -33,7 +34,6 @@ NAME = "launch"
 _EARLIEST_ZONE = timedelta(hours=14)
 """The zone in which a date begins first, ahead of UTC."""
 
-_MINUTE = timedelta(minutes=1)
 _REACHES_USER = (check_consent_and_address, check_frequency_caps)
 
 
@@ -47,18 +47,6 @@ class Launch:
     published_at: datetime
 
 
-@dataclass(frozen=True)
-class RateWindow:
-    """The number of users sent to in the minute that began at `at` (UTC; None before the first user)."""
-
-    at: datetime | None = None
-    count: int = 0
-
-    def ends(self, now: datetime) -> datetime:
-        """Return when the next window may begin."""
-        return now if self.at is None else self.at + _MINUTE
-
-
 def launch_id(order_id: str, campaign: str) -> str:
     """Return the id of the launch that a publication creates, the same on every attempt."""
     return hashlib.sha256(canonical_json([NAME, order_id, campaign]).encode()).hexdigest()[:26]
@@ -70,6 +58,11 @@ def scheduled(entry: Entry) -> Scheduled | None:
         return None
     delivery = newest_live(entry).delivery
     return delivery if isinstance(delivery, Scheduled) else None
+
+
+def rate_limit(delivery: Scheduled | None) -> RateLimit | None:
+    """Return the limit of a launch's own rate; None if it has none."""
+    return None if delivery is None or delivery.per_minute is None else per_minute(delivery.per_minute)
 
 
 def begins_at(delivery: Scheduled, published_at: datetime, workspace: Workspace) -> datetime:
@@ -113,16 +106,6 @@ def is_launched(follow_up: FollowUp) -> bool:
     """Return whether a follow-up belongs to a launch."""
     item = follow_up.trigger.item
     return isinstance(item, Event) and item.name == NAME and follow_up.trigger.seq == 0
-
-
-def take_from_window(window: RateWindow, now: datetime, per_minute: int | None, wanted: int) -> tuple[int, RateWindow]:
-    """Return how many of `wanted` users may be sent to now, and the rate window once they were."""
-    if per_minute is None:
-        return wanted, window
-    if window.at is None or now >= window.ends(now) or now < window.at:
-        window = RateWindow(now)
-    granted = max(0, min(wanted, per_minute - window.count))
-    return granted, RateWindow(window.at, window.count + granted)
 
 
 def _follow_up_of(

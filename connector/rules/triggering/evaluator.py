@@ -112,7 +112,7 @@ class Evaluator:
             if logged not in late:
                 new_changes = self._apply_in_order(state, follow_ups, logged)
                 changes += new_changes
-                follow_ups = _with_changes(follow_ups, new_changes)
+                follow_ups = _with_changes(follow_ups, new_changes) if new_changes else follow_ups
         late_by_key: dict[FollowUpKey, list[LogEntry]] = {}
         for logged in late:
             for key in self._affected_keys(follow_ups, logged):

@@ -167,7 +167,7 @@ class GroupCommit(Generic[_Request, _T]):
             results = await self._act([one.request for one in (waiter, *others)])
         except StoreUnavailable as error:
             for other in others:
-                other.fail(StoreUnavailable(str(error)))
+                other.fail(StoreUnavailable(str(error), error.outage))
             raise
         except BaseException as error:
             # One of the requests may have caused the error, so each is tried by itself.

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, RowMapping, exists, func, literal, or_, select, update
 
 from connector.rules.model.reasons import OPEN_STATES, State
-from connector.rules.sending.launching import RateWindow
+from connector.rules.sending.rates import RateWindow
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, follow_ups, launches, users
