@@ -278,5 +278,9 @@ def find_duplicates(
 
 
 def _engagements(items: Mapping[int, Item], now: datetime) -> dict[int, Engagement]:
-    found = {position: engagement_of(item, min(item.occurred_at, now)) for position, item in items.items()}
+    found = {
+        position: engagement_of(item, min(item.occurred_at, now))
+        for position, item in items.items()
+        if isinstance(item, Interaction)
+    }
     return {position: engagement for position, engagement in found.items() if engagement is not None}

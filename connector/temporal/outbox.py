@@ -44,9 +44,12 @@ _UNANSWERED = (
     RPCStatusCode.PERMISSION_DENIED,
 )
 """After such an answer the other rows would fare no better, and trying each of them would only add to the load."""
-_SIGNALS_WHILE_BUSY = 100
-_SIGNAL_INTERVAL_SECONDS = 1.0
-"""While this process ingests, at most so many signals go out per interval; the rest go out when it is idle."""
+_CALLS_WHILE_BUSY = 100
+_CALL_INTERVAL_SECONDS = 1.0
+"""While this process ingests, at most so many signals, and so many starts of follow-ups that are not due soon, go out
+per interval; the rest go out when it is idle."""
+_SOON = timedelta(minutes=1)
+"""What is due within this time is started at once, however busy this process is: far longer than a sweep takes."""
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 """A nudge does not shorten this pause: while Temporal is down, not every ingested batch queries the store again."""
 _Call = Callable[[Client, str, RowMapping], Awaitable[None]]
@@ -59,7 +62,7 @@ class Outbox:
     Args:
         client: Temporal's client, or a way to get it: the outbox may start before Temporal does.
         sweep_seconds: the pause between two sweeps if nothing nudges the outbox.
-        idle: clear while this process ingests batches; signals are limited then. None: signals are never limited.
+        idle: clear while this process ingests batches; what can wait is limited then. None: it never is.
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class Outbox:
         self._database, self._workspace, self._client = database, workspace, client
         self._sweep_seconds, self._min_age = sweep_seconds, timedelta(seconds=2 * sweep_seconds)
         self._nudged, self._idle = asyncio.Event(), idle
-        self._next_signals_at: float | None = None
+        self._next_calls_at: float | None = None
 
     def nudge(self) -> None:
         """Start the next sweep now."""
@@ -89,6 +92,7 @@ class Outbox:
         is_complete = True  # the first sweep: it covers the time before this process
         while not stopped.is_set():
             is_complete = is_complete or self._nudged.is_set()
+            was_busy = self._is_busy
             self._nudged.clear()
             try:
                 done = await self.flush(min_age=None if is_complete else self._min_age)
@@ -97,8 +101,8 @@ class Outbox:
                 await _wait_for_any(stopped, seconds=min(_PAUSE_AFTER_FAILURE_SECONDS, self._sweep_seconds))
                 continue
             if done == 0:
-                idle = [self._idle] if self._idle is not None and not self._idle.is_set() else []
-                is_complete = False
+                idle = [self._idle] if self._idle is not None and was_busy else []
+                is_complete = is_complete and was_busy  # what could wait is left
                 await _wait_for_any(stopped, self._nudged, *idle, seconds=self._sweep_seconds)
 
     async def flush(self, limit: int = 1000, *, min_age: timedelta | None = None) -> int:
@@ -110,10 +114,10 @@ class Outbox:
         Raises:
             RPCError: Temporal does not answer. StoreUnavailable: the database does not.
         """
-        signals = self._signal_limit(limit)
+        patient = self._limit_of_patient(limit)
         async with self._database.read(self._workspace) as tx:
-            to_start = await find_to_start(tx, limit, min_age=min_age)
-            to_signal = await find_to_signal(tx, signals) if signals else []
+            to_start = await find_to_start(tx, patient or limit, min_age=min_age, due_within=None if patient else _SOON)
+            to_signal = await find_to_signal(tx, patient) if patient else []
             launches = await find_launches_to_signal(tx, limit)
         if not to_start and not to_signal and not launches:
             return 0
@@ -152,16 +156,24 @@ class Outbox:
                 await mark_launches_signalled(tx, signalled)
         return len(signalled)
 
-    def _signal_limit(self, limit: int) -> int:
-        """Return how many signals may go out now: a signal only makes an end prompt, so ingest comes first."""
+    @property
+    def _is_busy(self) -> bool:
+        """Whether this process ingests batches now."""
+        return self._idle is not None and not self._idle.is_set()
+
+    def _limit_of_patient(self, limit: int) -> int:
+        """Return how many calls that can wait may be made now, of each kind: ingest comes first.
+
+        A signal only makes an end prompt, and a workflow that has not been started yet misses nothing until it is due.
+        """
         now = asyncio.get_running_loop().time()
-        if self._idle is None or self._idle.is_set():
-            self._next_signals_at = None
+        if not self._is_busy:
+            self._next_calls_at = None
             return limit
-        if self._next_signals_at is not None and self._next_signals_at <= now:
-            self._next_signals_at = None
-            return min(limit, _SIGNALS_WHILE_BUSY)
-        self._next_signals_at = self._next_signals_at or now + _SIGNAL_INTERVAL_SECONDS
+        if self._next_calls_at is not None and self._next_calls_at <= now:
+            self._next_calls_at = None
+            return min(limit, _CALLS_WHILE_BUSY)
+        self._next_calls_at = self._next_calls_at or now + _CALL_INTERVAL_SECONDS
         return 0
 
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import structlog
 import uvicorn
@@ -63,12 +64,22 @@ def uvicorn_config(app: FastAPI) -> uvicorn.Config:
     """Return the uvicorn configuration: no access log, no server header."""
     return uvicorn.Config(
         app,
+        http=_http_protocol(),
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
+
+
+def _http_protocol() -> type[asyncio.Protocol] | Literal["h11"]:
+    """Return httptools' protocol; h11's where httptools is not installed (Windows, PyPy)."""
+    try:
+        from starter.api.requests.http_protocol import BoundedHttpToolsProtocol
+    except ImportError:
+        return "h11"
+    return BoundedHttpToolsProtocol
 
 
 async def _check_store(database: Database, keys: Keys) -> None:

@@ -12,7 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from connector import names
-from connector.store.engine.database import Database
+from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups
 from connector.temporal.client import ClientSource
 from connector.temporal.outbox import Outbox
@@ -87,6 +87,36 @@ async def test_ended_row_signals_its_workflow_once(
     history = await _handle(environment.client, first).fetch_history()
     signals = [event for event in history.events if event.HasField("workflow_execution_signaled_event_attributes")]
     assert len(signals) == 1
+
+
+async def test_busy_process_starts_what_is_due_soon(
+    real_installation: Installation, environment: WorkflowEnvironment
+) -> None:
+    """While it ingests, it starts what is due within a minute; the rest, and signals, wait until it is idle."""
+    await real_installation.publish(ORIGINAL, ABANDONED)
+    await real_installation.ingest(push("e1", 0, user="a"), push("e2", 1, user="b"))
+    idle = asyncio.Event()
+    outbox = Outbox(real_installation.database, "default", environment.client, sweep_seconds=60, idle=idle)
+    async with real_installation.database.write("default") as tx:
+        now = await database_now(tx)
+        for trigger, due in (("e1", timedelta(seconds=30)), ("e2", timedelta(minutes=2))):
+            await tx.execute(update(follow_ups).where(follow_ups.c.trigger_id == trigger).values(due_at=now + due))
+    assert await outbox.flush() == 1
+    assert [row.started_at is not None for row in await _rows(real_installation)] == [True, False]
+    await real_installation.ingest(buy("b1", 3, user="a"))
+    assert await outbox.flush() == 0
+    stopped = asyncio.Event()
+    running = asyncio.create_task(outbox.run(stopped))
+    await asyncio.sleep(0)
+    idle.set()
+
+    async def is_done() -> bool:
+        first, second = await _rows(real_installation)
+        return first.signalled_at is not None and second.started_at is not None
+
+    await until(is_done, "the signal and the start")
+    stopped.set()
+    await running
 
 
 async def test_temporal_down_loses_nothing(real_installation: Installation, environment: WorkflowEnvironment) -> None:

@@ -6,9 +6,10 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from pydantic_core import to_json
+
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
-from connector.rules.model.values import canonical_json
 
 _REVISABLE_ENDS = {(State.EXCEPTED, Reason.EXCEPTION), (State.DROPPED, Reason.SUPERSEDED)}
 
@@ -80,8 +81,9 @@ def follow_up_id_of(campaign: str, user_key: str, key: str, trigger_id: str, gen
 
     `generation` counts the follow-ups that the trigger has begun before.
     """
-    text = canonical_json(["follow-up", campaign, user_key, key, trigger_id, generation])
-    return hashlib.sha256(text.encode()).hexdigest()[:26]
+    # Without objects, this text is the canonical one.
+    text = to_json(["follow-up", campaign, user_key, key, trigger_id, generation])
+    return hashlib.sha256(text).hexdigest()[:26]
 
 
 def reopen(follow_up: FollowUp) -> FollowUp:

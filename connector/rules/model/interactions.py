@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from connector.rules.model.values import Id, Instant, Text, canonical_json, storage_problem
+from connector.rules.model.values import Id, Text, UtcInstant, canonical_json, is_small_and_plain, storage_problem
 
 MAX_PROPERTIES_BYTES = 32 * 1024
 
@@ -62,19 +62,19 @@ RECEIVE_TYPES = {
 
 
 class _Report(BaseModel):
-    """The fields of every report. `occurred_at` is zone-aware; `properties` hold refinements and facts by name."""
+    """The fields of every report. `occurred_at` is in UTC; `properties` hold refinements and facts by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Text | None = None
     user: Text
-    occurred_at: Instant
+    occurred_at: UtcInstant
     properties: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("properties")
     @classmethod
     def _check_properties(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if not value:
+        if not value or is_small_and_plain(value, MAX_PROPERTIES_BYTES):
             return value
         if len(canonical_json(value).encode()) > MAX_PROPERTIES_BYTES:
             raise ValueError(f"properties are larger than {MAX_PROPERTIES_BYTES} bytes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, model_validator
@@ -106,7 +107,7 @@ class Messages(Definition):
     content_card: ContentCard | None = None
     news_feed_card: NewsFeedCard | None = None
 
-    @property
+    @cached_property
     def channels(self) -> tuple[ChannelName, ...]:
         """The channels that have a message, in the fixed order of design 8."""
         return tuple(name for name in _CHANNELS if getattr(self, name) is not None)

@@ -48,4 +48,4 @@ class State(StrEnum):
     REFUSED = "refused"
 
 
-OPEN_STATES = frozenset({State.WAITING, State.HELD, State.SENDING})
+OPEN_STATES = (State.WAITING, State.HELD, State.SENDING)

@@ -22,11 +22,14 @@ from pydantic import (
     StringConstraints,
     Tag,
 )
+from pydantic_core import to_json
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 _DURATION = re.compile(r"(\d{1,9}) (second|minute|hour|day|week)s?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_PERHAPS_UNSTORABLE = (rb"\u0000", b"Infinity", b"NaN")
+"""What JSON text with a null character or an infinite number contains, and may contain without one."""
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
@@ -114,6 +117,19 @@ def has_infinite_number(value: Any) -> bool:
     return isinstance(value, list) and any(map(has_infinite_number, value))
 
 
+def is_small_and_plain(value: Any, max_bytes: int) -> bool:
+    """Return whether a quick look at a JSON value finds nothing to object to: neither its size nor `storage_problem`.
+
+    False means that the exact checks have to decide. They walk through the value in Python; this is one pass in C.
+    """
+    try:
+        text = to_json(value, inf_nan_mode="constants")
+    except ValueError:
+        return False
+    # Its canonical form writes some numbers longer (1e+16), never twice as long.
+    return 2 * len(text) <= max_bytes and not any(mark in text for mark in _PERHAPS_UNSTORABLE)
+
+
 def storage_problem(value: Any) -> str | None:
     """Return why a JSON value cannot be stored, as a clause that follows the value's name; None if it can be."""
     if has_null_character(value):
@@ -130,12 +146,14 @@ def _no_null(value: Any) -> Any:
 
 
 def _in_utc(value: datetime) -> datetime:
-    if 1 < value.year < 9999:
-        return value
     try:
-        value.astimezone(UTC)
+        return value.astimezone(UTC)
     except OverflowError:
         raise ValueError("must be within the years 1 to 9999 in UTC") from None
+
+
+def _fits_utc(value: datetime) -> datetime:
+    _in_utc(value)
     return value
 
 
@@ -178,7 +196,9 @@ def _tag_of_mapping(value: Mapping[Any, Any], forms: Mapping[str, type[BaseModel
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
-Instant = Annotated[AwareDatetime, BeforeValidator(parse_instant), AfterValidator(_in_utc)]
+Instant = Annotated[AwareDatetime, BeforeValidator(parse_instant), AfterValidator(_fits_utc)]
+"""An instant in the zone in which it was written."""
+UtcInstant = Annotated[AwareDatetime, BeforeValidator(parse_instant), AfterValidator(_in_utc)]
 Clock = Annotated[
     time, BeforeValidator(parse_clock), PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str)
 ]

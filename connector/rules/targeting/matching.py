@@ -56,10 +56,13 @@ def matches(item: Item, condition: Condition) -> bool:
 
     Robots are checked by `passes_robot_filter` and `same` by `has_same_properties`, not here.
     """
-    if topic_of(item) != topic_of_condition(condition):
+    if isinstance(condition, EventCondition):
+        if not isinstance(item, Event) or item.name != condition.event:
+            return False
+    elif topic_of(item) != topic_of_condition(condition) or not _matches_refinements(item.properties, condition):
         return False
-    if isinstance(condition, InteractionCondition) and not _matches_refinements(item.properties, condition):
-        return False
+    if not condition.where:
+        return True
     return all(json_equal(item.properties.get(name, _MISSING), value) for name, value in condition.where.items())
 
 
@@ -72,7 +75,9 @@ def passes_robot_filter(item: Item, robots: Robots) -> bool:
 
 def has_same_properties(properties: Mapping[str, Any], trigger: Mapping[str, Any], names: tuple[str, ...]) -> bool:
     """Return whether each named property is equal in both; a missing one never is (X3)."""
-    return all(json_equal(properties.get(name, _MISSING), trigger.get(name, _MISSING_TOO)) for name in names)
+    return not names or all(
+        json_equal(properties.get(name, _MISSING), trigger.get(name, _MISSING_TOO)) for name in names
+    )
 
 
 _MISSING = object()

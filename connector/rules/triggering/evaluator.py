@@ -81,6 +81,7 @@ class Evaluator:
 
     def __init__(self, catalogue: Catalogue, now: datetime) -> None:
         self._catalogue, self._now = catalogue, now
+        self._keys: dict[tuple[str, int, str], str | None] = {}
 
     def log_needed_since(self, state: UserState, items: Sequence[LogEntry]) -> datetime | None:
         """Return from when on the user's log is needed to evaluate these items.
@@ -153,26 +154,34 @@ class Evaluator:
 
     def _affected_keys(self, follow_ups: Sequence[FollowUp], logged: LogEntry) -> list[FollowUpKey]:
         """Return the (follow-on, key) pairs that the item triggers or may cancel, each once."""
-        triggered = [(entry.id, compute_key(logged.item, entry, logged.t)) for entry in self._triggered_entries(logged)]
+        triggered = [
+            (entry.id, key)
+            for entry in self._catalogue.listeners_of(logged.item)
+            if (key := self._triggered_key(logged, entry)) is not None
+        ]
         if not follow_ups or topic_of(logged.item) not in self._catalogue.exception_listeners:
             return list(dict.fromkeys(triggered))
         revisable = [p if p.can_be_cancelled or p.is_settled else reopen(p) for p in follow_ups]
         cancelled = [(p.campaign, p.key) for p in revisable if is_cancelled_by(p, logged, self._catalogue)]
         return list(dict.fromkeys([*cancelled, *triggered]))
 
-    def _triggered_entries(self, logged: LogEntry) -> list[Entry]:
-        """Return the follow-ons that the item triggers."""
-        candidates = self._catalogue.listeners_of(logged.item)
-        return [entry for entry in candidates if is_trigger(logged.item, entry, logged.t, self._catalogue)]
+    def _triggered_key(self, logged: LogEntry, entry: Entry) -> str | None:
+        """Return the key under which the item triggers the follow-on; None if it does not.
+
+        Kept, because a replay asks for the same items again and again.
+        """
+        place = (logged.id, logged.seq, entry.id)
+        if place not in self._keys:
+            triggers = is_trigger(logged.item, entry, logged.t, self._catalogue)
+            self._keys[place] = compute_key(logged.item, entry, logged.t) if triggers else None
+        return self._keys[place]
 
     def _trigger_evaluation(self, state: UserState, campaign: str, key: str) -> EvaluateTrigger:
         entry = self._catalogue.entries[campaign]
         history = LoggedHistory(state.log)
 
         def evaluate(logged: LogEntry, blocking: FollowUp | None, has_begun: bool) -> TriggerOutcome:
-            if not is_trigger(logged.item, entry, logged.t, self._catalogue):
-                return None
-            if compute_key(logged.item, entry, logged.t) != key:
+            if self._triggered_key(logged, entry) != key:
                 return None
             received_at = state.receipts.get((campaign, state.user_key, key))
             facts = TriggerFacts(
@@ -203,6 +212,6 @@ def _with_changes(follow_ups: Sequence[FollowUp], changes: Sequence[Change]) -> 
     """Return the follow-ups after these changes."""
     by_id = {follow_up.id: follow_up for follow_up in follow_ups}
     for change in changes:
-        if isinstance(change, NewFollowUp | EndedFollowUp):
+        if isinstance(change, (NewFollowUp, EndedFollowUp)):
             by_id[change.follow_up.id] = change.follow_up
     return list(by_id.values())

@@ -43,23 +43,26 @@ class TriggerFacts:
         """The revision in effect at the item's time; before the first publication, the first revision."""
         return self.entry.revision_at(self.logged.t) or self.entry.published[0]
 
-    @cached_property
+    @property
     def campaign(self) -> Campaign:
         """The revision's definition."""
-        assert isinstance(self.revision.definition, Campaign)  # noqa: S101 - only campaigns have triggers
-        return self.revision.definition
+        definition = self.revision.definition
+        assert isinstance(definition, Campaign)  # noqa: S101 - only campaigns have triggers
+        return definition
 
-    @cached_property
+    @property
     def follow_on(self) -> ActionBased:
         """The definition's delivery."""
-        assert isinstance(self.campaign.delivery, ActionBased)  # noqa: S101 - only follow-ons have triggers
-        return self.campaign.delivery
+        delivery = self.campaign.delivery
+        assert isinstance(delivery, ActionBased)  # noqa: S101 - only follow-ons have triggers
+        return delivery
 
     @property
     def in_the_way(self) -> FollowUp | None:
         """The blocking follow-up, unless this trigger would have restarted it and it has ended since (T2)."""
-        restarts = self.follow_on.retrigger == "restart"
-        return None if restarts and self.blocking is not None and not self.blocking.is_open else self.blocking
+        if self.blocking is None or self.blocking.is_open:
+            return self.blocking
+        return None if self.follow_on.retrigger == "restart" else self.blocking
 
 
 def is_trigger(item: Item, entry: Entry, t: datetime, catalogue: Catalogue) -> bool:
@@ -90,8 +93,9 @@ def check_first_publication(facts: TriggerFacts) -> Reason | None:
 
 def check_live(facts: TriggerFacts) -> Reason | None:
     """Refuse an item that happened or arrived while the follow-on was not live (P2)."""
-    times = (facts.logged.t, facts.logged.received_at)
-    return None if all(facts.entry.window_at(at) is not None for at in times) else Reason.NOT_LIVE
+    entry, logged = facts.entry, facts.logged
+    is_live = entry.window_at(logged.t) is not None and entry.window_at(logged.received_at) is not None
+    return None if is_live else Reason.NOT_LIVE
 
 
 def check_target(facts: TriggerFacts) -> Reason | None:
@@ -125,7 +129,9 @@ def check_eligibility(facts: TriggerFacts) -> Reason | None:
 
     A late item may be older than the last receipt (T5). If a follow-up blocks it then, `check_single_wait` decides.
     """
-    if facts.in_the_way is not None and facts.received_at is not None and facts.logged.t < facts.received_at:
+    if facts.received_at is None:
+        return None
+    if facts.in_the_way is not None and facts.logged.t < facts.received_at:
         return None
     is_eligible = is_eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.logged.t)
     return None if is_eligible else Reason.NOT_ELIGIBLE_AGAIN
@@ -156,7 +162,10 @@ def evaluate_trigger(facts: TriggerFacts) -> Reason | None:
 
     Duplicates were refused before.
     """
-    return next((reason for check in AT_THE_TRIGGER if (reason := check(facts)) is not None), None)
+    for check in AT_THE_TRIGGER:
+        if (reason := check(facts)) is not None:
+            return reason
+    return None
 
 
 def begin_follow_up(facts: TriggerFacts, key: str, generation: int) -> FollowUp:

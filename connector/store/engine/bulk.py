@@ -13,8 +13,9 @@ uses a partial index only if the statement repeats the index's condition in cons
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -43,6 +44,7 @@ from connector.store.tables import Instant
 Row = Mapping[str, Any]
 ColumnTypes = Mapping[str, TypeEngine[Any]]
 Insert = postgresql.Insert | sqlite.Insert
+_NOTHING: Row = MappingProxyType({})
 
 
 def insert_into(tx: Transaction, table: Table) -> Insert:
@@ -74,15 +76,17 @@ def upsert_rows(
     return _replace_on_conflict(insert_rows(tx, table, rows), table, replaced, newest_by)
 
 
-def insert_rows(tx: Transaction, table: Table, rows: Sequence[Row]) -> Insert:
+def insert_rows(tx: Transaction, table: Table, rows: Sequence[Row], *, shared: Row = _NOTHING) -> Insert:
     """Return the INSERT of these rows, in their order, to which the caller may add what it does on conflict.
 
     Args:
-        rows: at least one, all with the same names; columns that they do not name take their default.
+        rows: at least one, all with the same names; columns that are named nowhere take their default.
+        shared: the values that all rows have in common: they travel once, and the database reads them once.
     """
-    names = list(rows[0])
-    inserted = select(*as_table(tx, {name: table.c[name].type for name in names}, rows).c).where(true())
-    return insert_into(tx, table).from_select(names, inserted, include_defaults=False)
+    types = {name: table.c[name].type for name in rows[0]}
+    common = [literal(value, table.c[name].type).label(name) for name, value in shared.items()]
+    inserted = select(*as_table(tx, types, rows).c, *common).where(true())
+    return insert_into(tx, table).from_select([*types, *shared], inserted, include_defaults=False)
 
 
 def as_table(tx: Transaction, types: ColumnTypes, rows: Sequence[Row]) -> FromClause:
@@ -106,17 +110,30 @@ def in_set(tx: Transaction, tested: ColumnElement[Any], values: Collection[str])
     return tested.in_(select(func.json_each(json.dumps(list(values))).table_valued("value").c.value))
 
 
-def _sqlite_cells(types: ColumnTypes, rows: Sequence[Row]) -> list[list[Any]]:
+def _sqlite_cells(types: ColumnTypes, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the rows as SQLite stores them: instants and JSON are text there."""
-    names = list(types)
-    writers = [
-        (position, _WRITERS[type(kind)]) for position, kind in enumerate(types.values()) if type(kind) in _WRITERS
-    ]
-    cells = [[row[name] for name in names] for row in rows]
-    for row_cells in cells:
-        for position, write in writers:
-            row_cells[position] = write(row_cells[position])
-    return cells
+    instants: dict[int, str | None] = {}
+    columns = []
+    for name, kind in types.items():
+        column = [row[name] for row in rows]
+        if isinstance(kind, Instant):
+            column = _instants(column, instants)
+        elif isinstance(kind, JSON):
+            column = [_json(value) for value in column]
+        columns.append(column)
+    return list(zip(*columns, strict=True))
+
+
+def _instants(column: Sequence[datetime | None], known: dict[int, str | None]) -> list[str | None]:
+    """Return instants as text. To write one takes longer than a row's other cells, and rows and columns share them.
+
+    Args:
+        known: the texts so far, by the identity of the instant, which `rows` keep alive.
+    """
+    for value in column:
+        if id(value) not in known:
+            known[id(value)] = _instant(value)
+    return [known[id(value)] for value in column]
 
 
 def _instant(value: datetime | None) -> str | None:
@@ -138,6 +155,3 @@ def _text(value: Any) -> str:
         return to_json(value).decode()
     except PydanticSerializationError:  # half a surrogate pair, which only an escape can write
         return json.dumps(value, default=str)
-
-
-_WRITERS: dict[type[TypeEngine[Any]], Callable[[Any], Any]] = {Instant: _instant, JSON: _json}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVarTuple, cast, overload
 
 from sqlalchemy import ColumnElement, CursorResult, Executable, FromClause, func, select, type_coerce
@@ -80,12 +80,16 @@ class Transaction:
         return await self.connection.execute(statement, parameters)
 
 
-def clock(tx: Transaction) -> ColumnElement[datetime]:
-    """Return the present time, not the transaction's begin, as a column of a statement. SQLite has milliseconds."""
+def clock(tx: Transaction, *, ahead: timedelta = timedelta()) -> ColumnElement[datetime]:
+    """Return the present time, not the transaction's begin, as a column of a statement. SQLite has milliseconds.
+
+    Args:
+        ahead: by how much later than the present.
+    """
     if tx.dialect == "postgresql":
-        now: Any = func.clock_timestamp()
+        now: Any = func.clock_timestamp() + ahead
     else:
-        now = func.strftime("%Y-%m-%d %H:%M:%f000", "now")
+        now = func.strftime("%Y-%m-%d %H:%M:%f000", "now", f"{ahead.total_seconds()} seconds")
     return type_coerce(now, Instant)
 
 

@@ -98,9 +98,16 @@ async def insert_follow_ups(
     Args:
         by_launch: they belong to a launch, whose workflow sends them, so that the outbox has nothing to do for them.
     """
-    handled = {"started_at": now, "signalled_at": now} if by_launch else {}
-    if begun:
-        await tx.execute(insert_rows(tx, follow_ups, [_row(tx.workspace, p, now) | handled for p in begun]))
+    shared = {"workspace": tx.workspace, "created_at": now}
+    if by_launch:
+        shared |= {"started_at": now, "signalled_at": now}
+    if all(follow_up.state is State.WAITING for follow_up in begun):
+        shared |= {"state": State.WAITING.value, "ended_outside": False}
+        rows = [_row(follow_up) for follow_up in begun]
+    else:
+        rows = [_row(follow_up) | _end_columns(follow_up) for follow_up in begun]
+    if rows:
+        await tx.execute(insert_rows(tx, follow_ups, rows, shared=shared))
 
 
 async def update_follow_ups(tx: Transaction, changed: Collection[FollowUp]) -> None:
@@ -140,9 +147,10 @@ async def insert_decisions(
     tx: Transaction, decided: Sequence[tuple[str, Refusal | LateException]], now: datetime
 ) -> None:
     """Record refusals and late exceptions, each with the key of its user (guarantee 7)."""
-    rows = [_decision(tx.workspace, user_key, change, now) for user_key, change in decided]
+    rows = [_decision(user_key, change) for user_key, change in decided]
     if rows:
-        await tx.execute(insert_rows(tx, decisions, rows))
+        shared = {"workspace": tx.workspace, "decided_at": now}
+        await tx.execute(insert_rows(tx, decisions, rows, shared=shared))
 
 
 def follow_up_from_row(row: RowMapping | Mapping[str, Any]) -> FollowUp:
@@ -173,9 +181,8 @@ def follow_up_from_row(row: RowMapping | Mapping[str, Any]) -> FollowUp:
     )
 
 
-def _row(workspace: str, follow_up: FollowUp, now: datetime) -> dict[str, Any]:
+def _row(follow_up: FollowUp) -> dict[str, Any]:
     return {
-        "workspace": workspace,
         "id": follow_up.id,
         "campaign": follow_up.campaign,
         "revision": follow_up.revision,
@@ -188,21 +195,25 @@ def _row(workspace: str, follow_up: FollowUp, now: datetime) -> dict[str, Any]:
         "due_at": follow_up.due_at,
         "next_at": follow_up.next_at,
         "channels": list(follow_up.channels),
+    }
+
+
+def _end_columns(follow_up: FollowUp) -> dict[str, Any]:
+    """Return the columns of a follow-up's end; one that waits has only its state."""
+    return {
         "state": follow_up.state.value,
         "reason": follow_up.reason,
         "exception_id": follow_up.exception_id,
         "exception_at": follow_up.exception_at,
         "decided_at": follow_up.decided_at,
-        "created_at": now,
         "ended_outside": not follow_up.is_open,
     }
 
 
-def _decision(workspace: str, user_key: str, change: Refusal | LateException, now: datetime) -> dict[str, Any]:
+def _decision(user_key: str, change: Refusal | LateException) -> dict[str, Any]:
     is_refusal = isinstance(change, Refusal)
     subject = change if isinstance(change, Refusal) else change.follow_up
     return {
-        "workspace": workspace,
         "campaign": subject.campaign,
         "user_key": user_key,
         "key": subject.key,
@@ -210,5 +221,4 @@ def _decision(workspace: str, user_key: str, change: Refusal | LateException, no
         "t": change.logged.t,
         "state": State.REFUSED.value if is_refusal else "noted",
         "reason": change.reason.value if isinstance(change, Refusal) else Reason.LATE_EXCEPTION.value,
-        "decided_at": now,
     }

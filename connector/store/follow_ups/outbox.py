@@ -8,17 +8,20 @@ from datetime import timedelta
 from sqlalchemy import RowMapping, func, literal, select, true, update
 
 from connector.rules.model.reasons import State
-from connector.store.engine.transaction import Transaction, database_now
+from connector.store.engine.transaction import Transaction, clock, database_now
 from connector.store.tables import Instant, follow_ups, launches
 
 _IDS_PER_STATEMENT = 500
 
 
-async def find_to_start(tx: Transaction, limit: int, *, min_age: timedelta | None = None) -> Sequence[RowMapping]:
+async def find_to_start(
+    tx: Transaction, limit: int, *, min_age: timedelta | None = None, due_within: timedelta | None = None
+) -> Sequence[RowMapping]:
     """Return waiting follow-ups without a workflow, the oldest due first.
 
     Args:
         min_age: only rows that are in the store for so long; None: all.
+        due_within: only rows that are due so soon; None: all.
     """
     table = follow_ups.c
     old_enough = true() if min_age is None else table.created_at <= await database_now(tx) - min_age
@@ -28,6 +31,8 @@ async def find_to_start(tx: Transaction, limit: int, *, min_age: timedelta | Non
         .order_by(table.due_at)
         .limit(limit)
     )
+    if due_within is not None:
+        statement = statement.where(table.due_at <= clock(tx, ahead=due_within))
     return (await tx.execute(statement)).mappings().all()
 
 

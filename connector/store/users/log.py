@@ -32,12 +32,15 @@ async def insert_new_entries(tx: Transaction, entries: Sequence[LogEntry], user_
     """Insert the entries that are not logged yet, in one statement, and return the ids that were new (M6).
 
     Args:
+        entries: those of one batch, which were received at the same moment.
         user_keys: the surrogate keys by the external ids that the items carry.
     """
     if not entries:
         return set()
-    rows = [_row(tx.workspace, entry, user_keys[entry.item.user]) for entry in entries]
-    statement = insert_rows(tx, interactions, rows).on_conflict_do_nothing().returning(interactions.c.id)
+    rows = [_row(entry, user_keys[entry.item.user]) for entry in entries]
+    shared = {"workspace": tx.workspace, "received_at": entries[0].received_at}
+    insert = insert_rows(tx, interactions, rows, shared=shared)
+    statement = insert.on_conflict_do_nothing().returning(interactions.c.id)
     return set((await tx.execute(statement)).scalars())
 
 
@@ -219,16 +222,14 @@ def _message_ids(engagements: Collection[Engagement], name: str) -> set[str]:
     return {engagement.message[1] for engagement in engagements if engagement.message[0] == name}
 
 
-def _row(workspace: str, entry: LogEntry, user_key: str) -> dict[str, Any]:
+def _row(entry: LogEntry, user_key: str) -> dict[str, Any]:
     return {
-        "workspace": workspace,
         "day": entry.item.occurred_at.astimezone(UTC).date(),
         "id": entry.id,
         "seq": entry.seq,
         "user_key": user_key,
         "t": entry.t,
         "occurred_at": entry.item.occurred_at,
-        "received_at": entry.received_at,
         **item_columns(entry.item),
     }
 

@@ -9,11 +9,11 @@ from datetime import datetime
 from operator import itemgetter
 from uuid import uuid4
 
-from sqlalchemy import RowMapping, or_, select, update
+from sqlalchemy import RowMapping, exists, literal, or_, select, update
 
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.users import SuppressedAddresses, User
-from connector.store.engine.bulk import as_table, in_set, insert_rows
+from connector.store.engine.bulk import as_table, in_set, insert_into, insert_rows
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import user_aliases, users
 from connector.store.users.suppressions import suppressed_columns
@@ -48,10 +48,10 @@ async def resolve_and_lock(tx: Transaction, external_ids: Collection[str], now: 
 
     Erased users are left out (guarantee 8). The number of statements does not depend on the number of users.
     """
-    known, erased = await find_user_keys(tx, external_ids)
-    if missing := sorted(set(external_ids) - known.keys() - erased):
+    known = await _find_keys(tx, external_ids)
+    if missing := sorted(set(external_ids) - known.keys()):
         known |= await create_users(tx, missing, now)
-        if len(known) + len(erased) < len(set(external_ids)):
+        if len(known) < len(set(external_ids)):
             known, _ = await find_user_keys(tx, external_ids)
     if not await lock_users(tx, known.values()):
         return await resolve_and_lock(tx, external_ids, now)
@@ -125,31 +125,47 @@ async def load_ids(tx: Transaction, user_key: str) -> list[str]:
 
 async def find_user_keys(tx: Transaction, external_ids: Collection[str]) -> tuple[dict[str, str], set[str]]:
     """Return the surrogate keys of the ids that are known, and the ids that were erased."""
-    table = user_aliases.c
     by_hash = {erased_id(external_id): external_id for external_id in external_ids}
-    statement = select(table.external_id, table.user_key).where(
-        tx.in_workspace(user_aliases), in_set(tx, table.external_id, [*external_ids, *by_hash])
-    )
-    user_keys = {row.external_id: row.user_key for row in await tx.execute(statement)}
+    user_keys = await _find_keys(tx, [*external_ids, *by_hash])
     erased = {by_hash[id] for id in user_keys.keys() & by_hash.keys()}
     return {id: user_keys[id] for id in user_keys.keys() - by_hash.keys()}, erased
 
 
 async def create_users(tx: Transaction, external_ids: Sequence[str], now: datetime) -> dict[str, str]:
-    """Create users without a description; leave out ids for which another transaction created one first."""
-    rows = [{"workspace": tx.workspace, "external_id": id, "user_key": uuid4().hex} for id in external_ids]
-    insert = insert_rows(tx, user_aliases, rows).on_conflict_do_nothing()
-    inserted = await tx.execute(insert.returning(user_aliases.c.external_id, user_aliases.c.user_key))
-    created = {row.external_id: row.user_key for row in inserted}
+    """Create users without a description.
+
+    Ids are left out that were erased, and those for which another transaction created a user first.
+    """
+    table = user_aliases.c
+    types = {
+        "external_id": table.external_id.type,
+        "user_key": table.user_key.type,
+        "erased_id": table.external_id.type,
+    }
+    rows = [{"external_id": id, "user_key": uuid4().hex, "erased_id": erased_id(id)} for id in external_ids]
+    batch, other = as_table(tx, types, rows), user_aliases.alias()
+    is_erased = exists().where(tx.in_workspace(other), other.c.external_id == batch.c.erased_id)
+    new = select(literal(tx.workspace), batch.c.external_id, batch.c.user_key).where(~is_erased)
+    insert = insert_into(tx, user_aliases).from_select(["workspace", "external_id", "user_key"], new, False)
+    inserted = await tx.execute(insert.on_conflict_do_nothing().returning(table.external_id, table.user_key))
+    created = {external_id: user_key for external_id, user_key in inserted}
     await insert_users(tx, created.values(), now)
     return created
+
+
+async def _find_keys(tx: Transaction, external_ids: Collection[str]) -> dict[str, str]:
+    table = user_aliases.c
+    statement = select(table.external_id, table.user_key).where(
+        tx.in_workspace(user_aliases), in_set(tx, table.external_id, external_ids)
+    )
+    return {external_id: user_key for external_id, user_key in await tx.execute(statement)}
 
 
 async def insert_users(tx: Transaction, user_keys: Collection[str], now: datetime) -> None:
     """Insert the rows of users without a description."""
     empty = {"workspace": tx.workspace, "push_tokens": [], "attributes": {}, "consent": {}, "created_at": now}
     if user_keys:
-        await tx.execute(insert_rows(tx, users, [{**empty, "user_key": user_key} for user_key in user_keys]))
+        await tx.execute(insert_rows(tx, users, [{"user_key": user_key} for user_key in user_keys], shared=empty))
 
 
 async def lock_users(tx: Transaction, user_keys: Collection[str]) -> bool:

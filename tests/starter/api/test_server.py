@@ -1,6 +1,8 @@
 """Where the API listens, and what it says where it does not: without a key only in `connector dev`, on loopback."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -18,8 +20,9 @@ from tests.support.api import Connector
 AWAY = "postgresql://nobody@127.0.0.1:1/nowhere"
 
 
-async def statuses(settings: Settings, *given: str | None) -> list[int]:
-    """Serve on a free port, and look at the follow-ups with each of these keys."""
+@asynccontextmanager
+async def serving_on(settings: Settings) -> AsyncIterator[int]:
+    """Serve, and yield the port."""
     stopped = asyncio.Event()
     with capture_logs() as logged:
         serving = asyncio.create_task(serve(settings, "127.0.0.1", 0, stopped))
@@ -28,12 +31,20 @@ async def statuses(settings: Settings, *given: str | None) -> list[int]:
                 while not (ports := [line["port"] for line in logged if line["event"] == "api_listens"]):
                     assert not serving.done(), serving.exception()
                     await asyncio.sleep(0.01)
-                headers = [{"Authorization": f"Bearer {key}"} if key else {} for key in given]
-                async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}", trust_env=False) as api:
-                    return [(await api.get("/v1/follow-ups", headers=one)).status_code for one in headers]
+            yield ports[0]
         finally:
             stopped.set()
             await asyncio.gather(serving, return_exceptions=True)
+
+
+async def statuses(settings: Settings, *given: str | None) -> list[int]:
+    """Serve on a free port, and look at the follow-ups with each of these keys."""
+    headers = [{"Authorization": f"Bearer {key}"} if key else {} for key in given]
+    async with (
+        serving_on(settings) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as api,
+    ):
+        return [(await api.get("/v1/follow-ups", headers=one)).status_code for one in headers]
 
 
 @pytest.fixture
@@ -82,3 +93,30 @@ async def test_dev_on_loopback(settings: Settings) -> None:
 async def test_while_the_database_is_away() -> None:
     """It listens, and lets nobody in whom it cannot know."""
     assert await statuses(Settings(database_url=AWAY), None, "anything", create_key().text) == [401, 401, 503]
+
+
+_CHUNKED = b"POST /v1/interactions HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: h\r\nX-Long: ", b"a" * 8192),
+        (b"GET /healthz HTTP/1.1\r\nHost: h\r\n", b"X-Many: a\r\n" * 800),
+        (b"GET /", b"a" * 8192),
+        (_CHUNKED, b"X-Trailer: a\r\n" * 600),
+    ],
+    ids=["one header", "many headers", "request line", "trailers"],
+)
+async def test_head_without_end(settings: Settings, start: bytes, more: bytes) -> None:
+    """The server closes a connection with a request line, headers or trailers that do not end."""
+    settings.dev = True
+    async with serving_on(settings) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(start)
+        with suppress(ConnectionError):  # the server may close it while the rest is on its way
+            for _ in range(200):
+                writer.write(more)
+                await writer.drain()
+            await asyncio.wait_for(reader.read(), 10)  # to the end of the connection
+        writer.close()
