@@ -18,11 +18,11 @@ from connector.rules.publishing.drafting import draft
 from connector.rules.publishing.orders import OrderPlan, plan_archive, plan_publish, plan_resume, plan_stop
 from connector.rules.sending.launching import is_launched
 from connector.rules.timing.caps import PastSend
-from connector.simulation import places
+from connector.simulation import sort_keys
 from connector.simulation.ingest import SimulatedIngest
 from connector.simulation.launching import SimulatedLauncher
-from connector.simulation.places import Place
 from connector.simulation.sending import SimulatedSender
+from connector.simulation.sort_keys import SortKey
 from connector.simulation.spill_store import SpillStore
 from connector.simulation.world import World
 
@@ -37,7 +37,7 @@ class Peers(Protocol):
         """Return what follow-ons have missed by now in all processes, as `World.missed` counts it."""
         ...
 
-    def begun(self, own: Mapping[str, Place]) -> Sequence[str]:
+    def begun(self, own: Mapping[str, SortKey]) -> Sequence[str]:
         """Return the campaigns of which a follow-up has begun in any process, in the order of their first ones."""
         ...
 
@@ -49,7 +49,7 @@ class NoPeers:
         """Return the own counts."""
         return own
 
-    def begun(self, own: Mapping[str, Place]) -> Sequence[str]:
+    def begun(self, own: Mapping[str, SortKey]) -> Sequence[str]:
         """Return the own campaigns."""
         return list(own)
 
@@ -76,7 +76,7 @@ class Simulation:
         retention: timedelta = RETENTION,
         peers: Peers | None = None,
     ) -> None:
-        self._world = World(catalogue, store, warn, retention, keeps_places=peers is not None)
+        self._world = World(catalogue, store, warn, retention, keeps_sort_keys=peers is not None)
         self._peers: Peers = peers or NoPeers()
         self._ingest = SimulatedIngest(self._world)
         self._sender = SimulatedSender(self._world, self._ingest.ingest)
@@ -92,17 +92,17 @@ class Simulation:
     def run_to_line(self, at: datetime, number: int) -> None:
         """Play everything that falls due at or before a line of the timeline; what happens next is this line's."""
         self.run_to(at)
-        if self._world.keeps_places:
-            self._world.place = places.of_line(at, number)
+        if self._world.keeps_sort_keys:
+            self._world.sort_key = sort_keys.of_line(at, number)
 
     @property
-    def place(self) -> Place:
-        """The place of the current event."""
-        return self._world.place
+    def sort_key(self) -> SortKey:
+        """The sort key of the current event."""
+        return self._world.sort_key
 
     @property
-    def unknown_targets(self) -> Mapping[str, Place]:
-        """The ids of campaigns and cards that interactions named in vain, each with the place of its warning."""
+    def unknown_targets(self) -> Mapping[str, SortKey]:
+        """The ids of campaigns and cards that interactions named in vain, each with the sort key of its warning."""
         return self._world.unknown_targets
 
     def _deliver_next(self, until: datetime | None) -> bool:
@@ -158,13 +158,13 @@ class Simulation:
         """Report the follow-ups that still wait."""
         world = self._world
         waiting = world.open_follow_ups_of(self._peers.begun(world.begun_campaigns))
-        for user, follow_up, place in sorted(waiting, key=lambda one: one[1].due_at):
-            world.place = places.of_waiting(follow_up.due_at, place)
-            world.ledger.waiting(user, follow_up)
+        for user, follow_up, sort_key in sorted(waiting, key=lambda one: one[1].due_at):
+            world.sort_key = sort_keys.of_waiting(follow_up.due_at, sort_key)
+            world.outcomes.waiting(user, follow_up)
 
     def lines(self) -> Iterator[str]:
         """Yield the outcomes in the order of the decisions, as JSON objects of the contract (design 8)."""
-        return self._world.ledger.lines()
+        return self._world.outcomes.lines()
 
     def _plan(self, verb: OrderVerb, ids: Sequence[str], allow_missed: bool) -> OrderPlan:
         world = self._world
@@ -176,11 +176,11 @@ class Simulation:
     def _end_waits(self, campaigns: Sequence[str], *, end_launches: bool) -> None:
         """End what waits when its window closes, and a launch only when it is archived; what is being sent ends later
         by itself (P9)."""
-        world, event = self._world, self._world.place
-        for user, follow_up, place in world.open_follow_ups_of(campaigns):
-            world.place = event + place
+        world, event = self._world, self._world.sort_key
+        for user, follow_up, sort_key in world.open_follow_ups_of(campaigns):
+            world.sort_key = event + sort_key
             if follow_up.can_be_cancelled and (end_launches or not is_launched(follow_up)):
                 ended = drop(follow_up, Reason.STOPPED, world.clock, world.clock)
                 world.save(user, ended)
-                world.ledger.ended(user, ended)
-        world.place = event
+                world.outcomes.ended(user, ended)
+        world.sort_key = event

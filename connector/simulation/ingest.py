@@ -58,7 +58,7 @@ class SimulatedIngest:
             return True
         kind = "campaign" if item.campaign is not None else "card"
         if item.target not in self._world.unknown_targets:
-            self._world.unknown_targets[item.target] = self._world.place
+            self._world.unknown_targets[item.target] = self._world.sort_key
             self._world.warn(f"there is no {kind} {item.target!r}: its interactions are ignored")
         return False
 
@@ -83,7 +83,7 @@ class SimulatedIngest:
         for entry in catalogue.listeners_of(logged.item):
             if entry.live is not None and is_trigger(logged.item, entry, logged.t, catalogue):
                 refusal = Refusal(entry.id, compute_key(logged.item, entry, logged.t), logged, reason)
-                self._world.ledger.rejected(user, refusal, self._world.clock)
+                self._world.outcomes.rejected(user, refusal, self._world.clock)
 
     def _log(self, user: SimulatedUser, logged: LogEntry) -> None:
         user.prune(self._world.clock, self._world.retention)
@@ -112,22 +112,22 @@ class SimulatedIngest:
         return evaluator.evaluate(state, [logged])
 
     def _apply(self, user: SimulatedUser, change: Change) -> None:
-        world, ledger = self._world, self._world.ledger
+        world, outcomes = self._world, self._world.outcomes
         match change:
             case NewFollowUp(follow_up):
-                ledger.begun(user, follow_up)
+                outcomes.begun(user, follow_up)
                 world.save(user, follow_up)
                 if follow_up.is_open:
                     world.schedule(user, follow_up, follow_up.due_at, follow_up.channels)
                 else:
-                    ledger.ended(user, follow_up)
+                    outcomes.ended(user, follow_up)
             case EndedFollowUp(follow_up):
                 world.save(user, follow_up)
-                ledger.ended(user, follow_up)
+                outcomes.ended(user, follow_up)
             case LateException():
-                ledger.noted(user, change, world.clock)
+                outcomes.noted(user, change, world.clock)
             case Refusal():
-                ledger.refused(user, change, world.clock)
+                outcomes.refused(user, change, world.clock)
 
     def _ingest_conversions(self, user: SimulatedUser, logged: LogEntry) -> None:
         """Ingest the conversions that the item makes (C1)."""

@@ -21,8 +21,8 @@ from connector.rules.sending.launching import (
     scheduled,
 )
 from connector.rules.sending.rates import RateWindow, take_from_window
-from connector.simulation import places
-from connector.simulation.ledger import sent_channels
+from connector.simulation import sort_keys
+from connector.simulation.outcomes import sent_channels
 from connector.simulation.sending import SimulatedSender, recipient_of
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
@@ -105,10 +105,10 @@ class SimulatedLauncher:
         delivery, world = scheduled(entry), self._world
         assert delivery is not None  # noqa: S101 - `_begins_at` is None otherwise
         launch = Launch(progress.id, entry, delivery, progress.published_at)
-        last = world.place
+        last = world.sort_key
         for name in world.store.user_ids():
-            if world.keeps_places:
-                world.place = places.of_launch(at, entry.id, name, last)
+            if world.keeps_sort_keys:
+                world.sort_key = sort_keys.of_launch(at, entry.id, name, last)
             user = world.store.load_user(name)
             recipient = recipient_of(user, entry)
             if is_in_launch(newest_live(entry), recipient, world.clock):
@@ -125,12 +125,12 @@ class SimulatedLauncher:
 
     def _go_on(self, campaign: str, rank: int, now: datetime) -> None:
         """Let what fell due while the campaign was stopped fall due now; `rank` is the campaign's in the order."""
-        event = self._world.place
+        event = self._world.sort_key
         for name, follow_up_id, channel, paused in self._sender.take_paused(campaign):
-            self._world.place = event + places.of_begun(rank, paused)
+            self._world.sort_key = event + sort_keys.of_begun(rank, paused)
             user = self._world.store.load_user(name)
             follow_up = replace(user.follow_ups[follow_up_id], next_at=now)
             if follow_up.is_open:
                 self._world.save(user, follow_up)
                 self._world.schedule(user, follow_up, now, (channel,))
-        self._world.place = event
+        self._world.sort_key = event

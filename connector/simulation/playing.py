@@ -1,4 +1,4 @@
-"""Play a timeline to its end, and keep what there is to say until every line is known to be right.
+"""Play a timeline to its end, and keep warnings and outcomes until every line has been checked.
 
 ConnectorError
 └── StepRefused     an order or edit of the timeline was refused, which ends the run
@@ -96,10 +96,10 @@ def play(
     steps: Iterator[TimelineStep],
     until: datetime | None,
 ) -> Exception | None:
-    """Play the steps until the end or a failure, which is returned, and read the others, which must be right as well.
+    """Play the steps until the end or a failure, which is returned; the steps after a failure are only checked.
 
     Raises:
-        InvalidTimeline, NotInOrder: as reading the steps does.
+        InvalidTimeline, NotInOrder: as `Timeline.steps`.
     """
     failure = None
     with _rare_garbage_collections():
@@ -133,8 +133,8 @@ def _play(
         try:
             play_step(simulation, step)
         except OrderRefused as refusal:
-            words = f"{step.kind} {' '.join(step.value)}" if step.kind in ORDER_KINDS else step.kind
-            raise StepRefused(f"{timeline.path}: line {step.number}: {words} is refused:\n{refusal}") from None
+            order = f"{step.kind} {' '.join(step.value)}" if step.kind in ORDER_KINDS else step.kind
+            raise StepRefused(f"{timeline.path}: line {step.number}: {order} is refused:\n{refusal}") from None
     simulation.run_to(until)
     simulation.report_waiting()
 

@@ -26,8 +26,8 @@ from connector.rules.sending.effects import (
 from connector.rules.sending.results import SendResult, decide_result
 from connector.rules.timing.caps import PastSend
 from connector.rules.triggering.evaluator import LoggedHistory
-from connector.simulation.places import Place
 from connector.simulation.rendering import Rendering
+from connector.simulation.sort_keys import SortKey
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
 from connector.templating.templates import template_variables
@@ -46,7 +46,7 @@ class SimulatedSender:
     def __init__(self, world: World, ingest: Callable[[Item], None]) -> None:
         self._world, self._ingest = world, ingest
         self._rendering = Rendering()
-        self._paused: dict[str, list[tuple[str, str, str, Place]]] = {}
+        self._paused: dict[str, list[tuple[str, str, str, SortKey]]] = {}
 
     def deliver(self, user: SimulatedUser, follow_up: FollowUp, channels: tuple[str, ...]) -> None:
         """Send on these channels of a follow-up, one after the other, as its workflow does, as of the world's clock."""
@@ -79,7 +79,7 @@ class SimulatedSender:
             case Hold(until):
                 world.schedule(user, follow_up, until, (channel,))
             case Pause():
-                self._paused.setdefault(follow_up.campaign, []).append((user.id, follow_up.id, channel, world.place))
+                self._paused.setdefault(follow_up.campaign, []).append((user.id, follow_up.id, channel, world.sort_key))
             case SendContent(content):
                 self._record(user, user.follow_ups[follow_up.id], channel, content)
         return ()
@@ -104,7 +104,7 @@ class SimulatedSender:
                 case BeginFollowUp(follow_up, _) | ChangeFollowUp(follow_up) | CancelFollowUp(follow_up):
                     self._world.save(user, follow_up)
                     if not follow_up.is_open:
-                        self._world.ledger.ended(user, follow_up)
+                        self._world.outcomes.ended(user, follow_up)
                 case WriteDelivery(follow_up, delivery):
                     user.messages.setdefault(follow_up.id, {})[delivery.channel] = delivery
                     if delivery.state is DeliveryState.SENT and delivery.claimed_at is not None:
@@ -116,8 +116,8 @@ class SimulatedSender:
                 case ForgetPushTokens():
                     raise AssertionError("no provider rejects a token in a simulation")
 
-    def take_paused(self, campaign: str) -> list[tuple[str, str, str, Place]]:
-        """Return and forget (user, follow-up, channel, place) of what fell due while the campaign was stopped."""
+    def take_paused(self, campaign: str) -> list[tuple[str, str, str, SortKey]]:
+        """Return and forget (user, follow-up, channel, sort key) of what fell due while the campaign was stopped."""
         return self._paused.pop(campaign, [])
 
 

@@ -1,7 +1,8 @@
-"""The process that plays one share of a timeline, and what it says to the one that started it.
+"""The process that plays one share of a timeline, and its messages to the process that started it.
 
 A message is a pair of a kind and a value: questions to all shares (`missed`, `begun`), then `played` with the result,
-then the ids and the outcomes in chunks (`some`), each until an `end`. `alone` means that one process must play it all.
+then the ids in chunks (`some`) and an `end`, then the outcomes in the same way. `alone` means that the timeline must be
+played by one process.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from connector.definitions import Definitions
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import Campaign, Scheduled
 from connector.simulation.engine import Simulation
-from connector.simulation.places import Place
 from connector.simulation.playing import StepRefused, play
+from connector.simulation.sort_keys import SortKey
 from connector.simulation.spill_store import MAX_IDS_IN_MEMORY, MAX_USERS_IN_MEMORY, SpillStore
 from connector.simulation.timeline import Share, Timeline, TimelineStep
 
@@ -39,20 +40,20 @@ class ShareResult:
     """The result of one share, apart from its outcomes.
 
     Args:
-        warnings: each with the place of its event.
+        warnings: each with the sort key of its event.
         unknown_targets: as `Simulation.unknown_targets`.
         refusal: the StepRefused that ended the run before its time.
         lines: how many lines the timeline has.
     """
 
-    warnings: Sequence[tuple[Place, str]]
-    unknown_targets: Mapping[str, Place]
+    warnings: Sequence[tuple[SortKey, str]]
+    unknown_targets: Mapping[str, SortKey]
     refusal: str | None
     lines: int
 
 
 def can_be_shared(definition: object) -> bool:
-    """Return whether users do not compete for the messages of a definition, as they do with `per_minute`."""
+    """Return whether the users of a definition can be shared out: with `per_minute` they compete for its messages."""
     delivery = definition.delivery if isinstance(definition, Campaign) else None
     return not isinstance(delivery, Scheduled) or delivery.per_minute is None
 
@@ -60,14 +61,14 @@ def can_be_shared(definition: object) -> bool:
 def run_share(
     connection: Connection, definitions: Definitions, timeline: Timeline, share: Share, until: datetime | None
 ) -> None:
-    """Play a share, send its result, and end the process. An interrupt is left to the process that started it."""
+    """Play a share, send its result, and end the process. Its starter handles interrupts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
     try:
         _play_share(connection, definitions, timeline, share, until)
     except BrokenPipeError:
         pass
-    except Exception:  # whatever it is, one process finds it again, and says so
+    except Exception:  # one process meets the same error again, and reports it
         connection.send(("alone", None))
     os._exit(0)  # at once: taking the simulation apart costs time
 
@@ -78,11 +79,11 @@ def _play_share(
     store = SpillStore(
         max_users_in_memory=MAX_USERS_IN_MEMORY // share.count, max_ids_in_memory=MAX_IDS_IN_MEMORY // share.count
     )
-    warnings: list[tuple[Place, str]] = []
+    warnings: list[tuple[SortKey, str]] = []
     simulation = Simulation(
         Catalogue(),
         store,
-        lambda warning: warnings.append((simulation.place, warning)),
+        lambda warning: warnings.append((simulation.sort_key, warning)),
         peers=_Questions(connection),
     )
     failure = play(simulation, definitions, timeline, _shareable(timeline.steps(share)), until)
@@ -91,11 +92,11 @@ def _play_share(
     refusal = None if failure is None else str(failure)
     connection.send(("played", ShareResult(warnings, simulation.unknown_targets, refusal, timeline.count)))
     _send_all(connection, store.ids())
-    _send_all(connection, store.placed_lines())
+    _send_all(connection, store.lines_with_sort_keys())
 
 
 class _Questions:
-    """Asks the process that started the shares what concerns them all; the answer needs the question of each."""
+    """Asks about all shares. The process that started them answers when each of them has asked."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -104,7 +105,7 @@ class _Questions:
         self._connection.send(("missed", own))
         return Counter(self._connection.recv())
 
-    def begun(self, own: Mapping[str, Place]) -> Sequence[str]:
+    def begun(self, own: Mapping[str, SortKey]) -> Sequence[str]:
         self._connection.send(("begun", own))
         return list(self._connection.recv())
 
@@ -124,7 +125,7 @@ def _send_all(connection: Connection, items: Iterable[Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process as soon as the one that started it has ended, however it did."""
+    """End this process as soon as the process that started it has ended, for whatever reason."""
     parent = parent_process()
     if parent is not None:
         parent.join()

@@ -3,11 +3,11 @@
 Users do not influence each other, with few exceptions:
 
 - the users of a scheduled original with `per_minute` compete for its messages;
-- an interaction's id is known, whoever reported it;
+- an interaction's id is a duplicate even if another user reported it first;
 - what a new follow-on has missed is counted over all users;
 - the outcomes are printed in the order of the decisions.
 
-The first two are left to one process; for the others, the processes exchange counts and places.
+The first two are left to one process; for the others, the processes exchange counts and sort keys.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from typing import Any
 
 from connector.definitions import Definitions
 from connector.rules.model.errors import ConnectorError
-from connector.simulation.places import Place
 from connector.simulation.playing import Played, StepRefused, play_alone
 from connector.simulation.share_process import PlayAlone, ShareResult, can_be_shared, run_share
+from connector.simulation.sort_keys import SortKey
 from connector.simulation.timeline import Share, Timeline
 
 _BYTES_PER_JOB = 1_000_000
-"""A timeline of fewer bytes is played faster than another process has started."""
+"""A timeline of fewer bytes is played before another process has started."""
 
 
 class SharesLost(ConnectorError):
@@ -65,7 +65,7 @@ def play_timeline(definitions: Definitions, timeline: Timeline, until: datetime 
 
 
 def start_method() -> str:
-    """Return how to start a process: by a fork, which is fast, if no thread of this one may hold a lock."""
+    """Return how to start a process: by a fast fork if this process has no other thread, which may hold a lock."""
     return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
 
 
@@ -84,7 +84,7 @@ class _Shares:
         context = multiprocessing.get_context(start_method())
         for index in range(count):
             own, other = context.Pipe()
-            part = timeline if index == 0 else Timeline(timeline.path)  # one of them shows how far it has read
+            part = timeline if index == 0 else Timeline(timeline.path)  # the first share shows how far it has read
             arguments = (other, definitions, part, Share(index, count), until)
             process = context.Process(target=run_share, args=arguments, daemon=True)  # type: ignore[attr-defined]
             process.start()
@@ -93,7 +93,7 @@ class _Shares:
             self._connections.append(own)
 
     def played(self) -> Played:
-        """Return the run as one process would have played it. Raises PlayAlone."""
+        """Return the run as one process would have played it. Raises PlayAlone if the shares cannot give that."""
         results = self._results()
         refusals = {result.refusal for result in results}
         if len(refusals) > 1 or self._shares_an_id():
@@ -116,7 +116,8 @@ class _Shares:
         results: dict[Connection, ShareResult] = {}
         asked: dict[Connection, tuple[str, Any]] = {}
         while len(results) < len(self._connections):
-            for connection in wait([one for one in self._connections if one not in asked and one not in results]):
+            playing = [own for own in self._connections if own not in asked and own not in results]
+            for connection in wait(playing):
                 assert isinstance(connection, Connection)  # noqa: S101 - nothing else is waited for
                 kind, value = _receive(connection)
                 if kind == "played":
@@ -172,23 +173,23 @@ def _received(connection: Connection) -> Iterator[Any]:
         yield from message[1]
 
 
-def _merged_campaigns(begun: Sequence[Mapping[str, Place]]) -> list[str]:
+def _merged_campaigns(begun: Sequence[Mapping[str, SortKey]]) -> list[str]:
     """Return the campaigns in the order in which the first follow-up of each has begun in any share."""
-    first = sorted(((place, campaign) for one in begun for campaign, place in one.items()), key=itemgetter(0))
+    first = sorted(((key, campaign) for share in begun for campaign, key in share.items()), key=itemgetter(0))
     return list(dict.fromkeys(campaign for _, campaign in first))
 
 
 def _merged_warnings(results: Sequence[ShareResult]) -> list[str]:
     """Return the warnings in the order of their events: an order's once, and of each unknown target the first."""
-    first: dict[str, Place] = {}
+    first: dict[str, SortKey] = {}
     for result in results:
-        for target, place in result.unknown_targets.items():
-            first[target] = min(place, first.get(target, place))
-    repeated = {place for one in results for target, place in one.unknown_targets.items() if place != first[target]}
-    by_place: dict[Place, list[str]] = {}
+        for target, key in result.unknown_targets.items():
+            first[target] = min(key, first.get(target, key))
+    repeated = {key for result in results for target, key in result.unknown_targets.items() if key != first[target]}
+    warnings: dict[SortKey, list[str]] = {}
     for result in results:
-        own: dict[Place, list[str]] = {}
-        for place, warning in result.warnings:
-            own.setdefault(place, []).append(warning)
-        by_place.update(own)
-    return [warning for place in sorted(by_place) if place not in repeated for warning in by_place[place]]
+        own: dict[SortKey, list[str]] = {}
+        for key, warning in result.warnings:
+            own.setdefault(key, []).append(warning)
+        warnings.update(own)
+    return [warning for key in sorted(warnings) if key not in repeated for warning in warnings[key]]

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from connector.rules.model.users import User
-from connector.simulation.places import Place
+from connector.simulation.sort_keys import SortKey
 from connector.simulation.users import SimulatedUser
 
 _TABLES = (
     "CREATE TABLE seen (id TEXT PRIMARY KEY, day INTEGER) WITHOUT ROWID",
     "CREATE TABLE users (id TEXT PRIMARY KEY, pickled BLOB) WITHOUT ROWID",
-    "CREATE TABLE lines (position INTEGER PRIMARY KEY, place BLOB, line TEXT)",
+    "CREATE TABLE lines (position INTEGER PRIMARY KEY, sort_key BLOB, line TEXT)",
 )
 MAX_USERS_IN_MEMORY = 20_000
 MAX_IDS_IN_MEMORY = 200_000
@@ -46,7 +46,7 @@ class SpillStore:
         self._max_users, self._max_ids = max_users_in_memory, max_ids_in_memory
         self._new_ids: dict[str, int] = {}
         self._has_spilled_ids = False
-        self._lines: dict[int, tuple[Place, str]] = {}
+        self._lines: dict[int, tuple[SortKey, str]] = {}
         self._last_line = 0
 
     def __enter__(self) -> SpillStore:
@@ -96,10 +96,10 @@ class SpillStore:
         spilled = (id for (id,) in self._file.execute("SELECT id FROM users"))
         return sorted({*self._users, *spilled})
 
-    def write_line(self, line: str, place: Place) -> int:
-        """Store an output line and the place of its event, and return its position."""
+    def write_line(self, line: str, sort_key: SortKey) -> int:
+        """Store an output line and the sort key of its event, and return its position."""
         self._last_line += 1
-        self._lines[self._last_line] = place, line
+        self._lines[self._last_line] = sort_key, line
         if len(self._lines) >= _MAX_LINES_IN_MEMORY:
             self._spill_lines()
         return self._last_line
@@ -111,12 +111,12 @@ class SpillStore:
 
     def lines(self) -> Iterator[str]:
         """Yield the output lines in order."""
-        return (line for _, line in self.placed_lines())
+        return (line for _, line in self.lines_with_sort_keys())
 
-    def placed_lines(self) -> Iterator[tuple[Place, str]]:
-        """Yield the output lines in order, each with the place of its event."""
+    def lines_with_sort_keys(self) -> Iterator[tuple[SortKey, str]]:
+        """Yield the output lines in order, each with the sort key of its event."""
         self._spill_lines()
-        yield from self._file.execute("SELECT place, line FROM lines ORDER BY position")
+        yield from self._file.execute("SELECT sort_key, line FROM lines ORDER BY position")
 
     def ids(self) -> Iterator[str]:
         """Yield all known interaction ids, sorted."""

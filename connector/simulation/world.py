@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
-from connector.simulation import places
-from connector.simulation.ledger import Ledger
-from connector.simulation.places import Place
+from connector.simulation import sort_keys
+from connector.simulation.outcomes import Outcomes
+from connector.simulation.sort_keys import SortKey
 from connector.simulation.spill_store import SpillStore
 from connector.simulation.users import SimulatedUser
 
@@ -28,49 +28,49 @@ class World:
         retention: how long the log is kept.
         clock: the instant that has been reached, UTC.
         missed: counts launch-time interactions by (target, type), for the warnings of publishing (P4).
-        unknown_targets: the ids that interactions named in vain, each with the place of its warning.
-        keeps_places: whether `place` is kept up to date, for a process that plays some of the users.
+        unknown_targets: the ids that interactions named in vain, each with the sort key of its warning.
+        keeps_sort_keys: whether `sort_key` is kept up to date, for a process that plays some of the users.
     """
 
     catalogue: Catalogue
     store: SpillStore
     warn: Callable[[str], None]
     retention: timedelta
-    ledger: Ledger = field(init=False)
+    outcomes: Outcomes = field(init=False)
     clock: datetime = _BEGINNING
     missed: Counter[tuple[str, str]] = field(default_factory=Counter)
-    unknown_targets: dict[str, Place] = field(default_factory=dict)
-    keeps_places: bool = False
-    _due: list[tuple[datetime, int, str, str, tuple[str, ...], Place]] = field(default_factory=list)
-    _open: dict[str, dict[str, tuple[str, Place]]] = field(default_factory=dict)
-    _begun: dict[str, Place] = field(default_factory=dict)
+    unknown_targets: dict[str, SortKey] = field(default_factory=dict)
+    keeps_sort_keys: bool = False
+    _due: list[tuple[datetime, int, str, str, tuple[str, ...], SortKey]] = field(default_factory=list)
+    _open: dict[str, dict[str, tuple[str, SortKey]]] = field(default_factory=dict)
+    _begun: dict[str, SortKey] = field(default_factory=dict)
     _scheduled: int = 0
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.store)
+        self.outcomes = Outcomes(self.store)
 
     @property
-    def place(self) -> Place:
-        """The place of the current event; the ledger needs it for every line."""
-        return self.ledger.place
+    def sort_key(self) -> SortKey:
+        """The sort key of the current event, which each line of the outcomes has."""
+        return self.outcomes.sort_key
 
-    @place.setter
-    def place(self, place: Place) -> None:
-        self.ledger.place = place
+    @sort_key.setter
+    def sort_key(self, sort_key: SortKey) -> None:
+        self.outcomes.sort_key = sort_key
 
     def save(self, user: SimulatedUser, follow_up: FollowUp) -> None:
         """Store the current state of a follow-up."""
         user.save(follow_up)
         if follow_up.is_open:
-            self._begun.setdefault(follow_up.campaign, self.place)
-            self._open.setdefault(follow_up.campaign, {}).setdefault(follow_up.id, (user.id, self.place))
+            self._begun.setdefault(follow_up.campaign, self.sort_key)
+            self._open.setdefault(follow_up.campaign, {}).setdefault(follow_up.id, (user.id, self.sort_key))
         else:
             self._open.get(follow_up.campaign, {}).pop(follow_up.id, None)
 
     def schedule(self, user: SimulatedUser, follow_up: FollowUp, at: datetime, channels: tuple[str, ...]) -> None:
         """Let these channels of a follow-up fall due at an instant; calls for one instant keep their order."""
         self._scheduled += 1
-        heapq.heappush(self._due, (at, self._scheduled, user.id, follow_up.id, channels, self.place))
+        heapq.heappush(self._due, (at, self._scheduled, user.id, follow_up.id, channels, self.sort_key))
 
     def next_at(self) -> datetime | None:
         """Return when the next open follow-up falls due (UTC); None if none does."""
@@ -94,22 +94,22 @@ class World:
             follow_up = user.follow_ups.get(follow_up_id)
             if follow_up is not None and follow_up.is_open:
                 self.clock = max(at, self.clock)
-                if self.keeps_places:
-                    self.place = places.of_due(at, scheduled)
+                if self.keeps_sort_keys:
+                    self.sort_key = sort_keys.of_due(at, scheduled)
                 return user, follow_up, channels
         return None
 
-    def open_follow_ups_of(self, campaigns: Iterable[str]) -> list[tuple[SimulatedUser, FollowUp, Place]]:
-        """Return the open follow-ups of these campaigns, in the order in which they began, with their places in it."""
+    def open_follow_ups_of(self, campaigns: Iterable[str]) -> list[tuple[SimulatedUser, FollowUp, SortKey]]:
+        """Return the open follow-ups of these campaigns, in the order in which they began, with sort keys."""
         opened = [
-            (user_id, name, places.of_begun(rank, begun))
+            (user_id, name, sort_keys.of_begun(rank, begun))
             for rank, campaign in enumerate(campaigns)
             for name, (user_id, begun) in self._open.get(campaign, {}).items()
         ]
-        users = ((self.store.load_user(user_id), name, place) for user_id, name, place in opened)
-        return [(user, user.follow_ups[name], place) for user, name, place in users]
+        users = ((self.store.load_user(user_id), name, sort_key) for user_id, name, sort_key in opened)
+        return [(user, user.follow_ups[name], sort_key) for user, name, sort_key in users]
 
     @property
-    def begun_campaigns(self) -> Mapping[str, Place]:
-        """The campaigns of which a follow-up has begun, in the order of their first ones, with the places of those."""
+    def begun_campaigns(self) -> Mapping[str, SortKey]:
+        """The campaigns of which a follow-up has begun, in the order of their first ones, with those sort keys."""
         return self._begun

@@ -16,8 +16,8 @@ from connector.rules.model.values import format_instant
 from connector.rules.sending.deliveries import DeliveryState
 from connector.rules.sending.launching import is_launched
 from connector.rules.triggering.changes import LateException, Refusal
-from connector.simulation import places
-from connector.simulation.places import Place
+from connector.simulation import sort_keys
+from connector.simulation.sort_keys import SortKey
 from connector.simulation.spill_store import SpillStore
 from connector.simulation.users import SimulatedUser, TriggerKey
 
@@ -25,12 +25,12 @@ Outcome = dict[str, Any]
 """One line: an object of the contract (design 8), its keys in their order, times with Z, fractions only if not zero."""
 
 
-class Ledger:
-    """Reports the final outcome of each trigger, once. `place` is that of the current event."""
+class Outcomes:
+    """Reports the final outcome of each trigger, once. `sort_key` is that of the current event."""
 
     def __init__(self, store: SpillStore) -> None:
         self._store = store
-        self.place: Place = places.BEGINNING
+        self.sort_key: SortKey = sort_keys.BEGINNING
 
     def begun(self, user: SimulatedUser, follow_up: FollowUp) -> None:
         """Remove the line of a trigger that was refused or superseded, and begins a follow-up after all (T5)."""
@@ -68,7 +68,7 @@ class Ledger:
         return self._store.lines()
 
     def _write(self, outcome: Outcome) -> int:
-        return self._store.write_line(to_json(outcome).decode(), self.place)
+        return self._store.write_line(to_json(outcome).decode(), self.sort_key)
 
     def _remove(self, user: SimulatedUser, trigger: TriggerKey) -> None:
         line = user.lines.pop(trigger, None)
