@@ -57,7 +57,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class RateLimited:
-    """The message's channel sends no more until `retry_after` is over: nothing was claimed or changed."""
+    """The rate of the message's channel is used up for `retry_after`: nothing was claimed or changed."""
 
     retry_after: timedelta
 
@@ -71,7 +71,7 @@ async def claim_messages(
     """Claim each message that the due-time list allows as of its attempt; else return why it is not sent now.
 
     Args:
-        limits: those of channels with a rate; a message that is sent takes a place there unless it has one already.
+        limits: by channel with a rate; a message that is claimed takes a place there unless it has one already.
     """
     results: list[ClaimResult] = [SendOutcome(outcome="ended")] * len(attempts)
     async for turn in load_turns(tx, attempts):

@@ -1,4 +1,4 @@
-"""Load messages that are due, and their recipients: for any number of messages in a fixed number of statements."""
+"""Load messages that are due, and their recipients, in a number of statements that does not depend on their number."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from connector.wire import SendRequest
 class Attempt(SingleRequest):
     """One attempt at one message, counted from 1; `now` is as of when the message is evaluated, UTC.
 
-    `has_place`: the message's launch took its place in the window of a channel with a rate.
+    `has_place`: the message's launch has already taken a place for it in the window of its channel's rate.
     """
 
     request: SendRequest
@@ -41,8 +41,8 @@ class Attempt(SingleRequest):
 async def load_turns(tx: Transaction, attempts: Sequence[Attempt]) -> AsyncIterator[dict[int, DueMessage]]:
     """Yield the messages of attempts, with their users locked, by the position of their attempt.
 
-    There is one turn, unless several messages are of one user: each of these is loaded after the turn before it was
-    applied, so that it is evaluated with what that changed. A message whose follow-up is gone is in no turn.
+    There is one turn, unless a user has several messages: each of these is loaded after the caller has applied the turn
+    before it, so that it is evaluated with what that turn changed. A message whose follow-up is gone is in no turn.
     """
     waiting = dict(enumerate(attempts))
     while waiting:
@@ -71,7 +71,7 @@ async def load_recipients(
     *,
     needs_history: Callable[[Entry], bool],
 ) -> dict[str, Recipient]:
-    """Load users, whose rows are locked, as the facts that the due-time list evaluates; by user key.
+    """Load the facts about users that the due-time list evaluates, by user key. The users are locked already.
 
     Args:
         campaigns: by user key, the campaign whose message the user is to get.

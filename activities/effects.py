@@ -28,7 +28,7 @@ from connector.store.users.descriptions import forget_push_tokens
 
 
 async def apply_effects(tx: Transaction, catalogue: Catalogue, intake: Intake, effects: Iterable[Effect]) -> bool:
-    """Apply the effects of decisions about different users; returns whether ingest began or ended follow-ups.
+    """Apply the effects of decisions about different users; return whether ingest began or ended follow-ups.
 
     Each kind of effect is one statement, however many there are; only push tokens are forgotten user by user.
     """
@@ -62,5 +62,5 @@ async def apply_effects(tx: Transaction, catalogue: Catalogue, intake: Intake, e
     await update_follow_ups(tx, changed)
     await end_follow_ups(tx, cancelled)
     await save_receipts(tx, receipts)
-    await insert_follow_ups(tx, [one.follow_up for one in begun], begun[0].at if begun else tx.now, by_launch=True)
+    await insert_follow_ups(tx, [begin.follow_up for begin in begun], begun[0].at if begun else tx.now, by_launch=True)
     return bool(interactions) and (await intake.ingest_in_transaction(tx, catalogue, interactions)).changed

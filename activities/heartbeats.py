@@ -1,4 +1,4 @@
-"""Heartbeats of activities that may take long, so that only a dead worker counts as dead."""
+"""Heartbeats of activities that may take long, so that Temporal notices a dead worker, and only that, soon."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from temporalio import activity
 
 _INTERVAL_SECONDS = 2.0
-"""The SDK sends on only as many heartbeats as the timeout requires."""
+"""Often is cheap: the SDK passes on only as many heartbeats as the timeout requires."""
 
 
 @contextmanager
 def heartbeats(*, after_seconds: float = 0.0) -> Iterator[None]:
-    """Heartbeat as long as the block runs, from `after_seconds` on."""
+    """Send heartbeats while the block runs, beginning after `after_seconds`."""
     loop = asyncio.get_running_loop()
     timer: asyncio.TimerHandle
 

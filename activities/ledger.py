@@ -1,10 +1,10 @@
-"""The ledger: messages that this process is sending, until what it knows about each is recorded (guarantee 4).
+"""The ledger: the messages that this process is sending, until the result of each is recorded (guarantee 4).
 
-A message whose result is known stays in the ledger while the database is away, and is recorded as soon as that is back,
-even if the attempt at the activity has ended. The next attempt in this process waits for it instead of taking the
-message for lost. Only a process that dies forgets what it knew; then the message becomes `send_unknown`.
+If the database is unavailable, a message stays in the ledger with its result and is recorded as soon as the database
+accepts it, even if the activity's attempt has ended. The next attempt in this process waits for that record instead of
+taking the message for lost. Only a process that dies loses results; their messages become `send_unknown`.
 
-The ledger is bounded by the messages that may be sent at the same time: while the database is away, none is claimed.
+The ledger has no more messages than may be sent at the same time: without the database, no new message is claimed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from connector.wire import SendOutcome
 _log = structlog.get_logger("ledger")
 _T = TypeVar("_T")
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.05, 2.0
-
-
 _Work = asyncio.Task[SendOutcome | None]
 
 
@@ -34,7 +32,7 @@ class Ledger:
         self._waiting: set[asyncio.Task[Any]] = set()
 
     async def finish_earlier(self, delivery_id: str) -> SendOutcome | None:
-        """Wait until an earlier attempt of this process is recorded; return its outcome, None if there is none."""
+        """Wait until an earlier attempt of this process is recorded; return its outcome, None if it has none."""
         earlier = self._in_progress.get(delivery_id)
         if earlier is None:
             return None
@@ -42,14 +40,14 @@ class Ledger:
         return None if earlier.cancelled() or earlier.exception() else earlier.result()
 
     def begin(self, delivery_id: str, work: Coroutine[Any, Any, SendOutcome | None]) -> _Work:
-        """Work on a message in a task of its own, which goes on if the attempt that began it is cancelled."""
+        """Start a task that sends or records a message, and that goes on if the attempt that began it is cancelled."""
         task = asyncio.create_task(work)
         self._in_progress[delivery_id] = task
         task.add_done_callback(lambda done: self._end(delivery_id, done))
         return task
 
     async def until_recorded(self, record: Callable[[], Awaitable[_T]]) -> _T:
-        """Call `record` until the database accepts it, with growing pauses."""
+        """Call `record` until it does not raise StoreUnavailable, with growing pauses; return its result."""
         pause_seconds = _FIRST_PAUSE_SECONDS
         task = asyncio.current_task()
         try:
@@ -64,7 +62,7 @@ class Ledger:
             self._stop_waiting(task)
 
     async def close(self, *, timeout_seconds: float) -> None:
-        """Wait until everything is recorded; log what is forgotten if that takes too long."""
+        """Wait until every message is recorded; after the timeout, log how many results are lost."""
         if self._in_progress:
             await asyncio.wait(self._in_progress.values(), timeout=timeout_seconds)
         if self._in_progress:
@@ -78,10 +76,10 @@ class Ledger:
         if self._in_progress.get(delivery_id) is task:
             del self._in_progress[delivery_id]
         if not task.cancelled():
-            task.exception()  # whoever waits for the task raises it; nobody may be waiting any more
+            task.exception()  # a waiter, if there still is one, raises the error; without one, asyncio would log it
 
     def _wait(self, task: asyncio.Task[Any] | None, error: StoreUnavailable) -> None:
-        """Count a message that waits for the database; log the first of them, not each."""
+        """Remember a task that waits for the database; log the first of them, not each."""
         if not self._waiting:
             note = "messages that were sent are recorded when the database is back; keep this process running"
             _log.warning("results_wait_for_database", error=str(error), note=note)

@@ -14,7 +14,7 @@ from connector.rules.sending.rates import (
     RateLimit,
     RateWindow,
     count_rows_with_places,
-    give_back,
+    release_to_window,
     take_from_window,
 )
 from connector.store.engine.transaction import Transaction
@@ -28,7 +28,7 @@ Limits = Mapping[str, RateLimit]
 class RowPlaces:
     """The places of rows of a launch: how many rows have one on each of their channels, from the first row on.
 
-    `windows` are those in which the places were taken. If no row has places, the first one may have after `wait`.
+    `windows` are those in which the places were taken. If no row has places, the first row may get them after `wait`.
     """
 
     rows: int
@@ -40,7 +40,7 @@ async def take_places(tx: Transaction, limits: Limits, messages: Mapping[int, st
     """Take places for messages, in their order.
 
     Args:
-        messages: the channel of each message, by a number of the caller's.
+        messages: the channel of each message, by a number that the caller chooses.
 
     Returns:
         The messages that got no place, with the time until their channel's window ends.
@@ -78,7 +78,7 @@ async def take_row_places(tx: Transaction, limits: Limits, rows: Sequence[Sequen
     return RowPlaces(count, taken)
 
 
-async def give_places_back(tx: Transaction, taken: Mapping[str, RateWindow], unused: Mapping[str, int]) -> None:
-    """Give back places that were taken in these windows and not used, by channel."""
+async def release_places(tx: Transaction, taken: Mapping[str, RateWindow], unused: Mapping[str, int]) -> None:
+    """Release places that were taken in these windows and not used, by channel."""
     windows = await lock_windows(tx, unused.keys())
-    await save_windows(tx, {c: give_back(window, taken[c], unused[c]) for c, window in windows.items()})
+    await save_windows(tx, {c: release_to_window(window, taken[c], unused[c]) for c, window in windows.items()})

@@ -32,7 +32,7 @@ from connector.store.users.log import count_interactions
 from connector.wire import Order, OrderReceipt, StoppedWindow
 
 _PAGE_SIZE = 500
-"""Some 10 ms on SQLite and 40 on PostgreSQL: a page locks its users, and on SQLite every other writer."""
+"""A page takes some 10 ms on SQLite and 40 on PostgreSQL, for which it blocks its users, on SQLite all writers."""
 _MAX_PAUSE_SECONDS = 1.0
 _ORDER_SECONDS = 50.0
 """The deadline of an order's transactions: less than that of the activity, and far more than that of an ingest."""
@@ -85,9 +85,10 @@ class Publisher:
 
     @activity.defn(name=names.END_WAITS)
     async def end_waits(self, stopped: StoppedWindow) -> int:
-        """End what waits in closed windows of these campaigns, page by page; the outbox signals the workflows (P9).
+        """End follow-ups that wait in closed windows of these campaigns, page by page (P9); return how many.
 
-        After each page other writers have as long as the page took: SQLite gives no other process a turn in between.
+        The outbox signals their workflows. After each page comes a pause for other writers, as long as the page took:
+        SQLite has no queue that would give them a turn.
         """
         ended = 0
         while True:

@@ -1,4 +1,4 @@
-"""Record what is known about claimed messages: their results, and claims to release (guarantee 4).
+"""Record how attempts at claimed messages ended: with a result, or with a claim to release (guarantee 4).
 
 Load, decide and apply in one transaction; messages that are recorded together share it.
 """
@@ -24,65 +24,68 @@ from connector.wire import SendOutcome
 
 
 @dataclass(frozen=True)
-class Known(SingleRequest):
-    """What an attempt knows about a message that it claimed, or may have claimed."""
+class AttemptEnd(SingleRequest):
+    """How an attempt at a message that it claimed, or may have claimed, ended."""
 
     attempt: Attempt
 
 
 @dataclass(frozen=True)
-class KnownResult(Known):
-    """The result of sending a claimed message."""
+class ProviderResult(AttemptEnd):
+    """The result of handing a claimed message to its provider."""
 
     claim: Claim
     result: SendResult
 
 
 @dataclass(frozen=True)
-class NothingSent(Known):
-    """The message surely did not go out, because of a fault that passes: its claim is released if there is one."""
+class NothingSent(AttemptEnd):
+    """The message surely did not go out, because of a temporary fault; its claim, if it has one, is released.
+
+    `fault` is a code, such as `store_unavailable`.
+    """
 
     fault: str
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """A message's outcome, None if its claim was released; and whether follow-ups began or ended with the group."""
+class RecordResult:
+    """A message's outcome (None: its claim was released). `changed`: its group began or ended other follow-ups."""
 
     outcome: SendOutcome | None
     changed: bool
 
 
 async def record_messages(
-    tx: Transaction, catalogue: Catalogue, intake: Intake, known: Sequence[Known]
-) -> list[Recorded]:
-    """Record results, with the ends of follow-ups whose last message it was, and release claims."""
-    outcomes: list[SendOutcome | None] = [SendOutcome(outcome="ended")] * len(known)
+    tx: Transaction, catalogue: Catalogue, intake: Intake, ends: Sequence[AttemptEnd]
+) -> list[RecordResult]:
+    """Record results and release claims; a follow-up ends with the result of its last message."""
+    outcomes: list[SendOutcome | None] = [SendOutcome(outcome="ended")] * len(ends)
     changed = False
-    async for turn in load_turns(tx, [one.attempt for one in known]):
+    async for turn in load_turns(tx, [end.attempt for end in ends]):
         since = {
             due.follow_up.user_key: due.follow_up.trigger.t
             for position, due in turn.items()
-            if isinstance(known[position], NothingSent) and not due.is_another_out
+            if isinstance(ends[position], NothingSent) and not due.is_another_out
         }
         logs = await load_items(tx, since)
         effects: list[Effect] = []
         for position, due in turn.items():
-            outcomes[position], decided = _decide(known[position], due, logs, catalogue)
+            outcomes[position], decided = _decide(ends[position], due, logs, catalogue)
             effects += decided
         changed |= await apply_effects(tx, catalogue, intake, effects)
-    return [Recorded(outcome, changed) for outcome in outcomes]
+    return [RecordResult(outcome, changed) for outcome in outcomes]
 
 
 def _decide(
-    known: Known, due: DueMessage, logs: Mapping[str, Sequence[LogEntry]], catalogue: Catalogue
+    end: AttemptEnd, due: DueMessage, logs: Mapping[str, Sequence[LogEntry]], catalogue: Catalogue
 ) -> tuple[SendOutcome | None, Sequence[Effect]]:
-    now = known.attempt.now
-    match known:
-        case KnownResult(claim=claim, result=result):
+    now = end.attempt.now
+    match end:
+        case ProviderResult(claim=claim, result=result):
             decision = decide_result(due, result, claim.user, dispatched_at=claim.dispatched_at, now=now)
             return send_outcome(decision.verdict, due.follow_up), decision.effects
         case NothingSent(fault=fault):
             log = logs.get(due.follow_up.user_key, ())
             return None, decide_release(due, now, fault, log, catalogue, now)
-    raise TypeError(f"{type(known).__name__} is not known")
+    raise TypeError(f"{type(end).__name__} cannot be recorded")

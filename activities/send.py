@@ -1,6 +1,6 @@
 """The activity that sends: claim, send to the provider, record. At most one message per delivery (guarantee 4).
 
-Concurrent sends of one process share transactions: claims wait for each other's commit, and so do results.
+Concurrent sends of one process share transactions (group commit), for their claims and for their results.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from activities.claims import Claim, ClaimResult, RateLimited, claim_messages
 from activities.due_messages import Attempt
 from activities.heartbeats import heartbeats
 from activities.ledger import Ledger
-from activities.results import Known, KnownResult, NothingSent, Recorded, record_messages
+from activities.results import AttemptEnd, NothingSent, ProviderResult, RecordResult, record_messages
 from connector import names
 from connector.channels.protocol import (
     Accepted,
@@ -46,9 +46,10 @@ from connector.wire import SendOutcome, SendRequest
 
 _log = structlog.get_logger("send")
 _MAX_GROUP = 200
-"""Messages of one transaction: enough for every send of a channel at once."""
+"""The most messages in one transaction: enough for all concurrent sends of a channel."""
 _HEARTBEAT_AFTER_SECONDS = 10.0
-"""Most attempts are over by then; one that waits for the database says that its worker lives."""
+"""Most attempts have ended by then; the heartbeats of a longer one, such as one that waits for the database, show that
+its worker is alive."""
 
 
 class Sender:
@@ -76,7 +77,7 @@ class Sender:
         self._limits = {channel: per_second(rate) for channel, rate in rates.items()}
         limits = {"max_transactions": database.max_group_transactions, "max_size": _MAX_GROUP}
         self._claims: GroupCommit[Attempt, ClaimResult] = GroupCommit(self._claim_together, **limits)
-        self._results: GroupCommit[Known, Recorded] = GroupCommit(self._record_together, **limits)
+        self._results: GroupCommit[AttemptEnd, RecordResult] = GroupCommit(self._record_together, **limits)
         self.ledger = Ledger()
 
     @activity.defn(name=names.SEND)
@@ -130,7 +131,7 @@ class Sender:
         try:
             claimed = await self._claims.submit(attempt)
         except (StoreUnavailable, asyncio.CancelledError) as error:
-            # The commit may have succeeded although its answer was lost, but nothing was handed over.
+            # The commit may have succeeded although its answer was lost; the provider was not called.
             released = self.ledger.begin(attempt.delivery_id, self._record(NothingSent(attempt, "store_unavailable")))
             if isinstance(error, StoreUnavailable):
                 await asyncio.shield(released)
@@ -142,7 +143,7 @@ class Sender:
         return claimed
 
     async def _deliver(self, attempt: Attempt, claim: Claim) -> SendOutcome | None:
-        """Hand a claimed message to its provider, and record what is known of it then."""
+        """Hand a claimed message to its provider, and record the result; raises TryLater or ApplicationError."""
         try:
             result = await self._send_to_provider(claim)
         except TryLater as fault:
@@ -151,7 +152,7 @@ class Sender:
             raise
         if result.fault is not None:
             _log.warning("not_sent", delivery=attempt.delivery_id, reason=result.reason, fault=result.fault)
-        return await self._record(KnownResult(attempt, claim, result))
+        return await self._record(ProviderResult(attempt, claim, result))
 
     async def _send_to_provider(self, claim: Claim) -> SendResult:
         """Render a claimed message and hand it to its channel; raises TryLater, or ApplicationError for a defect."""
@@ -169,9 +170,9 @@ class Sender:
             invalid_tokens=accepted.invalid_tokens,
         )
 
-    async def _record(self, known: Known) -> SendOutcome | None:
-        """Record what is known, however long the database is away; returns the outcome, None after a release."""
-        recorded = await self.ledger.until_recorded(lambda: self._results.submit(known))
+    async def _record(self, end: AttemptEnd) -> SendOutcome | None:
+        """Record how an attempt ended, as soon as the database accepts it; return the outcome, None after a release."""
+        recorded = await self.ledger.until_recorded(lambda: self._results.submit(end))
         if recorded.changed:
             self._changed()
         return recorded.outcome
@@ -182,9 +183,9 @@ class Sender:
 
         return await with_current_catalogue(self._database, self._cache, self._workspace, claim)
 
-    async def _record_together(self, known: Sequence[Known]) -> list[Recorded]:
-        async def record(tx: Transaction, catalogue: Catalogue) -> list[Recorded]:
-            return await record_messages(tx, catalogue, self._intake, known)
+    async def _record_together(self, ends: Sequence[AttemptEnd]) -> list[RecordResult]:
+        async def record(tx: Transaction, catalogue: Catalogue) -> list[RecordResult]:
+            return await record_messages(tx, catalogue, self._intake, ends)
 
         return await with_current_catalogue(self._database, self._cache, self._workspace, record)
 
@@ -195,7 +196,7 @@ class Sender:
 
 
 def _render(claim: Claim) -> OutgoingMessage:
-    """Render a message for its channel; raises TemplateFault or Aborted."""
+    """Render a message for its channel; raises RenderingFailed or MessageAborted."""
     user, due = claim.user, claim.due
     sms = claim.content.sms if due.channel == "sms" else None
     return OutgoingMessage(

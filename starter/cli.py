@@ -62,18 +62,18 @@ COMMANDS = {
         "keys": "Create, list, rotate and revoke keys for the HTTP API.",
     },
 }
-"""The summaries of the commands by panel of the help, so that the help imports no command; a test holds them equal to
+"""The summaries of the commands by panel of the help, so that the help imports no command. A test compares them with
 the first lines of the commands' own help."""
 
 _SHARED_MODULES = {
     **dict.fromkeys(("publish", "stop", "resume", "archive"), "orders"),
     **dict.fromkeys(("send-now", "postpone", "cancel"), "follow_ups"),
 }
-"""The modules in `starter.commands` of the commands that share one; every other module has its command's name."""
+"""The modules in `starter.commands` with several commands; other modules have their command's name."""
 
 
 class CommandGroup(TyperGroup):
-    """All commands by their summaries. The module of a command is imported only when the command is called."""
+    """Lists all commands by their summaries; imports the module of a command only when that command is called."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -134,7 +134,10 @@ def main() -> None:
 
 
 def _import_ahead(arguments: Sequence[str]) -> None:
-    """Import the command's module without garbage collections: modules are none, and looking costs `status` a sixth."""
+    """Import the command's module without garbage collections, which find nothing and take a sixth of `status`'s time.
+
+    Modules live until the process ends, so that later collections can leave them out (`gc.freeze`).
+    """
     gc.disable()
     for name in arguments[:1]:
         if any(name in summaries for summaries in COMMANDS.values()):

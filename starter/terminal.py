@@ -43,7 +43,7 @@ def spinner(activity: str) -> AbstractContextManager[Any]:
     """Show that an activity is running, on a terminal only."""
     if not sys.stderr.isatty():
         return nullcontext()
-    from rich.console import Console  # only where something is drawn: it is a tenth of what `status` costs
+    from rich.console import Console  # only when something is drawn: it takes a tenth of the time of `status`
 
     console = Console(stderr=True)
     return console.status(f"{activity} …") if console.is_terminal else nullcontext()

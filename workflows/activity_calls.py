@@ -27,7 +27,7 @@ from workflows import steps
 
 _ATTEMPT_TIMEOUT = timedelta(seconds=30)
 _SEND_TIMEOUT = timedelta(minutes=10)
-"""An attempt whose result is known waits for the database; it heartbeats, so that a dead worker is noticed in 30 s."""
+"""Long enough to wait for the database with a result; heartbeats show within 30 seconds if the worker is dead."""
 _RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
 """Without a limit: each attempt evaluates the message again, and drops what has become stale (D4)."""
 

@@ -37,7 +37,9 @@ class RegistryWorkflow:
                 await self._end_waits()
         workflow.continue_as_new(
             RegistryState(workspace=self._workspace, log=tuple(self._log), to_end=tuple(self._to_end), continued=True),
-            task_queue=names.registry_queue(self._workspace),  # a registry of an earlier version began on another
+            task_queue=names.registry_queue(
+                self._workspace
+            ),  # an earlier version started the registry on another queue
         )
 
     @workflow.update(name="publish", description="Make the newest revisions live")

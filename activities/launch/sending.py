@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 from temporalio.exceptions import ApplicationError
 
-from activities.places import give_places_back, take_row_places
+from activities.places import release_places, take_row_places
 from activities.send import Sender
 from connector.channels.protocol import TryLater
 from connector.rules.catalogue.catalogue import Catalogue
@@ -41,7 +41,7 @@ _MIN_PAUSE, _MAX_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
 class Chunk:
     """The rows of a launch to send to next. `not_before` (UTC) is set instead if a rate is used up until then.
 
-    `is_late`: the launch was interrupted for so long that what is due has become stale (D4, W4). `minute` is
+    `is_late`: the launch was interrupted for so long that messages that are due have become stale (D4, W4). `minute` is
     the launch's own window with these rows; `windows` are those of channels with a rate, in which each row has a place.
     """
 
@@ -53,7 +53,7 @@ class Chunk:
     windows: Mapping[str, RateWindow] = field(default_factory=dict)
 
     def unused_places(self, used: Sequence[str]) -> dict[str, int]:
-        """Return how many places of each channel are left of those of the rows, after these were used."""
+        """Return how many of the rows' places are unused, by channel; `used` has the channel of each used one."""
         taken = Counter(channel for row in self.rows for channel in row.channels if channel in self.windows)
         return dict(taken - Counter(used))
 
@@ -158,7 +158,7 @@ class LaunchSender:
         tried = await self._try_all(chunk.rows, chunk.launch.campaign, now, attempt, may_continue)
         is_blocked = tried.later > 0 and not tried.handed_over
         if tried.handed_over < len(chunk.rows) or chunk.unused_places(tried.used):
-            await self._give_back(chunk, tried, now, is_behind=chunk.is_late or is_blocked)
+            await self._release_unused(chunk, tried, now, is_behind=chunk.is_late or is_blocked)
         reached = chunk.rows[tried.rows - 1].user_key if tried.rows else page.after
         page = page.model_copy(update={"after": reached, "later": page.later or tried.later > 0})
         if tried.paused:
@@ -205,8 +205,8 @@ class LaunchSender:
             tried += AttemptSummary(handed_over=int(is_handed_over), paused=outcome.outcome == "paused", used=used)
         return replace(tried, rows=1, handed_over=min(tried.handed_over, 1))
 
-    async def _give_back(self, chunk: Chunk, tried: AttemptSummary, now: datetime, *, is_behind: bool) -> None:
-        """Return unused turns to the minute and to the channels; a launch that is behind has not kept up by trying."""
+    async def _release_unused(self, chunk: Chunk, tried: AttemptSummary, now: datetime, *, is_behind: bool) -> None:
+        """Release unused places of `per_minute` and of the channels; trying alone does not count as keeping up."""
         launch = chunk.launch
         unused = len(chunk.rows) - tried.handed_over
         async with self._database.write(self._workspace) as tx:
@@ -214,7 +214,7 @@ class LaunchSender:
             kept_up_at = launch.kept_up_at if is_behind and current.kept_up_at == now else current.kept_up_at
             used = max(0, current.minute.count - unused)
             await update_launch(tx, launch.launch_id, kept_up_at=kept_up_at, minute_count=used)
-            await give_places_back(tx, chunk.windows, chunk.unused_places(tried.used))
+            await release_places(tx, chunk.windows, chunk.unused_places(tried.used))
 
     async def _end_pass(self, launch: LaunchRow, page: LaunchPage, now: datetime) -> LaunchStep:
         """Wait for the next user who is left after a pass, or end the launch."""

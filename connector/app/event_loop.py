@@ -1,4 +1,4 @@
-"""The event loop of a process that serves: uvloop where the platform has it, else asyncio's own."""
+"""The event loop of a worker or an API: uvloop if the platform has it, else asyncio's own."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ T = TypeVar("T")
 
 
 def run_service(work: Coroutine[Any, Any, T]) -> T:
-    """Run the coroutine of a worker or an API, which serve until they are stopped; return its result."""
+    """Run the coroutine of a worker or an API, which runs until it is stopped; return its result."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(work)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return what creates a loop of uvloop; None where it is not installed (Windows, PyPy)."""
+    """Return the function that creates a loop of uvloop; None if it is not installed (Windows, PyPy)."""
     try:
-        import uvloop  # here: commands that end at once have no use for it
+        import uvloop  # here, because other commands do not need it
     except ImportError:
         return None
     return uvloop.new_event_loop

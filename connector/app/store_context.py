@@ -1,6 +1,6 @@
 """The context of a command that only reads or writes the store: `connector.app.context` adds ingest and Temporal.
 
-It is a module of its own because importing the Temporal SDK takes longer than such a command runs.
+It is a module of its own because importing the Temporal SDK takes longer than such a command.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class StoreContext:
 
 @asynccontextmanager
 async def open_store_context(settings: Settings) -> AsyncIterator[StoreContext]:
-    """Build the context with the database of the settings, and close that at the end. Raises SettingsWrong."""
+    """Build the context with the database of the settings, and close the database at the end. Raises SettingsWrong."""
     database = open_database(settings)
     try:
         yield StoreContext(settings, database, CatalogueCache(settings.workspace))

@@ -210,7 +210,7 @@ def _short(instant: datetime) -> str:
 
 
 def _sandbox(runner: WorkflowRunner | None) -> WorkflowRunner:
-    """Keep the sandbox on; the workflows' modules are imported for every run, the rest of the connector is not."""
+    """Keep the sandbox on; import only the workflows' modules for every run, not the rest of the connector."""
     if not isinstance(runner, SandboxedWorkflowRunner):
         return runner or SandboxedWorkflowRunner()
     passed = runner.restrictions.with_passthrough_modules("connector", "pydantic", "pydantic_core", "annotated_types")

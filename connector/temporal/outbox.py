@@ -1,6 +1,6 @@
 """The outbox: starts a workflow for every new row, and signals the workflow of every row that changed from outside.
 
-Whatever does not go through stays marked in the store for a later sweep, so that nothing is lost while Temporal is down
+A row whose call fails stays unmarked in the store for a later sweep, so that nothing is lost while Temporal is down
 (guarantee 6). The row of a launch is written in the transaction of the order that published it; Temporal refuses its
 workflow id a second time.
 """
@@ -43,11 +43,11 @@ _UNANSWERED = (
     RPCStatusCode.UNAUTHENTICATED,
     RPCStatusCode.PERMISSION_DENIED,
 )
-"""After such an answer the other rows would fare no better, and trying each of them would only add to the load."""
+"""After such an answer the calls for the other rows would fail too, and would only add to the load."""
 _CALLS_WHILE_BUSY = 100
 _CALL_INTERVAL_SECONDS = 1.0
-"""While this process ingests, at most so many signals, and so many starts of follow-ups that are not due soon, go out
-per interval; the rest go out when it is idle."""
+"""While this process ingests, it makes at most so many signals per interval, and so many starts of follow-ups that are
+not due soon; it makes the rest when it is idle."""
 _SOON = timedelta(minutes=1)
 """What is due within this time is started at once, however busy this process is: far longer than a sweep takes."""
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
@@ -62,7 +62,7 @@ class Outbox:
     Args:
         client: Temporal's client, or a way to get it: the outbox may start before Temporal does.
         sweep_seconds: the pause between two sweeps if nothing nudges the outbox.
-        idle: clear while this process ingests batches; what can wait is limited then. None: it never is.
+        idle: clear while this process ingests batches, which limits calls that can wait; None: no limit.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class Outbox:
     async def run(self, stopped: asyncio.Event) -> None:
         """Sweep until `stopped`. If Temporal or the database is down, log that and try again.
 
-        Whoever adds follow-ups nudges the outbox of its own process, which starts them. The sweeps in between leave
-        new follow-ups to that process for two sweeps: otherwise an API and a worker would both start everything.
+        Code that adds follow-ups nudges the outbox of its own process, which starts them. Other sweeps leave new
+        follow-ups to that process for two sweeps: otherwise an API and a worker would both start every follow-up.
         """
         is_complete = True  # the first sweep: it covers the time before this process
         while not stopped.is_set():
@@ -102,14 +102,14 @@ class Outbox:
                 continue
             if done == 0:
                 idle = [self._idle] if self._idle is not None and was_busy else []
-                is_complete = is_complete and was_busy  # what could wait is left
+                is_complete = is_complete and was_busy  # calls that can wait are left
                 await _wait_for_any(stopped, self._nudged, *idle, seconds=self._sweep_seconds)
 
     async def flush(self, limit: int = 1000, *, min_age: timedelta | None = None) -> int:
-        """Start and signal what is due now, at most `limit` of each, the oldest due first; return how many it did.
+        """Start and signal workflows, at most `limit` of each, the oldest due first; return for how many rows.
 
         Args:
-            min_age: start only follow-ups that are in the store for so long; None: all.
+            min_age: start only follow-ups that have been in the store for so long; None: all.
 
         Raises:
             RPCError: Temporal does not answer. StoreUnavailable: the database does not.
@@ -164,7 +164,8 @@ class Outbox:
     def _limit_of_patient(self, limit: int) -> int:
         """Return how many calls that can wait may be made now, of each kind: ingest comes first.
 
-        A signal only makes an end prompt, and a workflow that has not been started yet misses nothing until it is due.
+        Calls can wait because a signal only makes an end prompt, and a workflow that was not started yet misses nothing
+        until it is due.
         """
         now = asyncio.get_running_loop().time()
         if not self._is_busy:
@@ -217,7 +218,7 @@ class _Page:
             _log.warning("outbox_call_failed", calls=self._failures.total(), status=self._failures.most_common(1)[0][0])
 
     async def _make_calls(self) -> None:
-        """Make one call after the other; whoever completes a group of rows marks it while the others go on."""
+        """Make one call after the other. The caller that completes a group of rows marks it while the others go on."""
         try:
             for row in self._left:
                 await self._make_call(row)

@@ -74,7 +74,7 @@ def uvicorn_config(app: FastAPI) -> uvicorn.Config:
 
 
 def _http_protocol() -> type[asyncio.Protocol] | Literal["h11"]:
-    """Return httptools' protocol; h11's where httptools is not installed (Windows, PyPy)."""
+    """Return httptools' protocol; h11's if httptools is not installed (Windows, PyPy)."""
     try:
         from starter.api.requests.http_protocol import BoundedHttpToolsProtocol
     except ImportError:

@@ -1,4 +1,4 @@
-"""The session of a command that only reads or writes the store: neither Temporal's SDK nor structlog is imported."""
+"""The session of a command that only reads or writes the store; it imports neither Temporal's SDK nor structlog."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from connector.settings.application import Settings
 T = TypeVar("T")
 
 READ_SECONDS = 24 * 3600.0
-"""The deadline of what a command reads over many rows: its user can interrupt it."""
+"""The deadline for reading many rows in a command, which its user can interrupt."""
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -41,14 +41,16 @@ async def open_store(data: Path | None) -> AsyncIterator[StoreContext]:
 
 
 class _FirstRecord(logging.Handler):
-    """Configures the logs when there is something to log, which is seldom: a library reports an error."""
+    """Configures the logs with the first record, because few commands log anything: only errors of libraries."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
 
     def emit(self, record: logging.LogRecord) -> None:
-        from connector.app.logs import configure_logs  # only now: this costs a tenth of a short command
+        from connector.app.logs import (
+            configure_logs,
+        )  # only now, because this import takes a tenth of a short command's time
 
         configure_logs(self._settings.log_format, level="ERROR")
         logging.getLogger().handle(record)

@@ -13,7 +13,7 @@ KEY_PATTERN = r"^[\x21-\x7e]{1,255}$"
 
 @dataclass(frozen=True)
 class OrderKey:
-    """An idempotency key, and the caller whose key it is: another caller's equal key is another one."""
+    """An idempotency key and its caller. The same text from another caller is a different key."""
 
     key: str
     caller: str

@@ -25,7 +25,7 @@ async def order_now(
     """Have the registry carry out an order, all or nothing.
 
     Args:
-        key: the order is carried out once, however often it comes with this key; None: it is a new order.
+        key: an order that is repeated with the same key is carried out once; None: it is a new order.
 
     Raises:
         OrderRefused: names every problem, or the key belongs to another order; nothing was changed.

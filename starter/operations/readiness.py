@@ -23,7 +23,7 @@ from connector.temporal.client import TemporalUnavailable
 
 _TIMEOUT_SECONDS = 3.0
 _DATABASE_SECONDS = 1.5
-"""Shorter by more than the grace of a transaction, so that an outage is named before the time is up."""
+"""Shorter by more than a transaction's grace, so that the database names the outage before the timeout."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ async def check_readiness(context: AppContext) -> Readiness:
 
 
 async def _find_outage(database: Database, workspace: str) -> Outage | None:
-    """Read, ask whether the server would let write, and look whether it lately did not."""
+    """Read the catalogue's version, and check whether writes are refused now or were refused lately."""
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS), database.read(workspace, seconds=_DATABASE_SECONDS) as tx:
             await read_head(tx)

@@ -1,4 +1,4 @@
-"""Windows of rates: how many messages they grant, when the next one begins, and what is given back."""
+"""Windows of rates: how many messages they grant, when the next one begins, and what releasing places does."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,9 +8,9 @@ from connector.rules.sending.rates import (
     RateLimit,
     RateWindow,
     count_rows_with_places,
-    give_back,
     per_minute,
     per_second,
+    release_to_window,
     take_from_window,
 )
 
@@ -66,7 +66,7 @@ def test_time_left() -> None:
 )
 def test_places_given_back(window: RateWindow, after: RateWindow) -> None:
     """Unused places return to their own window only."""
-    assert give_back(window, RateWindow(T, 8), 3) == after
+    assert release_to_window(window, RateWindow(T, 8), 3) == after
 
 
 @pytest.mark.parametrize(

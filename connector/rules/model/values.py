@@ -29,7 +29,7 @@ _DURATION = re.compile(r"(\d{1,9}) (second|minute|hour|day|week)s?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _PERHAPS_UNSTORABLE = (rb"\u0000", b"Infinity", b"NaN")
-"""What JSON text with a null character or an infinite number contains, and may contain without one."""
+"""Parts of JSON text that may stand for a null character or an infinite number, but also for harmless text."""
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
@@ -118,15 +118,15 @@ def has_infinite_number(value: Any) -> bool:
 
 
 def is_small_and_plain(value: Any, max_bytes: int) -> bool:
-    """Return whether a quick look at a JSON value finds nothing to object to: neither its size nor `storage_problem`.
+    """Return whether a JSON value surely has at most `max_bytes` and no `storage_problem`, by a quick check.
 
-    False means that the exact checks have to decide. They walk through the value in Python; this is one pass in C.
+    If it returns False, the exact checks have to decide. They walk through the value in Python; this is one pass in C.
     """
     try:
         text = to_json(value, inf_nan_mode="constants")
     except ValueError:
         return False
-    # Its canonical form writes some numbers longer (1e+16), never twice as long.
+    # The canonical form, whose size counts, writes some numbers longer (1e+16), but never twice as long.
     return 2 * len(text) <= max_bytes and not any(mark in text for mark in _PERHAPS_UNSTORABLE)
 
 

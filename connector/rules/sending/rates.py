@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 _MAX_AHEAD = timedelta(minutes=1)
-"""A window that began this long after `now` counts; one further ahead was begun by a clock that was set back since.
+"""A window that begins up to this long after `now` counts; a later one was begun by a clock that was set back since.
 
-A transaction can wait for the window's lock, so that its time is before the begin of the window that it finds.
+A transaction can wait for the window's lock, so that its `now` is before the begin of the window that it loads.
 """
 
 
@@ -64,8 +64,8 @@ def take_from_window(window: RateWindow, now: datetime, limit: RateLimit | None,
     return granted, RateWindow(window.at, window.count + granted)
 
 
-def give_back(window: RateWindow, taken_in: RateWindow, unused: int) -> RateWindow:
-    """Return the window without places that were taken and not used; those of an earlier window are gone."""
+def release_to_window(window: RateWindow, taken_in: RateWindow, unused: int) -> RateWindow:
+    """Return `window` without the unused places, if they were taken in it; those of an earlier window have expired."""
     return replace(window, count=max(0, window.count - unused)) if window.at == taken_in.at else window
 
 

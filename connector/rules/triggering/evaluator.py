@@ -168,7 +168,7 @@ class Evaluator:
     def _triggered_key(self, logged: LogEntry, entry: Entry) -> str | None:
         """Return the key under which the item triggers the follow-on; None if it does not.
 
-        Kept, because a replay asks for the same items again and again.
+        The keys are cached, because a replay evaluates the same items many times.
         """
         place = (logged.id, logged.seq, entry.id)
         if place not in self._keys:

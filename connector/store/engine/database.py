@@ -25,11 +25,11 @@ Lock = Literal["shared", "exclusive"]
 WAIT_SECONDS = 15.0
 """The deadline of a transaction, and of the wait for a turn or a connection before it, unless the caller gives one."""
 LONG_SECONDS = 600.0
-"""The deadline for work on many rows that nobody waits for over HTTP."""
+"""The deadline for work on many rows, such as results and erasure."""
 MAX_CONNECTIONS = 20
 """Connections of one process to PostgreSQL, unless the settings say otherwise."""
 _GRACE_SECONDS = 1.0
-"""How much longer than the server a transaction waits: a server that lives ends a slow statement itself."""
+"""How much longer this process waits than the server: a server that is alive ends a slow statement itself."""
 _SLOT_PAUSE_SECONDS = 0.25
 """How often to try again while the server has no slot for another connection."""
 
@@ -87,7 +87,7 @@ class Database:
             workspace: whose catalogue is locked.
             lock: `shared` for ingesting and sending, `exclusive` for orders, which then run alone (guarantee 1). SQLite
                 has one writer at a time, so that both are the same there.
-            seconds: the deadline on PostgreSQL; None: that of the database. A lock is never waited for any longer.
+            seconds: the deadline on PostgreSQL; None: that of the database. Waits for a lock end by then as well.
 
         Raises:
             StoreUnavailable: the database cannot be reached, cannot write, or did not answer before the deadline.
@@ -113,12 +113,12 @@ class Database:
                         await turns.enter_async_context(self._shared_turn)
                     await turns.enter_async_context(self._write_turn)
             except TimeoutError:
-                raise StoreUnavailable("other writers are first; try again later") from None
+                raise StoreUnavailable("the database is busy with other writers; try again later") from None
             yield
 
     @asynccontextmanager
     async def read(self, workspace: str, *, seconds: float | None = None) -> AsyncIterator[Transaction]:
-        """Begin a read-only snapshot: all of its statements see the same moment. Raises StoreUnavailable as `write`."""
+        """Begin a read-only snapshot: all its statements see the same moment. Raises StoreUnavailable like `write`."""
         async with self._begin(self._reader, seconds, writing=False) as connection:
             yield Transaction(connection, workspace)
 
@@ -191,7 +191,7 @@ class Database:
         return Outage.BUSY if is_exhausted or self.dialect == "sqlite" else Outage.SILENT
 
     async def _set_deadline(self, connection: AsyncConnection, seconds: float) -> None:
-        """Bound every wait from now on, in the driver and on the server (whose sessions allow for short ones)."""
+        """Set the deadline of this transaction in the driver, and on the server if it is longer than the session's."""
         if self.dialect == "sqlite" or connection.sync_connection is None:
             return
         driver: Any = connection.sync_connection.connection.driver_connection

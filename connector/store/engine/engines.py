@@ -13,7 +13,7 @@ from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from connector.store.engine.outages import CONNECTION_IS_USELESS, classify
+from connector.store.engine.outages import DISCONNECTING_OUTAGES, classify
 from connector.store.engine.sqlite_connection import connect
 from connector.store.engine.transaction import Dialect
 
@@ -103,7 +103,7 @@ def _roll_back_invalidated(connection: Any, _record: Any, _error: BaseException 
 
 def _drop_useless(context: ExceptionContext) -> None:
     """Drop a connection that the outage leaves useless; one that was opened read-only would stay so."""
-    if classify(context.original_exception) in CONNECTION_IS_USELESS:
+    if classify(context.original_exception) in DISCONNECTING_OUTAGES:
         context.is_disconnect = True
 
 

@@ -1,7 +1,7 @@
 """Group commit: requests that wait share one transaction, and each gets its own result after the commit.
 
 A request that arrives while no transaction runs is carried out at once, in its own task. Requests that arrive meanwhile
-wait; the next of them takes the others along, so that they share the statements and the commit of a single one.
+wait; the first of them then carries out the others together with itself, with the statements and the commit of one.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from connector.store.engine.database import WAIT_SECONDS, StoreUnavailable
 
 _IDLE_AFTER_SECONDS = 0.05
 MAX_GROUP_SIZE = 1000
-"""Items of a transaction of several requests; a request alone may have more."""
+"""The most items in a transaction of several requests; a request alone may have more."""
 
 
 class GroupRequest(Protocol):
-    """What a group needs to know of a request."""
+    """A request that a group commit can carry out."""
 
     @property
     def size(self) -> int:
@@ -28,7 +28,7 @@ class GroupRequest(Protocol):
 
     @property
     def names(self) -> frozenset[str]:
-        """What the request concerns; two requests that share a name are never in one transaction."""
+        """The names of what it concerns; two requests that share a name are never in one transaction."""
         ...
 
     @property
@@ -47,12 +47,12 @@ class SingleRequest:
 
     @property
     def names(self) -> frozenset[str]:
-        """None that would keep it apart from others."""
+        """None, so that nothing keeps it apart from others."""
         return frozenset()
 
     @property
     def may_follow(self) -> bool:
-        """Whether it may share a transaction after another request: it may."""
+        """True."""
         return True
 
 
@@ -103,7 +103,7 @@ class GroupCommit(Generic[_Request, _T]):
 
     Args:
         act: carries out several requests in one transaction and returns the result of each.
-        max_transactions: at the same time.
+        max_transactions: how many run at the same time at most.
         max_size: how many items the requests of a shared transaction have at most.
     """
 
@@ -164,7 +164,7 @@ class GroupCommit(Generic[_Request, _T]):
         try:
             if not waiter.must_run_alone:
                 others = await self._form_group(waiter.request)
-            results = await self._act([one.request for one in (waiter, *others)])
+            results = await self._act([member.request for member in (waiter, *others)])
         except StoreUnavailable as error:
             for other in others:
                 other.fail(StoreUnavailable(str(error), error.outage))
@@ -184,7 +184,7 @@ class GroupCommit(Generic[_Request, _T]):
             self._pass_turn()
 
     async def _form_group(self, request: _Request) -> list[_Waiter[_Request, _T]]:
-        """Take the requests that can share a transaction with this one; others begin one of their own if one is free.
+        """Take the requests that can share a transaction with this one; the others get one of their own if one is free.
 
         Requests of tasks that became ready together belong together, so the loop gets a turn first.
         """

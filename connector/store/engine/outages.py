@@ -18,7 +18,7 @@ from connector.rules.model.errors import ConnectorError
 _log = logging.getLogger("database")  # not structlog, which takes longer to import than `connector status` runs
 _LOG_AGAIN_SECONDS = 60.0
 _REFUSAL_SECONDS = 10.0
-"""How long a refused write counts for readiness; then callers may try again, because only a write can show recovery."""
+"""How long a refused write makes the process not ready. Then callers may try again: only a write can show recovery."""
 
 
 class Outage(StrEnum):
@@ -43,9 +43,9 @@ ADVICE = {
     Outage.DISK_FULL: "free or add disk space where the database keeps its files",
     Outage.BUSY: "other transactions hold its locks or connections: look for long ones in pg_stat_activity",
 }
-_REFUSES_WRITES = (Outage.READ_ONLY, Outage.DISK_FULL)
-CONNECTION_IS_USELESS = (Outage.UNREACHABLE, Outage.SILENT, Outage.SHUTTING_DOWN, Outage.READ_ONLY)
-"""Outages after which another connection may work, so that this one must not stay in the pool."""
+_WRITE_REFUSALS = (Outage.READ_ONLY, Outage.DISK_FULL)
+DISCONNECTING_OUTAGES = (Outage.UNREACHABLE, Outage.SILENT, Outage.SHUTTING_DOWN, Outage.READ_ONLY)
+"""Outages after which a new connection may work, so that the present one must not stay in the pool."""
 
 _SQLSTATES = {
     "08": Outage.UNREACHABLE,
@@ -78,7 +78,8 @@ _REFUSED_CONNECTIONS = {
     "session is read-only": Outage.READ_ONLY,
     "in hot standby": Outage.READ_ONLY,
 }
-"""By what libpq says when it cannot connect, which has no SQLSTATE. In another language the outage is UNREACHABLE."""
+"""By a part of libpq's message when it cannot connect, which has no SQLSTATE. If the server's messages are not English,
+the outage is UNREACHABLE."""
 
 _SQLITE_ERRORS = {
     "SQLITE_BUSY": Outage.BUSY,
@@ -90,8 +91,7 @@ _SQLITE_ERRORS = {
     "SQLITE_FULL": Outage.DISK_FULL,
 }
 
-
-_LOST = (InterfaceError, OperationalError)
+_CONNECTION_ERRORS = (InterfaceError, OperationalError)
 
 
 class StoreUnavailable(ConnectorError):
@@ -106,18 +106,18 @@ class StoreUnavailable(ConnectorError):
 
 
 def find_outage(error: DBAPIError) -> Outage | None:
-    """Return the outage that an error of the database means; None: the statement is at fault."""
+    """Return the outage that caused an error of the database; None: the statement caused it."""
     if (found := classify(error.orig)) is not None:
         return found
     # An error without a statement was raised by connecting or committing.
-    if error.connection_invalidated or (error.statement is None and isinstance(error, _LOST)):
+    if error.connection_invalidated or (error.statement is None and isinstance(error, _CONNECTION_ERRORS)):
         text = str(error.orig)
-        return next((found for words, found in _REFUSED_CONNECTIONS.items() if words in text), Outage.UNREACHABLE)
+        return next((found for part, found in _REFUSED_CONNECTIONS.items() if part in text), Outage.UNREACHABLE)
     return None
 
 
 def classify(error: BaseException | None) -> Outage | None:
-    """Return the outage that a driver's error names by a code; None: it names none."""
+    """Return the outage by the code of a driver's error; None: it has no code, or no outage's."""
     if isinstance(found := getattr(error, "outage", None), Outage):
         return found
     if sqlstate := getattr(error, "sqlstate", None):
@@ -128,7 +128,7 @@ def classify(error: BaseException | None) -> Outage | None:
 
 
 class Health:
-    """The last outage that transactions of this process met; logged when it begins and when it ends.
+    """The last outage that transactions of this process met. It is logged when it begins and when it ends.
 
     Args:
         clock: monotonic seconds.
@@ -145,10 +145,10 @@ class Health:
     def refuses_writes(self) -> Outage | None:
         """Why a write of the last ten seconds was refused, if none succeeded since."""
         is_recent = self._clock() - self._failed_at < _REFUSAL_SECONDS
-        return self._outage if self._outage in _REFUSES_WRITES and is_recent else None
+        return self._outage if self._outage in _WRITE_REFUSALS and is_recent else None
 
     def record_failure(self, outage: Outage) -> None:
-        """Remember an outage, and log it with a way out unless it was logged in the last minute."""
+        """Remember an outage, and log it with advice unless it was logged in the last minute."""
         if outage is Outage.BUSY:
             return
         now = self._clock()
@@ -158,8 +158,8 @@ class Health:
         self._outage, self._failed_at = outage, now
 
     def record_success(self, *, writing: bool) -> None:
-        """Forget the outage; a read says nothing about refused writes."""
-        if self._outage is None or (self._outage in _REFUSES_WRITES and not writing):
+        """Forget the outage, unless writes are refused and this was a read."""
+        if self._outage is None or (self._outage in _WRITE_REFUSALS and not writing):
             return
         if self._is_logged:
             _log.info("database_available", extra={"after": self._outage.value})

@@ -1,7 +1,7 @@
-"""A connection to PostgreSQL that never waits for a silent server beyond a deadline, whoever waits.
+"""A connection to PostgreSQL that never waits for a silent server beyond a deadline.
 
-psycopg alone waits for ever, and when a waiting task is cancelled for up to ten seconds more: it asks the server to
-cancel the statement, and waits for both answers.
+Without this, psycopg waits for ever; if a waiting task is cancelled, psycopg asks the server to cancel the statement,
+and waits for the answers for up to ten more seconds.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from connector.store.engine.outages import Outage
 _T = TypeVar("_T")
 _INTERVAL_SECONDS = 0.1
 _PING_AFTER_SECONDS = 5.0
-"""A connection that was idle for longer is asked whether it still answers before it is used."""
-_FAREWELL_SECONDS = 1.0
-"""A connection that the server will close so soon is not used any more."""
+"""A connection that was idle for longer is checked by a query before it is used."""
+_CLOSING_SOON_SECONDS = 1.0
+"""A connection that the server will close within this time is not used any more."""
 
 
 class SilentServer(psycopg.OperationalError):
@@ -38,21 +38,26 @@ class TransactionTooLong(psycopg.OperationalError):
 
 
 class BoundedConnection(psycopg.AsyncConnection[Any]):
-    """A connection whose every wait ends at `deadline` (time of the event loop; None: no bound).
+    """A connection that waits for the server until `deadline` at most (time of the event loop; None: no bound).
 
-    A wait that ends without an answer, by the deadline or by cancellation, closes the connection without a word to the
-    server: what would come over it later belongs to nobody.
+    A wait that ends without an answer, by the deadline or by cancellation, closes the connection at once, without a
+    message to the server: an answer that comes later must not reach the next user of the connection.
     """
 
     deadline: float | None = None
-    heard_at: float = 0.0
+    answered_at: float = 0.0
     _is_new = True
     idle_seconds = 60.0
-    """The server closes a connection that is idle for longer: a process that needs many only at times leaves their
-    slots to others."""
+    """The server closes a connection that is idle for longer, so that other processes can have the slots of those that
+    a process needs only at times."""
 
     async def wait(self, gen: PQGen[_T], interval: float = _INTERVAL_SECONDS, timeout: float | None = None) -> _T:  # noqa: ASYNC109 (psycopg's)
-        """Wait for the server's answer. Raises SilentServer at the deadline, TransactionTooLong after it."""
+        """Wait for the server's answer, and return it.
+
+        Raises:
+            SilentServer: the deadline came during the wait.
+            TransactionTooLong: the deadline had passed before it.
+        """
         if self.deadline is not None and asyncio.get_running_loop().time() >= self.deadline:
             self.pgconn.finish()
             raise TransactionTooLong("the transaction's deadline passed between two statements")
@@ -65,7 +70,7 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             self.pgconn.finish()
             raise
-        self.heard_at = time.monotonic()
+        self.answered_at = time.monotonic()
         return answer
 
     async def set_read_only(self, value: bool | None) -> None:
@@ -76,9 +81,9 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
         await super().set_read_only(value or None)
 
     async def configure(self) -> None:
-        """Apply the settings of the session that the server knows (from PostgreSQL 14) and nobody has set."""
+        """Apply the session settings that the server supports (from PostgreSQL 14) and that are not set already."""
         settings = {
-            "client_connection_check_interval": 1000,  # whose client is gone releases its locks within a second
+            "client_connection_check_interval": 1000,  # releases the locks of a dead client within a second
             "idle_session_timeout": round(self.idle_seconds * 1000),
         }
         cases = (
@@ -90,10 +95,10 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
     async def check(self, suspect_since: float, seconds: float) -> Literal["usable", "closed", "silent"]:
         """Return what the pool may do with this idle connection.
 
-        Nothing is sent if the server answered within the last seconds, unless another connection fell silent since.
+        No query is sent if the server answered within the last seconds, unless another connection fell silent since.
 
         Args:
-            suspect_since: the monotonic time at which one last did.
+            suspect_since: the monotonic time at which a connection of the pool last fell silent.
             seconds: how long to wait for the answer.
         """
         self.deadline = None
@@ -101,10 +106,10 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
             self._is_new = False
             return "usable"
         try:
-            idle_seconds = time.monotonic() - self.heard_at
-            if idle_seconds > self.idle_seconds - _FAREWELL_SECONDS or _is_readable(self.pgconn.socket):
-                return "closed"  # an idle server says nothing but farewell
-            if idle_seconds < _PING_AFTER_SECONDS and self.heard_at > suspect_since:
+            idle_seconds = time.monotonic() - self.answered_at
+            if idle_seconds > self.idle_seconds - _CLOSING_SOON_SECONDS or _is_readable(self.pgconn.socket):
+                return "closed"  # an idle server sends nothing but the notice that it closes the connection
+            if idle_seconds < _PING_AFTER_SECONDS and self.answered_at > suspect_since:
                 return "usable"
             async with asyncio.timeout(seconds):
                 await self._execute_alone(";")

@@ -1,4 +1,4 @@
-"""SQLAlchemy engines for PostgreSQL: bounds on every wait, and a pool that hands out no dead or silent connection."""
+"""SQLAlchemy engines for PostgreSQL: deadlines on every wait, and a pool without dead or silent connections."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from connector.store.engine.outages import CONNECTION_IS_USELESS, Outage, classify
+from connector.store.engine.outages import DISCONNECTING_OUTAGES, Outage, classify
 from connector.store.engine.postgresql_connection import BoundedConnection
 from connector.store.engine.transaction import Dialect
 
 _CONNECT_SECONDS = 5
 _PING_SECONDS = 2.0
 _SILENT_NETWORK_SECONDS = 15
-"""How long data may stay unacknowledged before the kernel gives a connection up: the machine or the network is gone."""
+"""How long data may stay unacknowledged until the kernel closes a connection to an unreachable machine."""
 
 
 def open_postgresql(url: URL, seconds: float, max_connections: int) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
-    """Return the dialect, the engine that writes and the engine that reads; `open_engines` says what the bounds are."""
+    """Return the dialect, the engine that writes and the engine that reads; for the arguments see `open_engines`."""
     engine = create_async_engine(
         url,
         isolation_level="READ COMMITTED",
@@ -32,7 +32,7 @@ def open_postgresql(url: URL, seconds: float, max_connections: int) -> tuple[Dia
         pool_recycle=1800,
         pool_timeout=seconds,
         pool_use_lifo=True,  # so that connections beyond the need fall idle, and the server closes them
-        use_native_hstore=False,  # one question fewer to the server
+        use_native_hstore=False,  # saves a query per connection
         connect_args=_connect_arguments(url, seconds),
     )
     listeners = _Listeners(min(_PING_SECONDS, seconds / 4))
@@ -43,7 +43,7 @@ def open_postgresql(url: URL, seconds: float, max_connections: int) -> tuple[Dia
 
 
 def _connect_arguments(url: URL, seconds: float) -> dict[str, Any]:
-    """Return the arguments of libpq; what the URL says comes first."""
+    """Return the arguments of libpq; those in the URL take precedence."""
     timeouts = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
     options = [f"-c {name}={seconds * 1000:.0f}" for name in timeouts]
     defaults = {
@@ -79,7 +79,7 @@ class _Listeners:
         connection.run_async(lambda driver: driver.configure())
 
     def checkout(self, connection: Any, _record: Any, _proxy: Any) -> None:
-        """Replace a connection that the server has closed; if it is silent, all that are idle now."""
+        """Replace a connection that the server has closed; if it is silent, replace all idle connections."""
         match connection.run_async(lambda driver: driver.check(self._suspect_since, self._ping_seconds)):
             case "closed":
                 raise DisconnectionError
@@ -89,11 +89,11 @@ class _Listeners:
     def handle_error(self, context: ExceptionContext) -> None:
         """Drop a connection that an outage leaves useless.
 
-        The others stay if only this one met its deadline, because a long wait may be a slow statement; after a silent
-        connection, each of them is asked before it is used.
+        If it met its deadline, the pool keeps the others, because a long wait may be a slow statement; after a silent
+        connection, each of them is checked by a query before it is used.
         """
         outage = classify(context.original_exception)
-        if outage in CONNECTION_IS_USELESS:
+        if outage in DISCONNECTING_OUTAGES:
             context.is_disconnect = True
         if outage in (Outage.SILENT, Outage.BUSY):
             context.invalidate_pool_on_disconnect = False

@@ -1,4 +1,4 @@
-"""The revision of a database's tables, without alembic, whose import takes longer than a short command runs."""
+"""The revision of a database's tables, read without alembic, whose import takes longer than a short command."""
 
 from __future__ import annotations
 

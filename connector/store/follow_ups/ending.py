@@ -26,10 +26,10 @@ _CANCELLABLE = (State.WAITING.value, State.HELD.value)
 async def find_stopped(tx: Transaction, campaigns: Collection[str], limit: int) -> dict[str, str]:
     """Return at most `limit` follow-ups that wait in closed windows, with the keys of their users (P9).
 
-    What a launch sends counts only if its campaign is archived: a stop pauses the launch.
+    Follow-ups of a launch are included only if its campaign is archived: a stop pauses the launch.
 
     Args:
-        campaigns: whose windows; empty: those of the whole workspace, which reads everything that waits there.
+        campaigns: the campaigns whose windows; empty: all of the workspace, which reads every follow-up that waits.
     """
     is_paused = exists().where(
         launches.c.workspace == follow_ups.c.workspace,
@@ -53,8 +53,8 @@ async def find_stopped(tx: Transaction, campaigns: Collection[str], limit: int) 
 async def end_stopped(tx: Transaction, stopped: Mapping[str, str]) -> int:
     """End those of these follow-ups that still wait, as of the instant at which their window closed; return how many.
 
-    What is going out finishes, even if its other channels are held. The users are locked first, in sorted order, as
-    ingesting and sending lock them (guarantee 3).
+    A follow-up with a message that is being sent is left, even if its other channels are held. The users are locked
+    first, in sorted order, as ingesting and sending lock them (guarantee 3).
 
     Args:
         stopped: found by `find_stopped` before this transaction. A closed window is never opened again.

@@ -80,7 +80,7 @@ def as_api_error(error: Exception) -> ApiError:
 
 
 def _store_unavailable(error: StoreUnavailable) -> ApiError:
-    """Convert an outage, and count it; the caller need not know which it is."""
+    """Convert an outage to a 503, and count it; the answer does not say which outage it is."""
     store_unavailable.labels(error.outage.value).inc()
     return unavailable("store_unavailable", "the database cannot be used now; try again")
 

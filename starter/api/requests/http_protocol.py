@@ -11,7 +11,7 @@ MAX_HEAD_BYTES = 64 * 1024
 class BoundedHttpToolsProtocol(HttpToolsProtocol):
     """Answers 400 and closes a connection on which a request's head, or its trailers, does not end.
 
-    httptools keeps all of a head in memory, and nobody may fill that (guarantee 9). Bodies are bounded by the routes.
+    httptools keeps the whole head in memory, so its size must have a bound (guarantee 9). The routes bound bodies.
     """
 
     _unread = 0
