@@ -5,7 +5,6 @@ Run as `python -m bench.bare_server DATABASE_URL PORT`.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic_core import from_json
 from sqlalchemy import insert
 
+from connector.app.event_loop import run_service
 from connector.app.preflight import listen
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
@@ -68,4 +68,4 @@ async def _serve(url: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1], int(sys.argv[2])))
+    run_service(_serve(sys.argv[1], int(sys.argv[2])))

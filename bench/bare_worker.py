@@ -5,7 +5,6 @@ Run as `python -m bench.bare_worker ADDRESS TASK_QUEUE`.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from temporalio.worker import Worker
 
 from bench.bare import BareWorkflow, nothing
 from bench.processes import run_python
+from connector.app.event_loop import run_service
 from connector.app.shutdown import stop_on_signals
 from connector.temporal.client import connector_plugin
 
@@ -42,5 +42,5 @@ async def _work(address: str, task_queue: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_work(*sys.argv[1:]))
+    run_service(_work(*sys.argv[1:]))
     os._exit(0)  # the SDK sometimes aborts at interpreter exit

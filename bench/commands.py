@@ -31,7 +31,6 @@ async def measure(bench: Bench) -> list[Figure]:
             help_, status = (_seconds(["-m", "starter.cli", word], settings, times) for word in ("--help", "status"))
             return [(help_, python), (status, python)]
 
-        await measure_round(0)  # bytecode and files are cached afterwards
         return await bench.repeat("commands", ROWS, measure_round)
 
 

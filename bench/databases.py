@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import psycopg
 
 _START_SECONDS, _STOP_SECONDS = 30, 20
-_OPTIONS = ("listen_addresses=", "shared_buffers=512MB", "max_wal_size=4GB", "log_min_messages=fatal")
+_OPTIONS = ("listen_addresses=", "shared_buffers=512MB", "max_wal_size=4GB", "log_min_messages=panic")
 """Without the network. Commits wait for the disk; only the caches are larger than those of a new cluster."""
 
 
@@ -65,7 +65,9 @@ def start_cluster() -> Iterator[Cluster]:
     Raises:
         RuntimeError: PostgreSQL is not installed, or did not start.
     """
-    binaries, account = _find_binaries(), _account()
+    binaries, account = find_binaries(), server_account()
+    if binaries is None:
+        raise RuntimeError("PostgreSQL was not found: `initdb` and `postgres` must be installed for --postgresql")
     folder = Path(tempfile.mkdtemp(prefix="connector-bench-pg-"))
     try:
         if account:
@@ -102,18 +104,15 @@ def _wait_for_version(folder: Path, server: subprocess.Popen[bytes]) -> str:
             sleep(0.05)
 
 
-def _find_binaries() -> Path:
+def find_binaries() -> Path | None:
     """Return the folder with `initdb` and `postgres`: from the PATH, else the newest of the distribution's."""
     found = shutil.which("initdb")
     folders = [Path(found).resolve().parent] if found else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    for folder in folders:
-        if (folder / "initdb").exists() and (folder / "postgres").exists():
-            return folder
-    raise RuntimeError("PostgreSQL was not found: `initdb` and `postgres` must be installed for --postgresql")
+    return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
 
 
-def _account() -> dict[str, Any]:
+def server_account() -> dict[str, Any]:
     """Return the account to run PostgreSQL as, which refuses to run as root; empty for other users."""
     if os.geteuid() != 0:
         return {}

@@ -55,8 +55,8 @@ class Row:
     def spread(self, rounds: Sequence[Sample]) -> float:
         """Return half the width of the interval in which the median lies, relative to it.
 
-        The interval is between order statistics, so that it assumes nothing about the distribution: with 4 rounds it
-        holds the median with 87 %, with more rounds with 93 % or more.
+        The interval is between order statistics, so that it assumes nothing about the distribution: with 3 rounds it
+        holds the median with 75 %, with 5 and more with 90 % or more.
         """
         values = sorted(_ratios(rounds) or [ours for ours, _ in rounds])
         outliers = max(0, (len(values) - 5) // 3)

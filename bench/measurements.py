@@ -14,12 +14,15 @@ from bench import (
     latency,
     launching,
     simulating,
+    sizing,
     starting,
     stopping,
     waiting,
 )
 from bench.figures import Figure
 from bench.rounds import Bench
+
+ALL = frozenset({"sqlite", "postgresql"})
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Measurement:
 
     describe: str
     measure: Callable[[Bench], Awaitable[list[Figure]]]
-    uses_database: bool = True
+    databases: frozenset[str] = ALL
 
 
 MEASUREMENTS = {
@@ -41,6 +44,7 @@ MEASUREMENTS = {
     "latency": Measurement("from trigger to the provider's call, without a delay", latency.measure),
     "stopping": Measurement("time of a stop while thousands are due", stopping.measure),
     "late": Measurement("one late item and a long log", late_items.measure),
-    "simulating": Measurement("time of simulate", simulating.measure, uses_database=False),
+    "simulating": Measurement("time of simulate", simulating.measure, frozenset({"sqlite"})),
+    "sizing": Measurement("bytes per row and per history", sizing.measure, frozenset({"postgresql"})),
     "commands": Measurement("how long commands take to start", commands.measure),
 }

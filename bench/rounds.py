@@ -24,31 +24,31 @@ class Sizes:
     not again once it has taken `seconds`.
     """
 
-    min_rounds: int = 4
+    min_rounds: int = 3
     max_rounds: int = 9
-    seconds: float = 60
+    seconds: float = 50
     warm_ups: int = 50
     starts: int = 1000
-    accepted: int = 2000
-    drains: int = 500
+    accepted: int = 1500
+    drains: int = 300
     messages: int = 3000
     batches: int = 10
     many_campaigns: int = 10_000
     many_waiting: int = 20_000
-    latencies: int = 200
+    latencies: int = 120
     backlog: int = 3000
     logged: int = 30_000
     late_items: int = 20
     simulated_items: int = 100_000
     simulated_campaigns: int = 100
-    command_starts: int = 10
-    sized: int = 5000
+    command_starts: int = 5
+    sized: int = 1000
 
 
 QUICK = Sizes(
     min_rounds=1, max_rounds=1, warm_ups=2, starts=20, accepted=100, drains=20, messages=20, batches=1,
     many_campaigns=100, many_waiting=40, latencies=5, backlog=20, logged=200, late_items=2, simulated_items=1000,
-    simulated_campaigns=10, command_starts=1, sized=100,
+    simulated_campaigns=10, command_starts=1, sized=50,
 )  # fmt: skip
 
 

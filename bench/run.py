@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from bench.databases import Databases, SqliteFiles, start_cluster
 from bench.figures import Figure
 from bench.measurements import MEASUREMENTS
 from bench.rounds import QUICK, Bench, Progress, Sizes
+from connector.app.event_loop import run_service
 
 _NAMES = "\n\n".join(f"  {name}: {measurement.describe}" for name, measurement in MEASUREMENTS.items())
 _HELP = f"""Measure the connector against bare baselines, both in the same run and in turn.
@@ -61,7 +61,8 @@ def main(
     if unknown:
         problem = f"{', '.join(sorted(unknown))}: not one of {', '.join(MEASUREMENTS)}"
         raise typer.BadParameter(problem, param_hint="--only")
-    names = only or [name for name, measurement in MEASUREMENTS.items() if measurement.uses_database or not postgresql]
+    database = "postgresql" if postgresql else "sqlite"
+    names = only or [name for name, measurement in MEASUREMENTS.items() if database in measurement.databases]
     sizes = QUICK if quick else Sizes()
     if rounds is not None:
         sizes = replace(sizes, min_rounds=rounds, max_rounds=rounds)
@@ -74,7 +75,7 @@ def main(
     ):
         bench = Bench(sizes, Path(path), databases, progress)
         described = hardware.describe(bench.folder, databases.name)
-        figures = asyncio.run(measure(names, bench))
+        figures = run_service(measure(names, bench))
     print_report = report.print_json if as_json else report.print_markdown if markdown else report.print_table
     print_report(figures, described, perf_counter() - started_at)
     if check and any(figure.missed for figure in figures):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
+import httpx
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
@@ -29,21 +30,20 @@ async def measure(bench: Bench) -> list[Figure]:
     few = max(1, many // _FEW)
     aims = (at_most(1.05), at_most(200, of="ours"))
     row = Row(f"worker memory, {many:,} waiting", "MiB", f"{few:,} waiting", aims)
-    async with open_installation(bench) as installed, installed.run_worker(CONNECTOR_SWEEP_SECONDS="0.5") as worker:
+    async with open_installation(bench) as installed, installed.run_worker() as worker, installed.run_api() as api:
         await installed.workspace.publish([follow_on("far", event="go", delay="30 days")])
         bench.progress(f"waiting: the first {few:,}")
-        await _add_follow_ups(installed, few)
+        await _add_follow_ups(installed, api, few)
         first = resident_mebibytes(worker.pid)
         bench.progress(f"waiting: up to {many:,}")
-        await _add_follow_ups(installed, many - few)
+        await _add_follow_ups(installed, api, many - few)
         return [row.figure([(resident_mebibytes(worker.pid), first)])]
 
 
-async def _add_follow_ups(installed: Installation, count: int) -> None:
-    """Return when `count` more follow-ups wait in the worker. An API that runs as long starts them with it."""
-    async with installed.run_api() as api:
-        await report(api, "go", [f"u-{uuid4()}" for _ in range(count)])
-        await installed.workspace.wait_for_outbox()
+async def _add_follow_ups(installed: Installation, api: httpx.AsyncClient, count: int) -> None:
+    """Return when `count` more follow-ups wait in the worker."""
+    await report(api, "go", [f"u-{uuid4()}" for _ in range(count)])
+    await installed.workspace.wait_for_outbox()
     await _wait_for_empty_queue(installed.temporal, names.main_queue(installed.workspace.id))
 
 

@@ -82,7 +82,8 @@ def logging_restored() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgreSQL]:
     """A PostgreSQL server, one for the session (with pytest-xdist: one for each worker)."""
-    from tests.support.databases import PostgreSQL, find_binaries
+    from bench.databases import find_binaries
+    from tests.support.databases import PostgreSQL
 
     binaries = find_binaries()
     if binaries is None:

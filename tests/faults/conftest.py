@@ -7,7 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.support.databases import PostgreSQL, find_binaries, migrate_database
+from bench.databases import find_binaries
+from tests.support.databases import PostgreSQL, migrate_database
 
 StartServer = Callable[..., PostgreSQL]
 

@@ -138,3 +138,24 @@ async def test_a_server_that_stands_still(server: PostgreSQL, tmp_path: Path, mo
     assert accepted >= {"before-1", "before-2"}
     assert accepted <= set(await logged_ids(server.url("connector")))
     assert log.read_text().count("database_unavailable") == 1
+
+
+async def test_an_api_over_silent_connections(
+    server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is served over a silent connection gets 503 in time; everyone after them is served over a new one."""
+    monkeypatch.setenv("CONNECTOR_DATABASE_TIMEOUT_SECONDS", str(DEADLINE))
+    names = {when: [f"{when}-{number}" for number in range(12)] for when in ("before", "during", "after")}
+    accepted: set[str] = set()
+    async with silent_proxy(server.folder) as proxy, api_process(proxy.url("connector"), tmp_path / "api.log") as api:
+        for when, batch in names.items():
+            if when == "during":
+                proxy.swallow()
+            began = time.monotonic()
+            answers = await asyncio.gather(*(post_events(api.client, name) for name in batch))
+            assert time.monotonic() - began < 2 * BOUND
+            statuses = {answer.status_code for answer in answers}
+            assert statuses == {200} if when != "during" else 503 in statuses <= {200, 503}
+            accepted |= {name for name, answer in zip(batch, answers, strict=True) if answer.status_code == 200}
+        assert (await api.client.get("/readyz")).json()["database"] == "ok"
+    assert accepted <= set(await logged_ids(server.url("connector")))

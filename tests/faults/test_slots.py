@@ -67,19 +67,23 @@ async def test_an_api_without_slots(small_server: PostgreSQL, tmp_path: Path, mo
 
 
 async def test_several_processes_that_want_more_slots_than_there_are(small_server: PostgreSQL, tmp_path: Path) -> None:
-    """Requests wait for a slot, or get 503 and are repeated: all are stored once, and none fails otherwise."""
+    """Three slots for two processes: requests wait for one, or get 503 and are repeated; all are stored once."""
     url, names = small_server.url("connector"), [f"event-{number}" for number in range(90)]
     async with AsyncExitStack() as stack:
-        opened = (stack.enter_async_context(api_process(url, tmp_path / f"{number}.log")) for number in range(3))
+        opened = (stack.enter_async_context(api_process(url, tmp_path / f"{number}.log")) for number in range(2))
         apis: list[ApiProcess] = list(await asyncio.gather(*opened))
+
+        for _ in range(11):
+            stack.enter_context(small_server.connect())
 
         async def report(number: int, name: str) -> set[int]:
             statuses = set()
             while 200 not in statuses:
-                statuses.add((await post_events(apis[number % 3].client, name)).status_code)
+                statuses.add((await post_events(apis[number % 2].client, name)).status_code)
             return statuses
 
         statuses = await asyncio.gather(*(report(number, name) for number, name in enumerate(names)))
+        assert not any(api.process.returncode for api in apis)
     assert set().union(*statuses) <= {200, 503}
     assert await logged_ids(url) == Counter(names)
 

@@ -6,7 +6,6 @@ import asyncio
 import ctypes
 import itertools
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from typing import Any
 
 import psycopg
 
+from bench.databases import server_account
 from connector.store.engine.database import Database
 from connector.store.engine.migrate import migrate
 
@@ -36,7 +36,7 @@ class PostgreSQL:
         self._binaries = binaries
         self.folder = Path(tempfile.mkdtemp(prefix="connector-pg-"))
         self._names = (f"test_{number}" for number in itertools.count(1))
-        self._account = _account()
+        self._account = server_account()
         if self._account:
             os.chown(self.folder, self._account["user"], self._account["group"])
         data = str(self.folder / "data")
@@ -148,23 +148,6 @@ class PostgreSQL:
                     self.stop()
                     raise RuntimeError(f"PostgreSQL did not start:\n{log}") from None
                 time.sleep(0.05)
-
-
-def find_binaries() -> Path | None:
-    """Return the folder with `initdb` and `postgres`: from the PATH, else the newest of the distribution's."""
-    found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else []
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
-
-
-def _account() -> dict[str, Any]:
-    """Return the account to run PostgreSQL as, which refuses to run as root; empty for other users."""
-    if os.geteuid() != 0:
-        return {}
-    known = {entry.pw_name: entry for entry in pwd.getpwall()}
-    entry = known.get("postgres") or known["nobody"]
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
 def _die_with_parent() -> None:

@@ -46,6 +46,7 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
 
     deadline: float | None = None
     heard_at: float = 0.0
+    _is_new = True
     idle_seconds = 60.0
     """The server closes a connection that is idle for longer: a process that needs many only at times leaves their
     slots to others."""
@@ -96,6 +97,9 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
             seconds: how long to wait for the answer.
         """
         self.deadline = None
+        if self._is_new:
+            self._is_new = False
+            return "usable"
         try:
             idle_seconds = time.monotonic() - self.heard_at
             if idle_seconds > self.idle_seconds - _FAREWELL_SECONDS or _is_readable(self.pgconn.socket):
