@@ -41,6 +41,12 @@ def print_json(figures: Sequence[Figure], hardware: str, seconds: float) -> None
     print(json.dumps({"hardware": hardware, "seconds": round(seconds, 1), "figures": rows}, indent=2))
 
 
+def in_short(figure: Figure) -> str:
+    """Return the figure in a few words, for whoever watches the run."""
+    ratio = "" if figure.ratio is None else f", ratio {figure.ratio:.2f}"
+    return f"{figure.name} {_number(figure.ours)} {figure.unit}{ratio}"
+
+
 def _cells(figure: Figure) -> list[str]:
     baseline = "" if figure.baseline is None else f"{_number(figure.baseline)} {figure.unit} ({figure.baseline_is})"
     return [

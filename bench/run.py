@@ -42,7 +42,9 @@ async def measure(names: Sequence[str], bench: Bench) -> list[Figure]:
     for name in names:
         started_at = perf_counter()
         measured = await MEASUREMENTS[name].measure(bench)
-        print(f"{name}: {perf_counter() - started_at:.0f} s, {measured[0].rounds} rounds", file=sys.stderr, flush=True)
+        found = "; ".join(report.in_short(figure) for figure in measured)
+        seconds, rounds = perf_counter() - started_at, measured[0].rounds
+        print(f"{name} ({seconds:.0f} s, {rounds} rounds): {found}", file=sys.stderr, flush=True)
         figures += measured
     return figures
 

@@ -57,6 +57,11 @@ class BatchResponse:
         full = self._as_json(*_FULL_LENGTHS)
         return full if len(to_json(full)) <= _MAX_RESPONSE_BYTES else self._as_json(*_SHORT_LENGTHS)
 
+    def as_text(self) -> bytes:
+        """Return the same response as JSON text."""
+        full = to_json(self._as_json(*_FULL_LENGTHS))
+        return full if len(full) <= _MAX_RESPONSE_BYTES else to_json(self._as_json(*_SHORT_LENGTHS))
+
     def _as_json(self, max_id: int, max_fault: int) -> dict[str, Any]:
         response = {"results": [_result_as_json(result, max_id, max_fault) for result in self.results]}
         if self.users is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from connector.rules.catalogue.catalogue import Catalogue
@@ -21,7 +21,7 @@ from connector.store.follow_ups.follow_ups import (
 )
 from connector.store.follow_ups.receipts import load_receipts
 from connector.store.users.log import load_items
-from connector.store.users.users import load_newest, load_users, raise_newest
+from connector.store.users.users import load_newest, load_profiles, raise_newest
 
 _UNUSED_PROFILE = User(id="nobody")
 """For users whose profile no rule reads."""
@@ -60,11 +60,18 @@ class BatchEvaluation:
     async def _load(self, logged: LoggedItems) -> dict[str, UserState]:
         keys = sorted(logged)
         earliest = min(entry.t for entries in logged.values() for entry in entries)
-        newest = await load_newest(self._tx, keys)
+        listeners = {key: self._listeners_of(entries) for key, entries in logged.items()}
+        if any(listeners.values()):
+            profiles = await load_profiles(self._tx, keys)
+        else:
+            profiles = {key: (_UNUSED_PROFILE, at) for key, at in (await load_newest(self._tx, keys)).items()}
         follow_ups = await load_follow_ups(self._tx, keys, earliest)
-        states = {key: UserState(_UNUSED_PROFILE, key, newest[key], follow_ups[key]) for key in keys}
+        states = {key: UserState(profiles[key][0], key, profiles[key][1], follow_ups[key]) for key in keys}
         states |= await self._load_logs(states, logged)
-        return states | await self._load_profiles(states, logged)
+        return states | await self._load_for_triggers(states, listeners)
+
+    def _listeners_of(self, entries: Sequence[LogEntry]) -> set[str]:
+        return {follow_on.id for entry in entries for follow_on in self._catalogue.listeners_of(entry.item)}
 
     async def _load_logs(self, states: Mapping[str, UserState], logged: LoggedItems) -> dict[str, UserState]:
         """Complete the states of users whose log is needed, for an audience or because an item came late."""
@@ -77,19 +84,22 @@ class BatchEvaluation:
         generations = await count_generations(self._tx, sorted(since), triggers)
         return {key: replace(states[key], log=log, generations=generations) for key, log in logs.items()}
 
-    async def _load_profiles(self, states: Mapping[str, UserState], logged: LoggedItems) -> dict[str, UserState]:
+    async def _load_for_triggers(
+        self, states: Mapping[str, UserState], listeners: Mapping[str, Set[str]]
+    ) -> dict[str, UserState]:
         """Complete the states of users for whom a trigger is evaluated, now or again."""
-        listeners = {
-            key: {entry.id for item in entries for entry in self._catalogue.listeners_of(item.item)}
-            for key, entries in logged.items()
-        }
-        needed = [key for key in logged if listeners[key] or states[key].log]
-        if not needed:
-            return {}
+        needed = [key for key in states if listeners[key] or states[key].log]
+        undescribed = [key for key in needed if states[key].user is _UNUSED_PROFILE]
+        profiles = await load_profiles(self._tx, undescribed) if undescribed else {}
         campaigns = {name for key in needed for name in listeners[key] | {p.campaign for p in states[key].follow_ups}}
-        users = await load_users(self._tx, needed)
-        receipts = await load_receipts(self._tx, needed, sorted(campaigns))
-        return {key: replace(states[key], user=users[key].user, receipts=receipts) for key in needed}
+        entries = (self._catalogue.entries.get(name) for name in sorted(campaigns))
+        limited = [entry.id for entry in entries if entry is not None and entry.is_limited_by_receipts]
+        receipts = await load_receipts(self._tx, needed, limited)
+        return {
+            key: replace(states[key], user=profiles[key][0] if key in profiles else states[key].user, receipts=receipts)
+            for key in needed
+            if key in profiles or receipts
+        }
 
     async def _apply(self, changes: Sequence[tuple[str, Change]]) -> bool:
         begun: dict[str, FollowUp] = {}

@@ -91,6 +91,12 @@ class Entry:
         definitions = (revision.definition for revision in self.published)
         return any(isinstance(d, Campaign) and needs_history(d.audience) for d in definitions)
 
+    @cached_property
+    def is_limited_by_receipts(self) -> bool:
+        """Whether a published revision does not always send again to users who received it (T1)."""
+        deliveries = (self.follow_on(revision) for revision in self.published)
+        return any(delivery is not None and delivery.eligible_again != "always" for delivery in deliveries)
+
     def revision_at(self, t: datetime) -> Revision | None:
         """Return the revision that was in effect at `t`; None before the first publication."""
         for revision in reversed(self.published):

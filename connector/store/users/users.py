@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import itemgetter
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import RowMapping, exists, literal, or_, select, update
@@ -76,6 +77,24 @@ async def load_users(tx: Transaction, user_keys: Collection[str]) -> dict[str, S
     rows = (await tx.execute(statement)).mappings()
     rows_by_rank = sorted(rows, key=itemgetter("rank", "external_id"), reverse=True)
     return {row["user_key"]: _stored(row) for row in rows_by_rank}
+
+
+async def load_profiles(tx: Transaction, user_keys: Collection[str]) -> dict[str, tuple[User, datetime | None]]:
+    """Load what triggers are evaluated by: users as they are described, with the event time of their newest item (UTC).
+
+    In one statement, and less of it than `load_users` loads: it is executed for every batch.
+    """
+    statement = (
+        select(*(users.c[name] for name in _PROFILE), user_aliases.c.external_id, user_aliases.c.rank)
+        .join(
+            user_aliases,
+            (user_aliases.c.workspace == users.c.workspace) & (user_aliases.c.user_key == users.c.user_key),
+        )
+        .where(tx.in_workspace(users), in_set(tx, users.c.user_key, user_keys))
+    )
+    rows = [dict(zip(_PROFILE_ROW, row, strict=True)) for row in await tx.execute(statement)]
+    rows.sort(key=itemgetter("rank", "external_id"), reverse=True)
+    return {row["user_key"]: (_user(row), row["newest_t"]) for row in rows}
 
 
 async def load_newest(tx: Transaction, user_keys: Collection[str]) -> dict[str, datetime | None]:
@@ -181,8 +200,14 @@ async def lock_users(tx: Transaction, user_keys: Collection[str]) -> bool:
     return len(locked.all()) == len(set(user_keys))
 
 
-def _stored(row: RowMapping) -> StoredUser:
-    user = User.model_construct(
+_PROFILE = (
+    "user_key", "newest_t", "email", "phone", "push_tokens", "time_zone", "first_name", "attributes", "consent",
+)  # fmt: skip
+_PROFILE_ROW = (*_PROFILE, "external_id", "rank")
+
+
+def _user(row: Mapping[str, Any] | RowMapping) -> User:
+    return User.model_construct(
         id=row["external_id"],
         email=row["email"],
         phone=row["phone"],
@@ -192,6 +217,10 @@ def _stored(row: RowMapping) -> StoredUser:
         attributes=row["attributes"],
         consent=row["consent"],
     )
+
+
+def _stored(row: RowMapping) -> StoredUser:
+    user = _user(row)
     addresses = {"email": user.email, "sms": user.phone}
     suppressed = {
         channel: address for channel, address in addresses.items() if address and row[f"suppressed_{channel}"]

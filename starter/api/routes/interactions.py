@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from fastapi import APIRouter, Depends
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, Response
 
 from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, parse_batch
 from starter.api.access.scopes import Scope, needs
@@ -25,7 +24,7 @@ router = APIRouter(tags=["interactions"])
     dependencies=[Depends(needs(Scope.INGEST))],
     openapi_extra=describe_body("Interactions"),
 )
-async def ingest_interactions(body: JsonObject, context: ContextHere) -> JSONResponse:
+async def ingest_interactions(body: JsonObject, context: ContextHere) -> Response:
     """Ingest interactions and events. An `accepted` item is stored durably; repeating it changes nothing.
 
     The response has one result per item, in their order: `accepted`, `duplicate`, or `invalid` with its fault. `users`
@@ -36,7 +35,7 @@ async def ingest_interactions(body: JsonObject, context: ContextHere) -> JSONRes
         context.outbox.nudge()
     for status, number in Counter(result.status for result in answer.results).items():
         interactions_ingested.labels(status).inc(number)
-    return JSONResponse(answer.as_json())
+    return Response(answer.as_text(), media_type="application/json")
 
 
 def _batch_of(body: dict[str, Any]) -> InteractionBatch:
