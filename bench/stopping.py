@@ -1,4 +1,4 @@
-"""Time for a `stop` of a campaign while a worker that was away has thousands of its follow-ups to send."""
+"""Time for a `stop` of a campaign while a worker that has just started has thousands of its follow-ups to send."""
 
 from __future__ import annotations
 

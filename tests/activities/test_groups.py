@@ -148,7 +148,7 @@ async def test_channels_of_one_follow_up_in_one_group(harness: SendHarness) -> N
 
 
 async def test_an_attempt_that_is_repeated_in_one_group(harness: SendHarness) -> None:
-    """Guarantee 4: Temporal believes an attempt lost that is still waiting for its turn; one message goes out."""
+    """Guarantee 4: Temporal takes an attempt for lost that still waits for its transaction; one message goes out."""
     await harness.installation.publish(ORIGINAL, DELAYED)
     await add_users(harness, "u1", "u2")
     await asyncio.gather(send_all(harness), send_all(harness, minutes=31, attempt=2))
@@ -158,7 +158,7 @@ async def test_an_attempt_that_is_repeated_in_one_group(harness: SendHarness) ->
 async def test_a_message_that_breaks_its_group_fails_alone(
     harness: SendHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A defect that one user's data meets keeps no other message from going out."""
+    """A defect that only one user's data triggers fails that message; the others go out."""
     await harness.installation.publish(ORIGINAL, DELAYED)
     await add_users(harness, "u1", "u2", "u3")
     real = claims.decide_message
@@ -243,7 +243,7 @@ async def _waiting_users(installation: Installation, name: str) -> SendHarness:
 
 
 async def test_a_receipt_for_each_message_of_a_group(harness: SendHarness) -> None:
-    """T1, M4: every user of a group has the receipt and the chain's trigger that a message alone would make."""
+    """T1, M4: every user of a group has the receipt and the chain's trigger, as after a message alone."""
     chained = follow_on("g", {"interaction": "receive_push", "campaign": "f"}, delay={"after": "1 day"})
     await harness.installation.publish(ORIGINAL, DELAYED, chained)
     await add_users(harness, "u1", "u2", "u3")

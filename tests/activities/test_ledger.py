@@ -1,4 +1,4 @@
-"""Guarantee 4 while the database is away: what this process knows is recorded, and nothing is sent twice."""
+"""Guarantee 4 while the database is unavailable: every result is recorded, and no message is sent twice."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Outage:
     async def write(self, workspace: str, *, lock: Lock = "shared") -> AsyncIterator[Transaction]:
         if self.is_on:
             self.failures += 1
-            raise StoreUnavailable("the database is away")
+            raise StoreUnavailable("the database is down")
         async with self._write(workspace, lock=lock) as tx:
             yield tx
         if self.lost_commits:
@@ -59,7 +59,7 @@ def outage(harness: SendHarness, monkeypatch: pytest.MonkeyPatch) -> Outage:
 
 
 async def begin(harness: SendHarness, outage: Outage) -> asyncio.Task[SendOutcome]:
-    """Begin a send during whose call to the provider the database goes away; return once its record has failed."""
+    """Begin a send, let the database fail during the call to the provider, and return once recording has failed."""
 
     async def go_away(_: OutgoingMessage) -> None:
         outage.is_on = True
@@ -81,7 +81,7 @@ async def begin(harness: SendHarness, outage: Outage) -> asyncio.Task[SendOutcom
 async def test_a_result_is_recorded_when_the_database_is_back(
     harness: SendHarness, outage: Outage, answer: Accepted | Rejected, outcome: tuple[str, str, str | None]
 ) -> None:
-    """The attempt waits, and ends with the result; nothing becomes `send_unknown`."""
+    """The attempt waits, and ends with the result; no message becomes `send_unknown`."""
     harness.channel.answers = [answer]
     attempt = await begin(harness, outage)
     outage.is_on = False
@@ -91,7 +91,7 @@ async def test_a_result_is_recorded_when_the_database_is_back(
 
 
 async def test_a_claim_is_released_when_the_database_is_back(harness: SendHarness, outage: Outage) -> None:
-    """A provider answered 429 while the database was away: the message waits, an exception counts, it can go out."""
+    """A provider answered 429 while the database was down: the message waits, an exception counts, it can go out."""
     harness.channel.answers = [TryLater("busy"), Accepted()]
     attempt = await begin(harness, outage)
     outage.is_on = False
@@ -101,8 +101,8 @@ async def test_a_claim_is_released_when_the_database_is_back(harness: SendHarnes
     assert (await harness.send(minutes=62, attempt=2)).outcome == "sent"
 
 
-async def test_the_next_attempt_waits_for_what_an_earlier_one_knows(harness: SendHarness, outage: Outage) -> None:
-    """Temporal has given the attempt up, and its task is cancelled: the next one returns what the first one learned."""
+async def test_the_next_attempt_waits_for_an_earlier_ones_record(harness: SendHarness, outage: Outage) -> None:
+    """Temporal has given the attempt up, and its task is cancelled: the next attempt returns the first one's result."""
     attempt = await begin(harness, outage)
     attempt.cancel()
     await asyncio.wait([attempt])
@@ -114,7 +114,7 @@ async def test_the_next_attempt_waits_for_what_an_earlier_one_knows(harness: Sen
 
 
 async def test_a_cancelled_attempt_finishes_its_message(harness: SendHarness) -> None:
-    """A worker that is stopped hears the provider's answer and records it."""
+    """A worker that is stopped waits for the provider's answer and records it."""
     reached, answered = asyncio.Event(), asyncio.Event()
 
     async def slow(_: OutgoingMessage) -> None:
@@ -142,7 +142,7 @@ async def test_a_claim_whose_commit_was_not_answered_is_released(harness: SendHa
 
 
 async def test_an_exception_during_a_claim_that_was_not_answered_counts(harness: SendHarness, outage: Outage) -> None:
-    """X1: nothing was handed over, so that the dispatch is that of the later attempt."""
+    """X1: the provider was not called, so that the later attempt is the dispatch."""
     outage.lost_commits = 1
     with pytest.raises(StoreUnavailable):
         await harness.send(minutes=60)
@@ -151,7 +151,7 @@ async def test_an_exception_during_a_claim_that_was_not_answered_counts(harness:
 
 
 async def test_a_record_whose_commit_was_not_answered_is_repeated(harness: SendHarness, outage: Outage) -> None:
-    """Recording again what was recorded changes nothing."""
+    """Recording a result a second time changes nothing."""
 
     async def lose_the_next_commit(_: OutgoingMessage) -> None:
         outage.lost_commits = 1
@@ -164,7 +164,7 @@ async def test_a_record_whose_commit_was_not_answered_is_repeated(harness: SendH
 async def test_another_worker_that_took_the_message_for_lost_is_corrected(
     harness: SendHarness, outage: Outage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other worker is first when the database is back; then the result of the one that sent settles the message."""
+    """The other worker records `send_unknown` first; then the result of the worker that sent corrects the message."""
     monkeypatch.setattr(ledger, "_FIRST_PAUSE_SECONDS", 0.5)
     attempt = await begin(harness, outage)
     outage.is_on = False
@@ -176,7 +176,7 @@ async def test_another_worker_that_took_the_message_for_lost_is_corrected(
 
 
 async def test_what_is_forgotten_is_logged_with_the_way_out(harness: SendHarness, outage: Outage) -> None:
-    """Waiting is logged once; a worker that must end while the database is away says how many messages it forgets."""
+    """Waiting is logged once; a worker that must end during the outage logs how many results it loses."""
     with capture_logs() as logged:
         attempt = await begin(harness, outage)
         await harness.activity.ledger.close(timeout_seconds=0.01)

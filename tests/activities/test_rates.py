@@ -173,7 +173,7 @@ async def test_message_without_a_place_changes_nothing(installation: Installatio
 
 
 async def test_dropped_messages_take_no_place(installation: Installation, time: DatabaseTime) -> None:
-    """Places of users whom a launch cannot reach are given back, and a follow-up takes one only if it is sent."""
+    """Places of users whom a launch cannot reach are released, and a follow-up takes one only if it is sent."""
     harness = LaunchHarness(installation, rates=TEN)
     await harness.people(*(User(id=f"u{n}", push_tokens=("t",) if n % 3 else ()) for n in range(24)))
     await harness.publish()
@@ -207,7 +207,7 @@ async def test_each_channel_of_a_row_needs_a_place(installation: Installation, t
 
 
 async def test_archived_launch_ends_at_once(installation: Installation, time: DatabaseTime) -> None:
-    """What is ended without being sent needs no place."""
+    """Follow-ups that end without being sent need no place."""
     harness = LaunchHarness(installation, rates={"push": 1})
     await harness.crowd(12)
     await harness.publish()

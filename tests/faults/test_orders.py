@@ -92,7 +92,7 @@ async def test_publish_without_a_worker_and_again_with_the_same_key(
 
 @pytest.mark.timeout(240)
 async def test_temporal_goes_away(sqlite_database: Database, sqlite_url: str, tmp_path: Path) -> None:
-    """An order is a 503 in the command line's words if Temporal has gone since the API connected to it."""
+    """An order is a 503 with the command line's message if Temporal was stopped after the API connected to it."""
     async with await open_environment() as environment:
         link = TemporalLink(environment.client)
     context = build_context(settings_for("default", sqlite_url, tmp_path), sqlite_database, link)

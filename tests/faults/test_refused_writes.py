@@ -19,7 +19,7 @@ pytestmark = pytest.mark.serial
 
 
 async def check_refuses(api: ApiProcess, outage: str) -> None:
-    """Check that reports get 503, and that `/readyz` says why and how to go on."""
+    """Check that reports get 503, and that `/readyz` says why and what to do."""
     answer = await post_events(api.client, *(f"refused-{number}" for number in range(1000)))
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
     assert answer.headers["Retry-After"].isdigit()
@@ -74,7 +74,7 @@ def disk() -> Iterator[Path]:
 
 
 async def test_a_full_tablespace(disk: Path, start_server: StartServer, tmp_path: Path) -> None:
-    """Reports get 503 while no page can be added to a table; what was accepted stays, and space is all it needs."""
+    """Reports get 503 while no page can be added to a table; accepted ones stay, and free space ends the outage."""
     server = start_server()
     server.create_tablespace("small", disk)
     migrate_database(server.url(server.create("connector", tablespace="small")))

@@ -1,4 +1,4 @@
-"""Messages in flight while the database is away and the worker lives: what a receiver answered is never forgotten."""
+"""Messages in flight while the database is down and the worker is alive: every answer of a receiver is recorded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.polling import until
 
 OF_EACH = 7
 FIRST_ANSWERS = {"ok": 200, "busy": 429, "broken": 500, "silent": None}
-"""What the receiver answers to a user's first request; it accepts every later one. None: nothing, ever."""
+"""The receiver's answers to a user's first request; it accepts every later one. None: it never answers."""
 EXPECTED = {"ok": (1, "sent", None), "busy": (2, "sent", None), "broken": (2, "sent", None)}
 UNANSWERED = (1, "failed", "send_unknown")
 
@@ -60,7 +60,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 async def test_no_answer_is_forgotten_while_the_database_is_away(
     environment: WorkflowEnvironment, server: PostgreSQL, receiver: Receiver, tmp_path: Path, seconds: float
 ) -> None:
-    """Guarantee 4: 200 is recorded as sent, 429 and 500 are tried again; only what nobody answered is unknown."""
+    """Guarantee 4: 200 is recorded as sent, 429 and 500 are tried again; only what has no answer is unknown."""
     temporal = environment.client.service_client.config.target_host
     processes = ConnectorProcesses(
         f"w{uuid4().hex[:8]}", server.url("connector"), temporal, tmp_path, CONNECTOR_WEBHOOK_ALLOW_PRIVATE="true"

@@ -1,4 +1,4 @@
-"""PostgreSQL that says nothing: connections whose packets are lost, and a server that stands still."""
+"""PostgreSQL that does not answer: connections whose packets are lost, and a server that is suspended."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def write(database: Database, seconds_in_server: float = 0) -> str:
 
 @pytest.mark.parametrize("callers", [1, 20])
 async def test_silent_connections_cost_their_callers_one_deadline(server: PostgreSQL, callers: int) -> None:
-    """Each caller of a silent connection waits once; whoever comes after them gets a new connection."""
+    """Each caller of a silent connection waits for one deadline; later callers get a new connection."""
     async with behind_proxy(server) as (proxy, database):
         await asyncio.gather(*(write(database, 0.3) for _ in range(callers)))
         proxy.swallow()
@@ -66,7 +66,7 @@ async def test_silent_connections_cost_their_callers_one_deadline(server: Postgr
 
 
 async def test_idle_connections_that_fell_silent_cost_nobody_an_error(server: PostgreSQL) -> None:
-    """A connection that was idle for some time is asked first, briefly, and with it all others are replaced."""
+    """A connection that was idle for some time is checked first; if it is silent, all idle ones are replaced."""
     async with behind_proxy(server) as (proxy, database):
         await asyncio.gather(*(write(database, 0.3) for _ in range(3)))
         proxy.swallow()
@@ -77,7 +77,7 @@ async def test_idle_connections_that_fell_silent_cost_nobody_an_error(server: Po
 
 
 async def test_a_cancelled_caller_does_not_wait_for_a_silent_server(server: PostgreSQL) -> None:
-    """Cancelling ends a statement at once: nothing is asked of a server that may not answer."""
+    """Cancelling ends a statement at once, without a request to a server that may not answer."""
     async with behind_proxy(server) as (proxy, database):
         writing = asyncio.create_task(write(database, 60))
         await until(lambda: server.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
@@ -115,7 +115,7 @@ async def test_a_process_that_stands_still_holds_no_lock_for_ever(server: Postgr
 
 
 async def test_a_server_that_stands_still(server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everyone gets 503 in time while PostgreSQL is suspended, `/readyz` says why, and nothing acknowledged is lost."""
+    """Callers get 503 in time while PostgreSQL is suspended, `/readyz` says why, and nothing acknowledged is lost."""
     monkeypatch.setenv("CONNECTOR_DATABASE_TIMEOUT_SECONDS", str(DEADLINE))
     log = tmp_path / "api.log"
     async with api_process(server.url("connector"), log) as api:
@@ -143,7 +143,7 @@ async def test_a_server_that_stands_still(server: PostgreSQL, tmp_path: Path, mo
 async def test_an_api_over_silent_connections(
     server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever is served over a silent connection gets 503 in time; everyone after them is served over a new one."""
+    """Requests over a silent connection get 503 in time; later requests get a new connection."""
     monkeypatch.setenv("CONNECTOR_DATABASE_TIMEOUT_SECONDS", str(DEADLINE))
     names = {when: [f"{when}-{number}" for number in range(12)] for when in ("before", "during", "after")}
     accepted: set[str] = set()

@@ -1,4 +1,4 @@
-"""PostgreSQL without a free slot for another connection: a passing fault for the API and for a worker."""
+"""PostgreSQL without a free slot for another connection: a temporary fault for the API and for a worker."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def take_all_slots(server: PostgreSQL) -> ExitStack:
 
 
 async def test_an_api_without_slots(small_server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It starts, answers 503 and says why; it serves as soon as there are slots."""
+    """The API starts, answers 503 and says why; it serves as soon as there are slots."""
     monkeypatch.setenv("CONNECTOR_DATABASE_TIMEOUT_SECONDS", "1")
     log = tmp_path / "api.log"
     with take_all_slots(small_server) as taken:
@@ -118,7 +118,7 @@ async def workspace(environment: WorkflowEnvironment, small_server: PostgreSQL) 
 async def test_a_worker_without_slots(
     workspace: Workspace, small_server: PostgreSQL, environment: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    """It starts, and goes on where it was interrupted, as soon as there are slots."""
+    """The worker starts, and continues from where it was interrupted as soon as there are slots."""
     settings = settings_for(workspace.name, small_server.url("connector"), tmp_path)
     settings = settings.model_copy(update={"database_timeout_seconds": 1.0})
     async with workspace.database.read(workspace.name):  # opens the connection that stays while all slots are taken

@@ -1,4 +1,4 @@
-"""`simulate --jobs`: several processes come to the outcomes, warnings and errors of one, in the same order."""
+"""`simulate --jobs`: several processes give the outcomes, warnings and errors of one, in the same order."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -64,7 +64,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_drawn_stories(run: Callable[..., Outcome], alone: list[bool], theme: str) -> None:
-    """Two and three processes say what one says about drawn stories in which many users do the same at one time."""
+    """Two and three processes print what one prints for drawn stories in which many users do the same at one time."""
     for number in range(STORIES):
         story = draw_story(theme, number)
         lines = _with_twins(sorted(story.lines, key=lambda line: line["at"]))
@@ -140,7 +140,7 @@ def test_refused_order_ends_every_share(run: Callable[..., Outcome], alone: list
 def test_left_to_one_process(
     run: Callable[..., Outcome], alone: list[bool], definitions: list[Row], lines: list[Row]
 ) -> None:
-    """If users compete or something is wrong with one, one process plays the timeline."""
+    """If users compete or a share fails, one process plays the timeline."""
     expected = run(definitions, lines, 1)
     alone.clear()
     assert run(definitions, lines, 3) == expected
@@ -193,7 +193,7 @@ def test_small_timelines_are_not_shared_out(tmp_path: Path, alone: list[bool]) -
 
 
 def test_jobs_must_be_positive(simulate: Connector) -> None:
-    """`--jobs 0` is wrong words: exit code 2."""
+    """`--jobs 0` is a wrong argument: exit code 2."""
     assert simulate(NUDGE, words=("--jobs", "0")).code == 2
 
 

@@ -1,4 +1,4 @@
-"""Which errors of a database are outages, and what readiness and the log make of them."""
+"""Which errors of a database are outages, and how readiness and the log report them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def wrapped(error: psycopg.Error, statement: str | None) -> DBAPIError:
     ],
 )
 def test_outages_by_sqlstate(error: type[psycopg.Error], outage: Outage | None) -> None:
-    """What passes by itself or by an operator's work is an outage, whatever class the driver gives the error."""
+    """An error that ends by itself or by an operator's action is an outage, whatever class the driver gives it."""
     assert find_outage(wrapped(error(), "SELECT 1")) is outage
 
 
@@ -65,12 +65,12 @@ def test_outages_by_sqlstate(error: type[psycopg.Error], outage: Outage | None) 
     ],
 )
 def test_outages_of_connecting(words: str, outage: Outage) -> None:
-    """A refused connection has no SQLSTATE, so the words count; unknown ones mean that nothing can be reached."""
+    """A refused connection has no SQLSTATE, so its message decides; an unknown message is `unreachable`."""
     assert find_outage(wrapped(psycopg.OperationalError(f"connection failed: {words}"), None)) is outage
 
 
 def test_every_outage_has_a_way_out() -> None:
-    """Log and `/readyz` advise for each."""
+    """The log and `/readyz` have advice for each outage."""
     assert set(ADVICE) == set(Outage)
 
 

@@ -120,7 +120,7 @@ async def test_busy_process_starts_what_is_due_soon(
 
 
 async def test_temporal_down_loses_nothing(real_installation: Installation, environment: WorkflowEnvironment) -> None:
-    """Guarantee 6: taken in while Temporal is away, started when it is back."""
+    """Guarantee 6: ingested while Temporal is down, started when it is back."""
     await real_installation.publish(ORIGINAL, ABANDONED)
     back = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""`connector publish`, `stop`, `resume` and `archive`: idempotency keys, and errors while Temporal is away."""
+"""`connector publish`, `stop`, `resume` and `archive`: idempotency keys, and errors while Temporal is down."""
 
 import asyncio
 import json
