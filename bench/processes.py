@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 _START_SECONDS, _STOP_SECONDS = 60, 40
 _POLL_SECONDS = 0.02
 _NOT_PASSED_ON = ("CONNECTOR_", "TEMPORAL_", "PYTHONDONTWRITEBYTECODE")
-"""Settings of whoever runs the bench. Without cached bytecode, the sandbox would compile modules for every workflow."""
+"""The bench does not pass on these settings of its user. Without cached bytecode, workers would compile all modules."""
 
 
 def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -54,7 +54,7 @@ QUICK = Sizes(
 
 @dataclass(frozen=True)
 class Bench:
-    """What every measurement gets.
+    """The sizes, the databases and the progress that every measurement gets.
 
     Args:
         folder: for databases and logs; deleted at the end.

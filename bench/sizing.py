@@ -1,5 +1,5 @@
 """Bytes per row on PostgreSQL, and events and bytes per follow-up on Temporal: the figures of the arithmetic in
-docs/load.md. Sizes include indexes and what updates left behind, as a burst leaves them before the first vacuum.
+docs/load.md. Sizes include indexes and the dead rows of updates, as a burst leaves them before the first vacuum.
 """
 
 from __future__ import annotations

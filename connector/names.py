@@ -41,7 +41,7 @@ def main_queue(workspace: str) -> str:
 
 
 def registry_queue(workspace: str) -> str:
-    """Return the task queue of the registry and its activities: an order overtakes whatever is due on other queues."""
+    """Return the task queue of the registry and its activities, on which orders do not wait for follow-ups."""
     return f"connector-{workspace}-registry"
 
 

@@ -130,7 +130,7 @@ class Order(Wire):
 
     @property
     def digest(self) -> str:
-        """A digest of what is ordered: another order under the same id has another one."""
+        """A digest of the order's content: a different order with the same id has a different digest."""
         ordered = self.model_dump(exclude={"workspace", "order_id"}) | {"ids": sorted(set(self.ids))}
         return hashlib.sha256(canonical_json(ordered).encode()).hexdigest()[:16]
 

@@ -64,7 +64,7 @@ async def submit_order(
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
         queue, seconds = names.registry_queue(order.workspace), answer_timeout.total_seconds()
         raise OrderUnanswered(
-            f"no worker is polling {queue!r}, it is busy, or Temporal hangs: no answer in {seconds:g} seconds; "
+            f"no worker is polling {queue!r}, all are busy, or Temporal hangs: no answer in {seconds:g} seconds; "
             f"start one with `connector worker`. {_MAY_BE_CARRIED_OUT}"
         ) from None
     except RPCError as error:

@@ -48,9 +48,7 @@ class _FirstRecord(logging.Handler):
         self._settings = settings
 
     def emit(self, record: logging.LogRecord) -> None:
-        from connector.app.logs import (
-            configure_logs,
-        )  # only now, because this import takes a tenth of a short command's time
+        from connector.app.logs import configure_logs  # this import takes a tenth of a short command's time
 
         configure_logs(self._settings.log_format, level="ERROR")
         logging.getLogger().handle(record)

@@ -125,7 +125,7 @@ def _sqlite_cells(types: ColumnTypes, rows: Sequence[Row]) -> list[tuple[Any, ..
 
 
 def _instants(column: Sequence[datetime | None], known: dict[int, str | None]) -> list[str | None]:
-    """Return instants as text. To write one takes longer than a row's other cells, and rows and columns share them.
+    """Return instants as text, each written once: that takes longer than the rest of a row, and rows share instants.
 
     Args:
         known: the texts so far, by the identity of the instant, which `rows` keep alive.

@@ -47,7 +47,7 @@ def open_engines(url: str, seconds: float, max_connections: int) -> tuple[Dialec
     parsed = parsed.set(drivername=_DRIVERS[parsed.drivername])
     if parsed.drivername.startswith("sqlite"):
         return _open_sqlite(parsed, seconds)
-    from connector.store.engine.postgresql_engines import open_postgresql  # SQLite has no use for psycopg
+    from connector.store.engine.postgresql_engines import open_postgresql  # here, because SQLite does not need psycopg
 
     return open_postgresql(parsed, seconds, max_connections)
 
@@ -102,7 +102,7 @@ def _roll_back_invalidated(connection: Any, _record: Any, _error: BaseException 
 
 
 def _drop_useless(context: ExceptionContext) -> None:
-    """Drop a connection that the outage leaves useless; one that was opened read-only would stay so."""
+    """Drop a connection after such an outage: a file that was opened read-only stays read-only."""
     if classify(context.original_exception) in DISCONNECTING_OUTAGES:
         context.is_disconnect = True
 

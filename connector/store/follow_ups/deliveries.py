@@ -101,7 +101,7 @@ async def load_past_sends(
 
 
 async def write_deliveries(tx: Transaction, written: Sequence[WriteDelivery]) -> None:
-    """Insert deliveries' rows, or give the stored ones their new state. Faults are our codes, never texts."""
+    """Insert deliveries, or update the stored ones. Faults are the connector's codes, never a provider's text."""
     rows = [
         {
             "workspace": tx.workspace,

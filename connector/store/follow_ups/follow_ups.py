@@ -55,7 +55,7 @@ async def load_follow_up(tx: Transaction, follow_up_id: str) -> FollowUp | None:
 
 
 async def load_follow_ups_by_id(tx: Transaction, ids: Collection[str]) -> dict[str, FollowUp]:
-    """Load the follow-ups that exist of these, by id."""
+    """Load the follow-ups with these ids, by id; missing ones are left out."""
     statement = select(follow_ups).where(tx.in_workspace(follow_ups), in_set(tx, follow_ups.c.id, ids))
     return {row["id"]: follow_up_from_row(row) for row in (await tx.execute(statement)).mappings()}
 
@@ -199,7 +199,7 @@ def _row(follow_up: FollowUp) -> dict[str, Any]:
 
 
 def _end_columns(follow_up: FollowUp) -> dict[str, Any]:
-    """Return the columns of a follow-up's end; one that waits has only its state."""
+    """Return the columns that a follow-up's end sets; if it still waits, only the state is set."""
     return {
         "state": follow_up.state.value,
         "reason": follow_up.reason,

@@ -51,7 +51,7 @@ async def save_receipts(tx: Transaction, received: Mapping[ReceiptKey, datetime]
 async def load_assignments(
     tx: Transaction, campaigns: Collection[str], user_keys: Collection[str]
 ) -> dict[tuple[str, str], Assignment]:
-    """Load the assignments that are kept of users in campaigns, by (campaign, user key) (T4)."""
+    """Load the stored assignments of these users in these campaigns, by (campaign, user key) (T4)."""
     table = assignments.c
     statement = select(table.campaign, table.user_key, table.control, table.variant).where(
         tx.in_workspace(assignments), in_set(tx, table.campaign, campaigns), in_set(tx, table.user_key, user_keys)

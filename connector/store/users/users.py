@@ -80,9 +80,9 @@ async def load_users(tx: Transaction, user_keys: Collection[str]) -> dict[str, S
 
 
 async def load_profiles(tx: Transaction, user_keys: Collection[str]) -> dict[str, tuple[User, datetime | None]]:
-    """Load what triggers are evaluated by: users as they are described, with the event time of their newest item (UTC).
+    """Load the facts that triggers read: users as they are described, with the event time of their newest item (UTC).
 
-    In one statement, and less of it than `load_users` loads: it is executed for every batch.
+    It is one statement, with fewer columns than `load_users`, because every batch executes it.
     """
     statement = (
         select(*(users.c[name] for name in _PROFILE), user_aliases.c.external_id, user_aliases.c.rank)
@@ -153,7 +153,7 @@ async def find_user_keys(tx: Transaction, external_ids: Collection[str]) -> tupl
 async def create_users(tx: Transaction, external_ids: Sequence[str], now: datetime) -> dict[str, str]:
     """Create users without a description.
 
-    Ids are left out that were erased, and those for which another transaction created a user first.
+    It skips ids that were erased, and ids for which another transaction created a user first.
     """
     table = user_aliases.c
     types = {

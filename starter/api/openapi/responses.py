@@ -37,7 +37,7 @@ _MEANINGS: dict[int, tuple[str, str, str]] = {
     504: (
         "No worker answered in time. The order may still be carried out: repeat it with the same `Idempotency-Key`.",
         "order_unanswered",
-        "no worker is polling 'connector-default-registry', it is busy, or Temporal hangs: no answer in 30 seconds",
+        "no worker is polling 'connector-default-registry', all are busy, or Temporal hangs: no answer in 30 seconds",
     ),
 }
 """By status: its meaning, and the code and message of the example."""
