@@ -74,11 +74,12 @@ async def claim_messages(
         limits: by channel with a rate; a message that is claimed takes a place there unless it has one already.
     """
     results: list[ClaimResult] = [SendOutcome(outcome="ended")] * len(attempts)
+    channels = {attempt.request.channel for attempt in attempts if not attempt.has_place}
     async for turn in load_turns(tx, attempts):
         decisions = await _decide(tx, catalogue, turn, [attempt.now for attempt in attempts])
         sent = [position for position, (decision, _) in decisions.items() if isinstance(decision.verdict, SendContent)]
         need_place = {position: turn[position].channel for position in sent if not attempts[position].has_place}
-        for position, wait in (await take_places(tx, limits, need_place)).items():
+        for position, wait in (await take_places(tx, limits, need_place, channels)).items():
             results[position] = RateLimited(wait)
             del decisions[position]
         effects = [effect for decision, _ in decisions.values() for effect in decision.effects]

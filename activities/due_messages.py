@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
+from connector.rules.model.follow_up import FollowUp
 from connector.rules.sending.decisions import Recipient, has_assignments
 from connector.rules.sending.deliveries import DueMessage, delivery_id
 from connector.rules.triggering.evaluator import LoggedHistory
 from connector.store.engine.group_commit import SingleRequest
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_deliveries_by_follow_up, load_past_sends
-from connector.store.follow_ups.follow_ups import load_locked
+from connector.store.follow_ups.follow_ups import load_follow_ups_by_id, load_locked
 from connector.store.follow_ups.receipts import load_assignments, load_receipts
 from connector.store.users.log import load_items
-from connector.store.users.users import load_users
+from connector.store.users.users import is_erased_id, load_users
 from connector.wire import SendRequest
 
 
@@ -44,23 +46,37 @@ async def load_turns(tx: Transaction, attempts: Sequence[Attempt]) -> AsyncItera
     There is one turn, unless a user has several messages: each of these is loaded after the caller has applied the turn
     before it, so that it is evaluated with what that turn changed. A message whose follow-up is gone is in no turn.
     """
-    waiting = dict(enumerate(attempts))
-    while waiting:
-        follow_ups = await load_locked(tx, {attempt.request.follow_up_id for attempt in waiting.values()})
-        deliveries = await load_deliveries_by_follow_up(tx, follow_ups.keys())
-        turn: dict[str, tuple[int, DueMessage]] = {}
-        later: dict[int, Attempt] = {}
-        for position, attempt in waiting.items():
-            follow_up = follow_ups.get(attempt.request.follow_up_id)
-            if follow_up is None:
-                continue
-            if follow_up.user_key in turn:
-                later[position] = attempt
-                continue
-            stored = {record.channel: record for record in deliveries.get(follow_up.id, ())}
-            turn[follow_up.user_key] = position, DueMessage(follow_up, attempt.request.channel, stored, attempt.number)
-        yield dict(turn.values())
-        waiting = later
+    follow_ups = await load_locked(tx, {attempt.request.follow_up_id for attempt in attempts})
+    for number, turn in enumerate(_plan_turns(attempts, follow_ups)):
+        ids = {attempts[position].request.follow_up_id for position in turn}
+        if number:  # the turn before may have changed them
+            follow_ups = await load_follow_ups_by_id(tx, ids)
+        deliveries = await load_deliveries_by_follow_up(tx, ids)
+        yield {
+            position: DueMessage(
+                follow_ups[attempt.request.follow_up_id],
+                attempt.request.channel,
+                {record.channel: record for record in deliveries.get(attempt.request.follow_up_id, ())},
+                attempt.number,
+            )
+            for position, attempt in ((position, attempts[position]) for position in turn)
+        }
+
+
+def _plan_turns(attempts: Sequence[Attempt], follow_ups: Mapping[str, FollowUp]) -> list[list[int]]:
+    """Return the positions of attempts turn by turn, each user's first messages in the first turn."""
+    turns: list[list[int]] = []
+    seen: Counter[str] = Counter()
+    for position, attempt in enumerate(attempts):
+        follow_up = follow_ups.get(attempt.request.follow_up_id)
+        if follow_up is None:
+            continue
+        number = seen[follow_up.user_key]
+        seen[follow_up.user_key] += 1
+        if number == len(turns):
+            turns.append([])
+        turns[number].append(position)
+    return turns
 
 
 async def load_recipients(
@@ -99,6 +115,7 @@ async def load_recipients(
             assignment=assignments.get((campaigns[user_key].id, user_key)),
             past_sends=past_sends.get(user_key, ()),
             history=LoggedHistory(history.get(user_key, ())),
+            is_erased=is_erased_id(stored.user.id),
             unreachable=stored.unreachable,
         )
         for user_key, stored in users.items()

@@ -10,6 +10,7 @@ The ledger has no more messages than may be sent at the same time: without the d
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -21,7 +22,8 @@ from connector.wire import SendOutcome
 _log = structlog.get_logger("ledger")
 _T = TypeVar("_T")
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.05, 2.0
-_Work = asyncio.Task[SendOutcome | None]
+_MAX_DEFECT_SECONDS = 300.0
+_Work = asyncio.Task[SendOutcome]
 
 
 class Ledger:
@@ -31,31 +33,35 @@ class Ledger:
         self._in_progress: dict[str, _Work] = {}
         self._waiting: set[asyncio.Task[Any]] = set()
 
-    async def finish_earlier(self, delivery_id: str) -> SendOutcome | None:
-        """Wait until an earlier attempt of this process is recorded; return its outcome, None if it has none."""
-        earlier = self._in_progress.get(delivery_id)
-        if earlier is None:
-            return None
-        await asyncio.wait([earlier])
-        return None if earlier.cancelled() or earlier.exception() else earlier.result()
+    def find(self, delivery_id: str) -> _Work | None:
+        """Return the attempt at a message that this process has begun and not finished."""
+        return self._in_progress.get(delivery_id)
 
-    def begin(self, delivery_id: str, work: Coroutine[Any, Any, SendOutcome | None]) -> _Work:
-        """Start a task that sends or records a message, and that goes on if the attempt that began it is cancelled."""
+    def begin(self, delivery_id: str, work: Coroutine[Any, Any, SendOutcome]) -> _Work:
+        """Make an attempt in a task of its own, which goes on if the activity that began the attempt is cancelled."""
         task = asyncio.create_task(work)
         self._in_progress[delivery_id] = task
         task.add_done_callback(lambda done: self._end(delivery_id, done))
         return task
 
     async def until_recorded(self, record: Callable[[], Awaitable[_T]]) -> _T:
-        """Call `record` until it does not raise StoreUnavailable, with growing pauses; return its result."""
-        pause_seconds = _FIRST_PAUSE_SECONDS
-        task = asyncio.current_task()
+        """Call `record` until it succeeds, with growing pauses; return its result.
+
+        Raises:
+            Exception: one that is no outage, after some minutes: it may be a migration that is going on.
+        """
+        pause_seconds, task = _FIRST_PAUSE_SECONDS, asyncio.current_task()
+        gives_up_at = time.monotonic() + _MAX_DEFECT_SECONDS
         try:
             while True:
                 try:
                     return await record()
                 except StoreUnavailable as error:
                     self._wait(task, error)
+                except Exception:
+                    if time.monotonic() > gives_up_at:
+                        raise
+                    _log.exception("result_not_recorded", note="it is tried again for some minutes")
                 await asyncio.sleep(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, _MAX_PAUSE_SECONDS)
         finally:
@@ -69,7 +75,7 @@ class Ledger:
             _log.error(
                 "results_forgotten",
                 messages=len(self._in_progress),
-                note="the database did not come back; the next attempt records these messages as send_unknown",
+                note="the database did not come back; what a provider got becomes send_unknown at the next attempt",
             )
 
     def _end(self, delivery_id: str, task: _Work) -> None:

@@ -6,7 +6,7 @@ The time of a window is the database's, since the clocks of workers differ.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -36,11 +36,15 @@ class RowPlaces:
     wait: timedelta = timedelta()
 
 
-async def take_places(tx: Transaction, limits: Limits, messages: Mapping[int, str]) -> dict[int, timedelta]:
+async def take_places(
+    tx: Transaction, limits: Limits, messages: Mapping[int, str], channels: Collection[str]
+) -> dict[int, timedelta]:
     """Take places for messages, in their order.
 
     Args:
         messages: the channel of each message, by a number that the caller chooses.
+        channels: all for which this transaction may take places, now or later: their windows are locked together, so
+            that no two transactions wait for each other.
 
     Returns:
         The messages that got no place, with the time until their channel's window ends.
@@ -49,7 +53,7 @@ async def take_places(tx: Transaction, limits: Limits, messages: Mapping[int, st
     for number, channel in messages.items():
         if channel in limits:
             wanted.setdefault(channel, []).append(number)
-    windows = await lock_windows(tx, wanted.keys())
+    windows = await lock_windows(tx, limits.keys() & channels)
     taken: dict[str, RateWindow] = {}
     waits: dict[int, timedelta] = {}
     for channel, numbers in wanted.items():

@@ -45,7 +45,7 @@ from connector.tracking.rewriting import hosts_in
 from connector.wire import SendOutcome, SendRequest
 
 _log = structlog.get_logger("send")
-_MAX_GROUP = 200
+_MAX_GROUP = 100
 """The most messages in one transaction: enough for all concurrent sends of a channel."""
 _HEARTBEAT_AFTER_SECONDS = 10.0
 """Most attempts have ended by then; the heartbeats of a longer one, such as one that waits for the database, show that
@@ -117,24 +117,23 @@ class Sender:
             ApplicationError: the channel broke; a later attempt records the message as unknown.
         """
         this = Attempt(request, now, attempt, has_place)
-        earlier = await self.ledger.finish_earlier(this.delivery_id)
-        if earlier is not None:
-            return earlier
-        claim = await self._claim(this)
-        if isinstance(claim, SendOutcome):
-            return claim
-        outcome = await asyncio.shield(self.ledger.begin(this.delivery_id, self._deliver(this, claim)))
-        assert outcome is not None  # noqa: S101 - a message that is not delivered raises
-        return outcome
+        if earlier := self.ledger.find(this.delivery_id):
+            await asyncio.wait([earlier])
+            if earlier.cancelled() or earlier.exception():  # time has passed: the next attempt evaluates as of now
+                raise TryLater("earlier_attempt_ended")
+            return earlier.result()
+        return await asyncio.shield(self.ledger.begin(this.delivery_id, self._make(this)))
+
+    async def _make(self, attempt: Attempt) -> SendOutcome:
+        claim = await self._claim(attempt)
+        return claim if isinstance(claim, SendOutcome) else await self._deliver(attempt, claim)
 
     async def _claim(self, attempt: Attempt) -> Claim | SendOutcome:
         try:
             claimed = await self._claims.submit(attempt)
-        except (StoreUnavailable, asyncio.CancelledError) as error:
+        except StoreUnavailable:
             # The commit may have succeeded although its answer was lost; the provider was not called.
-            released = self.ledger.begin(attempt.delivery_id, self._record(NothingSent(attempt, "store_unavailable")))
-            if isinstance(error, StoreUnavailable):
-                await asyncio.shield(released)
+            await self._record(NothingSent(attempt, "store_unavailable"))
             raise
         if isinstance(claimed, RateLimited):
             raise TryLater("rate_limited", retry_after=claimed.retry_after)
@@ -142,7 +141,7 @@ class Sender:
             self._changed()
         return claimed
 
-    async def _deliver(self, attempt: Attempt, claim: Claim) -> SendOutcome | None:
+    async def _deliver(self, attempt: Attempt, claim: Claim) -> SendOutcome:
         """Hand a claimed message to its provider, and record the result; raises TryLater or ApplicationError."""
         try:
             result = await self._send_to_provider(claim)
@@ -152,7 +151,9 @@ class Sender:
             raise
         if result.fault is not None:
             _log.warning("not_sent", delivery=attempt.delivery_id, reason=result.reason, fault=result.fault)
-        return await self._record(ProviderResult(attempt, claim, result))
+        outcome = await self._record(ProviderResult(attempt, claim, result))
+        assert outcome is not None  # noqa: S101 - only a release has none
+        return outcome
 
     async def _send_to_provider(self, claim: Claim) -> SendResult:
         """Render a claimed message and hand it to its channel; raises TryLater, or ApplicationError for a defect."""

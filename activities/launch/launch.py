@@ -45,6 +45,8 @@ _TIME_SLICE = timedelta(seconds=15)
 """How long one activity works: a worker that stops waits for it, and time passes between two evaluations."""
 _SHORT_WAIT = timedelta(seconds=2)
 """A wait of a channel's rate is within the time slice: it would be a timer and an activity in the history."""
+_CANCEL_SECONDS = 30.0
+"""Longer than any provider's own timeout; while the database is down, the ledger keeps the results beyond that."""
 _USERS = 200
 _MESSAGES = 50
 
@@ -90,7 +92,7 @@ class Launcher:
                 step = await asyncio.shield(time_slice)
             except asyncio.CancelledError:
                 cancelled.set()
-                await time_slice
+                await asyncio.wait([time_slice], timeout=_CANCEL_SECONDS)
                 raise
         return await self._with_progress(step)
 

@@ -27,8 +27,8 @@ _log = structlog.get_logger("reconciliation")
 _BY_OPERATOR = (WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.CANCELED)
 _CLOSED_STATUSES = (*_BY_OPERATOR, WorkflowExecutionStatus.FAILED, WorkflowExecutionStatus.TIMED_OUT)
 _STATUSES_IN_QUERIES = ("Terminated", "Canceled", "Failed", "TimedOut")
-_ABANDONED_CLAIM_AGE = timedelta(minutes=2)
-"""No attempt holds a claim of this age any more: an attempt to send has 30 seconds."""
+_ABANDONED_CLAIM_AGE = timedelta(minutes=15)
+"""No attempt holds a claim of this age any more: an attempt to send has 10 minutes."""
 _OVERLAP = timedelta(minutes=10)
 """Visibility is eventually consistent, and its clock is not the database's."""
 _WORKFLOWS_PER_PAGE = 1000

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError
 
-from activities import ledger
+from activities import ledger, send
 from connector.channels.protocol import Accepted, OutgoingMessage, Rejected, TryLater
+from connector.rules.model.users import User
 from connector.store.engine.database import Database, Lock, StoreUnavailable
 from connector.store.engine.transaction import Transaction
-from connector.wire import SendOutcome
-from tests.support.builders import ABANDONED, ORIGINAL, buy, push
+from connector.store.erasure import erase_user
+from connector.wire import SendOutcome, SendRequest
+from tests.support.builders import ABANDONED, ORIGINAL, at, buy, push
 from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
 from tests.support.polling import until
@@ -184,3 +188,61 @@ async def test_what_is_forgotten_is_logged_with_the_way_out(harness: SendHarness
     assert events == [("results_wait_for_database", None), ("results_forgotten", 1)]
     outage.is_on = False
     await attempt
+
+
+async def test_cancelled_attempts_harm_no_others_of_their_group(
+    harness: SendHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt is cancelled during the commit of its group's claims: every message goes out once."""
+    others = [f"u{number}" for number in range(4)]
+    for name in others:
+        await harness.save_user(User(id=name, push_tokens=(f"t-{name}",)))
+    await harness.installation.ingest(*(push(f"e-{name}", 0, user=name) for name in others))
+    rows, now = await harness.installation.rows(), datetime.fromisoformat(at(60))
+    requests = [SendRequest(workspace="default", follow_up_id=row.id, campaign="f", channel="push") for row in rows]
+    attempts = [asyncio.create_task(harness.activity.attempt(one, now=now, attempt=1)) for one in requests]
+    write = harness.installation.database.write
+
+    @asynccontextmanager
+    async def cancel_during_commit(workspace: str, *, lock: Lock = "shared") -> AsyncIterator[Transaction]:
+        async with write(workspace, lock=lock) as tx:
+            yield tx
+            for attempt in attempts[:2]:
+                asyncio.get_running_loop().call_soon(attempt.cancel)
+
+    monkeypatch.setattr(harness.installation.database, "write", cancel_during_commit)
+    await asyncio.wait(attempts)
+    await harness.activity.ledger.close(timeout_seconds=10)
+    assert {row.state for row in await harness.installation.rows()} == {"sent"}
+    assert sorted(harness.channel.users) == ["u", *others]
+
+
+async def test_an_error_that_is_no_outage_does_not_lose_a_result(
+    harness: SendHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A migration or a pooler makes a statement fail once: the result is recorded by the next try."""
+    real, failures = send.record_messages, [ZeroDivisionError()]
+
+    async def fail_once(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await real(*arguments)
+
+    monkeypatch.setattr(send, "record_messages", fail_once)
+    assert (await harness.send(minutes=60)).outcome == "sent"
+
+
+async def test_an_erased_user_gets_nothing_more(harness: SendHarness) -> None:
+    """Guarantee 8: the user is erased while the provider is called, which puts the message off."""
+
+    async def erase(_: OutgoingMessage) -> None:
+        async with harness.installation.database.write("default") as tx:
+            await erase_user(tx, "u", datetime.fromisoformat(at(60)))
+
+    harness.channel.meanwhile, harness.channel.answers = erase, [TryLater("busy"), Accepted()]
+    with pytest.raises(ApplicationError, match="busy"):
+        await harness.send(minutes=60)
+    harness.channel.meanwhile = None
+    assert (await harness.send(minutes=61, attempt=2)).reason == "erased"
+    assert [state for _, state, _ in await harness.installation.outcomes()] == ["dropped"]
+    assert len(harness.channel.messages) == 1

@@ -278,3 +278,26 @@ async def test_statements_of_a_launch(installation: Installation) -> None:
             await one.step(NOW)
         assert len(one.channel.users) == 5
         assert sum("channel_windows" in statement for statement in count.statements) == statements
+
+
+async def test_groups_that_need_two_channels_do_not_wait_for_each_other(installation: Installation) -> None:
+    """Two workers claim one user's email and push each, in opposite orders: neither meets a deadlock."""
+    both = {**PUSH, "email": {"subject": "s", "text": "t"}}
+    await installation.publish(ORIGINAL, {**DELAYED, "messages": both})
+    workers = [SendHarness(installation, FakeChannel(), rates={"push": 1000.0, "email": 1000.0}) for _ in range(2)]
+    names = [f"u{number}" for number in range(12)]
+    for name in names:
+        await workers[0].save_user(User(id=name, push_tokens=("t",), email=f"{name}@example.com"))
+    await installation.ingest(*(push(f"e-{name}", 0, user=name) for name in names))
+
+    async def send(worker: SendHarness, id: str, channels: Sequence[str]) -> list[str]:
+        requests = [SendRequest(workspace="default", follow_up_id=id, campaign="f", channel=name) for name in channels]
+        attempts = (worker.activity.attempt(one, now=NOW + 40 * MINUTE, attempt=1) for one in requests)
+        return [outcome.outcome for outcome in await asyncio.gather(*attempts)]
+
+    rows = await installation.rows()
+    for first, second in zip(rows[::2], rows[1::2], strict=True):
+        outcomes = await asyncio.gather(
+            send(workers[0], first.id, ["push", "email"]), send(workers[1], second.id, ["email", "push"])
+        )
+        assert outcomes == [["sent", "sent"], ["sent", "sent"]]

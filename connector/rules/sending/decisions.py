@@ -39,6 +39,7 @@ class Recipient:
 
     `receipts` holds when the user last received the campaign, UTC, by key. `assignment` is the stored one, None
     before the first. `past_sends` may be empty if no frequency caps are set, `history` unless `needs_history_when_due`.
+    `is_erased`: the user was erased while a message was being sent, and gets no other (guarantee 8).
     """
 
     user: User
@@ -46,6 +47,7 @@ class Recipient:
     assignment: Assignment | None = None
     past_sends: Sequence[PastSend] = ()
     history: History = _NO_HISTORY
+    is_erased: bool = False
     unreachable: SuppressedAddresses = field(default_factory=dict)
 
 
@@ -88,7 +90,7 @@ def decide_without_evaluation(due: DueMessage, now: datetime) -> MessageDecision
 def decide_message(due: DueMessage, recipient: Recipient, catalogue: Catalogue, now: datetime) -> MessageDecision:
     """Evaluate one message of an open follow-up as of `now` (UTC), by the newest live content (P10)."""
     facts = due_facts(due, recipient, catalogue, now)
-    verdict = evaluate_message(facts)
+    verdict = Drop(Reason.ERASED) if recipient.is_erased else evaluate_message(facts)
     kept = keep_first_assignment(facts.entry, recipient, due.follow_up.user_key, facts.assignment)
     return MessageDecision(verdict, (*kept, *decide_effects(verdict, due, recipient.user, now)))
 
