@@ -42,7 +42,7 @@ _log = structlog.get_logger("worker")
 _SHUTDOWN_TIMEOUT = timedelta(seconds=30)
 """As long as a send may take, so that every send that has begun ends and none becomes `send_unknown`."""
 
-_MAX_CACHED_WORKFLOWS = 500
+_MAX_CACHED_WORKFLOWS = 400
 """Follow-ups that are kept in memory between their tasks: those that are being sent, and short waits.
 
 Each takes 0.1 MiB. Measured per follow-up: 26 requests to Temporal's server from the cache, 34 if it is too small for

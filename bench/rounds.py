@@ -34,7 +34,7 @@ class Sizes:
     messages: int = 3000
     batches: int = 10
     many_campaigns: int = 10_000
-    many_waiting: int = 20_000
+    many_waiting: int = 5_000
     latencies: int = 120
     backlog: int = 3000
     logged: int = 30_000
