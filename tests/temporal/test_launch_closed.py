@@ -103,7 +103,7 @@ async def test_message_in_hand_is_left_to_a_later_look(site: Site) -> None:
     await site.claims_were_made(timedelta(seconds=5))
     await site.reconcile()
     assert [row.state for row in await site.harness.rows() if row.state not in ("sent", "dropped")] == ["sending"]
-    await site.claims_were_made(timedelta(minutes=3))
+    await site.claims_were_made(timedelta(minutes=16))
     assert await site.reconcile() == 1
     assert await site.harness.states() == {("sent", None): 2, ("failed", "send_unknown"): 1}
     assert await site.reconcile() == 0
