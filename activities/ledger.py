@@ -31,7 +31,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._in_progress: dict[str, _Work] = {}
-        self._waiting: set[asyncio.Task[Any]] = set()
+        self._waiting = 0
 
     def find(self, delivery_id: str) -> _Work | None:
         """Return the attempt at a message that this process has begun and not finished."""
@@ -50,22 +50,24 @@ class Ledger:
         Raises:
             Exception: one that is no outage, after some minutes: it may be a migration that is going on.
         """
-        pause_seconds, task = _FIRST_PAUSE_SECONDS, asyncio.current_task()
-        gives_up_at = time.monotonic() + _MAX_DEFECT_SECONDS
+        pause_seconds, gives_up_at = _FIRST_PAUSE_SECONDS, time.monotonic() + _MAX_DEFECT_SECONDS
+        is_waiting = False
         try:
             while True:
                 try:
                     return await record()
                 except StoreUnavailable as error:
-                    self._wait(task, error)
+                    is_waiting = is_waiting or self._begin_waiting(error)
                 except Exception:
                     if time.monotonic() > gives_up_at:
                         raise
-                    _log.exception("result_not_recorded", note="it is tried again for some minutes")
+                    if pause_seconds == _FIRST_PAUSE_SECONDS:
+                        _log.exception("result_not_recorded", note="it is tried again for some minutes")
                 await asyncio.sleep(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, _MAX_PAUSE_SECONDS)
         finally:
-            self._stop_waiting(task)
+            if is_waiting:
+                self._end_waiting()
 
     async def close(self, *, timeout_seconds: float) -> None:
         """Wait until every message is recorded; after the timeout, log how many results are lost."""
@@ -84,16 +86,15 @@ class Ledger:
         if not task.cancelled():
             task.exception()  # a waiter, if there still is one, raises the error; without one, asyncio would log it
 
-    def _wait(self, task: asyncio.Task[Any] | None, error: StoreUnavailable) -> None:
-        """Remember a task that waits for the database; log the first of them, not each."""
+    def _begin_waiting(self, error: StoreUnavailable) -> bool:
+        """Count a message that waits for the database, and log the first of them, not each; returns True."""
         if not self._waiting:
             note = "messages that were sent are recorded when the database is back; keep this process running"
             _log.warning("results_wait_for_database", error=str(error), note=note)
-        if task is not None:
-            self._waiting.add(task)
+        self._waiting += 1
+        return True
 
-    def _stop_waiting(self, task: asyncio.Task[Any] | None) -> None:
-        if task in self._waiting:
-            self._waiting.discard(task)
-            if not self._waiting:
-                _log.info("results_recorded", note="the database is back")
+    def _end_waiting(self) -> None:
+        self._waiting -= 1
+        if not self._waiting:
+            _log.info("results_recorded", note="the database is back")

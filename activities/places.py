@@ -83,6 +83,6 @@ async def take_row_places(tx: Transaction, limits: Limits, rows: Sequence[Sequen
 
 
 async def release_places(tx: Transaction, taken: Mapping[str, RateWindow], unused: Mapping[str, int]) -> None:
-    """Release places that were taken in these windows and not used, by channel."""
+    """Release places of these windows that were not used, by channel."""
     windows = await lock_windows(tx, unused.keys())
     await save_windows(tx, {c: release_to_window(window, taken[c], unused[c]) for c, window in windows.items()})

@@ -124,7 +124,7 @@ class Timeline:
                 self.count += 1
                 try:
                     data = _decode(text)
-                    step = _parse_step(data, number) if share is None or share.has(data) else None
+                    step = parse_step(data, number) if share is None or share.has(data) else None
                     at = step.at if step else _parse_at(data)
                 except ValueError as fault:
                     faults.append(f"{self.path}: line {number}: {fault}")
@@ -149,11 +149,6 @@ class Share:
         return not isinstance(user, str) or crc32(user.encode()) % self.count == self.index
 
 
-def parse_line(text: bytes | str, number: int) -> TimelineStep:
-    """Parse one line; raises ValueError with what is wrong and what would be right."""
-    return _parse_step(_decode(text), number)
-
-
 def _decode(text: bytes | str) -> dict[str, Any]:
     try:
         data = from_json(text, allow_inf_nan=False)
@@ -171,7 +166,8 @@ def _user_in(data: Mapping[str, Any]) -> Any:
     return user.get("id") if isinstance(user, dict) else None
 
 
-def _parse_step(data: Mapping[str, Any], number: int) -> TimelineStep:
+def parse_step(data: Mapping[str, Any], number: int) -> TimelineStep:
+    """Parse a decoded line; raises ValueError with what is wrong and what would be right."""
     kind = _kind_of(data)
     at = _parse_at(data)
     value = _PARSERS[kind](data[kind], at)

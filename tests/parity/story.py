@@ -12,7 +12,7 @@ from typing import Any
 from connector.definitions import read_definitions
 from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_definition
 from connector.rules.publishing.drafting import as_written
-from connector.simulation.timeline import TimelineStep, parse_line
+from connector.simulation.timeline import TimelineStep, parse_step
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Story:
     @property
     def steps(self) -> list[tuple[TimelineStep, Mapping[str, Any]]]:
         """Each line up to the end as `simulate` reads it, and as it is written."""
-        read = [(parse_line(json.dumps(line), number), line) for number, line in enumerate(self.lines, start=1)]
+        read = [(parse_step(line, number), line) for number, line in enumerate(self.lines, start=1)]
         return [(line, written) for line, written in read if self.until is None or line.at <= self.until]
 
     def __str__(self) -> str:

@@ -170,8 +170,8 @@ def test_fresh_processes(run: Callable[..., Outcome], alone: list[bool], monkeyp
 def test_each_line_is_parsed_once(run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
     """One process parses every line once."""
     parsed: list[int] = []
-    parse = timeline._parse_step
-    monkeypatch.setattr(timeline, "_parse_step", lambda data, number: parsed.append(number) or parse(data, number))
+    parse = timeline.parse_step
+    monkeypatch.setattr(timeline, "parse_step", lambda data, number: parsed.append(number) or parse(data, number))
     run([NUDGE, ORIGINAL], PEOPLE, 1)
     assert parsed == list(range(1, len(PEOPLE) + 1))
 

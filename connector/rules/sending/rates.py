@@ -65,7 +65,7 @@ def take_from_window(window: RateWindow, now: datetime, limit: RateLimit | None,
 
 
 def release_to_window(window: RateWindow, taken_in: RateWindow, unused: int) -> RateWindow:
-    """Return `window` without the unused places, if they were taken in it; those of an earlier window have expired."""
+    """Return `window` without the unused places, if they are places of it; those of an earlier window have expired."""
     return replace(window, count=max(0, window.count - unused)) if window.at == taken_in.at else window
 
 
