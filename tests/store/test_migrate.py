@@ -23,7 +23,7 @@ from tests.support.databases import open_database
 from tests.support.repository import ROOT
 
 SCRIPTS = ROOT / "connector" / "store" / "migrations"
-_BEFORE_IDS_PER_USER = "0007"
+_BEFORE_IDS_PER_USER = "0008"
 
 
 def _differences(connection: Connection) -> list[object]:

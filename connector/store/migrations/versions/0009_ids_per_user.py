@@ -5,8 +5,8 @@ from alembic import op
 
 from connector.store.tables import Instant
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 
 _INDEXES = {
     "interactions_of_user": ["workspace", "user_key", "t"],
