@@ -37,7 +37,7 @@ class Installation:
     @asynccontextmanager
     async def run_api(self) -> AsyncIterator[httpx.AsyncClient]:
         """Run `connector api` until the block ends, and yield a client of it."""
-        keys = json.dumps([{"name": "bench", "key": API_KEY, "scopes": ["ingest", "read"]}])
+        keys = json.dumps([{"name": "bench", "key": API_KEY, "scopes": ["ingest", "manage"]}])
         settings = self.settings | {"CONNECTOR_API_KEYS": keys, "CONNECTOR_KEY_RATE": "1000000"}
         async with run_server([*_CONNECTOR, "api", "--port", "PORT"], settings, self.folder) as client:
             yield client
