@@ -38,7 +38,8 @@ def _purchase_of_two_products(user: str, minutes: float) -> tuple[str, dict[str,
 async def test_another_users_report_uses_up_nobodys_id(report: Report, database_url: str, tmp_path: Path) -> None:
     """M6: Mallory reports Ann's order number first; Ann's purchase counts, and once, on whatever day it is repeated."""
     async with api_process(database_url, tmp_path / "api.log") as api:
-        for user, minutes in (("mallory", 0), ("ann", 1), ("ann", 1), ("ann", -24 * 60)):
+        for user, minutes in (("mallory", 0), ("ann", 1), ("ann", -24 * 60)):
             route, body = report(user, minutes)
             (await api.client.post(route, json=body)).raise_for_status()
-    assert set((await logged_ids(database_url)).values()) == {2}
+            logged = set((await logged_ids(database_url)).values())
+            assert logged == ({1} if user == "mallory" else {2})
