@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 import structlog
 from temporalio import activity
@@ -41,6 +42,7 @@ from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.engine.group_commit import GroupCommit
 from connector.store.engine.transaction import Transaction
 from connector.templating.templates import MessageAborted, RenderingFailed, render, template_variables
+from connector.templating.threads import run_in_thread
 from connector.tracking.rewriting import hosts_in
 from connector.wire import SendOutcome, SendRequest
 
@@ -159,7 +161,7 @@ class Sender:
         """Render a claimed message and hand it to its channel; raises TryLater, or ApplicationError for a defect."""
         try:
             channel = self._channel(claim.due.channel)
-            accepted = await _hand_over(channel, _render(claim))
+            accepted = await _hand_over(channel, await run_in_thread(partial(_render, claim)))
         except TryLater:
             raise
         except (SendError, RenderingFailed, MessageAborted) as fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -15,6 +16,7 @@ from connector.rules.model.campaigns import Publishable, Workspace
 from connector.rules.publishing.drafting import draft_warnings
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
+from connector.templating.threads import run_in_thread
 from starter.api.access.order_keys import OrderKeyHere
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
@@ -41,7 +43,7 @@ async def read_campaign(id: str, context: ContextHere) -> dict[str, Any]:
 @router.put("/{id}", dependencies=_MANAGES, openapi_extra=describe_body("Campaign", "Card"))
 async def save_campaign(id: str, body: Description, context: ContextHere) -> dict[str, Any]:
     """Save a draft; the live revision does not change until the draft is published (P10)."""
-    definition = _definition(id, body)
+    definition = await run_in_thread(partial(_definition, id, body))
     async with context.database.write(context.workspace) as tx:
         now = await database_now(tx)
         (saved,) = await save_drafts(tx, [definition], now)
