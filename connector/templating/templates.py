@@ -44,8 +44,7 @@ _LITERAL_KEYS = frozenset({"id", "method"})
 """Keys of messages that are names, not templates."""
 MAX_TEMPLATE_BYTES = 256 * 1024
 """The limit of one template in UTF-8, checked when a definition is applied."""
-_MAX_PROBLEMS = 20
-"""The most problems of one template that are reported."""
+_MAX_FAULTS = 100
 
 
 class RenderingFailed(ConnectorError):
@@ -60,16 +59,17 @@ class RenderingFailed(ConnectorError):
 
 
 def check_templates(definition: Campaign | Card) -> list[Fault]:
-    """Return every fault in a definition's templates: broken syntax, unknown filters, tags and variables.
+    """Return the faults in a definition's templates, at most `_MAX_FAULTS`: broken syntax, unknown filters, tags and names.
 
     A fault's key is the field's dotted path; its problem names the campaign and the line within the template.
     """
-    return [
+    faults = (
         Fault(f"{path}.{field}" if path else field, f"in {definition.id}, line {line} of the template: {problem}")
         for path, message in _messages(definition)
         for field, text in _texts(message.model_dump(by_alias=True, exclude={"card"}))
-        for line, problem in islice(_problems(text, html=path.endswith("email") and field == "html"), _MAX_PROBLEMS)
-    ]
+        for line, problem in _problems(text, html=path.endswith("email") and field == "html")
+    )
+    return list(islice(faults, _MAX_FAULTS))
 
 
 def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> dict[str, Any]:
