@@ -14,18 +14,23 @@ class LinearHtmlParser(HTMLParser):
     """
 
     def parse_starttag(self, i: int) -> int:
+        """Parse a start tag at an offset, and return the offset after it."""
         return self._close_at_end(super().parse_starttag(i))
 
     def parse_endtag(self, i: int) -> int:
+        """Parse an end tag at an offset, and return the offset after it."""
         return self._close_at_end(super().parse_endtag(i))
 
     def parse_comment(self, i: int, report: bool = True) -> int:
+        """Parse a comment at an offset, and return the offset after it."""
         return self._close_at_end(super().parse_comment(i, report))
 
     def parse_pi(self, i: int) -> int:
+        """Parse a processing instruction at an offset, and return the offset after it."""
         return self._close_at_end(super().parse_pi(i))
 
     def parse_html_declaration(self, i: int) -> int:
+        """Parse a declaration at an offset, and return the offset after it."""
         if self.rawdata.startswith("<![", i):  # the standard library fails on unknown keywords here
             return self._close_at_end(self.parse_bogus_comment(i))
         return self._close_at_end(super().parse_html_declaration(i))

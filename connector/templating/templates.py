@@ -33,6 +33,7 @@ __all__ = [
     "MessageAborted",
     "RenderingFailed",
     "check_templates",
+    "is_quick",
     "render",
     "template_variables",
     "user_variables",
@@ -45,6 +46,9 @@ _LITERAL_KEYS = frozenset({"id", "method"})
 MAX_TEMPLATE_BYTES = 256 * 1024
 """The limit of one template in UTF-8, checked when a definition is applied."""
 _MAX_FAULTS = 100
+_QUICK_CHARACTERS = 10_000
+_LOOPS = frozenset({"for", "tablerow", "liquid"})
+"""Tags that may repeat their content, or hold others that do."""
 
 
 class RenderingFailed(ConnectorError):
@@ -59,7 +63,7 @@ class RenderingFailed(ConnectorError):
 
 
 def check_templates(definition: Campaign | Card) -> list[Fault]:
-    """Return the faults in a definition's templates, at most `_MAX_FAULTS`: broken syntax, unknown filters, tags and names.
+    """Return the faults in a definition's templates: size, broken syntax, unknown filters, tags and variables.
 
     A fault's key is the field's dotted path; its problem names the campaign and the line within the template.
     """
@@ -100,6 +104,32 @@ def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> di
         name: value if name in _LITERAL_KEYS else _map_texts(name, value, render_text)
         for name, value in message.model_dump(by_alias=True, exclude_none=True).items()
     }
+
+
+def is_quick(messages: Messages, channel: str, variables: Mapping[str, Any]) -> bool:
+    """Return whether rendering the channel's message surely takes little time: short texts and values, and no loop."""
+    texts = [text for _, text in _texts(getattr(messages, channel).model_dump(by_alias=True, exclude_none=True))]
+    if sum(map(len, texts)) > _QUICK_CHARACTERS or any("{%" in text and _has_loop(text) for text in texts):
+        return False
+    return sum(islice(_sizes(variables), _QUICK_CHARACTERS)) <= _QUICK_CHARACTERS
+
+
+@lru_cache(maxsize=2048)
+def _has_loop(text: str) -> bool:
+    return any(piece.group("name") in _LOOPS for piece in find_pieces(text) if piece.lastgroup == "TAG")
+
+
+def _sizes(value: Any) -> Iterator[int]:
+    """Yield the size of each part of plain data."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield len(name)
+            yield from _sizes(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _sizes(inner)
+    else:
+        yield len(value) if isinstance(value, str) else 1
 
 
 def template_variables(follow_up: FollowUp, user: User, campaign: Campaign) -> Mapping[str, Any]:
