@@ -199,13 +199,6 @@ async def test_the_flow_of_every_site_works_with_ingest(attack: Attack) -> None:
         assert user["joins"][0]["joined_by"] == attack.keys["ingest"].split("_")[1]
 
 
-async def test_what_our_own_reports_leave_anonymous(attack: Attack) -> None:
-    """A visitor's interaction that is recorded by the stored id, as ours are, does not identify the visitor."""
-    await attack.send("identify", anonymousId="visitor", traits={"phone": "+12025550123"})
-    assert await attack.join("visitor", "ann") is None
-    assert (await attack.user("ann") or {})["phone"] == "+12025550123"
-
-
 async def test_manage_joins_and_undoes(attack: Attack) -> None:
     """With `manage` beside `ingest` two known ids are joined; a split undoes it for what comes after, and only then."""
     for id in ("old", "new"):

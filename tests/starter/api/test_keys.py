@@ -15,6 +15,7 @@ from connector.store.engine.database import Database
 from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.scopes import Keys
 from starter.operations.api_keys import ApiKeyService, create_key
+from tests.support.actors import OPERATOR
 from tests.support.api import KEY, Clock, open_client
 
 LISTED = "/v1/follow-ups"
@@ -26,7 +27,11 @@ class Shop:
     """Keys of a store, on a clock of their own, and clients that send them."""
 
     def __init__(self, context: AppContext, *fixed: str, is_open: bool = False) -> None:
-        self.context, self.clock, self.desk = context, Clock(), ApiKeyService(context.database, context.workspace)
+        self.context, self.clock, self.desk = (
+            context,
+            Clock(),
+            ApiKeyService(context.database, context.workspace, OPERATOR),
+        )
         stored_keys = ApiKeyCache(context.database, context.workspace, clock=self.clock)
         self.keys = Keys(fixed, stored=stored_keys, is_open=is_open, rate=5, clock=self.clock)
 

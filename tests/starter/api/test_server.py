@@ -15,6 +15,7 @@ from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.server import serve
 from starter.operations.api_keys import ApiKeyService, create_key
+from tests.support.actors import OPERATOR
 from tests.support.api import Connector
 
 AWAY = "postgresql://nobody@127.0.0.1:1/nowhere"
@@ -74,7 +75,7 @@ def test_dev_beyond_loopback(connector: Connector, data: Path, monkeypatch: pyte
 
 async def test_with_a_stored_key(settings: Settings, sqlite_database: Database) -> None:
     """It listens, and lets that key in."""
-    key = (await ApiKeyService(sqlite_database, "default").create("a", [Scope.READ])).secret.text
+    key = (await ApiKeyService(sqlite_database, "default", OPERATOR).create("a", [Scope.READ])).secret.text
     assert await statuses(settings, None, key, create_key().text) == [401, 200, 401]
 
 
