@@ -19,16 +19,16 @@ from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.openapi import responses as answers
 from starter.api.openapi.examples import EXAMPLES
-from tests.support.api import KEY
+from tests.support.api import KEY, configured
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 LARGE = "campaigns-save_campaign"
-KEY_FOR_HEADERS = KEY.replace(" ", "-")
+KEY_FOR_HEADERS = KEY
 
 
 @pytest.fixture
 def document(context: AppContext) -> dict[str, Any]:
-    return create_app(context, Keys([KEY])).openapi()
+    return create_app(context, Keys(configured(KEY))).openapi()
 
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -101,7 +101,7 @@ async def address(context: AppContext) -> AsyncIterator[str]:
     """The application on a real port of this machine."""
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(context, Keys([KEY_FOR_HEADERS], rate=1e6)), port=0, log_config=None, access_log=False
+            create_app(context, Keys(configured(KEY_FOR_HEADERS), rate=1e6)), port=0, log_config=None, access_log=False
         )
     )
     serving = asyncio.create_task(server.serve())
