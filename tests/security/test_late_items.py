@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from connector.store.engine.database import Database
+from connector.store.engine.database import LONG_SECONDS, Database
 from connector.store.tables import interactions
 from connector.store.users import log
 from connector.store.users.users import find_user
@@ -41,7 +41,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 async def _log(database: Database, events: Sequence[str]) -> None:
     """Log 30,000 events of the user in turn, over an hour, as if they had been evaluated when they arrived."""
-    async with database.write("default") as tx:
+    async with database.write("default", seconds=LONG_SECONDS) as tx:
         stored = await find_user(tx, "u")
         assert stored is not None
         rows = [
