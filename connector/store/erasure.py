@@ -33,6 +33,7 @@ _EMPTY_DESCRIPTION: dict[str, Any] = {
     "attributes": {},
     "consent": {},
     "said_at": {},
+    "said_by": {},
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -12,11 +12,13 @@ from uuid import uuid4
 
 from sqlalchemy import RowMapping, exists, literal, or_, select, update
 
+from connector.rules.model.consent import ConsentStatements
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.users import SuppressedAddresses, User
 from connector.store.engine.bulk import as_table, in_set, insert_into
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import user_aliases, users
+from connector.store.users.consent import statements_of
 from connector.store.users.splitting import identify_ids, insert_users
 from connector.store.users.suppressions import suppressed_columns
 
@@ -36,13 +38,14 @@ ERASED_PREFIX = "erased:"
 class StoredUser:
     """A user with the surrogate key, and the event time of their newest item that was evaluated (UTC).
 
-    `unreachable` has those of the user's addresses that are suppressed.
+    `unreachable` has those of the user's addresses that are suppressed, `statements` what was stated on consent.
     """
 
     user: User
     user_key: str
     newest_t: datetime | None
     unreachable: SuppressedAddresses
+    statements: ConsentStatements = field(default_factory=dict)
 
 
 async def resolve_and_lock(
@@ -242,4 +245,4 @@ def _stored(row: RowMapping) -> StoredUser:
     suppressed = {
         channel: address for channel, address in addresses.items() if address and row[f"suppressed_{channel}"]
     }
-    return StoredUser(user, row["user_key"], row["newest_t"], suppressed)
+    return StoredUser(user, row["user_key"], row["newest_t"], suppressed, statements_of(row))
