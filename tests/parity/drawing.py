@@ -175,16 +175,6 @@ def company(random: Random) -> Json:
     return {name: value for name, value in drawn.items() if value is not None}
 
 
-CONSENTS: Sequence[Json] = (
-    {"push": "unsubscribed"},
-    {"email": "unsubscribed"},
-    {"push": "subscribed", "email": "subscribed"},
-    {"push": {"state": "unsubscribed", "effective_at": at(20)}},
-    {"push": {"state": "subscribed", "effective_at": at(40)}},
-)
-"""What a profile says bare, and statements with their time, which may arrive in any order."""
-
-
 def partly_reachable(random: Random) -> Json:
     """A user who may lack addresses, consent or a zone."""
     drawn = {
@@ -333,3 +323,13 @@ def scheduled(random: Random) -> Json:
 def at(minutes: int, seconds: int = 0) -> str:
     """So many minutes and seconds after Monday, eight o'clock."""
     return format_instant(MONDAY + timedelta(minutes=minutes, seconds=seconds))
+
+
+CONSENTS: Sequence[Json] = (
+    {"push": "unsubscribed"},
+    {"email": "unsubscribed"},
+    {"push": "subscribed", "email": "subscribed"},
+    {"push": {"state": "unsubscribed", "effective_at": at(20)}},
+    {"push": {"state": "subscribed", "effective_at": at(40)}},
+)
+"""What a profile says bare, and statements with their time, which may arrive in any order."""

@@ -31,6 +31,9 @@ ConsentByChannel = Annotated[
 MAX_ATTRIBUTES_BYTES = 256 * 1024
 """The limit for all attributes of a user together, as canonical JSON: every change reads and writes them as a whole."""
 
+MAX_PUSH_TOKENS = 20
+"""The limit of a user's push tokens: every push makes one request for each of them."""
+
 SuppressedAddresses = Mapping[str, str]
 """The suppressed address of a user by channel. A user with another address now is reachable again."""
 
@@ -44,7 +47,7 @@ class User(Definition):
     id: Text
     email: Text | None = None
     phone: Text | None = None
-    push_tokens: tuple[Text, ...] = ()
+    push_tokens: Annotated[tuple[Text, ...], Field(max_length=MAX_PUSH_TOKENS)] = ()
     time_zone: Text | None = None
     first_name: Text | None = None
     attributes: dict[str, Any] = Field(default_factory=dict)
@@ -120,6 +123,8 @@ class UserMerge:
     def __init__(self, user: User, statements: ConsentStatements) -> None:
         self._id, self._data = user.id, user.model_dump(mode="json")
         self._statements = dict(statements)
+        # Users from before the limit: the last tokens are the most recently added ones.
+        self._data["push_tokens"] = self._data["push_tokens"][-MAX_PUSH_TOKENS:]
         self._size: int | None = None
 
     @property

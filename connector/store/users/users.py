@@ -165,6 +165,12 @@ async def find_user_keys(tx: Transaction, external_ids: Collection[str]) -> tupl
     return {id: user_keys[id] for id in user_keys.keys() - by_hash.keys()}, erased
 
 
+async def find_identified(tx: Transaction, external_id: str) -> str | None:
+    """Return the surrogate key of an id that is known and not anonymous; None for any other."""
+    user_key, is_anonymous = (await _find_ids(tx, [external_id])).get(external_id, (None, True))
+    return None if is_anonymous else user_key
+
+
 async def create_users(
     tx: Transaction, external_ids: Sequence[str], now: datetime, *, anonymous: Collection[str] = ()
 ) -> dict[str, str]:
