@@ -13,7 +13,7 @@ from connector.rules.model.api_keys import MAX_KEY_RATE
 from connector.rules.model.values import ChannelName
 from connector.settings.inbox import InboxSettings
 from connector.settings.providers import MAX_SEND_SECONDS, Fcm, Smtp, Twilio
-from connector.settings.signing import check_webhook_secret
+from connector.settings.signing import check_token_secrets, check_webhook_secret
 from connector.settings.tracking import TrackingSettings
 from connector.settings.webhooks import MailgunWebhook, PostmarkWebhook, ResendWebhook, SendGridWebhook, SesWebhook
 
@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     channel_rates: dict[ChannelName, PositiveFloat] = {}
     channel_concurrency: PositiveInt = 50
     webhook_secret: SecretStr | None = None
+    erasure_secret: SecretStr | None = None
     webhook_allow_private: bool = False
     inbox: InboxSettings = Field(default_factory=InboxSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
@@ -70,6 +71,12 @@ class Settings(BaseSettings):
     sweep_seconds: PositiveFloat = 5.0
     reconcile_seconds: PositiveFloat = 60.0
     log_format: Literal["auto", "pretty", "json"] = "auto"
+
+    @field_validator("erasure_secret")
+    @classmethod
+    def _check_erasure_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        check_token_secrets([] if secret is None else [secret])
+        return secret
 
     @field_validator("webhook_secret")
     @classmethod

@@ -24,7 +24,7 @@ from connector.store.tables import (
 )
 from connector.store.users.marks import Address, mark_erased, pseudonym
 from connector.store.users.suppressions import erase_addresses, find_reported_addresses
-from connector.store.users.users import find_user_keys, load_ids, load_users, lock_users
+from connector.store.users.users import find_user_keys, load_ids, load_users
 
 _ERASED = "erased"
 """What replaces the id of an interaction."""
@@ -57,9 +57,10 @@ async def erase_user(tx: Transaction, external_id: str, now: datetime) -> str | 
     all ids and addresses of the user stay, so that a late report is refused (guarantee 8).
 
     Args:
-        tx: under the exclusive catalogue lock, so that nothing that was read before is written after.
+        tx: under the exclusive catalogue lock, so that nothing that was read before is written after; so it needs no
+            other lock.
     """
-    user_key = await _lock_known(tx, external_id)
+    user_key = (await find_user_keys(tx, [external_id]))[0].get(external_id)
     if user_key is None:
         return None
     ids, addresses = await load_ids(tx, user_key), await _load_addresses(tx, user_key)
@@ -74,15 +75,6 @@ async def erase_user(tx: Transaction, external_id: str, now: datetime) -> str | 
     await tx.execute(update(users).where(*of_user).values(**_EMPTY_DESCRIPTION))
     await erase_addresses(tx, user_key, addresses)
     return user_key
-
-
-async def _lock_known(tx: Transaction, external_id: str) -> str | None:
-    """Lock the user's row and return the surrogate key; None if nobody is known by that id, or not any more."""
-    known, _ = await find_user_keys(tx, [external_id])
-    if not await lock_users(tx, known.values()):
-        return await _lock_known(tx, external_id)
-    known, _ = await find_user_keys(tx, [external_id])  # another transaction may have erased the user meanwhile
-    return known.get(external_id)
 
 
 async def _load_addresses(tx: Transaction, user_key: str) -> set[Address]:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from connector.store.engine.engines import open_engines
 from connector.store.engine.mark_secrets import MarkSecrets
 from connector.store.engine.outages import Health, Outage, StoreUnavailable, find_outage
+from connector.store.engine.sqlite_log import truncate_log
 from connector.store.engine.transaction import Dialect, Transaction, database_now
 
 __all__ = ["Database", "Lock", "StatementCount", "StoreUnavailable", "database_now"]
@@ -138,6 +139,15 @@ class Database:
         """Begin a read-only snapshot: all its statements see the same moment. Raises StoreUnavailable like `write`."""
         async with self._begin(self._reader, seconds, writing=False) as connection:
             yield Transaction(connection, workspace, self._mark_secrets)
+
+    async def truncate_log(self) -> bool:
+        """Empty SQLite's write-ahead log, so that it keeps no deleted values; return whether that was possible now.
+
+        It waits some seconds at most, for readers of an old snapshot, and delays no transaction. PostgreSQL's log is
+        the server's: there it does nothing.
+        """
+        path = self._writer.url.database
+        return self.dialect == "postgresql" or path is None or await truncate_log(path)
 
     async def close(self) -> None:
         """Close all connections."""

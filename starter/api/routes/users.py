@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 
 from connector.rules.model.users import User
-from connector.store.engine.database import LONG_SECONDS, database_now
-from connector.store.erasure import erase_user
+from connector.store.engine.database import database_now
 from connector.store.users.descriptions import merge_user, save_user
 from connector.store.users.users import find_user
+from starter.api.access.actors import ActorHere
 from starter.api.access.scopes import Caller, Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
@@ -18,6 +18,7 @@ from starter.api.requests.body import Description, validate
 from starter.api.requests.errors import ApiError, not_found
 from starter.explain.explain import UnknownCampaign, UnknownUser, explain_user
 from starter.explain.explanation import Explanation
+from starter.operations.erasure import erase as erase_user
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
 _ingests = needs(Scope.INGEST)
@@ -68,11 +69,12 @@ async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
 
 
 @router.delete("/{id}", dependencies=[Depends(needs(Scope.MANAGE))], status_code=204)
-async def erase(id: UserId, context: ContextHere) -> None:
-    """Erase a user for good: waiting follow-ups end as `dropped: erased`; late reports change nothing."""
-    async with context.database.write(context.workspace, seconds=LONG_SECONDS) as tx:
-        erased = await erase_user(tx, id, await database_now(tx))
-    if not erased:
+async def erase(id: UserId, context: ContextHere, actor: ActorHere) -> None:
+    """Erase a user for good: waiting follow-ups end as `dropped: erased`; late reports change nothing.
+
+    A user who is not known, or was erased before, is not found; nothing is changed then.
+    """
+    if await erase_user(context, id, actor) != "erased":
         raise not_found(f"the user {id}")
     context.outbox.nudge()
 

@@ -12,8 +12,8 @@ from alembic import op
 
 from connector.store.tables import Instant
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 
 PREFIX = "erased:"
 HASH_CHARACTERS = 64
