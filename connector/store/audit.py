@@ -56,7 +56,7 @@ async def record_audit(tx: Transaction, actor: Actor, *acts: Act) -> None:
             "origin": actor.origin,
             "request_id": actor.request_id,
             "action": act.action.value,
-            "subject": act.subject,
+            "subject": None if act.subject is None else _storable(act.subject),
             "details": dict(act.details),
             "reason": act.reason,
             "outcome": act.outcome,
@@ -108,6 +108,11 @@ async def list_audit(tx: Transaction, wanted: AuditFilter, limit: int) -> list[A
         .limit(limit)
     )
     return [_entry(row) for row in (await tx.execute(statement)).mappings()]
+
+
+def _storable(subject: str) -> str:
+    """Return what a column holds of an id that nobody has checked, such as that of a refused order."""
+    return subject.encode(errors="replace").decode().replace("\0", "?")[:255]
 
 
 def _entry(row: RowMapping) -> AuditEntry:

@@ -18,6 +18,7 @@ from starter.api.requests.errors import install_error_handlers
 from starter.api.requests.middleware import RequestMiddleware
 from starter.api.requests.paths import EncodedPaths, decode_path_parameters
 from starter.api.routes import (
+    audit,
     campaigns,
     follow_ups,
     inbox,
@@ -55,7 +56,7 @@ def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookP
     app.include_router(operation.router)
     app.include_router(tracking.router)
     app.state.segment = segment.open_mapping(context)
-    keyed = (interactions, segment, users, inbox, pushes, campaigns, follow_ups)
+    keyed = (interactions, segment, users, inbox, pushes, campaigns, follow_ups, audit)
     for resource in keyed:
         app.include_router(resource.router)  # every route declares the scopes it needs
     app.include_router(webhooks.router)  # no key: providers sign their calls

@@ -1,13 +1,13 @@
-"""The dependency by which routes get the `Actor` of a request, for the audit trail."""
+"""The dependencies by which routes get the `Actor` of a request and the reason for it, for the audit trail."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import structlog
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
-from connector.rules.model.audit import Actor, ActorKind
+from connector.rules.model.audit import MAX_REASON_CHARACTERS, Actor, ActorKind
 from starter.api.access.scopes import caller_of
 
 
@@ -23,3 +23,14 @@ async def read_actor(request: Request) -> Actor:
 
 
 ActorHere = Annotated[Actor, Depends(read_actor)]
+
+ReasonHere = Annotated[
+    str | None,
+    Query(
+        alias="reason",
+        min_length=1,
+        max_length=MAX_REASON_CHARACTERS,
+        pattern=r"^[^\x00]*$",
+        description="Why, for the audit trail, which keeps it for good: do not name users.",
+    ),
+]

@@ -12,8 +12,8 @@ from alembic import op
 
 from connector.store.tables import Instant
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 
 PREFIX = "erased:"
 HASH_CHARACTERS = 64
