@@ -22,6 +22,7 @@ from connector.store.tables import (
     user_aliases,
     users,
 )
+from connector.store.users.joins import erase_joins
 from connector.store.users.marks import Address, mark_erased, pseudonym
 from connector.store.users.suppressions import erase_addresses, find_reported_addresses
 from connector.store.users.users import find_user_keys, load_ids, load_users
@@ -70,6 +71,7 @@ async def erase_user(tx: Transaction, external_id: str, now: datetime) -> str | 
     await _replace_provider_ids(tx, user_key)
     for table in _DELETED:
         await tx.execute(delete(table).where(tx.in_workspace(table), table.c.user_key == user_key))
+    await erase_joins(tx, user_key, ids)
     await erase_events(tx, ids, addresses)
     of_user = (tx.in_workspace(users), users.c.user_key == user_key)
     await tx.execute(update(users).where(*of_user).values(**_EMPTY_DESCRIPTION))

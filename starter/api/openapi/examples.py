@@ -242,6 +242,11 @@ EXAMPLES: Mapping[str, Example] = {
             "expires_at": _SEND_AT,
         },
     ),
+    "inbox-mint_user_token": Example(
+        {"id": "u-17"},
+        body={},
+        answer={"token": f"user-v1.dS0xNw.1795830354.{'A' * 43}", "expires_at": _SEND_AT},
+    ),
     "inbox-read_inbox": Example(
         {"id": "u-17", "kind": "in_app_message", "limit": 10},
         answer={
@@ -290,6 +295,7 @@ EXAMPLES: Mapping[str, Example] = {
     "campaigns-stop": _order_example("stop", body={}),
     "campaigns-resume": _order_example("resume", body={}),
     "campaigns-archive": _order_example("archive", body={}),
+    "users-split": Example({"id": "visitor-5"}, answer={"id": "visitor-5", "split_from": "u-17"}),
     "users-erase": Example({"id": "u-17"}),
 }
 """The examples by operation id, in an order in which they can be executed."""

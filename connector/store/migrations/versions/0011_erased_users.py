@@ -12,8 +12,8 @@ from alembic import op
 
 from connector.store.tables import Instant
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 PREFIX = "erased:"
 HASH_CHARACTERS = 64
