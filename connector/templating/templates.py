@@ -35,7 +35,9 @@ __all__ = [
     "RenderingFailed",
     "check_templates",
     "is_quick",
+    "message_texts",
     "render",
+    "template_texts",
     "template_variables",
     "user_variables",
     "variable_paths",
@@ -69,12 +71,18 @@ def check_templates(definition: Campaign | Card) -> list[Fault]:
     A fault's key is the field's dotted path; its problem names the campaign and the line within the template.
     """
     faults = (
-        Fault(f"{path}.{field}" if path else field, f"in {definition.id}, line {line} of the template: {problem}")
-        for path, message in _messages(definition)
-        for field, text in _texts(message.model_dump(by_alias=True, exclude={"card"}))
+        Fault(key, f"in {definition.id}, line {line} of the template: {problem}")
+        for key, message, field, text in template_texts(definition)
         for line, problem in _problems(text, place_of(message, field))
     )
     return list(islice(faults, _MAX_FAULTS))
+
+
+def template_texts(definition: Campaign | Card) -> Iterator[tuple[str, BaseModel, str, str]]:
+    """Yield every template of a definition: its key, its message, its field within the message, and the text."""
+    for path, message in _messages(definition):
+        for field, text in message_texts(message.model_dump(by_alias=True, exclude={"card"})):
+            yield f"{path}.{field}" if path else field, message, field, text
 
 
 def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,7 +117,7 @@ def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> di
 
 def is_quick(messages: Messages, channel: str, variables: Mapping[str, Any]) -> bool:
     """Return whether rendering the channel's message surely takes little time: short texts and values, and no loop."""
-    texts = [text for _, text in _texts(getattr(messages, channel).model_dump(by_alias=True, exclude_none=True))]
+    texts = [text for _, text in message_texts(getattr(messages, channel).model_dump(by_alias=True, exclude_none=True))]
     if sum(map(len, texts)) > _QUICK_CHARACTERS or any("{%" in text and _has_loop(text) for text in texts):
         return False
     return sum(islice(_sizes(variables), _QUICK_CHARACTERS)) <= _QUICK_CHARACTERS
@@ -164,7 +172,7 @@ def variable_paths(messages: Messages, channel: str) -> frozenset[tuple[str | in
     """
     paths: set[tuple[str | int, ...]] = set()
     message: BaseModel = getattr(messages, channel)
-    for field, text in _texts(message.model_dump(by_alias=True, exclude_none=True)):
+    for field, text in message_texts(message.model_dump(by_alias=True, exclude_none=True)):
         analysis = _parse(text, place_of(message, field)).analyze()
         segments = [variable.segments for uses in analysis.globals.values() for variable in uses]
         if "date" in analysis.filters or any(isinstance(part, list) for path in segments for part in path):
@@ -187,7 +195,7 @@ def _map_texts(field: str, value: Any, change: Callable[[str, str], str]) -> Any
     return value
 
 
-def _texts(message: Mapping[str, Any]) -> list[tuple[str, str]]:
+def message_texts(message: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the texts of a message with their dotted fields."""
     texts: list[tuple[str, str]] = []
 
