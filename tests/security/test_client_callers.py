@@ -22,7 +22,7 @@ async def test_a_web_page_reports_from_a_listed_origin_only(
     _sqlite_template: Path,  # noqa: PT019 - its value is used
     tmp_path: Path,
 ) -> None:
-    """A browser asks before it sends: no page of another origin sends or reads anything, and none calls other routes."""
+    """A browser asks before it sends: other origins send and read nothing, and no origin calls other routes."""
     chromium = find_chromium()
     if chromium is None:
         pytest.skip("no Chromium on the PATH")
