@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from connector.app.context import open_context
 from connector.app.preflight import check_tables, listen
-from connector.settings.application import Settings
+from connector.settings.application import ApiLimits, Settings
 from connector.store.engine.database import Database, StoreUnavailable
 from starter.api.access.scopes import Keys, keys_for
 from starter.api.app import create_app
@@ -43,7 +43,7 @@ async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event
         await _check_store(context.database, keys)
         with listen(host, port, option="--port") as socket:
             _freeze_imported_objects()
-            server = _Server(uvicorn_config(create_app(context, keys)))
+            server = _Server(uvicorn_config(create_app(context, keys), settings))
             serving = asyncio.create_task(server.serve(sockets=[socket]))
             _log.info("api_listens", host=host, port=socket.getsockname()[1])
             stop = asyncio.create_task(stopped.wait())
@@ -60,26 +60,32 @@ def _freeze_imported_objects() -> None:
     gc.set_threshold(10_000, 20, 50)
 
 
-def uvicorn_config(app: FastAPI) -> uvicorn.Config:
-    """Return the uvicorn configuration: no access log, no server header."""
+def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """Return the uvicorn configuration: no access log, no server header; only trusted proxies name the client."""
     return uvicorn.Config(
         app,
-        http=_http_protocol(),
+        http=_http_protocol(settings.api_limits),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.api_trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.api_trusted_proxies],
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
 
 
-def _http_protocol() -> type[asyncio.Protocol] | Literal["h11"]:
+def _http_protocol(limits: ApiLimits) -> type[asyncio.Protocol] | Literal["h11"]:
     """Return httptools' protocol; h11's if httptools is not installed (Windows, PyPy)."""
     try:
         from starter.api.requests.http_protocol import BoundedHttpToolsProtocol
     except ImportError:
         return "h11"
-    return BoundedHttpToolsProtocol
+
+    class Protocol(BoundedHttpToolsProtocol):
+        max_connections = limits.max_connections
+
+    return Protocol
 
 
 async def _check_store(database: Database, keys: Keys) -> None:

@@ -13,7 +13,9 @@ from connector.store.engine.database import database_now
 from starter.api.access.key_schemes import BEARER_OR_TOKEN
 from starter.api.access.scopes import Scope, caller_of, credentials_in
 from starter.api.context import ContextHere
+from starter.api.requests.admission import admit
 from starter.api.requests.errors import ApiError
+from starter.api.requests.pools import PoolName
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ async def _access_of(request: Request, context: AppContext, scope: Scope) -> Inb
         return InboxAccess(None, caller.has_scope(Scope.READ))
     try:
         ticket = inbox_tokens(context).verify(given.as_text)
+        await admit(request, PoolName.KEYED)
         async with context.database.read(context.workspace) as tx:
             return InboxAccess(ticket.user_key_at(await database_now(tx)), may_read=True)
     except InvalidInboxToken as error:

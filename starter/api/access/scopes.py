@@ -16,7 +16,9 @@ from starter.api.access.callers import Caller, Keys, KeysMissing, unauthorized
 from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.key_schemes import BASIC, BEARER
 from starter.api.access.origins import is_loopback
+from starter.api.requests.admission import admit
 from starter.api.requests.errors import ApiError
+from starter.api.requests.pools import PoolName
 
 __all__ = ["Caller", "Keys", "KeysMissing", "Scope", "caller_of", "credentials_in", "keys_for", "needs"]
 
@@ -39,22 +41,24 @@ def keys_for(settings: Settings, host: str, database: Database) -> Keys:
 
 
 @cache
-def needs(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
+def needs(*scopes: Scope, pool: PoolName = PoolName.KEYED) -> Callable[..., Awaitable[Caller]]:
     """Return the dependency of a route that requires a key with all of these scopes, as Bearer or Basic."""
     names = [scope.value for scope in scopes]
     bearer, basic = Security(BEARER, scopes=names), Security(BASIC, scopes=names)
 
     async def check(request: Request, _bearer: Any = bearer, _basic: Any = basic) -> Caller:
-        return await caller_of(request, *scopes)
+        return await caller_of(request, *scopes, pool=pool)
 
     return check
 
 
-async def caller_of(request: Request, *scopes: Scope) -> Caller:
-    """Return the caller if the key has all of these scopes. Repeated calls within one request count once.
+async def caller_of(request: Request, *scopes: Scope, pool: PoolName = PoolName.KEYED) -> Caller:
+    """Return the caller if the key has all of these scopes, and give the request its place.
+
+    Repeated calls within one request count once.
 
     Raises:
-        ApiError: 401, 429, or 403 that names the missing scopes.
+        ApiError: 401, 429, 403 that names the missing scopes, or 503 if the pool is full.
         StoreUnavailable: the stored keys have never been read.
     """
     caller: Caller | None = getattr(request.state, "caller", None)
@@ -68,6 +72,7 @@ async def caller_of(request: Request, *scopes: Scope) -> Caller:
             f"the key lacks the scope {' and '.join(missing)}; it has {', '.join(sorted(caller.scopes)) or 'none'}"
         )
         raise ApiError(403, "forbidden", message, details={"missing": missing})
+    await admit(request, pool)
     return caller
 
 
