@@ -5,8 +5,11 @@ from __future__ import annotations
 from temporalio import activity
 
 from connector import names
+from connector.rules.model.audit import AuditAction
 from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.values import format_instant
 from connector.rules.sending.operating import cancel_wait, is_cancelled, move_wait, refusal
+from connector.store.audit import record_done
 from connector.store.engine.database import Database
 from connector.store.follow_ups.follow_ups import load_locked, update_follow_ups
 from connector.wire import Operation, OperationResult
@@ -31,9 +34,10 @@ class Operator:
     async def operate(self, operation: Operation) -> OperationResult:
         """Move or end a wait, provided that no message of it has been claimed; a repeated attempt changes nothing more.
 
-        A refusal is in the result, with the follow-up's state.
+        A refusal is in the result, with the follow-up's state. The audit entry is committed with the change.
         """
-        now = activity.info().started_time
+        info = activity.info()
+        now, act_id = info.started_time, operation.act_id or f"{info.workflow_run_id}-{info.activity_id}"
         async with self._database.write(self._workspace) as tx:
             follow_up = (await load_locked(tx, [operation.follow_up_id])).get(operation.follow_up_id)
             refused = refusal(follow_up)
@@ -42,6 +46,8 @@ class Operator:
                 change = cancel_wait(follow_up, now) if is_cancel else move_wait(follow_up, operation.until or now)
                 await update_follow_ups(tx, [change.follow_up])
                 follow_up = change.follow_up
+                entry = {follow_up.id: {"campaign": follow_up.campaign, "next_at": format_instant(follow_up.next_at)}}
+                await record_done(tx, AuditAction(operation.verb), act_id, entry)
         if operation.verb == names.CANCEL and is_cancelled(follow_up):
             refused = None  # an earlier attempt cancelled it, and its answer was lost
         return _result_of(follow_up, refused, operation.verb)

@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from connector import names
 from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.audit import AuditAction
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.orders import (
     Missed,
@@ -23,6 +24,7 @@ from connector.rules.publishing.orders import (
     plan_resume,
     plan_stop,
 )
+from connector.store.audit import record_done
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import read_head
 from connector.store.catalogue.orders import VersionMoved, commit_order, find_receipt, next_instant
@@ -133,6 +135,8 @@ class Publisher:
                 effective_at=now,
                 digest=order.digest,
             )
+            changed = {id: {"changed": id in receipt["changed"]} for id in (*plan.sequence, *plan.unchanged)}
+            await record_done(tx, AuditAction(order.verb), order.order_id, changed)
             return OrderReceipt.model_validate(receipt)
 
 

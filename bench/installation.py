@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from connector.app.preflight import find_free_port
 from connector.temporal.client import connector_plugin
 from starter.dev.temporal_server import server_command, wait_for_server
 
-API_KEY = "the key of the bench"
+API_KEY = "the-key-of-the-bench-and-of-nobody-else"
 _START_SECONDS = 60
 _CONNECTOR, _QUIET_WORKER = ("-m", "starter.cli"), ("-m", "bench.quiet_worker")
 
@@ -36,7 +37,8 @@ class Installation:
     @asynccontextmanager
     async def run_api(self) -> AsyncIterator[httpx.AsyncClient]:
         """Run `connector api` until the block ends, and yield a client of it."""
-        settings = self.settings | {"CONNECTOR_API_KEYS": f'["{API_KEY}"]', "CONNECTOR_KEY_RATE": "1000000"}
+        keys = json.dumps([{"name": "bench", "key": API_KEY, "scopes": ["ingest", "manage"]}])
+        settings = self.settings | {"CONNECTOR_API_KEYS": keys, "CONNECTOR_KEY_RATE": "1000000"}
         async with run_server([*_CONNECTOR, "api", "--port", "PORT"], settings, self.folder) as client:
             yield client
 

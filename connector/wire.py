@@ -89,12 +89,17 @@ class Postponement(OperatorRequest):
 
 
 class Operation(Wire):
-    """An operator action on one follow-up. `until` (UTC) is for `postpone` only."""
+    """An operator action on one follow-up. `until` (UTC) is for `postpone` only.
+
+    `act_id` is the id of the update, under which the audit trail has its request; None: of an earlier version, or not
+    by an update.
+    """
 
     workspace: str
     follow_up_id: str
     verb: OperatorVerb
     until: datetime | None = None
+    act_id: str | None = None
 
 
 class OperationResult(Wire):

@@ -59,6 +59,7 @@ COMMANDS = {
         "api": "Serve the HTTP API until SIGTERM; its page /docs describes it.",
         "reports": "List events from providers that match no campaign and user, with the reason; recipients are not "
         "shown.",
+        "audit": "List who did what, from where, when and why, newest first: orders, drafts, keys, joins, erasures.",
         "keys": "Create, list, rotate and revoke keys for the HTTP API.",
     },
 }

@@ -73,9 +73,16 @@ async def report_exception(start: FollowUpStart, item: dict[str, Any]) -> str:
 
 async def operate(start: FollowUpStart, verb: OperatorVerb, until: datetime | None) -> OperationResult:
     """Move or end a follow-up's wait in the store; a refusal is in the result, not raised."""
+    update = workflow.current_update_info()
     return await workflow.execute_activity(
         steps.operate,
-        Operation(workspace=start.workspace, follow_up_id=start.follow_up_id, verb=verb, until=until),
+        Operation(
+            workspace=start.workspace,
+            follow_up_id=start.follow_up_id,
+            verb=verb,
+            until=until,
+            act_id=update.id if update else None,
+        ),
         start_to_close_timeout=_ATTEMPT_TIMEOUT,
         retry_policy=_RETRY_SOON,
         summary=f"{verb} by an operator",

@@ -5,20 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import ValidationError
-from pydantic_settings import SettingsError
 from sqlalchemy.exc import ArgumentError
 
-from connector.rules.model.errors import ConnectorError
 from connector.settings.application import ApiLimits, Settings
+from connector.settings.environment import SettingsWrong
 from connector.settings.inbox import InboxSettings
 from connector.settings.providers import Fcm, Smtp, Twilio
 from connector.settings.tracking import TrackingSettings
 from connector.settings.webhooks import MailgunWebhook, PostmarkWebhook, ResendWebhook, SendGridWebhook, SesWebhook
 from connector.store.engine.database import Database
 
-
-class SettingsWrong(ConnectorError):
-    """A CONNECTOR_* variable has a value that cannot be used."""
+__all__ = ["SettingsWrong", "open_database", "read_settings"]
 
 
 def read_settings(data: Path | None = None) -> Settings:
@@ -36,8 +33,6 @@ def read_settings(data: Path | None = None) -> Settings:
         raise SettingsWrong(
             "; ".join(f"{_variable_name(error.title, fault['loc'])}: {fault['msg']}" for fault in error.errors())
         ) from None
-    except SettingsError as error:
-        raise SettingsWrong(f'{error}; lists and mappings are written as JSON, like \'["one", "two"]\'') from None
     return settings if data is None else settings.model_copy(update={"data": data})
 
 
@@ -66,7 +61,8 @@ _SECTIONS = (ApiLimits, Smtp, Twilio, Fcm, InboxSettings, TrackingSettings, *_WE
 
 
 def _variable_name(model: str, location: tuple[int | str, ...]) -> str:
-    """Return the name of the variable at fault; if several do not go together, their common prefix and `*`."""
+    """Return the variable at fault, with the place in its list; if several do not go together, their prefix and `*`."""
     prefixes = {section.__name__: section.model_config["env_prefix"] for section in _SECTIONS}
     prefix = prefixes.get(model, Settings.model_config["env_prefix"])
-    return prefix + ("_".join(str(step) for step in location[:1]).upper() or "*")
+    place = f"[{location[1]}]" if len(location) > 1 and isinstance(location[1], int) else ""
+    return prefix + ("_".join(str(step) for step in location[:1]).upper() or "*") + place

@@ -45,7 +45,7 @@ def open_channels(settings: Settings, *, default_console: bool, database: Databa
         channels["push"] = FcmChannel(settings.fcm)
     channels["webhook"] = WebhookChannel(
         timeout=settings.send_timeout,
-        secret=settings.webhook_secret.get_secret_value() if settings.webhook_secret else None,
+        signer=settings.webhook_signer,
         allow_private=settings.webhook_allow_private,
     )
     return track_channels(channels, settings)

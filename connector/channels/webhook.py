@@ -24,7 +24,7 @@ import httpx
 
 from connector.channels.http_client import NO_KEEPALIVE, RequestProgress, read_retry_after
 from connector.channels.protocol import Accepted, OutgoingMessage, Rejected, TryLater
-from connector.settings.signing import create_signer
+from connector.settings.signing import WebhookSigner
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the IP addresses of a host name and port, best first; raises OSError if there are none."""
@@ -50,21 +50,18 @@ class WebhookChannel:
 
     Args:
         timeout: the bound of one send, from name resolution to the status.
-        secret: signs requests, "whsec_" and base64; None: requests are not signed.
+        signer: signs requests; None: they are not signed.
         allow_private: let webhooks reach addresses that are not public.
         tls: trusted authorities; None: the default ones.
         resolve: resolves host names.
         clock: seconds since 1970, for the signature's timestamp and dates in Retry-After.
-
-    Raises:
-        ValueError: `secret` is not base64.
     """
 
     def __init__(
         self,
         *,
         timeout: timedelta,
-        secret: str | None = None,
+        signer: WebhookSigner | None = None,
         allow_private: bool = False,
         tls: ssl.SSLContext | None = None,
         resolve: Resolve = resolve,
@@ -72,7 +69,7 @@ class WebhookChannel:
     ) -> None:
         self._timeout_seconds = timeout.total_seconds()
         self._clock = clock
-        self._signer = None if secret is None else create_signer(secret)
+        self._signer = signer or WebhookSigner()
         self._client = httpx.AsyncClient(
             transport=_PinnedTransport(allow_private=allow_private, tls=tls, resolve=resolve),
             # A third, so that a host's second and third address get their turn too.
@@ -110,10 +107,12 @@ class WebhookChannel:
     def _request(self, message: OutgoingMessage, now: datetime, progress: RequestProgress) -> httpx.Request:
         try:
             body = str(message.content.get("body") or "")
-            headers = _headers(message.content, body) | self._signature(message.delivery_id, now, body)
+            url = _parse_url(message.content["url"])
+            signature = self._signature(_host_name(url), message.delivery_id, now, body)
+            headers = _headers(message.content, body) | signature
             return self._client.build_request(
                 message.content.get("method") or "POST",
-                _parse_url(message.content["url"]),
+                url,
                 headers=[(name.encode("ascii"), value.encode()) for name, value in headers.items()],
                 content=body.encode() or None,
                 extensions={"trace": progress.trace},
@@ -121,13 +120,14 @@ class WebhookChannel:
         except UnicodeError:
             raise Rejected("webhook_invalid", "a header's name or the body cannot be encoded") from None
 
-    def _signature(self, delivery_id: str, now: datetime, body: str) -> dict[str, str]:
-        if self._signer is None:
+    def _signature(self, host: str, delivery_id: str, now: datetime, body: str) -> dict[str, str]:
+        signature = self._signer.sign(host, delivery_id, now, body)
+        if signature is None:
             return {"webhook-id": delivery_id}
         return {
             "webhook-id": delivery_id,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": self._signer.sign(delivery_id, now, body),
+            "webhook-signature": signature,
         }
 
 

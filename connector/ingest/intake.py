@@ -182,11 +182,11 @@ class _BatchIngest:
         if not self._new:
             return {}
         logged: dict[str, list[LogEntry]] = {}
-        entries = {entry.id: entry for entry in await self._log(list(self._new.values()))}
-        for item in self._new.values():
-            if entry := entries.get(item.id or ""):
-                logged.setdefault(self._user_keys[item.user], []).append(entry)
-        self._drop_duplicates({position for position, item in self._new.items() if item.id not in entries})
+        for entry in await self._log(list(self._new.values())):
+            logged.setdefault(self._user_keys[entry.item.user], []).append(entry)
+        new = {(key, entry.id) for key, entries in logged.items() for entry in entries}
+        known = {position for position, item in self._new.items() if (self._user_keys[item.user], item.id) not in new}
+        self._drop_duplicates(known)
         return logged
 
     async def _log(self, items: Sequence[Item]) -> list[LogEntry]:
@@ -194,7 +194,7 @@ class _BatchIngest:
         numbers = await draw_arrival_numbers(self._tx, len(items))
         entries = [create_log_entry(item, number, self._tx.now) for item, number in zip(items, numbers, strict=True)]
         new = await insert_new_entries(self._tx, entries, self._user_keys)
-        return [entry for entry in entries if entry.id in new]
+        return [entry for entry in entries if (self._user_keys[entry.item.user], entry.id) in new]
 
     async def _merge_changes_of_new(self, changes_by_item: Mapping[int, Changes]) -> None:
         changes = [changes for position, changes in sorted(changes_by_item.items()) if position in self._new]
@@ -216,17 +216,9 @@ class _BatchIngest:
 def check_items(
     items: Sequence[ParsedItem], catalogue: Catalogue, now: datetime, retention: timedelta
 ) -> list[ItemResult]:
-    """Return the result of each item as far as it needs no log: invalid, duplicate within the batch, or accepted."""
-    results: list[ItemResult] = []
-    ids: set[str | None] = set()
-    for item in items:
-        fault = _fault_of(item, catalogue, now, retention)
-        if fault is not None:
-            results.append(ItemResult("invalid", item.id, fault))
-            continue
-        results.append(ItemResult("duplicate" if item.id in ids else "accepted", item.id))
-        ids.add(item.id)
-    return results
+    """Return the result of each item as far as it needs neither its user nor the log: invalid, or accepted."""
+    faults = ((item, _fault_of(item, catalogue, now, retention)) for item in items)
+    return [ItemResult("accepted" if fault is None else "invalid", item.id, fault) for item, fault in faults]
 
 
 def _fault_of(item: ParsedItem, catalogue: Catalogue, now: datetime, retention: timedelta) -> str | None:
@@ -258,12 +250,15 @@ def find_duplicates(
 ) -> set[int]:
     """Return the positions of items that report what the log or an earlier item of the batch has already.
 
-    A push that several devices of a user received is one interaction (M3), and so are an open or click that another
-    source reported and the receipts of one message.
+    An id that came before for the same user is one interaction (M6), a push that several devices of a user received
+    (M3), and so are an open or click that another source reported and the receipts of one message.
     """
     duplicates: set[int] = set()
-    dispatches = set(reported.dispatches)
+    dispatches, ids = set(reported.dispatches), set[tuple[str, str | None]]()
     for position, item in items.items():
+        if (user_keys[item.user], item.id) in ids:
+            duplicates.add(position)
+        ids.add((user_keys[item.user], item.id))
         if dispatch := dispatch_of(item):
             if (user_keys[item.user], *dispatch) in dispatches:
                 duplicates.add(position)

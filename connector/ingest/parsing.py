@@ -116,10 +116,6 @@ class IngestRequest:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The users and the item ids of the batch, in separate namespaces."""
+        """The users of the batch."""
         readable = [item for item in self.items if not isinstance(item, UnreadableItem)]
-        return frozenset(
-            [f"user {item.user}" for item in readable]
-            + [f"user {changes['id']}" for changes in self.users]
-            + [f"item {item.id}" for item in readable]
-        )
+        return frozenset([item.user for item in readable] + [changes["id"] for changes in self.users])

@@ -63,8 +63,7 @@ async def _lock_message(tx: Transaction, report: DeliveryReport) -> DeliveryReco
 
 
 async def _is_received(tx: Transaction, message: DeliveryRecord) -> bool:
-    since = message.claimed_at
-    return since is not None and await is_logged(tx, message.user_key, receive_id(message.id), since)
+    return message.claimed_at is not None and await is_logged(tx, message.user_key, receive_id(message.id))
 
 
 async def _settle_follow_up(tx: Transaction, follow_up: FollowUp, message: DeliveryRecord, sent_at: datetime) -> None:

@@ -58,7 +58,7 @@ def read_message(raw: Any, kind: str | None, *, arrived_at: datetime, shared: Ma
     Args:
         kind: the kind as which it was sent; None: its own `type`.
         arrived_at: the time of a message that has none. `sentAt` is not used to correct times: it differs between
-            attempts, so one message would become two around midnight, since the log's ids are unique within a day.
+            attempts, so a message without a `messageId` would become several.
         shared: the batch's own `context`; the message's context overrides it.
 
     Raises:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from connector.rules.model.api_keys import MAX_KEY_RATE
 from connector.rules.model.values import ChannelName
+from connector.settings.environment import Section
 from connector.settings.inbox import InboxSettings
+from connector.settings.keys import ConfiguredKey, check_distinct, check_entries
 from connector.settings.providers import MAX_SEND_SECONDS, Fcm, Smtp, Twilio
-from connector.settings.signing import check_webhook_secret
+from connector.settings.signing import ReceiverHost, WebhookSecret, WebhookSigner
 from connector.settings.tracking import TrackingSettings
 from connector.settings.webhooks import MailgunWebhook, PostmarkWebhook, ResendWebhook, SendGridWebhook, SesWebhook
 
@@ -25,7 +27,7 @@ DEFAULT_MAX_CONNECTIONS = 512
 _MEBIBYTE = 1024 * 1024
 
 
-class ApiLimits(BaseSettings):
+class ApiLimits(Section):
     """The limits of concurrent work of the HTTP API; a request beyond them gets 503 at once (docs/load.md)."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_API_", extra="ignore")
@@ -36,7 +38,7 @@ class ApiLimits(BaseSettings):
     max_connections: PositiveInt = DEFAULT_MAX_CONNECTIONS
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """Everything that an operator can set; docs/settings.md describes each setting."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_", extra="ignore")
@@ -44,10 +46,10 @@ class Settings(BaseSettings):
     workspace: str = "default"
     dev: bool = False
     data: Path = Path(".connector")
-    database_url: str | None = None
+    database_url: SecretStr | None = None
     database_timeout_seconds: PositiveFloat = 15.0
     database_connections: int = Field(default=20, ge=4)
-    api_keys: list[SecretStr] = []
+    api_keys: list[ConfiguredKey] = Field(default_factory=list)
     key_rate: float = Field(default=DEFAULT_KEY_RATE, gt=0, le=MAX_KEY_RATE, allow_inf_nan=False)
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=0, le=65535)
@@ -60,9 +62,13 @@ class Settings(BaseSettings):
     send_timeout: timedelta = Field(
         default=timedelta(seconds=20), gt=timedelta(0), le=timedelta(seconds=MAX_SEND_SECONDS)
     )
-    channel_rates: dict[ChannelName, PositiveFloat] = {}
+    channel_rates: dict[ChannelName, PositiveFloat] = Field(default_factory=dict)
     channel_concurrency: PositiveInt = 50
-    webhook_secret: SecretStr | None = None
+    webhook_secret: WebhookSecret | None = None
+    webhook_secrets: list[WebhookSecret] = Field(default_factory=list)
+    webhook_receiver_secrets: dict[ReceiverHost, Annotated[list[WebhookSecret], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
     webhook_allow_private: bool = False
     inbox: InboxSettings = Field(default_factory=InboxSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
@@ -76,14 +82,24 @@ class Settings(BaseSettings):
     reconcile_seconds: PositiveFloat = 60.0
     log_format: Literal["auto", "pretty", "json"] = "auto"
 
-    @field_validator("webhook_secret")
-    @classmethod
-    def _check_webhook_secret(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None:
-            check_webhook_secret(secret.get_secret_value())
-        return secret
+    _check_entries = field_validator("api_keys", mode="before")(check_entries)
+    _check_distinct = field_validator("api_keys")(check_distinct)
+
+    @model_validator(mode="after")
+    def _check_webhook_secrets(self) -> Self:
+        if self.webhook_secret is not None and self.webhook_secrets:
+            raise ValueError("WEBHOOK_SECRET and WEBHOOK_SECRETS are both set; put all secrets into WEBHOOK_SECRETS")
+        return self
 
     @property
     def database(self) -> str:
         """The SQLAlchemy URL: the configured one, else the URL of the SQLite file in the data folder."""
-        return self.database_url or f"sqlite+aiosqlite:///{(self.data / 'connector.db').resolve()}"
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{(self.data / 'connector.db').resolve()}"
+
+    @property
+    def webhook_signer(self) -> WebhookSigner:
+        """The signer of the webhooks that the connector sends."""
+        shared = self.webhook_secrets if self.webhook_secret is None else [self.webhook_secret]
+        return WebhookSigner(shared, self.webhook_receiver_secrets)

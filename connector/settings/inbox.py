@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from connector.rules.model.inbox import EXPIRY_DAYS, PRIORITIES, InboxKind
+from connector.settings.environment import Section
 from connector.settings.signing import check_token_secrets
 
 _MAX_TOKEN_LIFETIME = timedelta(days=30)
@@ -18,14 +19,14 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/*\s?#]+")
 _Days = Annotated[PositiveInt, Field(le=3650)]
 
 
-class InboxSettings(BaseSettings):
+class InboxSettings(Section):
     """Tokens and origins, and by kind of message its expiry and its priority; see docs/inbox.md."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_INBOX_", extra="ignore")
 
-    secrets: list[SecretStr] = []
+    secrets: list[SecretStr] = Field(default_factory=list)
     token_lifetime: timedelta = Field(default=timedelta(days=1), gt=timedelta(0), le=_MAX_TOKEN_LIFETIME)
-    origins: list[str] = []
+    origins: list[str] = Field(default_factory=list)
     expiry_days: dict[InboxKind, _Days] = Field(default_factory=lambda: dict(EXPIRY_DAYS))
     priorities: dict[InboxKind, Annotated[int, Field(ge=-1000, le=1000)]] = Field(
         default_factory=lambda: dict(PRIORITIES)

@@ -7,7 +7,9 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from connector.settings.environment import Section
 
 MAX_SEND_SECONDS = 25
 """An attempt of the activity has 30 seconds, so that the answer of a slow provider is still read (guarantee 4)."""
@@ -27,12 +29,13 @@ def _sid(prefix: str) -> StringConstraints:
 
 
 _BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
-# With an empty secret anyone could sign a report.
-_Secret = Annotated[SecretStr, Field(min_length=1)]
+_Password = Annotated[SecretStr, Field(min_length=8)]
+# As long as Twilio's own. Reports are signed with the token: with a short one anyone could sign them.
+_TwilioSecret = Annotated[SecretStr, Field(min_length=32)]
 _SendSeconds = Annotated[float, Field(gt=0, le=MAX_SEND_SECONDS)]
 
 
-class Smtp(BaseSettings):
+class Smtp(Section):
     """The server that sends email. TLS is `starttls` (the default), `implicit` or `none`.
 
     `provider` names the company that runs the server, so that each mail carries its header with the delivery id; None:
@@ -44,22 +47,22 @@ class Smtp(BaseSettings):
     host: str | None = None
     port: int = Field(default=587, ge=1, le=65535)
     username: str | None = None
-    password: SecretStr | None = None
+    password: _Password | None = None
     tls: Literal["starttls", "implicit", "none"] = "starttls"
     sender: str | None = None
     provider: SmtpProvider | None = None
     timeout_seconds: _SendSeconds = 20.0
 
 
-class Twilio(BaseSettings):
+class Twilio(Section):
     """The account that sends sms. It signs in with the API key if there is one; the auth token verifies reports."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_TWILIO_", extra="ignore")
 
     account_sid: Annotated[str, _sid("AC")] | None = None
-    auth_token: _Secret | None = None
+    auth_token: _TwilioSecret | None = None
     api_key: Annotated[str, _sid("SK")] | None = None
-    api_secret: _Secret | None = None
+    api_secret: _TwilioSecret | None = None
     sender: str | None = None
     messaging_service_sid: Annotated[str, _sid("MG")] | None = None
     status_callback: _BaseUrl | None = None
@@ -88,7 +91,7 @@ class Twilio(BaseSettings):
         return self
 
 
-class Fcm(BaseSettings):
+class Fcm(Section):
     """The service account that sends push. By default `project` and `token_url` are those of its credentials."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_FCM_", extra="ignore")

@@ -5,33 +5,40 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated
 
 import standardwebhooks
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-from pydantic import SecretStr
+from pydantic import AfterValidator, SecretStr, StringConstraints
 
 _WEBHOOK_SECRET = re.compile(r"(whsec_)?(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,4})={0,2}")
-_MIN_WEBHOOK_SECRET_BYTES = 16
+_MIN_WEBHOOK_SECRET_BYTES, _MAX_WEBHOOK_SECRET_BYTES = 24, 64
+"""The lengths that Standard Webhooks allows."""
+_MIN_PROVIDER_SECRET_BYTES = 16
 _MIN_TOKEN_SECRET_CHARACTERS = 32
 
 
 def create_signer(secret: str) -> standardwebhooks.Webhook:
-    """Return the signer and verifier of webhooks with this secret. Raises ValueError as `check_webhook_secret` does."""
-    check_webhook_secret(secret)
+    """Return the signer and verifier of webhooks with this secret.
+
+    Raises:
+        ValueError: it is not base64 with or without "whsec_"; never quotes it.
+    """
+    if not _WEBHOOK_SECRET.fullmatch(secret):
+        raise ValueError('a webhook secret must be "whsec_" followed by base64')
     return standardwebhooks.Webhook(secret)
 
 
-def check_webhook_secret(secret: str) -> None:
-    """Check the secret that signs the webhooks that the connector sends.
-
-    Raises:
-        ValueError: nothing can be signed with it; the message has the right form.
-    """
-    if not _WEBHOOK_SECRET.fullmatch(secret):
-        raise ValueError('the webhook secret (CONNECTOR_WEBHOOK_SECRET) must be "whsec_" followed by base64')
+def _check_webhook_secret(secret: SecretStr) -> SecretStr:
+    size = _size_in_bytes(secret.get_secret_value())
+    if not _MIN_WEBHOOK_SECRET_BYTES <= size <= _MAX_WEBHOOK_SECRET_BYTES:
+        bounds = f"{_MIN_WEBHOOK_SECRET_BYTES} to {_MAX_WEBHOOK_SECRET_BYTES}"
+        raise ValueError(f'must be "whsec_" followed by base64 of {bounds} random bytes')
+    return secret
 
 
 def check_provider_secret(secret: str) -> None:
@@ -40,13 +47,50 @@ def check_provider_secret(secret: str) -> None:
     Raises:
         ValueError: it is no secret of Standard Webhooks of a usable length; never quotes it.
     """
+    if _size_in_bytes(secret) < _MIN_PROVIDER_SECRET_BYTES:
+        raise ValueError(f'must be "whsec_" followed by base64 of at least {_MIN_PROVIDER_SECRET_BYTES} bytes')
+
+
+def _size_in_bytes(secret: str) -> int:
+    """Return the length of a secret of Standard Webhooks; 0 if it is none."""
     try:
         create_signer(secret)
-        long_enough = len(b64decode(secret.removeprefix("whsec_") + "==")) >= _MIN_WEBHOOK_SECRET_BYTES
+        return len(b64decode(secret.removeprefix("whsec_") + "=="))
     except ValueError:
-        long_enough = False
-    if not long_enough:
-        raise ValueError(f'must be "whsec_" followed by base64 of at least {_MIN_WEBHOOK_SECRET_BYTES} bytes')
+        return 0
+
+
+WebhookSecret = Annotated[SecretStr, AfterValidator(_check_webhook_secret)]
+"""A secret that signs the webhooks that the connector sends."""
+ReceiverHost = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9.:-]+$")]
+"""The host name of a receiver of webhooks, in ASCII, without a port."""
+
+
+class WebhookSigner:
+    """Signs the webhooks that the connector sends, by Standard Webhooks (standardwebhooks.com).
+
+    Every secret makes a signature of its own, so that a receiver can change to a new secret at any time while both are
+    listed.
+
+    Args:
+        secrets: those of every receiver that has none of its own.
+        by_receiver: the secrets of single receivers, by host name.
+    """
+
+    def __init__(
+        self, secrets: Sequence[SecretStr] = (), by_receiver: Mapping[str, Sequence[SecretStr]] | None = None
+    ) -> None:
+        self._shared = _signers(secrets)
+        self._by_receiver = {host: _signers(own) for host, own in (by_receiver or {}).items()}
+
+    def sign(self, host: str, id: str, at: datetime, body: str) -> str | None:
+        """Return the header `webhook-signature` for a request to this host; None if it has no secret."""
+        signers = self._by_receiver.get(host, self._shared)
+        return " ".join(signer.sign(id, at, body) for signer in signers) or None
+
+
+def _signers(secrets: Sequence[SecretStr]) -> list[standardwebhooks.Webhook]:
+    return [create_signer(secret.get_secret_value()) for secret in secrets]
 
 
 def check_token_secrets(secrets: Sequence[SecretStr]) -> None:

@@ -7,14 +7,15 @@ from datetime import timedelta
 from typing import Annotated, Self
 
 from pydantic import Field, PositiveInt, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from connector.settings.environment import Section
 from connector.settings.signing import check_token_secrets
 
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 
 
-class TrackingSettings(BaseSettings):
+class TrackingSettings(Section):
     """The address of tracked links, the secrets that sign them, and their lifetime; see docs/tracking.md.
 
     The first of `secrets` signs, all of them verify. Without a secret there is no tracking.
@@ -23,7 +24,7 @@ class TrackingSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_TRACKING_", extra="ignore")
 
     url: str | None = None
-    secrets: list[SecretStr] = []
+    secrets: list[SecretStr] = Field(default_factory=list)
     days: Annotated[PositiveInt, Field(le=3650)] = 400
 
     @field_validator("url")

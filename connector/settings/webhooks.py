@@ -5,21 +5,21 @@ Those of Twilio are in `connector.settings.providers`, because sending uses them
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from connector.settings.environment import Section
 from connector.settings.signing import check_provider_secret, read_public_key
 
 _TOPIC = re.compile(r"arn:aws(-[a-z]+)*:sns:[a-z]{2}(-[a-z]+){1,3}-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
 _Secret = Annotated[SecretStr, Field(min_length=16)]
 
 
-class SendGridWebhook(BaseSettings):
+class SendGridWebhook(Section):
     """The public key that verifies SendGrid's signed Event Webhook."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_SENDGRID_WEBHOOK_", extra="ignore")
@@ -35,21 +35,12 @@ class SendGridWebhook(BaseSettings):
         return key
 
 
-class SesWebhook(BaseSettings):
+class SesWebhook(Section):
     """The SNS topics that Amazon SES publishes to."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_SES_", extra="ignore")
 
-    # Not decoded by pydantic-settings, whose error would not name the variable.
-    topics: Annotated[list[str], NoDecode] = []
-
-    @field_validator("topics", mode="before")
-    @classmethod
-    def _decode_topics(cls, given: Any) -> Any:
-        try:
-            return json.loads(given) if isinstance(given, str) else given
-        except ValueError:
-            raise ValueError('must be a JSON list, like ["arn:aws:sns:eu-west-1:123456789012:ses-events"]') from None
+    topics: list[str] = Field(default_factory=list)
 
     @field_validator("topics")
     @classmethod
@@ -59,7 +50,7 @@ class SesWebhook(BaseSettings):
         return topics
 
 
-class MailgunWebhook(BaseSettings):
+class MailgunWebhook(Section):
     """Mailgun's HTTP webhook signing key."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_MAILGUN_", extra="ignore")
@@ -67,7 +58,7 @@ class MailgunWebhook(BaseSettings):
     signing_key: _Secret | None = None
 
 
-class PostmarkWebhook(BaseSettings):
+class PostmarkWebhook(Section):
     """The credentials that Postmark sends with its webhooks, which it does not sign."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_POSTMARK_WEBHOOK_", extra="ignore")
@@ -85,7 +76,7 @@ class PostmarkWebhook(BaseSettings):
         return self
 
 
-class ResendWebhook(BaseSettings):
+class ResendWebhook(Section):
     """The signing secret of Resend's webhook."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_RESEND_WEBHOOK_", extra="ignore")

@@ -10,19 +10,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
-from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
+from connector.rules.model.audit import Act, Actor, AuditAction, Outcome
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.sending.launching import is_launched
 from connector.rules.sending.operating import refusal
+from connector.store.audit import record_audit
 from connector.store.engine.database import Database
+from connector.store.engine.outages import StoreUnavailable
 from connector.store.follow_ups.follow_ups import load_follow_up
 from connector.wire import OperationResult, OperatorRequest, OperatorVerb, Postponement
 
@@ -42,9 +52,10 @@ class FollowUpUnavailable(ConnectorError):
 
 
 class FollowUpClient:
-    """Sends updates to the follow-ups of one workspace.
+    """Sends updates to the follow-ups of one workspace, each recorded in the audit trail with its note as the reason.
 
     Args:
+        actor: who acts; it is recorded before Temporal is asked, and does not cross Temporal (guarantee 8).
         client: a way to get Temporal's client; it is used only if the store does not refuse the operation.
         answer_timeout: how long to wait for an answer; the operation may still be carried out later.
     """
@@ -54,10 +65,12 @@ class FollowUpClient:
         database: Database,
         workspace: str,
         client: Callable[[], Awaitable[Client]],
+        actor: Actor,
         *,
         answer_timeout: timedelta = _DEFAULT_TIMEOUT,
     ) -> None:
         self._database, self._workspace, self._client, self._timeout = database, workspace, client, answer_timeout
+        self._actor = actor
 
     async def find(self, follow_up_id: str) -> FollowUp:
         """Return the current row of the follow-up. Raises FollowUpUnknown."""
@@ -99,12 +112,37 @@ class FollowUpClient:
             )
         workflow_id = names.follow_up_id(self._workspace, follow_up.campaign, follow_up.user_key, follow_up.id)
         handle = (await self._client()).get_workflow_handle(workflow_id)
+        act_id = f"{verb}-{uuid4().hex}"
+        await self._record(follow_up, verb, request, act_id, "requested")
+        try:
+            return await self._execute(handle, follow_up, verb, request, act_id)
+        except OperationRefused:
+            with suppress(StoreUnavailable):
+                await self._record(follow_up, verb, request, act_id, "refused")
+            raise
+
+    async def _record(
+        self, follow_up: FollowUp, verb: OperatorVerb, request: OperatorRequest, act_id: str, outcome: Outcome
+    ) -> None:
+        details = {"campaign": follow_up.campaign, **request.model_dump(include={"until"})}
+        act = Act(AuditAction(verb), follow_up.id, details, request.note, outcome, act_id)
+        async with self._database.write(self._workspace, lock="none") as tx:
+            await record_audit(tx, self._actor, act)
+
+    async def _execute(
+        self,
+        handle: WorkflowHandle[Any, Any],
+        follow_up: FollowUp,
+        verb: OperatorVerb,
+        request: OperatorRequest,
+        act_id: str,
+    ) -> OperationResult:
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 operated: OperationResult = await handle.execute_update(
                     verb,
                     request,
-                    id=f"{verb}-{uuid4().hex}",
+                    id=act_id,
                     result_type=OperationResult,
                     rpc_timeout=self._timeout,
                 )

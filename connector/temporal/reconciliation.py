@@ -17,6 +17,8 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
+from connector.rules.model.audit import IN_TEMPORAL, Act, AuditAction
+from connector.store.audit import record_audit
 from connector.store.engine.database import Database, StoreUnavailable, database_now
 from connector.store.follow_ups.ending import end_closed, find_open
 from connector.store.follow_ups.launches import LaunchRow, end_launch, find_unfinished, load_due_rows
@@ -109,6 +111,9 @@ class Reconciliation:
             now = await database_now(tx)
             claimed_before = now - _ABANDONED_CLAIM_AGE
             ended = await end_closed(tx, closed, claimed_before=claimed_before, now=now)
+            by_operator = [one for one in ended if closed[one.id] in _BY_OPERATOR]
+            acts = [_closing(one.id, closed[one.id], campaign=one.campaign) for one in by_operator]
+            await record_audit(tx, IN_TEMPORAL, *acts)
         for follow_up in ended:
             _log_closed(
                 "workflow_closed",
@@ -167,6 +172,8 @@ async def _end_if_closed(database: Database, workspace: str, client: Client, lau
         return False
     async with database.write(workspace) as tx:
         await end_launch(tx, launch.launch_id, await database_now(tx))
+        if status in _BY_OPERATOR:
+            await record_audit(tx, IN_TEMPORAL, _closing(launch.campaign, status, launch=launch.launch_id))
     _log_closed("launch_closed", status, campaign=launch.campaign, launch=launch.launch_id)
     return True
 
@@ -193,6 +200,10 @@ async def _newest_status(client: Client, workflow_id: str) -> WorkflowExecutionS
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
         return None
+
+
+def _closing(subject: str, status: WorkflowExecutionStatus, **details: str) -> Act:
+    return Act(AuditAction.CANCEL, subject, {**details, "workflow": status.name.lower()})
 
 
 def _follow_up_id(execution: WorkflowExecution) -> str:

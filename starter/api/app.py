@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from connector.app.context import AppContext
 from starter.api.access.origins import InboxOrigins
@@ -16,7 +16,9 @@ from starter.api.openapi import document as openapi
 from starter.api.requests.admission import Admission
 from starter.api.requests.errors import install_error_handlers
 from starter.api.requests.middleware import RequestMiddleware
+from starter.api.requests.paths import EncodedPaths, decode_path_parameters
 from starter.api.routes import (
+    audit,
     campaigns,
     follow_ups,
     inbox,
@@ -43,6 +45,8 @@ def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookP
         title="Campaign Connector",
         version=_version(),
         lifespan=_sweep,
+        dependencies=[Depends(decode_path_parameters)],
+        redirect_slashes=False,  # a redirect would lead to another user
         generate_unique_id_function=openapi.operation_id,
         description="Follow-on campaigns that start when a user interacts with another campaign.",
     )
@@ -52,7 +56,7 @@ def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookP
     app.include_router(operation.router)
     app.include_router(tracking.router)
     app.state.segment = segment.open_mapping(context)
-    keyed = (interactions, segment, users, inbox, pushes, campaigns, follow_ups)
+    keyed = (interactions, segment, users, inbox, pushes, campaigns, follow_ups, audit)
     for resource in keyed:
         app.include_router(resource.router)  # every route declares the scopes it needs
     app.include_router(webhooks.router)  # no key: providers sign their calls
@@ -60,6 +64,7 @@ def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookP
     openapi.describe(app)
     app.add_middleware(InboxOrigins, origins=context.settings.inbox.origins)
     app.add_middleware(Admission, limits=context.settings.api_limits)
+    app.add_middleware(EncodedPaths)
     app.add_middleware(RequestMiddleware)
     return app
 

@@ -27,7 +27,7 @@ def api(
 
       connector keys create --name shop --scope ingest && connector api --host 0.0.0.0
 
-      CONNECTOR_API_KEYS='["a long random key"]' connector api
+      CONNECTOR_API_KEYS_FILE=/run/secrets/keys.json connector api
     """
     settings = start_command(data)
     address = settings.api_host if host is None else host, settings.api_port if port is None else port

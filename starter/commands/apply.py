@@ -12,11 +12,11 @@ import typer
 from connector.definitions import read_definitions
 from connector.rules.model.campaigns import Workspace
 from connector.rules.model.errors import DefinitionError, Fault
-from connector.rules.publishing.drafting import Definition, DraftChange, draft_warnings
-from connector.store.catalogue.drafts import save_drafts
-from connector.store.engine.database import database_now
-from starter.commands.options import DataOption, JsonOption
+from connector.rules.publishing.drafting import Definition, DraftChange
+from starter.commands.actor import command_line_actor
+from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
 from starter.commands.store_session import open_store, run
+from starter.operations.drafts import save_definitions
 from starter.terminal import format_table, print_json, print_note, print_result, print_warnings, spinner
 
 DefinitionPaths = Annotated[list[Path], typer.Argument(exists=True, help="YAML files, or folders of YAML files.")]
@@ -24,6 +24,7 @@ DefinitionPaths = Annotated[list[Path], typer.Argument(exists=True, help="YAML f
 
 def apply(
     paths: DefinitionPaths,
+    reason: ReasonOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -39,8 +40,9 @@ def apply(
 
       connector apply welcome.yaml nudge.yaml --json
     """
+    check_reason(reason)
     definitions = read_definition_files(paths)
-    saved, warnings = run(_save(data, definitions))
+    saved, warnings = run(_save(data, definitions, reason))
     print_warnings(warnings)
     if as_json:
         print_json({"saved": [vars(change) for change in saved], "warnings": warnings})
@@ -75,15 +77,13 @@ def check_workspace(workspace: str, definitions: Sequence[Definition]) -> None:
             raise DefinitionError([Fault("workspace", problem)])
 
 
-async def _save(data: Path | None, definitions: Sequence[Definition]) -> tuple[list[DraftChange], list[str]]:
+async def _save(
+    data: Path | None, definitions: Sequence[Definition], reason: str | None
+) -> tuple[list[DraftChange], list[str]]:
     async with open_store(data) as context:
         check_workspace(context.workspace, definitions)
         with spinner(f"Saving {len(definitions)} definitions"):
-            async with context.database.write(context.workspace) as tx:
-                now = await database_now(tx)
-                saved = await save_drafts(tx, definitions, now)
-            catalogue = await context.cache.at_least(context.database)
-        return saved, draft_warnings(definitions, catalogue, now)
+            return await save_definitions(context, command_line_actor(), definitions, reason=reason)
 
 
 def _print_changes(saved: Sequence[DraftChange]) -> None:

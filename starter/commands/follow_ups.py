@@ -14,7 +14,8 @@ from connector.rules.model.values import format_instant
 from connector.rules.sending.operating import in_words
 from connector.temporal.follow_up_client import FollowUpClient
 from connector.wire import MAX_NOTE_CHARACTERS, OperationResult
-from starter.commands.options import DataOption, JsonOption, parse_duration_option, parse_time_option
+from starter.commands.actor import command_line_actor
+from starter.commands.options import DataOption, JsonOption, check_reason, parse_duration_option, parse_time_option
 from starter.commands.session import open_session
 from starter.commands.store_session import run
 from starter.terminal import print_json, print_result
@@ -30,8 +31,8 @@ FollowUpArgument = Annotated[
 NoteOption = Annotated[
     str | None,
     typer.Option(
-        help=f"A note for Temporal's UI, at most {MAX_NOTE_CHARACTERS} characters. "
-        "Histories keep it: do not name users."
+        help=f"A note for Temporal's UI and the audit trail, at most {MAX_NOTE_CHARACTERS} characters. "
+        "Both keep it: do not name users."
     ),
 ]
 Operation = Callable[[FollowUpClient], Awaitable[OperationResult]]
@@ -48,7 +49,7 @@ def send_now(
 
       connector send-now 3f1c0a9e5b7d4826a1c4e0b2d9
     """
-    _check_note(note)
+    check_reason(note, option="--note")
     _operate(names.SEND_NOW, follow_up, lambda client: client.send_now(follow_up, note=note), data, as_json)
 
 
@@ -68,7 +69,7 @@ def postpone(
 
       connector postpone 3f1c0a9e5b7d4826a1c4e0b2d9 --by "2 hours"
     """
-    _check_note(note)
+    check_reason(note, option="--note")
     if (until is None) == (by is None):
         raise typer.BadParameter("give either --until or --by")
     instant = None if until is None else parse_time_option("--until", until)
@@ -90,14 +91,17 @@ def cancel(
 
       connector cancel 3f1c0a9e5b7d4826a1c4e0b2d9
     """
-    _check_note(note)
+    check_reason(note, option="--note")
     _operate(names.CANCEL, follow_up, lambda client: client.cancel(follow_up, note=note), data, as_json)
 
 
 def _operate(verb: str, follow_up: str, operation: Operation, data: Path | None, as_json: bool) -> None:
+    actor = command_line_actor()
+
     async def work() -> OperationResult:
         async with open_session(data) as context:
-            return await operation(FollowUpClient(context.database, context.workspace, context.temporal.client))
+            client = FollowUpClient(context.database, context.workspace, context.temporal.client, actor)
+            return await operation(client)
 
     operated = run(work())
     if as_json:
@@ -111,8 +115,3 @@ def _format_state(operated: OperationResult) -> str:
     if operated.next_at is not None:
         return f"{operated.state} until {format_instant(operated.next_at)}"
     return in_words(operated.state or "", operated.reason)
-
-
-def _check_note(note: str | None) -> None:
-    if note is not None and len(note) > MAX_NOTE_CHARACTERS:
-        raise typer.BadParameter(f"--note has at most {MAX_NOTE_CHARACTERS} characters")

@@ -12,7 +12,8 @@ import typer
 
 from connector.rules.model.api_keys import MAX_KEY_RATE, Key, KeyState, Scope, parse_key
 from connector.rules.model.values import format_duration, format_instant
-from starter.commands.options import DataOption, JsonOption, parse_duration_option
+from starter.commands.actor import command_line_actor
+from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason, parse_duration_option
 from starter.commands.store_session import open_store, run
 from starter.operations.api_keys import ApiKeyService, IssuedKey
 from starter.terminal import format_table, print_json, print_note, print_result
@@ -60,6 +61,7 @@ def create(
     expires: Annotated[
         str | None, typer.Option(help='How long the key is valid, like "90 days".', show_default="no expiry")
     ] = None,
+    reason: ReasonOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -77,7 +79,7 @@ def create(
     _check_rate(rate)
     lifetime = None if expires is None else _parse_lifetime(expires)
     scopes = tuple(known for known in Scope if known in scope)
-    issued = _call_service(data, lambda service: service.create(name, scopes, rate=rate, lifetime=lifetime))
+    issued = _call_service(data, lambda service: service.create(name, scopes, rate=rate, lifetime=lifetime), reason)
     _print_issued(issued, as_json)
 
 
@@ -103,14 +105,16 @@ def list_keys(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 
 @keys.command()
-def revoke(id: KeyIdArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
+def revoke(
+    id: KeyIdArgument, reason: ReasonOption = None, data: DataOption = None, as_json: JsonOption = False
+) -> None:
     """Revoke a key: a running API refuses it within a second. This cannot be undone.
 
     Example:
 
       connector keys revoke 3f1c0a9e5b7d
     """
-    key = _call_service(data, lambda service: service.revoke(_parse_id(id)))
+    key = _call_service(data, lambda service: service.revoke(_parse_id(id)), reason)
     if as_json:
         return print_json({"id": key.id, "name": key.name, "revoked_at": format_instant(key.revoked_at)})
     return print_result(f"{key.id} ({key.name}): revoked since {format_instant(key.revoked_at)}")
@@ -122,6 +126,7 @@ def rotate(
     overlap: Annotated[
         str, typer.Option(help='How long the old key stays valid; "0 seconds": it expires now.')
     ] = "1 hour",
+    reason: ReasonOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -136,13 +141,17 @@ def rotate(
       connector keys rotate 3f1c0a9e5b7d --overlap "0 seconds"
     """
     duration = parse_duration_option("--overlap", overlap)
-    _print_issued(_call_service(data, lambda service: service.rotate(_parse_id(id), overlap=duration)), as_json)
+    issued = _call_service(data, lambda service: service.rotate(_parse_id(id), overlap=duration), reason)
+    _print_issued(issued, as_json)
 
 
-def _call_service(data: Path | None, call: Callable[[ApiKeyService], Awaitable[T]]) -> T:
+def _call_service(data: Path | None, call: Callable[[ApiKeyService], Awaitable[T]], reason: str | None = None) -> T:
+    check_reason(reason)
+    actor = command_line_actor()
+
     async def work() -> T:
         async with open_store(data) as context:
-            return await call(ApiKeyService(context.database, context.workspace))
+            return await call(ApiKeyService(context.database, context.workspace, actor, reason=reason))
 
     return run(work())
 

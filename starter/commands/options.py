@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from connector.rules.model.audit import MAX_REASON_CHARACTERS
 from connector.rules.model.values import Instant, parse_duration
 
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
@@ -20,6 +21,18 @@ DataOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ReasonOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Why, for the audit trail: at most {MAX_REASON_CHARACTERS} characters, kept for good: do not name users."
+    ),
+]
+
+
+def check_reason(reason: str | None, *, option: str = "--reason") -> None:
+    """Raise BadParameter if the reason for an act is too long."""
+    if reason is not None and len(reason) > MAX_REASON_CHARACTERS:
+        raise typer.BadParameter(f"{option} has at most {MAX_REASON_CHARACTERS} characters")
 
 
 def parse_time_option(option: str, text: str, *, alternative: str = "") -> datetime:

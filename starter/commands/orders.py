@@ -12,7 +12,8 @@ from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.errors import OrderRefused
 from connector.rules.model.values import format_instant
 from connector.wire import OrderReceipt
-from starter.commands.options import DataOption, JsonOption
+from starter.commands.actor import command_line_actor
+from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
 from starter.commands.session import open_session
 from starter.commands.store_session import run
 from starter.operations.order_keys import KEY_PATTERN, OrderKey
@@ -41,6 +42,7 @@ def publish(
         bool, typer.Option("--allow-missed", help="Publish even if a draft follow-on would miss the launch.")
     ] = False,
     key: KeyOption = None,
+    reason: ReasonOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -52,43 +54,62 @@ def publish(
 
       connector publish --with-follow-ons welcome spring-banner
     """
-    _order("publish", ids, key, data, as_json, with_follow_ons=with_follow_ons, allow_missed=allow_missed)
+    _order("publish", ids, key, reason, data, as_json, with_follow_ons=with_follow_ons, allow_missed=allow_missed)
 
 
-def stop(ids: IdsArgument, key: KeyOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+def stop(
+    ids: IdsArgument,
+    key: KeyOption = None,
+    reason: ReasonOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Stop campaigns and cards: waiting and held follow-ups end as `dropped: stopped`, and no new ones start.
 
     Example:
 
       connector stop nudge
     """
-    _order("stop", ids, key, data, as_json)
+    _order("stop", ids, key, reason, data, as_json)
 
 
-def resume(ids: IdsArgument, key: KeyOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+def resume(
+    ids: IdsArgument,
+    key: KeyOption = None,
+    reason: ReasonOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Make stopped campaigns and cards live again, unchanged; interactions while they were stopped do not count.
 
     Example:
 
       connector resume nudge
     """
-    _order("resume", ids, key, data, as_json)
+    _order("resume", ids, key, reason, data, as_json)
 
 
-def archive(ids: IdsArgument, key: KeyOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+def archive(
+    ids: IdsArgument,
+    key: KeyOption = None,
+    reason: ReasonOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Stop campaigns and cards for good; they cannot be edited or published any more.
 
     Example:
 
       connector archive last-spring
     """
-    _order("archive", ids, key, data, as_json)
+    _order("archive", ids, key, reason, data, as_json)
 
 
 def _order(
     verb: OrderVerb,
     ids: list[str],
     key: str | None,
+    reason: str | None,
     data: Path | None,
     as_json: bool,
     *,
@@ -96,11 +117,20 @@ def _order(
     allow_missed: bool = False,
 ) -> None:
     order_key = _parse_key(key)
+    check_reason(reason)
+    actor = command_line_actor()
 
     async def work() -> OrderReceipt:
         async with open_session(data) as context:
             return await order_now(
-                context, verb, ids, with_follow_ons=with_follow_ons, allow_missed=allow_missed, key=order_key
+                context,
+                actor,
+                verb,
+                ids,
+                reason=reason,
+                with_follow_ons=with_follow_ons,
+                allow_missed=allow_missed,
+                key=order_key,
             )
 
     try:

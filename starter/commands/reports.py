@@ -8,13 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from connector.provider_events.intake import RetryResult, open_provider_event_intake
+from connector.provider_events.intake import RetryResult
 from connector.rules.model.values import format_instant
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, PROVIDERS
 from connector.store.provider_events.events import UnmatchedEvent, count_unmatched, newest_unmatched
-from starter.commands.options import DataOption, JsonOption
+from starter.commands.actor import command_line_actor
+from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
 from starter.commands.session import open_session
 from starter.commands.store_session import READ_SECONDS, open_store, run
+from starter.operations.reports import retry_reports
 from starter.terminal import format_table, print_json, print_result
 
 ProviderOption = Annotated[str | None, typer.Option(help=f"Only this provider: {', '.join(PROVIDERS)}.")]
@@ -26,6 +28,7 @@ def reports(
     provider: ProviderOption = None,
     retry: RetryOption = False,
     limit: LimitOption = 100,
+    reason: ReasonOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -42,16 +45,16 @@ def reports(
     """
     if provider is not None and provider not in PROVIDERS:
         raise typer.BadParameter(f"--provider {provider!r} is not one of {', '.join(PROVIDERS)}")
+    check_reason(reason)
     if retry:
-        _print_retried(run(_retry(data, provider)), as_json)
+        _print_retried(run(_retry(data, provider, reason)), as_json)
     else:
         _print_unmatched(*run(_load_unmatched(data, provider, limit)), as_json)
 
 
-async def _retry(data: Path | None, provider: str | None) -> RetryResult:
+async def _retry(data: Path | None, provider: str | None, reason: str | None) -> RetryResult:
     async with open_session(data) as context:
-        intake = open_provider_event_intake(context.settings, context.database, context.cache, context.intake)
-        return await intake.retry(provider)
+        return await retry_reports(context, command_line_actor(), provider, reason=reason)
 
 
 async def _load_unmatched(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from rich.box import SIMPLE_HEAD
@@ -79,12 +80,12 @@ class DemoSession:
     async def create_user(self, user: str) -> None:
         """Create a user who can receive a push."""
         attributes = {"first_name": user.capitalize(), "push_tokens": [f"token-of-{user}"]}
-        (await self._api.put(f"/v1/users/{user}", json=attributes)).raise_for_status()
+        (await self._api.put(_path_of(user), json=attributes)).raise_for_status()
 
     async def change_user(self, user: str, action: str, **changes: Any) -> None:
         """Change attributes of a user."""
         self.print_line(f"[bold]{user}[/] {action}")
-        (await self._api.patch(f"/v1/users/{user}", json=changes)).raise_for_status()
+        (await self._api.patch(_path_of(user), json=changes)).raise_for_status()
 
     async def report(
         self, users: Sequence[str], action: str, item: Mapping[str, Any], *, ago: timedelta = timedelta(0)
@@ -145,6 +146,10 @@ def compare_outcomes(outcomes: Mapping[ExpectedOutcome, Outcome]) -> tuple[Table
 def _format_outcome(outcome: Outcome) -> str:
     state, reason = outcome
     return state if reason in (None, "exception") else f"{state}: {reason}"
+
+
+def _path_of(user: str) -> str:
+    return f"/v1/users/{quote(user, safe='')}"
 
 
 def _now() -> datetime:

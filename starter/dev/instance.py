@@ -88,5 +88,6 @@ def _command_line(pid: int) -> str:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             return ""
-    listed = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    words, environment = ["ps", "-o", "command=", "-p", str(pid)], {"PATH": os.environ.get("PATH", os.defpath)}
+    listed = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     return listed.stdout

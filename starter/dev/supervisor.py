@@ -26,7 +26,7 @@ from starter.dev.instance import (
     write_instance,
 )
 from starter.dev.supervised_process import SupervisedProcess
-from starter.dev.temporal_server import server_command, wait_for_server
+from starter.dev.temporal_server import server_command, server_environment, wait_for_server
 
 _START_TIMEOUT_SECONDS = 90.0
 _STOP_TIMEOUT_SECONDS = 10.0
@@ -90,15 +90,21 @@ class _Supervisor:
             "CONNECTOR_DATA": str(data),
             "CONNECTOR_DEV": "1",
         }
-        self._temporal = self._process("temporal", server_command(data, ports.temporal, ports.ui), log=self._log)
+        self._temporal = SupervisedProcess(
+            "temporal",
+            server_command(data, ports.temporal, ports.ui),
+            server_environment(os.environ),
+            log=self._log,
+            on_start=self._write_instance,
+        )
         api_options = ("--host", "127.0.0.1", "--port", str(ports.api))
         self._api = self._process("api", _connector_command("api", data, *api_options))
         self._worker = self._process("worker", _connector_command("worker", data))
         self._processes = (self._temporal, self._api, self._worker)
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _process(self, name: str, command: list[str], *, log: Path | None = None) -> SupervisedProcess:
-        return SupervisedProcess(name, command, self._environment, log=log, on_start=self._write_instance)
+    def _process(self, name: str, command: list[str]) -> SupervisedProcess:
+        return SupervisedProcess(name, command, self._environment, on_start=self._write_instance)
 
     @property
     def _instance(self) -> DevInstance:

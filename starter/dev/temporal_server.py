@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
@@ -15,6 +16,9 @@ from connector.rules.model.errors import ConnectorError
 from connector.temporal.client import DUE_AT, SEARCH_ATTRIBUTES
 
 _DYNAMIC_CONFIG = ("system.forceSearchAttributesCacheRefreshOnRead=true", "matching.enableFairness=true")
+
+_PASSED_ON = frozenset({"HOME", "LANG", "LOGNAME", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "TZ", "USER"})
+_PASSED_ON_PREFIXES = ("GO", "LC_", "XDG_")
 
 
 class TemporalMissing(ConnectorError):
@@ -38,6 +42,16 @@ def server_command(data: Path, port: int, ui_port: int | None) -> list[str]:
     for setting in _DYNAMIC_CONFIG:
         command += ["--dynamic-config-value", setting]
     return command
+
+
+def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the part of an environment that the server gets: where its user's things are, and settings of Go.
+
+    It needs none of the connector's secrets, nor those of anything else that was started from the same shell.
+    """
+    return {
+        name: value for name, value in environment.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+    }
 
 
 async def wait_for_server(address: str) -> None:

@@ -1,4 +1,4 @@
-"""The service that creates, lists, rotates and revokes API keys, each in one transaction.
+"""The service that creates, lists, rotates and revokes API keys, each in one transaction with its audit entry.
 
 ConnectorError
 ├── KeyUnknown  no key has that id
@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connector.rules.model.api_keys import Key, KeyState, Scope, parse_key
+from connector.rules.model.audit import Act, Actor, AuditAction
 from connector.rules.model.errors import ConnectorError
+from connector.rules.model.values import format_instant
+from connector.store.audit import record_audit
 from connector.store.engine.database import Database, database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.users.api_keys import add_key, end_key, find_key, list_keys
@@ -54,10 +57,15 @@ def create_key() -> NewKey:
 
 
 class ApiKeyService:
-    """Manages the keys of one workspace. Every method raises StoreUnavailable if the database cannot be reached."""
+    """Manages the keys of one workspace. Every method raises StoreUnavailable if the database cannot be reached.
 
-    def __init__(self, database: Database, workspace: str) -> None:
-        self._database, self._workspace = database, workspace
+    Args:
+        actor: who acts, for the audit trail.
+        reason: why, in the actor's own words.
+    """
+
+    def __init__(self, database: Database, workspace: str, actor: Actor, *, reason: str | None = None) -> None:
+        self._database, self._workspace, self._actor, self._reason = database, workspace, actor, reason
 
     async def create(
         self, name: str, scopes: Sequence[Scope], *, rate: float | None = None, lifetime: timedelta | None = None
@@ -68,7 +76,9 @@ class ApiKeyService:
             rate: requests per second; None: the API's default. lifetime: whole seconds; None: it does not expire.
         """
         async with self._database.write(self._workspace) as tx:
-            return await self._issue(tx, name, scopes, rate, lifetime, await database_now(tx))
+            issued = await self._issue(tx, name, scopes, rate, lifetime, await database_now(tx))
+            await self._record(tx, AuditAction.CREATE_KEY, issued.key.id, **_describe(issued.key))
+            return issued
 
     async def rotate(self, id: str, *, overlap: timedelta) -> IssuedKey:
         """Create a key with the same name, scopes, rate and lifetime; the old one expires after `overlap` at most.
@@ -84,6 +94,7 @@ class ApiKeyService:
             ends = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
             await end_key(tx, id, expires_at=ends)
             issued = await self._issue(tx, old.name, old.scopes, old.rate, old.lifetime, now)
+            await self._record(tx, AuditAction.ROTATE_KEY, id, replaced_by=issued.key.id, **_describe(issued.key))
             return IssuedKey(issued.key, issued.secret, replaces=await self._find(tx, id))
 
     async def revoke(self, id: str) -> Key:
@@ -91,12 +102,16 @@ class ApiKeyService:
         async with self._database.write(self._workspace) as tx:
             if (await self._find(tx, id)).revoked_at is None:
                 await end_key(tx, id, revoked_at=await database_now(tx))
+                await self._record(tx, AuditAction.REVOKE_KEY, id)
             return await self._find(tx, id)
 
     async def list_keys(self) -> tuple[list[Key], datetime]:
         """Return every key, oldest first, and the time of the database's clock, on which their states depend."""
         async with self._database.read(self._workspace) as tx:
             return await list_keys(tx), await database_now(tx)
+
+    async def _record(self, tx: Transaction, action: AuditAction, id: str, **details: object) -> None:
+        await record_audit(tx, self._actor, Act(action, id, details, self._reason))
 
     async def _find(self, tx: Transaction, id: str) -> Key:
         key = await find_key(tx, id)
@@ -118,3 +133,7 @@ class ApiKeyService:
         key = Key(secret.id, name, tuple(scopes), rate, lifetime, now, ends, None)
         await add_key(tx, key, secret.digest)
         return IssuedKey(key, secret)
+
+
+def _describe(key: Key) -> dict[str, object]:
+    return {"name": key.name, "scopes": list(key.scopes), "expires_at": format_instant(key.expires_at)}

@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import uuid4
 
 from connector.app.context import AppContext
 from connector.rules.catalogue.lifecycle import OrderVerb
+from connector.rules.model.audit import Act, Actor, AuditAction, Outcome
+from connector.rules.model.errors import OrderRefused
+from connector.store.audit import record_audit
 from connector.store.catalogue.orders import find_receipt
+from connector.store.engine.outages import StoreUnavailable
 from connector.temporal.registry_client import submit_order
 from connector.wire import Order, OrderReceipt
 from starter.operations.order_keys import OrderKey
 
+_MAX_PROBLEMS = 5
+"""How many problems the entry of a refused order names."""
+
 
 async def order_now(
     context: AppContext,
+    actor: Actor,
     verb: OrderVerb,
     ids: Sequence[str],
     *,
+    reason: str | None = None,
     with_follow_ons: bool = False,
     allow_missed: bool = False,
     key: OrderKey | None = None,
 ) -> OrderReceipt:
     """Have the registry carry out an order, all or nothing.
 
+    The request is recorded in the audit trail before the registry gets it; the activity that commits the order records
+    that it was done. So no order takes effect without an entry, and who gave it stays out of Temporal (guarantee 8).
+
     Args:
+        reason: the actor's own words, for the audit trail.
         key: an order that is repeated with the same key is carried out once; None: it is a new order.
 
     Raises:
         OrderRefused: names every problem, or the key belongs to another order; nothing was changed.
         TemporalUnavailable: Temporal cannot be reached; nothing was changed.
         RegistryUnavailable: no answer came, or not in time; the order may still be carried out.
+        StoreUnavailable: the request could not be recorded; nothing was changed.
     """
     order = Order(
         workspace=context.workspace,
@@ -42,9 +57,31 @@ async def order_now(
     )
     receipt = await _find_receipt(context, order) if key is not None else None
     if receipt is None:
-        receipt = await submit_order(await context.temporal.client(), order, may_repeat=key is not None)
+        receipt = await _submit(context, actor, order, reason, may_repeat=key is not None)
         context.outbox.nudge()
     return receipt
+
+
+async def _submit(
+    context: AppContext, actor: Actor, order: Order, reason: str | None, *, may_repeat: bool
+) -> OrderReceipt:
+    client = await context.temporal.client()
+    await _record(context, actor, order, "requested", reason)
+    try:
+        return await submit_order(client, order, may_repeat=may_repeat)
+    except OrderRefused as refusal:
+        with suppress(StoreUnavailable):
+            await _record(context, actor, order, "refused", reason, problems=list(refusal.problems[:_MAX_PROBLEMS]))
+        raise
+
+
+async def _record(
+    context: AppContext, actor: Actor, order: Order, outcome: Outcome, reason: str | None, **details: object
+) -> None:
+    options = {name: True for name in ("with_follow_ons", "allow_missed") if getattr(order, name)} | details
+    acts = [Act(AuditAction(order.verb), id, options, reason, outcome, order.order_id) for id in order.ids]
+    async with context.database.write(context.workspace, lock="none") as tx:
+        await record_audit(tx, actor, *acts)
 
 
 async def _find_receipt(context: AppContext, order: Order) -> OrderReceipt | None:

@@ -45,8 +45,8 @@ async def send(
 
 
 def sign_in(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
-    """Let `shop` in with `s3cret`."""
-    good = (data.login, data.password) == (b"shop", b"s3cret")
+    """Let `shop` in with `s3cret-long`."""
+    good = (data.login, data.password) == (b"shop", b"s3cret-long")
     return AuthResult(success=good, handled=False)
 
 
@@ -74,7 +74,7 @@ async def test_tls_and_authentication(mode: str, certificate):
     tls = {"implicit": certificate.serving} if mode == "implicit" else {"tls_context": certificate.serving}
     strict = {"auth_require_tls": mode == "starttls"}
     async with serve_mail(mailbox, **tls, **AUTH, **strict) as port:
-        await send(port, trusting=certificate.trusting, tls=mode, username="shop", password="s3cret")
+        await send(port, trusting=certificate.trusting, tls=mode, username="shop", password="s3cret-long")
     assert mailbox.sessions[0].authenticated
     assert mode == "implicit" or mailbox.sessions[0].ssl is not None
 
@@ -100,7 +100,7 @@ async def test_a_server_without_starttls_sends_nothing():
     assert (fault.value.code, mailbox.envelopes) == ("smtp_tls", [])
 
 
-@pytest.mark.parametrize("credentials", [{}, {"username": "shop", "password": "wrong"}])
+@pytest.mark.parametrize("credentials", [{}, {"username": "shop", "password": "wrong-one"}])
 async def test_a_refused_sign_in_is_tried_later(credentials: dict[str, str]):
     """Wrong or missing credentials are a fault of the settings: nothing was sent, and the send is retried."""
     mailbox = Mailbox()

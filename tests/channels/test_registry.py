@@ -84,7 +84,7 @@ def test_providers_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("CONNECTOR_TWILIO_ACCOUNT_SID", ACCOUNT)
     with pytest.raises(SettingsWrong, match=r"CONNECTOR_TWILIO_\*: .*AUTH_TOKEN"):
         read_settings()
-    monkeypatch.setenv("CONNECTOR_TWILIO_AUTH_TOKEN", "a secret")
+    monkeypatch.setenv("CONNECTOR_TWILIO_AUTH_TOKEN", "a secret" * 4)
     monkeypatch.setenv("CONNECTOR_TWILIO_SENDER", "+14155550100")
     monkeypatch.setenv("CONNECTOR_FCM_PROJECT", "shop-1")
     settings = read_settings()

@@ -29,6 +29,7 @@ from connector.settings.providers import Twilio
 from tests.support.certificates import Certificate, Talk
 from tests.support.provider_servers import (
     ACCOUNT,
+    AUTH_TOKEN,
     CALLBACK,
     KEY,
     MESSAGES,
@@ -73,7 +74,7 @@ async def test_a_message_is_as_twilio_describes_it(httpserver: HTTPServer):
     assert await send(twilio(httpserver)) == Accepted(f"SM{1:032x}")
     [(request, _)] = httpserver.log
     assert check_operation(request) == {"To": "+14155552671", "From": "+14155552345", "Body": "Hi Zoë"}
-    assert request.headers["Authorization"] == "Basic " + base64.b64encode(f"{ACCOUNT}:12345".encode()).decode()
+    assert request.headers["Authorization"] == "Basic " + base64.b64encode(f"{ACCOUNT}:{AUTH_TOKEN}".encode()).decode()
     assert len(server.forms) == 1
 
 
@@ -88,7 +89,7 @@ async def test_a_status_callback_names_the_delivery(httpserver: HTTPServer):
 async def test_an_api_key_signs_in_and_a_service_sends(httpserver: HTTPServer):
     """An API key goes before the auth token; a messaging service needs no sender."""
     server = TwilioServer(httpserver)
-    settings = twilio(httpserver, api_key=KEY, api_secret="s", sender=None, messaging_service_sid=SERVICE)
+    settings = twilio(httpserver, api_key=KEY, api_secret="s" * 32, sender=None, messaging_service_sid=SERVICE)
     await send(settings)
     assert server.forms[0].keys() == {"To", "Body", "MessagingServiceSid"}
     assert httpserver.log[0][0].authorization.username == KEY
@@ -236,7 +237,7 @@ async def test_tls_is_checked(certificate: Certificate, raw_server: Serve):
         ({"api_key": KEY, "api_secret": ""}, "api_secret"),
         ({"sender": None}, "SENDER"),
         ({"api_key": KEY}, "API_SECRET"),
-        ({"auth_token": None, "api_key": KEY, "api_secret": "s", "status_callback": CALLBACK}, "STATUS_CALLBACK"),
+        ({"auth_token": None, "api_key": KEY, "api_secret": "s" * 32, "status_callback": CALLBACK}, "STATUS_CALLBACK"),
         ({"account_sid": "AC1"}, "account_sid"),
         ({"messaging_service_sid": "MG1"}, "messaging_service_sid"),
         ({"status_callback": "connector.test"}, "https://"),

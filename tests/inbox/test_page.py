@@ -27,7 +27,7 @@ from connector.store.tables import follow_ups, interactions
 from connector.temporal.client import register_search_attributes
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from tests.support.api import KEY
+from tests.support.api import KEY, configured
 from tests.support.browser import Page, find_chromium, open_page
 from tests.support.builders import ORIGINAL, follow_on
 from tests.support.installation import Installation
@@ -76,7 +76,7 @@ def site() -> Iterator[str]:
 async def _api(settings: Settings, database: Database) -> AsyncIterator[str]:
     """The API over HTTP, as long as the block runs; gives its address."""
     bound = socket.create_server(("127.0.0.1", 0))
-    app = create_app(build_context(settings, database), Keys([KEY]))
+    app = create_app(build_context(settings, database), Keys(configured(KEY)))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
     running = asyncio.create_task(server.serve(sockets=[bound]))
     try:

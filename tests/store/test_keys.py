@@ -12,6 +12,7 @@ from connector.store.engine.database import Database
 from connector.store.tables import keys
 from connector.store.users.api_keys import LiveKeys, load_live_keys
 from starter.operations.api_keys import ApiKeyService, IssuedKey, KeyEnded, KeyUnknown, create_key
+from tests.support.actors import OPERATOR
 
 W = "default"
 SECRET = "A" * 43
@@ -20,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def desk(database: Database) -> ApiKeyService:
-    return ApiKeyService(database, W)
+    return ApiKeyService(database, W, OPERATOR)
 
 
 async def live(database: Database, workspace: str = W) -> LiveKeys:
@@ -102,7 +103,7 @@ async def test_a_key_is_stored_by_its_hash(database: Database, desk: ApiKeyServi
         rows = (await tx.execute(select(keys))).all()
     assert not any(one.secret.text[-43:] in str(row) for one in issued for row in rows)
     assert (await live(database, "other")).by_id == {}
-    assert (await ApiKeyService(database, "other").list_keys())[0] == []
+    assert (await ApiKeyService(database, "other", OPERATOR).list_keys())[0] == []
 
 
 async def test_the_four_states(database: Database, desk: ApiKeyService) -> None:
@@ -175,7 +176,7 @@ async def test_an_invalid_key_is_not_replaced(database: Database, desk: ApiKeySe
             await ask
     assert await ids(database) == set()
     with pytest.raises(KeyUnknown):
-        await ApiKeyService(database, "other").revoke(revoked.key.id)
+        await ApiKeyService(database, "other", OPERATOR).revoke(revoked.key.id)
 
 
 async def test_rotated_and_revoked_at_once(database: Database, desk: ApiKeyService) -> None:

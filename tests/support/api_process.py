@@ -20,7 +20,7 @@ from sqlalchemy import select
 from connector.app.preflight import find_free_port
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
-from tests.support.api import KEY, NOWHERE
+from tests.support.api import KEY, KEY_VARIABLE, NOWHERE
 from tests.support.repository import ROOT
 
 READY_WITHIN = 60
@@ -59,7 +59,7 @@ async def api_process(
     port = find_free_port(0, option="")
     environment = {
         "CONNECTOR_DATABASE_URL": url,
-        "CONNECTOR_API_KEYS": f'["{KEY}"]',
+        "CONNECTOR_API_KEYS": KEY_VARIABLE,
         "TEMPORAL_ADDRESS": NOWHERE,
         **other,
         **{f"CONNECTOR_API_{name.upper()}": value for name, value in settings.items()},

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from connector.app.preflight import find_free_port
-from tests.support.api import KEY
+from tests.support.api import KEY, KEY_VARIABLE
 from tests.support.polling import until
 from tests.support.repository import ROOT
 
@@ -33,7 +33,7 @@ class ConnectorProcesses:
             "CONNECTOR_WORKSPACE": workspace,
             "CONNECTOR_DATABASE_URL": url,
             "CONNECTOR_DATA": str(folder),
-            "CONNECTOR_API_KEYS": f'["{KEY}"]',
+            "CONNECTOR_API_KEYS": KEY_VARIABLE,
             "TEMPORAL_ADDRESS": temporal,
             **settings,
         }

@@ -21,7 +21,7 @@ from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from tests.support.api import KEY
+from tests.support.api import KEY, configured
 from tests.support.builders import ABANDONED, ORIGINAL
 from tests.support.installation import Installation
 
@@ -130,7 +130,7 @@ async def serve(database: Database, order: Sequence[RequestOutcome] = ORDER) -> 
     """
     installation = Installation(database)
     await installation.publish(ORIGINAL, ABANDONED)
-    unreliable = UnreliableApp(create_app(build_context(Settings(), database), Keys([KEY])), order)
+    unreliable = UnreliableApp(create_app(build_context(Settings(), database), Keys(configured(KEY))), order)
     with socket() as listening:
         listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(unreliable, lifespan="off", log_config=None, access_log=False)  # type: ignore[arg-type]

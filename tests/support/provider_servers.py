@@ -21,7 +21,7 @@ from connector.settings.providers import Fcm, Twilio
 ACCOUNT = "AC" + "1" * 32
 SERVICE = "MG" + "2" * 32
 KEY = "SK" + "3" * 32
-AUTH_TOKEN = "12345"
+AUTH_TOKEN = "12345" + "0" * 27
 CALLBACK = "https://connector.test/webhooks/twilio"
 MESSAGES = f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
 OPERATION: dict[str, Any] = json.loads((Path(__file__).parent / "twilio_create_message.json").read_text())

@@ -25,7 +25,7 @@ from connector.store.engine.database import Database
 from connector.temporal.client import TemporalLink
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from tests.support.api import KEY
+from tests.support.api import KEY, configured
 from tests.support.builders import follow_on
 from tests.support.mail_server import Mailbox, serve_mail
 from tests.support.polling import until
@@ -155,7 +155,7 @@ async def running_system(
         )
         stack.enter_context(environment.with_time_skipping_disabled())
         await stack.enter_async_context(working(environment, settings))
-        app = create_app(build_context(settings, database, TemporalLink(environment.client)), Keys([KEY]))
+        app = create_app(build_context(settings, database, TemporalLink(environment.client)), Keys(configured(KEY)))
         await stack.enter_async_context(app.router.lifespan_context(app))
         system = System(app, mail, providers)
         await stack.enter_async_context(system.api)

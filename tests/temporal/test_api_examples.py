@@ -16,7 +16,7 @@ from connector.temporal.client import TemporalLink
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.openapi.examples import EXAMPLES, Example
-from tests.support.api import KEY
+from tests.support.api import KEY, configured
 from tests.support.builders import now
 from tests.support.workspace import Workspace, settings_for, working
 
@@ -101,7 +101,7 @@ async def player(
         update={"inbox": InboxSettings(secrets=["a secret of thirty-two characters or more"])}
     )
     context: AppContext = build_context(settings, sqlite_database, _Link(environment))
-    app = create_app(context, Keys([KEY]))
+    app = create_app(context, Keys(configured(KEY)))
     with environment.with_time_skipping_disabled():
         async with working(environment, settings), app.router.lifespan_context(app):
             headers = {"Authorization": f"Bearer {KEY}"}

@@ -14,6 +14,7 @@ from temporalio.testing import WorkflowEnvironment
 from connector.store.engine.database import Database
 from connector.temporal.follow_up_client import FollowUpClient, FollowUpUnavailable, FollowUpUnknown, OperationRefused
 from connector.temporal.outbox import Outbox
+from tests.support.actors import OPERATOR
 from tests.support.builders import ABANDONED, ORIGINAL, buy, now, push
 from tests.support.installation import Installation
 from tests.support.workspace import AT_ONCE, LATER, Workspace
@@ -82,7 +83,7 @@ async def test_ended_and_unknown_ones(workspace: Workspace) -> None:
     async def nobody() -> Client:
         raise AssertionError("Temporal was asked")
 
-    hands = FollowUpClient(workspace.database, workspace.name, nobody)
+    hands = FollowUpClient(workspace.database, workspace.name, nobody, OPERATOR)
     with pytest.raises(OperationRefused, match="it has ended: sent"):
         await hands.cancel(row.id)
     with pytest.raises(FollowUpUnknown, match="there is no follow-up 'nobody'"):
@@ -101,7 +102,9 @@ async def installation(sqlite_database: Database) -> Installation:
 async def test_without_a_worker(installation: Installation, environment: WorkflowEnvironment) -> None:
     """Told in words after a while: what was asked has no answer, and may be asked again."""
     [row] = await installation.rows()
-    hands = FollowUpClient(installation.database, "default", _client(environment), answer_timeout=timedelta(seconds=1))
+    hands = FollowUpClient(
+        installation.database, "default", _client(environment), OPERATOR, answer_timeout=timedelta(seconds=1)
+    )
     with pytest.raises(FollowUpUnavailable, match="was not started yet"):
         await hands.cancel(row.id)
     await Outbox(installation.database, "default", environment.client).flush()
@@ -120,7 +123,7 @@ async def test_ended_while_the_workflow_had_ended_too(
         return environment.client
 
     with pytest.raises(OperationRefused, match=r"it has ended: excepted \(exception\)"):
-        await FollowUpClient(installation.database, "default", client).cancel(row.id)
+        await FollowUpClient(installation.database, "default", client, OPERATOR).cancel(row.id)
 
 
 def _client(environment: WorkflowEnvironment) -> Callable[[], Awaitable[Client]]:

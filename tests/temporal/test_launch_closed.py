@@ -15,6 +15,7 @@ from connector.store.tables import deliveries, launches
 from connector.temporal.follow_up_client import FollowUpClient, OperationRefused
 from connector.temporal.outbox import Outbox
 from connector.temporal.reconciliation import Reconciliation, end_closed_launches
+from tests.support.actors import OPERATOR
 from tests.support.fake_channel import Killed
 from tests.support.installation import Installation
 from tests.support.launch_harness import MINUTE, NOW, LaunchHarness
@@ -126,7 +127,7 @@ async def test_operators_hands_are_refused_in_words(site: Site) -> None:
     async def nobody() -> Client:
         raise AssertionError("Temporal was asked")
 
-    hands = FollowUpClient(site.database, "default", nobody)
+    hands = FollowUpClient(site.database, "default", nobody, OPERATOR)
     for asked in (hands.send_now(row.id), hands.postpone(row.id, NOW + MINUTE), hands.cancel(row.id)):
         with pytest.raises(OperationRefused, match=r"launch of o sends it.*`connector stop o` pauses"):
             await asked

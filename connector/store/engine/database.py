@@ -20,7 +20,7 @@ from connector.store.engine.transaction import Dialect, Transaction, database_no
 
 __all__ = ["Database", "Lock", "StatementCount", "StoreUnavailable", "database_now"]
 
-Lock = Literal["shared", "exclusive"]
+Lock = Literal["shared", "exclusive", "none"]
 
 WAIT_SECONDS = 15.0
 """The deadline of a transaction, and of the wait for a turn or a connection before it, unless the caller gives one."""
@@ -86,14 +86,15 @@ class Database:
         Args:
             workspace: whose catalogue is locked.
             lock: `shared` for ingesting and sending, `exclusive` for orders, which then run alone (guarantee 1). SQLite
-                has one writer at a time, so that both are the same there.
+                has one writer at a time, so that both are the same there. `none` for what no order affects, such as the
+                audit trail: it waits for no order, and for no queue of shared writers.
             seconds: the deadline on PostgreSQL; None: that of the database. Waits for a lock end by then as well.
 
         Raises:
             StoreUnavailable: the database cannot be reached, cannot write, or did not answer before the deadline.
         """
         async with self._turn(lock), self._begin(self._writer, seconds, writing=True) as connection:
-            if self.dialect == "postgresql":
+            if self.dialect == "postgresql" and lock != "none":
                 await connection.execute(select(_catalogue_lock(workspace, lock)))
             yield Transaction(connection, workspace)
 

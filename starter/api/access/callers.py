@@ -14,6 +14,7 @@ from fastapi import Request
 from connector.rules.model.api_keys import Scope, parse_key
 from connector.rules.model.errors import ConnectorError
 from connector.settings.application import DEFAULT_KEY_RATE
+from connector.settings.keys import ConfiguredKey
 from starter.api.access.authorization import Credentials
 from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.origins import refuse_web_pages
@@ -51,7 +52,7 @@ class Keys:
     """The valid keys.
 
     Args:
-        fixed: the keys of CONNECTOR_API_KEYS, which have all scopes. Logs name them `env-1`, `env-2` and so on.
+        fixed: the keys of CONNECTOR_API_KEYS. Logs call them `env-` and their name.
         stored: the keys in the store; None: there are none.
         is_open: without a key, callers on this machine that are not web pages have all scopes.
         rate: requests per second for keys that have no rate of their own.
@@ -59,14 +60,14 @@ class Keys:
 
     def __init__(
         self,
-        fixed: Sequence[str] = (),
+        fixed: Sequence[ConfiguredKey] = (),
         *,
         stored: ApiKeyCache | None = None,
         is_open: bool = False,
         rate: float = DEFAULT_KEY_RATE,
         clock: Clock = time.monotonic,
     ) -> None:
-        self._fixed = [(f"env-{place}", _digest(key.encode())) for place, key in enumerate(fixed, 1)]
+        self._fixed = [(_digest(key.key.get_secret_value().encode()), _configured_caller(key)) for key in fixed]
         self._stored, self._is_open, self._rate, self._limits = stored, is_open, rate, RateLimits(clock)
 
     async def identify(self, request: Request, given: Credentials | None) -> Caller:
@@ -103,13 +104,13 @@ class Keys:
         if not self._is_open and not self._fixed and (self._stored is None or await self._stored.is_empty()):
             raise KeysMissing(
                 "the API needs a key to listen: create one with `connector keys create --name NAME --scope SCOPE`, "
-                "or set CONNECTOR_API_KEYS='[\"a long random key\"]' (only `connector dev` on loopback goes without)"
+                "or set CONNECTOR_API_KEYS (only `connector dev` on loopback goes without)"
             )
 
     def _fixed_caller(self, given: Credentials) -> Caller | None:
         digest = _digest(given.key)
-        same = [id for id, known in self._fixed if hmac.compare_digest(digest, known)]
-        return Caller(same[0], _ALL_SCOPES) if same else None
+        same = [caller for known, caller in self._fixed if hmac.compare_digest(digest, known)]
+        return same[0] if same else None
 
     async def _stored_caller(self, given: Credentials) -> Caller | None:
         key = parse_key(given.as_text)
@@ -127,6 +128,10 @@ def unauthorized(wrong: str) -> ApiError:
     """Return a 401 that explains how to send a key."""
     message = f"{wrong}; send the header `Authorization: Bearer KEY`"
     return ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _configured_caller(key: ConfiguredKey) -> Caller:
+    return Caller(f"env-{key.name}", key.scopes)
 
 
 def _digest(key: bytes) -> bytes:

@@ -15,7 +15,14 @@ from connector.rules.model.users import User
 from starter.api.access.key_schemes import describe_scopes
 from starter.api.openapi import examples, responses
 from starter.api.openapi.views import ErrorView
-from starter.api.requests.options import ClickOptions, InboxActionOptions, NoOptions, PublishOptions, TapOptions
+from starter.api.requests.options import (
+    ClickOptions,
+    InboxActionOptions,
+    NoOptions,
+    OrderOptions,
+    PublishOptions,
+    TapOptions,
+)
 
 _PLACE = "#/components/schemas/{model}"
 
@@ -61,7 +68,18 @@ def _complete(document: dict[str, Any]) -> None:
 
 def _schemas() -> dict[str, Any]:
     # Serialization schemas: durations and times of day are plain strings; validation schemas would promise ISO 8601.
-    read = (Interactions, User, Campaign, Card, NoOptions, PublishOptions, InboxActionOptions, ClickOptions, TapOptions)
+    read = (
+        Interactions,
+        User,
+        Campaign,
+        Card,
+        NoOptions,
+        OrderOptions,
+        PublishOptions,
+        InboxActionOptions,
+        ClickOptions,
+        TapOptions,
+    )
     # Validation schemas: fields with defaults are optional in responses.
     answered = [model for model in (ErrorView, *examples.answer_models()) if model is not User]
     models: list[tuple[Any, Literal["serialization", "validation"]]] = [(model, "serialization") for model in read]

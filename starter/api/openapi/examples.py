@@ -89,6 +89,21 @@ _EXPLANATION = {"campaign": "cart-reminder", "state": "active", "first_published
 _COUNTS = {"enrolled": 0, "sent": 40, "opened": 21, "opened_by_people": 18, "clicked": 7, "converted": {}}
 
 
+_STOPPED = {
+    "seq": 11,
+    "at": _AT,
+    "actor": {"kind": "key", "id": "3f1c0a9e5b7d", "name": "deploy"},
+    "origin": "10.0.0.7",
+    "action": "stop",
+    "subject": "cart-reminder",
+    "outcome": "done",
+    "reason": "the offer has ended",
+    "details": {"changed": True},
+    "act_id": "a8453037909240d59102b85b70371b5b",
+    "request_id": "5f1f63ef1d6c4c0e9f0b2f6f0d1c9a55",
+}
+
+
 def _order_example(verb: str, **more: Any) -> Example:
     receipt = {
         "order_id": "a8453037909240d59102b85b70371b5b",
@@ -113,6 +128,11 @@ EXAMPLES: Mapping[str, Example] = {
         body=_DEFINITION,
         answer={"id": "cart-reminder", "revision": 1, "change": "new", "warnings": []},
         view=views.SavedView,
+    ),
+    "audit-read_entries": Example(
+        {"action": "stop", "limit": 1},
+        answer={"entries": [_STOPPED], "next": 11},
+        view=views.AuditView,
     ),
     "campaigns-publish": _order_example("publish", body={"with_follow_ons": True}),
     "campaigns-read_campaign": Example(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from connector.rules.model.audit import ActorKind, AuditAction, Outcome
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 
@@ -152,6 +153,37 @@ class ResultsView(ResponseModel):
     control: CountsView
     receivers: ComparedView
     variants: list[VariantView]
+
+
+class ActorView(ResponseModel):
+    """`id` is a key's id or a user name of the operating system, `name` that of the key; null: not known."""
+
+    kind: ActorKind
+    id: str | None
+    name: str | None
+
+
+class AuditEntryView(ResponseModel):
+    """Who did what to whom, from where, when and why. A user is named by `user_key`."""
+
+    seq: int
+    at: datetime
+    actor: ActorView
+    origin: str | None
+    action: AuditAction
+    subject: str | None
+    outcome: Outcome
+    reason: str | None
+    details: dict[str, Any]
+    act_id: str | None
+    request_id: str | None
+
+
+class AuditView(ResponseModel):
+    """Newest first; `next` is the `before` of the next page, null if there is none."""
+
+    entries: list[AuditEntryView]
+    next: int | None
 
 
 class ReadinessView(ResponseModel):

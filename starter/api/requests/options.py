@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from connector.rules.model.audit import MAX_REASON_CHARACTERS
 from connector.rules.model.values import Text
 
 _Name = Annotated[Text, Field(max_length=64)]
@@ -17,7 +18,13 @@ class NoOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class PublishOptions(NoOptions):
+class OrderOptions(NoOptions):
+    """Options of every order. `reason` is why, for the audit trail, which keeps it for good: do not name users."""
+
+    reason: Annotated[Text, Field(max_length=MAX_REASON_CHARACTERS)] | None = None
+
+
+class PublishOptions(OrderOptions):
     """Options of `publish`.
 
     `with_follow_ons` also publishes the draft follow-ons that listen to the campaign (P5); `allow_missed` publishes

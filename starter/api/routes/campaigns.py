@@ -5,30 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel
 
 from connector.app.context import AppContext
 from connector.definitions import parse_mapping
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.catalogue.lifecycle import OrderVerb
+from connector.rules.model.audit import Actor
 from connector.rules.model.campaigns import Publishable, Workspace
-from connector.rules.publishing.drafting import draft_warnings
-from connector.store.catalogue.drafts import save_drafts
-from connector.store.engine.database import database_now
+from starter.api.access.actors import ActorHere, ReasonHere
 from starter.api.access.order_keys import OrderKeyHere
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
 from starter.api.requests.body import Description, JsonOptions, validate
 from starter.api.requests.errors import ApiError, not_found
-from starter.api.requests.options import NoOptions, PublishOptions
+from starter.api.requests.options import OrderOptions, PublishOptions
+from starter.operations.drafts import save_definitions
 from starter.operations.order_keys import OrderKey
 from starter.operations.orders import order_now
 from starter.operations.results import load_results
 from starter.operations.views import view_entry_with_definition
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
-_NO_OPTIONS = describe_body("NoOptions", required=False)
+_OPTIONS = describe_body("OrderOptions", required=False)
 _READS, _MANAGES = ([Depends(needs(scope))] for scope in (Scope.READ, Scope.MANAGE))
 
 
@@ -39,39 +38,44 @@ async def read_campaign(id: str, context: ContextHere) -> dict[str, Any]:
 
 
 @router.put("/{id}", dependencies=_MANAGES, openapi_extra=describe_body("Campaign", "Card"))
-async def save_campaign(id: str, body: Description, context: ContextHere) -> dict[str, Any]:
+async def save_campaign(
+    id: str, body: Description, context: ContextHere, actor: ActorHere, reason: ReasonHere = None
+) -> dict[str, Any]:
     """Save a draft; the live revision does not change until the draft is published (P10)."""
-    definition = _definition(id, body)
-    async with context.database.write(context.workspace) as tx:
-        now = await database_now(tx)
-        (saved,) = await save_drafts(tx, [definition], now)
-    catalogue = await context.cache.at_least(context.database)
-    notes = draft_warnings([definition], catalogue, now)
+    (saved,), notes = await save_definitions(context, actor, [_definition(id, body)], reason=reason)
     return {"id": saved.id, "revision": saved.revision, "change": saved.change, "warnings": notes}
 
 
 @router.post("/{id}/publish", dependencies=_MANAGES, openapi_extra=describe_body("PublishOptions", required=False))
-async def publish(id: str, options: JsonOptions, key: OrderKeyHere, context: ContextHere) -> dict[str, Any]:
+async def publish(
+    id: str, options: JsonOptions, key: OrderKeyHere, context: ContextHere, actor: ActorHere
+) -> dict[str, Any]:
     """Make the newest saved revision live (P5)."""
-    return await _order(context, "publish", id, validate(PublishOptions, options), key)
+    return await _order(context, actor, "publish", id, validate(PublishOptions, options), key)
 
 
-@router.post("/{id}/stop", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
-async def stop(id: str, options: JsonOptions, key: OrderKeyHere, context: ContextHere) -> dict[str, Any]:
+@router.post("/{id}/stop", dependencies=_MANAGES, openapi_extra=_OPTIONS)
+async def stop(
+    id: str, options: JsonOptions, key: OrderKeyHere, context: ContextHere, actor: ActorHere
+) -> dict[str, Any]:
     """End its waiting and held follow-ups as `dropped: stopped`, and start none (P9)."""
-    return await _order(context, "stop", id, validate(NoOptions, options), key)
+    return await _order(context, actor, "stop", id, validate(OrderOptions, options), key)
 
 
-@router.post("/{id}/resume", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
-async def resume(id: str, options: JsonOptions, key: OrderKeyHere, context: ContextHere) -> dict[str, Any]:
+@router.post("/{id}/resume", dependencies=_MANAGES, openapi_extra=_OPTIONS)
+async def resume(
+    id: str, options: JsonOptions, key: OrderKeyHere, context: ContextHere, actor: ActorHere
+) -> dict[str, Any]:
     """Make it live again, unchanged; interactions while it was stopped do not count (P9)."""
-    return await _order(context, "resume", id, validate(NoOptions, options), key)
+    return await _order(context, actor, "resume", id, validate(OrderOptions, options), key)
 
 
-@router.post("/{id}/archive", dependencies=_MANAGES, openapi_extra=_NO_OPTIONS)
-async def archive(id: str, options: JsonOptions, key: OrderKeyHere, context: ContextHere) -> dict[str, Any]:
+@router.post("/{id}/archive", dependencies=_MANAGES, openapi_extra=_OPTIONS)
+async def archive(
+    id: str, options: JsonOptions, key: OrderKeyHere, context: ContextHere, actor: ActorHere
+) -> dict[str, Any]:
     """Stop it for good; it cannot be edited any more (P9)."""
-    return await _order(context, "archive", id, validate(NoOptions, options), key)
+    return await _order(context, actor, "archive", id, validate(OrderOptions, options), key)
 
 
 @router.get("/{id}/results", dependencies=_READS)
@@ -86,10 +90,10 @@ async def read_results(id: str, context: ContextHere) -> dict[str, Any]:
 
 
 async def _order(
-    context: AppContext, verb: OrderVerb, id: str, options: BaseModel, key: OrderKey | None
+    context: AppContext, actor: Actor, verb: OrderVerb, id: str, options: OrderOptions, key: OrderKey | None
 ) -> dict[str, Any]:
     await _entry(context, id)
-    receipt = await order_now(context, verb, [id], key=key, **options.model_dump())
+    receipt = await order_now(context, actor, verb, [id], key=key, **options.model_dump())
     return receipt.model_dump(mode="json")
 
 

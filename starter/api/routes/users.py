@@ -22,7 +22,10 @@ from starter.explain.explanation import Explanation
 router = APIRouter(prefix="/v1/users", tags=["users"])
 _ingests = needs(Scope.INGEST)
 
-UserId = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
+UserId = Annotated[
+    str,
+    Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$", description="Any id, percent-encoded: `a/b` is `a%2Fb`."),
+]
 CampaignId = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 
 

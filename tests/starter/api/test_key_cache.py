@@ -14,6 +14,7 @@ from connector.store.users.api_keys import LiveKey, LiveKeys, load_live_keys
 from starter.api.access import key_cache as key_ring
 from starter.api.access.key_cache import ApiKeyCache
 from starter.operations.api_keys import ApiKeyService, create_key
+from tests.support.actors import OPERATOR
 from tests.support.api import Clock
 
 W = "default"
@@ -24,7 +25,7 @@ class Ring:
 
     def __init__(self, database: Database) -> None:
         self.database, self.clock = database, Clock()
-        self.desk, self.ring = ApiKeyService(database, W), ApiKeyCache(database, W, clock=self.clock)
+        self.desk, self.ring = ApiKeyService(database, W, OPERATOR), ApiKeyCache(database, W, clock=self.clock)
 
     async def make(self, lifetime: timedelta | None = None) -> PresentedKey:
         return given((await self.desk.create("shop", [Scope.INGEST], lifetime=lifetime)).secret.text)
@@ -100,7 +101,7 @@ async def test_a_wrong_secret_of_a_known_id(ring: Ring) -> None:
 
 async def test_keys_of_another_workspace(database: Database, ring: Ring) -> None:
     """They are valid there only."""
-    theirs = given((await ApiKeyService(database, "other").create("shop", [Scope.READ])).secret.text)
+    theirs = given((await ApiKeyService(database, "other", OPERATOR).create("shop", [Scope.READ])).secret.text)
     assert not await ring.knows(theirs)
     assert await ring.ring.is_empty()
 

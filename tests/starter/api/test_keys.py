@@ -15,7 +15,8 @@ from connector.store.engine.database import Database
 from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.scopes import Keys
 from starter.operations.api_keys import ApiKeyService, create_key
-from tests.support.api import KEY, Clock, open_client
+from tests.support.actors import OPERATOR
+from tests.support.api import KEY, Clock, configured, open_client
 
 LISTED = "/v1/follow-ups"
 INTERACTIONS = "/v1/interactions"
@@ -26,9 +27,13 @@ class Shop:
     """Keys of a store, on a clock of their own, and clients that send them."""
 
     def __init__(self, context: AppContext, *fixed: str, is_open: bool = False) -> None:
-        self.context, self.clock, self.desk = context, Clock(), ApiKeyService(context.database, context.workspace)
+        self.context, self.clock, self.desk = (
+            context,
+            Clock(),
+            ApiKeyService(context.database, context.workspace, OPERATOR),
+        )
         stored_keys = ApiKeyCache(context.database, context.workspace, clock=self.clock)
-        self.keys = Keys(fixed, stored=stored_keys, is_open=is_open, rate=5, clock=self.clock)
+        self.keys = Keys(configured(*fixed), stored=stored_keys, is_open=is_open, rate=5, clock=self.clock)
 
     async def make(self, *scopes: Scope, rate: float | None = None) -> str:
         return (await self.desk.create("shop", scopes or (Scope.READ,), rate=rate)).secret.text
@@ -54,8 +59,8 @@ def basic(text: str, encoding: str = "utf-8") -> str:
 @pytest.mark.parametrize("stored", [True, False])
 async def test_the_ways_to_send_a_key(context: AppContext, way: str, stored: bool) -> None:
     """As a bearer, or as Segment's SDKs do: as the user name, with any password or none."""
-    shop = Shop(context, "an old: key of the settings" if way.endswith("case") else "an old key")
-    key = await shop.make() if stored else "an old: key of the settings" if way.endswith("case") else "an old key"
+    shop = Shop(context, KEY)
+    key = await shop.make() if stored else KEY
     header = {
         "bearer": f"Bearer {key}",
         "lower case": f"bearer  {key} ",
@@ -63,13 +68,6 @@ async def test_the_ways_to_send_a_key(context: AppContext, way: str, stored: boo
         "user name and password": basic(f"{key}:a:b"),
     }[way]
     assert (await shop.get(None, Authorization=header)).status_code == 200
-
-
-async def test_a_key_beyond_ascii(context: AppContext) -> None:
-    """A key of the settings is compared byte by byte, as UTF-8."""
-    async with Shop(context, "schlüssel").client(None) as api:
-        for header in ("Bearer schlüssel".encode(), basic("schlüssel:").encode()):
-            assert (await api.get(LISTED, headers={b"Authorization": header})).status_code == 200
 
 
 UNKNOWN_KEY = b"ck_0123456789ab_" + b"A" * 43
@@ -215,10 +213,10 @@ async def test_every_route_counts_once(shop: Shop) -> None:
 
 async def test_the_log_names_the_key_by_its_id(context: AppContext) -> None:
     """The key itself and the name it was given are not in the log; a stranger's id is not, either."""
-    shop = Shop(context, "alpha", "omega")
+    shop = Shop(context, "alpha" * 8, "omega" * 8)
     key = await shop.make(rate=0.1)
     with capture_logs() as logged:
-        for given in ("omega", key, key, None, "wrong", create_key().text):
+        for given in ("omega" * 8, key, key, None, "wrong", create_key().text):
             await shop.get(given)
         shop.clock.now += 1
         await shop.get(await shop.make(Scope.INGEST))

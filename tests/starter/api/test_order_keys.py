@@ -17,11 +17,11 @@ from connector.temporal.client import TemporalLink
 from connector.temporal.registry_client import submit_order
 from starter.api.access.scopes import Keys
 from starter.operations import orders as operations
-from tests.support.api import KEY, open_client
+from tests.support.api import KEY, configured, open_client
 from tests.support.builders import ORIGINAL
 from tests.support.workspace import settings_for, working
 
-OTHER_KEY = "another key that only the tests know"
+OTHER_KEY = "another-key-that-only-the-tests-know"
 STOP, PUBLISH = "/v1/campaigns/o/stop", "/v1/campaigns/o/publish"
 
 
@@ -35,7 +35,7 @@ def context(environment: WorkflowEnvironment, sqlite_database: Database, sqlite_
 @pytest.fixture
 async def api(context: AppContext) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API, with the draft of an original."""
-    async with open_client(context, keys=Keys([KEY, OTHER_KEY])) as client:
+    async with open_client(context, keys=Keys(configured(KEY, OTHER_KEY))) as client:
         await client.put("/v1/campaigns/o", json=ORIGINAL)
         yield client
 

@@ -13,7 +13,7 @@ from connector.store.engine.database import Database
 from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.scopes import Keys
 from starter.api.requests.body import MAX_BODY_BYTES
-from tests.support.api import KEY, open_client
+from tests.support.api import KEY, configured, open_client
 
 MINE = "mine-17"
 UNVERIFIED = {"X-Twilio-Signature": "looked at once the body has been read"}
@@ -21,7 +21,7 @@ TWILIO = Settings.model_validate(
     {
         "twilio": {
             "account_sid": "AC" + "0" * 32,
-            "auth_token": "t",
+            "auth_token": "t" * 32,
             "sender": "+15550100",
             "status_callback": "https://links.shop.example/webhooks/twilio",
         }
@@ -91,7 +91,7 @@ async def test_in_every_answer(
 
 async def test_in_answers_of_scopes_and_rates(context: AppContext, log: io.StringIO) -> None:
     """429, with the key's id in the request's line."""
-    async with open_client(context, keys=Keys([KEY], rate=0.01)) as api:
+    async with open_client(context, keys=Keys(configured(KEY), rate=0.01)) as api:
         await api.get("/v1/follow-ups")
         log.truncate(0)
         log.seek(0)
@@ -106,7 +106,7 @@ async def test_while_the_database_is_away(log: io.StringIO) -> None:
     context = build_context(Settings(), database)
     for keys, given in (
         (Keys(stored=ApiKeyCache(database, "default")), "ck_0123456789ab_" + "A" * 43),
-        (Keys([KEY]), KEY),
+        (Keys(configured(KEY)), KEY),
     ):
         log.truncate(0)
         log.seek(0)

@@ -12,6 +12,7 @@ from connector.store.engine.database import Database
 from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.scopes import Keys
 from starter.operations.api_keys import ApiKeyService
+from tests.support.actors import OPERATOR
 from tests.support.api import open_client
 from tests.support.builders import ABANDONED, ORIGINAL, push
 from tests.support.installation import Installation
@@ -51,7 +52,7 @@ class Holders:
     """Clients of one application, by the scopes of their keys."""
 
     def __init__(self, context: AppContext) -> None:
-        self.context, self.desk = context, ApiKeyService(context.database, context.workspace)
+        self.context, self.desk = context, ApiKeyService(context.database, context.workspace, OPERATOR)
         self.keys = Keys(stored=ApiKeyCache(context.database, context.workspace))
 
     async def client(self, *scopes: Scope) -> httpx.AsyncClient:

@@ -22,7 +22,7 @@ from starter.api.app import create_app
 from starter.api.openapi.segment_examples import SEGMENT_CALLS
 from starter.api.requests import decompression
 from starter.api.routes.segment import MAX_BATCH_BYTES, MAX_FAULT_CHARACTERS, MAX_MESSAGE_BYTES, MAX_MESSAGES
-from tests.support.api import KEY, open_client
+from tests.support.api import KEY, configured, open_client
 from tests.support.builders import ORIGINAL, PUSHED, at, follow_on
 from tests.support.installation import Installation
 
@@ -381,7 +381,7 @@ async def test_our_own_names_in_their_properties(
 async def test_slow_bodies_of_refused_calls(context: AppContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has no key is answered in the end, however slowly the body comes."""
     monkeypatch.setattr(decompression, "_DRAIN_SECONDS", 0.2)
-    server = uvicorn.Server(uvicorn.Config(create_app(context, Keys([KEY])), port=0, log_config=None))
+    server = uvicorn.Server(uvicorn.Config(create_app(context, Keys(configured(KEY))), port=0, log_config=None))
     serving = asyncio.create_task(server.serve())
     async with asyncio.timeout(30):
         while not server.started:
@@ -475,7 +475,7 @@ async def test_a_mapping_of_ones_own(context: AppContext, tmp_path: Any, monkeyp
     assert await logged(context) == [("a", "cart_updated")]
     file.write_text("events:\n  A: {evnt: x}\n")
     with pytest.raises(SettingsWrong, match=r"CONNECTOR_SEGMENT_MAPPING: .*mapping\.yaml:2: events\.A\.evnt: unknown"):
-        create_app(own, Keys([KEY]))
+        create_app(own, Keys(configured(KEY)))
 
 
 async def test_openapi_tells_every_call(api: httpx.AsyncClient) -> None:

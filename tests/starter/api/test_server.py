@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from connector.rules.model.api_keys import Scope
@@ -15,7 +14,8 @@ from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.server import serve
 from starter.operations.api_keys import ApiKeyService, create_key
-from tests.support.api import Connector
+from tests.support.actors import OPERATOR
+from tests.support.api import KEY, Connector, configured
 
 AWAY = "postgresql://nobody@127.0.0.1:1/nowhere"
 
@@ -74,14 +74,14 @@ def test_dev_beyond_loopback(connector: Connector, data: Path, monkeypatch: pyte
 
 async def test_with_a_stored_key(settings: Settings, sqlite_database: Database) -> None:
     """It listens, and lets that key in."""
-    key = (await ApiKeyService(sqlite_database, "default").create("a", [Scope.READ])).secret.text
+    key = (await ApiKeyService(sqlite_database, "default", OPERATOR).create("a", [Scope.READ])).secret.text
     assert await statuses(settings, None, key, create_key().text) == [401, 200, 401]
 
 
 async def test_with_a_key_of_the_settings(settings: Settings) -> None:
     """No stored key is needed beside it."""
-    settings.api_keys = [SecretStr("long and random")]
-    assert await statuses(settings, None, "long and random", "short") == [401, 200, 401]
+    settings.api_keys = configured(KEY)
+    assert await statuses(settings, None, KEY, "short") == [401, 200, 401]
 
 
 async def test_dev_on_loopback(settings: Settings) -> None:

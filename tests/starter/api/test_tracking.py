@@ -32,6 +32,7 @@ from connector.wire import SendRequest
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.routes.tracking import ingesting_visits
+from tests.support.api import KEY, configured
 from tests.support.builders import ORIGINAL, PUSHED, at, follow_on, push
 from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
@@ -79,7 +80,7 @@ class World:
     def __init__(self, installation: Installation, settings: Settings, mailbox: Mailbox) -> None:
         self.installation, self.settings, self.mailbox, self.phone = installation, settings, mailbox, FakeChannel()
         self.context = build_context(settings, installation.database)
-        self.app = create_app(self.context, Keys(["a key"]))
+        self.app = create_app(self.context, Keys(configured(KEY)))
         self.tracking = self.app.state.tracking
         channels = open_channels(settings, default_console=False) | track_channels({"sms": self.phone}, settings)
         self.sender = Sender(installation.database, installation.cache, installation.intake, channels, "default")

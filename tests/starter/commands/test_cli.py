@@ -14,7 +14,7 @@ from connector.app.preflight import listen
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.cli import COMMANDS, run_command
-from tests.support.api import Connector
+from tests.support.api import KEY_VARIABLE, Connector
 from tests.support.builders import buy
 
 FOLDER = {
@@ -227,7 +227,7 @@ def test_the_api_does_not_listen_without_keys(connector: Connector, data: Path) 
 
 def test_a_port_that_is_taken(connector: Connector, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The option that chooses another is named, for the API and for every part of `dev`."""
-    monkeypatch.setenv("CONNECTOR_API_KEYS", '["a key"]')
+    monkeypatch.setenv("CONNECTOR_API_KEYS", KEY_VARIABLE)
     with listen("127.0.0.1", 0, option="") as taken:
         port = str(taken.getsockname()[1])
         for words, option in (
@@ -245,6 +245,8 @@ def test_a_port_that_is_taken(connector: Connector, data: Path, monkeypatch: pyt
     ("name", "value"),
     [
         ("API_KEYS", "secret"),
+        ("API_KEYS", '["secret"]'),
+        ("WEBHOOK_SECRETS", '["secret"]'),
         ("API_PORT", "secret"),
         ("LOG_FORMAT", "secret"),
         ("SMTP_PORT", "secret"),

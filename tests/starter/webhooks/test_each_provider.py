@@ -21,6 +21,7 @@ from connector.store.users.users import find_user
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.webhooks.protocol import WebhookCall
+from tests.support.api import KEY, configured
 from tests.support.builders import ORIGINAL, follow_on
 from tests.support.installation import Installation
 from tests.support.webhook_senders import SENDERS, TwilioSender, samples
@@ -104,7 +105,7 @@ class Line:
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
         providers = {sender.name: sender.provider() for sender in SENDERS}
-        app = create_app(build_context(Settings(), installation.database), Keys(["a key"]), providers)
+        app = create_app(build_context(Settings(), installation.database), Keys(configured(KEY)), providers)
         self.api = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
 
     async def tell(self, name: str, call: WebhookCall) -> int:

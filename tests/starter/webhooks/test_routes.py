@@ -24,7 +24,7 @@ from connector.store.tables import interactions
 from connector.store.users.descriptions import save_user
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from tests.support.api import open_client
+from tests.support.api import KEY, configured, open_client
 from tests.support.builders import ORIGINAL, at, follow_on
 from tests.support.installation import Installation
 from tests.support.provider_servers import AUTH_TOKEN, CALLBACK, twilio
@@ -44,7 +44,7 @@ class Line:
         self.installation = installation
         self.context = build_context(Settings(), installation.database)
         self.providers = {name: Signed(name) for name in ("sendgrid", "twilio")}
-        self.app = create_app(self.context, Keys(["a key"]), self.providers)
+        self.app = create_app(self.context, Keys(configured(KEY)), self.providers)
         transport = httpx.ASGITransport(self.app)
         self.api = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 
@@ -139,7 +139,7 @@ async def test_ten_megabytes_are_not_read(line: Line) -> None:
 async def test_the_store_away_is_told_again(line: Line) -> None:
     """503 with Retry-After, so that the provider sends it again; nothing is lost and nothing is answered 2xx."""
     nowhere = Database.open("postgresql://nobody@127.0.0.1:1/none")
-    away = create_app(build_context(Settings(), nowhere), Keys(["a key"]), line.providers)
+    away = create_app(build_context(Settings(), nowhere), Keys(configured(KEY)), line.providers)
     body = json.dumps([told()]).encode()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(away), base_url="http://127.0.0.1") as api:
         answer = await api.post("/webhooks/sendgrid", content=body, headers=signed(body))
