@@ -82,10 +82,7 @@ def _http_protocol(limits: ApiLimits) -> type[asyncio.Protocol] | Literal["h11"]
     except ImportError:
         return "h11"
 
-    class Protocol(BoundedHttpToolsProtocol):
-        max_connections = limits.max_connections
-
-    return Protocol
+    return type("Protocol", (BoundedHttpToolsProtocol,), {"max_connections": limits.max_connections})
 
 
 async def _check_store(database: Database, keys: Keys) -> None:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.security.conftest import Load
-from tests.support.api import KEY
+from tests.support.api import ALL_SCOPES, KEY
 from tests.support.api_process import ApiProcess, api_process
 from tests.support.builders import at
 from tests.support.polling import until
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.serial
 
 SIGNING_KEY = "the signing key of Mailgun, for tests"
 MAILGUN = {"CONNECTOR_MAILGUN_SIGNING_KEY": SIGNING_KEY}
-LEAKED = "a key that others have found somewhere"
+LEAKED = "a-key-that-others-have-found-somewhere"
 HONEST = 134
 WITHIN_SECONDS = 5.0
 """Generous for two busy cores; before, hardly any was answered with 200 at all."""
@@ -124,7 +124,8 @@ async def test_bodies_that_fill_the_memory(sqlite_url: str, tmp_path: Path, load
 async def test_with_a_key(sqlite_url: str, tmp_path: Path, load: Load) -> None:
     """A key that leaked: its slow bodies lose their places to those that come whole."""
     start = head("/v1/batch", 100_000, {"Authorization": f"Bearer {LEAKED}"})
-    keys = {"CONNECTOR_API_KEYS": json.dumps([KEY, LEAKED])}
+    configured = [{"name": str(n), "key": key, "scopes": ALL_SCOPES} for n, key in enumerate((KEY, LEAKED))]
+    keys = {"CONNECTOR_API_KEYS": json.dumps(configured)}
     async with (
         api_process(sqlite_url, tmp_path / "api.log", other=keys) as api,
         slow_callers(api.port, start, load(140, 420), sources=20),
