@@ -75,7 +75,7 @@ class InboxActions:
                 return InboxActionResult("duplicate", interaction)
             if interaction is None:
                 return InboxActionResult("accepted", None)
-            ingested = await self._intake.ingest_in_transaction(tx, catalogue, [interaction])
+            ingested = await self._intake.ingest_in_transaction(tx, catalogue, [interaction], anonymous={user_id})
             return InboxActionResult(ingested.results[0].status, interaction, ingested.changed)
 
         return await with_current_catalogue(self._database, self._cache, self._workspace, record)

@@ -6,7 +6,7 @@ The number of statements depends neither on the size of the batch nor on the num
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -78,21 +78,28 @@ class Intake:
         """Set while no batch is ingested; deferrable work slows down until then."""
         return self._batches.idle
 
-    async def ingest(self, items: Sequence[Any]) -> list[ItemResult]:
+    async def ingest(self, items: Sequence[Any], *, anonymous: Collection[str] = ()) -> list[ItemResult]:
         """Ingest a batch in one transaction. Follow-ups are stored but not started; the outbox starts them.
 
         Args:
             items: interactions and events, as models or in wire form; an invalid one does not affect the others.
+            anonymous: ids of users that the items use only as anonymous ones, or that were read from the store; all
+                others are identified by this use (`resolve_and_lock`).
 
         Raises:
             StoreUnavailable: nothing was stored; the same batch may be sent again.
         """
-        return (await self.ingest_with_users(items, [])).results
+        return (await self.ingest_with_users(items, [], anonymous=anonymous)).results
 
     async def ingest_with_users(
-        self, items: Sequence[Any], users: Sequence[Changes], changes_by_item: Mapping[int, Changes] | None = None
+        self,
+        items: Sequence[Any],
+        users: Sequence[Changes],
+        changes_by_item: Mapping[int, Changes] | None = None,
+        *,
+        anonymous: Collection[str] = (),
     ) -> IngestResult:
-        """Ingest items and user changes in one transaction; raises as `ingest`.
+        """Ingest items and user changes in one transaction; raises as `ingest`, which describes the other arguments.
 
         Args:
             users: well-formed changes, each in the form of PATCH with its `id`; they apply before the items are
@@ -100,22 +107,29 @@ class Intake:
             changes_by_item: further changes, by the position of an item of the same user; they apply only if that item
                 is new, so that a duplicate or refused one changes nothing.
         """
-        request = IngestRequest([read_item(item) for item in items], users, changes_by_item or {})
+        request = IngestRequest([read_item(item) for item in items], users, changes_by_item or {}, anonymous)
         return await self._batches.submit(request)
 
     async def ingest_in_transaction(
-        self, tx: Transaction, catalogue: Catalogue, items: Sequence[Any], users: Sequence[Changes] = ()
+        self,
+        tx: Transaction,
+        catalogue: Catalogue,
+        items: Sequence[Any],
+        users: Sequence[Changes] = (),
+        *,
+        anonymous: Collection[str] = (),
     ) -> IngestResult:
-        """Ingest items and user changes within a transaction of `with_current_catalogue`."""
+        """Ingest items and user changes within a transaction of `with_current_catalogue`; arguments as of `ingest`."""
         parsed = [read_item(item) for item in items]
-        return await _BatchIngest(tx, catalogue, parsed, self._retention).run(users, {})
+        return await _BatchIngest(tx, catalogue, parsed, self._retention, anonymous).run(users, {})
 
     async def _ingest_together(self, requests: Sequence[IngestRequest]) -> list[IngestResult]:
         """Ingest several batches in one transaction; only the first may have user changes."""
         items = [item for request in requests for item in request.items]
+        anonymous = {id for request in requests for id in request.anonymous}  # no two requests name the same user
 
         async def ingest(tx: Transaction, catalogue: Catalogue) -> IngestResult:
-            batch = _BatchIngest(tx, catalogue, items, self._retention)
+            batch = _BatchIngest(tx, catalogue, items, self._retention, anonymous)
             return await batch.run(requests[0].users, requests[0].changes_by_item)
 
         ingested = await with_current_catalogue(self._database, self._cache, self._workspace, ingest)
@@ -127,9 +141,14 @@ class _BatchIngest:
     """The ingestion of one batch within its transaction. `_new` has the items that are not refused, by position."""
 
     def __init__(
-        self, tx: Transaction, catalogue: Catalogue, items: Sequence[ParsedItem], retention: timedelta
+        self,
+        tx: Transaction,
+        catalogue: Catalogue,
+        items: Sequence[ParsedItem],
+        retention: timedelta,
+        anonymous: Collection[str],
     ) -> None:
-        self._tx, self._catalogue = tx, catalogue
+        self._tx, self._catalogue, self._anonymous = tx, catalogue, anonymous
         self._results = check_items(items, catalogue, tx.now, retention)
         self._new: dict[int, Item] = {
             position: item
@@ -142,7 +161,7 @@ class _BatchIngest:
         named = {item.user for item in self._new.values()} | {changes["id"] for changes in users}
         if not named:
             return IngestResult(self._results, False)
-        self._user_keys = await resolve_and_lock(self._tx, sorted(named), self._tx.now)
+        self._user_keys = await resolve_and_lock(self._tx, sorted(named), self._tx.now, anonymous=self._anonymous)
         faults = await merge_users(self._tx, users, self._user_keys)
         self._refuse_erased()
         self._drop_duplicates(find_duplicates(self._new, self._user_keys, await self._load_reported(), self._tx.now))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, get_args
@@ -98,11 +98,13 @@ class IngestRequest:
     Args:
         users: changes that apply before the items.
         changes_by_item: changes that apply only if an item is new, by its position.
+        anonymous: the ids that the batch uses only as anonymous ones, or read from the store (`resolve_and_lock`).
     """
 
     items: Sequence[ParsedItem]
     users: Sequence[Any] = ()
     changes_by_item: Mapping[int, Any] = field(default_factory=dict)
+    anonymous: Collection[str] = ()
 
     @property
     def size(self) -> int:

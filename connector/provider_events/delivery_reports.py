@@ -46,7 +46,7 @@ async def apply_delivery_report(
         await save_fault(tx, message.id, None)
     item = None if changes.received_at is None else await _receive_interaction(tx, message, changes.received_at)
     if item is not None:
-        await intake.ingest_in_transaction(tx, catalogue, [item])
+        await intake.ingest_in_transaction(tx, catalogue, [item], anonymous={item.user})
     if changes.fault is not None:
         await save_fault(tx, message.id, changes.fault)
     return item is not None

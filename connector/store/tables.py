@@ -1,6 +1,6 @@
 """The tables (design 7). `workspace` is in every key; every instant is UTC with microseconds.
 
-Personal data is only in `users`, `user_aliases`, `inbox` (rendered messages), `unmatched_reports` and
+Personal data is only in `users`, `user_aliases`, `user_joins`, `inbox` (rendered messages), `unmatched_reports` and
 `dead_addresses` (the suppression list). All other tables name a user by the surrogate `user_key`. Comments of tables
 are part of the schema, which only a migration changes.
 """
@@ -175,8 +175,25 @@ user_aliases = Table(
     _key("external_id"),
     Column("user_key", String(64), nullable=False),
     Column("rank", Integer, nullable=False, server_default=text("0")),
+    Column("anonymous", Boolean, nullable=False, server_default=text("false")),
     Index("user_aliases_key", "workspace", "user_key"),
     comment="The ids by which services know a user.",
+)
+user_joins = Table(
+    "user_joins",
+    metadata,
+    _key("workspace"),
+    _key("previous_id"),
+    _key("id"),
+    Column("joined_at", Instant, primary_key=True),
+    Column("user_key", String(64), nullable=False),
+    Column("joined_by", Text),
+    Column("route", String(16), nullable=False),
+    Column("undone_at", Instant),
+    Column("undone_by", Text),
+    Index("user_joins_key", "workspace", "user_key"),
+    Index("user_joins_id", "workspace", "id"),
+    comment="Which ids were joined into which users, by whom, and until when.",
 )
 interactions = Table(
     "interactions",

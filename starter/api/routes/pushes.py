@@ -61,7 +61,7 @@ async def _record_tap(
         occurred_at=now,
         properties=properties,
     )
-    [result] = await context.intake.ingest([interaction])
+    [result] = await context.intake.ingest([interaction], anonymous={push.user})
     interactions_ingested.labels(result.status).inc()
     context.outbox.nudge()
     return InboxActionView(status=holder.visible_status(result.status), interaction=kind.value)
