@@ -19,6 +19,7 @@ HEAD_SECONDS = 10.0
 """How long a request's head may take, counted from the connection's begin or from the head's first byte."""
 UNREAD_SECONDS, MAX_UNREAD_BYTES = 5.0, 16 * 1024 * 1024
 """The rest of a body that no route reads is discarded for so long, so that its sender reads the response first."""
+_LAG_SECONDS = 0.1
 WRITE_SECONDS = 30.0
 """How long a client may leave a response unread that fills the buffers."""
 
@@ -103,7 +104,11 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
 
     def _limit_to(self, seconds: float) -> None:
         self._unlimit()
-        self._limit = self.loop.call_later(seconds, self.transport.close)
+        self._limit = self.loop.call_later(seconds, self._reach_limit)
+
+    def _reach_limit(self) -> None:
+        """Close the connection, unless the bytes are there and the loop was only too busy to read them."""
+        self._limit = self.loop.call_later(_LAG_SECONDS, self.transport.close)
 
     def _unlimit(self) -> None:
         if self._limit is not None:
