@@ -8,6 +8,8 @@ from pydantic import ValidationError
 from sqlalchemy.exc import ArgumentError
 
 from connector.settings.application import ApiLimits, Settings
+from connector.settings.client import ClientSettings
+from connector.settings.codec import CodecSettings
 from connector.settings.environment import SettingsWrong
 from connector.settings.inbox import InboxSettings
 from connector.settings.providers import Fcm, Smtp, Twilio
@@ -47,6 +49,7 @@ def open_database(settings: Settings) -> Database:
             settings.database,
             seconds=settings.database_timeout_seconds,
             max_connections=settings.database_connections,
+            erasure_secret=settings.erasure_secret.get_secret_value() if settings.erasure_secret else None,
         )
     except ArgumentError:
         raise SettingsWrong("CONNECTOR_DATABASE_URL: write postgresql://USER:PASSWORD@HOST/NAME") from None
@@ -57,7 +60,17 @@ def open_database(settings: Settings) -> Database:
 
 
 _WEBHOOKS = (SendGridWebhook, SesWebhook, MailgunWebhook, PostmarkWebhook, ResendWebhook)
-_SECTIONS = (ApiLimits, Smtp, Twilio, Fcm, InboxSettings, TrackingSettings, *_WEBHOOKS)
+_SECTIONS = (
+    ApiLimits,
+    ClientSettings,
+    CodecSettings,
+    Smtp,
+    Twilio,
+    Fcm,
+    InboxSettings,
+    TrackingSettings,
+    *_WEBHOOKS,
+)
 
 
 def _variable_name(model: str, location: tuple[int | str, ...]) -> str:

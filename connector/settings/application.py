@@ -12,6 +12,8 @@ from pydantic_settings import SettingsConfigDict
 
 from connector.rules.model.api_keys import MAX_KEY_RATE
 from connector.rules.model.values import ChannelName
+from connector.settings.client import ClientSettings
+from connector.settings.codec import CodecSettings
 from connector.settings.environment import Section
 from connector.settings.inbox import InboxSettings
 from connector.settings.keys import ConfiguredKey, check_distinct, check_entries
@@ -55,6 +57,7 @@ class Settings(Section):
     api_port: int = Field(default=8080, ge=0, le=65535)
     api_trusted_proxies: list[IPv4Network | IPv6Network] = Field(default_factory=list)
     api_limits: ApiLimits = Field(default_factory=ApiLimits)
+    codec: CodecSettings = Field(default_factory=CodecSettings)
     retention_days: PositiveInt = 90
     smtp: Smtp = Field(default_factory=Smtp)
     twilio: Twilio = Field(default_factory=Twilio)
@@ -69,7 +72,9 @@ class Settings(Section):
     webhook_receiver_secrets: dict[ReceiverHost, Annotated[list[WebhookSecret], Field(min_length=1)]] = Field(
         default_factory=dict
     )
+    erasure_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
     webhook_allow_private: bool = False
+    client: ClientSettings = Field(default_factory=ClientSettings)
     inbox: InboxSettings = Field(default_factory=InboxSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     sendgrid_webhook: SendGridWebhook = Field(default_factory=SendGridWebhook)

@@ -89,12 +89,15 @@ SIGNING = "whsec_" + "QUJD" * 8
 RIGHT: dict[str, Any] = {
     "CONNECTOR_DATABASE_URL": "postgresql://u:p@h/n",
     "CONNECTOR_API_KEYS": KEYS,
+    "CONNECTOR_ERASURE_SECRET": "e" * 32,
+    "CONNECTOR_CODEC_KEYS": [{"id": "2026-11", "key": "QUJD" * 10 + "QUI="}],
     "CONNECTOR_WEBHOOK_SECRET": SIGNING,
     "CONNECTOR_WEBHOOK_SECRETS": [SIGNING],
     "CONNECTOR_WEBHOOK_RECEIVER_SECRETS": {"hooks.example": [SIGNING]},
     "CONNECTOR_SMTP_PASSWORD": "p" * 8,
     "CONNECTOR_TWILIO_AUTH_TOKEN": "t" * 32,
     "CONNECTOR_TWILIO_API_SECRET": "t" * 32,
+    "CONNECTOR_CLIENT_SECRETS": ["c" * 32],
     "CONNECTOR_INBOX_SECRETS": ["i" * 32],
     "CONNECTOR_TRACKING_SECRETS": ["t" * 32],
     "CONNECTOR_MAILGUN_SIGNING_KEY": "m" * 16,
@@ -105,9 +108,11 @@ RIGHT: dict[str, Any] = {
 """For every secret a value that is just long enough."""
 ONE_LESS: dict[str, Any] = {
     "CONNECTOR_API_KEYS": [KEYS[0] | {"key": "k" * 31}],
+    "CONNECTOR_CODEC_KEYS": [{"id": "2026-11", "key": "QUJD" * 10 + "QQ=="}],
     "CONNECTOR_WEBHOOK_SECRET": "whsec_QQ==",
     "CONNECTOR_WEBHOOK_SECRETS": ["whsec_" + "A" * 30],
     "CONNECTOR_WEBHOOK_RECEIVER_SECRETS": {"hooks.example": ["whsec_" + "A" * 30]},
+    "CONNECTOR_CLIENT_SECRETS": ["c" * 31],
     "CONNECTOR_INBOX_SECRETS": ["i" * 31],
     "CONNECTOR_TRACKING_SECRETS": ["t" * 31],
     "CONNECTOR_RESEND_WEBHOOK_SECRET": "whsec_" + "A" * 20,

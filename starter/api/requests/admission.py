@@ -19,6 +19,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector.settings.application import ApiLimits
+from starter.api.requests.body import MAX_BODY_BYTES
 from starter.api.requests.clients import client_of
 from starter.api.requests.decompression import COUNT_BYTES, declared_length
 from starter.api.requests.errors import ApiError, unavailable
@@ -39,11 +40,12 @@ places for which slow bodies compete; of any other it is known how fast it comes
 
 
 def open_pools(limits: ApiLimits) -> dict[PoolName, Pool]:
-    """Return the pools; those of callers without a key have half as many places, and half as much memory."""
-    apart = max(1, limits.max_requests // 2)
+    """Return the pools: those of others than servers have half the places, and half the memory or that of one body."""
+    apart, memory = max(1, limits.max_requests // 2), max(limits.max_body_memory // 2, MAX_BODY_BYTES)
     return {
         PoolName.KEYED: Pool(limits.max_requests, limits.max_body_memory),
-        PoolName.WEBHOOKS: Pool(apart, limits.max_body_memory // 2),
+        PoolName.CLIENTS: Pool(apart, memory),
+        PoolName.WEBHOOKS: Pool(apart, memory),
         PoolName.LINKS: Pool(apart, 0),
         PoolName.METRICS: Pool(_METRICS_AT_A_TIME, 0),
     }

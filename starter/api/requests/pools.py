@@ -21,6 +21,7 @@ class PoolName(StrEnum):
     """Which requests share a pool."""
 
     KEYED = "keyed"
+    CLIENTS = "clients"
     WEBHOOKS = "webhooks"
     LINKS = "links"
     METRICS = "metrics"
