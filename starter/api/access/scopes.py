@@ -96,15 +96,13 @@ async def caller_of(
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is None:
         caller = await _identify(request, or_client)
-    if or_client and caller.user is not None:
-        await admit(request, PoolName.CLIENTS)
-        return caller
-    if missing := [scope.value for scope in scopes if not caller.has_scope(scope)]:
+    is_permitted_client = or_client and caller.user is not None
+    if missing := [scope.value for scope in scopes if not (is_permitted_client or caller.has_scope(scope))]:
         message = (
             f"the key lacks the scope {' and '.join(missing)}; it has {', '.join(sorted(caller.scopes)) or 'none'}"
         )
         raise ApiError(403, "forbidden", message, details={"missing": missing})
-    await admit(request, pool)
+    await admit(request, PoolName.CLIENTS if is_permitted_client else pool)
     return caller
 
 
