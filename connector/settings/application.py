@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -23,6 +24,8 @@ from connector.settings.webhooks import MailgunWebhook, PostmarkWebhook, ResendW
 
 DEFAULT_KEY_RATE = 200.0
 """Requests per second of an API key that has no rate of its own."""
+DEFAULT_MAX_CONNECTIONS = 512
+"""Half of the files that a process may usually open."""
 _MEBIBYTE = 1024 * 1024
 
 
@@ -34,6 +37,7 @@ class ApiLimits(Section):
     max_requests: PositiveInt = 128
     max_body_memory: int = Field(default=16 * _MEBIBYTE, ge=10 * _MEBIBYTE)
     body_seconds: PositiveFloat = 30.0
+    max_connections: PositiveInt = DEFAULT_MAX_CONNECTIONS
 
 
 class Settings(Section):
@@ -51,6 +55,7 @@ class Settings(Section):
     key_rate: float = Field(default=DEFAULT_KEY_RATE, gt=0, le=MAX_KEY_RATE, allow_inf_nan=False)
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=0, le=65535)
+    api_trusted_proxies: list[IPv4Network | IPv6Network] = Field(default_factory=list)
     api_limits: ApiLimits = Field(default_factory=ApiLimits)
     codec: CodecSettings = Field(default_factory=CodecSettings)
     retention_days: PositiveInt = 90
