@@ -16,13 +16,17 @@ from uuid import uuid4
 import httpx
 import pytest
 import typer
-from sqlalchemy import select
-from temporalio.testing import WorkflowEnvironment
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
+from activities.publish import Publisher
 from connector import names
 from connector.app.context import build_context
+from connector.rules.model.api_keys import Scope
 from connector.rules.model.audit import IN_TEMPORAL, Actor, ActorKind
 from connector.store.audit import AuditEntry, AuditFilter, list_audit
+from connector.store.catalogue.cache import CatalogueCache
 from connector.store.tables import follow_ups
 from connector.temporal.client import TemporalLink
 from connector.wire import OperatorRequest, Order
@@ -30,7 +34,8 @@ from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.openapi import responses
 from starter.cli import COMMANDS, load_command
-from tests.support.api import KEY
+from starter.operations.api_keys import ApiKeyService
+from tests.support.api import KEY, configured
 from tests.support.builders import ORIGINAL, now
 from tests.support.polling import until
 from tests.support.workspace import LATER, Workspace, settings_for
@@ -100,7 +105,7 @@ async def api(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The API of a workspace whose worker runs."""
     context = build_context(settings_for(workspace.name, sqlite_url, tmp_path), workspace.database, _Link(environment))
-    app = create_app(context, Keys([KEY]))
+    app = create_app(context, Keys(configured(KEY)))
     headers = {"Authorization": f"Bearer {KEY}", "X-Request-Id": "r-1"}
     transport = httpx.ASGITransport(app, client=("10.0.0.7", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
@@ -261,3 +266,29 @@ async def test_a_refused_order_leaves_what_was_refused(workspace: Workspace, api
     assert (requested.act.outcome, refused.act.outcome) == ("requested", "refused")
     assert requested.act.act_id == refused.act.act_id
     assert refused.act.details["problems"] == answer.json()["error"]["details"]["problems"]
+
+
+async def test_what_cannot_be_recorded_does_not_happen(workspace: Workspace, api: httpx.AsyncClient) -> None:
+    """The entry and the act are one transaction: without the entry no draft, no order, no key and no erasure."""
+    await workspace.open(ORIGINAL)
+    await api.put("/v1/users/u", json={"first_name": "Ada"})
+    refuse = "CREATE TRIGGER no_room BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no room'); END"
+    async with workspace.database.write(workspace.name) as tx:
+        await tx.execute(text(refuse))
+    keys = ApiKeyService(workspace.database, workspace.name, ME)
+    for call in (
+        api.put("/v1/campaigns/nudge", json=EXTERNAL),
+        api.post("/v1/campaigns/o/stop", json={}),
+        api.delete("/v1/users/u"),
+    ):
+        assert (await call).status_code == 500
+    with pytest.raises(DBAPIError, match="no room"):
+        await keys.create("shop", [Scope.INGEST])
+    order = Order(workspace=workspace.name, order_id=uuid4().hex, verb="stop", ids=("o",))
+    publisher = Publisher(workspace.database, CatalogueCache(workspace.name), workspace.name)
+    with pytest.raises(DBAPIError, match="no room"):
+        await ActivityEnvironment().run(publisher.carry_out_order, order)
+    assert (await api.get("/v1/campaigns/nudge")).status_code == 404
+    assert (await api.get("/v1/campaigns/o")).json()["state"] == "active"
+    assert (await api.get("/v1/users/u")).json()["first_name"] == "Ada"
+    assert (await keys.list_keys())[0] == []
