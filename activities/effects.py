@@ -63,4 +63,7 @@ async def apply_effects(tx: Transaction, catalogue: Catalogue, intake: Intake, e
     await end_follow_ups(tx, cancelled)
     await save_receipts(tx, receipts)
     await insert_follow_ups(tx, [begin.follow_up for begin in begun], begun[0].at if begun else tx.now, by_launch=True)
-    return bool(interactions) and (await intake.ingest_in_transaction(tx, catalogue, interactions)).changed
+    if not interactions:
+        return False
+    users = {interaction.user for interaction in interactions}
+    return (await intake.ingest_in_transaction(tx, catalogue, interactions, anonymous=users)).changed

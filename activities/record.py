@@ -103,7 +103,7 @@ class ExceptionSignalReporter:
             return ItemResult("invalid", fault=ERASED_FAULT)
         scheduled_at = activity.info().scheduled_time.isoformat()
         item = {"occurred_at": scheduled_at, **reported.item, "user": users[reported.user_key].user.id}
-        [result] = await self._intake.ingest([item])
+        [result] = await self._intake.ingest([item], anonymous={item["user"]})
         return result
 
 

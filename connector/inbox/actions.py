@@ -21,7 +21,6 @@ from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
 from connector.store.users.inbox import InboxMessage, MarkName, find_message, mark_message
-from connector.store.users.log import is_logged_on_day
 from connector.store.users.users import UserErased, is_erased_id, load_users, lock_user
 
 
@@ -72,11 +71,11 @@ class InboxActions:
             target = await self._target(tx, catalogue, message, acting_user)
             check_button(target, action)
             interaction = interaction_of_action(target, action, user_id, acting_user, tx.now)
-            if not await self._is_new(tx, acting_user, target, action, interaction):
+            if not await self._is_new(tx, acting_user, target, action):
                 return InboxActionResult("duplicate", interaction)
             if interaction is None:
                 return InboxActionResult("accepted", None)
-            ingested = await self._intake.ingest_in_transaction(tx, catalogue, [interaction])
+            ingested = await self._intake.ingest_in_transaction(tx, catalogue, [interaction], anonymous={user_id})
             return InboxActionResult(ingested.results[0].status, interaction, ingested.changed)
 
         return await with_current_catalogue(self._database, self._cache, self._workspace, record)
@@ -106,17 +105,10 @@ class InboxActions:
             stored_message.id, stored_message.kind, stored_message.campaign, None, stored_message.content
         )
 
-    async def _is_new(
-        self,
-        tx: Transaction,
-        user_key: str,
-        target: InboxTarget,
-        action: InboxAction,
-        interaction: Interaction | None,
-    ) -> bool:
-        """Return whether an action is new: views and dismissals happen once, a click once per id in the log."""
+    async def _is_new(self, tx: Transaction, user_key: str, target: InboxTarget, action: InboxAction) -> bool:
+        """Return whether an action is new: views and dismissals happen once; of a click, the log knows the id (M6)."""
         if action.verb == "click":
-            return interaction is None or not await is_logged_on_day(tx, interaction.id or "", tx.now)
+            return True
         name: MarkName = "viewed_at" if action.verb == "view" else "dismissed_at"
         return await mark_message(tx, user_key, target.id, name, tx.now)
 

@@ -6,7 +6,7 @@ The number of statements depends neither on the size of the batch nor on the num
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -78,21 +78,28 @@ class Intake:
         """Set while no batch is ingested; deferrable work slows down until then."""
         return self._batches.idle
 
-    async def ingest(self, items: Sequence[Any]) -> list[ItemResult]:
+    async def ingest(self, items: Sequence[Any], *, anonymous: Collection[str] = ()) -> list[ItemResult]:
         """Ingest a batch in one transaction. Follow-ups are stored but not started; the outbox starts them.
 
         Args:
             items: interactions and events, as models or in wire form; an invalid one does not affect the others.
+            anonymous: ids of users that the items use only as anonymous ones, or that were read from the store; all
+                others are identified by this use (`resolve_and_lock`).
 
         Raises:
             StoreUnavailable: nothing was stored; the same batch may be sent again.
         """
-        return (await self.ingest_with_users(items, [])).results
+        return (await self.ingest_with_users(items, [], anonymous=anonymous)).results
 
     async def ingest_with_users(
-        self, items: Sequence[Any], users: Sequence[Changes], changes_by_item: Mapping[int, Changes] | None = None
+        self,
+        items: Sequence[Any],
+        users: Sequence[Changes],
+        changes_by_item: Mapping[int, Changes] | None = None,
+        *,
+        anonymous: Collection[str] = (),
     ) -> IngestResult:
-        """Ingest items and user changes in one transaction; raises as `ingest`.
+        """Ingest items and user changes in one transaction; raises as `ingest`, which describes the other arguments.
 
         Args:
             users: well-formed changes, each in the form of PATCH with its `id`; they apply before the items are
@@ -100,22 +107,29 @@ class Intake:
             changes_by_item: further changes, by the position of an item of the same user; they apply only if that item
                 is new, so that a duplicate or refused one changes nothing.
         """
-        request = IngestRequest([read_item(item) for item in items], users, changes_by_item or {})
+        request = IngestRequest([read_item(item) for item in items], users, changes_by_item or {}, anonymous)
         return await self._batches.submit(request)
 
     async def ingest_in_transaction(
-        self, tx: Transaction, catalogue: Catalogue, items: Sequence[Any], users: Sequence[Changes] = ()
+        self,
+        tx: Transaction,
+        catalogue: Catalogue,
+        items: Sequence[Any],
+        users: Sequence[Changes] = (),
+        *,
+        anonymous: Collection[str] = (),
     ) -> IngestResult:
-        """Ingest items and user changes within a transaction of `with_current_catalogue`."""
+        """Ingest items and user changes within a transaction of `with_current_catalogue`; arguments as of `ingest`."""
         parsed = [read_item(item) for item in items]
-        return await _BatchIngest(tx, catalogue, parsed, self._retention).run(users, {})
+        return await _BatchIngest(tx, catalogue, parsed, self._retention, anonymous).run(users, {})
 
     async def _ingest_together(self, requests: Sequence[IngestRequest]) -> list[IngestResult]:
         """Ingest several batches in one transaction; only the first may have user changes."""
         items = [item for request in requests for item in request.items]
+        anonymous = {id for request in requests for id in request.anonymous}  # no two requests name the same user
 
         async def ingest(tx: Transaction, catalogue: Catalogue) -> IngestResult:
-            batch = _BatchIngest(tx, catalogue, items, self._retention)
+            batch = _BatchIngest(tx, catalogue, items, self._retention, anonymous)
             return await batch.run(requests[0].users, requests[0].changes_by_item)
 
         ingested = await with_current_catalogue(self._database, self._cache, self._workspace, ingest)
@@ -127,9 +141,14 @@ class _BatchIngest:
     """The ingestion of one batch within its transaction. `_new` has the items that are not refused, by position."""
 
     def __init__(
-        self, tx: Transaction, catalogue: Catalogue, items: Sequence[ParsedItem], retention: timedelta
+        self,
+        tx: Transaction,
+        catalogue: Catalogue,
+        items: Sequence[ParsedItem],
+        retention: timedelta,
+        anonymous: Collection[str],
     ) -> None:
-        self._tx, self._catalogue = tx, catalogue
+        self._tx, self._catalogue, self._anonymous = tx, catalogue, anonymous
         self._results = check_items(items, catalogue, tx.now, retention)
         self._new: dict[int, Item] = {
             position: item
@@ -142,7 +161,7 @@ class _BatchIngest:
         named = {item.user for item in self._new.values()} | {changes["id"] for changes in users}
         if not named:
             return IngestResult(self._results, False)
-        self._user_keys = await resolve_and_lock(self._tx, sorted(named), self._tx.now)
+        self._user_keys = await resolve_and_lock(self._tx, sorted(named), self._tx.now, anonymous=self._anonymous)
         faults = await merge_users(self._tx, users, self._user_keys)
         self._refuse_erased()
         self._drop_duplicates(find_duplicates(self._new, self._user_keys, await self._load_reported(), self._tx.now))
@@ -182,11 +201,11 @@ class _BatchIngest:
         if not self._new:
             return {}
         logged: dict[str, list[LogEntry]] = {}
-        entries = {entry.id: entry for entry in await self._log(list(self._new.values()))}
-        for item in self._new.values():
-            if entry := entries.get(item.id or ""):
-                logged.setdefault(self._user_keys[item.user], []).append(entry)
-        self._drop_duplicates({position for position, item in self._new.items() if item.id not in entries})
+        for entry in await self._log(list(self._new.values())):
+            logged.setdefault(self._user_keys[entry.item.user], []).append(entry)
+        new = {(key, entry.id) for key, entries in logged.items() for entry in entries}
+        known = {position for position, item in self._new.items() if (self._user_keys[item.user], item.id) not in new}
+        self._drop_duplicates(known)
         return logged
 
     async def _log(self, items: Sequence[Item]) -> list[LogEntry]:
@@ -194,7 +213,7 @@ class _BatchIngest:
         numbers = await draw_arrival_numbers(self._tx, len(items))
         entries = [create_log_entry(item, number, self._tx.now) for item, number in zip(items, numbers, strict=True)]
         new = await insert_new_entries(self._tx, entries, self._user_keys)
-        return [entry for entry in entries if entry.id in new]
+        return [entry for entry in entries if (self._user_keys[entry.item.user], entry.id) in new]
 
     async def _merge_changes_of_new(self, changes_by_item: Mapping[int, Changes]) -> None:
         changes = [changes for position, changes in sorted(changes_by_item.items()) if position in self._new]
@@ -216,17 +235,9 @@ class _BatchIngest:
 def check_items(
     items: Sequence[ParsedItem], catalogue: Catalogue, now: datetime, retention: timedelta
 ) -> list[ItemResult]:
-    """Return the result of each item as far as it needs no log: invalid, duplicate within the batch, or accepted."""
-    results: list[ItemResult] = []
-    ids: set[str | None] = set()
-    for item in items:
-        fault = _fault_of(item, catalogue, now, retention)
-        if fault is not None:
-            results.append(ItemResult("invalid", item.id, fault))
-            continue
-        results.append(ItemResult("duplicate" if item.id in ids else "accepted", item.id))
-        ids.add(item.id)
-    return results
+    """Return the result of each item as far as it needs neither its user nor the log: invalid, or accepted."""
+    faults = ((item, _fault_of(item, catalogue, now, retention)) for item in items)
+    return [ItemResult("accepted" if fault is None else "invalid", item.id, fault) for item, fault in faults]
 
 
 def _fault_of(item: ParsedItem, catalogue: Catalogue, now: datetime, retention: timedelta) -> str | None:
@@ -258,12 +269,15 @@ def find_duplicates(
 ) -> set[int]:
     """Return the positions of items that report what the log or an earlier item of the batch has already.
 
-    A push that several devices of a user received is one interaction (M3), and so are an open or click that another
-    source reported and the receipts of one message.
+    An id that came before for the same user is one interaction (M6), a push that several devices of a user received
+    (M3), and so are an open or click that another source reported and the receipts of one message.
     """
     duplicates: set[int] = set()
-    dispatches = set(reported.dispatches)
+    dispatches, ids = set(reported.dispatches), set[tuple[str, str | None]]()
     for position, item in items.items():
+        if (user_keys[item.user], item.id) in ids:
+            duplicates.add(position)
+        ids.add((user_keys[item.user], item.id))
         if dispatch := dispatch_of(item):
             if (user_keys[item.user], *dispatch) in dispatches:
                 duplicates.add(position)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, get_args
@@ -98,11 +98,13 @@ class IngestRequest:
     Args:
         users: changes that apply before the items.
         changes_by_item: changes that apply only if an item is new, by its position.
+        anonymous: the ids that the batch uses only as anonymous ones, or read from the store (`resolve_and_lock`).
     """
 
     items: Sequence[ParsedItem]
     users: Sequence[Any] = ()
     changes_by_item: Mapping[int, Any] = field(default_factory=dict)
+    anonymous: Collection[str] = ()
 
     @property
     def size(self) -> int:
@@ -116,10 +118,6 @@ class IngestRequest:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The users and the item ids of the batch, in separate namespaces."""
+        """The users of the batch."""
         readable = [item for item in self.items if not isinstance(item, UnreadableItem)]
-        return frozenset(
-            [f"user {item.user}" for item in readable]
-            + [f"user {changes['id']}" for changes in self.users]
-            + [f"item {item.id}" for item in readable]
-        )
+        return frozenset([item.user for item in readable] + [changes["id"] for changes in self.users])

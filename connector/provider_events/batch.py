@@ -100,13 +100,14 @@ async def apply_plan(
     """
     outcomes, has_changes = dict(plan.outcomes), False
     if plan.users:
-        user_keys = await resolve_and_lock(tx, sorted(plan.users), tx.now)
+        user_keys = await resolve_and_lock(tx, sorted(plan.users), tx.now, anonymous=plan.stored_users)
         for key, report in plan.reports.items():
             if await apply_delivery_report(tx, catalogue, intake, report, retention=retention):
                 outcomes[key], has_changes = EventOutcome.ACCEPTED, True
         await save_faults(tx, plan.faults)
         if plan.interactions:
-            ingested = await intake.ingest_in_transaction(tx, catalogue, list(plan.interactions.values()))
+            items, stored_users = list(plan.interactions.values()), plan.stored_users
+            ingested = await intake.ingest_in_transaction(tx, catalogue, items, anonymous=stored_users)
             has_changes = has_changes or ingested.changed
             for key, result in zip(plan.interactions, ingested.results, strict=True):
                 is_invalid = result.status == "invalid"

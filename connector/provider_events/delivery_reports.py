@@ -46,7 +46,7 @@ async def apply_delivery_report(
         await save_fault(tx, message.id, None)
     item = None if changes.received_at is None else await _receive_interaction(tx, message, changes.received_at)
     if item is not None:
-        await intake.ingest_in_transaction(tx, catalogue, [item])
+        await intake.ingest_in_transaction(tx, catalogue, [item], anonymous={item.user})
     if changes.fault is not None:
         await save_fault(tx, message.id, changes.fault)
     return item is not None
@@ -63,8 +63,7 @@ async def _lock_message(tx: Transaction, report: DeliveryReport) -> DeliveryReco
 
 
 async def _is_received(tx: Transaction, message: DeliveryRecord) -> bool:
-    since = message.claimed_at
-    return since is not None and await is_logged(tx, message.user_key, receive_id(message.id), since)
+    return message.claimed_at is not None and await is_logged(tx, message.user_key, receive_id(message.id))
 
 
 async def _settle_follow_up(tx: Transaction, follow_up: FollowUp, message: DeliveryRecord, sent_at: datetime) -> None:

@@ -27,6 +27,7 @@ class SegmentMessage:
     """A message whose common fields are valid.
 
     Args:
+        is_anonymous: whether `user` is the `anonymousId` of a message without a `userId`.
         id: the sender's `messageId`, None if it has none.
         at: when it happened, UTC.
         sections: `properties`, `traits` and `context`, all always present; the paths of a mapping lead into them.
@@ -35,6 +36,7 @@ class SegmentMessage:
 
     kind: str
     user: str
+    is_anonymous: bool
     id: str | None
     at: datetime
     sections: Mapping[str, Mapping[str, Any]]
@@ -58,7 +60,7 @@ def read_message(raw: Any, kind: str | None, *, arrived_at: datetime, shared: Ma
     Args:
         kind: the kind as which it was sent; None: its own `type`.
         arrived_at: the time of a message that has none. `sentAt` is not used to correct times: it differs between
-            attempts, so one message would become two around midnight, since the log's ids are unique within a day.
+            attempts, so a message without a `messageId` would become several.
         shared: the batch's own `context`; the message's context overrides it.
 
     Raises:
@@ -69,7 +71,8 @@ def read_message(raw: Any, kind: str | None, *, arrived_at: datetime, shared: Ma
     kind = _kind(raw) if kind is None else kind
     context = {**shared, **_section(raw, "context")}
     sections = {"properties": _section(raw, "properties"), "traits": _section(raw, "traits"), "context": context}
-    return SegmentMessage(kind, _user(raw), id_at(raw, "messageId"), _time(raw, arrived_at), sections, raw)
+    user, is_anonymous = _user(raw)
+    return SegmentMessage(kind, user, is_anonymous, id_at(raw, "messageId"), _time(raw, arrived_at), sections, raw)
 
 
 def has_time(raw: Any) -> bool:
@@ -101,12 +104,13 @@ def convert_to_text(value: Any) -> str | None:
     return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
-def _user(raw: Mapping[str, Any]) -> str:
-    user = id_at(raw, "userId", max_characters=MAX_ID_CHARACTERS)
-    user = user or id_at(raw, "anonymousId", max_characters=MAX_ID_CHARACTERS)
-    if user is None:
-        raise InvalidItem("userId: is missing, and so is anonymousId; one of them must name the user")
-    return user
+def _user(raw: Mapping[str, Any]) -> tuple[str, bool]:
+    """Return the id that names the user, and whether it is an anonymous one."""
+    for name in ("userId", "anonymousId"):
+        user = id_at(raw, name, max_characters=MAX_ID_CHARACTERS)
+        if user is not None:
+            return user, name == "anonymousId"
+    raise InvalidItem("userId: is missing, and so is anonymousId; one of them must name the user")
 
 
 def _kind(raw: Mapping[str, Any]) -> str:

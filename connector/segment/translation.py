@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from connector.rules.model.errors import InvalidItem
+from connector.rules.model.joining import IdPair
 from connector.rules.model.users import REMOVED, User
 from connector.rules.model.values import storage_problem
 from connector.segment.envelope import MAX_ID_CHARACTERS, SegmentMessage, id_at, read_message
@@ -35,13 +36,21 @@ class Translation:
         items: in wire form (design 8).
         changes: of the user, in the form of PATCH, with the id; None: none.
         changes_if_new: the same, but applied only if the first of the items is new.
-        link: (previous id, id): two ids of one user.
+        link: two ids of one user.
+        anonymous: the id of the user, if the message names it as `anonymousId`.
     """
 
     items: Sequence[dict[str, Any]] = ()
     changes: dict[str, Any] | None = None
     changes_if_new: dict[str, Any] | None = None
-    link: tuple[str, str] | None = None
+    link: IdPair | None = None
+    anonymous: str | None = None
+
+    @property
+    def users(self) -> set[str]:
+        """The ids that the message's items and changes are about: the one user's, or none."""
+        changes = (self.changes, self.changes_if_new)
+        return {item["user"] for item in self.items} | {one["id"] for one in changes if one is not None}
 
 
 @dataclass
@@ -51,12 +60,19 @@ class MessageChunk:
     `changes_by_item` has the changes that apply only if an item is new, by the item's position.
     """
 
-    links: list[tuple[int, tuple[str, str]]] = field(default_factory=list)
+    links: list[tuple[int, IdPair]] = field(default_factory=list)
     changes: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     items: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     changes_by_item: dict[int, dict[str, Any]] = field(default_factory=dict)
     _acting_users: set[str] = field(default_factory=set)
     _changed_users: set[str] = field(default_factory=set)
+    _anonymous: set[str] = field(default_factory=set)
+    _identified: set[str] = field(default_factory=set)
+
+    @property
+    def anonymous(self) -> set[str]:
+        """The ids of users whom the items and changes name only as `anonymousId`."""
+        return self._anonymous - self._identified
 
     def has_room(self, translation: Translation) -> bool:
         """Return whether the chunk stays within its limits with `translation`."""
@@ -66,7 +82,8 @@ class MessageChunk:
     def would_reorder(self, translation: Translation) -> bool:
         """Return whether `translation` would apply before an earlier message of the same user."""
         if translation.link is not None:
-            return not (self._acting_users | self._changed_users).isdisjoint(translation.link)
+            ids = (translation.link.previous, translation.link.id)
+            return not (self._acting_users | self._changed_users).isdisjoint(ids)
         return translation.changes is not None and translation.changes["id"] in self._acting_users
 
     def add(self, index: int, translation: Translation) -> None:
@@ -80,6 +97,8 @@ class MessageChunk:
             self.changes_by_item[len(self.items)] = translation.changes_if_new
         self.items += [(index, item) for item in translation.items]
         self._acting_users |= {item["user"] for item in translation.items}
+        self._anonymous |= translation.users & {translation.anonymous}
+        self._identified |= translation.users - {translation.anonymous}
 
 
 def translate(
@@ -93,6 +112,11 @@ def translate(
 ) -> Translation:
     """Translate one message. Raises InvalidItem; `read_message` describes the arguments."""
     message = read_message(raw, kind, arrived_at=arrived_at, shared=shared)
+    translation = _translate(message, mapping, target_exists)
+    return replace(translation, anonymous=message.user) if message.is_anonymous else translation
+
+
+def _translate(message: SegmentMessage, mapping: SegmentMapping, target_exists: TargetExists) -> Translation:
     match message.kind:
         case "identify":
             return Translation(changes=_changes_of_identify(message, mapping))
@@ -113,7 +137,7 @@ def split_into_chunks(translations: Iterable[tuple[int, Translation]]) -> list[M
     A change that repeats the user's last one never starts a chunk: SDKs send `identify` before every `track`.
     """
     chunks = [MessageChunk()]
-    links: set[tuple[str, str]] = set()
+    links: set[IdPair] = set()
     last_changes: dict[str, dict[str, Any]] = {}
     for index, one in translations:
         is_repeated = one.link in links or (
@@ -159,11 +183,11 @@ def _changes_of_group(message: SegmentMessage) -> dict[str, Any]:
     return _check_storable({"id": message.user, "attributes": attributes})
 
 
-def _link(message: SegmentMessage) -> tuple[str, str]:
+def _link(message: SegmentMessage) -> IdPair:
     previous_id = id_at(message.raw, "previousId", max_characters=MAX_ID_CHARACTERS)
     if previous_id is None:
         raise InvalidItem("previousId: is missing; it is the id that the user had before")
-    return previous_id, message.user
+    return IdPair(previous_id, message.user, message.is_anonymous)
 
 
 def _check_storable(changes: dict[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class SimulatedIngest:
     def _is_repeated(self, user: SimulatedUser, logged: LogEntry) -> bool:
         """Return whether the item has a known id (M6) or reports a known push dispatch (M3), open, click or receipt."""
         world = self._world
-        if not world.store.is_new(logged.id, world.clock.toordinal(), world.retention.days):
+        if not world.store.is_new(user.id, logged.id, world.clock.toordinal(), world.retention.days):
             return True
         engagement = engagement_of(logged.item, logged.t)
         if engagement is not None and is_duplicate(engagement, _engagements_near(engagement, user.log)):

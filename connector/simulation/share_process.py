@@ -1,8 +1,7 @@
 """The process that plays one share of a timeline, and its messages to the process that started it.
 
 A message is a pair of a kind and a value: questions to all shares (`missed`, `begun`), then `played` with the result,
-then the ids in chunks (`some`) and an `end`, then the outcomes in the same way. `alone` means that the timeline must be
-played by one process.
+then the outcomes in chunks (`some`) and an `end`. `alone` means that the timeline must be played by one process.
 """
 
 from __future__ import annotations
@@ -91,7 +90,6 @@ def _play_share(
         raise PlayAlone
     refusal = None if failure is None else str(failure)
     connection.send(("played", ShareResult(warnings, simulation.unknown_targets, refusal, timeline.count)))
-    _send_all(connection, store.ids())
     _send_all(connection, store.lines_with_sort_keys())
 
 

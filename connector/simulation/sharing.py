@@ -3,11 +3,10 @@
 Users do not influence each other, with few exceptions:
 
 - the users of a scheduled original with `per_minute` compete for its messages;
-- an interaction's id is a duplicate even if another user reported it first;
 - what a new follow-on has missed is counted over all users;
 - the outcomes are printed in the order of the decisions.
 
-The first two are left to one process; for the others, the processes exchange counts and sort keys.
+The first is left to one process; for the others, the processes exchange counts and sort keys.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ class _Shares:
         """Return the run as one process would have played it. Raises PlayAlone if the shares cannot give that."""
         results = self._results()
         refusals = {result.refusal for result in results}
-        if len(refusals) > 1 or self._shares_an_id():
+        if len(refusals) > 1:
             raise PlayAlone
         self._timeline.count = results[0].lines
         refusal = refusals.pop()
@@ -137,15 +136,6 @@ class _Shares:
         answer = sum(values, Counter[tuple[str, str]]()) if questions == {"missed"} else _merged_campaigns(values)
         for connection in self._connections:
             connection.send(answer)
-
-    def _shares_an_id(self) -> bool:
-        """Return whether users of two shares have reported the same id."""
-        last = None
-        for id in heapq.merge(*map(_received, self._connections)):
-            if id == last:
-                return True
-            last = id
-        return False
 
     def _lines(self) -> Iterator[str]:
         try:

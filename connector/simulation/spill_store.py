@@ -16,7 +16,7 @@ from connector.simulation.sort_keys import SortKey
 from connector.simulation.users import SimulatedUser
 
 _TABLES = (
-    "CREATE TABLE seen (id TEXT PRIMARY KEY, day INTEGER) WITHOUT ROWID",
+    "CREATE TABLE seen (user TEXT, id TEXT, day INTEGER, PRIMARY KEY (user, id)) WITHOUT ROWID",
     "CREATE TABLE users (id TEXT PRIMARY KEY, pickled BLOB) WITHOUT ROWID",
     "CREATE TABLE lines (position INTEGER PRIMARY KEY, sort_key BLOB, line TEXT)",
 )
@@ -44,7 +44,7 @@ class SpillStore:
         self._file.execute("BEGIN")
         self._users: OrderedDict[str, SimulatedUser] = OrderedDict()
         self._max_users, self._max_ids = max_users_in_memory, max_ids_in_memory
-        self._new_ids: dict[str, int] = {}
+        self._new_ids: dict[tuple[str, str], int] = {}
         self._has_spilled_ids = False
         self._lines: dict[int, tuple[SortKey, str]] = {}
         self._last_line = 0
@@ -61,19 +61,19 @@ class SpillStore:
         """Delete the file."""
         self._file.close()
 
-    def is_new(self, id: str, day: int, retention_days: int) -> bool:
-        """Return whether an interaction id was not seen within the retention, and remember it (M6).
+    def is_new(self, user: str, id: str, day: int, retention_days: int) -> bool:
+        """Return whether a user's interaction id was not seen within the retention, and remember it (M6).
 
         Args:
             day: the ordinal of the day on which it arrives; days never go back.
         """
-        seen_on = self._new_ids.get(id)
+        seen_on = self._new_ids.get((user, id))
         if seen_on is None and self._has_spilled_ids:
-            row = self._file.execute("SELECT day FROM seen WHERE id = ?", (id,)).fetchone()
+            row = self._file.execute("SELECT day FROM seen WHERE user = ? AND id = ?", (user, id)).fetchone()
             seen_on = row[0] if row else None
         if seen_on is not None and seen_on >= day - retention_days:
             return False
-        self._new_ids[id] = day
+        self._new_ids[user, id] = day
         if len(self._new_ids) >= self._max_ids:
             self._spill_ids()
         return True
@@ -118,17 +118,9 @@ class SpillStore:
         self._spill_lines()
         yield from self._file.execute("SELECT sort_key, line FROM lines ORDER BY position")
 
-    def ids(self) -> Iterator[str]:
-        """Yield all known interaction ids, sorted."""
-        if not self._has_spilled_ids:
-            yield from sorted(self._new_ids)
-            return
-        self._spill_ids()
-        for (id,) in self._file.execute("SELECT id FROM seen ORDER BY id"):
-            yield id
-
     def _spill_ids(self) -> None:
-        self._file.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", self._new_ids.items())
+        rows = ((*key, day) for key, day in self._new_ids.items())
+        self._file.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", rows)
         self._new_ids.clear()
         self._has_spilled_ids = True
 

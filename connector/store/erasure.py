@@ -13,6 +13,7 @@ from connector.store.engine.transaction import Transaction
 from connector.store.provider_events.events import erase_events
 from connector.store.tables import follow_ups, interactions, user_aliases, users
 from connector.store.users.inbox import erase_inbox
+from connector.store.users.joins import erase_joins
 from connector.store.users.suppressions import erase_addresses
 from connector.store.users.users import erased_id, find_user_keys, load_ids, load_users, lock_users
 
@@ -64,6 +65,7 @@ async def erase_user(tx: Transaction, external_id: str, now: datetime) -> bool:
         update(users).where(tx.in_workspace(users), users.c.user_key == user_key).values(**_EMPTY_DESCRIPTION)
     )
     await erase_addresses(tx, user_key, addresses)
+    await erase_joins(tx, user_key, ids)
     await _replace_ids(tx, ids)
     return True
 

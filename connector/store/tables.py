@@ -1,6 +1,6 @@
 """The tables (design 7). `workspace` is in every key; every instant is UTC with microseconds.
 
-Personal data is only in `users`, `user_aliases`, `inbox` (rendered messages), `unmatched_reports` and
+Personal data is only in `users`, `user_aliases`, `user_joins`, `inbox` (rendered messages), `unmatched_reports` and
 `dead_addresses` (the suppression list). All other tables name a user by the surrogate `user_key`. Comments of tables
 are part of the schema, which only a migration changes.
 """
@@ -21,6 +21,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     Sequence,
     String,
     Table,
@@ -174,15 +175,32 @@ user_aliases = Table(
     _key("external_id"),
     Column("user_key", String(64), nullable=False),
     Column("rank", Integer, nullable=False, server_default=text("0")),
+    Column("anonymous", Boolean, nullable=False, server_default=text("false")),
     Index("user_aliases_key", "workspace", "user_key"),
     comment="The ids by which services know a user.",
+)
+user_joins = Table(
+    "user_joins",
+    metadata,
+    _key("workspace"),
+    _key("previous_id"),
+    _key("id"),
+    Column("joined_at", Instant, primary_key=True),
+    Column("user_key", String(64), nullable=False),
+    Column("joined_by", Text),
+    Column("route", String(16), nullable=False),
+    Column("undone_at", Instant),
+    Column("undone_by", Text),
+    Index("user_joins_key", "workspace", "user_key"),
+    Index("user_joins_id", "workspace", "id"),
+    comment="Which ids were joined into which users, by whom, and until when.",
 )
 interactions = Table(
     "interactions",
     metadata,
-    _key("workspace"),
-    Column("day", Date, primary_key=True),
-    _key("id"),
+    Column("workspace", String(255), nullable=False),
+    Column("day", Date, nullable=False),
+    Column("id", String(255), nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("user_key", String(64), nullable=False),
     Column("kind", String(16), nullable=False),
@@ -193,6 +211,8 @@ interactions = Table(
     Column("occurred_at", Instant, nullable=False),
     Column("received_at", Instant, nullable=False),
     Column("properties", Json, nullable=False),
+    # `day` is in it only because PostgreSQL wants that: an id is looked up without it, on all days (M6).
+    PrimaryKeyConstraint("workspace", "user_key", "id", "day"),
     Index("interactions_of_user", "workspace", "user_key", "t"),
     Index("interactions_on_target", "workspace", "target", "topic"),
     Index("interactions_received", "workspace", "received_at"),

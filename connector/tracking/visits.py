@@ -149,7 +149,7 @@ class Visits:
         clicks = self._clicks_of({f.token.delivery_id for f in known}, logged)
         items = [_interaction_of(f, deliveries[f.token.delivery_id], clicks[f.token.delivery_id]) for f in known]
         if items:
-            results = await self._intake.ingest(items)
+            results = await self._intake.ingest(items, anonymous={item.user for item in items})
             refused = sum(result.status == "invalid" for result in results)
             self._count("refused", refused)
             self._count("stored", len(results) - refused)
@@ -195,7 +195,7 @@ async def unsubscribe(database: Database, workspace: str, delivery_id: str) -> b
         changes = {"consent": {delivery.channel: "unsubscribed"}}
         with suppress(UserErased):
             now = await database_now(tx)
-            user_key = await merge_user(tx, delivery.user, changes, now)
+            user_key = await merge_user(tx, delivery.user, changes, now, anonymous={delivery.user})
             await save_consent_time(tx, user_key, delivery.channel, now)
             return True
         return False

@@ -11,37 +11,47 @@ from connector.app.context import AppContext
 from connector.ingest.intake import IngestResult, ItemResult
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.errors import InvalidItem
+from connector.rules.model.joining import NEEDS_MANAGE, Joiner, JoinRefusal
 from connector.rules.model.users import ERASED_FAULT
 from connector.segment.envelope import has_time
 from connector.segment.events import TargetExists
 from connector.segment.mapping import SegmentMapping
 from connector.segment.translation import MessageChunk, Translation, split_into_chunks, translate
 from connector.store.engine.database import database_now
-from connector.store.users.linking import Linked, link_ids
+from connector.store.users.linking import link_ids
 
 MAX_ITEMS = 10_000
 """Items that the messages of one request may become: a few large orders, but no flood out of a small body."""
 
-_UNLINKED: dict[Linked, str] = {
-    "erased": ERASED_FAULT,
-    "two_users": "previousId: both ids have a history already, and two histories are not merged; "
+_REFUSED_JOINS: dict[JoinRefusal, str] = {
+    JoinRefusal.ERASED: ERASED_FAULT,
+    JoinRefusal.UNSEEN: "previousId: nobody has used this id yet; whoever signs up with it later would be this user. "
+    "Send something with it as anonymousId before, or use a key that also has the scope manage",
+    JoinRefusal.IDENTIFIED: "previousId: this id is a user's own; without the scope manage only an id that was never "
+    "used but as anonymousId can be joined into a user",
+    JoinRefusal.TWO_HISTORIES: "previousId: both ids have a history already, and two histories are not merged; "
     "send alias before anything that the user does under the new id",
-    "too_large": "previousId: the data of both ids together would exceed what is kept of one user",
+    JoinRefusal.TOO_LARGE: "previousId: the data of both ids together would exceed what is kept of one user",
 }
 
 
 @dataclass
 class SegmentResult:
-    """The results of the items that messages became, and in `faults`, by index, the messages that were refused."""
+    """The results of the items that messages became, and in `faults`, by index, the messages that were refused.
+
+    `forbidden` has the indexes of those that were refused because the key lacks `manage`.
+    """
 
     faults: dict[int, str] = field(default_factory=dict)
     results: list[ItemResult] = field(default_factory=list)
+    forbidden: set[int] = field(default_factory=set)
 
 
 async def ingest_messages(
     context: AppContext,
     mapping: SegmentMapping,
     messages: Sequence[Any],
+    joiner: Joiner,
     *,
     kind: str | None = None,
     shared: Mapping[str, Any] | None = None,
@@ -49,6 +59,7 @@ async def ingest_messages(
     """Ingest messages. A message that is refused does not affect the others.
 
     Args:
+        joiner: who sends them, and may join ids.
         kind: the type of all messages; None: each has its own `type`.
         shared: the `context` of the batch.
 
@@ -58,7 +69,7 @@ async def ingest_messages(
     result = SegmentResult()
     translations = await _translate_all(context, mapping, messages, kind, shared or {}, result.faults)
     for chunk in split_into_chunks(translations):
-        await _link_users(context, chunk, result)
+        await _link_users(context, chunk, joiner, result)
         await _ingest_items(context, chunk, result)
     return result
 
@@ -110,23 +121,24 @@ def _target_lookup(catalogue: Catalogue) -> TargetExists:
     return target_exists
 
 
-async def _link_users(context: AppContext, chunk: MessageChunk, result: SegmentResult) -> None:
+async def _link_users(context: AppContext, chunk: MessageChunk, joiner: Joiner, result: SegmentResult) -> None:
     """Link ids in a transaction of its own, which locks users in another order than that of the items."""
     if not chunk.links:
         return
     async with context.database.write(context.workspace) as tx:
         now = await database_now(tx)
-        outcomes = await link_ids(tx, [pair for _, pair in chunk.links], now)
+        outcomes = await link_ids(tx, [pair for _, pair in chunk.links], joiner, now)
     for (index, _), outcome in zip(chunk.links, outcomes, strict=True):
-        if outcome in _UNLINKED:
-            result.faults[index] = _UNLINKED[outcome]
+        if isinstance(outcome, JoinRefusal):
+            result.faults[index] = _REFUSED_JOINS[outcome]
+            result.forbidden |= {index} if outcome in NEEDS_MANAGE else set()
 
 
 async def _ingest_items(context: AppContext, chunk: MessageChunk, result: SegmentResult) -> None:
     items, changes = [item for _, item in chunk.items], [change for _, change in chunk.changes]
     if not items and not changes:
         return
-    ingested = await context.intake.ingest_with_users(items, changes, chunk.changes_by_item)
+    ingested = await context.intake.ingest_with_users(items, changes, chunk.changes_by_item, anonymous=chunk.anonymous)
     result.results += ingested.results
     _add_faults(chunk, ingested, result.faults)
 

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
 from connector.store.engine.database import Database
 from connector.store.tables import decisions, follow_ups, interactions, users
-from tests.support.builders import ORIGINAL, push
+from connector.store.users.linking import link_ids
+from tests.support.builders import ABANDONED, ORIGINAL, buy, now, push
 from tests.support.installation import Installation
 from tests.support.user_histories import FOLLOW_ONS, Done, as_items, draw_batches, in_order, load_written, new_user
 
@@ -105,3 +107,26 @@ async def test_without_ids_and_by_several_devices(database: Database) -> None:
     results = await again.ingest(bare, push("another-device", 1, dispatch="d"))
     assert [result.status for result in results] == ["duplicate", "duplicate"]
     assert await _everything(database) == before
+
+
+async def test_ids_of_two_users_have_nothing_to_do_with_each_other(database: Database) -> None:
+    """M6, case 32: both count, in one batch or in two, as triggers and as exceptions."""
+    installation = Installation(database)
+    await installation.publish(ORIGINAL, ABANDONED)
+    first = await installation.ingest(push("same", 0, user="ann"), push("same", 0, user="bob"))
+    second = [await installation.ingest(buy("order-777", 1, user=user)) for user in ("mallory", "ann")]
+    assert [result.status for result in [*first, *second[0], *second[1]]] == ["accepted"] * 4
+    assert sorted(await installation.outcomes()) == [("same", "excepted", "order-777"), ("same", "waiting", None)]
+
+
+@pytest.mark.parametrize("days", [-1, -30, 0])
+async def test_an_id_on_another_day_is_a_repetition(days: int, database: Database) -> None:
+    """M6: whatever day it names, also in one batch, under another id of the same user, and after a restart."""
+    installation = Installation(database)
+    await installation.publish(ORIGINAL, ABANDONED)
+    async with database.write("default") as tx:
+        assert await link_ids(tx, [("visitor", "u")], now()) == ["linked"]
+    again = [push("e", days * 24 * 60, user="visitor"), push("e", days * 24 * 60)]
+    results = [*await installation.ingest(push("e", 0), *again), *await Installation(database).ingest(*again)]
+    assert [result.status for result in results] == ["accepted", *["duplicate"] * 4]
+    assert await installation.outcomes() == [("e", "waiting", None)]

@@ -7,6 +7,7 @@ import pytest
 
 from connector.ingest.parsing import parse_item
 from connector.rules.model.errors import InvalidItem
+from connector.rules.model.joining import IdPair
 from connector.rules.model.users import REMOVED
 from connector.rules.model.values import canonical_json
 from connector.segment.mapping import read_mapping
@@ -218,7 +219,7 @@ def test_group_page_screen_alias() -> None:
     assert (page["type"], page["name"], page["properties"]) == ("event", "page", {"url": "/", "name": "Home"})
     (screen,) = of(None, type="screen", category="Shop").items
     assert (screen["name"], screen["properties"]) == ("screen", {"category": "Shop"})
-    assert of("alias", previousId="anonymous").link == ("anonymous", "u")
+    assert of("alias", previousId="anonymous").link == IdPair("anonymous", "u")
 
 
 @pytest.mark.parametrize(

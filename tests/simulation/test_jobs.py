@@ -131,11 +131,10 @@ def test_refused_order_ends_every_share(run: Callable[..., Outcome], alone: list
             [*PEOPLE, order("09:00", "publish", "s")],
         ),
         ([LAUNCHED], [*PEOPLE, {"at": at("08:30"), "apply": LIMITED}, order("09:00", "publish", "s")]),
-        ([NUDGE, ORIGINAL], [*begin("f", "o"), *(push("10:00", "same", user=f"u{n}") for n in range(9))]),
         ([NUDGE, ORIGINAL], [*begin("f", "o"), *(push(f"1{9 - n}:00", f"a{n}", user=f"u{n}") for n in range(9))]),
         ([NUDGE], [*PEOPLE, {"at": at("09:00"), "user": {"id": "u4", "attributes": {"x": "y" * 300_000}}}]),
     ],
-    ids=["per minute", "per minute by an edit", "one id of several users", "not in order", "a user too large"],
+    ids=["per minute", "per minute by an edit", "not in order", "a user too large"],
 )
 def test_left_to_one_process(
     run: Callable[..., Outcome], alone: list[bool], definitions: list[Row], lines: list[Row]
@@ -145,6 +144,16 @@ def test_left_to_one_process(
     alone.clear()
     assert run(definitions, lines, 3) == expected
     assert alone == [True]
+
+
+def test_users_may_have_the_same_ids(run: Callable[..., Outcome], alone: list[bool]) -> None:
+    """M6, case 32: ids are unique per user, so the shares need not know each other's."""
+    lines = [*PEOPLE, *begin("f", "o"), *(push("10:00", "same", user=f"u{n}") for n in range(9))]
+    expected = run([NUDGE, ORIGINAL], lines, 1)
+    alone.clear()
+    assert run([NUDGE, ORIGINAL], lines, 3) == expected
+    assert alone == []
+    assert len(expected[2]) == 9
 
 
 def test_lines_that_cannot_be_read(simulate: Connector) -> None:

@@ -45,6 +45,16 @@ def test_without_an_id_the_second_makes_it(play: Play) -> None:
     assert outcomes == ["refused duplicate", "refused already_waiting", "sent push"]
 
 
+def test_an_id_is_one_users(play: Play) -> None:
+    """M6, case 32: another user's interaction may carry the same id; the same user's may not, on whatever day."""
+    lines = [push("10:00", "a"), push("10:00:01", "a", user="v"), push("10:00:02", "a", "09:59:00", user="v")]
+    assert play(*HOUSE, lines, until=at("10:30")) == [
+        "10:00:02 f v a refused duplicate",
+        "end f u a waiting",
+        "end f v a waiting",
+    ]
+
+
 def test_unknown_interactions_leave_their_id_free(play: Play) -> None:
     """M5, M6: what production answers `invalid` is not logged, so the same id counts once its campaign is known."""
     early = did("09:10", "a", "receive_push", campaign="p")

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, func, insert, select, update
 
+from connector.rules.model.audit import Actor, ActorKind
+from connector.rules.model.joining import IdPair, Joiner
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
 from connector.store.erasure import erase_user
@@ -27,7 +29,7 @@ from connector.store.tables import (
     users,
 )
 from connector.store.users.descriptions import save_user
-from connector.store.users.linking import Linked, Pair, link_ids
+from connector.store.users.linking import Linked, link_ids
 from connector.store.users.users import find_user, find_user_keys, load_users, resolve_and_lock
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
 from tests.support.installation import Installation
@@ -37,10 +39,13 @@ W = "default"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-async def link(database: Database, *pairs: Pair) -> list[Linked]:
-    """Link in a transaction of its own."""
+OPERATOR = Joiner(Actor(ActorKind.KEY, "0123456789ab"), may_join_identified=True, route="alias")
+
+
+async def link(database: Database, *pairs: tuple[str, str], joiner: Joiner = OPERATOR) -> list[Linked]:
+    """Link in a transaction of its own, as a key with `manage` does."""
     async with database.write(W) as tx:
-        return await link_ids(tx, pairs, NOW)
+        return await link_ids(tx, [IdPair(*pair) for pair in pairs], joiner, NOW)
 
 
 async def keys(database: Database, *ids: str) -> list[str | None]:
@@ -88,7 +93,7 @@ async def test_two_users_stay_two(installation: Installation) -> None:
     """Each has a history already; nothing changes."""
     await installation.ingest(buy("a", 0, "ann"), buy("b", 0, "bob"))
     before = await keys(installation.database, "ann", "bob")
-    assert await link(installation.database, ("ann", "bob"), ("bob", "b2")) == ["two_users", "linked"]
+    assert await link(installation.database, ("ann", "bob"), ("bob", "b2")) == ["two_histories", "linked"]
     assert await keys(installation.database, "ann", "bob", "b2") == [*before, before[1]]
 
 
@@ -148,7 +153,7 @@ async def test_what_is_a_history(installation: Installation, table: Table, row: 
     async with installation.database.write(W) as tx:
         user_key = (await resolve_and_lock(tx, ["new"], NOW))["new"]
         await tx.execute(insert(table).values(workspace=W, user_key=user_key, **row))
-    assert await link(installation.database, ("old", "new")) == ["two_users"]
+    assert await link(installation.database, ("old", "new")) == ["two_histories"]
     assert (await keys(installation.database, "new")) == [user_key]
 
 
@@ -363,7 +368,8 @@ async def test_whose_lock_is_awaited_while_they_join(postgresql_database: Databa
             return await erase_user(tx, id, NOW)
 
     async with database.write(W) as tx:
-        assert await link_ids(tx, [("visitor", "ann"), ("v2", "bob")], NOW) == ["linked", "linked"]
+        pairs = [IdPair("visitor", "ann"), IdPair("v2", "bob")]
+        assert await link_ids(tx, pairs, OPERATOR, NOW) == ["linked", "linked"]
         reporting = asyncio.create_task(installation.ingest(buy("c", 1, "visitor")))
         erasing = asyncio.create_task(erase("v2"))
         await until_waiting(database, 2)

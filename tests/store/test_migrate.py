@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, insert, select, text
 
 from connector.store.engine.database import Database
 from connector.store.engine.migrate import ensure_partitions, migrate
 from connector.store.engine.revision import NEWEST_REVISION, is_migrated
 from connector.store.tables import interactions, metadata
+from tests.support.databases import open_database
 from tests.support.repository import ROOT
+
+SCRIPTS = ROOT / "connector" / "store" / "migrations"
+_BEFORE_IDS_PER_USER = "0008"
 
 
 def _differences(connection: Connection) -> list[object]:
@@ -58,8 +65,43 @@ async def test_two_who_migrate_at_once_wait_for_each_other(tmp_path: Path, postg
 
 def test_the_newest_revision_is_the_newest_script() -> None:
     """Commands compare a database with a constant, because alembic takes longer to import than they run."""
-    (newest,) = ScriptDirectory(str(ROOT / "connector" / "store" / "migrations")).get_heads()
+    (newest,) = ScriptDirectory(str(SCRIPTS)).get_heads()
     assert newest == NEWEST_REVISION
+
+
+async def test_the_log_is_carried_over_to_its_new_key(tmp_path: Path, postgresql_server: Any) -> None:
+    """M6: what was logged when ids were unique per day is still there, and further users may have the same ids."""
+    name = postgresql_server.create()
+    for url in (f"sqlite:///{tmp_path / 'connector.db'}", postgresql_server.url(name)):
+        async with open_database(url) as database:
+            await _migrate_to(database, _BEFORE_IDS_PER_USER)
+            days = [date(2027, 2, 26), date(2027, 2, 27)]
+            for day in days:
+                await _log(database, day, "same")
+            before = await _logged(database)
+            await migrate(database)
+            assert await _logged(database) == before
+            assert len(before) == 2
+            await _log(database, days[0], "same", user_key="another")
+            async with database.read("default") as tx:
+                assert await tx.connection.run_sync(_differences) == []
+    postgresql_server.drop(name)
+
+
+async def _migrate_to(database: Database, revision: str) -> None:
+    def upgrade(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(SCRIPTS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    async with database.write("default", lock="exclusive") as tx:
+        await tx.connection.run_sync(upgrade)
+
+
+async def _logged(database: Database) -> Sequence[Any]:
+    async with database.read("default") as tx:
+        return (await tx.execute(select(interactions).order_by(interactions.c.day))).all()
 
 
 async def test_days_ahead_have_partitions_of_their_own(postgresql_database: Database) -> None:
@@ -82,10 +124,18 @@ async def test_a_day_that_has_rows_already_stays_where_they_are(postgresql_datab
     assert found == ["interactions_other_days", "interactions_other_days", "interactions_20270228"]
 
 
-async def _log(database: Database, day: date, name: str) -> None:
+async def _log(database: Database, day: date, name: str, *, user_key: str = "k") -> None:
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-    item = {"workspace": "default", "day": day, "id": name, "seq": 1, "user_key": "k", "kind": "event", "topic": "x"}
-    times = {"t": noon, "occurred_at": noon, "received_at": noon, "properties": {}}
+    item = {
+        "workspace": "default",
+        "day": day,
+        "id": name,
+        "seq": 1,
+        "user_key": user_key,
+        "kind": "event",
+        "topic": "x",
+    }
+    times = {"topic": "x", "t": noon, "occurred_at": noon, "received_at": noon, "properties": {}}
     async with database.write("default") as tx:
         await tx.execute(insert(interactions), [item | times])
 

@@ -111,6 +111,7 @@ class EventPlan:
         outcomes: of every event, unless applying the plan finds another one.
         unmatched: the events to keep, each with its reason.
         users: the ids of all users concerned, who are to be locked.
+        stored_users: those of them that no event names: they were read from the store.
         reports: reports that may change the state of a message, by event.
         faults: why settled messages did not arrive, by delivery.
         interactions: in wire form, by event.
@@ -120,6 +121,7 @@ class EventPlan:
     outcomes: Mapping[EventKey, EventOutcome]
     unmatched: Mapping[EventKey, tuple[ProviderEvent, Unmatched]]
     users: frozenset[str]
+    stored_users: frozenset[str]
     reports: Mapping[EventKey, DeliveryReport]
     faults: Mapping[str, str]
     interactions: Mapping[EventKey, dict[str, Any]]
@@ -204,10 +206,12 @@ def plan_events(
     events = [_match(key, event, batch.links.get(key), lookup, has_pixel) for key, event in batch.current.items()]
     relevant = [event for event in events if event.users]
     about_address = [event for event in relevant if event.effect.is_about_address]
+    users = frozenset[str]().union(*(event.users for event in relevant))
     return EventPlan(
         outcomes=dict.fromkeys(batch.stale, EventOutcome.STALE) | {event.key: event.outcome for event in events},
         unmatched={event.key: (event.event, reason) for event in events if (reason := event.unmatched) is not None},
-        users=frozenset[str]().union(*(event.users for event in relevant)),
+        users=users,
+        stored_users=users - {event.event.arguments.get(USER) for event in relevant},
         reports={event.key: report for event in relevant if (report := _report_of(event)) is not None},
         faults=_faults_of(relevant, since=now - retention),
         interactions=_interactions_of(relevant, is_crawler),

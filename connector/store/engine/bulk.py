@@ -29,6 +29,7 @@ from sqlalchemy import (
     any_,
     cast,
     column,
+    exists,
     func,
     literal,
     select,
@@ -76,16 +77,22 @@ def upsert_rows(
     return _replace_on_conflict(insert_rows(tx, table, rows), table, replaced, newest_by)
 
 
-def insert_rows(tx: Transaction, table: Table, rows: Sequence[Row], *, shared: Row = _NOTHING) -> Insert:
+def insert_rows(
+    tx: Transaction, table: Table, rows: Sequence[Row], *, shared: Row = _NOTHING, known_by: Sequence[str] = ()
+) -> Insert:
     """Return the INSERT of these rows, in their order, to which the caller may add what it does on conflict.
 
     Args:
         rows: at least one, all with the same names; columns that are named nowhere take their default.
         shared: the values that all rows have in common: they travel once, and the database reads them once.
+        known_by: columns; a row is left out if the workspace has one already with the same values of all of them.
     """
     types = {name: table.c[name].type for name in rows[0]}
     common = [literal(value, table.c[name].type).label(name) for name, value in shared.items()]
-    inserted = select(*as_table(tx, types, rows).c, *common).where(true())
+    batch, known = as_table(tx, types, rows), table.alias()
+    same = [known.c[name] == batch.c[name] for name in known_by]
+    is_new = ~exists().where(tx.in_workspace(known), *same) if known_by else true()
+    inserted = select(*batch.c, *common).where(is_new)
     return insert_into(tx, table).from_select([*types, *shared], inserted, include_defaults=False)
 
 

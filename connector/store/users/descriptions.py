@@ -28,8 +28,8 @@ async def save_user(tx: Transaction, user: User, now: datetime) -> str:
     return await _describe(tx, user, now)
 
 
-async def _describe(tx: Transaction, user: User, now: datetime) -> str:
-    user_key = (await resolve_and_lock(tx, [user.id], now)).get(user.id)
+async def _describe(tx: Transaction, user: User, now: datetime, anonymous: Collection[str] = ()) -> str:
+    user_key = (await resolve_and_lock(tx, [user.id], now, anonymous=anonymous)).get(user.id)
     if user_key is None:
         raise UserErased
     described = user.model_dump(mode="json", exclude={"id"})
@@ -38,18 +38,23 @@ async def _describe(tx: Transaction, user: User, now: datetime) -> str:
     return user_key
 
 
-async def merge_user(tx: Transaction, external_id: str, changes: Mapping[str, Any], now: datetime) -> str:
+async def merge_user(
+    tx: Transaction, external_id: str, changes: Mapping[str, Any], now: datetime, *, anonymous: Collection[str] = ()
+) -> str:
     """Merge changes into a user's description: attributes and consent by their keys, all other fields as a whole.
+
+    Args:
+        anonymous: as in `resolve_and_lock`.
 
     Raises:
         pydantic.ValidationError: the changes are not well formed. UserErased: the user was erased.
         DefinitionError: there would be too many attributes.
     """
     User.model_validate({**changes, "id": external_id})
-    await resolve_and_lock(tx, [external_id], now)
+    await resolve_and_lock(tx, [external_id], now, anonymous=anonymous)
     stored = await find_user(tx, external_id)
     known = stored.user if stored else User(id=external_id)
-    return await _describe(tx, merge_changes(known, changes), now)
+    return await _describe(tx, merge_changes(known, changes), now, anonymous)
 
 
 async def merge_users(tx: Transaction, changes: Sequence[Changes], user_keys: Mapping[str, str]) -> dict[int, str]:

@@ -23,6 +23,7 @@ from connector.store.tables import (
     interactions,
     receipts,
     user_aliases,
+    user_joins,
     users,
 )
 from connector.store.users.users import StoredUser
@@ -34,7 +35,7 @@ _BY_CAMPAIGN = (receipts, assignments)
 _DESCRIBED = tuple(User.model_fields.keys() - {"id"})
 
 
-class UserJoin:
+class UserMerger:
     """Decides which users become part of which others, and how those are described then.
 
     Args:
@@ -90,13 +91,13 @@ async def find_bare(tx: Transaction, user_keys: Collection[str]) -> set[str]:
     return set((await tx.execute(statement.where(*(~has_row for has_row in history)))).scalars())
 
 
-async def join_users(tx: Transaction, join: UserJoin) -> None:
+async def join_users(tx: Transaction, join: UserMerger) -> None:
     """Write the joined users, in a fixed number of statements."""
     if not (replaced := join.replacements()):
         return
     user = users.c
     rows = [{"deleted": key, "kept": kept} for key, kept in replaced.items()]
-    for table in (user_aliases, dead_addresses):
+    for table in (user_aliases, user_joins, dead_addresses):
         moved = update(table).where(tx.in_workspace(table), table.c.user_key == bindparam("deleted"))
         await tx.execute(moved.values(user_key=bindparam("kept")), rows)
     said_at = await _load_statement_times(tx, replaced)

@@ -1,33 +1,61 @@
-"""Link two ids of one user, as Segment's `alias` does: both name the same user from then on."""
+"""Join two ids of one user, as Segment's `alias` does: both name the same user from then on.
+
+`connector.rules.model.joining` decides who may; `connector.store.users.joining` merges two users who exist.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import uuid4
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from connector.rules.model.audit import Act, AuditAction
 from connector.rules.model.errors import DefinitionError
+from connector.rules.model.joining import IdPair, IdStanding, Joiner, JoinRefusal, decide_join
+from connector.store.audit import record_audit
 from connector.store.engine.bulk import in_set, insert_into
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import user_aliases
-from connector.store.users.joining import UserJoin, find_bare, join_users
-from connector.store.users.users import find_user_keys, insert_users, load_users, lock_users
-
-Pair = tuple[str, str]
-"""The previous id of a user, and the id in use now, by which the user is shown."""
+from connector.store.users.joining import UserMerger, find_bare, join_users
+from connector.store.users.joins import UserJoin, insert_joins
+from connector.store.users.splitting import insert_users
+from connector.store.users.users import find_user_keys, load_users, lock_users, resolve_and_lock
 
 _PREVIOUS = 1
 """The rank of an id that another one replaced."""
 
-Linked = Literal["linked", "nothing_new", "two_users", "too_large", "erased"]
-"""The result of a pair. `two_users`: each id has a history, and histories are not merged. `too_large`: the two
-descriptions together would exceed the limit of one."""
+Linked = Literal["linked", "nothing_new"] | JoinRefusal
+"""The result of a pair."""
 
 
-async def link_ids(tx: Transaction, pairs: Sequence[Pair], now: datetime) -> list[Linked]:
+@dataclass(frozen=True)
+class _KnownIds:
+    """What is known of the ids of some pairs.
+
+    Args:
+        keys: the keys of their users, by id.
+        identified: the keys of those users of whom any id is identified, whether the pairs name it or not.
+        anonymous: all anonymous ids of these users.
+        erased: those of the ids that were erased.
+    """
+
+    keys: Mapping[str, str]
+    identified: frozenset[str]
+    anonymous: frozenset[str]
+    erased: frozenset[str]
+
+    def with_added(self, keys: Mapping[str, str], anonymous: Collection[str]) -> _KnownIds:
+        """Return this with new ids, some of them anonymous, and the keys of their users."""
+        identified = {key for id, key in keys.items() if id not in anonymous}
+        every = {**self.keys, **keys}
+        return _KnownIds(every, self.identified | identified, self.anonymous | set(anonymous), self.erased)
+
+
+async def link_ids(tx: Transaction, pairs: Sequence[IdPair], joiner: Joiner, now: datetime) -> list[Linked]:
     """Link each pair, in their order; an unknown id becomes another id of the other one's user.
 
     Of two users, one who was only described, and never did or received anything, becomes part of the other. The users'
@@ -36,7 +64,7 @@ async def link_ids(tx: Transaction, pairs: Sequence[Pair], now: datetime) -> lis
     """
     while True:
         savepoint = await tx.connection.begin_nested()
-        outcomes = await _try_to_link(tx, pairs, now)
+        outcomes = await _try_to_link(tx, pairs, joiner, now)
         if outcomes is not None:
             await savepoint.commit()
             return outcomes
@@ -44,39 +72,52 @@ async def link_ids(tx: Transaction, pairs: Sequence[Pair], now: datetime) -> lis
         await savepoint.rollback()
 
 
-async def _try_to_link(tx: Transaction, pairs: Sequence[Pair], now: datetime) -> list[Linked] | None:
+async def _try_to_link(tx: Transaction, pairs: Sequence[IdPair], joiner: Joiner, now: datetime) -> list[Linked] | None:
     """Return the results of the pairs; None if the known ids changed before the users' locks were held."""
-    ids = {id for pair in pairs for id in pair}
-    known, erased = await find_user_keys(tx, ids)
-    attempt = _LinkAttempt(known, erased)
-    outcomes = [attempt.link(*pair) for pair in pairs]
+    ids = {id for pair in pairs for id in (pair.previous, pair.id)}
+    named = {id for pair in pairs for id in (pair.previous, pair.id) if not (pair.is_anonymous and id == pair.id)}
+    signed_in = {pair.id for pair in pairs if not pair.is_anonymous}
+    known = await _load_known(tx, ids)
+    if not known.anonymous.isdisjoint(signed_in):
+        await resolve_and_lock(tx, known.anonymous & signed_in, now)
+        known = await _load_known(tx, ids)
+    attempt = _LinkAttempt(known, joiner)
+    outcomes = [attempt.link(pair) for pair in pairs]
     previous = _previous_ids(pairs, outcomes)
     # New ids are inserted before locks are taken, as everywhere, so that no two transactions wait for each other.
-    if not await _insert_ids(tx, attempt.added, previous) or not await lock_users(tx, known.values()):
+    anonymous = attempt.added.keys() - named
+    is_inserted = await _insert_ids(tx, attempt.added, previous, anonymous=anonymous)
+    if not is_inserted or not await lock_users(tx, known.keys.values()):
         return None
-    if await find_user_keys(tx, ids) != (known | attempt.added, erased):
+    locked = await _load_known(tx, ids)
+    if locked != known.with_added(attempt.added, anonymous):
         return None
     await insert_users(tx, attempt.created, now)
-    if "two_users" in outcomes:
-        joined = await _join(tx, pairs, _LinkAttempt(known | attempt.added, erased))
-        outcomes = [two if one == "two_users" else one for one, two in zip(outcomes, joined, strict=True)]
+    if JoinRefusal.TWO_HISTORIES in outcomes:
+        joined, attempt = await _join(tx, pairs, _LinkAttempt(locked, joiner))
+        outcomes = [two if one is JoinRefusal.TWO_HISTORIES else one for one, two in zip(outcomes, joined, strict=True)]
     await _mark_previous(tx, _previous_ids(pairs, outcomes) - (previous & attempt.added.keys()))
+    await _record(
+        tx, [pair for pair, one in zip(pairs, outcomes, strict=True) if one == "linked"], attempt, joiner, now
+    )
     return outcomes
 
 
-def _previous_ids(pairs: Sequence[Pair], outcomes: Sequence[Linked]) -> set[str]:
+def _previous_ids(pairs: Sequence[IdPair], outcomes: Sequence[Linked]) -> set[str]:
     """Return the ids that others replaced; pairs that were linked before count too, so that order does not matter."""
     results = zip(pairs, outcomes, strict=True)
-    return {previous for (previous, id), outcome in results if outcome in ("linked", "nothing_new") and previous != id}
+    return {
+        pair.previous for pair, outcome in results if outcome in ("linked", "nothing_new") and pair.previous != pair.id
+    }
 
 
-async def _join(tx: Transaction, pairs: Sequence[Pair], attempt: _LinkAttempt) -> list[Linked]:
+async def _join(tx: Transaction, pairs: Sequence[IdPair], attempt: _LinkAttempt) -> tuple[list[Linked], _LinkAttempt]:
     """Link pairs again, now letting one of two users become part of the other."""
     keys = set(attempt.keys.values())
-    attempt.joining = UserJoin(await load_users(tx, keys), await find_bare(tx, keys))
-    outcomes = [attempt.link(*pair) for pair in pairs]
+    attempt.joining = UserMerger(await load_users(tx, keys), await find_bare(tx, keys))
+    outcomes = [attempt.link(pair) for pair in pairs]
     await join_users(tx, attempt.joining)
-    return outcomes
+    return outcomes, attempt
 
 
 class _LinkAttempt:
@@ -85,43 +126,94 @@ class _LinkAttempt:
     `keys` are the users' keys by id, `added` those of the new ids, `created` those of the new users.
     """
 
-    def __init__(self, known: Mapping[str, str], erased: set[str]) -> None:
-        self.keys, self._erased = dict(known), erased
+    def __init__(self, known: _KnownIds, joiner: Joiner) -> None:
+        self.keys, self._erased, self._joiner = dict(known.keys), known.erased, joiner
+        self._identified = set(known.identified)
         self.added: dict[str, str] = {}
         self.created: list[str] = []
-        self.joining = UserJoin({}, set())
+        self.joining = UserMerger({}, set())
 
-    def link(self, previous: str, id: str) -> Linked:
+    def link(self, pair: IdPair) -> Linked:
         """Link a pair."""
-        if not self._erased.isdisjoint((previous, id)):
-            return "erased"
-        theirs = [self.joining.current_key(self.keys[one]) for one in (previous, id) if one in self.keys]
-        if len(set(theirs)) > 1:
-            return self._join(*theirs)
-        if previous == id or len(theirs) > 1:
-            return "nothing_new"
-        for new in {previous, id} - self.keys.keys():
-            self.keys[new] = self.added[new] = theirs[0] if theirs else self._create_user()
-            theirs = theirs or [self.keys[new]]
-        return "linked"
+        theirs = [self.key_of(one) for one in (pair.previous, pair.id) if one in self.keys]
+        if pair.previous == pair.id or (len(theirs) > 1 and theirs[0] == theirs[1]):
+            return JoinRefusal.ERASED if pair.id in self._erased else "nothing_new"
+        may_join_identified = self._joiner.may_join_identified
+        refusal = decide_join(*self._standings(pair), may_join_identified=may_join_identified)
+        if refusal is None and len(theirs) > 1:
+            refusal = self._join(*theirs)
+        elif refusal is None:
+            self._add_ids(pair, theirs)
+        if refusal is None and not pair.is_anonymous:
+            self._identified.add(self.key_of(pair.id))
+        return "linked" if refusal is None else refusal
+
+    def key_of(self, id: str) -> str:
+        """Return the key of the user whom an id names by now."""
+        return self.joining.current_key(self.keys[id])
+
+    def _standings(self, pair: IdPair) -> tuple[IdStanding, IdStanding]:
+        current = self._standing(pair.id)
+        is_named = current is IdStanding.UNSEEN and not pair.is_anonymous
+        return self._standing(pair.previous), IdStanding.IDENTIFIED if is_named else current
+
+    def _standing(self, id: str) -> IdStanding:
+        if id in self._erased:
+            return IdStanding.ERASED
+        if id not in self.keys:
+            return IdStanding.UNSEEN
+        return IdStanding.IDENTIFIED if self.key_of(id) in self._identified else IdStanding.ANONYMOUS
+
+    def _add_ids(self, pair: IdPair, theirs: list[str]) -> None:
+        key = theirs[0] if theirs else self._create_user()
+        for new in {pair.previous, pair.id} - self.keys.keys():
+            self.keys[new] = self.added[new] = key
 
     def _create_user(self) -> str:
         self.created.append(uuid4().hex)
         return self.created[-1]
 
-    def _join(self, older: str, newer: str) -> Linked:
+    def _join(self, older: str, newer: str) -> JoinRefusal | None:
+        is_identified = not self._identified.isdisjoint((older, newer))
         try:
-            return "linked" if self.joining.join(older, newer) else "two_users"
+            if not self.joining.join(older, newer):
+                return JoinRefusal.TWO_HISTORIES
         except DefinitionError:
-            return "too_large"
+            return JoinRefusal.TOO_LARGE
+        if is_identified:
+            self._identified.add(self.joining.current_key(older))
+        return None
 
 
-async def _insert_ids(tx: Transaction, keys: Mapping[str, str], previous: Collection[str]) -> bool:
+async def _load_known(tx: Transaction, ids: Collection[str]) -> _KnownIds:
+    """Load what is known of these ids; a user is identified if any of the user's ids is, in these pairs or not."""
+    keys, erased = await find_user_keys(tx, ids)
+    alias = user_aliases.c
+    where = (tx.in_workspace(user_aliases), in_set(tx, alias.user_key, set(keys.values())))
+    columns = (alias.external_id, alias.user_key, alias.anonymous)
+    rows = list(map(tuple, await tx.execute(select(*columns).where(*where))))
+    return _KnownIds(
+        keys,
+        identified=frozenset(key for _, key, is_anonymous in rows if not is_anonymous),
+        anonymous=frozenset(id for id, _, is_anonymous in rows if is_anonymous),
+        erased=frozenset(erased),
+    )
+
+
+async def _insert_ids(
+    tx: Transaction, keys: Mapping[str, str], previous: Collection[str], *, anonymous: Collection[str]
+) -> bool:
     """Insert ids with the keys of their users; return False if some have a user already."""
     if not keys:
         return True
     rows = [
-        {"workspace": tx.workspace, "external_id": id, "user_key": key, "rank": _PREVIOUS if id in previous else 0}
+        {
+            "workspace": tx.workspace,
+            "external_id": id,
+            "user_key": key,
+            "rank": _PREVIOUS if id in previous else 0,
+            "anonymous": id in anonymous,
+        }
         for id, key in sorted(keys.items())
     ]
     insert = insert_into(tx, user_aliases).on_conflict_do_nothing().returning(user_aliases.c.external_id)
@@ -134,3 +226,14 @@ async def _mark_previous(tx: Transaction, previous: Collection[str]) -> None:
     where = (tx.in_workspace(user_aliases), in_set(tx, alias.external_id, previous), alias.rank != _PREVIOUS)
     if previous:
         await tx.execute(update(user_aliases).where(*where).values(rank=_PREVIOUS))
+
+
+async def _record(
+    tx: Transaction, pairs: Sequence[IdPair], attempt: _LinkAttempt, joiner: Joiner, now: datetime
+) -> None:
+    """Record the joins, for their users and in the audit trail."""
+    keys = [attempt.key_of(pair.id) for pair in pairs]
+    by, route = joiner.actor.id, joiner.route
+    joins = [UserJoin(pair.previous, pair.id, key, now, by, route) for pair, key in zip(pairs, keys, strict=True)]
+    await insert_joins(tx, joins)
+    await record_audit(tx, joiner.actor, *(Act(AuditAction.JOIN_USERS, key, {"route": route}) for key in keys))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, select
@@ -28,20 +28,25 @@ _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 """Before everything, with a day to spare for time zones."""
 
 
-async def insert_new_entries(tx: Transaction, entries: Sequence[LogEntry], user_keys: Mapping[str, str]) -> set[str]:
-    """Insert the entries that are not logged yet, in one statement, and return the ids that were new (M6).
+async def insert_new_entries(
+    tx: Transaction, entries: Sequence[LogEntry], user_keys: Mapping[str, str]
+) -> set[tuple[str, str]]:
+    """Insert the entries that are not logged yet, in one statement, and return the (user key, id) that were new (M6).
+
+    An id that the user's log has already is not new, whatever day it names; other users' logs do not count.
 
     Args:
-        entries: those of one batch, which were received at the same moment.
+        entries: those of one batch, which were received at the same moment; of users whose rows are locked, no two of
+            one user with the same id.
         user_keys: the surrogate keys by the external ids that the items carry.
     """
     if not entries:
         return set()
     rows = [_row(entry, user_keys[entry.item.user]) for entry in entries]
     shared = {"workspace": tx.workspace, "received_at": entries[0].received_at}
-    insert = insert_rows(tx, interactions, rows, shared=shared)
-    statement = insert.on_conflict_do_nothing().returning(interactions.c.id)
-    return set((await tx.execute(statement)).scalars())
+    insert = insert_rows(tx, interactions, rows, shared=shared, known_by=["user_key", "id"])
+    statement = insert.on_conflict_do_nothing().returning(interactions.c.user_key, interactions.c.id)
+    return {(user_key, id) for user_key, id in await tx.execute(statement)}
 
 
 async def draw_arrival_numbers(tx: Transaction, count: int) -> list[int]:
@@ -115,25 +120,11 @@ async def load_engagements(
     return [(key, engagement) for key, engagement in logged if engagement is not None]
 
 
-async def is_logged(tx: Transaction, user_key: str, item_id: str, since: datetime) -> bool:
-    """Return whether the user's log has an item with this id at or after `since` (UTC), on any day."""
+async def is_logged(tx: Transaction, user_key: str, item_id: str) -> bool:
+    """Return whether the user's log has an item with this id, on any day (M6)."""
     table = interactions.c
-    statement = select(table.id).where(
-        tx.in_workspace(interactions), table.user_key == user_key, table.t >= since, table.id == item_id
-    )
+    statement = select(table.id).where(tx.in_workspace(interactions), table.user_key == user_key, table.id == item_id)
     return (await tx.execute(statement.limit(1))).one_or_none() is not None
-
-
-async def is_logged_on_day(tx: Transaction, item_id: str, at: datetime) -> bool:
-    """Return whether an item with this id was logged on the day of `at` (UTC) or the day before (M6).
-
-    Ids are unique within a day; a click that a client repeats can arrive after midnight.
-    """
-    day, table = at.astimezone(UTC).date(), interactions.c
-    statement = select(table.id).where(
-        tx.in_workspace(interactions), table.day.in_([day, day - timedelta(days=1)]), table.id == item_id
-    )
-    return (await tx.execute(statement)).first() is not None
 
 
 async def count_interactions(tx: Transaction, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:

@@ -14,9 +14,10 @@ from sqlalchemy import RowMapping, exists, literal, or_, select, update
 
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.users import SuppressedAddresses, User
-from connector.store.engine.bulk import as_table, in_set, insert_into, insert_rows
+from connector.store.engine.bulk import as_table, in_set, insert_into
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import user_aliases, users
+from connector.store.users.splitting import identify_ids, insert_users
 from connector.store.users.suppressions import suppressed_columns
 
 
@@ -44,18 +45,29 @@ class StoredUser:
     unreachable: SuppressedAddresses
 
 
-async def resolve_and_lock(tx: Transaction, external_ids: Collection[str], now: datetime) -> dict[str, str]:
+async def resolve_and_lock(
+    tx: Transaction, external_ids: Collection[str], now: datetime, *, anonymous: Collection[str] = ()
+) -> dict[str, str]:
     """Return the surrogate keys of these ids, with the users' rows locked in sorted order; unknown users are created.
 
     Erased users are left out (guarantee 8). The number of statements does not depend on the number of users.
+
+    Args:
+        anonymous: those of the ids that are used only as anonymous ones, or were read from the store. All others are
+            identified by this use: one that was joined into a user as an anonymous id begins a new user.
     """
-    known = await _find_keys(tx, external_ids)
-    if missing := sorted(set(external_ids) - known.keys()):
-        known |= await create_users(tx, missing, now)
-        if len(known) < len(set(external_ids)):
-            known, _ = await find_user_keys(tx, external_ids)
+    found, created = await _find_ids(tx, external_ids), dict[str, str]()
+    if missing := sorted(set(external_ids) - found.keys()):
+        created = await create_users(tx, missing, now, anonymous=anonymous)
+        if len(created) < len(missing):  # another transaction was first, or they were erased
+            found, created = await _find_ids(tx, external_ids), {}
+    known = created | {id: user_key for id, (user_key, _) in found.items()}
     if not await lock_users(tx, known.values()):
-        return await resolve_and_lock(tx, external_ids, now)
+        return await resolve_and_lock(tx, external_ids, now, anonymous=anonymous)
+    identified = {id for id, (_, is_anonymous) in found.items() if is_anonymous and id not in anonymous}
+    if identified:
+        await identify_ids(tx, identified, now)
+        return await resolve_and_lock(tx, external_ids, now, anonymous=anonymous)
     return known
 
 
@@ -150,8 +162,10 @@ async def find_user_keys(tx: Transaction, external_ids: Collection[str]) -> tupl
     return {id: user_keys[id] for id in user_keys.keys() - by_hash.keys()}, erased
 
 
-async def create_users(tx: Transaction, external_ids: Sequence[str], now: datetime) -> dict[str, str]:
-    """Create users without a description.
+async def create_users(
+    tx: Transaction, external_ids: Sequence[str], now: datetime, *, anonymous: Collection[str] = ()
+) -> dict[str, str]:
+    """Create users without a description; `anonymous` as in `resolve_and_lock`.
 
     It skips ids that were erased, and ids for which another transaction created a user first.
     """
@@ -159,13 +173,18 @@ async def create_users(tx: Transaction, external_ids: Sequence[str], now: dateti
     types = {
         "external_id": table.external_id.type,
         "user_key": table.user_key.type,
+        "anonymous": table.anonymous.type,
         "erased_id": table.external_id.type,
     }
-    rows = [{"external_id": id, "user_key": uuid4().hex, "erased_id": erased_id(id)} for id in external_ids]
+    rows = [
+        {"external_id": id, "user_key": uuid4().hex, "anonymous": id in anonymous, "erased_id": erased_id(id)}
+        for id in external_ids
+    ]
     batch, other = as_table(tx, types, rows), user_aliases.alias()
     is_erased = exists().where(tx.in_workspace(other), other.c.external_id == batch.c.erased_id)
-    new = select(literal(tx.workspace), batch.c.external_id, batch.c.user_key).where(~is_erased)
-    insert = insert_into(tx, user_aliases).from_select(["workspace", "external_id", "user_key"], new, False)
+    columns = ("external_id", "user_key", "anonymous")
+    new = select(literal(tx.workspace), *(batch.c[name] for name in columns)).where(~is_erased)
+    insert = insert_into(tx, user_aliases).from_select(["workspace", *columns], new, False)
     inserted = await tx.execute(insert.on_conflict_do_nothing().returning(table.external_id, table.user_key))
     created = {external_id: user_key for external_id, user_key in inserted}
     await insert_users(tx, created.values(), now)
@@ -173,18 +192,16 @@ async def create_users(tx: Transaction, external_ids: Sequence[str], now: dateti
 
 
 async def _find_keys(tx: Transaction, external_ids: Collection[str]) -> dict[str, str]:
+    return {id: user_key for id, (user_key, _) in (await _find_ids(tx, external_ids)).items()}
+
+
+async def _find_ids(tx: Transaction, external_ids: Collection[str]) -> dict[str, tuple[str, bool]]:
+    """Return the surrogate keys of the ids that are known, each with whether the id is an anonymous one."""
     table = user_aliases.c
-    statement = select(table.external_id, table.user_key).where(
+    statement = select(table.external_id, table.user_key, table.anonymous).where(
         tx.in_workspace(user_aliases), in_set(tx, table.external_id, external_ids)
     )
-    return {external_id: user_key for external_id, user_key in await tx.execute(statement)}
-
-
-async def insert_users(tx: Transaction, user_keys: Collection[str], now: datetime) -> None:
-    """Insert the rows of users without a description."""
-    empty = {"workspace": tx.workspace, "push_tokens": [], "attributes": {}, "consent": {}, "created_at": now}
-    if user_keys:
-        await tx.execute(insert_rows(tx, users, [{"user_key": user_key} for user_key in user_keys], shared=empty))
+    return {id: (user_key, is_anonymous) for id, user_key, is_anonymous in await tx.execute(statement)}
 
 
 async def lock_users(tx: Transaction, user_keys: Collection[str]) -> bool:

@@ -290,6 +290,7 @@ EXAMPLES: Mapping[str, Example] = {
     "campaigns-stop": _order_example("stop", body={}),
     "campaigns-resume": _order_example("resume", body={}),
     "campaigns-archive": _order_example("archive", body={}),
+    "users-split": Example({"id": "visitor-5"}, answer={"id": "visitor-5", "split_from": "u-17"}),
     "users-erase": Example({"id": "u-17"}),
 }
 """The examples by operation id, in an order in which they can be executed."""

@@ -58,6 +58,7 @@ _EXTRA_STATUSES: dict[str, set[int]] = {
     "users-change_user": {404, 410},
     "users-read_user": {404},
     "users-erase": {404},
+    "users-split": {404, 409},
     "users-explain": {404, 410},
     "campaigns-read_campaign": {404},
     "campaigns-save_campaign": {409},

@@ -50,10 +50,30 @@ class IngestView(ResponseModel):
     users: list[ItemView] = []
 
 
+class JoinView(ResponseModel):
+    """An id that was joined into a user: by whom, and when that was undone, if ever."""
+
+    previous_id: str
+    id: str
+    joined_at: datetime
+    joined_by: str | None
+    route: str
+    undone_at: datetime | None
+    undone_by: str | None
+
+
 class UserView(User):
     """A user; `unreachable` has, by channel, the address that providers reported as undeliverable."""
 
     unreachable: dict[str, str] = Field(default_factory=dict)
+    joins: list[JoinView] = Field(default_factory=list)
+
+
+class SplitView(ResponseModel):
+    """`id` begins a new user; `split_from` is the id in use of the user whom it was part of."""
+
+    id: str
+    split_from: str
 
 
 class SavedView(ResponseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
@@ -12,7 +11,6 @@ from connector.rules.model.interactions import Interaction, InteractionType
 from connector.rules.sending.deliveries import DeliveryRecord
 from connector.store.engine.database import database_now
 from connector.store.follow_ups.deliveries import load_deliveries_by_id
-from connector.store.users.log import is_logged
 from starter.api.access.inbox_token import InboxAccess, InboxWriter
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
@@ -23,9 +21,6 @@ from starter.api.requests.options import NoOptions, TapOptions
 from starter.api.routes.inbox import InboxActionView
 
 router = APIRouter(prefix="/v1/pushes", tags=["pushes"])
-
-_MAX_CLOCK_SKEW = timedelta(days=1)
-"""A safe bound on the difference between the clock of the dispatch and the database's."""
 
 DeliveryId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 
@@ -58,19 +53,15 @@ async def _record_tap(
     async with context.database.read(context.workspace) as tx:
         push = _visible_push((await load_deliveries_by_id(tx, [delivery])).get(delivery), holder.user_key)
         now = await database_now(tx)
-        id = ":".join([push.id, kind.value, *properties.values()])
-        # The log is unique by day and id (M6), and apps repeat reports on other days.
-        if await is_logged(tx, push.user_key, id, (push.claimed_at or now) - _MAX_CLOCK_SKEW):
-            return InboxActionView(status=holder.visible_status("duplicate"), interaction=kind.value)
     interaction = Interaction(
-        id=id,
+        id=":".join([push.id, kind.value, *properties.values()]),
         user=push.user,
         type=kind,
         campaign=push.campaign,
         occurred_at=now,
         properties=properties,
     )
-    [result] = await context.intake.ingest([interaction])
+    [result] = await context.intake.ingest([interaction], anonymous={push.user})
     interactions_ingested.labels(result.status).inc()
     context.outbox.nudge()
     return InboxActionView(status=holder.visible_status(result.status), interaction=kind.value)

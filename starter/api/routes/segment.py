@@ -6,6 +6,7 @@ The SDKs retry by status: never after 400, always after 429 and 5xx (docs/source
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import structlog
@@ -16,10 +17,13 @@ from pydantic_core import to_json
 
 from connector.app.configuration import SettingsWrong
 from connector.app.context import AppContext
+from connector.rules.model.audit import Actor
 from connector.rules.model.errors import DefinitionError
+from connector.rules.model.joining import Joiner, JoinRoute
 from connector.segment.envelope import KINDS
 from connector.segment.mapping import SegmentMapping, read_mapping
-from starter.api.access.scopes import Scope, needs
+from starter.api.access.actors import ActorHere
+from starter.api.access.scopes import Caller, Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.segment_examples import ANSWERS, batch_body, message_body
 from starter.api.requests.body import parse_json
@@ -81,6 +85,24 @@ def mapping_of(request: Request) -> SegmentMapping:
     return mapping
 
 
+MappingHere = Annotated[SegmentMapping, Depends(mapping_of)]
+
+
+@dataclass(frozen=True)
+class Sender:
+    """The caller of a route. `may_join_identified`: its key has `manage`."""
+
+    context: AppContext
+    mapping: SegmentMapping
+    actor: Actor
+    may_join_identified: bool
+
+    async def ingest(self, messages: Sequence[Any], route: JoinRoute, **options: Any) -> SegmentResult:
+        """Ingest messages as `ingest_messages` does, with its options."""
+        joiner = Joiner(self.actor, self.may_join_identified, route)
+        return await ingest_messages(self.context, self.mapping, messages, joiner, **options)
+
+
 async def read_message(request: Request) -> Any:
     """Read the body of a single call."""
     return parse_json(await read_decompressed(request, MAX_MESSAGE_BYTES, too_large=400))
@@ -99,75 +121,90 @@ async def read_batch(request: Request) -> Mapping[str, Any]:
     return body
 
 
-MappingHere = Annotated[SegmentMapping, Depends(mapping_of)]
+def sender_of(
+    caller: Annotated[Caller, Depends(needs(Scope.INGEST))],
+    mapping: MappingHere,
+    context: ContextHere,
+    actor: ActorHere,
+) -> Sender:
+    """Return who sends the messages, with what they are ingested by."""
+    return Sender(context, mapping, actor, caller.has_scope(Scope.MANAGE))
+
+
+SenderHere = Annotated[Sender, Depends(sender_of)]
 Message = Annotated[Any, Depends(read_message)]
 Batch = Annotated[Mapping[str, Any], Depends(read_batch)]
 
 
 @router.post("/track", openapi_extra=message_body("track"))
-async def track(message: Message, mapping: MappingHere, context: ContextHere) -> JSONResponse:
+async def track(message: Message, sender: SenderHere) -> JSONResponse:
     """Ingest what a user did: an interaction, purchases, or an event by its name, according to the mapping."""
-    return await _ingest_one("track", message, mapping, context)
+    return await _ingest_one("track", message, sender)
 
 
 @router.post("/identify", openapi_extra=message_body("identify"))
-async def identify(message: Message, mapping: MappingHere, context: ContextHere) -> JSONResponse:
+async def identify(message: Message, sender: SenderHere) -> JSONResponse:
     """Merge traits into the user; traits that are not profile fields become attributes. Null removes."""
-    return await _ingest_one("identify", message, mapping, context)
+    return await _ingest_one("identify", message, sender)
 
 
 @router.post("/page", openapi_extra=message_body("page"))
-async def page(message: Message, mapping: MappingHere, context: ContextHere) -> JSONResponse:
+async def page(message: Message, sender: SenderHere) -> JSONResponse:
     """Ingest a page view, as the event `page`."""
-    return await _ingest_one("page", message, mapping, context)
+    return await _ingest_one("page", message, sender)
 
 
 @router.post("/screen", openapi_extra=message_body("screen"))
-async def screen(message: Message, mapping: MappingHere, context: ContextHere) -> JSONResponse:
+async def screen(message: Message, sender: SenderHere) -> JSONResponse:
     """Ingest a screen view, as the event `screen`."""
-    return await _ingest_one("screen", message, mapping, context)
+    return await _ingest_one("screen", message, sender)
 
 
 @router.post("/group", openapi_extra=message_body("group"))
-async def group(message: Message, mapping: MappingHere, context: ContextHere) -> JSONResponse:
+async def group(message: Message, sender: SenderHere) -> JSONResponse:
     """Store a user's group as the attributes `group_id` and `group`."""
-    return await _ingest_one("group", message, mapping, context)
+    return await _ingest_one("group", message, sender)
 
 
 @router.post("/alias", openapi_extra=message_body("alias"))
-async def alias(message: Message, mapping: MappingHere, context: ContextHere) -> JSONResponse:
-    """Join two ids into one user. If both have a history, the call is refused and they stay two users."""
-    return await _ingest_one("alias", message, mapping, context)
+async def alias(message: Message, sender: SenderHere) -> JSONResponse:
+    """Join an id that was used only as `anonymousId` into a user; any other id needs a key that also has `manage`.
+
+    If both have a history, the call is refused and they stay two users.
+    """
+    return await _ingest_one("alias", message, sender)
 
 
 @router.post("/batch", openapi_extra=batch_body())
-async def batch(body: Batch, mapping: MappingHere, context: ContextHere) -> JSONResponse:
+async def batch(body: Batch, sender: SenderHere) -> JSONResponse:
     """Ingest up to 2,500 messages in their order. Rejected messages are listed and stop no other."""
-    return await _ingest_batch(body, mapping, context)
+    return await _ingest_batch(body, "batch", sender)
 
 
 @router.post("/import", openapi_extra=batch_body())
-async def import_history(body: Batch, mapping: MappingHere, context: ContextHere) -> JSONResponse:
+async def import_history(body: Batch, sender: SenderHere) -> JSONResponse:
     """Ingest a batch of past messages; messages older than the retention of the log are rejected."""
-    return await _ingest_batch(body, mapping, context)
+    return await _ingest_batch(body, "import", sender)
 
 
-async def _ingest_one(kind: str, message: Any, mapping: SegmentMapping, context: AppContext) -> JSONResponse:
-    ingested = await ingest_messages(context, mapping, [message], kind=kind)
-    _count([kind], ingested, context)
+async def _ingest_one(kind: str, message: Any, sender: Sender) -> JSONResponse:
+    ingested = await sender.ingest([message], "alias", kind=kind)
+    _count([kind], ingested, sender.context)
     if fault := ingested.faults.get(0):
+        if ingested.forbidden:
+            raise ApiError(403, "forbidden", fault, details={"missing": [Scope.MANAGE.value]})
         raise ApiError(400, "invalid", fault[:MAX_FAULT_CHARACTERS])
     return JSONResponse({"success": True})
 
 
-async def _ingest_batch(body: Mapping[str, Any], mapping: SegmentMapping, context: AppContext) -> JSONResponse:
+async def _ingest_batch(body: Mapping[str, Any], route: JoinRoute, sender: Sender) -> JSONResponse:
     messages, shared = body["batch"], body.get("context")
     fit = [_unless_too_large(message) for message in messages]
-    ingested = await ingest_messages(context, mapping, fit, shared=shared if isinstance(shared, Mapping) else {})
+    ingested = await sender.ingest(fit, route, shared=shared if isinstance(shared, Mapping) else {})
     for index, (message, fitting) in enumerate(zip(messages, fit, strict=True)):
         if fitting is not message:
             ingested.faults[index] = f"is larger than {MAX_MESSAGE_BYTES} bytes"
-    _count([_kind_of(message) for message in messages], ingested, context)
+    _count([_kind_of(message) for message in messages], ingested, sender.context)
     rejected = [_rejection(messages[index], index, fault) for index, fault in sorted(ingested.faults.items())]
     return JSONResponse({"success": True, **({"rejected": rejected} if rejected else {})})
 

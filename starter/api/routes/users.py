@@ -7,20 +7,28 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 
 from connector.rules.model.users import User
+from connector.rules.model.values import format_instant
 from connector.store.engine.database import LONG_SECONDS, database_now
 from connector.store.erasure import erase_user
 from connector.store.users.descriptions import merge_user, save_user
+from connector.store.users.joins import UserJoin, load_joins
 from connector.store.users.users import find_user
+from starter.api.access.actors import ActorHere
 from starter.api.access.scopes import Caller, Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
+from starter.api.openapi.views import SplitView
 from starter.api.requests.body import Description, validate
 from starter.api.requests.errors import ApiError, not_found
 from starter.explain.explain import UnknownCampaign, UnknownUser, explain_user
 from starter.explain.explanation import Explanation
+from starter.operations.joins import IdUnknown, NotJoined, split_user
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
 _ingests = needs(Scope.INGEST)
+
+_READ_ONLY = ("unreachable", "joins")
+"""What `GET` shows beside the profile."""
 
 UserId = Annotated[
     str,
@@ -61,13 +69,19 @@ async def change_user(
 
 @router.get("/{id}", dependencies=[Depends(needs(Scope.READ))])
 async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
-    """Return the profile; `unreachable` lists addresses that providers reported as undeliverable."""
+    """Return the profile; `unreachable` lists addresses that providers reported as undeliverable.
+
+    `joins` lists the ids that were joined into this user: who did it and when, by a key's id or a user name of the
+    operating system, and when a join was undone. `undone_by` is null if a service used the id as a user's own.
+    """
     async with context.database.read(context.workspace) as tx:
         stored = await find_user(tx, id)
+        joins = [] if stored is None else await load_joins(tx, stored.user_key)
     if stored is None:
         raise not_found(f"the user {id}")
     suppressed = {"unreachable": dict(stored.unreachable)} if stored.unreachable else {}
-    return stored.user.model_dump(mode="json") | suppressed
+    joined = {"joins": [_view_join(join) for join in joins]} if joins else {}
+    return stored.user.model_dump(mode="json") | suppressed | joined
 
 
 @router.delete("/{id}", dependencies=[Depends(needs(Scope.MANAGE))], status_code=204)
@@ -78,6 +92,21 @@ async def erase(id: UserId, context: ContextHere) -> None:
     if not erased:
         raise not_found(f"the user {id}")
     context.outbox.nudge()
+
+
+@router.post("/{id}/split", dependencies=[Depends(needs(Scope.MANAGE))])
+async def split(id: UserId, context: ContextHere, actor: ActorHere) -> SplitView:
+    """Undo a join: this id begins a new user, for what comes after; `split_from` keeps everything until now.
+
+    The id counts as a user's own from now on, so that joining it again needs `manage`. 409 if the id is joined with no
+    other, or is itself the one by which its user is shown.
+    """
+    try:
+        return SplitView(id=id, split_from=await split_user(context, id, actor))
+    except IdUnknown:
+        raise not_found(f"the user {id}") from None
+    except NotJoined as error:
+        raise ApiError(409, "not_joined", str(error)) from None
 
 
 @router.get("/{id}/explain", dependencies=[Depends(needs(Scope.READ))])
@@ -98,4 +127,16 @@ def _without_id(body: dict[str, Any], id: str) -> dict[str, Any]:
     """Drop the id and the read-only fields, so that a profile that was read can be sent back."""
     if body.get("id", id) != id:
         raise ApiError(422, "invalid", f"the body's id differs from the path's, {id!r}; leave it out of the body")
-    return {name: value for name, value in body.items() if name not in ("id", "unreachable")}
+    return {name: value for name, value in body.items() if name not in ("id", *_READ_ONLY)}
+
+
+def _view_join(join: UserJoin) -> dict[str, str | None]:
+    return {
+        "previous_id": join.previous_id,
+        "id": join.id,
+        "joined_at": format_instant(join.joined_at),
+        "joined_by": join.joined_by,
+        "route": join.route,
+        "undone_at": format_instant(join.undone_at),
+        "undone_by": join.undone_by,
+    }
