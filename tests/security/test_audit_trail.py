@@ -56,6 +56,7 @@ ROUTES: dict[str, tuple[str, str, Any, str]] = {
     "campaigns-stop": ("POST", "/v1/campaigns/nudge/stop", {"reason": WHY}, "stop"),
     "campaigns-resume": ("POST", "/v1/campaigns/nudge/resume", {"reason": WHY}, "resume"),
     "campaigns-archive": ("POST", "/v1/campaigns/nudge/archive", {"reason": WHY}, "archive"),
+    "users-split": ("POST", f"/v1/users/visitor/split?reason={WHY}", None, "undo_join"),
     "users-erase": ("DELETE", f"/v1/users/u?reason={WHY}", None, "erase_user"),
 }
 """Every route that needs `manage` and changes something: a call that succeeds in this order, and the action."""
@@ -129,15 +130,19 @@ async def test_every_route_that_manages_leaves_an_entry(workspace: Workspace, ap
     assert managing_operations(api.app.openapi()) == ROUTES.keys()  # type: ignore[attr-defined]
     assert {*responses._EXTRA_STATUSES} >= ROUTES.keys()
     await workspace.open(ORIGINAL)
+    await api.post("/v1/track", json={"event": "visit", "anonymousId": "visitor"})
+    assert (await api.post("/v1/alias", json={"previousId": "visitor", "userId": "u"})).is_success
     actor = Actor(ActorKind.KEY, "env-1", "10.0.0.7", "r-1")
     for operation, (method, path, body, action) in ROUTES.items():
         before = await trail(workspace)
         answer = await api.request(method, path, json=body)
         assert answer.is_success, (operation, answer.text)
         new = (await trail(workspace))[len(before) :]
-        outcomes = ["done"] if action in ("apply", "erase_user") else ["requested", "done"]
+        outcomes = ["requested", "done"] if "/nudge/" in path else ["done"]
         assert [entry.act.outcome for entry in new] == outcomes, operation
         assert {(entry.actor, entry.act.action.value, entry.act.reason) for entry in new} == {(actor, action, WHY)}
+    [joined] = (await api.get("/v1/audit", params={"action": "join_users"})).json()["entries"]
+    assert (joined["actor"]["id"], joined["details"]) == ("env-1", {"route": "alias"})
     page = (await api.get("/v1/audit", params={"limit": 1, "subject": "nudge"})).json()
     assert page["entries"][0]["action"] == "archive"
     older = (await api.get("/v1/audit", params={"limit": 1, "subject": "nudge", "before": page["next"]})).json()

@@ -13,7 +13,7 @@ from connector.store.erasure import erase_user
 from connector.store.users.descriptions import merge_user, save_user
 from connector.store.users.joins import UserJoin, load_joins
 from connector.store.users.users import find_user
-from starter.api.access.actors import ActorHere
+from starter.api.access.actors import ActorHere, ReasonHere
 from starter.api.access.scopes import Caller, Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
@@ -95,14 +95,14 @@ async def erase(id: UserId, context: ContextHere) -> None:
 
 
 @router.post("/{id}/split", dependencies=[Depends(needs(Scope.MANAGE))])
-async def split(id: UserId, context: ContextHere, actor: ActorHere) -> SplitView:
+async def split(id: UserId, context: ContextHere, actor: ActorHere, reason: ReasonHere = None) -> SplitView:
     """Undo a join: this id begins a new user, for what comes after; `split_from` keeps everything until now.
 
     The id counts as a user's own from now on, so that joining it again needs `manage`. 409 if the id is joined with no
     other, or is itself the one by which its user is shown.
     """
     try:
-        return SplitView(id=id, split_from=await split_user(context, id, actor))
+        return SplitView(id=id, split_from=await split_user(context, id, actor, reason=reason))
     except IdUnknown:
         raise not_found(f"the user {id}") from None
     except NotJoined as error:
