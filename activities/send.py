@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 import structlog
 from temporalio import activity
@@ -40,7 +41,8 @@ from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.engine.group_commit import GroupCommit
 from connector.store.engine.transaction import Transaction
-from connector.templating.templates import MessageAborted, RenderingFailed, render, template_variables
+from connector.templating.templates import MessageAborted, RenderingFailed, is_quick, render, template_variables
+from connector.templating.threads import run_in_thread
 from connector.tracking.rewriting import hosts_in
 from connector.wire import SendOutcome, SendRequest
 
@@ -159,7 +161,7 @@ class Sender:
         """Render a claimed message and hand it to its channel; raises TryLater, or ApplicationError for a defect."""
         try:
             channel = self._channel(claim.due.channel)
-            accepted = await _hand_over(channel, _render(claim))
+            accepted = await _hand_over(channel, await _render(claim))
         except TryLater:
             raise
         except (SendError, RenderingFailed, MessageAborted) as fault:
@@ -196,16 +198,23 @@ class Sender:
         return self._channels[name]
 
 
-def _render(claim: Claim) -> OutgoingMessage:
-    """Render a message for its channel; raises RenderingFailed or MessageAborted."""
+async def _render(claim: Claim) -> OutgoingMessage:
+    """Render a message for its channel, beside the event loop if it may take long.
+
+    Raises:
+        RenderingFailed, MessageAborted: the message cannot or must not be sent.
+    """
     user, due = claim.user, claim.due
     sms = claim.content.sms if due.channel == "sms" else None
+    variables = template_variables(due.follow_up, user, claim.campaign)
+    work = partial(render, claim.content, due.channel, variables)
+    content = work() if is_quick(claim.content, due.channel, variables) else await run_in_thread(work)
     return OutgoingMessage(
         delivery_id=due.delivery_id,
         campaign=due.follow_up.campaign,
         channel=due.channel,
         address=Address(user.id, user.email, user.phone, tuple(user.push_tokens)),
-        content=render(claim.content, due.channel, template_variables(due.follow_up, user, claim.campaign)),
+        content=content,
         hosts=None if sms is None else hosts_in(sms.body),
     )
 

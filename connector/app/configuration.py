@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import ArgumentError
 
 from connector.settings.application import ApiLimits, Settings
+from connector.settings.client import ClientSettings
 from connector.settings.environment import SettingsWrong
 from connector.settings.inbox import InboxSettings
 from connector.settings.providers import Fcm, Smtp, Twilio
@@ -57,7 +58,7 @@ def open_database(settings: Settings) -> Database:
 
 
 _WEBHOOKS = (SendGridWebhook, SesWebhook, MailgunWebhook, PostmarkWebhook, ResendWebhook)
-_SECTIONS = (ApiLimits, Smtp, Twilio, Fcm, InboxSettings, TrackingSettings, *_WEBHOOKS)
+_SECTIONS = (ApiLimits, Smtp, Twilio, Fcm, ClientSettings, InboxSettings, TrackingSettings, *_WEBHOOKS)
 
 
 def _variable_name(model: str, location: tuple[int | str, ...]) -> str:

@@ -21,8 +21,17 @@ from enum import StrEnum
 import aiosmtplib
 
 from connector.channels.mime import MimeMessage, build_mime_message
-from connector.channels.protocol import Accepted, OutcomeUnknown, OutgoingMessage, Rejected, SendError, TryLater
+from connector.channels.protocol import (
+    LARGE_CHARACTERS,
+    Accepted,
+    OutcomeUnknown,
+    OutgoingMessage,
+    Rejected,
+    SendError,
+    TryLater,
+)
 from connector.settings.providers import Smtp
+from connector.templating.threads import run_in_thread
 
 _QUIT_TIMEOUT_SECONDS = 1.0
 _AUTH_REQUIRED = frozenset({530, 534, 535, 538})
@@ -58,7 +67,10 @@ class EmailChannel:
             OutcomeUnknown: the reply was lost after DATA.
         """
         at = datetime.fromtimestamp(self._clock(), UTC)
-        mime = build_mime_message(message, sender=self._settings.sender, at=at, provider=self._settings.provider)
+        build = functools.partial(
+            build_mime_message, message, sender=self._settings.sender, at=at, provider=self._settings.provider
+        )
+        mime = await run_in_thread(build) if message.longest_text > LARGE_CHARACTERS else build()
         deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
         session = _SmtpSession(self._settings, self._tls)
         try:

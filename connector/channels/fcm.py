@@ -24,6 +24,8 @@ from connector.settings.providers import Fcm
 
 MAX_PUSH_BYTES = 4096
 """FCM's limit for the notification and the data together, keys and values."""
+MAX_PUSH_CHARACTERS = 1600
+"""The limit of title and body, each."""
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _MAX_CONCURRENT_REQUESTS = 10
 """The limit per message."""
@@ -127,6 +129,8 @@ def _build_message(message: OutgoingMessage) -> dict[str, Any]:
     data = {"delivery": message.delivery_id, "campaign": message.campaign}
     data |= {"link": link} if link else {}
     data |= {name: json.dumps(content[name], ensure_ascii=False) for name in ("buttons", "pages") if content.get(name)}
+    if any(len(text) > MAX_PUSH_CHARACTERS for text in notification.values()):
+        raise Rejected("push_too_long", f"title or body has more than {MAX_PUSH_CHARACTERS} characters")
     _check_size(notification | data)
     body: dict[str, Any] = {
         "notification": notification,

@@ -17,9 +17,11 @@ from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
 
+from connector.channels.mime_headers import MAX_HEADER_OCTETS, header_line, mailbox_line
 from connector.channels.protocol import OutgoingMessage, Rejected
 from connector.rules.provider_events.events import DELIVERY, to_tag
 from connector.settings.providers import SmtpProvider
@@ -35,8 +37,7 @@ _MAILBOX = re.compile(rf'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^<>@"]*))\s
 _FORBIDDEN_IN_HEADER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]|=\?.*\?=")
 _HEADER_URL = re.compile(r"https?://[!-;=?-~]{1,900}")
 """Without spaces and angle brackets, and within one header line."""
-_MAX_LINE_CHARACTERS = 998
-"""RFC 5322, section 2.1.1."""
+_MAX_NAME_CHARACTERS = 255
 
 
 @dataclass(frozen=True)
@@ -84,16 +85,24 @@ def _write(
     sender = _sender(message.content.get("from") or default_sender)
     recipient = _recipient(message.address.email)
     international = not (sender.username + recipient.username).isascii()
-    email = EmailMessage(_ASCII_POLICY.clone(utf8=international))
-    email["From"] = sender
-    email["To"] = recipient
-    email["Subject"] = _check_line(message.content["subject"], "subject")
-    email["Date"] = at
-    email["Message-ID"] = message_id = f"<{quote(message.delivery_id, safe='')}@{sender.domain}>"
-    _set_body(email, message.content)
-    headers = provider_header(provider, message.delivery_id) + _unsubscribe_headers(message.unsubscribe)
-    data = headers + email.as_bytes()
+    message_id = f"<{quote(message.delivery_id, safe='')}@{sender.domain}>"
+    headers = (
+        provider_header(provider, message.delivery_id),
+        _unsubscribe_headers(message.unsubscribe),
+        mailbox_line("From", sender.display_name, sender.addr_spec, international=international),
+        mailbox_line("To", "", recipient.addr_spec, international=international),
+        header_line("Subject", _subject(message.content["subject"]), international=international),
+        f"Date: {format_datetime(at)}\r\nMessage-ID: {message_id}\r\n".encode("ascii"),
+    )
+    data = b"".join(headers) + _body(message.content).as_bytes()
     return MimeMessage(sender.addr_spec, recipient.addr_spec, message_id, data, international)
+
+
+def _subject(text: str) -> str:
+    trimmed = text.strip()
+    if len(trimmed.encode()) > MAX_HEADER_OCTETS:
+        raise Rejected("subject_too_long", f"the subject is longer than {MAX_HEADER_OCTETS} octets")
+    return _check_line(trimmed, "subject")
 
 
 def _sender(text: str | None) -> Address:
@@ -115,31 +124,32 @@ def _address(match: re.Match[str] | None, expected: str) -> Address:
         raise Rejected("email_invalid", expected)
     parts = match.groupdict()
     name = re.sub(r"\\(.)", r"\1", parts.get("quoted") or "") or (parts.get("plain") or "").strip()
+    if len(name) > _MAX_NAME_CHARACTERS:
+        raise Rejected("email_invalid", f"a name has more than {_MAX_NAME_CHARACTERS} characters")
     return Address(name, parts["local"], parts["domain"].encode("idna").decode("ascii"))
 
 
 def _check_line(text: str, header: str) -> str:
     """Return the text trimmed; raises Rejected if it does not fit into one header line."""
     trimmed = text.strip()
-    if _FORBIDDEN_IN_HEADER.search(trimmed):
-        raise Rejected("email_invalid", f"{header} holds a line break, a control character or an encoded word")
+    if len(trimmed) > MAX_HEADER_OCTETS or _FORBIDDEN_IN_HEADER.search(trimmed):
+        raise Rejected("email_invalid", f"{header} is too long, or holds a control character or an encoded word")
     return trimmed
 
 
 def _unsubscribe_headers(address: str | None) -> bytes:
-    """Return the two header lines of one-click unsubscribing (RFC 8058).
-
-    The standard library would turn a long address into encoded words, which no mail program follows.
-    """
+    """Return the header lines of unsubscribing: with one click (RFC 8058) only over https, as section 3.1 requires."""
     if address is None:
         return b""
     if not _HEADER_URL.fullmatch(address):
         raise Rejected("email_invalid", "the address to unsubscribe at cannot be written in a header")
-    return f"List-Unsubscribe: <{address}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n".encode("ascii")
+    one_click = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if address.startswith("https://") else ""
+    return f"List-Unsubscribe: <{address}>\r\n{one_click}".encode("ascii")
 
 
-def _set_body(email: EmailMessage, content: dict[str, Any]) -> None:
-    text, html = content.get("text"), content.get("html")
+def _body(content: dict[str, Any]) -> EmailMessage:
+    """Return a message that has the body and its headers only."""
+    email, text, html = EmailMessage(_ASCII_POLICY), content.get("text"), content.get("html")
     if text is not None:
         email.set_content(text)
     if html is None and text is None:
@@ -148,6 +158,7 @@ def _set_body(email: EmailMessage, content: dict[str, Any]) -> None:
         email.set_content(html, subtype="html")
     elif html is not None:
         email.add_alternative(html, subtype="html")
+    return email
 
 
 def provider_header(provider: SmtpProvider | None, delivery_id: str) -> bytes:
@@ -158,7 +169,7 @@ def provider_header(provider: SmtpProvider | None, delivery_id: str) -> bytes:
     if provider is None:
         return b""
     line = _PROVIDER_HEADERS[provider](delivery_id)
-    return f"{line}\r\n".encode("ascii") if len(line) <= _MAX_LINE_CHARACTERS else b""
+    return f"{line}\r\n".encode("ascii") if len(line) <= MAX_HEADER_OCTETS else b""
 
 
 def _json(value: object) -> str:

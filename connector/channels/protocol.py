@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
+LARGE_CHARACTERS = 100_000
+"""Working on a longer text blocks the event loop for too long, and is done in a thread."""
+
 
 @dataclass(frozen=True)
 class Address:
@@ -43,6 +46,11 @@ class OutgoingMessage:
     content: dict[str, Any]
     unsubscribe: str | None = None
     hosts: frozenset[str] | None = None
+
+    @property
+    def longest_text(self) -> int:
+        """The characters of the longest text of the content."""
+        return max((len(text) for text in self.content.values() if isinstance(text, str)), default=0)
 
 
 @dataclass(frozen=True)

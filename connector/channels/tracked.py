@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from connector.channels.protocol import Accepted, Channel, OutgoingMessage
+from connector.channels.protocol import LARGE_CHARACTERS, Accepted, Channel, OutgoingMessage
 from connector.settings.application import Settings
+from connector.templating.threads import run_in_thread
 from connector.tracking.rewriting import TrackLink, leads_to, rewrite_html, rewrite_text
 from connector.tracking.tokens import LinkKind, Token, Tokens, open_tokens
-
-_LARGE = 100_000
-"""Characters; rewriting a longer message blocks other work for too long, and runs in a thread."""
 
 
 def track_channels(
@@ -52,8 +50,9 @@ class TrackedChannel:
     async def send(self, message: OutgoingMessage) -> Accepted:
         """Send the message with tracked links. Raises what the channel raises."""
         at = datetime.fromtimestamp(self._clock(), UTC)
-        is_large = any(isinstance(text, str) and len(text) > _LARGE for text in message.content.values())
-        tracked = await asyncio.to_thread(self._track, message, at) if is_large else self._track(message, at)
+        is_large = message.longest_text > LARGE_CHARACTERS
+        track = partial(self._track, message, at)
+        tracked = await run_in_thread(track) if is_large else track()
         return await self._channel.send(tracked)
 
     async def close(self) -> None:

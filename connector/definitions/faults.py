@@ -23,12 +23,16 @@ _PATTERNS = {
 }
 
 
+MAX_FAULTS = 100
+"""The most mistakes of one definition that are described: each takes time, and data may have 100,000 of them."""
+
+
 def describe_faults(error: ValidationError, model: type[BaseModel], data: Any) -> list[Fault]:
-    """Return one fault per mistake, with its key and without a line.
+    """Return one fault per mistake, at most `MAX_FAULTS`, with its key and without a line.
 
     A misspelt key is one mistake, though pydantic reports two: an unknown key and a missing one.
     """
-    details = [detail for detail in error.errors(include_url=False) if not _is_consequence(detail)]
+    details = [detail for detail in error.errors(include_url=False)[:MAX_FAULTS] if not _is_consequence(detail)]
     corrections = {id(d): _likely_key(d, model) for d in details if d["type"] == "extra_forbidden"}
     corrected = {(d["loc"][:-1], corrections[id(d)]) for d in details if id(d) in corrections}
     return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, cast
 
 import structlog
@@ -17,6 +18,7 @@ from connector.rules.model.users import User
 from connector.store.engine.transaction import Transaction
 from connector.store.users.inbox import Mark, load_card_marks, load_messages
 from connector.templating.templates import MessageAborted, RenderingFailed, render, user_variables
+from connector.templating.threads import run_in_thread
 
 CARD_KIND: InboxKind = "news_feed_card"
 _log = structlog.get_logger("inbox")
@@ -77,7 +79,7 @@ async def load_inbox(
     if kind in (None, CARD_KIND) and catalogue.live_cards:
         marks = await load_card_marks(tx, owner.user_key, CARD_ID_PREFIX)
         cards = _cards(catalogue, owner.user, marks, card_priority)
-        messages += [card for card, _ in zip(cards, range(limit_plus_one), strict=False)]
+        messages += await run_in_thread(lambda: list(islice(cards, limit_plus_one)))
     messages.sort(key=lambda message: (-message.priority, -message.created_at.timestamp(), message.id))
     return InboxPage(messages[:limit], len(messages) > limit)
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from connector.ingest.client_reports import ClientReports
 from connector.ingest.intake import Intake, ItemResult
 from connector.ingest.parsing import find_user_fault
-from connector.rules.model.errors import ConnectorError
+from connector.rules.model.errors import ConnectorError, InvalidItem
 
 MAX_ITEMS = 1000
 _FORMAT = 'the body must be {"interactions": [...]}, with an optional "users": [...] and no other key'
@@ -81,22 +82,44 @@ def parse_batch(body: Any) -> InteractionBatch:
     return batch
 
 
-async def ingest_batch(intake: Intake, batch: InteractionBatch) -> BatchResponse:
+async def ingest_batch(intake: Intake, batch: InteractionBatch, client: ClientReports | None = None) -> BatchResponse:
     """Ingest a batch in one transaction; user changes apply before the items, and an invalid item affects no other.
+
+    Args:
+        client: what the caller may report; None: the caller is a server, and may report everything.
 
     Raises:
         StoreUnavailable: nothing was stored; the same batch may be sent again.
     """
-    users = batch.users or []
-    faults = [find_user_fault(changes) for changes in users]
+    items = batch.items if client is None else [client.read_item(item) for item in batch.items]
+    users, faults = _checked_users(batch.users or [], client)
     valid = [changes for changes, fault in zip(users, faults, strict=True) if fault is None]
-    ingested = await intake.ingest_with_users(batch.items, valid)
+    ingested = await intake.ingest_with_users(items, valid)
     if batch.users is None:
         return BatchResponse(ingested.results, changed=ingested.changed)
     merge_faults = iter(ingested.faults.get(position) for position in range(len(valid)))
     all_faults = [fault or next(merge_faults) for fault in faults]
     results = [_user_result(changes, fault) for changes, fault in zip(users, all_faults, strict=True)]
     return BatchResponse(ingested.results, results, ingested.changed)
+
+
+def _checked_users(users: Sequence[Any], client: ClientReports | None) -> tuple[Sequence[Any], list[str | None]]:
+    """Return the changes, each with its user, and what is wrong with them."""
+    if client is None:
+        return users, [find_user_fault(changes) for changes in users]
+    bound, faults = [], []
+    for changes in users:
+        fault = None
+        try:
+            changes = client.bind(changes, "id")
+            fault = find_user_fault(changes)
+            if fault is None:
+                client.check_changes(changes)
+        except InvalidItem as refusal:
+            fault = str(refusal)
+        bound.append(changes)
+        faults.append(fault)
+    return bound, faults
 
 
 def _check_size(name: str, entries: Sequence[Any]) -> None:

@@ -31,7 +31,12 @@ ParsedItem = Item | UnreadableItem
 
 
 def read_item(data: Any) -> ParsedItem:
-    """Parse one interaction or event from wire form and give it an id; a fault is part of the result, not raised."""
+    """Parse one interaction or event from wire form and give it an id; a fault is part of the result, not raised.
+
+    The result of an earlier parsing is returned unchanged.
+    """
+    if isinstance(data, UnreadableItem):
+        return data
     try:
         return ensure_id(parse_item(data))
     except InvalidItem as fault:

@@ -11,6 +11,7 @@ from pydantic_settings import SettingsConfigDict
 
 from connector.rules.model.api_keys import MAX_KEY_RATE
 from connector.rules.model.values import ChannelName
+from connector.settings.client import ClientSettings
 from connector.settings.environment import Section
 from connector.settings.inbox import InboxSettings
 from connector.settings.keys import ConfiguredKey, check_distinct, check_entries
@@ -65,6 +66,7 @@ class Settings(Section):
         default_factory=dict
     )
     webhook_allow_private: bool = False
+    client: ClientSettings = Field(default_factory=ClientSettings)
     inbox: InboxSettings = Field(default_factory=InboxSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     sendgrid_webhook: SendGridWebhook = Field(default_factory=SendGridWebhook)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
@@ -12,10 +11,9 @@ from pydantic_settings import SettingsConfigDict
 
 from connector.rules.model.inbox import EXPIRY_DAYS, PRIORITIES, InboxKind
 from connector.settings.environment import Section
-from connector.settings.signing import check_token_secrets
+from connector.settings.signing import check_origins, check_token_secrets
 
 _MAX_TOKEN_LIFETIME = timedelta(days=30)
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/*\s?#]+")
 _Days = Annotated[PositiveInt, Field(le=3650)]
 
 
@@ -41,9 +39,7 @@ class InboxSettings(Section):
     @field_validator("origins")
     @classmethod
     def _check_origins(cls, origins: list[str]) -> list[str]:
-        for origin in origins:
-            if not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is not an origin; write scheme://host[:port], without a path or *")
+        check_origins(origins)
         return origins
 
     @field_validator("expiry_days", mode="before")

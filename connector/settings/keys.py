@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from connector.rules.model.api_keys import Scope
+from connector.rules.model.api_keys import Scope, find_scope_fault
 
 MIN_KEY_CHARACTERS = 32
 _KEY = re.compile(r"[!-9;-~]+", re.ASCII)  # visible and without a colon, which ends the user name of Basic credentials
@@ -33,6 +33,13 @@ class ConfiguredKey(BaseModel):
                 f"a key has at least {MIN_KEY_CHARACTERS} characters, visible ASCII without colons; use a random one"
             )
         return key
+
+    @field_validator("scopes")
+    @classmethod
+    def _check_scopes(cls, scopes: frozenset[Scope]) -> frozenset[Scope]:
+        if fault := find_scope_fault(scopes):
+            raise ValueError(fault)
+        return scopes
 
 
 def check_entries(given: Any) -> Any:

@@ -20,6 +20,7 @@ _MIN_WEBHOOK_SECRET_BYTES, _MAX_WEBHOOK_SECRET_BYTES = 24, 64
 """The lengths that Standard Webhooks allows."""
 _MIN_PROVIDER_SECRET_BYTES = 16
 _MIN_TOKEN_SECRET_CHARACTERS = 32
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/*\s?#]+")
 
 
 def create_signer(secret: str) -> standardwebhooks.Webhook:
@@ -97,6 +98,13 @@ def check_token_secrets(secrets: Sequence[SecretStr]) -> None:
     """Check the secrets that sign tokens and links. Raises ValueError if one is short enough to be guessed."""
     if any(len(secret.get_secret_value()) < _MIN_TOKEN_SECRET_CHARACTERS for secret in secrets):
         raise ValueError(f"each must have at least {_MIN_TOKEN_SECRET_CHARACTERS} characters; use long random ones")
+
+
+def check_origins(origins: Sequence[str]) -> None:
+    """Check the origins of web pages that may call. Raises ValueError if one is not exactly an origin."""
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is not an origin; write scheme://host[:port], without a path or *")
 
 
 def read_public_key(text: str) -> EllipticCurvePublicKey:

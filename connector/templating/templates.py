@@ -6,14 +6,16 @@ HTML of emails and nowhere else.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache, partial
+from itertools import islice
 from typing import Any, cast
 
 from liquid import BoundTemplate
 from liquid.exceptions import LiquidError, LiquidSyntaxError
+from liquid.token import TOKEN_OUTPUT
 from pydantic import BaseModel
 
 from connector.rules.model.campaigns import Campaign, Card
@@ -22,13 +24,16 @@ from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction
 from connector.rules.model.messages import Messages
 from connector.rules.model.users import User
+from connector.templating.lexing import Piece, find_pieces
 from connector.templating.liquid_bounds import HTML, PLAIN, MessageAborted
 
 __all__ = [
+    "MAX_TEMPLATE_BYTES",
     "VARIABLES",
     "MessageAborted",
     "RenderingFailed",
     "check_templates",
+    "is_quick",
     "render",
     "template_variables",
     "user_variables",
@@ -38,9 +43,12 @@ __all__ = [
 VARIABLES = ("user", "campaign", "trigger", "event")
 _LITERAL_KEYS = frozenset({"id", "method"})
 """Keys of messages that are names, not templates."""
-_MARKUP = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
-_MAX_MARKUP = 500
-"""Pieces of markup that are tried to find the line of an error that Liquid does not locate."""
+MAX_TEMPLATE_BYTES = 256 * 1024
+"""The limit of one template in UTF-8, checked when a definition is applied."""
+_MAX_FAULTS = 100
+_QUICK_CHARACTERS = 10_000
+_LOOPS = frozenset({"for", "tablerow", "liquid"})
+"""Tags that may repeat their content, or hold others that do."""
 
 
 class RenderingFailed(ConnectorError):
@@ -55,16 +63,17 @@ class RenderingFailed(ConnectorError):
 
 
 def check_templates(definition: Campaign | Card) -> list[Fault]:
-    """Return every fault in a definition's templates: broken syntax, unknown filters, tags and variables.
+    """Return the faults in a definition's templates: size, broken syntax, unknown filters, tags and variables.
 
     A fault's key is the field's dotted path; its problem names the campaign and the line within the template.
     """
-    return [
+    faults = (
         Fault(f"{path}.{field}" if path else field, f"in {definition.id}, line {line} of the template: {problem}")
         for path, message in _messages(definition)
         for field, text in _texts(message.model_dump(by_alias=True, exclude={"card"}))
         for line, problem in _problems(text, html=path.endswith("email") and field == "html")
-    ]
+    )
+    return list(islice(faults, _MAX_FAULTS))
 
 
 def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,6 +104,32 @@ def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> di
         name: value if name in _LITERAL_KEYS else _map_texts(name, value, render_text)
         for name, value in message.model_dump(by_alias=True, exclude_none=True).items()
     }
+
+
+def is_quick(messages: Messages, channel: str, variables: Mapping[str, Any]) -> bool:
+    """Return whether rendering the channel's message surely takes little time: short texts and values, and no loop."""
+    texts = [text for _, text in _texts(getattr(messages, channel).model_dump(by_alias=True, exclude_none=True))]
+    if sum(map(len, texts)) > _QUICK_CHARACTERS or any("{%" in text and _has_loop(text) for text in texts):
+        return False
+    return sum(islice(_sizes(variables), _QUICK_CHARACTERS)) <= _QUICK_CHARACTERS
+
+
+@lru_cache(maxsize=2048)
+def _has_loop(text: str) -> bool:
+    return any(piece.group("name") in _LOOPS for piece in find_pieces(text) if piece.lastgroup == "TAG")
+
+
+def _sizes(value: Any) -> Iterator[int]:
+    """Yield the size of each part of plain data."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield len(name)
+            yield from _sizes(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _sizes(inner)
+    else:
+        yield len(value) if isinstance(value, str) else 1
 
 
 def template_variables(follow_up: FollowUp, user: User, campaign: Campaign) -> Mapping[str, Any]:
@@ -183,8 +218,11 @@ def _parse(text: str, html: bool) -> BoundTemplate:
 
 def _problems(text: str, *, html: bool) -> Iterator[tuple[int, str]]:
     """Yield the problems of one template with their lines."""
+    if (size := len(text.encode(errors="surrogatepass"))) > MAX_TEMPLATE_BYTES:
+        yield 1, f"has {size} bytes; a template has at most {MAX_TEMPLATE_BYTES}"
+        return
     try:
-        analysis = _parse(text, html).analyze()
+        analysis = (HTML if html else PLAIN).from_string(text).analyze()  # not cached: most checks are for one draft
     except (LiquidError, RecursionError) as error:
         yield _line(error, text), _describe(error)
         return
@@ -214,18 +252,28 @@ def _line(error: Exception, text: str) -> int:
 
 
 def _search_line(error: LiquidSyntaxError, text: str) -> int:
-    """Return the line of an error that Liquid does not locate: an expression or a block that ends too early.
+    """Return the line of an error that Liquid does not locate: an expression or a block that ends too early; else 0.
 
-    For an expression it is the first piece of markup with which the text gives this error; for a block without an end,
-    the piece after the longest valid part.
+    For an expression it is the first piece of markup with which the text gives this error, found by bisection; for a
+    block without an end, that block's first tag.
     """
-    pieces = list(_MARKUP.finditer(text))[:_MAX_MARKUP]
-    errors = [(piece, _error_of(text[: piece.end()])) for piece in pieces]
+    pieces = [piece for piece in find_pieces(text) if piece.lastgroup in ("TAG", TOKEN_OUTPUT)]
     if _describe(error).startswith("expected tag end"):
-        valid = [number for number, (_, found) in enumerate(errors) if found is None]
-        after = valid[-1] + 1 if valid else 0
-        return _line_at(text, pieces[after].start()) if after < len(pieces) else 0
-    return next((_line_at(text, piece.start()) for piece, found in errors if found == _describe(error)), 0)
+        return _line_of_open_block(pieces)
+    number = bisect_left(pieces, True, key=lambda piece: _error_of(text[: piece.end()]) == _describe(error))
+    return _line_at(text, pieces[number].start()) if number < len(pieces) else 0
+
+
+def _line_of_open_block(pieces: Sequence[Piece]) -> int:
+    """Return the line of the outermost block that has no end; 0 if every block has one."""
+    open_blocks: list[Piece] = []
+    for piece in pieces:
+        name = piece.group("name") if piece.lastgroup == "TAG" else ""
+        if name in PLAIN.tags and PLAIN.tags[name].block:
+            open_blocks.append(piece)
+        elif name.startswith("end") and open_blocks:
+            open_blocks.pop()
+    return _line_at(open_blocks[0].source, open_blocks[0].start()) if open_blocks else 0
 
 
 def _error_of(text: str) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from html import unescape
-from html.parser import HTMLParser
 from itertools import accumulate
+
+from connector.templating.html_source import LinearHtmlParser
 
 _NAME = re.compile(r"<[^\s/>]*")
 _ATTRIBUTE = re.compile(
@@ -41,7 +42,7 @@ def find_anchors(html: str) -> tuple[list[Anchor], int]:
     return reader.anchors, len(html) if reader.body_end is None else reader.body_end
 
 
-class _Reader(HTMLParser):
+class _Reader(LinearHtmlParser):
     """Reads a whole source at once. A construct that is not closed extends to the source's end, as in browsers."""
 
     def __init__(self, html: str) -> None:
@@ -84,25 +85,3 @@ class _Reader(HTMLParser):
                 return None if group is None else (base + match.start(group), base + match.end(group))
             at = match.end()
         return None
-
-    # The standard library retries an unclosed construct at every later "<", which takes quadratic time.
-
-    def parse_starttag(self, i: int) -> int:
-        return self._close_at_end(super().parse_starttag(i))
-
-    def parse_endtag(self, i: int) -> int:
-        return self._close_at_end(super().parse_endtag(i))
-
-    def parse_comment(self, i: int, report: bool = True) -> int:
-        return self._close_at_end(super().parse_comment(i, report))
-
-    def parse_pi(self, i: int) -> int:
-        return self._close_at_end(super().parse_pi(i))
-
-    def parse_html_declaration(self, i: int) -> int:
-        if self.rawdata.startswith("<![", i):  # the standard library fails on unknown keywords here
-            return self._close_at_end(self.parse_bogus_comment(i))
-        return self._close_at_end(super().parse_html_declaration(i))
-
-    def _close_at_end(self, k: int) -> int:
-        return k if k >= 0 else len(self.rawdata)

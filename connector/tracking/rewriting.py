@@ -86,10 +86,11 @@ def _alias(alias: str | None) -> str | None:
 
 def _without_punctuation(url: str) -> str:
     """Return the URL without closing punctuation; a bracket that opens in the URL closes in it."""
-    while (
-        url
-        and url[-1] in _CLOSING_PUNCTUATION
-        and not (url[-1] == ")" and "(" in url and url.count("(") >= url.count(")"))
-    ):
-        url = url[:-1]
-    return url
+    end, unopened = len(url), url.count(")") - url.count("(")
+    while end and url[end - 1] in _CLOSING_PUNCTUATION:
+        if url[end - 1] == ")":
+            if unopened <= 0 and "(" in url:
+                break
+            unopened -= 1
+        end -= 1
+    return url[:end]

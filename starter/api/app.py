@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import Depends, FastAPI
 
 from connector.app.context import AppContext
-from starter.api.access.origins import InboxOrigins
+from starter.api.access.origins import AllowedOrigins
 from starter.api.access.scopes import Keys
 from starter.api.openapi import document as openapi
 from starter.api.requests.admission import Admission
@@ -62,7 +62,8 @@ def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookP
     app.include_router(webhooks.router)  # no key: providers sign their calls
     install_error_handlers(app)
     openapi.describe(app)
-    app.add_middleware(InboxOrigins, origins=context.settings.inbox.origins)
+    settings = context.settings
+    app.add_middleware(AllowedOrigins, inbox=settings.inbox.origins, client=settings.client.origins)
     app.add_middleware(Admission, limits=context.settings.api_limits)
     app.add_middleware(EncodedPaths)
     app.add_middleware(RequestMiddleware)

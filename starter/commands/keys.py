@@ -51,7 +51,7 @@ def create(
         typer.Option(
             help="What the key allows; repeat it for several scopes, no scope includes another. ingest: report "
             "interactions and users. read: read users, follow-ups and results. manage: campaigns, orders, "
-            "erasing users.",
+            "erasing users. client: for apps and web pages, which then need a user's token, too.",
             show_default=False,
         ),
     ],

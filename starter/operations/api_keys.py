@@ -1,8 +1,9 @@
 """The service that creates, lists, rotates and revokes API keys, each in one transaction with its audit entry.
 
 ConnectorError
-├── KeyUnknown  no key has that id
-└── KeyEnded    the key is not valid any more, so it cannot be rotated
+├── KeyUnknown   no key has that id
+├── KeyEnded     the key is not valid any more, so it cannot be rotated
+└── ScopesWrong  no key may have these scopes together
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from connector.rules.model.api_keys import Key, KeyState, Scope, parse_key
+from connector.rules.model.api_keys import Key, KeyState, Scope, find_scope_fault, parse_key
 from connector.rules.model.audit import Act, Actor, AuditAction
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.values import format_instant
@@ -28,6 +29,10 @@ class KeyUnknown(ConnectorError):
 
 class KeyEnded(ConnectorError):
     """The key was revoked or has expired."""
+
+
+class ScopesWrong(ConnectorError):
+    """No key may have these scopes together."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,12 @@ class ApiKeyService:
 
         Args:
             rate: requests per second; None: the API's default. lifetime: whole seconds; None: it does not expire.
+
+        Raises:
+            ScopesWrong: nothing was created.
         """
+        if fault := find_scope_fault(scopes):
+            raise ScopesWrong(fault)
         async with self._database.write(self._workspace) as tx:
             issued = await self._issue(tx, name, scopes, rate, lifetime, await database_now(tx))
             await self._record(tx, AuditAction.CREATE_KEY, issued.key.id, **_describe(issued.key))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from connector.app.context import AppContext
+from connector.ingest.client_reports import ClientReports
 from connector.ingest.intake import IngestResult, ItemResult
+from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.joining import NEEDS_MANAGE, Joiner, JoinRefusal
@@ -55,6 +57,7 @@ async def ingest_messages(
     *,
     kind: str | None = None,
     shared: Mapping[str, Any] | None = None,
+    limits: ClientReports | None = None,
 ) -> SegmentResult:
     """Ingest messages. A message that is refused does not affect the others.
 
@@ -62,12 +65,17 @@ async def ingest_messages(
         joiner: who sends them, and may join ids.
         kind: the type of all messages; None: each has its own `type`.
         shared: the `context` of the batch.
+        limits: what the sender may report; None: a server may report everything.
 
     Raises:
         StoreUnavailable: not everything was stored; the same messages may be sent again.
     """
     result = SegmentResult()
+    if limits is not None:
+        messages = [_bind(message, limits) for message in messages]
     translations = await _translate_all(context, mapping, messages, kind, shared or {}, result.faults)
+    if limits is not None:
+        translations = list(_permitted(translations, limits, result.faults))
     for chunk in split_into_chunks(translations):
         await _link_users(context, chunk, joiner, result)
         await _ingest_items(context, chunk, result)
@@ -96,6 +104,35 @@ async def _translate_all(
         except InvalidItem as fault:
             faults[index] = str(fault)
     return translations
+
+
+def _bind(message: Any, limits: ClientReports) -> Any:
+    """Return a client's message with the user of its token, if it names none.
+
+    The `anonymousId`, which SDKs always send, is dropped: a client joins no ids.
+    """
+    if not isinstance(message, Mapping):
+        return message
+    named = {} if message.get("userId") not in (None, "") else {"userId": limits.user}
+    return {**{name: value for name, value in message.items() if name != "anonymousId"}, **named}
+
+
+def _permitted(
+    translations: Iterable[tuple[int, Translation]], limits: ClientReports, faults: dict[int, str]
+) -> Iterator[tuple[int, Translation]]:
+    """Yield the messages that a client may send; the others get a fault."""
+    for index, translation in translations:
+        try:
+            if translation.link is not None:
+                raise InvalidItem("type: a client joins no ids; send alias from a server")
+            for item in translation.items:
+                limits.check_item(parse_item(item))
+            for changes in (translation.changes, translation.changes_if_new):
+                if changes is not None:
+                    limits.check_changes(changes)
+            yield index, translation
+        except InvalidItem as fault:
+            faults[index] = str(fault)
 
 
 async def _arrival_time(context: AppContext, messages: Sequence[Any]) -> datetime:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 
 from connector.app.context import AppContext
-from connector.rules.model.api_keys import Scope
+from connector.rules.model.api_keys import SERVER_SCOPES
 from connector.settings.keys import ConfiguredKey
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
@@ -16,16 +16,16 @@ Connector = Callable[..., tuple[int, str, str]]
 """Run the command line; return exit code, standard output and standard error."""
 
 KEY = "a-key-that-only-the-tests-know-of"
-ALL_SCOPES = [scope.value for scope in Scope]
+ALL_SCOPES = sorted(SERVER_SCOPES)
 
 
 def configured(*keys: str) -> list[ConfiguredKey]:
-    """Return keys of the settings that have every scope."""
+    """Return keys of the settings that have every scope of servers."""
     return [ConfiguredKey(name=str(n), key=key, scopes=ALL_SCOPES) for n, key in enumerate(keys, 1)]
 
 
 KEY_VARIABLE = json.dumps([{"name": "tests", "key": KEY, "scopes": ALL_SCOPES}])
-"""The value of CONNECTOR_API_KEYS with `KEY`, which has every scope."""
+"""The value of CONNECTOR_API_KEYS with `KEY`, which has every scope of servers."""
 
 
 class Clock:

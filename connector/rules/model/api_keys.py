@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -26,6 +27,11 @@ class Scope(StrEnum):
     INGEST = "ingest"
     READ = "read"
     MANAGE = "manage"
+    CLIENT = "client"
+
+
+SERVER_SCOPES = frozenset(Scope) - {Scope.CLIENT}
+"""The scopes of servers. `client` is for keys in apps and web pages, which are public."""
 
 
 class KeyState(StrEnum):
@@ -72,6 +78,13 @@ class Key:
         if self.expires_at is None:
             return KeyState.ACTIVE
         return KeyState.EXPIRES if now < self.expires_at else KeyState.EXPIRED
+
+
+def find_scope_fault(scopes: Collection[Scope]) -> str | None:
+    """Return why no key may have these scopes together; None if one may."""
+    if Scope.CLIENT in scopes and len(set(scopes)) > 1:
+        return "a key with the scope client is public, so it can have no other scope; create two keys"
+    return None
 
 
 def parse_key(text: str) -> PresentedKey | None:

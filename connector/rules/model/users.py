@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
@@ -15,6 +15,9 @@ Consent = Literal["subscribed", "unsubscribed"]
 
 MAX_ATTRIBUTES_BYTES = 256 * 1024
 """The limit for all attributes of a user together, as canonical JSON: every change reads and writes them as a whole."""
+
+MAX_PUSH_TOKENS = 20
+"""The limit of a user's push tokens: every push makes one request for each of them."""
 
 SuppressedAddresses = Mapping[str, str]
 """The suppressed address of a user by channel. A user with another address now is reachable again."""
@@ -29,7 +32,7 @@ class User(Definition):
     id: Text
     email: Text | None = None
     phone: Text | None = None
-    push_tokens: tuple[Text, ...] = ()
+    push_tokens: Annotated[tuple[Text, ...], Field(max_length=MAX_PUSH_TOKENS)] = ()
     time_zone: Text | None = None
     first_name: Text | None = None
     attributes: dict[str, Any] = Field(default_factory=dict)
@@ -109,6 +112,8 @@ class UserMerge:
 
     def __init__(self, user: User) -> None:
         self._id, self._data = user.id, user.model_dump(mode="json")
+        # Users from before the limit: the last tokens are the most recently added ones.
+        self._data["push_tokens"] = self._data["push_tokens"][-MAX_PUSH_TOKENS:]
         self._size: int | None = None
 
     def apply(self, changes: Mapping[str, Any]) -> None:

@@ -17,10 +17,15 @@ class AuthorizationWrong(ValueError):
 
 @dataclass(frozen=True)
 class Credentials:
-    """The bytes sent as a key or token, unchecked."""
+    """The bytes sent as a key or token, and as the password beside it, unchecked. `password` is None without Basic."""
 
     key: bytes
-    is_basic: bool
+    password: bytes | None = None
+
+    @property
+    def is_basic(self) -> bool:
+        """Whether they were sent by Basic authentication."""
+        return self.password is not None
 
     @property
     def as_text(self) -> str:
@@ -42,23 +47,23 @@ def read_authorization(headers: Headers) -> Credentials | None:
     scheme, _, credentials = sent[0].partition(" ")
     raw = credentials.strip().encode("latin-1")  # the original bytes
     if scheme.lower() == "bearer":
-        return _credentials(raw, is_basic=False)
+        return _credentials(raw)
     if scheme.lower() == "basic":
-        return _credentials(_user_name(raw), is_basic=True)
+        return _credentials(*_user_name_and_password(raw))
     raise AuthorizationWrong
 
 
-def _user_name(credentials: bytes) -> bytes:
+def _user_name_and_password(credentials: bytes) -> tuple[bytes, bytes]:
     try:
-        name, colon, _ = base64.b64decode(credentials, validate=True).partition(b":")
+        name, colon, password = base64.b64decode(credentials, validate=True).partition(b":")
     except binascii.Error:
         raise AuthorizationWrong from None
     if not colon:
         raise AuthorizationWrong
-    return name
+    return name, password
 
 
-def _credentials(key: bytes, *, is_basic: bool) -> Credentials:
+def _credentials(key: bytes, password: bytes | None = None) -> Credentials:
     if not key:
         raise AuthorizationWrong
-    return Credentials(key, is_basic)
+    return Credentials(key, password)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from connector.rules.model.api_keys import Scope, parse_key
+from connector.rules.model.api_keys import SERVER_SCOPES, Scope, parse_key
 from connector.rules.model.errors import ConnectorError
 from connector.settings.application import DEFAULT_KEY_RATE
+from connector.settings.client import DEFAULT_USER_RATE
 from connector.settings.keys import ConfiguredKey
 from starter.api.access.authorization import Credentials
 from starter.api.access.key_cache import ApiKeyCache
@@ -33,19 +34,25 @@ class Caller:
     Args:
         id: the id of the key, for logs; None if no key is needed.
         rate: requests per second; None: the default.
+        user: the id of the only user whom the caller may report about and read; None: any, for a server.
     """
 
     id: str | None
     scopes: frozenset[Scope]
     rate: float | None = None
+    user: str | None = None
+
+    @property
+    def is_client(self) -> bool:
+        """Whether the key is public, so that the caller has no rights but those of the user of a valid user token."""
+        return Scope.CLIENT in self.scopes
 
     def has_scope(self, scope: Scope) -> bool:
-        """Whether the caller has this scope."""
-        return scope in self.scopes
+        """Whether the caller has this scope; a client has none but its own, whatever its key says."""
+        return scope in self.scopes and not self.is_client
 
 
-_ALL_SCOPES = frozenset(Scope)
-_ANONYMOUS = Caller(None, _ALL_SCOPES)
+_ANONYMOUS = Caller(None, SERVER_SCOPES)
 
 
 class Keys:
@@ -56,6 +63,7 @@ class Keys:
         stored: the keys in the store; None: there are none.
         is_open: without a key, callers on this machine that are not web pages have all scopes.
         rate: requests per second for keys that have no rate of their own.
+        user_rate: requests per second of one user of a client, whatever the rate of the key.
     """
 
     def __init__(
@@ -65,10 +73,12 @@ class Keys:
         stored: ApiKeyCache | None = None,
         is_open: bool = False,
         rate: float = DEFAULT_KEY_RATE,
+        user_rate: float = DEFAULT_USER_RATE,
         clock: Clock = time.monotonic,
     ) -> None:
         self._fixed = [(_digest(key.key.get_secret_value().encode()), _configured_caller(key)) for key in fixed]
-        self._stored, self._is_open, self._rate, self._limits = stored, is_open, rate, RateLimits(clock)
+        self._stored, self._is_open = stored, is_open
+        self._rate, self._user_rate, self._limits = rate, user_rate, RateLimits(clock)
 
     async def identify(self, request: Request, given: Credentials | None) -> Caller:
         """Return the caller of a request.
@@ -89,15 +99,18 @@ class Keys:
         return _ANONYMOUS
 
     def count_request(self, caller: Caller) -> None:
-        """Count a request against the rate of the caller's key. Raises ApiError (429, with the time to wait)."""
+        """Count a request against the rate of the caller's key, and first against that of its user, if it has one.
+
+        So no user of a client uses up the rate of all others.
+
+        Raises:
+            ApiError: 429, with the time to wait.
+        """
         if caller.id is None:
             return
-        rate = caller.rate or self._rate
-        seconds = self._limits.take(caller.id, rate)
-        if seconds > 0:
-            wait = max(1, math.ceil(seconds))
-            message = f"this key may send {rate:g} requests a second; try again in {wait} s"
-            raise ApiError(429, "rate_limited", message, headers={"Retry-After": str(wait)})
+        if caller.user is not None:
+            self._take(f"{caller.id} {caller.user}", self._user_rate, "this user")
+        self._take(caller.id, caller.rate or self._rate, "this key")
 
     async def check_any_exist(self) -> None:
         """Raise KeysMissing if no caller could use the API; StoreUnavailable if the stored keys cannot be read."""
@@ -106,6 +119,13 @@ class Keys:
                 "the API needs a key to listen: create one with `connector keys create --name NAME --scope SCOPE`, "
                 "or set CONNECTOR_API_KEYS (only `connector dev` on loopback goes without)"
             )
+
+    def _take(self, id: str, rate: float, who: str) -> None:
+        seconds = self._limits.take(id, rate)
+        if seconds > 0:
+            wait = max(1, math.ceil(seconds))
+            message = f"{who} may send {rate:g} requests a second; try again in {wait} s"
+            raise ApiError(429, "rate_limited", message, headers={"Retry-After": str(wait)})
 
     def _fixed_caller(self, given: Credentials) -> Caller | None:
         digest = _digest(given.key)

@@ -8,6 +8,8 @@ from typing import Any
 from fastapi.security import HTTPBasic, HTTPBearer
 from starlette.requests import HTTPConnection
 
+USER_TOKEN_HEADER = "X-User-Token"  # noqa: S105 - the name of a header
+
 
 class _Bearer(HTTPBearer):
     async def __call__(self, request: HTTPConnection) -> None:
@@ -21,6 +23,11 @@ class _Basic(HTTPBasic):
 
 BEARER = _Bearer(scheme_name="HTTPBearer", description="A key")
 BASIC = _Basic(scheme_name="HTTPBasic", description="The key as the user name, as Segment's SDKs send it")
+CLIENT_KEY = _Bearer(
+    scheme_name="ClientKey",
+    description="A key with the scope `client`, which an app or web page may have, and the user's token in the header "
+    f"`{USER_TOKEN_HEADER}`",
+)
 BEARER_OR_TOKEN = _Bearer(scheme_name="KeyOrInboxToken", description="A key, or a user's inbox token")
 
 
@@ -34,9 +41,12 @@ def describe_scopes(document: dict[str, Any]) -> None:
 
 def _scope_description(security: list[dict[str, list[str]]]) -> str | None:
     ways = {way: scopes for one in security for way, scopes in one.items()}
+    by_client = ways.pop(CLIENT_KEY.scheme_name, None)
     scopes = next(iter(ways.values()), [])
     if not scopes:
         return None
     named = " and ".join(f"`{scope}`" for scope in scopes)
-    key = f"a key with the {'scope' if len(scopes) == 1 else 'scopes'} {named}"
-    return f"Needs {'the inbox token of the user, or ' if BEARER_OR_TOKEN.scheme_name in ways else ''}{key}."
+    possible = ["the inbox token of the user"] if BEARER_OR_TOKEN.scheme_name in ways else []
+    possible += ["the user's token with a key with the scope `client`"] if by_client else []
+    possible += [f"a key with the {'scope' if len(scopes) == 1 else 'scopes'} {named}"]
+    return f"Needs {', or '.join(possible)}."

@@ -1,4 +1,4 @@
-"""Origins of requests: CORS for the inbox routes, and access without a key on loopback."""
+"""Origins of requests: CORS for the routes of web pages, and access without a key on loopback."""
 
 from __future__ import annotations
 
@@ -11,33 +11,47 @@ from fastapi import Request
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from starter.api.access.key_schemes import USER_TOKEN_HEADER
 from starter.api.requests.errors import ApiError
 
-_FOR_PAGES = re.compile(r"/v1/(inbox|pushes)/.+|/v1/users/[^/]+/inbox")
+_INBOX = re.compile(r"/v1/(inbox|pushes)/.+|/v1/users/[^/]+/inbox")
+_REPORTS = re.compile(r"/v1/(interactions|track|identify|page|screen|group|batch)")
+_HEADERS = ("Authorization", "Content-Type", "Content-Encoding", USER_TOKEN_HEADER, "AnonymousId")
+"""The headers that web pages may send; RudderStack's SDK sends the last one."""
+_READABLE_HEADERS = ("Retry-After", "X-Request-Id")
 _MAX_AGE_SECONDS = 600
 
 
-class InboxOrigins:
-    """Middleware that answers CORS requests of the inbox routes and leaves all other routes closed to web pages.
+class AllowedOrigins:
+    """Middleware that answers CORS requests of the routes that web pages may call, and leaves all others closed.
+
+    Preflight requests need no key. Cookies are never allowed, and no origin but the listed ones.
 
     Args:
-        origins: exact origins, such as https://shop.example.
+        inbox: exact origins, such as https://shop.example, of pages that may use the inbox.
+        client: exact origins of pages that may use the inbox and report, by a key with the scope `client`.
     """
 
-    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, inbox: Sequence[str], client: Sequence[str]) -> None:
         self._app = app
-        self._for_pages = CORSMiddleware(
-            app,
-            allow_origins=list(origins),
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type"],
-            max_age=_MAX_AGE_SECONDS,
-        )
+        self._routes = ((_INBOX, _allowing(app, [*inbox, *client])), (_REPORTS, _allowing(app, client)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        concerned = scope["type"] == "http" and _FOR_PAGES.fullmatch(scope["path"])
-        await (self._for_pages if concerned else self._app)(scope, receive, send)
+        path = scope["path"] if scope["type"] == "http" else ""
+        app = next((allowing for pattern, allowing in self._routes if pattern.fullmatch(path)), self._app)
+        await app(scope, receive, send)
+
+
+def _allowing(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    return CORSMiddleware(
+        app,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=_HEADERS,
+        expose_headers=_READABLE_HEADERS,
+        max_age=_MAX_AGE_SECONDS,
+    )
 
 
 def is_loopback(host: str) -> bool:

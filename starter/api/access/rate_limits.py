@@ -1,4 +1,4 @@
-"""Rate limits of keys: one token bucket per key, in this process."""
+"""Rate limits: one token bucket per key, and one per user of a client, in this process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RateLimits:
         return len(self._full_at)
 
     def take(self, id: str, rate: float) -> float:
-        """Count one request of a key.
+        """Count one request of a key or user.
 
         Args:
             rate: requests per second, more than 0.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -13,12 +14,23 @@ from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.access.authorization import AuthorizationWrong, Credentials, read_authorization
 from starter.api.access.callers import Caller, Keys, KeysMissing, unauthorized
+from starter.api.access.client import ClientKey, UserToken, read_user
 from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.key_schemes import BASIC, BEARER
 from starter.api.access.origins import is_loopback
 from starter.api.requests.errors import ApiError
 
-__all__ = ["Caller", "Keys", "KeysMissing", "Scope", "caller_of", "credentials_in", "keys_for", "needs"]
+__all__ = [
+    "Caller",
+    "Keys",
+    "KeysMissing",
+    "Scope",
+    "caller_of",
+    "credentials_in",
+    "keys_for",
+    "needs",
+    "needs_or_client",
+]
 
 
 def keys_for(settings: Settings, host: str, database: Database) -> Keys:
@@ -28,6 +40,7 @@ def keys_for(settings: Settings, host: str, database: Database) -> Keys:
         stored=ApiKeyCache(database, settings.workspace),
         is_open=not settings.api_keys and settings.dev and is_loopback(host),
         rate=settings.key_rate,
+        user_rate=settings.client.user_rate,
     )
 
 
@@ -43,8 +56,32 @@ def needs(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
     return check
 
 
-async def caller_of(request: Request, *scopes: Scope) -> Caller:
+@cache
+def needs_or_client(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    """Return the dependency of a route that requires a key with this scope, or with `client` and a user token.
+
+    The caller that it returns names the `user` of the token. The route must not do anything about another user.
+    """
+    names = [scope.value]
+    bearer, basic = Security(BEARER, scopes=names), Security(BASIC, scopes=names)
+
+    async def check(
+        request: Request,
+        _bearer: Any = bearer,
+        _basic: Any = basic,
+        _client: ClientKey = None,
+        _token: UserToken = None,
+    ) -> Caller:
+        return await caller_of(request, scope, or_client=True)
+
+    return check
+
+
+async def caller_of(request: Request, *scopes: Scope, or_client: bool = False) -> Caller:
     """Return the caller if the key has all of these scopes. Repeated calls within one request count once.
+
+    Args:
+        or_client: a client with a user token may call, too.
 
     Raises:
         ApiError: 401, 429, or 403 that names the missing scopes.
@@ -52,15 +89,31 @@ async def caller_of(request: Request, *scopes: Scope) -> Caller:
     """
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is None:
-        keys: Keys = request.app.state.keys
-        caller = await keys.identify(request, credentials_in(request))
-        request.state.caller = caller
-        keys.count_request(caller)
+        caller = await _identify(request, or_client)
+    if or_client and caller.user is not None:
+        return caller
     if missing := [scope.value for scope in scopes if not caller.has_scope(scope)]:
         message = (
             f"the key lacks the scope {' and '.join(missing)}; it has {', '.join(sorted(caller.scopes)) or 'none'}"
         )
         raise ApiError(403, "forbidden", message, details={"missing": missing})
+    return caller
+
+
+async def _identify(request: Request, or_client: bool) -> Caller:
+    """Return the caller, and count the request.
+
+    A client's key is public, so its requests that are refused, because it may not call the route or has no valid user
+    token, do not count: nobody can use up the rate of the users.
+    """
+    keys: Keys = request.app.state.keys
+    given = credentials_in(request)
+    caller = request.state.caller = await keys.identify(request, given)
+    if caller.is_client:
+        if not or_client:
+            return caller
+        caller = request.state.caller = replace(caller, user=read_user(request, given))
+    keys.count_request(caller)
     return caller
 
 

@@ -242,6 +242,11 @@ EXAMPLES: Mapping[str, Example] = {
             "expires_at": _SEND_AT,
         },
     ),
+    "inbox-mint_user_token": Example(
+        {"id": "u-17"},
+        body={},
+        answer={"token": f"user-v1.dS0xNw.1795830354.{'A' * 43}", "expires_at": _SEND_AT},
+    ),
     "inbox-read_inbox": Example(
         {"id": "u-17", "kind": "in_app_message", "limit": 10},
         answer={

@@ -67,13 +67,14 @@ _EXTRA_STATUSES: dict[str, set[int]] = {
     "campaigns-resume": {404, 409, 504},
     "campaigns-archive": {404, 409, 504},
     "campaigns-read_results": {404},
-    "inbox-read_inbox": {404},
+    "inbox-read_inbox": {404, 410},
     "inbox-mint_token": {409, 410},
-    "inbox-view": {404},
-    "inbox-click": {404},
-    "inbox-dismiss": {404},
-    "pushes-open_push": {404},
-    "pushes-click": {404},
+    "inbox-mint_user_token": {409, 410},
+    "inbox-view": {404, 410},
+    "inbox-click": {404, 410},
+    "inbox-dismiss": {404, 410},
+    "pushes-open_push": {404, 410},
+    "pushes-click": {404, 410},
 }
 """Further statuses, by operation id."""
 _ALL_STATUSES: dict[str, set[int]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -12,6 +13,7 @@ from connector.rules.catalogue.catalogue import Entry
 from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.audit import Actor
 from connector.rules.model.campaigns import Publishable, Workspace
+from connector.templating.threads import run_in_thread
 from starter.api.access.actors import ActorHere, ReasonHere
 from starter.api.access.order_keys import OrderKeyHere
 from starter.api.access.scopes import Scope, needs
@@ -42,7 +44,8 @@ async def save_campaign(
     id: str, body: Description, context: ContextHere, actor: ActorHere, reason: ReasonHere = None
 ) -> dict[str, Any]:
     """Save a draft; the live revision does not change until the draft is published (P10)."""
-    (saved,), notes = await save_definitions(context, actor, [_definition(id, body)], reason=reason)
+    definition = await run_in_thread(partial(_definition, id, body))
+    (saved,), notes = await save_definitions(context, actor, [definition], reason=reason)
     return {"id": saved.id, "revision": saved.revision, "change": saved.change, "warnings": notes}
 
 

@@ -17,8 +17,10 @@ from connector.rules.model.inbox import CARD_ID_PREFIX, InboxAction, InboxKind, 
 from connector.rules.model.values import storage_problem
 from connector.store.engine.database import database_now
 from connector.store.users.users import StoredUser, UserErased, find_user, resolve_and_lock
-from starter.api.access.inbox_token import InboxAccess, InboxReader, InboxWriter, inbox_tokens
+from starter.api.access.client import machine_now, user_tokens
+from starter.api.access.inbox_token import InboxAccess, InboxReader, InboxWriter, inbox_tokens, user_key_of
 from starter.api.access.scopes import Scope, needs
+from starter.api.access.user_tokens import MissingClientSecret
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
 from starter.api.requests.body import JsonOptions, validate
@@ -48,7 +50,7 @@ class InboxActionView(BaseModel):
 
 
 class TokenView(BaseModel):
-    """A token for one user's inbox, and when it expires (UTC)."""
+    """A token for one user, and when it expires (UTC)."""
 
     token: str
     expires_at: datetime
@@ -127,6 +129,27 @@ async def mint_token(id: UserId, options: JsonOptions, context: ContextHere, res
     return TokenView(token=token, expires_at=expires_at)
 
 
+@router.post(
+    "/users/{id}/user-token",
+    dependencies=[Depends(needs(Scope.READ, Scope.INGEST))],
+    openapi_extra=describe_body("NoOptions", required=False),
+)
+async def mint_user_token(id: UserId, options: JsonOptions, context: ContextHere, response: Response) -> TokenView:
+    """Mint a token with which a client, by a key with the scope `client`, acts for this user. It creates unknown ones.
+
+    409 if no secret is set. Give the token to the user's own device only.
+    """
+    validate(NoOptions, options)
+    tokens, lifetime = user_tokens(context), context.settings.client.token_lifetime
+    try:
+        token, expires_at = tokens.create(id, machine_now(), lifetime)
+    except MissingClientSecret as error:
+        raise ApiError(409, "not_set_up", str(error)) from None
+    await user_key_of(context, id)
+    response.headers["Cache-Control"] = "no-store"
+    return TokenView(token=token, expires_at=expires_at)
+
+
 async def _perform(
     context: AppContext, message: str, holder: InboxAccess, verb: InboxVerb, options: InboxActionOptions
 ) -> InboxActionView:
@@ -156,24 +179,15 @@ async def _acting_user(context: AppContext, message: str, holder: InboxAccess, n
             raise ApiError(422, "invalid", "user: a published card belongs to every user; name the user")
         return holder.user_key
     if not holder.may_read:
-        return await _existing_or_new_user(context, named)
+        return await user_key_of(context, named)  # a key with `ingest` alone does not learn which users exist
     async with context.database.read(context.workspace) as tx:
         return _visible_user(await find_user(tx, named), holder.user_key, named).user_key
-
-
-async def _existing_or_new_user(context: AppContext, named: str) -> str:
-    """Return the user, created if unknown: a key with `ingest` alone does not learn which users exist."""
-    async with context.database.write(context.workspace) as tx:
-        known = await resolve_and_lock(tx, [named], await database_now(tx))
-    if named not in known:
-        raise UserErased
-    return known[named]
 
 
 def _visible_user(stored: StoredUser | None, holder: str | None, id: str) -> StoredUser:
     """Return the user if the caller may see them. A token does not reveal which other users exist."""
     if holder is not None and (stored is None or stored.user_key != holder):
-        raise ApiError(403, "forbidden", "the inbox token is another user's")
+        raise ApiError(403, "forbidden", "the token is another user's")
     if stored is None:
         raise not_found(f"the user {id}")
     return stored

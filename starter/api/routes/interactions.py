@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, parse_batch
-from starter.api.access.scopes import Scope, needs
+from starter.api.access.reports import LimitsHere
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
 from starter.api.requests.body import JsonObject
@@ -21,16 +21,16 @@ router = APIRouter(tags=["interactions"])
 @router.post(
     "/v1/interactions",
     name="take_interactions",  # part of the operation id, which generated clients use
-    dependencies=[Depends(needs(Scope.INGEST))],
     openapi_extra=describe_body("Interactions"),
 )
-async def ingest_interactions(body: JsonObject, context: ContextHere) -> Response:
+async def ingest_interactions(limits: LimitsHere, body: JsonObject, context: ContextHere) -> Response:
     """Ingest interactions and events. An `accepted` item is stored durably; repeating it changes nothing.
 
     The response has one result per item, in their order: `accepted`, `duplicate`, or `invalid` with its fault. `users`
     may be described beside them: descriptions apply before the items are evaluated, and have results of their own.
+    A client reports about its own user, whom its items need not name.
     """
-    answer = await ingest_batch(context.intake, _batch_of(body))
+    answer = await ingest_batch(context.intake, _batch_of(body), limits)
     if answer.changed:
         context.outbox.nudge()
     for status, number in Counter(result.status for result in answer.results).items():

@@ -17,13 +17,15 @@ from pydantic_core import to_json
 
 from connector.app.configuration import SettingsWrong
 from connector.app.context import AppContext
+from connector.ingest.client_reports import ClientReports
 from connector.rules.model.audit import Actor
 from connector.rules.model.errors import DefinitionError
 from connector.rules.model.joining import Joiner, JoinRoute
 from connector.segment.envelope import KINDS
 from connector.segment.mapping import SegmentMapping, read_mapping
 from starter.api.access.actors import ActorHere
-from starter.api.access.scopes import Caller, Scope, needs
+from starter.api.access.reports import limits_of
+from starter.api.access.scopes import Scope, caller_of, needs, needs_or_client
 from starter.api.context import ContextHere
 from starter.api.openapi.segment_examples import ANSWERS, batch_body, message_body
 from starter.api.requests.body import parse_json
@@ -62,13 +64,9 @@ class SegmentRoute(APIRoute):
         return handle_with_errors
 
 
-router = APIRouter(
-    prefix="/v1",
-    tags=["segment"],
-    route_class=SegmentRoute,
-    responses=ANSWERS,
-    dependencies=[Depends(needs(Scope.INGEST))],
-)
+router = APIRouter(prefix="/v1", tags=["segment"], route_class=SegmentRoute, responses=ANSWERS)
+_SERVERS_AND_CLIENTS = [Depends(needs_or_client(Scope.INGEST))]
+_SERVERS = [Depends(needs(Scope.INGEST))]
 
 
 def open_mapping(context: AppContext) -> SegmentMapping:
@@ -90,17 +88,23 @@ MappingHere = Annotated[SegmentMapping, Depends(mapping_of)]
 
 @dataclass(frozen=True)
 class Sender:
-    """The caller of a route. `may_join_identified`: its key has `manage`."""
+    """The caller of a route.
+
+    Args:
+        may_join_identified: its key has `manage`.
+        limits: what it may report; None: everything.
+    """
 
     context: AppContext
     mapping: SegmentMapping
     actor: Actor
     may_join_identified: bool
+    limits: ClientReports | None
 
     async def ingest(self, messages: Sequence[Any], route: JoinRoute, **options: Any) -> SegmentResult:
         """Ingest messages as `ingest_messages` does, with its options."""
         joiner = Joiner(self.actor, self.may_join_identified, route)
-        return await ingest_messages(self.context, self.mapping, messages, joiner, **options)
+        return await ingest_messages(self.context, self.mapping, messages, joiner, limits=self.limits, **options)
 
 
 async def read_message(request: Request) -> Any:
@@ -121,14 +125,10 @@ async def read_batch(request: Request) -> Mapping[str, Any]:
     return body
 
 
-def sender_of(
-    caller: Annotated[Caller, Depends(needs(Scope.INGEST))],
-    mapping: MappingHere,
-    context: ContextHere,
-    actor: ActorHere,
-) -> Sender:
-    """Return who sends the messages, with what they are ingested by."""
-    return Sender(context, mapping, actor, caller.has_scope(Scope.MANAGE))
+async def sender_of(request: Request, mapping: MappingHere, context: ContextHere, actor: ActorHere) -> Sender:
+    """Return who sends the messages, with what they are ingested by. The route's own dependency checks the scopes."""
+    caller = await caller_of(request)
+    return Sender(context, mapping, actor, caller.has_scope(Scope.MANAGE), limits_of(caller, context))
 
 
 SenderHere = Annotated[Sender, Depends(sender_of)]
@@ -136,37 +136,37 @@ Message = Annotated[Any, Depends(read_message)]
 Batch = Annotated[Mapping[str, Any], Depends(read_batch)]
 
 
-@router.post("/track", openapi_extra=message_body("track"))
+@router.post("/track", dependencies=_SERVERS_AND_CLIENTS, openapi_extra=message_body("track"))
 async def track(message: Message, sender: SenderHere) -> JSONResponse:
     """Ingest what a user did: an interaction, purchases, or an event by its name, according to the mapping."""
     return await _ingest_one("track", message, sender)
 
 
-@router.post("/identify", openapi_extra=message_body("identify"))
+@router.post("/identify", dependencies=_SERVERS_AND_CLIENTS, openapi_extra=message_body("identify"))
 async def identify(message: Message, sender: SenderHere) -> JSONResponse:
     """Merge traits into the user; traits that are not profile fields become attributes. Null removes."""
     return await _ingest_one("identify", message, sender)
 
 
-@router.post("/page", openapi_extra=message_body("page"))
+@router.post("/page", dependencies=_SERVERS_AND_CLIENTS, openapi_extra=message_body("page"))
 async def page(message: Message, sender: SenderHere) -> JSONResponse:
     """Ingest a page view, as the event `page`."""
     return await _ingest_one("page", message, sender)
 
 
-@router.post("/screen", openapi_extra=message_body("screen"))
+@router.post("/screen", dependencies=_SERVERS_AND_CLIENTS, openapi_extra=message_body("screen"))
 async def screen(message: Message, sender: SenderHere) -> JSONResponse:
     """Ingest a screen view, as the event `screen`."""
     return await _ingest_one("screen", message, sender)
 
 
-@router.post("/group", openapi_extra=message_body("group"))
+@router.post("/group", dependencies=_SERVERS_AND_CLIENTS, openapi_extra=message_body("group"))
 async def group(message: Message, sender: SenderHere) -> JSONResponse:
     """Store a user's group as the attributes `group_id` and `group`."""
     return await _ingest_one("group", message, sender)
 
 
-@router.post("/alias", openapi_extra=message_body("alias"))
+@router.post("/alias", dependencies=_SERVERS, openapi_extra=message_body("alias"))
 async def alias(message: Message, sender: SenderHere) -> JSONResponse:
     """Join an id that was used only as `anonymousId` into a user; any other id needs a key that also has `manage`.
 
@@ -175,13 +175,13 @@ async def alias(message: Message, sender: SenderHere) -> JSONResponse:
     return await _ingest_one("alias", message, sender)
 
 
-@router.post("/batch", openapi_extra=batch_body())
+@router.post("/batch", dependencies=_SERVERS_AND_CLIENTS, openapi_extra=batch_body())
 async def batch(body: Batch, sender: SenderHere) -> JSONResponse:
     """Ingest up to 2,500 messages in their order. Rejected messages are listed and stop no other."""
     return await _ingest_batch(body, "batch", sender)
 
 
-@router.post("/import", openapi_extra=batch_body())
+@router.post("/import", dependencies=_SERVERS, openapi_extra=batch_body())
 async def import_history(body: Batch, sender: SenderHere) -> JSONResponse:
     """Ingest a batch of past messages; messages older than the retention of the log are rejected."""
     return await _ingest_batch(body, "import", sender)

@@ -373,10 +373,10 @@ async def test_in_development_a_token_works_beside_no_key_at_all(user: Phone) ->
 
 
 async def test_described_in_openapi(user: Phone) -> None:
-    """Both ways in, and the bodies."""
+    """All ways in, and the bodies."""
     document = (await user.http.get("/openapi.json")).json()
     click = document["paths"]["/v1/inbox/{message}/click"]["post"]
-    assert click["security"] == [{"KeyOrInboxToken": ["ingest"]}]
+    assert click["security"] == [{"KeyOrInboxToken": ["ingest"]}, {"ClientKey": ["client"]}]
     assert "ClickOptions" in json.dumps(click["requestBody"])
 
 

@@ -85,7 +85,7 @@ def test_who_takes_no_options_reads_a_body_all_the_same(document: dict[str, Any]
             if f"/{model}" in json.dumps(one.get("requestBody", {})) and not one["requestBody"]["required"]
         )
 
-    assert optional("NoOptions") == ["inbox-mint_token", "pushes-open_push"]
+    assert optional("NoOptions") == ["inbox-mint_token", "inbox-mint_user_token", "pushes-open_push"]
     assert optional("OrderOptions") == ["campaigns-archive", "campaigns-resume", "campaigns-stop"]
 
 

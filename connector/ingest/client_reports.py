@@ -1,0 +1,103 @@
+"""What an app or web page may report: facts about its own user, of the kinds that it can know.
+
+Its key is public. The user token says who the user is, and nothing about the truth of what the app reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connector.ingest.parsing import ParsedItem, UnreadableItem, read_item
+from connector.rules.model.errors import InvalidItem
+from connector.rules.model.interactions import Interaction, InteractionType, Item
+from connector.rules.targeting.deduplication import DELIVERY_PROPERTY, MESSAGE_PROPERTY, SOURCE_PROPERTY
+
+T = InteractionType
+
+CLIENT_INTERACTIONS = frozenset(
+    {
+        T.VIEW_IN_APP_MESSAGE,
+        T.CLICK_IN_APP_MESSAGE,
+        T.CLICK_IN_APP_MESSAGE_BUTTON,
+        T.VIEW_CONTENT_CARD,
+        T.CLICK_CONTENT_CARD,
+        T.DISMISS_CONTENT_CARD,
+        T.VIEW_NEWS_FEED_CARD,
+        T.CLICK_NEWS_FEED_CARD,
+        T.OPEN_PUSH,
+        T.CLICK_PUSH_BUTTON,
+        T.CLICK_PUSH_STORY_PAGE,
+    }
+)
+"""The interactions that happen in the app. Of the others, receipts, the control group and conversions are known to the
+connector, and opens and clicks of emails and texts to links and providers."""
+
+SERVER_EVENTS = frozenset({"make_purchase"})
+"""Events that a client may not report, by type or by name: the server that takes the money knows of a purchase."""
+
+SERVER_PROPERTIES = frozenset({DELIVERY_PROPERTY, MESSAGE_PROPERTY, SOURCE_PROPERTY, "dispatch", "robot", "opens"})
+"""Properties of interactions by which reports of providers and of our own tracking are matched and classified. Events
+may have them: there they mean nothing."""
+
+_PROFILE_FIELDS = frozenset({"first_name", "time_zone"})
+"""The fields that count as attributes; all others are addresses or consent."""
+
+
+@dataclass(frozen=True)
+class ClientReports:
+    """The reports of one client.
+
+    Args:
+        user: the user of the token; no report may be about another.
+        attributes: the attributes of that user that the client may change.
+    """
+
+    user: str
+    attributes: Collection[str] = ()
+
+    def bind(self, report: Any, field: str) -> Any:
+        """Return a report with its user in `field`, also if it names none. Raises InvalidItem if it names another."""
+        if not isinstance(report, Mapping):
+            return report
+        named = report.get(field)
+        if named is not None and named != self.user:
+            raise InvalidItem(f"{field}: is not the user of the token; a client reports about its own user only")
+        return {**report, field: self.user}
+
+    def read_item(self, data: Any) -> ParsedItem:
+        """Parse an interaction or event; a fault, also of what a client may not report, is part of the result."""
+        try:
+            item = read_item(self.bind(data, "user"))
+            if not isinstance(item, UnreadableItem):
+                self.check_item(item)
+            return item
+        except InvalidItem as fault:
+            id = data.get("id") if isinstance(data, Mapping) else None
+            return UnreadableItem(str(fault), id if isinstance(id, str) else None)
+
+    def check_item(self, item: Item) -> None:
+        """Raise InvalidItem if a client may not report this item."""
+        if item.user != self.user:
+            raise InvalidItem("user: is not the user of the token; a client reports about its own user only")
+        if not isinstance(item, Interaction):
+            if not SERVER_EVENTS.isdisjoint((item.type, item.name)):
+                raise InvalidItem("type: a purchase is reported by the server that takes the money, not by a client")
+            return
+        if item.type not in CLIENT_INTERACTIONS:
+            allowed = ", ".join(sorted(CLIENT_INTERACTIONS))
+            raise InvalidItem(f"type: {item.type.value} cannot be known to a client, which may report {allowed}")
+        if forged := sorted(SERVER_PROPERTIES & item.properties.keys()):
+            raise InvalidItem(f"properties: {', '.join(forged)} cannot come from a client; leave them out")
+
+    def check_changes(self, changes: Mapping[str, Any]) -> None:
+        """Raise InvalidItem if a client may not make these changes of a user, which are in the form of PATCH."""
+        if changes.get("id") != self.user:
+            raise InvalidItem("id: is not the user of the token; a client changes its own user only")
+        attributes = changes.get("attributes")
+        names = attributes.keys() if isinstance(attributes, Mapping) else set()
+        refused = sorted(map(str, names - set(self.attributes)))
+        refused += sorted(changes.keys() - {"id", "attributes"} - (_PROFILE_FIELDS & set(self.attributes)))
+        if refused:
+            raise InvalidItem(f"{', '.join(refused)}: a client may change only what CONNECTOR_CLIENT_ATTRIBUTES lists")

@@ -1,0 +1,44 @@
+"""Schemathesis sends right and wrong requests with a key of each scope: no server error, no undocumented answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.client_keys import KeyedApi, keyed_api, sign
+
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+WORDS = ("--checks", CHECKS, "--phases", "examples,fuzzing", "--max-examples", "3", "--seed", "5", "--no-shrink")
+QUIET = ("--warnings", "off", "--suppress-health-check", "all")
+
+
+@pytest.fixture(scope="module")
+async def api(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KeyedApi]:
+    """A real server with a rate that nobody exceeds."""
+    folder = tmp_path_factory.mktemp("generated")
+    async with keyed_api(_sqlite_template, folder, CONNECTOR_CLIENT_USER_RATE="1000") as started:
+        yield started
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("caller", ["client", "ingest", "read", "manage"])
+async def test_no_scope_gets_an_answer_that_is_not_documented(api: KeyedApi, caller: str, tmp_path: Path) -> None:
+    """Also where the scope is missing, and for a client with its user's token."""
+    headers = [f"Authorization: Bearer {api.keys[caller]}"]
+    headers += [f"X-User-Token: {sign('u-17')}"] if caller == "client" else []
+    sent = [word for header in headers for word in ("--header", header)]
+    program = Path(sys.executable).with_name("st")
+    process = await asyncio.create_subprocess_exec(
+        *(program, "run", f"http://127.0.0.1:{api.process.port}/openapi.json", *WORDS, *QUIET, *sent),
+        cwd=tmp_path,
+        env={**os.environ, "NO_COLOR": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told, _ = await process.communicate()
+    assert process.returncode == 0, told.decode()[-20_000:]
