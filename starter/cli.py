@@ -57,6 +57,8 @@ COMMANDS = {
         "setup": "Bring the database to this version's tables, and register the search attributes in Temporal.",
         "worker": "Run a worker until SIGTERM: workflows, sends and the outbox. Any number of workers can run.",
         "api": "Serve the HTTP API until SIGTERM; its page /docs describes it.",
+        "codec-server": "Serve Temporal's remote codec protocol until SIGTERM: it decrypts payloads for whoever has a "
+        "key with `read`.",
         "reports": "List events from providers that match no campaign and user, with the reason; recipients are not "
         "shown.",
         "audit": "List who did what, from where, when and why, newest first: orders, drafts, keys, joins, erasures.",
@@ -70,7 +72,7 @@ _SHARED_MODULES = {
     **dict.fromkeys(("publish", "stop", "resume", "archive"), "orders"),
     **dict.fromkeys(("send-now", "postpone", "cancel"), "follow_ups"),
 }
-"""The modules in `starter.commands` with several commands; other modules have their command's name."""
+"""The modules in `starter.commands` with several commands; other modules are named like their command."""
 
 
 class CommandGroup(TyperGroup):
@@ -108,7 +110,7 @@ def _import_command(name: str) -> ModuleType:
     """
     gc.disable()
     try:
-        return import_module(f"starter.commands.{_SHARED_MODULES.get(name, name)}")
+        return import_module(f"starter.commands.{_SHARED_MODULES.get(name, name.replace('-', '_'))}")
     finally:
         gc.freeze()
         gc.enable()

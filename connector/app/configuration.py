@@ -9,6 +9,7 @@ from sqlalchemy.exc import ArgumentError
 
 from connector.settings.application import ApiLimits, Settings
 from connector.settings.client import ClientSettings
+from connector.settings.codec import CodecSettings
 from connector.settings.environment import SettingsWrong
 from connector.settings.inbox import InboxSettings
 from connector.settings.providers import Fcm, Smtp, Twilio
@@ -58,7 +59,17 @@ def open_database(settings: Settings) -> Database:
 
 
 _WEBHOOKS = (SendGridWebhook, SesWebhook, MailgunWebhook, PostmarkWebhook, ResendWebhook)
-_SECTIONS = (ApiLimits, Smtp, Twilio, Fcm, ClientSettings, InboxSettings, TrackingSettings, *_WEBHOOKS)
+_SECTIONS = (
+    ApiLimits,
+    ClientSettings,
+    CodecSettings,
+    Smtp,
+    Twilio,
+    Fcm,
+    InboxSettings,
+    TrackingSettings,
+    *_WEBHOOKS,
+)
 
 
 def _variable_name(model: str, location: tuple[int | str, ...]) -> str:

@@ -12,6 +12,7 @@ from pydantic_settings import SettingsConfigDict
 from connector.rules.model.api_keys import MAX_KEY_RATE
 from connector.rules.model.values import ChannelName
 from connector.settings.client import ClientSettings
+from connector.settings.codec import CodecSettings
 from connector.settings.environment import Section
 from connector.settings.inbox import InboxSettings
 from connector.settings.keys import ConfiguredKey, check_distinct, check_entries
@@ -51,6 +52,7 @@ class Settings(Section):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=0, le=65535)
     api_limits: ApiLimits = Field(default_factory=ApiLimits)
+    codec: CodecSettings = Field(default_factory=CodecSettings)
     retention_days: PositiveInt = 90
     smtp: Smtp = Field(default_factory=Smtp)
     twilio: Twilio = Field(default_factory=Twilio)

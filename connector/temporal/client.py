@@ -1,4 +1,4 @@
-"""The client of Temporal: connection, data converter, sandbox, search attributes and start arguments.
+"""The client of Temporal: connection, data converter with its codec, sandbox, search attributes and start arguments.
 
 ConnectorError
 └── TemporalUnavailable  the server does not answer
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,6 +26,7 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.envconfig import ClientConfig
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
@@ -33,6 +34,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from connector import names
 from connector.rules.model.errors import ConnectorError
+from connector.settings.codec import CodecKey, CodecSettings
+from connector.temporal.codec import EncryptionCodec
 from connector.wire import FollowUpStart, LaunchStart
 
 _log = structlog.get_logger("temporal")
@@ -55,19 +58,28 @@ class TemporalUnavailable(ConnectorError, ConnectionError):
     """Temporal cannot be reached. Work that needs only the store continues."""
 
 
-def connector_plugin(*, sandboxed: bool = True) -> SimplePlugin:
-    """Return the plugin that client, worker, tests and Replayer share: the data converter and the workflow runner.
+def connector_plugin(*, sandboxed: bool = True, keys: Sequence[CodecKey] | None = None) -> SimplePlugin:
+    """Return the plugin that client, worker, tests and Replayer share: data converter, codec and workflow runner.
 
     Args:
+        keys: encrypt payloads with the first, read those of all; None: the keys of CONNECTOR_CODEC_KEYS.
         sandboxed: run workflows in the SDK's sandbox, which imports their modules again for every run and refuses
             nondeterministic calls. Tests and Replayer do; `connect` does not, because production runs the same code,
             and the sandbox would cost more than the rest of a workflow's tasks (docs/load.md).
     """
     return SimplePlugin(
         "campaign-connector",
-        data_converter=pydantic_data_converter,
+        data_converter=_data_converter(CodecSettings().keys if keys is None else keys),
         workflow_runner=_sandbox if sandboxed else UnsandboxedWorkflowRunner(),
     )
+
+
+def _data_converter(keys: Sequence[CodecKey]) -> DataConverter:
+    """Return the converter. With keys, messages and stack traces of failures are encrypted too."""
+    converter = replace(pydantic_data_converter, payload_codec=EncryptionCodec(keys))
+    if not keys:
+        return converter
+    return replace(converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes)
 
 
 async def connect(*, attempts: int | None = 10) -> Client:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from socket import socket as Socket
 from typing import Literal
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from connector.app.configuration import SettingsWrong, open_database
 from connector.app.context import open_context
 from connector.app.preflight import check_tables, listen
 from connector.settings.application import Settings
 from connector.store.engine.database import Database, StoreUnavailable
 from starter.api.access.scopes import Keys, keys_for
 from starter.api.app import create_app
+from starter.api.codec import create_codec_app
 
 _log = structlog.get_logger("api")
 _SHUTDOWN_SECONDS = 5
@@ -42,15 +45,38 @@ async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event
         keys = keys_for(settings, host, context.database)
         await _check_store(context.database, keys)
         with listen(host, port, option="--port") as socket:
-            _freeze_imported_objects()
-            server = _Server(uvicorn_config(create_app(context, keys)))
-            serving = asyncio.create_task(server.serve(sockets=[socket]))
-            _log.info("api_listens", host=host, port=socket.getsockname()[1])
-            stop = asyncio.create_task(stopped.wait())
-            await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
-            server.should_exit = True
-            await serving
-            stop.cancel()
+            await _serve_app(create_app(context, keys), socket, stopped, event="api_listens")
+
+
+async def serve_codec(settings: Settings, host: str, port: int, origins: Sequence[str], stopped: asyncio.Event) -> None:
+    """Serve the codec server until `stopped` is set. Every caller needs a key, also in development.
+
+    Raises:
+        SettingsWrong: there are no codec keys. KeysMissing, PortTaken, NotSetUp: as for `serve`.
+    """
+    if not settings.codec.keys:
+        raise SettingsWrong("CONNECTOR_CODEC_KEYS is not set, so no payload is encrypted")
+    database = open_database(settings)
+    try:
+        keys = keys_for(settings.model_copy(update={"dev": False}), host, database)
+        await _check_store(database, keys)
+        with listen(host, port, option="--port") as socket:
+            await _serve_app(create_codec_app(settings, keys, origins), socket, stopped, event="codec_server_listens")
+    finally:
+        await database.close()
+
+
+async def _serve_app(app: FastAPI, socket: Socket, stopped: asyncio.Event, *, event: str) -> None:
+    _freeze_imported_objects()
+    server = _Server(uvicorn_config(app))
+    serving = asyncio.create_task(server.serve(sockets=[socket]))
+    host, port = socket.getsockname()[:2]
+    _log.info(event, host=host, port=port)
+    stop = asyncio.create_task(stopped.wait())
+    await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    stop.cancel()
 
 
 def _freeze_imported_objects() -> None:

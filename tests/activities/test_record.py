@@ -28,8 +28,10 @@ from connector.ingest.intake import Intake
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
 from connector.store.tables import interactions, user_aliases
+from connector.temporal.codec import ENCODING
 from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, buy, follow_on, now, push
 from tests.support.installation import Installation
+from tests.support.payloads import NEW, connect_with, payloads_in
 from tests.support.temporal_server import until_event
 from tests.support.workspace import LATER, Workspace
 
@@ -99,10 +101,12 @@ async def service(environment: WorkflowEnvironment) -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
-async def recording(environment: WorkflowEnvironment, recorder: Recorder) -> AsyncIterator[str]:
-    """A queue on which only this recorder works."""
+async def recording(
+    environment: WorkflowEnvironment, recorder: Recorder, client: Client | None = None
+) -> AsyncIterator[str]:
+    """A queue on which only this recorder works, with the environment's client or with this one."""
     queue = uuid4().hex
-    async with Worker(environment.client, task_queue=queue, activities=[recorder.record_interactions]):
+    async with Worker(client or environment.client, task_queue=queue, activities=[recorder.record_interactions]):
         yield queue
 
 
@@ -131,6 +135,27 @@ async def test_from_a_workflow_by_name(workspace: Workspace, service: Service) -
     bought = {"id": "p1", "user": "u", "type": "make_purchase", "occurred_at": now().isoformat()}
     assert await service.call(queue, {"interactions": [bought]}) == {"results": [{"id": "p1", "status": "accepted"}]}
     assert await waiting.result() == "excepted"
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+async def test_the_answer_has_the_form_of_the_call(
+    environment: WorkflowEnvironment, sqlite_database: Database, encrypted: bool
+) -> None:
+    """A worker with codec keys answers a call in clear in clear, a refusal too: others' workers need no keys."""
+    ours = await connect_with(environment, NEW)
+    theirs = await connect_with(environment, *([NEW] if encrypted else []))
+    with environment.with_time_skipping_disabled():
+        async with (
+            recording(environment, recorder_of(sqlite_database), ours) as queue,
+            Worker(theirs, task_queue="theirs", workflows=[Caller]),
+        ):
+            caller = Service(theirs)
+            handle = await caller.start(queue, {"interactions": [STARTED]})
+            assert [one["status"] for one in (await handle.result())["results"]] == ["accepted"]
+            failure, _ = await caller.fails(queue, "nonsense")
+    assert failure.type == "InvalidInteractions"
+    payloads = [one for event in (await handle.fetch_history()).events for one in payloads_in(event)]
+    assert {one.metadata["encoding"] for one in payloads} == {ENCODING if encrypted else b"json/plain"}
 
 
 async def test_users_hold_before_the_items(

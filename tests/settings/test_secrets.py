@@ -89,6 +89,7 @@ SIGNING = "whsec_" + "QUJD" * 8
 RIGHT: dict[str, Any] = {
     "CONNECTOR_DATABASE_URL": "postgresql://u:p@h/n",
     "CONNECTOR_API_KEYS": KEYS,
+    "CONNECTOR_CODEC_KEYS": [{"id": "2026-11", "key": "QUJD" * 10 + "QUI="}],
     "CONNECTOR_WEBHOOK_SECRET": SIGNING,
     "CONNECTOR_WEBHOOK_SECRETS": [SIGNING],
     "CONNECTOR_WEBHOOK_RECEIVER_SECRETS": {"hooks.example": [SIGNING]},
@@ -106,6 +107,7 @@ RIGHT: dict[str, Any] = {
 """For every secret a value that is just long enough."""
 ONE_LESS: dict[str, Any] = {
     "CONNECTOR_API_KEYS": [KEYS[0] | {"key": "k" * 31}],
+    "CONNECTOR_CODEC_KEYS": [{"id": "2026-11", "key": "QUJD" * 10 + "QQ=="}],
     "CONNECTOR_WEBHOOK_SECRET": "whsec_QQ==",
     "CONNECTOR_WEBHOOK_SECRETS": ["whsec_" + "A" * 30],
     "CONNECTOR_WEBHOOK_RECEIVER_SECRETS": {"hooks.example": ["whsec_" + "A" * 30]},

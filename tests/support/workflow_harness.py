@@ -115,11 +115,13 @@ class FakeActivities:
 
 
 class WorkflowHarness:
-    """A workspace with its workers."""
+    """A workspace with its workers. `client`: other than the environment's, with another codec."""
 
-    def __init__(self, environment: WorkflowEnvironment, activities: FakeActivities) -> None:
+    def __init__(
+        self, environment: WorkflowEnvironment, activities: FakeActivities, client: Client | None = None
+    ) -> None:
         self.environment, self.activities = environment, activities
-        self.client: Client = environment.client
+        self.client: Client = client or environment.client
         self.workspace = f"w{uuid4().hex[:8]}"
 
     @asynccontextmanager

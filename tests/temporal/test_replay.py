@@ -10,6 +10,7 @@ from temporalio.worker import Replayer
 from connector import names
 from connector.temporal.client import connector_plugin
 from connector.wire import FollowUpStart
+from tests.support.payloads import NEW
 from tests.temporal.record_histories import SCENARIOS
 from workflows.follow_up import FollowUpWorkflow
 from workflows.launch import LaunchWorkflow
@@ -32,10 +33,13 @@ def recorded(path: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json(path.stem, path.read_text())
 
 
-@pytest.fixture(params=[True, False], ids=["sandboxed", "as in production"])
+@pytest.fixture(
+    params=[{"sandboxed": True}, {"sandboxed": False}, {"sandboxed": False, "keys": [NEW]}],
+    ids=["sandboxed", "as in production", "since encryption was switched on"],
+)
 def replayer(request: pytest.FixtureRequest) -> Replayer:
     workflows = [FollowUpWorkflow, LaunchWorkflow, RegistryWorkflow]
-    return Replayer(workflows=workflows, plugins=[connector_plugin(sandboxed=request.param)])
+    return Replayer(workflows=workflows, plugins=[connector_plugin(**request.param)])
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
