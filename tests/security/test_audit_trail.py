@@ -80,7 +80,7 @@ COMMANDS_WITH_ENTRIES: dict[str, tuple[str, str]] = {
 
 COMMANDS_WITHOUT = {
     *("plan", "status", "simulate", "backtest", "explain", "audit", "keys list"),  # they read
-    *("demo", "dev", "worker", "api", "setup"),  # they run or prepare processes
+    *("demo", "dev", "worker", "api", "codec-server", "setup"),  # they run or prepare processes
     "interact",  # it reports what users did, which the log keeps
 }
 
