@@ -67,6 +67,7 @@ class Settings(Section):
     webhook_receiver_secrets: dict[ReceiverHost, Annotated[list[WebhookSecret], Field(min_length=1)]] = Field(
         default_factory=dict
     )
+    erasure_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
     webhook_allow_private: bool = False
     client: ClientSettings = Field(default_factory=ClientSettings)
     inbox: InboxSettings = Field(default_factory=InboxSettings)

@@ -179,6 +179,20 @@ user_aliases = Table(
     Index("user_aliases_key", "workspace", "user_key"),
     comment="The ids by which services know a user.",
 )
+erased_users = Table(
+    "erased_users",
+    metadata,
+    _key("workspace"),
+    Column("mark", String(64), primary_key=True),
+    Column("erased_at", Instant, nullable=False),
+    comment="The marks of erased users: keyed hashes of their ids and addresses, which nobody can address.",
+)
+erasure_secret = Table(
+    "erasure_secret",
+    metadata,
+    Column("secret", String(64), primary_key=True),
+    comment="The secret of this installation that the marks are made with, in hexadecimal; one row.",
+)
 user_joins = Table(
     "user_joins",
     metadata,

@@ -116,10 +116,10 @@ async def update_unmatched_reasons(tx: Transaction, reasons: Mapping[EventKey, U
         await tx.execute(update(unmatched_reports).where(*where).values(reason=bindparam("why")), rows)
 
 
-async def erase_events(tx: Transaction, user_ids: Sequence[str], addresses: Mapping[str, str | None]) -> None:
-    """Delete the unmatched events of a user, by their ids and their addresses by channel (guarantee 8)."""
+async def erase_events(tx: Transaction, user_ids: Sequence[str], addresses: Collection[tuple[str, str]]) -> None:
+    """Delete the unmatched events of a user, by their ids and their addresses with the channels (guarantee 8)."""
     table = unmatched_reports.c
-    held = [canonical_address(channel, address) for channel, address in addresses.items() if address]
+    held = sorted(canonical_address(channel, address) for channel, address in addresses)
     for condition in (table.user_id.in_(user_ids), table.address.in_(held)):
         await tx.execute(delete(unmatched_reports).where(tx.in_workspace(unmatched_reports), condition))
 

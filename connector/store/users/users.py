@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +15,8 @@ from connector.rules.model.errors import ConnectorError
 from connector.rules.model.users import SuppressedAddresses, User
 from connector.store.engine.bulk import as_table, in_set, insert_into
 from connector.store.engine.transaction import Transaction
-from connector.store.tables import user_aliases, users
+from connector.store.tables import erased_users, user_aliases, users
+from connector.store.users.marks import find_erased_ids, possible_marks
 from connector.store.users.splitting import identify_ids, insert_users
 from connector.store.users.suppressions import suppressed_columns
 
@@ -26,10 +26,6 @@ class UserErased(ConnectorError):
 
     def __init__(self, message: str = "the user was erased; an id that was erased is not used again") -> None:
         super().__init__(message)
-
-
-ERASED_PREFIX = "erased:"
-"""The beginning of what replaces the ids of erased users."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,10 @@ async def lock_user(tx: Transaction, user_key: str) -> None:
 
 
 async def load_users(tx: Transaction, user_keys: Collection[str]) -> dict[str, StoredUser]:
-    """Load users by surrogate key, in one statement; of a user's several ids, the one in use now is `user.id`."""
+    """Load users by surrogate key, in one statement; of a user's several ids, the one in use now is `user.id`.
+
+    Erased users have no id, and are missing.
+    """
     statement = (
         select(users, user_aliases.c.external_id, user_aliases.c.rank, *suppressed_columns())
         .join(
@@ -137,29 +136,17 @@ async def raise_newest(tx: Transaction, newest: Mapping[str, datetime]) -> None:
     await tx.execute(update(users).where(*where).values(newest_t=newest_of.newest_t))
 
 
-def erased_id(external_id: str) -> str:
-    """Return what replaces the id of an erased user: a hash, so that a late report does not bring the user back."""
-    return ERASED_PREFIX + hashlib.sha256(external_id.encode()).hexdigest()
-
-
-def is_erased_id(external_id: str) -> bool:
-    """Return whether this is what replaced the id of an erased user."""
-    return external_id.startswith(ERASED_PREFIX)
-
-
 async def load_ids(tx: Transaction, user_key: str) -> list[str]:
-    """Return all ids by which services know a user; of an erased user, what replaced them."""
+    """Return all ids by which services know a user; an erased user has none."""
     table = user_aliases.c
     statement = select(table.external_id).where(tx.in_workspace(user_aliases), table.user_key == user_key)
     return sorted((await tx.execute(statement)).scalars())
 
 
 async def find_user_keys(tx: Transaction, external_ids: Collection[str]) -> tuple[dict[str, str], set[str]]:
-    """Return the surrogate keys of the ids that are known, and the ids that were erased."""
-    by_hash = {erased_id(external_id): external_id for external_id in external_ids}
-    user_keys = await _find_keys(tx, [*external_ids, *by_hash])
-    erased = {by_hash[id] for id in user_keys.keys() & by_hash.keys()}
-    return {id: user_keys[id] for id in user_keys.keys() - by_hash.keys()}, erased
+    """Return the surrogate keys of the ids that are known, and those of the others that were erased."""
+    user_keys = await _find_keys(tx, external_ids)
+    return user_keys, await find_erased_ids(tx, set(external_ids) - user_keys.keys())
 
 
 async def create_users(
@@ -169,20 +156,16 @@ async def create_users(
 
     It skips ids that were erased, and ids for which another transaction created a user first.
     """
-    table = user_aliases.c
-    types = {
-        "external_id": table.external_id.type,
-        "user_key": table.user_key.type,
-        "anonymous": table.anonymous.type,
-        "erased_id": table.external_id.type,
-    }
-    rows = [
-        {"external_id": id, "user_key": uuid4().hex, "anonymous": id in anonymous, "erased_id": erased_id(id)}
-        for id in external_ids
-    ]
-    batch, other = as_table(tx, types, rows), user_aliases.alias()
-    is_erased = exists().where(tx.in_workspace(other), other.c.external_id == batch.c.erased_id)
+    table, rows = user_aliases.c, []
+    for id, marks in (await possible_marks(tx, external_ids)).items():
+        row = {"external_id": id, "user_key": uuid4().hex, "anonymous": id in anonymous}
+        rows.append(row | {f"mark_{number}": mark for number, mark in enumerate(marks)})
     columns = ("external_id", "user_key", "anonymous")
+    mark_columns = [name for name in rows[0] if name not in columns]
+    types = {name: table[name].type for name in columns} | dict.fromkeys(mark_columns, erased_users.c.mark.type)
+    batch = as_table(tx, types, rows)
+    is_mark = erased_users.c.mark.in_([batch.c[name] for name in mark_columns])
+    is_erased = exists().where(tx.in_workspace(erased_users), is_mark)
     new = select(literal(tx.workspace), *(batch.c[name] for name in columns)).where(~is_erased)
     insert = insert_into(tx, user_aliases).from_select(["workspace", *columns], new, False)
     inserted = await tx.execute(insert.on_conflict_do_nothing().returning(table.external_id, table.user_key))

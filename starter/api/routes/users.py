@@ -8,8 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from connector.rules.model.users import User
 from connector.rules.model.values import format_instant
-from connector.store.engine.database import LONG_SECONDS, database_now
-from connector.store.erasure import erase_user
+from connector.store.engine.database import database_now
 from connector.store.users.descriptions import merge_user, save_user
 from connector.store.users.joins import UserJoin, load_joins
 from connector.store.users.users import find_user
@@ -22,6 +21,7 @@ from starter.api.requests.body import Description, validate
 from starter.api.requests.errors import ApiError, not_found
 from starter.explain.explain import UnknownCampaign, UnknownUser, explain_user
 from starter.explain.explanation import Explanation
+from starter.operations.erasure import erase as erase_user
 from starter.operations.joins import IdUnknown, NotJoined, split_user
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
@@ -85,11 +85,12 @@ async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
 
 
 @router.delete("/{id}", dependencies=[Depends(needs(Scope.MANAGE))], status_code=204)
-async def erase(id: UserId, context: ContextHere) -> None:
-    """Erase a user for good: waiting follow-ups end as `dropped: erased`; late reports change nothing."""
-    async with context.database.write(context.workspace, seconds=LONG_SECONDS) as tx:
-        erased = await erase_user(tx, id, await database_now(tx))
-    if not erased:
+async def erase(id: UserId, context: ContextHere, actor: ActorHere, reason: ReasonHere = None) -> None:
+    """Erase a user for good: waiting follow-ups end as `dropped: erased`; late reports change nothing.
+
+    A user who is not known, or was erased before, is not found; nothing is changed then.
+    """
+    if await erase_user(context, id, actor, reason=reason) != "erased":
         raise not_found(f"the user {id}")
     context.outbox.nudge()
 
