@@ -23,6 +23,7 @@ from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 from activities.publish import Publisher
 from connector import names
 from connector.app.context import build_context
+from connector.app.logs import configure_logs
 from connector.rules.model.api_keys import Scope
 from connector.rules.model.audit import IN_TEMPORAL, Actor, ActorKind
 from connector.store.audit import AuditEntry, AuditFilter, list_audit
@@ -273,8 +274,11 @@ async def test_a_refused_order_leaves_what_was_refused(workspace: Workspace, api
     assert refused.act.details["problems"] == answer.json()["error"]["details"]["problems"]
 
 
-async def test_what_cannot_be_recorded_does_not_happen(workspace: Workspace, api: httpx.AsyncClient) -> None:
+async def test_what_cannot_be_recorded_does_not_happen(
+    workspace: Workspace, api: httpx.AsyncClient, logging_restored: None
+) -> None:
     """The entry and the act are one transaction: without the entry no draft, no order, no key and no erasure."""
+    configure_logs("json")  # structlog's own default draws every local variable of a traceback, which takes minutes
     await workspace.open(ORIGINAL)
     await api.put("/v1/users/u", json={"first_name": "Ada"})
     refuse = "CREATE TRIGGER no_room BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no room'); END"
