@@ -14,7 +14,7 @@ from connector.store.engine.database import database_now
 from connector.store.users.descriptions import merge_user, save_user
 from connector.store.users.joins import UserJoin, load_joins
 from connector.store.users.users import find_user
-from starter.api.access.actors import ActorHere
+from starter.api.access.actors import ActorHere, ReasonHere
 from starter.api.access.scopes import Caller, Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
@@ -108,25 +108,25 @@ async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
 
 
 @router.delete("/{id}", dependencies=[Depends(needs(Scope.MANAGE))], status_code=204)
-async def erase(id: UserId, context: ContextHere, actor: ActorHere) -> None:
+async def erase(id: UserId, context: ContextHere, actor: ActorHere, reason: ReasonHere = None) -> None:
     """Erase a user for good: waiting follow-ups end as `dropped: erased`; late reports change nothing.
 
     A user who is not known, or was erased before, is not found; nothing is changed then.
     """
-    if await erase_user(context, id, actor) != "erased":
+    if await erase_user(context, id, actor, reason=reason) != "erased":
         raise not_found(f"the user {id}")
     context.outbox.nudge()
 
 
 @router.post("/{id}/split", dependencies=[Depends(needs(Scope.MANAGE))])
-async def split(id: UserId, context: ContextHere, actor: ActorHere) -> SplitView:
+async def split(id: UserId, context: ContextHere, actor: ActorHere, reason: ReasonHere = None) -> SplitView:
     """Undo a join: this id begins a new user, for what comes after; `split_from` keeps everything until now.
 
     The id counts as a user's own from now on, so that joining it again needs `manage`. 409 if the id is joined with no
     other, or is itself the one by which its user is shown.
     """
     try:
-        return SplitView(id=id, split_from=await split_user(context, id, actor))
+        return SplitView(id=id, split_from=await split_user(context, id, actor, reason=reason))
     except IdUnknown:
         raise not_found(f"the user {id}") from None
     except NotJoined as error:
