@@ -9,7 +9,7 @@ from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.follow_up import FollowUp
-from connector.rules.sending.decisions import Recipient, has_assignments
+from connector.rules.sending.decisions import ERASED_RECIPIENT, Recipient, has_assignments
 from connector.rules.sending.deliveries import DueMessage, delivery_id
 from connector.rules.triggering.evaluator import LoggedHistory
 from connector.store.engine.group_commit import SingleRequest
@@ -18,7 +18,7 @@ from connector.store.follow_ups.deliveries import load_deliveries_by_follow_up, 
 from connector.store.follow_ups.follow_ups import load_follow_ups_by_id, load_locked
 from connector.store.follow_ups.receipts import load_assignments, load_receipts
 from connector.store.users.log import load_items
-from connector.store.users.users import is_erased_id, load_users
+from connector.store.users.users import load_users
 from connector.wire import SendRequest
 
 
@@ -89,6 +89,8 @@ async def load_recipients(
 ) -> dict[str, Recipient]:
     """Load the facts about users that the due-time list evaluates, by user key. The users are locked already.
 
+    Of an erased user there is only that fact.
+
     Args:
         campaigns: by user key, the campaign whose message the user is to get.
         now: the earliest instant as of which one of them is evaluated, UTC.
@@ -108,14 +110,13 @@ async def load_recipients(
     assignments = await load_assignments(tx, assigning, campaigns.keys()) if assigning else {}
     reading = {id for id, entry in entries.items() if needs_history(entry)}
     history = await load_items(tx, dict.fromkeys(key for key, entry in campaigns.items() if entry.id in reading))
-    return {
+    return dict.fromkeys(campaigns, ERASED_RECIPIENT) | {
         user_key: Recipient(
             user=stored.user,
             receipts=receipts.get(user_key, {}),
             assignment=assignments.get((campaigns[user_key].id, user_key)),
             past_sends=past_sends.get(user_key, ()),
             history=LoggedHistory(history.get(user_key, ())),
-            is_erased=is_erased_id(stored.user.id),
             unreachable=stored.unreachable,
         )
         for user_key, stored in users.items()

@@ -32,6 +32,7 @@ if "TMPDIR" not in os.environ and SHARED_MEMORY.is_dir() and shutil.disk_usage(S
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--part", choices=("parallel", "serial"), help="only tests that are not, or are, marked serial")
+    parser.addoption("--load", choices=("small", "full"), default="small", help="the load of tests/security")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -138,27 +139,27 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """A fresh migrated database, of each kind in turn."""
-    from tests.support.databases import open_database
+    from tests.support.databases import open_migrated_database
 
-    async with open_database(database_url) as opened:
+    async with open_migrated_database(database_url) as opened:
         yield opened
 
 
 @pytest.fixture
 async def sqlite_database(sqlite_url: str) -> AsyncIterator[Database]:
     """A fresh migrated SQLite file."""
-    from tests.support.databases import open_database
+    from tests.support.databases import open_migrated_database
 
-    async with open_database(sqlite_url) as opened:
+    async with open_migrated_database(sqlite_url) as opened:
         yield opened
 
 
 @pytest.fixture
 async def postgresql_database(postgresql_url: str) -> AsyncIterator[Database]:
     """A fresh migrated PostgreSQL database."""
-    from tests.support.databases import open_database
+    from tests.support.databases import open_migrated_database
 
-    async with open_database(postgresql_url) as opened:
+    async with open_migrated_database(postgresql_url) as opened:
         yield opened
 
 

@@ -38,7 +38,7 @@ from connector.store.follow_ups.launches import (
     load_next_users,
     update_launch,
 )
-from connector.store.users.users import is_erased_id, lock_users
+from connector.store.users.users import lock_users
 from connector.wire import LaunchPage, LaunchProgress, LaunchStep
 
 _TIME_SLICE = timedelta(seconds=15)
@@ -192,7 +192,7 @@ class Launcher:
         waiting = await find_waiting_users(tx, campaign.id, user_keys)
         effects: list[Effect] = []
         for user_key, recipient in sorted(recipients.items()):
-            is_left_out = user_key in waiting or is_erased_id(recipient.user.id)
+            is_left_out = user_key in waiting or recipient.is_erased
             if not is_left_out and is_in_launch(campaign, recipient, now):
                 effects += launch_user(launch, user_key, recipient, catalogue, now)
         await apply_effects(tx, catalogue, self._intake, effects)

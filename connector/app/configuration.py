@@ -49,6 +49,7 @@ def open_database(settings: Settings) -> Database:
             settings.database,
             seconds=settings.database_timeout_seconds,
             max_connections=settings.database_connections,
+            erasure_secret=settings.erasure_secret.get_secret_value() if settings.erasure_secret else None,
         )
     except ArgumentError:
         raise SettingsWrong("CONNECTOR_DATABASE_URL: write postgresql://USER:PASSWORD@HOST/NAME") from None

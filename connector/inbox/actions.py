@@ -21,7 +21,7 @@ from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
 from connector.store.users.inbox import InboxMessage, MarkName, find_message, mark_message
-from connector.store.users.users import UserErased, is_erased_id, load_users, lock_user
+from connector.store.users.users import UserErased, load_users, lock_user
 
 
 class UnknownMessage(ConnectorError):
@@ -91,7 +91,7 @@ class InboxActions:
 
     async def _user_id(self, tx: Transaction, user_key: str) -> str:
         stored = (await load_users(tx, [user_key])).get(user_key)
-        if stored is None or is_erased_id(stored.user.id):
+        if stored is None:
             raise UserErased
         return stored.user.id
 

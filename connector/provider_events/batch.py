@@ -26,7 +26,6 @@ from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_deliveries_by_id, save_faults
 from connector.store.provider_events.attribution import (
     find_by_provider,
-    find_erased,
     find_holders,
 )
 from connector.store.provider_events.events import (
@@ -37,6 +36,7 @@ from connector.store.provider_events.events import (
     save_unmatched,
     update_unmatched_reasons,
 )
+from connector.store.users.marks import find_erased
 from connector.store.users.users import resolve_and_lock
 
 
@@ -72,14 +72,14 @@ async def resolve_batch(tx: Transaction, catalogue: Catalogue, batch: EventBatch
     by_provider = await find_by_provider(tx, {id for event in others for id in possible_provider_ids(event)})
     others = [event for event in others if not any(id in by_provider for id in possible_provider_ids(event))]
     users = {user for event in others if (user := event.arguments.get(USER))}
-    nameless = [event for event in others if not event.arguments.get(USER)]
     about_address = [event for event in events.values() if interpret_event(event).is_about_address]
     holders: dict[tuple[str, str], list[str]] = {}
     for channel in ("email", "sms"):
-        addresses = {e.recipient for e in (*nameless, *about_address) if e.recipient and e.channel == channel}
+        addresses = {e.recipient for e in (*others, *about_address) if e.recipient and e.channel == channel}
         holders |= await find_holders(tx, channel, addresses)
     campaigns = {id for id, entry in catalogue.entries.items() if not entry.is_card}
-    return AttributionLookup(deliveries, by_provider, campaigns, await find_erased(tx, users), holders)
+    erased = await find_erased(tx, users, {(e.channel, e.recipient) for e in others if e.recipient})
+    return AttributionLookup(deliveries, by_provider, campaigns, *erased, holders)
 
 
 async def apply_plan(

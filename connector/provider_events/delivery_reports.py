@@ -20,7 +20,7 @@ from connector.store.follow_ups.deliveries import load_deliveries, load_delivery
 from connector.store.follow_ups.follow_ups import load_follow_up
 from connector.store.follow_ups.receipts import receipt_key, save_receipts
 from connector.store.users.log import is_logged
-from connector.store.users.users import is_erased_id, load_users, lock_user
+from connector.store.users.users import load_users, lock_user
 
 
 async def apply_delivery_report(
@@ -76,6 +76,6 @@ async def _settle_follow_up(tx: Transaction, follow_up: FollowUp, message: Deliv
 async def _receive_interaction(tx: Transaction, message: DeliveryRecord, at: datetime) -> Interaction | None:
     """Return the interaction of receiving the message; None for an erased user, and for a channel without one."""
     stored = (await load_users(tx, [message.user_key])).get(message.user_key)
-    if stored is None or is_erased_id(stored.user.id):
+    if stored is None:
         return None
     return build_reported_receipt(message.id, message.channel, message.campaign, stored.user.id, at)

@@ -1,25 +1,38 @@
-"""Erase a user: the description is deleted, waits end, and a hash of each id keeps late reports from undoing it."""
+"""Erase a user: what names or re-identifies the person is deleted, waits end, and marks keep late reports away."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, update
+from sqlalchemy import bindparam, delete, select, update
 
 from connector.rules.model.reasons import Reason, State
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.follow_ups import is_launched
 from connector.store.provider_events.events import erase_events
-from connector.store.tables import follow_ups, interactions, user_aliases, users
-from connector.store.users.inbox import erase_inbox
+from connector.store.tables import (
+    decisions,
+    deliveries,
+    follow_ups,
+    inbox,
+    inbox_marks,
+    interactions,
+    receipts,
+    user_aliases,
+    users,
+)
 from connector.store.users.joins import erase_joins
-from connector.store.users.suppressions import erase_addresses
-from connector.store.users.users import erased_id, find_user_keys, load_ids, load_users, lock_users
+from connector.store.users.marks import Address, mark_erased, pseudonym
+from connector.store.users.suppressions import erase_addresses, find_reported_addresses
+from connector.store.users.users import find_user_keys, load_ids, load_users
+
+_ERASED = "erased"
+"""What replaces the id of an interaction."""
 
 _ERASED_TRIGGER: dict[str, Any] = {
     "kind": "event",
-    "topic": "erased",
+    "topic": _ERASED,
     "target": None,
     "target_kind": None,
     "properties": {},
@@ -33,58 +46,73 @@ _EMPTY_DESCRIPTION: dict[str, Any] = {
     "attributes": {},
     "consent": {},
     "said_at": {},
+    "said_by": {},
+    "newest_t": None,
 }
+_DELETED = (interactions, receipts, inbox, inbox_marks, user_aliases)
 
 
-async def erase_user(tx: Transaction, external_id: str, now: datetime) -> bool:
-    """Erase a user for good; return whether there was one (guarantee 8).
+async def erase_user(tx: Transaction, external_id: str, now: datetime) -> str | None:
+    """Erase a user for good; return the surrogate key, which names nobody any more, or None if nobody has the id.
 
-    Waits end as `dropped: erased`; the outbox signals their workflows. Counts stay, under a surrogate key that names
-    nobody. The hashes of all ids of the user stay, so that a late report is refused.
+    Waits end as `dropped: erased`; the outbox signals their workflows. Counts stay, under the surrogate key. Marks of
+    all ids and addresses of the user stay, so that a late report is refused (guarantee 8).
+
+    Args:
+        tx: under the exclusive catalogue lock, so that nothing that was read before is written after; so it needs no
+            other lock.
     """
-    user_key = await _lock_known(tx, external_id)
+    user_key = (await find_user_keys(tx, [external_id]))[0].get(external_id)
     if user_key is None:
-        return False
+        return None
+    ids, addresses = await load_ids(tx, user_key), await _load_addresses(tx, user_key)
+    await mark_erased(tx, ids, addresses, now)
+    await _end_waits(tx, user_key, now)
+    await _empty_decisions(tx, user_key)
+    await _replace_provider_ids(tx, user_key)
+    for table in _DELETED:
+        await tx.execute(delete(table).where(tx.in_workspace(table), table.c.user_key == user_key))
+    await erase_joins(tx, user_key, ids)
+    await erase_events(tx, ids, addresses)
+    of_user = (tx.in_workspace(users), users.c.user_key == user_key)
+    await tx.execute(update(users).where(*of_user).values(**_EMPTY_DESCRIPTION))
+    await erase_addresses(tx, user_key, addresses)
+    return user_key
+
+
+async def _load_addresses(tx: Transaction, user_key: str) -> set[Address]:
+    """Return the addresses that the user has, and those that providers reported on when the user had them."""
+    user = (await load_users(tx, [user_key]))[user_key].user
+    current = {("email", user.email), ("sms", user.phone)}
+    return {(channel, address) for channel, address in current if address} | await find_reported_addresses(tx, user_key)
+
+
+async def _end_waits(tx: Transaction, user_key: str, now: datetime) -> None:
+    """End the follow-ups that wait, and delete from all of them what they began with and what cancelled them."""
     table = follow_ups.c
+    of_user = (tx.in_workspace(follow_ups), table.user_key == user_key)
     await tx.execute(
         update(follow_ups)
-        .where(tx.in_workspace(follow_ups), table.user_key == user_key)
-        .where(table.state.in_([State.WAITING.value, State.HELD.value]))
+        .where(*of_user, table.state.in_([State.WAITING.value, State.HELD.value]))
         .values(state=State.DROPPED.value, reason=Reason.ERASED.value, decided_at=now, ended_outside=True)
     )
-    of_user = (tx.in_workspace(follow_ups), table.user_key == user_key)
-    await tx.execute(update(follow_ups).where(*of_user).values(trigger=_ERASED_TRIGGER, key=table.id))
-    log = interactions.c
-    await tx.execute(delete(interactions).where(tx.in_workspace(interactions), log.user_key == user_key))
-    await erase_inbox(tx, user_key)
-    ids = await load_ids(tx, user_key)
-    described = (await load_users(tx, [user_key]))[user_key].user
-    addresses = {"email": described.email, "sms": described.phone}
-    await erase_events(tx, ids, addresses)
-    await tx.execute(
-        update(users).where(tx.in_workspace(users), users.c.user_key == user_key).values(**_EMPTY_DESCRIPTION)
-    )
-    await erase_addresses(tx, user_key, addresses)
-    await erase_joins(tx, user_key, ids)
-    await _replace_ids(tx, ids)
-    return True
+    # The trigger of a launch is the launch's, which finds the messages that are being sent by it.
+    began = {"trigger": _ERASED_TRIGGER, "trigger_id": _ERASED}
+    await tx.execute(update(follow_ups).where(*of_user, ~is_launched()).values(began))
+    await tx.execute(update(follow_ups).where(*of_user).values(key=table.id, exception_id=None))
 
 
-async def _lock_known(tx: Transaction, external_id: str) -> str | None:
-    """Lock the user's row and return the surrogate key; None if nobody is known by that id, or not any more."""
-    known, _ = await find_user_keys(tx, [external_id])
-    if not await lock_users(tx, known.values()):
-        return await _lock_known(tx, external_id)
-    known, _ = await find_user_keys(tx, [external_id])  # another transaction may have erased the user meanwhile
-    return known.get(external_id)
+async def _empty_decisions(tx: Transaction, user_key: str) -> None:
+    where = (tx.in_workspace(decisions), decisions.c.user_key == user_key)
+    await tx.execute(update(decisions).where(*where).values(key="", interaction_id=_ERASED))
 
 
-async def _replace_ids(tx: Transaction, ids: Sequence[str]) -> None:
-    """Replace each of these ids by its hash."""
-    alias = user_aliases.c
-    statement = (
-        update(user_aliases)
-        .where(tx.in_workspace(user_aliases), alias.external_id == bindparam("id"))
-        .values(external_id=bindparam("hash"))
-    )
-    await tx.execute(statement, [{"id": id, "hash": erased_id(id)} for id in ids])
+async def _replace_provider_ids(tx: Transaction, user_key: str) -> None:
+    """Replace providers' ids, which their logs lead to the person, by pseudonyms, which late reports still match."""
+    table = deliveries.c
+    has_id = (tx.in_workspace(deliveries), table.user_key == user_key, table.provider_id.is_not(None))
+    found = await tx.execute(select(table.id, table.provider_id).where(*has_id))
+    rows = [{"delivery": id, "new": await pseudonym(tx, provider_id or "")} for id, provider_id in found]
+    if rows:
+        is_one = (tx.in_workspace(deliveries), table.id == bindparam("delivery"))
+        await tx.execute(update(deliveries).where(*is_one).values(provider_id=bindparam("new")), rows)

@@ -153,6 +153,7 @@ users = Table(
     Column("newest_t", Instant),
     Column("created_at", Instant, nullable=False),
     Column("said_at", Json, nullable=False, server_default=text("'{}'")),
+    Column("said_by", Json, nullable=False, server_default=text("'{}'")),
     comment="One row a user. newest_t is the newest interaction judged; anything not after it is judged by folding.",
 )
 SEPARATORS = " -()."
@@ -178,6 +179,20 @@ user_aliases = Table(
     Column("anonymous", Boolean, nullable=False, server_default=text("false")),
     Index("user_aliases_key", "workspace", "user_key"),
     comment="The ids by which services know a user.",
+)
+erased_users = Table(
+    "erased_users",
+    metadata,
+    _key("workspace"),
+    Column("mark", String(64), primary_key=True),
+    Column("erased_at", Instant, nullable=False),
+    comment="The marks of erased users: keyed hashes of their ids and addresses, which nobody can address.",
+)
+erasure_secret = Table(
+    "erasure_secret",
+    metadata,
+    Column("secret", String(64), primary_key=True),
+    comment="The secret of this installation that the marks are made with, in hexadecimal; one row.",
 )
 user_joins = Table(
     "user_joins",

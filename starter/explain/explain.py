@@ -19,7 +19,8 @@ from connector.rules.model.users import suppressed_channels
 from connector.rules.model.values import format_instant
 from connector.rules.publishing.orders import suggest_id
 from connector.store.engine.database import database_now
-from connector.store.reporting.history import MAX_DECISIONS, UserRecord, load_user_record, was_erased
+from connector.store.reporting.history import MAX_DECISIONS, UserRecord, load_user_record
+from connector.store.users.marks import find_erased_ids
 from connector.store.users.users import StoredUser, UserErased, find_user
 from starter.explain.decisions import ExplanationBuilder, interaction_view
 from starter.explain.explanation import CampaignExplanation, Explanation, NoDecision
@@ -49,7 +50,7 @@ async def explain_user(
         as_of = await database_now(tx)
         stored = await find_user(tx, user)
         if stored is None:
-            if await was_erased(tx, user):
+            if await find_erased_ids(tx, [user]):
                 raise UserErased(f"the user {user} was erased; no decision names them any more")
             raise UnknownUser(f"the user {user} is not known: no report and no description names them")
         record = await load_user_record(tx, stored.user_key, campaign=campaign, limit=most)

@@ -24,11 +24,10 @@ from connector.store.tables import (
     heeded_reports,
     receipts,
     unmatched_reports,
-    user_aliases,
     users,
 )
 from connector.store.users.descriptions import merge_user
-from connector.store.users.users import create_users, erased_id
+from connector.store.users.marks import mark_erased
 from connector.tracking.tokens import LinkKind, OwnLinks, Token
 from connector.tracking.visits import FollowedLink, Visits, unsubscribe
 from tests.support.builders import BASE, ORIGINAL, at, follow_on
@@ -444,9 +443,8 @@ async def test_a_retry_drops_and_keeps(harness: ProviderEventHarness) -> None:
     assert await patient.ingest(led, erased, refused, old) == {"unmatched": 4}
     await harness.installation.publish({"campaign": "later", "delivery": {"type": "external"}})
     async with harness.installation.database.write("default") as tx:
-        await create_users(tx, ["erased"], BASE)
-        alias, kept = user_aliases.c.external_id, unmatched_reports.c
-        await tx.execute(update(user_aliases).where(alias == "erased").values(external_id=erased_id("erased")))
+        await mark_erased(tx, ["erased"], [], BASE)
+        kept = unmatched_reports.c
         row = (await tx.execute(select(kept.event).where(kept.event_id == "old"))).scalar_one()
         older = row | {"at": (BASE - timedelta(days=400)).isoformat()}
         await tx.execute(update(unmatched_reports).where(kept.event_id == "old").values(event=older))
@@ -469,6 +467,7 @@ async def test_unmatched_events_are_erased_with_their_user(harness: ProviderEven
     async with harness.installation.database.write("default") as tx:
         assert await erase_user(tx, "u", BASE)
     assert await harness.load_unmatched() == [("other", "no_campaign")]
+    assert await harness.ingest(*kept[1:3]) == {"erased": 2}
     late = [
         event(id="l1", **ours(delivery)),
         event(id="l2", **THEIRS),

@@ -6,8 +6,7 @@ import pytest
 
 from connector.rules.model.reasons import Reason
 from connector.store.engine.database import Database
-from connector.store.erasure import erase_user
-from connector.store.reporting.history import UserRecord, load_user_record, was_erased
+from connector.store.reporting.history import UserRecord, load_user_record
 from connector.store.users.users import find_user
 from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, at, buy, follow_on, push
 from tests.support.fake_channel import FakeChannel
@@ -99,12 +98,3 @@ async def test_statements_do_not_grow(decided: Installation) -> None:
         await decided.ingest(*[push(f"more-{minutes}-{n}", minutes + n / 10) for n in range(20)])
         await decided.ingest(buy(f"end-{minutes}", minutes + 9))
     assert len(set(counts)) == 1
-
-
-async def test_whether_a_user_was_erased(decided: Installation) -> None:
-    """Guarantee 8: the hash of the id says that the user was erased, and nothing more."""
-    async with decided.database.write(W) as tx:
-        assert not await was_erased(tx, "u")
-        await erase_user(tx, "u", _time(90))
-        assert await was_erased(tx, "u")
-        assert not await was_erased(tx, "v")

@@ -12,7 +12,7 @@ from connector.rules.targeting.deduplication import Engagement
 from connector.store.engine.database import Database, database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_deliveries_by_id, save_faults
-from connector.store.provider_events.attribution import find_by_provider, find_erased, find_holders
+from connector.store.provider_events.attribution import find_by_provider, find_holders
 from connector.store.provider_events.events import (
     apply_statements,
     delete_old_events,
@@ -23,20 +23,22 @@ from connector.store.provider_events.events import (
 )
 from connector.store.tables import deliveries, user_aliases, users
 from connector.store.users.log import load_engagements
-from connector.store.users.suppressions import erase_addresses
+from connector.store.users.marks import find_erased
+from connector.store.users.suppressions import erase_addresses, find_reported_addresses
 from tests.support.launch_harness import NOW
 from tests.support.provider_event_harness import UNMATCHED_EVENTS
 from tests.support.query_plans import explain, walks
 from tests.support.statements import listening_to
 
 W = "default"
+ADDRESSES = {("email", "ada@shop.test"), ("sms", "+491701")}
 
 
 async def _ask(tx: Transaction) -> None:
     """Everything that a batch of events reads and writes, and erasing a user."""
     await load_deliveries_by_id(tx, ["d1.email"])
     await find_by_provider(tx, ["<d1@shop.test>"])
-    await find_erased(tx, ["a"])
+    await find_erased(tx, ["a"], [("email", "ada@shop.test")])
     await find_holders(tx, "email", ["ada@shop.test"])
     await find_holders(tx, "sms", ["+491701"])
     await load_engagements(tx, ["k"], [Engagement("open_email", "f", ("delivery", "d1.email"), "ses", NOW)])
@@ -45,8 +47,9 @@ async def _ask(tx: Transaction) -> None:
     await save_faults(tx, {"d1.email": "ses_bounced"})
     await load_unmatched(tx, limit=10)
     await delete_old_events(tx, NOW)
-    await erase_addresses(tx, "k", {"email": "ada@shop.test", "sms": "+491701"})
-    await erase_events(tx, ["a"], {"email": "ada@shop.test", "sms": "+491701"})
+    await find_reported_addresses(tx, "k")
+    await erase_addresses(tx, "k", ADDRESSES)
+    await erase_events(tx, ["a"], ADDRESSES)
 
 
 async def test_no_statement_scans_a_table_on_sqlite(sqlite_database: Database) -> None:

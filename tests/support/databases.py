@@ -176,3 +176,12 @@ async def open_database(url: str) -> AsyncIterator[Database]:
         yield opened
     finally:
         await opened.close()
+
+
+@asynccontextmanager
+async def open_migrated_database(url: str) -> AsyncIterator[Database]:
+    """Open a migrated database as a process that has worked with it: the statement that is sent once has been sent."""
+    async with open_database(url) as opened:
+        async with opened.read("") as tx:
+            await tx.mark_secrets.load(tx.connection)
+        yield opened

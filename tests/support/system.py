@@ -135,9 +135,9 @@ def mailed(trigger: dict[str, Any], name: str = "follow-on", subject: str = FOLL
 
 @asynccontextmanager
 async def running_system(
-    environment: WorkflowEnvironment, database: Database, url: str, folder: Path, server: HTTPServer
+    environment: WorkflowEnvironment, database: Database, url: str, folder: Path, server: HTTPServer, **more: Any
 ) -> AsyncIterator[System]:
-    """Run the system in its own workspace, in real time, until the block ends."""
+    """Run the system in its own workspace, in real time, until the block ends; `more` are settings."""
     async with AsyncExitStack() as stack:
         mail, providers = Mailbox(), Providers(server, folder, LINKS)
         port = await stack.enter_async_context(serve_mail(mail))
@@ -152,6 +152,7 @@ async def running_system(
             fcm=providers.fcm,
             inbox=InboxSettings(secrets=[SECRET]),
             tracking=TrackingSettings(url=LINKS, secrets=[SECRET]),
+            **more,
         )
         stack.enter_context(environment.with_time_skipping_disabled())
         await stack.enter_async_context(working(environment, settings))

@@ -52,6 +52,11 @@ class FollowUp:
         return self.state in OPEN_STATES
 
     @property
+    def is_erased(self) -> bool:
+        """Whether its user was erased: the erasure makes its key its own id, which no report can (guarantee 8)."""
+        return self.key == self.id
+
+    @property
     def can_be_cancelled(self) -> bool:
         """Whether it is waiting or held, and none of its messages has been claimed (guarantee 3)."""
         return self.state in (State.WAITING, State.HELD) and self.dispatched_at is None

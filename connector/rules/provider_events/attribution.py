@@ -61,6 +61,7 @@ class AttributionLookup:
         by_provider: our deliveries, by the providers' ids for them.
         campaigns: the ids of all campaigns.
         erased: those of the named users who were erased.
+        erased_addresses: the recipients' addresses that erased users had, by channel and canonical address.
         holders: the users who have an address, by channel and canonical address.
     """
 
@@ -68,11 +69,16 @@ class AttributionLookup:
     by_provider: Mapping[str, DeliveryRecord] = field(default_factory=dict)
     campaigns: Collection[str] = ()
     erased: Collection[str] = ()
+    erased_addresses: Collection[tuple[str, str]] = ()
     holders: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
 
     def holders_of(self, event: ProviderEvent) -> Sequence[str]:
         """Return the users who have the recipient's address."""
-        return self.holders.get((event.channel, canonical_address(event.channel, event.recipient or "")), ())
+        return self.holders.get(_address_of(event), ())
+
+    def is_to_erased(self, event: ProviderEvent) -> bool:
+        """Return whether the recipient's address was an erased user's, and is nobody's now."""
+        return _address_of(event) in self.erased_addresses and not self.holders_of(event)
 
 
 def possible_delivery_ids(event: ProviderEvent, linked_delivery: str | None) -> Iterator[str]:
@@ -106,9 +112,16 @@ def attribute(
     delivery = _delivery_of(event, lookup, linked_delivery)
     if delivery is not None:
         return ErasedUser() if not delivery.user else Attribution(delivery.campaign, delivery.user, delivery)
-    user, campaign = event.arguments.get(USER), _campaign_of(event, lookup)
+    user = event.arguments.get(USER)
     if user in lookup.erased:
         return ErasedUser()
+    found = _match_named(event, lookup)
+    return ErasedUser() if isinstance(found, Unmatched) and lookup.is_to_erased(event) else found
+
+
+def _match_named(event: ProviderEvent, lookup: AttributionLookup) -> Attribution | Unmatched:
+    """Match an event that names no delivery of ours."""
+    user, campaign = event.arguments.get(USER), _campaign_of(event, lookup)
     if not campaign:
         return Unmatched.UNKNOWN_DELIVERY if event.arguments.get(DELIVERY) else Unmatched.NO_CAMPAIGN
     if campaign not in lookup.campaigns:
@@ -119,6 +132,10 @@ def attribute(
     if len(holders) == 1:
         return Attribution(campaign, holders[0])
     return Unmatched.AMBIGUOUS_USER if holders else Unmatched.UNKNOWN_USER
+
+
+def _address_of(event: ProviderEvent) -> tuple[str, str]:
+    return event.channel, canonical_address(event.channel, event.recipient or "")
 
 
 def _campaign_of(event: ProviderEvent, lookup: AttributionLookup) -> str | None:

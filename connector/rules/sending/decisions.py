@@ -39,7 +39,7 @@ class Recipient:
 
     `receipts` holds when the user last received the campaign, UTC, by key. `assignment` is the stored one, None
     before the first. `past_sends` may be empty if no frequency caps are set, `history` unless `needs_history_when_due`.
-    `is_erased`: the user was erased while a message was being sent, and gets no other (guarantee 8).
+    `is_erased`: nothing else is known of the user, who gets no message any more (guarantee 8).
     """
 
     user: User
@@ -49,6 +49,10 @@ class Recipient:
     history: History = _NO_HISTORY
     is_erased: bool = False
     unreachable: SuppressedAddresses = field(default_factory=dict)
+
+
+ERASED_RECIPIENT = Recipient(user=User(id="erased"), receipts={}, is_erased=True)
+"""A user who was erased."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,10 @@ def decide_without_evaluation(due: DueMessage, now: datetime) -> MessageDecision
 
 def decide_message(due: DueMessage, recipient: Recipient, catalogue: Catalogue, now: datetime) -> MessageDecision:
     """Evaluate one message of an open follow-up as of `now` (UTC), by the newest live content (P10)."""
+    if recipient.is_erased:
+        return MessageDecision(erased := Drop(Reason.ERASED), decide_effects(erased, due, recipient.user, now))
     facts = due_facts(due, recipient, catalogue, now)
-    verdict = Drop(Reason.ERASED) if recipient.is_erased else evaluate_message(facts)
+    verdict = evaluate_message(facts)
     kept = keep_first_assignment(facts.entry, recipient, due.follow_up.user_key, facts.assignment)
     return MessageDecision(verdict, (*kept, *decide_effects(verdict, due, recipient.user, now)))
 

@@ -15,7 +15,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from connector.store.engine.engines import open_engines
+from connector.store.engine.mark_secrets import MarkSecrets
 from connector.store.engine.outages import Health, Outage, StoreUnavailable, find_outage
+from connector.store.engine.sqlite_log import truncate_log
 from connector.store.engine.transaction import Dialect, Transaction, database_now
 
 __all__ = ["Database", "Lock", "StatementCount", "StoreUnavailable", "database_now"]
@@ -45,9 +47,16 @@ class Database:
     """One database of one process and event loop, from `open` to `close`."""
 
     def __init__(
-        self, dialect: Dialect, writer: AsyncEngine, reader: AsyncEngine, seconds: float, max_connections: int
+        self,
+        dialect: Dialect,
+        writer: AsyncEngine,
+        reader: AsyncEngine,
+        seconds: float,
+        max_connections: int,
+        mark_secrets: MarkSecrets,
     ) -> None:
         self.dialect = dialect
+        self._mark_secrets = mark_secrets
         self.health = Health()
         self._writer = writer
         self._reader = reader
@@ -56,18 +65,27 @@ class Database:
         self._shared_turn = asyncio.Lock()
 
     @classmethod
-    def open(cls, url: str, *, seconds: float = WAIT_SECONDS, max_connections: int = MAX_CONNECTIONS) -> Database:
+    def open(
+        cls,
+        url: str,
+        *,
+        seconds: float = WAIT_SECONDS,
+        max_connections: int = MAX_CONNECTIONS,
+        erasure_secret: str | None = None,
+    ) -> Database:
         """Prepare a database: nothing is connected yet, but a SQLite file's folder is created.
 
         Args:
             url: `sqlite:///path/to/file.db` or `postgresql://user:password@host/name`, with or without the driver.
             seconds: the deadline of transactions that are begun without one.
             max_connections: to PostgreSQL.
+            erasure_secret: makes the marks of erased users; None: the secret that the database keeps.
 
         Raises:
             ValueError: it is another kind of database, or SQLite in memory, which two connections cannot share.
         """
-        return cls(*open_engines(url, seconds, max_connections), seconds, max_connections)
+        engines = open_engines(url, seconds, max_connections)
+        return cls(*engines, seconds, max_connections, MarkSecrets(erasure_secret))
 
     @property
     def max_group_transactions(self) -> int:
@@ -96,7 +114,7 @@ class Database:
         async with self._turn(lock), self._begin(self._writer, seconds, writing=True) as connection:
             if self.dialect == "postgresql" and lock != "none":
                 await connection.execute(select(_catalogue_lock(workspace, lock)))
-            yield Transaction(connection, workspace)
+            yield Transaction(connection, workspace, self._mark_secrets)
 
     @asynccontextmanager
     async def _turn(self, lock: Lock) -> AsyncIterator[None]:
@@ -121,7 +139,16 @@ class Database:
     async def read(self, workspace: str, *, seconds: float | None = None) -> AsyncIterator[Transaction]:
         """Begin a read-only snapshot: all its statements see the same moment. Raises StoreUnavailable like `write`."""
         async with self._begin(self._reader, seconds, writing=False) as connection:
-            yield Transaction(connection, workspace)
+            yield Transaction(connection, workspace, self._mark_secrets)
+
+    async def truncate_log(self) -> bool:
+        """Empty SQLite's write-ahead log, so that it keeps no deleted values; return whether that was possible now.
+
+        It waits some seconds at most, for readers of an old snapshot, and delays no transaction. PostgreSQL's log is
+        the server's: there it does nothing.
+        """
+        path = self._writer.url.database
+        return self.dialect == "postgresql" or path is None or await truncate_log(path)
 
     async def close(self) -> None:
         """Close all connections."""

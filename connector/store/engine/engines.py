@@ -30,6 +30,10 @@ _CACHE_PRAGMAS = ("PRAGMA cache_size=-65536", "PRAGMA temp_store=MEMORY", "PRAGM
 checkpoint: with the default of 4, every other commit would make one. Durability does not change."""
 
 
+_ERASING_PRAGMAS = ("PRAGMA secure_delete=ON",)
+"""Deleted values are overwritten with zeros, also in pages that stay in use (guarantee 8)."""
+
+
 def open_engines(url: str, seconds: float, max_connections: int) -> tuple[Dialect, AsyncEngine, AsyncEngine]:
     """Return the dialect, the engine that writes and the engine that reads.
 
@@ -64,7 +68,7 @@ def _open_sqlite(url: URL, seconds: float) -> tuple[Dialect, AsyncEngine, AsyncE
     event.listen(writer.sync_engine, "invalidate", _roll_back_invalidated)
     for engine in (writer, reader):
         event.listen(engine.sync_engine, "handle_error", _drop_useless)
-    _begin_with(writer, "BEGIN IMMEDIATE", ("PRAGMA synchronous=FULL", *_CACHE_PRAGMAS))
+    _begin_with(writer, "BEGIN IMMEDIATE", ("PRAGMA synchronous=FULL", *_ERASING_PRAGMAS, *_CACHE_PRAGMAS))
     _begin_with(reader, "BEGIN", ("PRAGMA query_only=ON",))
     return "sqlite", writer, reader
 

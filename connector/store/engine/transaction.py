@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, CursorResult, Executable, FromClause, func
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
+from connector.store.engine.mark_secrets import MarkSecrets
 from connector.store.tables import Instant
 
 Dialect = Literal["sqlite", "postgresql"]
@@ -35,11 +36,13 @@ class Transaction:
     """One transaction, or one read-only snapshot, of one workspace.
 
     Args:
+        mark_secrets: the secrets of the database, for the marks of erased users.
         head: the catalogue's head as read in this transaction; None unless `with_current_catalogue` began it.
     """
 
     connection: AsyncConnection
     workspace: str
+    mark_secrets: MarkSecrets
     head: Head | None = None
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
 
 from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, func, or_, select, update
 
@@ -24,7 +23,7 @@ from connector.store.engine.bulk import in_set, upsert_rows
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import update_follow_ups
 from connector.store.tables import deliveries, interactions, user_aliases
-from connector.store.users.users import is_erased_id
+from connector.store.users.marks import pseudonym
 
 _DECIDED = ("state", "reason", "claimed_at", "decided_at", "attempt", "fault", "provider_id")
 """The columns that a decision about a delivery changes."""
@@ -36,16 +35,16 @@ async def find_deliveries(
     """Load the deliveries that meet these conditions on their table, ordered by follow-up and channel.
 
     Args:
-        with_user: load `user`, the id by which services know the user, too.
+        with_user: load `user`, the id by which services know the user, too; it is '' of an erased user.
     """
     table, alias = deliveries.c, user_aliases.c
     statement = select(deliveries).where(tx.in_workspace(deliveries), *conditions)
     if with_user:
         same_user = and_(alias.workspace == table.workspace, alias.user_key == table.user_key)
-        statement = statement.add_columns(alias.external_id, alias.rank).join(user_aliases, same_user)
+        statement = statement.add_columns(alias.external_id, alias.rank).outerjoin(user_aliases, same_user)
     rows = (await tx.execute(statement)).mappings().all()
     if with_user:  # a user of several ids is known by the one of the lowest rank, which comes last
-        rows = sorted(rows, key=itemgetter("rank", "external_id"), reverse=True)
+        rows = sorted(rows, key=lambda row: (row["rank"] or 0, row["external_id"] or ""), reverse=True)
     records = {row["id"]: _record(row) for row in rows}
     return sorted(records.values(), key=lambda record: (record.follow_up_id, record.channel))
 
@@ -116,13 +115,20 @@ async def write_deliveries(tx: Transaction, written: Sequence[WriteDelivery]) ->
             "decided_at": one.decided_at,
             "attempt": one.attempt,
             "fault": one.fault,
-            "provider_id": one.provider_id,
+            "provider_id": await _provider_id(tx, one),
         }
         for one in written
         for delivery in (one.delivery,)
     ]
     if rows:
         await tx.execute(upsert_rows(tx, deliveries, rows, _DECIDED))
+
+
+async def _provider_id(tx: Transaction, written: WriteDelivery) -> str | None:
+    """Return the provider's id for a message; a pseudonym if the user was erased meanwhile (guarantee 8)."""
+    if written.provider_id is None or not written.follow_up.is_erased:
+        return written.provider_id
+    return await pseudonym(tx, written.provider_id)
 
 
 async def mark_accepted(
@@ -187,7 +193,6 @@ async def _update(tx: Transaction, delivery_id: str, **values: object) -> None:
 
 
 def _record(row: RowMapping) -> DeliveryRecord:
-    user = row.get("external_id", "")
     return DeliveryRecord(
         id=row["id"],
         channel=row["channel"],
@@ -197,7 +202,7 @@ def _record(row: RowMapping) -> DeliveryRecord:
         follow_up_id=row["follow_up_id"],
         campaign=row["campaign"],
         user_key=row["user_key"],
-        user="" if is_erased_id(user) else user,
+        user=row.get("external_id") or "",
         decided_at=row["decided_at"],
         fault=row["fault"],
         provider_id=row["provider_id"],

@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, select, update
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
+from connector.rules.sending import launching
 from connector.rules.triggering.changes import LateException, Refusal
 from connector.store.engine.bulk import as_table, in_set, insert_rows
 from connector.store.engine.transaction import Transaction
@@ -151,6 +152,12 @@ async def insert_decisions(
     if rows:
         shared = {"workspace": tx.workspace, "decided_at": now}
         await tx.execute(insert_rows(tx, decisions, rows, shared=shared))
+
+
+def is_launched() -> ColumnElement[bool]:
+    """Return the condition that a launch began the follow-up, as `launching.is_launched` decides it."""
+    trigger = follow_ups.c.trigger
+    return and_(trigger["topic"].as_string() == launching.NAME, func.coalesce(trigger["seq"].as_integer(), 0) == 0)
 
 
 def follow_up_from_row(row: RowMapping | Mapping[str, Any]) -> FollowUp:

@@ -12,28 +12,23 @@ from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import find_deliveries
 from connector.store.tables import bare_number, deliveries, user_aliases, users
-from connector.store.users.users import erased_id
+from connector.store.users.marks import pseudonyms
 
 _CHANNELS = [literal(name, literal_execute=True) for name in ("email", "sms")]
 """The condition of the partial index `deliveries_by_provider`, in constants (see `engine.bulk`)."""
 
 
 async def find_by_provider(tx: Transaction, ids: Collection[str]) -> dict[str, DeliveryRecord]:
-    """Return the emails and texts that providers know by these ids, by those ids, with their users."""
+    """Return the emails and texts that providers know by these ids, by those ids, with their users.
+
+    The messages of erased users are found by the pseudonyms of the ids.
+    """
     if not ids:
         return {}
-    has_id = in_set(tx, deliveries.c.provider_id, ids)
+    id_of = await pseudonyms(tx, ids) | {id: id for id in ids}
+    has_id = in_set(tx, deliveries.c.provider_id, id_of)
     records = await find_deliveries(tx, has_id, deliveries.c.channel.in_(_CHANNELS), with_user=True)
-    return {record.provider_id: record for record in records if record.provider_id is not None}
-
-
-async def find_erased(tx: Transaction, ids: Collection[str]) -> set[str]:
-    """Return those of these users' ids that were erased."""
-    if not ids:
-        return set()
-    by_hash, table = {erased_id(id): id for id in ids}, user_aliases.c
-    where = (tx.in_workspace(user_aliases), in_set(tx, table.external_id, by_hash))
-    return {by_hash[hash] for hash in (await tx.execute(select(table.external_id).where(*where))).scalars()}
+    return {id_of[record.provider_id]: record for record in records if record.provider_id is not None}
 
 
 async def find_holders(tx: Transaction, channel: str, addresses: Collection[str]) -> dict[tuple[str, str], list[str]]:

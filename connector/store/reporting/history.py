@@ -19,9 +19,8 @@ from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_deliveries_by_follow_up, load_past_sends
 from connector.store.follow_ups.follow_ups import follow_up_from_row
 from connector.store.follow_ups.receipts import load_receipts
-from connector.store.tables import decisions, follow_ups, interactions, user_aliases
+from connector.store.tables import decisions, follow_ups, interactions
 from connector.store.users.log import entry_from_row
-from connector.store.users.users import erased_id
 
 MAX_DECISIONS = 1000
 """How many decisions are loaded, the newest ones."""
@@ -63,13 +62,6 @@ class UserRecord:
     sends: Sequence[PastSend]
     items: Mapping[str, LogEntry]
     campaigns: frozenset[str]
-
-
-async def was_erased(tx: Transaction, external_id: str) -> bool:
-    """Return whether the user with that id was erased (guarantee 8)."""
-    table, mark = user_aliases.c, erased_id(external_id)
-    statement = select(table.user_key).where(tx.in_workspace(user_aliases), table.external_id == mark)
-    return (await tx.execute(statement)).first() is not None
 
 
 async def load_user_record(

@@ -9,35 +9,31 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
-    ColumnElement,
     Select,
     String,
     Table,
-    and_,
     false,
-    func,
     null,
     select,
     type_coerce,
 )
 
 from connector.rules.model.reasons import State
-from connector.rules.sending import launching
 from connector.rules.sending.deliveries import DeliveryState
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import find_deliveries
+from connector.store.follow_ups.follow_ups import is_launched
 from connector.store.tables import Instant, decisions, deliveries, follow_ups, user_aliases
-from connector.store.users.users import ERASED_PREFIX
 
 
 @dataclass(frozen=True)
 class FollowUpListing:
     """One follow-up, or one refused trigger, in its present state. Times are UTC; `key` is '' if it is not set.
 
-    `channels` are those on which a message went out. `user` is None if the user was erased; the key is then the row's
-    own id. `is_launched` is true for a follow-up of a launch, which has no workflow of its own. A refusal has neither
-    `id`, `due_at`, `next_at` nor `exception`.
+    `channels` are those on which a message went out. If the user was erased, `user` is None, `trigger` is `erased`, and
+    `key` is the row's own id, or '' of a refusal. `is_launched` is true for a follow-up of a launch, which has no
+    workflow of its own. A refusal has neither `id`, `due_at`, `next_at` nor `exception`.
     """
 
     user_key: str
@@ -87,14 +83,13 @@ def _columns_of(table: Table) -> Select[Any]:
     user = (
         select(user_aliases.c.external_id)
         .where(user_aliases.c.workspace == table.c.workspace, user_aliases.c.user_key == table.c.user_key)
-        .where(user_aliases.c.external_id.not_like(f"{ERASED_PREFIX}%"))
         .order_by(user_aliases.c.rank, user_aliases.c.external_id)
         .limit(1)
         .scalar_subquery()
     )
     return select(
         table.c.user_key,
-        false() if is_refusals else _is_launched(),
+        false() if is_refusals else is_launched(),
         _or_null(table, "id", String),
         table.c.campaign,
         user,
@@ -108,12 +103,6 @@ def _columns_of(table: Table) -> Select[Any]:
         _or_null(table, "exception_id", String),
         table.c.decided_at,
     ).order_by(t.desc())
-
-
-def _is_launched() -> ColumnElement[bool]:
-    """Return the condition that a launch began the follow-up, as `launching.is_launched` decides it."""
-    trigger = follow_ups.c.trigger
-    return and_(trigger["topic"].as_string() == launching.NAME, func.coalesce(trigger["seq"].as_integer(), 0) == 0)
 
 
 def _or_null(table: Table, name: str, kind: Any) -> Column[Any] | Any:

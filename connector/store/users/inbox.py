@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import RowMapping, and_, delete, select, update
+from sqlalchemy import RowMapping, and_, select, update
 
 from connector.rules.model.inbox import InboxKind
 from connector.store.engine.bulk import insert_into
@@ -103,12 +103,6 @@ async def mark_message(tx: Transaction, user_key: str, message: str, name: MarkN
     own = [inbox_marks.c[part] == value for part, value in key.items()]
     changed = await tx.execute(update(inbox_marks).where(*own, column.is_(None)).values({column: at}))
     return changed.rowcount == 1
-
-
-async def erase_inbox(tx: Transaction, user_key: str) -> None:
-    """Delete a user's messages and marks (guarantee 8)."""
-    for table in (inbox, inbox_marks):
-        await tx.execute(delete(table).where(tx.in_workspace(table), table.c.user_key == user_key))
 
 
 def _message(row: RowMapping, viewed_at: datetime | None) -> InboxMessage:

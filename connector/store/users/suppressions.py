@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, literal, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, literal, or_, select, update
 
 from connector.rules.model.users import canonical_address
 from connector.rules.provider_events.consent import AddressStatement
@@ -59,21 +59,31 @@ async def save_address_statements(
     await tx.execute(insert, sorted(rows, key=itemgetter("on_channel", "reported_address")))
 
 
-async def erase_addresses(tx: Transaction, user_key: str, addresses: Mapping[str, str | None]) -> None:
+async def find_reported_addresses(tx: Transaction, user_key: str) -> set[tuple[str, str]]:
+    """Return the addresses on which providers reported when the user had them, each with its channel."""
+    table = dead_addresses.c
+    where = (tx.in_workspace(dead_addresses), table.user_key == user_key)
+    return {
+        (channel, address) for channel, address in await tx.execute(select(table.channel, table.address).where(*where))
+    }
+
+
+async def erase_addresses(tx: Transaction, user_key: str, addresses: Collection[tuple[str, str]]) -> None:
     """Delete what is known of a user's addresses, unless another user has one of them (guarantee 8).
 
     Args:
-        addresses: by channel, those that the user had last; the user's row no longer has any.
+        addresses: with their channels, all that the user had; the user's row no longer has any.
     """
     table = dead_addresses.c
     of_user = [
         and_(table.channel == channel, table.address == func.lower(literal(_comparable(channel, address))))
-        for channel, address in addresses.items()
-        if address
+        for channel, address in sorted(addresses)
     ]
     for condition in (table.user_key == user_key, *of_user):
         is_held = or_(*(_is_held(channel) for channel in _USER_ADDRESS))
         await tx.execute(delete(dead_addresses).where(tx.in_workspace(dead_addresses), condition, ~is_held))
+    where = (tx.in_workspace(dead_addresses), table.user_key == user_key)
+    await tx.execute(update(dead_addresses).where(*where).values(user_key=None))
 
 
 def _comparable(channel: str, address: str) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -12,11 +11,14 @@ from uuid import uuid4
 
 from sqlalchemy import RowMapping, exists, literal, or_, select, update
 
+from connector.rules.model.consent import ConsentStatements
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.users import SuppressedAddresses, User
 from connector.store.engine.bulk import as_table, in_set, insert_into
 from connector.store.engine.transaction import Transaction
-from connector.store.tables import user_aliases, users
+from connector.store.tables import erased_users, user_aliases, users
+from connector.store.users.consent import statements_of
+from connector.store.users.marks import find_erased_ids, possible_marks
 from connector.store.users.splitting import identify_ids, insert_users
 from connector.store.users.suppressions import suppressed_columns
 
@@ -28,21 +30,18 @@ class UserErased(ConnectorError):
         super().__init__(message)
 
 
-ERASED_PREFIX = "erased:"
-"""The beginning of what replaces the ids of erased users."""
-
-
 @dataclass(frozen=True)
 class StoredUser:
     """A user with the surrogate key, and the event time of their newest item that was evaluated (UTC).
 
-    `unreachable` has those of the user's addresses that are suppressed.
+    `unreachable` has those of the user's addresses that are suppressed, `statements` what was stated on consent.
     """
 
     user: User
     user_key: str
     newest_t: datetime | None
     unreachable: SuppressedAddresses
+    statements: ConsentStatements = field(default_factory=dict)
 
 
 async def resolve_and_lock(
@@ -77,7 +76,10 @@ async def lock_user(tx: Transaction, user_key: str) -> None:
 
 
 async def load_users(tx: Transaction, user_keys: Collection[str]) -> dict[str, StoredUser]:
-    """Load users by surrogate key, in one statement; of a user's several ids, the one in use now is `user.id`."""
+    """Load users by surrogate key, in one statement; of a user's several ids, the one in use now is `user.id`.
+
+    Erased users have no id, and are missing.
+    """
     statement = (
         select(users, user_aliases.c.external_id, user_aliases.c.rank, *suppressed_columns())
         .join(
@@ -137,29 +139,23 @@ async def raise_newest(tx: Transaction, newest: Mapping[str, datetime]) -> None:
     await tx.execute(update(users).where(*where).values(newest_t=newest_of.newest_t))
 
 
-def erased_id(external_id: str) -> str:
-    """Return what replaces the id of an erased user: a hash, so that a late report does not bring the user back."""
-    return ERASED_PREFIX + hashlib.sha256(external_id.encode()).hexdigest()
-
-
-def is_erased_id(external_id: str) -> bool:
-    """Return whether this is what replaced the id of an erased user."""
-    return external_id.startswith(ERASED_PREFIX)
-
-
 async def load_ids(tx: Transaction, user_key: str) -> list[str]:
-    """Return all ids by which services know a user; of an erased user, what replaced them."""
+    """Return all ids by which services know a user; an erased user has none."""
     table = user_aliases.c
     statement = select(table.external_id).where(tx.in_workspace(user_aliases), table.user_key == user_key)
     return sorted((await tx.execute(statement)).scalars())
 
 
 async def find_user_keys(tx: Transaction, external_ids: Collection[str]) -> tuple[dict[str, str], set[str]]:
-    """Return the surrogate keys of the ids that are known, and the ids that were erased."""
-    by_hash = {erased_id(external_id): external_id for external_id in external_ids}
-    user_keys = await _find_keys(tx, [*external_ids, *by_hash])
-    erased = {by_hash[id] for id in user_keys.keys() & by_hash.keys()}
-    return {id: user_keys[id] for id in user_keys.keys() - by_hash.keys()}, erased
+    """Return the surrogate keys of the ids that are known, and those of the others that were erased."""
+    user_keys = await _find_keys(tx, external_ids)
+    return user_keys, await find_erased_ids(tx, set(external_ids) - user_keys.keys())
+
+
+async def find_identified(tx: Transaction, external_id: str) -> str | None:
+    """Return the surrogate key of an id that is known and not anonymous; None for any other."""
+    user_key, is_anonymous = (await _find_ids(tx, [external_id])).get(external_id, (None, True))
+    return None if is_anonymous else user_key
 
 
 async def create_users(
@@ -169,20 +165,16 @@ async def create_users(
 
     It skips ids that were erased, and ids for which another transaction created a user first.
     """
-    table = user_aliases.c
-    types = {
-        "external_id": table.external_id.type,
-        "user_key": table.user_key.type,
-        "anonymous": table.anonymous.type,
-        "erased_id": table.external_id.type,
-    }
-    rows = [
-        {"external_id": id, "user_key": uuid4().hex, "anonymous": id in anonymous, "erased_id": erased_id(id)}
-        for id in external_ids
-    ]
-    batch, other = as_table(tx, types, rows), user_aliases.alias()
-    is_erased = exists().where(tx.in_workspace(other), other.c.external_id == batch.c.erased_id)
+    table, rows = user_aliases.c, []
+    for id, marks in (await possible_marks(tx, external_ids)).items():
+        row = {"external_id": id, "user_key": uuid4().hex, "anonymous": id in anonymous}
+        rows.append(row | {f"mark_{number}": mark for number, mark in enumerate(marks)})
     columns = ("external_id", "user_key", "anonymous")
+    mark_columns = [name for name in rows[0] if name not in columns]
+    types = {name: table[name].type for name in columns} | dict.fromkeys(mark_columns, erased_users.c.mark.type)
+    batch = as_table(tx, types, rows)
+    is_mark = erased_users.c.mark.in_([batch.c[name] for name in mark_columns])
+    is_erased = exists().where(tx.in_workspace(erased_users), is_mark)
     new = select(literal(tx.workspace), *(batch.c[name] for name in columns)).where(~is_erased)
     insert = insert_into(tx, user_aliases).from_select(["workspace", *columns], new, False)
     inserted = await tx.execute(insert.on_conflict_do_nothing().returning(table.external_id, table.user_key))
@@ -242,4 +234,4 @@ def _stored(row: RowMapping) -> StoredUser:
     suppressed = {
         channel: address for channel, address in addresses.items() if address and row[f"suppressed_{channel}"]
     }
-    return StoredUser(user, row["user_key"], row["newest_t"], suppressed)
+    return StoredUser(user, row["user_key"], row["newest_t"], suppressed, statements_of(row))

@@ -17,7 +17,7 @@ from pydantic_core import to_json
 
 from connector.app.configuration import SettingsWrong
 from connector.app.context import AppContext
-from connector.ingest.client_reports import ClientReports
+from connector.ingest.client_reports import MAX_CLIENT_ITEMS, ClientReports
 from connector.rules.model.audit import Actor
 from connector.rules.model.errors import DefinitionError
 from connector.rules.model.joining import Joiner, JoinRoute
@@ -29,7 +29,7 @@ from starter.api.access.scopes import Scope, caller_of, needs, needs_or_client
 from starter.api.context import ContextHere
 from starter.api.openapi.segment_examples import ANSWERS, batch_body, message_body
 from starter.api.requests.body import parse_json
-from starter.api.requests.decompression import drain_body, read_decompressed
+from starter.api.requests.decompression import read_decompressed
 from starter.api.requests.errors import HANDLED_ERRORS, ApiError, as_api_error
 from starter.api.requests.metrics import interactions_ingested, segment_messages
 from starter.operations.segment import SegmentResult, ingest_messages
@@ -45,8 +45,7 @@ _log = structlog.get_logger("api")
 class SegmentRoute(APIRoute):
     """A route whose errors also have `code` and `message` at the top level, where these SDKs look for them.
 
-    Without them, RudderStack's SDK for Python treats any response as a network error and retries. The rest of a refused
-    body is read before the response.
+    Without them, RudderStack's SDK for Python treats any response as a network error and retries.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -58,7 +57,6 @@ class SegmentRoute(APIRoute):
                 return await handle(request)
             except HANDLED_ERRORS as raised:
                 error = as_api_error(raised)
-                await drain_body(request)
                 return error.response(code=error.code, message=error.message)
 
         return handle_with_errors
@@ -117,12 +115,14 @@ async def read_batch(request: Request) -> Mapping[str, Any]:
     body = parse_json(await read_decompressed(request, MAX_BATCH_BYTES, too_large=400))
     if not isinstance(body, Mapping) or not isinstance(body.get("batch"), list):
         raise ApiError(400, "invalid", 'the body must be {"batch": [...]}, a list of messages')
-    if len(body["batch"]) > MAX_MESSAGES:
-        message = (
-            f"{len(body['batch'])} messages are more than {MAX_MESSAGES}; nothing was stored, send several batches"
-        )
-        raise ApiError(400, "too_many", message)
+    _check_number(body["batch"], MAX_MESSAGES)
     return body
+
+
+def _check_number(messages: Sequence[Any], limit: int) -> None:
+    if len(messages) > limit:
+        message = f"{len(messages)} messages are more than {limit}; nothing was stored, send several batches"
+        raise ApiError(400, "too_many", message)
 
 
 async def sender_of(request: Request, mapping: MappingHere, context: ContextHere, actor: ActorHere) -> Sender:
@@ -199,6 +199,8 @@ async def _ingest_one(kind: str, message: Any, sender: Sender) -> JSONResponse:
 
 async def _ingest_batch(body: Mapping[str, Any], route: JoinRoute, sender: Sender) -> JSONResponse:
     messages, shared = body["batch"], body.get("context")
+    if sender.limits is not None:
+        _check_number(messages, MAX_CLIENT_ITEMS)
     fit = [_unless_too_large(message) for message in messages]
     ingested = await sender.ingest(fit, route, shared=shared if isinstance(shared, Mapping) else {})
     for index, (message, fitting) in enumerate(zip(messages, fit, strict=True)):

@@ -1,0 +1,137 @@
+"""Attacks on the marks of erased users, which once were ids of the form `erased:` and a hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from connector.rules.model.audit import ActorKind, AuditAction
+from connector.store.audit import AuditFilter, list_audit
+from connector.store.engine.database import Database
+from connector.store.tables import erased_users, users
+from tests.support.api_process import ApiProcess, api_process
+from tests.support.builders import ABANDONED, ORIGINAL, push
+from tests.support.installation import Installation
+
+
+def old_mark(id: str) -> str:
+    """Return the id by which earlier versions knew the erased user."""
+    return f"erased:{hashlib.sha256(id.encode()).hexdigest()}"
+
+
+@pytest.fixture
+async def api(database: Database, database_url: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
+    """The API as a process of its own, on each kind of database, with a follow-on of a push."""
+    await Installation(database).publish(ORIGINAL, ABANDONED)
+    async with api_process(database_url, tmp_path / "api.log") as served:
+        yield served
+
+
+async def report(api: ApiProcess, id: str, user: str) -> str:
+    """Report a push to a user, and return the item's status."""
+    answer = await api.client.post("/v1/interactions", json={"interactions": [push(id, 1, user)]})
+    assert answer.status_code == 200, answer.text
+    status: str = answer.json()["results"][0]["status"]
+    return status
+
+
+async def erase(api: ApiProcess, user: str) -> int:
+    return (await api.client.delete(f"/v1/users/{user}")).status_code
+
+
+async def follow_ups(api: ApiProcess) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = (await api.client.get("/v1/follow-ups")).json()["follow_ups"]
+    return rows
+
+
+async def test_nobody_is_refused_by_a_forged_mark(api: ApiProcess) -> None:
+    """Whoever can report writes the mark of a user who is new, or known: both go on as if nothing had happened."""
+    await report(api, "known", "victim")
+    for n, victim in enumerate(["victim", "newcomer"]):
+        assert await report(api, f"forged-{n}", old_mark(victim)) == "accepted"
+        assert await report(api, f"honest-{n}", victim) == "accepted"
+        assert (await api.client.put(f"/v1/users/{victim}", json={"first_name": "V"})).status_code == 200
+
+
+async def test_a_forged_mark_does_not_prevent_an_erasure(api: ApiProcess) -> None:
+    """Neither by being there before the user is erased, nor by an alias: no 500, and nothing of the user stays."""
+    await report(api, "known", "victim")
+    await report(api, "forged", old_mark("victim"))
+    assert await erase(api, "victim") == 204
+    assert await report(api, "late", "victim") == "invalid"
+    assert (await api.client.get("/v1/users/victim")).status_code == 404
+    assert await erase(api, old_mark("victim")) == 204
+
+
+async def test_nothing_is_written_back_through_a_mark(api: ApiProcess) -> None:
+    """The old mark of an erased user is an id of somebody else, and leads nowhere near the erased one's rows."""
+    await report(api, "known", "victim")
+    assert await erase(api, "victim") == 204
+    mark = old_mark("victim")
+    assert (await api.client.get(f"/v1/users/{mark}")).status_code == 404
+    assert (await api.client.put(f"/v1/users/{mark}", json={"email": "v@example.com"})).status_code == 200
+    assert await report(api, "back", mark) == "accepted"
+    assert sorted((row["user"] or "", row["state"]) for row in await follow_ups(api)) == [
+        ("", "dropped"),
+        (mark, "waiting"),
+    ]
+    assert (await api.client.put("/v1/users/victim", json={})).status_code == 410
+
+
+async def test_nobody_is_revived_by_an_alias(api: ApiProcess) -> None:
+    """Joined with the old mark, or with the erased id, a user gets nothing of the erased one."""
+    await report(api, "known", "victim")
+    assert await erase(api, "victim") == 204
+    for previous in (old_mark("victim"), "victim"):
+        await api.client.post("/v1/alias", json={"previousId": previous, "userId": "mallory"})
+    assert await report(api, "late", "victim") == "invalid"
+    assert {row["user"] for row in await follow_ups(api)} == {None}
+
+
+async def test_an_id_that_looks_erased_is_ordinary(api: ApiProcess) -> None:
+    """It is described, shown and erased as every other."""
+    for n, id in enumerate(["erased:", "erased:x", old_mark("x"), "erased:erased:x"]):
+        assert await report(api, f"e{n}", id) == "accepted"
+        assert (await api.client.get(f"/v1/users/{id}")).json()["id"] == id
+        [waiting] = [row for row in await follow_ups(api) if row["user"] == id]
+        assert waiting["state"] == "waiting"
+        assert await erase(api, id) == 204
+        assert await report(api, f"late-{n}", id) == "invalid"
+
+
+async def test_a_mark_of_today_is_no_id(api: ApiProcess, database: Database) -> None:
+    """Whoever reads the database, and reports with what it has, reports about somebody else."""
+    await report(api, "known", "victim")
+    assert await erase(api, "victim") == 204
+    async with database.read("default") as tx:
+        marks = (await tx.execute(select(erased_users.c.mark))).scalars().all()
+    assert marks
+    assert not {hashlib.sha256(b"victim").hexdigest(), old_mark("victim")} & set(marks)
+    for n, mark in enumerate(marks):
+        assert await report(api, f"mark-{n}", mark) == "accepted"
+    assert await report(api, "late", "victim") == "invalid"
+
+
+async def test_erasing_again_changes_nothing(api: ApiProcess, database: Database) -> None:
+    """An id that was erased before, and one that was never seen, are not found; neither leaves a mark."""
+    await report(api, "known", "victim")
+    assert [await erase(api, id) for id in ("victim", "victim", "nobody")] == [204, 404, 404]
+    async with database.read("default") as tx:
+        assert len((await tx.execute(select(erased_users))).all()) == 1
+    assert await report(api, "first", "nobody") == "accepted"
+
+
+async def test_the_erasure_is_audited_without_the_id(api: ApiProcess, database: Database) -> None:
+    """Who did it and from where, about a surrogate key."""
+    await report(api, "known", "victim")
+    assert await erase(api, "victim") == 204
+    async with database.read("default") as tx:
+        [entry] = await list_audit(tx, AuditFilter(), 10)
+        [user_key] = (await tx.execute(select(users.c.user_key))).scalars()
+    assert (entry.act.action, entry.act.subject) == (AuditAction.ERASE_USER, user_key)
+    assert (entry.actor.kind, entry.actor.origin) == (ActorKind.KEY, "127.0.0.1")
