@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, RowMapping, Select, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, FromClause, RowMapping, Select, and_, func, literal, or_, select, true
 from sqlalchemy.dialects import sqlite
 
 from connector.rules.model.interactions import Event, Interaction, InteractionType, Item, LogEntry
@@ -64,8 +64,14 @@ async def draw_arrival_numbers(tx: Transaction, count: int) -> list[int]:
     return list(range(last - count + 1, last + 1))
 
 
-async def load_items(tx: Transaction, since: Mapping[str, datetime | None]) -> dict[str, list[LogEntry]]:
-    """Load users' log entries from an instant on (UTC; None: all that are kept), by user key, in event order."""
+async def load_items(
+    tx: Transaction, since: Mapping[str, datetime | None], *, topics: Collection[str] | None = None
+) -> dict[str, list[LogEntry]]:
+    """Load users' log entries from an instant on (UTC; None: all that are kept), by user key, in event order.
+
+    Args:
+        topics: the types and event names to load; None: all.
+    """
     by_user: dict[str, list[LogEntry]] = {user_key: [] for user_key in since}
     if not since:
         return by_user
@@ -75,7 +81,7 @@ async def load_items(tx: Transaction, since: Mapping[str, datetime | None]) -> d
     statement = (
         select(interactions)
         .join(users, and_(table.user_key == users.c.user_key, table.t >= users.c.since))
-        .where(tx.in_workspace(interactions))
+        .where(tx.in_workspace(interactions), true() if topics is None else in_set(tx, table.topic, topics))
         .order_by(table.t, table.seq)
     )
     for row in (await tx.execute(statement)).mappings():
