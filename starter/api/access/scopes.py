@@ -90,9 +90,8 @@ async def caller_of(request: Request, *scopes: Scope, or_client: bool = False) -
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is None:
         caller = await _identify(request, or_client)
-    if or_client and caller.user is not None:
-        return caller
-    if missing := [scope.value for scope in scopes if not caller.has_scope(scope)]:
+    is_permitted_client = or_client and caller.user is not None
+    if missing := [scope.value for scope in scopes if not (is_permitted_client or caller.has_scope(scope))]:
         message = (
             f"the key lacks the scope {' and '.join(missing)}; it has {', '.join(sorted(caller.scopes)) or 'none'}"
         )
