@@ -70,15 +70,15 @@ class BatchResponse:
         return response
 
 
-def parse_batch(body: Any) -> InteractionBatch:
-    """Parse the batch of a body of JSON values. Raises BatchRefused."""
+def parse_batch(body: Any, *, max_items: int = MAX_ITEMS) -> InteractionBatch:
+    """Parse the batch of a body of JSON values. Raises BatchRefused, also for more than `max_items` items or users."""
     if not isinstance(body, dict) or body.keys() - {"users"} != {"interactions"}:
         raise BatchRefused("invalid", _FORMAT)
     batch = InteractionBatch(body["interactions"], body.get("users"))
     if not isinstance(batch.items, list) or not isinstance(body.get("users", []), list):
         raise BatchRefused("invalid", _FORMAT)
-    _check_size("interactions", batch.items)
-    _check_size("users", batch.users or [])
+    _check_size("interactions", batch.items, max_items)
+    _check_size("users", batch.users or [], max_items)
     return batch
 
 
@@ -122,9 +122,9 @@ def _checked_users(users: Sequence[Any], client: ClientReports | None) -> tuple[
     return bound, faults
 
 
-def _check_size(name: str, entries: Sequence[Any]) -> None:
-    if len(entries) > MAX_ITEMS:
-        message = f"{len(entries)} {name} are more than {MAX_ITEMS}; nothing was ingested, send several requests"
+def _check_size(name: str, entries: Sequence[Any], max_items: int) -> None:
+    if len(entries) > max_items:
+        message = f"{len(entries)} {name} are more than {max_items}; nothing was ingested, send several requests"
         raise BatchRefused(f"too_many_{name}", message)
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from connector.ingest.parsing import ParsedItem, UnreadableItem, read_item
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.interactions import Interaction, InteractionType, Item
+from connector.rules.model.users import REMOVED
+from connector.rules.model.values import canonical_json
 from connector.rules.targeting.deduplication import DELIVERY_PROPERTY, MESSAGE_PROPERTY, SOURCE_PROPERTY
 
 T = InteractionType
@@ -33,6 +35,11 @@ CLIENT_INTERACTIONS = frozenset(
 )
 """The interactions that happen in the app. Of the others, receipts, the control group and conversions are known to the
 connector, and opens and clicks of emails and texts to links and providers."""
+
+MAX_CLIENT_ITEMS = 100
+"""Items of one request of a client: SDKs send at most as many, and its user could fill the log otherwise."""
+MAX_ATTRIBUTE_BYTES = 1024
+"""Bytes of JSON of an attribute that a client changes: users must not use up the room for attributes of servers."""
 
 SERVER_EVENTS = frozenset({"make_purchase"})
 """Events that a client may not report, by type or by name: the server that takes the money knows of a purchase."""
@@ -92,12 +99,14 @@ class ClientReports:
             raise InvalidItem(f"properties: {', '.join(forged)} cannot come from a client; leave them out")
 
     def check_changes(self, changes: Mapping[str, Any]) -> None:
-        """Raise InvalidItem if a client may not make these changes of a user, which are in the form of PATCH."""
+        """Raise InvalidItem if a client may not make these changes of a user, well-formed in the form of PATCH."""
         if changes.get("id") != self.user:
             raise InvalidItem("id: is not the user of the token; a client changes its own user only")
-        attributes = changes.get("attributes")
-        names = attributes.keys() if isinstance(attributes, Mapping) else set()
-        refused = sorted(map(str, names - set(self.attributes)))
+        attributes: Mapping[str, Any] | None = changes.get("attributes")
+        refused = sorted((attributes or {}).keys() - set(self.attributes))
         refused += sorted(changes.keys() - {"id", "attributes"} - (_PROFILE_FIELDS & set(self.attributes)))
         if refused:
             raise InvalidItem(f"{', '.join(refused)}: a client may change only what CONNECTOR_CLIENT_ATTRIBUTES lists")
+        for name, value in (attributes or {}).items():
+            if value is not REMOVED and len(canonical_json(value).encode()) > MAX_ATTRIBUTE_BYTES:
+                raise InvalidItem(f"attributes.{name}: is larger than {MAX_ATTRIBUTE_BYTES} bytes")

@@ -139,6 +139,8 @@ async def test_a_client_changes_listed_attributes_only(api: KeyedApi) -> None:
         ):
             [told] = await results(app, users=[{"id": "m3", **changes}])
             assert told["status"] == "invalid", changes
+        [told] = await results(app, users=[{"attributes": {"theme": "x" * 1023}}])
+        assert told["status"] == "invalid", "a user must not use up the room for attributes of servers"
         [told] = await results(app, users=[{"attributes": {"theme": "dark"}, "first_name": "M"}])
         assert told == {"id": "m3", "status": "accepted"}
         after = (await server.get("/v1/users/m3")).json()
@@ -177,6 +179,16 @@ async def test_minted_tokens_are_those_of_the_documented_construction(api: Keyed
     signed = names["user_token"](CLIENT_SECRET, "default", "ü/17")
     async with api.caller("client", signed) as app:
         assert [one["status"] for one in await results(app, item("event", name="e", user="ü/17"))] == ["accepted"]
+
+
+async def test_a_client_s_request_has_few_items(api: KeyedApi) -> None:
+    """One user with a token must not fill the log."""
+    async with api.app("m11") as app:
+        too_many = {"interactions": [item("event", name="e", id=str(n)) for n in range(101)]}
+        assert (await app.post("/v1/interactions", json=too_many)).status_code == 413
+        batch = {"batch": [message("track", event="e", messageId=str(n)) for n in range(101)]}
+        assert (await app.post("/v1/batch", json=batch)).status_code == 400
+        assert len(await results(app, *too_many["interactions"][1:])) == 100
 
 
 async def test_an_erased_user_s_token_is_useless(api: KeyedApi) -> None:

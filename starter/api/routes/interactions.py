@@ -7,7 +7,8 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, parse_batch
+from connector.ingest.batches import MAX_ITEMS, BatchRefused, InteractionBatch, ingest_batch, parse_batch
+from connector.ingest.client_reports import MAX_CLIENT_ITEMS, ClientReports
 from starter.api.access.reports import LimitsHere
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
@@ -30,7 +31,7 @@ async def ingest_interactions(limits: LimitsHere, body: JsonObject, context: Con
     may be described beside them: descriptions apply before the items are evaluated, and have results of their own.
     A client reports about its own user, whom its items need not name.
     """
-    answer = await ingest_batch(context.intake, _batch_of(body), limits)
+    answer = await ingest_batch(context.intake, _batch_of(body, limits), limits)
     if answer.changed:
         context.outbox.nudge()
     for status, number in Counter(result.status for result in answer.results).items():
@@ -38,8 +39,8 @@ async def ingest_interactions(limits: LimitsHere, body: JsonObject, context: Con
     return Response(answer.as_text(), media_type="application/json")
 
 
-def _batch_of(body: dict[str, Any]) -> InteractionBatch:
+def _batch_of(body: dict[str, Any], limits: ClientReports | None) -> InteractionBatch:
     try:
-        return parse_batch(body)
+        return parse_batch(body, max_items=MAX_ITEMS if limits is None else MAX_CLIENT_ITEMS)
     except BatchRefused as refused:
         raise ApiError(422 if refused.code == "invalid" else 413, refused.code, str(refused)) from None

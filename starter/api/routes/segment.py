@@ -17,7 +17,7 @@ from pydantic_core import to_json
 
 from connector.app.configuration import SettingsWrong
 from connector.app.context import AppContext
-from connector.ingest.client_reports import ClientReports
+from connector.ingest.client_reports import MAX_CLIENT_ITEMS, ClientReports
 from connector.rules.model.audit import Actor
 from connector.rules.model.errors import DefinitionError
 from connector.rules.model.joining import Joiner, JoinRoute
@@ -117,12 +117,14 @@ async def read_batch(request: Request) -> Mapping[str, Any]:
     body = parse_json(await read_decompressed(request, MAX_BATCH_BYTES, too_large=400))
     if not isinstance(body, Mapping) or not isinstance(body.get("batch"), list):
         raise ApiError(400, "invalid", 'the body must be {"batch": [...]}, a list of messages')
-    if len(body["batch"]) > MAX_MESSAGES:
-        message = (
-            f"{len(body['batch'])} messages are more than {MAX_MESSAGES}; nothing was stored, send several batches"
-        )
-        raise ApiError(400, "too_many", message)
+    _check_number(body["batch"], MAX_MESSAGES)
     return body
+
+
+def _check_number(messages: Sequence[Any], limit: int) -> None:
+    if len(messages) > limit:
+        message = f"{len(messages)} messages are more than {limit}; nothing was stored, send several batches"
+        raise ApiError(400, "too_many", message)
 
 
 async def sender_of(request: Request, mapping: MappingHere, context: ContextHere, actor: ActorHere) -> Sender:
@@ -199,6 +201,8 @@ async def _ingest_one(kind: str, message: Any, sender: Sender) -> JSONResponse:
 
 async def _ingest_batch(body: Mapping[str, Any], route: JoinRoute, sender: Sender) -> JSONResponse:
     messages, shared = body["batch"], body.get("context")
+    if sender.limits is not None:
+        _check_number(messages, MAX_CLIENT_ITEMS)
     fit = [_unless_too_large(message) for message in messages]
     ingested = await sender.ingest(fit, route, shared=shared if isinstance(shared, Mapping) else {})
     for index, (message, fitting) in enumerate(zip(messages, fit, strict=True)):
