@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, select, update
 from connector.rules.model.reasons import Reason, State
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import is_launched
+from connector.store.follow_ups.renaming import find_settled, rename_erased
 from connector.store.provider_events.events import erase_events
 from connector.store.tables import (
     decisions,
@@ -66,7 +67,9 @@ async def erase_user(tx: Transaction, external_id: str, now: datetime) -> str | 
         return None
     ids, addresses = await load_ids(tx, user_key), await _load_addresses(tx, user_key)
     await mark_erased(tx, ids, addresses, now)
+    settled = await find_settled(tx, user_key, now)
     await _end_waits(tx, user_key, now)
+    await rename_erased(tx, settled)
     await _empty_decisions(tx, user_key)
     await _replace_provider_ids(tx, user_key)
     for table in _DELETED:
