@@ -74,6 +74,8 @@ def create(
       connector keys create --name dashboard --scope read --rate 5 --expires "90 days"
 
       connector keys create --name deploy --scope manage --scope read --json
+
+      connector keys create --name app --scope client --rate 1000
     """
     _check_name(name)
     _check_rate(rate)
@@ -188,10 +190,10 @@ def _print_issued(issued: IssuedKey, as_json: bool) -> None:
     print_note(f"key {key.id} ({key.name}): {', '.join(key.scopes)}; {_format_rate(key)}; {_format_validity(key)}")
     if old is not None:
         print_note(f"it replaces {old.id}, which is valid until {format_instant(old.expires_at)}")
-    print_note(
-        "The key is shown this once and stored nowhere: keep it as a secret, and send it as "
-        "`Authorization: Bearer KEY`."
-    )
+    care = "put it into your app: it is useless without a user's token in `X-User-Token`"
+    if Scope.CLIENT not in key.scopes:
+        care = "keep it as a secret, never in an app"
+    print_note(f"The key is shown this once and stored nowhere: {care}. Send it as `Authorization: Bearer KEY`.")
     return None
 
 

@@ -15,7 +15,9 @@ from starter.api.access.client import ClientKey, UserToken
 from starter.api.access.key_schemes import BEARER_OR_TOKEN
 from starter.api.access.scopes import Scope, caller_of, credentials_in
 from starter.api.context import ContextHere
+from starter.api.requests.admission import admit
 from starter.api.requests.errors import ApiError
+from starter.api.requests.pools import PoolName
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ async def _access_of(request: Request, context: AppContext, scope: Scope) -> Inb
         return InboxAccess(await user_key_of(context, caller.user), may_read=True)
     try:
         ticket = inbox_tokens(context).verify(given.as_text)
+        await admit(request, PoolName.CLIENTS)
         async with context.database.read(context.workspace) as tx:
             return InboxAccess(ticket.user_key_at(await database_now(tx)), may_read=True)
     except InvalidInboxToken as error:
