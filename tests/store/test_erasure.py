@@ -51,7 +51,7 @@ async def test_erasing_an_unknown_user_returns_false(installation: Installation)
 
 
 async def test_no_id_can_be_guessed(installation: Installation) -> None:
-    """An item without an id has one made of the user's id, and a follow-up's is made of that: the erased row's is not."""
+    """An item without an id has one made of the user's, and a follow-up's is made of that; not so after an erasure."""
     await installation.publish(ORIGINAL, follow_on("at-once", PUSHED), ABANDONED)
     item = {name: value for name, value in push("", 0, user=ADA.id).items() if name != "id"}
     await installation.ingest(item)
