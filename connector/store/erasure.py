@@ -38,7 +38,7 @@ _ERASED_TRIGGER: dict[str, Any] = {
     "target_kind": None,
     "properties": {},
 }
-_EMPTY_DESCRIPTION: dict[str, Any] = {
+EMPTY_DESCRIPTION: dict[str, Any] = {
     "email": None,
     "phone": None,
     "push_tokens": [],
@@ -50,6 +50,7 @@ _EMPTY_DESCRIPTION: dict[str, Any] = {
     "said_by": {},
     "newest_t": None,
 }
+"""What replaces the columns of a user's row."""
 _DELETED = (interactions, receipts, inbox, inbox_marks, user_aliases)
 
 
@@ -78,7 +79,7 @@ async def erase_user(tx: Transaction, external_id: str, now: datetime) -> str | 
     await erase_joins(tx, user_key, ids)
     await erase_events(tx, ids, addresses)
     of_user = (tx.in_workspace(users), users.c.user_key == user_key)
-    await tx.execute(update(users).where(*of_user).values(**_EMPTY_DESCRIPTION))
+    await tx.execute(update(users).where(*of_user).values(**EMPTY_DESCRIPTION))
     await erase_addresses(tx, user_key, addresses)
     return user_key
 

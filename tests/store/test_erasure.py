@@ -7,8 +7,8 @@ from sqlalchemy import insert, select, update
 
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
-from connector.store.erasure import erase_user
-from connector.store.tables import deliveries, follow_ups, metadata
+from connector.store.erasure import EMPTY_DESCRIPTION, erase_user
+from connector.store.tables import deliveries, follow_ups, metadata, users
 from connector.store.users.descriptions import save_user
 from connector.store.users.users import UserErased, find_user
 from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, follow_on, push
@@ -69,3 +69,13 @@ async def test_no_id_can_be_guessed(installation: Installation) -> None:
     assert (message.follow_up_id, message.id) == (left["at-once"].id, f"{left['at-once'].id}.push")
     assert left["f"].id == rows["f"].id, "its workflow is signalled by that id first"
     assert [row.key == row.id for row in left.values()] == [True, True]
+
+
+def test_every_table_about_users_is_known() -> None:
+    """A new table or column about users is written here, once the erasure deletes what it has of the person."""
+    about_users = {name for name, table in metadata.tables.items() if "user_key" in table.c}
+    assert about_users == {
+        "users", "user_aliases", "user_joins", "interactions", "follow_ups", "deliveries", "receipts", "assignments",
+        "decisions", "inbox", "inbox_marks", "dead_addresses",
+    }  # fmt: skip
+    assert {column.name for column in users.c} - {"workspace", "user_key", "created_at"} == EMPTY_DESCRIPTION.keys()
