@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from connector.rules.model.printable import escape_line
+
 
 class ConnectorError(Exception):
     """The base of every error of this project. Its message has what was wrong and what would be right."""
@@ -33,7 +35,7 @@ class Fault:
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
-        return ": ".join(part for part in (place, self.key, self.problem) if part)
+        return escape_line(": ".join(part for part in (place, self.key, self.problem) if part))
 
 
 class DefinitionError(ConnectorError):
