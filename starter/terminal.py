@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from connector.rules.model.errors import ConnectorError
 from connector.rules.model.printable import escape_line, escape_lines
 
 
@@ -34,11 +35,10 @@ def print_note(text: str) -> None:
     print(escape_line(text), file=sys.stderr, flush=True)
 
 
-def print_error(error: BaseException) -> None:
-    """Print an error: one line for each of its faults or problems."""
-    lines = getattr(error, "faults", None) or getattr(error, "problems", None) or [error]
-    for line in lines:
-        print_note(str(line))
+def print_error(error: ConnectorError) -> None:
+    """Print an error: one line, or one for each of its faults."""
+    for line in str(error).split("\n") if error.has_lines else [str(error)]:
+        print_note(line)
 
 
 def print_warnings(warnings: Iterable[str]) -> None:
