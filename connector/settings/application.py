@@ -7,7 +7,15 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import SettingsConfigDict
 
 from connector.rules.model.api_keys import MAX_KEY_RATE
@@ -24,6 +32,8 @@ from connector.settings.webhooks import MailgunWebhook, PostmarkWebhook, ResendW
 
 DEFAULT_KEY_RATE = 200.0
 """Requests per second of an API key that has no rate of its own."""
+LinkHost = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9.-]+$", to_lower=True)]
+"""A host, or `*.` and a domain whose subdomains are meant."""
 DEFAULT_MAX_CONNECTIONS = 512
 """Half of the files that a process may usually open."""
 _MEBIBYTE = 1024 * 1024
@@ -75,6 +85,8 @@ class Settings(Section):
     )
     erasure_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
     webhook_allow_private: bool = False
+    webhook_networks: list[IPv4Network | IPv6Network] = Field(default_factory=list)
+    link_hosts: list[LinkHost] = Field(default_factory=list)
     client: ClientSettings = Field(default_factory=ClientSettings)
     inbox: InboxSettings = Field(default_factory=InboxSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)

@@ -2,12 +2,9 @@
 
 import asyncio
 import socket
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -33,6 +30,7 @@ from tests.support.builders import ORIGINAL, follow_on
 from tests.support.installation import Installation
 from tests.support.repository import EXAMPLES
 from tests.support.temporal_server import open_environment
+from tests.support.web_site import serve_site
 from tests.support.workspace import Workspace, settings_for, working
 
 SECRET = SecretStr("the tests' own secret, at least 32 letters")
@@ -55,21 +53,11 @@ DEFINITIONS = (
 )
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def site() -> Iterator[str]:
-    """The examples as a web site of its own: another origin than the API's."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(EXAMPLES)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    """The examples as a web site."""
+    with serve_site(EXAMPLES) as origin:
+        yield origin
 
 
 @asynccontextmanager
