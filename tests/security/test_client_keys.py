@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.ingest.client_reports import CLIENT_INTERACTIONS, SERVER_PROPERTIES
+from connector.ingest.client_reports import CLIENT_INTERACTIONS, SERVER_EVENTS, SERVER_PROPERTIES
 from connector.rules.model.api_keys import Scope
 from connector.rules.model.interactions import CARD_INTERACTIONS, InteractionType
 from tests.support.builders import now
@@ -120,6 +120,20 @@ async def test_a_client_reports_only_what_an_app_can_know(api: KeyedApi) -> None
         assert told["status"] == "accepted", "events may have properties of any name"
         assert {"open_push", "view_content_card"} <= CLIENT_INTERACTIONS
         assert not any(kind.startswith(("receive_", "enroll_", "perform_")) for kind in CLIENT_INTERACTIONS)
+
+
+def test_the_page_lists_what_a_client_may_report() -> None:
+    """docs/keys.md has every type of interaction on the side where it belongs, and every property that is refused."""
+    text = (ROOT / "docs" / "keys.md").read_text()
+    may, may_not = (
+        set(re.findall(r"`([a-z_]+)\*?`", part.split("\n\n")[0]))
+        for part in re.split(r"\| a client may(?: not)? report \| because \|", text)[1:]
+    )
+    assert {kind for kind in may if kind in set(InteractionType)} == set(CLIENT_INTERACTIONS)
+    prefixes = tuple(name for name in may_not if name.endswith("_"))
+    refused = {kind for kind in InteractionType if kind in may_not or kind.startswith(prefixes)}
+    assert refused == set(InteractionType) - CLIENT_INTERACTIONS
+    assert may_not >= SERVER_PROPERTIES | SERVER_EVENTS
 
 
 async def test_a_client_changes_listed_attributes_only(api: KeyedApi) -> None:
