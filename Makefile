@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench clean
+.PHONY: help install demo test attack lint bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -18,6 +18,9 @@ demo: $(STAMP) ## start everything, play three use cases, and stop (make demo AR
 
 test: $(STAMP) ## run the tests (make test ARGS="-k intake" for some of them)
 	@$(BIN)/python -m tests.run $(ARGS)
+
+attack: $(STAMP) ## attack a running system with the load that each attack needs (tests/security)
+	@$(BIN)/python -m pytest --load full tests/security $(ARGS)
 
 lint: $(STAMP) ## check style, types and the direction of imports
 	$(BIN)/ruff check .

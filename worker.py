@@ -177,6 +177,7 @@ async def _open_sender(context: AppContext, channels: Mapping[str, Channel]) -> 
         channels,
         context.workspace,
         rates=_rates(context.settings),
+        link_hosts=context.settings.link_hosts,
         changed=context.outbox.nudge,
     )
     try:

@@ -6,7 +6,7 @@ Concurrent sends of one process share transactions (group commit), for their cla
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -41,6 +41,7 @@ from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.engine.group_commit import GroupCommit
 from connector.store.engine.transaction import Transaction
+from connector.templating.links import leads_elsewhere
 from connector.templating.templates import MessageAborted, RenderingFailed, is_quick, render, template_variables
 from connector.templating.threads import run_in_thread
 from connector.tracking.rewriting import hosts_in
@@ -60,6 +61,7 @@ class Sender:
     Args:
         channels: by name; a message for a channel that is missing fails with `no_provider`.
         rates: messages per second by channel, over all workers; a channel that is missing has no limit.
+        link_hosts: hosts to which user data may lead a link; none: not checked, `apply` refuses such links.
         changed: called when a send may have begun follow-ups of other campaigns, so that the outbox looks at once.
     """
 
@@ -72,10 +74,12 @@ class Sender:
         workspace: str,
         *,
         rates: Mapping[str, float] = {},
+        link_hosts: Collection[str] = (),
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._database, self._cache, self._intake = database, cache, intake
         self._channels, self._workspace, self._changed = channels, workspace, changed
+        self._link_hosts = tuple(link_hosts)
         self._limits = {channel: per_second(rate) for channel, rate in rates.items()}
         limits = {"max_transactions": database.max_group_transactions, "max_size": _MAX_GROUP}
         self._claims: GroupCommit[Attempt, ClaimResult] = GroupCommit(self._claim_together, **limits)
@@ -161,7 +165,7 @@ class Sender:
         """Render a claimed message and hand it to its channel; raises TryLater, or ApplicationError for a defect."""
         try:
             channel = self._channel(claim.due.channel)
-            accepted = await _hand_over(channel, await _render(claim))
+            accepted = await _hand_over(channel, await _render(claim, self._link_hosts))
         except TryLater:
             raise
         except (SendError, RenderingFailed, MessageAborted) as fault:
@@ -198,17 +202,20 @@ class Sender:
         return self._channels[name]
 
 
-async def _render(claim: Claim) -> OutgoingMessage:
+async def _render(claim: Claim, link_hosts: Collection[str]) -> OutgoingMessage:
     """Render a message for its channel, beside the event loop if it may take long.
 
     Raises:
         RenderingFailed, MessageAborted: the message cannot or must not be sent.
+        Rejected: user data leads a link to a host that is not listed.
     """
     user, due = claim.user, claim.due
     sms = claim.content.sms if due.channel == "sms" else None
     variables = template_variables(due.follow_up, user, claim.campaign)
     work = partial(render, claim.content, due.channel, variables)
     content = work() if is_quick(claim.content, due.channel, variables) else await run_in_thread(work)
+    if link_hosts and leads_elsewhere(getattr(claim.content, due.channel), content, link_hosts):
+        raise Rejected("link_host_refused", "a link leads to a host that is neither written nor listed")
     return OutgoingMessage(
         delivery_id=due.delivery_id,
         campaign=due.follow_up.campaign,

@@ -16,6 +16,7 @@ from sqlalchemy import insert
 
 from connector.app.event_loop import run_service
 from connector.app.preflight import listen
+from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.api.server import uvicorn_config
@@ -64,7 +65,7 @@ def _row(item: dict[str, Any]) -> dict[str, Any]:
 async def _serve(url: str, port: int) -> None:
     database = Database.open(url)
     with listen("127.0.0.1", port, option="PORT") as socket:
-        await uvicorn.Server(uvicorn_config(create_bare_app(database))).serve(sockets=[socket])
+        await uvicorn.Server(uvicorn_config(create_bare_app(database), Settings())).serve(sockets=[socket])
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ if "TMPDIR" not in os.environ and SHARED_MEMORY.is_dir() and shutil.disk_usage(S
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--part", choices=("parallel", "serial"), help="only tests that are not, or are, marked serial")
+    parser.addoption("--load", choices=("small", "full"), default="small", help="the load of tests/security")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

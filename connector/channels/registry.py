@@ -8,6 +8,7 @@ from connector.channels.console import ConsoleChannel
 from connector.channels.email import EmailChannel
 from connector.channels.fcm import FcmChannel
 from connector.channels.inbox import InboxChannel
+from connector.channels.networks import EVERYWHERE
 from connector.channels.protocol import Channel
 from connector.channels.tracked import track_channels
 from connector.channels.twilio import TwilioChannel
@@ -46,6 +47,6 @@ def open_channels(settings: Settings, *, default_console: bool, database: Databa
     channels["webhook"] = WebhookChannel(
         timeout=settings.send_timeout,
         signer=settings.webhook_signer,
-        allow_private=settings.webhook_allow_private,
+        networks=EVERYWHERE if settings.webhook_allow_private else settings.webhook_networks,
     )
     return track_channels(channels, settings)

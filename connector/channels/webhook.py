@@ -3,26 +3,27 @@
 The status alone decides; the response body is never read. Every request carries `webhook-id`, the delivery id, by which
 a receiver recognises a repetition. By default there is none: a request whose response was lost may have done its work.
 
-Authors of campaigns need not have access to the internal network, so a webhook reaches only public addresses unless the
-operator allows more. The receiver's name is resolved once, its addresses are checked, and the connection is pinned to a
-checked address: a name that resolves differently a moment later (DNS rebinding) changes nothing. TLS and the Host
-header keep the name.
+Authors of campaigns need not have access to the internal network, so a webhook reaches only public addresses and the
+networks that the operator allows, and never a cloud's metadata. The receiver's name is resolved once, its addresses are
+checked, and the connection is pinned to a checked address: a name that resolves differently a moment later (DNS
+rebinding) changes nothing. TLS and the Host header keep the name.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv6Address, ip_address, ip_network
 from socket import SOCK_STREAM
 from typing import Any
 
 import httpx
 
 from connector.channels.http_client import NO_KEEPALIVE, RequestProgress, read_retry_after
+from connector.channels.networks import Network, may_reach
 from connector.channels.protocol import Accepted, OutgoingMessage, Rejected, TryLater
 from connector.settings.signing import WebhookSigner
 
@@ -34,8 +35,7 @@ _RESERVED_HEADERS = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "expect"}
 )
 """Headers that frame the request or name its receiver: a template that set them could smuggle a second request."""
-# Special networks that some Python releases take for global: protocol assignments (RFC 6890), site-local (RFC 3879).
-_ALSO_SPECIAL = (ip_network("192.0.0.0/24"), ip_network("fec0::/10"))
+_FORBIDDEN_IN_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -51,7 +51,7 @@ class WebhookChannel:
     Args:
         timeout: the bound of one send, from name resolution to the status.
         signer: signs requests; None: they are not signed.
-        allow_private: let webhooks reach addresses that are not public.
+        networks: networks that webhooks may reach besides public addresses.
         tls: trusted authorities; None: the default ones.
         resolve: resolves host names.
         clock: seconds since 1970, for the signature's timestamp and dates in Retry-After.
@@ -62,7 +62,7 @@ class WebhookChannel:
         *,
         timeout: timedelta,
         signer: WebhookSigner | None = None,
-        allow_private: bool = False,
+        networks: Sequence[Network] = (),
         tls: ssl.SSLContext | None = None,
         resolve: Resolve = resolve,
         clock: Callable[[], float] = time.time,
@@ -71,7 +71,7 @@ class WebhookChannel:
         self._clock = clock
         self._signer = signer or WebhookSigner()
         self._client = httpx.AsyncClient(
-            transport=_PinnedTransport(allow_private=allow_private, tls=tls, resolve=resolve),
+            transport=_PinnedTransport(networks=networks, tls=tls, resolve=resolve),
             # A third, so that a host's second and third address get their turn too.
             timeout=httpx.Timeout(self._timeout_seconds, connect=self._timeout_seconds / 3),
             headers={"User-Agent": "campaign-connector"},
@@ -145,6 +145,8 @@ def _headers(content: Mapping[str, Any], body: str) -> dict[str, str]:
     headers = {name.lower(): value for name, value in (content.get("headers") or {}).items()}
     if reserved := _RESERVED_HEADERS & headers.keys():
         raise Rejected("webhook_invalid", f"the header {min(reserved)} is reserved; the connector sets it")
+    if any(_FORBIDDEN_IN_HEADER.search(value) for value in headers.values()):
+        raise Rejected("webhook_invalid", "a header holds a line break or another control character")
     return ({"content-type": "application/json"} if body else {}) | headers
 
 
@@ -164,15 +166,15 @@ class _PinnedTransport(httpx.AsyncBaseTransport):
     TLS that was verified for the first name.
     """
 
-    def __init__(self, *, allow_private: bool, tls: ssl.SSLContext | None, resolve: Resolve) -> None:
-        self._allow_private, self._resolve = allow_private, resolve
+    def __init__(self, *, networks: Sequence[Network], tls: ssl.SSLContext | None, resolve: Resolve) -> None:
+        self._networks, self._resolve = networks, resolve
         self._transport = httpx.AsyncHTTPTransport(verify=tls or True, limits=NO_KEEPALIVE)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` to the first of its host's addresses that accepts a connection.
 
         Raises:
-            Rejected: one of the addresses is not public; nothing was connected.
+            Rejected: one of the addresses may not be reached; nothing was connected.
             OSError: the name did not resolve.
             httpx.TransportError: as any httpx transport.
         """
@@ -186,22 +188,13 @@ class _PinnedTransport(httpx.AsyncBaseTransport):
 
     async def _checked_addresses(self, url: httpx.URL) -> Sequence[str]:
         addresses = await self._resolve(_host_name(url), url.port or _DEFAULT_PORTS[url.scheme])
-        if self._allow_private or all(map(is_public, addresses)):
+        if all(may_reach(address, self._networks) for address in addresses):
             return addresses
-        raise Rejected("webhook_address_refused", "the host has an address that is not public")
+        raise Rejected("webhook_address_refused", "the host has an address that is neither public nor allowed")
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
-
-
-def is_public(address: str) -> bool:
-    """Return whether `address` (IPv4 or IPv6) is globally reachable (RFC 6890); addresses that wrap others are not."""
-    ip = ip_address(address)
-    if isinstance(ip, IPv6Address) and (ip.ipv4_mapped or ip.sixtofour or ip.teredo):
-        return False
-    is_special = ip.is_multicast or ip.is_reserved or any(ip in network for network in _ALSO_SPECIAL)
-    return ip.is_global and not is_special
 
 
 def _host_name(url: httpx.URL) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from connector.definitions.faults import closest_match, describe_faults
 from connector.definitions.yaml_text import MAX_DEPTH, Document, read_documents
 from connector.rules.model.campaigns import DEFINITION_KINDS, Campaign, Card, Workspace
 from connector.rules.model.errors import DefinitionError, Fault
+from connector.templating.links import check_links
 from connector.templating.templates import check_templates
 
 Definition = Campaign | Card | Workspace
@@ -33,8 +34,10 @@ class Definitions:
         return (*([self.workspace] if self.workspace else []), *self.cards, *self.campaigns)
 
 
-def read_definitions(path: Path) -> Definitions:
+def read_definitions(path: Path, *, with_links: bool = False) -> Definitions:
     """Read a YAML file, or all *.yaml and *.yml files of a folder and its subfolders, in the order of their names.
+
+    With `with_links`, a link whose host comes from user data is a fault too.
 
     Skips subfolders that have a `timeline.jsonl` (examples for `simulate`), `node_modules` and hidden files.
 
@@ -46,7 +49,7 @@ def read_definitions(path: Path) -> Definitions:
     files = _files_in(path) if path.is_dir() else [path]
     if not files:
         raise DefinitionError([Fault("", "has no .yaml or .yml file; add one, or name another folder", str(path))])
-    collector = _Collector()
+    collector = _Collector(with_links)
     for file in files:
         collector.add_file(file)
     return collector.definitions()
@@ -63,29 +66,30 @@ def read_utf8_file(file: Path) -> str:
         raise DefinitionError([Fault("", f"cannot be read: {error.strerror}", str(file))]) from None
 
 
-def parse_yaml(text: str, *, file: str) -> Definitions:
+def parse_yaml(text: str, *, file: str, with_links: bool = False) -> Definitions:
     """Read the definitions of one YAML text.
 
     Args:
         file: its name in faults and places.
+        with_links: as in `read_definitions`.
 
     Raises:
         DefinitionError: with every fault.
     """
-    collector = _Collector()
+    collector = _Collector(with_links)
     collector.add_text(text, file)
     return collector.definitions()
 
 
-def parse_mapping(data: Any, *, file: str | None = None) -> Definition:
-    """Read one definition from a JSON mapping.
+def parse_mapping(data: Any, *, with_links: bool = False) -> Definition:
+    """Read one definition from a JSON mapping; `with_links` as in `read_definitions`.
 
     Raises:
         DefinitionError: with every fault, by key and without a line.
     """
-    definition, faults = _read(data)
+    definition, faults = _read(data, with_links)
     if definition is None or faults:
-        raise DefinitionError([replace(fault, file=file) for fault in faults])
+        raise DefinitionError(faults)
     return definition
 
 
@@ -93,6 +97,7 @@ def parse_mapping(data: Any, *, file: str | None = None) -> Definition:
 class _Collector:
     """Collects the definitions and faults of several files."""
 
+    with_links: bool
     collected: list[Definition] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
@@ -123,7 +128,7 @@ class _Collector:
         )
 
     def _add(self, document: Document) -> None:
-        definition, faults = _read(document.data)
+        definition, faults = _read(document.data, self.with_links)
         duplicates = self._duplicate_faults(document)
         found = [*duplicates, *document.faults, *document.locate(faults)]
         self.faults += sorted(found, key=lambda fault: fault.line or 0)
@@ -161,7 +166,7 @@ def _files_in(folder: Path) -> list[Path]:
     )
 
 
-def _read(data: Any) -> tuple[Definition | None, list[Fault]]:
+def _read(data: Any, with_links: bool) -> tuple[Definition | None, list[Fault]]:
     """Return a definition and its faults; no definition if the data does not fit the model."""
     faults = _shape_faults(data)
     if faults:
@@ -171,7 +176,9 @@ def _read(data: Any) -> tuple[Definition | None, list[Fault]]:
         definition: Definition = model.model_validate(data)
     except ValidationError as error:
         return None, describe_faults(error, model, data)
-    return definition, [] if isinstance(definition, Workspace) else check_templates(definition)
+    if isinstance(definition, Workspace):
+        return definition, []
+    return definition, [*check_templates(definition), *(check_links(definition) if with_links else ())]
 
 
 def _shape_faults(data: Any) -> list[Fault]:

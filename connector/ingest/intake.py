@@ -162,7 +162,7 @@ class _BatchIngest:
         if not named:
             return IngestResult(self._results, False)
         self._user_keys = await resolve_and_lock(self._tx, sorted(named), self._tx.now, anonymous=self._anonymous)
-        faults = await merge_users(self._tx, users, self._user_keys)
+        faults = await merge_users(self._tx, users, self._user_keys, self._tx.now)
         self._refuse_erased()
         self._drop_duplicates(find_duplicates(self._new, self._user_keys, await self._load_reported(), self._tx.now))
         logged = await self._log_new_items()
@@ -217,7 +217,7 @@ class _BatchIngest:
 
     async def _merge_changes_of_new(self, changes_by_item: Mapping[int, Changes]) -> None:
         changes = [changes for position, changes in sorted(changes_by_item.items()) if position in self._new]
-        await merge_users(self._tx, changes, self._user_keys)
+        await merge_users(self._tx, changes, self._user_keys, self._tx.now)
 
     async def _add_conversions(self, logged: dict[str, list[LogEntry]]) -> None:
         """Log the conversions that the items make, and add them to `logged` (C1)."""

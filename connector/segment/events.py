@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from connector.rules.model.consent import Consent
 from connector.rules.model.errors import InvalidItem
-from connector.rules.model.users import Consent
 from connector.rules.model.values import ChannelName, canonical_json
 from connector.rules.targeting.deduplication import DELIVERY_PROPERTY, MESSAGE_PROPERTY
 from connector.segment.envelope import MAX_ID_CHARACTERS, SegmentMessage, convert_to_text

@@ -23,9 +23,9 @@ from connector.definitions.faults import describe_faults
 from connector.definitions.reading import read_utf8_file
 from connector.definitions.yaml_text import Document, read_documents
 from connector.rules.model.conditions import REFINEMENTS, REQUIRED_REFINEMENT, InteractionCondition
+from connector.rules.model.consent import Consent
 from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.model.interactions import CARD_INTERACTIONS, InteractionType
-from connector.rules.model.users import Consent
 from connector.rules.model.values import UNKNOWN_FORM, WORD, ChannelName, Definition, Text
 from connector.rules.targeting.matching import base_type_of, json_equal
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from connector.rules.model.consent import EFFECTIVE_AT
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.joining import IdPair
 from connector.rules.model.users import REMOVED, User
@@ -126,7 +127,9 @@ def _translate(message: SegmentMessage, mapping: SegmentMapping, target_exists: 
             return Translation(link=_link(message))
         case "track":
             items, consent = items_of_track(message, mapping, target_exists)
-            return Translation(items, changes_if_new={"id": message.user, "consent": consent} if consent else None)
+            stated: dict[str, Any] = {str(channel): state for channel, state in consent.items()}
+            changes = {"id": message.user, "consent": {**stated, EFFECTIVE_AT: message.at}}
+            return Translation(items, changes_if_new=changes if consent else None)
         case _:
             return Translation(items_of_page(message))
 

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import SettingsConfigDict
 
 from connector.rules.model.api_keys import MAX_KEY_RATE
@@ -23,6 +32,10 @@ from connector.settings.webhooks import MailgunWebhook, PostmarkWebhook, ResendW
 
 DEFAULT_KEY_RATE = 200.0
 """Requests per second of an API key that has no rate of its own."""
+LinkHost = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9.-]+$", to_lower=True)]
+"""A host, or `*.` and a domain whose subdomains are meant."""
+DEFAULT_MAX_CONNECTIONS = 512
+"""Half of the files that a process may usually open."""
 _MEBIBYTE = 1024 * 1024
 
 
@@ -34,6 +47,7 @@ class ApiLimits(Section):
     max_requests: PositiveInt = 128
     max_body_memory: int = Field(default=16 * _MEBIBYTE, ge=10 * _MEBIBYTE)
     body_seconds: PositiveFloat = 30.0
+    max_connections: PositiveInt = DEFAULT_MAX_CONNECTIONS
 
 
 class Settings(Section):
@@ -51,6 +65,7 @@ class Settings(Section):
     key_rate: float = Field(default=DEFAULT_KEY_RATE, gt=0, le=MAX_KEY_RATE, allow_inf_nan=False)
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=0, le=65535)
+    api_trusted_proxies: list[IPv4Network | IPv6Network] = Field(default_factory=list)
     api_limits: ApiLimits = Field(default_factory=ApiLimits)
     codec: CodecSettings = Field(default_factory=CodecSettings)
     retention_days: PositiveInt = 90
@@ -69,6 +84,8 @@ class Settings(Section):
     )
     erasure_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
     webhook_allow_private: bool = False
+    webhook_networks: list[IPv4Network | IPv6Network] = Field(default_factory=list)
+    link_hosts: list[LinkHost] = Field(default_factory=list)
     client: ClientSettings = Field(default_factory=ClientSettings)
     inbox: InboxSettings = Field(default_factory=InboxSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)

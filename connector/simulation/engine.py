@@ -10,10 +10,11 @@ from typing import Any, Protocol
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.lifecycle import OrderVerb, apply_order
 from connector.rules.model.campaigns import Campaign, Card, Workspace
+from connector.rules.model.consent import ConsentSource, read_statements
 from connector.rules.model.follow_up import drop
 from connector.rules.model.interactions import Item, LogEntry
 from connector.rules.model.reasons import Reason
-from connector.rules.model.users import User, merge_changes
+from connector.rules.model.users import User, UserMerge
 from connector.rules.publishing.drafting import draft
 from connector.rules.publishing.orders import OrderPlan, plan_archive, plan_publish, plan_resume, plan_stop
 from connector.rules.sending.launching import is_launched
@@ -120,7 +121,9 @@ class Simulation:
     def change_user(self, user_id: str, changes: Mapping[str, Any]) -> None:
         """Merge changes into a user's profile, as PATCH does; raises pydantic.ValidationError."""
         user = self._world.store.load_user(user_id)
-        user.profile = merge_changes(user.profile, changes)
+        merge = UserMerge(user.profile, user.statements)
+        merge.apply(changes, read_statements(changes.get("consent", {}), self._world.clock, ConsentSource.SERVICE))
+        user.profile, user.statements = merge.result(), merge.statements
 
     def add_user(
         self, profile: User, *, log: Sequence[LogEntry] = (), receipts: Mapping[tuple[str, str], datetime]

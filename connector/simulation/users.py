@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from connector.rules.model.consent import ConsentStatements
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
@@ -26,6 +27,7 @@ class SimulatedUser:
     """One user.
 
     Args:
+        statements: the statements on consent that hold.
         newest_t: the time of the newest evaluated item, UTC.
         ended: the ids of the `follow_ups` that have ended, in the order of their decisions.
         messages: deliveries by follow-up id and channel.
@@ -36,6 +38,7 @@ class SimulatedUser:
     """
 
     profile: User
+    statements: ConsentStatements = field(default_factory=dict)
     newest_t: datetime | None = None
     log: list[LogEntry] = field(default_factory=list)
     follow_ups: dict[str, FollowUp] = field(default_factory=dict)

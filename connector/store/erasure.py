@@ -46,6 +46,7 @@ _EMPTY_DESCRIPTION: dict[str, Any] = {
     "attributes": {},
     "consent": {},
     "said_at": {},
+    "said_by": {},
     "newest_t": None,
 }
 _DELETED = (interactions, receipts, inbox, inbox_marks, user_aliases)

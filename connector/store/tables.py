@@ -153,6 +153,7 @@ users = Table(
     Column("newest_t", Instant),
     Column("created_at", Instant, nullable=False),
     Column("said_at", Json, nullable=False, server_default=text("'{}'")),
+    Column("said_by", Json, nullable=False, server_default=text("'{}'")),
     comment="One row a user. newest_t is the newest interaction judged; anything not after it is judged by folding.",
 )
 SEPARATORS = " -()."

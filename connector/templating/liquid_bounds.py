@@ -1,18 +1,26 @@
-"""Liquid environments that bound time and size.
+"""Liquid environments that bound time and size, and encode values by their place.
 
-Marketers write templates and anyone can supply the values in them: neither may block a worker or exhaust its memory.
+Marketers write templates and anyone can supply the values in them: neither may block a worker or exhaust its memory,
+and a value must not become a part of the structure that it is written into.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any, TextIO
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial, wraps
+from io import StringIO
+from typing import Any, Literal, TextIO, cast, get_args
 
 from liquid import BoundTemplate, Environment, Markup, RenderContext, Token, TokenStream
 from liquid.ast import Node
+from liquid.builtin.expressions import FilteredExpression, StringLiteral
+from liquid.builtin.expressions import Literal as LiteralExpression
+from liquid.builtin.output import Output, OutputNode
+from liquid.builtin.tags.cycle_tag import CycleNode, CycleTag
+from liquid.builtin.tags.echo_tag import EchoTag
+from liquid.builtin.tags.ifchanged_tag import IfChangedNode, IfChangedTag
 from liquid.exceptions import LiquidSyntaxError, ResourceLimitError
 from liquid.extra import JSON
 from liquid.filter import string_filter, with_environment
@@ -20,6 +28,7 @@ from liquid.tag import Tag
 from liquid.token import TOKEN_EXPRESSION, TOKEN_TAG
 
 from connector.rules.model.errors import ConnectorError
+from connector.templating.encoding import BUFFERS, EncodingBuffer, Form, encoded
 from connector.templating.html_source import strip_tags
 from connector.templating.lexing import tokenize
 
@@ -35,6 +44,8 @@ _MAX_ITEMS = 1_000
 _MAX_BITS = 1_024
 _GROWING = frozenset({"replace", "join"})
 """Filters whose result may be as long as the product of their arguments."""
+Place = Literal["text", "html", "json", "url", "form"]
+"""What a template writes, by which its values are encoded."""
 _REASON = re.compile(r"""\s*(\(\s*('[^']*'|"[^"]*")?\s*\))?\s*""")
 
 
@@ -123,12 +134,83 @@ def _strip_html(text: str, *, environment: Environment) -> str:
     return Markup(stripped) if environment.autoescape and isinstance(text, Markup) else stripped
 
 
+@with_environment
+@string_filter
+def _raw(text: str, *, environment: Environment) -> str:
+    """Return the text marked to be written as it is."""
+    return Markup(text) if environment.autoescape else encoded(text, "raw")
+
+
+def _marking(function: Callable[..., Any], form: Form) -> Callable[..., Any]:
+    """Return a filter whose results are marked as encoded in this form."""
+
+    @wraps(function)
+    def marked(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        return encoded(result, form) if type(result) is str else result
+
+    return marked
+
+
+class _OutputNode(OutputNode):
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        """Write a value, encoded by its place; a quoted text is the author's own."""
+        if not isinstance(buffer, EncodingBuffer):
+            return super().render_to_output(context, buffer)
+        value, expression = self.expression.evaluate(context), self.expression
+        is_bare = isinstance(expression, FilteredExpression) and not expression.filters
+        if is_bare and isinstance(cast(FilteredExpression, expression).left, StringLiteral):
+            return buffer.write(str(value))
+        return buffer.write_value(value)
+
+
+class _CycleNode(CycleNode):
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        """Write the next of the values, encoded by its place unless all are the author's own."""
+        if not isinstance(buffer, EncodingBuffer) or all(isinstance(arg, LiteralExpression) for arg in self.args):
+            return super().render_to_output(context, buffer)
+        value = StringIO()
+        super().render_to_output(context, value)
+        return buffer.write_value(value.getvalue())
+
+
+class _IfChangedNode(IfChangedNode):
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        """Write the block if its output differs from the last one, with its values encoded by their places."""
+        if not isinstance(buffer, EncodingBuffer):
+            return super().render_to_output(context, buffer)
+        part = buffer.part()
+        self.block.render(context, part)
+        text = part.getvalue()
+        return buffer.write(text) if context.ifchanged(text) else 0
+
+
+_WRITING_TAGS = (
+    (Output, _OutputNode),
+    (EchoTag, _OutputNode),
+    (CycleTag, _CycleNode),
+    (IfChangedTag, _IfChangedNode),
+)
+
+
 class _Template(BoundTemplate):
     context_class = _Context
 
+    def _get_buffer(self) -> StringIO:
+        buffer_class = BUFFERS.get(cast(_BoundedEnvironment, self.env).place)
+        return buffer_class(MAX_OUTPUT_BYTES) if buffer_class else super()._get_buffer()
+
 
 class _BoundedEnvironment(Environment):
-    """The standard tags and filters, without those that load other templates, plus `abort_message` and `json`."""
+    """The standard tags and filters, without those that load other templates, plus `abort_message`, `json` and `raw`.
+
+    Args:
+        place: what the templates write; "html" escapes all values alike, "text" none.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place: Place = place
+        super().__init__(autoescape=place == "html")
 
     output_stream_limit = MAX_OUTPUT_BYTES
     loop_iteration_limit = _MAX_ITERATIONS
@@ -142,7 +224,12 @@ class _BoundedEnvironment(Environment):
         for name in ("include", "render"):
             del self.tags[name]
         self.add_tag(_AbortTag)
-        self.add_filter("json", JSON())
+        for tag, node in _WRITING_TAGS:
+            self.add_tag(type(tag.__name__, (tag,), {"node_class": node}))
+        self.add_filter("json", _marking(JSON(), "json"))
+        self.add_filter("escapejs", _marking(self.filters["escapejs"], "json_content"))
+        self.add_filter("url_encode", _marking(self.filters["url_encode"], "url"))
+        self.add_filter("raw", _raw)
         self.add_filter("strip_html", _strip_html)
 
     def tokenizer(self) -> Callable[[str], Iterator[Token]]:
@@ -150,6 +237,5 @@ class _BoundedEnvironment(Environment):
         return tokenize
 
 
-PLAIN = _BoundedEnvironment()
-HTML = _BoundedEnvironment(autoescape=True)
-"""Escapes the values of variables for HTML."""
+ENVIRONMENTS: Mapping[Place, Environment] = {place: _BoundedEnvironment(place) for place in get_args(Place)}
+PLAIN = ENVIRONMENTS["text"]

@@ -1,7 +1,7 @@
 """Check messages as Liquid templates when they are applied, and render them within bounds when they are sent.
 
-Templates see `user`, `campaign`, `trigger` and `event`. A missing value renders as nothing. Values are escaped in the
-HTML of emails and nowhere else.
+Templates see `user`, `campaign`, `trigger` and `event`. A missing value renders as nothing. Values are encoded by the
+place at which they stand: in the HTML of emails, and in the URL and the body of webhooks; nowhere else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from connector.rules.model.interactions import Interaction
 from connector.rules.model.messages import Messages
 from connector.rules.model.users import User
 from connector.templating.lexing import Piece, find_pieces
-from connector.templating.liquid_bounds import HTML, PLAIN, MessageAborted
+from connector.templating.liquid_bounds import ENVIRONMENTS, PLAIN, MessageAborted, Place
+from connector.templating.places import place_of
 
 __all__ = [
     "MAX_TEMPLATE_BYTES",
@@ -34,7 +35,9 @@ __all__ = [
     "RenderingFailed",
     "check_templates",
     "is_quick",
+    "message_texts",
     "render",
+    "template_texts",
     "template_variables",
     "user_variables",
     "variable_paths",
@@ -68,12 +71,18 @@ def check_templates(definition: Campaign | Card) -> list[Fault]:
     A fault's key is the field's dotted path; its problem names the campaign and the line within the template.
     """
     faults = (
-        Fault(f"{path}.{field}" if path else field, f"in {definition.id}, line {line} of the template: {problem}")
-        for path, message in _messages(definition)
-        for field, text in _texts(message.model_dump(by_alias=True, exclude={"card"}))
-        for line, problem in _problems(text, html=path.endswith("email") and field == "html")
+        Fault(key, f"in {definition.id}, line {line} of the template: {problem}")
+        for key, message, field, text in template_texts(definition)
+        for line, problem in _problems(text, place_of(message, field))
     )
     return list(islice(faults, _MAX_FAULTS))
+
+
+def template_texts(definition: Campaign | Card) -> Iterator[tuple[str, BaseModel, str, str]]:
+    """Yield every template of a definition: its key, its message, its field within the message, and the text."""
+    for path, message in _messages(definition):
+        for field, text in message_texts(message.model_dump(by_alias=True, exclude={"card"})):
+            yield f"{path}.{field}" if path else field, message, field, text
 
 
 def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +101,7 @@ def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> di
         if "{" not in text:  # no markup
             return text
         try:
-            return _parse(text, channel == "email" and field == "html").render(**variables)
+            return _parse(text, place_of(message, field)).render(**variables)
         except MessageAborted:
             raise
         except Exception as error:
@@ -108,7 +117,7 @@ def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> di
 
 def is_quick(messages: Messages, channel: str, variables: Mapping[str, Any]) -> bool:
     """Return whether rendering the channel's message surely takes little time: short texts and values, and no loop."""
-    texts = [text for _, text in _texts(getattr(messages, channel).model_dump(by_alias=True, exclude_none=True))]
+    texts = [text for _, text in message_texts(getattr(messages, channel).model_dump(by_alias=True, exclude_none=True))]
     if sum(map(len, texts)) > _QUICK_CHARACTERS or any("{%" in text and _has_loop(text) for text in texts):
         return False
     return sum(islice(_sizes(variables), _QUICK_CHARACTERS)) <= _QUICK_CHARACTERS
@@ -162,8 +171,9 @@ def variable_paths(messages: Messages, channel: str) -> frozenset[tuple[str | in
     None if it depends on more: on the time, or on computed names.
     """
     paths: set[tuple[str | int, ...]] = set()
-    for field, text in _texts(getattr(messages, channel).model_dump(by_alias=True, exclude_none=True)):
-        analysis = _parse(text, channel == "email" and field == "html").analyze()
+    message: BaseModel = getattr(messages, channel)
+    for field, text in message_texts(message.model_dump(by_alias=True, exclude_none=True)):
+        analysis = _parse(text, place_of(message, field)).analyze()
         segments = [variable.segments for uses in analysis.globals.values() for variable in uses]
         if "date" in analysis.filters or any(isinstance(part, list) for path in segments for part in path):
             return None
@@ -185,7 +195,7 @@ def _map_texts(field: str, value: Any, change: Callable[[str, str], str]) -> Any
     return value
 
 
-def _texts(message: Mapping[str, Any]) -> list[tuple[str, str]]:
+def message_texts(message: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the texts of a message with their dotted fields."""
     texts: list[tuple[str, str]] = []
 
@@ -212,17 +222,17 @@ def _messages(definition: Campaign | Card) -> Iterator[tuple[str, BaseModel]]:
 
 
 @lru_cache(maxsize=2048)
-def _parse(text: str, html: bool) -> BoundTemplate:
-    return (HTML if html else PLAIN).from_string(text)
+def _parse(text: str, place: Place) -> BoundTemplate:
+    return ENVIRONMENTS[place].from_string(text)
 
 
-def _problems(text: str, *, html: bool) -> Iterator[tuple[int, str]]:
+def _problems(text: str, place: Place) -> Iterator[tuple[int, str]]:
     """Yield the problems of one template with their lines."""
     if (size := len(text.encode(errors="surrogatepass"))) > MAX_TEMPLATE_BYTES:
         yield 1, f"has {size} bytes; a template has at most {MAX_TEMPLATE_BYTES}"
         return
     try:
-        analysis = (HTML if html else PLAIN).from_string(text).analyze()  # not cached: most checks are for one draft
+        analysis = ENVIRONMENTS[place].from_string(text).analyze()  # not cached: most checks are for one draft
     except (LiquidError, RecursionError) as error:
         yield _line(error, text), _describe(error)
         return

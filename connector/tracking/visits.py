@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from connector.ingest.intake import Intake
+from connector.rules.model.consent import ConsentSource
 from connector.rules.model.interactions import Interaction, InteractionType, LogEntry
 from connector.rules.provider_events.classification import (
     BURST_WINDOW,
@@ -29,7 +30,7 @@ from connector.rules.provider_events.classification import (
 from connector.rules.sending.deliveries import DeliveryRecord
 from connector.store.engine.database import Database, StoreUnavailable, database_now
 from connector.store.follow_ups.deliveries import load_deliveries_by_id
-from connector.store.users.descriptions import merge_user, save_consent_time
+from connector.store.users.descriptions import merge_user
 from connector.store.users.log import load_items
 from connector.store.users.users import UserErased
 from connector.tracking.agents import is_crawler
@@ -192,11 +193,10 @@ async def unsubscribe(database: Database, workspace: str, delivery_id: str) -> b
         delivery = (await load_deliveries_by_id(tx, [delivery_id])).get(delivery_id)
         if delivery is None or not delivery.user:
             return False
-        changes = {"consent": {delivery.channel: "unsubscribed"}}
         with suppress(UserErased):
             now = await database_now(tx)
-            user_key = await merge_user(tx, delivery.user, changes, now, anonymous={delivery.user})
-            await save_consent_time(tx, user_key, delivery.channel, now)
+            changes = {"consent": {delivery.channel: "unsubscribed", "effective_at": now}}
+            await merge_user(tx, delivery.user, changes, now, source=ConsentSource.USER, anonymous={delivery.user})
             return True
         return False
 

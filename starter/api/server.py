@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from connector.app.configuration import SettingsWrong, open_database
 from connector.app.context import open_context
 from connector.app.preflight import check_tables, listen
-from connector.settings.application import Settings
+from connector.settings.application import ApiLimits, Settings
 from connector.store.engine.database import Database, StoreUnavailable
 from starter.api.access.scopes import Keys, keys_for
 from starter.api.app import create_app
@@ -45,7 +45,7 @@ async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event
         keys = keys_for(settings, host, context.database)
         await _check_store(context.database, keys)
         with listen(host, port, option="--port") as socket:
-            await _serve_app(create_app(context, keys), socket, stopped, event="api_listens")
+            await _serve_app(create_app(context, keys), settings, socket, stopped, event="api_listens")
 
 
 async def serve_codec(settings: Settings, host: str, port: int, origins: Sequence[str], stopped: asyncio.Event) -> None:
@@ -61,14 +61,15 @@ async def serve_codec(settings: Settings, host: str, port: int, origins: Sequenc
         keys = keys_for(settings.model_copy(update={"dev": False}), host, database)
         await _check_store(database, keys)
         with listen(host, port, option="--port") as socket:
-            await _serve_app(create_codec_app(settings, keys, origins), socket, stopped, event="codec_server_listens")
+            app = create_codec_app(settings, keys, origins)
+            await _serve_app(app, settings, socket, stopped, event="codec_server_listens")
     finally:
         await database.close()
 
 
-async def _serve_app(app: FastAPI, socket: Socket, stopped: asyncio.Event, *, event: str) -> None:
+async def _serve_app(app: FastAPI, settings: Settings, socket: Socket, stopped: asyncio.Event, *, event: str) -> None:
     _freeze_imported_objects()
-    server = _Server(uvicorn_config(app))
+    server = _Server(uvicorn_config(app, settings))
     serving = asyncio.create_task(server.serve(sockets=[socket]))
     host, port = socket.getsockname()[:2]
     _log.info(event, host=host, port=port)
@@ -86,26 +87,29 @@ def _freeze_imported_objects() -> None:
     gc.set_threshold(10_000, 20, 50)
 
 
-def uvicorn_config(app: FastAPI) -> uvicorn.Config:
-    """Return the uvicorn configuration: no access log, no server header."""
+def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """Return the uvicorn configuration: no access log, no server header; only trusted proxies name the client."""
     return uvicorn.Config(
         app,
-        http=_http_protocol(),
+        http=_http_protocol(settings.api_limits),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.api_trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.api_trusted_proxies],
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
 
 
-def _http_protocol() -> type[asyncio.Protocol] | Literal["h11"]:
+def _http_protocol(limits: ApiLimits) -> type[asyncio.Protocol] | Literal["h11"]:
     """Return httptools' protocol; h11's if httptools is not installed (Windows, PyPy)."""
     try:
         from starter.api.requests.http_protocol import BoundedHttpToolsProtocol
     except ImportError:
         return "h11"
-    return BoundedHttpToolsProtocol
+
+    return type("Protocol", (BoundedHttpToolsProtocol,), {"max_connections": limits.max_connections})
 
 
 async def _check_store(database: Database, keys: Keys) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from connector.app.configuration import read_settings
 from connector.definitions import read_definitions
 from connector.rules.model.campaigns import Workspace
 from connector.rules.model.errors import DefinitionError, Fault
@@ -61,7 +62,7 @@ def read_definition_files(paths: Sequence[Path]) -> list[Definition]:
     with spinner("Reading definitions"):
         for path in paths:
             try:
-                definitions += read_definitions(path).all
+                definitions += read_definitions(path, with_links=not read_settings().link_hosts).all
             except DefinitionError as error:
                 faults += error.faults
     if faults:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from starter.commands.actor import command_line_actor
-from starter.commands.options import DataOption, JsonOption
+from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
 from starter.commands.store_session import open_store, run
 from starter.operations.erasure import Erased, erase
 from starter.terminal import print_json, print_note, print_result
@@ -37,6 +37,7 @@ def _describe() -> None:
 def erase_user(
     user: UserArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    reason: ReasonOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -53,9 +54,10 @@ def erase_user(
     """
     if not user or len(user) > MAX_ID_CHARACTERS or "\0" in user:
         raise typer.BadParameter(f"USER: write an id of 1 to {MAX_ID_CHARACTERS} characters")
+    check_reason(reason)
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Erase the user {user!r} for good?", abort=True, err=True)
-    result = run(_erase(data, user))
+    result = run(_erase(data, user, reason))
     if as_json:
         print_json({"user": user, "result": result})
     elif result != "unknown":
@@ -65,6 +67,6 @@ def erase_user(
         raise typer.Exit(1)
 
 
-async def _erase(data: Path | None, user: str) -> Erased:
+async def _erase(data: Path | None, user: str, reason: str | None) -> Erased:
     async with open_store(data) as context:
-        return await erase(context, user, command_line_actor())
+        return await erase(context, user, command_line_actor(), reason=reason)

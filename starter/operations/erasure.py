@@ -18,7 +18,7 @@ Erased = Literal["erased", "erased_before", "unknown"]
 _log = logging.getLogger(__name__)
 
 
-async def erase(context: StoreContext, id: str, actor: Actor) -> Erased:
+async def erase(context: StoreContext, id: str, actor: Actor, *, reason: str | None = None) -> Erased:
     """Erase a user for good, by any of the user's ids. Repeated, it changes nothing.
 
     Like an order, it waits for the transactions that run and lets none begin meanwhile, so that none of them writes
@@ -31,7 +31,7 @@ async def erase(context: StoreContext, id: str, actor: Actor) -> Erased:
         user_key = await erase_user(tx, id, await database_now(tx))
         if user_key is None:
             return "erased_before" if await find_erased_ids(tx, [id]) else "unknown"
-        await record_audit(tx, actor, Act(AuditAction.ERASE_USER, user_key))
+        await record_audit(tx, actor, Act(AuditAction.ERASE_USER, user_key, reason=reason))
     if not await context.database.truncate_log():
         _log.warning("erasure_log_not_truncated: SQLite's log keeps old pages until its readers have ended")
     return "erased"

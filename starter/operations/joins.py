@@ -7,8 +7,6 @@ ConnectorError
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from connector.app.store_context import StoreContext
 from connector.rules.model.audit import Act, Actor, AuditAction
 from connector.rules.model.errors import ConnectorError
@@ -27,7 +25,7 @@ class NotJoined(ConnectorError):
     """The id is the user's only one, or the one by which the user is shown."""
 
 
-async def split_user(context: StoreContext, id: str, actor: Actor) -> str:
+async def split_user(context: StoreContext, id: str, actor: Actor, *, reason: str | None = None) -> str:
     """Split an id off the user whom it was joined into, and return the id by which that user is shown.
 
     The user keeps everything that happened until now. The id counts as a user's own from now on, so that joining it
@@ -46,13 +44,9 @@ async def split_user(context: StoreContext, id: str, actor: Actor) -> str:
             raise NotJoined(f"{id} is the only id of its user: it is joined with no other")
         if shown == id:
             raise NotJoined(f"{id} is the id in use of its user; split off one that was joined: {', '.join(others)}")
-        await _split(tx, id, user_key, actor, await database_now(tx))
+        new_key = await split_id(tx, id, await database_now(tx), actor.id)
+        await record_audit(tx, actor, Act(AuditAction.UNDO_JOIN, user_key, {"new_user": new_key}, reason))
         return shown
-
-
-async def _split(tx: Transaction, id: str, user_key: str, actor: Actor, now: datetime) -> None:
-    new_key = await split_id(tx, id, now, actor.id)
-    await record_audit(tx, actor, Act(AuditAction.UNDO_JOIN, user_key, {"new_user": new_key}))
 
 
 async def _lock_known(tx: Transaction, id: str) -> str | None:

@@ -59,6 +59,14 @@ class WebhookProvider(Protocol):
     name: str
     max_body_bytes: int
 
+    def check_head(self, headers: Mapping[str, str]) -> None:
+        """Refuse a call that its headers alone rule out: its body is not read. Raises SignatureInvalid.
+
+        Args:
+            headers: by name in lower case.
+        """
+        ...
+
     async def verify(self, call: WebhookCall) -> None:
         """Check that the provider made this call, recently. Raises SignatureInvalid, BodyInvalid or TryAgainLater."""
         ...
@@ -78,6 +86,12 @@ class WebhookProvider(Protocol):
         Returns None for an event that is about no message or cannot be read: one bad event stops no other of its call.
         """
         ...
+
+
+def require_headers(headers: Mapping[str, str], *names: str) -> None:
+    """Raise SignatureInvalid unless a call has all of these headers, without which it is not signed."""
+    if missing := [name for name in names if not headers.get(name)]:
+        raise SignatureInvalid(f"the signature is missing: there is no header {' and no '.join(missing)}")
 
 
 def check_age(call: WebhookCall, signed_at: datetime | None, *, past: timedelta, future: timedelta) -> None:

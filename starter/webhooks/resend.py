@@ -6,7 +6,7 @@ Each attempt has its own signed time, and keeps the `svix-id` of its event.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -27,7 +27,7 @@ from starter.webhooks.payload import (
     reason_code,
     value_at,
 )
-from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, WebhookCall, check_age
+from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, WebhookCall, check_age, require_headers
 
 TOLERANCE = timedelta(minutes=5)
 MAX_SIGNATURES = 20
@@ -70,6 +70,11 @@ class Resend:
 
     def __init__(self, secret: str) -> None:
         self._signer = create_signer(secret)
+
+    def check_head(self, headers: Mapping[str, str]) -> None:
+        """Raise SignatureInvalid if the call is not signed."""
+        prefix = "svix" if "svix-id" in headers else "webhook"
+        require_headers(headers, f"{prefix}-id", f"{prefix}-timestamp", f"{prefix}-signature")
 
     async def verify(self, call: WebhookCall) -> None:
         """Raise SignatureInvalid if none of the signatures is Resend's for this body, or they are too old."""

@@ -7,7 +7,7 @@ arguments are beside SendGrid's own fields, at the top level of each event.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +29,7 @@ from starter.webhooks.payload import (
     read_texts,
     read_unix_time,
 )
-from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, WebhookCall, check_age
+from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, WebhookCall, check_age, require_headers
 
 SIGNATURE = "x-twilio-email-event-webhook-signature"
 TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
@@ -87,6 +87,10 @@ class SendGrid:
 
     def __init__(self, key: EllipticCurvePublicKey, *, tolerance: timedelta = TOLERANCE) -> None:
         self._key, self._tolerance = key, tolerance
+
+    def check_head(self, headers: Mapping[str, str]) -> None:
+        """Raise SignatureInvalid if the call is not signed."""
+        require_headers(headers, TIMESTAMP, SIGNATURE)
 
     async def verify(self, call: WebhookCall) -> None:
         """Raise SignatureInvalid if the signature is not SendGrid's for this body, or too old."""

@@ -6,7 +6,7 @@ publishing (`eventType`) and notifications (`notificationType`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,9 @@ class Ses:
 
     def __init__(self, topics: Collection[str], *, fetch: Fetch | None = None) -> None:
         self._sns = SnsVerifier(topics, fetch or SnsFetch())
+
+    def check_head(self, headers: Mapping[str, str]) -> None:
+        """Do nothing: the signature is in the body."""
 
     async def verify(self, call: WebhookCall) -> None:
         """Check SNS's signature; see `SnsVerifier.verify`."""

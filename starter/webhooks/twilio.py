@@ -27,7 +27,7 @@ from starter.webhooks.payload import (
     read_text,
     value_at,
 )
-from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, WebhookCall
+from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, WebhookCall, require_headers
 
 SIGNATURE = "x-twilio-signature"
 _MAX_FIELDS = 200
@@ -84,6 +84,10 @@ class Twilio:
             raise ValueError("the auth token or a URL is empty")
         self._token = auth_token
         self._urls = {urlsplit(url)._replace(query="", fragment="") for url in urls}
+
+    def check_head(self, headers: Mapping[str, str]) -> None:
+        """Raise SignatureInvalid if the call is not signed."""
+        require_headers(headers, SIGNATURE)
 
     async def verify(self, call: WebhookCall) -> None:
         """Raise SignatureInvalid if the signature is not Twilio's for this URL, query and body."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from connector.channels.webhook import is_public, resolve
+from connector.channels.networks import is_public
+from connector.channels.webhook import resolve
 
 
 @pytest.mark.parametrize(

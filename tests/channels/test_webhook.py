@@ -14,6 +14,7 @@ import standardwebhooks
 from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
 
+from connector.channels.networks import EVERYWHERE
 from connector.channels.protocol import (
     Accepted,
     Address,
@@ -34,7 +35,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 async def send(url: str, *, channel: dict[str, Any] | None = None, **content: Any) -> Accepted:
     """Send through a channel of its own; `channel` overrides the options; private addresses are allowed."""
-    options = {"timeout": LONG, "allow_private": True, "clock": NOW.timestamp} | (channel or {})
+    options = {"timeout": LONG, "networks": EVERYWHERE, "clock": NOW.timestamp} | (channel or {})
     webhook = WebhookChannel(**options)
     try:
         return await webhook.send(OutgoingMessage("d-1", "welcome", "webhook", Address("u-1"), {"url": url} | content))
@@ -266,7 +267,7 @@ async def test_private_addresses_are_refused(url: str, httpserver: HTTPServer):
     """By default nothing reaches the internal network, however its address is written."""
     httpserver.expect_request("/hook").respond_with_data("")
     with pytest.raises(Rejected) as refusal:
-        await send(url.format(httpserver.port), channel={"allow_private": False})
+        await send(url.format(httpserver.port), channel={"networks": ()})
     assert refusal.value.code == "webhook_address_refused"
     assert httpserver.log == []
 
@@ -274,7 +275,7 @@ async def test_private_addresses_are_refused(url: str, httpserver: HTTPServer):
 async def test_one_private_address_is_enough(httpserver: HTTPServer):
     """A name that has a public and a private address is refused as a whole."""
     with pytest.raises(Rejected) as refusal:
-        await send("http://receiver.test/", channel={"allow_private": False, "resolve": at("8.8.8.8", "10.0.0.1")})
+        await send("http://receiver.test/", channel={"networks": (), "resolve": at("8.8.8.8", "10.0.0.1")})
     assert refusal.value.code == "webhook_address_refused"
 
 
@@ -327,7 +328,7 @@ async def test_sends_do_not_wait_for_each_other(raw_server):
         writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
     waiting, all_here, count = asyncio.Semaphore(0), asyncio.Event(), 120
-    webhook = WebhookChannel(timeout=LONG, allow_private=True)
+    webhook = WebhookChannel(timeout=LONG, networks=EVERYWHERE)
     async with raw_server(answer) as port:
         message = OutgoingMessage("d-1", "welcome", "webhook", Address("u-1"), {"url": f"http://127.0.0.1:{port}/"})
         sends = [asyncio.create_task(webhook.send(message)) for _ in range(count)]

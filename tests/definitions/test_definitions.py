@@ -233,7 +233,7 @@ def test_json_is_read_by_the_same_rules() -> None:
 def test_json_of_the_wrong_shape(data: Any) -> None:
     """A definition is a mapping that begins with one of three words."""
     with pytest.raises(DefinitionError, match="begins with campaign, card or workspace"):
-        parse_mapping(data, file="line 3")
+        parse_mapping(data)
 
 
 def test_json_nested_too_deep() -> None:

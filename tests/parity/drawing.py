@@ -182,7 +182,7 @@ def partly_reachable(random: Random) -> Json:
         "time_zone": random.choice((None, *ZONES)),
         "email": random.choice((None, "ada@shop.example")),
         "phone": random.choice((None, "+4930123456")),
-        "consent": random.choice((None, None, None, {"push": "unsubscribed"}, {"email": "unsubscribed"})),
+        "consent": random.choice((None, None, None, *CONSENTS)),
         "attributes": random.choice((None, {"tier": "gold"}, {"tier": "silver"})),
     }
     return {name: value for name, value in drawn.items() if value is not None}
@@ -323,3 +323,13 @@ def scheduled(random: Random) -> Json:
 def at(minutes: int, seconds: int = 0) -> str:
     """So many minutes and seconds after Monday, eight o'clock."""
     return format_instant(MONDAY + timedelta(minutes=minutes, seconds=seconds))
+
+
+CONSENTS: Sequence[Json] = (
+    {"push": "unsubscribed"},
+    {"email": "unsubscribed"},
+    {"push": "subscribed", "email": "subscribed"},
+    {"push": {"state": "unsubscribed", "effective_at": at(20)}},
+    {"push": {"state": "subscribed", "effective_at": at(40)}},
+)
+"""What a profile says bare, and statements with their time, which may arrive in any order."""

@@ -8,6 +8,16 @@ from typing import Any
 
 import pytest
 
+from connector.rules.model.consent import (
+    Consent,
+    ConsentSource,
+    ConsentStatement,
+    ConsentStatements,
+    choose_statement,
+    merge_statements,
+    plain_consent,
+    read_statements,
+)
 from connector.rules.provider_events.consent import apply_consent, latest_statements
 from connector.rules.provider_events.effects import EventEffect, interpret_event
 from connector.rules.provider_events.events import EventKind, ProviderEvent
@@ -27,11 +37,11 @@ def statement(happened: EventKind, hours: float, recipient: str) -> tuple[Provid
 
 def consent(*statements: Statement) -> dict[str, str]:
     """Return the consent after these statements, each applied by itself."""
-    consents, said_at = {}, {}
+    held: ConsentStatements = {}
     for one in statements:
-        consents, said_at = apply_consent(consents, said_at, [statement(*one)], NOW)
-    assert consents.keys() == said_at.keys()
-    return dict(consents)
+        held = apply_consent(held, [statement(*one)], NOW)
+    assert {one.source for one in held.values()} <= {ConsentSource.PROVIDER}
+    return {channel: one.state for channel, one in held.items()}
 
 
 def suppressed(*statements: Statement) -> set[str]:
@@ -73,3 +83,82 @@ def test_a_statement_in_the_future_was_made_now() -> None:
     ahead: Statement = (H.SUBSCRIBED, 24 * 365 * 40, ADA)
     assert consent(ahead, (H.UNSUBSCRIBED, 24, ADA)) == {"email": "unsubscribed"}
     assert suppressed(ahead, (H.BOUNCED, 24, ADA)) == {"ada@shop.test"}
+
+
+P, S = ConsentSource.PROFILE, ConsentSource.SERVICE
+EXPLICIT = [source for source in ConsentSource if source is not P]
+
+
+def said(state: Consent, source: ConsentSource, hours: float | None) -> ConsentStatement:
+    """A statement, some hours after noon; a profile's `subscribed` has no time."""
+    return ConsentStatement(state, source, None if hours is None else AT + timedelta(hours=hours))
+
+
+IN, OUT = "subscribed", "unsubscribed"
+WHICH_HOLDS: list[tuple[str, Consent, float | None, Consent, float | None, bool]] = [
+    ("explicit, explicit", OUT, 1, IN, 2, True),
+    ("explicit, explicit", OUT, 2, IN, 1, False),
+    ("explicit, explicit", IN, 1, OUT, 2, True),
+    ("explicit, explicit", IN, 2, OUT, 1, False),
+    ("explicit, profile", OUT, 1, IN, None, False),
+    ("explicit, profile", OUT, 1, OUT, 9, False),
+    ("explicit, profile", IN, 1, OUT, 9, True),
+    ("explicit, profile", IN, 1, IN, None, False),
+    ("profile, explicit", IN, None, OUT, 1, True),
+    ("profile, explicit", IN, None, IN, 1, True),
+    ("profile, explicit", OUT, 9, IN, 10, True),
+    ("profile, explicit", OUT, 9, IN, 8, False),
+    ("profile, profile", OUT, 9, IN, None, True),
+    ("profile, profile", IN, None, OUT, 9, True),
+    ("profile, profile", OUT, 8, OUT, 9, False),
+]
+"""Who made the one that held and who makes the new one; state and hour of each; whether the new one holds."""
+
+
+@pytest.mark.parametrize(("who", "state", "at", "new_state", "new_at", "is_new"), WHICH_HOLDS)
+def test_which_of_two_statements_holds(
+    who: str, state: Consent, at: float | None, new_state: Consent, new_at: float | None, is_new: bool
+) -> None:
+    """W1: for every source of an explicit statement; what held without a statement is the new one."""
+    kinds = {"explicit": EXPLICIT, "profile": [P]}
+    first, second = (kinds[word] for word in who.split(", "))
+    for source in first:
+        for new_source in second:
+            current, new = said(state, source, at), said(new_state, new_source, new_at)
+            assert choose_statement(current, new) is (new if is_new else current)
+            assert choose_statement(None, new) is new
+
+
+def test_what_the_wire_states() -> None:
+    """A bare state is a profile's; a time makes it a statement, never later than now; channels are apart."""
+    at = "2026-03-02T10:00:00+02:00"
+    bare = {"email": IN, "sms": OUT}
+    assert read_statements(bare, NOW, S) == {"email": said(IN, P, None), "sms": ConsentStatement(OUT, P, NOW)}
+    timed = {"email": {"state": IN, "effective_at": at}, "sms": {"state": OUT}}
+    assert read_statements(timed, NOW, S)["email"] == ConsentStatement(IN, S, datetime(2026, 3, 2, 8, tzinfo=UTC))
+    assert read_statements(timed, NOW, S)["sms"].source is P
+    assert read_statements({**bare, "effective_at": NOW + timedelta(days=9)}, NOW, S) == {
+        "email": ConsentStatement(IN, S, NOW), "sms": ConsentStatement(OUT, S, NOW),
+    }  # fmt: skip
+    for wire in (bare, {**timed, "sms": OUT}, {**bare, "effective_at": at}):
+        assert plain_consent(wire) == bare
+    held = {"sms": said(OUT, ConsentSource.USER, 1)}
+    assert merge_statements(held, read_statements({"email": OUT}, NOW, S)) == {
+        **held, "email": ConsentStatement(OUT, P, NOW),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        {"email": {"state": IN, "effective_at": "yesterday"}},
+        {"email": {"state": IN, "effective_at": "2026-03-02T10:00:00"}},
+        {"email": {"state": "perhaps"}},
+        {"email": {"state": IN, "source": "user"}},
+        {"email": IN, "effective_at": "2026-03-02"},
+    ],
+)
+def test_what_the_wire_does_not_state(wire: dict[str, Any]) -> None:
+    """A time needs its zone; nobody names a source of their own."""
+    with pytest.raises(ValueError, match="write a time like"):
+        plain_consent(wire)

@@ -14,7 +14,6 @@ from connector.rules.model.users import (
     User,
     UserMerge,
     check_attributes_size,
-    merge_changes,
 )
 from connector.rules.model.values import canonical_json
 
@@ -34,20 +33,22 @@ def test_the_limit_is_exact(more: dict[str, Any]) -> None:
     with pytest.raises(DefinitionError, match="attributes: would be 26214"):
         check_attributes_size(User(id="u", attributes=over))
     user = User(id="u", attributes=more)
-    assert merge_changes(user, {"attributes": {"a": fits["a"]}}).attributes == fits
+    merge = UserMerge(user, {})
+    merge.apply({"attributes": {"a": fits["a"]}})
+    assert merge.result().attributes == fits
     with pytest.raises(DefinitionError, match="at most 262144"):
-        merge_changes(user, {"attributes": {"a": over["a"]}})
+        UserMerge(user, {}).apply({"attributes": {"a": over["a"]}})
 
 
 def test_refused_changes_leave_the_others() -> None:
     """No part of the refused changes is merged; everything before and after is."""
-    merge = UserMerge(User(id="u", email="a@b.test", attributes={"old": 1}))
+    merge = UserMerge(User(id="u", email="a@b.test", attributes={"old": 1}), {})
     merge.apply({"attributes": {"a": 1, "old": REMOVED}})
     with pytest.raises(DefinitionError):
         merge.apply({"email": None, "attributes": of_size(MAX_ATTRIBUTES_BYTES + 9)})
-    merge.apply({"attributes": {"b": 2}, "consent": {"sms": "unsubscribed"}})
+    merge.apply({"attributes": {"b": 2}})
     user = merge.result()
-    assert (user.email, user.attributes, user.consent) == ("a@b.test", {"a": 1, "b": 2}, {"sms": "unsubscribed"})
+    assert (user.email, user.attributes) == ("a@b.test", {"a": 1, "b": 2})
 
 
 def test_the_cost_depends_on_the_changes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +61,7 @@ def test_the_cost_depends_on_the_changes(monkeypatch: pytest.MonkeyPatch) -> Non
         return text
 
     monkeypatch.setattr(users, "canonical_json", measure)
-    merge = UserMerge(User(id="u", attributes=of_size(200_000)))
+    merge = UserMerge(User(id="u", attributes=of_size(200_000)), {})
     for n in range(1000):
         merge.apply({"attributes": {"n": n}})
     assert sum(measured) < 250_000

@@ -1,6 +1,8 @@
-"""The whole system for attacks that go through all of it."""
+"""What attacks need: their load, and the whole system for those that go through all of it."""
 
-from collections.abc import AsyncIterator
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,15 @@ from temporalio.testing import WorkflowEnvironment
 
 from connector.store.engine.database import Database
 from tests.support.system import System, running_system
+
+Load = Callable[[int, int], int]
+"""Choose one of two sizes of an attack."""
+
+
+@pytest.fixture
+def load(pytestconfig: pytest.Config) -> Load:
+    """The size of an attack: the small one shows the principle in CI, the full one (`make attack`) is the real load."""
+    return lambda small, full: full if pytestconfig.getoption("load") == "full" else small
 
 
 @pytest.fixture

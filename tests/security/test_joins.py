@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from connector.store.engine.database import Database, database_now
 from connector.store.users.inbox import InboxMessage, insert_message
 from connector.store.users.users import find_user
+from starter.api.access.client import machine_now
+from starter.api.access.user_tokens import UserTokens
 from tests.support.api_process import api_process
 from tests.support.scoped_keys import create_keys
 
 W = "default"
 ROUTES = ("alias", "batch", "import")
+SECRET = "a secret of the tests, and of nobody else"
 
 
 @dataclass
@@ -78,9 +83,10 @@ class Attack:
 
 
 @pytest.fixture
-async def attack(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Attack]:
+async def attack(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Attack]:
     """A real API on a fresh database."""
-    keys = await create_keys(sqlite_url, "ingest", "read", "manage", "ingest+manage")
+    monkeypatch.setenv("CONNECTOR_CLIENT_SECRETS", f'["{SECRET}"]')
+    keys = await create_keys(sqlite_url, "ingest", "read", "manage", "ingest+manage", "client")
     async with api_process(sqlite_url, tmp_path / "api.log") as api:
         yield Attack(api.client, keys, sqlite_url)
 
@@ -179,6 +185,19 @@ async def test_a_visitor_who_is_someones_joins_no_two_users(attack: Attack) -> N
         assert await attack.join("visitor", "mallory", route)
     assert await attack.inbox("mallory") == []
     assert await attack.inbox("visitor") == ["ann"]
+
+
+async def test_a_planted_id_that_signs_in_reads_nobodys_inbox(attack: Attack) -> None:
+    """An id that its owner planted as an anonymous one of ann's, and whose user token the team's server signs later."""
+    await attack.send("page", anonymousId="mallory")
+    assert await attack.join("mallory", "ann") is None
+    await attack.deliver("ann")
+    token, _ = UserTokens(W, [SecretStr(SECRET)]).create("mallory", machine_now(), timedelta(hours=1))
+    headers = {"Authorization": f"Bearer {attack.keys['client']}", "X-User-Token": token}
+    answer = await attack.client.get("/v1/users/mallory/inbox", headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["messages"] == []
+    assert (await attack.user("ann") or {})["joins"][0]["undone_at"] is not None
 
 
 async def test_the_flow_of_every_site_works_with_ingest(attack: Attack) -> None:

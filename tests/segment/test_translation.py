@@ -17,6 +17,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 AT = "2026-03-02T11:00:00.000Z"
 CATALOGUE = {("campaign", "welcome"), ("campaign", "7"), ("card", "banner")}
 BUILT_IN = read_mapping()
+UNSUBSCRIBED = {"id": "u", "consent": {"email": "unsubscribed", "effective_at": datetime(2026, 3, 2, 11, tzinfo=UTC)}}
 
 
 def of(kind: str | None = None, /, shared: dict[str, Any] | None = None, **message: Any) -> Translation:
@@ -118,7 +119,7 @@ def test_every_other_event_keeps_its_name(event: str, type: str, name: str) -> N
 def test_no_more_emails(event: str) -> None:
     """Consent is taken back, whatever campaign it was, and the event is kept."""
     result = of("track", event=event, properties={})
-    assert (result.changes, result.changes_if_new) == (None, {"id": "u", "consent": {"email": "unsubscribed"}})
+    assert (result.changes, result.changes_if_new) == (None, UNSUBSCRIBED)
     assert [item["name"] for item in result.items] == [event]
 
 
@@ -361,7 +362,7 @@ def test_what_an_item_tells_stands_by_its_place() -> None:
     order = of("track", event="Order Completed", properties={"products": [{"sku": "a"}, {"sku": "b"}]})
     unsubscribed = of("track", event="Unsubscribed")
     (chunk,) = split_into_chunks(enumerate([order, unsubscribed]))
-    assert chunk.changes_by_item == {2: {"id": "u", "consent": {"email": "unsubscribed"}}}
+    assert chunk.changes_by_item == {2: UNSUBSCRIBED}
 
 
 def test_order_does_not_cost_endlessly() -> None:

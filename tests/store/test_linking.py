@@ -28,7 +28,7 @@ from connector.store.tables import (
     user_aliases,
     users,
 )
-from connector.store.users.descriptions import save_user
+from connector.store.users.descriptions import merge_user, save_user
 from connector.store.users.linking import Linked, link_ids
 from connector.store.users.users import find_user, find_user_keys, load_users, resolve_and_lock
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
@@ -107,16 +107,19 @@ BOTH = User(
 
 @pytest.mark.parametrize("acted", ["old", "new", None])
 async def test_who_was_only_described_becomes_part_of_the_other(installation: Installation, acted: str | None) -> None:
-    """Either of the two: its ids and its description go to the other; where both differ, the new id's wins."""
+    """Either of the two: its ids and its description go to the other; where both differ, the new id's wins.
+
+    Of consent, the statement that holds, as if the new id's had come after the old one's.
+    """
     database = installation.database
     await link(database, ("old", "old2"), ("new", "new2"))
     async with database.write(W) as tx:
         await save_user(tx, OLD, NOW)
         await save_user(tx, NEW, NOW)
-        for id, hour in (("old", 1), ("new", 2)):
-            said = {"email": f"2026-03-01T0{hour}:00:00+00:00", id: f"2026-03-01T0{hour}:00:00+00:00"}
-            key = (await find_user_keys(tx, [id]))[0][id]
-            await tx.execute(update(users).where(users.c.user_key == key).values(said_at=said, newest_t=NOW))
+        opt_out = {"state": "unsubscribed", "effective_at": NOW}
+        await merge_user(tx, "old", {"consent": {"email": opt_out}}, NOW)
+        await merge_user(tx, "new", {"consent": {"email": "subscribed"}}, NOW)
+        await tx.execute(update(users).values(newest_t=NOW))
     before = dict(zip(("old", "new"), await keys(database, "old", "new"), strict=True))
     if acted:
         await installation.ingest(buy("a", 0, acted))
@@ -126,7 +129,8 @@ async def test_who_was_only_described_becomes_part_of_the_other(installation: In
     async with database.read(W) as tx:
         (row,) = (await tx.execute(select(users))).all()
     assert row.newest_t == NOW
-    assert {channel: at[11:13] for channel, at in row.said_at.items()} == {"email": "02", "old": "01", "new": "02"}
+    assert row.said_by == {"email": "service", "sms": "profile"}
+    assert row.said_at == {"email": NOW.isoformat()}
 
 
 HISTORY: list[tuple[Table, dict[str, Any]]] = [

@@ -8,10 +8,11 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 from sqlalchemy import select
@@ -38,20 +39,29 @@ class ApiProcess:
         listed = subprocess.run(["ps", "-o", "rss=", "-p", str(self.process.pid)], capture_output=True, text=True)
         return int(listed.stdout) / 1024
 
-    async def metric(self, name: str) -> float:
-        """Return the sum of a metric over its labels."""
+    async def metric(self, name: str, labels: str = "") -> float:
+        """Return the sum of a metric over its labels, or of those that have these: `pool="keyed"`."""
         text = (await self.client.get("/metrics")).text
-        return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
+        values = re.findall(rf"^{name}({{.*}})? (\S+)$", text, re.MULTILINE)
+        return sum(float(value) for its_labels, value in values if labels in its_labels)
 
 
 @asynccontextmanager
-async def api_process(url: str, log: Path, **settings: str) -> AsyncIterator[ApiProcess]:
-    """Serve the API on this database until the block ends. `settings` are `CONNECTOR_API_*` without that prefix."""
+async def api_process(
+    url: str, log: Path, *, other: Mapping[str, str] = MappingProxyType({}), **settings: str
+) -> AsyncIterator[ApiProcess]:
+    """Serve the API on this database until the block ends.
+
+    Args:
+        other: environment variables by their full name.
+        settings: `CONNECTOR_API_*` without that prefix.
+    """
     port = find_free_port(0, option="")
     environment = {
         "CONNECTOR_DATABASE_URL": url,
         "CONNECTOR_API_KEYS": KEY_VARIABLE,
         "TEMPORAL_ADDRESS": NOWHERE,
+        **other,
         **{f"CONNECTOR_API_{name.upper()}": value for name, value in settings.items()},
     }
     words = (sys.executable, "-m", "starter.cli", "api", "--port", str(port))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connector.rules.provider_events.events import EventKind, ProviderEvent
-from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, WebhookCall
+from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, WebhookCall, require_headers
 
 SECRET = b"only the tests know it"
 TOLERANCE = timedelta(minutes=5)
@@ -24,6 +24,10 @@ class Signed:
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    def check_head(self, headers: Mapping[str, str]) -> None:
+        """By the presence of both headers."""
+        require_headers(headers, "x-at", "x-signature")
 
     async def verify(self, call: WebhookCall) -> None:
         """By the signature over the time and the body."""

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, field_validator
 
+from connector.rules.model.consent import (
+    Consent,
+    ConsentStatements,
+    StatedConsent,
+    merge_statements,
+    plain_consent,
+)
 from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.model.values import ChannelName, Definition, Text, canonical_json
 
-Consent = Literal["subscribed", "unsubscribed"]
+ConsentByChannel = Annotated[
+    dict[ChannelName, Consent],
+    BeforeValidator(
+        plain_consent,
+        json_schema_input_type=dict[ChannelName | Literal["effective_at"], Consent | StatedConsent | AwareDatetime],
+    ),
+]
+"""On the wire a channel's consent may carry the time of the user's statement; `read_statements` reads it."""
 
 MAX_ATTRIBUTES_BYTES = 256 * 1024
 """The limit for all attributes of a user together, as canonical JSON: every change reads and writes them as a whole."""
@@ -36,7 +51,7 @@ class User(Definition):
     time_zone: Text | None = None
     first_name: Text | None = None
     attributes: dict[str, Any] = Field(default_factory=dict)
-    consent: dict[ChannelName, Consent] = Field(default_factory=dict)
+    consent: ConsentByChannel = Field(default_factory=dict)
 
     @field_validator("time_zone")
     @classmethod
@@ -91,35 +106,39 @@ def suppressed_channels(user: User, suppressed: SuppressedAddresses) -> Iterator
     return (channel for channel in sorted(suppressed) if is_suppressed(user, suppressed, channel))
 
 
-def merge_changes(user: User, changes: Mapping[str, Any]) -> User:
-    """Return the user with these changes: attributes and consent merged by key, every other field replaced.
-
-    Raises:
-        DefinitionError: the attributes would exceed `MAX_ATTRIBUTES_BYTES`.
-    """
-    merge = UserMerge(user)
-    merge.apply(changes)
-    return merge.result()
-
-
 def check_attributes_size(user: User) -> None:
     """Raise DefinitionError if the user's attributes exceed `MAX_ATTRIBUTES_BYTES`."""
     _check_size(_size_of(user.attributes), 0)
 
 
 class UserMerge:
-    """Merges several changes into one user; each costs time in proportion to its own size."""
+    """Merges several changes into one user; each costs time in proportion to its own size.
 
-    def __init__(self, user: User) -> None:
+    Attributes are merged by key, consent by channel and statement, every other field is replaced.
+
+    Args:
+        statements: the statements on consent that hold.
+    """
+
+    def __init__(self, user: User, statements: ConsentStatements) -> None:
         self._id, self._data = user.id, user.model_dump(mode="json")
+        self._statements = dict(statements)
         # Users from before the limit: the last tokens are the most recently added ones.
         self._data["push_tokens"] = self._data["push_tokens"][-MAX_PUSH_TOKENS:]
         self._size: int | None = None
 
-    def apply(self, changes: Mapping[str, Any]) -> None:
+    @property
+    def statements(self) -> ConsentStatements:
+        """The statements on consent that hold after all changes."""
+        return self._statements
+
+    def apply(self, changes: Mapping[str, Any], stated: ConsentStatements = MappingProxyType({})) -> None:
         """Merge these changes.
 
         Attributes that exceed the limit already may change, but not grow.
+
+        Args:
+            stated: what the `consent` of the changes states (`read_statements`).
 
         Raises:
             DefinitionError: the attributes would exceed the limit; none of these changes is merged then.
@@ -127,14 +146,16 @@ class UserMerge:
         if isinstance(attributes := changes.get("attributes"), Mapping):
             self._grow(attributes)
         for name, value in changes.items():
-            if name in ("attributes", "consent") and isinstance(value, Mapping):
+            if name == "attributes" and isinstance(value, Mapping):
                 _merge_keys(self._data[name], value)
-            else:
+            elif name != "consent":
                 self._data[name] = value
+        self._statements = merge_statements(self._statements, stated)
 
     def result(self) -> User:
         """Return the user with all changes."""
-        return User.model_validate({**self._data, "id": self._id})
+        consent = {channel: statement.state for channel, statement in self._statements.items()}
+        return User.model_validate({**self._data, "id": self._id, "consent": consent})
 
     def _grow(self, changes: Mapping[str, Any]) -> None:
         attributes = self._data["attributes"]

@@ -5,16 +5,14 @@ Providers retry failed calls and report several events at once, so an older stat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from connector.rules.model.users import Consent, canonical_address
+from connector.rules.model.consent import ConsentSource, ConsentStatement, ConsentStatements, choose_statement
+from connector.rules.model.users import canonical_address
 from connector.rules.provider_events.effects import EventEffect
 from connector.rules.provider_events.events import ProviderEvent
-
-StatementTimes = Mapping[str, str]
-"""By channel, when the user's latest statement on consent was made, UTC, RFC 3339."""
 
 EventWithEffect = tuple[ProviderEvent, EventEffect]
 
@@ -44,23 +42,15 @@ def latest_statements(events: Iterable[EventWithEffect], now: datetime) -> list[
 
 
 def apply_consent(
-    consent: Mapping[str, Consent], times: StatementTimes, events: Iterable[EventWithEffect], now: datetime
-) -> tuple[dict[str, Consent], dict[str, str]]:
-    """Return a user's consent after these events, and the times of the latest statements; older ones change nothing."""
-    new_consent, new_times = dict(consent), dict(times)
+    statements: ConsentStatements, events: Iterable[EventWithEffect], now: datetime
+) -> dict[str, ConsentStatement]:
+    """Return the statements on consent that hold after these events; older ones change nothing."""
+    held = dict(statements)
     for event, effect in events:
-        at, latest = statement_time(event, now), new_times.get(event.channel)
-        if effect.consent is not None and (latest is None or at >= datetime.fromisoformat(latest)):
-            new_consent[event.channel], new_times[event.channel] = effect.consent, at.isoformat()
-    return new_consent, new_times
-
-
-def latest_times(one: StatementTimes, other: StatementTimes) -> dict[str, str]:
-    """Return, by channel, the later of two users' statement times, for users who are merged."""
-    return {
-        **one,
-        **{channel: max(at, one.get(channel, at), key=datetime.fromisoformat) for channel, at in other.items()},
-    }
+        if effect.consent is not None:
+            new = ConsentStatement(effect.consent, ConsentSource.PROVIDER, statement_time(event, now))
+            held[event.channel] = choose_statement(held.get(event.channel), new)
+    return held
 
 
 def statement_time(event: ProviderEvent, now: datetime) -> datetime:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from connector.rules.model.consent import Consent
 from connector.rules.model.interactions import RECEIVE_TYPES, InteractionType
-from connector.rules.model.users import Consent, canonical_address
+from connector.rules.model.users import canonical_address
 from connector.rules.model.values import canonical_json
 from connector.rules.provider_events.attribution import Attribution, ErasedUser, Unmatched
 from connector.rules.provider_events.classification import EngagementKind, Visit, classify

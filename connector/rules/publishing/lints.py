@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta
 
@@ -21,6 +22,7 @@ from connector.rules.timing.caps import CAPPED_CHANNELS
 from connector.rules.timing.windows import is_within
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_AS_IT_IS = re.compile(r"\|\s*(raw|safe)\b")
 _MAX_ELIGIBLE_AFTER = timedelta(days=720)
 
 
@@ -41,7 +43,7 @@ def warnings(definition: Publishable, catalogue: Catalogue, now: datetime) -> li
     """Return every surprise of a publication at `now` (UTC), each with what to do (P8)."""
     if not isinstance(definition, Campaign):
         return []
-    notes = list(empty_emails(definition))
+    notes = [*empty_emails(definition), *values_as_they_are(definition)]
     if definition.follow_on is None:
         notes += time_has_passed(definition, catalogue, now)
     else:
@@ -155,6 +157,20 @@ def empty_emails(campaign: Campaign) -> Iterator[str]:
     for content in campaign.contents:
         if content.email is not None and content.email.html is None and content.email.text is None:
             yield "its email has neither `html` nor `text`: an empty email would be sent; write one of them"
+
+
+def values_as_they_are(campaign: Campaign) -> Iterator[str]:
+    """Warn of `raw`, or `safe` in HTML: whoever sets the value can write markup, or change a request (P8)."""
+    for content in campaign.contents:
+        webhook, email = content.webhook, content.email
+        texts = {"webhook.url": webhook.url, "webhook.body": webhook.body} if webhook else {}
+        texts |= {"email.html": email.html} if email else {}
+        for field, text in texts.items():
+            if text is not None and (match := _AS_IT_IS.search(text)):
+                yield (
+                    f"its {field} writes a value as it is (`{match[1]}`): whoever sets it can change the message; "
+                    "remove the filter unless only your own systems set it"
+                )
 
 
 def empty_predicates(predicate: Predicate) -> Iterator[str]:

@@ -16,6 +16,7 @@ from connector.rules.provider_events.events import UNTIMED, USER, EventKey, Prov
 from connector.store.engine.bulk import in_set, insert_into
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import Instant, heeded_reports, unmatched_reports, users
+from connector.store.users.consent import CONSENT_COLUMNS, save_consent, statements_of
 from connector.store.users.suppressions import save_address_statements
 
 _EVENT: TypeAdapter[ProviderEvent] = TypeAdapter(ProviderEvent)
@@ -63,17 +64,11 @@ async def apply_statements(tx: Transaction, events: Mapping[str, Sequence[EventW
     if not events:
         return
     table = users.c
-    columns = (table.user_key, table.consent, table.said_at)
+    columns = (table.user_key, *CONSENT_COLUMNS)
     found = await tx.execute(select(*columns).where(tx.in_workspace(users), in_set(tx, table.user_key, events)))
-    changes = {key: apply_consent(consent, times, events[key], now) for key, consent, times in sorted(found)}
-    if changes:
-        statement = (
-            update(users)
-            .where(tx.in_workspace(users), table.user_key == bindparam("key"))
-            .values(consent=bindparam("new_consent"), said_at=bindparam("new_said_at"))
-        )
-        rows = [{"key": key, "new_consent": new, "new_said_at": times} for key, (new, times) in changes.items()]
-        await tx.execute(statement, rows)
+    held = {row["user_key"]: statements_of(row) for row in found.mappings()}
+    changed = {key: apply_consent(of_user, events[key], now) for key, of_user in sorted(held.items())}
+    await save_consent(tx, changed)
     statements = latest_statements((one for of_user in events.values() for one in of_user), now)
     holders = {event.recipient: key for key, of_user in events.items() for event, _ in of_user if event.recipient}
     await save_address_statements(tx, statements, holders)

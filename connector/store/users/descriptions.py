@@ -1,49 +1,62 @@
-"""Descriptions of users: replaced, merged, their push tokens, and when consent was stated."""
+"""Descriptions of users: replaced, merged, and their push tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import ColumnElement, bindparam, select, update
 
+from connector.rules.model.consent import ConsentSource, ConsentStatements, merge_statements, read_statements
 from connector.rules.model.errors import DefinitionError
-from connector.rules.model.users import ERASED_FAULT, User, UserMerge, check_attributes_size, merge_changes
+from connector.rules.model.users import ERASED_FAULT, User, UserMerge, check_attributes_size
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import users
-from connector.store.users.users import UserErased, find_user, load_users, resolve_and_lock
+from connector.store.users.consent import CONSENT_COLUMNS, consent_row
+from connector.store.users.users import UserErased, load_users, resolve_and_lock
 
 Changes = Mapping[str, Any]
 """Changes to a user's description, by the names of `User`, with the `id`."""
 
+_DESCRIBED = sorted((User.model_fields.keys() - {"id"}) | {column.name for column in CONSENT_COLUMNS})
 
-async def save_user(tx: Transaction, user: User, now: datetime) -> str:
-    """Replace a user's description, and return the surrogate key; an unknown user is created.
+
+async def save_user(tx: Transaction, user: User, now: datetime, stated: ConsentStatements | None = None) -> str:
+    """Replace a user's description, consent excepted, and return the surrogate key; an unknown user is created.
+
+    Args:
+        stated: what the description states on consent; None: what `user` has, as a profile states it. The statements
+            that hold are kept where these do not replace them.
 
     Raises:
         UserErased: the user was erased. DefinitionError: there are too many attributes.
     """
     check_attributes_size(user)
-    return await _describe(tx, user, now)
-
-
-async def _describe(tx: Transaction, user: User, now: datetime, anonymous: Collection[str] = ()) -> str:
-    user_key = (await resolve_and_lock(tx, [user.id], now, anonymous=anonymous)).get(user.id)
-    if user_key is None:
-        raise UserErased
-    described = user.model_dump(mode="json", exclude={"id"})
-    where = (tx.in_workspace(users), users.c.user_key == user_key)
-    await tx.execute(update(users).where(*where).values(**described))
+    user_key = await _lock_to_describe(tx, user.id, now)
+    if stated is None:
+        stated = read_statements(user.consent, now, ConsentSource.PROFILE)
+    values = user.model_dump(mode="json", exclude={"id", "consent"})
+    if stated:
+        held = (await load_users(tx, [user_key]))[user_key].statements
+        values |= consent_row(merge_statements(held, stated))
+    await tx.execute(update(users).where(*_row_of(tx, user_key)).values(**values))
     return user_key
 
 
 async def merge_user(
-    tx: Transaction, external_id: str, changes: Mapping[str, Any], now: datetime, *, anonymous: Collection[str] = ()
+    tx: Transaction,
+    external_id: str,
+    changes: Mapping[str, Any],
+    now: datetime,
+    *,
+    source: ConsentSource = ConsentSource.SERVICE,
+    anonymous: Collection[str] = (),
 ) -> str:
-    """Merge changes into a user's description: attributes and consent by their keys, all other fields as a whole.
+    """Merge changes into a user's description: attributes by key, consent by statement, all other fields as a whole.
 
     Args:
+        source: of statements on consent that have a time.
         anonymous: as in `resolve_and_lock`.
 
     Raises:
@@ -51,13 +64,17 @@ async def merge_user(
         DefinitionError: there would be too many attributes.
     """
     User.model_validate({**changes, "id": external_id})
-    await resolve_and_lock(tx, [external_id], now, anonymous=anonymous)
-    stored = await find_user(tx, external_id)
-    known = stored.user if stored else User(id=external_id)
-    return await _describe(tx, merge_changes(known, changes), now, anonymous)
+    user_key = await _lock_to_describe(tx, external_id, now, anonymous)
+    stored = (await load_users(tx, [user_key]))[user_key]
+    merge = UserMerge(stored.user, stored.statements)
+    merge.apply(changes, read_statements(changes.get("consent", {}), now, source))
+    await tx.execute(update(users).where(*_row_of(tx, user_key)).values(**_values(merge)))
+    return user_key
 
 
-async def merge_users(tx: Transaction, changes: Sequence[Changes], user_keys: Mapping[str, str]) -> dict[int, str]:
+async def merge_users(
+    tx: Transaction, changes: Sequence[Changes], user_keys: Mapping[str, str], now: datetime
+) -> dict[int, str]:
     """Merge several changes, each as `merge_user` does, in a fixed number of statements; later ones win.
 
     Args:
@@ -71,24 +88,37 @@ async def merge_users(tx: Transaction, changes: Sequence[Changes], user_keys: Ma
     if not wanted:
         return faults
     stored = await load_users(tx, set(wanted.values()))
-    merges = {user_key: UserMerge(one.user) for user_key, one in stored.items()}
+    merges = {user_key: UserMerge(one.user, one.statements) for user_key, one in stored.items()}
     for n, user_key in wanted.items():
+        stated = read_statements(changes[n].get("consent", {}), now, ConsentSource.SERVICE)
         try:
-            merges[user_key].apply(changes[n])
+            merges[user_key].apply(changes[n], stated)
         except DefinitionError as error:
             faults[n] = str(error)
-    fields = User.model_fields.keys() - {"id"}
-    statement = (
-        update(users)
-        .where(tx.in_workspace(users), users.c.user_key == bindparam("key"))
-        .values({name: bindparam(f"new_{name}") for name in fields})
-    )
-    rows = []
-    for user_key, merge in sorted(merges.items()):
-        description = merge.result().model_dump(mode="json", exclude={"id"})
-        rows.append({"key": user_key, **{f"new_{name}": value for name, value in description.items()}})
-    await tx.execute(statement, rows)
+    rows = [
+        {"key": user_key, **{f"new_{name}": value for name, value in _values(merge).items()}}
+        for user_key, merge in sorted(merges.items())
+    ]
+    values = {name: bindparam(f"new_{name}", type_=users.c[name].type) for name in _DESCRIBED}
+    where = (tx.in_workspace(users), users.c.user_key == bindparam("key"))
+    await tx.execute(update(users).where(*where).values(values), rows)
     return faults
+
+
+def _values(merge: UserMerge) -> dict[str, Any]:
+    """Return the columns of a user's description."""
+    return merge.result().model_dump(mode="json", exclude={"id", "consent"}) | consent_row(merge.statements)
+
+
+async def _lock_to_describe(tx: Transaction, external_id: str, now: datetime, anonymous: Collection[str] = ()) -> str:
+    user_key = (await resolve_and_lock(tx, [external_id], now, anonymous=anonymous)).get(external_id)
+    if user_key is None:
+        raise UserErased
+    return user_key
+
+
+def _row_of(tx: Transaction, user_key: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return tx.in_workspace(users), users.c.user_key == user_key
 
 
 async def forget_push_tokens(tx: Transaction, user_key: str, invalid: Collection[str]) -> None:
@@ -98,10 +128,3 @@ async def forget_push_tokens(tx: Transaction, user_key: str, invalid: Collection
     left = [token for token in tokens or () if token not in invalid]
     if tokens is not None and left != list(tokens):
         await tx.execute(update(users).where(*where).values(push_tokens=left))
-
-
-async def save_consent_time(tx: Transaction, user_key: str, channel: str, at: datetime) -> None:
-    """Save when a user, whose row is locked, made the latest statement on consent to a channel."""
-    where = (tx.in_workspace(users), users.c.user_key == user_key)
-    times = (await tx.execute(select(users.c.said_at).where(*where))).scalar_one()
-    await tx.execute(update(users).where(*where).values(said_at={**times, channel: at.astimezone(UTC).isoformat()}))

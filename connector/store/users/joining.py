@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import Exists, Table, bindparam, delete, exists, select, update
 
-from connector.rules.model.users import User, merge_changes
-from connector.rules.provider_events.consent import StatementTimes, latest_times
+from connector.rules.model.users import User, UserMerge
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import (
@@ -26,6 +25,7 @@ from connector.store.tables import (
     user_joins,
     users,
 )
+from connector.store.users.consent import consent_row
 from connector.store.users.users import StoredUser
 
 _BY_USER = (interactions, follow_ups, deliveries, decisions, inbox, inbox_marks)
@@ -63,10 +63,13 @@ class UserMerger:
             return False
         kept = newer if deleted == older else older
         first, second = self._stored[older], self._stored[newer]
-        described = second.user.model_dump(mode="json", exclude={"id"})
+        merge = UserMerge(first.user, first.statements)
+        described = second.user.model_dump(mode="json", exclude={"id", "consent"})
+        merge.apply({name: value for name, value in described.items() if value}, second.statements)
         self._stored[kept] = replace(
             self._stored[kept],
-            user=merge_changes(first.user, {name: value for name, value in described.items() if value}),
+            user=merge.result(),
+            statements=merge.statements,
             newest_t=max(filter(None, (first.newest_t, second.newest_t)), default=None),
         )
         self._into[deleted] = kept
@@ -100,11 +103,10 @@ async def join_users(tx: Transaction, join: UserMerger) -> None:
     for table in (user_aliases, user_joins, dead_addresses):
         moved = update(table).where(tx.in_workspace(table), table.c.user_key == bindparam("deleted"))
         await tx.execute(moved.values(user_key=bindparam("kept")), rows)
-    said_at = await _load_statement_times(tx, replaced)
-    fields = (*_DESCRIBED, "newest_t", "said_at")
+    fields = (*_DESCRIBED, "newest_t", "said_at", "said_by")
     described = update(users).where(tx.in_workspace(users), user.user_key == bindparam("key"))
     values = {name: bindparam(f"new_{name}", type_=user[name].type) for name in fields}
-    await tx.execute(described.values(values), [_row(key, one, said_at[key]) for key, one in join.kept().items()])
+    await tx.execute(described.values(values), [_row(key, one) for key, one in join.kept().items()])
     statement = delete(users).where(tx.in_workspace(users), user.user_key == bindparam("deleted"))
     await tx.execute(statement, [{"deleted": key} for key in replaced])
 
@@ -113,19 +115,7 @@ def _has_row(tx: Transaction, table: Table) -> Exists:
     return exists().where(tx.in_workspace(table), table.c.user_key == users.c.user_key)
 
 
-async def _load_statement_times(tx: Transaction, replaced: Mapping[str, str]) -> dict[str, StatementTimes]:
-    """Return when consent was last stated by each user who stays, those who become part of them included."""
-    user = users.c
-    keys = {*replaced, *replaced.values()}
-    statement = select(user.user_key, user.said_at).where(tx.in_workspace(users), in_set(tx, user.user_key, keys))
-    times: dict[str, StatementTimes] = {}
-    for key, said_at in await tx.execute(statement):
-        kept = replaced.get(key, key)
-        times[kept] = latest_times(times.get(kept, {}), said_at)
-    return times
-
-
-def _row(key: str, stored: StoredUser, said_at: StatementTimes) -> dict[str, object]:
+def _row(key: str, stored: StoredUser) -> dict[str, object]:
     described = stored.user.model_dump(mode="json", exclude={"id"})
-    columns = {**described, "newest_t": stored.newest_t, "said_at": dict(said_at)}
+    columns = {**described, "newest_t": stored.newest_t, **consent_row(stored.statements)}
     return {"key": key, **{f"new_{name}": value for name, value in columns.items()}}

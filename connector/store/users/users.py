@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -11,11 +11,13 @@ from uuid import uuid4
 
 from sqlalchemy import RowMapping, exists, literal, or_, select, update
 
+from connector.rules.model.consent import ConsentStatements
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.users import SuppressedAddresses, User
 from connector.store.engine.bulk import as_table, in_set, insert_into
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import erased_users, user_aliases, users
+from connector.store.users.consent import statements_of
 from connector.store.users.marks import find_erased_ids, possible_marks
 from connector.store.users.splitting import identify_ids, insert_users
 from connector.store.users.suppressions import suppressed_columns
@@ -32,13 +34,14 @@ class UserErased(ConnectorError):
 class StoredUser:
     """A user with the surrogate key, and the event time of their newest item that was evaluated (UTC).
 
-    `unreachable` has those of the user's addresses that are suppressed.
+    `unreachable` has those of the user's addresses that are suppressed, `statements` what was stated on consent.
     """
 
     user: User
     user_key: str
     newest_t: datetime | None
     unreachable: SuppressedAddresses
+    statements: ConsentStatements = field(default_factory=dict)
 
 
 async def resolve_and_lock(
@@ -149,6 +152,12 @@ async def find_user_keys(tx: Transaction, external_ids: Collection[str]) -> tupl
     return user_keys, await find_erased_ids(tx, set(external_ids) - user_keys.keys())
 
 
+async def find_identified(tx: Transaction, external_id: str) -> str | None:
+    """Return the surrogate key of an id that is known and not anonymous; None for any other."""
+    user_key, is_anonymous = (await _find_ids(tx, [external_id])).get(external_id, (None, True))
+    return None if is_anonymous else user_key
+
+
 async def create_users(
     tx: Transaction, external_ids: Sequence[str], now: datetime, *, anonymous: Collection[str] = ()
 ) -> dict[str, str]:
@@ -225,4 +234,4 @@ def _stored(row: RowMapping) -> StoredUser:
     suppressed = {
         channel: address for channel, address in addresses.items() if address and row[f"suppressed_{channel}"]
     }
-    return StoredUser(user, row["user_key"], row["newest_t"], suppressed)
+    return StoredUser(user, row["user_key"], row["newest_t"], suppressed, statements_of(row))

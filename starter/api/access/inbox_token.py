@@ -10,12 +10,14 @@ from fastapi import Depends, Request, Security
 from connector.app.context import AppContext
 from connector.inbox.tokens import PREFIX, InboxTokens, InvalidInboxToken
 from connector.store.engine.database import database_now
-from connector.store.users.users import UserErased, find_user, resolve_and_lock
+from connector.store.users.users import UserErased, find_identified, resolve_and_lock
 from starter.api.access.client import ClientKey, UserToken
 from starter.api.access.key_schemes import BEARER_OR_TOKEN
 from starter.api.access.scopes import Scope, caller_of, credentials_in
 from starter.api.context import ContextHere
+from starter.api.requests.admission import admit
 from starter.api.requests.errors import ApiError
+from starter.api.requests.pools import PoolName
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ async def _access_of(request: Request, context: AppContext, scope: Scope) -> Inb
         return InboxAccess(await user_key_of(context, caller.user), may_read=True)
     try:
         ticket = inbox_tokens(context).verify(given.as_text)
+        await admit(request, PoolName.CLIENTS)
         async with context.database.read(context.workspace) as tx:
             return InboxAccess(ticket.user_key_at(await database_now(tx)), may_read=True)
     except InvalidInboxToken as error:
@@ -76,11 +79,11 @@ async def _access_of(request: Request, context: AppContext, scope: Scope) -> Inb
 
 
 async def user_key_of(context: AppContext, id: str) -> str:
-    """Return the surrogate key of a user, who is created if unknown. Raises UserErased."""
+    """Return the surrogate key of a user, whom this use identifies; an unknown one is created. Raises UserErased."""
     async with context.database.read(context.workspace) as tx:
-        stored = await find_user(tx, id)
-    if stored is not None:
-        return stored.user_key
+        user_key = await find_identified(tx, id)
+    if user_key is not None:
+        return user_key
     async with context.database.write(context.workspace) as tx:
         known = await resolve_and_lock(tx, [id], await database_now(tx))
     if id not in known:

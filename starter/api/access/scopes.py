@@ -18,7 +18,9 @@ from starter.api.access.client import ClientKey, UserToken, read_user
 from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.key_schemes import BASIC, BEARER
 from starter.api.access.origins import is_loopback
+from starter.api.requests.admission import admit
 from starter.api.requests.errors import ApiError
+from starter.api.requests.pools import PoolName
 
 __all__ = [
     "Caller",
@@ -45,13 +47,13 @@ def keys_for(settings: Settings, host: str, database: Database) -> Keys:
 
 
 @cache
-def needs(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
+def needs(*scopes: Scope, pool: PoolName = PoolName.KEYED) -> Callable[..., Awaitable[Caller]]:
     """Return the dependency of a route that requires a key with all of these scopes, as Bearer or Basic."""
     names = [scope.value for scope in scopes]
     bearer, basic = Security(BEARER, scopes=names), Security(BASIC, scopes=names)
 
     async def check(request: Request, _bearer: Any = bearer, _basic: Any = basic) -> Caller:
-        return await caller_of(request, *scopes)
+        return await caller_of(request, *scopes, pool=pool)
 
     return check
 
@@ -77,14 +79,18 @@ def needs_or_client(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     return check
 
 
-async def caller_of(request: Request, *scopes: Scope, or_client: bool = False) -> Caller:
-    """Return the caller if the key has all of these scopes. Repeated calls within one request count once.
+async def caller_of(
+    request: Request, *scopes: Scope, or_client: bool = False, pool: PoolName = PoolName.KEYED
+) -> Caller:
+    """Return the caller if the key has all of these scopes, and give the request its place.
+
+    Repeated calls within one request count once.
 
     Args:
-        or_client: a client with a user token may call, too.
+        or_client: a client with a user token may call, too; clients have a pool of their own.
 
     Raises:
-        ApiError: 401, 429, or 403 that names the missing scopes.
+        ApiError: 401, 429, 403 that names the missing scopes, or 503 if the pool is full.
         StoreUnavailable: the stored keys have never been read.
     """
     caller: Caller | None = getattr(request.state, "caller", None)
@@ -96,6 +102,7 @@ async def caller_of(request: Request, *scopes: Scope, or_client: bool = False) -
             f"the key lacks the scope {' and '.join(missing)}; it has {', '.join(sorted(caller.scopes)) or 'none'}"
         )
         raise ApiError(403, "forbidden", message, details={"missing": missing})
+    await admit(request, PoolName.CLIENTS if is_permitted_client else pool)
     return caller
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from connector.rules.model.audit import ActorKind, AuditAction, Outcome
+from connector.rules.model.consent import Consent, ConsentSource
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 
@@ -62,9 +63,18 @@ class JoinView(ResponseModel):
     undone_by: str | None
 
 
+class ConsentStatementView(ResponseModel):
+    """Who stated a user's consent to a channel, and when."""
+
+    state: Consent
+    source: ConsentSource
+    at: datetime
+
+
 class UserView(User):
     """A user; `unreachable` has, by channel, the address that providers reported as undeliverable."""
 
+    consent_statements: dict[str, ConsentStatementView] = Field(default_factory=dict)
     unreachable: dict[str, str] = Field(default_factory=dict)
     joins: list[JoinView] = Field(default_factory=list)
 

@@ -1,160 +1,191 @@
-"""Admission control: bounds on the requests in flight and on the bytes of their bodies in memory.
+"""Admission: who is known gets a place for the request, then its body is read.
 
-A request over a bound is refused at once, without reading its body, so that memory stays bounded and the caller can
-repeat it. Probes, metrics and tracked links are exempt: they wait for nothing.
+The one order of every request is: identify the caller (`starter.api.access`, or a webhook's headers), `admit`, read the
+body. A request without a place that reads its body is a defect; the server discards unread bodies (`http_protocol`).
+Probes and the links of messages need no place: they wait for nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 
+from fastapi import Request
 from prometheus_client import Counter, Gauge
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector.settings.application import ApiLimits
 from starter.api.requests.body import MAX_BODY_BYTES
+from starter.api.requests.clients import client_of
 from starter.api.requests.decompression import COUNT_BYTES, declared_length
 from starter.api.requests.errors import ApiError, unavailable
+from starter.api.requests.pools import Place, Pool, PoolFull, PoolName
 
-requests_in_flight = Gauge("connector_http_requests_in_flight", "Requests in flight.")
-body_bytes_held = Gauge("connector_http_body_bytes", "Bytes of request bodies in memory.")
+requests_in_flight = Gauge("connector_http_requests_in_flight", "Requests in flight, by pool.", ["pool"])
+body_bytes_held = Gauge("connector_http_body_bytes", "Bytes of request bodies in memory, by pool.", ["pool"])
 requests_refused = Counter(
-    "connector_http_refused", "Requests refused because of overload, by the bound that was exceeded.", ["why"]
+    "connector_http_refused", "Requests refused because of overload, by pool and exceeded bound.", ["pool", "why"]
 )
 
-_EXEMPT_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
-_EXEMPT_PREFIXES = ("/o/", "/c/", "/s/")
+_ENTRANCE = "connector.entrance"
 _OVERLOADED_MESSAGE = "the server is overloaded; nothing was stored, try again later"
-_DRAIN_SECONDS = 5.0
+_METRICS_AT_A_TIME = 4
+_EARLY_SECONDS, _EARLY_BYTES = 0.25, 64 * 1024
+"""What is read of a body before its request takes a place. A small body that has arrived by then needs none of the
+places for which slow bodies compete; of any other it is known how fast it comes."""
 
 
-@dataclass
-class _Body:
-    """The body of one request in memory. `declared` is the announced length in bytes, `until` the deadline."""
-
-    declared: int
-    until: float
-    bytes: int = 0
-    whole: bool = False
-    refused: bool = False
+def open_pools(limits: ApiLimits) -> dict[PoolName, Pool]:
+    """Return the pools: those of others than servers have half the places, and half the memory or that of one body."""
+    apart, memory = max(1, limits.max_requests // 2), max(limits.max_body_memory // 2, MAX_BODY_BYTES)
+    return {
+        PoolName.KEYED: Pool(limits.max_requests, limits.max_body_memory),
+        PoolName.CLIENTS: Pool(apart, memory),
+        PoolName.WEBHOOKS: Pool(apart, memory),
+        PoolName.LINKS: Pool(apart, 0),
+        PoolName.METRICS: Pool(_METRICS_AT_A_TIME, 0),
+    }
 
 
 class Admission:
-    """Middleware that admits requests within the bounds and answers 503 beyond them."""
+    """Middleware that lets routes `admit` requests, and frees their places when they end."""
 
     def __init__(self, app: ASGIApp, limits: ApiLimits) -> None:
-        self._app, self._limits = app, limits
-        self._requests = self._bytes = 0
+        self._app, self._limits, self._pools = app, limits, open_pools(limits)
+        for name, pool in self._pools.items():
+            requests_in_flight.labels(name).set_function(pool.__len__)
+            body_bytes_held.labels(name).set_function(partial(getattr, pool, "bytes"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request, or refuse it."""
-        if scope["type"] != "http" or _is_exempt(scope):
+        """Handle one request."""
+        if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        headers = Headers(scope=scope)
-        held = _Body(_length(headers), asyncio.get_running_loop().time() + self._limits.body_seconds)
-        if too_much := self._too_much(held):
-            requests_refused.labels(too_much).inc()
-            held.whole, held.refused = "expect" in headers or not _has_body(headers), True
-            answer = _overloaded(close=not held.whole).response()
-            return await answer(scope, receive, _draining(held, receive, send))
-        self._count(1, 0)
-        scope[COUNT_BYTES] = partial(self._hold, held)
+        entrance = _Entrance(scope, receive, self._pools, self._limits.body_seconds)
+        scope[_ENTRANCE], scope[COUNT_BYTES] = entrance, entrance.hold
         try:
-            await self._app(scope, self._counted(held, receive), _draining(held, receive, send))
+            await self._app(scope, entrance.receive, send)
         finally:
-            self._count(-1, -held.bytes)
-
-    def _too_much(self, held: _Body) -> str | None:
-        if self._requests >= self._limits.max_requests:
-            return "requests"
-        return "memory" if self._bytes + held.declared > self._limits.max_body_memory else None
-
-    def _counted(self, held: _Body, receive: Receive) -> Receive:
-        """Wrap `receive`: count the bytes of the body, and enforce the deadline and the memory bound."""
-
-        async def receive_counted() -> Message:
-            if held.whole:
-                return await receive()
-            try:
-                async with asyncio.timeout_at(held.until):
-                    message = await receive()
-            except TimeoutError:
-                requests_refused.labels("slow").inc()
-                raise _too_slow(self._limits.body_seconds) from None
-            held.whole = message["type"] != "http.request" or not message.get("more_body", False)
-            self._hold(held, len(message.get("body", b"")))
-            return message
-
-        return receive_counted
-
-    def _hold(self, held: _Body, more: int) -> None:
-        if self._bytes + more > self._limits.max_body_memory:
-            requests_refused.labels("memory").inc()
-            self._count(0, -held.bytes)
-            held.bytes, held.refused = 0, True
-            raise _overloaded(close=True)
-        held.bytes += more
-        self._count(0, more)
-
-    def _count(self, requests: int, size: int) -> None:
-        self._requests += requests
-        self._bytes += size
-        requests_in_flight.inc(requests)
-        body_bytes_held.inc(size)
+            entrance.leave()
 
 
-def _is_exempt(scope: Scope) -> bool:
-    path: str = scope["path"]
-    return path in _EXEMPT_PATHS or (scope["method"] in ("GET", "HEAD") and path.startswith(_EXEMPT_PREFIXES))
+async def admit(request: Request, pool: PoolName) -> None:
+    """Give a request of a known caller its place; repeated calls for one request count once.
 
-
-def _length(headers: Headers) -> int:
-    """Return the announced length, at most the largest body; 0 if none is announced: bytes are counted on arrival."""
-    return min(declared_length(headers) or 0, MAX_BODY_BYTES)
-
-
-def _has_body(headers: Headers) -> bool:
-    return bool(declared_length(headers)) or "transfer-encoding" in headers
-
-
-def _overloaded(*, close: bool) -> ApiError:
-    error = unavailable("overloaded", _OVERLOADED_MESSAGE)
-    if close:
-        error.headers = {**(error.headers or {}), "Connection": "close"}
-    return error
-
-
-def _too_slow(seconds: float) -> ApiError:
-    message = f"the body did not arrive within {seconds:g} seconds; nothing was stored"
-    return ApiError(408, "too_slow", message, headers={"Connection": "close"})
-
-
-def _draining(held: _Body, receive: Receive, send: Send) -> Send:
-    """Wrap `send`: after a refusal, read and discard the rest of the body briefly.
-
-    Closing the connection with unread data could reset it before the caller has read the response.
+    Raises:
+        ApiError: 503, the pool is full.
     """
-
-    async def send_and_linger(message: Message) -> None:
-        if message["type"] == "http.response.body" and held.refused and not held.whole:
-            await send({**message, "more_body": True})
-            await _discard(receive)
-            message = {"type": "http.response.body", "body": b""}
-        await send(message)
-
-    return send_and_linger
+    entrance: _Entrance = request.scope[_ENTRANCE]
+    await entrance.enter(pool)
 
 
-async def _discard(receive: Receive) -> None:
-    left = MAX_BODY_BYTES
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            while left > 0:
-                message = await receive()
-                if message["type"] != "http.request" or not message.get("more_body", False):
-                    return
-                left -= len(message.get("body", b""))
+class _Entrance:
+    """The way of one request to its place, and of its body into memory."""
+
+    def __init__(self, scope: Scope, receive: Receive, pools: Mapping[PoolName, Pool], body_seconds: float) -> None:
+        self._scope, self._receive, self._pools, self._body_seconds = scope, receive, pools, body_seconds
+        self._clock: Callable[[], float] = asyncio.get_running_loop().time
+        self._name, self._pool = PoolName.KEYED, pools[PoolName.KEYED]
+        self._place: Place | None = None
+        self._early: deque[Message] = deque()
+        self._waiting: asyncio.Timeout | None = None
+
+    async def enter(self, name: PoolName) -> None:
+        """Take a place. Raises ApiError (503)."""
+        if self._place is not None:
+            return
+        self._name, self._pool = name, self._pools[name]
+        headers = Headers(scope=self._scope)
+        announced = declared_length(headers) or 0
+        began = self._clock()
+        place = Place(client_of(self._scope), began, began + self._body_seconds, self._stop_waiting)
+        if announced or "transfer-encoding" in headers:
+            await self._read_early(place)
+        else:
+            place.is_whole = True
+        with self._refusing():
+            self._pool.enter(place, min(announced, self._pool.max_bytes), self._clock())
+        self._place = place
+
+    def leave(self) -> None:
+        """Free the place, if there is one."""
+        if self._place is not None:
+            self._pool.leave(self._place)
+
+    def hold(self, size: int) -> None:
+        """Count bytes of the body in memory. Raises ApiError (503)."""
+        place = self._admitted()
+        with self._refusing():
+            if place.is_withdrawn:
+                raise PoolFull("slow")
+            self._pool.hold(place, size, self._clock())
+
+    async def receive(self) -> Message:
+        """Return the next part of the body. Raises ApiError: 408 if it is too slow, 503 if its place is taken away."""
+        place = self._admitted()
+        if self._early:
+            message = self._early.popleft()
+        elif place.is_whole:
+            return await self._receive()
+        else:
+            message = await self._receive_in_time(place)
+            place.received += _size(message)
+        self.hold(_size(message))
+        if _is_last(message) and not place.is_whole:
+            with self._refusing():
+                self._pool.finish(place)
+        return message
+
+    async def _read_early(self, place: Place) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_EARLY_SECONDS):
+                while not place.is_whole and place.received < _EARLY_BYTES:
+                    self._early.append(await self._receive())
+                    place.received += _size(self._early[-1])
+                    place.is_whole = _is_last(self._early[-1])
+
+    async def _receive_in_time(self, place: Place) -> Message:
+        try:
+            async with asyncio.timeout_at(place.next_deadline(self._clock())) as self._waiting:
+                return await self._receive()
+        except TimeoutError:
+            with self._refusing():
+                if place.is_withdrawn:
+                    raise PoolFull("slow") from None
+            requests_refused.labels(self._name, "slow").inc()
+            raise _too_slow() from None
+        finally:
+            self._waiting = None
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.reschedule(self._clock())
+
+    def _admitted(self) -> Place:
+        if self._place is None:
+            raise RuntimeError("a route reads the body of a request that it has not admitted")
+        return self._place
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Convert PoolFull to ApiError (503), and count it."""
+        try:
+            yield
+        except PoolFull as full:
+            requests_refused.labels(self._name, full.bound).inc()
+            raise unavailable("overloaded", _OVERLOADED_MESSAGE) from None
+
+
+def _size(message: Message) -> int:
+    return len(message.get("body", b""))
+
+
+def _is_last(message: Message) -> bool:
+    return message["type"] != "http.request" or not message.get("more_body", False)
+
+
+def _too_slow() -> ApiError:
+    return ApiError(408, "too_slow", "the body arrived too slowly; nothing was stored", headers={"Connection": "close"})

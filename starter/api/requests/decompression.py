@@ -5,14 +5,11 @@ The size is counted during decompression, so that a gzip bomb costs no more memo
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 
 from fastapi import Request
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
 
 from starter.api.requests.errors import ApiError
 
@@ -23,10 +20,6 @@ _GZIP = 31
 _MAX_GZIP_MEMBERS = 100
 _MAX_GZIP_OVERHEAD = 64 * 1024
 """Bytes by which a gzip body may be longer than its content."""
-_MAX_DRAINED_BYTES = 16 * 1024 * 1024
-"""Bytes of a refused body that are still read, so that its sender gets to read the response."""
-_DRAIN_SECONDS = 5.0
-"""How long a refused body is read: a caller without a key must not hold a connection by sending slowly."""
 
 
 class Decompressor:
@@ -128,17 +121,6 @@ async def _read_gzip(request: Request, max_bytes: int) -> bytes:
         decompressor.feed(chunk)
         count_bytes(decompressor.size - before)
     return decompressor.result()
-
-
-async def drain_body(request: Request) -> None:
-    """Read and discard the rest of a refused body within bounds: a caller that is cut off sees no response."""
-    size = 0
-    with suppress(ClientDisconnect, RuntimeError, TimeoutError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > _MAX_DRAINED_BYTES:
-                    return
 
 
 def declared_length(headers: Headers) -> int | None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starter.api.requests.errors import ApiError
@@ -17,6 +18,9 @@ REQUEST_ID = "X-Request-Id"
 
 _log = structlog.get_logger("api")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_ABORTED = 499
+"""The status in logs and metrics of a request whose caller has gone away; nginx's."""
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
@@ -44,6 +48,8 @@ class RequestMiddleware:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, note)
+            except ClientDisconnect:
+                status = status or _ABORTED
             except Exception:
                 _log.exception("request_failed", route=_route_of(scope), **_key_of(scope))
                 if status:
@@ -58,12 +64,16 @@ def _internal(request_id: str) -> ASGIApp:
 
 def _record(scope: Scope, status: int, seconds: float) -> None:
     route = _route_of(scope)
-    requests_answered.labels(scope["method"], route, status).observe(seconds)
+    method = _method_of(scope)
+    requests_answered.labels(method, route, status).observe(seconds)
     if route not in _QUIET:
         milliseconds = round(seconds * 1000)
-        _log.info(
-            "request", method=scope["method"], route=route, status=status, milliseconds=milliseconds, **_key_of(scope)
-        )
+        _log.info("request", method=method, route=route, status=status, milliseconds=milliseconds, **_key_of(scope))
+
+
+def _method_of(scope: Scope) -> str:
+    """Return the method, which a caller may invent: `other` unless the API knows it."""
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 def _route_of(scope: Scope) -> str:

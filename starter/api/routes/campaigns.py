@@ -44,7 +44,7 @@ async def save_campaign(
     id: str, body: Description, context: ContextHere, actor: ActorHere, reason: ReasonHere = None
 ) -> dict[str, Any]:
     """Save a draft; the live revision does not change until the draft is published (P10)."""
-    definition = await run_in_thread(partial(_definition, id, body))
+    definition = await run_in_thread(partial(_definition, id, body, not context.settings.link_hosts))
     (saved,), notes = await save_definitions(context, actor, [definition], reason=reason)
     return {"id": saved.id, "revision": saved.revision, "change": saved.change, "warnings": notes}
 
@@ -107,9 +107,9 @@ async def _entry(context: AppContext, id: str) -> Entry:
     return entry
 
 
-def _definition(id: str, body: dict[str, Any]) -> Publishable:
+def _definition(id: str, body: dict[str, Any], with_links: bool) -> Publishable:
     word = "card" if "card" in body else "campaign"
-    definition = parse_mapping({word: id, **body})
+    definition = parse_mapping({word: id, **body}, with_links=with_links)
     if isinstance(definition, Workspace) or definition.id != id:
         raise ApiError(422, "invalid", f"the body is about {body.get(word)!r}, the path names {id!r}")
     return definition

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
+from starter.api.requests.pools import PoolName
 from starter.operations.readiness import check_readiness
 
 router = APIRouter(tags=["operation"])
@@ -34,7 +37,7 @@ async def ready(context: ContextHere) -> JSONResponse:
     return JSONResponse(body, 503 if found.outage else 200)
 
 
-@router.get("/metrics", dependencies=[Depends(needs(Scope.READ))], response_class=Response)
+@router.get("/metrics", dependencies=[Depends(needs(Scope.READ, pool=PoolName.METRICS))], response_class=Response)
 async def read_metrics() -> Response:
     """Return the counters and timings of this process."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return Response(await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)

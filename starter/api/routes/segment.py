@@ -29,7 +29,7 @@ from starter.api.access.scopes import Scope, caller_of, needs, needs_or_client
 from starter.api.context import ContextHere
 from starter.api.openapi.segment_examples import ANSWERS, batch_body, message_body
 from starter.api.requests.body import parse_json
-from starter.api.requests.decompression import drain_body, read_decompressed
+from starter.api.requests.decompression import read_decompressed
 from starter.api.requests.errors import HANDLED_ERRORS, ApiError, as_api_error
 from starter.api.requests.metrics import interactions_ingested, segment_messages
 from starter.operations.segment import SegmentResult, ingest_messages
@@ -45,8 +45,7 @@ _log = structlog.get_logger("api")
 class SegmentRoute(APIRoute):
     """A route whose errors also have `code` and `message` at the top level, where these SDKs look for them.
 
-    Without them, RudderStack's SDK for Python treats any response as a network error and retries. The rest of a refused
-    body is read before the response.
+    Without them, RudderStack's SDK for Python treats any response as a network error and retries.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -58,7 +57,6 @@ class SegmentRoute(APIRoute):
                 return await handle(request)
             except HANDLED_ERRORS as raised:
                 error = as_api_error(raised)
-                await drain_body(request)
                 return error.response(code=error.code, message=error.message)
 
         return handle_with_errors

@@ -25,6 +25,8 @@ from connector.store.engine.database import StoreUnavailable
 from connector.tracking.rewriting import is_web
 from connector.tracking.tokens import LinkKind, Token, TokenExpired, TokenInvalid, Tokens, open_tokens
 from connector.tracking.visits import FollowedLink, Visits, unsubscribe
+from starter.api.requests.admission import admit
+from starter.api.requests.pools import PoolName
 from starter.api.routes.tracking_pages import PIXEL, TrackingPage, page, pixel, redirect
 
 visits_counted = Counter("connector_tracked_visits", "Opens and clicks of tracked links, by outcome.", ["fate"])
@@ -142,7 +144,7 @@ async def show_unsubscribe(token: str, tracking: TrackingHere) -> Response:
 
 
 @router.post("/u/{token}", response_class=HTMLResponse, responses=_PAGES)
-async def do_unsubscribe(token: str, tracking: TrackingHere) -> Response:
+async def do_unsubscribe(token: str, request: Request, tracking: TrackingHere) -> Response:
     """Unsubscribe by the button of the page or of a mail program (RFC 8058).
 
     The body is ignored: the token names the user. The response does not reveal whether the user still exists.
@@ -150,6 +152,7 @@ async def do_unsubscribe(token: str, tracking: TrackingHere) -> Response:
     read = tracking.token(token, LinkKind.UNSUBSCRIBE)
     if isinstance(read, Response):
         return read
+    await admit(request, PoolName.LINKS)
     try:
         await unsubscribe(tracking.context.database, tracking.context.workspace, read.delivery_id)
     except StoreUnavailable:

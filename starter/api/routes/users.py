@@ -6,13 +6,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 
+from connector.rules.model.audit import Actor
+from connector.rules.model.consent import ConsentSource, ConsentStatement, read_statements
 from connector.rules.model.users import User
 from connector.rules.model.values import format_instant
 from connector.store.engine.database import database_now
 from connector.store.users.descriptions import merge_user, save_user
 from connector.store.users.joins import UserJoin, load_joins
 from connector.store.users.users import find_user
-from starter.api.access.actors import ActorHere
+from starter.api.access.actors import ActorHere, ReasonHere
 from starter.api.access.scopes import Caller, Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
@@ -21,13 +23,14 @@ from starter.api.requests.body import Description, validate
 from starter.api.requests.errors import ApiError, not_found
 from starter.explain.explain import UnknownCampaign, UnknownUser, explain_user
 from starter.explain.explanation import Explanation
+from starter.operations.consent import audited_consent
 from starter.operations.erasure import erase as erase_user
 from starter.operations.joins import IdUnknown, NotJoined, split_user
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
 _ingests = needs(Scope.INGEST)
 
-_READ_ONLY = ("unreachable", "joins")
+_READ_ONLY = ("consent_statements", "unreachable", "joins")
 """What `GET` shows beside the profile."""
 
 UserId = Annotated[
@@ -37,29 +40,44 @@ UserId = Annotated[
 CampaignId = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 
 
-@router.put("/{id}", dependencies=[Depends(_ingests)], openapi_extra=describe_body("User"))
-async def replace_user(id: UserId, body: Description, context: ContextHere) -> dict[str, Any]:
-    """Replace the profile. At most 256 KB of attributes."""
+@router.put("/{id}", openapi_extra=describe_body("User"))
+async def replace_user(
+    caller: Annotated[Caller, Depends(_ingests)], id: UserId, body: Description, context: ContextHere, actor: ActorHere
+) -> dict[str, Any]:
+    """Replace the profile, consent excepted. At most 256 KB of attributes.
+
+    Without `consent` it stays as it is. A channel's bare `subscribed` never replaces an opt-out that was stated with
+    its time; `{"state": "subscribed", "effective_at": …}` does, if it is not older. A bare `unsubscribed` always
+    applies.
+
+    The response is the user as stored if the key also has `read`, else the profile as sent.
+    """
     user = validate(User, {**_without_id(body, id), "id": id})
-    async with context.database.write(context.workspace) as tx:
-        await save_user(tx, user, await database_now(tx))
-    return user.model_dump(mode="json")
+    operator = _operator(caller, actor, body)
+    async with context.database.write(context.workspace) as tx, audited_consent(tx, id, operator):
+        now = await database_now(tx)
+        stated = read_statements(body.get("consent", {}), now, _source(operator))
+        await save_user(tx, user, now, stated)
+        stored = await find_user(tx, id)
+    shown = stored.user if stored is not None and caller.has_scope(Scope.READ) else user
+    return shown.model_dump(mode="json")
 
 
 @router.patch("/{id}", openapi_extra=describe_body("User"))
 async def change_user(
-    caller: Annotated[Caller, Depends(_ingests)], id: UserId, body: Description, context: ContextHere
+    caller: Annotated[Caller, Depends(_ingests)], id: UserId, body: Description, context: ContextHere, actor: ActorHere
 ) -> dict[str, Any]:
-    """Merge into the profile: attributes and consent by key, other fields as a whole. An unknown user is created.
+    """Merge into the profile: attributes by key, consent as in `PUT`, other fields as a whole.
 
-    At most 256 KB of attributes in total; larger existing ones must not grow.
+    An unknown user is created. At most 256 KB of attributes in total; larger existing ones must not grow.
 
     The response is the whole user if the key also has `read`, else `{"id": …}`.
     """
     changes = _without_id(body, id)
     validate(User, {**changes, "id": id})
-    async with context.database.write(context.workspace) as tx:
-        await merge_user(tx, id, changes, await database_now(tx))
+    operator = _operator(caller, actor, body)
+    async with context.database.write(context.workspace) as tx, audited_consent(tx, id, operator):
+        await merge_user(tx, id, changes, await database_now(tx), source=_source(operator))
         stored = await find_user(tx, id)
     if stored is None:
         raise not_found(f"the user {id}")
@@ -71,6 +89,9 @@ async def change_user(
 async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
     """Return the profile; `unreachable` lists addresses that providers reported as undeliverable.
 
+    `consent_statements` has, by channel, when the consent that holds was stated, and by whom: `user` (by a link to
+    unsubscribe), `provider`, or a `service` or an `operator` with `effective_at`. A profile's bare word is not listed.
+
     `joins` lists the ids that were joined into this user: who did it and when, by a key's id or a user name of the
     operating system, and when a join was undone. `undone_by` is null if a service used the id as a user's own.
     """
@@ -81,29 +102,31 @@ async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
         raise not_found(f"the user {id}")
     suppressed = {"unreachable": dict(stored.unreachable)} if stored.unreachable else {}
     joined = {"joins": [_view_join(join) for join in joins]} if joins else {}
-    return stored.user.model_dump(mode="json") | suppressed | joined
+    stated = {channel: _view_statement(one) for channel, one in stored.statements.items() if one.is_explicit}
+    consent = {"consent_statements": stated} if stated else {}
+    return stored.user.model_dump(mode="json") | consent | suppressed | joined
 
 
 @router.delete("/{id}", dependencies=[Depends(needs(Scope.MANAGE))], status_code=204)
-async def erase(id: UserId, context: ContextHere, actor: ActorHere) -> None:
+async def erase(id: UserId, context: ContextHere, actor: ActorHere, reason: ReasonHere = None) -> None:
     """Erase a user for good: waiting follow-ups end as `dropped: erased`; late reports change nothing.
 
     A user who is not known, or was erased before, is not found; nothing is changed then.
     """
-    if await erase_user(context, id, actor) != "erased":
+    if await erase_user(context, id, actor, reason=reason) != "erased":
         raise not_found(f"the user {id}")
     context.outbox.nudge()
 
 
 @router.post("/{id}/split", dependencies=[Depends(needs(Scope.MANAGE))])
-async def split(id: UserId, context: ContextHere, actor: ActorHere) -> SplitView:
+async def split(id: UserId, context: ContextHere, actor: ActorHere, reason: ReasonHere = None) -> SplitView:
     """Undo a join: this id begins a new user, for what comes after; `split_from` keeps everything until now.
 
     The id counts as a user's own from now on, so that joining it again needs `manage`. 409 if the id is joined with no
     other, or is itself the one by which its user is shown.
     """
     try:
-        return SplitView(id=id, split_from=await split_user(context, id, actor))
+        return SplitView(id=id, split_from=await split_user(context, id, actor, reason=reason))
     except IdUnknown:
         raise not_found(f"the user {id}") from None
     except NotJoined as error:
@@ -129,6 +152,19 @@ def _without_id(body: dict[str, Any], id: str) -> dict[str, Any]:
     if body.get("id", id) != id:
         raise ApiError(422, "invalid", f"the body's id differs from the path's, {id!r}; leave it out of the body")
     return {name: value for name, value in body.items() if name not in ("id", *_READ_ONLY)}
+
+
+def _operator(caller: Caller, actor: Actor, body: dict[str, Any]) -> Actor | None:
+    """Return who changes consent as an operator: whoever may manage."""
+    return actor if "consent" in body and caller.has_scope(Scope.MANAGE) else None
+
+
+def _source(operator: Actor | None) -> ConsentSource:
+    return ConsentSource.SERVICE if operator is None else ConsentSource.OPERATOR
+
+
+def _view_statement(statement: ConsentStatement) -> dict[str, str | None]:
+    return {"state": statement.state, "source": statement.source.value, "at": format_instant(statement.at)}
 
 
 def _view_join(join: UserJoin) -> dict[str, str | None]:

@@ -20,8 +20,10 @@ from connector.provider_events.intake import ProviderEventIntake, open_provider_
 from connector.rules.provider_events.events import PROVIDERS, ProviderEvent
 from starter.api.context import ContextHere
 from starter.api.openapi.responses import RETRY_AFTER
+from starter.api.requests.admission import admit
 from starter.api.requests.body import read_bounded
 from starter.api.requests.errors import ApiError, not_found, unavailable
+from starter.api.requests.pools import PoolName
 from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, TryAgainLater, WebhookCall, WebhookProvider
 
 provider_events = Counter("connector_provider_events", "Events of providers, by outcome.", ["provider", "fate"])
@@ -83,7 +85,10 @@ async def ingest_events(provider: Name, request: Request, context: ContextHere, 
     configured = providers.get(provider)
     if configured is None:
         raise not_found(f"/webhooks/{provider}")
-    events = await _read_events(configured, request)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    _check_head(configured, headers)
+    await admit(request, PoolName.WEBHOOKS)
+    events = await _read_events(configured, headers, request)
     intake: ProviderEventIntake = request.app.state.provider_intake
     if await intake.ingest(events):
         context.outbox.nudge()
@@ -91,7 +96,22 @@ async def ingest_events(provider: Name, request: Request, context: ContextHere, 
     return Response(status_code=204)
 
 
-async def _read_events(provider: WebhookProvider, request: Request) -> Sequence[ProviderEvent]:
+def _check_head(provider: WebhookProvider, headers: Mapping[str, str]) -> None:
+    """Raise ApiError (403) for a call whose headers show that the provider did not make it."""
+    try:
+        provider.check_head(headers)
+    except SignatureInvalid as fault:
+        raise _signature_invalid(provider, fault) from None
+
+
+def _signature_invalid(provider: WebhookProvider, fault: SignatureInvalid) -> ApiError:
+    _log.warning("webhook_signature_invalid", provider=provider.name)
+    return ApiError(403, "forbidden", str(fault))
+
+
+async def _read_events(
+    provider: WebhookProvider, headers: Mapping[str, str], request: Request
+) -> Sequence[ProviderEvent]:
     """Return the events of a call, once it is verified.
 
     Raises:
@@ -99,7 +119,7 @@ async def _read_events(provider: WebhookProvider, request: Request) -> Sequence[
     """
     call = WebhookCall(
         query=request.url.query,
-        headers={name.lower(): value for name, value in request.headers.items()},
+        headers=headers,
         body=await read_bounded(request, provider.max_body_bytes),
         at=datetime.fromtimestamp(time.time(), UTC),
     )
@@ -107,8 +127,7 @@ async def _read_events(provider: WebhookProvider, request: Request) -> Sequence[
         await provider.verify(call)
         items = await provider.parse(call)
     except SignatureInvalid as fault:
-        _log.warning("webhook_signature_invalid", provider=provider.name)
-        raise ApiError(403, "forbidden", str(fault)) from None
+        raise _signature_invalid(provider, fault) from None
     except BodyInvalid as fault:
         raise ApiError(400, "invalid_body", str(fault)) from None
     except TryAgainLater as fault:

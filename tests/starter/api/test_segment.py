@@ -135,7 +135,8 @@ async def test_consent_goes_with_its_message(api: httpx.AsyncClient) -> None:
     new = message("new", "Unsubscribed")
     await send(api, new, new)
     assert await consent_of(api) == {"email": "unsubscribed"}
-    assert (await api.patch("/v1/users/u", json={"consent": {"email": "subscribed"}})).status_code == 200
+    again = {"state": "subscribed", "effective_at": datetime.now(UTC).isoformat()}  # noqa: TID251
+    assert (await api.patch("/v1/users/u", json={"consent": {"email": again}})).status_code == 200
     await send(api, message("z"), new)
     assert (await api.post("/v1/track", json=new)).status_code == 200
     assert await consent_of(api) == {"email": "subscribed"}

@@ -216,9 +216,15 @@ async def test_a_mail_that_is_scheduled_is_not_received(line: Line) -> None:
 @pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.name)
 async def test_a_body_beyond_all_bounds_is_not_read(line: Line, sender: Any) -> None:
     """Each provider has its own limit; a larger body is refused before its signature is checked."""
-    body = b"x" * (sender.provider().max_body_bytes + 1)
-    assert await line.tell(sender.name, WebhookCall("", {}, body, now())) == 413
-    assert await line.tell(sender.name, WebhookCall("", {}, body[:-1], now())) in (400, 403)
+    body, headers = b"x" * (sender.provider().max_body_bytes + 1), sender.call({}, now()).headers
+    assert await line.tell(sender.name, WebhookCall("", headers, body, now())) == 413
+    assert await line.tell(sender.name, WebhookCall("", headers, body[:-1], now())) in (400, 403)
+
+
+@pytest.mark.parametrize("name", ["sendgrid", "postmark", "resend", "twilio"])
+async def test_an_unsigned_call_is_refused_by_its_head(line: Line, name: str) -> None:
+    """The body of a call without a signature, or without Postmark's password, is not read: 403 whatever it is."""
+    assert await line.tell(name, WebhookCall("", {}, b"x" * 5_000_000, now())) == 403
 
 
 async def test_a_bounce_that_holds_the_whole_message(line: Line) -> None:

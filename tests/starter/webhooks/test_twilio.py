@@ -289,7 +289,8 @@ async def test_an_erased_user_does_not_come_back(harness: TextHarness) -> None:
 )
 async def test_bad_bodies_are_refused(harness: TextHarness, body: bytes, status: int) -> None:
     """5 MB, other encodings and endless fields end before anything is looked up."""
-    answer = await harness.api.post("/webhooks/twilio?delivery=d", content=body)
+    headers = {"X-Twilio-Signature": "any"}
+    answer = await harness.api.post("/webhooks/twilio?delivery=d", content=body, headers=headers)
     assert answer.status_code == status, answer.text
 
 

@@ -1,0 +1,136 @@
+"""Encode the values of a template by the place at which they are written: in JSON, in a URL, in a form.
+
+The place is read off the text that was written before, so that branches and loops need no analysis. A value can then
+neither end the string, the path segment or the parameter that the author put it into, nor begin another one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Literal
+from urllib.parse import quote
+
+from liquid.output import LimitedStringIO
+from liquid.stringify import to_liquid_string
+from liquid.undefined import is_undefined
+
+Form = Literal["json", "json_content", "url", "raw"]
+_QUOTE = re.compile(r'\\.|"', re.DOTALL)
+_DOT_SEGMENTS = frozenset({".", ".."})
+
+
+class Encoded(str):
+    """A text that a filter has encoded already: as JSON, as the content of a JSON string, or percent-encoded."""
+
+    __slots__ = ("form",)
+    form: Form
+
+
+def encoded(text: str, form: Form) -> Encoded:
+    """Return a text that is not encoded again where its form belongs."""
+    result = Encoded(text)
+    result.form = form
+    return result
+
+
+class EncodingBuffer(LimitedStringIO):
+    """Receives a template's output, and encodes values by their place; subclasses know the places."""
+
+    def write_value(self, value: Any) -> int:
+        """Write a value in the encoding of its place."""
+        if isinstance(value, Encoded) and value.form == "raw":
+            return self.write(str(value))
+        return self._append(self._encode(None if is_undefined(value) else value))
+
+    def write(self, text: str) -> int:
+        """Write the author's text, or a value that the author does not want encoded."""
+        self._follow(text)
+        return self._append(text)
+
+    def part(self) -> EncodingBuffer:
+        """Return a buffer for output that continues here, and may be written later."""
+        raise NotImplementedError
+
+    def _append(self, text: str) -> int:
+        return super().write(text)
+
+    def _encode(self, value: Any) -> str:
+        raise NotImplementedError
+
+    def _follow(self, text: str) -> None:
+        raise NotImplementedError
+
+
+class JsonBuffer(EncodingBuffer):
+    """JSON text: within quotes a value is the content of the string, elsewhere it is a JSON value of its own."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self._in_string = self._after_backslash = False
+
+    def part(self) -> JsonBuffer:
+        """Return a buffer that begins in a string if this one is in a string."""
+        part = JsonBuffer(self.limit - self.size)
+        part._in_string, part._after_backslash = self._in_string, self._after_backslash
+        return part
+
+    def _encode(self, value: Any) -> str:
+        form = value.form if isinstance(value, Encoded) else None
+        if not self._in_string:
+            return str(value) if form == "json" else json.dumps(_plain(value), ensure_ascii=False)
+        text = to_liquid_string(value, autoescape=False)
+        content = text if form == "json_content" else json.dumps(text, ensure_ascii=False)[1:-1]
+        if self._after_backslash:  # the author's lone backslash must not escape what the value begins with
+            self._after_backslash, content = False, "\\" + content
+        return content
+
+    def _follow(self, text: str) -> None:
+        if self._after_backslash and text:
+            text, self._after_backslash = text[1:], False
+        end = 0
+        for match in _QUOTE.finditer(text):
+            end = match.end()
+            if match[0] == '"':
+                self._in_string = not self._in_string
+        self._after_backslash = self._in_string and text.endswith("\\") and end < len(text)
+
+
+class UrlBuffer(EncodingBuffer):
+    """A URL or a form's content: a value is percent-encoded. A value that is the beginning of a URL stays as it is."""
+
+    def __init__(self, limit: int, *, before: str = "") -> None:
+        super().__init__(limit)
+        self._before = before
+
+    def part(self) -> UrlBuffer:
+        """Return a buffer that continues this URL."""
+        return UrlBuffer(self.limit - self.size, before=self._before)
+
+    def _encode(self, value: Any) -> str:
+        text = to_liquid_string(value, autoescape=False)
+        if not self._before or (isinstance(value, Encoded) and value.form == "url"):
+            self._follow(text)
+            return text
+        return text.replace(".", "%2E") if text in _DOT_SEGMENTS else quote(text, safe="")
+
+    def _follow(self, text: str) -> None:
+        self._before = self._before or text.strip()[:1]
+
+
+class FormBuffer(UrlBuffer):
+    """The content of a form: every value is percent-encoded."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit, before="&")
+
+
+BUFFERS: dict[str, Callable[[int], EncodingBuffer]] = {"json": JsonBuffer, "url": UrlBuffer, "form": FormBuffer}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON can express: ranges and Liquid's own objects become text."""
+    if value is None or isinstance(value, str | bool | int | float | list | tuple | dict):
+        return value
+    return to_liquid_string(value, autoescape=False)

@@ -1,0 +1,303 @@
+"""The audit trail is complete: everything that changes something has an entry, by every door and by the side door."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import typer
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
+
+from activities.publish import Publisher
+from connector import names
+from connector.app.context import build_context
+from connector.app.logs import configure_logs
+from connector.rules.model.api_keys import Scope
+from connector.rules.model.audit import IN_TEMPORAL, Actor, ActorKind
+from connector.store.audit import AuditEntry, AuditFilter, list_audit
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.tables import follow_ups
+from connector.temporal.client import TemporalLink
+from connector.wire import OperatorRequest, Order
+from starter.api.access.scopes import Keys
+from starter.api.app import create_app
+from starter.api.openapi import responses
+from starter.cli import COMMANDS, load_command
+from starter.operations.api_keys import ApiKeyService
+from tests.support.api import KEY, configured
+from tests.support.builders import ORIGINAL, now
+from tests.support.polling import until
+from tests.support.workspace import LATER, Workspace, settings_for
+
+Command = Callable[..., Awaitable[tuple[int, str, str]]]
+ME = Actor(ActorKind.COMMAND_LINE, pwd.getpwuid(os.getuid()).pw_name, origin=socket.gethostname())
+WHY = "why it was done"
+EXTERNAL = {"delivery": {"type": "external"}}
+
+ROUTES: dict[str, tuple[str, str, Any, str]] = {
+    "campaigns-save_campaign": (
+        "PUT",
+        f"/v1/campaigns/nudge?reason={WHY}",
+        {"delivery": {"type": "external"}},
+        "apply",
+    ),
+    "campaigns-publish": ("POST", "/v1/campaigns/nudge/publish", {"reason": WHY}, "publish"),
+    "campaigns-stop": ("POST", "/v1/campaigns/nudge/stop", {"reason": WHY}, "stop"),
+    "campaigns-resume": ("POST", "/v1/campaigns/nudge/resume", {"reason": WHY}, "resume"),
+    "campaigns-archive": ("POST", "/v1/campaigns/nudge/archive", {"reason": WHY}, "archive"),
+    "users-split": ("POST", f"/v1/users/visitor/split?reason={WHY}", None, "undo_join"),
+    "users-erase": ("DELETE", f"/v1/users/u?reason={WHY}", None, "erase_user"),
+}
+"""Every route that needs `manage` and changes something: a call that succeeds in this order, and the action."""
+
+COMMANDS_WITH_ENTRIES: dict[str, tuple[str, str]] = {
+    "apply": ("FOLDER", "apply"),
+    "publish": ("nudge", "publish"),
+    "stop": ("nudge", "stop"),
+    "resume": ("nudge", "resume"),
+    "archive": ("nudge", "archive"),
+    "postpone": ("FOLLOW_UP --by 1_hours", "postpone"),
+    "send-now": ("FOLLOW_UP", "send_now"),
+    "cancel": ("ANOTHER_ONE", "cancel"),
+    "reports": ("--retry", "retry_reports"),
+    "keys create": ("--name shop --scope ingest", "create_key"),
+    "keys rotate": ("KEY", "rotate_key"),
+    "keys revoke": ("KEY", "revoke_key"),
+    "users erase": ("u --yes", "erase_user"),
+}
+"""Every command that changes something: words with which it succeeds, and the action. `_` is a space in a word."""
+
+COMMANDS_WITHOUT = {
+    *("plan", "status", "simulate", "backtest", "explain", "audit", "keys list"),  # they read
+    *("demo", "dev", "worker", "api", "codec-server", "setup"),  # they run or prepare processes
+    "interact",  # it reports what users did, which the log keeps
+}
+
+
+async def trail(workspace: Workspace) -> list[AuditEntry]:
+    """Return all entries, oldest first."""
+    async with workspace.database.read(workspace.name) as tx:
+        return (await list_audit(tx, AuditFilter(), 1000))[::-1]
+
+
+class _Link(TemporalLink):
+    def __init__(self, environment: WorkflowEnvironment) -> None:
+        super().__init__()
+        self._environment = environment
+
+    async def client(self) -> Any:
+        return self._environment.client
+
+
+@pytest.fixture
+async def api(
+    workspace: Workspace, environment: WorkflowEnvironment, sqlite_url: str, tmp_path: Path
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The API of a workspace whose worker runs."""
+    context = build_context(settings_for(workspace.name, sqlite_url, tmp_path), workspace.database, _Link(environment))
+    app = create_app(context, Keys(configured(KEY)))
+    headers = {"Authorization": f"Bearer {KEY}", "X-Request-Id": "r-1"}
+    transport = httpx.ASGITransport(app, client=("10.0.0.7", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
+        client.app = app  # type: ignore[attr-defined]
+        yield client
+
+
+def managing_operations(document: dict[str, Any]) -> set[str]:
+    """Return the operations that need `manage` and are not reads."""
+    return {
+        operation["operationId"]
+        for methods in document["paths"].values()
+        for method, operation in methods.items()
+        if method != "get"
+        and any("manage" in scopes for one in operation.get("security", []) for scopes in one.values())
+    }
+
+
+async def test_every_route_that_manages_leaves_an_entry(workspace: Workspace, api: httpx.AsyncClient) -> None:
+    """Who (the key's id), from where, what, why, the request's id; of an order also that it was requested before."""
+    assert managing_operations(api.app.openapi()) == ROUTES.keys()  # type: ignore[attr-defined]
+    assert {*responses._EXTRA_STATUSES} >= ROUTES.keys()
+    await workspace.open(ORIGINAL)
+    await api.post("/v1/track", json={"event": "visit", "anonymousId": "visitor"})
+    assert (await api.post("/v1/alias", json={"previousId": "visitor", "userId": "u"})).is_success
+    actor = Actor(ActorKind.KEY, "env-1", "10.0.0.7", "r-1")
+    for operation, (method, path, body, action) in ROUTES.items():
+        before = await trail(workspace)
+        answer = await api.request(method, path, json=body)
+        assert answer.is_success, (operation, answer.text)
+        new = (await trail(workspace))[len(before) :]
+        outcomes = ["requested", "done"] if "/nudge/" in path else ["done"]
+        assert [entry.act.outcome for entry in new] == outcomes, operation
+        assert {(entry.actor, entry.act.action.value, entry.act.reason) for entry in new} == {(actor, action, WHY)}
+    [joined] = (await api.get("/v1/audit", params={"action": "join_users"})).json()["entries"]
+    assert (joined["actor"]["id"], joined["details"]) == ("env-1", {"route": "alias"})
+    page = (await api.get("/v1/audit", params={"limit": 1, "subject": "nudge"})).json()
+    assert page["entries"][0]["action"] == "archive"
+    older = (await api.get("/v1/audit", params={"limit": 1, "subject": "nudge", "before": page["next"]})).json()
+    assert (older["entries"][0]["outcome"], older["entries"][0]["act_id"]) == (
+        "requested",
+        page["entries"][0]["act_id"],
+    )
+
+
+def all_commands() -> set[str]:
+    """Return every command, those of a group by the names of both."""
+    found = set()
+    for name in (name for summaries in COMMANDS.values() for name in summaries):
+        command = load_command(name)
+        is_group = isinstance(command, typer.core.TyperGroup)
+        found |= {f"{name} {one}" for one in command.commands} if is_group else {name}
+    return found
+
+
+def test_every_command_is_known_to_leave_an_entry_or_to_need_none() -> None:
+    """A new command must be put into one of the two tables."""
+    assert all_commands() == COMMANDS_WITH_ENTRIES.keys() | COMMANDS_WITHOUT
+    assert not COMMANDS_WITH_ENTRIES.keys() & COMMANDS_WITHOUT
+
+
+@pytest.fixture
+def command(workspace: Workspace, sqlite_url: str, tmp_path: Path) -> Command:
+    """Run `connector` as a process on the workspace's database and Temporal: (exit code, output, errors)."""
+    environment = os.environ | {
+        "TEMPORAL_ADDRESS": workspace.client.service_client.config.target_host,
+        "CONNECTOR_DATABASE_URL": sqlite_url,
+        "CONNECTOR_WORKSPACE": workspace.name,
+        "CONNECTOR_DATA": str(tmp_path),
+        **dict.fromkeys(("LOGNAME", "USER", "LNAME", "USERNAME"), "mallory"),
+    }
+
+    async def run(*words: str) -> tuple[int, str, str]:
+        pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "starter.cli", *words, env=environment, stdin=asyncio.subprocess.DEVNULL, **pipes
+        )
+        out, err = await process.communicate()
+        return process.returncode or 0, out.decode(), err.decode()
+
+    return run
+
+
+async def two_waiting(workspace: Workspace) -> list[str]:
+    """Return the ids of the follow-ups of two users, whose workflows have started."""
+    for user in ("u", "v"):
+        item = {"id": f"push-{user}", "user": user, "type": "receive_push", "campaign": "o"}
+        [result] = await workspace.intake.ingest([{**item, "occurred_at": now().isoformat()}])
+        assert result.status == "accepted"
+
+    async def find() -> list[str] | None:
+        started = select(follow_ups.c.id).where(follow_ups.c.started_at.is_not(None)).order_by(follow_ups.c.user_key)
+        async with workspace.database.read(workspace.name) as tx:
+            ids = list((await tx.execute(started)).scalars())
+        return ids if len(ids) == 2 else None
+
+    ids: list[str] = await until(find, "two follow-ups that wait")
+    return ids
+
+
+@pytest.mark.timeout(300)
+async def test_every_command_that_changes_something_leaves_an_entry(
+    workspace: Workspace, command: Command, tmp_path: Path
+) -> None:
+    """The user of the operating system, whatever the environment says, the host, and why."""
+    folder = tmp_path / "campaigns"
+    folder.mkdir()
+    (folder / "nudge.yaml").write_text("campaign: nudge\ndelivery: {type: external}\n")
+    await workspace.open(ORIGINAL, LATER)
+    one, another = await two_waiting(workspace)
+    code, out, _ = await command("keys", "create", "--name", "first", "--scope", "read", "--json")
+    known = {"FOLDER": str(folder), "FOLLOW_UP": one, "ANOTHER_ONE": another, "KEY": json.loads(out)["id"]}
+    for name, (words, action) in COMMANDS_WITH_ENTRIES.items():
+        before = await trail(workspace)
+        why = "--note" if action in ("postpone", "send_now", "cancel") else "--reason"
+        given = [known.get(word, word.replace("_", " ") if word[0].isdigit() else word) for word in words.split()]
+        code, out, err = await command(*name.split(), *given, why, WHY)
+        assert code == 0, (name, out, err)
+        new = (await trail(workspace))[len(before) :]
+        assert {entry.act.outcome for entry in new} | {"requested"} == {"requested", "done"}, name
+        assert {(entry.actor, entry.act.action.value, entry.act.reason) for entry in new} == {(ME, action, WHY)}, name
+    code, out, _ = await command("audit", "--actor", ME.id or "", "--action", "stop", "--json")
+    assert [entry["outcome"] for entry in json.loads(out)["entries"]] == ["done", "requested"]
+    code, out, err = await command("audit", "--limit", "1")
+    assert ("erase_user" in out, "--before" in err) == (True, True)
+
+
+async def test_the_side_door_leaves_entries_too(workspace: Workspace) -> None:
+    """What is ordered, updated or closed in Temporal itself, past the starters, has an entry without an actor."""
+    await workspace.open(ORIGINAL, LATER)
+    one, another = await two_waiting(workspace)
+    before = len(await trail(workspace))
+    await (await workflow_of(workspace, one)).execute_update(names.CANCEL, OperatorRequest(note="by hand"))
+    await (await workflow_of(workspace, another)).terminate()
+    await until(lambda: _has_entries(workspace, before + 2), "two entries")
+    order = Order(workspace=workspace.name, order_id=uuid4().hex, verb="stop", ids=("later",))
+    await workspace.client.get_workflow_handle(names.registry_id(workspace.name)).execute_update("stop", order)
+    new = (await trail(workspace))[before:]
+    assert {entry.actor for entry in new} == {IN_TEMPORAL}
+    found = [(entry.act.action.value, entry.act.subject, entry.act.outcome) for entry in new]
+    assert found == [("cancel", one, "done"), ("cancel", another, "done"), ("stop", "later", "done")]
+
+
+async def _has_entries(workspace: Workspace, count: int) -> bool:
+    return len(await trail(workspace)) >= count
+
+
+async def workflow_of(workspace: Workspace, id: str) -> Any:
+    async with workspace.database.read(workspace.name) as tx:
+        row = (await tx.execute(select(follow_ups).where(follow_ups.c.id == id))).one()
+    return workspace.workflow_of(row)
+
+
+async def test_a_refused_order_leaves_what_was_refused(workspace: Workspace, api: httpx.AsyncClient) -> None:
+    """With the problems; nothing took effect."""
+    await workspace.open(ORIGINAL)
+    await workspace.order("archive", "o")
+    before = await trail(workspace)
+    answer = await api.post("/v1/campaigns/o/resume", json={})
+    assert answer.status_code == 409
+    requested, refused = (await trail(workspace))[len(before) :]
+    assert (requested.act.outcome, refused.act.outcome) == ("requested", "refused")
+    assert requested.act.act_id == refused.act.act_id
+    assert refused.act.details["problems"] == answer.json()["error"]["details"]["problems"]
+
+
+async def test_what_cannot_be_recorded_does_not_happen(
+    workspace: Workspace, api: httpx.AsyncClient, logging_restored: None
+) -> None:
+    """The entry and the act are one transaction: without the entry no draft, no order, no key and no erasure."""
+    configure_logs("json")  # structlog's own default draws every local variable of a traceback, which takes minutes
+    await workspace.open(ORIGINAL)
+    await api.put("/v1/users/u", json={"first_name": "Ada"})
+    refuse = "CREATE TRIGGER no_room BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no room'); END"
+    async with workspace.database.write(workspace.name) as tx:
+        await tx.execute(text(refuse))
+    keys = ApiKeyService(workspace.database, workspace.name, ME)
+    for call in (
+        api.put("/v1/campaigns/nudge", json=EXTERNAL),
+        api.post("/v1/campaigns/o/stop", json={}),
+        api.delete("/v1/users/u"),
+    ):
+        assert (await call).status_code == 500
+    with pytest.raises(DBAPIError, match="no room"):
+        await keys.create("shop", [Scope.INGEST])
+    order = Order(workspace=workspace.name, order_id=uuid4().hex, verb="stop", ids=("o",))
+    publisher = Publisher(workspace.database, CatalogueCache(workspace.name), workspace.name)
+    with pytest.raises(DBAPIError, match="no room"):
+        await ActivityEnvironment().run(publisher.carry_out_order, order)
+    assert (await api.get("/v1/campaigns/nudge")).status_code == 404
+    assert (await api.get("/v1/campaigns/o")).json()["state"] == "active"
+    assert (await api.get("/v1/users/u")).json()["first_name"] == "Ada"
+    assert (await keys.list_keys())[0] == []
