@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, case, delete, select, update
 
-from connector.rules.model.reasons import Reason, State
+from connector.rules.model.reasons import OPEN_STATES, Reason, State
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import is_launched
+from connector.store.follow_ups.renaming import find_settled, rename_erased
 from connector.store.provider_events.events import erase_events
 from connector.store.tables import (
     decisions,
@@ -37,7 +38,7 @@ _ERASED_TRIGGER: dict[str, Any] = {
     "target_kind": None,
     "properties": {},
 }
-_EMPTY_DESCRIPTION: dict[str, Any] = {
+EMPTY_DESCRIPTION: dict[str, Any] = {
     "email": None,
     "phone": None,
     "push_tokens": [],
@@ -49,6 +50,7 @@ _EMPTY_DESCRIPTION: dict[str, Any] = {
     "said_by": {},
     "newest_t": None,
 }
+"""What replaces the columns of a user's row."""
 _DELETED = (interactions, receipts, inbox, inbox_marks, user_aliases)
 
 
@@ -67,7 +69,9 @@ async def erase_user(tx: Transaction, external_id: str, now: datetime) -> str | 
         return None
     ids, addresses = await load_ids(tx, user_key), await _load_addresses(tx, user_key)
     await mark_erased(tx, ids, addresses, now)
+    settled = await find_settled(tx, user_key, now)
     await _end_waits(tx, user_key, now)
+    await rename_erased(tx, settled)
     await _empty_decisions(tx, user_key)
     await _replace_provider_ids(tx, user_key)
     for table in _DELETED:
@@ -75,7 +79,7 @@ async def erase_user(tx: Transaction, external_id: str, now: datetime) -> str | 
     await erase_joins(tx, user_key, ids)
     await erase_events(tx, ids, addresses)
     of_user = (tx.in_workspace(users), users.c.user_key == user_key)
-    await tx.execute(update(users).where(*of_user).values(**_EMPTY_DESCRIPTION))
+    await tx.execute(update(users).where(*of_user).values(**EMPTY_DESCRIPTION))
     await erase_addresses(tx, user_key, addresses)
     return user_key
 
@@ -99,7 +103,10 @@ async def _end_waits(tx: Transaction, user_key: str, now: datetime) -> None:
     # The trigger of a launch is the launch's, which finds the messages that are being sent by it.
     began = {"trigger": _ERASED_TRIGGER, "trigger_id": _ERASED}
     await tx.execute(update(follow_ups).where(*of_user, ~is_launched()).values(began))
-    await tx.execute(update(follow_ups).where(*of_user).values(key=table.id, exception_id=None))
+    # Due times depend on the user's zone, and are spread by a hash of the user's id.
+    next_at = case((table.state.in_(OPEN_STATES), table.next_at), else_=table.triggered_at)
+    emptied = {"key": table.id, "exception_id": None, "due_at": table.triggered_at, "next_at": next_at}
+    await tx.execute(update(follow_ups).where(*of_user).values(emptied))
 
 
 async def _empty_decisions(tx: Transaction, user_key: str) -> None:
