@@ -205,12 +205,14 @@ async def test_who_subscribes_again_says_when(shop: Shop, key: str) -> None:
 
 
 async def test_a_statement_needs_a_whole_time(shop: Shop) -> None:
-    """Without its zone, or with a source of the sender's choice, it is refused as a whole."""
+    """Without its zone, outside the years of UTC, or with a source of the sender's choice, it is refused as a whole."""
     for consent in (
         {"email": {"state": "subscribed", "effective_at": "2026-11-28T12:00:00"}},
         {"email": {"state": "subscribed", "effective_at": "now"}},
         {"email": {"state": "subscribed", "source": "user"}},
         {"email": "subscribed", "effective_at": "today"},
+        {"email": "subscribed", "effective_at": "0001-01-01T00:00:00+23:59"},
+        {"email": {"state": "subscribed", "effective_at": "9999-12-31T23:59:59-23:59"}},
     ):
         headers = {"Authorization": f"Bearer {shop.keys['ingest']}"}
         for verb in ("PUT", "PATCH"):

@@ -240,3 +240,20 @@ async def test_manage_joins_and_undoes(attack: Attack) -> None:
     assert {one["previous_id"]: one["undone_by"] for one in joins} == {"old": manager, "unseen": None}
     put = await attack.call("PUT", "/v1/users/new", await attack.user("new"))
     assert put.status_code == 200, "a profile that was read can be sent back"
+
+
+async def test_a_joined_visitor_does_not_become_the_id_of_a_user(attack: Attack) -> None:
+    """Mallory's id, joined as a visitor's, is not by what ann is shown to receivers, and can be split off."""
+    await attack.send("identify", userId="ann", traits={})
+    await attack.deliver("ann")
+    await attack.send("identify", anonymousId="a-mallory", traits={"is": "mallory"})
+    aliases = [
+        {"type": "alias", "previousId": "a-mallory", "userId": "ann"},
+        {"type": "alias", "previousId": "ann", "anonymousId": "a-mallory"},
+    ]
+    for messages in (aliases[:1], aliases[1:], aliases):
+        assert (await attack.call("POST", "/v1/batch", {"batch": messages})).json() == {"success": True}
+    split = await attack.call("POST", "/v1/users/a-mallory/split", key="manage")
+    assert split.json() == {"id": "a-mallory", "split_from": "ann"}, split.text
+    assert await attack.inbox("ann") == ["ann"]
+    assert await attack.inbox("a-mallory") == []

@@ -83,9 +83,10 @@ async def _try_to_link(tx: Transaction, pairs: Sequence[IdPair], joiner: Joiner,
         known = await _load_known(tx, ids)
     attempt = _LinkAttempt(known, joiner)
     outcomes = [attempt.link(pair) for pair in pairs]
-    previous = _previous_ids(pairs, outcomes)
-    # New ids are inserted before locks are taken, as everywhere, so that no two transactions wait for each other.
     anonymous = attempt.added.keys() - named
+    still_anonymous = known.anonymous | anonymous
+    previous = _previous_ids(pairs, outcomes, still_anonymous)
+    # New ids are inserted before locks are taken, as everywhere, so that no two transactions wait for each other.
     is_inserted = await _insert_ids(tx, attempt.added, previous, anonymous=anonymous)
     if not is_inserted or not await lock_users(tx, known.keys.values()):
         return None
@@ -96,19 +97,24 @@ async def _try_to_link(tx: Transaction, pairs: Sequence[IdPair], joiner: Joiner,
     if JoinRefusal.TWO_HISTORIES in outcomes:
         joined, attempt = await _join(tx, pairs, _LinkAttempt(locked, joiner))
         outcomes = [two if one is JoinRefusal.TWO_HISTORIES else one for one, two in zip(outcomes, joined, strict=True)]
-    await _mark_previous(tx, _previous_ids(pairs, outcomes) - (previous & attempt.added.keys()))
+    await _mark_previous(tx, _previous_ids(pairs, outcomes, still_anonymous) - (previous & attempt.added.keys()))
     await _record(
         tx, [pair for pair, one in zip(pairs, outcomes, strict=True) if one == "linked"], attempt, joiner, now
     )
     return outcomes
 
 
-def _previous_ids(pairs: Sequence[IdPair], outcomes: Sequence[Linked]) -> set[str]:
-    """Return the ids that others replaced; pairs that were linked before count too, so that order does not matter."""
-    results = zip(pairs, outcomes, strict=True)
-    return {
-        pair.previous for pair, outcome in results if outcome in ("linked", "nothing_new") and pair.previous != pair.id
-    }
+def _previous_ids(pairs: Sequence[IdPair], outcomes: Sequence[Linked], anonymous: Collection[str]) -> set[str]:
+    """Return the ids that others replaced; pairs that were linked before count too, so that order does not matter.
+
+    An anonymous id never replaces a user's own: a visitor's reports would decide by which id the user is shown.
+    """
+    replaced = set()
+    for pair, outcome in zip(pairs, outcomes, strict=True):
+        is_own_before_anonymous = pair.id in anonymous and pair.previous not in anonymous
+        if outcome in ("linked", "nothing_new") and pair.previous != pair.id and not is_own_before_anonymous:
+            replaced.add(pair.previous)
+    return replaced
 
 
 async def _join(tx: Transaction, pairs: Sequence[IdPair], attempt: _LinkAttempt) -> tuple[list[Linked], _LinkAttempt]:

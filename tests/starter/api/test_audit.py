@@ -98,6 +98,7 @@ async def test_without_a_key_the_actor_is_anonymous(context: AppContext) -> None
         "action=steal",
         "since=yesterday",
         "since=2026-03-02T00:00:00",
+        "since=9999-12-31T23:59:59-23:59",
     ],
 )
 async def test_wrong_queries(api: httpx.AsyncClient, query: str) -> None:
