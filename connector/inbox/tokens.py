@@ -1,7 +1,9 @@
 """Sign and verify the tokens with which a browser or phone reads one user's inbox.
 
-A token is `inbox-v1.{user_key}.{expiry in seconds since 1970}.{HMAC-SHA256, base64url}`. The signature covers the
-workspace too. The token holds no personal data: only the store can resolve the surrogate `user_key`.
+A token is `inbox-v1.{user_key}.{mark of the id}.{expiry in seconds since 1970}.{HMAC-SHA256, base64url}`. The signature
+covers the workspace too. The mark is a keyed hash of the id that the token was created for: when that id is split off
+the user, the token opens no inbox any more. The token holds no personal data: only the store can resolve the surrogate
+`user_key`.
 
 ConnectorError
 ├── InvalidInboxToken     the token is not ours, or is no longer valid
@@ -14,9 +16,10 @@ import hashlib
 import hmac
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -24,7 +27,9 @@ from connector.rules.model.errors import ConnectorError
 from connector.rules.model.values import canonical_json
 
 PREFIX = "inbox-v1."
-_TOKEN_FORMAT = re.compile(r"inbox-v1\.([0-9a-f]{32})\.([0-9]{1,11})\.([A-Za-z0-9_-]{43})", re.ASCII)
+_TOKEN_FORMAT = re.compile(
+    r"inbox-v1\.([0-9a-f]{32})\.([A-Za-z0-9_-]{43})\.([0-9]{1,11})\.([A-Za-z0-9_-]{43})", re.ASCII
+)
 
 
 class InvalidInboxToken(ConnectorError):
@@ -37,9 +42,10 @@ class MissingInboxSecret(ConnectorError):
 
 @dataclass(frozen=True)
 class InboxGrant:
-    """The content of a token: whose inbox it opens, and its expiry in seconds since 1970."""
+    """The content of a token: whose inbox it opens, the mark of that user's id, its expiry in seconds since 1970."""
 
     user_key: str
+    mark: str
     expires_at: int
 
     def user_key_at(self, now: datetime) -> str:
@@ -60,8 +66,8 @@ class InboxTokens:
         self._workspace = workspace
         self._secrets = [secret.get_secret_value().encode() for secret in secrets]
 
-    def create(self, user_key: str, now: datetime, lifetime: timedelta) -> tuple[str, datetime]:
-        """Create a token for a user; returns it with its expiry (UTC, whole seconds).
+    def create(self, user_key: str, id: str, now: datetime, lifetime: timedelta) -> tuple[str, datetime]:
+        """Create a token for a user, by one of the user's ids; returns it with its expiry (UTC, whole seconds).
 
         Raises:
             MissingInboxSecret: no secret is set.
@@ -69,11 +75,13 @@ class InboxTokens:
         if not self._secrets:
             raise MissingInboxSecret("inbox tokens need a secret to be signed with; set CONNECTOR_INBOX_SECRETS")
         expires_at = int((now + lifetime).timestamp())
-        token = f"{PREFIX}{user_key}.{expires_at}.{self._signature(self._secrets[0], user_key, expires_at)}"
+        secret = self._secrets[0]
+        mark = self._mark(secret, id)
+        token = f"{PREFIX}{user_key}.{mark}.{expires_at}.{self._signature(secret, user_key, mark, expires_at)}"
         return token, datetime.fromtimestamp(expires_at, UTC)
 
     def verify(self, token: str) -> InboxGrant:
-        """Verify a token's signature and return its content; `user_key_at` checks its expiry.
+        """Verify a token's signature and return its content; `user_key_at` checks its expiry, `check_id` its id.
 
         Raises:
             InvalidInboxToken: the token is not ours.
@@ -81,12 +89,24 @@ class InboxTokens:
         match = _TOKEN_FORMAT.fullmatch(token)
         if match is None:
             raise InvalidInboxToken("the inbox token is not valid")
-        user_key, expires_at, signature = match[1], int(match[2]), match[3]
-        expected = [self._signature(secret, user_key, expires_at) for secret in self._secrets]
+        user_key, mark, expires_at, signature = match[1], match[2], int(match[3]), match[4]
+        expected = [self._signature(secret, user_key, mark, expires_at) for secret in self._secrets]
         if not any([hmac.compare_digest(signature, one) for one in expected]):
             raise InvalidInboxToken("the inbox token is not valid")
-        return InboxGrant(user_key, expires_at)
+        return InboxGrant(user_key, mark, expires_at)
 
-    def _signature(self, secret: bytes, user_key: str, expires_at: int) -> str:
-        signed = canonical_json([PREFIX, self._workspace, user_key, expires_at]).encode()
-        return urlsafe_b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode().rstrip("=")
+    def check_id(self, grant: InboxGrant, ids: Collection[str]) -> None:
+        """Raise InvalidInboxToken unless the token was created for one of these ids, which are all of its user's."""
+        if grant.mark not in {self._mark(secret, id) for secret in self._secrets for id in ids}:
+            raise InvalidInboxToken("the inbox token is for an id that is not the user's any more; create a new one")
+
+    def _mark(self, secret: bytes, id: str) -> str:
+        return _digest(secret, ["id", PREFIX, self._workspace, id])
+
+    def _signature(self, secret: bytes, user_key: str, mark: str, expires_at: int) -> str:
+        return _digest(secret, [PREFIX, self._workspace, user_key, mark, expires_at])
+
+
+def _digest(secret: bytes, facts: list[Any]) -> str:
+    """Return the HMAC-SHA256 of these facts, in base64url without padding."""
+    return urlsafe_b64encode(hmac.digest(secret, canonical_json(facts).encode(), hashlib.sha256)).decode().rstrip("=")

@@ -12,7 +12,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 USER, OTHER = "0" * 31 + "a", "0" * 31 + "b"
 OLD, NEW = SecretStr("an old secret of thirty-two characters"), SecretStr("a new secret of thirty-two characters!")
 TOKENS = InboxTokens("default", [OLD])
-TOKEN, ENDS = TOKENS.create(USER, NOW, timedelta(hours=1))
+TOKEN, ENDS = TOKENS.create(USER, "u-17", NOW, timedelta(hours=1))
 
 
 def test_it_opens_one_inbox_until_it_ends() -> None:
@@ -44,13 +44,23 @@ def test_a_secret_is_replaced_without_a_gap() -> None:
     """The first secret signs, all are accepted."""
     both = InboxTokens("default", [NEW, OLD])
     assert both.verify(TOKEN).user_key_at(NOW) == USER
-    assert InboxTokens("default", [NEW]).verify(both.create(USER, NOW, timedelta(hours=1))[0]).user_key == USER
+    assert InboxTokens("default", [NEW]).verify(both.create(USER, "u-17", NOW, timedelta(hours=1))[0]).user_key == USER
+
+
+def test_it_is_for_an_id_of_its_user() -> None:
+    """Any other id, and the same one in another case or workspace, is refused; an old secret's mark is known."""
+    grant = TOKENS.verify(TOKEN)
+    for tokens in (TOKENS, InboxTokens("default", [NEW, OLD])):
+        tokens.check_id(grant, ["another", "u-17"])
+    for tokens, ids in ((TOKENS, ["another", "U-17"]), (InboxTokens("o", [OLD]), ["u-17"]), (TOKENS, [])):
+        with pytest.raises(InvalidInboxToken, match="id"):
+            tokens.check_id(grant, ids)
 
 
 def test_nothing_is_signed_without_a_secret() -> None:
     """There is no default that everybody knows."""
     with pytest.raises(MissingInboxSecret, match="CONNECTOR_INBOX_SECRETS"):
-        InboxTokens("default", InboxSettings().secrets).create(USER, NOW, timedelta(hours=1))
+        InboxTokens("default", InboxSettings().secrets).create(USER, "u-17", NOW, timedelta(hours=1))
 
 
 @pytest.mark.parametrize(

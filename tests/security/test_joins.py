@@ -86,7 +86,8 @@ class Attack:
 async def attack(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Attack]:
     """A real API on a fresh database."""
     monkeypatch.setenv("CONNECTOR_CLIENT_SECRETS", f'["{SECRET}"]')
-    keys = await create_keys(sqlite_url, "ingest", "read", "manage", "ingest+manage", "client")
+    monkeypatch.setenv("CONNECTOR_INBOX_SECRETS", f'["{SECRET}"]')
+    keys = await create_keys(sqlite_url, "ingest", "read", "manage", "ingest+manage", "ingest+read", "client")
     async with api_process(sqlite_url, tmp_path / "api.log") as api:
         yield Attack(api.client, keys, sqlite_url)
 
@@ -257,3 +258,20 @@ async def test_a_joined_visitor_does_not_become_the_id_of_a_user(attack: Attack)
     assert split.json() == {"id": "a-mallory", "split_from": "ann"}, split.text
     assert await attack.inbox("ann") == ["ann"]
     assert await attack.inbox("a-mallory") == []
+
+
+async def test_a_token_of_an_id_that_was_split_off_opens_no_inbox(attack: Attack) -> None:
+    """Bob, joined into ann by mistake, keeps no access to her inbox by the token of his phone; ann keeps hers."""
+    for id in ("ann", "bob"):
+        await attack.send("identify", userId=id, traits={})
+    assert await attack.join("bob", "ann", key="ingest+manage") is None
+    await attack.deliver("ann")
+    tokens = {}
+    for id in ("ann", "bob"):
+        answer = await attack.call("POST", f"/v1/users/{id}/inbox-token", key="ingest+read")
+        tokens[id] = {"Authorization": f"Bearer {answer.json()['token']}"}
+        assert (await attack.client.get("/v1/users/ann/inbox", headers=tokens[id])).status_code == 200
+    assert (await attack.call("POST", "/v1/users/bob/split", key="manage")).status_code == 200
+    for path, method in (("/v1/users/ann/inbox", "GET"), ("/v1/inbox/ann/view", "POST")):
+        assert (await attack.client.request(method, path, headers=tokens["bob"])).status_code == 401
+        assert (await attack.client.request(method, path, headers=tokens["ann"])).status_code == 200

@@ -10,7 +10,7 @@ from fastapi import Depends, Request, Security
 from connector.app.context import AppContext
 from connector.inbox.tokens import PREFIX, InboxTokens, InvalidInboxToken
 from connector.store.engine.database import database_now
-from connector.store.users.users import UserErased, find_identified, resolve_and_lock
+from connector.store.users.users import UserErased, find_identified, load_ids, resolve_and_lock
 from starter.api.access.client import ClientKey, UserToken
 from starter.api.access.key_schemes import BEARER_OR_TOKEN
 from starter.api.access.scopes import Scope, caller_of, credentials_in
@@ -70,12 +70,22 @@ async def _access_of(request: Request, context: AppContext, scope: Scope) -> Inb
             return InboxAccess(None, caller.has_scope(Scope.READ))
         return InboxAccess(await user_key_of(context, caller.user), may_read=True)
     try:
-        ticket = inbox_tokens(context).verify(given.as_text)
-        await admit(request, PoolName.CLIENTS)
-        async with context.database.read(context.workspace) as tx:
-            return InboxAccess(ticket.user_key_at(await database_now(tx)), may_read=True)
+        return InboxAccess(await _owner_of(request, context, given.as_text), may_read=True)
     except InvalidInboxToken as error:
         raise ApiError(401, "unauthorized", str(error), headers={"WWW-Authenticate": "Bearer"}) from None
+
+
+async def _owner_of(request: Request, context: AppContext, token: str) -> str:
+    """Return whose inbox a token opens. Raises InvalidInboxToken. A user without ids was erased; the routes say so."""
+    tokens = inbox_tokens(context)
+    grant = tokens.verify(token)
+    await admit(request, PoolName.CLIENTS)
+    async with context.database.read(context.workspace) as tx:
+        user_key = grant.user_key_at(await database_now(tx))
+        ids = await load_ids(tx, user_key)
+    if ids:
+        tokens.check_id(grant, ids)
+    return user_key
 
 
 async def user_key_of(context: AppContext, id: str) -> str:

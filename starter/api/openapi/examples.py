@@ -238,7 +238,7 @@ EXAMPLES: Mapping[str, Example] = {
         {"id": "u-17"},
         body={},
         answer={
-            "token": f"inbox-v1.7ff1206e18d74b36aeb1209d7a1ec706.1795830354.{'A' * 43}",
+            "token": f"inbox-v1.7ff1206e18d74b36aeb1209d7a1ec706.{'A' * 43}.1795830354.{'A' * 43}",
             "expires_at": _SEND_AT,
         },
     ),

@@ -122,7 +122,8 @@ async def mint_token(id: UserId, options: JsonOptions, context: ContextHere, res
             user_key = (await resolve_and_lock(tx, [id], now)).get(id)
             if user_key is None:
                 raise UserErased
-            token, expires_at = inbox_tokens(context).create(user_key, now, context.settings.inbox.token_lifetime)
+            lifetime = context.settings.inbox.token_lifetime
+            token, expires_at = inbox_tokens(context).create(user_key, id, now, lifetime)
     except MissingInboxSecret as error:
         raise ApiError(409, "not_set_up", str(error)) from None
     response.headers["Cache-Control"] = "no-store"

@@ -88,7 +88,7 @@ class Phone:
             stored = await find_user(tx, user)
         assert stored is not None
         now = datetime.now(UTC)  # noqa: TID251 - a test's "now"
-        return InboxTokens("default", [secret]).create(stored.user_key, now, lifetime)[0]
+        return InboxTokens("default", [secret]).create(stored.user_key, user, now, lifetime)[0]
 
 
 async def test_messages_and_cards_in_their_order(user: Phone) -> None:
