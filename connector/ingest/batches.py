@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_core import to_json
 
-from connector.ingest.client_reports import ClientReports
+from connector.ingest.client_reports import ClientReports, set_apart
 from connector.ingest.intake import Intake, ItemResult
-from connector.ingest.parsing import find_user_fault
+from connector.ingest.parsing import ParsedItem, UnreadableItem, find_user_fault
 from connector.rules.model.errors import ConnectorError, InvalidItem
 
 MAX_ITEMS = 1000
@@ -94,13 +94,20 @@ async def ingest_batch(intake: Intake, batch: InteractionBatch, client: ClientRe
     items = batch.items if client is None else [client.read_item(item) for item in batch.items]
     users, faults = _checked_users(batch.users or [], client)
     valid = [changes for changes, fault in zip(users, faults, strict=True) if fault is None]
-    ingested = await intake.ingest_with_users(items, valid)
+    ingested = await intake.ingest_with_users(items if client is None else _set_apart(items), valid)
+    if client is not None:  # it gets back the ids that it sent
+        shown = zip(ingested.results, items, strict=True)
+        ingested = replace(ingested, results=[replace(result, id=item.id) for result, item in shown])
     if batch.users is None:
         return BatchResponse(ingested.results, changed=ingested.changed)
     merge_faults = iter(ingested.faults.get(position) for position in range(len(valid)))
     all_faults = [fault or next(merge_faults) for fault in faults]
     results = [_user_result(changes, fault) for changes, fault in zip(users, all_faults, strict=True)]
     return BatchResponse(ingested.results, results, ingested.changed)
+
+
+def _set_apart(items: Sequence[ParsedItem]) -> list[ParsedItem]:
+    return [item if isinstance(item, UnreadableItem) else set_apart(item) for item in items]
 
 
 def _checked_users(users: Sequence[Any], client: ClientReports | None) -> tuple[Sequence[Any], list[str | None]]:

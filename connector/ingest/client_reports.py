@@ -5,11 +5,12 @@ Its key is public. The user token says who the user is, and nothing about the tr
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from connector.ingest.parsing import ParsedItem, UnreadableItem, read_item
+from connector.ingest.parsing import ParsedItem, UnreadableItem, ensure_id, parse_item, read_item
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.interactions import Interaction, InteractionType, Item
 from connector.rules.model.users import REMOVED
@@ -48,8 +49,23 @@ SERVER_PROPERTIES = frozenset({DELIVERY_PROPERTY, MESSAGE_PROPERTY, SOURCE_PROPE
 """Properties of interactions by which reports of providers and of our own tracking are matched and classified. Events
 may have them: there they mean nothing."""
 
+_ID_PREFIX = "client:"
+_MAX_ID_CHARACTERS = 255
+
 _PROFILE_FIELDS = frozenset({"first_name", "time_zone"})
 """The fields that count as attributes; all others are addresses or consent."""
+
+
+def set_apart(item: Item) -> Item:
+    """Return a client's item, which has an id, with the id under which the log has it.
+
+    With the id itself, a client could use up the id of its user's next order, and the server's report of it would be a
+    duplicate that changes nothing (M6).
+    """
+    own = f"{_ID_PREFIX}{item.id}"
+    if len(own) > _MAX_ID_CHARACTERS:
+        own = f"{_ID_PREFIX}{hashlib.sha256(own.encode()).hexdigest()}"
+    return item.model_copy(update={"id": own})
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,12 @@ class ClientReports:
         except InvalidItem as fault:
             id = data.get("id") if isinstance(data, Mapping) else None
             return UnreadableItem(str(fault), id if isinstance(id, str) else None)
+
+    def own_item(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an item in wire form with its id in the log. Raises InvalidItem if a client may not report it."""
+        item = parse_item(data)
+        self.check_item(item)
+        return {**data, "id": set_apart(ensure_id(item)).id}
 
     def check_item(self, item: Item) -> None:
         """Raise InvalidItem if a client may not report this item."""

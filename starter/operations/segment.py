@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from connector.app.context import AppContext
 from connector.ingest.client_reports import ClientReports
 from connector.ingest.intake import IngestResult, ItemResult
-from connector.ingest.parsing import parse_item
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.joining import NEEDS_MANAGE, Joiner, JoinRefusal
@@ -125,12 +124,11 @@ def _permitted(
         try:
             if translation.link is not None:
                 raise InvalidItem("type: a client joins no ids; send alias from a server")
-            for item in translation.items:
-                limits.check_item(parse_item(item))
+            items = [limits.own_item(item) for item in translation.items]
             for changes in (translation.changes, translation.changes_if_new):
                 if changes is not None:
                     limits.check_changes(changes)
-            yield index, translation
+            yield index, replace(translation, items=items)
         except InvalidItem as fault:
             faults[index] = str(fault)
 

@@ -121,6 +121,24 @@ async def test_a_client_reports_only_what_an_app_can_know(api: KeyedApi) -> None
         assert not any(kind.startswith(("receive_", "enroll_", "perform_")) for kind in CLIENT_INTERACTIONS)
 
 
+async def test_a_client_uses_up_no_id_of_a_server(api: KeyedApi) -> None:
+    """The ids of coming orders, used by the app first, are free for the server; the app's own repetitions are not."""
+    ids = ["order-1", "o" * 255]
+    early = [item("event", name="seen", id=id) for id in ids]
+    async with api.app("buyer") as app, api.caller("servers") as server:
+        for status in ("accepted", "duplicate"):
+            assert await results(app, *early) == [{"id": id, "status": status} for id in ids]
+        track = {"type": "track", "event": "seen", "messageId": "order-2"}
+        assert (await app.post("/v1/track", json=track)).json() == {"success": True}
+        assert (await app.post("/v1/batch", json={"batch": [{**track, "messageId": "order-3"}]})).is_success
+        bought = [
+            item("make_purchase", properties={"product": "p"}, id=id, user="buyer")
+            for id in (*ids, "order-2", "order-3")
+        ]
+        for status in ("accepted", "duplicate"):
+            assert [one["status"] for one in await results(server, *bought)] == [status] * len(bought)
+
+
 def test_the_page_lists_what_a_client_may_report() -> None:
     """docs/keys.md has every type of interaction on the side where it belongs, and every property that is refused."""
     text = (ROOT / "docs" / "keys.md").read_text()
