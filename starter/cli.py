@@ -50,7 +50,7 @@ COMMANDS = {
     },
     "Users": {
         "interact": "Report interactions and events directly to the store. An invalid item does not affect the others.",
-        "users": "Erase users.",
+        "users": "Erase users, or split off an id that was joined into a user.",
         "explain": "Show every decision about a user in order: the interaction, the evidence, the outcome and its "
         "reason.",
     },

@@ -26,6 +26,8 @@ from starter.api.requests.body import JsonObject
 from starter.api.requests.errors import ApiError, install_error_handlers
 from starter.api.requests.middleware import RequestMiddleware
 
+_Convert = Callable[[Sequence[Payload]], list[Payload]]
+
 MAX_PAYLOADS = 10_000
 _HEADERS = ("Authorization", "Authorization-Extras", "Content-Type", "X-Namespace")
 _MAX_AGE_SECONDS = 600
@@ -49,8 +51,9 @@ def create_codec_app(settings: Settings, keys: Keys, origins: Sequence[str]) -> 
     codec = EncryptionCodec(settings.codec.keys)
     app.add_api_route("/", _sign_in, methods=["GET"])
     app.add_api_route("/healthz", _answer_health, methods=["GET"])
-    app.add_api_route("/decode", _route(codec.decrypt, Scope.READ), methods=["POST"])
-    app.add_api_route("/encode", _route(codec.encrypt, Scope.MANAGE), methods=["POST"])
+    for path, convert, scope in (("/decode", codec.decrypt, Scope.READ), ("/encode", codec.encrypt, Scope.MANAGE)):
+        # The route's dependencies come before those of its function: without the scope no body is read.
+        app.add_api_route(path, _converting(convert), methods=["POST"], dependencies=[Depends(needs(scope))])
     install_error_handlers(app)
     app.add_middleware(Admission, limits=settings.api_limits)
     app.add_middleware(RequestMiddleware)
@@ -80,19 +83,17 @@ async def _answer_health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-def _route(convert: Callable[[Sequence[Payload]], list[Payload]], scope: Scope) -> Callable[..., Any]:
-    """Return the handler that converts the payloads of a request, for callers with this scope."""
+def _converting(convert: _Convert) -> Callable[..., Any]:
+    """Return the handler that converts the payloads of a request."""
 
-    has_scope = Depends(needs(scope))
-
-    async def answer(response: Response, body: JsonObject, _caller: Any = has_scope) -> dict[str, Any]:
+    async def answer(response: Response, body: JsonObject) -> dict[str, Any]:
         response.headers.update(_POLICY)
         return await asyncio.to_thread(_converted, convert, body)
 
     return answer
 
 
-def _converted(convert: Callable[[Sequence[Payload]], list[Payload]], body: Mapping[str, Any]) -> dict[str, Any]:
+def _converted(convert: _Convert, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body of the response.
 
     Raises:

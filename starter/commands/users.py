@@ -1,4 +1,4 @@
-"""`connector users`: erases users."""
+"""`connector users`: erases users, and splits off ids that were joined into them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starter.commands.actor import command_line_actor
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
 from starter.commands.store_session import open_store, run
 from starter.operations.erasure import Erased, erase
+from starter.operations.joins import split_user
 from starter.terminal import print_json, print_note, print_result
 
 MAX_ID_CHARACTERS = 255
@@ -25,11 +26,13 @@ users = typer.Typer(no_args_is_help=True)
 
 @users.callback()
 def _describe() -> None:
-    """Erase users.
+    """Erase users, or split off an id that was joined into a user.
 
-    Example:
+    Examples:
 
       connector users erase u-17
+
+      connector users split visitor-5
     """
 
 
@@ -52,8 +55,7 @@ def erase_user(
 
       connector users erase u-17 --yes --json
     """
-    if not user or len(user) > MAX_ID_CHARACTERS or "\0" in user:
-        raise typer.BadParameter(f"USER: write an id of 1 to {MAX_ID_CHARACTERS} characters")
+    _check_id("USER", user)
     check_reason(reason)
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Erase the user {user!r} for good?", abort=True, err=True)
@@ -65,6 +67,43 @@ def erase_user(
     if result == "unknown":
         print_note(f"the user {user} is not known: no report and no description names them")
         raise typer.Exit(1)
+
+
+@users.command()
+def split(
+    id: Annotated[str, typer.Argument(metavar="ID", help="The id that was joined into a user.", show_default=False)],
+    reason: ReasonOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Undo a join of two ids: this one begins a new user, for what comes after.
+
+    The user whom it was joined into keeps everything that happened until now. The id counts as a user's own from now
+    on, so that joining it again needs a key with `manage`.
+
+    Examples:
+
+      connector users split visitor-5
+
+      connector users split visitor-5 --json
+    """
+    _check_id("ID", id)
+    check_reason(reason)
+    split_from = run(_split(data, id, reason))
+    if as_json:
+        print_json({"id": id, "split_from": split_from})
+    else:
+        print_result(f"{id}: begins a new user, split from {split_from}")
+
+
+def _check_id(name: str, id: str) -> None:
+    if not id or len(id) > MAX_ID_CHARACTERS or "\0" in id:
+        raise typer.BadParameter(f"{name}: write an id of 1 to {MAX_ID_CHARACTERS} characters")
+
+
+async def _split(data: Path | None, id: str, reason: str | None) -> str:
+    async with open_store(data) as context:
+        return await split_user(context, id, command_line_actor(), reason=reason)
 
 
 async def _erase(data: Path | None, user: str, reason: str | None) -> Erased:

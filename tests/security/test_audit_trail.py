@@ -26,9 +26,12 @@ from connector.app.context import build_context
 from connector.app.logs import configure_logs
 from connector.rules.model.api_keys import Scope
 from connector.rules.model.audit import IN_TEMPORAL, Act, Actor, ActorKind, AuditAction
+from connector.rules.model.joining import IdPair, Joiner
 from connector.store.audit import AuditEntry, AuditFilter, list_audit, record_audit
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.tables import follow_ups
+from connector.store.users.linking import link_ids
+from connector.store.users.users import resolve_and_lock
 from connector.temporal.client import TemporalLink
 from connector.wire import OperatorRequest, Order
 from starter.api.access.scopes import Keys
@@ -75,6 +78,7 @@ COMMANDS_WITH_ENTRIES: dict[str, tuple[str, str]] = {
     "keys create": ("--name shop --scope ingest", "create_key"),
     "keys rotate": ("KEY", "rotate_key"),
     "keys revoke": ("KEY", "revoke_key"),
+    "users split": ("visitor", "undo_join"),
     "users erase": ("u --yes", "erase_user"),
 }
 """Every command that changes something: words with which it succeeds, and the action. `_` is a space in a word."""
@@ -218,6 +222,9 @@ async def test_every_command_that_changes_something_leaves_an_entry(
     (folder / "nudge.yaml").write_text("campaign: nudge\ndelivery: {type: external}\n")
     await workspace.open(ORIGINAL, LATER)
     one, another = await two_waiting(workspace)
+    async with workspace.database.write(workspace.name) as tx:
+        await resolve_and_lock(tx, ["visitor"], now(), anonymous=["visitor"])
+        await link_ids(tx, [IdPair("visitor", "u")], Joiner(ME, may_join_identified=False, route="batch"), now())
     code, out, _ = await command("keys", "create", "--name", "first", "--scope", "read", "--json")
     known = {"FOLDER": str(folder), "FOLLOW_UP": one, "ANOTHER_ONE": another, "KEY": json.loads(out)["id"]}
     for name, (words, action) in COMMANDS_WITH_ENTRIES.items():

@@ -179,6 +179,20 @@ async def test_bodies_that_are_refused(encrypted: Encrypted, body: Any, status: 
     assert answer.status_code == status, answer.text
 
 
+@pytest.mark.parametrize(("path", "key"), [("/decode", None), ("/decode", "ingest"), ("/encode", "read")])
+async def test_no_body_is_read_without_the_scope(encrypted: Encrypted, path: str, key: str | None) -> None:
+    """The refusal comes while the body, which never ends, is still being sent."""
+    lines = [f"POST {path} HTTP/1.1", "Host: h", "Content-Length: 1000"]
+    if key is not None:
+        lines.append(f"Authorization: Bearer {encrypted.keys[key]}")
+    async with asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(encrypted.codec).port)
+        writer.write("\r\n".join([*lines, "", '{"payloads": [']).encode())
+        status = await reader.readline()
+    writer.close()
+    assert status.split()[1] == (b"401" if key is None else b"403")
+
+
 @pytest.mark.parametrize(("origin", "allowed"), [("ui", True), ("https://evil.example", False), ("null", False)])
 async def test_origins(encrypted: Encrypted, origin: str, allowed: bool) -> None:
     """Pages of the UI's origin may call and read, refusals included; those of others may not."""

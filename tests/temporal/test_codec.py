@@ -164,6 +164,15 @@ async def test_keys_change_while_a_follow_up_waits(
     assert ids == {before[0].id.encode() if before else None, after[0].id.encode()}
 
 
+async def test_an_order_from_a_process_without_the_key(environment: WorkflowEnvironment) -> None:
+    """Its answer cannot be read; the error says why, and the order was carried out."""
+    harness = WorkflowHarness(environment, FakeActivities(push=[]), await connect_with(environment, NEW))
+    async with harness.workers():
+        with pytest.raises(PayloadUnreadable, match="CONNECTOR_CODEC_KEYS"):
+            await submit_order(await connect_with(environment), harness.order("publish", "cart"))
+    assert [order.ids for order in harness.activities.orders] == [("cart",)]
+
+
 @pytest.mark.parametrize("encrypted", [True, False])
 async def test_a_service_reports(environment: WorkflowEnvironment, encrypted: bool) -> None:
     """Signals of a service are read whether it has the keys or not: programs in other languages need not have them."""

@@ -15,6 +15,7 @@ from connector.rules.model.errors import DefinitionError, Fault, OrderRefused
 from connector.store.engine.outages import StoreUnavailable
 from connector.store.users.users import UserErased
 from connector.temporal.client import TemporalUnavailable
+from connector.temporal.codec import PayloadUnreadable
 from connector.temporal.registry_client import OrderUnanswered, RegistryUnavailable
 from starter.api.requests.metrics import store_unavailable
 
@@ -103,6 +104,7 @@ def _invalid_parameter(error: RequestValidationError) -> ApiError:
 _CONVERSIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     StoreUnavailable: _store_unavailable,
     TemporalUnavailable: lambda error: unavailable("temporal_unavailable", str(error)),
+    PayloadUnreadable: lambda error: unavailable("payload_unreadable", str(error)),
     OrderUnanswered: lambda error: ApiError(504, "order_unanswered", str(error)),
     RegistryUnavailable: lambda error: unavailable("registry_unavailable", str(error)),
     UserErased: lambda error: ApiError(410, "erased", str(error)),
