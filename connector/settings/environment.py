@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -68,10 +67,10 @@ class _Environment(EnvSettingsSource):
         return f"{self.env_prefix}{field_name}".upper()
 
     def _read(self, variable: str) -> str | None:
-        path = os.environ.get(variable + FILE_SUFFIX)
+        path = self.env_vars.get((variable + FILE_SUFFIX).lower())
         if path is None:
             return None
-        if variable in os.environ:
+        if variable.lower() in self.env_vars:
             raise SettingsWrong(f"{variable} and {variable}{FILE_SUFFIX} are both set; set one of them")
         return read_secret_file(variable + FILE_SUFFIX, path)
 

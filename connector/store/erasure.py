@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, select, update
 from connector.rules.model.reasons import Reason, State
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import is_launched
+from connector.store.follow_ups.renaming import find_settled, rename_erased
 from connector.store.provider_events.events import erase_events
 from connector.store.tables import (
     decisions,
@@ -37,7 +38,7 @@ _ERASED_TRIGGER: dict[str, Any] = {
     "target_kind": None,
     "properties": {},
 }
-_EMPTY_DESCRIPTION: dict[str, Any] = {
+EMPTY_DESCRIPTION: dict[str, Any] = {
     "email": None,
     "phone": None,
     "push_tokens": [],
@@ -49,6 +50,7 @@ _EMPTY_DESCRIPTION: dict[str, Any] = {
     "said_by": {},
     "newest_t": None,
 }
+"""What replaces the columns of a user's row."""
 _DELETED = (interactions, receipts, inbox, inbox_marks, user_aliases)
 
 
@@ -67,7 +69,9 @@ async def erase_user(tx: Transaction, external_id: str, now: datetime) -> str | 
         return None
     ids, addresses = await load_ids(tx, user_key), await _load_addresses(tx, user_key)
     await mark_erased(tx, ids, addresses, now)
+    settled = await find_settled(tx, user_key, now)
     await _end_waits(tx, user_key, now)
+    await rename_erased(tx, settled)
     await _empty_decisions(tx, user_key)
     await _replace_provider_ids(tx, user_key)
     for table in _DELETED:
@@ -75,7 +79,7 @@ async def erase_user(tx: Transaction, external_id: str, now: datetime) -> str | 
     await erase_joins(tx, user_key, ids)
     await erase_events(tx, ids, addresses)
     of_user = (tx.in_workspace(users), users.c.user_key == user_key)
-    await tx.execute(update(users).where(*of_user).values(**_EMPTY_DESCRIPTION))
+    await tx.execute(update(users).where(*of_user).values(**EMPTY_DESCRIPTION))
     await erase_addresses(tx, user_key, addresses)
     return user_key
 

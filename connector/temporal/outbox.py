@@ -20,6 +20,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
+from connector.rules.model.reasons import Reason
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.outbox import (
@@ -30,6 +31,7 @@ from connector.store.follow_ups.outbox import (
     mark_signalled,
     mark_started,
 )
+from connector.store.follow_ups.renaming import rename_erased
 from connector.temporal.client import RPC_TIMEOUT, ClientSource, get_client, launch_arguments, start_arguments
 from connector.wire import FollowUpEnd, FollowUpStart, LaunchStart
 
@@ -124,7 +126,13 @@ class Outbox:
         client = await get_client(self._client)
         signalled = await self._signal_launches(client, launches)
         started = await self._call_and_mark(client, to_start, _start_follow_up, mark_started)
-        return signalled + started + await self._call_and_mark(client, to_signal, _signal_follow_up, mark_signalled)
+        erased = {row["id"] for row in to_signal if row["reason"] == Reason.ERASED.value}
+
+        async def mark(tx: Transaction, ids: Sequence[str]) -> None:
+            await mark_signalled(tx, ids)
+            await rename_erased(tx, erased.intersection(ids))
+
+        return signalled + started + await self._call_and_mark(client, to_signal, _signal_follow_up, mark)
 
     async def _call_and_mark(self, client: Client, rows: Sequence[RowMapping], call: _Call, mark: _Mark) -> int:
         """Call Temporal for every row, and mark the rows whose call succeeded, group by group during the next calls."""

@@ -76,7 +76,9 @@ async def _sign_in(request: Request) -> Response:
         if error.status == 401:
             error.headers = _BASIC
         raise
-    return HTMLResponse(_PAGE, headers={**_POLICY, "Content-Security-Policy": "default-src 'none'"})
+    return HTMLResponse(
+        _PAGE, headers={**_POLICY, "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+    )
 
 
 async def _answer_health() -> dict[str, str]:

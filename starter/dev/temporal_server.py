@@ -17,8 +17,9 @@ from connector.temporal.client import DUE_AT, SEARCH_ATTRIBUTES
 
 _DYNAMIC_CONFIG = ("system.forceSearchAttributesCacheRefreshOnRead=true", "matching.enableFairness=true")
 
-_PASSED_ON = frozenset({"HOME", "LANG", "LOGNAME", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "TZ", "USER"})
-_PASSED_ON_PREFIXES = ("GO", "LC_", "XDG_")
+_OF_GO = frozenset({"GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT"})
+_PASSED_ON = _OF_GO | {"HOME", "LANG", "LOGNAME", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "TZ", "USER"}
+_PASSED_ON_PREFIXES = ("LC_", "XDG_")
 
 
 class TemporalMissing(ConnectorError):

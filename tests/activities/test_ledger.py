@@ -24,6 +24,7 @@ from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
 from tests.support.polling import until
 from tests.support.send_harness import SendHarness
+from tests.support.traces import Traces
 
 
 class Outage:
@@ -236,7 +237,7 @@ async def test_an_erased_user_gets_nothing_more(harness: SendHarness) -> None:
     """Guarantee 8: the user is erased while the provider is called, which puts the message off."""
 
     async def erase(_: OutgoingMessage) -> None:
-        async with harness.installation.database.write("default") as tx:
+        async with harness.installation.database.write("default", lock="exclusive") as tx:
             await erase_user(tx, "u", datetime.fromisoformat(at(60)))
 
     harness.channel.meanwhile, harness.channel.answers = erase, [TryLater("busy"), Accepted()]
@@ -246,3 +247,19 @@ async def test_an_erased_user_gets_nothing_more(harness: SendHarness) -> None:
     assert (await harness.send(minutes=61, attempt=2)).reason == "erased"
     assert [state for _, state, _ in await harness.installation.outcomes()] == ["dropped"]
     assert len(harness.channel.messages) == 1
+
+
+async def test_a_result_after_an_erasure_writes_nothing_back(harness: SendHarness) -> None:
+    """Guarantee 8: the user is erased while the provider accepts the message; the provider's id is kept nowhere."""
+    database = harness.installation.database
+
+    async def erase(_: OutgoingMessage) -> None:
+        async with database.write("default", lock="exclusive") as tx:
+            assert await erase_user(tx, "u", datetime.fromisoformat(at(60)))
+
+    harness.channel.meanwhile, harness.channel.answers = erase, [Accepted("id-of-the-person", invalid_tokens=("t",))]
+    assert (await harness.send(minutes=60)).outcome == "sent"
+    [sent] = await harness.deliveries()
+    assert (sent.state, len(sent.provider_id)) == ("sent", 64)
+    assert await Traces(["id-of-the-person", "u@example.com", "Ada"]).in_tables(database) == {}
+    assert [(trigger, state) for trigger, state, _ in await harness.installation.outcomes()] == [("erased", "sent")]

@@ -17,6 +17,7 @@ from temporalio.testing import WorkflowEnvironment
 from connector.settings.webhooks import PostmarkWebhook
 from connector.store.engine.database import Database
 from tests.support.builders import follow_on
+from tests.support.polling import until
 from tests.support.system import SCHEDULED, System, running_system
 from tests.support.traces import Traces
 
@@ -86,6 +87,11 @@ async def test_nothing_of_a_person_is_left(
         assert TRACES.in_files(tmp_path) == {}
     handle = environment.client.get_workflow_handle(waiting["workflow_id"])
     assert await handle.result() == "dropped"
+
+    async def is_renamed() -> bool:
+        return waiting["id"] not in {row["id"] for row in await _all_follow_ups(system)}
+
+    await until(is_renamed, "the id of which the workflow knows the end, replaced")
     assert await TRACES.in_temporal(environment.client) == {}
     states = {(row["campaign"], row["state"]) for row in await _all_follow_ups(system)}
     assert states == {("original", "sent"), ("sent", "sent"), ("waiting", "dropped"), ("waiting", "excepted")}

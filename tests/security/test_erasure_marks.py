@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from connector.rules.model.audit import ActorKind, AuditAction
+from connector.app.store_context import StoreContext
+from connector.rules.model.audit import Actor, ActorKind, AuditAction
+from connector.rules.model.users import User
+from connector.rules.provider_events.events import EventKind, ProviderEvent
+from connector.settings.application import Settings
 from connector.store.audit import AuditFilter, list_audit
 from connector.store.engine.database import Database
 from connector.store.tables import erased_users, users
+from connector.store.users.descriptions import save_user
+from connector.store.users.users import UserErased
+from starter.operations.erasure import erase as erase_user
 from tests.support.api_process import ApiProcess, api_process
-from tests.support.builders import ABANDONED, ORIGINAL, push
+from tests.support.builders import ABANDONED, BASE, ORIGINAL, push
 from tests.support.installation import Installation
+from tests.support.provider_event_harness import ProviderEventHarness
+from tests.support.traces import Traces
 
 
 def old_mark(id: str) -> str:
@@ -135,3 +147,33 @@ async def test_the_erasure_is_audited_without_the_id(api: ApiProcess, database: 
         [user_key] = (await tx.execute(select(users.c.user_key))).scalars()
     assert (entry.act.action, entry.act.subject) == (AuditAction.ERASE_USER, user_key)
     assert (entry.actor.kind, entry.actor.origin) == (ActorKind.KEY, "127.0.0.1")
+
+
+async def test_nothing_in_flight_writes_back(database: Database) -> None:
+    """Reports, descriptions and events of providers that arrive during an erasure come before it, or are refused."""
+    installation = Installation(database)
+    await installation.publish(ORIGINAL, ABANDONED)
+    context = StoreContext(Settings(), database, installation.cache)
+    providers = ProviderEventHarness(installation)
+    for n in range(8):
+        id = f"zq9marker-{n}"
+        seen = ProviderEvent(
+            "ses", id, EventKind.OPENED, BASE, recipient=f"{id}@shop.test", arguments={"campaign": "?"}
+        )
+
+        async def describe(id: str = id) -> None:
+            async with database.write("default") as tx:
+                with suppress(UserErased):
+                    await save_user(tx, User(id=id, email=f"{id}@shop.test"), BASE)
+
+        await describe()
+        await asyncio.gather(
+            installation.ingest(push(f"{id}-1", 1, id, note=id)),
+            describe(),
+            providers.intake.ingest([seen]),
+            erase_user(context, id, Actor(ActorKind.COMMAND_LINE)),
+            installation.ingest(push(f"{id}-2", 2, id, note=id)),
+            describe(),
+            providers.intake.ingest([replace(seen, id=f"{id}-late")]),
+        )
+    assert await Traces(["zq9marker"]).in_tables(database) == {}

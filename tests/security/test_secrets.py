@@ -51,6 +51,7 @@ async def test_the_temporal_server_has_no_secret(tmp_path: Path) -> None:
         "CONNECTOR_TRACKING_SECRETS": f'["{MARKER}"]',
         "TEMPORAL_API_KEY": MARKER,
         "PGPASSWORD": MARKER,
+        "GOOGLE_API_KEY": MARKER,
         "AWS_SECRET_ACCESS_KEY": MARKER,
     }
     await dev.start()

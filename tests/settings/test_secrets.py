@@ -200,6 +200,19 @@ def test_a_file_that_cannot_be_used(variable: str, wrong: str, tmp_path: Path, m
     assert path not in said
 
 
+def test_the_case_of_a_name_is_no_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for every setting; so both forms are noticed however they are written."""
+    file = tmp_path / "secret"
+    file.write_text("p" * 8)
+    monkeypatch.setenv("connector_smtp_password_file", str(file))
+    password = read_settings().smtp.password
+    assert password is not None
+    assert password.get_secret_value() == "p" * 8
+    monkeypatch.setenv("Connector_Smtp_Password", "q" * 8)
+    with pytest.raises(SettingsWrong, match="CONNECTOR_SMTP_PASSWORD_FILE are both set"):
+        read_settings()
+
+
 @pytest.mark.usefixtures("beside")
 @pytest.mark.parametrize("variable", sorted(RIGHT.keys() - WITHOUT_LENGTH))
 def test_too_short(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:

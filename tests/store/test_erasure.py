@@ -3,15 +3,15 @@
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
-from connector.store.erasure import erase_user
-from connector.store.tables import metadata
+from connector.store.erasure import EMPTY_DESCRIPTION, erase_user
+from connector.store.tables import deliveries, follow_ups, metadata, users
 from connector.store.users.descriptions import save_user
 from connector.store.users.users import UserErased, find_user
-from tests.support.builders import ABANDONED, ORIGINAL, push
+from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, follow_on, push
 from tests.support.installation import Installation
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -48,3 +48,34 @@ async def test_erasing_an_unknown_user_returns_false(installation: Installation)
     """Nothing to erase, nothing left behind."""
     async with installation.database.write("default") as tx:
         assert not await erase_user(tx, "nobody", NOW)
+
+
+async def test_no_id_can_be_guessed(installation: Installation) -> None:
+    """An item without an id has one made of the user's, and a follow-up's is made of that; not so after an erasure."""
+    await installation.publish(ORIGINAL, follow_on("at-once", PUSHED), ABANDONED)
+    item = {name: value for name, value in push("", 0, user=ADA.id).items() if name != "id"}
+    await installation.ingest(item)
+    rows = {row.campaign: row for row in await installation.rows()}
+    async with installation.database.write("default", lock="exclusive") as tx:
+        ended = {"state": "sent", "started_at": NOW}
+        await tx.execute(update(follow_ups).where(follow_ups.c.campaign == "at-once").values(ended))
+        sent = {"id": f"{rows['at-once'].id}.push", "follow_up_id": rows["at-once"].id, "channel": "push"}
+        bare = {"workspace": "default", "campaign": "at-once", "state": "sent", "attempt": 1}
+        await tx.execute(insert(deliveries).values(**bare, **sent, user_key=rows["at-once"].user_key))
+        await erase_user(tx, ADA.id, NOW)
+        [message] = (await tx.execute(select(deliveries))).all()
+    left = {row.campaign: row for row in await installation.rows()}
+    assert left["at-once"].id != rows["at-once"].id
+    assert (message.follow_up_id, message.id) == (left["at-once"].id, f"{left['at-once'].id}.push")
+    assert left["f"].id == rows["f"].id, "its workflow is signalled by that id first"
+    assert [row.key == row.id for row in left.values()] == [True, True]
+
+
+def test_every_table_about_users_is_known() -> None:
+    """A new table or column about users is written here, once the erasure deletes what it has of the person."""
+    about_users = {name for name, table in metadata.tables.items() if "user_key" in table.c}
+    assert about_users == {
+        "users", "user_aliases", "user_joins", "interactions", "follow_ups", "deliveries", "receipts", "assignments",
+        "decisions", "inbox", "inbox_marks", "dead_addresses",
+    }  # fmt: skip
+    assert {column.name for column in users.c} - {"workspace", "user_key", "created_at"} == EMPTY_DESCRIPTION.keys()
