@@ -102,8 +102,14 @@ class Operation(Wire):
 
     @property
     def act_id(self) -> str | None:
-        """The id of the action in the audit trail, which nobody can borrow for another follow-up; None: it has none."""
-        return self.update_id and f"{self.follow_up_id}-{self.update_id}"
+        """The id of the action in the audit trail; None: it has none.
+
+        Nobody can borrow it for another follow-up, and it does not contain the follow-up's id, which an erasure
+        replaces.
+        """
+        if self.update_id is None:
+            return None
+        return hashlib.sha256(f"{self.follow_up_id}-{self.update_id}".encode()).hexdigest()[:32]
 
 
 class OperationResult(Wire):

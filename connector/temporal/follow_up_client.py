@@ -126,7 +126,7 @@ class FollowUpClient:
     ) -> None:
         details = {"campaign": follow_up.campaign, **request.model_dump(include={"until"})}
         operation = Operation(workspace=self._workspace, follow_up_id=follow_up.id, verb=verb, update_id=update_id)
-        act = Act(AuditAction(verb), follow_up.id, details, request.note, outcome, operation.act_id)
+        act = Act(AuditAction(verb), follow_up.user_key, details, request.note, outcome, operation.act_id)
         async with self._database.write(self._workspace, lock="none") as tx:
             await record_audit(tx, self._actor, act)
 
