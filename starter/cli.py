@@ -6,18 +6,20 @@ import gc
 import os
 import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 from typer.main import get_group
 
 from connector.rules.model.errors import ConnectorError
-from starter.terminal import print_note
+from connector.rules.model.printable import escape_line
+from starter.terminal import print_error, print_note
 
 COMMANDS = {
     "Get started": {
@@ -87,10 +89,31 @@ class CommandGroup(TyperGroup):
                     TyperCommand(name, help=summary, rich_help_panel=panel, rich_markup_mode=self.rich_markup_mode)
                 )
 
+    def make_context(self, *args: Any, **settings: Any) -> Any:
+        """Parse the program's own options."""
+        with _escaped_usage():
+            return super().make_context(*args, **settings)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse a command's arguments and run it."""
+        with _escaped_usage():
+            return super().invoke(ctx)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the name of the command, the command from its module, and its arguments."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, None if name is None else load_command(name), rest
+
+
+@contextmanager
+def _escaped_usage() -> Iterator[None]:
+    """Escape the message of a usage error, which quotes arguments; typer escapes only control characters."""
+    try:
+        yield
+    except TyperException as error:
+        if isinstance(message := vars(error).get("message"), str):
+            vars(error)["message"] = escape_line(message)
+        raise
 
 
 def load_command(name: str) -> Any:
@@ -151,10 +174,11 @@ def run_command(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except ConnectorError as error:
-        print_note(str(error))
+        print_error(error)
         return 1
     except Exception:
-        traceback.print_exc()
+        for line in traceback.format_exc().rstrip().split("\n"):
+            print_note(line)
         return 1
     return 0
 

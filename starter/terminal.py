@@ -1,4 +1,7 @@
-"""Output of the command line: results on standard output, everything about the work on standard error."""
+"""Output of the command line: results on standard output, everything about the work on standard error.
+
+Every text is escaped here: values come from users, services and files, and a terminal obeys what it is sent.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,34 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from connector.rules.model.errors import ConnectorError
+from connector.rules.model.printable import escape_line, escape_lines
+
 
 def print_result(text: str = "") -> None:
-    """Print a line of a result."""
-    print(text)
+    """Print one line of a result; a line break in it is escaped, because it belongs to a value."""
+    print(escape_line(text))
+
+
+def print_lines(text: str) -> None:
+    """Print several lines of a result, such as a table."""
+    print(escape_lines(text))
 
 
 def print_json(value: Any) -> None:
     """Print a result as one line of JSON."""
-    print(json.dumps(value, ensure_ascii=False), flush=True)
+    print(escape_line(json.dumps(value, ensure_ascii=False)), flush=True)
 
 
 def print_note(text: str) -> None:
-    """Print a line about the work: a warning, an error, a hint."""
-    print(text, file=sys.stderr, flush=True)
+    """Print one line about the work: a warning, an error, a hint."""
+    print(escape_line(text), file=sys.stderr, flush=True)
+
+
+def print_error(error: ConnectorError) -> None:
+    """Print an error: one line, or one for each of its faults."""
+    for line in str(error).split("\n") if error.has_lines else [str(error)]:
+        print_note(line)
 
 
 def print_warnings(warnings: Iterable[str]) -> None:
@@ -31,8 +48,8 @@ def print_warnings(warnings: Iterable[str]) -> None:
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return rows under a header, in aligned columns; None becomes a dash."""
-    texts = [tuple(header), *(tuple("-" if cell is None else str(cell) for cell in row) for row in rows)]
+    """Return rows under a header, in aligned columns; None becomes a dash, and cells are escaped."""
+    texts = [tuple(header), *(tuple("-" if cell is None else escape_line(str(cell)) for cell in row) for row in rows)]
     widths = [max(len(row[place]) for row in texts) for place in range(len(header))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in texts

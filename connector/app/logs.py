@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from io import StringIO
 from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
+
+from connector.rules.model.printable import escape_line, escape_lines
 
 Format = Literal["auto", "pretty", "json"]
 
@@ -65,13 +68,29 @@ def remove_values(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return event
 
 
+def escape_values(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Escape what a terminal obeys or hides; values that are no text are written as Python does, which escapes them."""
+    return {name: escape_line(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _escape_json(_logger: Any, _method: str, line: Any) -> str:
+    return escape_line(str(line))
+
+
+def _format_exception(stream: TextIO, info: Any) -> None:
+    written = StringIO()
+    structlog.dev.plain_traceback(written, info)  # the rich traceback prints local variables: keys and addresses
+    stream.write(escape_lines(written.getvalue()))
+
+
 def _pretty_processors(stream: TextIO) -> list[Processor]:
-    plain = structlog.dev.plain_traceback  # the rich traceback prints local variables: keys and addresses
-    return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=24, exception_formatter=plain)]
+    colors = stream.isatty()
+    renderer = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=24, exception_formatter=_format_exception)
+    return [escape_values, renderer]
 
 
 def _json_processors() -> list[Processor]:
-    return [remove_values, structlog.processors.JSONRenderer(ensure_ascii=False, default=str)]
+    return [remove_values, structlog.processors.JSONRenderer(ensure_ascii=False, default=str), _escape_json]
 
 
 def _install(handler: logging.Handler, level: str) -> None:

@@ -17,6 +17,7 @@ from connector.definitions import Definitions
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.errors import ConnectorError, OrderRefused
+from connector.rules.model.printable import escape_line
 from connector.simulation.engine import Simulation
 from connector.simulation.spill_store import SpillStore
 from connector.simulation.timeline import ORDER_KINDS, InvalidTimeline, NotInOrder, Timeline, TimelineStep
@@ -24,6 +25,8 @@ from connector.simulation.timeline import ORDER_KINDS, InvalidTimeline, NotInOrd
 
 class StepRefused(ConnectorError):
     """An order or edit of the timeline was refused, which ends the run."""
+
+    has_lines = True
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,8 @@ def _play(
             play_step(simulation, step)
         except OrderRefused as refusal:
             order = f"{step.kind} {' '.join(step.value)}" if step.kind in ORDER_KINDS else step.kind
-            raise StepRefused(f"{timeline.path}: line {step.number}: {order} is refused:\n{refusal}") from None
+            head = escape_line(f"{timeline.path}: line {step.number}: {order} is refused:")
+            raise StepRefused(f"{head}\n{refusal}") from None
     simulation.run_to(until)
     simulation.report_waiting()
 

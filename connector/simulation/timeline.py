@@ -23,6 +23,7 @@ from connector.ingest.parsing import describe_validation_error, parse_item
 from connector.rules.model.campaigns import Campaign, Card, Workspace
 from connector.rules.model.errors import ConnectorError, DefinitionError, InvalidItem
 from connector.rules.model.interactions import Item
+from connector.rules.model.printable import escape_line
 from connector.rules.model.users import User
 from connector.rules.model.values import Instant
 
@@ -39,9 +40,12 @@ Watch = Callable[[BinaryIO], AbstractContextManager[BinaryIO]]
 class InvalidTimeline(ConnectorError):
     """The timeline has lines that cannot be read; nothing was simulated."""
 
+    has_lines = True
+
     def __init__(self, faults: Sequence[str]) -> None:
         rest = len(faults) - _MAX_SHOWN_FAULTS
-        super().__init__("\n".join([*faults[:_MAX_SHOWN_FAULTS], *([f"and {rest} more"] if rest > 0 else [])]))
+        lines = [*faults[:_MAX_SHOWN_FAULTS], *([f"and {rest} more"] if rest > 0 else [])]
+        super().__init__("\n".join(map(escape_line, lines)))
 
 
 class NotInOrder(ConnectorError):

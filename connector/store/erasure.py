@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, case, delete, select, update
 
-from connector.rules.model.reasons import Reason, State
+from connector.rules.model.reasons import OPEN_STATES, Reason, State
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import is_launched
 from connector.store.follow_ups.renaming import find_settled, rename_erased
@@ -103,7 +103,10 @@ async def _end_waits(tx: Transaction, user_key: str, now: datetime) -> None:
     # The trigger of a launch is the launch's, which finds the messages that are being sent by it.
     began = {"trigger": _ERASED_TRIGGER, "trigger_id": _ERASED}
     await tx.execute(update(follow_ups).where(*of_user, ~is_launched()).values(began))
-    await tx.execute(update(follow_ups).where(*of_user).values(key=table.id, exception_id=None))
+    # Due times depend on the user's zone, and are spread by a hash of the user's id.
+    next_at = case((table.state.in_(OPEN_STATES), table.next_at), else_=table.triggered_at)
+    emptied = {"key": table.id, "exception_id": None, "due_at": table.triggered_at, "next_at": next_at}
+    await tx.execute(update(follow_ups).where(*of_user).values(emptied))
 
 
 async def _empty_decisions(tx: Transaction, user_key: str) -> None:

@@ -18,6 +18,7 @@ from starter.api.requests.errors import install_error_handlers
 from starter.api.requests.middleware import RequestMiddleware
 from starter.api.requests.paths import EncodedPaths, decode_path_parameters
 from starter.api.routes import (
+    api_docs,
     audit,
     campaigns,
     follow_ups,
@@ -45,6 +46,9 @@ def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookP
         title="Campaign Connector",
         version=_version(),
         lifespan=_sweep,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if context.settings.api_docs else None,
         dependencies=[Depends(decode_path_parameters)],
         redirect_slashes=False,  # a redirect would lead to another user
         generate_unique_id_function=openapi.operation_id,
@@ -54,6 +58,8 @@ def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookP
     app.state.providers = open_providers(context.settings) if providers is None else providers
     app.state.provider_intake = webhooks.open_intake(context)
     app.include_router(operation.router)
+    if context.settings.api_docs:
+        app.include_router(api_docs.router)
     app.include_router(tracking.router)
     app.state.segment = segment.open_mapping(context)
     keyed = (interactions, segment, users, inbox, pushes, campaigns, follow_ups, audit)

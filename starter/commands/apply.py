@@ -18,7 +18,7 @@ from starter.commands.actor import command_line_actor
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
 from starter.commands.store_session import open_store, run
 from starter.operations.drafts import save_definitions
-from starter.terminal import format_table, print_json, print_note, print_result, print_warnings, spinner
+from starter.terminal import format_table, print_json, print_lines, print_note, print_result, print_warnings, spinner
 
 DefinitionPaths = Annotated[list[Path], typer.Argument(exists=True, help="YAML files, or folders of YAML files.")]
 
@@ -90,7 +90,7 @@ async def _save(
 def _print_changes(saved: Sequence[DraftChange]) -> None:
     changed = [(change.change, change.id, change.revision) for change in saved if change.change != "unchanged"]
     if changed:
-        print_result(format_table(("change", "id", "revision"), changed))
+        print_lines(format_table(("change", "id", "revision"), changed))
     counts = Counter(change.change for change in saved)
     print_result(f"{counts['new']} new, {counts['edited']} edited, {counts['unchanged']} unchanged")
     if changed:

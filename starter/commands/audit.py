@@ -12,7 +12,7 @@ from connector.rules.model.audit import AuditAction
 from starter.commands.options import DataOption, JsonOption, parse_time_option
 from starter.commands.store_session import open_store, run
 from starter.operations.audit import MAX_PAGE, AuditQuery, read_audit
-from starter.terminal import format_table, print_json, print_note, print_result
+from starter.terminal import format_table, print_json, print_lines, print_note, print_result
 
 
 def audit(
@@ -60,7 +60,7 @@ def _print_page(page: dict[str, Any]) -> None:
     if not page["entries"]:
         return print_result("there are no entries")
     header = ("at", "actor", "from", "action", "subject", "outcome", "reason", "details")
-    print_result(format_table(header, [_row(entry) for entry in page["entries"]]))
+    print_lines(format_table(header, [_row(entry) for entry in page["entries"]]))
     if page["next"] is not None:
         print_note(f"there are older entries: --before {page['next']}")
     return None

@@ -17,7 +17,7 @@ from starter.commands.options import DataOption, JsonOption, parse_time_option
 from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.operations.backtest import BacktestResult
 from starter.operations.backtest import backtest as backtest_campaign
-from starter.terminal import format_table, print_json, print_result
+from starter.terminal import format_table, print_json, print_lines
 
 
 def backtest(
@@ -41,7 +41,7 @@ def backtest(
     if as_json:
         print_json(_in_json(result))
     else:
-        print_result(_in_text(result))
+        print_lines(_in_text(result))
 
 
 async def _backtest(data: Path | None, campaign: str, since: str) -> BacktestResult:

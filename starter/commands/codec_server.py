@@ -8,6 +8,7 @@ import typer
 
 from connector.app.event_loop import run_service
 from connector.app.shutdown import stop_on_signals
+from connector.settings.signing import check_origins
 from starter.api.server import serve_codec
 from starter.commands.options import DataOption
 from starter.commands.session import start_command
@@ -33,6 +34,10 @@ def codec_server(
 
       temporal workflow show -w ID --codec-endpoint http://127.0.0.1:8090 --codec-auth "Bearer $KEY"
     """
+    try:
+        check_origins(origin or [])
+    except ValueError as error:
+        raise typer.BadParameter(f"--origin: {error}") from None
     settings = start_command(data)
 
     async def work() -> None:

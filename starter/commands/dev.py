@@ -14,7 +14,7 @@ from starter.commands.session import start_command
 from starter.commands.store_session import run
 from starter.dev.instance import DevInstance
 from starter.dev.supervisor import DevPorts, run_dev
-from starter.terminal import print_json, print_result
+from starter.terminal import print_json, print_lines
 
 PortOption = typer.Option(min=0, max=65535, help="0: any free port.")
 
@@ -45,7 +45,7 @@ def dev(
         if as_json:
             print_json(instance.model_dump())
         else:
-            print_result(_banner(instance, settings.data))
+            print_lines(_banner(instance, settings.data))
 
     async def work() -> None:
         await run_dev(settings, ports, stop_on_signals(), on_ready=report_ready)

@@ -16,7 +16,7 @@ from starter.commands.actor import command_line_actor
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason, parse_duration_option
 from starter.commands.store_session import open_store, run
 from starter.operations.api_keys import ApiKeyService, IssuedKey
-from starter.terminal import format_table, print_json, print_note, print_result
+from starter.terminal import format_table, print_json, print_lines, print_note, print_result
 
 T = TypeVar("T")
 _MAX_NAME_CHARACTERS = 255
@@ -103,7 +103,7 @@ def list_keys(data: DataOption = None, as_json: JsonOption = False) -> None:
     if not listed:
         return print_result("there are no keys yet; create one with `connector keys create --name shop --scope ingest`")
     header = ("id", "name", "scopes", "rate", "state", "until", "created")
-    return print_result(format_table(header, [_row(key, now) for key in listed]))
+    return print_lines(format_table(header, [_row(key, now) for key in listed]))
 
 
 @keys.command()

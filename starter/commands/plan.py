@@ -18,7 +18,7 @@ from starter.commands.apply import DefinitionPaths, check_workspace, read_defini
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.operations.preview import Preview, preview_changes
-from starter.terminal import format_table, print_json, print_note, print_result, print_warnings
+from starter.terminal import format_table, print_json, print_lines, print_note, print_result, print_warnings
 
 _MAX_VALUE_CHARACTERS, _CONTEXT_CHARACTERS = 60, 20
 _MAX_NAMES = 20
@@ -88,10 +88,10 @@ def _print_preview(preview: Preview) -> None:
     changed = [one for one in preview.definitions if one.change != "unchanged"]
     if changed:
         rows = [(one.change, one.kind, one.id, one.revision, one.live_revision) for one in changed]
-        print_result(format_table(("change", "kind", "id", "revision", "live"), rows))
+        print_lines(format_table(("change", "kind", "id", "revision", "live"), rows))
     for one in changed:
         for number, difference in enumerate(one.differences):
-            print_result(("" if number else f"\n{one.id}:\n") + _format_difference(difference))
+            print_lines(("" if number else f"\n{one.id}:\n") + _format_difference(difference))
     counts = Counter(one.change for one in preview.definitions)
     print_result(
         ("\n" if changed else "") + f"{counts['new']} new, {counts['edited']} edited, {counts['unchanged']} unchanged"

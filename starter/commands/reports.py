@@ -17,7 +17,7 @@ from starter.commands.options import DataOption, JsonOption, ReasonOption, check
 from starter.commands.session import open_session
 from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.operations.reports import retry_reports
-from starter.terminal import format_table, print_json, print_result
+from starter.terminal import format_table, print_json, print_lines, print_result
 
 ProviderOption = Annotated[str | None, typer.Option(help=f"Only this provider: {', '.join(PROVIDERS)}.")]
 RetryOption = Annotated[bool, typer.Option("--retry", help="Match the events again, after what was missing was added.")]
@@ -84,8 +84,8 @@ def _print_unmatched(
         return print_json({"counts": by_reason, "reports": views})
     if not counts:
         return print_result("there are no unmatched events")
-    print_result(format_table(("provider", "reason", "count"), counts))
-    print_result("\n" + format_table(tuple(views[0]), [tuple(view.values()) for view in views]))
+    print_lines(format_table(("provider", "reason", "count"), counts))
+    print_lines("\n" + format_table(tuple(views[0]), [tuple(view.values()) for view in views]))
     return None
 
 

@@ -21,7 +21,7 @@ from connector.simulation.pictures import NotDrawable, draw
 from connector.simulation.sharing import play_timeline
 from connector.simulation.timeline import Timeline
 from starter.commands.options import JsonOption, parse_time_option
-from starter.terminal import format_table, print_result, print_warnings
+from starter.terminal import format_table, print_lines, print_result, print_warnings
 
 _MAX_DRAWN_LINES = 1000
 
@@ -109,7 +109,7 @@ def _print_outcomes(lines: Iterator[str], as_json: bool) -> None:
     if not counts:
         return print_result("nothing was triggered")
     rows = [(*key, count) for key, count in sorted(counts.items())]
-    return print_result("\n" + format_table(("campaign", "state", "reason", "count"), rows))
+    return print_lines("\n" + format_table(("campaign", "state", "reason", "count"), rows))
 
 
 def _format_outcome(outcome: dict[str, Any]) -> str:

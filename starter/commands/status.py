@@ -15,7 +15,7 @@ from starter.commands.options import DataOption, JsonOption
 from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.operations.entries import view_entry
 from starter.operations.results import RESULT_STEPS, load_results
-from starter.terminal import format_table, print_json, print_result
+from starter.terminal import format_table, print_json, print_lines, print_result
 
 _VERDICTS = {"more": "more than control", "less": "less than control", "undecided": "no difference shown"}
 
@@ -76,7 +76,7 @@ def _print_all(catalogue: Catalogue, counts: Sequence[Count], as_json: bool) -> 
     if not views:
         return print_result("nothing has been applied yet; begin with `connector apply PATH`")
     header = ("id", "kind", "state", "live", "newest", "waiting", "sent", "not sent", "refused")
-    return print_result(format_table(header, [_row(view) for view in views]))
+    return print_lines(format_table(header, [_row(view) for view in views]))
 
 
 def _row(view: dict[str, Any]) -> tuple[object, ...]:
@@ -99,8 +99,8 @@ def _print_one(view: dict[str, Any], as_json: bool) -> None:
         print_result(f"was live from {window['opened_at']} to {window['closed_at'] or 'now'}")
     if view["follow_ups"]:
         rows = [(count["state"], count["reason"], count["count"]) for count in view["follow_ups"]]
-        print_result("\n" + format_table(("state", "reason", "count"), rows))
-    print_result("\n" + _format_results(view["results"]))
+        print_lines("\n" + format_table(("state", "reason", "count"), rows))
+    print_lines("\n" + _format_results(view["results"]))
     return None
 
 

@@ -36,6 +36,8 @@ _LOG_TAIL_CHARACTERS = 2000
 class DevFailed(ConnectorError):
     """`connector dev` could not be started; everything that it had started has been stopped."""
 
+    has_lines = True
+
 
 @dataclass(frozen=True)
 class DevPorts:

@@ -163,22 +163,6 @@ async def test_who_may_ask(encrypted: Encrypted, path: str, key: str | None, sta
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"", 422), (b"nonsense", 400), ([], 422), ({}, 422), ({"payloads": {}}, 422), ({"payloads": [1]}, 422),
-        ({"payloads": [{"data": 5}]}, 422), ({"payloads": []}, 200),
-        ({"payloads": [{"unknown": 1}]}, 422), ({"payloads": [{}] * 10_001}, 422), (b" " * (10 * 1024 * 1024 + 1), 413),
-        ({"payloads": [{"metadata": {"encoding": "YmluYXJ5L2VuY3J5cHRlZA=="}, "data": "AAAA"}]}, 422),
-    ],
-    ids=str,
-)  # fmt: skip
-async def test_bodies_that_are_refused(encrypted: Encrypted, body: Any, status: int) -> None:
-    """Bounded, and each fault has its status; none is a 500."""
-    answer = await encrypted.ask("/decode", encrypted.keys["read"], body)
-    assert answer.status_code == status, answer.text
-
-
 @pytest.mark.parametrize(("path", "key"), [("/decode", None), ("/decode", "ingest"), ("/encode", "read")])
 async def test_no_body_is_read_without_the_scope(encrypted: Encrypted, path: str, key: str | None) -> None:
     """The refusal comes while the body, which never ends, is still being sent."""

@@ -68,7 +68,9 @@ async def test_no_id_can_be_guessed(installation: Installation) -> None:
     assert left["at-once"].id != rows["at-once"].id
     assert (message.follow_up_id, message.id) == (left["at-once"].id, f"{left['at-once'].id}.push")
     assert left["f"].id == rows["f"].id, "its workflow is signalled by that id first"
-    assert [row.key == row.id for row in left.values()] == [True, True]
+    assert [(row.key, row.due_at, row.next_at) for row in left.values()] == [
+        (row.id, row.triggered_at, row.triggered_at) for row in left.values()
+    ], "due times are spread by a hash of the user's id"
 
 
 def test_every_table_about_users_is_known() -> None:

@@ -10,9 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from connector.rules.model.printable import escape_line
+
 
 class ConnectorError(Exception):
-    """The base of every error of this project. Its message has what was wrong and what would be right."""
+    """The base of every error of this project. Its message has what was wrong and what would be right.
+
+    `has_lines`: the message has several lines, in which line breaks of values are escaped.
+    """
+
+    has_lines = False
 
 
 class InvalidItem(ConnectorError):
@@ -33,11 +40,13 @@ class Fault:
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
-        return ": ".join(part for part in (place, self.key, self.problem) if part)
+        return escape_line(": ".join(part for part in (place, self.key, self.problem) if part))
 
 
 class DefinitionError(ConnectorError):
     """A definition has faults. The error lists all of them, not only the first."""
+
+    has_lines = True
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__("\n".join(str(fault) for fault in faults))
@@ -51,6 +60,8 @@ class OrderRefused(ConnectorError):
         problems: one sentence for each problem, with the names and the way out.
     """
 
+    has_lines = True
+
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
+        super().__init__("\n".join(map(escape_line, problems)))
         self.problems = problems

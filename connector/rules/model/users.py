@@ -23,7 +23,7 @@ ConsentByChannel = Annotated[
     dict[ChannelName, Consent],
     BeforeValidator(
         plain_consent,
-        json_schema_input_type=dict[ChannelName | Literal["effective_at"], Consent | StatedConsent | AwareDatetime],
+        json_schema_input_type=dict[Literal[ChannelName, "effective_at"], Consent | StatedConsent | AwareDatetime],
     ),
 ]
 """On the wire a channel's consent may carry the time of the user's statement; `read_statements` reads it."""

@@ -32,7 +32,7 @@ IS_LAUNCH = (
     "EXISTS (SELECT 1 FROM launches l WHERE l.workspace = follow_ups.workspace AND l.launch_id = follow_ups.trigger_id)"
 )
 EMPTIED = {
-    "follow_ups": "key = id, exception_id = NULL, "
+    "follow_ups": "key = id, exception_id = NULL, due_at = triggered_at, "
     f"trigger_id = CASE WHEN {IS_LAUNCH} THEN trigger_id ELSE 'erased' END",
     "decisions": "key = '', interaction_id = 'erased'",
     "deliveries": "provider_id = NULL",
