@@ -38,7 +38,7 @@ class Sizes:
     latencies: int = 120
     backlog: int = 3000
     logged: int = 30_000
-    late_items: int = 5
+    late_items: int = 15
     simulated_items: int = 100_000
     simulated_campaigns: int = 100
     command_starts: int = 5

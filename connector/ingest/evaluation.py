@@ -10,7 +10,8 @@ from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
 from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
-from connector.rules.triggering.evaluator import ENTIRE_LOG, Evaluator, UserState
+from connector.rules.triggering.evaluator import Evaluator, UserState
+from connector.rules.triggering.user_log import LogIncomplete
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import (
     count_generations,
@@ -20,8 +21,12 @@ from connector.store.follow_ups.follow_ups import (
     load_follow_ups,
 )
 from connector.store.follow_ups.receipts import load_receipts
-from connector.store.users.log import load_items
+from connector.store.users.log import WantedTypes, load_types
 from connector.store.users.users import load_newest, load_profiles, raise_newest
+
+_FIRST_PART, _GROWTH = 100, 4
+"""Of each type of items that bears on a replay, so many are loaded first, and so many times as many next: as a rule a
+late item touches few, whatever the length of the log."""
 
 _UNUSED_PROFILE = User(id="nobody")
 """For users whose profile no rule reads."""
@@ -42,20 +47,30 @@ class BatchEvaluation:
         logged = self._relevant(logged)
         if not logged:
             return False
-        states = await self._load(logged)
-        changes = [
-            (user_key, change)
-            for user_key, entries in logged.items()
-            for change in self._evaluator.evaluate(states[user_key], entries)
-        ]
+        changes = await self._evaluate(await self._load(logged), logged)
         changed = await self._apply(changes)
         await raise_newest(self._tx, {key: max(entry.t for entry in entries) for key, entries in logged.items()})
         return changed
 
     def _relevant(self, logged: LoggedItems) -> LoggedItems:
-        """Return the items of every user with an item that concerns a follow-on; other items have no effect."""
+        """Return the items that concern a follow-on; others have no effect, nor do they make an item late."""
         ignored = self._catalogue.has_no_listeners
-        return {key: entries for key, entries in logged.items() if not all(ignored(entry.item) for entry in entries)}
+        relevant = {key: [entry for entry in entries if not ignored(entry.item)] for key, entries in logged.items()}
+        return {key: entries for key, entries in relevant.items() if entries}
+
+    async def _evaluate(self, states: dict[str, UserState], logged: LoggedItems) -> list[tuple[str, Change]]:
+        """Return the changes of all users. What a replay turns out to need is loaded, in parts that grow."""
+        changes: dict[str, list[Change]] = {}
+        limit = _FIRST_PART
+        while pending := [key for key in logged if key not in changes]:
+            missing: dict[str, WantedTypes] = {}
+            for key in pending:
+                try:
+                    changes[key] = self._evaluator.evaluate(states[key], logged[key])
+                except LogIncomplete as incomplete:
+                    missing[key] = incomplete.since
+            states, limit = states | await self._load_logs(states, missing, limit), limit * _GROWTH
+        return [(key, change) for key in logged for change in changes[key]]
 
     async def _load(self, logged: LoggedItems) -> dict[str, UserState]:
         keys = sorted(logged)
@@ -67,28 +82,54 @@ class BatchEvaluation:
             profiles = {key: (_UNUSED_PROFILE, at) for key, at in (await load_newest(self._tx, keys)).items()}
         follow_ups = await load_follow_ups(self._tx, keys, earliest)
         states = {key: UserState(profiles[key][0], key, profiles[key][1], follow_ups[key]) for key in keys}
-        states |= await self._load_logs(states, logged)
-        return states | await self._load_for_triggers(states, listeners)
+        needs = {key: self._evaluator.log_needed(states[key], entries) for key, entries in logged.items()}
+        states |= await self._load_logs(states, {key: need.replayed for key, need in needs.items()}, _FIRST_PART)
+        states |= await self._load_history(states, {key: need.history for key, need in needs.items()})
+        replayed = {key for key, need in needs.items() if need}
+        return states | await self._load_for_triggers(states, listeners, replayed)
 
     def _listeners_of(self, entries: Sequence[LogEntry]) -> set[str]:
         return {follow_on.id for entry in entries for follow_on in self._catalogue.listeners_of(entry.item)}
 
-    async def _load_logs(self, states: Mapping[str, UserState], logged: LoggedItems) -> dict[str, UserState]:
-        """Complete the states of users whose log is needed, for an audience or because an item came late."""
-        needed = {key: self._evaluator.log_needed_since(states[key], entries) for key, entries in logged.items()}
-        since = {key: None if at is ENTIRE_LOG else at for key, at in needed.items() if at is not None}
-        if not since:
+    async def _load_logs(
+        self, states: Mapping[str, UserState], wanted: Mapping[str, WantedTypes], limit: int
+    ) -> dict[str, UserState]:
+        """Return the states of users with a further part of their logs.
+
+        Args:
+            wanted: the types of items that a replay needs, of each at most `limit` in this part.
+        """
+        wanted = {key: types for key, types in wanted.items() if types}
+        if not wanted:
             return {}
-        logs = await load_items(self._tx, since)
-        triggers = sorted({entry.id for entries in logs.values() for entry in entries})
-        generations = await count_generations(self._tx, sorted(since), triggers)
-        return {key: replace(states[key], log=log, generations=generations) for key, log in logs.items()}
+        parts = await load_types(self._tx, wanted, limit=limit)
+        triggers = {entry.id for part in parts.values() for entry in part.entries}
+        triggers |= {follow_up.trigger.id for key in parts for follow_up in states[key].follow_ups}
+        generations = await count_generations(self._tx, sorted(parts), sorted(triggers))
+        return {
+            key: replace(
+                states[key],
+                log=states[key].log.with_part(part),
+                generations={**states[key].generations, **generations},
+            )
+            for key, part in parts.items()
+        }
+
+    async def _load_history(
+        self, states: Mapping[str, UserState], wanted: Mapping[str, WantedTypes]
+    ) -> dict[str, UserState]:
+        """Return the states of users whose history an audience depends on."""
+        wanted = {key: types for key, types in wanted.items() if types}
+        if not wanted:
+            return {}
+        logs = await load_types(self._tx, wanted)
+        return {key: replace(states[key], history=log.entries) for key, log in logs.items()}
 
     async def _load_for_triggers(
-        self, states: Mapping[str, UserState], listeners: Mapping[str, Set[str]]
+        self, states: Mapping[str, UserState], listeners: Mapping[str, Set[str]], replayed: Set[str]
     ) -> dict[str, UserState]:
         """Complete the states of users for whom a trigger is evaluated, now or again."""
-        needed = [key for key in states if listeners[key] or states[key].log]
+        needed = [key for key in states if listeners[key] or key in replayed]
         undescribed = [key for key in needed if states[key].user is _UNUSED_PROFILE]
         profiles = await load_profiles(self._tx, undescribed) if undescribed else {}
         campaigns = {name for key in needed for name in listeners[key] | {p.campaign for p in states[key].follow_ups}}

@@ -17,7 +17,7 @@ from connector.ingest.parsing import IngestRequest, ParsedItem, UnreadableItem, 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.interactions import Interaction, Item, LogEntry, create_log_entry, dispatch_of, is_too_old
 from connector.rules.model.users import ERASED_FAULT
-from connector.rules.results.conversions import count_conversions, log_needed_since
+from connector.rules.results.conversions import count_conversions, log_needed_since, log_topics_needed
 from connector.rules.targeting.deduplication import Engagement, engagement_of, is_duplicate
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
@@ -226,7 +226,8 @@ class _BatchIngest:
         if not since:
             return
         conversions: list[Interaction] = []
-        for key, past in (await load_items(self._tx, since)).items():
+        topics = {topic for key in since for topic in log_topics_needed(logged[key], self._catalogue)}
+        for key, past in (await load_items(self._tx, since, topics=topics)).items():
             conversions += count_conversions(logged[key], past, self._catalogue, logged[key][0].item.user)
         for entry in await self._log(conversions) if conversions else ():
             logged[self._user_keys[entry.item.user]].append(entry)

@@ -21,8 +21,9 @@ from connector.rules.results.conversions import count_conversions, log_needed_si
 from connector.rules.targeting.deduplication import Engagement, engagement_of, is_duplicate
 from connector.rules.targeting.matching import topic_of
 from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
-from connector.rules.triggering.evaluator import ENTIRE_LOG, Evaluator, UserState
+from connector.rules.triggering.evaluator import Evaluator, UserState
 from connector.rules.triggering.trigger_list import compute_key, is_trigger
+from connector.rules.triggering.user_log import UserLog
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
 
@@ -93,8 +94,9 @@ class SimulatedIngest:
             self._world.missed[item.target, item.type.value] += 1
 
     def _evaluate(self, user: SimulatedUser, logged: LogEntry) -> None:
-        if not self._world.catalogue.has_no_listeners(logged.item):
-            self._apply_changes(user, logged, user.follow_ups_since(logged.t))
+        if self._world.catalogue.has_no_listeners(logged.item):
+            return
+        self._apply_changes(user, logged, user.follow_ups_since(logged.t))
         user.newest_t = logged.t if user.newest_t is None else max(user.newest_t, logged.t)
 
     def _apply_changes(self, user: SimulatedUser, logged: LogEntry, follow_ups: Sequence[FollowUp]) -> None:
@@ -105,10 +107,9 @@ class SimulatedIngest:
     def _changes(self, user: SimulatedUser, logged: LogEntry, follow_ups: Sequence[FollowUp]) -> list[Change]:
         state = UserState(user.profile, user.id, user.newest_t, follow_ups, user.receipts)
         evaluator = Evaluator(self._world.catalogue, self._world.clock)
-        since = evaluator.log_needed_since(state, [logged])
-        if since is not None:
-            log = user.log_since(None if since is ENTIRE_LOG else since)
-            state = replace(state, log=log, generations=user.generations())
+        if evaluator.log_needed(state, [logged]):
+            log = UserLog(user.log, spans=None)
+            state = replace(state, log=log, history=user.log, generations=user.generations())
         return evaluator.evaluate(state, [logged])
 
     def _apply(self, user: SimulatedUser, change: Change) -> None:

@@ -229,6 +229,7 @@ interactions = Table(
     # `day` is in it only because PostgreSQL wants that: an id is looked up without it, on all days (M6).
     PrimaryKeyConstraint("workspace", "user_key", "id", "day"),
     Index("interactions_of_user", "workspace", "user_key", "t"),
+    Index("interactions_of_type", "workspace", "user_key", "topic", "t"),
     Index("interactions_on_target", "workspace", "target", "topic"),
     Index("interactions_received", "workspace", "received_at"),
     postgresql_partition_by="RANGE (day)",

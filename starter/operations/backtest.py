@@ -18,14 +18,14 @@ from connector.rules.model.campaigns import Campaign
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.interactions import LAUNCH_TIME, Interaction, LogEntry
 from connector.rules.targeting.audience import needs_history
-from connector.rules.targeting.matching import logged_types
+from connector.rules.targeting.matching import LoggedType, logged_types
 from connector.rules.timing.caps import PastSend
 from connector.simulation import Simulation, SpillStore
 from connector.simulation.tally import Tally
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_past_sends
 from connector.store.follow_ups.receipts import load_receipts
-from connector.store.users.log import LoggedType, count_users, load_items, load_user_keys
+from connector.store.users.log import count_users, load_items, load_user_keys
 from connector.store.users.users import StoredUser, load_users
 
 _USERS_PER_PAGE = 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -153,3 +154,69 @@ def test_no_text_adds_a_header_or_a_recipient(subject: str, name: str, to: str):
     assert len(mail.keys()) == len(HEADERS)
     assert len(mail["To"].addresses) == len(mail["From"].addresses) == 1
     assert not {"\r", "\n", "<", ">"} & set(mime.recipient.rpartition("@")[2])
+
+
+SUBJECTS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=240)
+
+
+@given(subject=SUBJECTS, name=SUBJECTS, to=st.sampled_from(["ann@example.com", "änn@example.com"]))
+def test_headers_are_short_lines_that_read_back(subject: str, name: str, to: str):
+    """Lines have at most 78 octets with encoded words of at most 75, whatever the language (RFC 5322, RFC 2047)."""
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    try:
+        mime = write(**{"subject": subject, "from": f'"{quoted}" <news@shop.test>', "to": to})
+    except Rejected:
+        return
+    mail = read(mime)
+    assert mail["Subject"] == subject.strip()
+    lines = mime.data.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert all(len(line) <= 78 for line in lines)
+    assert all(len(word) <= 75 for line in lines for word in line.split() if word.startswith(b"=?"))
+    assert not any(line.isspace() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("subject", "lines"),
+    [
+        ("Hi there", [b"Subject: Hi there"]),
+        ("word " * 20, [b"Subject:" + b" word" * 14, b" word" * 6]),
+        ("Grüße an alle am Sonntag, um 9", [b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe_an_alle_am_Sonntag=2C_um_9?="]),
+        ("\u5546\u5e97", [b"Subject: =?utf-8?b?5ZWG5bqX?="]),
+        ("x" * 100, [b"Subject: =?utf-8?q?" + b"x" * 54 + b"?=", b" =?utf-8?q?" + b"x" * 46 + b"?="]),
+    ],
+)
+def test_how_a_subject_is_written(subject: str, lines: list[bytes]):
+    """ASCII is folded between words; everything else is in encoded words, in the shorter encoding."""
+    assert b"\r\n".join(lines) + b"\r\n" in write(subject=subject).data
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ({"subject": "x" * 998}, None),
+        ({"subject": "x" * 999}, "subject_too_long"),
+        ({"subject": "é" * 500}, "subject_too_long"),
+        ({"from": f"{'x' * 255} <a@b.test>"}, None),
+        ({"from": f"{'x' * 256} <a@b.test>"}, "email_invalid"),
+    ],
+)
+def test_headers_are_bounded(content: dict[str, str], code: str | None):
+    """A subject has at most 998 octets, a name 255 characters; a longer one is refused, not cut."""
+    with pytest.raises(Rejected) if code else nullcontext() as refusal:
+        write(**content)
+    assert code is None or refusal.value.code == code
+
+
+@pytest.mark.parametrize(("scheme", "one_click"), [("https", "List-Unsubscribe=One-Click"), ("http", None)])
+def test_one_click_needs_https(scheme: str, one_click: str | None):
+    """RFC 8058, section 3.1: over http there is the address alone, which a person opens."""
+    message = OutgoingMessage(
+        "d-1",
+        "c",
+        "email",
+        Address("u", "a@b.test"),
+        {"subject": "s", "text": "t"},
+        unsubscribe=f"{scheme}://t.test/u/x",
+    )
+    mail = message_from_bytes(build_mime_message(message, sender="a@shop.test", at=AT).data, policy=default)
+    assert (mail["List-Unsubscribe"], mail["List-Unsubscribe-Post"]) == (f"<{scheme}://t.test/u/x>", one_click)

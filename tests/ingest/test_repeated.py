@@ -11,12 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from connector.rules.model.audit import Actor, ActorKind
+from connector.rules.model.joining import IdPair, Joiner
 from connector.store.engine.database import Database
 from connector.store.tables import decisions, follow_ups, interactions, users
 from connector.store.users.linking import link_ids
+from connector.store.users.users import resolve_and_lock
 from tests.support.builders import ABANDONED, ORIGINAL, buy, now, push
 from tests.support.installation import Installation
 from tests.support.user_histories import FOLLOW_ONS, Done, as_items, draw_batches, in_order, load_written, new_user
+
+MANAGER = Joiner(Actor(ActorKind.KEY, "0123456789ab"), may_join_identified=True, route="alias")
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,8 @@ async def test_an_id_on_another_day_is_a_repetition(days: int, database: Databas
     installation = Installation(database)
     await installation.publish(ORIGINAL, ABANDONED)
     async with database.write("default") as tx:
-        assert await link_ids(tx, [("visitor", "u")], now()) == ["linked"]
+        await resolve_and_lock(tx, ["visitor", "u"], now())
+        assert await link_ids(tx, [IdPair("visitor", "u")], MANAGER, now()) == ["linked"]
     again = [push("e", days * 24 * 60, user="visitor"), push("e", days * 24 * 60)]
     results = [*await installation.ingest(push("e", 0), *again), *await Installation(database).ingest(*again)]
     assert [result.status for result in results] == ["accepted", *["duplicate"] * 4]

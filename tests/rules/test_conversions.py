@@ -17,7 +17,7 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision, Wind
 from connector.rules.model.campaigns import Campaign, parse_definition
 from connector.rules.model.follow_up import FollowUp, follow_up_id_of
 from connector.rules.model.interactions import Interaction, InteractionType, LogEntry
-from connector.rules.results.conversions import count_conversions, log_needed_since
+from connector.rules.results.conversions import count_conversions, log_needed_since, log_topics_needed
 from connector.rules.sending.deliveries import build_receive_interaction, enrolment
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -56,7 +56,7 @@ def item(report: Report, number: int, campaign: str = "o") -> dict[str, Any]:
 
 
 class Log:
-    """One user's log. The rules see only the part that `log_needed_since` requires."""
+    """One user's log. The rules see only the part that they require."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue, self.items, self.ids = catalogue, list[LogEntry](), set[str]()
@@ -67,9 +67,9 @@ class Log:
         since = log_needed_since(new, self.catalogue)
         if since is None:
             return []
-        conversions = count_conversions(
-            new, [logged for logged in self.items if logged.t >= since], self.catalogue, "u"
-        )
+        topics = log_topics_needed(new, self.catalogue)
+        past = [logged for logged in self.items if logged.t >= since and logged.item.name_or_type in topics]
+        conversions = count_conversions(new, past, self.catalogue, "u")
         for interaction in conversions:
             self._logged(interaction)
         return conversions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,8 +15,10 @@ from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
+from connector.rules.targeting.matching import LoggedType, logged_type_of
 from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
-from connector.rules.triggering.evaluator import ENTIRE_LOG, Evaluator, UserState
+from connector.rules.triggering.evaluator import Evaluator, UserState
+from connector.rules.triggering.user_log import LogIncomplete, Span, UserLog
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -74,6 +76,7 @@ class InMemoryStore:
         self.follow_ups: dict[str, FollowUp] = {}
         self.refused: dict[tuple[str, str, str], Reason] = {}
         self.notes: list[LateException] = []
+        self.loaded = 0
 
     def play(self, arrivals: Sequence[Arrival], until: float) -> None:
         """Ingest these in order of arrival and send what is due, up to that hour."""
@@ -96,8 +99,32 @@ class InMemoryStore:
         self._log |= new
         if new:
             entries, evaluator = list(new.values()), Evaluator(self._catalogue, now)
-            self._store(evaluator.evaluate(self._load_state(evaluator, entries), entries))
+            self._store(self._evaluate(evaluator, entries))
             self._newest = max([*([self._newest] if self._newest else []), *(entry.t for entry in entries)])
+
+    def _evaluate(self, evaluator: Evaluator, entries: Sequence[LogEntry]) -> list[Change]:
+        """Evaluate these with the log loaded in parts, as the store does, though in the smallest ones."""
+        state, limit = self._load_state(evaluator, entries), 1
+        while True:
+            try:
+                return evaluator.evaluate(state, entries)
+            except LogIncomplete as incomplete:
+                limit += 1
+                state = replace(state, log=state.log.with_part(self._load_part(incomplete.since, limit)))
+
+    def _load_part(self, wanted: Mapping[LoggedType, datetime], limit: int) -> UserLog:
+        """Return the first items of each type since its time, at most `limit`, and those of the last one's time."""
+        entries: list[LogEntry] = []
+        spans: dict[LoggedType, list[Span]] = {}
+        for type, since in wanted.items():
+            found = sorted(
+                (e for e in self._log.values() if logged_type_of(e.item) == type and e.t >= since), key=lambda e: e.t
+            )
+            until = found[limit - 1].t if len(found) >= limit else None
+            entries += [e for e in found if until is None or e.t <= until]
+            spans[type] = [Span(since, until)]
+        self.loaded += len(entries)
+        return UserLog(entries, spans)
 
     def _load_state(self, evaluator: Evaluator, entries: Sequence[LogEntry]) -> UserState:
         earliest = min(entry.t for entry in entries)
@@ -107,12 +134,16 @@ class InMemoryStore:
         known = UserState(
             USER, USER_KEY, self._newest, sorted(follow_ups, key=lambda p: p.trigger.t), dict(self._receipts)
         )
-        since = evaluator.log_needed_since(known, entries)
-        if since is None:
-            return known
-        past = [logged for logged in self._log.values() if since is ENTIRE_LOG or logged.t >= since]
+        needs = evaluator.log_needed(known, entries)
         begun = Counter((p.campaign, p.user_key, p.key, p.trigger.id) for p in self.follow_ups.values())
-        return replace(known, log=sorted(past, key=lambda logged: (logged.t, logged.seq)), generations=begun)
+        history = [
+            e
+            for e in self._log.values()
+            if logged_type_of(e.item) in needs.history
+            and ((since := needs.history[logged_type_of(e.item)]) is None or e.t >= since)
+        ]
+        log = self._load_part(needs.replayed, 1)
+        return replace(known, log=log, history=history, generations=begun)
 
     def _store(self, changes: Sequence[Change]) -> None:
         for change in changes:

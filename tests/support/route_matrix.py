@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from fastapi import FastAPI
-from starlette.routing import Route
+from fastapi.routing import iter_route_contexts
 
 from connector.app.context import build_context
 from connector.settings.application import Settings
@@ -42,7 +42,7 @@ def load_routes(app: FastAPI) -> dict[str, Security]:
         for path, verbs in app.openapi()["paths"].items()
         for verb, told in verbs.items()
     }
-    undescribed = [route for route in app.routes if isinstance(route, Route) and not route.include_in_schema]
+    undescribed = [route for route in iter_route_contexts(app.routes) if not route.include_in_schema]
     return described | {f"GET {route.path}": [] for route in undescribed}
 
 

@@ -13,8 +13,8 @@ from typing import Literal
 
 from connector.rules.model.campaigns import ActionBased, Campaign, Card, Conversion, Publishable, Workspace
 from connector.rules.model.interactions import LAUNCH_TIME, VIEWS, Interaction, Item
-from connector.rules.targeting.audience import needs_history
-from connector.rules.targeting.matching import Topic, topic_of, topic_of_condition
+from connector.rules.targeting.audience import past_conditions
+from connector.rules.targeting.matching import LoggedType, Topic, logged_types, topic_of, topic_of_condition
 
 Lifecycle = Literal["draft", "active", "stopped", "archived"]
 
@@ -85,17 +85,50 @@ class Entry:
         """The instant of the first publication, UTC: P2 counts from this time, across revisions (P10)."""
         return self.windows[0].opened_at if self.windows else None
 
-    @cached_property
+    @property
     def needs_history(self) -> bool:
         """Whether the audience of a published revision depends on what users did before."""
+        return bool(self.history_types)
+
+    @cached_property
+    def history_types(self) -> Mapping[LoggedType, timedelta | None]:
+        """The items on which the audience of a published revision depends, with the longest `within`; None: ever."""
+        types: dict[LoggedType, timedelta | None] = {}
         definitions = (revision.definition for revision in self.published)
-        return any(isinstance(d, Campaign) and needs_history(d.audience) for d in definitions)
+        for audience in (definition.audience for definition in definitions if isinstance(definition, Campaign)):
+            for condition in past_conditions(audience):
+                for type in logged_types(condition):
+                    known = types.get(type, timedelta(0))
+                    types[type] = None if known is None or condition.within is None else max(known, condition.within)
+        return types
+
+    @cached_property
+    def follow_ons(self) -> tuple[ActionBased, ...]:
+        """The deliveries of the published revisions that are follow-ons."""
+        deliveries = (self.follow_on(revision) for revision in self.published)
+        return tuple(delivery for delivery in deliveries if delivery is not None)
+
+    @cached_property
+    def trigger_types(self) -> frozenset[LoggedType]:
+        """The items that may trigger a published revision."""
+        conditions = (condition for delivery in self.follow_ons for condition in delivery.trigger)
+        return frozenset(type for condition in conditions for type in logged_types(condition))
+
+    @cached_property
+    def exception_types(self) -> frozenset[LoggedType]:
+        """The items that may be exceptions of a published revision."""
+        conditions = (condition for delivery in self.follow_ons for condition in delivery.exceptions)
+        return frozenset(type for condition in conditions for type in logged_types(condition))
+
+    @cached_property
+    def may_restart(self) -> bool:
+        """Whether a trigger of a published revision restarts a wait instead of being refused (T2)."""
+        return any(delivery.retrigger == "restart" for delivery in self.follow_ons)
 
     @cached_property
     def is_limited_by_receipts(self) -> bool:
         """Whether a published revision does not always send again to users who received it (T1)."""
-        deliveries = (self.follow_on(revision) for revision in self.published)
-        return any(delivery is not None and delivery.eligible_again != "always" for delivery in deliveries)
+        return any(delivery.eligible_again != "always" for delivery in self.follow_ons)
 
     def revision_at(self, t: datetime) -> Revision | None:
         """Return the revision that was in effect at `t`; None before the first publication."""
@@ -239,13 +272,11 @@ class Catalogue:
 
 
 def _trigger_topics(entry: Entry) -> set[Topic]:
-    deliveries = (entry.follow_on(revision) for revision in entry.published)
-    return {topic_of_condition(condition) for delivery in deliveries if delivery for condition in delivery.trigger}
+    return {topic_of_condition(condition) for delivery in entry.follow_ons for condition in delivery.trigger}
 
 
 def _exception_topics(entry: Entry) -> set[Topic]:
-    deliveries = (entry.follow_on(revision) for revision in entry.published)
-    return {topic_of_condition(condition) for delivery in deliveries if delivery for condition in delivery.exceptions}
+    return {topic_of_condition(condition) for delivery in entry.follow_ons for condition in delivery.exceptions}
 
 
 def _conversion_topics(entry: Entry) -> set[Topic]:

@@ -16,7 +16,7 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Conversion
 from connector.rules.model.interactions import LAUNCH_TIME, VIEWS, Event, Interaction, InteractionType, LogEntry
 from connector.rules.model.values import canonical_json
-from connector.rules.targeting.matching import matches
+from connector.rules.targeting.matching import logged_types, matches
 
 CONVERSION_LETTERS = "ABCD"
 """The names of a campaign's conversions, in the order of its list; the first is the primary."""
@@ -55,6 +55,18 @@ def log_needed_since(new: Sequence[LogEntry], catalogue: Catalogue) -> datetime 
     return min(since, default=None)
 
 
+def log_topics_needed(new: Sequence[LogEntry], catalogue: Catalogue) -> set[str]:
+    """Return which types and event names of the user's log are needed to count with these new items.
+
+    Receipts, views and counted conversions always; of the events only those that a new receipt may count.
+    """
+    receipts = {logged.item.target for logged in new if logged.item.name_or_type in LAUNCH_TIME | VIEWS}
+    entries = (catalogue.entries[name] for name in receipts if name is not None and name in catalogue.entries)
+    counted = (conversion for entry in entries for revision in entry.published for conversion in revision.conversions)
+    events = {topic for conversion in counted for topic, _ in logged_types(conversion)}
+    return events | {kind.value for kind in _RELEVANT}
+
+
 def count_conversions(
     new: Sequence[LogEntry], past: Sequence[LogEntry], catalogue: Catalogue, user: str
 ) -> list[Interaction]:
@@ -65,11 +77,12 @@ def count_conversions(
 
     Args:
         new: the items that were logged just now.
-        past: the user's log from `log_needed_since` on, including `new` and the conversions counted before.
+        past: the user's log from `log_needed_since` on, at least of the `log_topics_needed`.
         user: the user's id for services.
     """
     new_ids = frozenset(logged.id for logged in new)
-    ordered = sorted(past, key=lambda logged: (logged.t, logged.seq))
+    by_id = {logged.id: logged for logged in (*past, *new)}
+    ordered = sorted(by_id.values(), key=lambda logged: (logged.t, logged.seq))
     events = [
         logged for logged in ordered if isinstance(logged.item, Event) and catalogue.conversion_window(logged.item)
     ]

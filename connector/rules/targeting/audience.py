@@ -7,7 +7,17 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from connector.rules.model.conditions import Condition
-from connector.rules.model.predicates import All, Any_, AttributePredicate, Did, Interacted, Not, Predicate
+from connector.rules.model.predicates import (
+    All,
+    Any_,
+    AttributePredicate,
+    Did,
+    Interacted,
+    Not,
+    PastEvent,
+    PastInteraction,
+    Predicate,
+)
 from connector.rules.model.users import User
 from connector.rules.targeting.matching import json_equal
 
@@ -40,13 +50,21 @@ def is_in_audience(predicate: Predicate, user: User | None, history: History, at
     return history.has_match(condition, since, at)
 
 
+def past_conditions(predicate: Predicate) -> list[PastInteraction | PastEvent]:
+    """Return the conditions on the user's history in the predicate."""
+    if isinstance(predicate, All | Any_):
+        parts = predicate.all if isinstance(predicate, All) else predicate.any
+        return [condition for part in parts for condition in past_conditions(part)]
+    if isinstance(predicate, Not):
+        return past_conditions(predicate.not_)
+    if isinstance(predicate, Interacted | Did):
+        return [predicate.interacted if isinstance(predicate, Interacted) else predicate.did]
+    return []
+
+
 def needs_history(predicate: Predicate) -> bool:
     """Return whether evaluating the predicate needs the user's history."""
-    if isinstance(predicate, All | Any_):
-        return any(map(needs_history, predicate.all if isinstance(predicate, All) else predicate.any))
-    if isinstance(predicate, Not):
-        return needs_history(predicate.not_)
-    return isinstance(predicate, Interacted | Did)
+    return bool(past_conditions(predicate))
 
 
 def matches_attribute(predicate: AttributePredicate, attributes: Mapping[str, Any]) -> bool:

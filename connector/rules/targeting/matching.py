@@ -24,6 +24,10 @@ PRIMARY_CONVERSION = "A"
 """The conversion that is meant if none is named (M1)."""
 
 
+LoggedType = tuple[str, str | None]
+"""The (type or event name, target) of log entries; the target is None for events."""
+
+
 def base_type_of(type: InteractionType) -> InteractionType:
     """Return the base type of all types that report the same (M1)."""
     return _BASE_TYPE.get(type, type)
@@ -43,8 +47,13 @@ def topic_of_condition(condition: Condition) -> Topic:
     return _topic(condition.interaction, condition.campaign, condition.card)
 
 
-def logged_types(condition: Condition) -> set[tuple[str, str | None]]:
-    """Return the (type or event name, target) pairs under which the log has the items that may match this condition."""
+def logged_type_of(item: Item) -> LoggedType:
+    """Return the type under which the log has an item."""
+    return item.name_or_type, item.target
+
+
+def logged_types(condition: Condition) -> set[LoggedType]:
+    """Return the types under which the log has the items that may match this condition."""
     if isinstance(condition, EventCondition):
         return {(condition.event, None)}
     base_type = base_type_of(condition.interaction)

@@ -14,7 +14,7 @@ from connector.rules.model.conditions import Condition
 from connector.rules.model.follow_up import FollowUp, reopen
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
-from connector.rules.targeting.matching import matches, topic_of
+from connector.rules.targeting.matching import LoggedType, logged_type_of, matches, topic_of
 from connector.rules.triggering.changes import (
     Change,
     EndedFollowUp,
@@ -33,12 +33,29 @@ from connector.rules.triggering.trigger_list import (
     evaluate_trigger,
     is_trigger,
 )
-
-ENTIRE_LOG = datetime.min
-"""The answer of `Evaluator.log_needed_since` if the whole log is needed."""
+from connector.rules.triggering.user_log import UserLog
 
 FollowUpKey = tuple[str, str]
 """(follow-on, key) of one user."""
+
+
+_NOTHING_LOADED = UserLog()
+
+
+@dataclass(frozen=True)
+class LogNeeds:
+    """The parts of a user's log with which an evaluation begins. It may find that it needs more: see LogIncomplete.
+
+    Args:
+        replayed: the types of items that bear on a replay, each from when on (UTC).
+        history: the types of items on which audiences depend, each from when on; None: all.
+    """
+
+    replayed: Mapping[LoggedType, datetime]
+    history: Mapping[LoggedType, datetime | None]
+
+    def __bool__(self) -> bool:
+        return bool(self.replayed or self.history)
 
 
 @dataclass(frozen=True)
@@ -49,7 +66,8 @@ class UserState:
         newest_t: the newest time that was evaluated for the user, UTC.
         follow_ups: those that are open, or ended after the batch's earliest item.
         receipts: the last receipts by (campaign, user key, key).
-        log: the log from `Evaluator.log_needed_since` on, including the batch.
+        log: what was loaded of the log for replays, the batch included.
+        history: the log's items of the types that `Evaluator.log_needed` names for audiences, the batch included.
         generations: how many follow-ups each (campaign, user key, key, trigger) has begun.
     """
 
@@ -58,7 +76,8 @@ class UserState:
     newest_t: datetime | None
     follow_ups: Sequence[FollowUp] = ()
     receipts: Mapping[tuple[str, str, str], datetime] = field(default_factory=dict)
-    log: Sequence[LogEntry] = ()
+    log: UserLog = _NOTHING_LOADED
+    history: Sequence[LogEntry] = ()
     generations: Mapping[tuple[str, str, str, str], int] = field(default_factory=dict)
 
 
@@ -83,27 +102,41 @@ class Evaluator:
         self._catalogue, self._now = catalogue, now
         self._keys: dict[tuple[str, int, str], str | None] = {}
 
-    def log_needed_since(self, state: UserState, items: Sequence[LogEntry]) -> datetime | None:
-        """Return from when on the user's log is needed to evaluate these items.
-
-        None: no log is needed; `ENTIRE_LOG`: all of it.
-        """
-        if self._catalogue.needs_history and any(
-            entry.needs_history and is_trigger(logged.item, entry, logged.t, self._catalogue)
+    def log_needed(self, state: UserState, items: Sequence[LogEntry]) -> LogNeeds:
+        """Return what of the user's log is needed to evaluate these items: only what bears on what they touch (T5)."""
+        late = [logged for logged in items if self._is_late(state, logged, items)]
+        replayed = self._replayed_follow_ons(state, late, items)
+        first = min(logged.t for logged in late or items)
+        types = {type: first for entry in replayed for type in entry.trigger_types | entry.exception_types}
+        if not self._catalogue.needs_history:
+            return LogNeeds(types, {})
+        triggered = [
+            entry
             for logged in items
             for entry in self._catalogue.listeners_of(logged.item)
-        ):
-            return ENTIRE_LOG
-        late = [logged.t for logged in items if self._is_late(state, logged, items)]
+            if entry.needs_history and self._triggered_key(logged, entry) is not None
+        ]
+        return LogNeeds(types, _history_needed([*triggered, *replayed], min(logged.t for logged in items)))
+
+    def _replayed_follow_ons(
+        self, state: UserState, late: Sequence[LogEntry], items: Sequence[LogEntry]
+    ) -> list[Entry]:
+        """Return the follow-ons that the late ones among these items touch."""
         if not late:
-            return None
-        first = min(late)
-        began = [p.trigger.t for p in state.follow_ups if p.is_open or p.ended_at is None or p.ended_at >= first]
-        # Items of the batch that are in order may begin follow-ups that the replay of the late ones covers.
-        return min([*began, *(logged.t for logged in items)])
+            return []
+        names = {campaign for logged in late for campaign, _ in self._affected_keys(state.follow_ups, logged)}
+        types = {logged_type_of(logged.item) for logged in late}
+        # Other items of the batch may begin follow-ups that late ones cancel.
+        begun = {entry.id: entry for logged in items for entry in self._catalogue.listeners_of(logged.item)}
+        names |= {name for name, entry in begun.items() if not types.isdisjoint(entry.exception_types)}
+        return [self._catalogue.entries[name] for name in sorted(names)]
 
     def evaluate(self, state: UserState, items: Sequence[LogEntry]) -> list[Change]:
-        """Return the changes that these new items make to the user's follow-ups, in event order."""
+        """Return the changes that these new items make to the user's follow-ups, in event order.
+
+        Raises:
+            LogIncomplete: a replay needs more of the log than `state` has.
+        """
         ordered = sorted(items, key=lambda logged: (logged.t, logged.seq))
         late = [logged for logged in ordered if self._is_late(state, logged, items)]
         follow_ups = list(state.follow_ups)
@@ -143,14 +176,22 @@ class Evaluator:
             for p in follow_ups
             if (p.campaign, p.key) == key and (p.ended_at is None or p.ended_at >= first or p.trigger.t >= first)
         ]
-        since = min([first, *(p.trigger.t for p in concerned)])
+        items = {p.trigger.id: p.trigger for p in concerned}
+        bearing = (logged for logged in state.log.entries if logged.t >= first and self._bears_on(logged, key))
+        items |= {logged.id: logged for logged in (*bearing, *late)}
         return apply_late(
-            [logged for logged in state.log if logged.t >= since],
+            list(items.values()),
             frozenset(logged.id for logged in late),
             concerned,
             self._trigger_evaluation(state, *key),
             EvaluationScope(*key, self._catalogue, self._now),
+            state.log,
         )
+
+    def _bears_on(self, logged: LogEntry, key: FollowUpKey) -> bool:
+        """Return whether an item may begin or end follow-ups of this key."""
+        entry = self._catalogue.entries[key[0]]
+        return logged_type_of(logged.item) in entry.exception_types or self._triggered_key(logged, entry) == key[1]
 
     def _affected_keys(self, follow_ups: Sequence[FollowUp], logged: LogEntry) -> list[FollowUpKey]:
         """Return the (follow-on, key) pairs that the item triggers or may cancel, each once."""
@@ -178,7 +219,7 @@ class Evaluator:
 
     def _trigger_evaluation(self, state: UserState, campaign: str, key: str) -> EvaluateTrigger:
         entry = self._catalogue.entries[campaign]
-        history = LoggedHistory(state.log)
+        history = LoggedHistory(state.history)
 
         def evaluate(logged: LogEntry, blocking: FollowUp | None, has_begun: bool) -> TriggerOutcome:
             if self._triggered_key(logged, entry) != key:
@@ -206,6 +247,17 @@ class Evaluator:
         if any(p.ended_at is not None and logged.t < p.ended_at for p in state.follow_ups):
             return True
         return len(items) > 1 and sum(other.t == logged.t for other in items) > 1
+
+
+def _history_needed(entries: Sequence[Entry], first: datetime) -> dict[LoggedType, datetime | None]:
+    """Return the types on which the audiences of follow-ons depend, from when on, if evaluated at `first` or later."""
+    needed: dict[LoggedType, datetime | None] = {}
+    for entry in entries:
+        for type, within in entry.history_types.items():
+            since = None if within is None else first - within
+            known = needed.get(type, since)
+            needed[type] = None if since is None or known is None else min(known, since)
+    return needed
 
 
 def _with_changes(follow_ups: Sequence[FollowUp], changes: Sequence[Change]) -> list[FollowUp]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from connector.rules.model.follow_up import FollowUp, cancel_by_exception, reopen, supersede
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
+from connector.rules.targeting.matching import LoggedType
 from connector.rules.triggering.changes import (
     Change,
     EndedFollowUp,
@@ -23,6 +24,7 @@ from connector.rules.triggering.changes import (
     TriggerOutcome,
 )
 from connector.rules.triggering.exceptions import is_cancelled_by
+from connector.rules.triggering.user_log import UserLog
 
 
 def apply_in_order(
@@ -62,21 +64,38 @@ def apply_late(
     follow_ups: Sequence[FollowUp],
     evaluate: EvaluateTrigger,
     scope: EvaluationScope,
+    log: UserLog,
 ) -> list[Change]:
     """Replay one key's items in event order, and return how the stored follow-ups must change (T5).
 
-    Items before the first late one keep their outcome.
+    Items before the first late one keep their outcome: of them, only the triggers of `follow_ups` are replayed. The
+    replay ends as soon as the same follow-up, or none, is open in it as in the store: from there on nothing differs.
 
     Args:
-        items: the user's logged items from the trigger of the first of `follow_ups`, or the first late item, on.
+        items: what was loaded of the user's items that bear on this key, from the first late one on, and the triggers
+            of `follow_ups`.
         late: the ids of the items that are evaluated for the first time.
         follow_ups: this key's follow-ups that had not ended before the first late item.
+        log: what was loaded of the user's log.
+
+    Raises:
+        LogIncomplete: the replay would need an item that was not loaded.
     """
     ordered = sorted(items, key=lambda logged: (logged.t, logged.seq))
     replay = _Replay(ordered, late, follow_ups, evaluate, scope)
+    reached = min(logged.t for logged in ordered if logged.id in late)
+    log.require(replay.all_types, reached, reached)
     for logged in ordered:
+        if logged.t > reached:
+            if replay.is_as_stored(reached):
+                return replay.changes(reached)
+            log.require(replay.types_needed(), reached, logged.t)
+            reached = logged.t
         replay.apply(logged)
-    return replay.changes()
+    if replay.is_as_stored(reached):
+        return replay.changes(reached)
+    log.require(replay.types_needed(), reached, None)
+    return replay.changes(None)
 
 
 class _Replay:
@@ -95,7 +114,9 @@ class _Replay:
     ) -> None:
         self._items, self._late, self._evaluate = items, late, evaluate
         self._scope, self._catalogue, self._now = scope, scope.catalogue, scope.now
+        self._entry = scope.catalogue.entries[scope.campaign]
         self._first_late = min((i.t, i.seq) for i in items if i.id in late)
+        self._last_late_t = max(i.t for i in items if i.id in late)
         # A trigger can have several follow-ups. The open one, sorted last, replaces the others in these mappings.
         open_last = sorted(follow_ups, key=lambda follow_up: follow_up.is_open)
         self._settled = {p.trigger.id: p for p in open_last if p.is_settled}
@@ -103,6 +124,30 @@ class _Replay:
         self._blocking: FollowUp | None = None
         self._ended: list[FollowUp] = []
         self._refusals: list[Change] = []
+
+    @property
+    def all_types(self) -> frozenset[LoggedType]:
+        """The items that bear on the follow-on."""
+        return self._entry.trigger_types | self._entry.exception_types
+
+    def types_needed(self) -> frozenset[LoggedType]:
+        """Return which items can change the state at the current point, of those that are not late.
+
+        An exception only matters to an open follow-up. A trigger is refused while one is open, except that it may
+        restart it, or find that it is stale.
+        """
+        if self._blocking is None:
+            return self._entry.trigger_types
+        if self._entry.may_restart or self._scope.end_if_stale(self._blocking, self._now) is not None:
+            return self.all_types
+        return self._entry.exception_types
+
+    def is_as_stored(self, t: datetime) -> bool:
+        """Return whether, after all items until `t`, late ones included, the state is the stored one of that time."""
+        if t < self._last_late_t:
+            return False
+        stored = [trigger for trigger, follow_up in self._stored.items() if follow_up.was_open_at(t)]
+        return stored == ([] if self._blocking is None else [self._blocking.trigger.id])
 
     def apply(self, logged: LogEntry) -> None:
         """Evaluate the next item in event order."""
@@ -126,11 +171,24 @@ class _Replay:
         if isinstance(outcome, Reason) and logged.id in self._late:
             self._refusals.append(self._scope.refuse(logged, outcome))
 
-    def changes(self) -> list[Change]:
-        """Return the difference between the outcome of the replay and the stored follow-ups."""
-        self._end_blocking(self._scope.end_if_stopped, self._now)
-        replayed = [*self._ended, *([self._blocking] if self._blocking else [])]
+    def changes(self, until: datetime | None) -> list[Change]:
+        """Return the difference between the outcome of the replay and the stored follow-ups.
+
+        Args:
+            until: the time from which on nothing differs: what is open then, or begins later, stays as it is stored.
+                None: the replay came to the end of the log.
+        """
         stored = dict(self._stored)
+        if until is None:
+            self._end_blocking(self._scope.end_if_stopped, self._now)
+        else:
+            self._blocking = None
+            stored = {
+                trigger: follow_up
+                for trigger, follow_up in stored.items()
+                if follow_up.trigger.t <= until and not follow_up.was_open_at(until)
+            }
+        replayed = [*self._ended, *([self._blocking] if self._blocking else [])]
         ends: list[Change] = []
         begins: list[Change] = []
         for follow_up in replayed:

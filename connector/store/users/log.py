@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, RowMapping, Select, and_, func, literal, or_, select, true
 from sqlalchemy.dialects import sqlite
 
 from connector.rules.model.interactions import Event, Interaction, InteractionType, Item, LogEntry
@@ -17,15 +17,19 @@ from connector.rules.targeting.deduplication import (
     Engagement,
     reported_engagement,
 )
-from connector.store.engine.bulk import as_table, in_set, insert_rows
+from connector.rules.targeting.matching import LoggedType, logged_type_of
+from connector.rules.triggering.user_log import Span, UserLog
+from connector.store.engine.bulk import Row, as_table, in_set, insert_rows
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import arrivals, interactions, sequences
 
-LoggedType = tuple[str, str | None]
-"""(topic, target) of log entries; the target is None for events."""
-
 _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 """Before everything, with a day to spare for time zones."""
+_END = datetime(9999, 12, 30, tzinfo=UTC)
+"""After everything, likewise."""
+
+WantedTypes = Mapping[LoggedType, datetime | None]
+"""Types of items, each from when on (UTC); None: from the beginning."""
 
 
 async def insert_new_entries(
@@ -60,8 +64,14 @@ async def draw_arrival_numbers(tx: Transaction, count: int) -> list[int]:
     return list(range(last - count + 1, last + 1))
 
 
-async def load_items(tx: Transaction, since: Mapping[str, datetime | None]) -> dict[str, list[LogEntry]]:
-    """Load users' log entries from an instant on (UTC; None: all that are kept), by user key, in event order."""
+async def load_items(
+    tx: Transaction, since: Mapping[str, datetime | None], *, topics: Collection[str] | None = None
+) -> dict[str, list[LogEntry]]:
+    """Load users' log entries from an instant on (UTC; None: all that are kept), by user key, in event order.
+
+    Args:
+        topics: the types and event names to load; None: all.
+    """
     by_user: dict[str, list[LogEntry]] = {user_key: [] for user_key in since}
     if not since:
         return by_user
@@ -71,12 +81,63 @@ async def load_items(tx: Transaction, since: Mapping[str, datetime | None]) -> d
     statement = (
         select(interactions)
         .join(users, and_(table.user_key == users.c.user_key, table.t >= users.c.since))
-        .where(tx.in_workspace(interactions))
+        .where(tx.in_workspace(interactions), true() if topics is None else in_set(tx, table.topic, topics))
         .order_by(table.t, table.seq)
     )
     for row in (await tx.execute(statement)).mappings():
         by_user[row["user_key"]].append(entry_from_row(row))
     return by_user
+
+
+async def load_types(
+    tx: Transaction, wanted: Mapping[str, WantedTypes], *, limit: int | None = None
+) -> dict[str, UserLog]:
+    """Load the items of some types from users' logs, by user key, in one statement, whatever else the logs have.
+
+    Args:
+        limit: how many items of each type at most; more only if several have the time of the last one.
+    """
+    rows = [
+        {"user_key": user_key, "topic": topic, "target": target, "since": since or _BEGINNING}
+        for user_key, types in wanted.items()
+        for (topic, target), since in types.items()
+    ]
+    entries: dict[str, list[LogEntry]] = {user_key: [] for user_key in wanted}
+    if rows:
+        for row in (await tx.execute(_items_of_types(tx, rows, limit))).mappings():
+            entries[row["user_key"]].append(entry_from_row(row))
+    return {key: UserLog(entries[key], _spans(wanted[key], entries[key], limit)) for key in wanted}
+
+
+def _items_of_types(tx: Transaction, rows: Sequence[Row], limit: int | None) -> Select[Any]:
+    """Return the query for the log's items of these users and types, each from its `since` on, at most `limit`."""
+    log, ahead = interactions, interactions.alias()
+    types = {name: log.c[name].type for name in ("user_key", "topic", "target")} | {"since": log.c.t.type}
+    wanted = as_table(tx, types, rows)
+
+    def is_wanted(table: FromClause) -> ColumnElement[bool]:
+        is_of_type = and_(table.c.topic == wanted.c.topic, table.c.target.is_not_distinct_from(wanted.c.target))
+        return and_(
+            tx.in_workspace(table), table.c.user_key == wanted.c.user_key, is_of_type, table.c.t >= wanted.c.since
+        )
+
+    statement = select(log).join(wanted, is_wanted(log))
+    if limit is None:
+        return statement
+    last = select(ahead.c.t).where(is_wanted(ahead)).order_by(ahead.c.t).offset(limit - 1).limit(1)
+    until = func.coalesce(last.correlate(wanted).scalar_subquery(), literal(_END, log.c.t.type))
+    return statement.where(log.c.t <= until)
+
+
+def _spans(wanted: WantedTypes, entries: Sequence[LogEntry], limit: int | None) -> dict[LoggedType, list[Span]]:
+    """Return in which times these are all items of the wanted types."""
+    times: dict[LoggedType, list[datetime]] = {type: [] for type in wanted}
+    for entry in entries:
+        times[logged_type_of(entry.item)].append(entry.t)
+    return {
+        type: [Span(since or _BEGINNING, None if limit is None or len(times[type]) < limit else max(times[type]))]
+        for type, since in wanted.items()
+    }
 
 
 async def load_seen_dispatches(

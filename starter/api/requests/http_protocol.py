@@ -62,6 +62,12 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         elif self._is_in_head and self._unread and self._limit is None:
             self._limit_to(HEAD_SECONDS)
 
+    def on_url(self, url: bytes) -> None:
+        """Refuse a fragment, which uvicorn would cut off: a request about `a#b` must not reach the user `a`."""
+        if b"#" in url:
+            raise ValueError("a request target has no fragment; percent-encode `#` as %23")
+        super().on_url(url)
+
     def on_headers_complete(self) -> None:
         """Begin the request."""
         self._unread, self._discarded, self._is_in_head = 0, 0, False
