@@ -125,9 +125,7 @@ class FollowUpClient:
         self, follow_up: FollowUp, verb: OperatorVerb, request: OperatorRequest, update_id: str, outcome: Outcome
     ) -> None:
         details = {"campaign": follow_up.campaign}
-        if isinstance(
-            request, Postponement
-        ):  # its day: the time may follow from one that is spread by user
+        if isinstance(request, Postponement):  # its day: the time may follow from one that is spread by user
             details["until"] = request.until[:10]
         operation = Operation(workspace=self._workspace, follow_up_id=follow_up.id, verb=verb, update_id=update_id)
         act = Act(AuditAction(verb), follow_up.user_key, details, request.note, outcome, operation.act_id)
