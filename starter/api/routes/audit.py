@@ -31,7 +31,7 @@ async def read_entries(
     """List the entries of the audit trail, newest first: orders, drafts, keys, erasures, joins, operator actions.
 
     An act that goes through Temporal has an entry `requested`, and then one `done` or `refused` with the same `act_id`.
-    A user appears by `user_key`; `subject` finds the entries of a user by any id. `next` is the `before` of the next
-    page; null: there is none.
+    A user appears by `user_key`; `subject` finds the entries of a user by any id, or by that of a follow-up. `next` is
+    the `before` of the next page; null: there is none.
     """
     return await read_audit(context, AuditQuery(since, action, actor, subject, before), limit)
