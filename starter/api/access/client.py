@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Header, Request, Security
@@ -14,6 +12,7 @@ from starter.api.access.authorization import Credentials
 from starter.api.access.callers import unauthorized
 from starter.api.access.key_schemes import CLIENT_KEY, USER_TOKEN_HEADER
 from starter.api.access.user_tokens import PREFIX, InvalidUserToken, UserTokens
+from starter.api.context import machine_now
 
 _MAX_CHARACTERS = 2048
 
@@ -22,11 +21,6 @@ UserToken = Annotated[
     str | None, Header(alias=USER_TOKEN_HEADER, description="The user's token, with a key that has the scope `client`")
 ]
 """These two document the parameters of a route that clients may call; `read_user` reads them."""
-
-
-def machine_now() -> datetime:
-    """Return the current time in UTC by this machine's clock, by which user tokens expire."""
-    return datetime.fromtimestamp(time.time(), UTC)
 
 
 def user_tokens(context: AppContext) -> UserTokens:
