@@ -81,7 +81,7 @@ async def change_user(
         stored = await find_user(tx, id)
     if stored is None:
         raise not_found(f"the user {id}")
-    # A key with `ingest` alone may be in an app: an empty change must not be a way to read.
+    # `ingest` alone does not read: an empty change must not be a way to do so.
     return stored.user.model_dump(mode="json") if caller.has_scope(Scope.READ) else {"id": id}
 
 
