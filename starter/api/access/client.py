@@ -15,6 +15,7 @@ from starter.api.access.user_tokens import PREFIX, InvalidUserToken, UserTokens
 from starter.api.context import machine_now
 
 _MAX_CHARACTERS = 2048
+_RIGHT = f"send one that your server has created for the user, in the header {USER_TOKEN_HEADER}"
 
 ClientKey = Annotated[Any, Security(CLIENT_KEY, scopes=[Scope.CLIENT.value])]
 UserToken = Annotated[
@@ -36,11 +37,11 @@ def read_user(request: Request, given: Credentials | None) -> str:
     """
     token = _token_in(request, given)
     if token is None:
-        raise unauthorized(f"a key with the scope client needs the user's token in the header {USER_TOKEN_HEADER}")
+        raise unauthorized("a key with the scope client needs a user token", _RIGHT)
     try:
         return user_tokens(request.app.state.context).verify(token, machine_now())
     except InvalidUserToken as error:
-        raise unauthorized(str(error)) from None
+        raise unauthorized(str(error), _RIGHT) from None
 
 
 def _token_in(request: Request, given: Credentials | None) -> str | None:
