@@ -91,5 +91,7 @@ def _decode(encoded: str) -> str:
     except ValueError:
         user = ""
     if not 1 <= len(user) <= MAX_TEXT_CHARACTERS or "\0" in user:
-        raise InvalidUserToken(f"the user token does not name a user id in UTF-8, of at most {MAX_TEXT_CHARACTERS} characters")
+        raise InvalidUserToken(
+            f"the user token does not name a user id in UTF-8, of at most {MAX_TEXT_CHARACTERS} characters"
+        )
     return user
