@@ -7,7 +7,6 @@ from temporalio import activity
 from connector import names
 from connector.rules.model.audit import AuditAction
 from connector.rules.model.follow_up import FollowUp
-from connector.rules.model.values import format_instant
 from connector.rules.sending.operating import cancel_wait, is_cancelled, move_wait, refusal
 from connector.store.audit import record_done
 from connector.store.engine.database import Database
@@ -46,7 +45,7 @@ class Operator:
                 change = cancel_wait(follow_up, now) if is_cancel else move_wait(follow_up, operation.until or now)
                 await update_follow_ups(tx, [change.follow_up])
                 follow_up = change.follow_up
-                entry = {follow_up.id: {"campaign": follow_up.campaign, "next_at": format_instant(follow_up.next_at)}}
+                entry = {follow_up.user_key: {"campaign": follow_up.campaign}}
                 await record_done(tx, AuditAction(operation.verb), act_id, entry)
         if operation.verb == names.CANCEL and is_cancelled(follow_up):
             refused = None  # an earlier attempt cancelled it, and its answer was lost

@@ -136,7 +136,7 @@ class Publisher:
                 digest=order.digest,
             )
             changed = {id: {"changed": id in receipt["changed"]} for id in (*plan.sequence, *plan.unchanged)}
-            await record_done(tx, AuditAction(order.verb), order.order_id, changed)
+            await record_done(tx, AuditAction(order.verb), order.act_id, changed)
             return OrderReceipt.model_validate(receipt)
 
 

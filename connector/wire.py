@@ -91,15 +91,25 @@ class Postponement(OperatorRequest):
 class Operation(Wire):
     """An operator action on one follow-up. `until` (UTC) is for `postpone` only.
 
-    `act_id` is the id of the update, under which the audit trail has its request; None: of an earlier version, or not
-    by an update.
+    `update_id` is None if an earlier version started the update, or if there is none.
     """
 
     workspace: str
     follow_up_id: str
     verb: OperatorVerb
     until: datetime | None = None
-    act_id: str | None = None
+    update_id: str | None = None
+
+    @property
+    def act_id(self) -> str | None:
+        """The id of the action in the audit trail; None: it has none.
+
+        Nobody can borrow it for another follow-up, and it does not contain the follow-up's id, which an erasure
+        replaces.
+        """
+        if self.update_id is None:
+            return None
+        return hashlib.sha256(f"{self.follow_up_id}-{self.update_id}".encode()).hexdigest()[:32]
 
 
 class OperationResult(Wire):
@@ -138,6 +148,15 @@ class Order(Wire):
         """A digest of the order's content: a different order with the same id has a different digest."""
         ordered = self.model_dump(exclude={"workspace", "order_id"}) | {"ids": sorted(set(self.ids))}
         return hashlib.sha256(canonical_json(ordered).encode()).hexdigest()[:16]
+
+    @property
+    def act_id(self) -> str:
+        """The id of the order with its content: of the update, and of its entries in the audit trail.
+
+        By it Temporal joins a repeated order to one in progress, but not a different order with the same id; and nobody
+        can give another order in the name of the actor who requested this one.
+        """
+        return f"{self.order_id}-{self.digest}"
 
 
 class OrderReceipt(Wire):

@@ -81,7 +81,7 @@ async def operate(start: FollowUpStart, verb: OperatorVerb, until: datetime | No
             follow_up_id=start.follow_up_id,
             verb=verb,
             until=until,
-            act_id=update.id if update else None,
+            update_id=update.id if update else None,
         ),
         start_to_close_timeout=_ATTEMPT_TIMEOUT,
         retry_policy=_RETRY_SOON,

@@ -80,11 +80,11 @@ async def record_done(
     Args:
         subjects: what the act changed, each with the details of its entry.
     """
-    requested = select(audit).where(tx.in_workspace(audit), audit.c.act_id == act_id).order_by(audit.c.seq)
-    entries = [_entry(row) for row in (await tx.execute(requested)).mappings()]
-    if any(entry.act.outcome == "done" for entry in entries):
+    of_act = select(audit).where(tx.in_workspace(audit), audit.c.act_id == act_id, audit.c.action == action.value)
+    newest = (await tx.execute(of_act.order_by(audit.c.seq.desc()).limit(1))).mappings().one_or_none()
+    if newest is not None and newest["outcome"] == "done":
         return
-    actor, reason = (entries[-1].actor, entries[-1].act.reason) if entries else (IN_TEMPORAL, None)
+    actor, reason = (IN_TEMPORAL, None) if newest is None else (_entry(newest).actor, newest["reason"])
     acts = [Act(action, subject, details, reason, "done", act_id) for subject, details in subjects.items()]
     await record_audit(tx, actor, *acts)
 

@@ -34,7 +34,7 @@ from connector.store.audit import record_audit
 from connector.store.engine.database import Database
 from connector.store.engine.outages import StoreUnavailable
 from connector.store.follow_ups.follow_ups import load_follow_up
-from connector.wire import OperationResult, OperatorRequest, OperatorVerb, Postponement
+from connector.wire import Operation, OperationResult, OperatorRequest, OperatorVerb, Postponement
 
 _DEFAULT_TIMEOUT = timedelta(seconds=30)
 
@@ -112,20 +112,23 @@ class FollowUpClient:
             )
         workflow_id = names.follow_up_id(self._workspace, follow_up.campaign, follow_up.user_key, follow_up.id)
         handle = (await self._client()).get_workflow_handle(workflow_id)
-        act_id = f"{verb}-{uuid4().hex}"
-        await self._record(follow_up, verb, request, act_id, "requested")
+        update_id = f"{verb}-{uuid4().hex}"
+        await self._record(follow_up, verb, request, update_id, "requested")
         try:
-            return await self._execute(handle, follow_up, verb, request, act_id)
+            return await self._execute(handle, follow_up, verb, request, update_id)
         except OperationRefused:
             with suppress(StoreUnavailable):
-                await self._record(follow_up, verb, request, act_id, "refused")
+                await self._record(follow_up, verb, request, update_id, "refused")
             raise
 
     async def _record(
-        self, follow_up: FollowUp, verb: OperatorVerb, request: OperatorRequest, act_id: str, outcome: Outcome
+        self, follow_up: FollowUp, verb: OperatorVerb, request: OperatorRequest, update_id: str, outcome: Outcome
     ) -> None:
-        details = {"campaign": follow_up.campaign, **request.model_dump(include={"until"})}
-        act = Act(AuditAction(verb), follow_up.id, details, request.note, outcome, act_id)
+        details = {"campaign": follow_up.campaign}
+        if isinstance(request, Postponement):  # its day: the time may follow from one that is spread by user
+            details["until"] = request.until[:10]
+        operation = Operation(workspace=self._workspace, follow_up_id=follow_up.id, verb=verb, update_id=update_id)
+        act = Act(AuditAction(verb), follow_up.user_key, details, request.note, outcome, operation.act_id)
         async with self._database.write(self._workspace, lock="none") as tx:
             await record_audit(tx, self._actor, act)
 
@@ -135,14 +138,14 @@ class FollowUpClient:
         follow_up: FollowUp,
         verb: OperatorVerb,
         request: OperatorRequest,
-        act_id: str,
+        update_id: str,
     ) -> OperationResult:
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 operated: OperationResult = await handle.execute_update(
                     verb,
                     request,
-                    id=act_id,
+                    id=update_id,
                     result_type=OperationResult,
                     rpc_timeout=self._timeout,
                 )

@@ -112,7 +112,7 @@ class Reconciliation:
             claimed_before = now - _ABANDONED_CLAIM_AGE
             ended = await end_closed(tx, closed, claimed_before=claimed_before, now=now)
             by_operator = [one for one in ended if closed[one.id] in _BY_OPERATOR]
-            acts = [_closing(one.id, closed[one.id], campaign=one.campaign) for one in by_operator]
+            acts = [_closing(one.user_key, closed[one.id], campaign=one.campaign) for one in by_operator]
             await record_audit(tx, IN_TEMPORAL, *acts)
         for follow_up in ended:
             _log_closed(

@@ -73,15 +73,13 @@ async def submit_order(
 
 
 async def _submit(client: Client, order: Order, may_repeat: bool) -> OrderReceipt:
-    # By its update id Temporal joins a repeated order to one in progress, but not a different order with the same id.
-    update_id = f"{order.order_id}-{order.digest}"
     try:
-        return await _update(client, order, update_id)
+        return await _update(client, order, order.act_id)
     except WorkflowUpdateFailedError:
         if not may_repeat:
             raise
         # Temporal answers with an earlier attempt's failure as long as the run lasts, whatever has changed since.
-        return await _update(client, order, f"{update_id}-{uuid4().hex}")
+        return await _update(client, order, f"{order.act_id}-{uuid4().hex}")
 
 
 async def _update(client: Client, order: Order, update_id: str) -> OrderReceipt:

@@ -11,6 +11,7 @@ from connector.rules.model.audit import AuditAction
 from connector.rules.model.values import format_instant
 from connector.store.audit import AuditEntry, AuditFilter, list_audit
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.follow_ups import load_follow_up
 from connector.store.users.users import find_user_keys
 
 MAX_PAGE = 1000
@@ -23,7 +24,7 @@ class AuditQuery:
     Args:
         since: UTC.
         actor: the id of a key, a user name of the operating system, or a kind of actor.
-        subject: the id of a campaign, card, key, follow-up or user, or a `user_key`.
+        subject: the id of a campaign, card or key, or a `user_key`; the id of a user or follow-up stands for its user.
         before: the `next` of the previous page.
     """
 
@@ -50,7 +51,8 @@ async def _subjects(tx: Transaction, subject: str | None) -> tuple[str, ...] | N
     if subject is None:
         return None
     known, _ = await find_user_keys(tx, [subject])
-    return subject, *known.values()
+    follow_up = await load_follow_up(tx, subject)
+    return subject, *known.values(), *([] if follow_up is None else [follow_up.user_key])
 
 
 def view_audit_entry(entry: AuditEntry) -> dict[str, Any]:

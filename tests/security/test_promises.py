@@ -1,4 +1,4 @@
-"""`docs/security.md` promises only what a test shows."""
+"""`docs/security.md` promises only what a test shows, and names every test of an attack."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ def test_every_promise_names_tests_that_exist() -> None:
         modules = re.findall(r"`(tests/[a-z_/]+\.py)`", shown_by)
         assert modules, promise
         assert [module for module in modules if not (ROOT / module).is_file()] == [], promise
+
+
+def test_every_test_of_an_attack_is_named() -> None:
+    """Whoever adds a test to tests/security adds its promise to the page."""
+    modules = {f"tests/security/{module.name}" for module in (ROOT / "tests" / "security").glob("test_*.py")}
+    assert {module for module in modules if module not in PAGE} == {"tests/security/test_promises.py"}
 
 
 def test_the_report_of_a_flaw_is_private() -> None:

@@ -17,6 +17,7 @@ from connector.settings.application import DEFAULT_KEY_RATE
 from connector.settings.client import DEFAULT_USER_RATE
 from connector.settings.keys import ConfiguredKey
 from starter.api.access.authorization import Credentials
+from starter.api.access.failed_sign_ins import FailedSignIns
 from starter.api.access.key_cache import ApiKeyCache
 from starter.api.access.origins import refuse_web_pages
 from starter.api.access.rate_limits import Clock, RateLimits
@@ -78,23 +79,25 @@ class Keys:
     ) -> None:
         self._fixed = [(_digest(key.key.get_secret_value().encode()), _configured_caller(key)) for key in fixed]
         self._stored, self._is_open = stored, is_open
+        self._failures = FailedSignIns(clock)
         self._rate, self._user_rate, self._limits = rate, user_rate, RateLimits(clock)
 
     async def identify(self, request: Request, given: Credentials | None) -> Caller:
         """Return the caller of a request.
 
         Raises:
-            ApiError: 401 without a valid key; if no key is needed, 403 for a request of a web page.
+            ApiError: 401 without a valid key, 429 if the client has sent too many wrong ones; if no key is needed, 403
+                for a request of a web page.
             StoreUnavailable: the stored keys have never been read.
         """
         if given is not None:
-            caller = self._fixed_caller(given) or await self._stored_caller(given)
+            caller = self._fixed_caller(given) or await self._stored_caller(request, given)
             if caller is not None:
                 return caller
-        if not self._is_open:
-            raise unauthorized("a key is needed" if given is None else "the key is not valid")
-        if given is not None and await self._looks_like_a_key(given):
-            raise unauthorized("the key is not valid")
+        if given is None and not self._is_open:
+            raise unauthorized("a key is needed")
+        if given is not None and (not self._is_open or await self._looks_like_a_key(given)):
+            raise self._failures.refuse(request.scope, unauthorized("the key is not valid"))
         refuse_web_pages(request)
         return _ANONYMOUS
 
@@ -132,11 +135,11 @@ class Keys:
         same = [caller for known, caller in self._fixed if hmac.compare_digest(digest, known)]
         return same[0] if same else None
 
-    async def _stored_caller(self, given: Credentials) -> Caller | None:
+    async def _stored_caller(self, request: Request, given: Credentials) -> Caller | None:
         key = parse_key(given.as_text)
         if self._stored is None or key is None:
             return None
-        found = await self._stored.find(key)
+        found = await self._stored.find(key, may_be_new=not self._failures.is_throttled(request.scope))
         return None if found is None else Caller(found.id, found.scopes, found.rate)
 
     async def _looks_like_a_key(self, given: Credentials) -> bool:
@@ -144,10 +147,9 @@ class Keys:
         return self._stored is not None and (parse_key(given.as_text) is not None or not await self._stored.is_empty())
 
 
-def unauthorized(wrong: str) -> ApiError:
-    """Return a 401 that explains how to send a key."""
-    message = f"{wrong}; send the header `Authorization: Bearer KEY`"
-    return ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
+def unauthorized(wrong: str, right: str = "send the header `Authorization: Bearer KEY`") -> ApiError:
+    """Return a 401 that says what is wrong, and what would be right: as a rule, a key."""
+    return ApiError(401, "unauthorized", f"{wrong}; {right}", headers={"WWW-Authenticate": "Bearer"})
 
 
 def _configured_caller(key: ConfiguredKey) -> Caller:

@@ -47,14 +47,17 @@ class ApiKeyCache:
         self._tried_at = -math.inf
         self._reads: deque[float] = deque(maxlen=_MAX_READS_PER_SECOND)
 
-    async def find(self, given: PresentedKey) -> LiveKey | None:
+    async def find(self, given: PresentedKey, *, may_be_new: bool = True) -> LiveKey | None:
         """Return the stored key that matches; None if no valid key does.
+
+        Args:
+            may_be_new: read an unknown id at once; else a new key is found within a second.
 
         Raises:
             StoreUnavailable: the keys have never been read, and the database cannot be read now.
         """
         snapshot = await self._snapshot()
-        if given.id not in snapshot.keys.by_id:
+        if may_be_new and given.id not in snapshot.keys.by_id:
             snapshot = await self._snapshot(since=self._clock())
         found = snapshot.keys.by_id.get(given.id)
         if not has_secret(given, found.digest if found else None) or found is None:

@@ -10,11 +10,11 @@ from connector.rules.model.audit import AuditAction
 from connector.rules.model.values import UtcInstant
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
+from starter.api.routes.follow_ups import Word
 from starter.operations.audit import MAX_PAGE, AuditQuery, read_audit
 
 router = APIRouter(tags=["audit"])
 
-_Word = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 _MAX_SEQ = 2**63 - 1
 
 
@@ -23,15 +23,15 @@ async def read_entries(
     context: ContextHere,
     since: UtcInstant | None = None,
     action: AuditAction | None = None,
-    actor: _Word = None,
-    subject: _Word = None,
+    actor: Word = None,
+    subject: Word = None,
     before: Annotated[int | None, Query(ge=1, le=_MAX_SEQ)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
 ) -> dict[str, Any]:
     """List the entries of the audit trail, newest first: orders, drafts, keys, erasures, joins, operator actions.
 
     An act that goes through Temporal has an entry `requested`, and then one `done` or `refused` with the same `act_id`.
-    A user appears by `user_key`; `subject` finds the entries of a user by any id. `next` is the `before` of the next
-    page; null: there is none.
+    A user appears by `user_key`; `subject` finds the entries of a user by any id, or by that of a follow-up. `next` is
+    the `before` of the next page; null: there is none.
     """
     return await read_audit(context, AuditQuery(since, action, actor, subject, before), limit)

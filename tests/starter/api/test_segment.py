@@ -20,7 +20,6 @@ from connector.store.tables import interactions
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.openapi.segment_examples import SEGMENT_CALLS
-from starter.api.requests import decompression
 from starter.api.routes.segment import MAX_BATCH_BYTES, MAX_FAULT_CHARACTERS, MAX_MESSAGE_BYTES, MAX_MESSAGES
 from tests.support.api import KEY, configured, open_client
 from tests.support.builders import ORIGINAL, PUSHED, at, follow_on
@@ -379,9 +378,8 @@ async def test_our_own_names_in_their_properties(
     }  # fmt: skip
 
 
-async def test_slow_bodies_of_refused_calls(context: AppContext, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_bodies_of_refused_calls(context: AppContext) -> None:
     """Whoever has no key is answered in the end, however slowly the body comes."""
-    monkeypatch.setattr(decompression, "_DRAIN_SECONDS", 0.2)
     server = uvicorn.Server(uvicorn.Config(create_app(context, Keys(configured(KEY))), port=0, log_config=None))
     serving = asyncio.create_task(server.serve())
     async with asyncio.timeout(30):
