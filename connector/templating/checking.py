@@ -1,0 +1,56 @@
+"""Check the templates of a definition when it is applied: size, syntax, filters, tags and variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from itertools import islice
+
+from liquid.exceptions import LiquidError
+
+from connector.rules.model.campaigns import Campaign, Card
+from connector.rules.model.errors import Fault
+from connector.templating.error_lines import describe_error, line_at, line_of
+from connector.templating.liquid_bounds import ENVIRONMENTS, PLAIN, Place
+from connector.templating.places import place_of
+from connector.templating.templates import VARIABLES, template_texts
+
+MAX_TEMPLATE_BYTES = 256 * 1024
+"""The limit of one template in UTF-8."""
+_MAX_FAULTS = 100
+
+
+def check_templates(definition: Campaign | Card) -> list[Fault]:
+    """Return the faults in a definition's templates: size, broken syntax, unknown filters, tags and variables.
+
+    A fault's key is the field's dotted path; its problem names the campaign and the line within the template.
+    """
+    faults = (
+        Fault(key, f"in {definition.id}, line {line} of the template: {problem}")
+        for key, message, field, text in template_texts(definition)
+        for line, problem in _problems(text, place_of(message, field))
+    )
+    return list(islice(faults, _MAX_FAULTS))
+
+
+def _problems(text: str, place: Place) -> Iterator[tuple[int, str]]:
+    """Yield the problems of one template with their lines."""
+    if (size := len(text.encode(errors="surrogatepass"))) > MAX_TEMPLATE_BYTES:
+        yield 1, f"has {size} bytes; a template has at most {MAX_TEMPLATE_BYTES}"
+        return
+    try:
+        analysis = ENVIRONMENTS[place].from_string(text).analyze()  # not cached: most checks are for one draft
+    except (LiquidError, RecursionError) as error:
+        yield line_of(error, text), describe_error(error)
+        return
+    for name, uses in analysis.globals.items():
+        if name not in VARIABLES:
+            yield line_at(text, uses[0].span.index), f"unknown variable {uses[0]}; {_suggestion(name, VARIABLES)}"
+    for name, spans in analysis.filters.items():
+        if name not in PLAIN.filters:
+            yield line_at(text, spans[0].index), f"unknown filter {name}; {_suggestion(name, sorted(PLAIN.filters))}"
+
+
+def _suggestion(name: str, names: list[str] | tuple[str, ...]) -> str:
+    matches = get_close_matches(name, names, 1)
+    return f"did you mean {matches[0]}?" if matches else f"known are {', '.join(names)}"
