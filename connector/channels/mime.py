@@ -126,7 +126,10 @@ def _address(match: re.Match[str] | None, expected: str) -> Address:
     name = re.sub(r"\\(.)", r"\1", parts.get("quoted") or "") or (parts.get("plain") or "").strip()
     if len(name) > _MAX_NAME_CHARACTERS:
         raise Rejected("email_invalid", f"a name has more than {_MAX_NAME_CHARACTERS} characters")
-    return Address(name, parts["local"], parts["domain"].encode("idna").decode("ascii"))
+    domain = parts["domain"].encode("idna").decode("ascii")
+    if not re.fullmatch(_ATOM, domain):  # IDNA turns U+FF0C into a comma, U+FF1E into ">", and so on
+        raise Rejected("email_invalid", expected)
+    return Address(name, parts["local"], domain)
 
 
 def _check_line(text: str, header: str) -> str:
