@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from connector.rules.model.values import Definition
+from connector.rules.model.values import Definition, Instant
 
 Consent = Literal["subscribed", "unsubscribed"]
 
@@ -60,11 +60,11 @@ class StatedConsent(Definition):
     """Consent as a service reports it, with the time of the user's statement; without `effective_at`, a profile's."""
 
     state: Consent
-    effective_at: AwareDatetime | None = None
+    effective_at: Instant | None = None
 
 
 _STATED = TypeAdapter(StatedConsent)
-_TIME: TypeAdapter[datetime | None] = TypeAdapter(AwareDatetime | None)
+_TIME: TypeAdapter[datetime | None] = TypeAdapter(Instant | None)
 
 
 def choose_statement(current: ConsentStatement | None, new: ConsentStatement) -> ConsentStatement:

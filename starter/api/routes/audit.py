@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
 
 from connector.rules.model.audit import AuditAction
+from connector.rules.model.values import Instant
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.operations.audit import MAX_PAGE, AuditQuery, read_audit
@@ -21,7 +21,7 @@ _MAX_SEQ = 2**63 - 1
 @router.get("/v1/audit", dependencies=[Depends(needs(Scope.MANAGE))])
 async def read_entries(
     context: ContextHere,
-    since: AwareDatetime | None = None,
+    since: Instant | None = None,
     action: AuditAction | None = None,
     actor: _Word = None,
     subject: _Word = None,
