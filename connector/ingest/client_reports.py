@@ -31,10 +31,14 @@ CLIENT_INTERACTIONS = frozenset(
         T.OPEN_PUSH,
         T.CLICK_PUSH_BUTTON,
         T.CLICK_PUSH_STORY_PAGE,
+        T.OPEN_EMAIL,
+        T.CLICK_EMAIL,
+        T.CLICK_EMAIL_ALIAS,
+        T.CLICK_SMS_LINK,
     }
 )
-"""The interactions that happen in the app. Of the others, receipts, the control group and conversions are known to the
-connector, and opens and clicks of emails and texts to links and providers."""
+"""What users do and an app can see: a link of an email or text message may open the app instead of a browser. Only the
+connector knows of receipts, the control group and conversions."""
 
 MAX_CLIENT_ITEMS = 100
 """Items of one request of a client: SDKs send at most as many, and its user could fill the log otherwise."""

@@ -13,10 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.interactions import derive_id
-from connector.rules.model.values import has_infinite_number
+from connector.rules.model.values import MAX_TEXT_CHARACTERS, has_infinite_number
 
 KINDS = ("track", "identify", "page", "screen", "group", "alias")
-MAX_ID_CHARACTERS = 255
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = TypeAdapter(datetime)
@@ -107,7 +106,7 @@ def convert_to_text(value: Any) -> str | None:
 def _user(raw: Mapping[str, Any]) -> tuple[str, bool]:
     """Return the id that names the user, and whether it is an anonymous one."""
     for name in ("userId", "anonymousId"):
-        user = id_at(raw, name, max_characters=MAX_ID_CHARACTERS)
+        user = id_at(raw, name, max_characters=MAX_TEXT_CHARACTERS)
         if user is not None:
             return user, name == "anonymousId"
     raise InvalidItem("userId: is missing, and so is anonymousId; one of them must name the user")
@@ -156,4 +155,4 @@ def _shortened(value: Any) -> str:
 
 
 def _bounded(id: str) -> str:
-    return id if len(id) <= MAX_ID_CHARACTERS else f"hashed-{hashlib.sha256(id.encode()).hexdigest()}"
+    return id if len(id) <= MAX_TEXT_CHARACTERS else f"hashed-{hashlib.sha256(id.encode()).hexdigest()}"

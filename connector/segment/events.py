@@ -7,9 +7,9 @@ from typing import Any
 
 from connector.rules.model.consent import Consent
 from connector.rules.model.errors import InvalidItem
-from connector.rules.model.values import ChannelName, canonical_json
+from connector.rules.model.values import MAX_TEXT_CHARACTERS, ChannelName, canonical_json
 from connector.rules.targeting.deduplication import DELIVERY_PROPERTY, MESSAGE_PROPERTY
-from connector.segment.envelope import MAX_ID_CHARACTERS, SegmentMessage, convert_to_text
+from connector.segment.envelope import SegmentMessage, convert_to_text
 from connector.segment.mapping import REFINING_FIELDS, Rule, SegmentMapping, value_at
 
 TargetExists = Callable[[str, str], bool]
@@ -140,6 +140,6 @@ def _event_name(message: SegmentMessage) -> str:
     name = message.raw.get("event")
     if not isinstance(name, str) or not name:
         raise InvalidItem("event: is missing or not text; it names what happened")
-    if len(name) > MAX_ID_CHARACTERS:
-        raise InvalidItem(f"event: has {len(name)} characters; the limit is {MAX_ID_CHARACTERS}")
+    if len(name) > MAX_TEXT_CHARACTERS:
+        raise InvalidItem(f"event: has {len(name)} characters; the limit is {MAX_TEXT_CHARACTERS}")
     return name

@@ -13,8 +13,8 @@ from connector.rules.model.consent import EFFECTIVE_AT
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.joining import IdPair
 from connector.rules.model.users import REMOVED, User
-from connector.rules.model.values import storage_problem
-from connector.segment.envelope import MAX_ID_CHARACTERS, SegmentMessage, id_at, read_message
+from connector.rules.model.values import MAX_TEXT_CHARACTERS, storage_problem
+from connector.segment.envelope import SegmentMessage, id_at, read_message
 from connector.segment.events import TargetExists, items_of_page, items_of_track
 from connector.segment.mapping import SegmentMapping
 
@@ -179,7 +179,7 @@ def _changes_of_identify(message: SegmentMessage, mapping: SegmentMapping) -> di
 
 def _changes_of_group(message: SegmentMessage) -> dict[str, Any]:
     """Return the changes of a `group`: the group's id and its traits, as attributes. Raises InvalidItem."""
-    group_id = id_at(message.raw, "groupId", max_characters=MAX_ID_CHARACTERS)
+    group_id = id_at(message.raw, "groupId", max_characters=MAX_TEXT_CHARACTERS)
     if group_id is None:
         raise InvalidItem("groupId: is missing; it names the group that the user belongs to")
     attributes = {"group_id": group_id, "group": dict(message.sections["traits"])}
@@ -187,7 +187,7 @@ def _changes_of_group(message: SegmentMessage) -> dict[str, Any]:
 
 
 def _link(message: SegmentMessage) -> IdPair:
-    previous_id = id_at(message.raw, "previousId", max_characters=MAX_ID_CHARACTERS)
+    previous_id = id_at(message.raw, "previousId", max_characters=MAX_TEXT_CHARACTERS)
     if previous_id is None:
         raise InvalidItem("previousId: is missing; it is the id that the user had before")
     return IdPair(previous_id, message.user, message.is_anonymous)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from connector.rules.model.api_keys import MAX_KEY_RATE
 from connector.rules.model.values import Text
 from connector.settings.environment import Section
-from connector.settings.signing import check_origins, check_token_secrets
+from connector.settings.signing import Origins, TokenSecrets
 
 MAX_TOKEN_LIFETIME = timedelta(days=30)
 DEFAULT_USER_RATE = 10.0
@@ -27,20 +27,8 @@ class ClientSettings(Section):
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_CLIENT_", extra="ignore")
 
-    secrets: list[SecretStr] = Field(default_factory=list)
+    secrets: TokenSecrets = Field(default_factory=list)
     token_lifetime: timedelta = Field(default=timedelta(hours=1), gt=timedelta(0), le=MAX_TOKEN_LIFETIME)
-    origins: list[str] = Field(default_factory=list)
+    origins: Origins = Field(default_factory=list)
     attributes: list[Text] = Field(default_factory=list)
     user_rate: Annotated[float, Field(gt=0, le=MAX_KEY_RATE, allow_inf_nan=False)] = DEFAULT_USER_RATE
-
-    @field_validator("secrets")
-    @classmethod
-    def _check_secrets(cls, secrets: list[SecretStr]) -> list[SecretStr]:
-        check_token_secrets(secrets)
-        return secrets
-
-    @field_validator("origins")
-    @classmethod
-    def _check_origins(cls, origins: list[str]) -> list[str]:
-        check_origins(origins)
-        return origins

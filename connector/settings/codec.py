@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from connector.settings.environment import Section
-from connector.settings.signing import check_origins
+from connector.settings.signing import Origins
 
 KEY_BYTES = 32
 
@@ -48,7 +48,7 @@ class CodecSettings(Section):
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_CODEC_", extra="ignore")
 
     keys: list[CodecKey] = Field(default_factory=list)
-    origins: list[str] = Field(default_factory=list)
+    origins: Origins = Field(default_factory=list)
 
     @field_validator("keys")
     @classmethod
@@ -56,9 +56,3 @@ class CodecSettings(Section):
         if len({key.id for key in keys}) < len(keys):
             raise ValueError("two keys have the same id; each needs its own")
         return keys
-
-    @field_validator("origins")
-    @classmethod
-    def _check_origins(cls, origins: list[str]) -> list[str]:
-        check_origins(origins)
-        return origins

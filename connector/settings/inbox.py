@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import Field, PositiveInt, SecretStr, field_validator
+from pydantic import Field, PositiveInt, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from connector.rules.model.inbox import EXPIRY_DAYS, PRIORITIES, InboxKind
 from connector.settings.environment import Section
-from connector.settings.signing import check_origins, check_token_secrets
+from connector.settings.signing import Origins, TokenSecrets
 
 _MAX_TOKEN_LIFETIME = timedelta(days=30)
 _Days = Annotated[PositiveInt, Field(le=3650)]
@@ -22,25 +22,13 @@ class InboxSettings(Section):
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_INBOX_", extra="ignore")
 
-    secrets: list[SecretStr] = Field(default_factory=list)
+    secrets: TokenSecrets = Field(default_factory=list)
     token_lifetime: timedelta = Field(default=timedelta(days=1), gt=timedelta(0), le=_MAX_TOKEN_LIFETIME)
-    origins: list[str] = Field(default_factory=list)
+    origins: Origins = Field(default_factory=list)
     expiry_days: dict[InboxKind, _Days] = Field(default_factory=lambda: dict(EXPIRY_DAYS))
     priorities: dict[InboxKind, Annotated[int, Field(ge=-1000, le=1000)]] = Field(
         default_factory=lambda: dict(PRIORITIES)
     )
-
-    @field_validator("secrets")
-    @classmethod
-    def _check_secrets(cls, secrets: list[SecretStr]) -> list[SecretStr]:
-        check_token_secrets(secrets)
-        return secrets
-
-    @field_validator("origins")
-    @classmethod
-    def _check_origins(cls, origins: list[str]) -> list[str]:
-        check_origins(origins)
-        return origins
 
     @field_validator("expiry_days", mode="before")
     @classmethod

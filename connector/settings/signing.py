@@ -94,17 +94,24 @@ def _signers(secrets: Sequence[SecretStr]) -> list[standardwebhooks.Webhook]:
     return [create_signer(secret.get_secret_value()) for secret in secrets]
 
 
-def check_token_secrets(secrets: Sequence[SecretStr]) -> None:
-    """Check the secrets that sign tokens and links. Raises ValueError if one is short enough to be guessed."""
+def _check_token_secrets(secrets: list[SecretStr]) -> list[SecretStr]:
     if any(len(secret.get_secret_value()) < _MIN_TOKEN_SECRET_CHARACTERS for secret in secrets):
         raise ValueError(f"each must have at least {_MIN_TOKEN_SECRET_CHARACTERS} characters; use long random ones")
+    return secrets
 
 
-def check_origins(origins: Sequence[str]) -> None:
-    """Check the origins of web pages that may call. Raises ValueError if one is not exactly an origin."""
+def check_origins(origins: list[str]) -> list[str]:
+    """Return the origins of web pages that may call. Raises ValueError if one is not exactly an origin."""
     for origin in origins:
         if not _ORIGIN.fullmatch(origin):
             raise ValueError(f"{origin!r} is not an origin; write scheme://host[:port], without a path or *")
+    return origins
+
+
+TokenSecrets = Annotated[list[SecretStr], AfterValidator(_check_token_secrets)]
+"""The secrets that sign tokens or links: the first one signs, all are accepted; none is short enough to be guessed."""
+Origins = Annotated[list[str], AfterValidator(check_origins)]
+"""The origins of web pages that may call."""
 
 
 def read_public_key(text: str) -> EllipticCurvePublicKey:

@@ -6,11 +6,11 @@ import re
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import Field, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from connector.settings.environment import Section
-from connector.settings.signing import check_token_secrets
+from connector.settings.signing import TokenSecrets
 
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 
@@ -24,7 +24,7 @@ class TrackingSettings(Section):
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_TRACKING_", extra="ignore")
 
     url: str | None = None
-    secrets: list[SecretStr] = Field(default_factory=list)
+    secrets: TokenSecrets = Field(default_factory=list)
     days: Annotated[PositiveInt, Field(le=3650)] = 400
 
     @field_validator("url")
@@ -33,12 +33,6 @@ class TrackingSettings(Section):
         if url is not None and not _BASE_URL.fullmatch(url):
             raise ValueError("write the public address of the API, like https://links.shop.example")
         return None if url is None else url.rstrip("/")
-
-    @field_validator("secrets")
-    @classmethod
-    def _check_secrets(cls, secrets: list[SecretStr]) -> list[SecretStr]:
-        check_token_secrets(secrets)
-        return secrets
 
     @model_validator(mode="after")
     def _check_complete(self) -> Self:

@@ -32,7 +32,6 @@ MAX_PAYLOADS = 10_000
 _HEADERS = ("Authorization", "Authorization-Extras", "Content-Type", "X-Namespace")
 _MAX_AGE_SECONDS = 600
 _BASIC = {"WWW-Authenticate": 'Basic realm="Campaign Connector, key as the user name", charset="UTF-8"'}
-_POLICY = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Codec server</title>
 <p>This browser may decode payloads now. In Temporal's Web UI, open the settings of the codec server, enter this
 page's address without the slash at its end, and switch on <b>Include cross-origin credentials</b>.</p></html>
@@ -76,9 +75,7 @@ async def _sign_in(request: Request) -> Response:
         if error.status == 401:
             error.headers = _BASIC
         raise
-    return HTMLResponse(
-        _PAGE, headers={**_POLICY, "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
-    )
+    return HTMLResponse(_PAGE)
 
 
 async def _answer_health() -> dict[str, str]:
@@ -88,8 +85,7 @@ async def _answer_health() -> dict[str, str]:
 def _converting(convert: _Convert) -> Callable[..., Any]:
     """Return the handler that converts the payloads of a request."""
 
-    async def answer(response: Response, body: JsonObject) -> dict[str, Any]:
-        response.headers.update(_POLICY)
+    async def answer(body: JsonObject) -> dict[str, Any]:
         return await asyncio.to_thread(_converted, convert, body)
 
     return answer

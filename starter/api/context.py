@@ -1,7 +1,9 @@
-"""The dependency by which routes get the `AppContext`."""
+"""What routes need of their surroundings: the `AppContext`, as a dependency, and this machine's clock."""
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -16,3 +18,8 @@ def get_context(request: Request) -> AppContext:
 
 
 ContextHere = Annotated[AppContext, Depends(get_context)]
+
+
+def machine_now() -> datetime:
+    """Return the current time in UTC by this machine's clock, by which user tokens, links and webhooks expire."""
+    return datetime.fromtimestamp(time.time(), UTC)

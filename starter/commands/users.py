@@ -8,14 +8,13 @@ from typing import Annotated
 
 import typer
 
+from connector.rules.model.values import MAX_TEXT_CHARACTERS
 from starter.commands.actor import command_line_actor
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
 from starter.commands.store_session import open_store, run
 from starter.operations.erasure import Erased, erase
 from starter.operations.joins import split_user
 from starter.terminal import print_json, print_note, print_result
-
-MAX_ID_CHARACTERS = 255
 
 UserArgument = Annotated[
     str, typer.Argument(metavar="USER", help="Any id by which services know the user.", show_default=False)
@@ -97,8 +96,8 @@ def split(
 
 
 def _check_id(name: str, id: str) -> None:
-    if not id or len(id) > MAX_ID_CHARACTERS or "\0" in id:
-        raise typer.BadParameter(f"{name}: write an id of 1 to {MAX_ID_CHARACTERS} characters")
+    if not id or len(id) > MAX_TEXT_CHARACTERS or "\0" in id:
+        raise typer.BadParameter(f"{name}: write an id of 1 to {MAX_TEXT_CHARACTERS} characters")
 
 
 async def _split(data: Path | None, id: str, reason: str | None) -> str:

@@ -149,16 +149,16 @@ def test_what_the_wire_states() -> None:
 
 
 @pytest.mark.parametrize(
-    "wire",
+    ("wire", "problem"),
     [
-        {"email": {"state": IN, "effective_at": "yesterday"}},
-        {"email": {"state": IN, "effective_at": "2026-03-02T10:00:00"}},
-        {"email": {"state": "perhaps"}},
-        {"email": {"state": IN, "source": "user"}},
-        {"email": IN, "effective_at": "2026-03-02"},
+        ({"email": {"state": IN, "effective_at": "yesterday"}}, "effective_at: .*; write a time like"),
+        ({"email": {"state": IN, "effective_at": "2026-03-02T10:00:00"}}, "effective_at: .*; write a time like"),
+        ({"email": {"state": "perhaps"}}, "state: [^;]*$"),
+        ({"email": {"state": IN, "source": "user"}}, "source: [^;]*$"),
+        ({"email": IN, "effective_at": "2026-03-02"}, "effective_at: .*; write a time like"),
     ],
 )
-def test_what_the_wire_does_not_state(wire: dict[str, Any]) -> None:
+def test_what_the_wire_does_not_state(wire: dict[str, Any], problem: str) -> None:
     """A time needs its zone; nobody names a source of their own."""
-    with pytest.raises(ValueError, match="write a time like"):
+    with pytest.raises(ValueError, match=problem):
         plain_consent(wire)

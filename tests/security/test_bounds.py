@@ -18,8 +18,8 @@ from connector.definitions import parse_mapping, parse_yaml
 from connector.definitions.faults import describe_faults
 from connector.definitions.yaml_text import read_documents
 from connector.rules.model.errors import DefinitionError
-from connector.rules.model.users import User, merge_changes
-from connector.templating.liquid_bounds import HTML, PLAIN
+from connector.rules.model.users import User, UserMerge
+from connector.templating.liquid_bounds import ENVIRONMENTS
 from connector.templating.templates import MAX_TEMPLATE_BYTES
 from connector.tracking.agents import is_crawler
 from connector.tracking.rewriting import hosts_in, rewrite_html, rewrite_text
@@ -45,7 +45,7 @@ def write_mail(**content: Any) -> None:
 
 
 def render(template: str, text: str, *, html: bool = False) -> None:
-    (HTML if html else PLAIN).from_string(template).render(user={"x": text})
+    ENVIRONMENTS["html" if html else "text"].from_string(template).render(user={"x": text})
 
 
 def check(text: str) -> None:
@@ -226,4 +226,6 @@ def test_a_user_has_at_most_20_push_tokens() -> None:
     with pytest.raises(ValidationError, match="at most 20"):
         User(id="u", push_tokens=tokens)
     before = User.model_construct(id="u", push_tokens=tokens)
-    assert merge_changes(before, {"email": "a@b.test"}).push_tokens == tokens[10:]
+    merge = UserMerge(before, {})
+    merge.apply({"email": "a@b.test"})
+    assert merge.result().push_tokens == tokens[10:]

@@ -285,7 +285,7 @@ REFUSED_MESSAGES = (
     message("track", event="Order Completed", properties={"product_id": "p", "price": 1}),
     message("track", event="make_purchase"),
     message("track", event="Push Notification Received", properties={"campaign_id": "o"}),
-    message("track", event="Email Opened", properties={"campaign_id": "o"}),
+    message("track", event="Email Delivered", properties={"campaign_id": "o"}),
     message("track", event="Campaign Converted", properties={"campaign_id": "o"}),
     message("track", event="Push Notification Tapped", properties={"campaign_id": "o", "source": "sendgrid"}),
     message("track", event="Unsubscribed"),

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 from connector.store.engine.database import Database, database_now
 from connector.store.users.inbox import InboxMessage, insert_message
 from connector.store.users.users import find_user
-from starter.api.access.client import machine_now
 from starter.api.access.user_tokens import UserTokens
+from starter.api.context import machine_now
 from tests.support.api_process import api_process
 from tests.support.scoped_keys import create_keys
 

@@ -95,8 +95,8 @@ RIGHT: dict[str, Any] = {
     "CONNECTOR_WEBHOOK_SECRETS": [SIGNING],
     "CONNECTOR_WEBHOOK_RECEIVER_SECRETS": {"hooks.example": [SIGNING]},
     "CONNECTOR_SMTP_PASSWORD": "p" * 8,
-    "CONNECTOR_TWILIO_AUTH_TOKEN": "t" * 32,
-    "CONNECTOR_TWILIO_API_SECRET": "t" * 32,
+    "CONNECTOR_TWILIO_AUTH_TOKEN": "t" * 16,
+    "CONNECTOR_TWILIO_API_SECRET": "t" * 16,
     "CONNECTOR_CLIENT_SECRETS": ["c" * 32],
     "CONNECTOR_INBOX_SECRETS": ["i" * 32],
     "CONNECTOR_TRACKING_SECRETS": ["t" * 32],
@@ -118,8 +118,8 @@ ONE_LESS: dict[str, Any] = {
     "CONNECTOR_RESEND_WEBHOOK_SECRET": "whsec_" + "A" * 20,
 }
 """For those whose value is not the secret alone, one that is too short."""
-WITHOUT_LENGTH = {"CONNECTOR_DATABASE_URL"}
-"""It need not hold a password: the server may know the user by other means."""
+WITHOUT_LENGTH = {"CONNECTOR_DATABASE_URL", "CONNECTOR_SMTP_PASSWORD"}
+"""The URL need not hold a password; the server of SMTP, which the password signs in at, knows what it accepts."""
 BESIDE = {
     "CONNECTOR_TWILIO_API_SECRET": {"CONNECTOR_TWILIO_API_KEY": "SK" + "0" * 32},
     "CONNECTOR_POSTMARK_WEBHOOK_PASSWORD": {"CONNECTOR_POSTMARK_WEBHOOK_USER": "u"},
@@ -176,7 +176,7 @@ def test_from_a_file(variable: str, end: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv(f"{variable}_FILE", str(file))
     read = model()
     assert getattr(read, name) == expected
-    assert not any(shown in repr(read) for shown in ("p" * 8, "t" * 32, "k" * 32, "i" * 32, SIGNING, "u:p@h"))
+    assert not any(shown in repr(read) for shown in ("p" * 8, "t" * 16, "k" * 32, "i" * 32, SIGNING, "u:p@h"))
 
 
 @pytest.mark.usefixtures("beside")

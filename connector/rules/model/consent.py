@@ -118,7 +118,8 @@ def plain_consent(consent: Any) -> Any:
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"])) or EFFECTIVE_AT
-        raise ValueError(f"{where}: {fault['msg']}; write a time like 2026-03-02T12:00:00Z") from None
+        hint = "; write a time like 2026-03-02T12:00:00Z" if where == EFFECTIVE_AT else ""
+        raise ValueError(f"{where}: {fault['msg']}{hint}") from None
 
 
 def _plain(value: Any) -> Any:

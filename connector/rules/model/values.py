@@ -203,6 +203,8 @@ Clock = Annotated[
     time, BeforeValidator(parse_clock), PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str)
 ]
 Id = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
-Text = Annotated[str, Field(strict=True, max_length=255, min_length=1), BeforeValidator(_no_null)]
+MAX_TEXT_CHARACTERS = 255
+"""The limit of ids of users and of other short texts."""
+Text = Annotated[str, Field(strict=True, max_length=MAX_TEXT_CHARACTERS, min_length=1), BeforeValidator(_no_null)]
 Zone = Literal["user", "company"]
 ChannelName = Literal["email", "sms", "push", "webhook", "in_app_message", "content_card", "news_feed_card"]

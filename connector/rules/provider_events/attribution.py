@@ -13,10 +13,9 @@ from enum import StrEnum
 from urllib.parse import unquote
 
 from connector.rules.model.users import canonical_address
+from connector.rules.model.values import MAX_TEXT_CHARACTERS
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, USER, ProviderEvent, from_tag
 from connector.rules.sending.deliveries import DeliveryRecord
-
-MAX_USER_ID_CHARACTERS = 255
 
 
 class Unmatched(StrEnum):
@@ -127,7 +126,7 @@ def _match_named(event: ProviderEvent, lookup: AttributionLookup) -> Attribution
     if campaign not in lookup.campaigns:
         return Unmatched.UNKNOWN_CAMPAIGN
     if user:
-        return Attribution(campaign, user) if len(user) <= MAX_USER_ID_CHARACTERS else Unmatched.UNKNOWN_USER
+        return Attribution(campaign, user) if len(user) <= MAX_TEXT_CHARACTERS else Unmatched.UNKNOWN_USER
     holders = lookup.holders_of(event)
     if len(holders) == 1:
         return Attribution(campaign, holders[0])

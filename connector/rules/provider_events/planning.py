@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from connector.rules.model.values import MAX_TEXT_CHARACTERS
 from connector.rules.provider_events.attribution import (
-    MAX_USER_ID_CHARACTERS,
     Attribution,
     AttributionLookup,
     ErasedUser,
@@ -240,7 +240,7 @@ def _users_of(event: _MatchedEvent, lookup: AttributionLookup) -> frozenset[str]
     if event.effect.is_about_address:
         named = event.event.arguments.get(USER)
         users.update(lookup.holders_of(event.event))
-        users.update([named] if named and len(named) <= MAX_USER_ID_CHARACTERS else [])
+        users.update([named] if named and len(named) <= MAX_TEXT_CHARACTERS else [])
     return frozenset(users)
 
 

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, RowMapping, Table, bindparam, delete, func, literal, select, tuple_, update
 
 from connector.rules.model.users import canonical_address
-from connector.rules.provider_events.attribution import MAX_USER_ID_CHARACTERS, Unmatched
+from connector.rules.model.values import MAX_TEXT_CHARACTERS
+from connector.rules.provider_events.attribution import Unmatched
 from connector.rules.provider_events.consent import EventWithEffect, apply_consent, latest_statements
 from connector.rules.provider_events.events import UNTIMED, USER, EventKey, ProviderEvent, identify_event
 from connector.store.engine.bulk import in_set, insert_into
@@ -172,7 +173,7 @@ def _row(workspace: str, key: EventKey, event: ProviderEvent, reason: Unmatched,
         "at": event.at,
         "received_at": now,
         "reason": reason.value,
-        "user_id": user if user and len(user) <= MAX_USER_ID_CHARACTERS else None,
+        "user_id": user if user and len(user) <= MAX_TEXT_CHARACTERS else None,
         "address": canonical_address(event.channel, event.recipient) if event.recipient else None,
         "event": _EVENT.dump_python(event, mode="json"),
     }

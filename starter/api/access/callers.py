@@ -147,10 +147,9 @@ class Keys:
         return self._stored is not None and (parse_key(given.as_text) is not None or not await self._stored.is_empty())
 
 
-def unauthorized(wrong: str) -> ApiError:
-    """Return a 401 that explains how to send a key."""
-    message = f"{wrong}; send the header `Authorization: Bearer KEY`"
-    return ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
+def unauthorized(wrong: str, right: str = "send the header `Authorization: Bearer KEY`") -> ApiError:
+    """Return a 401 that says what is wrong, and what would be right: as a rule, a key."""
+    return ApiError(401, "unauthorized", f"{wrong}; {right}", headers={"WWW-Authenticate": "Bearer"})
 
 
 def _configured_caller(key: ConfiguredKey) -> Caller:

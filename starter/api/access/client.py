@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Header, Request, Security
@@ -14,19 +12,16 @@ from starter.api.access.authorization import Credentials
 from starter.api.access.callers import unauthorized
 from starter.api.access.key_schemes import CLIENT_KEY, USER_TOKEN_HEADER
 from starter.api.access.user_tokens import PREFIX, InvalidUserToken, UserTokens
+from starter.api.context import machine_now
 
 _MAX_CHARACTERS = 2048
+_RIGHT = f"send one that your server has created for the user, in the header {USER_TOKEN_HEADER}"
 
 ClientKey = Annotated[Any, Security(CLIENT_KEY, scopes=[Scope.CLIENT.value])]
 UserToken = Annotated[
     str | None, Header(alias=USER_TOKEN_HEADER, description="The user's token, with a key that has the scope `client`")
 ]
 """These two document the parameters of a route that clients may call; `read_user` reads them."""
-
-
-def machine_now() -> datetime:
-    """Return the current time in UTC by this machine's clock, by which user tokens expire."""
-    return datetime.fromtimestamp(time.time(), UTC)
 
 
 def user_tokens(context: AppContext) -> UserTokens:
@@ -42,11 +37,11 @@ def read_user(request: Request, given: Credentials | None) -> str:
     """
     token = _token_in(request, given)
     if token is None:
-        raise unauthorized(f"a key with the scope client needs the user's token in the header {USER_TOKEN_HEADER}")
+        raise unauthorized("a key with the scope client needs a user token", _RIGHT)
     try:
         return user_tokens(request.app.state.context).verify(token, machine_now())
     except InvalidUserToken as error:
-        raise unauthorized(str(error)) from None
+        raise unauthorized(str(error), _RIGHT) from None
 
 
 def _token_in(request: Request, given: Credentials | None) -> str | None:

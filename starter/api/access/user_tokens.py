@@ -18,10 +18,10 @@ from datetime import UTC, datetime, timedelta
 from pydantic import SecretStr
 
 from connector.rules.model.errors import ConnectorError
+from connector.rules.model.values import MAX_TEXT_CHARACTERS
 from connector.settings.client import MAX_TOKEN_LIFETIME
 
 PREFIX = "user-v1."
-_MAX_ID_CHARACTERS = 255
 _FORM = re.compile(r"user-v1\.([A-Za-z0-9_-]{2,1360})\.([0-9]{1,11})\.([A-Za-z0-9_-]{43})", re.ASCII)
 
 
@@ -70,7 +70,7 @@ class UserTokens:
         if not any([hmac.compare_digest(signature, one) for one in expected]):
             raise InvalidUserToken("the user token is not valid")
         if int(expiry) <= now.timestamp():
-            raise InvalidUserToken("the user token has expired; create a new one")
+            raise InvalidUserToken("the user token has expired")
         if int(expiry) > (now + MAX_TOKEN_LIFETIME).timestamp():
             raise InvalidUserToken(f"the user token is valid for more than {MAX_TOKEN_LIFETIME.days} days")
         return _decode(encoded)
@@ -90,6 +90,8 @@ def _decode(encoded: str) -> str:
         user = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
     except ValueError:
         user = ""
-    if not 1 <= len(user) <= _MAX_ID_CHARACTERS or "\0" in user:
-        raise InvalidUserToken("the user token does not name a user id in UTF-8, of at most 255 characters")
+    if not 1 <= len(user) <= MAX_TEXT_CHARACTERS or "\0" in user:
+        raise InvalidUserToken(
+            f"the user token does not name a user id in UTF-8, of at most {MAX_TEXT_CHARACTERS} characters"
+        )
     return user

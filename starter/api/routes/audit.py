@@ -10,11 +10,11 @@ from connector.rules.model.audit import AuditAction
 from connector.rules.model.values import Instant
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
+from starter.api.routes.follow_ups import Word
 from starter.operations.audit import MAX_PAGE, AuditQuery, read_audit
 
 router = APIRouter(tags=["audit"])
 
-_Word = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 _MAX_SEQ = 2**63 - 1
 
 
@@ -23,8 +23,8 @@ async def read_entries(
     context: ContextHere,
     since: Instant | None = None,
     action: AuditAction | None = None,
-    actor: _Word = None,
-    subject: _Word = None,
+    actor: Word = None,
+    subject: Word = None,
     before: Annotated[int | None, Query(ge=1, le=_MAX_SEQ)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
 ) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
 
 from connector.app.context import AppContext
@@ -17,11 +17,11 @@ from connector.rules.model.inbox import CARD_ID_PREFIX, InboxAction, InboxKind, 
 from connector.rules.model.values import storage_problem
 from connector.store.engine.database import database_now
 from connector.store.users.users import StoredUser, UserErased, find_user, resolve_and_lock
-from starter.api.access.client import machine_now, user_tokens
+from starter.api.access.client import user_tokens
 from starter.api.access.inbox_token import InboxAccess, InboxReader, InboxWriter, inbox_tokens, user_key_of
 from starter.api.access.scopes import Scope, needs
 from starter.api.access.user_tokens import MissingClientSecret
-from starter.api.context import ContextHere
+from starter.api.context import ContextHere, machine_now
 from starter.api.openapi.document import describe_body
 from starter.api.requests.body import JsonOptions, validate
 from starter.api.requests.errors import ApiError, not_found
@@ -64,7 +64,6 @@ async def read_inbox(
     id: UserId,
     holder: InboxReader,
     context: ContextHere,
-    response: Response,
     kind: InboxKind | None = None,
     limit: Annotated[int, Query(ge=1, le=MAX_MESSAGES)] = 50,
 ) -> InboxView:
@@ -81,7 +80,6 @@ async def read_inbox(
             limit=limit,
             card_priority=context.settings.inbox.priorities["news_feed_card"],
         )
-    response.headers["Cache-Control"] = "no-store"
     return _view(page)
 
 
@@ -110,8 +108,8 @@ async def dismiss(
     dependencies=[Depends(needs(Scope.READ, Scope.INGEST))],
     openapi_extra=describe_body("NoOptions", required=False),
 )
-async def mint_token(id: UserId, options: JsonOptions, context: ContextHere, response: Response) -> TokenView:
-    """Mint a token with which a browser or phone reads and uses the inbox of this user. An unknown user is created.
+async def mint_token(id: UserId, options: JsonOptions, context: ContextHere) -> TokenView:
+    """Create a token with which a browser or phone reads and uses the inbox of this user. An unknown user is created.
 
     409 if no secret is set. Give the token to the user's own device only. It reads and writes, so the key must do both.
     """
@@ -125,7 +123,6 @@ async def mint_token(id: UserId, options: JsonOptions, context: ContextHere, res
             token, expires_at = inbox_tokens(context).create(user_key, now, context.settings.inbox.token_lifetime)
     except MissingInboxSecret as error:
         raise ApiError(409, "not_set_up", str(error)) from None
-    response.headers["Cache-Control"] = "no-store"
     return TokenView(token=token, expires_at=expires_at)
 
 
@@ -134,8 +131,8 @@ async def mint_token(id: UserId, options: JsonOptions, context: ContextHere, res
     dependencies=[Depends(needs(Scope.READ, Scope.INGEST))],
     openapi_extra=describe_body("NoOptions", required=False),
 )
-async def mint_user_token(id: UserId, options: JsonOptions, context: ContextHere, response: Response) -> TokenView:
-    """Mint a token with which a client, by a key with the scope `client`, acts for this user. It creates unknown ones.
+async def mint_user_token(id: UserId, options: JsonOptions, context: ContextHere) -> TokenView:
+    """Create a token with which a client, by a key with the scope `client`, acts for this user, who may be new.
 
     409 if no secret is set. Give the token to the user's own device only.
     """
@@ -146,7 +143,6 @@ async def mint_user_token(id: UserId, options: JsonOptions, context: ContextHere
     except MissingClientSecret as error:
         raise ApiError(409, "not_set_up", str(error)) from None
     await user_key_of(context, id)
-    response.headers["Cache-Control"] = "no-store"
     return TokenView(token=token, expires_at=expires_at)
 
 

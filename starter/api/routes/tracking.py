@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import string
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -25,6 +23,7 @@ from connector.store.engine.database import StoreUnavailable
 from connector.tracking.rewriting import is_web
 from connector.tracking.tokens import LinkKind, Token, TokenExpired, TokenInvalid, Tokens, open_tokens
 from connector.tracking.visits import FollowedLink, Visits, unsubscribe
+from starter.api.context import machine_now
 from starter.api.requests.admission import admit
 from starter.api.requests.pools import PoolName
 from starter.api.routes.tracking_pages import PIXEL, TrackingPage, page, pixel, redirect
@@ -69,7 +68,7 @@ class TrackingContext:
         if self.tokens is None:
             return page(TrackingPage.UNKNOWN)
         try:
-            return self.tokens.read(text, kind, at=now())
+            return self.tokens.read(text, kind, at=machine_now())
         except TokenExpired:
             return page(TrackingPage.EXPIRED)
         except TokenInvalid:
@@ -82,7 +81,7 @@ def open_tracking(context: AppContext) -> TrackingContext:
         context.database,
         context.intake,
         context.workspace,
-        clock=now,
+        clock=machine_now,
         changed=context.outbox.nudge,
         counted=lambda outcome, number: visits_counted.labels(outcome).inc(number),
     )
@@ -160,11 +159,6 @@ async def do_unsubscribe(token: str, request: Request, tracking: TrackingHere) -
     return page(TrackingPage.DONE)
 
 
-def now() -> datetime:
-    """Return the current time in UTC by this machine's clock."""
-    return datetime.fromtimestamp(time.time(), UTC)
-
-
 def _redirect_to_target(tracking: TrackingContext, text: str, kind: LinkKind, request: Request) -> Response:
     read = tracking.token(text, kind)
     if isinstance(read, Response):
@@ -178,4 +172,4 @@ def _redirect_to_target(tracking: TrackingContext, text: str, kind: LinkKind, re
 
 def _visit(act: EngagementKind, request: Request, token: Token) -> Visit:
     agent = request.headers.get("user-agent", "")[:_MAX_AGENT_CHARACTERS]
-    return Visit(act, now(), agent, "HEAD" if request.method == "HEAD" else "GET", token.link)
+    return Visit(act, machine_now(), agent, "HEAD" if request.method == "HEAD" else "GET", token.link)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from connector.rules.model.audit import Actor
 from connector.rules.model.consent import ConsentSource, ConsentStatement, read_statements
 from connector.rules.model.users import User
-from connector.rules.model.values import format_instant
+from connector.rules.model.values import MAX_TEXT_CHARACTERS, format_instant
 from connector.store.engine.database import database_now
 from connector.store.users.descriptions import merge_user, save_user
 from connector.store.users.joins import UserJoin, load_joins
@@ -35,9 +35,14 @@ _READ_ONLY = ("consent_statements", "unreachable", "joins")
 
 UserId = Annotated[
     str,
-    Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$", description="Any id, percent-encoded: `a/b` is `a%2Fb`."),
+    Path(
+        min_length=1,
+        max_length=MAX_TEXT_CHARACTERS,
+        pattern=r"^[^\x00]*$",
+        description="Any id, percent-encoded: `a/b` is `a%2Fb`.",
+    ),
 ]
-CampaignId = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
+CampaignId = Annotated[str | None, Query(max_length=MAX_TEXT_CHARACTERS, pattern=r"^[^\x00]*$")]
 
 
 @router.put("/{id}", openapi_extra=describe_body("User"))
@@ -81,7 +86,7 @@ async def change_user(
         stored = await find_user(tx, id)
     if stored is None:
         raise not_found(f"the user {id}")
-    # A key with `ingest` alone may be in an app: an empty change must not be a way to read.
+    # `ingest` alone does not read: an empty change must not be a way to do so.
     return stored.user.model_dump(mode="json") if caller.has_scope(Scope.READ) else {"id": id}
 
 

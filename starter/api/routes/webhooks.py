@@ -6,9 +6,7 @@ sends it again.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import structlog
@@ -18,7 +16,7 @@ from prometheus_client import Counter
 from connector.app.context import AppContext
 from connector.provider_events.intake import ProviderEventIntake, open_provider_event_intake
 from connector.rules.provider_events.events import PROVIDERS, ProviderEvent
-from starter.api.context import ContextHere
+from starter.api.context import ContextHere, machine_now
 from starter.api.openapi.responses import RETRY_AFTER
 from starter.api.requests.admission import admit
 from starter.api.requests.body import read_bounded
@@ -121,7 +119,7 @@ async def _read_events(
         query=request.url.query,
         headers=headers,
         body=await read_bounded(request, provider.max_body_bytes),
-        at=datetime.fromtimestamp(time.time(), UTC),
+        at=machine_now(),
     )
     try:
         await provider.verify(call)
