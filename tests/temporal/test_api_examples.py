@@ -10,6 +10,7 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from connector.app.context import AppContext, build_context
+from connector.settings.client import ClientSettings
 from connector.settings.inbox import InboxSettings
 from connector.store.engine.database import Database
 from connector.temporal.client import TemporalLink
@@ -97,9 +98,9 @@ async def player(
     """A workspace of its own with API and worker, in real time."""
     workspace = Workspace(sqlite_database, environment).name
     settings = settings_for(workspace, sqlite_url, tmp_path)
-    settings = settings.model_copy(
-        update={"inbox": InboxSettings(secrets=["a secret of thirty-two characters or more"])}
-    )
+    secrets = ["a secret of thirty-two characters or more"]
+    update = {"inbox": InboxSettings(secrets=secrets), "client": ClientSettings(secrets=secrets)}
+    settings = settings.model_copy(update=update)
     context: AppContext = build_context(settings, sqlite_database, _Link(environment))
     app = create_app(context, Keys(configured(KEY)))
     with environment.with_time_skipping_disabled():

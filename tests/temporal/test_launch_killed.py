@@ -44,7 +44,7 @@ class LaunchByProcess:
         return Response(status=204)
 
     async def start(self) -> WorkflowHandle[Any, Any]:
-        webhook = {"url": self.url, "body": "{{ user.id }}"}
+        webhook = {"url": self.url, "body": "{{ user.id | raw }}"}
         delivery = {"type": "scheduled", "send": "at_publish"}
         await self.workspace.drafts({"campaign": "o", "delivery": delivery, "messages": {"webhook": webhook}})
         await self.workspace.order("publish", "o")

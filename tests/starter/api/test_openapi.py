@@ -118,7 +118,7 @@ async def address(context: AppContext) -> AsyncIterator[str]:
     "phases",
     [
         # Generating every combination of a campaign's many keys takes a minute and more: it is drawn from instead.
-        ["--phases", "examples,coverage,fuzzing", "--max-examples", "8", "--exclude-operation-id", LARGE],
+        ["--phases", "examples,coverage,fuzzing", "--max-examples", "4", "--exclude-operation-id", LARGE],
         ["--phases", "examples,fuzzing", "--max-examples", "150", "--include-operation-id", LARGE],
     ],
 )
