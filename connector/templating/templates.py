@@ -22,7 +22,7 @@ from connector.rules.model.campaigns import Campaign, Card
 from connector.rules.model.errors import ConnectorError, Fault
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction
-from connector.rules.model.messages import Messages
+from connector.rules.model.messages import MAX_SUBJECT_OCTETS, MAX_TEXT_CHARACTERS, Email, Messages, Push, Sms
 from connector.rules.model.users import User
 from connector.templating.lexing import Piece, find_pieces
 from connector.templating.liquid_bounds import ENVIRONMENTS, PLAIN, MessageAborted, Place
@@ -68,12 +68,14 @@ class RenderingFailed(ConnectorError):
 def check_templates(definition: Campaign | Card) -> list[Fault]:
     """Return the faults in a definition's templates: size, broken syntax, unknown filters, tags and variables.
 
+    A text without markup must not be longer than its channel sends, because no such message could go out (P7).
+
     A fault's key is the field's dotted path; its problem names the campaign and the line within the template.
     """
     faults = (
         Fault(key, f"in {definition.id}, line {line} of the template: {problem}")
         for key, message, field, text in template_texts(definition)
-        for line, problem in _problems(text, place_of(message, field))
+        for line, problem in (*_problems(text, place_of(message, field)), *_length_problems(message, field, text))
     )
     return list(islice(faults, _MAX_FAULTS))
 
@@ -243,6 +245,17 @@ def _problems(text: str, place: Place) -> Iterator[tuple[int, str]]:
     for name, spans in analysis.filters.items():
         if name not in PLAIN.filters:
             yield line_at(spans[0].index), f"unknown filter {name}; {_suggestion(name, sorted(PLAIN.filters))}"
+
+
+def _length_problems(message: BaseModel, field: str, text: str) -> Iterator[tuple[int, str]]:
+    """Yield the problem of a text that is too long as it stands; with markup only the rendered text has a length."""
+    if "{" in text:
+        return
+    text = text.strip()
+    if isinstance(message, Email) and field == "subject" and len(text.encode()) > MAX_SUBJECT_OCTETS:
+        yield 1, f"a subject has at most {MAX_SUBJECT_OCTETS} octets"
+    if isinstance(message, Sms | Push) and field in ("title", "body") and len(text) > MAX_TEXT_CHARACTERS:
+        yield 1, f"the {field} has {len(text)} characters; {MAX_TEXT_CHARACTERS} are allowed"
 
 
 def _suggestion(name: str, names: list[str] | tuple[str, ...]) -> str:
