@@ -19,8 +19,8 @@ from connector.definitions.faults import describe_faults
 from connector.definitions.yaml_text import read_documents
 from connector.rules.model.errors import DefinitionError
 from connector.rules.model.users import User, UserMerge
+from connector.templating.checking import MAX_TEMPLATE_BYTES
 from connector.templating.liquid_bounds import ENVIRONMENTS
-from connector.templating.templates import MAX_TEMPLATE_BYTES
 from connector.tracking.agents import is_crawler
 from connector.tracking.rewriting import hosts_in, rewrite_html, rewrite_text
 from starter.webhooks.payload import read_address, reason_code
