@@ -30,7 +30,7 @@ _WRITTEN_HOST = re.compile(r"https?://([A-Za-z0-9.-]+)(?=[\s\"'<>/?#:]|\Z)", re.
 _SCRIPTS = frozenset({"javascript:", "data:", "vbscript:"})
 _AFTER_HOST = re.compile(r"[/?#\\]")
 _MAX_PREFIX = 2_000
-"""Characters before a value that are looked at; no host is longer."""
+"""How many characters before a value are examined; no host is longer."""
 _BRANCHES = frozenset({"else", "elsif", "when"})
 
 
