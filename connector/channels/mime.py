@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from connector.channels.mime_headers import MAX_HEADER_OCTETS, header_line, mailbox_line
 from connector.channels.protocol import OutgoingMessage, Rejected
+from connector.rules.model.messages import MAX_SUBJECT_OCTETS
 from connector.rules.provider_events.events import DELIVERY, to_tag
 from connector.settings.providers import SmtpProvider
 
@@ -100,8 +101,8 @@ def _write(
 
 def _subject(text: str) -> str:
     trimmed = text.strip()
-    if len(trimmed.encode()) > MAX_HEADER_OCTETS:
-        raise Rejected("subject_too_long", f"the subject is longer than {MAX_HEADER_OCTETS} octets")
+    if len(trimmed.encode()) > MAX_SUBJECT_OCTETS:
+        raise Rejected("subject_too_long", f"the subject is longer than {MAX_SUBJECT_OCTETS} octets")
     return _check_line(trimmed, "subject")
 
 

@@ -13,8 +13,8 @@ from connector.definitions.faults import closest_match, describe_faults
 from connector.definitions.yaml_text import MAX_DEPTH, Document, read_documents
 from connector.rules.model.campaigns import DEFINITION_KINDS, Campaign, Card, Workspace
 from connector.rules.model.errors import DefinitionError, Fault
+from connector.templating.checking import check_templates
 from connector.templating.links import check_links
-from connector.templating.templates import check_templates
 
 Definition = Campaign | Card | Workspace
 

@@ -36,7 +36,7 @@ _SILENT = frozenset({"endcapture", "endcomment", "enddoc"})
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 """Lower case that leaves every character at its place; `str.lower` makes two of some."""
 _MAX_PREFIX = 2_000
-"""Characters before a value that are looked at; no host is longer."""
+"""How many characters before a value are examined; no host is longer."""
 _BRANCHES = frozenset({"else", "elsif", "when"})
 
 

@@ -1,4 +1,4 @@
-"""Check messages as Liquid templates when they are applied, and render them within bounds when they are sent.
+"""Render messages as Liquid templates, within bounds; `checking` finds their faults when they are applied.
 
 Templates see `user`, `campaign`, `trigger` and `event`. A missing value renders as nothing. Values are encoded by the
 place at which they stand: in the HTML of emails, and in the URL and the body of webhooks; nowhere else.
@@ -6,34 +6,29 @@ place at which they stand: in the HTML of emails, and in the URL and the body of
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Any, cast
 
 from liquid import BoundTemplate
-from liquid.exceptions import LiquidError, LiquidSyntaxError
-from liquid.token import TOKEN_OUTPUT
 from pydantic import BaseModel
 
 from connector.rules.model.campaigns import Campaign, Card
-from connector.rules.model.errors import ConnectorError, Fault
+from connector.rules.model.errors import ConnectorError
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction
 from connector.rules.model.messages import Messages
 from connector.rules.model.users import User
-from connector.templating.lexing import Piece, find_pieces
-from connector.templating.liquid_bounds import ENVIRONMENTS, PLAIN, MessageAborted, Place
+from connector.templating.error_lines import describe_error, line_of
+from connector.templating.lexing import find_pieces
+from connector.templating.liquid_bounds import ENVIRONMENTS, MessageAborted, Place
 from connector.templating.places import place_of
 
 __all__ = [
-    "MAX_TEMPLATE_BYTES",
     "VARIABLES",
     "MessageAborted",
     "RenderingFailed",
-    "check_templates",
     "is_quick",
     "message_texts",
     "render",
@@ -46,9 +41,6 @@ __all__ = [
 VARIABLES = ("user", "campaign", "trigger", "event")
 _LITERAL_KEYS = frozenset({"id", "method"})
 """Keys of messages that are names, not templates."""
-MAX_TEMPLATE_BYTES = 256 * 1024
-"""The limit of one template in UTF-8, checked when a definition is applied."""
-_MAX_FAULTS = 100
 _QUICK_CHARACTERS = 10_000
 _LOOPS = frozenset({"for", "tablerow", "liquid"})
 """Tags that may repeat their content, or hold others that do."""
@@ -63,19 +55,6 @@ class RenderingFailed(ConnectorError):
     def __init__(self, campaign: str, channel: str, field: str, line: int, detail: str) -> None:
         super().__init__(f"{campaign}: {channel}.{field}, line {line}: {detail}")
         self.campaign, self.channel, self.field, self.line, self.detail = campaign, channel, field, line, detail
-
-
-def check_templates(definition: Campaign | Card) -> list[Fault]:
-    """Return the faults in a definition's templates: size, broken syntax, unknown filters, tags and variables.
-
-    A fault's key is the field's dotted path; its problem names the campaign and the line within the template.
-    """
-    faults = (
-        Fault(key, f"in {definition.id}, line {line} of the template: {problem}")
-        for key, message, field, text in template_texts(definition)
-        for line, problem in _problems(text, place_of(message, field))
-    )
-    return list(islice(faults, _MAX_FAULTS))
 
 
 def template_texts(definition: Campaign | Card) -> Iterator[tuple[str, BaseModel, str, str]]:
@@ -107,7 +86,7 @@ def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> di
         except Exception as error:
             # Liquid's own errors and whatever a filter raises on unexpected values: neither may stop a worker.
             campaign = str(variables.get("campaign", {}).get("id", ""))
-            raise RenderingFailed(campaign, channel, field, _line(error, text), _describe(error)) from None
+            raise RenderingFailed(campaign, channel, field, line_of(error, text), describe_error(error)) from None
 
     return {
         name: value if name in _LITERAL_KEYS else _map_texts(name, value, render_text)
@@ -224,77 +203,3 @@ def _messages(definition: Campaign | Card) -> Iterator[tuple[str, BaseModel]]:
 @lru_cache(maxsize=2048)
 def _parse(text: str, place: Place) -> BoundTemplate:
     return ENVIRONMENTS[place].from_string(text)
-
-
-def _problems(text: str, place: Place) -> Iterator[tuple[int, str]]:
-    """Yield the problems of one template with their lines."""
-    if (size := len(text.encode(errors="surrogatepass"))) > MAX_TEMPLATE_BYTES:
-        yield 1, f"has {size} bytes; a template has at most {MAX_TEMPLATE_BYTES}"
-        return
-    try:
-        analysis = ENVIRONMENTS[place].from_string(text).analyze()  # not cached: most checks are for one draft
-    except (LiquidError, RecursionError) as error:
-        yield _line(error, text), _describe(error)
-        return
-    line_at = partial(_line_at, text)
-    for name, uses in analysis.globals.items():
-        if name not in VARIABLES:
-            yield line_at(uses[0].span.index), f"unknown variable {uses[0]}; {_suggestion(name, VARIABLES)}"
-    for name, spans in analysis.filters.items():
-        if name not in PLAIN.filters:
-            yield line_at(spans[0].index), f"unknown filter {name}; {_suggestion(name, sorted(PLAIN.filters))}"
-
-
-def _suggestion(name: str, names: list[str] | tuple[str, ...]) -> str:
-    matches = get_close_matches(name, names, 1)
-    return f"did you mean {matches[0]}?" if matches else f"known are {', '.join(names)}"
-
-
-def _line_at(text: str, index: int) -> int:
-    return text.count("\n", 0, index) + 1
-
-
-def _line(error: Exception, text: str) -> int:
-    token = error.token if isinstance(error, LiquidError) else None
-    if token is not None and token.start_index >= 0:
-        return _line_at(text, token.start_index)
-    return _search_line(error, text) if isinstance(error, LiquidSyntaxError) else 0
-
-
-def _search_line(error: LiquidSyntaxError, text: str) -> int:
-    """Return the line of an error that Liquid does not locate: an expression or a block that ends too early; else 0.
-
-    For an expression it is the first piece of markup with which the text gives this error, found by bisection; for a
-    block without an end, that block's first tag.
-    """
-    pieces = [piece for piece in find_pieces(text) if piece.lastgroup in ("TAG", TOKEN_OUTPUT)]
-    if _describe(error).startswith("expected tag end"):
-        return _line_of_open_block(pieces)
-    number = bisect_left(pieces, True, key=lambda piece: _error_of(text[: piece.end()]) == _describe(error))
-    return _line_at(text, pieces[number].start()) if number < len(pieces) else 0
-
-
-def _line_of_open_block(pieces: Sequence[Piece]) -> int:
-    """Return the line of the outermost block that has no end; 0 if every block has one."""
-    open_blocks: list[Piece] = []
-    for piece in pieces:
-        name = piece.group("name") if piece.lastgroup == "TAG" else ""
-        if name in PLAIN.tags and PLAIN.tags[name].block:
-            open_blocks.append(piece)
-        elif name.startswith("end") and open_blocks:
-            open_blocks.pop()
-    return _line_at(open_blocks[0].source, open_blocks[0].start()) if open_blocks else 0
-
-
-def _error_of(text: str) -> str | None:
-    try:
-        PLAIN.from_string(text)
-    except LiquidError as error:
-        return _describe(error)
-    return None
-
-
-def _describe(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "is nested too deep"
-    return str(error.args[0]) if isinstance(error, LiquidError) and error.args else type(error).__name__

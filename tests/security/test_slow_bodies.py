@@ -1,4 +1,4 @@
-"""Slow bodies, by whom ever, take no place and no memory from requests of others (issue 13, 6b)."""
+"""Slow bodies, whoever sends them, take no place and no memory from requests of others (issue 13, 6b)."""
 
 from __future__ import annotations
 
@@ -93,17 +93,15 @@ async def test_without_a_key(sqlite_url: str, tmp_path: Path, load: Load, path: 
         api_process(sqlite_url, tmp_path / "api.log", other=MAILGUN) as api,
         slow_callers(api.port, head(path, 100_000, headers), load(140, 420)),
     ):
-        await asyncio.sleep(1)  # all of them have begun
         check_served(await in_turn(lambda number: send(api.client, number), HONEST), 200)
 
 
 async def test_unsigned_webhooks(sqlite_url: str, tmp_path: Path, load: Load) -> None:
-    """Slow calls of a webhook from many addresses: the calls of the provider are taken."""
+    """Slow calls of a webhook from many addresses: the calls of the provider are accepted."""
     async with (
         api_process(sqlite_url, tmp_path / "api.log", other=MAILGUN) as api,
         slow_callers(api.port, head("/webhooks/mailgun", 100_000), load(140, 420), sources=20),
     ):
-        await asyncio.sleep(1)
         check_served(await in_turn(lambda number: send_webhook(api.client, number), HONEST), 204)
 
 
@@ -115,7 +113,6 @@ async def test_bodies_that_fill_the_memory(sqlite_url: str, tmp_path: Path, load
         api_process(sqlite_url, tmp_path / "api.log", other=MAILGUN) as api,
         slow_callers(api.port, start, load(45, 135), sources=15),
     ):
-        await asyncio.sleep(2)
         outcomes = [await send(api.client, number, padding=2_000_000) for number in range(20)]
         check_served(outcomes, 200)
         assert await api.metric("connector_http_body_bytes") < 16 * 1024 * 1024

@@ -7,7 +7,8 @@ import pytest
 
 from connector.rules.model.campaigns import Campaign, Card, parse_definition
 from connector.rules.model.messages import Messages
-from connector.templating.templates import MessageAborted, RenderingFailed, check_templates, render
+from connector.templating.checking import check_templates
+from connector.templating.templates import MessageAborted, RenderingFailed, render
 
 VARIABLES: dict[str, Any] = {
     "user": {"id": "u-1", "first_name": "<Ann>", "attributes": {"tier": "gold", "tags": ["a", "b"]}, "long": "x" * 999},

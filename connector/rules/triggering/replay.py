@@ -178,16 +178,11 @@ class _Replay:
             until: the time from which on nothing differs: what is open then, or begins later, stays as it is stored.
                 None: the replay came to the end of the log.
         """
-        stored = dict(self._stored)
         if until is None:
             self._end_blocking(self._scope.end_if_stopped, self._now)
         else:
             self._blocking = None
-            stored = {
-                trigger: follow_up
-                for trigger, follow_up in stored.items()
-                if follow_up.trigger.t <= until and not follow_up.was_open_at(until)
-            }
+        stored = self._stored_until(until)
         replayed = [*self._ended, *([self._blocking] if self._blocking else [])]
         ends: list[Change] = []
         begins: list[Change] = []
@@ -210,6 +205,14 @@ class _Replay:
             if not _never_waited(left)
         ]
         return [*ends, *begins, *self._refusals]
+
+    def _stored_until(self, until: datetime | None) -> dict[str, FollowUp]:
+        """Return the stored follow-ups that had ended by `until`, by trigger; None: all."""
+        return {
+            trigger: follow_up
+            for trigger, follow_up in self._stored.items()
+            if until is None or (follow_up.trigger.t <= until and not follow_up.was_open_at(until))
+        }
 
     def _begun(self, follow_up: FollowUp) -> list[Change]:
         """Return the change of a follow-up without a row; a late trigger that was superseded is refused, once (T2)."""

@@ -1,0 +1,65 @@
+"""Describe the errors of templates: what is wrong, and in which line."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from liquid.exceptions import LiquidError, LiquidSyntaxError
+from liquid.token import TOKEN_OUTPUT
+
+from connector.templating.lexing import Piece, find_pieces
+from connector.templating.liquid_bounds import PLAIN
+
+
+def line_at(text: str, index: int) -> int:
+    """Return the line of an offset in a text, from 1."""
+    return text.count("\n", 0, index) + 1
+
+
+def line_of(error: Exception, text: str) -> int:
+    """Return the line at which a template causes an error, from 1; 0 if it is not known."""
+    token = error.token if isinstance(error, LiquidError) else None
+    if token is not None and token.start_index >= 0:
+        return line_at(text, token.start_index)
+    return _search_line(error, text) if isinstance(error, LiquidSyntaxError) else 0
+
+
+def _search_line(error: LiquidSyntaxError, text: str) -> int:
+    """Return the line of an error that Liquid does not locate: an expression or a block that ends too early; else 0.
+
+    For an expression it is the first piece of markup with which the text gives this error, found by bisection; for a
+    block without an end, that block's first tag.
+    """
+    pieces = [piece for piece in find_pieces(text) if piece.lastgroup in ("TAG", TOKEN_OUTPUT)]
+    if describe_error(error).startswith("expected tag end"):
+        return _line_of_open_block(pieces)
+    number = bisect_left(pieces, True, key=lambda piece: _error_of(text[: piece.end()]) == describe_error(error))
+    return line_at(text, pieces[number].start()) if number < len(pieces) else 0
+
+
+def _line_of_open_block(pieces: Sequence[Piece]) -> int:
+    """Return the line of the outermost block that has no end; 0 if every block has one."""
+    open_blocks: list[Piece] = []
+    for piece in pieces:
+        name = piece.group("name") if piece.lastgroup == "TAG" else ""
+        if name in PLAIN.tags and PLAIN.tags[name].block:
+            open_blocks.append(piece)
+        elif name.startswith("end") and open_blocks:
+            open_blocks.pop()
+    return line_at(open_blocks[0].source, open_blocks[0].start()) if open_blocks else 0
+
+
+def _error_of(text: str) -> str | None:
+    try:
+        PLAIN.from_string(text)
+    except LiquidError as error:
+        return describe_error(error)
+    return None
+
+
+def describe_error(error: Exception) -> str:
+    """Return what is wrong, in Liquid's words; of any other error its type, because its message may quote data."""
+    if isinstance(error, RecursionError):
+        return "is nested too deep"
+    return str(error.args[0]) if isinstance(error, LiquidError) and error.args else type(error).__name__
