@@ -20,12 +20,11 @@ from typing import Any
 from connector.channels.google_token import GoogleToken, read_service_account
 from connector.channels.http_client import ProviderHttpClient, ProviderResponse, check_provider_status
 from connector.channels.protocol import Accepted, OutcomeUnknown, OutgoingMessage, Rejected, SendError, TryLater
+from connector.rules.model.messages import MAX_TEXT_CHARACTERS
 from connector.settings.providers import Fcm
 
 MAX_PUSH_BYTES = 4096
 """FCM's limit for the notification and the data together, keys and values."""
-MAX_PUSH_CHARACTERS = 1600
-"""The limit of title and body, each."""
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _MAX_CONCURRENT_REQUESTS = 10
 """The limit per message."""
@@ -129,8 +128,8 @@ def _build_message(message: OutgoingMessage) -> dict[str, Any]:
     data = {"delivery": message.delivery_id, "campaign": message.campaign}
     data |= {"link": link} if link else {}
     data |= {name: json.dumps(content[name], ensure_ascii=False) for name in ("buttons", "pages") if content.get(name)}
-    if any(len(text) > MAX_PUSH_CHARACTERS for text in notification.values()):
-        raise Rejected("push_too_long", f"title or body has more than {MAX_PUSH_CHARACTERS} characters")
+    if any(len(text) > MAX_TEXT_CHARACTERS for text in notification.values()):
+        raise Rejected("push_too_long", f"title or body has more than {MAX_TEXT_CHARACTERS} characters")
     _check_size(notification | data)
     body: dict[str, Any] = {
         "notification": notification,

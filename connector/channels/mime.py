@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from connector.channels.mime_headers import MAX_HEADER_OCTETS, header_line, mailbox_line
 from connector.channels.protocol import OutgoingMessage, Rejected
+from connector.rules.model.messages import MAX_SUBJECT_OCTETS
 from connector.rules.provider_events.events import DELIVERY, to_tag
 from connector.settings.providers import SmtpProvider
 
@@ -100,8 +101,8 @@ def _write(
 
 def _subject(text: str) -> str:
     trimmed = text.strip()
-    if len(trimmed.encode()) > MAX_HEADER_OCTETS:
-        raise Rejected("subject_too_long", f"the subject is longer than {MAX_HEADER_OCTETS} octets")
+    if len(trimmed.encode()) > MAX_SUBJECT_OCTETS:
+        raise Rejected("subject_too_long", f"the subject is longer than {MAX_SUBJECT_OCTETS} octets")
     return _check_line(trimmed, "subject")
 
 
@@ -126,7 +127,10 @@ def _address(match: re.Match[str] | None, expected: str) -> Address:
     name = re.sub(r"\\(.)", r"\1", parts.get("quoted") or "") or (parts.get("plain") or "").strip()
     if len(name) > _MAX_NAME_CHARACTERS:
         raise Rejected("email_invalid", f"a name has more than {_MAX_NAME_CHARACTERS} characters")
-    return Address(name, parts["local"], parts["domain"].encode("idna").decode("ascii"))
+    domain = parts["domain"].encode("idna").decode("ascii")
+    if not re.fullmatch(_ATOM, domain):  # IDNA turns U+FF0C into a comma, U+FF1E into ">", and so on
+        raise Rejected("email_invalid", expected)
+    return Address(name, parts["local"], domain)
 
 
 def _check_line(text: str, header: str) -> str:

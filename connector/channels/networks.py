@@ -34,7 +34,7 @@ def may_reach(address: str, allowed: Sequence[Network]) -> bool:
     """Return whether a webhook may be sent to `address` (IPv4 or IPv6).
 
     Args:
-        allowed: networks that may be reached besides public ones. An IPv4 address that IPv6 maps is judged as itself.
+        allowed: networks that may be reached besides public ones. An IPv4 address that IPv6 maps counts as itself.
     """
     ip = ip_address(address)
     embedded = _embedded(ip)

@@ -24,7 +24,7 @@ from connector.store.tables import (
     users,
 )
 from connector.store.users.joins import erase_joins
-from connector.store.users.marks import Address, mark_erased, pseudonym
+from connector.store.users.marks import Address, make_pseudonym, mark_erased
 from connector.store.users.suppressions import erase_addresses, find_reported_addresses
 from connector.store.users.users import find_user_keys, load_ids, load_users
 
@@ -119,7 +119,7 @@ async def _replace_provider_ids(tx: Transaction, user_key: str) -> None:
     table = deliveries.c
     has_id = (tx.in_workspace(deliveries), table.user_key == user_key, table.provider_id.is_not(None))
     found = await tx.execute(select(table.id, table.provider_id).where(*has_id))
-    rows = [{"delivery": id, "new": await pseudonym(tx, provider_id or "")} for id, provider_id in found]
+    rows = [{"delivery": id, "new": await make_pseudonym(tx, provider_id or "")} for id, provider_id in found]
     if rows:
         is_one = (tx.in_workspace(deliveries), table.id == bindparam("delivery"))
         await tx.execute(update(deliveries).where(*is_one).values(provider_id=bindparam("new")), rows)

@@ -7,9 +7,11 @@ from difflib import get_close_matches
 from itertools import islice
 
 from liquid.exceptions import LiquidError
+from pydantic import BaseModel
 
 from connector.rules.model.campaigns import Campaign, Card
 from connector.rules.model.errors import Fault
+from connector.rules.model.messages import MAX_SUBJECT_OCTETS, MAX_TEXT_CHARACTERS, Email, Push, Sms
 from connector.templating.error_lines import describe_error, line_at, line_of
 from connector.templating.liquid_bounds import ENVIRONMENTS, PLAIN, Place
 from connector.templating.places import place_of
@@ -23,12 +25,14 @@ _MAX_FAULTS = 100
 def check_templates(definition: Campaign | Card) -> list[Fault]:
     """Return the faults in a definition's templates: size, broken syntax, unknown filters, tags and variables.
 
+    A text without markup must not be longer than its channel sends, because no such message could go out (P7).
+
     A fault's key is the field's dotted path; its problem names the campaign and the line within the template.
     """
     faults = (
         Fault(key, f"in {definition.id}, line {line} of the template: {problem}")
         for key, message, field, text in template_texts(definition)
-        for line, problem in _problems(text, place_of(message, field))
+        for line, problem in (*_problems(text, place_of(message, field)), *_length_problems(message, field, text))
     )
     return list(islice(faults, _MAX_FAULTS))
 
@@ -49,6 +53,18 @@ def _problems(text: str, place: Place) -> Iterator[tuple[int, str]]:
     for name, spans in analysis.filters.items():
         if name not in PLAIN.filters:
             yield line_at(text, spans[0].index), f"unknown filter {name}; {_suggestion(name, sorted(PLAIN.filters))}"
+
+
+def _length_problems(message: BaseModel, field: str, text: str) -> Iterator[tuple[int, str]]:
+    """Yield the problem of a text that is too long as it stands; with markup only the rendered text has a length."""
+    if "{" in text:
+        return
+    text = text.strip()
+    octets = len(text.encode(errors="surrogatepass"))
+    if isinstance(message, Email) and field == "subject" and octets > MAX_SUBJECT_OCTETS:
+        yield 1, f"has {octets} octets; a subject has at most {MAX_SUBJECT_OCTETS}"
+    if isinstance(message, Sms | Push) and field in ("title", "body") and len(text) > MAX_TEXT_CHARACTERS:
+        yield 1, f"has {len(text)} characters; this text has at most {MAX_TEXT_CHARACTERS}"
 
 
 def _suggestion(name: str, names: list[str] | tuple[str, ...]) -> str:

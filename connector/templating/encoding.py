@@ -110,10 +110,12 @@ class UrlBuffer(EncodingBuffer):
 
     def _encode(self, value: Any) -> str:
         text = to_liquid_string(value, autoescape=False)
-        if not self._before or (isinstance(value, Encoded) and value.form == "url"):
+        if not self._before:
             self._follow(text)
             return text
-        return text.replace(".", "%2E") if text in _DOT_SEGMENTS else quote(text, safe="")
+        if text in _DOT_SEGMENTS:
+            return text.replace(".", "%2E")
+        return text if isinstance(value, Encoded) and value.form == "url" else quote(text, safe="")
 
     def _follow(self, text: str) -> None:
         self._before = self._before or text.strip()[:1]

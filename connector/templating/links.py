@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Literal
 
 from liquid.exceptions import LiquidError
@@ -29,8 +30,13 @@ _WEB = re.compile(r"https?://[^\s\"<>]+", re.IGNORECASE)
 _WRITTEN_HOST = re.compile(r"https?://([A-Za-z0-9.-]+)(?=[\s\"'<>/?#:]|\Z)", re.IGNORECASE)
 _SCRIPTS = frozenset({"javascript:", "data:", "vbscript:"})
 _AFTER_HOST = re.compile(r"[/?#\\]")
+_NAMES = re.compile(r"[\w-]+")
+_SILENT = frozenset({"endcapture", "endcomment", "enddoc"})
+"""The ends of blocks that write nothing where they stand."""
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+"""Lower case that leaves every character at its place; `str.lower` makes two of some."""
 _MAX_PREFIX = 2_000
-"""Characters before a value that are looked at; no host is longer."""
+"""How many characters before a value are examined; no host is longer."""
 _BRANCHES = frozenset({"else", "elsif", "when"})
 
 
@@ -123,13 +129,24 @@ def _kind_of(message: BaseModel, name: str) -> _Kind | None:
 
 
 @dataclass
+class _Block:
+    """A block that has begun: the text before it, and the text at the end of each branch so far."""
+
+    before: str
+    is_case_head: bool
+    """Whether it is the part of a `case` before its first `when`, which writes nothing."""
+    ends: list[str] = field(default_factory=list)
+    has_else: bool = False
+
+
+@dataclass
 class _Walk:
     """Walks through a template with the text that stands before each value, as each branch begins it."""
 
     text: str
     kind: _Kind
     _before: str = ""
-    _open: list[str] = field(default_factory=list)
+    _open: list[_Block] = field(default_factory=list)
     _own: set[str] = field(default_factory=lambda: {"campaign"})
     """Variables whose values the author sets."""
 
@@ -141,6 +158,8 @@ class _Walk:
             elif piece.lastgroup == TOKEN_OUTPUT:
                 yield from self._value(piece, piece.group("stmt"))
             elif piece.lastgroup == "TAG" and piece.group("name") in ("echo", "cycle", "liquid"):
+                if piece.group("name") == "liquid":
+                    self._own.difference_update(_NAMES.findall(piece.group("expr")))
                 yield from self._value(piece, piece.group("expr") if piece.group("name") == "echo" else "user")
             elif piece.lastgroup == "TAG":
                 self._tag(piece.group("name"), piece.group("expr"))
@@ -149,25 +168,36 @@ class _Walk:
         self._before = (self._before + text)[-_MAX_PREFIX:]
 
     def _value(self, piece: Piece, expression: str) -> Iterator[tuple[int, str]]:
-        link = _link_before(self._before, self.kind)
-        if link is not None and _is_before_host_end(link) and not self._is_own(expression):
+        if _is_open(self._before, self.kind) and not self._is_own(expression):
             yield self.text.count("\n", 0, piece.start()) + 1, piece.group()[:100]
         self._write("x")
 
     def _tag(self, name: str, expression: str) -> None:
         if name == "assign" and (match := _LOCAL.fullmatch(expression)):
             (self._own.add if self._is_own(match[2]) else self._own.discard)(match[1])
-        elif name == "capture":
-            self._own.discard(expression.strip())
-            self._open.append(self._before)
-            self._before = " text of its own: "
-        elif name in _BRANCHES and self._open:
-            self._before = self._open[-1]
+        elif name in ("for", "tablerow", "capture"):
+            self._own.difference_update(_NAMES.findall(expression)[:1])
+        if name in _BRANCHES and self._open:
+            self._branch(self._open[-1], name)
         elif name.startswith("end") and self._open:
-            before = self._open.pop()
-            self._before = before if name == "endcapture" else self._before
+            self._end(self._open.pop(), name)
         elif name in PLAIN.tags and PLAIN.tags[name].block:
-            self._open.append(self._before)
+            self._open.append(_Block(self._before, is_case_head=name == "case"))
+            if name == "capture":
+                self._before = " text of its own: "
+
+    def _branch(self, block: _Block, name: str) -> None:
+        block.ends += [] if block.is_case_head else [self._before]
+        block.is_case_head, block.has_else = False, block.has_else or name == "else"
+        self._before = block.before
+
+    def _end(self, block: _Block, name: str) -> None:
+        """Go on after a block with the text of the branch after which a value could decide where a link leads."""
+        if name in _SILENT:
+            self._before = block.before
+            return
+        ends = [self._before, *block.ends, *([] if block.has_else else [block.before])]
+        self._before = next((end for end in ends if _is_open(end, self.kind)), self._before)
 
     def _is_own(self, expression: str) -> bool:
         try:
@@ -176,16 +206,23 @@ class _Walk:
             return False
 
 
+def _is_open(text: str, kind: _Kind) -> bool:
+    """Return whether a value after this text could decide where a link leads."""
+    link = _link_before(text, kind)
+    return link is not None and _is_before_host_end(link)
+
+
 def _link_before(text: str, kind: _Kind) -> str | None:
     """Return the beginning of the link in which the text ends; None if it does not end in a link."""
     if kind == "link":
         return text
+    lower = text.translate(_LOWER)
     if kind == "html":
-        start = max(text.rfind(f"{mark}{word}") for mark in " \t\n/\"'" for word in ("href", "HREF"))
+        start = max(lower.rfind(f"{mark}href") for mark in " \t\n/\"'")
         match = _HREF.match(text, start + 1) if start >= 0 else None
         if match is not None:
             return next(group for group in match.groups() if group is not None)
-    start = max(text.lower().rfind("http://"), text.lower().rfind("https://"))
+    start = max(lower.rfind("http://"), lower.rfind("https://"))
     match = _URL.match(text, start) if start >= 0 else None
     return match[0] if match else None
 
@@ -197,5 +234,7 @@ def _is_before_host_end(link: str) -> bool:
     if scheme is not None and scheme[0] not in ("http:", "https:"):
         return False  # an app's own, mailto or tel
     rest = start[scheme.end() :] if scheme else start
+    if scheme is None and rest in ("/", "\\"):
+        return True  # a second slash begins a host
     is_relative = scheme is None and not rest.startswith(("//", "/\\"))
     return not _AFTER_HOST.search(rest if is_relative else rest.lstrip("/\\"))

@@ -66,7 +66,7 @@ class ApiKeyService:
 
     Args:
         actor: who acts, for the audit trail.
-        reason: why, in the actor's own words.
+        reason: why, as the actor wrote it.
     """
 
     def __init__(self, database: Database, workspace: str, actor: Actor, *, reason: str | None = None) -> None:

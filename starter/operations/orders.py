@@ -38,7 +38,7 @@ async def order_now(
     that it was done. So no order takes effect without an entry, and who gave it stays out of Temporal (guarantee 8).
 
     Args:
-        reason: the actor's own words, for the audit trail.
+        reason: why, as the actor wrote it, for the audit trail.
         key: an order that is repeated with the same key is carried out once; None: it is a new order.
 
     Raises:

@@ -112,8 +112,11 @@ def test_senders(sender: str, name: str, address: str):
         ({"to": "ann@a.test, bob@b.test"}, "email_invalid"),
         ({"to": "ann@a.test\r\nBcc: evil@x.test"}, "email_invalid"),
         ({"to": "ann@a.test> SIZE=1"}, "email_invalid"),
+        ({"to": "ann@a.test\uff0cevil\uff20x.test"}, "email_invalid"),
+        ({"to": "ann@a.test\uff1e"}, "email_invalid"),
         ({"sender": None}, "no_sender"),
         ({"from": "Ann"}, "email_invalid"),
+        ({"from": "Ann <a@a.test\uff1b>"}, "email_invalid"),
         ({"from": "a@a.test, b@b.test"}, "email_invalid"),
         ({"from": "a@a.test\nBcc: evil@x.test"}, "email_invalid"),
         ({"from": f"{ENCODED_BREAK} <a@a.test>"}, "email_invalid"),
@@ -136,6 +139,7 @@ def test_what_is_no_email_is_rejected(content: dict[str, str], code: str):
 
 PIECES = st.lists(
     st.sampled_from(["\r", "\n", "\x0b", "\x85", "\u2029", "=?utf-8?q?", "=0A", "=0D=0A", "?=", "=?utf-8?b?DQo=?=",
+                     "\uff0c", "\uff20", "\uff1e", "\uff1b", "\uff02",
                      "Bcc: evil@x.test", "<", ">", "@", ",", ";", ":", '"', "\\", "(", ")", " "]) | st.text(max_size=8),
     max_size=8,
 ).map("".join)  # fmt: skip

@@ -89,7 +89,7 @@ P, S = ConsentSource.PROFILE, ConsentSource.SERVICE
 EXPLICIT = [source for source in ConsentSource if source is not P]
 
 
-def said(state: Consent, source: ConsentSource, hours: float | None) -> ConsentStatement:
+def stated(state: Consent, source: ConsentSource, hours: float | None) -> ConsentStatement:
     """A statement, some hours after noon; a profile's `subscribed` has no time."""
     return ConsentStatement(state, source, None if hours is None else AT + timedelta(hours=hours))
 
@@ -124,7 +124,7 @@ def test_which_of_two_statements_holds(
     first, second = (kinds[word] for word in who.split(", "))
     for source in first:
         for new_source in second:
-            current, new = said(state, source, at), said(new_state, new_source, new_at)
+            current, new = stated(state, source, at), stated(new_state, new_source, new_at)
             assert choose_statement(current, new) is (new if is_new else current)
             assert choose_statement(None, new) is new
 
@@ -133,7 +133,7 @@ def test_what_the_wire_states() -> None:
     """A bare state is a profile's; a time makes it a statement, never later than now; channels are apart."""
     at = "2026-03-02T10:00:00+02:00"
     bare = {"email": IN, "sms": OUT}
-    assert read_statements(bare, NOW, S) == {"email": said(IN, P, None), "sms": ConsentStatement(OUT, P, NOW)}
+    assert read_statements(bare, NOW, S) == {"email": stated(IN, P, None), "sms": ConsentStatement(OUT, P, NOW)}
     timed = {"email": {"state": IN, "effective_at": at}, "sms": {"state": OUT}}
     assert read_statements(timed, NOW, S)["email"] == ConsentStatement(IN, S, datetime(2026, 3, 2, 8, tzinfo=UTC))
     assert read_statements(timed, NOW, S)["sms"].source is P
@@ -142,7 +142,7 @@ def test_what_the_wire_states() -> None:
     }  # fmt: skip
     for wire in (bare, {**timed, "sms": OUT}, {**bare, "effective_at": at}):
         assert plain_consent(wire) == bare
-    held = {"sms": said(OUT, ConsentSource.USER, 1)}
+    held = {"sms": stated(OUT, ConsentSource.USER, 1)}
     assert merge_statements(held, read_statements({"email": OUT}, NOW, S)) == {
         **held, "email": ConsentStatement(OUT, P, NOW),
     }  # fmt: skip

@@ -220,6 +220,30 @@ def test_templates_are_bounded_when_they_are_applied(text: str, fault: str) -> N
     assert len(str(refused.value)) < 400
 
 
+@pytest.mark.parametrize(
+    ("message", "fault"),
+    [
+        ({"email": {"subject": "x" * 998, "text": "Hello"}}, None),
+        ({"email": {"subject": "é" * 500, "text": "Hello"}}, "messages.email.subject"),
+        ({"email": {"subject": "{{ user.id }}" + "x" * 999, "text": "Hello"}}, None),
+        ({"email": {"subject": "Hi", "text": "x" * 1601}}, None),
+        ({"sms": {"body": "é" * 1600}}, None),
+        ({"sms": {"body": "x" * 1601}}, "messages.sms.body"),
+        ({"push": {"title": "Hi", "body": "x" * 1601}}, "messages.push.body"),
+        ({"push": {"title": "x" * 1601, "body": "Hello"}}, "messages.push.title"),
+    ],
+)
+def test_a_text_that_is_always_too_long_is_refused_when_it_is_applied(message: Any, fault: str | None) -> None:
+    """What a template renders is checked at the send; a text without markup can be checked before."""
+    definition = {"campaign": "c", "delivery": {"type": "external"}, "messages": message}
+    if fault is None:
+        assert parse_mapping(definition)
+        return
+    with pytest.raises(DefinitionError) as refused:
+        parse_mapping(definition)
+    assert [found.key for found in refused.value.faults] == [fault]
+
+
 def test_a_user_has_at_most_20_push_tokens() -> None:
     """More are refused; a user from before the limit keeps the last ones at the next change."""
     tokens = tuple(f"t{n}" for n in range(30))

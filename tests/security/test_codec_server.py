@@ -96,8 +96,8 @@ async def encrypted(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[E
     await dev.start()
     try:
         for words in (("apply", str(folder / "cart.yaml")), ("publish", "cart")):
-            code, said = await dev.run(*words)
-            assert code == 0, said
+            code, printed = await dev.run(*words)
+            assert code == 0, printed
         assert (await dev.http.put("/v1/users/u", json={"push_tokens": ["phone"]})).is_success
         event = {"id": "e1", "user": "u", "type": "event", "name": "cart_abandoned", "occurred_at": now().isoformat()}
         assert await dev.report(event) == ["accepted"]
@@ -110,9 +110,9 @@ async def encrypted(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[E
 
 
 async def _create_key(dev: DevProcess, scope: str) -> str:
-    _, said = await dev.run("keys", "create", "--name", scope, "--scope", scope)
-    found = re.search(r"ck_\S+", said)
-    assert found, said
+    _, printed = await dev.run("keys", "create", "--name", scope, "--scope", scope)
+    found = re.search(r"ck_\S+", printed)
+    assert found, printed
     return found[0]
 
 
@@ -196,12 +196,12 @@ async def test_the_temporal_program(encrypted: Encrypted) -> None:
     await _payloads(encrypted)
     codec = ("--codec-endpoint", encrypted.codec, "--codec-auth")
     show = ("workflow", "show", "-w", encrypted.workflow_id, "--output", "json")
-    said = {
+    printed = {
         "without": await _temporal(encrypted, *show),
         "ingest": await _temporal(encrypted, *show, *codec, f"Bearer {encrypted.keys['ingest']}"),
         "read": await _temporal(encrypted, *show, *codec, f"Bearer {encrypted.keys['read']}"),
     }
-    inputs = {name: _input(text) for name, text in said.items()}
+    inputs = {name: _input(text) for name, text in printed.items()}
     assert {name: b'"follow_up_id"' in text for name, text in inputs.items()} == {
         "without": False, "ingest": False, "read": True,
     }  # fmt: skip
@@ -222,8 +222,8 @@ async def _temporal(encrypted: Encrypted, *words: str) -> str:
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={"HOME": os.environ.get("HOME", "/")},
     )  # fmt: skip
     async with asyncio.timeout(60):
-        said, _ = await process.communicate()
-    return said.decode()
+        printed, _ = await process.communicate()
+    return printed.decode()
 
 
 @pytest.mark.timeout(180)

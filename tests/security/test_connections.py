@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ from tests.support.slow_callers import connect, head
 
 pytestmark = pytest.mark.serial
 
+_MORE_THAN_BUFFERS = 8 * 1024 * 1024
+"""Bytes that no pair of sockets on this machine holds."""
+
 
 async def test_idle_connections_give_way(sqlite_url: str, tmp_path: Path) -> None:
     """More connections than the process takes, none of which ends a head: requests are answered all the same."""
@@ -29,6 +33,24 @@ async def test_idle_connections_give_way(sqlite_url: str, tmp_path: Path) -> Non
             assert (await api.client.get("/v1/follow-ups")).status_code == 200
         for _, writer in held:
             writer.close()
+
+
+async def test_connections_that_read_nothing_give_way(sqlite_url: str, tmp_path: Path) -> None:
+    """One client fills all connections with requests whose responses it does not read: others are answered, and the
+    requests that end with their connections are no errors.
+    """
+    log = tmp_path / "api.log"
+    async with api_process(sqlite_url, log, max_connections="20") as api:
+        size = len((await api.client.get("/openapi.json")).content)
+        requests = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * (_MORE_THAN_BUFFERS // size + 3)
+        held = ExitStack()
+        for _ in range(30):
+            held.enter_context(_deaf_connection(api.port, requests))
+        await until(lambda: len(list(_requests(log))) > 30, "the responses to begin")
+        for _ in range(5):
+            assert (await api.client.get("/v1/follow-ups")).status_code == 200
+        held.close()
+    assert "request_failed" not in log.read_text()
 
 
 async def test_a_head_must_end(sqlite_url: str, tmp_path: Path) -> None:
@@ -70,3 +92,13 @@ async def test_an_aborted_request_is_no_error(sqlite_url: str, tmp_path: Path) -
 def _requests(log: Path) -> Iterator[dict[str, object]]:
     lines = (json.loads(line) for line in log.read_text().splitlines() if line.startswith("{"))
     return (line for line in lines if line["event"] == "request")
+
+
+def _deaf_connection(port: int, requests: bytes) -> socket.socket:
+    """Send requests from an address of its own, and read nothing."""
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    deaf.bind(("127.0.0.2", 0))
+    deaf.connect(("127.0.0.1", port))
+    deaf.sendall(requests)
+    return deaf

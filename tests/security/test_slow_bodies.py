@@ -118,6 +118,21 @@ async def test_bodies_that_fill_the_memory(sqlite_url: str, tmp_path: Path, load
         assert await api.metric("connector_http_body_bytes") < 16 * 1024 * 1024
 
 
+async def test_one_fast_client_that_fills_the_memory(sqlite_url: str, tmp_path: Path) -> None:
+    """12 keyless bodies whose last bytes are missing, sent again and again at full speed: other clients find room."""
+    start = head("/webhooks/mailgun", 1024 * 1024) + b" " * (1024 * 1024 - 20)
+    async with (
+        api_process(sqlite_url, tmp_path / "api.log", other=MAILGUN) as api,
+        slow_callers(api.port, start, 12),
+    ):
+        await until(lambda: _is_full(api), "the memory is full")
+        check_served([await send_webhook(api.client, number) for number in range(20)], 204)
+
+
+async def _is_full(api: ApiProcess) -> bool:
+    return await api.metric("connector_http_body_bytes", 'pool="webhooks"') > 10_000_000
+
+
 async def test_with_a_key(sqlite_url: str, tmp_path: Path, load: Load) -> None:
     """A key that leaked: its slow bodies lose their places to those that come whole."""
     start = head("/v1/batch", 100_000, {"Authorization": f"Bearer {LEAKED}"})

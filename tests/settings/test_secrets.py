@@ -195,9 +195,9 @@ def test_a_file_that_cannot_be_used(variable: str, wrong: str, tmp_path: Path, m
         monkeypatch.setenv(variable, secret)
     with pytest.raises(SettingsWrong, match=f"{variable}_FILE") as error:
         read_settings()
-    said = str(error.value)
-    assert secret not in said
-    assert path not in said
+    message = str(error.value)
+    assert secret not in message
+    assert path not in message
 
 
 def test_the_case_of_a_name_is_no_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

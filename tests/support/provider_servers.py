@@ -117,7 +117,7 @@ class FcmServer:
 def fcm_error(status: int, code: str | None) -> dict[str, Any]:
     """Return an error in the form of FCM."""
     details = [{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}] if code else []
-    return {"error": {"code": status, "message": "refused \+14155552671", "status": "NOT_FOUND", "details": details}}
+    return {"error": {"code": status, "message": "refused +14155552671", "status": "NOT_FOUND", "details": details}}
 
 
 def key_file(folder: Path, server: str) -> Path:

@@ -81,6 +81,7 @@ def test_no_value_leaves_its_json_string(value: str, before: str) -> None:
         ("https://x.test/u/{{ user.x }}/z", "..", "https://x.test/u/%2E%2E/z"),
         ("https://x.test/?q={{ user.x }}&r=1", "a&admin=1 é", "https://x.test/?q=a%26admin%3D1%20%C3%A9&r=1"),
         ("https://x.test/?q={{ user.x | url_encode }}", "a b&c", "https://x.test/?q=a+b%26c"),
+        ("https://x.test/u/{{ user.x | url_encode }}/z", "..", "https://x.test/u/%2E%2E/z"),
         ("https://x.test/?q={{ user.x | json }}", "a", "https://x.test/?q=%22a%22"),
         ("https://x.test/{{ user.x | raw }}", "a/b?c", "https://x.test/a/b?c"),
         ("https://x.test{{ user.x }}/a", "@evil.test", "https://x.test%40evil.test/a"),

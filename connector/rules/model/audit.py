@@ -75,7 +75,7 @@ class Act:
         subject: the id of a campaign, card or key; a user, and whose follow-up it is, by `user_key`: never by an
             external id or the follow-up's, which an erasure could not delete here. None: no single thing.
         details: JSON values that name no user and are made of nothing about one, such as a due time (`spread`).
-        reason: the actor's own words.
+        reason: why, as the actor wrote it.
         act_id: the id of the order or update, which the entries of one act share; None: the act has one entry.
     """
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from connector.rules.model.values import Definition, UtcInstant
+from connector.rules.model.values import Definition, Instant
 
 Consent = Literal["subscribed", "unsubscribed"]
 
@@ -60,11 +60,11 @@ class StatedConsent(Definition):
     """Consent as a service reports it, with the time of the user's statement; without `effective_at`, a profile's."""
 
     state: Consent
-    effective_at: UtcInstant | None = None
+    effective_at: Instant | None = None
 
 
 _STATED = TypeAdapter(StatedConsent)
-_TIME: TypeAdapter[datetime | None] = TypeAdapter(UtcInstant | None)
+_TIME: TypeAdapter[datetime | None] = TypeAdapter(Instant | None)
 
 
 def choose_statement(current: ConsentStatement | None, new: ConsentStatement) -> ConsentStatement:
@@ -128,5 +128,5 @@ def _plain(value: Any) -> Any:
 
 def _statement(state: Consent, at: datetime | None, now: datetime, source: ConsentSource) -> ConsentStatement:
     if at is not None:
-        return ConsentStatement(state, source, min(at, now))
+        return ConsentStatement(state, source, min(at.astimezone(UTC), now))
     return ConsentStatement(state, ConsentSource.PROFILE, now if state == "unsubscribed" else None)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, field_validator
 
 from connector.rules.model.consent import (
     Consent,
@@ -17,13 +17,13 @@ from connector.rules.model.consent import (
     plain_consent,
 )
 from connector.rules.model.errors import DefinitionError, Fault
-from connector.rules.model.values import ChannelName, Definition, Text, UtcInstant, canonical_json
+from connector.rules.model.values import ChannelName, Definition, Text, canonical_json
 
 ConsentByChannel = Annotated[
     dict[ChannelName, Consent],
     BeforeValidator(
         plain_consent,
-        json_schema_input_type=dict[Literal[ChannelName, "effective_at"], Consent | StatedConsent | UtcInstant],
+        json_schema_input_type=dict[Literal[ChannelName, "effective_at"], Consent | StatedConsent | AwareDatetime],
     ),
 ]
 """On the wire a channel's consent may carry the time of the user's statement; `read_statements` reads it."""

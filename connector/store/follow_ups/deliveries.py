@@ -23,7 +23,7 @@ from connector.store.engine.bulk import in_set, upsert_rows
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.follow_ups import update_follow_ups
 from connector.store.tables import deliveries, interactions, user_aliases
-from connector.store.users.marks import pseudonym
+from connector.store.users.marks import make_pseudonym
 
 _DECIDED = ("state", "reason", "claimed_at", "decided_at", "attempt", "fault", "provider_id")
 """The columns that a decision about a delivery changes."""
@@ -128,7 +128,7 @@ async def _provider_id(tx: Transaction, written: WriteDelivery) -> str | None:
     """Return the provider's id for a message; a pseudonym if the user was erased meanwhile (guarantee 8)."""
     if written.provider_id is None or not written.follow_up.is_erased:
         return written.provider_id
-    return await pseudonym(tx, written.provider_id)
+    return await make_pseudonym(tx, written.provider_id)
 
 
 async def mark_accepted(

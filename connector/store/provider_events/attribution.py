@@ -12,7 +12,7 @@ from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import find_deliveries
 from connector.store.tables import bare_number, deliveries, user_aliases, users
-from connector.store.users.marks import pseudonyms
+from connector.store.users.marks import ids_by_pseudonym
 
 _CHANNELS = [literal(name, literal_execute=True) for name in ("email", "sms")]
 """The condition of the partial index `deliveries_by_provider`, in constants (see `engine.bulk`)."""
@@ -25,7 +25,7 @@ async def find_by_provider(tx: Transaction, ids: Collection[str]) -> dict[str, D
     """
     if not ids:
         return {}
-    id_of = await pseudonyms(tx, ids) | {id: id for id in ids}
+    id_of = await ids_by_pseudonym(tx, ids) | {id: id for id in ids}
     has_id = in_set(tx, deliveries.c.provider_id, id_of)
     records = await find_deliveries(tx, has_id, deliveries.c.channel.in_(_CHANNELS), with_user=True)
     return {id_of[record.provider_id]: record for record in records if record.provider_id is not None}

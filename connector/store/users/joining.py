@@ -35,8 +35,8 @@ _BY_CAMPAIGN = (receipts, assignments)
 _DESCRIBED = tuple(User.model_fields.keys() - {"id"})
 
 
-class UserMerger:
-    """Decides which users become part of which others, and how those are described then.
+class JoinedUsers:
+    """The users of some pairs as they will be: which become part of which others, and how those are described then.
 
     Args:
         stored: all users concerned, by key. bare: those of them who have no history.
@@ -47,7 +47,7 @@ class UserMerger:
         self._into: dict[str, str] = {}
 
     def current_key(self, key: str) -> str:
-        """Return the key of the user whom this one is part of by now."""
+        """Return the key of the user whom this one has become part of; its own if of none."""
         while key in self._into:
             key = self._into[key]
         return key
@@ -94,9 +94,9 @@ async def find_bare(tx: Transaction, user_keys: Collection[str]) -> set[str]:
     return set((await tx.execute(statement.where(*(~has_row for has_row in history)))).scalars())
 
 
-async def join_users(tx: Transaction, join: UserMerger) -> None:
+async def join_users(tx: Transaction, joined: JoinedUsers) -> None:
     """Write the joined users, in a fixed number of statements."""
-    if not (replaced := join.replacements()):
+    if not (replaced := joined.replacements()):
         return
     user = users.c
     rows = [{"deleted": key, "kept": kept} for key, kept in replaced.items()]
@@ -106,7 +106,7 @@ async def join_users(tx: Transaction, join: UserMerger) -> None:
     fields = (*_DESCRIBED, "newest_t", "said_at", "said_by")
     described = update(users).where(tx.in_workspace(users), user.user_key == bindparam("key"))
     values = {name: bindparam(f"new_{name}", type_=user[name].type) for name in fields}
-    await tx.execute(described.values(values), [_row(key, one) for key, one in join.kept().items()])
+    await tx.execute(described.values(values), [_row(key, one) for key, one in joined.kept().items()])
     statement = delete(users).where(tx.in_workspace(users), user.user_key == bindparam("deleted"))
     await tx.execute(statement, [{"deleted": key} for key in replaced])
 

@@ -20,7 +20,7 @@ from connector.store.audit import record_audit
 from connector.store.engine.bulk import in_set, insert_into
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import user_aliases
-from connector.store.users.joining import UserMerger, find_bare, join_users
+from connector.store.users.joining import JoinedUsers, find_bare, join_users
 from connector.store.users.joins import UserJoin, insert_joins
 from connector.store.users.splitting import insert_users
 from connector.store.users.users import find_user_keys, load_users, lock_users, resolve_and_lock
@@ -120,7 +120,7 @@ def _previous_ids(pairs: Sequence[IdPair], outcomes: Sequence[Linked], anonymous
 async def _join(tx: Transaction, pairs: Sequence[IdPair], attempt: _LinkAttempt) -> tuple[list[Linked], _LinkAttempt]:
     """Link pairs again, now letting one of two users become part of the other."""
     keys = set(attempt.keys.values())
-    attempt.joining = UserMerger(await load_users(tx, keys), await find_bare(tx, keys))
+    attempt.joining = JoinedUsers(await load_users(tx, keys), await find_bare(tx, keys))
     outcomes = [attempt.link(pair) for pair in pairs]
     await join_users(tx, attempt.joining)
     return outcomes, attempt
@@ -137,7 +137,7 @@ class _LinkAttempt:
         self._identified = set(known.identified)
         self.added: dict[str, str] = {}
         self.created: list[str] = []
-        self.joining = UserMerger({}, set())
+        self.joining = JoinedUsers({}, set())
 
     def link(self, pair: IdPair) -> Linked:
         """Link a pair."""

@@ -64,12 +64,12 @@ async def possible_marks(tx: Transaction, ids: Collection[str]) -> dict[str, lis
     return {id: [make_mark(secret, _id_text(id)) for secret in secrets] for id in ids}
 
 
-async def pseudonyms(tx: Transaction, provider_ids: Collection[str]) -> dict[str, str]:
+async def ids_by_pseudonym(tx: Transaction, provider_ids: Collection[str]) -> dict[str, str]:
     """Return the ids of which these are the pseudonyms: what replaced providers' ids for messages of erased users."""
     return await _by_mark(tx, {_provider_text(id): id for id in provider_ids})
 
 
-async def pseudonym(tx: Transaction, provider_id: str) -> str:
+async def make_pseudonym(tx: Transaction, provider_id: str) -> str:
     """Return what replaces a provider's id for a message of an erased user, so that late reports still match it."""
     return make_mark((await tx.mark_secrets.load(tx.connection))[0], _provider_text(provider_id))
 

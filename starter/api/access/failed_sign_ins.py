@@ -35,7 +35,7 @@ class FailedSignIns:
         return len(self._empty_at)
 
     def is_throttled(self, scope: Scope) -> bool:
-        """Whether the client of a request has failed too often of late."""
+        """Return whether the client of a request has failed too often of late."""
         return self._seconds_to_wait(client_of(scope)) > 0
 
     def refuse(self, scope: Scope, error: ApiError) -> ApiError:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from connector.settings.application import DEFAULT_MAX_CONNECTIONS
 
@@ -36,6 +37,8 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
     _idle_since = 0.0
     _limit: asyncio.TimerHandle | None = None
     _write_limit: asyncio.TimerHandle | None = None
+    _running: RequestResponseCycle | None = None
+    """The request in progress; `cycle` is the newest one, which waits behind it if it was sent without waiting."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection; if there are too many, close the one that has been idle longest, else this one."""
@@ -48,6 +51,9 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection."""
         self._unlimit()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
         self.resume_writing()
         super().connection_lost(exc)
 
@@ -108,6 +114,10 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
             self._write_limit.cancel()
             self._write_limit = None
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def _limit_to(self, seconds: float) -> None:
         self._unlimit()
         self._limit = self.loop.call_later(seconds, self._reach_limit)
@@ -122,17 +132,20 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
             self._limit = None
 
     def _close_idlest(self) -> None:
-        """Close the connection without a request that is open longest, of the client that has most of them."""
+        """Close the idle connection that has been idle longest, of the client that has most of them."""
         idle = [one for one in self.connections if isinstance(one, BoundedHttpToolsProtocol) and one.is_idle]
         numbers = Counter(one.client_address for one in idle)
         idlest = min(idle, key=lambda one: (-numbers[one.client_address], one._idle_since))
         self.connections.discard(idlest)  # at once: several may come before it is closed
-        idlest.transport.close()
+        if idlest.flow.write_paused:
+            idlest.transport.abort()  # closing would wait until the client has read
+        else:
+            idlest.transport.close()
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is in progress; this connection, which has just begun, is idle as well."""
-        return self.cycle is None or self.cycle.response_complete
+        """Whether no request is in progress, as on a connection that has just begun, or the client does not read."""
+        return self.cycle is None or self.cycle.response_complete or self.flow.write_paused
 
     @property
     def client_address(self) -> str | None:

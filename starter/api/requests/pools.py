@@ -1,8 +1,9 @@
 """Pools of places and body memory: what one kind of caller takes up is not taken from another kind.
 
 A request takes a place in its pool once it is known who sends it. Requests whose body has not arrived yet have places
-apart, because only they can be slow at will: if those are full, the body that arrives most slowly has to go. The
-pools know no HTTP and no tasks, so that every rule can be tested on a clock of its own.
+apart, because only they can be slow at will: if those are full, the body that arrives most slowly has to go. If memory
+is short, it is one of the client that holds most. The pools know no HTTP and no tasks, so that every rule can be tested
+on a clock of its own.
 """
 
 from __future__ import annotations
@@ -114,7 +115,11 @@ class Pool:
         place.is_whole = True
 
     def hold(self, place: Place, size: int, now: float) -> None:
-        """Count bytes of a body in memory. Raises PoolFull if there is no room; the request then holds none."""
+        """Count bytes of a body in memory. Raises PoolFull if there is no room; the request then holds none.
+
+        Unfinished bodies make room: those of the client that holds most, if it holds more than this one's client
+        will, else slower ones. So no client, however fast, keeps the memory for itself.
+        """
         try:
             self._make_room(size, place, now)
         except PoolFull:
@@ -135,18 +140,32 @@ class Pool:
     def _make_room(self, size: int, place: Place, now: float) -> None:
         while self.bytes + size > self.max_bytes:
             holding = [one for one in self._places if one.held and not one.is_whole]
-            if not self._withdraw_slower(holding, place, now):
+            greediest = self._of_greediest(holding, than=self._held_by(place.client) + size)
+            if greediest:
+                self._withdraw(min(greediest, key=lambda one: one.rate(now)))
+            elif not self._withdraw_slower(holding, place, now):
                 raise PoolFull("memory")
+
+    def _of_greediest(self, holding: list[Place], *, than: int) -> list[Place]:
+        """Return the bodies of the client that holds most; none if that is not more `than` so many bytes."""
+        client = max((one.client for one in holding), key=self._held_by, default="")
+        return [one for one in holding if one.client == client] if self._held_by(client) > than else []
+
+    def _held_by(self, client: str) -> int:
+        return sum(one.held for one in self._places if one.client == client)
 
     def _withdraw_slower(self, places: list[Place], than: Place, now: float) -> bool:
         """Take away the place of the slowest of these bodies; return whether there was one slower than this one."""
         slowest = min(places, key=lambda one: one.rate(now), default=than)
         if not slowest.rate(now) < than.rate(now):
             return False
-        slowest.is_withdrawn = True
-        self.leave(slowest)
-        slowest.withdraw()
+        self._withdraw(slowest)
         return True
+
+    def _withdraw(self, place: Place) -> None:
+        place.is_withdrawn = True
+        self.leave(place)
+        place.withdraw()
 
     def _drop_bytes(self, place: Place) -> None:
         self.bytes -= place.held

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from connector.rules.model.audit import AuditAction
-from connector.rules.model.values import UtcInstant
+from connector.rules.model.values import Instant
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.routes.follow_ups import Word
@@ -21,7 +21,7 @@ _MAX_SEQ = 2**63 - 1
 @router.get("/v1/audit", dependencies=[Depends(needs(Scope.MANAGE))])
 async def read_entries(
     context: ContextHere,
-    since: UtcInstant | None = None,
+    since: Instant | None = None,
     action: AuditAction | None = None,
     actor: Word = None,
     subject: Word = None,

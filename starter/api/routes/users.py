@@ -95,7 +95,7 @@ async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
     """Return the profile; `unreachable` lists addresses that providers reported as undeliverable.
 
     `consent_statements` has, by channel, when the consent that holds was stated, and by whom: `user` (by a link to
-    unsubscribe), `provider`, or a `service` or an `operator` with `effective_at`. A profile's bare word is not listed.
+    unsubscribe), `provider`, or a `service` or an `operator` with `effective_at`. A profile's bare state is not listed.
 
     `joins` lists the ids that were joined into this user: who did it and when, by a key's id or a user name of the
     operating system, and when a join was undone. `undone_by` is null if a service used the id as a user's own.

@@ -48,6 +48,19 @@ def test_one_client_has_half_of_the_places_for_unfinished_bodies() -> None:
     assert own.is_withdrawn
 
 
+def test_no_client_keeps_the_memory_for_itself() -> None:
+    """However fast its bodies come: another client takes room from it, up to as much as it holds itself."""
+    pool = Pool(8, 100)
+    fast, faster, slow = place("a", received=5000), place("a", received=9000), place("b", received=1)
+    fill(pool, fast, faster, slow)
+    pool.hold(fast, 50, 1.0)
+    pool.hold(faster, 50, 1.0)
+    pool.hold(slow, 20, 1.0)
+    assert (fast.is_withdrawn, faster.is_withdrawn, pool.bytes) == (True, False, 70)
+    with pytest.raises(PoolFull, match="memory"):
+        pool.hold(slow, 40, 1.0)
+
+
 def test_memory_is_taken_from_slower_bodies_only() -> None:
     """Never from whole ones, which are in work; whoever gets none holds none."""
     pool = Pool(4, 100)
