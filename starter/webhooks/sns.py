@@ -32,6 +32,8 @@ MAX_AGE, MAX_CLOCK_SKEW = timedelta(days=1), timedelta(minutes=15)
 MAX_CERTIFICATES = 16
 MAX_CONFIRMED_SUBSCRIPTIONS = 1000
 _MAX_WAIT_SECONDS = 10.0
+_MAX_WAITING = 32
+"""Half of the places of webhooks: calls with invented certificates must leave room for other providers."""
 
 _NOTIFICATION_FIELDS = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _HANDSHAKE_FIELDS = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
@@ -59,7 +61,7 @@ class SnsVerifier:
         self._topics, self._fetch = frozenset(topics), fetch
         self._certificates: OrderedDict[str, x509.Certificate] = OrderedDict()
         self._confirmed: OrderedDict[str, None] = OrderedDict()
-        self._fetch_lock = asyncio.Lock()
+        self._fetch_lock, self._waiting = asyncio.Lock(), 0
 
     async def verify(self, call: WebhookCall) -> None:
         """Check that SNS signed this message of one of our topics within the last day.
@@ -113,15 +115,24 @@ class SnsVerifier:
     @asynccontextmanager
     async def _one_fetch(self) -> AsyncIterator[None]:
         """Allow one fetch at a time, so that a flood of made-up certificates causes no flood of our requests."""
+        if self._waiting >= _MAX_WAITING:
+            raise _too_many_waiting()
+        self._waiting += 1
         try:
             async with asyncio.timeout(_MAX_WAIT_SECONDS):
                 await self._fetch_lock.acquire()
         except TimeoutError:
-            raise TryAgainLater("too many requests to Amazon SNS are waiting; send this again") from None
+            raise _too_many_waiting() from None
+        finally:
+            self._waiting -= 1
         try:
             yield
         finally:
             self._fetch_lock.release()
+
+
+def _too_many_waiting() -> TryAgainLater:
+    return TryAgainLater("too many requests to Amazon SNS are waiting; send this again")
 
 
 def _signed_content(message: Mapping[str, Any]) -> tuple[bytes, bytes, HashAlgorithm]:

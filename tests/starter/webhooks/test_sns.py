@@ -144,6 +144,23 @@ async def test_the_certificate_is_fetched_once(sender: SesSender) -> None:
     assert sender.fetched == [CERTIFICATE_URL]
 
 
+async def test_invented_certificates_leave_room_for_other_calls(sender: SesSender) -> None:
+    """While one fetch is slow, a bounded number of calls waits for the next; the others are refused at once."""
+    answered = asyncio.Event()
+
+    async def fetch(url: str) -> bytes:
+        await answered.wait()
+        raise TryAgainLater("it was invented")
+
+    provider = Ses([TOPIC], fetch=fetch)
+    invented = [sender.call(EVENT, SigningCertURL=f"{HOST}/{number}.pem") for number in range(100)]
+    calls = [asyncio.create_task(provider.verify(call)) for call in invented]
+    _, waiting = await asyncio.wait(calls, timeout=0.5)
+    assert len(waiting) == 33, "one fetches, 32 wait"
+    answered.set()
+    assert all(isinstance(fault, TryAgainLater) for fault in await asyncio.gather(*calls, return_exceptions=True))
+
+
 async def test_nothing_is_fetched_for_strangers(sender: SesSender) -> None:
     """A topic that is not ours, an old message, another host, no signature: all refused before any fetch."""
     sender.fetched.clear()
