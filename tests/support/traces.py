@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Collection
 from pathlib import Path
@@ -15,6 +16,8 @@ from temporalio.client import Client
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
 
+_HEXADECIMAL = re.compile(r"[0-9a-f]+")
+
 
 class Traces:
     """Searches for texts in every form in which they may be written.
@@ -24,7 +27,9 @@ class Traces:
     """
 
     def __init__(self, texts: Collection[str]) -> None:
-        self._forms = {form for text in texts for form in (text, text.casefold(), quote(text), json.dumps(text)[1:-1])}
+        forms = {form for text in texts for form in (text, text.casefold(), quote(text), json.dumps(text)[1:-1])}
+        # A form of hexadecimal digits alone, like "ada", may be in any hash.
+        self._forms = {form for form in forms if not _HEXADECIMAL.fullmatch(form)}
 
     def found_in(self, text: str) -> set[str]:
         """Return the forms that the text has."""
