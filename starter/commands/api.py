@@ -8,7 +8,6 @@ import typer
 
 from connector.app.event_loop import run_service
 from connector.app.shutdown import stop_on_signals
-from starter.api.server import serve
 from starter.commands.options import DataOption
 from starter.commands.session import start_command
 
@@ -30,6 +29,8 @@ def api(
       CONNECTOR_API_KEYS_FILE=/run/secrets/keys.json connector api
     """
     settings = start_command(data)
+    from starter.api.server import serve  # it takes half of the start, so wrong settings are told before
+
     address = settings.api_host if host is None else host, settings.api_port if port is None else port
 
     async def work() -> None:

@@ -17,9 +17,8 @@ def worker(data: DataOption = None) -> None:
 
       TEMPORAL_ADDRESS=temporal:7233 connector worker
     """
-    from worker import run_worker  # the only import of the worker here: it needs activities and workflows
-
     settings = start_command(data)
+    from worker import run_worker  # it needs activities and workflows, so wrong settings are told before
 
     async def work() -> None:
         await run_worker(settings, stop_on_signals())

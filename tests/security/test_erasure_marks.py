@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +25,7 @@ from connector.store.users.users import UserErased
 from starter.operations.erasure import erase as erase_user
 from tests.support.api_process import ApiProcess, api_process
 from tests.support.builders import ABANDONED, BASE, ORIGINAL, push
+from tests.support.databases import forget_users, open_database
 from tests.support.installation import Installation
 from tests.support.provider_event_harness import ProviderEventHarness
 from tests.support.traces import Traces
@@ -36,12 +36,26 @@ def old_mark(id: str) -> str:
     return f"erased:{hashlib.sha256(id.encode()).hexdigest()}"
 
 
-@pytest.fixture
-async def api(database: Database, database_url: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
-    """The API as a process of its own, on each kind of database, with a follow-on of a push."""
-    await Installation(database).publish(ORIGINAL, ABANDONED)
-    async with api_process(database_url, tmp_path / "api.log") as served:
+@pytest.fixture(scope="module")
+async def _api(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ApiProcess]:
+    async with open_database(module_database_url) as database:
+        await Installation(database).publish(ORIGINAL, ABANDONED)
+    async with api_process(module_database_url, tmp_path_factory.mktemp("marks") / "api.log") as served:
         yield served
+
+
+@pytest.fixture
+async def api(_api: ApiProcess, module_database_url: str) -> ApiProcess:
+    """The API as a process of its own, with a follow-on of a push; it knows nobody yet."""
+    await forget_users(module_database_url)
+    return _api
+
+
+@pytest.fixture
+async def its_database(module_database_url: str) -> AsyncIterator[Database]:
+    """The database of the API."""
+    async with open_database(module_database_url) as database:
+        yield database
 
 
 async def report(api: ApiProcess, id: str, user: str) -> str:
@@ -116,11 +130,11 @@ async def test_an_id_that_looks_erased_is_ordinary(api: ApiProcess) -> None:
         assert await report(api, f"late-{n}", id) == "invalid"
 
 
-async def test_a_mark_of_today_is_no_id(api: ApiProcess, database: Database) -> None:
+async def test_a_mark_of_today_is_no_id(api: ApiProcess, its_database: Database) -> None:
     """Whoever reads the database, and reports with what it has, reports about somebody else."""
     await report(api, "known", "victim")
     assert await erase(api, "victim") == 204
-    async with database.read("default") as tx:
+    async with its_database.read("default") as tx:
         marks = (await tx.execute(select(erased_users.c.mark))).scalars().all()
     assert marks
     assert not {hashlib.sha256(b"victim").hexdigest(), old_mark("victim")} & set(marks)
@@ -129,22 +143,25 @@ async def test_a_mark_of_today_is_no_id(api: ApiProcess, database: Database) -> 
     assert await report(api, "late", "victim") == "invalid"
 
 
-async def test_erasing_again_changes_nothing(api: ApiProcess, database: Database) -> None:
+async def test_erasing_again_changes_nothing(api: ApiProcess, its_database: Database) -> None:
     """An id that was erased before, and one that was never seen, are not found; neither leaves a mark."""
     await report(api, "known", "victim")
     assert [await erase(api, id) for id in ("victim", "victim", "nobody")] == [204, 404, 404]
-    async with database.read("default") as tx:
+    async with its_database.read("default") as tx:
         assert len((await tx.execute(select(erased_users))).all()) == 1
     assert await report(api, "first", "nobody") == "accepted"
 
 
-async def test_the_erasure_is_audited_without_the_id(api: ApiProcess, database: Database) -> None:
+async def test_the_erasure_is_audited_without_the_id(api: ApiProcess, its_database: Database) -> None:
     """Who did it and from where, about a surrogate key."""
     await report(api, "known", "victim")
+    async with its_database.read("default") as tx:
+        earlier = await list_audit(tx, AuditFilter(), 100)
     assert await erase(api, "victim") == 204
-    async with database.read("default") as tx:
-        [entry] = await list_audit(tx, AuditFilter(), 10)
+    async with its_database.read("default") as tx:
+        entry, *others = await list_audit(tx, AuditFilter(), 100)
         [user_key] = (await tx.execute(select(users.c.user_key))).scalars()
+    assert others == earlier
     assert (entry.act.action, entry.act.subject) == (AuditAction.ERASE_USER, user_key)
     assert (entry.actor.kind, entry.actor.origin) == (ActorKind.KEY, "127.0.0.1")
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
-from tests.support.api_process import api_process, logged_ids
+from tests.support.api_process import ApiProcess, api_process, logged_ids
 from tests.support.builders import at
+from tests.support.databases import forget_users
 
 ID = "order-777"
 Report = Callable[[str, float], tuple[str, dict[str, Any]]]
@@ -34,12 +34,21 @@ def _purchase_of_two_products(user: str, minutes: float) -> tuple[str, dict[str,
     return route, {**message, "event": "Order Completed", "properties": {"order_id": ID, "products": products}}
 
 
+@pytest.fixture(scope="module")
+async def api(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ApiProcess]:
+    """The API as a process of its own, one for all tests of this module on each kind of database."""
+    async with api_process(module_database_url, tmp_path_factory.mktemp("ids") / "api.log") as served:
+        yield served
+
+
 @pytest.mark.parametrize("report", [_interaction, _track, _batch, _purchase_of_two_products])
-async def test_another_users_report_uses_up_nobodys_id(report: Report, database_url: str, tmp_path: Path) -> None:
+async def test_another_users_report_uses_up_nobodys_id(
+    report: Report, api: ApiProcess, module_database_url: str
+) -> None:
     """M6: Mallory reports Ann's order number first; Ann's purchase counts, and once, on whatever day it is repeated."""
-    async with api_process(database_url, tmp_path / "api.log") as api:
-        for user, minutes in (("mallory", 0), ("ann", 1), ("ann", -24 * 60)):
-            route, body = report(user, minutes)
-            (await api.client.post(route, json=body)).raise_for_status()
-            logged = set((await logged_ids(database_url)).values())
-            assert logged == ({1} if user == "mallory" else {2})
+    await forget_users(module_database_url)
+    for user, minutes in (("mallory", 0), ("ann", 1), ("ann", -24 * 60)):
+        route, body = report(user, minutes)
+        (await api.client.post(route, json=body)).raise_for_status()
+        logged = set((await logged_ids(module_database_url)).values())
+        assert logged == ({1} if user == "mallory" else {2})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,7 @@ from connector.store.users.users import find_user
 from starter.api.access.user_tokens import UserTokens
 from starter.api.context import machine_now
 from tests.support.api_process import api_process
+from tests.support.databases import forget_users
 from tests.support.scoped_keys import create_keys
 
 W = "default"
@@ -82,14 +84,21 @@ class Attack:
             await database.close()
 
 
+@pytest.fixture(scope="module")
+async def _attack(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Attack]:
+    folder = tmp_path_factory.mktemp("joins")
+    url = f"sqlite+aiosqlite:///{shutil.copy(_sqlite_template, folder / 'connector.db')}"
+    keys = await create_keys(url, "ingest", "read", "manage", "ingest+manage", "ingest+read", "client")
+    secrets = {f"CONNECTOR_{name}_SECRETS": f'["{SECRET}"]' for name in ("CLIENT", "INBOX")}
+    async with api_process(url, folder / "api.log", other=secrets) as api:
+        yield Attack(api.client, keys, url)
+
+
 @pytest.fixture
-async def attack(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Attack]:
-    """A real API on a fresh database."""
-    monkeypatch.setenv("CONNECTOR_CLIENT_SECRETS", f'["{SECRET}"]')
-    monkeypatch.setenv("CONNECTOR_INBOX_SECRETS", f'["{SECRET}"]')
-    keys = await create_keys(sqlite_url, "ingest", "read", "manage", "ingest+manage", "ingest+read", "client")
-    async with api_process(sqlite_url, tmp_path / "api.log") as api:
-        yield Attack(api.client, keys, sqlite_url)
+async def attack(_attack: Attack) -> Attack:
+    """A real API that knows nobody yet; one process for all tests of this module."""
+    await forget_users(_attack.url)
+    return _attack
 
 
 def event(user: str) -> dict[str, Any]:

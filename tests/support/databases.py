@@ -19,10 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from sqlalchemy import delete
 
 from bench.databases import server_account
+from connector.store import tables
 from connector.store.engine.database import Database
 from connector.store.engine.migrate import migrate
+
+_DEFINITIONS = {tables.catalogue, tables.entries, tables.revisions, tables.publications, tables.sequences}
+_KEPT = {*_DEFINITIONS, tables.keys, tables.erasure_secret, tables.audit}
 
 
 class PostgreSQL:
@@ -185,3 +190,11 @@ async def open_migrated_database(url: str) -> AsyncIterator[Database]:
         async with opened.read("") as tx:
             await tx.mark_secrets.load(tx.connection)
         yield opened
+
+
+async def forget_users(url: str) -> None:
+    """Delete every row but those of campaigns, keys, secrets and the audit trail, which can only grow."""
+    async with open_database(url) as opened, opened.write("default") as tx:
+        for table in reversed(tables.metadata.sorted_tables):
+            if table not in _KEPT:
+                await tx.execute(delete(table))
