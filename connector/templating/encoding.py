@@ -29,7 +29,7 @@ class Encoded(str):
 
 
 def encoded(text: str, form: Form) -> Encoded:
-    """Return a text that is not encoded again where its form belongs."""
+    """Return a text that is not encoded a second time in this form."""
     result = Encoded(text)
     result.form = form
     return result
@@ -98,7 +98,7 @@ class JsonBuffer(EncodingBuffer):
 
 
 class UrlBuffer(EncodingBuffer):
-    """A URL or a form's content: a value is percent-encoded. A value that is the beginning of a URL stays as it is."""
+    """A URL or a form's content: a value is percent-encoded. A value that begins the URL is not encoded."""
 
     def __init__(self, limit: int, *, before: str = "") -> None:
         super().__init__(limit)

@@ -24,7 +24,7 @@ class AuditQuery:
     Args:
         since: UTC.
         actor: the id of a key, a user name of the operating system, or a kind of actor.
-        subject: the id of a campaign, card or key, or a `user_key`; the id of a user or follow-up stands for its user.
+        subject: the id of a campaign, card or key, or a `user_key`; the id of a user or follow-up selects its user.
         before: the `next` of the previous page.
     """
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.support.api import KEY
 from tests.support.api_process import ApiProcess, api_process
 
-SECRET = "a secret of the tests, and of nobody else"
+SECRET = "a secret of the tests, and of no one else"
 AWKWARD_IDS = (
     "a/b",
     "/",

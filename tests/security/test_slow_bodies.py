@@ -150,7 +150,7 @@ async def _is_crowded(api: ApiProcess) -> bool:
     return await api.metric("connector_http_requests_in_flight", 'pool="keyed"') >= 100
 
 
-async def test_nobody_waits_for_the_body_of_a_refused_request(sqlite_url: str, tmp_path: Path) -> None:
+async def test_a_refusal_does_not_wait_for_the_body(sqlite_url: str, tmp_path: Path) -> None:
     """Without a key the answer comes at once, before the body."""
     async with api_process(sqlite_url, tmp_path / "api.log") as api:
         for path in ("/v1/batch", "/v1/interactions", "/v1/users/u/inbox-token"):

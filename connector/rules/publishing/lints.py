@@ -22,7 +22,7 @@ from connector.rules.timing.caps import CAPPED_CHANNELS
 from connector.rules.timing.windows import is_within
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_AS_IT_IS = re.compile(r"\|\s*(raw|safe)\b")
+_UNENCODED = re.compile(r"\|\s*(raw|safe)\b")
 _MAX_ELIGIBLE_AFTER = timedelta(days=720)
 
 
@@ -166,10 +166,10 @@ def values_as_they_are(campaign: Campaign) -> Iterator[str]:
         texts = {"webhook.url": webhook.url, "webhook.body": webhook.body} if webhook else {}
         texts |= {"email.html": email.html} if email else {}
         for field, text in texts.items():
-            if text is not None and (match := _AS_IT_IS.search(text)):
+            if text is not None and (match := _UNENCODED.search(text)):
                 yield (
-                    f"its {field} writes a value as it is (`{match[1]}`): whoever sets it can change the message; "
-                    "remove the filter unless only your own systems set it"
+                    f"its {field} writes a value without encoding (`{match[1]}`): whoever sets it can change the "
+                    "message; remove the filter unless only your own systems set it"
                 )
 
 

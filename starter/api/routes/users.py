@@ -51,7 +51,7 @@ async def replace_user(
 ) -> dict[str, Any]:
     """Replace the profile, consent excepted. At most 256 KB of attributes.
 
-    Without `consent` it stays as it is. A channel's bare `subscribed` never replaces an opt-out that was stated with
+    Without `consent`, the user's consent does not change. A channel's bare `subscribed` never replaces an opt-out that was stated with
     its time; `{"state": "subscribed", "effective_at": …}` does, if it is not older. A bare `unsubscribed` always
     applies.
 

@@ -16,7 +16,7 @@ from starter.api.requests.body import MAX_BODY_BYTES
 from tests.support.api import KEY, configured, open_client
 
 MINE = "mine-17"
-UNVERIFIED = {"X-Twilio-Signature": "looked at once the body has been read"}
+UNVERIFIED = {"X-Twilio-Signature": "checked once the body has been read"}
 TWILIO = Settings.model_validate(
     {
         "twilio": {
