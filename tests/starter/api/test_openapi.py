@@ -20,6 +20,7 @@ from starter.api.app import create_app
 from starter.api.openapi import responses as answers
 from starter.api.openapi.examples import EXAMPLES
 from tests.support.api import KEY, configured
+from tests.support.polling import until
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 LARGE = "campaigns-save_campaign"

@@ -111,7 +111,8 @@ async def test_while_the_database_is_away(log: io.StringIO) -> None:
         log.truncate(0)
         log.seek(0)
         async with open_client(context, given=given, keys=keys) as api:
-            await check(await api.get("/v1/users/u", headers={"X-Request-Id": MINE}), log, 503)
+            own = await check(await api.get("/v1/users/u", headers={"X-Request-Id": MINE}), log, 503)
+        assert own["status"] == 503
     await database.close()
 
 

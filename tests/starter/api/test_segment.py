@@ -24,6 +24,7 @@ from starter.api.routes.segment import MAX_BATCH_BYTES, MAX_FAULT_CHARACTERS, MA
 from tests.support.api import KEY, configured, open_client
 from tests.support.builders import ORIGINAL, PUSHED, at, follow_on
 from tests.support.installation import Installation
+from tests.support.polling import until
 
 SINGLE = ("track", "identify", "page", "screen", "group", "alias")
 WAITS = follow_on("f", PUSHED, delay={"after": "12 hours"}, exceptions=[{"event": "make_purchase"}])
