@@ -56,7 +56,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("seconds", [60])
+@pytest.mark.parametrize("seconds", [3, 20, 60])
 async def test_no_answer_is_forgotten_while_the_database_is_away(
     environment: WorkflowEnvironment, server: PostgreSQL, receiver: Receiver, tmp_path: Path, seconds: float
 ) -> None:

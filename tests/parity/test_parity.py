@@ -16,7 +16,7 @@ from tests.parity.simulated import simulate
 from tests.parity.story import Story, read_story
 
 CASES = Path(__file__).parents[2] / "examples" / "behaviour"
-STORIES = 12
+STORIES = 30
 """Of each theme and on each database; `--parity-stories N` plays more."""
 
 FOLDERS = sorted(folder for folder in CASES.iterdir() if folder.is_dir())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -128,8 +129,18 @@ WORST: list[tuple[str, Callable[..., Any], Callable[[int], Any]]] = [
 # fmt: on
 
 
+@pytest.fixture(scope="module")
+def _without_old_garbage() -> Iterator[None]:
+    """Keep the garbage collector from walking, in a measurement, through what other tests have left."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 def seconds_of(work: Callable[..., Any], value: Any) -> float:
     """Return the processor time that the work takes, refused or not."""
+    gc.collect()
     began = time.process_time()
     try:
         work(value)
@@ -139,14 +150,22 @@ def seconds_of(work: Callable[..., Any], value: Any) -> float:
     return time.process_time() - began
 
 
-@pytest.mark.serial
+def is_linear(small: float, large: float) -> bool:
+    return large < max(8 * small, 0.5) and max(small, large) < 5
+
+
+@pytest.mark.usefixtures("_without_old_garbage")
 @pytest.mark.parametrize(("work", "make"), [pytest.param(work, make, id=name) for name, work, make in WORST])
 def test_work_is_linear_or_refused(work: Callable[..., Any], make: Callable[[int], Any]) -> None:
-    """Four times as much of the worst input takes about four times as long, or is refused at once."""
+    """Four times as much of the worst input takes about four times as long, or is refused at once.
+
+    The better of two measurements counts: the machine may be busy in one of them.
+    """
     seconds_of(work, make(1000))
     small, large = seconds_of(work, make(SIZE)), seconds_of(work, make(4 * SIZE))
-    assert large < max(8 * small, 1), (small, large)
-    assert max(small, large) < 5
+    if not is_linear(small, large):
+        small, large = min(small, seconds_of(work, make(SIZE))), min(large, seconds_of(work, make(4 * SIZE)))
+    assert is_linear(small, large), (small, large)
 
 
 async def save(system: System, messages: dict[str, Any], *users: dict[str, Any]) -> None:

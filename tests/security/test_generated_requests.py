@@ -13,7 +13,7 @@ import pytest
 from tests.support.client_keys import KeyedApi, keyed_api, sign
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
-WORDS = ("--checks", CHECKS, "--phases", "examples,fuzzing", "--max-examples", "2", "--seed", "5", "--no-shrink")
+WORDS = ("--checks", CHECKS, "--phases", "examples,fuzzing", "--max-examples", "3", "--seed", "5", "--no-shrink")
 QUIET = ("--warnings", "off", "--suppress-health-check", "all")
 
 

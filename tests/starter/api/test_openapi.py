@@ -122,8 +122,8 @@ async def address(context: AppContext) -> AsyncIterator[str]:
     "phases",
     [
         # Generating every combination of a campaign's many keys takes a minute and more: it is drawn from instead.
-        ["--phases", "examples,coverage,fuzzing", "--max-examples", "4", "--exclude-operation-id", LARGE],
-        ["--phases", "examples,fuzzing", "--max-examples", "60", "--include-operation-id", LARGE],
+        ["--phases", "examples,coverage,fuzzing", "--max-examples", "8", "--exclude-operation-id", LARGE],
+        ["--phases", "examples,fuzzing", "--max-examples", "150", "--include-operation-id", LARGE],
     ],
 )
 async def test_no_request_gets_an_answer_that_is_not_told(address: str, tmp_path: Path, phases: list[str]) -> None:
