@@ -17,7 +17,7 @@ from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_deliveries_by_follow_up, load_past_sends
 from connector.store.follow_ups.follow_ups import load_follow_ups_by_id, load_locked
 from connector.store.follow_ups.receipts import load_assignments, load_receipts
-from connector.store.users.log import load_items
+from connector.store.users.log import WantedTypes, load_types
 from connector.store.users.users import load_users
 from connector.wire import SendRequest
 
@@ -108,16 +108,22 @@ async def load_recipients(
     past_sends = await load_past_sends(tx, campaigns.keys(), now) if is_capped else {}
     assigning = [id for id, entry in entries.items() if has_assignments(entry)]
     assignments = await load_assignments(tx, assigning, campaigns.keys()) if assigning else {}
-    reading = {id for id, entry in entries.items() if needs_history(entry)}
-    history = await load_items(tx, dict.fromkeys(key for key, entry in campaigns.items() if entry.id in reading))
+    reading = {id: _history_wanted(entry, now) for id, entry in entries.items() if needs_history(entry)}
+    wanted = {key: reading[entry.id] for key, entry in campaigns.items() if entry.id in reading}
+    history = await load_types(tx, wanted)
     return dict.fromkeys(campaigns, ERASED_RECIPIENT) | {
         user_key: Recipient(
             user=stored.user,
             receipts=receipts.get(user_key, {}),
             assignment=assignments.get((campaigns[user_key].id, user_key)),
             past_sends=past_sends.get(user_key, ()),
-            history=LoggedHistory(history.get(user_key, ())),
+            history=LoggedHistory(history[user_key].entries if user_key in history else ()),
             unreachable=stored.unreachable,
         )
         for user_key, stored in users.items()
     }
+
+
+def _history_wanted(entry: Entry, now: datetime) -> WantedTypes:
+    """Return the types of items that the campaign's audiences name, each from when on."""
+    return {type: None if within is None else now - within for type, within in entry.history_types.items()}

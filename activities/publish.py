@@ -15,15 +15,7 @@ from connector import names
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.audit import AuditAction
 from connector.rules.model.errors import OrderRefused
-from connector.rules.publishing.orders import (
-    Missed,
-    OrderPlan,
-    missed_to_count,
-    plan_archive,
-    plan_publish,
-    plan_resume,
-    plan_stop,
-)
+from connector.rules.publishing.orders import PLANNERS, Missed, OrderPlan, missed_to_count, plan_publish
 from connector.store.audit import record_done
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import read_head
@@ -40,7 +32,6 @@ _ORDER_SECONDS = 50.0
 """The deadline of an order's transactions: less than that of the activity, and far more than that of an ingest."""
 _MAX_LINES = 100
 """Enough for a person, and within Temporal's limit of 2 MiB per payload."""
-_MOVES = {"stop": plan_stop, "resume": plan_resume, "archive": plan_archive}
 
 
 class Publisher:
@@ -143,7 +134,7 @@ class Publisher:
 def _plan(catalogue: Catalogue, order: Order, missed: Missed, now: datetime) -> OrderPlan:
     """Return what an order changes, by the rules of publishing; raises OrderRefused."""
     if order.verb != "publish":
-        return _MOVES[order.verb](catalogue, order.ids)
+        return PLANNERS[order.verb](catalogue, order.ids)
     return plan_publish(
         catalogue,
         order.ids,

@@ -13,13 +13,14 @@ from activities.due_messages import Attempt, load_turns
 from activities.effects import apply_effects
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.sending.deliveries import DueMessage
 from connector.rules.sending.effects import Effect
 from connector.rules.sending.results import SendResult, decide_release, decide_result
 from connector.store.engine.group_commit import SingleRequest
 from connector.store.engine.transaction import Transaction
-from connector.store.users.log import load_items
+from connector.store.users.log import WantedTypes, load_types
 from connector.wire import SendOutcome
 
 
@@ -63,18 +64,23 @@ async def record_messages(
     outcomes: list[SendOutcome | None] = [SendOutcome(outcome="ended")] * len(ends)
     changed = False
     async for turn in load_turns(tx, [end.attempt for end in ends]):
-        since = {
-            due.follow_up.user_key: due.follow_up.trigger.t
+        wanted = {
+            due.follow_up.user_key: _exceptions_wanted(due.follow_up, catalogue)
             for position, due in turn.items()
             if isinstance(ends[position], NothingSent) and not due.is_another_out
         }
-        logs = await load_items(tx, since)
+        logs = {user_key: log.entries for user_key, log in (await load_types(tx, wanted)).items()}
         effects: list[Effect] = []
         for position, due in turn.items():
             outcomes[position], decided = _decide(ends[position], due, logs, catalogue)
             effects += decided
         changed |= await apply_effects(tx, catalogue, intake, effects)
     return [RecordResult(outcome, changed) for outcome in outcomes]
+
+
+def _exceptions_wanted(follow_up: FollowUp, catalogue: Catalogue) -> WantedTypes:
+    """Return the types of items that may cancel the follow-up, from its trigger on."""
+    return dict.fromkeys(catalogue.entries[follow_up.campaign].exception_types, follow_up.trigger.t)
 
 
 def _decide(

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pytest_httpserver import HTTPServer
     from temporalio.testing import WorkflowEnvironment
 
     from connector.store.engine.database import Database
     from tests.support.databases import PostgreSQL
     from tests.support.installation import Installation
+    from tests.support.system import System
     from tests.support.workspace import Workspace
 
 UNFINISHED_HANDLERS = ("UnfinishedUpdateHandlersWarning", "UnfinishedSignalHandlersWarning")
@@ -193,3 +195,18 @@ async def workspace(
     with environment.with_time_skipping_disabled():
         async with working(environment, settings_for(opened.name, sqlite_url, tmp_path)):
             yield opened
+
+
+@pytest.fixture
+async def system(
+    environment: WorkflowEnvironment,
+    sqlite_database: Database,
+    sqlite_url: str,
+    tmp_path: Path,
+    httpserver: HTTPServer,
+) -> AsyncIterator[System]:
+    """The whole system, for one test."""
+    from tests.support.system import running_system
+
+    async with running_system(environment, sqlite_database, sqlite_url, tmp_path, httpserver) as opened:
+        yield opened

@@ -20,7 +20,7 @@ from typing import Any
 from connector.channels.google_token import GoogleToken, read_service_account
 from connector.channels.http_client import ProviderHttpClient, ProviderResponse, check_provider_status
 from connector.channels.protocol import Accepted, OutcomeUnknown, OutgoingMessage, Rejected, SendError, TryLater
-from connector.rules.model.messages import MAX_TEXT_CHARACTERS
+from connector.rules.model.messages import MAX_BODY_CHARACTERS
 from connector.settings.providers import Fcm
 
 MAX_PUSH_BYTES = 4096
@@ -128,8 +128,8 @@ def _build_message(message: OutgoingMessage) -> dict[str, Any]:
     data = {"delivery": message.delivery_id, "campaign": message.campaign}
     data |= {"link": link} if link else {}
     data |= {name: json.dumps(content[name], ensure_ascii=False) for name in ("buttons", "pages") if content.get(name)}
-    if any(len(text) > MAX_TEXT_CHARACTERS for text in notification.values()):
-        raise Rejected("push_too_long", f"title or body has more than {MAX_TEXT_CHARACTERS} characters")
+    if any(len(text) > MAX_BODY_CHARACTERS for text in notification.values()):
+        raise Rejected("push_too_long", f"title or body has more than {MAX_BODY_CHARACTERS} characters")
     _check_size(notification | data)
     body: dict[str, Any] = {
         "notification": notification,

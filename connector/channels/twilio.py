@@ -19,7 +19,7 @@ import httpx
 
 from connector.channels.http_client import ProviderHttpClient, ProviderResponse, check_provider_status
 from connector.channels.protocol import Accepted, OutgoingMessage, Rejected, TryLater
-from connector.rules.model.messages import MAX_TEXT_CHARACTERS
+from connector.rules.model.messages import MAX_BODY_CHARACTERS
 from connector.rules.provider_events.events import DELIVERY
 from connector.settings.providers import Twilio
 
@@ -117,8 +117,8 @@ def _check_number(phone: str | None) -> str:
 def _check_body(text: object) -> str:
     if not isinstance(text, str) or not text.strip():
         raise Rejected("sms_empty", "there is no text")
-    if len(text) > MAX_TEXT_CHARACTERS:
-        raise Rejected("sms_too_long", f"the text is longer than {MAX_TEXT_CHARACTERS} characters")
+    if len(text) > MAX_BODY_CHARACTERS:
+        raise Rejected("sms_too_long", f"the text is longer than {MAX_BODY_CHARACTERS} characters")
     try:
         text.encode()
     except UnicodeError:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from connector.definitions.yaml_text import join_path
-from connector.rules.model.errors import Fault
+from connector.rules.model.errors import MAX_FAULTS, Fault
 from connector.rules.model.values import UNKNOWN_FORM, WORD
 
 _PATTERNS = {
@@ -21,10 +21,6 @@ _PATTERNS = {
     r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}$": 'must be a quoted "YYYY-MM-DD HH:MM"',
     "^(POST|PUT|PATCH|GET|DELETE)$": "must be one of POST, PUT, PATCH, GET, DELETE",
 }
-
-
-MAX_FAULTS = 100
-"""The most mistakes of one definition that are described: each takes time, and data may have 100,000 of them."""
 
 
 def describe_faults(error: ValidationError, model: type[BaseModel], data: Any) -> list[Fault]:

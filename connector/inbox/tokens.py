@@ -12,19 +12,16 @@ ConnectorError
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
-from base64 import urlsafe_b64encode
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from pydantic import SecretStr
 
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.values import canonical_json
+from connector.settings.signing import TokenSigner
 
 PREFIX = "inbox-v1."
 _TOKEN_FORMAT = re.compile(
@@ -59,12 +56,12 @@ class InboxTokens:
     """Creates and verifies the tokens of one workspace.
 
     Args:
-        secrets: the first one signs and all are accepted, so that a secret can be rotated while tokens are in use.
+        secrets: see `TokenSigner`.
     """
 
     def __init__(self, workspace: str, secrets: Sequence[SecretStr]) -> None:
         self._workspace = workspace
-        self._secrets = [secret.get_secret_value().encode() for secret in secrets]
+        self._signer = TokenSigner(secrets)
 
     def create(self, user_key: str, id: str, now: datetime, lifetime: timedelta) -> tuple[str, datetime]:
         """Create a token for a user, by one of the user's ids; returns it with its expiry (UTC, whole seconds).
@@ -72,13 +69,12 @@ class InboxTokens:
         Raises:
             MissingInboxSecret: no secret is set.
         """
-        if not self._secrets:
+        if not self._signer.has_secret:
             raise MissingInboxSecret("inbox tokens need a secret to be signed with; set CONNECTOR_INBOX_SECRETS")
         expires_at = int((now + lifetime).timestamp())
-        secret = self._secrets[0]
-        mark = self._mark(secret, id)
-        token = f"{PREFIX}{user_key}.{mark}.{expires_at}.{self._signature(secret, user_key, mark, expires_at)}"
-        return token, datetime.fromtimestamp(expires_at, UTC)
+        mark = self._signer.sign(self._marked(id))
+        signature = self._signer.sign(self._signed(user_key, mark, expires_at))
+        return f"{PREFIX}{user_key}.{mark}.{expires_at}.{signature}", datetime.fromtimestamp(expires_at, UTC)
 
     def verify(self, token: str) -> InboxGrant:
         """Verify a token's signature and return its content; `user_key_at` checks its expiry, `check_id` its id.
@@ -90,23 +86,19 @@ class InboxTokens:
         if match is None:
             raise InvalidInboxToken("the inbox token is not valid")
         user_key, mark, expires_at, signature = match[1], match[2], int(match[3]), match[4]
-        expected = [self._signature(secret, user_key, mark, expires_at) for secret in self._secrets]
-        if not any([hmac.compare_digest(signature, one) for one in expected]):
+        if not self._signer.is_signed(self._signed(user_key, mark, expires_at), signature):
             raise InvalidInboxToken("the inbox token is not valid")
         return InboxGrant(user_key, mark, expires_at)
 
     def check_id(self, grant: InboxGrant, ids: Collection[str]) -> None:
         """Raise InvalidInboxToken unless the token was created for one of these ids, which are all of its user's."""
-        if grant.mark not in {self._mark(secret, id) for secret in self._secrets for id in ids}:
+        if not any([self._signer.is_signed(self._marked(id), grant.mark) for id in ids]):
             raise InvalidInboxToken("the inbox token is for an id that is not the user's any more; create a new one")
 
-    def _mark(self, secret: bytes, id: str) -> str:
-        return _digest(secret, ["id", PREFIX, self._workspace, id])
+    def _marked(self, id: str) -> str:
+        """Return the text whose signature is the mark of an id."""
+        return canonical_json(["id", PREFIX, self._workspace, id])
 
-    def _signature(self, secret: bytes, user_key: str, mark: str, expires_at: int) -> str:
-        return _digest(secret, [PREFIX, self._workspace, user_key, mark, expires_at])
-
-
-def _digest(secret: bytes, facts: list[Any]) -> str:
-    """Return the HMAC-SHA256 of these facts, in base64url without padding."""
-    return urlsafe_b64encode(hmac.digest(secret, canonical_json(facts).encode(), hashlib.sha256)).decode().rstrip("=")
+    def _signed(self, user_key: str, mark: str, expires_at: int) -> str:
+        """Return the text that the signature of a token covers."""
+        return canonical_json([PREFIX, self._workspace, user_key, mark, expires_at])

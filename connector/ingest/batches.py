@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from connector.ingest.client_reports import ClientReports, set_apart
 from connector.ingest.intake import Intake, ItemResult
-from connector.ingest.parsing import ParsedItem, UnreadableItem, find_user_fault
+from connector.ingest.parsing import ParsedItem, UnreadableItem, find_user_fault, read_client_item
 from connector.rules.model.errors import ConnectorError, InvalidItem
+from connector.rules.targeting.client_reports import ClientReports, set_apart
 
 MAX_ITEMS = 1000
 _FORMAT = 'the body must be {"interactions": [...]}, with an optional "users": [...] and no other key'
@@ -91,7 +91,7 @@ async def ingest_batch(intake: Intake, batch: InteractionBatch, client: ClientRe
     Raises:
         StoreUnavailable: nothing was stored; the same batch may be sent again.
     """
-    items = batch.items if client is None else [client.read_item(item) for item in batch.items]
+    items = batch.items if client is None else [read_client_item(item, client) for item in batch.items]
     users, faults = _checked_users(batch.users or [], client)
     valid = [changes for changes, fault in zip(users, faults, strict=True) if fault is None]
     ingested = await intake.ingest_with_users(items if client is None else _set_apart(items), valid)

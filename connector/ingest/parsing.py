@@ -13,6 +13,7 @@ from connector.rules.model.errors import InvalidItem
 from connector.rules.model.interactions import Event, Interaction, InteractionType, Item, derive_id
 from connector.rules.model.users import User
 from connector.rules.model.values import storage_problem
+from connector.rules.targeting.client_reports import ClientReports, set_apart
 
 _INTERACTION_TYPES = frozenset(kind.value for kind in InteractionType)
 _EVENT_TYPES = frozenset(get_args(Event.model_fields["type"].annotation))
@@ -40,8 +41,29 @@ def read_item(data: Any) -> ParsedItem:
     try:
         return ensure_id(parse_item(data))
     except InvalidItem as fault:
-        id = data.get("id") if isinstance(data, dict) else getattr(data, "id", None)
-        return UnreadableItem(str(fault), id if isinstance(id, str) else None)
+        return _unreadable(data, fault)
+
+
+def read_client_item(data: Any, client: ClientReports) -> ParsedItem:
+    """Parse a client's item as `read_item` does; what the client may not report is a fault, too."""
+    try:
+        item = ensure_id(parse_item(client.bind(data, "user")))
+        client.check_item(item)
+        return item
+    except InvalidItem as fault:
+        return _unreadable(data, fault)
+
+
+def own_client_item(data: Mapping[str, Any], client: ClientReports) -> dict[str, Any]:
+    """Return a client's item in wire form with its id in the log. Raises InvalidItem if it may not report the item."""
+    item = ensure_id(parse_item(data))
+    client.check_item(item)
+    return {**data, "id": set_apart(item).id}
+
+
+def _unreadable(data: Any, fault: InvalidItem) -> UnreadableItem:
+    id = data.get("id") if isinstance(data, Mapping) else getattr(data, "id", None)
+    return UnreadableItem(str(fault), id if isinstance(id, str) else None)
 
 
 def parse_item(data: Any) -> Item:

@@ -22,10 +22,10 @@ from pydantic import (
 from connector.definitions.faults import describe_faults
 from connector.definitions.reading import read_utf8_file
 from connector.definitions.yaml_text import Document, read_documents
-from connector.rules.model.conditions import REFINEMENTS, REQUIRED_REFINEMENT, InteractionCondition
+from connector.rules.model.conditions import REFINEMENTS, InteractionCondition, check_refinements
 from connector.rules.model.consent import Consent
 from connector.rules.model.errors import DefinitionError, Fault
-from connector.rules.model.interactions import CARD_INTERACTIONS, InteractionType
+from connector.rules.model.interactions import InteractionType, check_card_interaction
 from connector.rules.model.values import UNKNOWN_FORM, WORD, ChannelName, Definition, Text
 from connector.rules.targeting.matching import base_type_of, json_equal
 
@@ -141,21 +141,16 @@ class Rule(Definition):
         interaction_fields = [n for n in ("campaign", "card", *REFINING_FIELDS) if getattr(self, n) is not None]
         if interaction_fields and self.interaction is None:
             raise ValueError(f"{', '.join(interaction_fields)}: goes with an interaction only")
-        if self.card is not None and self.interaction not in CARD_INTERACTIONS:
-            raise ValueError(f"a card has only the interactions {', '.join(sorted(CARD_INTERACTIONS))}")
         return self
 
     @model_validator(mode="after")
     def _has_valid_refinements(self) -> Rule:
         if self.interaction is None:
             return self
-        for name in REFINING_FIELDS:
-            types = _refinable_types(name)
-            if getattr(self, name) is not None and self.interaction not in types:
-                raise ValueError(f"{name} does not refine {self.interaction}; it goes with {', '.join(sorted(types))}")
-        required = REQUIRED_REFINEMENT.get(self.interaction)
-        if required is not None and getattr(self, required) is None:
-            raise ValueError(f"{self.interaction} must name its {required}")
+        if self.card is not None:
+            check_card_interaction(self.interaction)
+        given = {name: _refinable_types(name) for name in REFINING_FIELDS if getattr(self, name) is not None}
+        check_refinements(self.interaction, given)
         return self
 
     def matches(self, sections: Mapping[str, Any]) -> bool:

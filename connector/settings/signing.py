@@ -1,10 +1,12 @@
-"""Secrets and public keys: which are usable, and the signer of webhooks (standardwebhooks.com)."""
+"""Secrets and public keys: which are usable, and the signers of webhooks (standardwebhooks.com) and of tokens."""
 
 from __future__ import annotations
 
 import binascii
+import hashlib
+import hmac
 import re
-from base64 import b64decode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
@@ -112,6 +114,39 @@ TokenSecrets = Annotated[list[SecretStr], AfterValidator(_check_token_secrets)]
 """The secrets that sign tokens or links: the first one signs, all are accepted; none is short enough to be guessed."""
 Origins = Annotated[list[str], AfterValidator(check_origins)]
 """The origins of web pages that may call."""
+
+
+class TokenSigner:
+    """Signs and verifies tokens.
+
+    Args:
+        secrets: the first one signs and all are accepted, so that a secret can be rotated while tokens are in use.
+    """
+
+    def __init__(self, secrets: Sequence[SecretStr]) -> None:
+        self._secrets = [secret.get_secret_value().encode() for secret in secrets]
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether there is a secret to sign with."""
+        return bool(self._secrets)
+
+    def sign(self, text: str) -> str:
+        """Return the HMAC-SHA256 of the text in base64url without padding; there must be a secret."""
+        return _signature(self._secrets[0], text)
+
+    def is_signed(self, text: str, signature: str) -> bool:
+        """Return whether the signature, which is ASCII, is that of the text."""
+        return any([hmac.compare_digest(_signature(secret, text), signature) for secret in self._secrets])
+
+
+def _signature(secret: bytes, text: str) -> str:
+    return encode_base64url(hmac.digest(secret, text.encode(), hashlib.sha256))
+
+
+def encode_base64url(raw: bytes) -> str:
+    """Return base64url without padding (RFC 4648)."""
+    return urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def read_public_key(text: str) -> EllipticCurvePublicKey:

@@ -16,7 +16,7 @@ from connector.rules.model.interactions import Item, LogEntry
 from connector.rules.model.reasons import Reason
 from connector.rules.model.users import User, UserMerge
 from connector.rules.publishing.drafting import draft
-from connector.rules.publishing.orders import OrderPlan, plan_archive, plan_publish, plan_resume, plan_stop
+from connector.rules.publishing.orders import PLANNERS, OrderPlan, plan_publish
 from connector.rules.sending.launching import is_launched
 from connector.rules.timing.caps import PastSend
 from connector.simulation import sort_keys
@@ -53,9 +53,6 @@ class NoPeers:
     def begun(self, own: Mapping[str, SortKey]) -> Sequence[str]:
         """Return the own campaigns."""
         return list(own)
-
-
-_PLANS = {"stop": plan_stop, "resume": plan_resume, "archive": plan_archive}
 
 
 class Simulation:
@@ -172,7 +169,7 @@ class Simulation:
     def _plan(self, verb: OrderVerb, ids: Sequence[str], allow_missed: bool) -> OrderPlan:
         world = self._world
         if verb != "publish":
-            return _PLANS[verb](world.catalogue, ids)
+            return PLANNERS[verb](world.catalogue, ids)
         missed = self._peers.missed(world.missed)
         return plan_publish(world.catalogue, ids, now=world.clock, allow_missed=allow_missed, missed=missed)
 

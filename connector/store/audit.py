@@ -31,9 +31,9 @@ class AuditFilter:
     """Which entries to read; None leaves a criterion out.
 
     Args:
-        since: entries from this instant on.
+        since: entries from this instant on, UTC.
         actor: the id of a key, a user name of the operating system, or a kind of actor.
-        subjects: entries about one of these.
+        subjects: entries about one of these ids of campaigns, cards or keys, or of these surrogate keys of users.
         before: entries older than the one with this `seq`.
     """
 

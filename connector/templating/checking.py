@@ -10,8 +10,8 @@ from liquid.exceptions import LiquidError
 from pydantic import BaseModel
 
 from connector.rules.model.campaigns import Campaign, Card
-from connector.rules.model.errors import Fault
-from connector.rules.model.messages import MAX_SUBJECT_OCTETS, MAX_TEXT_CHARACTERS, Email, Push, Sms
+from connector.rules.model.errors import MAX_FAULTS, Fault
+from connector.rules.model.messages import MAX_BODY_CHARACTERS, MAX_SUBJECT_OCTETS, Email, Push, Sms
 from connector.templating.error_lines import describe_error, line_at, line_of
 from connector.templating.liquid_bounds import ENVIRONMENTS, PLAIN, Place
 from connector.templating.places import place_of
@@ -19,7 +19,6 @@ from connector.templating.templates import VARIABLES, template_texts
 
 MAX_TEMPLATE_BYTES = 256 * 1024
 """The limit of one template in UTF-8."""
-_MAX_FAULTS = 100
 
 
 def check_templates(definition: Campaign | Card) -> list[Fault]:
@@ -34,7 +33,7 @@ def check_templates(definition: Campaign | Card) -> list[Fault]:
         for key, message, field, text in template_texts(definition)
         for line, problem in (*_problems(text, place_of(message, field)), *_length_problems(message, field, text))
     )
-    return list(islice(faults, _MAX_FAULTS))
+    return list(islice(faults, MAX_FAULTS))
 
 
 def _problems(text: str, place: Place) -> Iterator[tuple[int, str]]:
@@ -63,8 +62,8 @@ def _length_problems(message: BaseModel, field: str, text: str) -> Iterator[tupl
     octets = len(text.encode(errors="surrogatepass"))
     if isinstance(message, Email) and field == "subject" and octets > MAX_SUBJECT_OCTETS:
         yield 1, f"has {octets} octets; a subject has at most {MAX_SUBJECT_OCTETS}"
-    if isinstance(message, Sms | Push) and field in ("title", "body") and len(text) > MAX_TEXT_CHARACTERS:
-        yield 1, f"has {len(text)} characters; this text has at most {MAX_TEXT_CHARACTERS}"
+    if isinstance(message, Sms | Push) and field in ("title", "body") and len(text) > MAX_BODY_CHARACTERS:
+        yield 1, f"has {len(text)} characters; this text has at most {MAX_BODY_CHARACTERS}"
 
 
 def _suggestion(name: str, names: list[str] | tuple[str, ...]) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any, Literal
+from copy import copy
+from typing import Any, Literal, Protocol
 from urllib.parse import quote
 
 from liquid.output import LimitedStringIO
@@ -35,48 +36,46 @@ def encoded(text: str, form: Form) -> Encoded:
     return result
 
 
+class Encoding(Protocol):
+    """The state of a text that is being written, by which its next value is encoded."""
+
+    def encode(self, value: Any) -> str:
+        """Return the value in the encoding of its place."""
+
+    def follow(self, text: str) -> None:
+        """Note text that is written without encoding."""
+
+
 class EncodingBuffer(LimitedStringIO):
-    """Receives a template's output, and encodes values by their place; subclasses know the places."""
+    """Receives a template's output, and encodes values by their place."""
+
+    def __init__(self, limit: int, encoding: Encoding) -> None:
+        super().__init__(limit)
+        self._encoding = encoding
 
     def write_value(self, value: Any) -> int:
         """Write a value in the encoding of its place."""
         if isinstance(value, Encoded) and value.form == "raw":
             return self.write(str(value))
-        return self._append(self._encode(None if is_undefined(value) else value))
+        return super().write(self._encoding.encode(None if is_undefined(value) else value))
 
     def write(self, text: str) -> int:
         """Write the author's text, or a value that the author does not want encoded."""
-        self._follow(text)
-        return self._append(text)
+        self._encoding.follow(text)
+        return super().write(text)
 
     def part(self) -> EncodingBuffer:
         """Return a buffer for output that continues here, and may be written later."""
-        raise NotImplementedError
-
-    def _append(self, text: str) -> int:
-        return super().write(text)
-
-    def _encode(self, value: Any) -> str:
-        raise NotImplementedError
-
-    def _follow(self, text: str) -> None:
-        raise NotImplementedError
+        return EncodingBuffer(self.limit - self.size, copy(self._encoding))
 
 
-class JsonBuffer(EncodingBuffer):
+class _Json:
     """JSON text: within quotes a value is the content of the string, elsewhere it is a JSON value of its own."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit)
+    def __init__(self) -> None:
         self._in_string = self._after_backslash = False
 
-    def part(self) -> JsonBuffer:
-        """Return a buffer that begins in a string if this one is in a string."""
-        part = JsonBuffer(self.limit - self.size)
-        part._in_string, part._after_backslash = self._in_string, self._after_backslash
-        return part
-
-    def _encode(self, value: Any) -> str:
+    def encode(self, value: Any) -> str:
         form = value.form if isinstance(value, Encoded) else None
         if not self._in_string:
             return str(value) if form == "json" else json.dumps(_plain(value), ensure_ascii=False)
@@ -86,7 +85,7 @@ class JsonBuffer(EncodingBuffer):
             self._after_backslash, content = False, "\\" + content
         return content
 
-    def _follow(self, text: str) -> None:
+    def follow(self, text: str) -> None:
         if self._after_backslash and text:
             text, self._after_backslash = text[1:], False
         end = 0
@@ -97,38 +96,27 @@ class JsonBuffer(EncodingBuffer):
         self._after_backslash = self._in_string and text.endswith("\\") and end < len(text)
 
 
-class UrlBuffer(EncodingBuffer):
-    """A URL or a form's content: a value is percent-encoded. A value that begins the URL is not encoded."""
+class _Url:
+    """A URL: a value is percent-encoded, except one that begins the URL."""
 
-    def __init__(self, limit: int, *, before: str = "") -> None:
-        super().__init__(limit)
+    def __init__(self, before: str = "") -> None:
         self._before = before
 
-    def part(self) -> UrlBuffer:
-        """Return a buffer that continues this URL."""
-        return UrlBuffer(self.limit - self.size, before=self._before)
-
-    def _encode(self, value: Any) -> str:
+    def encode(self, value: Any) -> str:
         text = to_liquid_string(value, autoescape=False)
         if not self._before:
-            self._follow(text)
+            self.follow(text)
             return text
         if text in _DOT_SEGMENTS:
             return text.replace(".", "%2E")
         return text if isinstance(value, Encoded) and value.form == "url" else quote(text, safe="")
 
-    def _follow(self, text: str) -> None:
+    def follow(self, text: str) -> None:
         self._before = self._before or text.strip()[:1]
 
 
-class FormBuffer(UrlBuffer):
-    """The content of a form: every value is percent-encoded."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit, before="&")
-
-
-BUFFERS: dict[str, Callable[[int], EncodingBuffer]] = {"json": JsonBuffer, "url": UrlBuffer, "form": FormBuffer}
+ENCODINGS: dict[str, Callable[[], Encoding]] = {"json": _Json, "url": _Url, "form": lambda: _Url(before="&")}
+"""The encodings by place; in a form every value is percent-encoded, as after the beginning of a URL."""
 
 
 def _plain(value: Any) -> Any:

@@ -28,7 +28,7 @@ from liquid.tag import Tag
 from liquid.token import TOKEN_EXPRESSION, TOKEN_TAG
 
 from connector.rules.model.errors import ConnectorError
-from connector.templating.encoding import BUFFERS, EncodingBuffer, Form, encoded
+from connector.templating.encoding import ENCODINGS, EncodingBuffer, Form, encoded
 from connector.templating.html_source import strip_tags
 from connector.templating.lexing import tokenize
 
@@ -197,8 +197,8 @@ class _Template(BoundTemplate):
     context_class = _Context
 
     def _get_buffer(self) -> StringIO:
-        buffer_class = BUFFERS.get(cast(_BoundedEnvironment, self.env).place)
-        return buffer_class(MAX_OUTPUT_BYTES) if buffer_class else super()._get_buffer()
+        encoding = ENCODINGS.get(cast(_BoundedEnvironment, self.env).place)
+        return EncodingBuffer(MAX_OUTPUT_BYTES, encoding()) if encoding else super()._get_buffer()
 
 
 class _BoundedEnvironment(Environment):

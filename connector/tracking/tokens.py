@@ -18,6 +18,7 @@ from enum import StrEnum
 
 from connector.rules.model.errors import ConnectorError
 from connector.settings.application import Settings
+from connector.settings.signing import encode_base64url
 from connector.tracking.packing import pack_delivery, pack_text, unpack_delivery, unpack_text
 
 MAX_TOKEN_CHARACTERS = 8192
@@ -91,7 +92,7 @@ class Tokens:
             if token.link > 0xFFFF or len(token.url) > MAX_URL_CHARACTERS:
                 raise ValueError("the link's number is too high, or its target too long")
             body += _LINK.pack(token.link) + pack_text(f"{token.alias or ''}\0{token.url}")
-        text = _encode(body + self._sign(self._keys[0], body, token.kind))
+        text = encode_base64url(body + self._sign(self._keys[0], body, token.kind))
         if len(text) > MAX_TOKEN_CHARACTERS:
             raise ValueError("the target is too long")
         return text
@@ -170,18 +171,14 @@ def _unpack(body: bytes, kind: LinkKind, today: int) -> Token:
     return Token(kind, delivery_id, link, alias or None, url)
 
 
-def _encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
 def _decode(text: str) -> bytes:
-    """Return the bytes of a text that `_encode` wrote; any other spelling of the same bytes is refused."""
+    """Return the bytes of a text that `encode_base64url` wrote; any other spelling of the same bytes is refused."""
     if len(text) > MAX_TOKEN_CHARACTERS or not text.isascii():
         raise TokenInvalid("the token is not one of ours")
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
         raise TokenInvalid("the token is not one of ours") from None
-    if _encode(data) != text:
+    if encode_base64url(data) != text:
         raise TokenInvalid("the token is not one of ours")
     return data

@@ -59,10 +59,11 @@ def read_definition_files(paths: Sequence[Path]) -> list[Definition]:
     """
     faults: list[Fault] = []
     definitions: list[Definition] = []
+    with_links = not read_settings().link_hosts
     with spinner("Reading definitions"):
         for path in paths:
             try:
-                definitions += read_definitions(path, with_links=not read_settings().link_hosts).all
+                definitions += read_definitions(path, with_links=with_links).all
             except DefinitionError as error:
                 faults += error.faults
     if faults:

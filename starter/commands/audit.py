@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from connector.rules.model.audit import AuditAction
+from connector.store.audit import AuditFilter
 from starter.commands.options import DataOption, JsonOption, parse_time_option
 from starter.commands.store_session import open_store, run
-from starter.operations.audit import MAX_PAGE, AuditQuery, read_audit
+from starter.operations.audit import MAX_PAGE, read_audit
 from starter.terminal import format_table, print_json, print_lines, print_note, print_result
 
 
@@ -45,15 +46,16 @@ def audit(
       connector audit --actor alice --json
     """
     instant = None if since is None else parse_time_option("--since", since)
-    page = run(_read(data, AuditQuery(instant, action, actor, subject, before), limit))
+    subjects = None if subject is None else (subject,)
+    page = run(_read(data, AuditFilter(instant, action, actor, subjects, before), limit))
     if as_json:
         return print_json(page)
     return _print_page(page)
 
 
-async def _read(data: Path | None, query: AuditQuery, limit: int) -> dict[str, Any]:
+async def _read(data: Path | None, wanted: AuditFilter, limit: int) -> dict[str, Any]:
     async with open_store(data) as context:
-        return await read_audit(context, query, limit)
+        return await read_audit(context, wanted, limit)
 
 
 def _print_page(page: dict[str, Any]) -> None:

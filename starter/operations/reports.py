@@ -17,11 +17,11 @@ async def retry_reports(
     """Match the events of one provider or of all; the audit trail has an entry before the work and one after it."""
     act_id = uuid4().hex
     requested = Act(AuditAction.RETRY_REPORTS, provider, {}, reason, "requested", act_id)
-    async with context.database.write(context.workspace) as tx:
+    async with context.database.write(context.workspace, lock="none") as tx:
         await record_audit(tx, actor, requested)
     intake = open_provider_event_intake(context.settings, context.database, context.cache, context.intake)
     retried = await intake.retry(provider)
     done = Act(AuditAction.RETRY_REPORTS, provider, asdict(retried), reason, "done", act_id)
-    async with context.database.write(context.workspace) as tx:
+    async with context.database.write(context.workspace, lock="none") as tx:
         await record_audit(tx, actor, done)
     return retried

@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from connector.app.context import AppContext
-from connector.ingest.client_reports import ClientReports
 from connector.ingest.intake import IngestResult, ItemResult
+from connector.ingest.parsing import own_client_item
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.joining import NEEDS_MANAGE, Joiner, JoinRefusal
 from connector.rules.model.users import ERASED_FAULT
+from connector.rules.targeting.client_reports import ClientReports
 from connector.segment.envelope import has_time
 from connector.segment.events import TargetExists
 from connector.segment.mapping import SegmentMapping
@@ -124,7 +125,7 @@ def _permitted(
         try:
             if translation.link is not None:
                 raise InvalidItem("type: a client joins no ids; send alias from a server")
-            items = [limits.own_item(item) for item in translation.items]
+            items = [own_client_item(item, limits) for item in translation.items]
             for changes in (translation.changes, translation.changes_if_new):
                 if changes is not None:
                     limits.check_changes(changes)

@@ -7,10 +7,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.ingest.client_reports import CLIENT_INTERACTIONS, SERVER_EVENTS, SERVER_PROPERTIES, ClientReports
-from connector.ingest.parsing import UnreadableItem
+from connector.ingest.parsing import UnreadableItem, read_client_item
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.interactions import Interaction, InteractionType
+from connector.rules.targeting.client_reports import (
+    CLIENT_INTERACTIONS,
+    SERVER_EVENTS,
+    SERVER_PROPERTIES,
+    ClientReports,
+)
 
 LIMITS = ClientReports("me", ["theme"])
 values: st.SearchStrategy[Any] = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
@@ -38,7 +43,7 @@ changes = st.dictionaries(
 @given(items | values)
 def test_no_item_about_another_user_or_of_a_server(data: Any) -> None:
     """Whatever is accepted is about the token's user, and of a kind that an app can know."""
-    item = LIMITS.read_item(data)
+    item = read_client_item(data, LIMITS)
     if isinstance(item, UnreadableItem):
         return
     assert item.user == "me"

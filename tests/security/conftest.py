@@ -1,16 +1,10 @@
-"""What attacks need: their load, and the whole system for those that go through all of it."""
+"""The load of attacks."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from pytest_httpserver import HTTPServer
-from temporalio.testing import WorkflowEnvironment
-
-from connector.store.engine.database import Database
-from tests.support.system import System, running_system
 
 Load = Callable[[int, int], int]
 """Choose one of two sizes of an attack."""
@@ -20,16 +14,3 @@ Load = Callable[[int, int], int]
 def load(pytestconfig: pytest.Config) -> Load:
     """The size of an attack: the small one shows the principle in CI, the full one (`make attack`) is the real load."""
     return lambda small, full: full if pytestconfig.getoption("load") == "full" else small
-
-
-@pytest.fixture
-async def system(
-    environment: WorkflowEnvironment,
-    sqlite_database: Database,
-    sqlite_url: str,
-    tmp_path: Path,
-    httpserver: HTTPServer,
-) -> AsyncIterator[System]:
-    """The whole system, for one test."""
-    async with running_system(environment, sqlite_database, sqlite_url, tmp_path, httpserver) as opened:
-        yield opened

@@ -96,21 +96,14 @@ async def trail(workspace: Workspace) -> list[AuditEntry]:
         return (await list_audit(tx, AuditFilter(), 1000))[::-1]
 
 
-class _Link(TemporalLink):
-    def __init__(self, environment: WorkflowEnvironment) -> None:
-        super().__init__()
-        self._environment = environment
-
-    async def client(self) -> Any:
-        return self._environment.client
-
-
 @pytest.fixture
 async def api(
     workspace: Workspace, environment: WorkflowEnvironment, sqlite_url: str, tmp_path: Path
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The API of a workspace whose worker runs."""
-    context = build_context(settings_for(workspace.name, sqlite_url, tmp_path), workspace.database, _Link(environment))
+    context = build_context(
+        settings_for(workspace.name, sqlite_url, tmp_path), workspace.database, TemporalLink(environment.client)
+    )
     app = create_app(context, Keys(configured(KEY)))
     headers = {"Authorization": f"Bearer {KEY}", "X-Request-Id": "r-1"}
     transport = httpx.ASGITransport(app, client=("10.0.0.7", 1))

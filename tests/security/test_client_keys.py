@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.ingest.client_reports import CLIENT_INTERACTIONS, SERVER_EVENTS, SERVER_PROPERTIES
 from connector.rules.model.api_keys import Scope
 from connector.rules.model.interactions import CARD_INTERACTIONS, InteractionType
+from connector.rules.targeting.client_reports import CLIENT_INTERACTIONS, SERVER_EVENTS, SERVER_PROPERTIES
 from tests.support.builders import now
 from tests.support.client_keys import CLIENT_SECRET, ORIGIN, KeyedApi, keyed_api, sign
 from tests.support.repository import ROOT

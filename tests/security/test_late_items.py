@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,10 +11,10 @@ from sqlalchemy import insert
 
 from connector.store.engine.database import LONG_SECONDS, Database
 from connector.store.tables import interactions
-from connector.store.users import log
 from connector.store.users.users import find_user
 from tests.support.builders import BASE, at, follow_on
 from tests.support.installation import Installation
+from tests.support.loaded_entries import loaded_entries
 
 LOGGED = 30_000
 GO, STOP, IDLE = "go", "stop", "idle"
@@ -27,16 +26,6 @@ MAX_LOADED = 600
 def _event(name: str, id: str, minutes: float, **properties: Any) -> dict[str, Any]:
     item = {"id": id, "user": "u", "type": "event", "name": name, "occurred_at": at(minutes)}
     return {**item, "properties": properties}
-
-
-@contextmanager
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Collect the ids of the log's entries that are loaded until the block ends."""
-    loaded: list[str] = []
-    from_row = log.entry_from_row
-    with monkeypatch.context() as patch:
-        patch.setattr(log, "entry_from_row", lambda row: loaded.append(row["id"]) or from_row(row))
-        yield loaded
 
 
 async def _log(database: Database, events: Sequence[str]) -> None:
@@ -99,7 +88,7 @@ async def _ingest_late(
     await installation.ingest(_event(GO, "first", 29), _event(STOP, "second", 29.5))
     await _log(database, logged)
     await installation.ingest(_event(STOP, "newest", 90))
-    with counted(monkeypatch) as loaded:
+    with loaded_entries(monkeypatch) as loaded:
         (result,) = await installation.ingest(late)
     assert result.status == "accepted"
     exceptions = {trigger: exception for trigger, _, exception in await installation.outcomes()}

@@ -10,11 +10,11 @@ from connector.rules.catalogue.lifecycle import apply_order
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.drafting import draft
-from connector.rules.publishing.orders import plan_publish
+from connector.rules.publishing.orders import PLANNERS, plan_publish
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 from tests.support.builders import ABANDONED, ORIGINAL
-from tests.support.installation import PLANS, Installation
+from tests.support.installation import Installation
 
 CARD = {"card": "c", "title": "Spring", "body": "it's here"}
 EDITED = {**ABANDONED, "name": "edited"}
@@ -45,7 +45,7 @@ def compared(catalogue: Catalogue) -> Sequence[object]:
 
 def carried_out(catalogue: Catalogue, verb: str, ids: Sequence[str], at: datetime) -> Catalogue:
     """The catalogue after the order, by the rules alone."""
-    plan = plan_publish(catalogue, ids, now=at) if verb == "publish" else PLANS[verb](catalogue, ids)
+    plan = plan_publish(catalogue, ids, now=at) if verb == "publish" else PLANNERS[verb](catalogue, ids)
     return apply_order(catalogue, verb, plan.sequence, at)
 
 

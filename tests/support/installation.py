@@ -10,14 +10,13 @@ from sqlalchemy import select, update
 from connector.ingest.intake import Intake, ItemResult
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.errors import OrderRefused
-from connector.rules.publishing.orders import plan_archive, plan_publish, plan_resume, plan_stop
+from connector.rules.publishing.orders import PLANNERS, plan_publish
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.catalogue.orders import VersionMoved, commit_order, next_instant
 from connector.store.engine.database import Database
 from connector.store.tables import decisions, entries, follow_ups, publications, revisions
 
-PLANS = {"stop": plan_stop, "resume": plan_resume, "archive": plan_archive}
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -48,7 +47,7 @@ class Installation:
         catalogue = await self.cache.at_least(self.database)
         async with self.database.write("default", lock="exclusive") as tx:
             now = await next_instant(tx)
-            plan = plan_publish(catalogue, ids, now=now) if verb == "publish" else PLANS[verb](catalogue, ids)
+            plan = plan_publish(catalogue, ids, now=now) if verb == "publish" else PLANNERS[verb](catalogue, ids)
             await commit_order(tx, catalogue, plan, order_id=uuid4().hex, verb=verb, ids=ids, effective_at=now)
         return now
 

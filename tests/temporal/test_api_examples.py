@@ -37,17 +37,6 @@ NOWHERE = ("tracking-", "webhooks-")
 """The token of the examples' tracked link is nobody's, and no provider is set up here: their answers say so."""
 
 
-class _Link(TemporalLink):
-    """The tests' own server."""
-
-    def __init__(self, environment: WorkflowEnvironment) -> None:
-        super().__init__()
-        self._environment = environment
-
-    async def client(self) -> Any:
-        return self._environment.client
-
-
 class Player:
     """Sends examples, with the ids that this run has in the place of theirs."""
 
@@ -101,7 +90,7 @@ async def player(
     secrets = ["a secret of thirty-two characters or more"]
     update = {"inbox": InboxSettings(secrets=secrets), "client": ClientSettings(secrets=secrets)}
     settings = settings.model_copy(update=update)
-    context: AppContext = build_context(settings, sqlite_database, _Link(environment))
+    context: AppContext = build_context(settings, sqlite_database, TemporalLink(environment.client))
     app = create_app(context, Keys(configured(KEY)))
     with environment.with_time_skipping_disabled():
         async with working(environment, settings), app.router.lifespan_context(app):

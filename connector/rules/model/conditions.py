@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, model_validator
 
-from connector.rules.model.interactions import CARD_INTERACTIONS, InteractionType
+from connector.rules.model.interactions import InteractionType, check_card_interaction
 from connector.rules.model.values import Definition, Id, Text, form_discriminator
 
 T = InteractionType
@@ -23,6 +24,20 @@ REFINEMENTS: dict[str, frozenset[InteractionType]] = {
 
 REQUIRED_REFINEMENT = {T.CLICK_IN_APP_MESSAGE_BUTTON: "button", T.CLICK_EMAIL_ALIAS: "alias"}
 """The refinement that a condition on the type must name (M1)."""
+
+
+def check_refinements(type: InteractionType, given: Mapping[str, Set[InteractionType]]) -> None:
+    """Check the refinements of an interaction, each given with the types that it refines (M1).
+
+    Raises:
+        ValueError: one does not refine this type, or the one that the type must have is missing.
+    """
+    for name, types in given.items():
+        if type not in types:
+            raise ValueError(f"{name} does not refine {type}; it goes with {', '.join(sorted(types))}")
+    required = REQUIRED_REFINEMENT.get(type)
+    if required is not None and required not in given:
+        raise ValueError(f"{type} must name its {required}")
 
 
 class InteractionCondition(Definition):
@@ -49,14 +64,10 @@ class InteractionCondition(Definition):
     def _check_target_and_refinements(self) -> InteractionCondition:
         if (self.campaign is None) == (self.card is None):
             raise ValueError("name exactly one of campaign and card as the target")
-        if self.card is not None and self.interaction not in CARD_INTERACTIONS:
-            raise ValueError(f"a card has only the interactions {', '.join(sorted(CARD_INTERACTIONS))}")
-        for name, types in REFINEMENTS.items():
-            if getattr(self, name) is not None and self.interaction not in types:
-                raise ValueError(f"{name} does not refine {self.interaction}; it goes with {', '.join(sorted(types))}")
-        required = REQUIRED_REFINEMENT.get(self.interaction)
-        if required is not None and getattr(self, required) is None:
-            raise ValueError(f"{self.interaction} must name its {required}")
+        if self.card is not None:
+            check_card_interaction(self.interaction)
+        given = {name: types for name, types in REFINEMENTS.items() if getattr(self, name) is not None}
+        check_refinements(self.interaction, given)
         return self
 
 

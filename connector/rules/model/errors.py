@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from connector.rules.model.printable import escape_line
 
+MAX_FAULTS = 100
+"""The most faults of one definition that are described: each takes time, and data may have 100,000 of them."""
+
 
 class ConnectorError(Exception):
     """The base of every error of this project. Its message has what was wrong and what would be right.

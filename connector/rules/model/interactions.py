@@ -61,6 +61,12 @@ RECEIVE_TYPES = {
 """The interaction that a sent message makes, by channel (M4). Cards and in-app messages make none."""
 
 
+def check_card_interaction(type: InteractionType) -> None:
+    """Raise ValueError if this cannot be done with a card."""
+    if type not in CARD_INTERACTIONS:
+        raise ValueError(f"a card has only the interactions {', '.join(sorted(CARD_INTERACTIONS))}")
+
+
 class _Report(BaseModel):
     """The fields of every report. `occurred_at` is in UTC; `properties` hold refinements and facts by name."""
 
@@ -99,8 +105,8 @@ class Interaction(_Report):
     def _check_target(self) -> Interaction:
         if (self.campaign is None) == (self.card is None):
             raise ValueError("name exactly one of campaign and card")
-        if self.card is not None and self.type not in CARD_INTERACTIONS:
-            raise ValueError(f"a card has only the interactions {', '.join(sorted(CARD_INTERACTIONS))}")
+        if self.card is not None:
+            check_card_interaction(self.type)
         return self
 
     @property

@@ -7,6 +7,7 @@ id that no request has used yet were joined, whoever signs up with it later woul
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -86,3 +87,32 @@ def decide_join(previous: IdStatus, current: IdStatus, *, may_join_identified: b
     if IdStatus.UNSEEN in (previous, current):
         return JoinRefusal.UNSEEN
     return None if previous is IdStatus.ANONYMOUS else JoinRefusal.IDENTIFIED
+
+
+def is_replaced(pair: IdPair, anonymous: Collection[str]) -> bool:
+    """Return whether a joined user is no longer shown by the previous id of the pair.
+
+    An anonymous id never replaces a user's own: a visitor's reports would decide by which id the user is shown.
+
+    Args:
+        anonymous: those of the ids that are anonymous.
+    """
+    is_own_before_anonymous = pair.id in anonymous and pair.previous not in anonymous
+    return pair.previous != pair.id and not is_own_before_anonymous
+
+
+def ids_to_split(user_keys: Mapping[str, str], members: Mapping[str, Collection[str]]) -> list[str]:
+    """Return which anonymous ids begin a new user when services use them as users' own: those that share their user.
+
+    So an id that was joined into a user before its owner signed up never reaches that user.
+
+    Args:
+        user_keys: the surrogate keys of the users whom the ids name until now.
+        members: all ids of these users, by key; the last one that is left keeps the user.
+    """
+    left, split = {key: set(ids) for key, ids in members.items()}, []
+    for id, key in sorted(user_keys.items()):
+        if len(left[key]) > 1:
+            left[key].remove(id)
+            split.append(id)
+    return split

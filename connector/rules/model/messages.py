@@ -13,7 +13,7 @@ Template = Annotated[str, StringConstraints(strict=True, max_length=1_000_000)]
 
 MAX_SUBJECT_OCTETS = 998
 """The limit of a subject in UTF-8: a line of a mail is no longer (RFC 5322, 2.1.1)."""
-MAX_TEXT_CHARACTERS = 1600
+MAX_BODY_CHARACTERS = 1600
 """The limit of a text message, as of Twilio's error 21617, and of the title and the body of a push, each."""
 
 

@@ -29,7 +29,7 @@ _DURATION = re.compile(r"(\d{1,9}) (second|minute|hour|day|week)s?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _PERHAPS_UNSTORABLE = (rb"\u0000", b"Infinity", b"NaN")
-"""Parts of JSON text that may encode a null character or an infinite number, but also for harmless text."""
+"""Parts of JSON text that may encode a null character or an infinite number, and are harmless otherwise."""
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 

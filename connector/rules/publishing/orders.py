@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -130,6 +130,14 @@ def plan_resume(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
 def plan_archive(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
     """Plan an archiving, which is possible from any state and final (P9)."""
     return _plan_move(_entries(catalogue, ids), "archived", {"draft", "active", "stopped"}, "")
+
+
+PLANNERS: Mapping[str, Callable[[Catalogue, Sequence[str]], OrderPlan]] = {
+    "stop": plan_stop,
+    "resume": plan_resume,
+    "archive": plan_archive,
+}
+"""The planners of the orders that move entries from one state to another: all orders but `publish`, by their verb."""
 
 
 def _plan_move(entries: Sequence[Entry], to: Lifecycle, from_: set[Lifecycle], otherwise: str) -> OrderPlan:

@@ -96,7 +96,8 @@ def decide_release(
 
     Args:
         claimed_at: when the claim to release was made, UTC; another attempt's claim stays.
-        since: the user's log since the trigger, in event order; may be empty if `due.is_another_out`.
+        since: the exceptions in the user's log since the trigger, at least, in event order; may be empty if
+            `due.is_another_out`.
     """
     if due.delivery is None or due.delivery.state is not DeliveryState.CLAIMED or due.delivery.claimed_at != claimed_at:
         return ()

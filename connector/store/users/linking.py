@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 
 from connector.rules.model.audit import Act, AuditAction
 from connector.rules.model.errors import DefinitionError
-from connector.rules.model.joining import IdPair, IdStatus, Joiner, JoinRefusal, decide_join
+from connector.rules.model.joining import IdPair, IdStatus, Joiner, JoinRefusal, decide_join, is_replaced
 from connector.store.audit import record_audit
 from connector.store.engine.bulk import in_set, insert_into
 from connector.store.engine.transaction import Transaction
@@ -105,16 +105,9 @@ async def _try_to_link(tx: Transaction, pairs: Sequence[IdPair], joiner: Joiner,
 
 
 def _previous_ids(pairs: Sequence[IdPair], outcomes: Sequence[Linked], anonymous: Collection[str]) -> set[str]:
-    """Return the ids that others replaced; pairs that were linked before count too, so that order does not matter.
-
-    An anonymous id never replaces a user's own: a visitor's reports would decide by which id the user is shown.
-    """
-    replaced = set()
-    for pair, outcome in zip(pairs, outcomes, strict=True):
-        is_own_before_anonymous = pair.id in anonymous and pair.previous not in anonymous
-        if outcome in ("linked", "nothing_new") and pair.previous != pair.id and not is_own_before_anonymous:
-            replaced.add(pair.previous)
-    return replaced
+    """Return the ids that others replaced; pairs that were linked before count too, so that order does not matter."""
+    joined = (pair for pair, one in zip(pairs, outcomes, strict=True) if one in ("linked", "nothing_new"))
+    return {pair.previous for pair in joined if is_replaced(pair, anonymous)}
 
 
 async def _join(tx: Transaction, pairs: Sequence[IdPair], attempt: _LinkAttempt) -> tuple[list[Linked], _LinkAttempt]:

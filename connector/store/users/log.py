@@ -92,7 +92,9 @@ async def load_items(
 async def load_types(
     tx: Transaction, wanted: Mapping[str, WantedTypes], *, limit: int | None = None
 ) -> dict[str, UserLog]:
-    """Load the items of some types from users' logs, by user key, in one statement, whatever else the logs have.
+    """Load the items of some types from users' logs, by user key and in event order, in one statement.
+
+    What else the logs have costs nothing.
 
     Args:
         limit: how many items of each type at most; more only if several have the time of the last one.
@@ -121,7 +123,7 @@ def _items_of_types(tx: Transaction, rows: Sequence[Row], limit: int | None) -> 
             tx.in_workspace(table), table.c.user_key == wanted.c.user_key, is_of_type, table.c.t >= wanted.c.since
         )
 
-    statement = select(log).join(wanted, is_wanted(log))
+    statement = select(log).join(wanted, is_wanted(log)).order_by(log.c.t, log.c.seq)
     if limit is None:
         return statement
     last = select(ahead.c.t).where(is_wanted(ahead)).order_by(ahead.c.t).offset(limit - 1).limit(1)

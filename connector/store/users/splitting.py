@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from sqlalchemy import bindparam, select, update
 
+from connector.rules.model.joining import ids_to_split
 from connector.store.engine.bulk import in_set, insert_rows
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import user_aliases, users
@@ -19,20 +20,16 @@ from connector.store.users.joins import end_joins
 
 
 async def identify_ids(tx: Transaction, ids: Collection[str], now: datetime) -> None:
-    """Mark anonymous ids as identified; each that shares its user with other ids begins a new user.
+    """Mark anonymous ids as identified, and split off those that `ids_to_split` names.
 
-    So an id that was joined into a user before its owner signed up never reaches that user. The rows of the users are
-    locked; an id that is not anonymous any more, because another transaction was first, is left alone.
+    The rows of the users are locked; an id that is not anonymous any more, because another transaction was first, is
+    left alone.
     """
     alias = user_aliases.c
     where = (tx.in_workspace(user_aliases), in_set(tx, alias.external_id, ids), alias.anonymous)
     keys = dict(map(tuple, await tx.execute(select(alias.external_id, alias.user_key).where(*where))))
     members = await load_members(tx, set(keys.values()))
-    moved: dict[str, str] = {}
-    for id, key in sorted(keys.items()):
-        if len(members[key]) > 1:
-            members[key].remove(id)
-            moved[id] = uuid4().hex
+    moved = {id: uuid4().hex for id in ids_to_split(keys, members)}
     await _move(tx, keys | moved)
     if moved:
         await insert_users(tx, moved.values(), now)

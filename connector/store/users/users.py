@@ -22,6 +22,8 @@ from connector.store.users.marks import find_erased_ids, possible_marks
 from connector.store.users.splitting import identify_ids, insert_users
 from connector.store.users.suppressions import suppressed_columns
 
+_HAS_ID = (user_aliases.c.workspace == users.c.workspace) & (user_aliases.c.user_key == users.c.user_key)
+
 
 class UserErased(ConnectorError):
     """The user was erased: nothing is stored or ingested for that id any more (guarantee 8)."""
@@ -82,10 +84,7 @@ async def load_users(tx: Transaction, user_keys: Collection[str]) -> dict[str, S
     """
     statement = (
         select(users, user_aliases.c.external_id, user_aliases.c.rank, *suppressed_columns())
-        .join(
-            user_aliases,
-            (user_aliases.c.workspace == users.c.workspace) & (user_aliases.c.user_key == users.c.user_key),
-        )
+        .join(user_aliases, _HAS_ID)
         .where(tx.in_workspace(users), in_set(tx, users.c.user_key, user_keys))
     )
     rows = (await tx.execute(statement)).mappings()
@@ -100,10 +99,7 @@ async def load_profiles(tx: Transaction, user_keys: Collection[str]) -> dict[str
     """
     statement = (
         select(*(users.c[name] for name in _PROFILE), user_aliases.c.external_id, user_aliases.c.rank)
-        .join(
-            user_aliases,
-            (user_aliases.c.workspace == users.c.workspace) & (user_aliases.c.user_key == users.c.user_key),
-        )
+        .join(user_aliases, _HAS_ID)
         .where(tx.in_workspace(users), in_set(tx, users.c.user_key, user_keys))
     )
     rows = [dict(zip(_PROFILE_ROW, row, strict=True)) for row in await tx.execute(statement)]

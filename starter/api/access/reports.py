@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from connector.app.context import AppContext
-from connector.ingest.client_reports import ClientReports
+from connector.rules.targeting.client_reports import ClientReports
 from starter.api.access.scopes import Caller, Scope, needs_or_client
 from starter.api.context import ContextHere
 

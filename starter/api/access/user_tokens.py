@@ -8,10 +8,8 @@ token, and the reverse.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +18,7 @@ from pydantic import SecretStr
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.values import MAX_TEXT_CHARACTERS
 from connector.settings.client import MAX_TOKEN_LIFETIME
+from connector.settings.signing import TokenSigner, encode_base64url
 
 PREFIX = "user-v1."
 _FORM = re.compile(r"user-v1\.([A-Za-z0-9_-]{2,1360})\.([0-9]{1,11})\.([A-Za-z0-9_-]{43})", re.ASCII)
@@ -37,12 +36,12 @@ class UserTokens:
     """Creates and verifies the tokens of one workspace.
 
     Args:
-        secrets: the first one signs and all are accepted, so that a secret can be rotated while tokens are in use.
+        secrets: see `TokenSigner`.
     """
 
     def __init__(self, workspace: str, secrets: Sequence[SecretStr]) -> None:
         self._workspace = workspace
-        self._secrets = [secret.get_secret_value().encode() for secret in secrets]
+        self._signer = TokenSigner(secrets)
 
     def create(self, user: str, now: datetime, lifetime: timedelta) -> tuple[str, datetime]:
         """Create a token for a user; returns it with its expiry (UTC, whole seconds).
@@ -50,10 +49,10 @@ class UserTokens:
         Raises:
             MissingClientSecret: no secret is set.
         """
-        if not self._secrets:
+        if not self._signer.has_secret:
             raise MissingClientSecret("user tokens need a secret to be signed with; set CONNECTOR_CLIENT_SECRETS")
-        encoded, expires_at = _encode(user.encode()), int((now + lifetime).timestamp())
-        signature = self._signature(self._secrets[0], encoded, str(expires_at))
+        encoded, expires_at = encode_base64url(user.encode()), int((now + lifetime).timestamp())
+        signature = self._signer.sign(self._signed(encoded, str(expires_at)))
         return f"{PREFIX}{encoded}.{expires_at}.{signature}", datetime.fromtimestamp(expires_at, UTC)
 
     def verify(self, token: str, now: datetime) -> str:
@@ -66,8 +65,7 @@ class UserTokens:
         if match is None:
             raise InvalidUserToken("the user token is not valid")
         encoded, expiry, signature = match.groups()
-        expected = [self._signature(secret, encoded, expiry) for secret in self._secrets]
-        if not any([hmac.compare_digest(signature, one) for one in expected]):
+        if not self._signer.is_signed(self._signed(encoded, expiry), signature):
             raise InvalidUserToken("the user token is not valid")
         if int(expiry) <= now.timestamp():
             raise InvalidUserToken("the user token has expired")
@@ -75,13 +73,9 @@ class UserTokens:
             raise InvalidUserToken(f"the user token is valid for more than {MAX_TOKEN_LIFETIME.days} days")
         return _decode(encoded)
 
-    def _signature(self, secret: bytes, encoded_user: str, expiry: str) -> str:
-        signed = f"{PREFIX}{self._workspace}.{encoded_user}.{expiry}"
-        return _encode(hmac.digest(secret, signed.encode(), hashlib.sha256))
-
-
-def _encode(raw: bytes) -> str:
-    return urlsafe_b64encode(raw).decode().rstrip("=")
+    def _signed(self, encoded_user: str, expiry: str) -> str:
+        """Return the text that the signature of a token covers."""
+        return f"{PREFIX}{self._workspace}.{encoded_user}.{expiry}"
 
 
 def _decode(encoded: str) -> str:

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends, Query
 
 from connector.rules.model.audit import AuditAction
 from connector.rules.model.values import Instant
+from connector.store.audit import AuditFilter
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.routes.follow_ups import Word
-from starter.operations.audit import MAX_PAGE, AuditQuery, read_audit
+from starter.operations.audit import MAX_PAGE, read_audit
 
 router = APIRouter(tags=["audit"])
 
@@ -34,4 +35,5 @@ async def read_entries(
     A user appears by `user_key`; `subject` finds the entries of a user by any id, or by that of a follow-up. `next` is
     the `before` of the next page; null: there is none.
     """
-    return await read_audit(context, AuditQuery(since, action, actor, subject, before), limit)
+    subjects = None if subject is None else (subject,)
+    return await read_audit(context, AuditFilter(since, action, actor, subjects, before), limit)

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from connector.ingest.batches import MAX_ITEMS, BatchRefused, InteractionBatch, ingest_batch, parse_batch
-from connector.ingest.client_reports import MAX_CLIENT_ITEMS, ClientReports
+from connector.rules.targeting.client_reports import MAX_CLIENT_ITEMS, ClientReports
 from starter.api.access.reports import LimitsHere
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body

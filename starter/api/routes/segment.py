@@ -17,10 +17,10 @@ from pydantic_core import to_json
 
 from connector.app.configuration import SettingsWrong
 from connector.app.context import AppContext
-from connector.ingest.client_reports import MAX_CLIENT_ITEMS, ClientReports
 from connector.rules.model.audit import Actor
 from connector.rules.model.errors import DefinitionError
 from connector.rules.model.joining import Joiner, JoinRoute
+from connector.rules.targeting.client_reports import MAX_CLIENT_ITEMS, ClientReports
 from connector.segment.envelope import KINDS
 from connector.segment.mapping import SegmentMapping, read_mapping
 from starter.api.access.actors import ActorHere

@@ -10,11 +10,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from connector.ingest.parsing import ParsedItem, UnreadableItem, ensure_id, parse_item, read_item
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.interactions import Interaction, InteractionType, Item
 from connector.rules.model.users import REMOVED
-from connector.rules.model.values import canonical_json
+from connector.rules.model.values import MAX_TEXT_CHARACTERS, canonical_json
 from connector.rules.targeting.deduplication import DELIVERY_PROPERTY, MESSAGE_PROPERTY, SOURCE_PROPERTY
 
 T = InteractionType
@@ -54,7 +53,6 @@ SERVER_PROPERTIES = frozenset({DELIVERY_PROPERTY, MESSAGE_PROPERTY, SOURCE_PROPE
 may have them: there they mean nothing."""
 
 _ID_PREFIX = "client:"
-_MAX_ID_CHARACTERS = 255
 
 _PROFILE_FIELDS = frozenset({"first_name", "time_zone"})
 """The fields that count as attributes; all others are addresses or consent."""
@@ -67,7 +65,7 @@ def set_apart(item: Item) -> Item:
     duplicate that changes nothing (M6).
     """
     own = f"{_ID_PREFIX}{item.id}"
-    if len(own) > _MAX_ID_CHARACTERS:
+    if len(own) > MAX_TEXT_CHARACTERS:
         own = f"{_ID_PREFIX}{hashlib.sha256(own.encode()).hexdigest()}"
     return item.model_copy(update={"id": own})
 
@@ -92,23 +90,6 @@ class ClientReports:
         if named is not None and named != self.user:
             raise InvalidItem(f"{field}: is not the user of the token; a client reports about its own user only")
         return {**report, field: self.user}
-
-    def read_item(self, data: Any) -> ParsedItem:
-        """Parse an interaction or event; a fault, also of what a client may not report, is part of the result."""
-        try:
-            item = read_item(self.bind(data, "user"))
-            if not isinstance(item, UnreadableItem):
-                self.check_item(item)
-            return item
-        except InvalidItem as fault:
-            id = data.get("id") if isinstance(data, Mapping) else None
-            return UnreadableItem(str(fault), id if isinstance(id, str) else None)
-
-    def own_item(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an item in wire form with its id in the log. Raises InvalidItem if a client may not report it."""
-        item = parse_item(data)
-        self.check_item(item)
-        return {**data, "id": set_apart(ensure_id(item)).id}
 
     def check_item(self, item: Item) -> None:
         """Raise InvalidItem if a client may not report this item."""
