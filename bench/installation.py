@@ -21,7 +21,7 @@ from connector.app.preflight import find_free_port
 from connector.temporal.client import connector_plugin
 from starter.dev.temporal_server import server_command, wait_for_server
 
-API_KEY = "the-key-of-the-bench-and-of-nobody-else"
+API_KEY = "the-key-of-the-bench-and-of-no-one-else"
 _START_SECONDS = 60
 _CONNECTOR, _QUIET_WORKER = ("-m", "starter.cli"), ("-m", "bench.quiet_worker")
 

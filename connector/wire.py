@@ -104,7 +104,7 @@ class Operation(Wire):
     def act_id(self) -> str | None:
         """The id of the action in the audit trail; None: it has none.
 
-        Nobody can borrow it for another follow-up, and it does not contain the follow-up's id, which an erasure
+        No caller can reuse it for another follow-up, and it does not contain the follow-up's id, which an erasure
         replaces.
         """
         if self.update_id is None:
@@ -153,8 +153,8 @@ class Order(Wire):
     def act_id(self) -> str:
         """The id of the order with its content: of the update, and of its entries in the audit trail.
 
-        By it Temporal joins a repeated order to one in progress, but not a different order with the same id; and nobody
-        can give another order in the name of the actor who requested this one.
+        By this id Temporal joins a repeated order to one in progress, but not a different order with the same id. No
+        caller can give another order in the name of the actor who requested this one.
         """
         return f"{self.order_id}-{self.digest}"
 

@@ -11,12 +11,10 @@ from pydantic import ValidationError
 
 from connector.definitions.faults import closest_match, describe_faults
 from connector.definitions.yaml_text import MAX_DEPTH, Document, read_documents
-from connector.rules.model.campaigns import DEFINITION_KINDS, Campaign, Card, Workspace
+from connector.rules.model.campaigns import DEFINITION_KINDS, AnyDefinition, Campaign, Card, Workspace
 from connector.rules.model.errors import DefinitionError, Fault
 from connector.templating.checking import check_templates
 from connector.templating.links import check_links
-
-Definition = Campaign | Card | Workspace
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Definitions:
     places: Mapping[str, str]
 
     @property
-    def all(self) -> tuple[Definition, ...]:
+    def all(self) -> tuple[AnyDefinition, ...]:
         """All definitions: the workspace, then cards, then campaigns."""
         return (*([self.workspace] if self.workspace else []), *self.cards, *self.campaigns)
 
@@ -81,7 +79,7 @@ def parse_yaml(text: str, *, file: str, with_links: bool = False) -> Definitions
     return collector.definitions()
 
 
-def parse_mapping(data: Any, *, with_links: bool = False) -> Definition:
+def parse_mapping(data: Any, *, with_links: bool = False) -> AnyDefinition:
     """Read one definition from a JSON mapping; `with_links` as in `read_definitions`.
 
     Raises:
@@ -98,7 +96,7 @@ class _Collector:
     """Collects the definitions and faults of several files."""
 
     with_links: bool
-    collected: list[Definition] = field(default_factory=list)
+    collected: list[AnyDefinition] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     workspace_place: str = ""
@@ -166,14 +164,14 @@ def _files_in(folder: Path) -> list[Path]:
     )
 
 
-def _read(data: Any, with_links: bool) -> tuple[Definition | None, list[Fault]]:
+def _read(data: Any, with_links: bool) -> tuple[AnyDefinition | None, list[Fault]]:
     """Return a definition and its faults; no definition if the data does not fit the model."""
     faults = _shape_faults(data)
     if faults:
         return None, faults
     model = next(model for word, model in DEFINITION_KINDS.items() if word in data)
     try:
-        definition: Definition = model.model_validate(data)
+        definition: AnyDefinition = model.model_validate(data)
     except ValidationError as error:
         return None, describe_faults(error, model, data)
     if isinstance(definition, Workspace):

@@ -16,7 +16,7 @@ KEY_BYTES = 32
 
 
 class CodecKey(BaseModel):
-    """One AES-256 key of the ring. Its id stands in clear in every payload that it encrypts."""
+    """One AES-256 key of the ring. Every payload that it encrypts contains its id in plain text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 

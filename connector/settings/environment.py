@@ -20,7 +20,7 @@ class SettingsWrong(ConnectorError):
 
 
 class Section(BaseSettings):
-    """A section of the settings. Each of its secrets can stand in a file, whose path the variable NAME_FILE has."""
+    """A section of the settings. The variable NAME_FILE can name a file that contains the secret NAME."""
 
     @classmethod
     def settings_customise_sources(

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_
 from pydantic_settings import SettingsConfigDict
 
 from connector.settings.environment import Section
+from connector.settings.signing import ProviderSecret
 
 MAX_SEND_SECONDS = 25
 """An attempt of the activity has 30 seconds, so that the answer of a slow provider is still read (guarantee 4)."""
@@ -31,8 +32,6 @@ def _sid(prefix: str) -> StringConstraints:
 _BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
 # It only signs in at a server, which knows what it accepts.
 _Password = Annotated[SecretStr, Field(min_length=1)]
-# Reports are signed with the token: with a short one anyone could sign them.
-_TwilioSecret = Annotated[SecretStr, Field(min_length=16)]
 _SendSeconds = Annotated[float, Field(gt=0, le=MAX_SEND_SECONDS)]
 
 
@@ -61,9 +60,9 @@ class Twilio(Section):
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_TWILIO_", extra="ignore")
 
     account_sid: Annotated[str, _sid("AC")] | None = None
-    auth_token: _TwilioSecret | None = None
+    auth_token: ProviderSecret | None = None
     api_key: Annotated[str, _sid("SK")] | None = None
-    api_secret: _TwilioSecret | None = None
+    api_secret: ProviderSecret | None = None
     sender: str | None = None
     messaging_service_sid: Annotated[str, _sid("MG")] | None = None
     status_callback: _BaseUrl | None = None

@@ -15,7 +15,7 @@ import standardwebhooks
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-from pydantic import AfterValidator, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 _WEBHOOK_SECRET = re.compile(r"(whsec_)?(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,4})={0,2}")
 _MIN_WEBHOOK_SECRET_BYTES, _MAX_WEBHOOK_SECRET_BYTES = 24, 64
@@ -63,6 +63,8 @@ def _size_in_bytes(secret: str) -> int:
         return 0
 
 
+ProviderSecret = Annotated[SecretStr, Field(min_length=_MIN_PROVIDER_SECRET_BYTES)]
+"""A secret that reports of a provider are signed or sent with: with a short one anyone could forge them."""
 WebhookSecret = Annotated[SecretStr, AfterValidator(_check_webhook_secret)]
 """A secret that signs the webhooks that the connector sends."""
 ReceiverHost = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9.:-]+$")]

@@ -13,10 +13,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from connector.settings.environment import Section
-from connector.settings.signing import check_provider_secret, read_public_key
+from connector.settings.signing import ProviderSecret, check_provider_secret, read_public_key
 
 _TOPIC = re.compile(r"arn:aws(-[a-z]+)*:sns:[a-z]{2}(-[a-z]+){1,3}-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
-_Secret = Annotated[SecretStr, Field(min_length=16)]
 
 
 class SendGridWebhook(Section):
@@ -55,7 +54,7 @@ class MailgunWebhook(Section):
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_MAILGUN_", extra="ignore")
 
-    signing_key: _Secret | None = None
+    signing_key: ProviderSecret | None = None
 
 
 class PostmarkWebhook(Section):
@@ -64,8 +63,8 @@ class PostmarkWebhook(Section):
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_POSTMARK_WEBHOOK_", extra="ignore")
 
     user: Annotated[str, Field(min_length=1, pattern="^[^:]*$")] | None = None
-    password: _Secret | None = None
-    token: _Secret | None = None
+    password: ProviderSecret | None = None
+    token: ProviderSecret | None = None
 
     @model_validator(mode="after")
     def _check_complete(self) -> Self:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.lifecycle import OrderVerb, apply_order
-from connector.rules.model.campaigns import Campaign, Card, Workspace
+from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.model.consent import ConsentSource, read_statements
 from connector.rules.model.follow_up import drop
 from connector.rules.model.interactions import Item, LogEntry
@@ -139,7 +139,7 @@ class Simulation:
         """Add a sent message of a campaign that is not simulated, for frequency caps."""
         self._world.store.load_user(user_id).sends.append(send)
 
-    def apply(self, *definitions: Campaign | Card | Workspace) -> None:
+    def apply(self, *definitions: AnyDefinition) -> None:
         """Apply definitions as drafts, beside whatever is live (P10); raises OrderRefused."""
         self._world.catalogue = draft(self._world.catalogue, definitions).catalogue
 

@@ -12,14 +12,15 @@ scheduled it.
 from __future__ import annotations
 
 import struct
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+
+from connector.rules.model.values import EARLIEST
 
 SortKey = bytes
 
 MAX_LENGTH = 4096
 """The longest sort key in bytes: that of a chain of some 150 messages, each of which triggered the next."""
 
-_ORIGIN = datetime.min.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SLOT = struct.Struct(">QQ")
 _EVENT = struct.Struct(">QB")
@@ -73,4 +74,4 @@ def _slot(at: datetime, before: SortKey) -> bytes:
 
 
 def _microseconds(at: datetime) -> int:
-    return (at - _ORIGIN) // _MICROSECOND
+    return (at - EARLIEST) // _MICROSECOND

@@ -20,17 +20,16 @@ from pydantic_core import from_json
 
 from connector.definitions import parse_mapping
 from connector.ingest.parsing import describe_validation_error, parse_item
-from connector.rules.model.campaigns import Campaign, Card, Workspace
+from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.model.errors import ConnectorError, DefinitionError, InvalidItem
 from connector.rules.model.interactions import Item
 from connector.rules.model.printable import escape_line
 from connector.rules.model.users import User
-from connector.rules.model.values import Instant
+from connector.rules.model.values import EARLIEST, Instant
 
 ORDER_KINDS = ("publish", "stop", "resume", "archive")
 _KINDS = ("user", *ORDER_KINDS, "apply", "interaction")
 _MAX_SHOWN_FAULTS = 20
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 
 Watch = Callable[[BinaryIO], AbstractContextManager[BinaryIO]]
@@ -120,7 +119,7 @@ class Timeline:
 
     def _parse(self, share: Share | None = None) -> Iterator[TimelineStep]:
         self.count, self.in_order = 0, True
-        faults, last = list[str](), _BEGINNING
+        faults, last = list[str](), EARLIEST
         with _open(self.path) as opened, self._watch(opened) as file:
             for number, text in enumerate(file, start=1):
                 if not text.strip():
@@ -222,7 +221,7 @@ def _parse_user(value: Any, _at: datetime) -> Mapping[str, Any]:
     return dict(value)
 
 
-def _parse_definition(value: Any, _at: datetime) -> Campaign | Card | Workspace:
+def _parse_definition(value: Any, _at: datetime) -> AnyDefinition:
     try:
         return parse_mapping(value)
     except DefinitionError as error:

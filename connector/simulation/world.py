@@ -6,17 +6,16 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.values import EARLIEST
 from connector.simulation import sort_keys
 from connector.simulation.outcomes import Outcomes
 from connector.simulation.sort_keys import SortKey
 from connector.simulation.spill_store import SpillStore
 from connector.simulation.users import SimulatedUser
-
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -37,7 +36,7 @@ class World:
     warn: Callable[[str], None]
     retention: timedelta
     outcomes: Outcomes = field(init=False)
-    clock: datetime = _BEGINNING
+    clock: datetime = EARLIEST
     missed: Counter[tuple[str, str]] = field(default_factory=Counter)
     unknown_targets: dict[str, SortKey] = field(default_factory=dict)
     keeps_sort_keys: bool = False

@@ -75,7 +75,7 @@ async def record_done(
     """Append that a requested act was done, by the actor and with the reason of its newest request.
 
     The activity that commits the act calls this in its transaction, so that nothing takes effect without an entry. If
-    nobody requested it, the actor is `temporal`. A repeated call appends nothing.
+    no one requested it, the actor is `temporal`. A repeated call appends nothing.
 
     Args:
         subjects: what the act changed, each with the details of its entry.
@@ -111,7 +111,7 @@ async def list_audit(tx: Transaction, wanted: AuditFilter, limit: int) -> list[A
 
 
 def _storable(subject: str) -> str:
-    """Return what a column holds of an id that nobody has checked, such as that of a refused order."""
+    """Return an unchecked id, such as that of a refused order, in a form that a column can hold."""
     return subject.encode(errors="replace").decode().replace("\0", "?")[:255]
 
 

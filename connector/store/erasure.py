@@ -55,7 +55,7 @@ _DELETED = (interactions, receipts, inbox, inbox_marks, user_aliases)
 
 
 async def erase_user(tx: Transaction, external_id: str, now: datetime) -> str | None:
-    """Erase a user for good; return the surrogate key, which names nobody any more, or None if nobody has the id.
+    """Erase a user for good; return the surrogate key, which no longer identifies a person; None if no user has the id.
 
     Waits end as `dropped: erased`; the outbox signals their workflows. Counts stay, under the surrogate key. Marks of
     all ids and addresses of the user stay, so that a late report is refused (guarantee 8).

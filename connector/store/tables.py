@@ -186,7 +186,7 @@ erased_users = Table(
     _key("workspace"),
     Column("mark", String(64), primary_key=True),
     Column("erased_at", Instant, nullable=False),
-    comment="The marks of erased users: keyed hashes of their ids and addresses, which nobody can address.",
+    comment="The marks of erased users: keyed hashes of their ids and addresses, which no request can address.",
 )
 erasure_secret = Table(
     "erasure_secret",

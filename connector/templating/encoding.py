@@ -30,7 +30,7 @@ class Encoded(str):
 
 
 def encoded(text: str, form: Form) -> Encoded:
-    """Return a text that is not encoded again where its form belongs."""
+    """Return a text that is not encoded a second time in this form."""
     result = Encoded(text)
     result.form = form
     return result
@@ -43,7 +43,7 @@ class Encoding(Protocol):
         """Return the value in the encoding of its place."""
 
     def follow(self, text: str) -> None:
-        """Note text that is written as it is."""
+        """Note text that is written without encoding."""
 
 
 class EncodingBuffer(LimitedStringIO):
@@ -97,7 +97,7 @@ class _Json:
 
 
 class _Url:
-    """A URL: a value is percent-encoded. A value that is the beginning of a URL stays as it is."""
+    """A URL: a value is percent-encoded, except one that begins the URL."""
 
     def __init__(self, before: str = "") -> None:
         self._before = before

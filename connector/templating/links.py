@@ -32,7 +32,7 @@ _SCRIPTS = frozenset({"javascript:", "data:", "vbscript:"})
 _AFTER_HOST = re.compile(r"[/?#\\]")
 _NAMES = re.compile(r"[\w-]+")
 _SILENT = frozenset({"endcapture", "endcomment", "enddoc"})
-"""The ends of blocks that write nothing where they stand."""
+"""The ends of blocks that write nothing at their place."""
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 """Lower case that leaves every character at its place; `str.lower` makes two of some."""
 _MAX_PREFIX = 2_000
@@ -41,7 +41,7 @@ _BRANCHES = frozenset({"else", "elsif", "when"})
 
 
 def check_links(definition: Campaign | Card) -> list[Fault]:
-    """Return a fault for each value from user data that stands in the host of a link, or is a whole link.
+    """Return a fault for each value from user data that is a part of the host of a link, or a whole link.
 
     Links are the fields `link` and `url`, `href` in HTML, and URLs in texts. The body of a webhook has none.
     """
@@ -63,7 +63,7 @@ def leads_elsewhere(message: BaseModel, content: Mapping[str, Any], hosts: Colle
     Args:
         message: the templates.
         content: what they rendered to.
-        hosts: the allowed hosts, besides those that the author wrote: in lower case, `*.` stands for any subdomain.
+        hosts: the allowed hosts, besides those that the author wrote: in lower case, `*.` matches any subdomain.
     """
     rendered = dict(message_texts(content))
     return any(

@@ -137,7 +137,7 @@ def _strip_html(text: str, *, environment: Environment) -> str:
 @with_environment
 @string_filter
 def _raw(text: str, *, environment: Environment) -> str:
-    """Return the text marked to be written as it is."""
+    """Return the text, marked so that it is not encoded."""
     return Markup(text) if environment.autoescape else encoded(text, "raw")
 
 

@@ -29,7 +29,7 @@ def api(
       CONNECTOR_API_KEYS_FILE=/run/secrets/keys.json connector api
     """
     settings = start_command(data)
-    from starter.api.server import serve  # it takes half of the start, so wrong settings are told before
+    from starter.api.server import serve  # half of the start, so wrong settings are reported before
 
     address = settings.api_host if host is None else host, settings.api_port if port is None else port
 

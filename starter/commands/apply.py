@@ -11,9 +11,9 @@ import typer
 
 from connector.app.configuration import read_settings
 from connector.definitions import read_definitions
-from connector.rules.model.campaigns import Workspace
+from connector.rules.model.campaigns import AnyDefinition, Workspace
 from connector.rules.model.errors import DefinitionError, Fault
-from connector.rules.publishing.drafting import Definition, DraftChange
+from connector.rules.publishing.drafting import DraftChange
 from starter.commands.actor import command_line_actor
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
 from starter.commands.store_session import open_store, run
@@ -51,14 +51,14 @@ def apply(
         _print_changes(saved)
 
 
-def read_definition_files(paths: Sequence[Path]) -> list[Definition]:
+def read_definition_files(paths: Sequence[Path]) -> list[AnyDefinition]:
     """Return everything that the files and folders define, in their order.
 
     Raises:
         DefinitionError: names every fault of every file.
     """
     faults: list[Fault] = []
-    definitions: list[Definition] = []
+    definitions: list[AnyDefinition] = []
     with_links = not read_settings().link_hosts
     with spinner("Reading definitions"):
         for path in paths:
@@ -71,7 +71,7 @@ def read_definition_files(paths: Sequence[Path]) -> list[Definition]:
     return definitions
 
 
-def check_workspace(workspace: str, definitions: Sequence[Definition]) -> None:
+def check_workspace(workspace: str, definitions: Sequence[AnyDefinition]) -> None:
     """Check that the definitions are of this workspace. Raises DefinitionError."""
     for definition in definitions:
         if isinstance(definition, Workspace) and definition.workspace != workspace:
@@ -80,7 +80,7 @@ def check_workspace(workspace: str, definitions: Sequence[Definition]) -> None:
 
 
 async def _save(
-    data: Path | None, definitions: Sequence[Definition], reason: str | None
+    data: Path | None, definitions: Sequence[AnyDefinition], reason: str | None
 ) -> tuple[list[DraftChange], list[str]]:
     async with open_store(data) as context:
         check_workspace(context.workspace, definitions)

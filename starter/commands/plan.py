@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.model.errors import OrderRefused
 from connector.rules.model.values import canonical_json
-from connector.rules.publishing.drafting import Definition
 from connector.rules.publishing.preview import DefinitionPreview, Difference
 from connector.store.reporting.counts import WaitCounts
 from starter.commands.apply import DefinitionPaths, check_workspace, read_definition_files
@@ -61,7 +61,7 @@ def plan(
         raise typer.Exit(1)
 
 
-async def _preview(data: Path | None, definitions: Sequence[Definition], allow_missed: bool) -> Preview:
+async def _preview(data: Path | None, definitions: Sequence[AnyDefinition], allow_missed: bool) -> Preview:
     async with open_store(data) as context:
         check_workspace(context.workspace, definitions)
         async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:

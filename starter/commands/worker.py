@@ -18,7 +18,7 @@ def worker(data: DataOption = None) -> None:
       TEMPORAL_ADDRESS=temporal:7233 connector worker
     """
     settings = start_command(data)
-    from worker import run_worker  # it needs activities and workflows, so wrong settings are told before
+    from worker import run_worker  # it needs activities and workflows, so wrong settings are reported before
 
     async def work() -> None:
         await run_worker(settings, stop_on_signals())

@@ -18,7 +18,7 @@ MAX_PAGE = 1000
 async def read_audit(context: StoreContext, wanted: AuditFilter, limit: int) -> dict[str, Any]:
     """Return at most `limit` entries, newest first; `next` is for the `before` of the next page, None after the last.
 
-    Among the subjects wanted, the id of a user or follow-up stands for its user; a user who was erased is found by
+    Among the subjects wanted, the id of a user or follow-up selects its user; a user who was erased is found by
     `user_key` only.
     """
     async with context.database.read(context.workspace) as tx:

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from connector.app.store_context import StoreContext
 from connector.rules.model.audit import Act, Actor, AuditAction
-from connector.rules.publishing.drafting import Definition, DraftChange, draft_warnings
+from connector.rules.model.campaigns import AnyDefinition
+from connector.rules.publishing.drafting import DraftChange, draft_warnings
 from connector.store.audit import record_audit
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 
 
 async def save_definitions(
-    context: StoreContext, actor: Actor, definitions: Sequence[Definition], *, reason: str | None = None
+    context: StoreContext, actor: Actor, definitions: Sequence[AnyDefinition], *, reason: str | None = None
 ) -> tuple[list[DraftChange], list[str]]:
     """Save all of the definitions or none; return their changes, in their order, and what `publish` would refuse.
 

@@ -50,7 +50,7 @@ async def split_user(context: StoreContext, id: str, actor: Actor, *, reason: st
 
 
 async def _lock_known(tx: Transaction, id: str) -> str | None:
-    """Lock the user's row and return the surrogate key; None if nobody has that id, or not any more."""
+    """Lock the user's row and return the surrogate key; None if no user has the id, or no longer."""
     known, _ = await find_user_keys(tx, [id])
     is_locked = await lock_users(tx, known.values())
     locked, _ = await find_user_keys(tx, [id])

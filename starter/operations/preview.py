@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connector.rules.catalogue.catalogue import Entry
-from connector.rules.publishing.drafting import Definition, DraftResult, draft
+from connector.rules.model.campaigns import AnyDefinition
+from connector.rules.publishing.drafting import DraftResult, draft
 from connector.rules.publishing.orders import OrderPlan, check_publish, missed_to_count
 from connector.rules.publishing.preview import (
     DefinitionPreview,
@@ -39,7 +40,9 @@ class Preview:
     waits: Sequence[WaitCounts]
 
 
-async def preview_changes(tx: Transaction, definitions: Sequence[Definition], *, allow_missed: bool = False) -> Preview:
+async def preview_changes(
+    tx: Transaction, definitions: Sequence[AnyDefinition], *, allow_missed: bool = False
+) -> Preview:
     """Evaluate definitions as `apply` and `publish` would, as of the database's clock, in one snapshot of the store.
 
     Raises:

@@ -27,8 +27,8 @@ MAX_ITEMS = 10_000
 
 _REFUSED_JOINS: dict[JoinRefusal, str] = {
     JoinRefusal.ERASED: ERASED_FAULT,
-    JoinRefusal.UNSEEN: "previousId: nobody has used this id yet; whoever signs up with it later would be this user. "
-    "Send something with it as anonymousId before, or use a key that also has the scope manage",
+    JoinRefusal.UNSEEN: "previousId: no request has used this id yet; whoever signs up with it later would be this "
+    "user. Send something with it as anonymousId before, or use a key that also has the scope manage",
     JoinRefusal.IDENTIFIED: "previousId: this id is a user's own; without the scope manage only an id that was never "
     "used but as anonymousId can be joined into a user",
     JoinRefusal.TWO_HISTORIES: "previousId: both ids have a history already, and two histories are not merged; "

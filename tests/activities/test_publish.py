@@ -140,7 +140,10 @@ async def test_waits_of_closed_windows_end_in_pages(
 async def test_other_writers_wait_for_one_page(
     installation: Installation, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever writes while waits end, also from another process and for a user of the page, waits for one page."""
+    """Whoever writes while waits end, also from another process and for a user of the page, waits for one page.
+
+    The sleep is the slow page itself: it holds its transaction open while the other process tries to write.
+    """
     pages: list[int] = []
     begun = asyncio.Event()
 

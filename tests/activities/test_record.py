@@ -32,6 +32,7 @@ from connector.temporal.codec import ENCODING
 from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, buy, follow_on, now, push
 from tests.support.installation import Installation
 from tests.support.payloads import NEW, connect_with, payloads_in
+from tests.support.polling import until
 from tests.support.temporal_server import until_event
 from tests.support.workspace import LATER, Workspace
 
@@ -281,11 +282,12 @@ async def test_with_the_database_away_it_is_tried_again(
         assert failure.message == "the database cannot be used now"
         assert ("sqlite3" in told, str(tmp_path) in told) == (False, False)
         handle = await service.start(queue, {"interactions": [STARTED]})
-        async with asyncio.timeout(20):
-            while not (pending := (await handle.describe()).raw_description.pending_activities) or (
-                pending[0].attempt < 3
-            ):
-                await asyncio.sleep(0.05)
+
+        async def is_tried_again() -> bool:
+            pending = (await handle.describe()).raw_description.pending_activities
+            return bool(pending) and pending[0].attempt >= 3
+
+        await until(is_tried_again, "a third attempt")
         place.rmdir()
         shutil.copy(sqlite_url.removeprefix("sqlite+aiosqlite:///"), place)
         answer = await handle.result()

@@ -161,7 +161,7 @@ async def test_a_silent_server_is_tried_later(mode: str, raw_server):
 
 
 async def test_a_slow_server_is_bounded_in_all(raw_server):
-    """Answers that each come just in time still end at the timeout of the whole."""
+    """Answers that each come just in time still end at the timeout of the whole; the sleep is the slow server."""
 
     async def dawdle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mx.test\r\n")

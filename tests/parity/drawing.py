@@ -332,4 +332,4 @@ CONSENTS: Sequence[Json] = (
     {"push": {"state": "unsubscribed", "effective_at": at(20)}},
     {"push": {"state": "subscribed", "effective_at": at(40)}},
 )
-"""What a profile says bare, and statements with their time, which may arrive in any order."""
+"""Bare states of a profile, and statements with their time, which may arrive in any order."""

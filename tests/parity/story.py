@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.definitions import read_definitions
-from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_definition
+from connector.rules.model.campaigns import AnyDefinition, parse_definition
 from connector.rules.publishing.drafting import as_written
 from connector.simulation.timeline import TimelineStep, parse_step
 
@@ -27,7 +27,7 @@ class Story:
     until: datetime | None = None
 
     @property
-    def parsed(self) -> list[Campaign | Card | Workspace]:
+    def parsed(self) -> list[AnyDefinition]:
         """The definitions as models."""
         return [parse_definition(definition) for definition in self.definitions]
 

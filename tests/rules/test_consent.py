@@ -159,6 +159,6 @@ def test_what_the_wire_states() -> None:
     ],
 )
 def test_what_the_wire_does_not_state(wire: dict[str, Any], problem: str) -> None:
-    """A time needs its zone; nobody names a source of their own."""
+    """A time needs its zone, and a caller must not name a source."""
     with pytest.raises(ValueError, match=problem):
         plain_consent(wire)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision, Window
-from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_definition
+from connector.rules.model.campaigns import AnyDefinition, Campaign, Card, Workspace, parse_definition
 from connector.rules.model.errors import OrderRefused
-from connector.rules.publishing.drafting import Definition, DraftChange, draft, draft_warnings
+from connector.rules.publishing.drafting import DraftChange, draft, draft_warnings
 from connector.rules.publishing.preview import (
     Difference,
     applying_warnings,
@@ -208,7 +208,7 @@ def test_preview_of_each_definition() -> None:
     """P10: new, edited with its keys, and unchanged; the revision beside the live one; settings have no revision."""
     before = saved_catalogue(drafted_follow_on(), drafted_original())
     edited = drafted_follow_on(delay={"after": "1 hour"})
-    definitions: list[Definition] = [Workspace(zone="Europe/Berlin"), card("c"), drafted_original(), edited]
+    definitions: list[AnyDefinition] = [Workspace(zone="Europe/Berlin"), card("c"), drafted_original(), edited]
     drafted = draft(before, definitions)
     previews = preview_definitions(before, drafted, definitions)
     assert [(one.id, one.kind, one.change, one.revision, one.live_revision) for one in previews] == [
@@ -233,7 +233,7 @@ def test_preview_of_each_definition() -> None:
 )
 def test_unpublished_ids(state: Lifecycle, edited: bool, published: bool) -> None:
     """P5, P9: a saved draft is unpublished; a stopped campaign only if it was edited, with a warning."""
-    definition: Definition = drafted_follow_on(retrigger="restart") if edited else drafted_follow_on()
+    definition: AnyDefinition = drafted_follow_on(retrigger="restart") if edited else drafted_follow_on()
     before = saved_catalogue(drafted_follow_on(), state=state)
     drafted = draft(before, [definition])
     names = unpublished_ids(drafted, [definition])

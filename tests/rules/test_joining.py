@@ -2,9 +2,9 @@
 
 import pytest
 
-from connector.rules.model.joining import IdPair, IdStanding, JoinRefusal, decide_join, ids_to_split, is_replaced
+from connector.rules.model.joining import IdPair, IdStatus, JoinRefusal, decide_join, ids_to_split, is_replaced
 
-U, A, N, E = IdStanding.UNSEEN, IdStanding.ANONYMOUS, IdStanding.IDENTIFIED, IdStanding.ERASED
+U, A, N, E = IdStatus.UNSEEN, IdStatus.ANONYMOUS, IdStatus.IDENTIFIED, IdStatus.ERASED
 
 WITH_INGEST = {
     (A, A): None, (A, N): None, (A, U): JoinRefusal.UNSEEN,
@@ -15,15 +15,15 @@ WITH_INGEST = {
 
 
 @pytest.mark.parametrize(("previous", "current"), WITH_INGEST)
-def test_who_may_join(previous: IdStanding, current: IdStanding) -> None:
+def test_who_may_join(previous: IdStatus, current: IdStatus) -> None:
     """The table with `ingest`; with `manage` everything but an erased user."""
     assert decide_join(previous, current, may_join_identified=False) == WITH_INGEST[previous, current]
     assert decide_join(previous, current, may_join_identified=True) is None
 
 
-@pytest.mark.parametrize("other", IdStanding)
+@pytest.mark.parametrize("other", IdStatus)
 @pytest.mark.parametrize("may_join_identified", [False, True])
-def test_the_erased_are_joined_by_nobody(other: IdStanding, may_join_identified: bool) -> None:
+def test_no_caller_joins_an_erased_user(other: IdStatus, may_join_identified: bool) -> None:
     """Guarantee 8: neither as the previous id nor as the one in use."""
     for pair in ((E, other), (other, E)):
         assert decide_join(*pair, may_join_identified=may_join_identified) is JoinRefusal.ERASED

@@ -1,4 +1,4 @@
-"""The audit trail is complete: everything that changes something has an entry, by every door and by the side door."""
+"""The audit trail is complete: every change has an entry, by every starter and from inside Temporal."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ async def two_waiting(workspace: Workspace) -> list[str]:
 async def test_every_command_that_changes_something_leaves_an_entry(
     workspace: Workspace, command: Command, tmp_path: Path
 ) -> None:
-    """The user of the operating system, whatever the environment says, the host, and why."""
+    """The entry has the user of the operating system, whatever the environment names, the host and the reason."""
     folder = tmp_path / "campaigns"
     folder.mkdir()
     (folder / "nudge.yaml").write_text("campaign: nudge\ndelivery: {type: external}\n")

@@ -197,7 +197,7 @@ async def test_a_long_attribute_in_a_subject_delays_no_other_message(system: Sys
 
 
 async def test_brackets_in_a_text_message_delay_no_other_message(system: System) -> None:
-    """An address with 100,000 brackets is cut in time that nobody notices, and text messages to others go out."""
+    """An address with 100,000 brackets is cut without a noticeable pause, and text messages to others go out."""
     mallory = {"id": "mallory", "phone": "+4915112345679", "attributes": {"x": "http://x/(" + ")" * 200_000}}
     ann = {"id": "ann", "phone": "+4915112345678", "attributes": {"x": "Hello"}}
     await save(system, {"sms": {"body": "{{ user.attributes.x }}"}}, mallory, ann)

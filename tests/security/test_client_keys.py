@@ -69,8 +69,8 @@ ROUTES = (
 async def test_without_a_valid_user_token_a_client_key_is_worth_nothing(api: KeyedApi) -> None:
     """Whatever is wrong with the token, nothing is answered but 401."""
     async with api.caller("servers") as server:
-        minted = (await server.post("/v1/users/mallory/inbox-token")).json()["token"]
-    for name, token in {**BAD_TOKENS, "an inbox token": minted}.items():
+        created = (await server.post("/v1/users/mallory/inbox-token")).json()["token"]
+    for name, token in {**BAD_TOKENS, "an inbox token": created}.items():
         async with api.caller("client", token) as app:
             for method, path in ROUTES:
                 answer = await app.request(method, path)
@@ -85,15 +85,15 @@ async def test_without_a_valid_user_token_a_client_key_is_worth_nothing(api: Key
 async def test_a_client_reports_about_its_own_user_only(api: KeyedApi) -> None:
     """Items about others are invalid and store nothing; items without a user are about the token's."""
     async with api.app("m1") as app, api.caller("read") as reader:
-        told = await results(
+        answers = await results(
             app,
             item("event", name="seen"),
             item("event", name="seen twice", user="m1"),
             item("event", name="forged", user="victim-1"),
             item("open_push", user="victim-1"),
         )
-        assert [one["status"] for one in told] == ["accepted", "accepted", "invalid", "invalid"]
-        assert told[2]["fault"].startswith("user: is not the user of the token")
+        assert [one["status"] for one in answers] == ["accepted", "accepted", "invalid", "invalid"]
+        assert answers[2]["fault"].startswith("user: is not the user of the token")
         changed = await results(app, users=[{"id": "victim-1", "attributes": {"theme": "dark"}}])
         assert changed[0]["status"] == "invalid"
         assert (await reader.get("/v1/users/victim-1")).status_code == 404
@@ -104,19 +104,19 @@ async def test_a_client_reports_only_what_an_app_can_know(api: KeyedApi) -> None
     """Every type of interaction in turn, purchases by type and by name, and properties that are the provider's."""
     async with api.app("m2") as app:
         for kind in InteractionType:
-            [told] = await results(app, item(kind.value))
-            assert told["status"] == ("accepted" if kind in CLIENT_INTERACTIONS else "invalid"), kind
+            [result] = await results(app, item(kind.value))
+            assert result["status"] == ("accepted" if kind in CLIENT_INTERACTIONS else "invalid"), kind
         for refused in (
             item("make_purchase"),
             item("make_purchase", name="harmless"),
             item("event", name="make_purchase"),
             *(item("open_push", properties={name: "x"}) for name in SERVER_PROPERTIES),
         ):
-            [told] = await results(app, refused)
-            assert told["status"] == "invalid", refused
+            [result] = await results(app, refused)
+            assert result["status"] == "invalid", refused
         properties = dict.fromkeys(SERVER_PROPERTIES, "x")
-        [told] = await results(app, item("event", name="signed up", properties=properties))
-        assert told["status"] == "accepted", "events may have properties of any name"
+        [result] = await results(app, item("event", name="signed up", properties=properties))
+        assert result["status"] == "accepted", "events may have properties of any name"
         assert {"open_push", "view_content_card"} <= CLIENT_INTERACTIONS
         assert not any(kind.startswith(("receive_", "enroll_", "perform_")) for kind in CLIENT_INTERACTIONS)
 
@@ -168,12 +168,12 @@ async def test_a_client_changes_listed_attributes_only(api: KeyedApi) -> None:
             {"attributes": {"theme": "dark", "tier": "gold"}},
             {"attributes": {"theme": "dark"}, "email": "mallory@evil.test"},
         ):
-            [told] = await results(app, users=[{"id": "m3", **changes}])
-            assert told["status"] == "invalid", changes
-        [told] = await results(app, users=[{"attributes": {"theme": "x" * 1023}}])
-        assert told["status"] == "invalid", "a user must not use up the room for attributes of servers"
-        [told] = await results(app, users=[{"attributes": {"theme": "dark"}, "first_name": "M"}])
-        assert told == {"id": "m3", "status": "accepted"}
+            [result] = await results(app, users=[{"id": "m3", **changes}])
+            assert result["status"] == "invalid", changes
+        [result] = await results(app, users=[{"attributes": {"theme": "x" * 1023}}])
+        assert result["status"] == "invalid", "a user must not use up the room for attributes of servers"
+        [result] = await results(app, users=[{"attributes": {"theme": "dark"}, "first_name": "M"}])
+        assert result == {"id": "m3", "status": "accepted"}
         after = (await server.get("/v1/users/m3")).json()
         assert after["attributes"] == {"tier": "free", "theme": "dark"}
         assert (after["email"], after["consent"]) == (before["email"], before["consent"])
@@ -188,19 +188,19 @@ async def test_a_client_reads_and_uses_its_own_inbox_only(api: KeyedApi) -> None
             "accepted",
             "duplicate",
         ]
-        for other in ("victim-4", "nobody"):
+        for other in ("victim-4", "unknown"):
             assert (await app.get(f"/v1/users/{other}/inbox")).status_code == 403
             assert (await app.post("/v1/inbox/card.banner/view", json={"user": other})).status_code == 403
         assert (await app.post("/v1/pushes/unknown/open")).status_code == 403
         assert (await server.get("/v1/users/victim-4/inbox")).json()["messages"][0]["viewed"] is False
 
 
-async def test_minted_tokens_are_those_of_the_documented_construction(api: KeyedApi) -> None:
-    """By the route, which needs a server's key, and by the example in docs/keys.md, which runs as it stands."""
+async def test_created_tokens_are_those_of_the_documented_construction(api: KeyedApi) -> None:
+    """By the route, which needs a server's key, and by the example in docs/keys.md, which runs unchanged."""
     async with api.caller("servers") as server:
-        minted = await server.post("/v1/users/a%2Fb%20%E2%82%AC/user-token")
-        assert minted.headers["Cache-Control"] == "no-store"
-        token = minted.json()["token"]
+        created = await server.post("/v1/users/a%2Fb%20%E2%82%AC/user-token")
+        assert created.headers["Cache-Control"] == "no-store"
+        token = created.json()["token"]
     async with api.caller("client", token) as app:
         assert [one["status"] for one in await results(app, item("event", name="e", user="a/b €"))] == ["accepted"]
     text = (ROOT / "docs" / "keys.md").read_text()
@@ -227,8 +227,8 @@ async def test_an_erased_user_s_token_is_useless(api: KeyedApi) -> None:
     async with api.app("m5") as app, api.caller("manage") as operator, api.caller("read") as reader:
         await results(app, item("event", name="e"))
         assert (await operator.delete("/v1/users/m5")).status_code == 204
-        [told] = await results(app, item("event", name="late"))
-        assert told["status"] == "invalid"
+        [result] = await results(app, item("event", name="late"))
+        assert result["status"] == "invalid"
         assert (await app.get("/v1/users/m5/inbox")).status_code == 410
         assert (await reader.get("/v1/users/m5")).status_code == 404
 

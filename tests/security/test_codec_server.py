@@ -153,7 +153,7 @@ async def test_temporal_stores_no_clear_text(encrypted: Encrypted) -> None:
     ],
 )  # fmt: skip
 async def test_who_may_ask(encrypted: Encrypted, path: str, key: str | None, status: int) -> None:
-    """Who may read decodes, who may manage encodes; without a key nobody does, though `connector dev` runs."""
+    """A key with `read` decodes, a key with `manage` encodes; without a key neither works, even in `connector dev`."""
     sealed = as_json((await _payloads(encrypted))[0])
     answer = await encrypted.ask(path, encrypted.keys.get(key or "", key), {"payloads": [sealed]})
     assert answer.status_code == status

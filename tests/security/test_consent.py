@@ -24,7 +24,7 @@ from tests.support.scoped_keys import create_keys
 from tests.support.webhook_senders import MailgunSender, TwilioSender, samples
 
 W = "default"
-SECRET = "a secret of the tests, and of nobody else"
+SECRET = "a secret of the tests, and of no one else"
 MAILGUN, TWILIO = MailgunSender(), TwilioSender()
 SETTINGS = {
     "CONNECTOR_TRACKING_URL": "https://links.shop.example",
@@ -33,7 +33,7 @@ SETTINGS = {
     "CONNECTOR_TWILIO_AUTH_TOKEN": TWILIO.token,
     "CONNECTOR_TWILIO_WEBHOOK_URL": TWILIO.url,
 }
-DOORS = {
+OPT_OUTS = {
     "link": ("email", "user"),
     "one click": ("email", "user"),
     "mailgun unsubscribed": ("email", "provider"),
@@ -43,7 +43,7 @@ DOORS = {
     "service": ("email", "service"),
     "users": ("sms", "service"),
 }
-"""By every door through which an opt-out comes: the channel, and the source that is recorded."""
+"""Every way to opt out: the channel, and the source that is recorded."""
 
 
 @dataclass
@@ -62,11 +62,11 @@ class Shop:
         answered: dict[str, Any] = answer.json()
         return answered
 
-    async def opt_out(self, door: str, user: str) -> None:
-        """Let a user opt out of the door's channel, now."""
+    async def opt_out(self, way: str, user: str) -> None:
+        """Let a user opt out in this way, now."""
         now = datetime.now(UTC)  # noqa: TID251 - a test's "now"
         stated = {"state": "unsubscribed", "effective_at": now.isoformat()}
-        match door.split():
+        match way.split():
             case ["link"]:
                 await self._follow_link(user)
             case ["one", _]:
@@ -161,35 +161,35 @@ def later_words(user: str, channel: str, before: str) -> list[tuple[str, str, An
 
 
 async def test_an_opt_out_survives(shop: Shop) -> None:
-    """By every door, every later word; the opt-out of one channel is none of another."""
+    """Every opt-out survives every later request; the opt-out of one channel is none of another."""
     before = (datetime.now(UTC) - timedelta(hours=1)).isoformat()  # noqa: TID251
-    for door, (channel, source) in DOORS.items():
-        user = door.replace(" ", "-")
+    for way, (channel, source) in OPT_OUTS.items():
+        user = way.replace(" ", "-")
         await shop.call("PUT", f"/v1/users/{user}", profile(user, consent={channel: "subscribed"}))
-        await shop.opt_out(door, user)
-        said = await shop.statement(user, channel)
-        assert (said["state"], said["source"]) == ("unsubscribed", source), door
+        await shop.opt_out(way, user)
+        stated = await shop.statement(user, channel)
+        assert (stated["state"], stated["source"]) == ("unsubscribed", source), way
         for word in later_words(user, channel, before):
             await shop.call(*word)
-            assert await shop.statement(user, channel) == said, (door, word)
+            assert await shop.statement(user, channel) == stated, (way, word)
         stored = await shop.call("GET", f"/v1/users/{user}", key="read")
         assert stored["consent"] == {channel: "unsubscribed"}
 
 
 @pytest.mark.parametrize("key", ["ingest", "ingest+manage"])
-async def test_who_subscribes_again_says_when(shop: Shop, key: str) -> None:
+async def test_subscribing_again_needs_a_time(shop: Shop, key: str) -> None:
     """An explicit, newer statement is applied and recorded with its source; an operator's is in the audit trail."""
     source = "service" if key == "ingest" else "operator"
-    for door, (channel, _) in DOORS.items():
-        user = door.replace(" ", "-")
+    for way, (channel, _) in OPT_OUTS.items():
+        user = way.replace(" ", "-")
         await shop.call("PUT", f"/v1/users/{user}", profile(user))
-        await shop.opt_out(door, user)
+        await shop.opt_out(way, user)
         at = datetime.now(UTC)  # noqa: TID251
         again = {channel: {"state": "subscribed", "effective_at": at.isoformat()}}
         await shop.call("PATCH", f"/v1/users/{user}", {"consent": again}, key)
-        said = await shop.statement(user, channel)
-        assert (said["state"], said["source"]) == ("subscribed", source), door
-        assert datetime.fromisoformat(said["at"]) == at
+        stated = await shop.statement(user, channel)
+        assert (stated["state"], stated["source"]) == ("subscribed", source), way
+        assert datetime.fromisoformat(stated["at"]) == at
         await shop.call("PUT", f"/v1/users/{user}", profile(user, consent={channel: "unsubscribed"}))
         stored = await shop.call("GET", f"/v1/users/{user}", key="read")
         assert stored["consent"] == {channel: "unsubscribed"}, "a bare opt-out always applies"
@@ -200,7 +200,7 @@ async def test_who_subscribes_again_says_when(shop: Shop, key: str) -> None:
         changes = [entry.act.details for entry in entries if entry.act.action == "change_consent"]
     finally:
         await database.close()
-    operators = [{channel: "subscribed"} for channel, _ in DOORS.values()] if key != "ingest" else []
+    operators = [{channel: "subscribed"} for channel, _ in OPT_OUTS.values()] if key != "ingest" else []
     assert changes[::-1] == operators
 
 

@@ -69,7 +69,7 @@ async def system(
 async def test_nothing_of_a_person_is_left(
     system: System, environment: WorkflowEnvironment, database: Database, tmp_path: Path
 ) -> None:
-    """Through every door a person is written; after `DELETE`, and after late reports of all kinds, nothing is found."""
+    """Every entry point records a person; after `DELETE`, and after late reports of all kinds, no trace is found."""
     hook = {"webhook": {"url": system.providers.hook_url, "body": '{"user": "{{ user.id }}"}'}}
     await _open(system, {"campaign": "original", **SCHEDULED, "messages": MESSAGES | hook}, WAITING, SENT, REFUSED)
     await _report_everywhere(system)
@@ -118,8 +118,8 @@ async def _report_everywhere(system: System) -> None:
     await system.report("event", ID, id=f"{MARKER}-paid", name="paid", properties={"order": f"{MARKER}-order-2"})
     await system.received("original", ID)
     await system.received("sent", ID)
-    letter = await system.letter("Welcome")
-    part = letter.get_body(("html",))
+    mail = await system.letter("Welcome")
+    part = mail.get_body(("html",))
     assert part is not None
     urls = re.findall(r'https://links\.test/[^"\s>]+', part.get_content())
     assert urls

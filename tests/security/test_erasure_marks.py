@@ -46,7 +46,7 @@ async def _api(module_database_url: str, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 async def api(_api: ApiProcess, module_database_url: str) -> ApiProcess:
-    """The API as a process of its own, with a follow-on of a push; it knows nobody yet."""
+    """The API as a process of its own, with a follow-on of a push; it knows no users yet."""
     await forget_users(module_database_url)
     return _api
 
@@ -75,7 +75,7 @@ async def follow_ups(api: ApiProcess) -> list[dict[str, Any]]:
     return rows
 
 
-async def test_nobody_is_refused_by_a_forged_mark(api: ApiProcess) -> None:
+async def test_a_forged_mark_refuses_no_user(api: ApiProcess) -> None:
     """Whoever can report writes the mark of a user who is new, or known: both go on as if nothing had happened."""
     await report(api, "known", "victim")
     for n, victim in enumerate(["victim", "newcomer"]):
@@ -109,7 +109,7 @@ async def test_nothing_is_written_back_through_a_mark(api: ApiProcess) -> None:
     assert (await api.client.put("/v1/users/victim", json={})).status_code == 410
 
 
-async def test_nobody_is_revived_by_an_alias(api: ApiProcess) -> None:
+async def test_an_alias_revives_no_erased_user(api: ApiProcess) -> None:
     """Joined with the old mark, or with the erased id, a user gets nothing of the erased one."""
     await report(api, "known", "victim")
     assert await erase(api, "victim") == 204
@@ -146,10 +146,10 @@ async def test_a_mark_of_today_is_no_id(api: ApiProcess, its_database: Database)
 async def test_erasing_again_changes_nothing(api: ApiProcess, its_database: Database) -> None:
     """An id that was erased before, and one that was never seen, are not found; neither leaves a mark."""
     await report(api, "known", "victim")
-    assert [await erase(api, id) for id in ("victim", "victim", "nobody")] == [204, 404, 404]
+    assert [await erase(api, id) for id in ("victim", "victim", "unknown")] == [204, 404, 404]
     async with its_database.read("default") as tx:
         assert len((await tx.execute(select(erased_users))).all()) == 1
-    assert await report(api, "first", "nobody") == "accepted"
+    assert await report(api, "first", "unknown") == "accepted"
 
 
 async def test_the_erasure_is_audited_without_the_id(api: ApiProcess, its_database: Database) -> None:

@@ -1,4 +1,4 @@
-"""Failed sign-ins are throttled per client, and nobody else suffers for them (issue 13, 8)."""
+"""Failed sign-ins are throttled per client, and other clients are not throttled (issue 13, 8)."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ DRAWN = ("--phases", "examples,fuzzing", "--max-examples", "3")
 
 @pytest.fixture(scope="module")
 async def api(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KeyedApi]:
-    """A real server with a rate that nobody exceeds."""
+    """A real server with a rate that no caller exceeds."""
     folder = tmp_path_factory.mktemp("generated")
     async with keyed_api(_sqlite_template, folder, CONNECTOR_CLIENT_USER_RATE="1000") as started:
         yield started
@@ -24,7 +24,7 @@ async def api(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("caller", ["client", "ingest", "read", "manage"])
 async def test_no_scope_gets_an_answer_that_is_not_documented(api: KeyedApi, caller: str, tmp_path: Path) -> None:
-    """Also where the scope is missing, and for a client with its user's token."""
+    """Also if the scope is missing, and for a client with its user's token."""
     headers = [f"Authorization: Bearer {api.keys[caller]}"]
     headers += [f"X-User-Token: {sign('u-17')}"] if caller == "client" else []
     sent = [word for header in headers for word in ("--header", header)]

@@ -1,4 +1,4 @@
-"""Nobody uses up another user's interaction ids (M6): over HTTP, at every route that takes an id."""
+"""No caller uses up another user's interaction ids (M6): over HTTP, at every route that takes an id."""
 
 from __future__ import annotations
 

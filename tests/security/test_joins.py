@@ -24,7 +24,7 @@ from tests.support.scoped_keys import create_keys
 
 W = "default"
 ROUTES = ("alias", "batch", "import")
-SECRET = "a secret of the tests, and of nobody else"
+SECRET = "a secret of the tests, and of no one else"
 
 
 @dataclass
@@ -96,7 +96,7 @@ async def _attack(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 async def attack(_attack: Attack) -> Attack:
-    """A real API that knows nobody yet; one process for all tests of this module."""
+    """A real API that knows no users yet; one process for all tests of this module."""
     await forget_users(_attack.url)
     return _attack
 
@@ -115,7 +115,7 @@ FIRST_USES: dict[str, tuple[str, str, Any]] = {
     "batch": ("POST", "/v1/batch", {"batch": [{"type": "page", "userId": "ID"}]}),
     "alias": ("POST", "/v1/alias", {"userId": "ID", "previousId": "ID"}),
 }
-"""Every door through which an id becomes known as a user's own; `alias` of an id with itself creates nobody."""
+"""Every request by which an id becomes known as a user's own; `alias` of an id with itself creates no user."""
 
 
 def use_of(way: str, id: str) -> tuple[str, str, Any]:
@@ -130,8 +130,8 @@ def use_of(way: str, id: str) -> tuple[str, str, Any]:
     return verb, path.replace("ID", id), put(body)
 
 
-async def test_a_key_with_ingest_takes_over_nobody(attack: Attack) -> None:
-    """An identified id, by whatever door and route; the inbox stays, and erasing the attacker erases no one else."""
+async def test_a_key_with_ingest_takes_over_no_user(attack: Attack) -> None:
+    """No route joins an id that any request identified; erasing the attacker erases no one else."""
     await attack.send("identify", userId="mallory", traits={})
     for way in FIRST_USES:
         victim = f"victim-{way}"
@@ -147,7 +147,7 @@ async def test_a_key_with_ingest_takes_over_nobody(attack: Attack) -> None:
         assert await attack.inbox(f"victim-{way}") == [f"victim-{way}"]
 
 
-async def test_an_id_that_nobody_has_used_is_not_caught(attack: Attack) -> None:
+async def test_an_unused_id_cannot_be_joined(attack: Attack) -> None:
     """Whoever signs up with it later is a new user."""
     for route in ROUTES:
         assert await attack.join(f"future-{route}", "mallory", route)
@@ -238,8 +238,8 @@ async def test_manage_joins_and_undoes(attack: Attack) -> None:
     assert (await attack.user("unseen") or {})["attributes"] == {"old": 1, "new": 1}
     for key, status in (("ingest", 403), ("read", 403), ("manage", 200)):
         assert (await attack.call("POST", "/v1/users/old/split", key=key)).status_code == status
-    for id in ("old", "new", "nobody"):
-        wanted = 404 if id == "nobody" else 409
+    for id in ("old", "new", "unknown"):
+        wanted = 404 if id == "unknown" else 409
         assert (await attack.call("POST", f"/v1/users/{id}/split", key="manage")).status_code == wanted
     await attack.deliver("new")
     assert (await attack.user("old") or {})["attributes"] == {}

@@ -1,4 +1,4 @@
-"""Every route for every caller: what docs/keys.md says, what the application declares, what a real server answers."""
+"""Every route for every caller: what docs/keys.md lists, what the application declares, what a real server answers."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ async def api(_sqlite_template: Path, tmp_path: Path) -> AsyncIterator[KeyedApi]
         yield started
 
 
-async def test_every_route_answers_every_caller_as_the_page_says(routes: dict[str, Security], api: KeyedApi) -> None:
-    """Refused are exactly those whom the page refuses, and before the server looks at anything else."""
+async def test_every_route_answers_every_caller_as_the_page_lists(routes: dict[str, Security], api: KeyedApi) -> None:
+    """The server refuses exactly the callers that the page refuses, and does so before it checks anything else."""
     async with AsyncExitStack() as stack:
         callers: dict[str, httpx.AsyncClient] = {}
         for name in CALLERS:

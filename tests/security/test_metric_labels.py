@@ -1,4 +1,4 @@
-"""No label of a metric comes from outside: nobody makes `/metrics` and the memory grow by inventing (issue 13, 6a)."""
+"""No label of a metric comes from outside: invented values grow neither `/metrics` nor memory (issue 13, 6a)."""
 
 from __future__ import annotations
 

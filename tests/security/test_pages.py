@@ -83,7 +83,7 @@ async def test_docs_can_be_switched_off(sqlite_database: Database, path: str) ->
 )
 @pytest.mark.parametrize("with_key", [True, False])
 async def test_headers_of_every_response(context: AppContext, method: str, path: str, with_key: bool) -> None:
-    """Responses and errors alike: stored nowhere, sniffed by nobody, shown in no frame, without scripts of others."""
+    """Responses and errors alike: not stored, not sniffed, not shown in frames, and without scripts from elsewhere."""
     async with open_client(context, **({} if with_key else {"given": None})) as api:
         headers = (await api.request(method, path)).headers
     assert "no-store" in headers["Cache-Control"]

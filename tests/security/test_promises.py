@@ -27,7 +27,7 @@ def test_every_test_of_an_attack_is_named() -> None:
 
 
 def test_the_report_of_a_flaw_is_private() -> None:
-    """SECURITY.md says how, and leads to the promises; no address that nobody reads."""
+    """SECURITY.md explains how to report, links the promises, and has no mail address."""
     page = (ROOT / "SECURITY.md").read_text()
     assert "Report a vulnerability" in page
     assert "docs/security.md" in page

@@ -57,13 +57,12 @@ async def send_webhook(client: httpx.AsyncClient, number: int) -> tuple[int, flo
     return answer.status_code, time.monotonic() - began
 
 
-def check_served(outcomes: list[tuple[int, float]], status: int) -> None:
-    """Every request was answered with this status, in time."""
+def are_served(outcomes: list[tuple[int, float]], status: int) -> bool:
+    """Return whether every request was answered with this status, in time."""
     seconds = sorted(seconds for _, seconds in outcomes)
     served = sum(found == status for found, _ in outcomes)
     print(f"{served} of {len(outcomes)} served, p99 {seconds[int(len(seconds) * 0.99)]:.2f} s")
-    assert served == len(outcomes)
-    assert seconds[int(len(seconds) * 0.99)] < WITHIN_SECONDS
+    return served == len(outcomes) and seconds[int(len(seconds) * 0.99)] < WITHIN_SECONDS
 
 
 async def in_turn(send: object, number: int) -> list[tuple[int, float]]:
@@ -93,7 +92,7 @@ async def test_without_a_key(sqlite_url: str, tmp_path: Path, load: Load, path: 
         api_process(sqlite_url, tmp_path / "api.log", other=MAILGUN) as api,
         slow_callers(api.port, head(path, 100_000, headers), load(140, 420)),
     ):
-        check_served(await in_turn(lambda number: send(api.client, number), HONEST), 200)
+        assert are_served(await in_turn(lambda number: send(api.client, number), HONEST), 200)
 
 
 async def test_unsigned_webhooks(sqlite_url: str, tmp_path: Path, load: Load) -> None:
@@ -102,7 +101,7 @@ async def test_unsigned_webhooks(sqlite_url: str, tmp_path: Path, load: Load) ->
         api_process(sqlite_url, tmp_path / "api.log", other=MAILGUN) as api,
         slow_callers(api.port, head("/webhooks/mailgun", 100_000), load(140, 420), sources=20),
     ):
-        check_served(await in_turn(lambda number: send_webhook(api.client, number), HONEST), 204)
+        assert are_served(await in_turn(lambda number: send_webhook(api.client, number), HONEST), 204)
 
 
 @pytest.mark.parametrize("path", ["/v1/batch", "/webhooks/mailgun"])
@@ -114,7 +113,7 @@ async def test_bodies_that_fill_the_memory(sqlite_url: str, tmp_path: Path, load
         slow_callers(api.port, start, load(45, 135), sources=15),
     ):
         outcomes = [await send(api.client, number, padding=2_000_000) for number in range(20)]
-        check_served(outcomes, 200)
+        assert are_served(outcomes, 200)
         assert await api.metric("connector_http_body_bytes") < 16 * 1024 * 1024
 
 
@@ -126,7 +125,7 @@ async def test_one_fast_client_that_fills_the_memory(sqlite_url: str, tmp_path: 
         slow_callers(api.port, start, 12),
     ):
         await until(lambda: _is_full(api), "the memory is full")
-        check_served([await send_webhook(api.client, number) for number in range(20)], 204)
+        assert are_served([await send_webhook(api.client, number) for number in range(20)], 204)
 
 
 async def _is_full(api: ApiProcess) -> bool:
@@ -143,14 +142,14 @@ async def test_with_a_key(sqlite_url: str, tmp_path: Path, load: Load) -> None:
         slow_callers(api.port, start, load(140, 420), sources=20),
     ):
         await until(lambda: _is_crowded(api), "the pool is crowded")
-        check_served(await in_turn(lambda number: send(api.client, number), HONEST), 200)
+        assert are_served(await in_turn(lambda number: send(api.client, number), HONEST), 200)
 
 
 async def _is_crowded(api: ApiProcess) -> bool:
     return await api.metric("connector_http_requests_in_flight", 'pool="keyed"') >= 100
 
 
-async def test_nobody_waits_for_the_body_of_a_refused_request(sqlite_url: str, tmp_path: Path) -> None:
+async def test_a_refusal_does_not_wait_for_the_body(sqlite_url: str, tmp_path: Path) -> None:
     """Without a key the answer comes at once, before the body."""
     async with api_process(sqlite_url, tmp_path / "api.log") as api:
         for path in ("/v1/batch", "/v1/interactions", "/v1/users/u/inbox-token"):

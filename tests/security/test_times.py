@@ -1,4 +1,4 @@
-"""Times that no calendar in UTC has are refused like any other wrong time, by every door, on a real socket."""
+"""Times that no calendar in UTC has are refused like any other wrong time, at every entry point, on a real socket."""
 
 from __future__ import annotations
 

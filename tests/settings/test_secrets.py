@@ -183,7 +183,7 @@ def test_from_a_file(variable: str, end: str, tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("variable", RIGHT)
 @pytest.mark.parametrize("wrong", ["both", "missing", "folder", "empty", "binary", "large", "the secret itself"])
 def test_a_file_that_cannot_be_used(variable: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the variable, and neither the value nor what stands in place of the path."""
+    """The message names the variable, and contains neither the value nor the text given as the path."""
     file = tmp_path / "secret-file"
     secret = text_of(RIGHT[variable])
     contents = {"both": secret, "empty": "\n", "binary": "\udcff" * 40, "large": "s" * 70_000}

@@ -187,7 +187,7 @@ MATCHING = [
         look("10:00:02", None, t="10:00", sku="A")],
         [sent(MADE, "10:00"), refused(MADE, "10:00", "duplicate"), sent(MADE, "10:00"), sent(MADE, "10:00:01"),
          refused(MADE, "10:00", "duplicate", "10:00:02")]),
-    Case("an id that the user's log has changes nothing, whatever it says now; another user's is new", "M6", [
+    Case("an id that the user's log has changes nothing, whatever it has now; another user's is new", "M6", [
         f(LOOKED), *ALONE, person("07:00", "v"), look("10:00", "a"), look("04 10:00", "a", sku="new"),
         look("04 10:01", "a", user="v"), order("04 11:00", "stop", "f"), look("04 11:01", "a")],
         [sent("a", "10:00"), refused("a", "04 10:00", "duplicate"),

@@ -87,7 +87,7 @@ async def test_what_was_requested_is_done_by_its_actor(database: Database) -> No
     assert {(entry.actor, entry.act.reason) for entry in entries} == {(ALICE, "too many")}
 
 
-async def test_what_nobody_requested_was_done_in_temporal(database: Database) -> None:
+async def test_an_act_without_a_request_has_the_actor_temporal(database: Database) -> None:
     """An order given past the starters, in Temporal's own UI, has an entry too."""
     await done(database, AuditAction.PUBLISH, "by-hand", a={})
     (entry,) = await trail(database)

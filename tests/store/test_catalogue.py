@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
-from connector.rules.model.campaigns import Campaign, Card, Workspace, parse_definition
+from connector.rules.model.campaigns import AnyDefinition, Campaign, Card, Workspace, parse_definition
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.drafting import DraftChange
 from connector.rules.publishing.orders import OrderPlan
@@ -59,7 +59,7 @@ CARD = Card(card="spring", title="Spring", body="{{ user.first_name }}")
 SETTINGS = Workspace(zone="America/New_York", frequency_caps=({"channel": "push", "at_most": 1, "per": {"days": 3}},))
 
 
-async def save(database: Database, *definitions: Campaign | Card | Workspace, now: datetime = NOW) -> list[DraftChange]:
+async def save(database: Database, *definitions: AnyDefinition, now: datetime = NOW) -> list[DraftChange]:
     async with database.write(W) as tx:
         return await save_drafts(tx, definitions, now)
 

@@ -107,7 +107,7 @@ BOTH = User(
 
 @pytest.mark.parametrize("acted", ["old", "new", None])
 async def test_who_was_only_described_becomes_part_of_the_other(installation: Installation, acted: str | None) -> None:
-    """Either of the two: its ids and its description go to the other; where both differ, the new id's wins.
+    """Either of the two: its ids and its description go to the other; if both differ, the new id's wins.
 
     Of consent, the statement that holds, as if the new id's had come after the old one's.
     """

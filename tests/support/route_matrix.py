@@ -38,9 +38,9 @@ Security = list[dict[str, list[str]]]
 def load_routes(app: FastAPI) -> dict[str, Security]:
     """Return what each route asks for, by method and path; an empty list: nothing."""
     described = {
-        f"{verb.upper()} {path}": told.get("security", [])
+        f"{verb.upper()} {path}": operation.get("security", [])
         for path, verbs in app.openapi()["paths"].items()
-        for verb, told in verbs.items()
+        for verb, operation in verbs.items()
     }
     undescribed = [route for route in iter_route_contexts(app.routes) if not route.include_in_schema]
     return described | {f"GET {route.path}": [] for route in undescribed}

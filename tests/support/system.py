@@ -35,7 +35,7 @@ from tests.support.workspace import working
 LINKS = "https://links.test"
 """The public address of the API."""
 
-SECRET = SecretStr("a secret of the tests, and of nobody else")
+SECRET = SecretStr("a secret of the tests, and of no one else")
 
 ANN = {"id": "ann", "email": "ann@example.com", "phone": "+4915112345678", "push_tokens": ["ann-phone"]}
 SCHEDULED = {"delivery": {"type": "scheduled", "send": "at_publish"}}

@@ -91,7 +91,7 @@ def test_no_value_leaves_its_json_string(value: str, before: str) -> None:
     ],
 )
 def test_values_in_urls(template: str, value: str, url: str) -> None:
-    """A value is percent-encoded in path, query and host, once; one that is the URL's beginning stays as it is."""
+    """A value is percent-encoded in path, query and host, once; one that begins the URL is not encoded."""
     assert webhook("url", template, {"x": value}) == url
 
 
@@ -115,5 +115,5 @@ def test_no_value_leaves_its_part_of_a_url(value: str) -> None:
     ],
 )
 def test_other_bodies(headers: dict[str, str], template: str, body: str) -> None:
-    """The content type decides; without one a body that is clearly plain text stays as it is."""
+    """The content type decides; without one a body that is clearly plain text is not encoded."""
     assert webhook("body", template, {"x": "&b=1 <"}, headers) == body

@@ -165,7 +165,7 @@ async def test_keys_change_while_a_follow_up_waits(
 
 
 async def test_an_order_from_a_process_without_the_key(environment: WorkflowEnvironment) -> None:
-    """Its answer cannot be read; the error says why, and the order was carried out."""
+    """Its answer cannot be read; the error gives the reason, and the order was carried out."""
     harness = WorkflowHarness(environment, FakeActivities(push=[]), await connect_with(environment, NEW))
     async with harness.workers():
         with pytest.raises(PayloadUnreadable, match="CONNECTOR_CODEC_KEYS"):

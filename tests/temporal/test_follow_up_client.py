@@ -80,14 +80,14 @@ async def test_ended_and_unknown_ones(workspace: Workspace) -> None:
     await workspace.receive_push()
     row = await workspace.becomes("at-once", "sent")
 
-    async def nobody() -> Client:
+    async def refuse_to_connect() -> Client:
         raise AssertionError("Temporal was asked")
 
-    hands = FollowUpClient(workspace.database, workspace.name, nobody, OPERATOR)
+    client = FollowUpClient(workspace.database, workspace.name, refuse_to_connect, OPERATOR)
     with pytest.raises(OperationRefused, match="it has ended: sent"):
-        await hands.cancel(row.id)
-    with pytest.raises(FollowUpUnknown, match="there is no follow-up 'nobody'"):
-        await hands.send_now("nobody")
+        await client.cancel(row.id)
+    with pytest.raises(FollowUpUnknown, match="there is no follow-up 'unknown'"):
+        await client.send_now("unknown")
 
 
 @pytest.fixture
@@ -102,14 +102,14 @@ async def installation(sqlite_database: Database) -> Installation:
 async def test_without_a_worker(installation: Installation, environment: WorkflowEnvironment) -> None:
     """Told in words after a while: what was asked has no answer, and may be asked again."""
     [row] = await installation.rows()
-    hands = FollowUpClient(
+    client = FollowUpClient(
         installation.database, "default", _client(environment), OPERATOR, answer_timeout=timedelta(seconds=1)
     )
     with pytest.raises(FollowUpUnavailable, match="was not started yet"):
-        await hands.cancel(row.id)
+        await client.cancel(row.id)
     await Outbox(installation.database, "default", environment.client).flush()
     with pytest.raises(FollowUpUnavailable, match="no worker is polling 'connector-default'"):
-        await hands.cancel(row.id)
+        await client.cancel(row.id)
 
 
 async def test_ended_while_the_workflow_had_ended_too(

@@ -1,4 +1,4 @@
-"""Launches that somebody closed in Temporal's UI, and operators' hands on what a launch sends."""
+"""Launches that somebody closed in Temporal's UI, and operator actions on what a launch sends."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -118,20 +118,20 @@ async def test_reconciliation_looks_at_launches(site: Site) -> None:
     assert await Reconciliation(site.database, "default", site.client).reconcile() == 3
 
 
-async def test_operators_hands_are_refused_in_words(site: Site) -> None:
+async def test_operator_actions_are_refused_in_words(site: Site) -> None:
     """A launch's rows have no workflows of their own: stop and archive are the way, and the refusal says so."""
     await site.launch(1)
     await site.harness.step(NOW)
     [row] = await site.harness.rows()
 
-    async def nobody() -> Client:
+    async def refuse_to_connect() -> Client:
         raise AssertionError("Temporal was asked")
 
-    hands = FollowUpClient(site.database, "default", nobody, OPERATOR)
-    for asked in (hands.send_now(row.id), hands.postpone(row.id, NOW + MINUTE), hands.cancel(row.id)):
+    client = FollowUpClient(site.database, "default", refuse_to_connect, OPERATOR)
+    for asked in (client.send_now(row.id), client.postpone(row.id, NOW + MINUTE), client.cancel(row.id)):
         with pytest.raises(OperationRefused, match=r"launch of o sends it.*`connector stop o` pauses"):
             await asked
     assert await site.harness.states() == {("waiting", None): 1}
     await site.harness.work(NOW)
     with pytest.raises(OperationRefused, match="it has ended: sent"):
-        await hands.cancel(row.id)
+        await client.cancel(row.id)

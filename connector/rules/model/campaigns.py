@@ -189,9 +189,10 @@ class Workspace(Definition):
 
 
 Publishable = Campaign | Card
+AnyDefinition = Campaign | Card | Workspace
 
 
-def parse_definition(data: Any) -> Campaign | Card | Workspace:
+def parse_definition(data: Any) -> AnyDefinition:
     """Parse one definition from a mapping; its kind is given by the key `campaign`, `card` or `workspace`.
 
     Raises:

@@ -104,7 +104,7 @@ def read_statements(consent: Mapping[Any, Any], now: datetime, source: ConsentSo
 
 
 def plain_consent(consent: Any) -> Any:
-    """Return a `consent` of the wire with the bare state of each channel; what is no object stays as it is.
+    """Return a `consent` of the wire with the bare state of each channel; return a value that is no object unchanged.
 
     Raises:
         ValueError: what is wrong with the statement or the time of which channel.

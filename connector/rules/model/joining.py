@@ -1,8 +1,8 @@
 """Who may join two ids into one user: one decision for every route (guarantee 10).
 
 An id that services have used only as `anonymousId` names a visitor, so whoever may ingest may join it into a user. Any
-other id may be a person who signed in: joining two of them hands over one's inbox and erases both together. An id that
-nobody has used yet would catch whoever signs up with it later.
+other id may be a person who signed in: joining two of them gives one the other's inbox and erases both together. If an
+id that no request has used yet were joined, whoever signs up with it later would be this user.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 from connector.rules.model.audit import Actor
 
 
-class IdStanding(StrEnum):
+class IdStatus(StrEnum):
     """What is known of an id. `ANONYMOUS`: no id of its user was ever used but as an anonymous one."""
 
     UNSEEN = "unseen"
@@ -72,7 +72,7 @@ class Joiner:
     route: JoinRoute
 
 
-def decide_join(previous: IdStanding, current: IdStanding, *, may_join_identified: bool) -> JoinRefusal | None:
+def decide_join(previous: IdStatus, current: IdStatus, *, may_join_identified: bool) -> JoinRefusal | None:
     """Return why the id `previous` must not be joined into the user of `current`; None: it may.
 
     Args:
@@ -80,13 +80,13 @@ def decide_join(previous: IdStanding, current: IdStanding, *, may_join_identifie
         current: of the id in use now; one that the same call uses as `userId` is identified by that.
         may_join_identified: whether the caller has `manage`.
     """
-    if IdStanding.ERASED in (previous, current):
+    if IdStatus.ERASED in (previous, current):
         return JoinRefusal.ERASED
     if may_join_identified:
         return None
-    if IdStanding.UNSEEN in (previous, current):
+    if IdStatus.UNSEEN in (previous, current):
         return JoinRefusal.UNSEEN
-    return None if previous is IdStanding.ANONYMOUS else JoinRefusal.IDENTIFIED
+    return None if previous is IdStatus.ANONYMOUS else JoinRefusal.IDENTIFIED
 
 
 def is_replaced(pair: IdPair, anonymous: Collection[str]) -> bool:

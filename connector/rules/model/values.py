@@ -36,6 +36,9 @@ _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 WORD = Tag("word")
 """The tag of the plain words among the forms of a value; see `form_discriminator`."""
 
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+"""The earliest instant that there is."""
+
 UNKNOWN_FORM = "unclear_form"
 """The type of pydantic's error for a value that has none of the forms."""
 

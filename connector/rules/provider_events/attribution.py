@@ -76,7 +76,7 @@ class AttributionLookup:
         return self.holders.get(_address_of(event), ())
 
     def is_to_erased(self, event: ProviderEvent) -> bool:
-        """Return whether the recipient's address was an erased user's, and is nobody's now."""
+        """Return whether the recipient's address was an erased user's, and no user has it now."""
         return _address_of(event) in self.erased_addresses and not self.holders_of(event)
 
 

@@ -10,12 +10,11 @@ from typing import Any, Literal
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision
 from connector.rules.catalogue.references import target_problems
-from connector.rules.model.campaigns import Campaign, Card, Publishable, Workspace
+from connector.rules.model.campaigns import AnyDefinition, Card, Publishable, Workspace
 from connector.rules.model.errors import OrderRefused
 from connector.rules.model.values import canonical_json
 from connector.rules.publishing.lints import refusals, warnings
 
-Definition = Campaign | Card | Workspace
 Change = Literal["new", "edited", "unchanged"]
 Kind = Literal["campaign", "card"]
 
@@ -50,7 +49,7 @@ class DraftResult:
     changes: tuple[DraftChange, ...]
 
 
-def draft(catalogue: Catalogue, definitions: Sequence[Definition]) -> DraftResult:
+def draft(catalogue: Catalogue, definitions: Sequence[AnyDefinition]) -> DraftResult:
     """Save definitions as drafts on a catalogue, all or none. The version grows by one if anything changes.
 
     Raises:
@@ -67,7 +66,7 @@ def draft(catalogue: Catalogue, definitions: Sequence[Definition]) -> DraftResul
 
 
 def draft_changes(
-    definitions: Sequence[Definition],
+    definitions: Sequence[AnyDefinition],
     saved: Mapping[str, SavedDefinition],
     version: int,
     settings: Mapping[str, Any],
@@ -93,7 +92,7 @@ def draft_changes(
     )
 
 
-def draft_warnings(definitions: Iterable[Definition], catalogue: Catalogue, now: datetime) -> list[str]:
+def draft_warnings(definitions: Iterable[AnyDefinition], catalogue: Catalogue, now: datetime) -> list[str]:
     """Return warnings about saved definitions: why publishing each will be refused (P3, P7), and surprises (P8).
 
     Args:
@@ -110,7 +109,7 @@ def draft_warnings(definitions: Iterable[Definition], catalogue: Catalogue, now:
     return notes
 
 
-def as_written(definition: Definition) -> dict[str, Any]:
+def as_written(definition: AnyDefinition) -> dict[str, Any]:
     """Return a definition as its author wrote it, in JSON values, which `parse_definition` reads again."""
     return definition.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
@@ -120,12 +119,12 @@ def get_kind(definition: Publishable) -> Kind:
     return "card" if isinstance(definition, Card) else "campaign"
 
 
-def _duplicate_problems(definitions: Sequence[Definition]) -> list[str]:
+def _duplicate_problems(definitions: Sequence[AnyDefinition]) -> list[str]:
     counts = Counter((isinstance(d, Workspace), d.workspace if isinstance(d, Workspace) else d.id) for d in definitions)
     return [f"{name} is given {n} times; give each definition once" for (_, name), n in counts.items() if n > 1]
 
 
-def _edit_problems(definitions: Sequence[Definition], saved: Mapping[str, SavedDefinition]) -> list[str]:
+def _edit_problems(definitions: Sequence[AnyDefinition], saved: Mapping[str, SavedDefinition]) -> list[str]:
     problems = []
     for definition in _named(definitions):
         name, before = definition.id, saved.get(definition.id)
@@ -150,7 +149,7 @@ def _workspace_change(definition: Workspace, version: int, settings: Mapping[str
     return DraftChange(definition.workspace, version + 1, "edited" if version else "new")
 
 
-def _is_same(definition: Definition, before: Mapping[str, Any]) -> bool:
+def _is_same(definition: AnyDefinition, before: Mapping[str, Any]) -> bool:
     # As text, because in Python true equals 1, and in a definition it does not.
     return canonical_json(as_written(definition)) == canonical_json(before)
 
@@ -169,5 +168,5 @@ def _saved_definition(entry: Entry) -> SavedDefinition:
     return SavedDefinition(get_kind(newest.definition), entry.state, newest.number, as_written(newest.definition))
 
 
-def _named(definitions: Iterable[Definition]) -> list[Publishable]:
+def _named(definitions: Iterable[AnyDefinition]) -> list[Publishable]:
     return [definition for definition in definitions if not isinstance(definition, Workspace)]

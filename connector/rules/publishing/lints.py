@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.references import content_problems, content_warnings
@@ -14,15 +14,14 @@ from connector.rules.model.interactions import InteractionType
 from connector.rules.model.predicates import All, Any_, Did, Interacted, Not, Predicate
 from connector.rules.model.schedules import After, EligibleAfter, QuietHours, SendAt, TimeOfDay
 from connector.rules.model.users import User
-from connector.rules.model.values import format_duration
+from connector.rules.model.values import EARLIEST, format_duration
 from connector.rules.sending.due_list import quiet_hours_of
 from connector.rules.sending.launching import due_for
 from connector.rules.targeting.matching import topic_of_condition
 from connector.rules.timing.caps import CAPPED_CHANNELS
 from connector.rules.timing.windows import is_within
 
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_AS_IT_IS = re.compile(r"\|\s*(raw|safe)\b")
+_UNENCODED = re.compile(r"\|\s*(raw|safe)\b")
 _MAX_ELIGIBLE_AFTER = timedelta(days=720)
 
 
@@ -166,10 +165,10 @@ def values_as_they_are(campaign: Campaign) -> Iterator[str]:
         texts = {"webhook.url": webhook.url, "webhook.body": webhook.body} if webhook else {}
         texts |= {"email.html": email.html} if email else {}
         for field, text in texts.items():
-            if text is not None and (match := _AS_IT_IS.search(text)):
+            if text is not None and (match := _UNENCODED.search(text)):
                 yield (
-                    f"its {field} writes a value as it is (`{match[1]}`): whoever sets it can change the message; "
-                    "remove the filter unless only your own systems set it"
+                    f"its {field} writes a value without encoding (`{match[1]}`): whoever sets it can change the "
+                    "message; remove the filter unless only your own systems set it"
                 )
 
 
@@ -188,7 +187,7 @@ def time_has_passed(definition: Campaign, catalogue: Catalogue, now: datetime) -
     entry, delivery = catalogue.entries.get(definition.id), definition.delivery
     if not isinstance(delivery, Scheduled) or not isinstance(delivery.send, SendAt) or (entry and entry.published):
         return
-    if due_for(delivery, User(id="nobody"), _LONG_AGO, catalogue.workspace) < now:
+    if due_for(delivery, User(id="nobody"), EARLIEST, catalogue.workspace) < now:
         yield f"its time ({delivery.send.at}) has passed; it is sent at once to everybody for whom it has"
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
-from connector.rules.model.campaigns import Campaign, Workspace
+from connector.rules.model.campaigns import AnyDefinition, Campaign, Workspace
 from connector.rules.model.values import canonical_json
-from connector.rules.publishing.drafting import Change, Definition, DraftChange, DraftResult, as_written, get_kind
+from connector.rules.publishing.drafting import Change, DraftChange, DraftResult, as_written, get_kind
 from connector.rules.publishing.lints import inside_quiet_hours
 
 
@@ -42,7 +42,7 @@ class DefinitionPreview:
 
 
 def preview_definitions(
-    catalogue: Catalogue, drafted: DraftResult, definitions: Sequence[Definition]
+    catalogue: Catalogue, drafted: DraftResult, definitions: Sequence[AnyDefinition]
 ) -> list[DefinitionPreview]:
     """Return the preview of each definition, in their order.
 
@@ -53,13 +53,13 @@ def preview_definitions(
     return [_preview(catalogue, change, d) for d, change in zip(definitions, drafted.changes, strict=True)]
 
 
-def unpublished_ids(drafted: DraftResult, definitions: Sequence[Definition]) -> list[str]:
+def unpublished_ids(drafted: DraftResult, definitions: Sequence[AnyDefinition]) -> list[str]:
     """Return the ids of the definitions whose newest revision is not published: new, edited, or saved before."""
     ids = [definition.id for definition in definitions if not isinstance(definition, Workspace)]
     return [id for id in ids if drafted.catalogue.entries[id].newest.effective_at is None]
 
 
-def other_entries(catalogue: Catalogue, definitions: Sequence[Definition]) -> list[Entry]:
+def other_entries(catalogue: Catalogue, definitions: Sequence[AnyDefinition]) -> list[Entry]:
     """Return the entries that are not among the definitions, by id. Nothing happens to them."""
     ids = {definition.id for definition in definitions if not isinstance(definition, Workspace)}
     return [catalogue.entries[id] for id in sorted(catalogue.entries.keys() - ids)]
@@ -101,7 +101,7 @@ def _have_common_key(before: Any, after: Any) -> bool:
     return isinstance(before, dict) and isinstance(after, dict) and not before.keys().isdisjoint(after)
 
 
-def _preview(catalogue: Catalogue, change: DraftChange, definition: Definition) -> DefinitionPreview:
+def _preview(catalogue: Catalogue, change: DraftChange, definition: AnyDefinition) -> DefinitionPreview:
     if isinstance(definition, Workspace):
         edits = _edits(change, catalogue.workspace, definition)
         return DefinitionPreview(change.id, "workspace", change.change, change.revision, differences=edits)
@@ -111,5 +111,5 @@ def _preview(catalogue: Catalogue, change: DraftChange, definition: Definition) 
     return DefinitionPreview(change.id, get_kind(definition), change.change, change.revision, live, edits)
 
 
-def _edits(change: DraftChange, before: Definition, after: Definition) -> tuple[Difference, ...]:
+def _edits(change: DraftChange, before: AnyDefinition, after: AnyDefinition) -> tuple[Difference, ...]:
     return tuple(differences(as_written(before), as_written(after))) if change.change == "edited" else ()

@@ -1,6 +1,6 @@
 """What an app or web page may report: facts about its own user, of the kinds that it can know.
 
-Its key is public. The user token says who the user is, and nothing about the truth of what the app reports.
+Its key is public. The user token proves who the user is, and nothing about the truth of what the app reports.
 """
 
 from __future__ import annotations

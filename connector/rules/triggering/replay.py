@@ -175,7 +175,8 @@ class _Replay:
         """Return the difference between the outcome of the replay and the stored follow-ups.
 
         Args:
-            until: the time from which on nothing differs: what is open then, or begins later, stays as it is stored.
+            until: the time from which on nothing differs: what is open then, or begins later, does not
+                change.
                 None: the replay came to the end of the log.
         """
         if until is None:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import insert, select
 
-from connector.rules.model.campaigns import Campaign, Card, Publishable, Workspace
+from connector.rules.model.campaigns import AnyDefinition, Publishable, Workspace
 from connector.rules.publishing.drafting import DraftChange, SavedDefinition, as_written, draft_changes, get_kind
 from connector.store.catalogue.current import lock_head, raise_version
 from connector.store.engine.bulk import in_set, upsert
@@ -15,9 +15,7 @@ from connector.store.engine.transaction import Transaction
 from connector.store.tables import entries, revisions
 
 
-async def save_drafts(
-    tx: Transaction, definitions: Sequence[Campaign | Card | Workspace], now: datetime
-) -> list[DraftChange]:
+async def save_drafts(tx: Transaction, definitions: Sequence[AnyDefinition], now: datetime) -> list[DraftChange]:
     """Save definitions in bulk, all or none; what is live does not change until it is published (P10).
 
     The catalogue's version is raised once if anything changed. The number of statements does not depend on how many

@@ -15,7 +15,8 @@ from connector.store.tables import erasure_secret
 class MarkSecrets:
     """The secrets of one database: the configured one, if any, and the one that its migration generated.
 
-    The first makes new marks; marks of all of them count, so that configuring a secret later forgets nobody.
+    The first makes new marks; marks of all of them count, so that erased users stay erased if a secret is
+    configured later.
 
     Args:
         configured: the setting CONNECTOR_ERASURE_SECRET.

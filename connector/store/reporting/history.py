@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping, Select, Table, select, union
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
+from connector.rules.model.values import EARLIEST
 from connector.rules.sending.deliveries import DeliveryRecord
 from connector.rules.timing.caps import PastSend
 from connector.store.engine.bulk import in_set
@@ -121,7 +122,7 @@ def _newest(
 ) -> tuple[list[FollowUp], list[DecisionRow]]:
     """Return the newest of both together, each oldest first."""
     times = sorted([p.trigger.t for p in follow_ups] + [d.t for d in decided], reverse=True)
-    since = times[limit - 1] if len(times) > limit else datetime.min.replace(tzinfo=UTC)
+    since = times[limit - 1] if len(times) > limit else EARLIEST
     return [p for p in follow_ups if p.trigger.t >= since][::-1], [d for d in decided if d.t >= since][::-1]
 
 

@@ -27,7 +27,7 @@ async def save_user(tx: Transaction, user: User, now: datetime, stated: ConsentS
 
     Args:
         stated: what the description states on consent; None: what `user` has, as a profile states it. The statements
-            that hold are kept where these do not replace them.
+            that hold are kept unless these replace them.
 
     Raises:
         UserErased: the user was erased. DefinitionError: there are too many attributes.

@@ -13,13 +13,8 @@ from connector.store.engine.transaction import Transaction
 from connector.store.tables import (
     assignments,
     dead_addresses,
-    decisions,
-    deliveries,
     entries,
-    follow_ups,
-    inbox,
-    inbox_marks,
-    interactions,
+    metadata,
     receipts,
     user_aliases,
     user_joins,
@@ -28,9 +23,15 @@ from connector.store.tables import (
 from connector.store.users.consent import consent_row
 from connector.store.users.users import StoredUser
 
-_BY_USER = (interactions, follow_ups, deliveries, decisions, inbox, inbox_marks)
+_OF_KEPT = (user_aliases, user_joins, dead_addresses)
+"""The rows that go to the user who is kept; those of any other table are a history."""
 _BY_CAMPAIGN = (receipts, assignments)
 """Indexed by campaign, then by user."""
+_BY_USER = tuple(
+    table
+    for table in metadata.sorted_tables
+    if "user_key" in table.c and table not in (users, *_OF_KEPT, *_BY_CAMPAIGN)
+)
 
 _DESCRIBED = tuple(User.model_fields.keys() - {"id"})
 
@@ -100,7 +101,7 @@ async def join_users(tx: Transaction, joined: JoinedUsers) -> None:
         return
     user = users.c
     rows = [{"deleted": key, "kept": kept} for key, kept in replaced.items()]
-    for table in (user_aliases, user_joins, dead_addresses):
+    for table in _OF_KEPT:
         moved = update(table).where(tx.in_workspace(table), table.c.user_key == bindparam("deleted"))
         await tx.execute(moved.values(user_key=bindparam("kept")), rows)
     fields = (*_DESCRIBED, "newest_t", "said_at", "said_by")

@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 
 from connector.rules.model.audit import Act, AuditAction
 from connector.rules.model.errors import DefinitionError
-from connector.rules.model.joining import IdPair, IdStanding, Joiner, JoinRefusal, decide_join, is_replaced
+from connector.rules.model.joining import IdPair, IdStatus, Joiner, JoinRefusal, decide_join, is_replaced
 from connector.store.audit import record_audit
 from connector.store.engine.bulk import in_set, insert_into
 from connector.store.engine.transaction import Transaction
@@ -138,7 +138,7 @@ class _LinkAttempt:
         if pair.previous == pair.id or (len(theirs) > 1 and theirs[0] == theirs[1]):
             return JoinRefusal.ERASED if pair.id in self._erased else "nothing_new"
         may_join_identified = self._joiner.may_join_identified
-        refusal = decide_join(*self._standings(pair), may_join_identified=may_join_identified)
+        refusal = decide_join(*self._statuses(pair), may_join_identified=may_join_identified)
         if refusal is None and len(theirs) > 1:
             refusal = self._join(*theirs)
         elif refusal is None:
@@ -151,17 +151,17 @@ class _LinkAttempt:
         """Return the key of the user whom an id names by now."""
         return self.joining.current_key(self.keys[id])
 
-    def _standings(self, pair: IdPair) -> tuple[IdStanding, IdStanding]:
-        current = self._standing(pair.id)
-        is_named = current is IdStanding.UNSEEN and not pair.is_anonymous
-        return self._standing(pair.previous), IdStanding.IDENTIFIED if is_named else current
+    def _statuses(self, pair: IdPair) -> tuple[IdStatus, IdStatus]:
+        current = self._status(pair.id)
+        is_named = current is IdStatus.UNSEEN and not pair.is_anonymous
+        return self._status(pair.previous), IdStatus.IDENTIFIED if is_named else current
 
-    def _standing(self, id: str) -> IdStanding:
+    def _status(self, id: str) -> IdStatus:
         if id in self._erased:
-            return IdStanding.ERASED
+            return IdStatus.ERASED
         if id not in self.keys:
-            return IdStanding.UNSEEN
-        return IdStanding.IDENTIFIED if self.key_of(id) in self._identified else IdStanding.ANONYMOUS
+            return IdStatus.UNSEEN
+        return IdStatus.IDENTIFIED if self.key_of(id) in self._identified else IdStatus.ANONYMOUS
 
     def _add_ids(self, pair: IdPair, theirs: list[str]) -> None:
         key = theirs[0] if theirs else self._create_user()

@@ -1,7 +1,7 @@
-"""Marks of erased users: keyed hashes of their ids and addresses, which nobody can address (guarantee 8).
+"""Marks of erased users: keyed hashes of their ids and addresses, which no request can address (guarantee 8).
 
-A mark is HMAC-SHA256 with a secret of the installation. It says that an id or an address was erased, if one asks for
-exactly that one, and nothing else: no row links it to a surrogate key.
+A mark is HMAC-SHA256 with a secret of the installation. It shows whether one given id or address was erased,
+and nothing else: no row links it to a surrogate key.
 """
 
 from __future__ import annotations

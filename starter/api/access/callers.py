@@ -49,7 +49,7 @@ class Caller:
         return Scope.CLIENT in self.scopes
 
     def has_scope(self, scope: Scope) -> bool:
-        """Whether the caller has this scope; a client has none but its own, whatever its key says."""
+        """Whether the caller has this scope; a client never has the scopes of a server's key."""
         return scope in self.scopes and not self.is_client
 
 
@@ -148,7 +148,7 @@ class Keys:
 
 
 def unauthorized(wrong: str, right: str = "send the header `Authorization: Bearer KEY`") -> ApiError:
-    """Return a 401 that says what is wrong, and what would be right: as a rule, a key."""
+    """Return a 401 that names what is wrong and what would be right, usually a key."""
     return ApiError(401, "unauthorized", f"{wrong}; {right}", headers={"WWW-Authenticate": "Bearer"})
 
 

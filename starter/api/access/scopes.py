@@ -110,7 +110,7 @@ async def _identify(request: Request, or_client: bool) -> Caller:
     """Return the caller, and count the request.
 
     A client's key is public, so its requests that are refused, because it may not call the route or has no valid user
-    token, do not count: nobody can use up the rate of the users.
+    token, do not count: an attacker cannot use up the rate of the users.
     """
     keys: Keys = request.app.state.keys
     given = credentials_in(request)

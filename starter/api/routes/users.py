@@ -51,9 +51,9 @@ async def replace_user(
 ) -> dict[str, Any]:
     """Replace the profile, consent excepted. At most 256 KB of attributes.
 
-    Without `consent` it stays as it is. A channel's bare `subscribed` never replaces an opt-out that was stated with
-    its time; `{"state": "subscribed", "effective_at": …}` does, if it is not older. A bare `unsubscribed` always
-    applies.
+    Without `consent`, the user's consent does not change. A channel's bare `subscribed` never replaces an opt-out that
+    was stated with its time; `{"state": "subscribed", "effective_at": …}` does, if it is not older. A bare
+    `unsubscribed` always applies.
 
     The response is the user as stored if the key also has `read`, else the profile as sent.
     """

@@ -1,4 +1,4 @@
-"""The rate of a client's key: what is refused counts for nobody, and the user's own rate comes first."""
+"""The rate of a client's key: a refused request counts for no user, and the user's own rate applies first."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from starter.api.app import create_app
 from starter.api.openapi import responses as answers
 from starter.api.openapi.examples import EXAMPLES
 from tests.support.api import KEY, configured
+from tests.support.polling import until
 from tests.support.schemathesis import assert_documented
 
 LARGE = "campaigns-save_campaign"
@@ -64,16 +65,20 @@ def test_every_operation_is_told_in_words(document: dict[str, Any]) -> None:
     ],
 )
 def test_what_an_operation_may_answer(document: dict[str, Any], operation_id: str, statuses: set[int]) -> None:
-    """Exactly these, and where it says to come again, it says when."""
+    """The route documents exactly these, and `Retry-After` for those that invite a retry."""
     (operation,) = (one for one in _operations(document) if one["operationId"] == operation_id)
     assert set(map(int, operation["responses"])) == statuses
-    if operation_id != "operation-ready":  # which is asked again and again as it is
-        waits = [status for status, told in operation["responses"].items() if "Retry-After" in told.get("headers", {})]
+    if operation_id != "operation-ready":  # which is polled anyway
+        waits = [
+            status
+            for status, response in operation["responses"].items()
+            if "Retry-After" in response.get("headers", {})
+        ]
         assert set(map(int, waits)) == statuses & {429, 503}
 
 
 def test_who_takes_no_options_reads_a_body_all_the_same(document: dict[str, Any]) -> None:
-    """To refuse what it does not know; so it is told, and may be left out. Orders take the reason for them."""
+    """The body is optional, and unknown keys in it are refused. The body of an order has its reason."""
 
     def optional(model: str) -> list[str]:
         return sorted(
@@ -100,8 +105,7 @@ async def address(context: AppContext) -> AsyncIterator[str]:
         uvicorn.Config(create_app(context, Keys(configured(KEY), rate=1e6)), port=0, log_config=None, access_log=False)
     )
     serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
+    await until(lambda: server.started, "the start of the server")
     port = server.servers[0].sockets[0].getsockname()[1]
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True

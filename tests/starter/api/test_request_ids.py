@@ -16,7 +16,7 @@ from starter.api.requests.body import MAX_BODY_BYTES
 from tests.support.api import KEY, configured, open_client
 
 MINE = "mine-17"
-UNVERIFIED = {"X-Twilio-Signature": "looked at once the body has been read"}
+UNVERIFIED = {"X-Twilio-Signature": "checked once the body has been read"}
 TWILIO = Settings.model_validate(
     {
         "twilio": {
@@ -111,7 +111,8 @@ async def test_while_the_database_is_away(log: io.StringIO) -> None:
         log.truncate(0)
         log.seek(0)
         async with open_client(context, given=given, keys=keys) as api:
-            await check(await api.get("/v1/users/u", headers={"X-Request-Id": MINE}), log, 503)
+            own = await check(await api.get("/v1/users/u", headers={"X-Request-Id": MINE}), log, 503)
+        assert own["status"] == 503
     await database.close()
 
 

@@ -69,36 +69,39 @@ def holders(context: AppContext) -> Holders:
 async def described(holders: Holders) -> dict[str, dict[str, Any]]:
     api = await holders.client()
     paths = (await api.get("/openapi.json")).json()["paths"]
-    return {f"{verb.upper()} {path}": told for path, verbs in paths.items() for verb, told in verbs.items()}
+    return {f"{verb.upper()} {path}": operation for path, verbs in paths.items() for verb, operation in verbs.items()}
 
 
-def needed_scopes(told: dict[str, Any]) -> set[Scope]:
+def needed_scopes(operation: dict[str, Any]) -> set[Scope]:
     """Return the scopes that a server's key needs."""
-    return {Scope(scope) for way in told["security"] for scopes in way.values() for scope in scopes} - {Scope.CLIENT}
+    ways = operation["security"]
+    return {Scope(scope) for way in ways for scopes in way.values() for scope in scopes} - {Scope.CLIENT}
 
 
-async def test_every_route_says_its_scopes(holders: Holders) -> None:
+async def test_every_route_lists_its_scopes(holders: Holders) -> None:
     """In `security`, by the names that the schemes have, and in words; those that are open have none."""
     routes = await described(holders)
-    assert {name for name, told in routes.items() if "security" not in told} == OPEN
+    assert {name for name, operation in routes.items() if "security" not in operation} == OPEN
     for name, scopes in ROUTES.items():
-        told = routes[name]
-        assert all(set(needed) in (scopes, {Scope.CLIENT}) for way in told["security"] for needed in way.values()), name
-        assert all(f"`{scope}`" in told["description"].rpartition("Needs ")[2] for scope in scopes), name
+        operation = routes[name]
+        assert all(
+            set(needed) in (scopes, {Scope.CLIENT}) for way in operation["security"] for needed in way.values()
+        ), name
+        assert all(f"`{scope}`" in operation["description"].rpartition("Needs ")[2] for scope in scopes), name
     assert set(ROUTES) | OPEN <= set(routes)
 
 
 async def test_no_route_goes_without(holders: Holders) -> None:
-    """Whatever the document lists asks for a key, and for every scope that it names, before it looks at anything."""
+    """Whatever the document lists asks for a key, and for every scope that it names, before it checks anything else."""
     routes = await described(holders)
-    nobody = await holders.client()
+    keyless = await holders.client()
     without = {missing: await holders.client(*(SERVER_SCOPES - {missing})) for missing in SERVER_SCOPES}
-    for name, told in routes.items():
+    for name, operation in routes.items():
         if name in OPEN:
             continue
         verb, path = name.replace("{", "").replace("}", "").split(" ")
-        assert (await nobody.request(verb, path)).status_code == 401, name
-        needed = needed_scopes(told)
+        assert (await keyless.request(verb, path)).status_code == 401, name
+        needed = needed_scopes(operation)
         for missing in needed:
             answer = await without[missing].request(verb, path, content=b"not JSON")
             assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden"), name
@@ -150,7 +153,7 @@ async def test_acting_in_an_inbox_tells_neither_who_there_is_nor_what_was_done(h
 
 
 async def test_reports_tell_no_more_than_that_they_were_taken(holders: Holders) -> None:
-    """What is told of users in a batch comes back as its id and its fate."""
+    """A batch answers for each of its users with the id and the outcome."""
     ingests = await holders.client(INGEST)
     await ingests.put("/v1/users/u", json={"email": "anna@example.com"})
     installation = Installation(holders.context.database)
@@ -177,5 +180,5 @@ async def test_a_token_still_reads_and_acts(sqlite_database: Database) -> None:
     ]
     assert (await phone.get("/v1/users/u")).status_code == 401
     as_user_name = httpx.BasicAuth(minted.json()["token"], "")
-    nobody = await holders.client()
-    assert (await nobody.get("/v1/users/u/inbox", auth=as_user_name)).status_code == 401
+    keyless = await holders.client()
+    assert (await keyless.get("/v1/users/u/inbox", auth=as_user_name)).status_code == 401

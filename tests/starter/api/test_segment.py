@@ -24,6 +24,7 @@ from starter.api.routes.segment import MAX_BATCH_BYTES, MAX_FAULT_CHARACTERS, MA
 from tests.support.api import KEY, configured, open_client
 from tests.support.builders import ORIGINAL, PUSHED, at, follow_on
 from tests.support.installation import Installation
+from tests.support.polling import until
 
 SINGLE = ("track", "identify", "page", "screen", "group", "alias")
 WAITS = follow_on("f", PUSHED, delay={"after": "12 hours"}, exceptions=[{"event": "make_purchase"}])
@@ -383,8 +384,7 @@ async def test_slow_bodies_of_refused_calls(context: AppContext) -> None:
     server = uvicorn.Server(uvicorn.Config(create_app(context, Keys(configured(KEY))), port=0, log_config=None))
     serving = asyncio.create_task(server.serve())
     async with asyncio.timeout(30):
-        while not server.started:
-            await asyncio.sleep(0.01)
+        await until(lambda: server.started, "the start of the server")
         port = server.servers[0].sockets[0].getsockname()[1]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"POST /v1/track HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{")

@@ -49,9 +49,9 @@ async def test_erased_once(connector: Connector, ada: str, sqlite_database: Data
 
 async def test_who_is_not_known(connector: Connector, ada: str) -> None:
     """Exit code 1; nothing is kept of the id."""
-    code, out, err = await asyncio.to_thread(connector, "users", "erase", "nobody", "--yes")
+    code, out, err = await asyncio.to_thread(connector, "users", "erase", "unknown", "--yes")
     assert (code, out) == (1, "")
-    assert "nobody is not known" in err
+    assert "unknown is not known" in err
 
 
 async def test_words_for_people(connector: Connector, ada: str) -> None:

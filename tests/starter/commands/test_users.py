@@ -33,7 +33,7 @@ async def joined(sqlite_database: Database, data: Path) -> Database:
 
 
 async def test_split(connector: Connector, joined: Database) -> None:
-    """The id has a user of its own, and the record says who undid the join; once."""
+    """The id has a user of its own, and the record names who undid the join, which works once."""
     code, out, _ = await asyncio.to_thread(connector, "users", "split", "visitor", "--json")
     assert (code, json.loads(out)) == (0, {"id": "visitor", "split_from": "ann"})
     async with joined.read(W) as tx:
@@ -48,7 +48,7 @@ async def test_split(connector: Connector, joined: Database) -> None:
 
 @pytest.mark.parametrize(
     ("id", "code", "fault"),
-    [("ann", 1, "split off one that was joined: visitor"), ("nobody", 1, "is not known"), ("", 2, "write an id")],
+    [("ann", 1, "split off one that was joined: visitor"), ("unknown", 1, "is not known"), ("", 2, "write an id")],
 )
 def test_what_cannot_be_split(connector: Connector, joined: Database, id: str, code: int, fault: str) -> None:
     """The id in use, an unknown one, and what is no id."""

@@ -10,7 +10,7 @@ down_revision = "0009"
 
 
 def upgrade() -> None:
-    """Add the column and the table; ids from before count as identified, for nobody knows how they were used."""
+    """Add the column and the table; ids from before count as identified, because their use was not recorded."""
     op.add_column("user_aliases", sa.Column("anonymous", sa.Boolean(), nullable=False, server_default=sa.text("false")))
     op.create_table(
         "user_joins",

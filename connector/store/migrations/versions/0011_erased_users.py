@@ -51,7 +51,7 @@ def upgrade() -> None:
         sa.Column("mark", sa.String(length=64), nullable=False),
         sa.Column("erased_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("workspace", "mark"),
-        comment="The marks of erased users: keyed hashes of their ids and addresses, which nobody can address.",
+        comment="The marks of erased users: keyed hashes of their ids and addresses, which no request can address.",
     )
     op.create_table(
         "erasure_secret",
