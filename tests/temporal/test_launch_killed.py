@@ -92,7 +92,7 @@ def launch(
 
 @pytest.mark.timeout(120)
 async def test_worker_killed_in_the_middle_of_a_launch(launch: LaunchByProcess) -> None:
-    """Guarantee 4: everybody got it once, except those whose send was in flight, who got it at most once and are unknown."""
+    """Guarantee 4: everybody got it once; those whose send was in flight got it at most once, and are unknown."""
     workspace = launch.workspace
     everybody = await workspace.crowd(USERS)
     async with launch.worker() as first:
