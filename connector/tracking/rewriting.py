@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Set
 
-from connector.tracking.anchors import Anchor, find_anchors
+from connector.tracking.anchors import Anchor, find_parts
 
 TrackLink = Callable[[int, str, str | None], str | None]
 """Returns the tracked link for a link's number, target and alias; None: the link stays unchanged."""
@@ -32,9 +32,9 @@ def rewrite_html(html: str, *, link: TrackLink, own: str, unsubscribe: str, pixe
         own: the prefix of our own URLs.
         pixel: the element that is inserted before the last `</body>`, or at the end.
     """
-    anchors, body_end = find_anchors(html)
-    parts, at, number = [], 0, 0
-    for anchor in anchors:
+    mail = find_parts(html)
+    body_end, parts, at, number = mail.body_end, [], 0, 0
+    for anchor in mail.anchors:
         if anchor.track == "unsubscribe":
             target: str | None = unsubscribe
         elif _is_tracked(anchor, own):
