@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
-from pydantic_core import from_json
 from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
@@ -19,6 +18,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, Fa
 from connector import names
 from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, parse_batch
 from connector.ingest.intake import Intake, ItemResult
+from connector.ingest.json_text import read_json_text
 from connector.rules.model.interactions import Event, Interaction
 from connector.rules.model.users import ERASED_FAULT
 from connector.store.engine.database import Database, StoreUnavailable
@@ -149,7 +149,7 @@ def _decode(payload: Payload) -> Any:
     if encoding != b"json/plain":
         raise BatchRefused("invalid_json", "the body is not JSON: its payload's encoding is not json/plain")
     try:
-        return from_json(payload.data, allow_inf_nan=False)
+        return read_json_text(payload.data)
     except ValueError as error:
         raise BatchRefused("invalid_json", f"the body is not JSON: {error}") from None
 

@@ -238,7 +238,13 @@ async def _hand_over(channel: Channel, message: OutgoingMessage) -> Accepted:
 
 def _result_of(fault: SendError | RenderingFailed | MessageAborted) -> SendResult:
     if isinstance(fault, Rejected):
-        return SendResult(DeliveryState.FAILED, Reason.SEND_FAILED, fault.code, invalid_tokens=fault.invalid_tokens)
+        return SendResult(
+            DeliveryState.FAILED,
+            Reason.SEND_FAILED,
+            fault.code,
+            invalid_tokens=fault.invalid_tokens,
+            meaning=fault.meaning,
+        )
     if isinstance(fault, OutcomeUnknown):
         return SendResult(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN, fault.code)
     code = "template_aborted" if isinstance(fault, MessageAborted) else "template_fault"

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.interactions import derive_id
-from connector.rules.model.values import MAX_TEXT_CHARACTERS, has_infinite_number
+from connector.rules.model.values import MAX_TEXT_CHARACTERS, has_infinite_number, storage_problem
 
 KINDS = ("track", "identify", "page", "screen", "group", "alias")
 
@@ -87,8 +87,8 @@ def id_at(raw: Mapping[str, Any], name: str, *, max_characters: int | None = Non
     text = convert_to_text(value)
     if text is None:
         raise InvalidItem(f"{name}: must be text")
-    if "\0" in text:
-        raise InvalidItem(f"{name}: must not contain null characters")
+    if problem := storage_problem(text):
+        raise InvalidItem(f"{name}: {problem}")
     if max_characters is not None and len(text) > max_characters:
         raise InvalidItem(f"{name}: has {len(text)} characters; the limit is {max_characters}")
     return text

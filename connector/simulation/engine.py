@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.lifecycle import OrderVerb, apply_order
+from connector.rules.model.addresses import address_warnings
 from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.model.consent import ConsentSource, read_statements
 from connector.rules.model.follow_up import drop
@@ -121,6 +122,8 @@ class Simulation:
         merge = UserMerge(user.profile, user.statements)
         merge.apply(changes, read_statements(changes.get("consent", {}), self._world.clock, ConsentSource.SERVICE))
         user.profile, user.statements = merge.result(), merge.statements
+        for warning in address_warnings(changes):
+            self._world.warn(f"user {user_id!r}: {warning}")
 
     def add_user(
         self, profile: User, *, log: Sequence[LogEntry] = (), receipts: Mapping[tuple[str, str], datetime]

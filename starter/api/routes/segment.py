@@ -20,6 +20,7 @@ from connector.app.context import AppContext
 from connector.rules.model.audit import Actor
 from connector.rules.model.errors import DefinitionError
 from connector.rules.model.joining import Joiner, JoinRoute
+from connector.rules.model.values import replace_surrogates
 from connector.rules.targeting.client_reports import MAX_CLIENT_ITEMS, ClientReports
 from connector.segment.envelope import KINDS
 from connector.segment.mapping import SegmentMapping, read_mapping
@@ -28,7 +29,7 @@ from starter.api.access.reports import limits_of
 from starter.api.access.scopes import Scope, caller_of, needs, needs_or_client
 from starter.api.context import ContextHere
 from starter.api.openapi.segment_examples import ANSWERS, batch_body, message_body
-from starter.api.requests.body import parse_json
+from starter.api.requests.body import parse_items
 from starter.api.requests.decompression import read_decompressed
 from starter.api.requests.errors import HANDLED_ERRORS, ApiError, as_api_error
 from starter.api.requests.metrics import interactions_ingested, segment_messages
@@ -107,12 +108,12 @@ class Sender:
 
 async def read_message(request: Request) -> Any:
     """Read the body of a single call."""
-    return parse_json(await read_decompressed(request, MAX_MESSAGE_BYTES, too_large=400))
+    return parse_items(await read_decompressed(request, MAX_MESSAGE_BYTES, too_large=400))
 
 
 async def read_batch(request: Request) -> Mapping[str, Any]:
     """Read the body of a batch, which has a list of messages. Raises ApiError."""
-    body = parse_json(await read_decompressed(request, MAX_BATCH_BYTES, too_large=400))
+    body = parse_items(await read_decompressed(request, MAX_BATCH_BYTES, too_large=400))
     if not isinstance(body, Mapping) or not isinstance(body.get("batch"), list):
         raise ApiError(400, "invalid", 'the body must be {"batch": [...]}, a list of messages')
     _check_number(body["batch"], MAX_MESSAGES)
@@ -193,7 +194,7 @@ async def _ingest_one(kind: str, message: Any, sender: Sender) -> JSONResponse:
     if fault := ingested.faults.get(0):
         if ingested.forbidden:
             raise ApiError(403, "forbidden", fault, details={"missing": [Scope.MANAGE.value]})
-        raise ApiError(400, "invalid", fault[:MAX_FAULT_CHARACTERS])
+        raise ApiError(400, "invalid", replace_surrogates(fault[:MAX_FAULT_CHARACTERS]))
     return JSONResponse({"success": True})
 
 
@@ -212,16 +213,19 @@ async def _ingest_batch(body: Mapping[str, Any], route: JoinRoute, sender: Sende
 
 
 def _unless_too_large(message: Any) -> Any:
-    """Return the message; None if it is too large by itself."""
-    return message if len(to_json(message)) <= MAX_MESSAGE_BYTES else None
+    """Return the message; None if it is too large by itself. One that cannot be written is refused for that later."""
+    try:
+        return message if len(to_json(message)) <= MAX_MESSAGE_BYTES else None
+    except ValueError:
+        return message
 
 
 def _rejection(message: Any, index: int, fault: str) -> dict[str, Any]:
     given = message.get("messageId") if isinstance(message, Mapping) else None
     return {
         "index": index,
-        "messageId": given if isinstance(given, str) else None,
-        "fault": fault[:MAX_FAULT_CHARACTERS],
+        "messageId": replace_surrogates(given) if isinstance(given, str) else None,
+        "fault": replace_surrogates(fault[:MAX_FAULT_CHARACTERS]),
     }
 
 
