@@ -18,7 +18,7 @@ import httpx
 
 from connector.channels.http_client import ProviderHttpClient, ProviderResponse, check_provider_status
 from connector.channels.protocol import Accepted, OutgoingMessage, Rejected, TryLater
-from connector.rules.model.addresses import AddressMeaning, is_sendable, stored_address
+from connector.rules.model.addresses import is_sendable, stored_address
 from connector.rules.model.messages import MAX_BODY_CHARACTERS
 from connector.rules.provider_events.events import DELIVERY
 from connector.rules.provider_events.refusals import meaning_of_twilio

@@ -18,8 +18,8 @@ _TWILIO_UNSUBSCRIBED = frozenset({21610})
 """The recipient has answered STOP."""
 
 _SMTP_UNUSABLE = frozenset({0, 1, 2, 3, 4, 6, 10})
-"""Details of 5.1 that concern the recipient (RFC 3463, section 3.2; RFC 7505 for 10). 7 and 8 concern the sender, 5 means
-that the address is valid, and 9 that the message was relayed."""
+"""Details of 5.1 that concern the recipient (RFC 3463, section 3.2; RFC 7505 for 10). 7 and 8 concern the sender; 5 is
+a valid address, and 9 a relayed message."""
 
 _ENHANCED = re.compile(r"5\.1\.([0-9]{1,3})(?![0-9.])")
 

@@ -194,8 +194,10 @@ async def _ingest_one(kind: str, message: Any, sender: Sender) -> JSONResponse:
     if fault := ingested.faults.get(0):
         if ingested.forbidden:
             raise ApiError(403, "forbidden", fault, details={"missing": [Scope.MANAGE.value]})
-        raise ApiError(400, "invalid", replace_surrogates(fault[:MAX_FAULT_CHARACTERS]))
-    return JSONResponse({"success": True})
+        raise ApiError(400, "invalid", _shown(fault))
+    return JSONResponse(
+        {"success": True, **({"warnings": [*map(_shown, ingested.warnings[0])]} if ingested.warnings else {})}
+    )
 
 
 async def _ingest_batch(body: Mapping[str, Any], route: JoinRoute, sender: Sender) -> JSONResponse:
@@ -203,13 +205,25 @@ async def _ingest_batch(body: Mapping[str, Any], route: JoinRoute, sender: Sende
     if sender.limits is not None:
         _check_number(messages, MAX_CLIENT_ITEMS)
     fit = [_unless_too_large(message) for message in messages]
-    ingested = await sender.ingest(fit, route, shared=shared if isinstance(shared, Mapping) else {})
+    shared = shared if isinstance(shared, Mapping) else {}
+    ingested = await sender.ingest(fit, route, shared=shared, sent_at=body.get("sentAt"))
     for index, (message, fitting) in enumerate(zip(messages, fit, strict=True)):
         if fitting is not message:
             ingested.faults[index] = f"is larger than {MAX_MESSAGE_BYTES} bytes"
     _count([_kind_of(message) for message in messages], ingested, sender.context)
-    rejected = [_rejection(messages[index], index, fault) for index, fault in sorted(ingested.faults.items())]
-    return JSONResponse({"success": True, **({"rejected": rejected} if rejected else {})})
+    rejected = [
+        {**_place_of(messages[index], index), "fault": replace_surrogates(fault[:MAX_FAULT_CHARACTERS])}
+        for index, fault in sorted(ingested.faults.items())
+    ]
+    warned = [
+        {
+            **_place_of(messages[index], index),
+            "warnings": [replace_surrogates(one[:MAX_FAULT_CHARACTERS]) for one in of],
+        }
+        for index, of in sorted(ingested.warnings.items())
+    ]
+    lists = {"rejected": rejected, "warnings": warned}
+    return JSONResponse({"success": True, **{name: listed for name, listed in lists.items() if listed}})
 
 
 def _unless_too_large(message: Any) -> Any:
@@ -220,13 +234,13 @@ def _unless_too_large(message: Any) -> Any:
         return message
 
 
-def _rejection(message: Any, index: int, fault: str) -> dict[str, Any]:
+def _shown(text: str) -> str:
+    return replace_surrogates(text[:MAX_FAULT_CHARACTERS])
+
+
+def _place_of(message: Any, index: int) -> dict[str, Any]:
     given = message.get("messageId") if isinstance(message, Mapping) else None
-    return {
-        "index": index,
-        "messageId": replace_surrogates(given) if isinstance(given, str) else None,
-        "fault": replace_surrogates(fault[:MAX_FAULT_CHARACTERS]),
-    }
+    return {"index": index, "messageId": replace_surrogates(given) if isinstance(given, str) else None}
 
 
 def _kind_of(message: Any) -> str:
