@@ -52,7 +52,7 @@ from connector.templating.templates import (
     template_variables,
 )
 from connector.templating.threads import run_in_thread
-from connector.tracking.rewriting import hosts_in
+from connector.tracking.text_links import hosts_in
 from connector.wire import SendOutcome, SendRequest
 
 _log = structlog.get_logger("send")

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial, wraps
+from html import escape
 from io import StringIO
 from typing import Any, Literal, TextIO, cast, get_args
 
@@ -30,6 +31,7 @@ from liquid.token import TOKEN_EXPRESSION, TOKEN_TAG
 from liquid.undefined import is_undefined
 
 from connector.rules.model.errors import ConnectorError
+from connector.rules.model.html_source import decode_references
 from connector.rules.model.values import EARLIEST
 from connector.templating.comparisons import adapt_comparisons
 from connector.templating.dates import FILTERS as DATE_FILTERS
@@ -143,6 +145,14 @@ def _strip_html(text: str, *, environment: Environment) -> str:
     """Return the text without HTML tags, as the library does, but in linear time."""
     stripped = strip_tags(text) if "<" in text and ">" in text else text
     return Markup(stripped) if environment.autoescape and isinstance(text, Markup) else stripped
+
+
+@with_environment
+@string_filter
+def _escape_once(text: str, *, environment: Environment) -> str:
+    """Return the text escaped for HTML, with its references kept; the library fails on one of thousands of digits."""
+    decoded = decode_references(str(text))
+    return decoded if environment.autoescape else escape(decoded)
 
 
 @with_environment
@@ -279,6 +289,7 @@ class _BoundedEnvironment(Environment):
         self.add_filter("json", _marking(JSON(default=_json_of), "json"))
         self.add_filter("escapejs", _marking(self.filters["escapejs"], "json_content"))
         self.add_filter("url_encode", _marking(self.filters["url_encode"], "url"))
+        self.add_filter("escape_once", _escape_once)
         self.add_filter("raw", _raw)
         self.add_filter("strip_html", _strip_html)
 
