@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from connector.ingest.json_text import read_json_text
+from connector.ingest.batch_text import read_batch_text
+from connector.rules.model.json_text import JsonInvalid
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, USER
 from starter.webhooks.protocol import BodyInvalid
 
@@ -34,15 +35,15 @@ _ADDRESS = re.compile(r"[^\s<>@,;]+@[^\s<>@,;]+")
 
 
 def read_json(body: bytes | str) -> Any:
-    """Return a body's JSON value; a part that cannot be read leaves the others readable (`read_json_text`).
+    """Return a body's JSON value; a part that cannot be read leaves the others readable (`read_batch_text`).
 
     Raises:
         BodyInvalid: the body is not JSON. The message names the position and quotes nothing of the body.
     """
     try:
-        return read_json_text(body)
-    except ValueError as error:
-        raise BodyInvalid(f"the body is not JSON: {error}") from None
+        return read_batch_text(body)
+    except JsonInvalid as fault:
+        raise BodyInvalid(f"the body {fault}") from None
 
 
 def read_object(body: bytes | str) -> dict[str, Any]:

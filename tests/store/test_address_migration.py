@@ -22,7 +22,7 @@ from connector.store.users.users import load_users
 from tests.support.databases import open_database
 from tests.support.repository import ROOT
 
-BEFORE = "0013"
+BEFORE = "0014"
 W = "default"
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 

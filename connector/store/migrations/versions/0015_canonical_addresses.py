@@ -8,8 +8,8 @@ from alembic import op
 
 from connector.rules.model.addresses import canonical_address, stored_address
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 
 _PAGE = 5000
 _users = sa.table("users", *map(sa.column, ("workspace", "user_key", "email", "phone")))

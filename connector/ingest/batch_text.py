@@ -1,4 +1,4 @@
-"""Read JSON such that one bad item of a batch does not make the others unreadable.
+"""Read the JSON of a batch such that one bad item of a batch does not make the others unreadable.
 
 RFC 8259, section 8.2, leaves it open what a reader does with an unpaired surrogate, and SDKs that cut texts send them.
 The strict reader refuses the whole text. If it does, this one reads again, and leaves in its place whatever no database
@@ -8,11 +8,12 @@ numbers for `NaN`, `Infinity` and endless digits. `storage_problem` then refuses
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from typing import Any
 
-from pydantic_core import from_json
+from connector.rules.model.json_text import JsonInvalid, read_json_text
 
 _MAX_DIGITS = 4300
 """Python converts no more digits to an integer, because that takes quadratic time."""
@@ -23,27 +24,25 @@ _MAX_DEPTH = 250
 _MAX_DEEP_CHARACTERS = 2 * 1024 * 1024
 """A longer text that is nested too deeply is refused as a whole: its brackets are counted in Python."""
 
-_BOM = b"\xef\xbb\xbf"
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})|\\')
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]+|[\]}]+', re.DOTALL)
 
 
-def read_json_text(body: bytes | str) -> Any:
+def read_batch_text(body: bytes | str) -> Any:
     """Return the JSON value of a text, with what makes a part of it unreadable in its place.
 
     Raises:
-        ValueError: it is not JSON, at a line and column; the message quotes nothing of it.
+        JsonInvalid: it is not JSON even so; the message is the strict reader's, and quotes nothing of the text.
     """
-    if isinstance(body, bytes):
-        body = body.removeprefix(_BOM)
     try:
-        return from_json(body, allow_inf_nan=False)
-    except (ValueError, TypeError) as error:  # TypeError: a text that UTF-8 cannot encode
-        text = body.decode(errors="surrogateescape") if isinstance(body, bytes) else body
+        return read_json_text(body)
+    except JsonInvalid:
+        data = body.encode(errors="surrogatepass") if isinstance(body, str) else body
         try:
-            return _read_tolerantly(text)
+            return _read_tolerantly(data.removeprefix(codecs.BOM_UTF8).decode(errors="surrogateescape"))
         except (ValueError, RecursionError):
-            raise ValueError(str(error)) from None
+            pass
+        raise
 
 
 def _read_tolerantly(text: str) -> Any:
