@@ -13,6 +13,7 @@ from datetime import datetime
 from connector.rules.model.follow_up import FollowUp, cancel_by_exception, reopen, supersede
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
+from connector.rules.model.times import end_of_second, is_before, start_of_second
 from connector.rules.targeting.matching import LoggedType
 from connector.rules.triggering.changes import (
     Change,
@@ -72,7 +73,8 @@ def apply_late(
 
     The replay begins with what waited at the first late item: what is stored is the outcome of the earlier items. A
     trigger that was refused or overtaken when it arrived takes its turn again. The replay ends as soon as the same
-    trigger waits in it as in the store, or none: from there on nothing differs.
+    trigger waits in it as in the store, or none: from there on nothing differs. It does not end within a second,
+    because an item in whole seconds may cancel what begins later in it (M8).
 
     Args:
         items: what was loaded of the user's items that bear on this key, from the first late one on, and the triggers
@@ -88,16 +90,17 @@ def apply_late(
     ordered = sorted(items, key=lambda logged: (logged.t, logged.seq))
     replay = _Replay(ordered, late, follow_ups, refused, evaluate, scope, log)
     reached = min(logged.t for logged in ordered if logged.id in late)
-    log.require(replay.all_types, reached, reached)
+    log.require(replay.all_types, start_of_second(reached), reached)
     for logged in ordered:
         if replay.is_before_first_late(logged):
             continue
         if logged.t > reached:
-            if replay.is_as_stored(reached):
+            if logged.t > end_of_second(reached) and replay.is_as_stored(reached):
                 return replay.changes(reached)
             log.require(replay.types_needed(), reached, logged.t)
             reached = logged.t
         replay.apply(logged)
+    log.require(replay.types_needed(), reached, end_of_second(reached))
     if replay.is_as_stored(reached):
         return replay.changes(reached)
     log.require(replay.types_needed(), reached, None)
@@ -301,33 +304,35 @@ class _Replay:
         self._blocking = None
 
     def _was_due_before(self, follow_up: FollowUp, settled: FollowUp) -> bool:
-        """Return whether a late follow-up was due before a settled one began: it is then decided at once (D4).
+        """Return whether a follow-up without a row was due before a settled one began: it is decided at once (D4).
 
         Unless the later trigger is an exception too: an old message never goes out after a newer one then.
         """
-        if settled.is_open or settled.trigger.t < follow_up.due_at or follow_up.trigger.id in self._stored:
+        if settled.is_open or is_before(settled.trigger.t, follow_up.due_at) or follow_up.trigger.id in self._stored:
             return False
         return not is_cancelled_by(follow_up, settled.trigger, self._catalogue)
 
     def _refuses(self, follow_up: FollowUp, later: FollowUp) -> bool:
         """Return whether the follow-up would refuse the trigger of a later one instead of being superseded by it."""
         trigger = later.trigger
-        if not follow_up.trigger.t <= trigger.t < follow_up.due_at:
+        if trigger.t < follow_up.trigger.t or not is_before(trigger.t, follow_up.due_at):
             return False
         if is_cancelled_by(follow_up, trigger, self._catalogue):
             return False
         return isinstance(self._evaluate(trigger, follow_up, True), Reason)
 
     def _cancelled_at_once(self, follow_up: FollowUp) -> FollowUp:
-        """Apply an exception at the trigger's instant with the trigger's target, even if it arrived first (X2).
+        """Apply an exception that is earlier in the order of the replay, and still not before the trigger.
 
+        At the trigger's instant it has the trigger's target (X2); or it is in whole seconds, in the trigger's second
+        (M8).
         An exception that is also a trigger of this key does not count: this follow-up superseded the item's own (T3).
         """
-        self._log.require(self._entry.exception_types, follow_up.trigger.t, follow_up.trigger.t)
+        t = follow_up.trigger.t
+        self._log.require(self._entry.exception_types, start_of_second(t), t)
         for item in self._items:
             if (
-                item.t == follow_up.trigger.t
-                and item.seq < follow_up.trigger.seq
+                (item.t, item.seq) < (follow_up.trigger.t, follow_up.trigger.seq)
                 and is_cancelled_by(follow_up, item, self._catalogue)
                 and self._evaluate(item, None, True) is None
             ):
