@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from connector.channels.mime_headers import check_line
 from connector.channels.protocol import Rejected
+from connector.rules.model.addresses import domain_to_ascii
 
 # The standard library's address parser accepts too much and fails on some of the rest. The price of this one is that
 # quoted local parts, which are very rare, are refused.
@@ -54,7 +55,7 @@ def read_mailbox(text: str, field: str) -> Mailbox:
     name = _name(groups.get("name") or groups.get("comment") or "")
     if len(name) > _MAX_NAME_CHARACTERS:
         raise Rejected("email_invalid", f"a name has more than {_MAX_NAME_CHARACTERS} characters")
-    return Mailbox(name, match["local"], _domain(match["domain"]))
+    return Mailbox(name, match["local"], domain_to_ascii(match["domain"]))
 
 
 def read_recipient(text: str | None) -> Mailbox:
@@ -64,17 +65,10 @@ def read_recipient(text: str | None) -> Mailbox:
     match = _BARE.fullmatch(check_line(text, "to"))
     if match is None:
         raise Rejected("email_invalid", "the user's email must be one bare address")
-    return Mailbox("", match["local"], _domain(match["domain"]))
+    return Mailbox("", match["local"], domain_to_ascii(match["domain"]))
 
 
 def _name(phrase: str) -> str:
     """Return a display name without its quotes; a backslash in quotes stands for the character after it."""
     parts = (re.sub(r"\\(.)", r"\1", part[1:-1]) if part[0] == '"' else part for part in _PART.findall(phrase))
     return "".join(parts).strip()
-
-
-def _domain(text: str) -> str:
-    domain = text.encode("idna").decode("ascii")
-    if not re.fullmatch(_ATOM, domain):  # IDNA turns U+FF0C into a comma, U+FF1E into ">", and so on
-        raise Rejected("email_invalid", "an address has a domain that cannot be written")
-    return domain

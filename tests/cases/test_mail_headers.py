@@ -27,6 +27,7 @@ from connector.rules.model.campaigns import Campaign
 from connector.templating.checking import check_templates
 from connector.templating.templates import render
 from tests.support.builders import original
+from tests.support.templates import MOMENT
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -385,9 +386,8 @@ def test_values_of_headers_are_templates() -> None:
     campaign = mail_of(headers=headers, reply_to="{{ user.agent }}", preheader="{{ user.plan }}")
     assert check_templates(campaign) == []
     assert campaign.messages is not None
-    content = render(
-        campaign.messages, "email", {"user": {"plan": '"], "to": ["x', "agent": "a@b.example"}, "campaign": {"id": "o"}}
-    )
+    variables = {"user": {"plan": '"], "to": ["x', "agent": "a@b.example"}, "campaign": {"id": "o"}}
+    content = render(campaign.messages, "email", variables, MOMENT)
     mail = modern(write(provider="sendgrid", **content))
     assert json.loads(mail["X-SMTPAPI"]) == {"category": ['"], "to": ["x'], "unique_args": {"delivery": "d.1"}}
     assert (mail["X-Tag"], mail["X-Empty"], mail["Reply-To"]) == ('"], "to": ["x', None, "a@b.example")
