@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from connector.channels.mime_headers import MAX_HEADER_OCTETS, header_line, mailbox_line
 from connector.channels.protocol import OutgoingMessage, Rejected
+from connector.rules.model.addresses import domain_to_ascii
 from connector.rules.model.messages import MAX_SUBJECT_OCTETS
 from connector.rules.provider_events.events import DELIVERY, to_tag
 from connector.settings.providers import SmtpProvider
@@ -127,10 +128,7 @@ def _address(match: re.Match[str] | None, expected: str) -> Address:
     name = re.sub(r"\\(.)", r"\1", parts.get("quoted") or "") or (parts.get("plain") or "").strip()
     if len(name) > _MAX_NAME_CHARACTERS:
         raise Rejected("email_invalid", f"a name has more than {_MAX_NAME_CHARACTERS} characters")
-    domain = parts["domain"].encode("idna").decode("ascii")
-    if not re.fullmatch(_ATOM, domain):  # IDNA turns U+FF0C into a comma, U+FF1E into ">", and so on
-        raise Rejected("email_invalid", expected)
-    return Address(name, parts["local"], domain)
+    return Address(name, parts["local"], domain_to_ascii(parts["domain"]))
 
 
 def _check_line(text: str, header: str) -> str:

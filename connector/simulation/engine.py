@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.lifecycle import OrderVerb, apply_order
+from connector.rules.model.addresses import address_warnings
 from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.model.consent import ConsentSource, read_statements
 from connector.rules.model.follow_up import drop
@@ -109,9 +110,9 @@ class Simulation:
         return self._world.sort_key
 
     @property
-    def unknown_targets(self) -> Mapping[str, SortKey]:
-        """The ids of campaigns and cards that interactions named in vain, each with the sort key of its warning."""
-        return self._world.unknown_targets
+    def warned_once(self) -> Mapping[str, SortKey]:
+        """The warnings that are given once, each with the sort key of its event."""
+        return self._world.warned_once
 
     def _deliver_next(self, until: datetime | None) -> bool:
         due = self._world.pop_due(until)
@@ -131,6 +132,8 @@ class Simulation:
         merge = UserMerge(user.profile, user.statements)
         merge.apply(changes, read_statements(changes.get("consent", {}), self._world.clock, ConsentSource.SERVICE))
         user.profile, user.statements = merge.result(), merge.statements
+        for warning in address_warnings(changes):
+            self._world.warn(f"user {user_id!r}: {warning}")
 
     def add_user(
         self, profile: User, *, log: Sequence[LogEntry] = (), receipts: Mapping[tuple[str, str], datetime]

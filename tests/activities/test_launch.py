@@ -385,7 +385,7 @@ async def test_provider_that_is_busy_is_left_alone(harness: LaunchHarness) -> No
 
 
 async def test_one_message_that_is_put_off_holds_up_nobody(harness: LaunchHarness) -> None:
-    """The pass goes on behind it, and it is tried again when the pass is through; in the end it is stale (D4)."""
+    """W6: the pass goes on behind it, and it is tried again when the pass is through; in the end it is stale (D4)."""
     await harness.crowd(12)
     await harness.publish()
 

@@ -20,9 +20,10 @@ from connector.rules.explaining.trigger_evidence import (
     target_inactive,
 )
 from connector.rules.explaining.wording import describe_cap, describe_hours, describe_item
+from connector.rules.model.addresses import address_problem
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.schedules import QuietHours, TimeOfDay
-from connector.rules.model.users import is_suppressed
+from connector.rules.model.users import address_of, is_suppressed
 from connector.rules.model.values import format_duration, format_instant
 from connector.rules.sending.due_list import quiet_hours_of, reachable
 from connector.rules.sending.launch_times import MAX_PASSED, send_time
@@ -148,18 +149,22 @@ def unreachable(context: DecisionContext) -> Iterator[EvidenceItem]:
     """Yield whether the user has an address, and whether it is suppressed, as known now; never the address itself."""
     if context.channel in _ADDRESSES:
         known = reachable(context.user, context.channel, {})
-        address = _ADDRESSES[context.channel]
-        has = address if known else f"no {address.partition(' ')[2]}"
-        yield EvidenceItem("address", {context.channel: known}, f"the user has {has} as known now")
+        name, address = _ADDRESSES[context.channel], address_of(context.user, context.channel)
+        has = name if known else f"no {name.partition(' ')[2]}"
+        problem = address_problem(context.channel, address) if address is not None else None
+        words = f"the user's address {problem}" if problem else f"the user has {has} as known now"
+        yield EvidenceItem("address", {context.channel: known}, words)
         if is_suppressed(context.user, context.unreachable, context.channel):
             words = f"a provider reported a bounce, a failure or a complaint for the address ({context.channel})"
             yield EvidenceItem("unreachable", {context.channel: True}, words)
 
 
 def message_fault(context: DecisionContext) -> Iterator[EvidenceItem]:
-    """Yield the code of the message's fault."""
+    """Yield the code of the message's fault, and its detail if there is one."""
     if context.fault is not None:
         yield EvidenceItem("fault", context.fault, f"the fault was {context.fault}")
+    if context.detail is not None:
+        yield EvidenceItem("detail", context.detail, context.detail)
 
 
 def control_group(context: DecisionContext) -> Iterator[EvidenceItem]:
@@ -219,6 +224,7 @@ EVIDENCE_BY_REASON: Mapping[Reason, Callable[[DecisionContext], Iterator[Evidenc
     Reason.NO_CONSENT: no_consent,
     Reason.UNREACHABLE: unreachable,
     Reason.ABORTED_BY_TEMPLATE: message_fault,
+    Reason.TEMPLATE_FAILED: message_fault,
     Reason.CONTROL_GROUP: control_group,
     Reason.SEND_FAILED: message_fault,
     Reason.SEND_UNKNOWN: message_fault,
