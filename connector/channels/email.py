@@ -61,7 +61,7 @@ class EmailChannel:
         self._clock = clock
 
     async def send(self, message: OutgoingMessage) -> Accepted:
-        """Send `message.content` (subject, html, text, from); the provider's id is the Message-ID.
+        """Send `message.content` as email; the provider's id is the Message-ID.
 
         Raises:
             Rejected: it cannot be written as email, or the server refuses sender, recipient or message with 5xx.

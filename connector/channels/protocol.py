@@ -35,7 +35,7 @@ class OutgoingMessage:
     Args:
         delivery_id: the idempotency key, the same in every attempt.
         content: the keys of the channel's model in `connector.rules.model.messages`, rendered to strings (email:
-            subject, html, text, from; webhook: url, method, headers, body; …).
+            subject, html, text, from, reply_to, preheader, headers; webhook: url, method, headers, body; …).
         unsubscribe: the address to which a POST withdraws the user's consent to the channel (RFC 8058), if any.
         hosts: the hosts, in lower case, of the addresses that the author wrote into a text message; every other address
             came from user data. None: not known.

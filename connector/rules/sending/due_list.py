@@ -123,7 +123,7 @@ def check_window(facts: DueFacts) -> Verdict | None:
 
 def check_staleness(facts: DueFacts) -> Verdict | None:
     """Drop a message that is more than `stale_after` past the time that it waited for (D4)."""
-    stale = is_stale(facts.next_at, facts.now, facts.workspace.stale_after)
+    stale = is_stale(facts.next_at, facts.now, facts.campaign.stale_after(facts.workspace))
     return Drop(Reason.STALE) if stale else None
 
 
