@@ -439,7 +439,7 @@ async def test_outside_the_hours_of_the_day(harness: SendHarness, outside: str, 
 async def test_no_provider_fails_plainly(harness: SendHarness) -> None:
     """A channel that nobody set up is a failure with its code, not a wait for ever."""
     await harness.installation.publish(ORIGINAL, follow_on("f", PUSHED, messages={"sms": {"body": "b"}}))
-    await harness.save_user(REACHABLE.model_copy(update={"phone": "+1"}))
+    await harness.save_user(REACHABLE.model_copy(update={"phone": "+15550100"}))
     await harness.installation.ingest(push("e1", 0))
     assert (await harness.send(minutes=1, channel="sms")).reason == "send_failed"
     assert [message.fault for message in await harness.deliveries()] == ["no_provider"]
