@@ -221,8 +221,6 @@ WRONG = [
     ([{"interactions": [], "users": None}], "must be"),
     ([{"interactions": [STARTED] * (MAX_ITEMS + 1)}], "1001 interactions are more than 1000"),
     ([{"interactions": [], "users": [{"id": ADDRESS}] * (MAX_ITEMS + 1)}], "1001 users are more than 1000"),
-    ([raw('{"interactions": [')], "not JSON"),
-    ([raw('{"interactions": [nan]}')], "not JSON"),
 ]
 
 

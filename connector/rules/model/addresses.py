@@ -88,13 +88,6 @@ def earlier_forms(channel: str, address: str) -> set[str]:
     return {address, address.casefold(), readable, readable.casefold()}
 
 
-def written_address(value: Any) -> Any:
-    """Return a text, "" if it is blank, a whole number as text, as some services send phone numbers, and all else."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return "" if isinstance(value, str) and not value.strip() else value
-
-
 def is_sendable(channel: str, text: str) -> bool:
     """Return whether messages can be sent to an address of email or sms, as far as its form shows."""
     return address_problem(channel, text) is None
@@ -110,8 +103,9 @@ def address_problem(channel: str, text: str) -> str | None:
 def address_warnings(changes: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the addresses in changes of a profile, a sentence each; the addresses are not quoted."""
     for field_name, channel in ADDRESS_FIELDS.items():
-        text = written_address(changes.get(field_name))
-        if not isinstance(text, str) or not text:
+        value = changes.get(field_name)
+        text = "" if value is None else str(value)
+        if not text.strip():
             continue
         if problem := address_problem(channel, text):
             yield f"{field_name}: {problem}; it was stored, and {channel} to it is dropped as unreachable"

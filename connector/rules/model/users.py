@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, field_validator
 
-from connector.rules.model.addresses import canonical_address, is_sendable, stored_address, written_address
+from connector.rules.model.addresses import canonical_address, is_sendable, stored_address
 from connector.rules.model.consent import (
     Consent,
     ConsentStatements,
@@ -43,18 +43,27 @@ ERASED_FAULT = "erased: the user was erased"
 """The fault of every report about an erased user: the report is not stored (guarantee 8)."""
 
 
-def _given_address(value: Any) -> Any:
-    """Return None for an empty text, which services write for a user without that address, and a number's text."""
-    written = written_address(value)
-    return None if written == "" else written
+def _blank_is_none(value: Any) -> Any:
+    """Return None for a blank text, which services write for a user without that address."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _number_is_text(value: Any) -> Any:
+    """Return a whole number as its text: some services write phone numbers so."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _stored(channel: str, text: str | None) -> str | None:
     return None if text is None else stored_address(channel, text)
 
 
-Email = Annotated[Text | None, BeforeValidator(_given_address), AfterValidator(partial(_stored, "email"))]
-Phone = Annotated[Text | None, BeforeValidator(_given_address), AfterValidator(partial(_stored, "sms"))]
+Email = Annotated[Text | None, BeforeValidator(_blank_is_none), AfterValidator(partial(_stored, "email"))]
+Phone = Annotated[
+    Text | None,
+    BeforeValidator(_number_is_text),
+    BeforeValidator(_blank_is_none),
+    AfterValidator(partial(_stored, "sms")),
+]
 """An address in its stored form (`stored_address`), or any other text, to which nothing can be sent."""
 
 

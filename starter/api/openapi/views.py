@@ -37,11 +37,15 @@ class ErrorView(ResponseModel):
 
 
 class ItemView(ResponseModel):
-    """The result of one item: `accepted` items are stored durably; `fault` explains an `invalid` one."""
+    """The result of one item: `accepted` items are stored durably; `fault` explains an `invalid` one.
+
+    `warnings` says which addresses of an accepted user description are none.
+    """
 
     id: str | None
     status: Literal["accepted", "duplicate", "invalid"]
     fault: str | None = None
+    warnings: list[str] = []
 
 
 class IngestView(ResponseModel):
@@ -77,6 +81,12 @@ class UserView(User):
     consent_statements: dict[str, ConsentStatementView] = Field(default_factory=dict)
     unreachable: dict[str, str] = Field(default_factory=dict)
     joins: list[JoinView] = Field(default_factory=list)
+
+
+class DescribedUserView(User):
+    """A user; `warnings` says which of the given addresses is none."""
+
+    warnings: list[str] = Field(default_factory=list)
 
 
 class SplitView(ResponseModel):
