@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from connector.rules.model.consent import EFFECTIVE_AT
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.joining import IdPair
-from connector.rules.model.users import REMOVED, User
+from connector.rules.model.users import PROFILE_FIELDS, REMOVED, User
 from connector.rules.model.values import MAX_TEXT_CHARACTERS, storage_problem
 from connector.segment.envelope import SegmentMessage, id_at, read_message
 from connector.segment.events import TargetExists, items_of_page, items_of_track
@@ -161,7 +161,7 @@ def _changes_of_identify(message: SegmentMessage, mapping: SegmentMapping) -> di
     """Return the changes of an `identify`, in the form of PATCH.
 
     A trait that is mapped to a field goes there if its value is valid; any other becomes an attribute under its own
-    name. Null clears. RudderStack's SDKs send the traits in `context`.
+    name, unless that is the name of a profile field (A1). Null clears. RudderStack's SDKs send the traits in `context`.
 
     Raises:
         InvalidItem: a trait holds a value that no database can store.
@@ -172,7 +172,7 @@ def _changes_of_identify(message: SegmentMessage, mapping: SegmentMapping) -> di
         field_name = mapping.traits.get(name, "attribute")
         if field_name != "attribute" and _is_valid(field_name, value):
             changes[field_name] = _CLEARED.get(field_name) if value is None else value
-        else:
+        elif name not in PROFILE_FIELDS:
             attributes[name] = REMOVED if value is None else value
     return _check_storable({"id": message.user, **changes, **({"attributes": attributes} if attributes else {})})
 
