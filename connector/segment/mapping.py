@@ -27,7 +27,6 @@ from connector.rules.model.consent import Consent
 from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.model.interactions import InteractionType, check_card_interaction
 from connector.rules.model.json_values import json_equal
-from connector.rules.model.users import PROFILE_FIELDS
 from connector.rules.model.values import UNKNOWN_FORM, WORD, ChannelName, Definition, Text
 from connector.rules.targeting.matching import base_type_of
 
@@ -190,14 +189,6 @@ class SegmentMapping(Definition):
     traits: dict[Text, UserField] = Field(default_factory=dict)
     campaign: Values = ()
     events: dict[Text, Rules] = Field(default_factory=dict)
-
-    @field_validator("traits")
-    @classmethod
-    def _no_profile_field_as_attribute(cls, value: dict[str, UserField]) -> dict[str, UserField]:
-        for name, field_name in value.items():
-            if field_name == "attribute" and name in PROFILE_FIELDS:
-                raise ValueError(f"{name} is a field of the profile, and no attribute can have its name")
-        return value
 
     def extended(self, other: SegmentMapping) -> SegmentMapping:
         """Return this mapping with the other's traits, events and campaign paths replacing its own."""

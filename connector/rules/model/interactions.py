@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -82,6 +82,10 @@ def check_card_interaction(type: InteractionType) -> None:
         raise ValueError(f"a card has only the interactions {', '.join(sorted(CARD_INTERACTIONS))}")
 
 
+ON_ARRIVAL = datetime.max.replace(tzinfo=UTC)
+"""The `occurred_at` of an item that was reported without one, until it arrives: a later time is the arrival (M7)."""
+
+
 class _Report(BaseModel):
     """The fields of every report. `occurred_at` is in UTC; `properties` hold refinements and facts by name."""
 
@@ -89,7 +93,9 @@ class _Report(BaseModel):
 
     id: Text | None = None
     user: Text
-    occurred_at: UtcInstant
+    occurred_at: UtcInstant = Field(
+        default_factory=lambda: ON_ARRIVAL, description="When it happened; by default when it arrives."
+    )
     properties: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("properties")
