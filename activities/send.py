@@ -44,7 +44,7 @@ from connector.store.engine.transaction import Transaction
 from connector.templating.links import leads_elsewhere
 from connector.templating.templates import MessageAborted, RenderingFailed, is_quick, render, template_variables
 from connector.templating.threads import run_in_thread
-from connector.tracking.rewriting import hosts_in
+from connector.tracking.text_links import hosts_in
 from connector.wire import SendOutcome, SendRequest
 
 _log = structlog.get_logger("send")

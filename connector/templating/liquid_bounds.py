@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial, wraps
+from html import escape
 from io import StringIO
 from typing import Any, Literal, TextIO, cast, get_args
 
@@ -28,6 +29,7 @@ from liquid.tag import Tag
 from liquid.token import TOKEN_EXPRESSION, TOKEN_TAG
 
 from connector.rules.model.errors import ConnectorError
+from connector.rules.model.html_source import decode_references
 from connector.templating.encoding import ENCODINGS, EncodingBuffer, Form, encoded
 from connector.templating.html_source import strip_tags
 from connector.templating.lexing import tokenize
@@ -136,6 +138,14 @@ def _strip_html(text: str, *, environment: Environment) -> str:
 
 @with_environment
 @string_filter
+def _escape_once(text: str, *, environment: Environment) -> str:
+    """Return the text escaped for HTML, with its references kept; the library fails on one of thousands of digits."""
+    decoded = decode_references(str(text))
+    return decoded if environment.autoescape else escape(decoded)
+
+
+@with_environment
+@string_filter
 def _raw(text: str, *, environment: Environment) -> str:
     """Return the text, marked so that it is not encoded."""
     return Markup(text) if environment.autoescape else encoded(text, "raw")
@@ -229,6 +239,7 @@ class _BoundedEnvironment(Environment):
         self.add_filter("json", _marking(JSON(), "json"))
         self.add_filter("escapejs", _marking(self.filters["escapejs"], "json_content"))
         self.add_filter("url_encode", _marking(self.filters["url_encode"], "url"))
+        self.add_filter("escape_once", _escape_once)
         self.add_filter("raw", _raw)
         self.add_filter("strip_html", _strip_html)
 
