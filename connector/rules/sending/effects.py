@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from connector.rules.model.addresses import AddressMeaning
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction
 from connector.rules.model.reasons import Reason, State
@@ -51,7 +52,7 @@ class WriteDelivery:
     """Insert a delivery, or give the stored one its new state.
 
     `attempt` is the attempt that decided it. `decided_at` is UTC; None while the delivery is undecided. `fault` is a
-    code of ours, `provider_id` the provider's id for the message.
+    code of ours, `detail` says more of it for people, and `provider_id` is the provider's id for the message.
     """
 
     follow_up: FollowUp
@@ -60,6 +61,7 @@ class WriteDelivery:
     decided_at: datetime | None = None
     fault: str | None = None
     provider_id: str | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,17 @@ class ForgetPushTokens:
 
 
 @dataclass(frozen=True)
+class StateAddress:
+    """Apply what a provider's answer says of the address that a message was sent to. `at` is UTC."""
+
+    user_key: str
+    channel: str
+    address: str
+    meaning: AddressMeaning
+    at: datetime
+
+
+@dataclass(frozen=True)
 class IngestInteraction:
     """Ingest an interaction that a decision makes, in the same transaction, so that chains just work."""
 
@@ -93,6 +106,7 @@ Effect = (
     | WriteDelivery
     | SaveReceipt
     | ForgetPushTokens
+    | StateAddress
     | IngestInteraction
 )
 
@@ -122,10 +136,16 @@ def decide_effects(verdict: MessageVerdict, due: DueMessage, user: User, now: da
 
 
 def decide_delivery(
-    due: DueMessage, delivery: Delivery, now: datetime, *, fault: str | None = None, provider_id: str | None = None
+    due: DueMessage,
+    delivery: Delivery,
+    now: datetime,
+    *,
+    fault: str | None = None,
+    provider_id: str | None = None,
+    detail: str | None = None,
 ) -> tuple[Effect, ...]:
     """Return the effects of a delivery's final state, the follow-up's end included if it was the last undecided one."""
-    write = WriteDelivery(due.follow_up, delivery, due.attempt, now, fault, provider_id)
+    write = WriteDelivery(due.follow_up, delivery, due.attempt, now, fault, provider_id, detail)
     ended = settle_follow_up(due.follow_up, {**due.deliveries, due.channel: delivery}, now)
     return (write,) if ended is None else (write, ChangeFollowUp(ended))
 
