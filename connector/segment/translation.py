@@ -189,7 +189,9 @@ def _translate_identify(message: SegmentMessage, mapping: SegmentMapping) -> Tra
             is_kept = name not in PROFILE_FIELDS and value != ""
             attributes |= {name: value} if is_kept else {}
             rest = "was stored as an attribute" if is_kept else "was left out"
-            warnings.append(f"{name}: is not a value of the field {field_name}; it {rest}")
+            is_field = field_name != "attribute"
+            fault = f"is not a value of the field {field_name}" if is_field else "has the name of a profile field"
+            warnings.append(f"{name}: {fault}; it {rest}")
     changes = {"id": message.user, **{name: one for name, one in zone.items() if one}, **changes}
     changes = _check_storable({**changes, **({"attributes": attributes} if attributes else {})})
     return Translation(changes=changes, warnings=[*address_warnings(changes), *warnings])
