@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,17 +12,18 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from connector import names
+from connector.definitions.publish_facts import gather_facts_in_time
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.audit import AuditAction
 from connector.rules.model.errors import OrderRefused
-from connector.rules.publishing.orders import PLANNERS, Missed, OrderPlan, missed_to_count, plan_publish
+from connector.rules.publishing.facts import NO_FACTS, PublishFacts
+from connector.rules.publishing.orders import PLANNERS, OrderPlan, plan_publish
 from connector.store.audit import record_done
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import read_head
 from connector.store.catalogue.orders import VersionMoved, commit_order, find_receipt, next_instant
 from connector.store.engine.database import Database
 from connector.store.follow_ups.ending import end_stopped, find_stopped
-from connector.store.users.log import count_interactions
 from connector.wire import Order, OrderReceipt, StoppedWindow
 
 _PAGE_SIZE = 500
@@ -39,6 +40,7 @@ class Publisher:
 
     Args:
         changed: called when there may be something for the outbox, so that it looks at once.
+        providers: the channels that have a provider; None: not known.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class Publisher:
         workspace: str,
         *,
         changed: Callable[[], None] = lambda: None,
+        providers: Collection[str] | None = None,
     ) -> None:
         self._database, self._cache, self._workspace, self._changed = database, cache, workspace, changed
+        self._providers = providers
 
     @activity.defn(name=names.CARRY_OUT_ORDER)
     async def carry_out_order(self, order: Order) -> OrderReceipt:
@@ -60,9 +64,9 @@ class Publisher:
         """
         while True:
             catalogue = await self._cache.at_least(self._database)
-            missed = await self._missed(catalogue, order)
+            facts = await self._gather_facts(catalogue, order)
             try:
-                receipt = await self._commit(catalogue, order, missed)
+                receipt = await self._commit(catalogue, order, facts)
                 self._changed()  # a launch may have to begin, or to be signalled
                 return receipt
             except VersionMoved:
@@ -99,14 +103,19 @@ class Publisher:
                 return ended
             await asyncio.sleep(min(seconds, _MAX_PAUSE_SECONDS))
 
-    async def _missed(self, catalogue: Catalogue, order: Order) -> Missed:
+    async def _gather_facts(self, catalogue: Catalogue, order: Order) -> PublishFacts:
         if order.verb != "publish":
-            return {}
-        wanted = missed_to_count(catalogue, order.ids, with_follow_ons=order.with_follow_ons)
-        async with self._database.read(self._workspace, seconds=_ORDER_SECONDS) as tx:
-            return await count_interactions(tx, wanted)
+            return NO_FACTS
+        return await gather_facts_in_time(
+            self._database,
+            self._workspace,
+            catalogue,
+            order.ids,
+            with_follow_ons=order.with_follow_ons,
+            providers=self._providers,
+        )
 
-    async def _commit(self, catalogue: Catalogue, order: Order, missed: Missed) -> OrderReceipt:
+    async def _commit(self, catalogue: Catalogue, order: Order, facts: PublishFacts) -> OrderReceipt:
         async with self._database.write(self._workspace, lock="exclusive", seconds=_ORDER_SECONDS) as tx:
             done = await find_receipt(tx, order.order_id, order.digest)
             if done is not None:
@@ -114,7 +123,7 @@ class Publisher:
             if (await read_head(tx)).version != catalogue.version:
                 raise VersionMoved("the catalogue has changed since it was loaded")
             now = await next_instant(tx)
-            plan = _plan(catalogue, order, missed, now)
+            plan = _plan(catalogue, order, facts, now)
             plan = replace(plan, warnings=tuple(_first(plan.warnings)))
             receipt = await commit_order(
                 tx,
@@ -131,7 +140,7 @@ class Publisher:
             return OrderReceipt.model_validate(receipt)
 
 
-def _plan(catalogue: Catalogue, order: Order, missed: Missed, now: datetime) -> OrderPlan:
+def _plan(catalogue: Catalogue, order: Order, facts: PublishFacts, now: datetime) -> OrderPlan:
     """Return what an order changes, by the rules of publishing; raises OrderRefused."""
     if order.verb != "publish":
         return PLANNERS[order.verb](catalogue, order.ids)
@@ -141,7 +150,7 @@ def _plan(catalogue: Catalogue, order: Order, missed: Missed, now: datetime) -> 
         now=now,
         with_follow_ons=order.with_follow_ons,
         allow_missed=order.allow_missed,
-        missed=missed,
+        facts=facts,
     )
 
 

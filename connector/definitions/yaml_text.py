@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from connector.rules.model.errors import DefinitionError, Fault
+from connector.rules.model.errors import DefinitionError, Fault, Source
 from connector.rules.model.values import UnquotedTime
 
 MAX_DEPTH = 50
@@ -46,18 +46,17 @@ class Document:
 
     def line_of(self, path: str) -> int:
         """Return the line of a dotted path, or of its longest prefix in the document."""
-        while path and path not in self.lines:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.lines.get(path, self.line)
+        return self.source.line_of(path)
+
+    @property
+    def source(self) -> Source:
+        """Where the document was read from."""
+        return Source(self.file, self.line, self.lines)
 
     def locate(self, faults: Iterable[Fault]) -> list[Fault]:
         """Return `faults` with file and line, without those whose key has a YAML fault already."""
         yaml_keys = {fault.key for fault in self.faults}
-        return [
-            replace(fault, file=self.file, line=self.line_of(fault.key))
-            for fault in faults
-            if fault.key not in yaml_keys
-        ]
+        return [self.source.locate(fault) for fault in faults if fault.key not in yaml_keys]
 
 
 def join_path(path: str, part: str | int) -> str:

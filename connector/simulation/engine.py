@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.lifecycle import OrderVerb, apply_order
 from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.model.consent import ConsentSource, read_statements
+from connector.rules.model.errors import Source
 from connector.rules.model.follow_up import drop
 from connector.rules.model.interactions import Item, LogEntry
 from connector.rules.model.reasons import Reason
 from connector.rules.model.users import User, UserMerge
 from connector.rules.publishing.drafting import draft
-from connector.rules.publishing.orders import PLANNERS, OrderPlan, plan_publish
+from connector.rules.publishing.facts import MissedCount, PublishFacts
+from connector.rules.publishing.orders import PLANNERS, OrderPlan, plan_publish, publish_questions
 from connector.rules.sending.launching import is_launched
 from connector.rules.timing.caps import PastSend
 from connector.simulation import sort_keys
@@ -34,8 +37,8 @@ RETENTION = timedelta(days=90)
 class Peers(Protocol):
     """The processes that play the other users of the same timeline."""
 
-    def missed(self, own: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
-        """Return what follow-ons have missed by now in all processes, as `World.missed` counts it."""
+    def missed(self, own: Counter[str]) -> Counter[str]:
+        """Return what follow-ons have missed by now in all processes, by `condition_key`."""
         ...
 
     def begun(self, own: Mapping[str, SortKey]) -> Sequence[str]:
@@ -46,7 +49,7 @@ class Peers(Protocol):
 class NoPeers:
     """One process plays all users."""
 
-    def missed(self, own: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
+    def missed(self, own: Counter[str]) -> Counter[str]:
         """Return the own counts."""
         return own
 
@@ -76,6 +79,7 @@ class Simulation:
     ) -> None:
         self._world = World(catalogue, store, warn, retention, keeps_sort_keys=peers is not None)
         self._peers: Peers = peers or NoPeers()
+        self._sources: dict[str, Source] = {}
         self._ingest = SimulatedIngest(self._world)
         self._sender = SimulatedSender(self._world, self._ingest.ingest)
         self._launcher = SimulatedLauncher(self._world, self._sender)
@@ -139,9 +143,14 @@ class Simulation:
         """Add a sent message of a campaign that is not simulated, for frequency caps."""
         self._world.store.load_user(user_id).sends.append(send)
 
-    def apply(self, *definitions: AnyDefinition) -> None:
-        """Apply definitions as drafts, beside whatever is live (P10); raises OrderRefused."""
-        self._world.catalogue = draft(self._world.catalogue, definitions).catalogue
+    def apply(self, *definitions: AnyDefinition, sources: Mapping[str, Source] = MappingProxyType({})) -> None:
+        """Apply definitions as drafts, beside whatever is live (P10); raises OrderRefused.
+
+        Args:
+            sources: where they were read from, by id; the workspace by ''.
+        """
+        self._world.catalogue = draft(self._world.catalogue, definitions, sources).catalogue
+        self._sources |= sources
 
     def order(self, verb: OrderVerb, ids: Sequence[str], *, allow_missed: bool = False) -> None:
         """Publish, stop, resume or archive now; raises OrderRefused with every problem."""
@@ -170,8 +179,11 @@ class Simulation:
         world = self._world
         if verb != "publish":
             return PLANNERS[verb](world.catalogue, ids)
-        missed = self._peers.missed(world.missed)
-        return plan_publish(world.catalogue, ids, now=world.clock, allow_missed=allow_missed, missed=missed)
+        questions = publish_questions(world.catalogue, ids)
+        counts = self._peers.missed(world.count_missed(questions.missed))
+        missed = {key: MissedCount(counts[key]) for key in questions.missed}
+        facts = PublishFacts(sources=self._sources, missed=missed)
+        return plan_publish(world.catalogue, ids, now=world.clock, allow_missed=allow_missed, facts=facts)
 
     def _end_waits(self, campaigns: Sequence[str], *, end_launches: bool) -> None:
         """End what waits when its window closes, and a launch only when it is archived; what is being sent ends later

@@ -133,7 +133,7 @@ class _Shares:
         values = [asked[connection][1] for connection in self._connections if connection in asked]
         if len(questions) > 1 or len(values) < len(self._connections):
             raise PlayAlone
-        answer = sum(values, Counter[tuple[str, str]]()) if questions == {"missed"} else _merged_campaigns(values)
+        answer = sum(values, Counter[str]()) if questions == {"missed"} else _merged_campaigns(values)
         for connection in self._connections:
             connection.send(answer)
 
