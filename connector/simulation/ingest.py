@@ -57,9 +57,7 @@ class SimulatedIngest:
         if not isinstance(item, Interaction) or self._world.catalogue.target_of(item) is not None:
             return True
         kind = "campaign" if item.campaign is not None else "card"
-        if item.target not in self._world.unknown_targets:
-            self._world.unknown_targets[item.target] = self._world.sort_key
-            self._world.warn(f"there is no {kind} {item.target!r}: its interactions are ignored")
+        self._world.warn_once(f"there is no {kind} {item.target!r}: its interactions are ignored")
         return False
 
     def _is_repeated(self, user: SimulatedUser, logged: LogEntry) -> bool:

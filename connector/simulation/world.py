@@ -29,7 +29,7 @@ class World:
         retention: how long the log is kept.
         clock: the instant that has been reached, UTC.
         interactions: counts the logged interactions by topic, for the warnings of publishing (P4).
-        unknown_targets: the ids that interactions named in vain, each with the sort key of its warning.
+        warned_once: the warnings that are given once, each with the sort key of its event.
         keeps_sort_keys: whether `sort_key` is kept up to date, for a process that plays some of the users.
     """
 
@@ -40,7 +40,7 @@ class World:
     outcomes: Outcomes = field(init=False)
     clock: datetime = EARLIEST
     interactions: Counter[Topic] = field(default_factory=Counter)
-    unknown_targets: dict[str, SortKey] = field(default_factory=dict)
+    warned_once: dict[str, SortKey] = field(default_factory=dict)
     keeps_sort_keys: bool = False
     _due: list[tuple[datetime, int, str, str, tuple[str, ...], SortKey]] = field(default_factory=list)
     _open: dict[str, dict[str, tuple[str, SortKey]]] = field(default_factory=dict)
@@ -58,6 +58,12 @@ class World:
     @sort_key.setter
     def sort_key(self, sort_key: SortKey) -> None:
         self.outcomes.sort_key = sort_key
+
+    def warn_once(self, warning: str) -> None:
+        """Warn, unless the same warning was given before."""
+        if warning not in self.warned_once:
+            self.warned_once[warning] = self.sort_key
+            self.warn(warning)
 
     def save(self, user: SimulatedUser, follow_up: FollowUp) -> None:
         """Store the current state of a follow-up."""

@@ -141,7 +141,7 @@ class TestTargets:
         [
             (
                 None,
-                "f: delivery.trigger[0].campaign: its trigger names the campaign o, which does not exist; apply it first",
+                "f: delivery.trigger[0].campaign: its trigger names the campaign o, which does not exist; apply it",
             ),
             (
                 entry("archived", external("o")),

@@ -216,6 +216,19 @@ def test_percentages_that_change(play: Play) -> None:
     ]
 
 
+def test_templates_that_fail(play: Play) -> None:
+    """W7: an error is `template_failed`, by channel; `now` is the simulated time."""
+    body = "{% if event.sku > 5 %}{% endif %}{{ 'now' | date: '%F' }}"
+    lines = [look("10:00", "a"), look("11:00", "b", sku="A")]
+    always = _looked(messages={"push": {"title": "t", "body": body}})
+    assert play(always, *begin("f"), lines) == ["10:00 f u a sent push", "11:00 f u b dropped template_failed"]
+    two = _looked(messages={"push": {"title": "t", "body": body}, "email": EMAIL})
+    assert play(two, *begin("f", email="u@shop.example"), lines)[1] == "11:00 f u b sent email"
+    day = "{% assign day = 'now' | date: '%F' %}{% if day == '2026-03-02' %}{% abort_message %}{% endif %}"
+    dated = _looked(messages={"push": {"title": "t", "body": day}})
+    assert play(dated, *begin("f"), look("10:00", "a")) == ["10:00 f u a dropped aborted_by_template"]
+
+
 def test_templates_that_abort(play: Play) -> None:
     """Such a message is not received; other channels go out, and the user may be triggered again."""
     body = "{% unless event.sku %}{% abort_message %}{% endunless %}{{ event.sku }}"
