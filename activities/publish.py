@@ -17,13 +17,16 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.audit import AuditAction
 from connector.rules.model.errors import OrderRefused
 from connector.rules.publishing.facts import NO_FACTS, PublishFacts
-from connector.rules.publishing.orders import PLANNERS, OrderPlan, plan_publish
+from connector.rules.publishing.launch_notes import Forecasts, launches_to_forecast
+from connector.rules.publishing.orders import PLANNERS, OrderPlan, plan_publish, plan_resume
 from connector.store.audit import record_done
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import read_head
 from connector.store.catalogue.orders import VersionMoved, commit_order, find_receipt, next_instant
 from connector.store.engine.database import Database
+from connector.store.engine.transaction import database_now
 from connector.store.follow_ups.ending import end_stopped, find_stopped
+from connector.store.reporting.launch_forecasts import forecast_launches
 from connector.wire import Order, OrderReceipt, StoppedWindow
 
 _PAGE_SIZE = 500
@@ -65,8 +68,9 @@ class Publisher:
         while True:
             catalogue = await self._cache.at_least(self._database)
             facts = await self._gather_facts(catalogue, order)
+            forecasts = await self._forecast_launches(catalogue, order)
             try:
-                receipt = await self._commit(catalogue, order, facts)
+                receipt = await self._commit(catalogue, order, facts, forecasts)
                 self._changed()  # a launch may have to begin, or to be signalled
                 return receipt
             except VersionMoved:
@@ -115,7 +119,17 @@ class Publisher:
             providers=self._providers,
         )
 
-    async def _commit(self, catalogue: Catalogue, order: Order, facts: PublishFacts) -> OrderReceipt:
+    async def _forecast_launches(self, catalogue: Catalogue, order: Order) -> Forecasts:
+        if order.verb not in ("publish", "resume"):
+            return {}
+        async with self._database.read(self._workspace, seconds=_ORDER_SECONDS) as tx:
+            now = await database_now(tx)
+            launches = launches_to_forecast(catalogue, order.verb, order.ids, now)
+            return await forecast_launches(tx, launches, catalogue.workspace, now)
+
+    async def _commit(
+        self, catalogue: Catalogue, order: Order, facts: PublishFacts, forecasts: Forecasts
+    ) -> OrderReceipt:
         async with self._database.write(self._workspace, lock="exclusive", seconds=_ORDER_SECONDS) as tx:
             done = await find_receipt(tx, order.order_id, order.digest)
             if done is not None:
@@ -123,7 +137,7 @@ class Publisher:
             if (await read_head(tx)).version != catalogue.version:
                 raise VersionMoved("the catalogue has changed since it was loaded")
             now = await next_instant(tx)
-            plan = _plan(catalogue, order, facts, now)
+            plan = _plan(catalogue, order, facts, forecasts, now)
             plan = replace(plan, warnings=tuple(_first(plan.warnings)))
             receipt = await commit_order(
                 tx,
@@ -140,8 +154,10 @@ class Publisher:
             return OrderReceipt.model_validate(receipt)
 
 
-def _plan(catalogue: Catalogue, order: Order, facts: PublishFacts, now: datetime) -> OrderPlan:
+def _plan(catalogue: Catalogue, order: Order, facts: PublishFacts, forecasts: Forecasts, now: datetime) -> OrderPlan:
     """Return what an order changes, by the rules of publishing; raises OrderRefused."""
+    if order.verb == "resume":
+        return plan_resume(catalogue, order.ids, forecasts)
     if order.verb != "publish":
         return PLANNERS[order.verb](catalogue, order.ids)
     return plan_publish(
@@ -151,6 +167,7 @@ def _plan(catalogue: Catalogue, order: Order, facts: PublishFacts, now: datetime
         with_follow_ons=order.with_follow_ons,
         allow_missed=order.allow_missed,
         facts=facts,
+        forecasts=forecasts,
     )
 
 

@@ -250,5 +250,11 @@ async def _hand_over(channel: Channel, message: OutgoingMessage) -> Accepted:
 
 def _result_of(fault: Rejected | OutcomeUnknown) -> SendResult:
     if isinstance(fault, Rejected):
-        return SendResult(DeliveryState.FAILED, Reason.SEND_FAILED, fault.code, invalid_tokens=fault.invalid_tokens)
+        return SendResult(
+            DeliveryState.FAILED,
+            Reason.SEND_FAILED,
+            fault.code,
+            invalid_tokens=fault.invalid_tokens,
+            meaning=fault.meaning,
+        )
     return SendResult(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN, fault.code)

@@ -104,9 +104,9 @@ class SimulatedIngest:
     def _changes(self, user: SimulatedUser, logged: LogEntry, follow_ups: Sequence[FollowUp]) -> list[Change]:
         state = UserState(user.profile, user.id, user.newest_t, follow_ups, user.receipts)
         evaluator = Evaluator(self._world.catalogue, self._world.clock)
-        if evaluator.log_needed(state, [logged]):
-            log = UserLog(user.log, spans=None)
-            state = replace(state, log=log, history=user.log, generations=user.generations())
+        if needs := evaluator.log_needed(state, [logged]):
+            log, refused = UserLog(user.log, spans=None), user.refused(needs.first)
+            state = replace(state, log=log, history=user.log, generations=user.generations(), refused=refused)
         return evaluator.evaluate(state, [logged])
 
     def _apply(self, user: SimulatedUser, change: Change) -> None:
@@ -125,6 +125,7 @@ class SimulatedIngest:
             case LateException():
                 outcomes.noted(user, change, world.clock)
             case Refusal():
+                user.refusals[change.campaign, change.key, change.logged.id] = change
                 outcomes.refused(user, change, world.clock)
 
     def _ingest_conversions(self, user: SimulatedUser, logged: LogEntry) -> None:

@@ -10,6 +10,7 @@ from connector.rules.catalogue.catalogue import Entry
 from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.model.errors import Source
 from connector.rules.publishing.drafting import draft
+from connector.rules.publishing.launch_notes import launches_to_forecast
 from connector.rules.publishing.orders import OrderPlan, check_publish
 from connector.rules.publishing.preview import (
     DefinitionPreview,
@@ -22,6 +23,7 @@ from connector.store.catalogue.cache import load_catalogue
 from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.reporting.counts import WaitCounts, count_waits
+from connector.store.reporting.launch_forecasts import forecast_launches
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,11 @@ async def preview_changes(
     plan, refusals = OrderPlan(()), list[str]()
     if ids:
         facts = await gather_facts(tx, drafted.catalogue, ids, providers=providers, sources=sources)
-        plan, refusals = check_publish(drafted.catalogue, ids, now=now, allow_missed=allow_missed, facts=facts)
+        launches = launches_to_forecast(drafted.catalogue, "publish", ids, now)
+        forecasts = await forecast_launches(tx, launches, drafted.catalogue.workspace, now)
+        plan, refusals = check_publish(
+            drafted.catalogue, ids, now=now, allow_missed=allow_missed, facts=facts, forecasts=forecasts
+        )
     return Preview(
         definitions=preview_definitions(catalogue, drafted, definitions),
         other_entries=other_entries(catalogue, definitions),

@@ -30,7 +30,7 @@ from connector.rules.sending.due_list import (
     check_quiet_hours,
     check_time_of_day,
 )
-from connector.rules.sending.launching import due_for
+from connector.rules.sending.launch_times import SendTime
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.timing.caps import CAPPED_CHANNELS
 from connector.rules.timing.delays import compute_due_at, find_clock_change, local_instant
@@ -284,8 +284,7 @@ def _prove_launch(one: Publication, delivery: Scheduled) -> Fault | None:
         return None
     zones = (None, *_distinct_zones(_since(one.now))) if "user" in (delivery.send.zone, quiet.zone) else (None,)
     for zone in zones:
-        user = User.model_construct(id="u", time_zone=zone)
-        due = due_for(delivery, user, EARLIEST, one.catalogue.workspace)
+        due = SendTime(delivery.send, one.now, one.catalogue.workspace.zone).as_written(zone)
         if due <= one.now or not isinstance(check_quiet_hours(_due_facts(one, due, zone, min(one.channels))), Drop):
             return None
     return Fault(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision
@@ -27,6 +27,7 @@ from connector.rules.publishing.facts import (
     condition_key,
     trigger_conditions,
 )
+from connector.rules.publishing.launch_notes import Forecasts, launch_notes
 from connector.rules.publishing.lints import refusals, warnings
 
 DraftListeners = Mapping[str, Mapping[str, Sequence[tuple[str, InteractionCondition]]]]
@@ -50,6 +51,7 @@ def plan_publish(
     with_follow_ons: bool = False,
     allow_missed: bool = False,
     facts: PublishFacts = NO_FACTS,
+    forecasts: Forecasts | None = None,
 ) -> OrderPlan:
     """Plan a publication of these ids, all or none; follow-ons come before what they listen to (P5).
 
@@ -58,12 +60,15 @@ def plan_publish(
         with_follow_ons: also publish the draft follow-ons that listen to them.
         allow_missed: publish even if a draft follow-on misses the launch (P3).
         facts: what was looked up for it, by the questions of `publish_questions`.
+        forecasts: of the launches that `launches_to_forecast` returns.
 
     Raises:
         OrderRefused: the publication is refused; the error has every problem.
     """
     chosen = with_draft_follow_ons(catalogue, ids) if with_follow_ons else ids
-    plan, problems = check_publish(catalogue, chosen, now=now, allow_missed=allow_missed, facts=facts)
+    plan, problems = check_publish(
+        catalogue, chosen, now=now, allow_missed=allow_missed, facts=facts, forecasts=forecasts
+    )
     if problems:
         raise OrderRefused(problems)
     return plan
@@ -76,6 +81,7 @@ def check_publish(
     now: datetime,
     allow_missed: bool = False,
     facts: PublishFacts = NO_FACTS,
+    forecasts: Forecasts | None = None,
 ) -> tuple[OrderPlan, list[str]]:
     """Return what publishing these would do, and every problem. For the arguments see `plan_publish`.
 
@@ -95,6 +101,7 @@ def check_publish(
         notes += warnings(entry.newest.definition, catalogue, now, facts)
     cycles = cycle_problems(catalogue, {entry.id: entry.newest for entry in changing})
     unchanged = tuple(entry.id for entry in entries if entry.id not in names)
+    notes += launch_notes(catalogue, [entry.id for entry in entries], forecasts or {})
     texts = [f"{name} is active and has nothing new; nothing changed" for name in unchanged]
     texts += [*facts.describe(notes), *([facts.unknown] if facts.unknown else [])]
     plan = OrderPlan(publication_order(catalogue, names), unchanged, tuple(texts))
@@ -118,8 +125,11 @@ def plan_stop(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
     return _plan_move(_entries(catalogue, ids), "stopped", {"active"}, "only what is active can be stopped")
 
 
-def plan_resume(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
+def plan_resume(catalogue: Catalogue, ids: Sequence[str], forecasts: Forecasts | None = None) -> OrderPlan:
     """Plan a resume: stopped entries become active again with the revision that they had (P9).
+
+    Args:
+        forecasts: of the launches that `launches_to_forecast` returns.
 
     Raises:
         OrderRefused: an entry is a draft or archived, or the resume would close a cycle (P6).
@@ -131,7 +141,7 @@ def plan_resume(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
     )
     if problems:
         raise OrderRefused(problems)
-    return plan
+    return replace(plan, warnings=(*plan.warnings, *map(str, launch_notes(catalogue, plan.sequence, forecasts or {}))))
 
 
 def plan_archive(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:

@@ -13,8 +13,6 @@ from connector.rules.model.errors import Fault
 from connector.rules.model.interactions import InteractionType
 from connector.rules.model.predicates import All, Any_, Did, Interacted, Predicate
 from connector.rules.model.schedules import SendAt
-from connector.rules.model.users import User
-from connector.rules.model.values import EARLIEST
 from connector.rules.publishing.audiences import parts_of
 from connector.rules.publishing.checks import Check, Publication
 from connector.rules.publishing.facts import exception_conditions
@@ -27,7 +25,7 @@ from connector.rules.publishing.reported import (
     property_never_reported,
     variable_that_nobody_has,
 )
-from connector.rules.sending.launching import due_for
+from connector.rules.sending.launch_times import SendTime
 from connector.rules.targeting.matching import topic_of_condition
 
 T = InteractionType
@@ -121,12 +119,14 @@ def value_without_encoding(one: Publication) -> Iterator[Fault]:
 
 
 def time_has_passed(one: Publication) -> Iterator[Fault]:
-    """Warn of a scheduled original that is first published after its send time."""
+    """Warn of a scheduled original that is first published after its send time (W5)."""
     entry, delivery = one.catalogue.entries.get(one.campaign.id), one.campaign.delivery
     if not isinstance(delivery, Scheduled) or not isinstance(delivery.send, SendAt) or (entry and entry.published):
         return
-    if due_for(delivery, User(id="nobody"), EARLIEST, one.catalogue.workspace) < one.now:
-        problem = f"its time ({delivery.send.at}) has passed; it is sent at once to everybody for whom it has"
+    time = SendTime(delivery.send, one.now, one.catalogue.workspace.zone)
+    if time.as_written(None) < one.now:
+        late = "; users for whom it passed more than an hour before the publication get no message (stale)"
+        problem = f"its time ({delivery.send.at}) has passed; it is sent at once{late if time.is_local else ''}"
         yield Fault("delivery.send.at", problem)
 
 
