@@ -67,7 +67,7 @@ async def record_messages(
         wanted = {
             due.follow_up.user_key: _exceptions_wanted(due.follow_up, catalogue)
             for position, due in turn.items()
-            if isinstance(ends[position], NothingSent) and not due.is_another_out
+            if isinstance(ends[position], NothingSent)
         }
         logs = {user_key: log.entries for user_key, log in (await load_types(tx, wanted)).items()}
         effects: list[Effect] = []
