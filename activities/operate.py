@@ -37,7 +37,7 @@ class Operator:
 
     @activity.defn(name=names.OPERATE)
     async def operate(self, operation: Operation) -> OperationResult:
-        """Move or end a wait, provided that one of its messages is still to come; a repeated attempt changes nothing more.
+        """Move or end a wait if one of its messages is still to come; a repeated attempt changes nothing more.
 
         A refusal is in the result, with the follow-up's state. The audit entry is committed with the change.
         """

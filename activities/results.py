@@ -15,6 +15,7 @@ from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
+from connector.rules.model.times import start_of_second
 from connector.rules.sending.deliveries import DueMessage
 from connector.rules.sending.effects import Effect
 from connector.rules.sending.results import SendResult, decide_release, decide_result
@@ -79,8 +80,9 @@ async def record_messages(
 
 
 def _exceptions_wanted(follow_up: FollowUp, catalogue: Catalogue) -> WantedTypes:
-    """Return the types of items that may cancel the follow-up, from its trigger on."""
-    return dict.fromkeys(catalogue.entries[follow_up.campaign].exception_types, follow_up.trigger.t)
+    """Return the types of items that may cancel the follow-up, from its trigger's second on (M8)."""
+    began = start_of_second(follow_up.trigger.t)
+    return dict.fromkeys(catalogue.entries[follow_up.campaign].exception_types, began)
 
 
 def _decide(

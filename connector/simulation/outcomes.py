@@ -53,9 +53,9 @@ class Outcomes:
         self._write(_outcome_of_refusal(user, refusal, now))
 
     def noted(self, user: SimulatedUser, late: LateException, now: datetime) -> None:
-        """Report an exception that came too late, with the follow-up, which does not change (X1)."""
-        follow_up, reason = late.follow_up, Reason.LATE_EXCEPTION.value
-        self._write(_outcome(user, follow_up, "noted", reason, now))
+        """Report an exception that came too late, with its id and the follow-up, which does not change (X1, X3)."""
+        outcome = _outcome(user, late.follow_up, "noted", Reason.LATE_EXCEPTION.value, now)
+        self._write({**outcome, "exception": late.logged.id})
 
     def waiting(self, user: SimulatedUser, follow_up: FollowUp) -> None:
         """Report that a follow-up still waits in the end; a partly sent one is held."""

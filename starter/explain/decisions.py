@@ -14,6 +14,7 @@ from connector.rules.explaining.wording import DELIVERY_TEXTS, NOTED, REASON_TEX
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction, LogEntry
 from connector.rules.model.reasons import Reason
+from connector.rules.model.times import is_before
 from connector.rules.model.values import format_instant
 from connector.rules.sending.deliveries import DeliveryRecord
 from connector.rules.triggering.evaluator import LoggedHistory
@@ -104,7 +105,11 @@ class ExplanationBuilder:
         context = self._context(decided.campaign, decided.key, decided.reason, logged, decided.decided_at)
         if decided.state != NOTED:
             return context
-        sent = (p for p in context.others if p.dispatched_at and p.trigger.t <= decided.t < p.dispatched_at)
+        sent = (
+            p
+            for p in context.others
+            if p.dispatched_at and not is_before(decided.t, p.trigger.t) and is_before(decided.t, p.dispatched_at)
+        )
         return replace(context, follow_up=next(sent, None))
 
     def _context(

@@ -11,7 +11,6 @@ from connector.channels.protocol import Accepted, OutcomeUnknown, Rejected, TryL
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.users import User
 from connector.store.catalogue.drafts import save_drafts
-from connector.store.follow_ups.ending import end_stopped, find_stopped
 from connector.store.follow_ups.receipts import save_receipts
 from connector.store.tables import follow_ups, receipts
 from connector.wire import SendOutcome
@@ -158,18 +157,6 @@ async def test_late_trigger_while_an_earlier_one_goes_out(harness: SendHarness) 
     harness.channel.meanwhile = again
     assert (await harness.send(minutes=30)).outcome == "sent"
     assert [reason for _, _, reason in await harness.installation.refusals()] == ["already_waiting"] * 2
-
-
-async def test_stop_ends_nothing_of_which_a_part_went_out(harness: SendHarness) -> None:
-    """P9: one channel is sent, the other one held; the state tells of what went out."""
-    await harness.installation.publish(ORIGINAL, DELAYED)
-    await harness.installation.ingest(push("e1", 0))
-    async with harness.installation.database.write("default") as tx:
-        await tx.execute(update(follow_ups).values(state="held", dispatched_at=datetime.fromisoformat(at(30))))
-    await harness.installation.order("stop", "f")
-    async with harness.installation.database.write("default") as tx:
-        ended = await end_stopped(tx, await find_stopped(tx, ["f"], 10))
-    assert ended == 0
 
 
 async def test_exception_before_the_claim_wins(harness: SendHarness) -> None:

@@ -70,7 +70,8 @@ class Theme:
     """What one family of stories draws.
 
     `late` has by how many minutes an interaction may arrive late, `minutes` over how long the interactions spread, and
-    `step` how far apart they are, unless they happen at one instant. `orders` is how many stops, resumes, archivings
+    `step` how far apart they are, unless they happen at one instant. `fractions` has which part of its second an
+    interaction names; those of one second arrive together at its end. `orders` is how many stops, resumes, archivings
     and edits there may be, `changes` how many descriptions of each user. A theme with `chains` has a follow-on of what
     sending makes, and a scheduled original with conversions.
     """
@@ -81,6 +82,7 @@ class Theme:
     late: Sequence[int] = (0, 0, 0, 1, 30, 90, 300)
     minutes: int = 360
     step: int = 1
+    fractions: Sequence[float] = (0,)
     orders: int = 0
     changes: int = 0
     chains: bool = False
@@ -191,6 +193,7 @@ def partly_reachable(random: Random) -> Json:
 THEMES: Mapping[str, Theme] = {
     "waits": Theme(waits),
     "instants": Theme(waits, late=(0, 0, 0, 5, 10, 60), minutes=90, step=5),
+    "seconds": Theme(waits, late=(0, 0, 0, 5, 10, 60), minutes=60, step=5, fractions=(0, 0, 0.3, 0.7)),
     "due": Theme(due, company, partly_reachable, late=(0, 0, 0, 1, 90, 400, 1700), minutes=1800),
     "audiences": Theme(audiences, user=partly_reachable, changes=2),
     "orders": Theme(waits, lambda random: {"target": random.choice(("active", "ever_published"))}, orders=5),
@@ -233,14 +236,15 @@ def reports(random: Random, theme: Theme, user: str) -> list[Json]:
     lines: list[Json] = []
     for number in range(random.randint(3, 9)):
         minute = random.randrange(1, theme.minutes, theme.step)
-        arrives = minute + random.choice(theme.late)
+        arrives, ends = minute + random.choice(theme.late), max(theme.fractions)
         report = {"id": f"{user}-{number}", "user": user, **random.choice(REPORTS)}
-        report |= {"occurred_at": at(minute), "properties": properties(random, report)}
-        lines.append({"at": at(arrives), "interaction": report})
+        fraction = random.choice(theme.fractions) if ends else 0
+        report |= {"occurred_at": at(minute, fraction), "properties": properties(random, report)}
+        lines.append({"at": at(arrives, ends), "interaction": report})
         if random.random() < 0.1:
-            lines.append({"at": at(arrives + random.randint(0, 300)), "interaction": report})
+            lines.append({"at": at(arrives + random.randint(0, 300), ends), "interaction": report})
         if random.random() < 0.05:
-            lines.append({"at": at(arrives), "interaction": {**report, "id": f"{user}-{number}b"}})
+            lines.append({"at": at(arrives, ends), "interaction": {**report, "id": f"{user}-{number}b"}})
     return lines
 
 
@@ -320,7 +324,7 @@ def scheduled(random: Random) -> Json:
     }
 
 
-def at(minutes: int, seconds: int = 0) -> str:
+def at(minutes: int, seconds: float = 0) -> str:
     """So many minutes and seconds after Monday, eight o'clock."""
     return format_instant(MONDAY + timedelta(minutes=minutes, seconds=seconds))
 

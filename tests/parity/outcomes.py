@@ -37,7 +37,7 @@ Row = tuple[tuple[str, Any], ...]
 MADE = ("receive-", "enroll-", "conversion-")
 """How the ids of the interactions begin that sending, enrolling and counting make."""
 
-_NOTED = ("campaign", "user", "key", "state", "reason", "decided_at")
+_NOTED = ("campaign", "user", "key", "state", "reason", "decided_at", "exception")
 _INSTANTS = ("triggered_at", "due_at", "decided_at")
 _IDS = frozenset({"trigger", "exception"})
 
@@ -130,7 +130,7 @@ def printed_object(
         "decided_at": format_instant(decided_at),
         "channels": channels,
     }
-    return printed if state != "excepted" else {**printed, "exception": exception}
+    return {**printed, "exception": exception} if state in ("excepted", "noted") else printed
 
 
 def object_row(printed: Mapping[str, Any], made: MadeIds) -> Row:

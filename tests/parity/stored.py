@@ -104,6 +104,7 @@ class _Stored:
                 state=one["state"],
                 reason=one["reason"],
                 decided_at=one["decided_at"],
+                exception=one["interaction_id"],
             )
 
     def delivery_rows(self) -> Iterator[Row]:

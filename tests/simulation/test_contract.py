@@ -16,7 +16,7 @@ HOUSE = [ORIGINAL, NUDGE, *begin("f", "o")]
 
 
 def test_keys_and_their_order(simulate: Connector) -> None:
-    """Every object has the ten keys in their order; only an excepted one has `exception`, last."""
+    """Every object has the ten keys in their order; only an excepted or noted one has `exception`, last."""
     run = simulate(
         *HOUSE,
         push("10:00", "sent"),
@@ -29,13 +29,13 @@ def test_keys_and_their_order(simulate: Connector) -> None:
     )
     assert [short(outcome) for outcome in run.outcomes] == [
         "11:00 f u sent sent push",
-        "11:00:30 f u sent noted late_exception push",
+        "11:00:30 f u sent noted late_exception late push",
         "12:01 f u second refused already_waiting",
         "12:10 f u ended excepted bought",
         "end f u waits waiting",
     ]
     for outcome in run.outcomes:
-        assert list(outcome) == [*KEYS, *(["exception"] if outcome["state"] == "excepted" else [])]
+        assert list(outcome) == [*KEYS, *(["exception"] if outcome["state"] in ("excepted", "noted") else [])]
 
 
 def test_values_of_a_wait_of_a_refusal_and_of_an_end(simulate: Connector) -> None:

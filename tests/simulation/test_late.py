@@ -105,7 +105,7 @@ def test_trigger_that_arrives_after_its_due_time(play: Play) -> None:
 def test_what_went_out_stays(play: Play) -> None:
     """T5, X1: noted if it is an exception from before the dispatch; nothing if it happened at or after it."""
     story = [*HOUSE, push("10:00", "a")]
-    noted = "11:30 f u a noted late_exception push"
+    noted = "11:30 f u a noted late_exception b push"
     assert play(*story, buy("11:30", "b", "10:59:59")) == ["11:00 f u a sent push", noted]
     assert play(*story, buy("11:30", "b", "11:00")) == ["11:00 f u a sent push"]
     assert play(*story, buy("11:30", "b", "09:59")) == ["11:00 f u a sent push"]
@@ -132,11 +132,11 @@ def test_exception_after_the_due_time_of_a_stale_trigger(play: Play) -> None:
     assert play(*HOUSE, reports) == ["03 10:30 f u a excepted x"]
 
 
-def test_noted_has_the_keys_of_the_follow_up(simulate: Connector) -> None:
-    """X1: the note is of the current follow-up: its trigger, due time and channels, decided when it arrived."""
+def test_noted_has_the_keys_of_the_follow_up_and_its_exception(simulate: Connector) -> None:
+    """X1, X3: the note is of the current follow-up, decided when the exception arrived, and names the exception."""
     sent, noted = simulate(*HOUSE, push("10:00", "a"), buy("11:30", "b", "10:30")).outcomes
-    assert noted == {**sent, "state": "noted", "reason": "late_exception", "decided_at": at("11:30")}
-    assert list(noted) == list(sent)
+    assert noted == {**sent, "state": "noted", "reason": "late_exception", "decided_at": at("11:30"), "exception": "b"}
+    assert list(noted) == [*sent, "exception"]
 
 
 def test_late_before_the_publication_or_in_a_gap(play: Play) -> None:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from connector.rules.model.campaigns import ActionBased, Campaign, Card, Conversion, Publishable, Workspace
 from connector.rules.model.interactions import LAUNCH_TIME, VIEWS, Interaction, Item
+from connector.rules.model.times import is_before
 from connector.rules.targeting.audience import past_conditions
 from connector.rules.targeting.matching import LoggedType, Topic, logged_types, topic_of, topic_of_condition
 
@@ -28,8 +29,12 @@ class Window:
     closed_at: datetime | None = None
 
     def contains(self, t: datetime) -> bool:
-        """Return whether `t` is in this window."""
-        return self.opened_at <= t and (self.closed_at is None or t < self.closed_at)
+        """Return whether an interaction's time is in this window; one in whole seconds means that second (M8)."""
+        return not is_before(t, self.opened_at) and (self.closed_at is None or is_before(t, self.closed_at))
+
+    def is_open_at(self, instant: datetime) -> bool:
+        """Return whether the window was open at an instant of this system's clock."""
+        return self.opened_at <= instant and (self.closed_at is None or instant < self.closed_at)
 
 
 @dataclass(frozen=True)
@@ -131,18 +136,22 @@ class Entry:
         return any(delivery.eligible_again != "always" for delivery in self.follow_ons)
 
     def revision_at(self, t: datetime) -> Revision | None:
-        """Return the revision that was in effect at `t`; None before the first publication."""
+        """Return the revision that was in effect at an interaction's time (M8); None before the first publication."""
         for revision in reversed(self.published):
-            if revision.effective_at is not None and revision.effective_at <= t:
+            if revision.effective_at is not None and not is_before(t, revision.effective_at):
                 return revision
         return None
 
     def window_at(self, t: datetime) -> Window | None:
-        """Return the window that contains `t`; None if the entry was not live then."""
+        """Return the window that contains an interaction's time; None if the entry was not live then."""
         for window in reversed(self.windows):
             if window.contains(t):
                 return window
         return None
+
+    def was_live_at(self, instant: datetime) -> bool:
+        """Return whether the entry was live at an instant of this system's clock, as when an item arrived."""
+        return any(window.is_open_at(instant) for window in self.windows)
 
     def window(self, window_id: int) -> Window | None:
         """Return the window with this id."""

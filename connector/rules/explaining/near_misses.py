@@ -15,6 +15,7 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
 from connector.rules.explaining.wording import describe_condition, format_value
 from connector.rules.model.conditions import Condition, EventCondition, InteractionCondition
 from connector.rules.model.interactions import Item, LogEntry
+from connector.rules.model.times import is_before
 from connector.rules.model.values import format_instant
 from connector.rules.targeting.matching import (
     PRIMARY_CONVERSION,
@@ -135,7 +136,7 @@ def _shortfall_of_match(entry: Entry, logged: LogEntry, catalogue: Catalogue) ->
         return Shortfall.ROBOT
     if entry.first_effective_at is None:
         return Shortfall.DRAFT
-    return Shortfall.BEFORE_PUBLISH if logged.t < entry.first_effective_at else Shortfall.DECISION_NOT_KEPT
+    return Shortfall.BEFORE_PUBLISH if is_before(logged.t, entry.first_effective_at) else Shortfall.DECISION_NOT_KEPT
 
 
 def _later_match(entry: Entry, revision: Revision, logged: LogEntry) -> int | None:

@@ -32,11 +32,12 @@ def before_publish(context: DecisionContext) -> Iterator[EvidenceItem]:
 
 def not_live(context: DecisionContext) -> Iterator[EvidenceItem]:
     """Yield when it happened and arrived, and when the campaign was live (P2)."""
-    for name, words, at in (
-        ("happened_at", "it happened", context.logged.t),
-        ("arrived_at", "it arrived", context.logged.received_at),
+    entry, logged = context.entry, context.logged
+    for name, words, at, is_live in (
+        ("happened_at", "it happened", logged.t, entry.window_at(logged.t) is not None),
+        ("arrived_at", "it arrived", logged.received_at, entry.was_live_at(logged.received_at)),
     ):
-        live = "while the campaign was live" if context.entry.window_at(at) else "while the campaign was not live"
+        live = "while the campaign was live" if is_live else "while the campaign was not live"
         yield EvidenceItem(name, format_instant(at), f"{words} at {format_instant(at)}, {live}")
     yield windows_evidence(context.entry)
 

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
+from connector.rules.model.times import is_before
 
 _REVISABLE_ENDS = {(State.EXCEPTED, Reason.EXCEPTION), (State.DROPPED, Reason.SUPERSEDED)}
 
@@ -111,8 +112,13 @@ class FollowUp:
         return max((at for at in (self.dispatched_at, self.exception_at) if at is not None), default=self.decided_at)
 
     def was_open_at(self, t: datetime) -> bool:
-        """Return whether, by event time, it had begun by `t` and had not ended."""
-        return self.trigger.t <= t and (self.ended_at is None or t < self.ended_at)
+        """Return whether, by event time, it had begun by `t`, an item's time, and had not ended.
+
+        An end by another item is in the order of their times; one by a dispatch or a drop is at an instant (M8).
+        """
+        if self.ended_at is None or t < self.trigger.t:
+            return t >= self.trigger.t
+        return is_before(t, self.ended_at) if self.is_settled else t < self.ended_at
 
 
 def follow_up_id_of(campaign: str, user_key: str, key: str, trigger_id: str, generation: int) -> str:

@@ -15,6 +15,7 @@ from datetime import datetime
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Conversion
 from connector.rules.model.interactions import LAUNCH_TIME, VIEWS, Event, Interaction, InteractionType, LogEntry
+from connector.rules.model.times import end_of_second, is_before
 from connector.rules.model.values import canonical_json
 from connector.rules.targeting.matching import logged_types, matches
 
@@ -40,7 +41,7 @@ class Receipt:
     def letters(self, t: datetime) -> Iterator[tuple[str, Conversion]]:
         """Yield the conversions whose window [receipt, receipt + within) contains `t`, with their letters."""
         for letter, conversion in zip(CONVERSION_LETTERS, self.conversions, strict=False):
-            if self.at <= t < self.at + conversion.within:
+            if not is_before(t, self.at) and is_before(t, self.at + conversion.within):
                 yield letter, conversion
 
 
@@ -116,7 +117,7 @@ def receipts_of(entry: Entry, items: Sequence[LogEntry], user: str) -> list[Rece
             continue
         name, until = _receipt_name(logged, user), logged.t + max(conversion.within for conversion in conversions)
         before = open_until.get(None if logged.item.name_or_type in VIEWS else name)
-        if before is None or before <= logged.t:
+        if before is None or not is_before(logged.t, before):
             receipts.append(Receipt(name, logged.id, logged.t, conversions))
         for key in (name, None):  # None: any receipt of this campaign
             open_until[key] = max(until, open_until.get(key, until))
@@ -171,7 +172,7 @@ def _countable(
     first_new_receipt = min((receipt.at for receipt in receipts if receipt.first in new_ids), default=None)
     for event in events:
         is_new = event.id in new_ids
-        if not is_new and (first_new_receipt is None or event.t < first_new_receipt):
+        if not is_new and (first_new_receipt is None or is_before(event.t, first_new_receipt)):
             continue
         receipt = next((r for r in _newest_first(receipts, event.t) if _counts(event, r)), None)
         if receipt is not None and (is_new or receipt.first in new_ids):
@@ -183,8 +184,8 @@ def _counts(event: LogEntry, receipt: Receipt) -> bool:
 
 
 def _newest_first(receipts: Sequence[Receipt], t: datetime) -> Iterator[Receipt]:
-    """Yield the receipts until `t`, the newest first."""
-    end = bisect_right(receipts, t, key=lambda receipt: receipt.at)
+    """Yield the receipts that an event's time is not before (M8), the newest first."""
+    end = bisect_right(receipts, end_of_second(t), key=lambda receipt: receipt.at)
     return (receipts[index] for index in reversed(range(end)))
 
 

@@ -6,16 +6,21 @@ from datetime import datetime
 from typing import Literal
 
 from connector.rules.model.schedules import EligibleAfter
+from connector.rules.model.times import is_before
 
 
 def is_eligible_again(
     rule: Literal["never", "always"] | EligibleAfter, received_at: datetime | None, at: datetime
 ) -> bool:
-    """Return whether a user whose last receipt was at `received_at` (None: never received) may receive at `at`, UTC."""
+    """Return whether a user may receive again at `at` (UTC), which may be an interaction's time (M8).
+
+    Args:
+        received_at: the user's last receipt, UTC; None: never received.
+    """
     if received_at is None or rule == "always":
         return True
     eligible_at = eligible_from(rule, received_at)
-    return eligible_at is not None and at >= eligible_at
+    return eligible_at is not None and not is_before(at, eligible_at)
 
 
 def eligible_from(rule: Literal["never", "always"] | EligibleAfter, received_at: datetime) -> datetime | None:

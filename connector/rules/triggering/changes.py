@@ -10,6 +10,7 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp, drop
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
+from connector.rules.model.times import is_before
 from connector.rules.timing.delays import is_stale
 
 
@@ -85,7 +86,7 @@ class EvaluationScope:
         """
         window = self.catalogue.entries[self.campaign].window(follow_up.window_id)
         closed_at = window.closed_at if window is not None and follow_up.can_be_ended else None
-        if closed_at is None or t < closed_at:
+        if closed_at is None or is_before(t, closed_at):
             return None
         return drop(follow_up, Reason.STOPPED, self.now, closed_at)
 
@@ -95,6 +96,6 @@ class EvaluationScope:
         It may not have been evaluated at its due time: no worker was running, or its trigger arrived too late.
         """
         stale = is_stale(follow_up.next_at, self.now, self.catalogue.workspace.stale_after)
-        if not stale or t < follow_up.next_at or not follow_up.can_be_superseded:
+        if not stale or is_before(t, follow_up.next_at) or not follow_up.can_be_superseded:
             return None
         return drop(follow_up, Reason.STALE, self.now, follow_up.next_at)

@@ -13,6 +13,7 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.conditions import Condition
 from connector.rules.model.follow_up import FollowUp, reopen
 from connector.rules.model.interactions import LogEntry
+from connector.rules.model.times import is_before, is_unordered, start_of_second
 from connector.rules.model.users import User
 from connector.rules.targeting.matching import LoggedType, logged_type_of, matches, topic_of
 from connector.rules.triggering.changes import (
@@ -90,7 +91,9 @@ class LoggedHistory:
     def has_match(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
         """Return whether an item with t in [since, before) matches the condition."""
         return any(
-            logged.t < before and (since is None or logged.t >= since) and matches(logged.item, condition)
+            is_before(logged.t, before)
+            and (since is None or not is_before(logged.t, since))
+            and matches(logged.item, condition)
             for logged in self._log
         )
 
@@ -106,7 +109,7 @@ class Evaluator:
         """Return what of the user's log is needed to evaluate these items: only what bears on what they touch (T5)."""
         late = [logged for logged in items if self._is_late(state, logged, items)]
         replayed = self._replayed_follow_ons(state, late, items)
-        first = min(logged.t for logged in late or items)
+        first = start_of_second(min(logged.t for logged in late or items))
         types = {type: first for entry in replayed for type in entry.trigger_types | entry.exception_types}
         if not self._catalogue.needs_history:
             return LogNeeds(types, {})
@@ -170,7 +173,7 @@ class Evaluator:
     def _apply_late(
         self, state: UserState, follow_ups: Sequence[FollowUp], key: FollowUpKey, late: Sequence[LogEntry]
     ) -> list[Change]:
-        first = min(logged.t for logged in late)
+        first = start_of_second(min(logged.t for logged in late))
         concerned = [
             p
             for p in follow_ups
@@ -236,17 +239,22 @@ class Evaluator:
 
         return evaluate
 
-    @staticmethod
-    def _is_late(state: UserState, logged: LogEntry, items: Sequence[LogEntry]) -> bool:
+    def _is_late(self, state: UserState, logged: LogEntry, items: Sequence[LogEntry]) -> bool:
         """Return whether the item is not newer than everything evaluated before, or a follow-up ended after it (T5).
 
-        Items of one instant are late too: for them the order of arrival does not decide (X2).
+        Items of one instant are late too: for them the order of arrival does not decide (X2). So is a trigger whose
+        second may have exceptions in whole seconds already (M8).
         """
-        if state.newest_t is not None and logged.t <= state.newest_t:
+        if state.newest_t is not None and self._replays_from(logged) <= state.newest_t:
             return True
         if any(p.ended_at is not None and logged.t < p.ended_at for p in state.follow_ups):
             return True
-        return len(items) > 1 and sum(other.t == logged.t for other in items) > 1
+        return len(items) > 1 and sum(is_unordered(other.t, logged.t) for other in items) > 1
+
+    def _replays_from(self, logged: LogEntry) -> datetime:
+        """Return the earliest time of the items that may change what this one does."""
+        listeners = self._catalogue.listeners_of(logged.item)
+        return start_of_second(logged.t) if any(entry.exception_types for entry in listeners) else logged.t
 
 
 def _history_needed(entries: Sequence[Entry], first: datetime) -> dict[LoggedType, datetime | None]:
@@ -254,7 +262,7 @@ def _history_needed(entries: Sequence[Entry], first: datetime) -> dict[LoggedTyp
     needed: dict[LoggedType, datetime | None] = {}
     for entry in entries:
         for type, within in entry.history_types.items():
-            since = None if within is None else first - within
+            since = None if within is None else start_of_second(first - within)
             known = needed.get(type, since)
             needed[type] = None if since is None or known is None else min(known, since)
     return needed

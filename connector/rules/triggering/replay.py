@@ -13,6 +13,7 @@ from datetime import datetime
 from connector.rules.model.follow_up import FollowUp, cancel_by_exception, reopen, supersede
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
+from connector.rules.model.times import end_of_second, is_before, start_of_second
 from connector.rules.targeting.matching import LoggedType
 from connector.rules.triggering.changes import (
     Change,
@@ -67,7 +68,8 @@ def apply_late(
     """Replay one key's items in event order, and return how the stored follow-ups must change (T5).
 
     Items before the first late one keep their outcome: of them, only the triggers of `follow_ups` are replayed. The
-    replay ends as soon as the same follow-up, or none, is open in it as in the store: from there on nothing differs.
+    replay ends as soon as the same follow-up, or none, is open in it as in the store: from there on nothing differs. It
+    does not end within a second, because an item in whole seconds may cancel what begins later in it (M8).
 
     Args:
         items: what was loaded of the user's items that bear on this key, from the first late one on, and the triggers
@@ -82,14 +84,15 @@ def apply_late(
     ordered = sorted(items, key=lambda logged: (logged.t, logged.seq))
     replay = _Replay(ordered, late, follow_ups, evaluate, scope)
     reached = min(logged.t for logged in ordered if logged.id in late)
-    log.require(replay.all_types, reached, reached)
+    log.require(replay.all_types, start_of_second(reached), reached)
     for logged in ordered:
         if logged.t > reached:
-            if replay.is_as_stored(reached):
+            if logged.t > end_of_second(reached) and replay.is_as_stored(reached):
                 return replay.changes(reached)
             log.require(replay.types_needed(), reached, logged.t)
             reached = logged.t
         replay.apply(logged)
+    log.require(replay.types_needed(), reached, end_of_second(reached))
     if replay.is_as_stored(reached):
         return replay.changes(reached)
     log.require(replay.types_needed(), reached, None)
@@ -273,12 +276,12 @@ class _Replay:
     def _was_due_before(self, follow_up: FollowUp, settled: FollowUp) -> bool:
         """Return whether a late follow-up was due before a settled one began: it is then decided at once (D4)."""
         is_late = follow_up.trigger.id in self._late
-        return is_late and not settled.is_open and follow_up.due_at <= settled.trigger.t
+        return is_late and not settled.is_open and not is_before(settled.trigger.t, follow_up.due_at)
 
     def _refuses(self, follow_up: FollowUp, later: FollowUp) -> bool:
         """Return whether the follow-up would refuse the trigger of a later one instead of being superseded by it."""
         trigger = later.trigger
-        if not follow_up.trigger.t <= trigger.t < follow_up.due_at:
+        if trigger.t < follow_up.trigger.t or not is_before(trigger.t, follow_up.due_at):
             return False
         if is_cancelled_by(follow_up, trigger, self._catalogue):
             return False
@@ -293,7 +296,7 @@ class _Replay:
         exception = next((item for item in self._items if item.id == stored.exception_id), None)
         if exception is None:
             return reopen(stored)
-        at_once = exception.t == stored.trigger.t and exception.seq < stored.trigger.seq
+        at_once = (exception.t, exception.seq) < (stored.trigger.t, stored.trigger.seq)
         return stored if at_once else reopen(stored)
 
     def _superseded_outcome(self, logged: LogEntry, blocking: FollowUp | None) -> FollowUp | None:
@@ -306,18 +309,19 @@ class _Replay:
             return None
         place = (logged.t, logged.seq)
         later = [p for p in (*self._stored.values(), *self._settled.values()) if place < (p.trigger.t, p.trigger.seq)]
-        is_superseded = any(p.trigger.t < outcome.due_at and not self._refuses(outcome, p) for p in later)
+        is_superseded = any(is_before(p.trigger.t, outcome.due_at) and not self._refuses(outcome, p) for p in later)
         return outcome if is_superseded else None
 
     def _cancelled_at_once(self, follow_up: FollowUp) -> FollowUp:
-        """Apply an exception at the trigger's instant with the trigger's target, even if it arrived first (X2).
+        """Apply an exception that is earlier in the order of the replay, and still not before the trigger.
 
+        At the trigger's instant it has the trigger's target (X2); or it is in whole seconds, in the trigger's second
+        (M8).
         An exception that is also a trigger of this key does not count: this follow-up superseded the item's own (T3).
         """
         for item in self._items:
             if (
-                item.t == follow_up.trigger.t
-                and item.seq < follow_up.trigger.seq
+                (item.t, item.seq) < (follow_up.trigger.t, follow_up.trigger.seq)
                 and is_cancelled_by(follow_up, item, self._catalogue)
                 and self._evaluate(item, None, True) is None
             ):

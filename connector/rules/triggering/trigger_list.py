@@ -12,6 +12,7 @@ from connector.rules.model.campaigns import ActionBased, Campaign
 from connector.rules.model.follow_up import FollowUp, follow_up_id_of
 from connector.rules.model.interactions import Item, LogEntry
 from connector.rules.model.reasons import Reason, State
+from connector.rules.model.times import is_before
 from connector.rules.model.users import User
 from connector.rules.model.values import canonical_json
 from connector.rules.targeting.assignment import assign, content_for
@@ -88,13 +89,13 @@ def compute_key(item: Item, entry: Entry, t: datetime) -> str:
 def check_first_publication(facts: TriggerFacts) -> Reason | None:
     """Refuse an item from before the first publication (P2)."""
     first = facts.entry.first_effective_at
-    return Reason.BEFORE_PUBLISH if first is None or facts.logged.t < first else None
+    return Reason.BEFORE_PUBLISH if first is None or is_before(facts.logged.t, first) else None
 
 
 def check_live(facts: TriggerFacts) -> Reason | None:
     """Refuse an item that happened or arrived while the follow-on was not live (P2)."""
     entry, logged = facts.entry, facts.logged
-    is_live = entry.window_at(logged.t) is not None and entry.window_at(logged.received_at) is not None
+    is_live = entry.window_at(logged.t) is not None and entry.was_live_at(logged.received_at)
     return None if is_live else Reason.NOT_LIVE
 
 
@@ -106,7 +107,7 @@ def check_target(facts: TriggerFacts) -> Reason | None:
     if target is None:
         return Reason.TARGET_INACTIVE
     if facts.catalogue.workspace.target == "ever_published":
-        counts = target.first_effective_at is not None and target.first_effective_at <= t
+        counts = target.first_effective_at is not None and not is_before(t, target.first_effective_at)
     else:
         counts = target.window_at(t) is not None
     return None if counts else Reason.TARGET_INACTIVE
@@ -115,7 +116,7 @@ def check_target(facts: TriggerFacts) -> Reason | None:
 def check_start(facts: TriggerFacts) -> Reason | None:
     """Refuse an item from before the campaign's `start`; its `end` is checked at the due time."""
     start = facts.follow_on.start
-    return Reason.OUTSIDE_CAMPAIGN_DURATION if start is not None and facts.logged.t < start else None
+    return Reason.OUTSIDE_CAMPAIGN_DURATION if start is not None and is_before(facts.logged.t, start) else None
 
 
 def check_audience(facts: TriggerFacts) -> Reason | None:
@@ -131,7 +132,7 @@ def check_eligibility(facts: TriggerFacts) -> Reason | None:
     """
     if facts.received_at is None:
         return None
-    if facts.in_the_way is not None and facts.logged.t < facts.received_at:
+    if facts.in_the_way is not None and is_before(facts.logged.t, facts.received_at):
         return None
     is_eligible = is_eligible_again(facts.follow_on.eligible_again, facts.received_at, facts.logged.t)
     return None if is_eligible else Reason.NOT_ELIGIBLE_AGAIN
