@@ -59,7 +59,7 @@ class Sender:
     """Sends the messages of one workspace.
 
     Args:
-        channels: by name; a message for a channel that is missing fails with `no_provider`.
+        channels: by name; a message for a channel that is missing waits and is tried again (`no_provider`, W6).
         rates: messages per second by channel, over all workers; a channel that is missing has no limit.
         link_hosts: hosts to which user data may lead a link; none: not checked, `apply` refuses such links.
         changed: called when a send may have begun follow-ups of other campaigns, so that the outbox looks at once.
@@ -198,7 +198,7 @@ class Sender:
 
     def _channel(self, name: str) -> Channel:
         if name not in self._channels:
-            raise Rejected("no_provider", f"no provider is set up for {name}")
+            raise TryLater("no_provider", f"no provider is set up for {name}")
         return self._channels[name]
 
 

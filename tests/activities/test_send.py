@@ -390,15 +390,6 @@ async def test_outside_the_hours_of_the_day(harness: SendHarness, outside: str, 
     assert (outcome.outcome, outcome.reason) == (came_to, "outside_time_of_day" if outside == "drop" else None)
 
 
-async def test_no_provider_fails_plainly(harness: SendHarness) -> None:
-    """A channel that nobody set up is a failure with its code, not a wait for ever."""
-    await harness.installation.publish(ORIGINAL, follow_on("f", PUSHED, messages={"sms": {"body": "b"}}))
-    await harness.save_user(REACHABLE.model_copy(update={"phone": "+1"}))
-    await harness.installation.ingest(push("e1", 0))
-    assert (await harness.send(minutes=1, channel="sms")).reason == "send_failed"
-    assert [message.fault for message in await harness.deliveries()] == ["no_provider"]
-
-
 async def test_row_that_somebody_removed_ends_quietly(harness: SendHarness) -> None:
     """A row that is no longer there is nothing to send."""
     await harness.installation.publish(ORIGINAL, DELAYED)
