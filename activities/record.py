@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
-from pydantic_core import from_json
 from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
@@ -20,6 +19,7 @@ from connector import names
 from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, parse_batch
 from connector.ingest.intake import Intake, ItemResult
 from connector.rules.model.interactions import Event, Interaction
+from connector.rules.model.json_text import JsonInvalid, read_json_text
 from connector.rules.model.users import ERASED_FAULT
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.users.users import load_users
@@ -149,9 +149,9 @@ def _decode(payload: Payload) -> Any:
     if encoding != b"json/plain":
         raise BatchRefused("invalid_json", "the body is not JSON: its payload's encoding is not json/plain")
     try:
-        return from_json(payload.data, allow_inf_nan=False)
-    except ValueError as error:
-        raise BatchRefused("invalid_json", f"the body is not JSON: {error}") from None
+        return read_json_text(payload.data)
+    except JsonInvalid as fault:
+        raise BatchRefused("invalid_json", f"the body {fault}") from None
 
 
 def _with_times(batch: InteractionBatch, occurred_at: str) -> InteractionBatch:

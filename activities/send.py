@@ -42,9 +42,17 @@ from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.engine.group_commit import GroupCommit
 from connector.store.engine.transaction import Transaction
 from connector.templating.links import leads_elsewhere
-from connector.templating.templates import MessageAborted, RenderingFailed, is_quick, render, template_variables
+from connector.templating.templates import (
+    MessageAborted,
+    RenderingFailed,
+    RenderMoment,
+    is_quick,
+    render,
+    result_of_failure,
+    template_variables,
+)
 from connector.templating.threads import run_in_thread
-from connector.tracking.rewriting import hosts_in
+from connector.tracking.text_links import hosts_in
 from connector.wire import SendOutcome, SendRequest
 
 _log = structlog.get_logger("send")
@@ -156,7 +164,9 @@ class Sender:
             await self._record(NothingSent(attempt, fault.code))
             raise
         if result.fault is not None:
-            _log.warning("not_sent", delivery=attempt.delivery_id, reason=result.reason, fault=result.fault)
+            _log.warning(
+                "not_sent", delivery=attempt.delivery_id, reason=result.reason, fault=result.fault, detail=result.detail
+            )
         outcome = await self._record(ProviderResult(attempt, claim, result))
         assert outcome is not None  # noqa: S101 - only a release has none
         return outcome
@@ -168,7 +178,9 @@ class Sender:
             accepted = await _hand_over(channel, await _render(claim, self._link_hosts))
         except TryLater:
             raise
-        except (SendError, RenderingFailed, MessageAborted) as fault:
+        except (RenderingFailed, MessageAborted) as failure:
+            return result_of_failure(failure)
+        except (Rejected, OutcomeUnknown) as fault:
             return _result_of(fault)
         return SendResult(
             DeliveryState.SENT,
@@ -212,7 +224,7 @@ async def _render(claim: Claim, link_hosts: Collection[str]) -> OutgoingMessage:
     user, due = claim.user, claim.due
     sms = claim.content.sms if due.channel == "sms" else None
     variables = template_variables(due.follow_up, user, claim.campaign)
-    work = partial(render, claim.content, due.channel, variables)
+    work = partial(render, claim.content, due.channel, variables, RenderMoment(claim.dispatched_at, claim.zone))
     content = work() if is_quick(claim.content, due.channel, variables) else await run_in_thread(work)
     if link_hosts and leads_elsewhere(getattr(claim.content, due.channel), content, link_hosts):
         raise Rejected("link_host_refused", "a link leads to a host that is neither written nor listed")
@@ -236,10 +248,7 @@ async def _hand_over(channel: Channel, message: OutgoingMessage) -> Accepted:
         raise ApplicationError("the channel broke", type=type(error).__name__) from None
 
 
-def _result_of(fault: SendError | RenderingFailed | MessageAborted) -> SendResult:
+def _result_of(fault: Rejected | OutcomeUnknown) -> SendResult:
     if isinstance(fault, Rejected):
         return SendResult(DeliveryState.FAILED, Reason.SEND_FAILED, fault.code, invalid_tokens=fault.invalid_tokens)
-    if isinstance(fault, OutcomeUnknown):
-        return SendResult(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN, fault.code)
-    code = "template_aborted" if isinstance(fault, MessageAborted) else "template_fault"
-    return SendResult(DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE, code)
+    return SendResult(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN, fault.code)

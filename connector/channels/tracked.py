@@ -12,7 +12,8 @@ from typing import Any
 from connector.channels.protocol import LARGE_CHARACTERS, Accepted, Channel, OutgoingMessage
 from connector.settings.application import Settings
 from connector.templating.threads import run_in_thread
-from connector.tracking.rewriting import TrackLink, leads_to, rewrite_html, rewrite_text
+from connector.tracking.rewriting import TrackLink, rewrite_html, rewrite_text
+from connector.tracking.text_links import leads_to
 from connector.tracking.tokens import LinkKind, Token, Tokens, open_tokens
 
 

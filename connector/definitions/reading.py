@@ -9,10 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from connector.definitions.faults import closest_match, describe_faults
+from connector.definitions.faults import describe_faults
 from connector.definitions.yaml_text import MAX_DEPTH, Document, read_documents
 from connector.rules.model.campaigns import DEFINITION_KINDS, AnyDefinition, Campaign, Card, Workspace
 from connector.rules.model.errors import DefinitionError, Fault
+from connector.rules.model.validation import closest_match
 from connector.templating.checking import check_templates
 from connector.templating.links import check_links
 

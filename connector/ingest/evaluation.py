@@ -9,11 +9,13 @@ from datetime import datetime
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
+from connector.rules.model.reasons import Reason
 from connector.rules.model.users import User
 from connector.rules.sending.effects import end_rest
 from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
-from connector.rules.triggering.evaluator import Evaluator, UserState
-from connector.rules.triggering.user_log import LogIncomplete
+from connector.rules.triggering.evaluator import Evaluator, LogNeeds, UserState
+from connector.rules.triggering.overtaken import RefusedTrigger
+from connector.rules.triggering.user_log import LogIncomplete, UserLog
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_rests, write_deliveries
 from connector.store.follow_ups.follow_ups import (
@@ -24,6 +26,7 @@ from connector.store.follow_ups.follow_ups import (
     load_follow_ups,
 )
 from connector.store.follow_ups.receipts import load_receipts
+from connector.store.follow_ups.refusals import WaitedAt, load_overtaken, load_refusals
 from connector.store.users.log import WantedTypes, load_types
 from connector.store.users.users import load_newest, load_profiles, raise_newest
 
@@ -87,6 +90,7 @@ class BatchEvaluation:
         states = {key: UserState(profiles[key][0], key, profiles[key][1], follow_ups[key]) for key in keys}
         needs = {key: self._evaluator.log_needed(states[key], entries) for key, entries in logged.items()}
         states |= await self._load_logs(states, {key: need.replayed for key, need in needs.items()}, _FIRST_PART)
+        states |= await self._load_overtaken(states, needs)
         states |= await self._load_history(states, {key: need.history for key, need in needs.items()})
         replayed = {key for key, need in needs.items() if need}
         return states | await self._load_for_triggers(states, listeners, replayed)
@@ -117,13 +121,39 @@ class BatchEvaluation:
         triggers = {entry.id for part in parts.values() for entry in part.entries}
         triggers |= {follow_up.trigger.id for key in parts for follow_up in states[key].follow_ups}
         generations = await count_generations(self._tx, sorted(parts), sorted(triggers))
+        refusals = await self._load_refusals(parts)
         return {
             key: replace(
                 states[key],
                 log=states[key].log.with_part(part),
                 generations={**states[key].generations, **generations},
+                refused=replace(states[key].refused, reasons={**states[key].refused.reasons, **refusals[key]}),
             )
             for key, part in parts.items()
+        }
+
+    async def _load_refusals(self, parts: Mapping[str, UserLog]) -> Mapping[str, Mapping[RefusedTrigger, Reason]]:
+        """Return by user key why triggers in these parts of logs were refused."""
+        entries = [entry for part in parts.values() for entry in part.entries]
+        if not entries:
+            return {key: {} for key in parts}
+        since = min(entry.t for entry in entries)
+        return await load_refusals(self._tx, sorted(parts), {entry.id for entry in entries}, since)
+
+    async def _load_overtaken(
+        self, states: Mapping[str, UserState], needs: Mapping[str, LogNeeds]
+    ) -> dict[str, UserState]:
+        """Return the states of users with the triggers that waited without a row at their first late item."""
+        wanted = {
+            key: WaitedAt(need.first, need.overtaken)
+            for key, need in needs.items()
+            if need.first is not None and need.overtaken
+        }
+        if not wanted:
+            return {}
+        overtaken = await load_overtaken(self._tx, wanted)
+        return {
+            key: replace(states[key], refused=replace(states[key].refused, overtaken=overtaken[key])) for key in wanted
         }
 
     async def _load_history(

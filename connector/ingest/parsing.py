@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.interactions import Event, Interaction, InteractionType, Item, derive_id
 from connector.rules.model.users import User
+from connector.rules.model.validation import describe_problem
 from connector.rules.model.values import storage_problem
 from connector.rules.targeting.client_reports import ClientReports, set_apart
 
@@ -112,10 +113,8 @@ def find_user_fault(changes: Any) -> str | None:
 def describe_validation_error(error: Mapping[str, Any]) -> str:
     """Return one of pydantic's errors as a sentence for the item's sender: the field, and what is wrong with it."""
     path = ".".join(str(part) for part in error["loc"])
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "timezone_aware":
-        message = "needs a time zone, like 2026-03-02T12:00:00Z"
-    return f"{path}: {message}" if path else message
+    problem = describe_problem(error)
+    return f"{path}: {problem}" if path else problem
 
 
 @dataclass(frozen=True)

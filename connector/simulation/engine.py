@@ -99,9 +99,9 @@ class Simulation:
         return self._world.sort_key
 
     @property
-    def unknown_targets(self) -> Mapping[str, SortKey]:
-        """The ids of campaigns and cards that interactions named in vain, each with the sort key of its warning."""
-        return self._world.unknown_targets
+    def warned_once(self) -> Mapping[str, SortKey]:
+        """The warnings that are given once, each with the sort key of its event."""
+        return self._world.warned_once
 
     def _deliver_next(self, until: datetime | None) -> bool:
         due = self._world.pop_due(until)

@@ -58,9 +58,7 @@ class SimulatedIngest:
         if not isinstance(item, Interaction) or self._world.catalogue.target_of(item) is not None:
             return True
         kind = "campaign" if item.campaign is not None else "card"
-        if item.target not in self._world.unknown_targets:
-            self._world.unknown_targets[item.target] = self._world.sort_key
-            self._world.warn(f"there is no {kind} {item.target!r}: its interactions are ignored")
+        self._world.warn_once(f"there is no {kind} {item.target!r}: its interactions are ignored")
         return False
 
     def _is_repeated(self, user: SimulatedUser, logged: LogEntry) -> bool:
@@ -107,9 +105,9 @@ class SimulatedIngest:
     def _changes(self, user: SimulatedUser, logged: LogEntry, follow_ups: Sequence[FollowUp]) -> list[Change]:
         state = UserState(user.profile, user.id, user.newest_t, follow_ups, user.receipts)
         evaluator = Evaluator(self._world.catalogue, self._world.clock)
-        if evaluator.log_needed(state, [logged]):
-            log = UserLog(user.log, spans=None)
-            state = replace(state, log=log, history=user.log, generations=user.generations())
+        if needs := evaluator.log_needed(state, [logged]):
+            log, refused = UserLog(user.log, spans=None), user.refused(needs.first)
+            state = replace(state, log=log, history=user.log, generations=user.generations(), refused=refused)
         return evaluator.evaluate(state, [logged])
 
     def _apply(self, user: SimulatedUser, change: Change) -> None:
@@ -129,6 +127,7 @@ class SimulatedIngest:
             case LateException():
                 outcomes.noted(user, change, world.clock)
             case Refusal():
+                user.refusals[change.campaign, change.key, change.logged.id] = change
                 outcomes.refused(user, change, world.clock)
 
     def _ingest_conversions(self, user: SimulatedUser, logged: LogEntry) -> None:

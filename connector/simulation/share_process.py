@@ -40,13 +40,13 @@ class ShareResult:
 
     Args:
         warnings: each with the sort key of its event.
-        unknown_targets: as `Simulation.unknown_targets`.
+        warned_once: as `Simulation.warned_once`.
         refusal: the StepRefused that ended the run before its time.
         lines: how many lines the timeline has.
     """
 
     warnings: Sequence[tuple[SortKey, str]]
-    unknown_targets: Mapping[str, SortKey]
+    warned_once: Mapping[str, SortKey]
     refusal: str | None
     lines: int
 
@@ -89,7 +89,7 @@ def _play_share(
     if failure is not None and not isinstance(failure, StepRefused):
         raise PlayAlone
     refusal = None if failure is None else str(failure)
-    connection.send(("played", ShareResult(warnings, simulation.unknown_targets, refusal, timeline.count)))
+    connection.send(("played", ShareResult(warnings, simulation.warned_once, refusal, timeline.count)))
     _send_all(connection, store.lines_with_sort_keys())
 
 

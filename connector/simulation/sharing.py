@@ -170,16 +170,15 @@ def _merged_campaigns(begun: Sequence[Mapping[str, SortKey]]) -> list[str]:
 
 
 def _merged_warnings(results: Sequence[ShareResult]) -> list[str]:
-    """Return the warnings in the order of their events: an order's once, and of each unknown target the first."""
+    """Return the warnings in the order of their events: an order's once, and of those given once the first."""
     first: dict[str, SortKey] = {}
     for result in results:
-        for target, key in result.unknown_targets.items():
-            first[target] = min(key, first.get(target, key))
-    repeated = {key for result in results for target, key in result.unknown_targets.items() if key != first[target]}
+        for warning, key in result.warned_once.items():
+            first[warning] = min(key, first.get(warning, key))
     warnings: dict[SortKey, list[str]] = {}
     for result in results:
         own: dict[SortKey, list[str]] = {}
         for key, warning in result.warnings:
             own.setdefault(key, []).append(warning)
         warnings.update(own)
-    return [warning for key in sorted(warnings) if key not in repeated for warning in warnings[key]]
+    return [warning for key in sorted(warnings) for warning in warnings[key] if first.get(warning, key) == key]

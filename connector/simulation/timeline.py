@@ -16,13 +16,13 @@ from typing import Any, BinaryIO
 from zlib import crc32
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
 
 from connector.definitions import parse_mapping
 from connector.ingest.parsing import describe_validation_error, parse_item
 from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.model.errors import ConnectorError, DefinitionError, InvalidItem
 from connector.rules.model.interactions import Item
+from connector.rules.model.json_text import read_json_text
 from connector.rules.model.printable import escape_line
 from connector.rules.model.users import User
 from connector.rules.model.values import EARLIEST, Instant
@@ -153,10 +153,7 @@ class Share:
 
 
 def _decode(text: bytes | str) -> dict[str, Any]:
-    try:
-        data = from_json(text, allow_inf_nan=False)
-    except ValueError as error:
-        raise ValueError(f"is not JSON: {error}") from None
+    data = read_json_text(text, is_line=True)
     if not isinstance(data, dict):
         raise ValueError('is not an object; write {"at": …, "interaction": {…}}')
     return data

@@ -27,7 +27,7 @@ class World:
         retention: how long the log is kept.
         clock: the instant that has been reached, UTC.
         missed: counts launch-time interactions by (target, type), for the warnings of publishing (P4).
-        unknown_targets: the ids that interactions named in vain, each with the sort key of its warning.
+        warned_once: the warnings that are given once, each with the sort key of its event.
         keeps_sort_keys: whether `sort_key` is kept up to date, for a process that plays some of the users.
     """
 
@@ -38,7 +38,7 @@ class World:
     outcomes: Outcomes = field(init=False)
     clock: datetime = EARLIEST
     missed: Counter[tuple[str, str]] = field(default_factory=Counter)
-    unknown_targets: dict[str, SortKey] = field(default_factory=dict)
+    warned_once: dict[str, SortKey] = field(default_factory=dict)
     keeps_sort_keys: bool = False
     _due: list[tuple[datetime, int, str, str, tuple[str, ...], SortKey]] = field(default_factory=list)
     _open: dict[str, dict[str, tuple[str, SortKey]]] = field(default_factory=dict)
@@ -56,6 +56,12 @@ class World:
     @sort_key.setter
     def sort_key(self, sort_key: SortKey) -> None:
         self.outcomes.sort_key = sort_key
+
+    def warn_once(self, warning: str) -> None:
+        """Warn, unless the same warning was given before."""
+        if warning not in self.warned_once:
+            self.warned_once[warning] = self.sort_key
+            self.warn(warning)
 
     def save(self, user: SimulatedUser, follow_up: FollowUp) -> None:
         """Store the current state of a follow-up."""

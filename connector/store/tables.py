@@ -296,6 +296,7 @@ deliveries = Table(
     Column("claimed_at", Instant),
     Column("decided_at", Instant),
     Column("provider_id", Text),
+    Column("detail", Text),
     Index("deliveries_one_each", "workspace", "follow_up_id", "channel", unique=True),
     Index("deliveries_of_user", "workspace", "user_key", "claimed_at"),
     Index(

@@ -15,8 +15,8 @@ from pydantic import BaseModel
 
 from connector.rules.model.campaigns import Campaign, Card
 from connector.rules.model.errors import Fault
+from connector.rules.model.html_source import decode_references, read_tags
 from connector.rules.model.messages import Webhook
-from connector.templating.html_source import LinearHtmlParser
 from connector.templating.lexing import Piece, find_pieces
 from connector.templating.liquid_bounds import PLAIN
 from connector.templating.templates import message_texts, template_texts
@@ -24,7 +24,8 @@ from connector.templating.templates import message_texts, template_texts
 _Kind = Literal["link", "html", "text"]
 _LOCAL = re.compile(r"\s*([\w-]+)\s*=(.*)", re.DOTALL)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:")
-_HREF = re.compile(r"""href\s{0,9}=\s{0,9}(?:"([^"]*)|'([^']*)|([^\s"'>]*))\Z""", re.IGNORECASE)
+_HREF = re.compile(r"""[a-z]{1,10}\s{0,9}=\s{0,9}(?:"([^"]*)|'([^']*)|([^\s"'>]*))\Z""", re.IGNORECASE)
+_LINK_ATTRIBUTES = ("href", "action", "formaction")
 _URL = re.compile(r"https?://[^\s\"<>]*\Z", re.IGNORECASE)
 _WEB = re.compile(r"https?://[^\s\"<>]+", re.IGNORECASE)
 _WRITTEN_HOST = re.compile(r"https?://([A-Za-z0-9.-]+)(?=[\s\"'<>/?#:]|\Z)", re.IGNORECASE)
@@ -43,7 +44,7 @@ _BRANCHES = frozenset({"else", "elsif", "when"})
 def check_links(definition: Campaign | Card) -> list[Fault]:
     """Return a fault for each value from user data that is a part of the host of a link, or a whole link.
 
-    Links are the fields `link` and `url`, `href` in HTML, and URLs in texts. The body of a webhook has none.
+    Links are the fields `link` and `url`, `href` and `action` in HTML, and URLs in texts. A webhook's body has none.
     """
     return [
         Fault(
@@ -80,12 +81,9 @@ def _has_open_host(text: str, kind: _Kind) -> bool:
 
 def _hosts(text: str, kind: _Kind) -> Iterator[str]:
     """Yield the host of every link in a rendered text; for a scheme that no author of a mail links to, the scheme."""
-    links = [text] if kind == "link" else _WEB.findall(text)
+    links = [text] if kind == "link" else _WEB.findall(decode_references(text) if kind == "html" else text)
     if kind == "html":
-        reader = _LinkReader()
-        reader.feed(text)
-        reader.close()
-        links += reader.links
+        links += [value for tag in read_tags(text) for name in _LINK_ATTRIBUTES if (value := tag.value(name))]
     for link in links:
         start = re.sub(r"[\x00-\x20]", "", link).replace("\\", "/").lower()
         scheme = _SCHEME.match(start)
@@ -103,18 +101,6 @@ def _hosts(text: str, kind: _Kind) -> Iterator[str]:
 def _is_allowed(host: str, hosts: Collection[str], template: str) -> bool:
     written = (match[1].lower() for match in _WRITTEN_HOST.finditer(template))
     return any(host == one or (one[:2] == "*." and host.endswith(one[1:])) for one in (*hosts, *written))
-
-
-class _LinkReader(LinearHtmlParser):
-    """Collects the links of an HTML source."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.links: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Collect a tag's link."""
-        self.links += [value for name, value in attrs if name == "href" and value]
 
 
 def _kind_of(message: BaseModel, name: str) -> _Kind | None:
@@ -218,10 +204,11 @@ def _link_before(text: str, kind: _Kind) -> str | None:
         return text
     lower = text.translate(_LOWER)
     if kind == "html":
-        start = max(lower.rfind(f"{mark}href") for mark in " \t\n/\"'")
+        start = max(lower.rfind(f"{mark}{name}") for mark in " \t\n\f\r/\"'" for name in _LINK_ATTRIBUTES)
         match = _HREF.match(text, start + 1) if start >= 0 else None
         if match is not None:
-            return next(group for group in match.groups() if group is not None)
+            written = next(group for group in match.groups() if group is not None)
+            return decode_references(written, in_attribute=True)
     start = max(lower.rfind("http://"), lower.rfind("https://"))
     match = _URL.match(text, start) if start >= 0 else None
     return match[0] if match else None
@@ -229,7 +216,7 @@ def _link_before(text: str, kind: _Kind) -> str | None:
 
 def _is_before_host_end(link: str) -> bool:
     """Return whether what follows this beginning of a link can decide its host or its scheme."""
-    start = link.strip().lower()
+    start = re.sub(r"[\x00-\x20]", "", link).lower()  # browsers leave out line breaks and tabs, also within
     scheme = _SCHEME.match(start)
     if scheme is not None and scheme[0] not in ("http:", "https:"):
         return False  # an app's own, mailto or tel

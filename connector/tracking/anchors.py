@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from html import unescape
-from itertools import accumulate
 
-from connector.templating.html_source import LinearHtmlParser
+from connector.rules.model.html_source import Tag, read_tags
 
-_NAME = re.compile(r"<[^\s/>]*")
-_ATTRIBUTE = re.compile(
-    r"""[\s/]*(?P<name>[^\s/>][^\s/=>]*)"""
-    r"""(?:\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>(?!["'])[^>\s]*)))?"""
-)
+_C0_AND_SPACE = "".join(map(chr, range(0x21)))
+"""What browsers strip from both ends of a URL (URL Standard, 4.4)."""
 
 
 @dataclass(frozen=True)
@@ -31,57 +25,37 @@ class Anchor:
     track: str | None
 
 
-def find_anchors(html: str) -> tuple[list[Anchor], int]:
-    """Return the links in order, and the offset at which a pixel belongs: the last `</body>`, else the end.
+@dataclass(frozen=True)
+class MailParts:
+    """What is found in a mail's source.
 
-    Takes time linear in the source's length, however broken the source is.
+    Args:
+        anchors: the links in their order.
+        body_start: the offset after the first `<body>`, at which a preheader belongs; None without one.
+        body_end: the offset of the last `</body>`, before which a pixel belongs; else the source's end.
     """
-    reader = _Reader(html)
-    reader.feed(html)
-    reader.close()
-    return reader.anchors, len(html) if reader.body_end is None else reader.body_end
+
+    anchors: list[Anchor]
+    body_start: int | None
+    body_end: int
 
 
-class _Reader(LinearHtmlParser):
-    """Reads a whole source at once. A construct that is not closed extends to the source's end, as in browsers."""
+def find_parts(html: str) -> MailParts:
+    """Return the links and the place of the body, in time linear in the source's length, however broken it is."""
+    anchors, body_start, body_end = list[Anchor](), None, len(html)
+    for tag in read_tags(html):
+        if tag.name == "body" and tag.is_end:
+            body_end = tag.start
+        elif tag.name == "body" and body_start is None:
+            body_start = tag.end
+        elif tag.name in ("a", "area") and not tag.is_end and (anchor := _anchor(tag)):
+            anchors.append(anchor)
+    return MailParts(anchors, body_start, body_end)
 
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self._html = html
-        self._lines = [0, *accumulate(len(line) + 1 for line in html.split("\n"))]
-        self.anchors: list[Anchor] = []
-        self.body_end: int | None = None
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Record a link."""
-        if tag not in ("a", "area"):
-            return
-        attributes = {name: value for name, value in reversed(attrs)}
-        href, span = attributes.get("href"), self._span_of_href()
-        # If the two readings of a broken tag differ, the tag stays unchanged.
-        if href is not None and span is not None and unescape(self._html[span[0] : span[1]]) == href:
-            track = (attributes.get("data-track") or "").strip().lower() or None
-            self.anchors.append(Anchor(*span, href.strip(" \t\r\n\f"), attributes.get("data-alias"), track))
-
-    def handle_endtag(self, tag: str) -> None:
-        """Record where the body ends."""
-        if tag == "body" and self._html.startswith("</", self._offset):
-            self.body_end = self._offset
-
-    @property
-    def _offset(self) -> int:
-        line, column = self.getpos()
-        return self._lines[line - 1] + column
-
-    def _span_of_href(self) -> tuple[int, int] | None:
-        tag, base = self.get_starttag_text() or "", self._offset
-        name = _NAME.match(tag)
-        if name is None or not self._html.startswith(tag, base):
-            return None
-        at = name.end()
-        while match := _ATTRIBUTE.match(tag, at):
-            if match["name"].lower() == "href":
-                group = next((group for group in ("double", "single", "bare") if match[group] is not None), None)
-                return None if group is None else (base + match.start(group), base + match.end(group))
-            at = match.end()
+def _anchor(tag: Tag) -> Anchor | None:
+    href = tag.attributes.get("href")
+    if href is None or href.span is None:
         return None
+    track = (tag.value("data-track") or "").strip().lower() or None
+    return Anchor(*href.span, href.value.strip(_C0_AND_SPACE), tag.value("data-alias"), track)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Set
+from collections.abc import Callable
 
-from connector.tracking.anchors import Anchor, find_anchors
+from connector.tracking.anchors import Anchor, find_parts
+from connector.tracking.text_links import replace_links
 
 TrackLink = Callable[[int, str, str | None], str | None]
 """Returns the tracked link for a link's number, target and alias; None: the link stays unchanged."""
 
 _WEB = re.compile(r"https?://[^\x00-\x20\x7f/?#][^\x00-\x1f\x7f]*", re.IGNORECASE)
-_IN_TEXT = re.compile(r"\bhttps?://[^\x00-\x20\x7f\"<>]+", re.IGNORECASE)
-_HOST = re.compile(r"\bhttps?://([^\x00-\x20\x7f\"<>/?#{}]+)(?=[\s\"<>/?#]|\Z)", re.IGNORECASE)
-_CLOSING_PUNCTUATION = ".,;:!?'\")]}…»”’"
 _MAX_ALIAS_CHARACTERS = 255
 
 
@@ -32,9 +30,9 @@ def rewrite_html(html: str, *, link: TrackLink, own: str, unsubscribe: str, pixe
         own: the prefix of our own URLs.
         pixel: the element that is inserted before the last `</body>`, or at the end.
     """
-    anchors, body_end = find_anchors(html)
-    parts, at, number = [], 0, 0
-    for anchor in anchors:
+    mail = find_parts(html)
+    body_end, parts, at, number = mail.body_end, [], 0, 0
+    for anchor in mail.anchors:
         if anchor.track == "unsubscribe":
             target: str | None = unsubscribe
         elif _is_tracked(anchor, own):
@@ -49,30 +47,18 @@ def rewrite_html(html: str, *, link: TrackLink, own: str, unsubscribe: str, pixe
     return "".join([*parts, html[at:body_end], pixel, html[body_end:]])
 
 
-def hosts_in(text: str) -> frozenset[str]:
-    """Return the hosts of a text's URLs, with ports, in lower case; of a template, only hosts without any markup."""
-    return frozenset(_without_punctuation(host).lower() for host in _HOST.findall(text))
-
-
-def leads_to(url: str, hosts: Set[str]) -> bool:
-    """Return whether the URL certainly leads to one of these hosts (as `hosts_in` returns them)."""
-    host = _HOST.match(url)
-    return host is not None and host[1].lower() in hosts
-
-
 def rewrite_text(text: str, *, link: TrackLink, own: str) -> str:
     """Return a text message with its URLs replaced; punctuation after a URL stays."""
     number = -1
 
-    def replace(match: re.Match[str]) -> str:
+    def replace(url: str) -> str:
         nonlocal number
-        url = _without_punctuation(match[0])
         if url.startswith(own) or not is_web(url):
-            return match[0]
+            return url
         number += 1
-        return (link(number, url, None) or url) + match[0][len(url) :]
+        return link(number, url, None) or url
 
-    return _IN_TEXT.sub(replace, text)
+    return replace_links(text, replace)
 
 
 def _is_tracked(anchor: Anchor, own: str) -> bool:
@@ -82,15 +68,3 @@ def _is_tracked(anchor: Anchor, own: str) -> bool:
 def _alias(alias: str | None) -> str | None:
     """Return an alias that conditions can name; a longer one, or one with a null character, counts as none."""
     return alias if alias and len(alias) <= _MAX_ALIAS_CHARACTERS and "\0" not in alias else None
-
-
-def _without_punctuation(url: str) -> str:
-    """Return the URL without closing punctuation; a bracket that opens in the URL closes in it."""
-    end, unopened = len(url), url.count(")") - url.count("(")
-    while end and url[end - 1] in _CLOSING_PUNCTUATION:
-        if url[end - 1] == ")":
-            if unopened <= 0 and "(" in url:
-                break
-            unopened -= 1
-        end -= 1
-    return url[:end]

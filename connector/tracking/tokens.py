@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ MAX_URL_CHARACTERS = 4096
 _PURPOSE = b"campaign-connector/tracking/1/"
 _HEAD = struct.Struct(">cH")
 _LINK = struct.Struct(">H")
+_FILLER = "0"
+"""Follows a token that would end with a dash. Only whole groups of four characters do, so it is the first of a group,
+which base64 never has alone."""
+_TOKEN = re.compile(r"[A-Za-z0-9_-]*")
 _DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -92,7 +97,7 @@ class Tokens:
             if token.link > 0xFFFF or len(token.url) > MAX_URL_CHARACTERS:
                 raise ValueError("the link's number is too high, or its target too long")
             body += _LINK.pack(token.link) + pack_text(f"{token.alias or ''}\0{token.url}")
-        text = encode_base64url(body + self._sign(self._keys[0], body, token.kind))
+        text = _encode(body + self._sign(self._keys[0], body, token.kind))
         if len(text) > MAX_TOKEN_CHARACTERS:
             raise ValueError("the target is too long")
         return text
@@ -114,6 +119,14 @@ class Tokens:
             return _unpack(body, kind, (at - _EPOCH) // _DAY)
         except (ValueError, struct.error) as error:  # signed by us, in an encoding that this release cannot read
             raise TokenInvalid("the token cannot be read") from error
+
+    def read_link(self, text: str, kind: LinkKind, *, at: datetime) -> Token:
+        """Return the content of the token that a link's last part begins with, as `read` does.
+
+        Mail programs and people append to links: a full stop, a bracket, a space, `&amp;x=1`.
+        """
+        found = _TOKEN.match(text)
+        return self.read(found[0] if found else "", kind, at=at)
 
     def _sign(self, key: bytes, body: bytes, kind: LinkKind) -> bytes:
         return hmac.digest(key, body, hashlib.sha256)[: _SIGNATURE_BYTES[kind]]
@@ -140,10 +153,9 @@ class OwnLinks:
         """Return the token of our link as of `at` (aware), whatever was appended to the link; None for other links."""
         if url is None or self.tokens is None or self.base is None or not url.startswith(f"{self.base}/"):
             return None
-        path = url[len(self.base) + 1 :].partition("?")[0].partition("#")[0]
-        kind, _, text = path.partition("/")
+        kind, _, text = url[len(self.base) + 1 :].partition("/")
         try:
-            return self.tokens.read(text, LinkKind(kind), at=at)
+            return self.tokens.read_link(text, LinkKind(kind), at=at)
         except (TokenInvalid, TokenExpired, ValueError):
             return None
 
@@ -171,10 +183,18 @@ def _unpack(body: bytes, kind: LinkKind, today: int) -> Token:
     return Token(kind, delivery_id, link, alias or None, url)
 
 
+def _encode(data: bytes) -> str:
+    """Return the bytes as base64url that ends with a letter or a digit: phones leave a final dash out of a link."""
+    text = encode_base64url(data)
+    return text + _FILLER if text.endswith(("-", "_")) else text
+
+
 def _decode(text: str) -> bytes:
-    """Return the bytes of a text that `encode_base64url` wrote; any other spelling of the same bytes is refused."""
+    """Return the bytes of a text that `_encode` wrote, now or without the filler; any other spelling is refused."""
     if len(text) > MAX_TOKEN_CHARACTERS or not text.isascii():
         raise TokenInvalid("the token is not one of ours")
+    if len(text) % 4 == 1 and text.endswith((f"-{_FILLER}", f"_{_FILLER}")):
+        text = text[:-1]
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):

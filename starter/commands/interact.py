@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic_core import from_json
 from temporalio.service import RPCError
 
 from connector.app.context import AppContext
 from connector.ingest.intake import ItemResult
+from connector.rules.model.json_text import JsonInvalid, read_json_text
 from connector.store.engine.database import database_now
 from connector.temporal.client import TemporalUnavailable
 from starter.commands.options import DataOption, JsonOption
@@ -98,9 +98,9 @@ def _read_lines(lines: Iterable[str]) -> Iterator[tuple[int, Any | ItemResult]]:
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                yield number, from_json(line, allow_inf_nan=False)
-            except ValueError as error:
-                yield number, ItemResult("invalid", fault=f"the line is not JSON: {error}")
+                yield number, read_json_text(line, is_line=True)
+            except JsonInvalid as fault:
+                yield number, ItemResult("invalid", fault=f"the line {fault}")
 
 
 async def _ingest(context: AppContext, items: Iterable[tuple[int, Any | ItemResult]]) -> list[LineResult]:
@@ -139,9 +139,9 @@ def _parse_property(text: str) -> tuple[str, Any]:
     if not key.endswith(":"):
         return key, value
     try:
-        return key[:-1], from_json(value, allow_inf_nan=False)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r}: {value!r} is not JSON: {error}") from None
+        return key[:-1], read_json_text(value, is_line=True)
+    except JsonInvalid as fault:
+        raise typer.BadParameter(f"{text!r}: {value!r} {fault}") from None
 
 
 def _print_results(results: Iterable[LineResult], as_json: bool, *, is_file: bool) -> None:

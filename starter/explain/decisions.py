@@ -70,6 +70,7 @@ class ExplanationBuilder:
             reason=message.reason.value if message.reason else None,
             words=REASON_TEXTS[message.reason] if message.reason else DELIVERY_TEXTS[message.state],
             fault=message.fault,
+            detail=message.detail,
             claimed_at=format_instant(message.claimed_at),
             decided_at=format_instant(message.decided_at),
             looked_at=_evidence(_with_message(context, message)) if message.reason else [],
@@ -182,6 +183,7 @@ def _with_message(context: DecisionContext, message: DeliveryRecord) -> Decision
         reason=message.reason,
         channel=message.channel,
         fault=message.fault,
+        detail=message.detail,
         decided_at=message.decided_at or context.decided_at,
     )
 

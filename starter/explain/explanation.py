@@ -37,13 +37,14 @@ class InteractionView(BaseModel):
 
 
 class DeliveryView(BaseModel):
-    """One message on one channel."""
+    """One message on one channel. `fault` is a code; `detail` says where a template failed, and why."""
 
     channel: str
     state: str
     reason: str | None
     words: str
     fault: str | None
+    detail: str | None
     claimed_at: str | None
     decided_at: str | None
     looked_at: list[Evidence]

@@ -14,8 +14,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic_core import from_json
-
+from connector.rules.model.json_text import JsonInvalid, read_json_text
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, USER
 from starter.webhooks.protocol import BodyInvalid
 
@@ -41,11 +40,9 @@ def read_json(body: bytes | str) -> Any:
         BodyInvalid: the body is not JSON. The message names the position and quotes nothing of the body.
     """
     try:
-        return from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise BodyInvalid(f"the body is not JSON: {error}") from None
-    except RecursionError:
-        raise BodyInvalid("the body is nested too deeply") from None
+        return read_json_text(body)
+    except JsonInvalid as fault:
+        raise BodyInvalid(f"the body {fault}") from None
 
 
 def read_object(body: bytes | str) -> dict[str, Any]:

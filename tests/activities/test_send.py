@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select, update
@@ -11,6 +12,7 @@ from connector.channels.protocol import Accepted, OutcomeUnknown, Rejected, TryL
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.users import User
 from connector.store.catalogue.drafts import save_drafts
+from connector.store.follow_ups.deliveries import find_deliveries
 from connector.store.follow_ups.receipts import save_receipts
 from connector.store.tables import follow_ups, receipts
 from connector.wire import SendOutcome
@@ -312,6 +314,37 @@ async def test_template_that_aborts(harness: SendHarness) -> None:
     await harness.installation.ingest(push("e1", 0))
     assert (await harness.send(minutes=1)).reason == "aborted_by_template"
     assert harness.channel.messages == []
+
+
+async def test_template_that_fails(harness: SendHarness) -> None:
+    """W7: an error is not the author's abort; channel, field, line and error are stored, and quote no value."""
+    text = {
+        "push": {"title": "a", "body": "Hi\n{{ event.sku | times: 2 }}{{ 1 | divided_by: user.zero }}"},
+        "email": {"subject": "{% abort_message %}", "text": "b"},
+    }
+    await harness.installation.publish(ORIGINAL, follow_on("f", PUSHED, messages=text))
+    await harness.installation.ingest(push("e1", 0))
+    assert (await harness.send(minutes=1, channel="email")).reason == "aborted_by_template"
+    assert (await harness.send(minutes=1)).reason == "template_failed"
+    assert harness.channel.messages == []
+    (row,) = await harness.installation.rows()
+    assert row.state == "dropped"
+    async with harness.installation.database.read("default") as tx:
+        details = {one.channel: (one.fault, one.detail) for one in await find_deliveries(tx)}
+    assert details == {
+        "email": ("template_aborted", None),
+        "push": ("template_fault", "push.body, line 2: divided_by: can't divide by 0"),
+    }
+
+
+async def test_now_is_the_time_of_the_attempt(harness: SendHarness) -> None:
+    """Rendering reads no clock: `now` is when the message is claimed, in the company's zone."""
+    text = {"push": {"title": "a", "body": "{{ 'now' | date: '%F %H:%M %Z' }}"}}
+    await harness.installation.publish(ORIGINAL, follow_on("f", PUSHED, messages=text))
+    await harness.installation.ingest(push("e1", 0))
+    assert (await harness.send(minutes=1)).outcome == "sent"
+    (sent,) = harness.channel.messages
+    assert sent.content["body"] == datetime.fromisoformat(at(1)).astimezone(ZoneInfo("UTC")).strftime("%F %H:%M UTC")
 
 
 async def _republish(harness: SendHarness, newer: dict[str, Any]) -> None:

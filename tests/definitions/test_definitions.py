@@ -99,7 +99,7 @@ FAULTS: list[tuple[str, str]] = [
     (HEAD + T + "  time_of_day: {from: 22:00, to: '06:00'}\n", 'c.yaml:6: delivery.time_of_day.from: must be quoted'),
     (HEAD + T + "  eligible_again: 30 days\n", "delivery.eligible_again: '30 days' is not understood: write never, "),
     (HEAD + T + "  exceptions:\n", "c.yaml:6: delivery.exceptions: must be a list; write [] for none"),
-    (HEAD + T + "  end: 2026-03-05T00:00:00\n", "c.yaml:6: delivery.end: '2026-03-05T00:00:00' needs a zone, like "),
+    (HEAD + T + "  end: 2026-03-05T00:00:00\n", "c.yaml:6: delivery.end: '2026-03-05T00:00:00' needs a time zone, "),
     (HEAD + T + "  end: 2026\n", "c.yaml:6: delivery.end: 2026 is not a time; write one with its zone, like "),
     (HEAD + T + "  key: sku\n", "c.yaml:6: delivery.key: 'sku' must name a property, like properties.sku"),
     (HEAD + T + "name: 12:30\n", 'c.yaml:6: name: must be quoted: "12:30"'),

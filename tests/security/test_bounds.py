@@ -23,7 +23,8 @@ from connector.rules.model.users import User, UserMerge
 from connector.templating.checking import MAX_TEMPLATE_BYTES
 from connector.templating.liquid_bounds import ENVIRONMENTS
 from connector.tracking.agents import is_crawler
-from connector.tracking.rewriting import hosts_in, rewrite_html, rewrite_text
+from connector.tracking.rewriting import rewrite_html, rewrite_text
+from connector.tracking.text_links import hosts_in
 from starter.webhooks.payload import read_address, reason_code
 from tests.support.api_process import api_process
 from tests.support.event_loop import watching_the_loop

@@ -20,6 +20,7 @@ from connector.templating.links import leads_elsewhere
 from connector.templating.templates import render
 from tests.support.polling import until
 from tests.support.system import ANN, SCHEDULED, System
+from tests.support.templates import MOMENT
 
 EVIL = 'Ann", "role": "admin", "x": "\n\\'
 
@@ -163,7 +164,9 @@ def test_listed_hosts_are_checked_when_the_message_is_sent(field: str, text: str
     """With a list, `apply` accepts such links, and each rendered one must lead to a listed or a written host."""
     channel = field.partition(".")[0]
     messages = Messages.model_validate(messages_with(field, text))
-    content = render(messages, channel, {"user": {"x": value}, "campaign": {"id": "c"}, "trigger": {}, "event": {}})
+    content = render(
+        messages, channel, {"user": {"x": value}, "campaign": {"id": "c"}, "trigger": {}, "event": {}}, MOMENT
+    )
     assert leads_elsewhere(getattr(messages, channel), content, ["one.example", "*.listed.example"]) is elsewhere
 
 

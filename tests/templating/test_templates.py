@@ -9,6 +9,7 @@ from connector.rules.model.campaigns import Campaign, Card, parse_definition
 from connector.rules.model.messages import Messages
 from connector.templating.checking import check_templates
 from connector.templating.templates import MessageAborted, RenderingFailed, render
+from tests.support.templates import MOMENT
 
 VARIABLES: dict[str, Any] = {
     "user": {"id": "u-1", "first_name": "<Ann>", "attributes": {"tier": "gold", "tags": ["a", "b"]}, "long": "x" * 999},
@@ -25,7 +26,7 @@ def campaign(messages: dict[str, Any]) -> Campaign:
 
 
 def sms(text: str) -> Any:
-    return render(Messages.model_validate({"sms": {"body": text}}), "sms", VARIABLES)["body"]
+    return render(Messages.model_validate({"sms": {"body": text}}), "sms", VARIABLES, MOMENT)["body"]
 
 
 @pytest.mark.parametrize(
@@ -95,11 +96,15 @@ def test_render() -> None:
             },
         }
     )
-    assert render(messages, "email", VARIABLES) == {"subject": "<Ann>", "html": "<b>&lt;Ann&gt;</b>", "from": "c@x"}
-    assert render(messages, "push", VARIABLES) == {
+    assert render(messages, "email", VARIABLES, MOMENT) == {
+        "subject": "<Ann>",
+        "html": "<b>&lt;Ann&gt;</b>",
+        "from": "c@x",
+    }
+    assert render(messages, "push", VARIABLES, MOMENT) == {
         "title": "", "body": "b", "buttons": [{"id": "{{ 1 }}", "label": "u-1"}], "pages": [],
     }  # fmt: skip
-    assert render(messages, "webhook", VARIABLES) == {
+    assert render(messages, "webhook", VARIABLES, MOMENT) == {
         "url": "https://x.example/u-1", "method": "POST", "headers": {"x": "A"},
         "body": '{"tier": "gold", "tags": ["a", "b"]}',
     }  # fmt: skip

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from connector.tracking.rewriting import hosts_in, is_web, rewrite_html, rewrite_text
+from connector.tracking.rewriting import is_web, rewrite_html, rewrite_text
+from connector.tracking.text_links import hosts_in
 
 OWN, UNSUBSCRIBE, PIXEL = "https://t.example/u/", "https://t.example/u/TOKEN", "\N{BALLOT BOX}"
 

@@ -131,6 +131,11 @@ class Entry:
         return any(delivery.retrigger == "restart" for delivery in self.follow_ons)
 
     @cached_property
+    def may_supersede(self) -> bool:
+        """Whether a trigger of a published revision may end the wait of an earlier one and begin its own (T2, T3)."""
+        return self.may_restart or not self.trigger_types.isdisjoint(self.exception_types)
+
+    @cached_property
     def is_limited_by_receipts(self) -> bool:
         """Whether a published revision does not always send again to users who received it (T1)."""
         return any(delivery.eligible_again != "always" for delivery in self.follow_ons)

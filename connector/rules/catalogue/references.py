@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html.parser import HTMLParser
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import ActionBased, Campaign, External
 from connector.rules.model.conditions import Condition, InteractionCondition
+from connector.rules.model.html_source import read_tags
 from connector.rules.model.interactions import InteractionType
 from connector.rules.model.messages import Messages
 from connector.rules.model.values import ChannelName
@@ -143,10 +143,7 @@ def _aliases(known: _KnownMessages) -> set[str]:
     aliases: set[str] = set()
     for content in known.contents:
         if content.email is not None and content.email.html is not None:
-            reader = _AliasReader()
-            reader.feed(content.email.html)
-            reader.close()
-            aliases |= reader.aliases
+            aliases.update(alias for tag in read_tags(content.email.html) if (alias := tag.value("data-alias")))
     return aliases
 
 
@@ -157,15 +154,3 @@ def _buttons(known: _KnownMessages, channel: ChannelName | None) -> set[str]:
 
 def _pages(known: _KnownMessages) -> set[str]:
     return {page.id for content in known.contents if content.push is not None for page in content.push.pages}
-
-
-class _AliasReader(HTMLParser):
-    """Collects the data-alias of every element."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.aliases: set[str] = set()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Collect the element's alias if it has one."""
-        self.aliases.update(value for name, value in attrs if name == "data-alias" and value)

@@ -133,9 +133,11 @@ def unreachable(context: DecisionContext) -> Iterator[EvidenceItem]:
 
 
 def message_fault(context: DecisionContext) -> Iterator[EvidenceItem]:
-    """Yield the code of the message's fault."""
+    """Yield the code of the message's fault, and its detail if there is one."""
     if context.fault is not None:
         yield EvidenceItem("fault", context.fault, f"the fault was {context.fault}")
+    if context.detail is not None:
+        yield EvidenceItem("detail", context.detail, context.detail)
 
 
 def control_group(context: DecisionContext) -> Iterator[EvidenceItem]:
@@ -195,6 +197,7 @@ EVIDENCE_BY_REASON: Mapping[Reason, Callable[[DecisionContext], Iterator[Evidenc
     Reason.NO_CONSENT: no_consent,
     Reason.UNREACHABLE: unreachable,
     Reason.ABORTED_BY_TEMPLATE: message_fault,
+    Reason.TEMPLATE_FAILED: message_fault,
     Reason.CONTROL_GROUP: control_group,
     Reason.SEND_FAILED: message_fault,
     Reason.SEND_UNKNOWN: message_fault,

@@ -42,6 +42,7 @@ REASON_TEXTS: Mapping[Reason, str] = {
     Reason.NO_CONSENT: "the user unsubscribed from the channel",
     Reason.UNREACHABLE: "the user has no usable address for the channel, or there is no content for any channel",
     Reason.ABORTED_BY_TEMPLATE: "the message's template aborted it for this user",
+    Reason.TEMPLATE_FAILED: "the message's template could not be rendered for this user",
     Reason.CONTROL_GROUP: "the user is in the campaign's control group, which gets no message",
     Reason.SEND_FAILED: "the message could not be sent",
     Reason.SEND_UNKNOWN: "it is unknown whether the message was sent, so it was not sent again",

@@ -48,7 +48,8 @@ class Delivery:
 class DeliveryRecord(Delivery):
     """A delivery as the store keeps it. `user` is the id that services use; '' if it was erased, or not loaded.
 
-    `decided_at` is UTC. `fault` is a code of ours, `provider_id` the provider's id for the message.
+    `decided_at` is UTC. `fault` is a code of ours, of which `detail` says more for people, and `provider_id` is the
+    provider's id for the message.
     """
 
     follow_up_id: str
@@ -57,6 +58,7 @@ class DeliveryRecord(Delivery):
     user: str = ""
     decided_at: datetime | None = None
     fault: str | None = None
+    detail: str | None = None
     provider_id: str | None = None
 
 

@@ -59,7 +59,7 @@ class WriteDelivery:
     """Insert a delivery, or give the stored one its new state.
 
     `attempt` is the attempt that decided it. `decided_at` is UTC; None while the delivery is undecided. `fault` is a
-    code of ours, `provider_id` the provider's id for the message.
+    code of ours, `detail` says more of it for people, and `provider_id` is the provider's id for the message.
     """
 
     follow_up: FollowUp
@@ -68,6 +68,7 @@ class WriteDelivery:
     decided_at: datetime | None = None
     fault: str | None = None
     provider_id: str | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,16 @@ def decide_effects(verdict: MessageVerdict, due: DueMessage, user: User, now: da
 
 
 def decide_delivery(
-    due: DueMessage, delivery: Delivery, now: datetime, *, fault: str | None = None, provider_id: str | None = None
+    due: DueMessage,
+    delivery: Delivery,
+    now: datetime,
+    *,
+    fault: str | None = None,
+    provider_id: str | None = None,
+    detail: str | None = None,
 ) -> tuple[Effect, ...]:
     """Return the effects of a delivery's final state, the follow-up's end included if it was the last undecided one."""
-    write = WriteDelivery(due.follow_up, delivery, due.attempt, now, fault, provider_id)
+    write = WriteDelivery(due.follow_up, delivery, due.attempt, now, fault, provider_id, detail)
     changed = settle_or_go_on(due.follow_up, {**due.deliveries, due.channel: delivery}, now)
     return (write,) if changed == due.follow_up else (write, ChangeFollowUp(changed))
 

@@ -40,6 +40,7 @@ from connector.rules.triggering.trigger_list import is_trigger
 class SendResult:
     """The result of sending one message. `fault` is a code of ours; `provider_id` is the provider's id for it.
 
+    `detail` says more of the fault for people, without personal data: where a template failed, and why (W7).
     `is_reported`: a delivery report follows and makes the receipt (M4). `invalid_tokens` are push tokens to forget.
     """
 
@@ -49,6 +50,7 @@ class SendResult:
     provider_id: str | None = None
     is_reported: bool = False
     invalid_tokens: tuple[str, ...] = ()
+    detail: str | None = None
 
     @property
     def may_be_reported(self) -> bool:
@@ -78,7 +80,9 @@ def decide_result(
     stored = due.delivery
     if stored is None or is_settled(stored, result):
         return MessageDecision(Decided(stored or delivery), tuple(effects))
-    effects += decide_delivery(due, delivery, now, fault=result.fault, provider_id=result.provider_id)
+    effects += decide_delivery(
+        due, delivery, now, fault=result.fault, provider_id=result.provider_id, detail=result.detail
+    )
     if is_out:
         effects.append(SaveReceipt(follow_up, dispatched_at))
     if result.state is DeliveryState.SENT and not result.is_reported:

@@ -55,13 +55,13 @@ TriggerOutcome = FollowUp | Reason | None
 class EvaluateTrigger(Protocol):
     """Evaluates an item as a trigger of one follow-on, user and key."""
 
-    def __call__(self, logged: LogEntry, blocking: FollowUp | None, has_begun: bool) -> TriggerOutcome:
+    def __call__(self, logged: LogEntry, blocking: FollowUp | None, has_passed: bool) -> TriggerOutcome:
         """Return what the item does as a trigger.
 
         Args:
             blocking: the open follow-up of the key at that point.
-            has_begun: whether the item began a follow-up before. Then only `blocking` is checked, because everything
-                else was decided on arrival.
+            has_passed: whether the item began a follow-up before, or was refused only because another one waited. Then
+                only `blocking` is checked, because everything else was decided on arrival (A2).
         """
         ...
 

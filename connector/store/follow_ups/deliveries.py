@@ -26,7 +26,7 @@ from connector.store.follow_ups.follow_ups import update_follow_ups
 from connector.store.tables import deliveries, interactions, user_aliases
 from connector.store.users.marks import make_pseudonym
 
-_DECIDED = ("state", "reason", "claimed_at", "decided_at", "attempt", "fault", "provider_id")
+_DECIDED = ("state", "reason", "claimed_at", "decided_at", "attempt", "fault", "detail", "provider_id")
 """The columns that a decision about a delivery changes."""
 
 
@@ -125,6 +125,7 @@ async def write_deliveries(tx: Transaction, written: Sequence[WriteDelivery]) ->
             "decided_at": one.decided_at,
             "attempt": one.attempt,
             "fault": one.fault,
+            "detail": one.detail,
             "provider_id": await _provider_id(tx, one),
         }
         for one in written
@@ -215,5 +216,6 @@ def _record(row: RowMapping) -> DeliveryRecord:
         user=row.get("external_id") or "",
         decided_at=row["decided_at"],
         fault=row["fault"],
+        detail=row["detail"],
         provider_id=row["provider_id"],
     )

@@ -7,10 +7,10 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
 from connector.definitions.faults import describe_faults
 from connector.rules.model.errors import DefinitionError
+from connector.rules.model.json_text import JsonInvalid, read_json_text
 from connector.rules.model.values import storage_problem
 from starter.api.requests.decompression import declared_length, read_decompressed
 from starter.api.requests.errors import ApiError
@@ -34,9 +34,9 @@ def parse_json(body: bytes) -> Any:
     if not body:
         return None
     try:
-        return from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise ApiError(400, "invalid_json", f"the body is not JSON: {error}") from None
+        return read_json_text(body)
+    except JsonInvalid as fault:
+        raise ApiError(400, "invalid_json", f"the body {fault}") from None
 
 
 async def read_object(request: Request) -> dict[str, Any]:

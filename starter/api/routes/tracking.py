@@ -68,7 +68,7 @@ class TrackingContext:
         if self.tokens is None:
             return page(TrackingPage.UNKNOWN)
         try:
-            return self.tokens.read(text, kind, at=machine_now())
+            return self.tokens.read_link(text, kind, at=machine_now())
         except TokenExpired:
             return page(TrackingPage.EXPIRED)
         except TokenInvalid:
