@@ -32,6 +32,7 @@ from connector.rules.sending.effects import (
     decide_delivery,
     end_rest,
 )
+from connector.rules.sending.retries import describe_next_attempt
 from connector.rules.triggering.exceptions import is_cancelled_by
 from connector.rules.triggering.trigger_list import is_trigger
 
@@ -101,7 +102,14 @@ def is_settled(stored: Delivery, result: SendResult) -> bool:
 
 
 def decide_release(
-    due: DueMessage, claimed_at: datetime, fault: str, since: Sequence[LogEntry], catalogue: Catalogue, now: datetime
+    due: DueMessage,
+    claimed_at: datetime,
+    fault: str,
+    since: Sequence[LogEntry],
+    catalogue: Catalogue,
+    now: datetime,
+    *,
+    next_attempt_at: datetime | None = None,
 ) -> tuple[Effect, ...]:
     """Return what releasing a claim changes: nothing went out, so exceptions before the next attempt count (X1).
 
@@ -111,6 +119,7 @@ def decide_release(
     Args:
         claimed_at: when the claim to release was made, UTC; another attempt's claim stays.
         since: the exceptions in the user's log since the trigger, at least, in event order.
+        next_attempt_at: when the message is tried again, UTC; None: not known, as of a launch, which goes in passes.
     """
     if due.delivery is None or due.delivery.state is not DeliveryState.CLAIMED or due.delivery.claimed_at != claimed_at:
         return ()
@@ -120,7 +129,9 @@ def decide_release(
     opened = due.with_state(DeliveryState.OPEN)
     deliveries = {**due.deliveries, due.channel: opened}
     waits = with_rest(settle_or_go_on(due.follow_up, deliveries, now), deliveries)
-    write, change = WriteDelivery(due.follow_up, opened, due.attempt, fault=fault), ChangeFollowUp(waits)
+    detail = describe_next_attempt(due.attempt, next_attempt_at) if next_attempt_at is not None else None
+    write = WriteDelivery(due.follow_up, opened, due.attempt, fault=fault, detail=detail)
+    change = ChangeFollowUp(waits)
     by = _first_exception(waits, since, catalogue)
     if by is None:
         return write, change

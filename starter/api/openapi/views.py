@@ -128,7 +128,10 @@ class ReceiptView(ResponseModel):
 
 
 class FollowUpView(ResponseModel):
-    """A follow-up or refusal. `reason` is null if it was sent or waits; a refusal has neither id nor due time."""
+    """A follow-up or refusal. `reason` is null if it was sent or waits; a refusal has neither id nor due time.
+
+    `waits`, of an open one: "waits until …", or "due for 9 s; attempt 5 at …; last: http_503".
+    """
 
     id: str | None
     workflow_id: str | None
@@ -143,6 +146,7 @@ class FollowUpView(ResponseModel):
     reason: Reason | None
     decided_at: datetime | None
     channels: list[str]
+    waits: str | None = None
     exception: str | None = None
 
 
