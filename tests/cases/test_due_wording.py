@@ -1,4 +1,4 @@
-"""Section D of the rules of wording: what an open follow-up says while it waits, is due, or its provider is away (W6)."""
+"""W6: what an open follow-up says while it waits, while it is due, and while its provider is away."""
 
 from __future__ import annotations
 
