@@ -32,9 +32,9 @@ class FollowUpListing:
     """One follow-up, or one refused trigger, in its present state. Times are UTC; `key` is '' if it is not set.
 
     `channels` are those on which a message went out, and `tried` the messages that are tried again (W6). If the user
-    was erased, `user` is None, `trigger` is `erased`, and `key` is the row's own id, or '' of a refusal. `is_launched`
-    is true for a follow-up of a launch, which has no workflow of its own. A refusal has neither `id`, `due_at`, `next_at`
-    nor `exception`.
+    was erased, `user` is None, `trigger` is `erased`, and `key` is the row's own id, or '' of a refusal.
+    `is_launched` is true for a follow-up of a launch, which has no workflow of its own. A refusal has neither `id`,
+    `due_at`, `next_at` nor `exception`.
     """
 
     user_key: str
