@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from temporalio import activity
@@ -15,14 +15,16 @@ from connector import names
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.audit import AuditAction
 from connector.rules.model.errors import OrderRefused
-from connector.rules.publishing.orders import PLANNERS, Missed, OrderPlan, missed_to_count, plan_publish
+from connector.rules.publishing.launch_notes import Forecasts, launches_to_forecast
+from connector.rules.publishing.orders import PLANNERS, Missed, OrderPlan, missed_to_count, plan_publish, plan_resume
 from connector.store.audit import record_done
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import read_head
 from connector.store.catalogue.orders import VersionMoved, commit_order, find_receipt, next_instant
 from connector.store.engine.database import Database
-from connector.store.engine.transaction import Transaction
+from connector.store.engine.transaction import Transaction, database_now
 from connector.store.follow_ups.ending import end_partly_sent, end_stopped, find_stopped
+from connector.store.reporting.launch_forecasts import forecast_launches
 from connector.store.users.log import count_interactions
 from connector.wire import Order, OrderReceipt, StoppedWindow
 
@@ -33,6 +35,14 @@ _ORDER_SECONDS = 50.0
 """The deadline of an order's transactions: less than that of the activity, and far more than that of an ingest."""
 _MAX_LINES = 100
 """Enough for a person, and within Temporal's limit of 2 MiB per payload."""
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """What the warnings of an order count: interactions that were missed (P4), and users of launches (P9, W5)."""
+
+    missed: Missed = field(default_factory=dict)
+    forecasts: Forecasts = field(default_factory=dict)
 
 
 class Publisher:
@@ -61,9 +71,9 @@ class Publisher:
         """
         while True:
             catalogue = await self._cache.at_least(self._database)
-            missed = await self._missed(catalogue, order)
+            counts = await self._count(catalogue, order)
             try:
-                receipt = await self._commit(catalogue, order, missed)
+                receipt = await self._commit(catalogue, order, counts)
                 self._changed()  # a launch may have to begin, or to be signalled
                 return receipt
             except VersionMoved:
@@ -109,14 +119,19 @@ class Publisher:
             await asyncio.sleep(min(seconds, _MAX_PAUSE_SECONDS))
         return ended
 
-    async def _missed(self, catalogue: Catalogue, order: Order) -> Missed:
-        if order.verb != "publish":
-            return {}
-        wanted = missed_to_count(catalogue, order.ids, with_follow_ons=order.with_follow_ons)
+    async def _count(self, catalogue: Catalogue, order: Order) -> _Counts:
+        if order.verb not in ("publish", "resume"):
+            return _Counts()
         async with self._database.read(self._workspace, seconds=_ORDER_SECONDS) as tx:
-            return await count_interactions(tx, wanted)
+            now = await database_now(tx)
+            launches = launches_to_forecast(catalogue, order.verb, order.ids, now)
+            forecasts = await forecast_launches(tx, launches, catalogue.workspace, now)
+            if order.verb == "resume":
+                return _Counts(forecasts=forecasts)
+            wanted = missed_to_count(catalogue, order.ids, with_follow_ons=order.with_follow_ons)
+            return _Counts(await count_interactions(tx, wanted), forecasts)
 
-    async def _commit(self, catalogue: Catalogue, order: Order, missed: Missed) -> OrderReceipt:
+    async def _commit(self, catalogue: Catalogue, order: Order, counts: _Counts) -> OrderReceipt:
         async with self._database.write(self._workspace, lock="exclusive", seconds=_ORDER_SECONDS) as tx:
             done = await find_receipt(tx, order.order_id, order.digest)
             if done is not None:
@@ -124,7 +139,7 @@ class Publisher:
             if (await read_head(tx)).version != catalogue.version:
                 raise VersionMoved("the catalogue has changed since it was loaded")
             now = await next_instant(tx)
-            plan = _plan(catalogue, order, missed, now)
+            plan = _plan(catalogue, order, counts, now)
             plan = replace(plan, warnings=tuple(_first(plan.warnings)))
             receipt = await commit_order(
                 tx,
@@ -141,8 +156,10 @@ class Publisher:
             return OrderReceipt.model_validate(receipt)
 
 
-def _plan(catalogue: Catalogue, order: Order, missed: Missed, now: datetime) -> OrderPlan:
+def _plan(catalogue: Catalogue, order: Order, counts: _Counts, now: datetime) -> OrderPlan:
     """Return what an order changes, by the rules of publishing; raises OrderRefused."""
+    if order.verb == "resume":
+        return plan_resume(catalogue, order.ids, counts.forecasts)
     if order.verb != "publish":
         return PLANNERS[order.verb](catalogue, order.ids)
     return plan_publish(
@@ -151,7 +168,8 @@ def _plan(catalogue: Catalogue, order: Order, missed: Missed, now: datetime) -> 
         now=now,
         with_follow_ons=order.with_follow_ons,
         allow_missed=order.allow_missed,
-        missed=missed,
+        missed=counts.missed,
+        forecasts=counts.forecasts,
     )
 
 

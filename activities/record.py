@@ -16,10 +16,11 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
 
 from connector import names
+from connector.ingest.batch_text import read_batch_text
 from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, parse_batch
 from connector.ingest.intake import Intake, ItemResult
 from connector.rules.model.interactions import Event, Interaction
-from connector.rules.model.json_text import JsonInvalid, read_json_text
+from connector.rules.model.json_text import JsonInvalid
 from connector.rules.model.users import ERASED_FAULT
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.users.users import load_users
@@ -149,7 +150,7 @@ def _decode(payload: Payload) -> Any:
     if encoding != b"json/plain":
         raise BatchRefused("invalid_json", "the body is not JSON: its payload's encoding is not json/plain")
     try:
-        return read_json_text(payload.data)
+        return read_batch_text(payload.data)
     except JsonInvalid as fault:
         raise BatchRefused("invalid_json", f"the body {fault}") from None
 

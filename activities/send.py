@@ -263,5 +263,11 @@ def _count_retry(channel: str, fault: str) -> None:
 
 def _result_of(fault: Rejected | OutcomeUnknown) -> SendResult:
     if isinstance(fault, Rejected):
-        return SendResult(DeliveryState.FAILED, Reason.SEND_FAILED, fault.code, invalid_tokens=fault.invalid_tokens)
+        return SendResult(
+            DeliveryState.FAILED,
+            Reason.SEND_FAILED,
+            fault.code,
+            invalid_tokens=fault.invalid_tokens,
+            meaning=fault.meaning,
+        )
     return SendResult(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN, fault.code)

@@ -31,6 +31,8 @@ from connector.channels.protocol import (
     SendError,
     TryLater,
 )
+from connector.rules.model.addresses import AddressMeaning
+from connector.rules.provider_events.refusals import meaning_of_smtp
 from connector.settings.providers import Smtp
 from connector.templating.threads import run_in_thread
 
@@ -64,7 +66,7 @@ class EmailChannel:
         self._clock = clock
 
     async def send(self, message: OutgoingMessage) -> Accepted:
-        """Send `message.content` (subject, html, text, from); the provider's id is the Message-ID.
+        """Send `message.content` as email; the provider's id is the Message-ID.
 
         Raises:
             Rejected: it cannot be written as email, or the server refuses recipient or message with 5xx.
@@ -174,7 +176,9 @@ def _classify(fault: Exception, stage: _Stage) -> SendError:
             is_sender = isinstance(fault, aiosmtplib.SMTPSenderRefused) and fault.code >= 500
             return TryLater("sender_refused" if is_sender else f"smtp_{fault.code}", _describe_reply(fault))
         if 500 <= fault.code < 600 and type(fault) in _REFUSALS:
-            return Rejected(_REFUSALS[type(fault)], _describe_reply(fault))
+            is_of_recipient = not isinstance(fault, aiosmtplib.SMTPSenderRefused)
+            meaning = meaning_of_smtp(fault.code, fault.message) if is_of_recipient else AddressMeaning.NOTHING
+            return Rejected(_REFUSALS[type(fault)], _describe_reply(fault), meaning=meaning)
         if 400 <= fault.code < 500:
             return TryLater(f"smtp_{fault.code}", _describe_reply(fault))
     if stage is _Stage.DATA:

@@ -39,11 +39,17 @@ Status = Literal["accepted", "duplicate", "invalid"]
 
 @dataclass(frozen=True)
 class ItemResult:
-    """The result of one item. `fault` describes what is wrong with an invalid item and what would be right."""
+    """The result of one item or description.
+
+    Args:
+        fault: what is wrong with an invalid one, and what would be right.
+        warnings: what is wrong with the addresses of an accepted description (`address_warnings`).
+    """
 
     status: Status
     id: str | None = None
     fault: str | None = None
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

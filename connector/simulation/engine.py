@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.lifecycle import OrderVerb, apply_order
+from connector.rules.model.addresses import address_warnings
 from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.model.consent import ConsentSource, read_statements
 from connector.rules.model.follow_up import drop
@@ -16,7 +17,9 @@ from connector.rules.model.interactions import Item, LogEntry
 from connector.rules.model.reasons import Reason
 from connector.rules.model.users import User, UserMerge
 from connector.rules.publishing.drafting import draft
-from connector.rules.publishing.orders import PLANNERS, OrderPlan, plan_publish
+from connector.rules.publishing.launch_notes import Forecasts, launches_to_forecast
+from connector.rules.publishing.orders import PLANNERS, OrderPlan, plan_publish, plan_resume
+from connector.rules.sending.launch_times import SHARES, LaunchForecast, Share
 from connector.rules.sending.launching import is_launched
 from connector.rules.timing.caps import PastSend
 from connector.simulation import sort_keys
@@ -38,6 +41,10 @@ class Peers(Protocol):
         """Return what follow-ons have missed by now in all processes, as `World.missed` counts it."""
         ...
 
+    def launched(self, own: Counter[tuple[str, Share]]) -> Counter[tuple[str, Share]]:
+        """Return what an order's launches do with users in all processes, as `SimulatedLauncher` counts it."""
+        ...
+
     def begun(self, own: Mapping[str, SortKey]) -> Sequence[str]:
         """Return the campaigns of which a follow-up has begun in any process, in the order of their first ones."""
         ...
@@ -47,6 +54,10 @@ class NoPeers:
     """One process plays all users."""
 
     def missed(self, own: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
+        """Return the own counts."""
+        return own
+
+    def launched(self, own: Counter[tuple[str, Share]]) -> Counter[tuple[str, Share]]:
         """Return the own counts."""
         return own
 
@@ -121,6 +132,8 @@ class Simulation:
         merge = UserMerge(user.profile, user.statements)
         merge.apply(changes, read_statements(changes.get("consent", {}), self._world.clock, ConsentSource.SERVICE))
         user.profile, user.statements = merge.result(), merge.statements
+        for warning in address_warnings(changes):
+            self._world.warn(f"user {user_id!r}: {warning}")
 
     def add_user(
         self, profile: User, *, log: Sequence[LogEntry] = (), receipts: Mapping[tuple[str, str], datetime]
@@ -168,10 +181,25 @@ class Simulation:
 
     def _plan(self, verb: OrderVerb, ids: Sequence[str], allow_missed: bool) -> OrderPlan:
         world = self._world
-        if verb != "publish":
+        if verb not in ("publish", "resume"):
             return PLANNERS[verb](world.catalogue, ids)
+        forecasts = self._forecast_launches(verb, ids)
+        if verb == "resume":
+            return plan_resume(world.catalogue, ids, forecasts)
         missed = self._peers.missed(world.missed)
-        return plan_publish(world.catalogue, ids, now=world.clock, allow_missed=allow_missed, missed=missed)
+        return plan_publish(
+            world.catalogue, ids, now=world.clock, allow_missed=allow_missed, missed=missed, forecasts=forecasts
+        )
+
+    def _forecast_launches(self, verb: OrderVerb, ids: Sequence[str]) -> Forecasts:
+        launches = launches_to_forecast(self._world.catalogue, verb, ids, self._world.clock)
+        if not launches:
+            return {}
+        counts = self._peers.launched(self._launcher.count_shares(launches))
+        return {
+            entry.id: LaunchForecast.of_counts({share: counts[entry.id, share] for share in SHARES})
+            for entry in launches
+        }
 
     def _end_waits(self, campaigns: Sequence[str], *, end_launches: bool) -> None:
         """End what waits when its window closes, and a launch only when it is archived; what is being sent ends later

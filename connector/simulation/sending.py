@@ -20,6 +20,7 @@ from connector.rules.sending.effects import (
     IngestInteraction,
     KeepAssignment,
     SaveReceipt,
+    StateAddress,
     WriteDelivery,
 )
 from connector.rules.sending.results import decide_result
@@ -114,8 +115,8 @@ class SimulatedSender:
                     user.receipts[follow_up.campaign, user.id, follow_up.key] = at
                 case IngestInteraction(interaction):
                     self._ingest(interaction)
-                case ForgetPushTokens():
-                    raise AssertionError("no provider rejects a token in a simulation")
+                case ForgetPushTokens() | StateAddress():
+                    raise AssertionError("no provider rejects a token or an address in a simulation")
 
     def take_paused(self, campaign: str) -> list[tuple[str, str, str, SortKey]]:
         """Return and forget (user, follow-up, channel, sort key) of what fell due while the campaign was stopped."""

@@ -1,7 +1,8 @@
 """The process that plays one share of a timeline, and its messages to the process that started it.
 
-A message is a pair of a kind and a value: questions to all shares (`missed`, `begun`), then `played` with the result,
-then the outcomes in chunks (`some`) and an `end`. `alone` means that the timeline must be played by one process.
+A message is a pair of a kind and a value: questions to all shares (`missed`, `launched`, `begun`), then `played` with
+the result, then the outcomes in chunks (`some`) and an `end`. `alone` means that the timeline must be played by one
+process.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 from connector.definitions import Definitions
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import Campaign, Scheduled
+from connector.rules.sending.launch_times import Share as LaunchShare
 from connector.simulation.engine import Simulation
 from connector.simulation.playing import StepRefused, play
 from connector.simulation.sort_keys import SortKey
@@ -101,6 +103,10 @@ class _Questions:
 
     def missed(self, own: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
         self._connection.send(("missed", own))
+        return Counter(self._connection.recv())
+
+    def launched(self, own: Counter[tuple[str, LaunchShare]]) -> Counter[tuple[str, LaunchShare]]:
+        self._connection.send(("launched", own))
         return Counter(self._connection.recv())
 
     def begun(self, own: Mapping[str, SortKey]) -> Sequence[str]:

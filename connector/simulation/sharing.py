@@ -3,7 +3,7 @@
 Users do not influence each other, with few exceptions:
 
 - the users of a scheduled original with `per_minute` compete for its messages;
-- what a new follow-on has missed is counted over all users;
+- what a new follow-on has missed, and whom an order's launches reach, is counted over all users;
 - the outcomes are printed in the order of the decisions.
 
 The first is left to one process; for the others, the processes exchange counts and sort keys.
@@ -133,7 +133,8 @@ class _Shares:
         values = [asked[connection][1] for connection in self._connections if connection in asked]
         if len(questions) > 1 or len(values) < len(self._connections):
             raise PlayAlone
-        answer = sum(values, Counter[tuple[str, str]]()) if questions == {"missed"} else _merged_campaigns(values)
+        is_campaigns = questions == {"begun"}
+        answer = _merged_campaigns(values) if is_campaigns else sum(values, Counter[tuple[str, str]]())
         for connection in self._connections:
             connection.send(answer)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.publishing.drafting import DraftResult, draft
+from connector.rules.publishing.launch_notes import launches_to_forecast
 from connector.rules.publishing.orders import OrderPlan, check_publish, missed_to_count
 from connector.rules.publishing.preview import (
     DefinitionPreview,
@@ -20,6 +21,7 @@ from connector.store.catalogue.cache import load_catalogue
 from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.reporting.counts import WaitCounts, count_waits
+from connector.store.reporting.launch_forecasts import forecast_launches
 from connector.store.users.log import count_interactions
 
 
@@ -67,5 +69,8 @@ async def _check_publish(
 ) -> tuple[OrderPlan, list[str]]:
     if not ids:
         return OrderPlan(()), []
+    now = await database_now(tx)
     missed = await count_interactions(tx, missed_to_count(drafted.catalogue, ids))
-    return check_publish(drafted.catalogue, ids, now=await database_now(tx), allow_missed=allow_missed, missed=missed)
+    launches = launches_to_forecast(drafted.catalogue, "publish", ids, now)
+    forecasts = await forecast_launches(tx, launches, drafted.catalogue.workspace, now)
+    return check_publish(drafted.catalogue, ids, now=now, allow_missed=allow_missed, missed=missed, forecasts=forecasts)

@@ -266,6 +266,7 @@ def test_interactions_that_cannot_happen_yet(interaction: str, refinements: dict
         ("at_publish", None),
         ({"at": "2026-03-02 09:00", "zone": "company"}, None),
         ({"at": "2026-03-01 09:00", "zone": "company"}, "has passed; it is sent at once"),
+        ({"at": "2026-03-01 09:00", "zone": "user"}, "more than an hour before the publication get no message (stale)"),
     ],
 )
 def test_time_of_a_launch_that_has_passed(send: Any, note: str | None) -> None:

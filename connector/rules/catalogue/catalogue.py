@@ -277,6 +277,14 @@ class Catalogue:
         entry = self.entries.get(name)
         return entry is not None and entry.state == "active"
 
+    def stale_after(self, name: str) -> timedelta:
+        """Return how late messages of a published campaign may be sent, by its newest live revision (D4)."""
+        entry = self.entries[name]
+        definition = (entry.live or entry.published[-1]).definition
+        return (
+            definition.stale_after(self.workspace) if isinstance(definition, Campaign) else self.workspace.stale_after
+        )
+
     def target_of(self, item: Item) -> Entry | None:
         """Return the item's campaign or card; None for events, unknown ids and ids of the other kind (M5)."""
         if not isinstance(item, Interaction):

@@ -82,10 +82,10 @@ class _Report(BaseModel):
     def _check_properties(cls, value: dict[str, Any]) -> dict[str, Any]:
         if not value or is_small_and_plain(value, MAX_PROPERTIES_BYTES):
             return value
-        if len(canonical_json(value).encode()) > MAX_PROPERTIES_BYTES:
-            raise ValueError(f"properties are larger than {MAX_PROPERTIES_BYTES} bytes")
         if problem := storage_problem(value):
             raise ValueError(f"properties {problem}")
+        if len(canonical_json(value).encode()) > MAX_PROPERTIES_BYTES:
+            raise ValueError(f"properties are larger than {MAX_PROPERTIES_BYTES} bytes")
         return value
 
     @property
@@ -179,4 +179,5 @@ def dispatch_of(item: Item) -> tuple[str, str] | None:
 
 def derive_id(facts: Sequence[Any]) -> str:
     """Return the id of an item that was reported without one, from what distinguishes it from others (M6)."""
-    return f"made-{hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:40]}"
+    text = canonical_json(facts).encode(errors="surrogatepass")
+    return f"made-{hashlib.sha256(text).hexdigest()[:40]}"

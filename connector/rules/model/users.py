@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, field_validator
 
+from connector.rules.model.addresses import canonical_address, is_sendable, stored_address
 from connector.rules.model.consent import (
     Consent,
     ConsentStatements,
@@ -41,12 +43,26 @@ ERASED_FAULT = "erased: the user was erased"
 """The fault of every report about an erased user: the report is not stored (guarantee 8)."""
 
 
+def _empty_is_none(value: Any) -> Any:
+    """Return None for an empty text: services write one for a user without that address."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _stored(channel: str, text: str | None) -> str | None:
+    return None if text is None else stored_address(channel, text)
+
+
+Email = Annotated[Text | None, BeforeValidator(_empty_is_none), AfterValidator(partial(_stored, "email"))]
+Phone = Annotated[Text | None, BeforeValidator(_empty_is_none), AfterValidator(partial(_stored, "sms"))]
+"""An address in its stored form (`stored_address`), or any other text, to which nothing can be sent."""
+
+
 class User(Definition):
     """A user: identity, addresses, attributes and consent. A channel missing in `consent` is subscribed (W1)."""
 
     id: Text
-    email: Text | None = None
-    phone: Text | None = None
+    email: Email = None
+    phone: Phone = None
     push_tokens: Annotated[tuple[Text, ...], Field(max_length=MAX_PUSH_TOKENS)] = ()
     time_zone: Text | None = None
     first_name: Text | None = None
@@ -69,8 +85,6 @@ class _Removed:
 REMOVED: Final = _Removed()
 """A value in changes that removes the attribute. JSON has no such value: null is a value of its own."""
 
-_NUMBER_SEPARATORS = str.maketrans("", "", " -().")
-
 
 def check_zone(name: str) -> str:
     """Return `name` if it is an IANA time zone. Raises ValueError with an example otherwise."""
@@ -79,11 +93,6 @@ def check_zone(name: str) -> str:
     except (ValueError, OSError, KeyError) as error:
         raise ValueError(f"{name!r} is not an IANA time zone; write one like Europe/Berlin") from error
     return name
-
-
-def canonical_address(channel: str, address: str) -> str:
-    """Return the form in which addresses are compared: email in lower case, numbers without separators."""
-    return address.translate(_NUMBER_SEPARATORS) if channel == "sms" else address.casefold()
 
 
 def address_of(user: User, channel: str) -> str | None:
@@ -99,6 +108,16 @@ def is_suppressed(user: User, suppressed: SuppressedAddresses, channel: str) -> 
         and address is not None
         and canonical_address(channel, suppressed_address) == canonical_address(channel, address)
     )
+
+
+def has_usable_address(user: User, suppressed: SuppressedAddresses, channel: str) -> bool:
+    """Return whether the user can be reached on email or sms, or has a token for push; True for all other channels."""
+    if channel == "push":
+        return bool(user.push_tokens)
+    address = address_of(user, channel)
+    if address is None:
+        return channel not in ("email", "sms")
+    return is_sendable(channel, address) and not is_suppressed(user, suppressed, channel)
 
 
 def suppressed_channels(user: User, suppressed: SuppressedAddresses) -> Iterator[str]:

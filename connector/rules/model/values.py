@@ -30,6 +30,8 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _PERHAPS_UNSTORABLE = (rb"\u0000", b"Infinity", b"NaN")
 """Parts of JSON text that may encode a null character or an infinite number, and are harmless otherwise."""
+MAX_DEPTH = 190
+"""The limit of the nesting of a JSON value that is stored; the reader of a whole body allows 200 levels."""
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
@@ -130,16 +132,42 @@ def is_small_and_plain(value: Any, max_bytes: int) -> bool:
     except ValueError:
         return False
     # The canonical form, whose size counts, writes some numbers longer (1e+16), but never twice as long.
-    return 2 * len(text) <= max_bytes and not any(mark in text for mark in _PERHAPS_UNSTORABLE)
+    is_plain = 2 * len(text) <= max_bytes and not any(mark in text for mark in _PERHAPS_UNSTORABLE)
+    return is_plain and text.count(b"[") + text.count(b"{") <= MAX_DEPTH
 
 
 def storage_problem(value: Any) -> str | None:
     """Return why a JSON value cannot be stored, as a clause that follows the value's name; None if it can be."""
+    if not _is_shallow(value, MAX_DEPTH):
+        return f"must not be nested deeper than {MAX_DEPTH} levels"
     if has_null_character(value):
         return "must not contain null characters, which no database stores"
     if has_infinite_number(value):
-        return "must not contain numbers too large for any computer, like 1e400"
+        return "must not contain numbers too large for any computer, like 1e400, nor NaN"
+    if not _is_encodable(value):
+        return "must not contain characters that UTF-8 cannot encode, such as half of a surrogate pair"
     return None
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return True
+    parts = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(part, levels - 1) for part in parts)
+
+
+def _is_encodable(value: Any) -> bool:
+    """Return whether all texts of a JSON value are without lone surrogates."""
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, dict):
+        return all(_is_encodable(name) and _is_encodable(part) for name, part in value.items())
+    return not isinstance(value, list) or all(map(_is_encodable, value))
+
+
+def replace_surrogates(text: str) -> str:
+    """Return a text that UTF-8 can encode: a question mark stands for each lone surrogate."""
+    return text.encode(errors="replace").decode()
 
 
 def _no_null(value: Any) -> Any:

@@ -13,10 +13,9 @@ from connector.rules.model.conditions import Condition, EventCondition, Interact
 from connector.rules.model.interactions import InteractionType
 from connector.rules.model.predicates import All, Any_, Did, Interacted, Not, Predicate
 from connector.rules.model.schedules import After, EligibleAfter, QuietHours, SendAt, TimeOfDay
-from connector.rules.model.users import User
-from connector.rules.model.values import EARLIEST, format_duration
+from connector.rules.model.values import format_duration
 from connector.rules.sending.due_list import quiet_hours_of
-from connector.rules.sending.launching import due_for
+from connector.rules.sending.launch_times import SendTime
 from connector.rules.targeting.matching import topic_of_condition
 from connector.rules.timing.caps import CAPPED_CHANNELS
 from connector.rules.timing.windows import is_within
@@ -183,12 +182,14 @@ def empty_predicates(predicate: Predicate) -> Iterator[str]:
 
 
 def time_has_passed(definition: Campaign, catalogue: Catalogue, now: datetime) -> Iterator[str]:
-    """Warn of a scheduled original that is first published after its send time."""
+    """Warn of a scheduled original that is first published after its send time (W5)."""
     entry, delivery = catalogue.entries.get(definition.id), definition.delivery
     if not isinstance(delivery, Scheduled) or not isinstance(delivery.send, SendAt) or (entry and entry.published):
         return
-    if due_for(delivery, User(id="nobody"), EARLIEST, catalogue.workspace) < now:
-        yield f"its time ({delivery.send.at}) has passed; it is sent at once to everybody for whom it has"
+    time = SendTime(delivery.send, now, catalogue.workspace.zone)
+    if time.as_written(None) < now:
+        late = "; users for whom it passed more than an hour before the publication get no message (stale)"
+        yield f"its time ({delivery.send.at}) has passed; it is sent at once{late if time.is_local else ''}"
 
 
 def audience_requires_trigger(predicate: Predicate, follow_on: ActionBased) -> Iterator[str]:

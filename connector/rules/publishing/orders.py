@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 
@@ -18,6 +18,7 @@ from connector.rules.catalogue.dependencies import (
 from connector.rules.catalogue.references import target_problems
 from connector.rules.model.errors import OrderRefused
 from connector.rules.model.interactions import LAUNCH_TIME, InteractionType
+from connector.rules.publishing.launch_notes import Forecasts, launch_notes
 from connector.rules.publishing.lints import refusals, warnings
 
 Missed = Mapping[tuple[str, str], int]
@@ -44,6 +45,7 @@ def plan_publish(
     with_follow_ons: bool = False,
     allow_missed: bool = False,
     missed: Missed | None = None,
+    forecasts: Forecasts | None = None,
 ) -> OrderPlan:
     """Plan a publication of these ids, all or none; follow-ons come before what they listen to (P5).
 
@@ -52,12 +54,15 @@ def plan_publish(
         with_follow_ons: also publish the draft follow-ons that listen to them.
         allow_missed: publish even if a draft follow-on misses the launch (P3).
         missed: the counts of the pairs that `missed_to_count` returns.
+        forecasts: of the launches that `launches_to_forecast` returns.
 
     Raises:
         OrderRefused: the publication is refused; the error has every problem.
     """
     chosen = with_draft_follow_ons(catalogue, ids) if with_follow_ons else ids
-    plan, problems = check_publish(catalogue, chosen, now=now, allow_missed=allow_missed, missed=missed)
+    plan, problems = check_publish(
+        catalogue, chosen, now=now, allow_missed=allow_missed, missed=missed, forecasts=forecasts
+    )
     if problems:
         raise OrderRefused(problems)
     return plan
@@ -70,6 +75,7 @@ def check_publish(
     now: datetime,
     allow_missed: bool = False,
     missed: Missed | None = None,
+    forecasts: Forecasts | None = None,
 ) -> tuple[OrderPlan, list[str]]:
     """Return what publishing these would do, and every problem. For the arguments see `plan_publish`.
 
@@ -91,6 +97,7 @@ def check_publish(
     for entry in changing:
         notes += [*_draft_warnings(entry, drafts), *_missed_warnings(catalogue, entry, missed or {})]
         notes += warnings(entry.newest.definition, catalogue, now)
+    notes += launch_notes(catalogue, [entry.id for entry in entries], forecasts or {})
     return OrderPlan(publication_order(catalogue, names), unchanged, tuple(notes)), problems
 
 
@@ -111,8 +118,11 @@ def plan_stop(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
     return _plan_move(_entries(catalogue, ids), "stopped", {"active"}, "only what is active can be stopped")
 
 
-def plan_resume(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
+def plan_resume(catalogue: Catalogue, ids: Sequence[str], forecasts: Forecasts | None = None) -> OrderPlan:
     """Plan a resume: stopped entries become active again with the revision that they had (P9).
+
+    Args:
+        forecasts: of the launches that `launches_to_forecast` returns.
 
     Raises:
         OrderRefused: an entry is a draft or archived, or the resume would close a cycle (P6).
@@ -124,7 +134,7 @@ def plan_resume(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
     )
     if problems:
         raise OrderRefused(problems)
-    return plan
+    return replace(plan, warnings=(*plan.warnings, *launch_notes(catalogue, plan.sequence, forecasts or {})))
 
 
 def plan_archive(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from connector.rules.model.addresses import AddressMeaning
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction
 from connector.rules.model.reasons import Reason, State
@@ -88,6 +89,17 @@ class ForgetPushTokens:
 
 
 @dataclass(frozen=True)
+class StateAddress:
+    """Apply what a provider's answer says of the address that a message was sent to. `at` is UTC."""
+
+    user_key: str
+    channel: str
+    address: str
+    meaning: AddressMeaning
+    at: datetime
+
+
+@dataclass(frozen=True)
 class IngestInteraction:
     """Ingest an interaction that a decision makes, in the same transaction, so that chains just work."""
 
@@ -102,6 +114,7 @@ Effect = (
     | WriteDelivery
     | SaveReceipt
     | ForgetPushTokens
+    | StateAddress
     | IngestInteraction
 )
 

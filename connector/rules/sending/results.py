@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.addresses import AddressMeaning
 from connector.rules.model.follow_up import FollowUp, cancel_by_exception
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
-from connector.rules.model.users import User
+from connector.rules.model.users import User, address_of
 from connector.rules.sending.decisions import Decided, MessageDecision
 from connector.rules.sending.deliveries import (
     OUT,
@@ -28,6 +29,7 @@ from connector.rules.sending.effects import (
     ForgetPushTokens,
     IngestInteraction,
     SaveReceipt,
+    StateAddress,
     WriteDelivery,
     decide_delivery,
     end_rest,
@@ -43,6 +45,7 @@ class SendResult:
 
     `detail` says more of the fault for people, without personal data: where a template failed, and why (W7).
     `is_reported`: a delivery report follows and makes the receipt (M4). `invalid_tokens` are push tokens to forget.
+    `meaning`: what a refusal says of the address, as a later report would.
     """
 
     state: DeliveryState
@@ -52,6 +55,7 @@ class SendResult:
     is_reported: bool = False
     invalid_tokens: tuple[str, ...] = ()
     detail: str | None = None
+    meaning: AddressMeaning = AddressMeaning.NOTHING
 
     @property
     def may_be_reported(self) -> bool:
@@ -78,7 +82,9 @@ def decide_result(
         effects.append(ForgetPushTokens(follow_up.user_key, result.invalid_tokens))
     is_out = result.state in OUT
     delivery = due.with_state(result.state, result.reason, dispatched_at if is_out else None)
-    stored = due.delivery
+    stored, address = due.delivery, address_of(user, due.channel)
+    if stored is not None and address is not None and result.meaning is not AddressMeaning.NOTHING:
+        effects.append(StateAddress(follow_up.user_key, due.channel, address, result.meaning, now))
     if stored is None or is_settled(stored, result):
         return MessageDecision(Decided(stored or delivery), tuple(effects))
     effects += decide_delivery(

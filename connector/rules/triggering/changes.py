@@ -95,7 +95,7 @@ class EvaluationScope:
 
         It may not have been evaluated at its due time: no worker was running, or its trigger arrived too late.
         """
-        stale = is_stale(follow_up.next_at, self.now, self.catalogue.workspace.stale_after)
+        stale = is_stale(follow_up.next_at, self.now, self.catalogue.stale_after(self.campaign))
         if not stale or is_before(t, follow_up.next_at) or not follow_up.can_be_superseded:
             return None
         return drop(follow_up, Reason.STALE, self.now, follow_up.next_at)

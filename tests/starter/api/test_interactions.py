@@ -97,15 +97,14 @@ async def test_what_is_quoted_is_cut(api: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("content", "status", "code", "words"),
     [
-        ('{"interactions": [', 400, "invalid_json", "line 1 column 18"),
-        ('{"interactions":\n [NaN]}', 400, "invalid_json", "line 2"),
-        ('{"interactions": ["\\ud800"]}', 400, "invalid_json", "line 1"),
+        ('{"interactions": [', 400, "invalid_json", "line 1, column 18"),
+        ('{"interactions":\n [nan]}', 400, "invalid_json", "line 2"),
         ("", 422, "invalid", "must be a JSON object"),
         ("[]", 422, "invalid", "must be a JSON object"),
         ("{}", 422, "invalid", "interactions"),
         ('{"interactions": {}}', 422, "invalid", "interactions"),
         ('{"interactions": [], "more": 1}', 422, "invalid", "no other key"),
-        ("[" * 100_000, 400, "invalid_json", "recursion"),
+        ("[" * 100_000, 400, "invalid_json", "nested"),
     ],
 )
 async def test_a_body_of_the_wrong_shape(

@@ -1,9 +1,13 @@
 """What a launch sends, as lists and `explain` show it: the made event `launch`, and no interaction of anybody's."""
 
+from datetime import timedelta
+
 import httpx
 import pytest
 
 from connector.app.context import AppContext
+from connector.rules.model.users import User
+from tests.support.builders import now
 from tests.support.installation import Installation
 from tests.support.launch_harness import NOW, LaunchHarness
 
@@ -66,3 +70,30 @@ async def test_explained_dropped_user(harness: LaunchHarness, api: httpx.AsyncCl
     [story] = (await api.get("/v1/users/u1/explain", params={"campaign": "o"})).json()["campaigns"]
     [chapter] = story["chapters"]
     assert (chapter["state"], chapter["reason"]) == ("dropped", "stopped")
+
+
+async def test_explained_local_time_that_has_passed(context: AppContext, api: httpx.AsyncClient) -> None:
+    """W5: the evidence names the user's time and the publication, not how late a worker was."""
+    harness = LaunchHarness(Installation(context.database))
+    await harness.people(User(id="u0", push_tokens=("t",), time_zone="Etc/UTC"))
+    passed = (now() - timedelta(hours=3)).replace(second=0, microsecond=0)
+    await harness.publish(send={"at": f"{passed:%Y-%m-%d %H:%M}", "zone": "user"})
+    await harness.work(NOW)
+    [story] = (await api.get("/v1/users/u0/explain")).json()["campaigns"]
+    [chapter] = story["chapters"]
+    assert (chapter["state"], chapter["reason"], chapter["due_at"]) == (
+        "dropped",
+        "stale",
+        f"{passed:%Y-%m-%dT%H:%M:%SZ}",
+    )
+    assert [fact["name"] for fact in chapter["looked_at"]] == ["time", "published_at", "limit"]
+    assert chapter["looked_at"][2]["value"] == "1 hour"
+
+
+async def test_explained_pause(harness: LaunchHarness, api: httpx.AsyncClient) -> None:
+    """P9: while the campaign is stopped the evidence says so; after the resume it does not."""
+    for verb, names in (("stop", ["stopped_at"]), ("resume", [])):
+        await harness.installation.order(verb, "o")
+        [story] = (await api.get("/v1/users/u0/explain")).json()["campaigns"]
+        [chapter] = story["chapters"]
+        assert (chapter["state"], [fact["name"] for fact in chapter["looked_at"]]) == ("waiting", names)
