@@ -199,4 +199,6 @@ def test_a_claim_is_released_once() -> None:
     another = replace(CLAIM, deliveries={"push": CLAIMED, "email": replace(CLAIMED, channel="email")})
     assert decide_release(lost, NOW, "busy", [], CATALOGUE, LATER) == ()
     assert decide_release(CLAIM, EARLIER, "busy", [], CATALOGUE, LATER) == (), "another attempt's claim"
-    assert [type(effect) for effect in decide_release(another, NOW, "busy", [], CATALOGUE, LATER)] == [WriteDelivery]
+    _, changes = decide_release(another, NOW, "busy", [], CATALOGUE, LATER)
+    assert isinstance(changes, ChangeFollowUp)
+    assert (changes.follow_up.state, changes.follow_up.dispatched_at) == (State.SENDING, NOW)
