@@ -185,7 +185,7 @@ async def test_excepted_first(desk: Desk, verb: str) -> None:
 
 @pytest.mark.parametrize(
     ("verb", "state", "email"),
-    [("send_now", "waiting", "sent"), ("postpone", "waiting", "sent"), ("cancel", "sent", "ended")],
+    [("send_now", "waiting", "sent"), ("postpone", "waiting", "sent"), ("cancel", "sent", "dropped")],
 )
 async def test_one_channel_went_out(desk: Desk, verb: str, state: str, email: str) -> None:
     """X1: what went out stands; the channel that is still to come is moved or ended."""
