@@ -220,6 +220,13 @@ class AuditView(ResponseModel):
     next: int | None
 
 
+class RetriedChannelView(ResponseModel):
+    """A channel whose messages are due and tried again, and the last fault of its provider."""
+
+    channel: str
+    fault: str
+
+
 class ReadinessView(ResponseModel):
     """`degraded`: interactions are accepted, and their follow-ups start when the rest is back."""
 
@@ -227,6 +234,7 @@ class ReadinessView(ResponseModel):
     database: Literal["ok", "unreachable"]
     temporal: Literal["ok", "unreachable"]
     worker: Literal["polling", "none"]
+    retried: list[RetriedChannelView] | None = None
     note: str | None = None
 
 
