@@ -5,6 +5,7 @@ Each row names its source.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,7 +23,10 @@ from connector.channels.protocol import Address, Channel, OutcomeUnknown, Outgoi
 from connector.channels.twilio import TwilioChannel
 from connector.channels.webhook import WebhookChannel
 from connector.settings.providers import Smtp
-from tests.support.builders import ORIGINAL, PUSHED, follow_on, push
+from connector.store.reporting.overview import list_follow_ups
+from connector.store.reporting.retries import count_retried, find_retried_channels
+from starter.operations.views import view_follow_up
+from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, buy, follow_on, push
 from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
 from tests.support.mail_server import Mailbox, serve_mail
@@ -246,5 +250,27 @@ async def test_a_channel_without_a_provider(installation: Installation) -> None:
         [delivery] = await harness.deliveries()
         assert (delivery.state, delivery.fault, delivery.attempt) == ("open", "no_provider", attempt)
         assert await installation.outcomes() == [("a", "waiting", None)]
+        async with installation.database.read("default") as tx:
+            [listed], [retried] = await list_follow_ups(tx), await count_retried(tx, "f")
+            assert await find_retried_channels(tx) == [("webhook", "no_provider")]
+        assert (retried.channel, retried.fault, retried.count) == ("webhook", "no_provider", 1)
+        waits = view_follow_up("default", listed, retried.due_since + timedelta(minutes=minutes, seconds=1))["waits"]
+        assert re.fullmatch(rf"due for .+; attempt {attempt + 1} at \S+Z; last: no_provider", waits)
     await harness.send(minutes=24 * 60 + 5, channel="webhook", attempt=4)
     assert await installation.outcomes() == [("a", "dropped", "stale")]
+    async with installation.database.read("default") as tx:
+        assert (await count_retried(tx), await find_retried_channels(tx)) == ([], [])
+
+
+async def test_what_ended_meanwhile_is_not_tried_again(installation: Installation) -> None:
+    """W6, X4: the next attempt at a message whose follow-up an exception has ended closes its delivery."""
+    harness = SendHarness(installation, FakeChannel(TryLater("http_503")))
+    await harness.save_user()
+    await installation.publish(ORIGINAL, ABANDONED)
+    await installation.ingest(push("a", 0))
+    with pytest.raises(ApplicationError):
+        await harness.send(minutes=12 * 60)
+    await installation.ingest(buy("x", 1))
+    assert (await harness.send(minutes=12 * 60 + 1, attempt=2)).outcome == "ended"
+    [delivery] = await harness.deliveries()
+    assert (delivery.state, delivery.reason) == ("dropped", "exception")
