@@ -10,7 +10,7 @@ import typer
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.errors import ConnectorError
-from connector.store.reporting.counts import Count, count_follow_ups
+from connector.store.reporting.counts import Count, count_follow_ups, count_template_faults
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.operations.entries import view_entry
@@ -70,7 +70,9 @@ async def _load_one(data: Path | None, campaign: str) -> dict[str, Any]:
             raise UnknownCampaign(f"{campaign} is not known; apply its definition first")
         async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
             counts = await count_follow_ups(tx, campaign)
-        return {**_view_with_counts(entry, counts), "results": await load_results(context, entry)}
+            faults = [{"fault": fault, "count": count} for fault, count in await count_template_faults(tx, campaign)]
+        view = {**_view_with_counts(entry, counts), "template_faults": faults}
+        return {**view, "results": await load_results(context, entry)}
 
 
 def _view_with_counts(entry: Entry, counts: Sequence[Count]) -> dict[str, Any]:
@@ -109,6 +111,9 @@ def _print_one(view: dict[str, Any], as_json: bool) -> None:
     if view["follow_ups"]:
         rows = [(count["state"], count["reason"], count["count"]) for count in view["follow_ups"]]
         print_lines("\n" + format_table(("state", "reason", "count"), rows))
+    if view["template_faults"]:
+        faults = [(one["fault"], one["count"]) for one in view["template_faults"]]
+        print_lines("\n" + format_table(("template that failed", "count"), faults))
     print_lines("\n" + _format_results(view["results"]))
     return None
 
