@@ -29,7 +29,7 @@ from starter.api.access.reports import limits_of
 from starter.api.access.scopes import Scope, caller_of, needs, needs_or_client
 from starter.api.context import ContextHere
 from starter.api.openapi.segment_examples import ANSWERS, batch_body, message_body
-from starter.api.requests.body import parse_items
+from starter.api.requests.body import parse_items, parse_json
 from starter.api.requests.decompression import read_decompressed
 from starter.api.requests.errors import HANDLED_ERRORS, ApiError, as_api_error
 from starter.api.requests.metrics import interactions_ingested, segment_messages
@@ -108,7 +108,7 @@ class Sender:
 
 async def read_message(request: Request) -> Any:
     """Read the body of a single call."""
-    return parse_items(await read_decompressed(request, MAX_MESSAGE_BYTES, too_large=400))
+    return parse_json(await read_decompressed(request, MAX_MESSAGE_BYTES, too_large=400))
 
 
 async def read_batch(request: Request) -> Mapping[str, Any]:
