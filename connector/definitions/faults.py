@@ -20,6 +20,7 @@ def describe_faults(error: ValidationError, model: type[BaseModel], data: Any) -
     A misspelt key is one mistake, though pydantic reports two: an unknown key and a missing one.
     """
     details = [detail for detail in error.errors(include_url=False)[:MAX_FAULTS] if not _is_consequence(detail)]
+    details = _merge_words(details)
     corrections = {id(d): _likely_key(d, model) for d in details if d["type"] == "extra_forbidden"}
     corrected = {(d["loc"][:-1], corrections[id(d)]) for d in details if id(d) in corrections}
     return [
@@ -27,6 +28,20 @@ def describe_faults(error: ValidationError, model: type[BaseModel], data: Any) -
         for detail in details
         if detail["type"] != "missing" or (detail["loc"][:-1], detail["loc"][-1]) not in corrected
     ]
+
+
+def _merge_words(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the details with one for a word that is none of several sets of words, which pydantic reports by set."""
+    merged: list[ErrorDetails] = []
+    for detail in details:
+        last = merged[-1] if merged else None
+        is_same = last is not None and last["type"] == detail["type"] == "literal_error"
+        if last is not None and is_same and last["loc"][:-1] == detail["loc"][:-1] and last["loc"] != detail["loc"]:
+            expected = f"{last['ctx']['expected']}, {detail['ctx']['expected']}"
+            merged[-1] = {**last, "ctx": {**last["ctx"], "expected": expected}}
+        else:
+            merged.append(detail)
+    return merged
 
 
 def _is_consequence(detail: ErrorDetails) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,9 @@ def read_definitions(path: Path, *, with_links: bool = False) -> Definitions:
     collector = _Collector(with_links)
     for file in files:
         collector.add_file(file)
+    if not (collector.collected or collector.faults):
+        problem = "is empty; write a campaign, a card or the workspace"
+        raise DefinitionError([Fault("", problem, str(files[0] if len(files) == 1 else path))])
     return collector.definitions()
 
 
@@ -60,7 +64,9 @@ def read_utf8_file(file: Path) -> str:
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise DefinitionError([Fault("", "is not UTF-8 text", str(file), line)]) from None
+        is_utf16 = error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        problem = "is UTF-16 text; save it as UTF-8" if is_utf16 else "is not UTF-8 text; save it as UTF-8"
+        raise DefinitionError([Fault("", problem, str(file), line)]) from None
     except OSError as error:
         raise DefinitionError([Fault("", f"cannot be read: {error.strerror}", str(file))]) from None
 

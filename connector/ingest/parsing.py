@@ -9,11 +9,11 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from connector.definitions.faults import describe_faults
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.interactions import Event, Interaction, InteractionType, Item, derive_id
 from connector.rules.model.users import User
-from connector.rules.model.validation import describe_problem
-from connector.rules.model.values import storage_problem
+from connector.rules.model.values import show_value, storage_problem
 from connector.rules.targeting.client_reports import ClientReports, set_apart
 
 _INTERACTION_TYPES = frozenset(kind.value for kind in InteractionType)
@@ -80,13 +80,14 @@ def parse_item(data: Any) -> Item:
     kind = data.get("type")
     if not isinstance(kind, str) or kind not in _TYPES:
         raise InvalidItem(
-            f"type: {kind!r} is unknown; it is one of {', '.join(sorted(_TYPES))} "
+            f"type: {show_value(kind)} is unknown; it is one of {', '.join(sorted(_TYPES))} "
             "(a custom event has the type event and a name)"
         )
+    model: type[Interaction | Event] = Interaction if kind in _INTERACTION_TYPES else Event
     try:
-        return Interaction.model_validate(data) if kind in _INTERACTION_TYPES else Event.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
-        raise InvalidItem("; ".join(describe_validation_error(fault) for fault in error.errors())) from None
+        raise InvalidItem("; ".join(map(str, describe_faults(error, model, data)))) from None
 
 
 def ensure_id(item: Item) -> Item:
@@ -106,15 +107,8 @@ def find_user_fault(changes: Any) -> str | None:
     try:
         User.model_validate(changes)
     except ValidationError as error:
-        return describe_validation_error(error.errors()[0])
+        return str(describe_faults(error, User, changes)[0])
     return None
-
-
-def describe_validation_error(error: Mapping[str, Any]) -> str:
-    """Return one of pydantic's errors as a sentence for the item's sender: the field, and what is wrong with it."""
-    path = ".".join(str(part) for part in error["loc"])
-    problem = describe_problem(error)
-    return f"{path}: {problem}" if path else problem
 
 
 @dataclass(frozen=True)

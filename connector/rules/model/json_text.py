@@ -16,7 +16,7 @@ _PROBLEMS = {
     "EOF while parsing a string": 'it ends within a text; the closing " is missing',
     "EOF while parsing a list": "it ends within a list; the closing ] is missing",
     "EOF while parsing an object": "it ends within an object; the closing } is missing",
-    "EOF while parsing a value": "it ends where a value should be",
+    "EOF while parsing a value": "it ends where there should be a value",
     "expected `:`": "write a colon between a key and its value",
     "expected `,` or `}`": "write a comma before the next key, or } at the end of the object",
     "expected `,` or `]`": "write a comma before the next value, or ] at the end of the list",
@@ -91,6 +91,8 @@ def _describe(data: bytes, message: str, is_line: bool) -> str:
     problem = next((words for start, words in _PROBLEMS.items() if message.startswith(start)), "it is not well-formed")
     if message.startswith(("expected value", "key must be")):
         problem = _AT.get(at, problem)
+    if is_line and message.startswith(("EOF", "trailing characters")):
+        problem += "; each line holds one whole object"
     return f"is not JSON, at {where}: {problem}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from connector.rules.model.values import UNKNOWN_FORM
+from connector.rules.model.values import UNKNOWN_FORM, show_value
 
 _PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$": (
@@ -21,8 +21,7 @@ _NUMBER = "must be a number"
 _WHOLE = "must be a whole number"
 _BOOLEAN = "must be true or false"
 _TIME = "is not a time; write one with its zone, like 2026-03-02T12:00:00Z"
-_MAX_SHOWN = 100
-"""The most characters of a value that are quoted."""
+QUOTE_IT = "must be text; quote it: "
 
 
 def describe_problem(error: Mapping[str, Any]) -> str:
@@ -45,17 +44,10 @@ def closest_match(word: str, candidates: Iterable[str]) -> str | None:
     return next(iter(get_close_matches(word, list(candidates), 1, 0.6)), None)
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return f"a mapping of {', '.join(map(str, value))}" if value else "an empty mapping"
-    if value is None:
-        return "an empty value"
-    text = ("false", "true")[value] if isinstance(value, bool) else repr(value)
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
-
-
 def _own_words(error: Mapping[str, Any]) -> str:
     """Return what a validator of ours says."""
+    if isinstance((error.get("ctx") or {}).get("error"), UnicodeError):
+        return "has half of a character, like \\ud83d; write the whole character"
     return str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
 
 
@@ -65,20 +57,26 @@ def _literal(error: Mapping[str, Any]) -> str:
 
 
 def _unknown_type(error: Mapping[str, Any]) -> str:
-    return "type " + _one_of(error["ctx"]["tag"], str(error["ctx"]["expected_tags"]).replace("'", ""))
+    written = error["input"].get("type") if isinstance(error["input"], dict) else error["ctx"]["tag"]
+    return "type " + _one_of(written, str(error["ctx"]["expected_tags"]).replace("'", ""))
 
 
 def _one_of(word: Any, expected: str) -> str:
     correction = closest_match(str(word), expected.split(", ")) if isinstance(word, str) else None
-    shown = _shown(word)
+    shown = show_value(word)
     return f"{shown} is not known; did you mean {correction}?" if correction else f"{shown} is not one of {expected}"
+
+
+def quote_it(written: str) -> str:
+    """Return what is said of a number or boolean where text is needed."""
+    return f'{QUOTE_IT}"{written}"'
 
 
 def _text(error: Mapping[str, Any]) -> str:
     value = error["input"]
-    if isinstance(value, bool):
-        return f'must be text; quote it: "{_shown(value)}"'
-    return f'must be text; quote it: "{value}"' if isinstance(value, int | float) else "must be text"
+    if isinstance(value, int | float):
+        return quote_it(show_value(value))
+    return "is empty; it must be text" if value is None else "must be text"
 
 
 def _list(error: Mapping[str, Any]) -> str:
@@ -101,7 +99,7 @@ _DESCRIPTIONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "union_tag_invalid": _unknown_type,
     "union_tag_not_found": lambda e: f"needs a {str(e['ctx']['discriminator']).strip(chr(39))}",
     UNKNOWN_FORM: lambda e: (
-        f"is empty; {e['msg']}" if e["input"] is None else f"{_shown(e['input'])} is not understood: {e['msg']}"
+        f"is empty; {e['msg']}" if e["input"] is None else f"{show_value(e['input'])} is not understood: {e['msg']}"
     ),
     **dict.fromkeys(("string_type", "string_sub_type", "bytes_type"), _text),
     **dict.fromkeys(("tuple_type", "list_type", "set_type", "frozen_set_type", "iterable_type", "deque_type"), _list),
@@ -109,7 +107,7 @@ _DESCRIPTIONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
         ("model_type", "model_attributes_type", "dict_type", "mapping_type", "dataclass_type"), lambda _: _MAPPING
     ),
     "string_pattern_mismatch": lambda e: (
-        f"{_shown(e['input'])} {_PATTERNS.get(e['ctx']['pattern'], 'does not have the form that is expected here')}"
+        f"{show_value(e['input'])} {_PATTERNS.get(e['ctx']['pattern'], 'does not have the form that is expected here')}"
     ),
     "string_too_short": lambda e: (
         "must not be empty" if e["ctx"]["min_length"] == 1 else f"needs {_unit(e, 'min_length', 'character')} or more"
@@ -128,7 +126,7 @@ _DESCRIPTIONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), lambda _: _WHOLE),
     "int_parsing_size": lambda _: "has too many digits",
     **dict.fromkeys(("float_type", "float_parsing", "decimal_type", "decimal_parsing"), lambda _: _NUMBER),
-    "timezone_aware": lambda e: f"{_shown(e['input'])} needs a time zone, like 2026-03-02T12:00:00Z",
+    "timezone_aware": lambda e: f"{show_value(e['input'])} needs a time zone, like 2026-03-02T12:00:00Z",
     **dict.fromkeys(
         (
             "datetime_type",
@@ -137,19 +135,19 @@ _DESCRIPTIONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
             "datetime_from_date_parsing",
             "date_from_datetime_parsing",
         ),
-        lambda e: f"{_shown(e['input'])} {_TIME}",
+        lambda e: f"{show_value(e['input'])} {_TIME}",
     ),
     **dict.fromkeys(
-        ("date_type", "date_parsing"), lambda e: f"{_shown(e['input'])} is not a date; write one like 2026-03-02"
+        ("date_type", "date_parsing"), lambda e: f"{show_value(e['input'])} is not a date; write one like 2026-03-02"
     ),
     **dict.fromkeys(
-        ("time_type", "time_parsing"), lambda e: f"{_shown(e['input'])} is not a time of day; write one like 09:00"
+        ("time_type", "time_parsing"), lambda e: f"{show_value(e['input'])} is not a time of day; write one like 09:00"
     ),
     **dict.fromkeys(
         ("url_type", "url_parsing", "url_syntax_violation"),
-        lambda e: f"{_shown(e['input'])} is not a URL; write one like https://shop.example/hook",
+        lambda e: f"{show_value(e['input'])} is not a URL; write one like https://shop.example/hook",
     ),
     "url_scheme": lambda e: f"must begin with {str(e['ctx']['expected_schemes']).replace(chr(39), '')}://",
-    **dict.fromkeys(("uuid_type", "uuid_parsing"), lambda e: f"{_shown(e['input'])} is not a UUID"),
+    **dict.fromkeys(("uuid_type", "uuid_parsing"), lambda e: f"{show_value(e['input'])} is not a UUID"),
     **dict.fromkeys(("recursion_loop", "recursion_depth_exceeded"), lambda _: "is nested too deep"),
 }

@@ -25,7 +25,9 @@ from pydantic import (
 from pydantic_core import to_json
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
-_DURATION = re.compile(r"(\d{1,9}) (second|minute|hour|day|week)s?")
+_DURATION = re.compile(r"(\d{1,4000}) (second|minute|hour|day|week)s?", re.ASCII)
+_ALMOST_DURATION = re.compile(r"\s*(\d{1,9})\s*(s|sec|m|min|h|d|w|second|minute|hour|day|week)s?\s*", re.ASCII | re.I)
+_UNITS_BY_LETTER = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _PERHAPS_UNSTORABLE = (rb"\u0000", b"Infinity", b"NaN")
@@ -34,6 +36,9 @@ MAX_DEPTH = 190
 """The limit of the nesting of a JSON value that is stored; the reader of a whole body allows 200 levels."""
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
+
+_MAX_SHOWN = 100
+"""The most characters of a value that a fault quotes."""
 
 WORD = Tag("word")
 """The tag of the plain words among the forms of a value; see `form_discriminator`."""
@@ -55,6 +60,19 @@ class UnquotedTime(str):
     """A wall-clock time without quotes in YAML, whose meaning depends on the YAML reader."""
 
 
+def show_value(value: Any) -> str:
+    """Return a value as a fault quotes it: shortened, a list or mapping only by its kind and keys."""
+    if value is None:
+        return "an empty value"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, dict):
+        text = f"a mapping of {', '.join(map(str, value))}" if value else "an empty mapping"
+    else:
+        text = ("false", "true")[value] if isinstance(value, bool) else repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+
+
 def parse_duration(value: Any) -> timedelta:
     """Parse "N seconds|minutes|hours|days|weeks", singular or plural.
 
@@ -65,11 +83,29 @@ def parse_duration(value: Any) -> timedelta:
         return value
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f'{value!r} is not a duration; write "N seconds|minutes|hours|days|weeks", like "30 minutes"')
+        raise ValueError(_duration_problem(value))
     seconds = int(match[1]) * _UNITS[match[2]]
     if seconds > 100 * 366 * 86400:
-        raise ValueError(f"{value!r} is longer than a hundred years")
+        raise ValueError(f"{show_value(value)} is longer than a hundred years")
     return timedelta(seconds=seconds)
+
+
+def _duration_problem(value: Any) -> str:
+    """Return why a value is not a duration, with the one that was probably meant."""
+    if value is None:
+        return 'is empty; write a duration, like "30 minutes"'
+    almost = _ALMOST_DURATION.fullmatch(value) if isinstance(value, str) else None
+    if almost is not None:
+        count, unit = int(almost[1]), _UNITS_BY_LETTER[almost[2][0].lower()]
+        return f'{value!r} is not a duration; write "{count} {unit}{"" if count == 1 else "s"}"'
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f'{value} has no unit; write a duration like "{value} minutes"'
+    shown = show_value(value)
+    if isinstance(value, str) and re.search("month|year|quarter", value):
+        return f'{shown} has no fixed length; write days or weeks, like "30 days"'
+    if isinstance(value, str) and re.match(r"\d+[.,]\d+ ?[a-z]", value):
+        return f'{shown} is not a whole number of its unit; write a smaller unit, like "90 minutes"'
+    return f'{shown} is not a duration; write "N seconds|minutes|hours|days|weeks", like "30 minutes"'
 
 
 def format_duration(value: timedelta) -> str:
@@ -84,11 +120,13 @@ def parse_clock(value: Any) -> time:
     """Parse a quoted "HH:MM". Raises ValueError that shows the right form for anything else."""
     if isinstance(value, time):
         return value
-    if isinstance(value, UnquotedTime | int):
-        raise ValueError(f'must be quoted: "HH:MM", like "09:00" (it reads as {str(value)!r} without quotes)')
+    if isinstance(value, UnquotedTime | int) and not isinstance(value, bool):
+        raise ValueError(f'must be quoted: "HH:MM", like "09:00" (it reads as {show_value(value)} without quotes)')
     match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f'{value!r} is not a time of day; write a quoted "HH:MM" between "00:00" and "23:59"')
+        raise ValueError(
+            f'{show_value(value)} is not a time of day; write a quoted "HH:MM" between "00:00" and "23:59"'
+        )
     return time(int(match[1]), int(match[2]))
 
 
@@ -96,7 +134,7 @@ def parse_instant(value: Any) -> Any:
     """Return a datetime or an RFC 3339 text unchanged, for pydantic to parse. Raises ValueError for anything else."""
     if isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value)):
         return value
-    raise ValueError(f"{value!r} is not a time; write one with its zone, like 2026-03-02T09:00:00+01:00")
+    raise ValueError(f"{show_value(value)} is not a time; write one with its zone, like 2026-03-02T09:00:00+01:00")
 
 
 def canonical_json(value: Any) -> str:
