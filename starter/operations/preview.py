@@ -1,15 +1,16 @@
-"""Preview of `apply` and `publish`, which changes nothing."""
+"""Previews of `apply` and `publish`, and of `resume`, which change nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.publishing.drafting import DraftResult, draft
 from connector.rules.publishing.launch_notes import launches_to_forecast
-from connector.rules.publishing.orders import OrderPlan, check_publish, missed_to_count
+from connector.rules.publishing.orders import OrderPlan, check_publish, missed_to_count, plan_resume
 from connector.rules.publishing.preview import (
     DefinitionPreview,
     applying_warnings,
@@ -17,6 +18,7 @@ from connector.rules.publishing.preview import (
     preview_definitions,
     unpublished_ids,
 )
+from connector.rules.sending.launch_times import LaunchForecast
 from connector.store.catalogue.cache import load_catalogue
 from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
@@ -40,6 +42,35 @@ class Preview:
     refusals: Sequence[str]
     warnings: Sequence[str]
     waits: Sequence[WaitCounts]
+
+
+@dataclass(frozen=True)
+class ResumePreview:
+    """The effect of resuming campaigns and cards: what changes, and which launches go on with how many users (P9)."""
+
+    changed: Sequence[str]
+    unchanged: Sequence[str]
+    warnings: Sequence[str]
+    forecasts: Mapping[str, LaunchForecast]
+
+
+async def preview_resume(tx: Transaction, ids: Sequence[str]) -> ResumePreview:
+    """Evaluate a resume as of the database's clock. Raises OrderRefused, as the order would be refused."""
+    catalogue, now = await load_catalogue(tx), await database_now(tx)
+    launches = launches_to_forecast(catalogue, "resume", ids, now)
+    forecasts = await forecast_launches(tx, launches, catalogue.workspace, now)
+    plan = plan_resume(catalogue, ids, forecasts)
+    return ResumePreview(plan.sequence, plan.unchanged, plan.warnings, forecasts)
+
+
+def view_resume(preview: ResumePreview) -> dict[str, Any]:
+    """Return a preview of a resume as JSON values; `is_exact` is false if more users were not counted."""
+    return {
+        "changed": list(preview.changed),
+        "unchanged": list(preview.unchanged),
+        "warnings": list(preview.warnings),
+        "launches": [{"campaign": id, **asdict(forecast)} for id, forecast in preview.forecasts.items()],
+    }
 
 
 async def preview_changes(
