@@ -14,7 +14,7 @@ from connector.rules.explaining.waiting import describe_age
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.values import format_instant
 from connector.store.engine.transaction import Transaction, database_now
-from connector.store.reporting.counts import Count, count_follow_ups
+from connector.store.reporting.counts import Count, count_follow_ups, count_template_faults
 from connector.store.reporting.retries import count_retried
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.store_session import READ_SECONDS, open_store, run
@@ -90,9 +90,11 @@ async def _load_one(data: Path | None, campaign: str) -> dict[str, Any]:
         if entry is None:
             raise UnknownCampaign(f"{campaign} is not known; apply its definition first")
         async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
-            counts, retried = await count_follow_ups(tx, campaign), await _load_retried(tx, campaign)
-        results = await load_results(context, entry)
-        return {**_view_with_counts(entry, counts), "retried": retried, "results": results}
+            counts = await count_follow_ups(tx, campaign)
+            retried = await _load_retried(tx, campaign)
+            faults = [{"fault": fault, "count": count} for fault, count in await count_template_faults(tx, campaign)]
+        view = {**_view_with_counts(entry, counts), "template_faults": faults, "retried": retried}
+        return {**view, "results": await load_results(context, entry)}
 
 
 def _view_with_counts(entry: Entry, counts: Sequence[Count]) -> dict[str, Any]:
@@ -141,6 +143,9 @@ def _print_one(view: dict[str, Any], as_json: bool) -> None:
         rows = [(count["state"], count["reason"], count["count"]) for count in view["follow_ups"]]
         print_lines("\n" + format_table(("state", "reason", "count"), rows))
     _print_retried(view["retried"])
+    if view["template_faults"]:
+        faults = [(one["fault"], one["count"]) for one in view["template_faults"]]
+        print_lines("\n" + format_table(("template that failed", "count"), faults))
     print_lines("\n" + _format_results(view["results"]))
     return None
 
