@@ -254,7 +254,7 @@ async def test_bad_items_stop_no_other(
     bad = [
         {**STARTED, "id": "a\0"},
         {**STARTED, "occurred_at": "1970-01-01T00:00:00Z"},
-        {**STARTED, "occurred_at": None},
+        {**STARTED, "occurred_at": 5},
         {"type": "start_session"},
         7,
     ]

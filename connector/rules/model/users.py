@@ -124,9 +124,15 @@ REMOVED: Final = _Removed()
 """A value in changes that removes the attribute. JSON has no such value: null is a value of its own."""
 
 
+_OF_THE_MACHINE = ("localtime", "posixrules", "Factory", "posix/", "right/")
+"""Files beside the zones of some systems: the machine's own zone, and zones that count leap seconds."""
+
+
 def check_zone(name: str) -> str:
     """Return `name` if it is an IANA time zone. Raises ValueError with an example otherwise."""
     try:
+        if name.startswith(_OF_THE_MACHINE):
+            raise KeyError(name)
         ZoneInfo(name)
     except (ValueError, OSError, KeyError) as error:
         raise ValueError(f"{name!r} is not an IANA time zone; write one like Europe/Berlin") from error

@@ -207,6 +207,7 @@ EXAMPLES: Mapping[str, Example] = {
                     "reason": None,
                     "decided_at": None,
                     "channels": [],
+                    "waits": f"waits until {_SEND_AT}",
                 }
             ]
         },
