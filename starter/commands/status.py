@@ -14,7 +14,7 @@ from connector.store.reporting.counts import Count, count_follow_ups
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.operations.entries import view_entry
-from starter.operations.results import RESULT_STEPS, load_results
+from starter.operations.results import RESULT_STEPS, load_outcomes, load_results, view_counts
 from starter.terminal import format_table, print_json, print_lines, print_result
 
 _OUTCOMES = {
@@ -68,15 +68,12 @@ async def _load_one(data: Path | None, campaign: str) -> dict[str, Any]:
         entry = (await context.cache.at_least(context.database)).entries.get(campaign)
         if entry is None:
             raise UnknownCampaign(f"{campaign} is not known; apply its definition first")
-        async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
-            counts = await count_follow_ups(tx, campaign)
-        return {**_view_with_counts(entry, counts), "results": await load_results(context, entry)}
+        outcomes = await load_outcomes(context, entry)
+        return {**view_entry(entry), **outcomes, "results": await load_results(context, entry)}
 
 
 def _view_with_counts(entry: Entry, counts: Sequence[Count]) -> dict[str, Any]:
-    own = [count for count in counts if count.campaign == entry.id]
-    shown = [{"state": count.state, "reason": count.reason, "count": count.count} for count in own]
-    return {**view_entry(entry), "follow_ups": shown}
+    return {**view_entry(entry), "follow_ups": view_counts(count for count in counts if count.campaign == entry.id)}
 
 
 def _print_all(catalogue: Catalogue, counts: Sequence[Count], as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +11,7 @@ from connector.rules.catalogue.catalogue import Entry
 from connector.rules.results.conversions import CONVERSION_LETTERS
 from connector.rules.results.uplift import CONFIDENCE, Share, compute_uplift
 from connector.store.engine.database import LONG_SECONDS
+from connector.store.reporting.counts import Count, count_follow_ups
 from connector.store.reporting.results import ResultCounts, count_results
 
 RESULT_STEPS = ("enrolled", "sent", "opened", "opened_by_people", "clicked")
@@ -22,6 +23,17 @@ async def load_results(context: StoreContext, entry: Entry) -> dict[str, Any]:
     async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
         counts = await count_results(tx, entry.id, catalogue.workspace.robots)
     return view_results(counts, _conversion_letters(entry, counts))
+
+
+async def load_outcomes(context: StoreContext, entry: Entry) -> dict[str, Any]:
+    """Return how many follow-ups of a campaign are in which state, and how many triggers were refused, with reasons."""
+    async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
+        return {"follow_ups": view_counts(await count_follow_ups(tx, entry.id))}
+
+
+def view_counts(counts: Iterable[Count]) -> list[dict[str, Any]]:
+    """Return the counts of one campaign as JSON values."""
+    return [{"state": count.state, "reason": count.reason, "count": count.count} for count in counts]
 
 
 def view_results(counts: Sequence[ResultCounts], letters: Sequence[str]) -> dict[str, Any]:

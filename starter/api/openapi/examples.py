@@ -231,6 +231,7 @@ EXAMPLES: Mapping[str, Example] = {
             "control": dict.fromkeys(_COUNTS, 0) | {"converted": {}},
             "receivers": {**_COUNTS, "uplift": {}},
             "variants": [],
+            "follow_ups": [{"state": "waiting", "reason": None, "count": 1}],
         },
         view=views.ResultsView,
     ),

@@ -194,6 +194,14 @@ class VariantView(ComparedView):
     variant: str | None
 
 
+class FollowUpCountView(ResponseModel):
+    """The number of follow-ups, or of refused triggers, in one state for one reason."""
+
+    state: State | Literal["noted"]
+    reason: Reason | None
+    count: int
+
+
 class ResultsView(ResponseModel):
     """The results of a campaign or card."""
 
@@ -202,6 +210,7 @@ class ResultsView(ResponseModel):
     control: CountsView
     receivers: ComparedView
     variants: list[VariantView]
+    follow_ups: list[FollowUpCountView]
 
 
 class ActorView(ResponseModel):
