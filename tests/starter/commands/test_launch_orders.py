@@ -19,7 +19,8 @@ from tests.support.launch_harness import NOW, LaunchHarness
 
 FORECAST = {"campaign": "o", "at_once": 2, "stale": 1, "later": 0, "is_exact": True}
 WARNING = (
-    "o: 1 user gets no message, because their time passed more than 1 day ago (stale); 2 users get the message at once"
+    "o: delivery.send: 1 user gets no message, because their time passed more than 1 day ago (stale); "
+    "2 users get the message at once"
 )
 
 
