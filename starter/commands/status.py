@@ -106,6 +106,9 @@ def _print_one(view: dict[str, Any], as_json: bool) -> None:
     if view["follow_ups"]:
         rows = [(count["state"], count["reason"], count["count"]) for count in view["follow_ups"]]
         print_lines("\n" + format_table(("state", "reason", "count"), rows))
+    if view["template_faults"]:
+        faults = [(one["fault"], one["count"]) for one in view["template_faults"]]
+        print_lines("\n" + format_table(("template that failed", "count"), faults))
     print_lines("\n" + _format_results(view["results"]))
     return None
 

@@ -10,10 +10,10 @@ from datetime import datetime
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.explaining.context import DecisionContext, receipt_of
 from connector.rules.explaining.evidence import collect_evidence
-from connector.rules.explaining.wording import DELIVERY_TEXTS, NOTED, REASON_TEXTS, describe_state
+from connector.rules.explaining.wording import DELIVERY_TEXTS, REASON_TEXTS, describe_state
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction, LogEntry
-from connector.rules.model.reasons import Reason
+from connector.rules.model.reasons import NOTED, Reason
 from connector.rules.model.times import is_before
 from connector.rules.model.values import format_instant
 from connector.rules.sending.deliveries import DeliveryRecord

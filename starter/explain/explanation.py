@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from connector.rules.explaining.wording import NOTED, describe_state, format_value
-from connector.rules.model.reasons import OPEN_STATES, State
+from connector.rules.explaining.wording import describe_state, format_value
+from connector.rules.model.reasons import NOTED, OPEN_STATES, State
 
 _OPEN = {state.value for state in OPEN_STATES}
 

@@ -11,7 +11,7 @@ from connector.rules.catalogue.catalogue import Entry
 from connector.rules.results.conversions import CONVERSION_LETTERS
 from connector.rules.results.uplift import CONFIDENCE, Share, compute_uplift
 from connector.store.engine.database import LONG_SECONDS
-from connector.store.reporting.counts import Count, count_follow_ups
+from connector.store.reporting.counts import Count, count_follow_ups, count_template_faults
 from connector.store.reporting.results import ResultCounts, count_results
 
 RESULT_STEPS = ("enrolled", "sent", "opened", "opened_by_people", "clicked")
@@ -26,9 +26,14 @@ async def load_results(context: StoreContext, entry: Entry) -> dict[str, Any]:
 
 
 async def load_outcomes(context: StoreContext, entry: Entry) -> dict[str, Any]:
-    """Return how many follow-ups of a campaign are in which state, and how many triggers were refused, with reasons."""
+    """Return how many follow-ups of a campaign are in which state, how many triggers were refused, with reasons, and
+    how many messages could not be rendered, by fault (W7)."""
     async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
-        return {"follow_ups": view_counts(await count_follow_ups(tx, entry.id))}
+        counts, faults = await count_follow_ups(tx, entry.id), await count_template_faults(tx, entry.id)
+    return {
+        "follow_ups": view_counts(counts),
+        "template_faults": [{"fault": fault, "count": count} for fault, count in faults],
+    }
 
 
 def view_counts(counts: Iterable[Count]) -> list[dict[str, Any]]:

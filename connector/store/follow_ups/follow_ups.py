@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, select, updat
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
-from connector.rules.model.reasons import OPEN_STATES, Reason, State
+from connector.rules.model.reasons import NOTED, OPEN_STATES, Reason, State
 from connector.rules.sending import launching
 from connector.rules.triggering.changes import LateException, Refusal
 from connector.store.engine.bulk import as_table, in_set, insert_rows
@@ -226,6 +226,6 @@ def _decision(user_key: str, change: Refusal | LateException) -> dict[str, Any]:
         "key": subject.key,
         "interaction_id": change.logged.id,
         "t": change.logged.t,
-        "state": State.REFUSED.value if is_refusal else "noted",
+        "state": State.REFUSED.value if is_refusal else NOTED,
         "reason": change.reason.value if isinstance(change, Refusal) else Reason.LATE_EXCEPTION.value,
     }

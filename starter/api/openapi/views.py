@@ -202,6 +202,13 @@ class FollowUpCountView(ResponseModel):
     count: int
 
 
+class TemplateFaultView(ResponseModel):
+    """The number of messages that one error of a template kept from being sent."""
+
+    fault: str
+    count: int
+
+
 class ResultsView(ResponseModel):
     """The results of a campaign or card."""
 
@@ -211,6 +218,7 @@ class ResultsView(ResponseModel):
     receivers: ComparedView
     variants: list[VariantView]
     follow_ups: list[FollowUpCountView]
+    template_faults: list[TemplateFaultView]
 
 
 class ActorView(ResponseModel):
