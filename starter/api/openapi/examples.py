@@ -206,6 +206,7 @@ EXAMPLES: Mapping[str, Example] = {
                     "reason": None,
                     "decided_at": None,
                     "channels": [],
+                    "waits": f"waits until {_SEND_AT}",
                 }
             ]
         },
@@ -232,6 +233,7 @@ EXAMPLES: Mapping[str, Example] = {
             "variants": [],
             "follow_ups": [{"state": "waiting", "reason": None, "count": 1}],
             "template_faults": [],
+            "retried": [],
         },
         view=views.ResultsView,
     ),
