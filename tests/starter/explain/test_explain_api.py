@@ -173,7 +173,10 @@ async def test_a_receipt_that_is_known(context: AppContext, api: httpx.AsyncClie
     sent, late, again = (await _explained(api))["campaigns"][0]["chapters"]
     assert (sent["state"], sent["decided_at"]) == ("sent", _utc(5))
     assert (late["interaction"]["id"], late["state"], late["reason"]) == ("late", "noted", "late_exception")
-    assert late["looked_at"][0]["value"] == _utc(5)
+    assert [late["looked_at"][place]["value"] for place in (0, -1)] == [_utc(5), "late"]
+    [noted] = (await api.get("/v1/follow-ups", params={"state": "noted"})).json()["follow_ups"]
+    assert (noted["trigger"], noted["exception"], noted["reason"]) == ("p1", "late", "late_exception")
+    assert (noted["triggered_at"], noted["due_at"]) == (sent["interaction"]["happened_at"], _utc(5))
     assert again["reason"] == "not_eligible_again"
     facts = {fact["name"]: fact["value"] for fact in again["looked_at"]}
     assert facts == {"received_at": _utc(5), "eligible_again": "after 1 day", "again_from": _utc(5 + 24 * 60)}
