@@ -104,7 +104,7 @@ def test_apply_says_what_is_new(connector: Connector, data: Path, folder: Path) 
     code, out, err = connector("apply", str(folder))
     assert code == 0
     assert "3 new, 0 edited, 0 unchanged" in out
-    assert "warning: f: " in err
+    assert "carts.yaml:9: f: delivery.exceptions" in err
     (folder / "workspace.yaml").write_text("workspace: default\n")
     code, out, _ = connector("apply", str(folder), "--json")
     saved = {one["id"]: one["change"] for one in json.loads(out)["saved"]}
