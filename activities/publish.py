@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from connector import names
+from connector.definitions.publish_facts import gather_facts_in_time
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.audit import AuditAction
 from connector.rules.model.errors import OrderRefused
+from connector.rules.publishing.facts import NO_FACTS, PublishFacts
 from connector.rules.publishing.launch_notes import Forecasts, launches_to_forecast
-from connector.rules.publishing.orders import PLANNERS, Missed, OrderPlan, missed_to_count, plan_publish, plan_resume
+from connector.rules.publishing.orders import PLANNERS, OrderPlan, plan_publish, plan_resume
 from connector.store.audit import record_done
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import read_head
@@ -25,7 +27,6 @@ from connector.store.engine.database import Database
 from connector.store.engine.transaction import database_now
 from connector.store.follow_ups.ending import end_stopped, find_stopped
 from connector.store.reporting.launch_forecasts import forecast_launches
-from connector.store.users.log import count_interactions
 from connector.wire import Order, OrderReceipt, StoppedWindow
 
 _PAGE_SIZE = 500
@@ -37,19 +38,12 @@ _MAX_LINES = 100
 """Enough for a person, and within Temporal's limit of 2 MiB per payload."""
 
 
-@dataclass(frozen=True)
-class _Counts:
-    """What the warnings of an order count: interactions that were missed (P4), and users of launches (P9, W5)."""
-
-    missed: Missed = field(default_factory=dict)
-    forecasts: Forecasts = field(default_factory=dict)
-
-
 class Publisher:
     """Carries out the orders of one workspace.
 
     Args:
         changed: called when there may be something for the outbox, so that it looks at once.
+        providers: the channels that have a provider; None: not known.
     """
 
     def __init__(
@@ -59,8 +53,10 @@ class Publisher:
         workspace: str,
         *,
         changed: Callable[[], None] = lambda: None,
+        providers: Collection[str] | None = None,
     ) -> None:
         self._database, self._cache, self._workspace, self._changed = database, cache, workspace, changed
+        self._providers = providers
 
     @activity.defn(name=names.CARRY_OUT_ORDER)
     async def carry_out_order(self, order: Order) -> OrderReceipt:
@@ -71,9 +67,10 @@ class Publisher:
         """
         while True:
             catalogue = await self._cache.at_least(self._database)
-            counts = await self._count(catalogue, order)
+            facts = await self._gather_facts(catalogue, order)
+            forecasts = await self._forecast_launches(catalogue, order)
             try:
-                receipt = await self._commit(catalogue, order, counts)
+                receipt = await self._commit(catalogue, order, facts, forecasts)
                 self._changed()  # a launch may have to begin, or to be signalled
                 return receipt
             except VersionMoved:
@@ -110,19 +107,29 @@ class Publisher:
                 return ended
             await asyncio.sleep(min(seconds, _MAX_PAUSE_SECONDS))
 
-    async def _count(self, catalogue: Catalogue, order: Order) -> _Counts:
+    async def _gather_facts(self, catalogue: Catalogue, order: Order) -> PublishFacts:
+        if order.verb != "publish":
+            return NO_FACTS
+        return await gather_facts_in_time(
+            self._database,
+            self._workspace,
+            catalogue,
+            order.ids,
+            with_follow_ons=order.with_follow_ons,
+            providers=self._providers,
+        )
+
+    async def _forecast_launches(self, catalogue: Catalogue, order: Order) -> Forecasts:
         if order.verb not in ("publish", "resume"):
-            return _Counts()
+            return {}
         async with self._database.read(self._workspace, seconds=_ORDER_SECONDS) as tx:
             now = await database_now(tx)
             launches = launches_to_forecast(catalogue, order.verb, order.ids, now)
-            forecasts = await forecast_launches(tx, launches, catalogue.workspace, now)
-            if order.verb == "resume":
-                return _Counts(forecasts=forecasts)
-            wanted = missed_to_count(catalogue, order.ids, with_follow_ons=order.with_follow_ons)
-            return _Counts(await count_interactions(tx, wanted), forecasts)
+            return await forecast_launches(tx, launches, catalogue.workspace, now)
 
-    async def _commit(self, catalogue: Catalogue, order: Order, counts: _Counts) -> OrderReceipt:
+    async def _commit(
+        self, catalogue: Catalogue, order: Order, facts: PublishFacts, forecasts: Forecasts
+    ) -> OrderReceipt:
         async with self._database.write(self._workspace, lock="exclusive", seconds=_ORDER_SECONDS) as tx:
             done = await find_receipt(tx, order.order_id, order.digest)
             if done is not None:
@@ -130,7 +137,7 @@ class Publisher:
             if (await read_head(tx)).version != catalogue.version:
                 raise VersionMoved("the catalogue has changed since it was loaded")
             now = await next_instant(tx)
-            plan = _plan(catalogue, order, counts, now)
+            plan = _plan(catalogue, order, facts, forecasts, now)
             plan = replace(plan, warnings=tuple(_first(plan.warnings)))
             receipt = await commit_order(
                 tx,
@@ -147,10 +154,10 @@ class Publisher:
             return OrderReceipt.model_validate(receipt)
 
 
-def _plan(catalogue: Catalogue, order: Order, counts: _Counts, now: datetime) -> OrderPlan:
+def _plan(catalogue: Catalogue, order: Order, facts: PublishFacts, forecasts: Forecasts, now: datetime) -> OrderPlan:
     """Return what an order changes, by the rules of publishing; raises OrderRefused."""
     if order.verb == "resume":
-        return plan_resume(catalogue, order.ids, counts.forecasts)
+        return plan_resume(catalogue, order.ids, forecasts)
     if order.verb != "publish":
         return PLANNERS[order.verb](catalogue, order.ids)
     return plan_publish(
@@ -159,8 +166,8 @@ def _plan(catalogue: Catalogue, order: Order, counts: _Counts, now: datetime) ->
         now=now,
         with_follow_ons=order.with_follow_ons,
         allow_missed=order.allow_missed,
-        missed=counts.missed,
-        forecasts=counts.forecasts,
+        facts=facts,
+        forecasts=forecasts,
     )
 
 

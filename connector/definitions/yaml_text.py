@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from connector.definitions.yaml_faults import ODD_SPACES, explain_character, explain_syntax, quoted
-from connector.rules.model.errors import DefinitionError, Fault
+from connector.rules.model.errors import DefinitionError, Fault, Source
 from connector.rules.model.validation import QUOTE_IT, quote_it
 from connector.rules.model.values import UnquotedTime
 
@@ -55,15 +55,18 @@ class Document:
 
     def line_of(self, path: str) -> int:
         """Return the line of a dotted path, or of its longest prefix in the document."""
-        while path and path not in self.lines:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.lines.get(path, self.line)
+        return self.source.line_of(path)
+
+    @property
+    def source(self) -> Source:
+        """Where the document was read from."""
+        return Source(self.file, self.line, self.lines)
 
     def locate(self, faults: Iterable[Fault]) -> list[Fault]:
         """Return `faults` with file and line, without those whose key has a YAML fault already."""
         yaml_keys = {fault.key for fault in self.faults}
         return [
-            replace(fault, file=self.file, line=self.line_of(fault.key), problem=self._as_written(fault))
+            replace(self.source.locate(fault), problem=self._as_written(fault))
             for fault in faults
             if fault.key not in yaml_keys
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from connector.rules.catalogue.catalogue import Catalogue
@@ -12,13 +13,15 @@ from connector.rules.catalogue.lifecycle import OrderVerb, apply_order
 from connector.rules.model.addresses import address_warnings
 from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.model.consent import ConsentSource, read_statements
+from connector.rules.model.errors import Source
 from connector.rules.model.follow_up import drop
 from connector.rules.model.interactions import Item, LogEntry
 from connector.rules.model.reasons import Reason
 from connector.rules.model.users import User, UserMerge
 from connector.rules.publishing.drafting import draft
+from connector.rules.publishing.facts import MissedCount, PublishFacts
 from connector.rules.publishing.launch_notes import Forecasts, launches_to_forecast
-from connector.rules.publishing.orders import PLANNERS, OrderPlan, plan_publish, plan_resume
+from connector.rules.publishing.orders import PLANNERS, OrderPlan, plan_publish, plan_resume, publish_questions
 from connector.rules.sending.launch_times import SHARES, LaunchForecast, Share
 from connector.rules.sending.launching import is_launched
 from connector.rules.timing.caps import PastSend
@@ -37,8 +40,8 @@ RETENTION = timedelta(days=90)
 class Peers(Protocol):
     """The processes that play the other users of the same timeline."""
 
-    def missed(self, own: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
-        """Return what follow-ons have missed by now in all processes, as `World.missed` counts it."""
+    def missed(self, own: Counter[str]) -> Counter[str]:
+        """Return what follow-ons have missed by now in all processes, by `condition_key`."""
         ...
 
     def launched(self, own: Counter[tuple[str, Share]]) -> Counter[tuple[str, Share]]:
@@ -53,7 +56,7 @@ class Peers(Protocol):
 class NoPeers:
     """One process plays all users."""
 
-    def missed(self, own: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
+    def missed(self, own: Counter[str]) -> Counter[str]:
         """Return the own counts."""
         return own
 
@@ -87,6 +90,7 @@ class Simulation:
     ) -> None:
         self._world = World(catalogue, store, warn, retention, keeps_sort_keys=peers is not None)
         self._peers: Peers = peers or NoPeers()
+        self._sources: dict[str, Source] = {}
         self._ingest = SimulatedIngest(self._world)
         self._sender = SimulatedSender(self._world, self._ingest.ingest)
         self._launcher = SimulatedLauncher(self._world, self._sender)
@@ -152,9 +156,14 @@ class Simulation:
         """Add a sent message of a campaign that is not simulated, for frequency caps."""
         self._world.store.load_user(user_id).sends.append(send)
 
-    def apply(self, *definitions: AnyDefinition) -> None:
-        """Apply definitions as drafts, beside whatever is live (P10); raises OrderRefused."""
-        self._world.catalogue = draft(self._world.catalogue, definitions).catalogue
+    def apply(self, *definitions: AnyDefinition, sources: Mapping[str, Source] = MappingProxyType({})) -> None:
+        """Apply definitions as drafts, beside whatever is live (P10); raises OrderRefused.
+
+        Args:
+            sources: where they were read from, by id; the workspace by ''.
+        """
+        self._world.catalogue = draft(self._world.catalogue, definitions, sources).catalogue
+        self._sources |= sources
 
     def order(self, verb: OrderVerb, ids: Sequence[str], *, allow_missed: bool = False) -> None:
         """Publish, stop, resume or archive now; raises OrderRefused with every problem."""
@@ -186,9 +195,12 @@ class Simulation:
         forecasts = self._forecast_launches(verb, ids)
         if verb == "resume":
             return plan_resume(world.catalogue, ids, forecasts)
-        missed = self._peers.missed(world.missed)
+        questions = publish_questions(world.catalogue, ids)
+        counts = self._peers.missed(world.count_missed(questions.missed))
+        missed = {key: MissedCount(counts[key]) for key in questions.missed}
+        facts = PublishFacts(sources=self._sources, missed=missed)
         return plan_publish(
-            world.catalogue, ids, now=world.clock, allow_missed=allow_missed, missed=missed, forecasts=forecasts
+            world.catalogue, ids, now=world.clock, allow_missed=allow_missed, facts=facts, forecasts=forecasts
         )
 
     def _forecast_launches(self, verb: OrderVerb, ids: Sequence[str]) -> Forecasts:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from connector.ingest.parsing import ensure_id
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import (
-    LAUNCH_TIME,
     Interaction,
     Item,
     LogEntry,
@@ -19,7 +18,7 @@ from connector.rules.model.interactions import (
 from connector.rules.model.reasons import Reason
 from connector.rules.results.conversions import count_conversions, log_needed_since
 from connector.rules.targeting.deduplication import Engagement, engagement_of, is_duplicate
-from connector.rules.targeting.matching import topic_of
+from connector.rules.targeting.matching import passes_robot_filter, topic_of
 from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
 from connector.rules.triggering.evaluator import Evaluator, UserState
 from connector.rules.triggering.trigger_list import compute_key, is_trigger
@@ -88,8 +87,8 @@ class SimulatedIngest:
         user.prune(self._world.clock, self._world.retention)
         user.log.append(logged)
         item = logged.item
-        if isinstance(item, Interaction) and item.type in LAUNCH_TIME:
-            self._world.missed[item.target, item.type.value] += 1
+        if isinstance(item, Interaction) and passes_robot_filter(item, self._world.catalogue.workspace.robots):
+            self._world.interactions[topic_of(item)] += 1
 
     def _evaluate(self, user: SimulatedUser, logged: LogEntry) -> None:
         if self._world.catalogue.has_no_listeners(logged.item):

@@ -101,7 +101,7 @@ class _Questions:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def missed(self, own: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
+    def missed(self, own: Counter[str]) -> Counter[str]:
         self._connection.send(("missed", own))
         return Counter(self._connection.recv())
 

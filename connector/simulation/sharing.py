@@ -134,7 +134,7 @@ class _Shares:
         if len(questions) > 1 or len(values) < len(self._connections):
             raise PlayAlone
         is_campaigns = questions == {"begun"}
-        answer = _merged_campaigns(values) if is_campaigns else sum(values, Counter[tuple[str, str]]())
+        answer = _merged_campaigns(values) if is_campaigns else sum(values, Counter[Any]())
         for connection in self._connections:
             connection.send(answer)
 

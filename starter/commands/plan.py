@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from connector.rules.model.campaigns import AnyDefinition
-from connector.rules.model.errors import OrderRefused
+from connector.rules.model.errors import OrderRefused, Source
 from connector.rules.model.values import canonical_json
 from connector.rules.publishing.preview import DefinitionPreview, Difference
 from connector.store.reporting.counts import WaitCounts
@@ -45,9 +45,9 @@ def plan(
 
       connector plan welcome.yaml nudge.yaml --allow-missed --json
     """
-    definitions = read_definition_files(paths)
+    definitions, sources = read_definition_files(paths)
     try:
-        preview = run(_preview(data, definitions, allow_missed))
+        preview = run(_preview(data, definitions, sources, allow_missed))
     except OrderRefused as refusal:
         _print_refusals("apply", refusal.problems)
         raise typer.Exit(1) from None
@@ -61,11 +61,19 @@ def plan(
         raise typer.Exit(1)
 
 
-async def _preview(data: Path | None, definitions: Sequence[AnyDefinition], allow_missed: bool) -> Preview:
+async def _preview(
+    data: Path | None, definitions: Sequence[AnyDefinition], sources: Mapping[str, Source], allow_missed: bool
+) -> Preview:
     async with open_store(data) as context:
         check_workspace(context.workspace, definitions)
         async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
-            return await preview_changes(tx, definitions, allow_missed=allow_missed)
+            return await preview_changes(
+                tx,
+                definitions,
+                allow_missed=allow_missed,
+                sources=sources,
+                providers=context.settings.provided_channels,
+            )
 
 
 def _in_json(preview: Preview) -> dict[str, Any]:

@@ -17,6 +17,16 @@ from starter.operations.entries import view_entry
 from starter.operations.results import RESULT_STEPS, load_results
 from starter.terminal import format_table, print_json, print_lines, print_result
 
+_OUTCOMES = {
+    "waiting": {"waiting", "held", "sending"},
+    "sent": {"sent"},
+    "control": {"control"},
+    "excepted": {"excepted"},
+    "dropped": {"dropped"},
+    "failed": {"failed"},
+    "refused": {"refused"},
+}
+"""The columns that count follow-ups of follow-ons and of launches, each with its states."""
 _VERDICTS = {"more": "more than control", "less": "less than control", "undecided": "no difference shown"}
 
 
@@ -75,13 +85,12 @@ def _print_all(catalogue: Catalogue, counts: Sequence[Count], as_json: bool) -> 
         return print_json({"version": catalogue.version, "campaigns": views})
     if not views:
         return print_result("nothing has been applied yet; begin with `connector apply PATH`")
-    header = ("id", "kind", "state", "live", "newest", "waiting", "sent", "not sent", "refused")
+    header = ("id", "kind", "state", "live", "newest", *_OUTCOMES)
     return print_lines(format_table(header, [_row(view) for view in views]))
 
 
 def _row(view: dict[str, Any]) -> tuple[object, ...]:
-    groups = ({"waiting", "held", "sending"}, {"sent"}, {"excepted", "dropped", "control", "failed"}, {"refused"})
-    counts = (_sum_of(view, states) for states in groups)
+    counts = (_sum_of(view, states) for states in _OUTCOMES.values())
     return view["id"], view["kind"], view["state"], view["live_revision"], view["newest_revision"], *counts
 
 

@@ -67,7 +67,11 @@ def test_everything_that_the_design_shows_is_read() -> None:
     read = parse_yaml(GOOD, file="c.yaml")
     assert read.workspace is not None
     assert [c.id for c in read.campaigns] == ["welcome", "cart-reminder-2"]
-    assert read.places == {"spring-banner": "c.yaml:8", "welcome": "c.yaml:12", "cart-reminder-2": "c.yaml:18"}
+    assert {id: f"{one.file}:{one.line_of('')}" for id, one in read.sources.items() if id} == {
+        "spring-banner": "c.yaml:8",
+        "welcome": "c.yaml:12",
+        "cart-reminder-2": "c.yaml:18",
+    }
     assert [type(one).__name__ for one in read.all] == ["Workspace", "Card", "Campaign", "Campaign"]
     reminder = read.campaigns[1]
     assert isinstance(reminder.delivery, ActionBased)

@@ -223,7 +223,7 @@ def test_warnings_are_no_result(simulate: Connector) -> None:
         exceptions=[{"interaction": "open_email", "campaign": "o"}],
     )
     run = simulate(ORIGINAL, machine, *begin("f", "o"), push("10:00", "a"))
-    assert "warning: f: its exception open_email of o counts opens by machines too" in run.err
+    assert "f: delivery.exceptions[0]: its exception open_email of o counts opens by machines too" in run.err
     assert [short(outcome) for outcome in run.outcomes] == ["11:00 f u a sent push"]
 
 

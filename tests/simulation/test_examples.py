@@ -35,9 +35,9 @@ def test_every_worked_case_is_there() -> None:
 
 def test_cases_are_not_swept_up(connector: Connector) -> None:
     """`connector apply examples` sees the campaigns of the demo only: a folder with a timeline is a case."""
-    places = read_definitions(BEHAVIOUR.parent).places.values()
-    assert places
-    assert not any("behaviour" in place for place in places)
+    files = [source.file for source in read_definitions(BEHAVIOUR.parent).sources.values()]
+    assert files
+    assert not any("behaviour" in file for file in files)
     assert read_definitions(BEHAVIOUR / "24-one-wait-a-product").campaigns
 
 

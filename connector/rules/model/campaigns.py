@@ -133,8 +133,13 @@ class Campaign(Definition):
     @property
     def contents(self) -> list[Messages]:
         """All contents that the campaign may send: its messages, or those of each variant."""
-        contents = [self.messages, *(variant.messages for variant in self.variants or ())]
-        return [content for content in contents if content is not None]
+        return [content for _, content in self.keyed_contents]
+
+    @property
+    def keyed_contents(self) -> list[tuple[str, Messages]]:
+        """All contents that the campaign may send, each with its dotted key."""
+        contents = [("messages", self.messages)] if self.messages is not None else []
+        return [*contents, *((f"variants[{n}].messages", v.messages) for n, v in enumerate(self.variants or ()))]
 
     def stale_after(self, workspace: Workspace) -> timedelta:
         """Return how late its messages may be sent: by its own `stale_after`, else by the workspace's (D4, W5)."""

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.catalogue.lifecycle import OrderVerb, apply_order
+from connector.rules.model.errors import Fault
 from connector.rules.model.values import format_duration
 from connector.rules.sending.launch_times import MAX_PASSED, LaunchForecast, send_time
 
@@ -25,10 +26,10 @@ def launches_to_forecast(catalogue: Catalogue, verb: OrderVerb, ids: Sequence[st
     ]
 
 
-def launch_notes(catalogue: Catalogue, ids: Sequence[str], forecasts: Forecasts) -> list[str]:
+def launch_notes(catalogue: Catalogue, ids: Sequence[str], forecasts: Forecasts) -> list[Fault]:
     """Return a warning for each launch of an order of which some users' time has come or passed."""
     notes = ((id, _describe(forecasts[id], catalogue, id)) for id in ids if id in forecasts)
-    return [f"{id}: {note}" for id, note in notes if note]
+    return [Fault("delivery.send", note, id=id) for id, note in notes if note]
 
 
 def _describe(forecast: LaunchForecast, catalogue: Catalogue, id: str) -> str:

@@ -75,6 +75,13 @@ def matches(item: Item, condition: Condition) -> bool:
     return all(json_equal(item.properties.get(name, _MISSING), value) for name, value in condition.where.items())
 
 
+def is_narrowed(condition: InteractionCondition) -> bool:
+    """Return whether the condition may not match an item of its topic: it has a refinement or `where` (M1, M2)."""
+    refined = any(getattr(condition, name) is not None for name in ("button", "url", "alias", "page"))
+    is_one_of_several = condition.interaction in (T.OPEN_PUSH, T.PERFORM_CONVERSION_EVENT)
+    return bool(condition.where) or refined or is_one_of_several or condition.opens in ("human", "machine")
+
+
 def passes_robot_filter(item: Item, robots: Robots) -> bool:
     """Return False for a click flagged as a robot's, unless the workspace has `robots: count` (M2)."""
     if robots == "count" or not isinstance(item, Interaction) or item.type not in CLICKS:

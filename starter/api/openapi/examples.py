@@ -293,6 +293,11 @@ EXAMPLES: Mapping[str, Example] = {
     "segment-import_history": Example(body=SEGMENT_BATCH, answer={"success": True}),
     "webhooks-take_events": Example({"provider": "sendgrid"}, body=_SENDGRID),
     "campaigns-stop": _order_example("stop", body={}),
+    "campaigns-preview_resume": Example(
+        _REMINDER,
+        answer={"changed": ["cart-reminder"], "unchanged": [], "warnings": [], "launches": []},
+        view=views.ResumePreviewView,
+    ),
     "campaigns-resume": _order_example("resume", body={}),
     "campaigns-archive": _order_example("archive", body={}),
     "users-split": Example({"id": "visitor-5"}, answer={"id": "visitor-5", "split_from": "u-17"}),

@@ -127,6 +127,25 @@ class ReceiptView(ResponseModel):
     warnings: list[str]
 
 
+class LaunchForecastView(ResponseModel):
+    """Numbers of users; without `is_exact` there are more than were counted."""
+
+    campaign: str
+    at_once: int
+    stale: int
+    later: int
+    is_exact: bool
+
+
+class ResumePreviewView(ResponseModel):
+    """What resuming would change, and what its launches would do with users who got no message yet."""
+
+    changed: list[str]
+    unchanged: list[str]
+    warnings: list[str]
+    launches: list[LaunchForecastView]
+
+
 class FollowUpView(ResponseModel):
     """A follow-up or refusal. `reason` is null if it was sent or waits; a refusal has neither id nor due time."""
 
